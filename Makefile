@@ -1,0 +1,55 @@
+# make run    the control center on the bundled model      make test   the whole suite
+# make check  format, lint, types and tests, as in CI      make bench  figures beside their peers
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CLAUDE_VERSION := 2.1.330
+CLAUDE := .claude-code/node_modules/.bin/claude
+
+.PHONY: help install run test check format lint types bench claude-code snapshots clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(STAMP) ## the environment in .venv
+
+run: $(STAMP) ## start the control center on the bundled model (ARGS="--no-ui" and so on)
+	@$(BIN)/anyclaude-tui $(ARGS)
+
+test: $(STAMP) claude-code ## the whole suite (ARGS="-k name" picks)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: format lint types test ## format, lint, types and tests
+
+format: $(STAMP) ## is everything formatted? (FIX=1 formats)
+	$(BIN)/ruff format $(if $(FIX),,--check) .
+
+lint: $(STAMP) ## ruff (FIX=1 mends what can be mended)
+	$(BIN)/ruff check $(if $(FIX),--fix,) .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(STAMP) ## measure: JSON lines, each figure beside a peer or a floor
+	$(BIN)/python -m bench $(ARGS)
+
+snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before committing
+	$(BIN)/python -m pytest tests/tui --snapshot-update $(ARGS)
+
+# The real client, for the end-to-end tests. Without npm they are skipped, except in CI, where they must run.
+claude-code: ## the real Claude Code, for its end-to-end tests
+	@if [ -x $(CLAUDE) ]; then :; \
+	elif command -v npm >/dev/null; then mkdir -p .claude-code && npm install --prefix .claude-code --no-audit --no-fund --loglevel=error @anthropic-ai/claude-code@$(CLAUDE_VERSION); \
+	elif [ -n "$$CI" ]; then echo "npm is needed in CI" >&2; exit 1; \
+	else echo "npm is not here: the tests with the real Claude Code will be skipped"; fi
+
+clean: ## remove what was built
+	rm -rf $(VENV) .claude-code build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The MLX inference server: an OpenAI-compatible server in its own right."""

@@ -1,0 +1,53 @@
+"""A child's hold on its parent: settings in over stdin, and the end of the child when stdin closes.
+
+A pipe closes when its last writer dies, however it dies, so this also works after SIGKILL of the parent,
+on every POSIX system and without polling. This module imports no mlx.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TextIO
+
+
+def read_settings(stream: TextIO | None = None) -> dict[str, Any]:
+    """Read the one JSON line that the parent writes first.
+
+    Raises:
+        ValueError: the line is missing or is no JSON object.
+    """
+    line = (stream or sys.stdin).readline()
+    if not line.strip():
+        raise ValueError("no settings on stdin")
+    settings = json.loads(line)
+    if not isinstance(settings, dict):
+        raise ValueError("the settings on stdin are no JSON object")
+    return settings
+
+
+def watch_parent(on_gone: Callable[[], None], *, grace_s: float = 5.0, stream: TextIO | None = None) -> None:
+    """Call `on_gone` once when stdin closes, and end the process if it still runs `grace_s` later."""
+    source = stream or sys.stdin
+
+    def wait() -> None:
+        try:
+            while source.readline():
+                pass
+        except (OSError, ValueError):
+            pass
+        ended = threading.Timer(grace_s, os._exit, args=(0,))
+        ended.daemon = True
+        ended.start()
+        on_gone()
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def announce(**fields: Any) -> None:
+    """Tell the parent, as one JSON line on stdout, that this process listens, or why it cannot."""
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()

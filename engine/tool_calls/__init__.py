@@ -1,0 +1,1 @@
+"""Tool calls of the model families: finding, parsing and checking them in generated text."""

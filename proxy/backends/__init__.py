@@ -1,0 +1,1 @@
+"""Upstream models behind one protocol."""

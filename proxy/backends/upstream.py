@@ -1,0 +1,142 @@
+"""What every upstream model speaks inside the proxy: a request, a stream of typed steps, errors.
+
+A backend turns an `UpstreamRequest` into an async iterator of `UpstreamEvent`. It raises `UpstreamError`
+for everything that goes wrong, before or in the middle of the stream, and closes its connection when the
+iterator is closed, so that a client that leaves stops the work upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from proxy.events import CacheChange, CacheVerdict
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stop_sequence", "context_length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The prompt was tokenized and looked up in the prefix cache; comes before the first token, once."""
+
+    cache: CacheVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    position: int
+    waiting_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """Prompt tokens processed so far, `cached` of them restored."""
+
+    done: int
+    total: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call; `id` and `name` come with the first piece of each `index`."""
+
+    index: int
+    arguments: str
+    id: str = ""
+    name: str = ""
+    raw: str = ""  # the whole call as the model wrote it, where the upstream tells
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Tokens were generated that cannot be shown yet (a tool call is being composed)."""
+
+    output_tokens: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheChanged:
+    """The upstream's prefix cache changed."""
+
+    type: Literal["cache.inserted", "cache.evicted", "cache.restored"]
+    change: CacheChange
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth keeping in the trace: a fold, a call that could not be parsed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last step. Token counts are None where the upstream does not tell."""
+
+    reason: FinishReason
+    stop_sequence: str | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+UpstreamEvent = (
+    Lookup
+    | Queued
+    | Prefill
+    | TextDelta
+    | ThinkingDelta
+    | ToolCallDelta
+    | Progress
+    | CacheChanged
+    | Note
+    | Finish
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A chat completion request in OpenAI's form, with what the backend must know beside it."""
+
+    body: dict[str, Any]  # OpenAI chat completion body: messages, tools, sampling, max_tokens, stop
+    request_id: str
+    lane: str = "main"
+    session: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+class Backend(Protocol):
+    """An upstream model."""
+
+    name: str
+
+    def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamEvent]:
+        """Run one request.
+
+        Raises:
+            proxy.errors.UpstreamError: refused, unreachable, broken off; see its subclasses.
+        """
+        ...
+
+    async def count_tokens(self, request: UpstreamRequest) -> int:
+        """Prompt tokens of the request with the model's own template and tokenizer."""
+        ...
+
+    async def models(self) -> list[str]:
+        """Ids of the models that the upstream offers."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,322 @@
+"""What happened, one typed event at each step: the only thing that traces, counters and screens are told.
+
+An event on the wire (`GET /anyclaude/events`, server-sent events) is one JSON object::
+
+    {"seq": 17, "time": 1790000000.123, "type": "request.delta", "request": "req_01...", "data": {...}}
+
+`seq` grows by one with each event of a host and is the SSE `id`, so `Last-Event-ID` resumes. `time` is in
+seconds since the epoch, every `*_s` field in seconds, every `bytes` field in bytes, every token count in
+tokens of the upstream model. `data` is one of the models below, chosen by `type`. Readers must ignore
+fields and types that they do not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Lane = Literal["main", "subagent", "compaction", "auxiliary"]
+EngineStatus = Literal[
+    "stopped", "starting", "loading", "ready", "busy", "stalled", "exited", "restarting", "failed"
+]
+ToolVerdict = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked"]
+MissReason = Literal["cold", "diverged", "evicted", "disabled"]
+
+
+class EventData(BaseModel):
+    """Base of all event payloads: immutable, tolerant of fields from a newer host."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Usage(EventData):
+    """Token counts with Anthropic's meaning: the three input counts are disjoint and sum to the prompt."""
+
+    input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens of the prompt, however they were obtained."""
+        return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+
+
+class Timings(EventData):
+    """Moments of one request in seconds after `received`; None where it did not come to that."""
+
+    received: float = 0.0  # seconds since the epoch; all others are relative to it
+    queued: float | None = None  # the upstream accepted the request
+    first_byte: float | None = None  # the first byte went to the client
+    prefill_start: float | None = None
+    first_token: float | None = None  # TTFT
+    last_token: float | None = None
+    done: float | None = None
+
+
+class CacheMiss(EventData):
+    """Why the prefix cache could not reuse more of a prompt."""
+
+    reason: MissReason = "cold"
+    position: int = 0  # first token that differed from what was stored
+    before: str = ""  # the stored text around that token, shortened
+    now: str = ""  # the new text around it, shortened
+
+
+class CacheVerdict(EventData):
+    """What the prefix cache did for one prompt."""
+
+    prompt_tokens: int = 0
+    matched_tokens: int = 0  # restored instead of prefilled
+    kept_tokens: int = 0  # prefilled now and kept for later prompts
+    tier: Literal["memory", "disk", "none", "unknown"] = "unknown"
+    miss: CacheMiss | None = None
+
+
+class ErrorInfo(EventData):
+    """An error as it was sent to the client: Anthropic's error type and a message for people."""
+
+    type: str
+    message: str
+
+
+class RequestReceived(EventData):
+    session: str = ""
+    agent: str = ""  # agent id of a subagent, else empty
+    agent_type: str = ""
+    prompt_id: str = ""  # groups all requests of one user prompt
+    lane: Lane = "main"
+    model: str = ""  # as the client asked for it
+    backend: str = ""
+    method: str = "POST"
+    path: str = ""
+    stream: bool = True
+    messages: int = 0
+    tools: int = 0
+    body_bytes: int = 0
+    preview: str = ""  # head of the last user text
+
+
+class RequestQueued(EventData):
+    position: int = 0  # requests ahead of this one
+    waiting_s: float = 0.0
+
+
+class RequestPrefill(EventData):
+    done: int = 0  # prompt tokens processed so far, restored ones included
+    total: int = 0
+    cached: int = 0
+
+
+class RequestFirstToken(EventData):
+    ttft_s: float
+    usage: Usage = Usage()
+    cache: CacheVerdict | None = None
+
+
+class RequestDelta(EventData):
+    """Text that arrived since the last delta event; gathered at 20 Hz."""
+
+    kind: Literal["text", "thinking", "tool"] = "text"
+    text: str = ""
+    output_tokens: int = 0  # so far
+    tokens_per_s: float = 0.0
+
+
+class RequestToolCall(EventData):
+    tool_use_id: str
+    name: str
+    input: dict[str, Any] | None = None  # None when it could not be parsed
+    raw: str = ""  # as the model wrote it
+    verdict: ToolVerdict = "unchecked"
+    detail: str = ""  # what is wrong with it, for people
+    session: str = ""
+
+
+class RequestToolResult(EventData):
+    """The client's result for an earlier call; `request` is the request that carried it."""
+
+    tool_use_id: str
+    name: str = ""
+    call_request: str = ""  # the request whose answer made the call, if this host saw it
+    is_error: bool = False
+    duration_s: float | None = None
+    result_bytes: int = 0
+    preview: str = ""
+    session: str = ""
+
+
+class RequestFinished(EventData):
+    status: int = 200
+    stop_reason: str = ""
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    cache: CacheVerdict | None = None
+    tokens_per_s: float = 0.0  # decode speed: output tokens after the first, over their time
+    trace: str = ""  # trace file, relative to the traces folder; empty when tracing is off
+
+
+class RequestFailed(EventData):
+    status: int = 500
+    error: ErrorInfo
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    trace: str = ""
+    cancelled: bool = False  # the client left
+
+
+class CacheChange(EventData):
+    """`cache.inserted`, `cache.evicted` and `cache.restored`: one entry, and the totals after it."""
+
+    tokens: int = 0
+    bytes: int = 0
+    entries: int = 0
+    total_bytes: int = 0
+    budget_bytes: int = 0
+
+
+class CacheMissed(CacheChange):
+    """`cache.missed`: why less was reused than could have been."""
+
+    miss: CacheMiss = CacheMiss()
+
+
+class Probe(EventData):
+    """One health probe of the engine."""
+
+    ok: bool
+    latency_s: float = 0.0
+    detail: str = ""
+
+
+class EngineState(EventData):
+    """The engine as the supervisor sees it: sent on every change, and with each probe."""
+
+    state: EngineStatus
+    pid: int | None = None
+    since: float = 0.0  # epoch seconds at which this state began
+    started: float | None = None  # epoch seconds at which the process started
+    detail: str = ""  # what is going on, for people
+    progress: float | None = None  # 0 to 1 while loading
+    model: str = ""
+    url: str = ""
+    memory_bytes: int = 0
+    restarts: int = 0
+    last_exit: str = ""
+    probe: Probe | None = None
+    queue: int = 0
+    running: int = 0
+    accelerated: str = ""  # "metal", "openblas", "reference BLAS" ...
+
+
+class EngineLog(EventData):
+    line: str
+
+
+class EngineRestart(EventData):
+    attempt: int
+    of: int
+    delay_s: float
+    reason: str
+
+
+class HostNotice(EventData):
+    level: Literal["info", "warning", "error"] = "info"
+    text: str
+
+
+class Lost(EventData):
+    """`host.lost`: this reader fell behind and `count` events before this one were dropped for it."""
+
+    count: int
+
+
+PAYLOADS: dict[str, type[EventData]] = {
+    "request.received": RequestReceived,
+    "request.queued": RequestQueued,
+    "request.prefill": RequestPrefill,
+    "request.first_token": RequestFirstToken,
+    "request.delta": RequestDelta,
+    "request.tool_call": RequestToolCall,
+    "request.tool_result": RequestToolResult,
+    "request.finished": RequestFinished,
+    "request.failed": RequestFailed,
+    "cache.inserted": CacheChange,
+    "cache.evicted": CacheChange,
+    "cache.restored": CacheChange,
+    "cache.missed": CacheMissed,
+    "engine.state": EngineState,
+    "engine.log": EngineLog,
+    "engine.restart": EngineRestart,
+    "host.notice": HostNotice,
+    "host.lost": Lost,
+}
+
+
+class Event(BaseModel):
+    """One step of one request, or one change of the host, in the order in which the host saw it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seq: int
+    time: float
+    type: str
+    request: str | None = None
+    data: dict[str, Any]
+
+    def payload(self) -> EventData | None:
+        """The typed payload, or None for a type that this version does not know.
+
+        Raises:
+            pydantic.ValidationError: the data does not fit its type.
+        """
+        model = PAYLOADS.get(self.type)
+        return model.model_validate(self.data) if model is not None else None
+
+
+class Counters(BaseModel):
+    """Totals since the host started: what a screen that attaches late needs besides the recent events."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    requests: int = 0
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    output_tokens: int = 0
+    tool_calls: int = 0
+    tool_calls_invalid: int = 0
+    tool_results: int = 0
+    tool_errors: int = 0
+    cache_insertions: int = 0
+    cache_evictions: int = 0
+    cache_misses: int = 0
+    cache_entries: int = 0
+    cache_bytes: int = 0
+    cache_budget_bytes: int = 0
+    engine_restarts: int = 0
+
+
+class HostState(BaseModel):
+    """`GET /anyclaude/state`: who this host is and how it stands, for a screen that attaches."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    version: str
+    pid: int
+    started: float
+    url: str
+    backend: str
+    model: str
+    home: str
+    seq: int  # of the newest event; follow the feed from here, or replay from 0
+    first_seq: int  # of the oldest event that the host still holds
+    counters: Counters
+    engine: EngineState
+    probes: list[tuple[float, Probe]] = []  # newest last, with their times
+    engine_log: list[str] = []  # last lines, newest last

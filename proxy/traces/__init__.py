@@ -1,0 +1,1 @@
+"""The record of each request: writing, indexing, redacting and reading it."""

@@ -1,0 +1,103 @@
+"""One trace: everything that is known about one request, as it lies on disk.
+
+A trace is one JSON file `traces/<backend>/<UTC time>-<id>.json`. The schema version grows when a field
+changes its meaning; readers ignore fields that they do not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from proxy.events import CacheVerdict, ErrorInfo, Lane, Timings, ToolVerdict, Usage
+
+SCHEMA_VERSION = 1
+
+
+class TraceModel(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class TraceRequest(TraceModel):
+    """What the client sent, redacted."""
+
+    method: str = "POST"
+    path: str = "/v1/messages"
+    query: str = ""
+    headers: dict[str, str] = {}
+    body: Any = None
+
+
+class TraceResponse(TraceModel):
+    """What the client got: the assembled message, or the error and how far the answer had come."""
+
+    status: int = 0
+    message: dict[str, Any] | None = None  # an Anthropic message; partial when `error` is set
+    error: ErrorInfo | None = None
+    cancelled: bool = False
+
+
+class TraceToolCall(TraceModel):
+    """One tool call of the answer and, once the client has sent it, its result."""
+
+    id: str
+    name: str
+    raw: str = ""
+    input: dict[str, Any] | None = None
+    repairs: list[str] = []
+    verdict: ToolVerdict = "unchecked"
+    detail: str = ""
+    result: str | None = None
+    is_error: bool | None = None
+    duration_s: float | None = None
+
+
+class Trace(TraceModel):
+    """The record of one request."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    time: float  # epoch seconds at which the request was received
+    session: str = ""
+    agent: str = ""
+    agent_type: str = ""
+    prompt_id: str = ""
+    lane: Lane = "main"
+    backend: str = ""
+    model: str = ""
+    upstream_model: str = ""
+    request: TraceRequest
+    upstream: Any = None  # the body that was sent upstream, redacted
+    response: TraceResponse = TraceResponse()
+    timings: Timings = Timings()
+    usage: Usage = Usage()
+    cache: CacheVerdict | None = None
+    tool_calls: list[TraceToolCall] = []
+    notes: list[str] = []  # what translation folded, dropped or gave back as text, for people
+
+
+class TraceSummary(TraceModel):
+    """One row of the trace list: what the index knows without opening the file."""
+
+    id: str
+    time: float
+    session: str = ""
+    agent: str = ""
+    lane: Lane = "main"
+    backend: str = ""
+    model: str = ""
+    status: int = 0
+    stop_reason: str = ""
+    error: str = ""
+    stream: bool = True
+    messages: int = 0
+    tools: int = 0
+    usage: Usage = Usage()
+    ttft_s: float | None = None
+    duration_s: float | None = None
+    tool_calls: int = 0
+    tool_errors: int = 0
+    preview: str = ""
+    path: str = ""  # relative to the traces folder
+    bytes: int = 0

@@ -1,0 +1,1 @@
+"""Widgets that draw live data line by line."""
