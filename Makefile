@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CLAUDE_VERSION := 2.1.330
 CLAUDE := .claude-code/node_modules/.bin/claude
 
-.PHONY: help install run test check format lint types bench claude-code snapshots clean
+.PHONY: help install run test check format lint types bench claude-code openblas snapshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ install: $(STAMP) ## the environment in .venv
 run: $(STAMP) ## start the control center on the bundled model (ARGS="--no-ui" and so on)
 	@$(BIN)/anyclaude-tui $(ARGS)
 
-test: $(STAMP) claude-code ## the whole suite (ARGS="-k name" picks)
+test: $(STAMP) claude-code openblas ## the whole suite (ARGS="-k name" picks)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: format lint types test ## format, lint, types and tests
@@ -50,6 +50,12 @@ claude-code: ## the real Claude Code, for its end-to-end tests
 	elif command -v npm >/dev/null; then mkdir -p .claude-code && npm install --prefix .claude-code --no-audit --no-fund --loglevel=error @anthropic-ai/claude-code@$(CLAUDE_VERSION); \
 	elif [ -n "$$CI" ]; then echo "npm is needed in CI" >&2; exit 1; \
 	else echo "npm is not here: the tests with the real Claude Code will be skipped"; fi
+
+# On Linux the mlx wheel's reference BLAS makes everything slower, not wrong. Installed in CI; elsewhere it is your machine.
+openblas: ## Linux: is the fast BLAS there, and how to get it
+	@if [ "$$(uname -s)" != Linux ] || $(BIN)/python -c 'import sys; from engine.blas import find_openblas; sys.exit(find_openblas() is None)' 2>/dev/null; then :; \
+	elif [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq libopenblas0-pthread; \
+	else echo "OpenBLAS is not here; the tests with models will be slow. On Debian: apt-get install libopenblas0-pthread"; fi
 
 clean: ## remove what was built
 	rm -rf $(VENV) .claude-code build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
