@@ -1,0 +1,163 @@
+"""Everything that can go wrong with a request, and how the client hears of it.
+
+::
+
+    ProxyError                      status, Anthropic error type, message, headers
+    ├── InvalidRequest              400 invalid_request_error    the client's body is broken
+    ├── RequestTooLarge             413 request_too_large        the client's body is too big
+    ├── Unauthenticated             401 authentication_error     the proxy's own token is missing or wrong
+    ├── Forbidden                   403 permission_error         not this machine, or a foreign web page
+    ├── NotFound                    404 not_found_error          no such path or model
+    └── UpstreamError                                            the model's side
+        ├── UpstreamUnavailable     529 overloaded_error         not there, loading or broken off: retry
+        ├── UpstreamRateLimited     429 rate_limit_error         too many requests: retry later
+        ├── UpstreamRejected        400 invalid_request_error    it does not accept the request
+        ├── UpstreamModelMissing    404 not_found_error          it does not have the model
+        ├── ContextOverflow         400 invalid_request_error    the prompt does not fit: compact
+        └── UpstreamFailed          500 api_error                it failed in a way that a retry may mend
+
+Anthropic's clients retry 429, 5xx and 529 before output has begun. An upstream's fault is never a 401,
+which would start an account login in Claude Code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.events import ErrorInfo
+
+MAX_RETRY_AFTER_S = 60  # clients stop retrying when they are told to wait longer
+
+
+class ProxyError(Exception):
+    """Base of all errors that reach the client as an Anthropic error body."""
+
+    status = 500
+    type = "api_error"
+
+    def __init__(self, message: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = headers or {}
+
+    @property
+    def info(self) -> ErrorInfo:
+        return ErrorInfo(type=self.type, message=self.message)
+
+
+class InvalidRequest(ProxyError):
+    """Raised by `proxy.messages` for a body that no translation can be made of; names the place."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class RequestTooLarge(ProxyError):
+    """Raised while the body is read, as soon as it is known to be over the limit."""
+
+    status = 413
+    type = "request_too_large"
+
+
+class Unauthenticated(ProxyError):
+    """Raised by `proxy.access` when a token is asked for and the client has another or none."""
+
+    status = 401
+    type = "authentication_error"
+
+
+class Forbidden(ProxyError):
+    """Raised by `proxy.access` for another machine without a token, or a foreign web page."""
+
+    status = 403
+    type = "permission_error"
+
+
+class NotFound(ProxyError):
+    """Raised for paths and models that do not exist here."""
+
+    status = 404
+    type = "not_found_error"
+
+
+class UpstreamError(ProxyError):
+    """Base of what a backend raises, before or in the middle of its stream."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """Raised when the upstream cannot be reached, is loading, or broke off; the client should retry.
+
+    `retry_after_s` is rounded up to whole seconds between 1 and 60.
+    """
+
+    status = 529
+    type = "overloaded_error"
+
+    def __init__(self, message: str, *, retry_after_s: float = 2.0) -> None:
+        super().__init__(message, headers=_retry_after(retry_after_s))
+
+
+class UpstreamRateLimited(UpstreamError):
+    """Raised when the upstream answers 429; `retry_after_s` as it said, at most 60."""
+
+    status = 429
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, *, retry_after_s: float = 5.0) -> None:
+        super().__init__(message, headers=_retry_after(retry_after_s))
+
+
+class UpstreamRejected(UpstreamError):
+    """Raised when the upstream calls the translated request invalid."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class UpstreamModelMissing(UpstreamError):
+    """Raised when the upstream answers 404: it does not have the model, or not this API."""
+
+    status = 404
+    type = "not_found_error"
+
+
+class ContextOverflow(UpstreamError):
+    """Raised when the prompt does not fit into the model's context window.
+
+    The wording is the one that Claude Code recognises: it then compacts the conversation, or retries with
+    a smaller `max_tokens` where only that does not fit. Any other wording leaves its session dead.
+    """
+
+    status = 400
+    type = "invalid_request_error"
+
+    def __init__(self, prompt_tokens: int, limit: int, *, max_tokens: int = 0) -> None:
+        if 0 < prompt_tokens < limit < prompt_tokens + max_tokens:
+            message = f"input length and `max_tokens` exceed context limit: {prompt_tokens} + {max_tokens} > {limit}"
+        else:
+            message = (
+                f"prompt is too long: {prompt_tokens} tokens > {limit} maximum"
+                " (capability_rejected: prompt_too_long)"
+            )
+        super().__init__(message)
+        self.prompt_tokens = prompt_tokens
+        self.limit = limit
+
+
+class UpstreamFailed(UpstreamError):
+    """Raised when the upstream failed by its own account; `retry` False tells the client not to repeat."""
+
+    status = 500
+    type = "api_error"
+
+    def __init__(self, message: str, *, retry: bool = True) -> None:
+        super().__init__(message, headers={} if retry else {"x-should-retry": "false"})
+
+
+def error_body(info: ErrorInfo, request_id: str) -> dict[str, Any]:
+    """Anthropic's error shape: the body of a failed request, and the data of an `error` event."""
+    return {"type": "error", "error": {"type": info.type, "message": info.message}, "request_id": request_id}
+
+
+def _retry_after(seconds: float) -> dict[str, str]:
+    return {"retry-after": str(min(MAX_RETRY_AFTER_S, max(1, int(-(-seconds // 1)))))}
