@@ -1,0 +1,63 @@
+"""The folder that a host keeps its state in: private to its user, whatever the umask says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder, and those above it that are missing, readable by nobody else.
+
+    Raises:
+        OSError: it cannot be made, or something else is in its place.
+    """
+    missing = []
+    step = path
+    while not step.exists():
+        missing.append(step)
+        step = step.parent
+    for folder in reversed(missing):
+        try:
+            folder.mkdir(FOLDER_MODE)
+        except FileExistsError:
+            continue  # another host was faster
+        folder.chmod(FOLDER_MODE)
+    if not path.is_dir():
+        raise NotADirectoryError(f"{path} is no folder")
+    return path
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file whole: no reader ever sees a part of it, nor is an older one lost when the disk is full.
+
+    Raises:
+        OSError: it could not be written; what was there before is still there.
+    """
+    private_folder(path.parent)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open_private(draft, "wb") as file:
+            file.write(content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def open_private(path: Path, mode: str) -> IO[bytes]:
+    """Open a file for writing ("wb") or appending ("ab") that only its user can read.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, FILE_MODE)
+
+    file: IO[bytes] = open(path, mode, opener=opener)  # noqa: SIM115 - the caller closes it
+    return file
