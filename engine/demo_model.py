@@ -1,0 +1,256 @@
+"""A small model with random weights, made on the spot: what `make run` and the tests run on.
+
+It talks nonsense. Its tokenizer is trained on text, so that prompts have realistic token counts, and its
+answers end by themselves.
+
+    python -m engine.demo_model OUT [--arch qwen3|gemma3_text|qwen3_5] [--vocab N] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+from mlx_lm.utils import _get_classes
+
+from engine.demo_tokenizer import (
+    CONTROL_TOKENS,
+    MARKUP_TOKENS,
+    TURN_END,
+    save_tokenizer,
+    standard_library_texts,
+    train_tokenizer,
+)
+
+Architecture = Literal["qwen3", "gemma3_text", "qwen3_5"]
+
+CARD = """\
+# A demo model that talks nonsense
+
+Its weights are random numbers. It is here so that the engine, the proxy and the screen can be tried without
+a download: prompts have realistic lengths, answers stream and end, and what they say means nothing.
+
+Made by `python -m engine.demo_model` (architecture {architecture}, seed {seed}). For real answers start with
+`--model` and the folder or the hub id of a model in MLX format.
+"""
+
+_LOGIT_SPREAD = 3.0  # standard deviation of the logits: peaked enough that greedy text does not end at once
+_CONSTANT_SHARE = (
+    0.8  # of an embedding's length along the axis that the end token reads; half at a line break
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoShape:
+    """The size of a demo model. `window` and `interval` shape the layers of gemma3_text and qwen3_5."""
+
+    vocab_size: int = 16384
+    hidden_size: int = 128
+    layers: int = 2
+    heads: int = 1  # attention over a long prompt is most of the prefill on a CPU
+    kv_heads: int = 1
+    head_dim: int = 64
+    feed_forward: int = 384
+    context_length: int = 131072
+    window: int = 512
+    interval: int = 2
+    corpus_bytes: int = 6_000_000
+
+
+def demo_config(architecture: Architecture, shape: DemoShape) -> dict[str, Any]:
+    """The config.json of a demo model, as mlx-lm reads it."""
+    config: dict[str, Any] = {
+        "model_type": architecture,
+        "vocab_size": shape.vocab_size,
+        "hidden_size": shape.hidden_size,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_dim,
+        "intermediate_size": shape.feed_forward,
+        "max_position_embeddings": shape.context_length,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": False,
+        "rope_theta": 1_000_000.0,
+    }
+    if architecture == "gemma3_text":
+        config |= {
+            "sliding_window": shape.window,
+            "sliding_window_pattern": shape.interval,
+            "query_pre_attn_scalar": shape.head_dim,
+        }
+    if architecture == "qwen3_5":
+        config |= {
+            "full_attention_interval": shape.interval,
+            "linear_num_value_heads": shape.heads,
+            "linear_num_key_heads": shape.kv_heads,
+            "linear_key_head_dim": 32,
+            "linear_value_head_dim": 32,
+            "linear_conv_kernel_dim": 4,
+        }
+    return config
+
+
+def build_demo_model(
+    out: Path,
+    architecture: Architecture = "qwen3",
+    shape: DemoShape | None = None,
+    *,
+    seed: int = 0,
+    eos_every: int | None = 60,
+) -> Path:
+    """Write a complete model folder to `out`.
+
+    At temperature 1 an answer ends after `eos_every` tokens on average, though never right after a line
+    break, so that none is empty; with None no answer ever ends by itself.
+    """
+    shape = shape or DemoShape()
+    tokenizer = train_tokenizer(shape.vocab_size, standard_library_texts(shape.corpus_bytes))
+    config = demo_config(architecture, shape)
+    mx.random.seed(seed)
+    model = new_model(config)
+    vocabulary = tokenizer.get_vocab()
+    end = vocabulary[TURN_END]
+    breaks = [number for token, number in vocabulary.items() if token.endswith("Ċ")]
+    silent = [vocabulary[token] for token in (*CONTROL_TOKENS, *MARKUP_TOKENS)]
+    _shape_answers(model, end, silent, breaks, eos_every)
+    write_model(out, model, config | {"eos_token_id": end})
+    save_tokenizer(tokenizer, out, shape.context_length)
+    (out / "README.md").write_text(CARD.format(architecture=architecture, seed=seed), encoding="utf-8")
+    return out
+
+
+def new_model(config: dict[str, Any]) -> Any:
+    """An mlx-lm model of this configuration with freshly drawn weights."""
+    model_class, args_class = _get_classes(config)
+    return model_class(args_class.from_dict(config))
+
+
+def write_model(out: Path, model: Any, config: dict[str, Any]) -> None:
+    """Write weights and config.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    weights = dict(tree_flatten(model.parameters()))
+    mx.save_safetensors(str(out / "model.safetensors"), weights, metadata={"format": "mlx"})
+    (out / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def text_model(model: Any) -> Any:
+    """The part of an mlx-lm model that holds `lm_head` and `model.embed_tokens`."""
+    return model.language_model if hasattr(model, "language_model") else model
+
+
+def _shape_answers(model: Any, end: int, silent: list[int], breaks: list[int], eos_every: int | None) -> None:
+    """Make the end token likely, and tokens that structure a prompt impossible.
+
+    All embeddings share a component along the first axis, which no layer writes to. Only these tokens' rows
+    of the output matrix read that axis, so their logits are nearly the same at each position; the end
+    token's is then chosen so that its mean probability is 1 / `eos_every`.
+    """
+    part = text_model(model)
+    for name, module in model.named_modules():
+        if name.endswith(("o_proj", "out_proj", "down_proj")):
+            module.weight[0] = 0.0
+    embedding = part.model.embed_tokens.weight
+    vocab_size, width = embedding.shape
+    axis = mx.arange(width) == 0
+    drawn = mx.random.normal(embedding.shape) * (1 - _CONSTANT_SHARE**2) ** 0.5 / width**0.5
+    shared = mx.ones((vocab_size, 1)) * _CONSTANT_SHARE
+    shared[mx.array(breaks)] = _CONSTANT_SHARE / 2
+    scale = 1.0 if model.model_type == "gemma3_text" else width**0.5  # gemma scales its embeddings itself
+    part.model.embed_tokens.weight = scale * mx.where(axis, shared, drawn)
+    head = mx.random.normal(embedding.shape) * (_LOGIT_SPREAD / ((1 - _CONSTANT_SHARE**2) * width) ** 0.5)
+    head = mx.where(axis, 0.0, head)
+    head[mx.array(silent)] = mx.where(axis, -100.0, 0.0)
+    part.lm_head.weight = head
+    if eos_every is not None:
+        head[end] = mx.where(axis, _end_weight(model, end, breaks, eos_every), 0.0)
+        part.lm_head.weight = head
+    mx.eval(model.parameters())
+
+
+def _end_weight(model: Any, end: int, breaks: list[int], eos_every: int) -> float:
+    """The end token's weight on the shared axis at which its mean probability is 1 / `eos_every`."""
+    part = text_model(model)
+    part.lm_head.weight[end] = 0.0
+    vocab_size, width = part.lm_head.weight.shape
+    plain = [number for number in range(0, vocab_size, 7) if number not in set(breaks)]
+    sample = mx.array(plain)[mx.random.randint(0, len(plain), (4, 128))]
+    logits = model(sample)
+    part.lm_head.weight[end] = mx.arange(width) == 0
+    along = model(sample)[..., end]  # what one unit of weight adds to the end token's logit
+    others = mx.logsumexp(mx.where(mx.arange(vocab_size) == end, -mx.inf, logits), axis=-1)
+    low, high = 0.0, 100.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        likely = float(mx.sigmoid(middle * along - others).mean())
+        low, high = (middle, high) if likely < 1 / eos_every else (low, middle)
+    return low
+
+
+def ensure_demo_model(folder: Path, architecture: Architecture = "qwen3") -> Path:
+    """The demo model in `folder`, made now if it is not there.
+
+    It is made under a temporary name beside it and renamed, so that a folder that exists is whole; of two
+    processes that make it at once, one wins and both use its work.
+    """
+    if (folder / "config.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        build_demo_model(fresh, architecture)
+        try:
+            os.rename(fresh, folder)
+        except OSError:
+            if not (folder / "config.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `python -m engine.demo_model`."""
+    defaults = DemoShape()
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.demo_model", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--arch", choices=get_args(Architecture), default="qwen3")
+    parser.add_argument("--vocab", type=int, default=defaults.vocab_size)
+    parser.add_argument("--hidden", type=int, default=defaults.hidden_size)
+    parser.add_argument("--layers", type=int, default=defaults.layers)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--eos-every", type=int, default=60, help="mean answer length in tokens; 0: endless")
+    chosen = parser.parse_args(arguments)
+    if chosen.out.exists() and any(chosen.out.iterdir()):
+        print(f"{chosen.out} is not empty; name a new folder", file=sys.stderr)  # noqa: T201
+        return 2
+    shape = DemoShape(vocab_size=chosen.vocab, hidden_size=chosen.hidden, layers=chosen.layers)
+    try:
+        build_demo_model(
+            chosen.out,
+            cast(Architecture, chosen.arch),
+            shape,
+            seed=chosen.seed,
+            eos_every=chosen.eos_every or None,
+        )
+    except ValueError as error:
+        print(str(error), file=sys.stderr)  # noqa: T201
+        return 2
+    print(chosen.out)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
