@@ -1,0 +1,72 @@
+"""Three fresh runs of the real Claude Code through proxy and engine, on the demo model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from proxy.traces.schema import Trace
+from tests import servers
+from tests.e2e.claude_code import ClaudeRun, run_claude
+from tests.e2e.feed_reader import FeedReader
+
+pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
+
+QUESTIONS = ("Who are you?", "Tell me a joke", "What is 2+2?")
+
+
+@dataclass(frozen=True)
+class ThreeRuns:
+    runs: list[ClaudeRun]
+    traces: list[Trace]  # of the main lane, in the order of the questions
+    feed: FeedReader
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeRuns]:
+    folder = tmp_path_factory.mktemp("three-runs")
+    project = folder / "project"
+    project.mkdir()
+    with servers.proxy(folder, backend="mlx", model="") as proxy:
+        runs = [
+            run_claude(proxy.url, question, home=folder / "home", project=project) for question in QUESTIONS
+        ]
+        feed = FeedReader(proxy.url)
+        feed.until_type("request.finished", len(QUESTIONS))
+        main = [trace for trace in servers.traces(folder) if trace.lane == "main"]
+        yield ThreeRuns(runs, main, feed)
+
+
+def test_each_run_ends_with_exit_code_0(three: ThreeRuns) -> None:
+    assert [run.code for run in three.runs] == [0, 0, 0], [run.stderr or run.stdout for run in three.runs]
+
+
+def test_the_first_run_fills_the_cache_and_the_client_is_told(three: ThreeRuns) -> None:
+    assert three.runs[0].result["usage"]["cache_creation_input_tokens"] > 0
+    assert three.traces[0].usage.cache_creation_input_tokens > 0
+
+
+def test_later_runs_read_system_and_tools_from_the_cache(three: ThreeRuns) -> None:
+    first, *later = (trace.usage for trace in three.traces)
+    for run, usage in zip(three.runs[1:], later, strict=True):
+        assert run.result["usage"]["cache_read_input_tokens"] == usage.cache_read_input_tokens
+        # All but the last user turn is the same, and that is less than a twentieth of the prompt.
+        assert usage.cache_read_input_tokens > 0.95 * first.prompt_tokens
+
+
+def test_each_run_left_a_trace_with_full_bodies(three: ThreeRuns) -> None:
+    assert len(three.traces) == len(QUESTIONS)
+    for trace, question in zip(three.traces, QUESTIONS, strict=True):
+        assert question in str(trace.request.body["messages"])
+        assert len(trace.request.body["tools"]) >= 12
+        assert len(trace.upstream["tools"]) == len(trace.request.body["tools"])
+        assert trace.response.message is not None
+        assert trace.response.message["content"]
+        assert trace.cache is not None
+
+
+def test_no_secret_of_the_client_is_on_disk(three: ThreeRuns) -> None:
+    for trace in three.traces:
+        assert "any-word" not in trace.model_dump_json()

@@ -1,0 +1,161 @@
+"""An OpenAI-compatible upstream that answers from a script, to lead a real client through its tools.
+
+It holds no state: the step is the number of assistant turns in the request, so retries and parallel
+sessions get the right answer. Every request body is kept for the test to look at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tool call of an answer."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One answer: text, then calls."""
+
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def finish_reason(self) -> str:
+        return "tool_calls" if self.calls else "stop"
+
+
+Script = Callable[[Body], Turn]
+
+
+def step_of(body: Body) -> int:
+    """How many answers the conversation holds already."""
+    return sum(message["role"] == "assistant" for message in body["messages"])
+
+
+def text_of(body: Body) -> str:
+    """All text that users wrote."""
+    texts: list[str] = []
+    for message in body["messages"]:
+        content = message.get("content") if message["role"] == "user" else None
+        if isinstance(content, str):
+            texts.append(content)
+        elif content:
+            texts.extend(part.get("text", "") for part in content)
+    return "\n".join(texts)
+
+
+def in_order(turns: Sequence[Turn]) -> Script:
+    """The script that gives one turn after the other and then stays at the last."""
+    return lambda body: turns[min(step_of(body), len(turns) - 1)]
+
+
+@dataclass
+class ScriptedUpstream:
+    """The ASGI application `app`, and what it was asked."""
+
+    script: Script
+    model: str = "scripted"
+    bodies: list[Body] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._ids = count()
+        self.app = Starlette(
+            routes=[
+                Route("/v1/chat/completions", self._completions, methods=["POST"]),
+                Route("/v1/models", self._models),
+            ]
+        )
+
+    async def _models(self, _: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": self.model, "object": "model"}]})
+
+    async def _completions(self, request: Request) -> Response:
+        raw = await request.body()
+        body = json.loads(raw)
+        self.bodies.append(body)
+        turn, number = self.script(body), next(self._ids)
+        usage = _usage(len(raw), turn)
+        if not body.get("stream"):
+            return JSONResponse(_whole(turn, number, self.model, usage))
+        lines = (f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(turn, number, self.model, usage))
+        return StreamingResponse(_sent(lines), media_type="text/event-stream")
+
+
+async def _sent(lines: Iterator[str]) -> AsyncIterator[str]:
+    for line in lines:
+        yield line
+    yield "data: [DONE]\n\n"
+
+
+def _usage(raw_bytes: int, turn: Turn) -> Body:
+    prompt, output = raw_bytes // 4, 1 + len(turn.text.split()) + 10 * len(turn.calls)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": output,
+        "total_tokens": prompt + output,
+        "prompt_tokens_details": {"cached_tokens": prompt // 2},
+    }
+
+
+def _call_id(number: int, index: int) -> str:
+    return f"call_{number}_{index}"
+
+
+def _whole(turn: Turn, number: int, model: str, usage: Body) -> Body:
+    calls = [
+        {
+            "id": _call_id(number, i),
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+        }
+        for i, call in enumerate(turn.calls)
+    ]
+    message: Body = {"role": "assistant", "content": turn.text or None}
+    if calls:
+        message["tool_calls"] = calls
+    return {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": turn.finish_reason}],
+        "usage": usage,
+    }
+
+
+def _chunks(turn: Turn, number: int, model: str, usage: Body) -> Iterator[Body]:
+    """The chunks of a stream: text word by word, arguments in pieces of twelve characters."""
+    base: Body = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "created": 0, "model": model}
+
+    def chunk(delta: Body, finish_reason: str | None = None) -> Body:
+        return base | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+
+    yield chunk({"role": "assistant", "content": ""})
+    for word in turn.text.split(" ") if turn.text else ():
+        yield chunk({"content": word + " "})
+    for i, call in enumerate(turn.calls):
+        head = {"name": call.name, "arguments": ""}
+        yield chunk(
+            {"tool_calls": [{"index": i, "id": _call_id(number, i), "type": "function", "function": head}]}
+        )
+        arguments = json.dumps(call.arguments)
+        for at in range(0, len(arguments), 12):
+            yield chunk({"tool_calls": [{"index": i, "function": {"arguments": arguments[at : at + 12]}}]})
+    yield chunk({}, turn.finish_reason)
+    yield base | {"choices": [], "usage": usage}

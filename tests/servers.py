@@ -1,0 +1,78 @@
+"""Real servers in context managers: an engine, a proxy with whatever upstream, an upstream of the test's own.
+
+All listen on ephemeral ports of 127.0.0.1 and keep their state under a folder of the test. They are ready
+when the `with` block begins and gone when it ends; `tests/conftest.py` shows their logs when a test fails.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from bench.child import Child, child, clean_environment, poll, python, wait_ready
+from proxy.traces.schema import Trace
+
+STARTED: list[Child] = []  # what the failure report of a test may have to show
+
+
+@contextmanager
+def server(
+    name: str, *arguments: str, settings: dict[str, Any], folder: Path, **more: Any
+) -> Iterator[Child]:
+    """One of our server modules as a process, with its home in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = clean_environment(HOME=str(folder), **more.pop("environment", {}))
+    log = folder / f"{name}.log"
+    with child(
+        name, python(*arguments), settings=settings, log=log, environment=environment, **more
+    ) as running:
+        STARTED.append(running)
+        yield running
+
+
+@contextmanager
+def engine(model: Path | str, folder: Path, **settings: Any) -> Iterator[Child]:
+    """An engine process that has loaded `model`."""
+    said = {"model": str(model), "host": "127.0.0.1", "port": 0} | settings
+    with server("engine", "-m", "engine", settings=said, folder=folder) as running:
+        wait_ready(running, "/health")
+        yield running
+
+
+@contextmanager
+def proxy(folder: Path, *, ready_s: float = 60.0, **config: Any) -> Iterator[Child]:
+    """A proxy process, ready to answer; `config` are fields of `proxy.config.HostConfig`."""
+    said = {"home": str(folder / "anyclaude"), "port": 0, "engine_port": 0} | config
+    with server("proxy", "-m", "proxy", settings=said, folder=folder) as running:
+        wait_ready(running, timeout_s=ready_s)
+        yield running
+
+
+@contextmanager
+def upstream(app: ASGIApp) -> Iterator[str]:
+    """Serve an ASGI application of the test in a thread; yields its base URL, which ends in `/v1`."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        settings = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+        serving = uvicorn.Server(settings)
+        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        poll(lambda: serving.started, timeout_s=10, what="the upstream of the test")
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        finally:
+            serving.should_exit = True
+            thread.join(10)
+
+
+def traces(folder: Path) -> list[Trace]:
+    """The traces that a proxy started in `folder` has on disk, oldest first."""
+    files = sorted((folder / "anyclaude" / "traces").glob("*/*.json"))
+    return sorted((Trace.model_validate_json(file.read_bytes()) for file in files), key=lambda t: t.time)
