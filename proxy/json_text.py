@@ -32,13 +32,14 @@ def _encodable(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if depth >= _DEEPEST or not isinstance(value, dict | list | tuple):
-        return _as_text(value)
+        return plain_text(value)
     if isinstance(value, dict):
         return {_encodable(str(key), 0): _encodable(item, depth + 1) for key, item in value.items()}
     return [_encodable(item, depth + 1) for item in value]
 
 
-def _as_text(value: Any) -> str:
+def plain_text(value: Any) -> str:
+    """A text for a value that cannot be taken apart any further; never raises."""
     try:
         text = str(value)
     except RecursionError:

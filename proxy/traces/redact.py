@@ -1,0 +1,111 @@
+"""Takes secrets out of what is about to be written down, and leaves all else as it was.
+
+Known by where they stand (credential headers, fields named like a password), by their value (the host's own
+token and keys) and by their shape (`secret_shapes`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from proxy.json_text import plain_text
+from proxy.traces.secret_shapes import REDACTED, redact_shapes
+
+_SECRET_HEADER = re.compile(
+    r"authori[sz]ation|api-?key|cookie|token|secret|password|credential", re.IGNORECASE
+)
+_COUNT_HEADER = re.compile(r"ratelimit|max-tokens", re.IGNORECASE)  # tokens of text, not of access
+_SECRET_FIELDS = frozenset(  # without - and _
+    "accesskey accesstoken apikey authorization authtoken bearertoken clientsecret cookie idtoken passphrase"
+    " passwd password privatekey proxyauthorization refreshtoken secret secretaccesskey secretkey"
+    " sessiontoken setcookie xapikey".split()  # noqa: SIM905 - a list of words reads better in one piece
+)
+# What people write where a server wants some key and checks none.
+_PLACEHOLDERS = frozenset(
+    {"dummy", "empty", "lm-studio", "lmstudio", "local", "none", "not-needed", "ollama", "vllm-mlx"}
+)
+_SHORTEST_SECRET = 4  # of a configured value: a shorter one would blacken half of every text
+_BOUNDED_BELOW = 8  # shorter values are only taken for the secret where they stand alone
+_SHORTEST_SHAPE = 8
+_DEEPEST = 200
+
+
+class Redactor:
+    """Redacts texts, headers and JSON values; keeps no state, so any thread may use it.
+
+    Args:
+        secrets: values that must not be written down wherever they occur, such as the host's token. Values
+            shorter than four characters and well-known placeholders are no secrets.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        values = {secret for secret in secrets if _is_secret(secret)}
+        forms = {form for value in values for form in (value, json.dumps(value)[1:-1], quote(value, safe=""))}
+        self._secrets = frozenset(values)
+        # The longest first, so that a secret that contains another one goes as a whole.
+        patterns = [_literal(form) for form in sorted(forms, key=len, reverse=True)]
+        self._literals = re.compile("|".join(patterns)) if patterns else None
+
+    def knowing(self, more: Iterable[str]) -> Redactor:
+        """A redactor that knows these secrets too; this one if they are none or known already."""
+        found = frozenset(filter(_is_secret, more)) - self._secrets
+        return Redactor(self._secrets | found) if found else self
+
+    def text(self, text: str) -> str:
+        """The text with `[redacted]` in the place of each secret."""
+        if self._literals is not None:
+            text = self._literals.sub(REDACTED, text)
+        return text if len(text) < _SHORTEST_SHAPE else redact_shapes(text)
+
+    def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers with the values of those that carry credentials replaced."""
+        return {
+            name: REDACTED if value and is_secret_header(name) else self.text(value)
+            for name, value in headers.items()
+        }
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """A JSON value with all texts in it redacted; nothing of it is changed in place.
+
+        What lies deeper than 200 levels becomes text.
+        """
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict | list) and depth >= _DEEPEST:
+            return self.text(plain_text(value))
+        if isinstance(value, dict):
+            return {self._key(key): self._field(key, item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item, depth + 1) for item in value]
+        return value
+
+    def _key(self, key: Any) -> Any:
+        return self.text(key) if isinstance(key, str) else key
+
+    def _field(self, key: Any, value: Any, depth: int) -> Any:
+        if isinstance(value, str) and value and is_secret_field(key):
+            return REDACTED
+        return self.value(value, depth)
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether a header of this name carries credentials."""
+    return bool(_SECRET_HEADER.search(name)) and not _COUNT_HEADER.search(name)
+
+
+def is_secret_field(name: Any) -> bool:
+    """Whether a JSON field of this name holds a secret where its value is a text."""
+    return isinstance(name, str) and name.replace("-", "").replace("_", "").lower() in _SECRET_FIELDS
+
+
+def _is_secret(value: str) -> bool:
+    return len(value) >= _SHORTEST_SECRET and value.lower() not in _PLACEHOLDERS
+
+
+def _literal(form: str) -> str:
+    escaped = re.escape(form)
+    return escaped if len(form) >= _BOUNDED_BELOW else rf"(?<!\w){escaped}(?!\w)"

@@ -1,0 +1,116 @@
+"""What secrets look like: the formats of well-known keys, and the places where texts give passwords away.
+
+Formats are as their issuers publish them. Each rule has hints, literals one of which is in every match, so
+that a text without secrets costs a few substring searches and no regular expression.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+REDACTED = "[redacted]"
+
+_REMEMBERED_LENGTH = 16_384  # characters; with 1024 texts, at most 16 MB of them
+
+_NOT_BEFORE = r"(?<![A-Za-z0-9_])"
+_VALUE = r"[^\s\"'\\&<>,;)}\]]"
+_LITERAL_VALUE = r"(?![${<%*\[])"  # not a variable, a template's gap or stars
+_FIELD = (
+    r"(?:api[_-]?key|auth[_-]?token|(?:access|refresh|session)[_-]?token|private[_-]?key"
+    r"|(?:client[_-]?)?secret(?:[_-](?:access[_-])?key)?|passwd|password|passphrase)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretShape:
+    """One way to know a secret; a group named `keep` is what stays in front of it."""
+
+    hints: tuple[str, ...]  # in lower case where `any_case`
+    pattern: re.Pattern[str]
+    any_case: bool = False
+
+    def redact(self, text: str) -> str:
+        return self.pattern.sub(_replacement, text)
+
+
+def _replacement(match: re.Match[str]) -> str:
+    kept = match.groupdict().get("keep") or ""
+    return f"{kept}{REDACTED}"
+
+
+def _key(hints: str, pattern: str) -> SecretShape:
+    return SecretShape(tuple(hints.split()), re.compile(_NOT_BEFORE + "(?:" + pattern + ")"))
+
+
+def _place(hints: str, pattern: str) -> SecretShape:
+    return SecretShape(tuple(hints.split()), re.compile(pattern, re.IGNORECASE), any_case=True)
+
+
+_PRIVATE_KEY_LABEL = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?"
+
+SECRET_SHAPES: tuple[SecretShape, ...] = (
+    # A whole block, or the head of one that was cut off.
+    SecretShape(
+        ("PRIVATE KEY",),
+        re.compile(
+            rf"-----BEGIN {_PRIVATE_KEY_LABEL}-----"
+            rf"(?:.{{0,20000}}?-----END {_PRIVATE_KEY_LABEL}-----|(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{{16,}})+)",
+            re.DOTALL,
+        ),
+    ),
+    # Anthropic, OpenAI, OpenRouter and all who write theirs alike; a digit tells a key from a CSS class.
+    _key("sk-", r"sk-(?:ant|or|proj|svcacct|admin)-[\w-]{8,}|sk-[A-Za-z0-9]{20,}|sk-(?=[\w-]*\d)[\w-]{16,}"),
+    _key("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"),
+    _key("AKIA ASIA", r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    _key("AIza ya29.", r"AIza[\w-]{35}|ya29\.[\w-]{20,}"),
+    _key("xox xapp-", r"xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"),
+    _key("hf_", r"hf_[A-Za-z0-9]{20,}"),
+    _key("glpat- npm_ pypi-", r"glpat-[\w-]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{40,}"),
+    _key("_live_ _test_", r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}"),
+    _key("SG.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
+    _key("eyJ", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),  # a JSON web token
+    _place("bearer", r"(?P<keep>(?<![a-z])bearer\s+)(?:(?=[^\s\"']*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{32,})"),
+    _place("authorization", r"(?P<keep>authorization\s*[:=]\s*(?:basic|token)\s+)[\w.~+/=-]{6,}"),
+    _place("cookie", r"(?P<keep>\b(?:set-)?cookie:\s*)(?=[^\r\n\"']*=)[^\r\n\"']+"),
+    _place("api-key", rf"(?P<keep>\b(?:x-)?api-key\s*:\s*)(?=\S*\d){_LITERAL_VALUE}{_VALUE}{{6,}}"),
+    # A password in an address, before the host or among the parameters.
+    _place("://", rf"(?P<keep>://[^\s/:@\"'<>]{{0,200}}:){_LITERAL_VALUE}[^\s/@\"'<>]{{1,500}}(?=@)"),
+    _place(
+        "key= token= secret= password= passwd= pwd= sig= signature=",
+        r"(?P<keep>[?&](?:[a-z]+_)?(?:api_?key|key|token|secret|password|passwd|pwd|sig|signature)=)"
+        rf"{_LITERAL_VALUE}[^\s&\"'#<>\\]+",
+    ),
+    # An assignment in a shell or an .env file; a digit tells a value from a name.
+    SecretShape(
+        ("KEY=", "TOKEN=", "SECRET=", "PASSWORD=", "PASSWD="),
+        re.compile(
+            r"(?P<keep>(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)=\\?[\"']?)"
+            rf"(?=\S*\d){_LITERAL_VALUE}[\w+/.=!@#%^*~:-]{{8,}}"
+        ),
+    ),
+    # A field of JSON that stands in a text, itself quoted once or twice.
+    _place(
+        "key secret token passw passphrase",
+        rf"(?P<keep>\\*[\"']{_FIELD}\\*[\"']\s*:\s*\\*[\"']){_LITERAL_VALUE}[^\s\"'\\]{{4,}}",
+    ),
+)
+
+
+def redact_shapes(text: str) -> str:
+    """The text with everything that has a secret's shape replaced."""
+    # Clients send the same prompt and tools again with every request.
+    return _redact_known(text) if len(text) <= _REMEMBERED_LENGTH else _redact(text)
+
+
+def _redact(text: str) -> str:
+    lowered = text.lower()
+    for shape in SECRET_SHAPES:
+        searched = lowered if shape.any_case else text
+        if any(hint in searched for hint in shape.hints):
+            text = shape.redact(text)
+    return text
+
+
+_redact_known = lru_cache(maxsize=1024)(_redact)
