@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bench.child import Child, child, clean_environment, poll, python, wait_ready
+from engine.blas import engine_environment
 from proxy.traces.schema import Trace
 
 STARTED: list[Child] = []  # what the failure report of a test may have to show
@@ -28,7 +29,7 @@ def server(
 ) -> Iterator[Child]:
     """One of our server modules as a process, with its home in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = clean_environment(HOME=str(folder), **more.pop("environment", {}))
+    environment, _ = engine_environment(clean_environment(HOME=str(folder)))
     log = folder / f"{name}.log"
     with child(
         name, python(*arguments), settings=settings, log=log, environment=environment, **more

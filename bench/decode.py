@@ -1,0 +1,164 @@
+"""Decode speed through the engine, and through engine and proxy, beside `mlx_lm.stream_generate`.
+
+All three run the same model on the same BLAS in processes of their own, one after the other in turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.child import Child, child, clean_environment, python, wait_ready
+from bench.figure import Figure, Peer
+from bench.raw_stream import RawStream, StreamTiming
+from engine.blas import engine_environment
+
+RATIO = 0.95
+MESSAGES = [{"role": "user", "content": "Tell me something about the standard library."}]
+
+Speed = Callable[[int], float]  # tokens to generate -> tokens per second after the first
+
+
+def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
+    """A model that takes a few milliseconds a token, and the demo model, where every microsecond shows."""
+    models = ("demo",) if quick else ("bench", "demo")
+    tokens, rounds = (24, 2) if quick else (256, 9)
+    figures: list[Figure] = []
+    for name in models:
+        model = _model(folder, name)
+        with _speeds(model, folder) as speeds:
+            figures += _figures(name, _in_turns(speeds, tokens, rounds))
+    return figures
+
+
+def _model(folder: Path, name: str) -> Path:
+    """Made on the spot; its answers never end by themselves."""
+    from engine.demo_model import DemoShape, build_demo_model
+
+    shapes = {
+        "demo": DemoShape(),
+        "bench": DemoShape(hidden_size=512, layers=8, heads=8, kv_heads=4, feed_forward=1536),
+    }
+    return build_demo_model(folder / f"{name}-model", "qwen3", shapes[name], eos_every=None)
+
+
+def _in_turns(speeds: dict[str, Speed], tokens: int, rounds: int) -> dict[str, list[float]]:
+    for speed in speeds.values():
+        speed(tokens)  # warms up what is compiled and mapped at first use
+    measured: dict[str, list[float]] = {name: [] for name in speeds}
+    order = list(speeds)
+    for round_ in range(rounds):
+        for name in order[round_ % len(order) :] + order[: round_ % len(order)]:
+            measured[name].append(speeds[name](tokens))
+    return measured
+
+
+def _figures(model: str, measured: dict[str, list[float]]) -> list[Figure]:
+    library = measured.pop("library")
+    return [
+        Figure(
+            bench="decode",
+            metric=f"{way}, {model} model",
+            unit="tokens/s",
+            value=median(speeds),
+            peer=Peer("mlx_lm.stream_generate", median(library)),
+            ratio=median(own / peer for own, peer in zip(speeds, library, strict=True)),
+            target=RATIO if model == "bench" else None,
+            bound="at least",
+            on="ratio",
+            runs=len(speeds),
+        )
+        for way, speeds in measured.items()
+    ]
+
+
+@contextmanager
+def _speeds(model: Path, folder: Path) -> Iterator[dict[str, Speed]]:
+    """The three ways to the same model, each in processes of their own."""
+    environment, _ = engine_environment(clean_environment(HOME=str(folder)))
+    with ExitStack() as stack:
+
+        def start(name: str, module: str, **settings: Any) -> Child:
+            running = child(
+                name,
+                python("-m", module),
+                settings=settings,
+                log=folder / f"{name}.log",
+                environment=environment,
+            )
+            return stack.enter_context(running)
+
+        library = start("library", "bench.library_decode", model=str(model))
+        engine = start("engine", "engine", model=str(model), host="127.0.0.1", port=0)
+        wait_ready(engine, "/health")
+        home = str(folder / "home")
+        proxy = start(
+            "proxy",
+            "proxy",
+            backend="mlx",
+            model=str(model),
+            manage_engine=False,
+            engine_port=int(engine.url.rpartition(":")[2]),
+            home=home,
+            port=0,
+        )
+        wait_ready(proxy)
+        yield {
+            "library": lambda tokens: _library_speed(library, tokens),
+            "engine": lambda tokens: _engine_speed(engine, tokens),
+            "engine and proxy": lambda tokens: _proxy_speed(proxy, tokens),
+        }
+
+
+def _library_speed(library: Child, tokens: int) -> float:
+    asked = {"messages": MESSAGES, "max_tokens": tokens}
+    assert library.process.stdin is not None
+    assert library.process.stdout is not None
+    library.process.stdin.write(json.dumps(asked) + os.linesep)
+    library.process.stdin.flush()
+    return float(json.loads(library.process.stdout.readline())["tokens_per_s"])
+
+
+def _engine_speed(engine: Child, tokens: int) -> float:
+    body = {
+        "model": "bench",
+        "messages": MESSAGES,
+        "max_tokens": tokens,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    with RawStream(engine.url) as stream:
+        timing = stream.post("/v1/chat/completions", json.dumps(body).encode(), delta=b'"content"')
+    return _speed(timing, tokens, rb'"completion_tokens":\s*(\d+)')
+
+
+def _proxy_speed(proxy: Child, tokens: int) -> float:
+    body = {
+        "model": "bench",
+        "messages": MESSAGES,
+        "max_tokens": tokens,
+        "temperature": 0,
+        "stream": True,
+    }
+    with RawStream(proxy.url) as stream:
+        timing = stream.post("/v1/messages", json.dumps(body).encode(), delta=b"text_delta")
+    return _speed(timing, tokens, rb'"output_tokens":\s*(\d+)')
+
+
+def _speed(timing: StreamTiming, tokens: int, count: bytes) -> float:
+    """Tokens after the first over the time from the first delta to the last.
+
+    Raises:
+        RuntimeError: the answer has not the length that was asked for, so it cannot be compared.
+    """
+    generated = [int(number) for number in re.findall(count, timing.body)]
+    if not generated or generated[-1] != tokens:
+        raise RuntimeError(f"{tokens} tokens were asked for; the answer tells of {generated[-1:]}")
+    return (tokens - 1) / (timing.last_s - timing.first_s)
