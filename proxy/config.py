@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 BackendKind = Literal["mlx", "openai", "claude"]
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; raised before anything starts.
+
+    `problems` has one line for each thing that is wrong, each naming where it stands, the value and what
+    is allowed.
+    """
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class HostConfig(BaseModel):
@@ -20,6 +33,7 @@ class HostConfig(BaseModel):
     backend_url: str = ""  # of the openai and claude backends; empty for the built-in engine
     backend_key: str = ""
     model: str = ""  # folder or hub id for mlx, model name for openai; empty: the bundled demo model
+    context_tokens: int = 0  # the model's window as the user states it; 0: as the model's own files state it
     host: str = "127.0.0.1"
     port: int = 8082
     engine_port: int = 8081

@@ -1,0 +1,28 @@
+"""The names that users give to backends, and where each usually listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.config import BackendKind
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBackend:
+    """What a backend name stands for; `url` is empty where there is no usual one."""
+
+    kind: BackendKind
+    url: str = ""
+    needs_key: bool = False
+
+
+KNOWN_BACKENDS: dict[str, KnownBackend] = {
+    "mlx": KnownBackend("mlx"),
+    "vllm-mlx": KnownBackend("mlx"),  # the built-in engine's old name, still in users' files
+    "openai": KnownBackend("openai"),
+    "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1"),
+    "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1"),
+    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1"),
+    "openrouter": KnownBackend("openai", "https://openrouter.ai/api/v1", needs_key=True),
+    "claude": KnownBackend("claude", "https://api.anthropic.com"),
+}

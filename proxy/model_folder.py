@@ -1,0 +1,128 @@
+"""Is this a model that MLX can load? Answered from the folder's files alone, without mlx.
+
+A model folder is what Hugging Face repositories hold: `config.json` with a `model_type`, and weights in
+`model*.safetensors`, split ones listed in `model.safetensors.index.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from proxy.config import ConfigError
+from proxy.config_file import expand_home
+
+# Hugging Face: owner/name, letters, digits, dots, dashes and underscores.
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_LFS_POINTER = b"version https://git-lfs"
+
+
+def hub_id_or_folder(text: str, *, base: Path, user_home: Path) -> str:
+    """The model as the engine takes it: an absolute folder that was checked, or a hub id.
+
+    What begins with `/`, `~`, `.` or exists below `base` is a folder; `owner/name` is a hub id.
+
+    Raises:
+        ConfigError: a folder that is missing or is no model, or a text that is neither.
+    """
+    path = (base / expand_home(text, user_home)).absolute()
+    try:
+        if text.startswith(("/", "~", ".")) or path.exists():
+            check_model_folder(path)
+            return str(path)
+    except OSError as error:
+        raise ConfigError(f"the model folder {str(path)[:200]} cannot be read: {error.strerror}") from None
+    if _HUB_ID.fullmatch(text):
+        return text
+    raise ConfigError(
+        f'"{text}" is neither a folder here nor a hub id; '
+        "name a folder, or a model such as mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit"
+    )
+
+
+def check_model_folder(folder: Path) -> None:
+    """Find what would keep the engine from loading it.
+
+    Raises:
+        ConfigError: the folder is missing, is no model, or its download is unfinished.
+        OSError: it cannot be read.
+    """
+    if not folder.exists():
+        raise ConfigError(f"the model folder {folder} does not exist")
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name the folder that holds the model")
+    names = {path.name for path in folder.iterdir()}
+    if "config.json" not in names:
+        raise ConfigError(f"{folder} is no model: it has no config.json{_inner_hint(folder, names)}")
+    config = _read_json(folder / "config.json")
+    if not isinstance(config.get("model_type"), str) or not config["model_type"]:
+        raise ConfigError(f'{folder} is no model: its config.json has no "model_type"')
+    _check_weights(folder, names)
+
+
+def context_window(folder: Path) -> int:
+    """The model's context window in tokens as its `config.json` states it, 0 where it does not."""
+    try:
+        config = _read_json(folder / "config.json")
+    except ConfigError:
+        return 0
+    inner = config.get("text_config")
+    for section in (config, inner if isinstance(inner, dict) else {}):
+        tokens = section.get("max_position_embeddings")
+        if isinstance(tokens, int) and tokens > 0:
+            return tokens
+    return 0
+
+
+def _check_weights(folder: Path, names: set[str]) -> None:
+    weights = sorted(name for name in names if name.startswith("model") and name.endswith(".safetensors"))
+    index = "model.safetensors.index.json"
+    if index in names:
+        weight_map = _read_json(folder / index).get("weight_map")
+        listed = set(weight_map.values()) if isinstance(weight_map, dict) else set()
+        missing = sorted(name for name in listed if isinstance(name, str) and name not in names)
+        if missing:
+            raise ConfigError(
+                f"{folder} is unfinished: {len(missing)} of {len(listed)} weight files are missing, "
+                f"first {missing[0]}; download it again"
+            )
+    if not weights:
+        hint = "no model*.safetensors"
+        if any(name.endswith(".gguf") for name in names):
+            hint += "; MLX does not read .gguf, look for the model's MLX version"
+        elif any(name.endswith((".bin", ".pth", ".pt")) for name in names):
+            hint += "; convert it with mlx_lm.convert"
+        raise ConfigError(f"{folder} has no weights that MLX can load: {hint}")
+    for name in weights:
+        _check_not_pointer(folder / name)
+
+
+def _check_not_pointer(file: Path) -> None:
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(len(_LFS_POINTER))
+    except OSError as error:
+        raise ConfigError(f"the weights {file} cannot be read: {error.strerror}") from None
+    if head == _LFS_POINTER:
+        raise ConfigError(f"{file} is a git-lfs pointer, not weights; run: git lfs pull")
+    if len(head) < 8:  # a safetensors file begins with eight bytes of length
+        raise ConfigError(f"{file} is empty or cut off; download it again")
+
+
+def _inner_hint(folder: Path, names: set[str]) -> str:
+    inner = sorted(name for name in names if (folder / name / "config.json").is_file())
+    return f"; did you mean {folder / inner[0]}?" if inner else ""
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file} is no JSON object")
+    return document

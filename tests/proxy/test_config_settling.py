@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.config import ConfigError, HostConfig
+from proxy.config_file import FILE_NAME
+from proxy.config_settling import Settled, settle
+from tests.proxy.test_config_file import EARLIER_USERS_FILE
+from tests.proxy.test_model_folder import model
+
+
+def settled(
+    folder: Path, *, file: Any = None, environ: dict[str, str] | None = None, **options: Any
+) -> Settled:
+    if file is not None:
+        (folder / FILE_NAME).write_text(file if isinstance(file, str) else json.dumps(file))
+    return settle(options, environ=environ or {}, cwd=folder, user_home=folder)
+
+
+def problems(folder: Path, **layers: Any) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        settled(folder, **layers)
+    return caught.value.problems
+
+
+def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
+    result = settled(tmp_path)
+    assert result.config == HostConfig(home=tmp_path / ".anyclaude")
+    assert result.config.trace
+    assert result.warnings == ()
+    assert set(result.sources.values()) == {"default"}
+
+
+def test_the_file_of_earlier_users_settles(tmp_path: Path) -> None:
+    folder = model(tmp_path / "models")
+    text = EARLIER_USERS_FILE.replace("/models/Qwen3-Coder-30B-A3B-Instruct-MLX-4bit", str(folder))
+    result = settled(tmp_path, file=text)
+    assert result.config == HostConfig(
+        backend="mlx",
+        backend_name="vllm-mlx",
+        model=str(folder),
+        engine_port=8081,
+        trace=False,
+        home=tmp_path / ".anyclaude",
+    )
+    assert result.file == tmp_path / FILE_NAME
+
+
+def test_the_engines_key_is_no_client_token(tmp_path: Path) -> None:
+    config = settled(tmp_path, file={"backends": {"mlx": {"apiKey": "secret"}}}).config
+    assert "secret" not in config.model_dump_json()
+
+
+class TestOrder:
+    FILE = {"port": 1001, "debug": {"enableTraces": False}}  # noqa: RUF012 - constant
+
+    def test_the_file_is_over_the_default(self, tmp_path: Path) -> None:
+        result = settled(tmp_path, file=self.FILE)
+        assert (result.config.port, result.config.trace) == (1001, False)
+        assert result.sources["port"] == f"{tmp_path / FILE_NAME}: port"
+
+    def test_the_environment_is_over_the_file(self, tmp_path: Path) -> None:
+        result = settled(tmp_path, file=self.FILE, environ={"ANYCLAUDE_PORT": "1002", "ANYCLAUDE_TRACE": "1"})
+        assert (result.config.port, result.config.trace) == (1002, True)
+        assert result.sources["port"] == "ANYCLAUDE_PORT"
+
+    def test_the_command_line_is_over_the_environment(self, tmp_path: Path) -> None:
+        result = settled(tmp_path, file=self.FILE, environ={"ANYCLAUDE_PORT": "1002"}, port=1003)
+        assert result.config.port == 1003
+        assert result.sources["port"] == "--port"
+
+    def test_an_empty_variable_is_as_none(self, tmp_path: Path) -> None:
+        assert settled(tmp_path, file=self.FILE, environ={"ANYCLAUDE_PORT": ""}).config.port == 1001
+
+    def test_a_file_can_be_named_by_the_environment(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.json").write_text('{"port": 1004}')
+        assert settled(tmp_path, environ={"ANYCLAUDE_CONFIG": "mine.json"}).config.port == 1004
+
+
+class TestBackends:
+    @pytest.mark.parametrize(
+        ("name", "url"),
+        [
+            ("lmstudio", "http://127.0.0.1:1234/v1"),
+            ("ollama", "http://127.0.0.1:11434/v1"),
+            ("vllm", "http://127.0.0.1:8000/v1"),
+        ],
+    )
+    def test_a_known_server_has_its_usual_address(self, tmp_path: Path, name: str, url: str) -> None:
+        config = settled(tmp_path, backend_name=name).config
+        assert (config.backend, config.backend_name, config.backend_url) == ("openai", name, url)
+
+    def test_a_port_alone_moves_the_usual_address(self, tmp_path: Path) -> None:
+        file = {"backend": "lmstudio", "backends": {"lmstudio": {"port": 5555}}}
+        assert settled(tmp_path, file=file).config.backend_url == "http://127.0.0.1:5555/v1"
+
+    def test_only_the_chosen_backends_section_counts(self, tmp_path: Path) -> None:
+        file = {
+            "backend": "lmstudio",
+            "backends": {"lmstudio": {"model": "a"}, "ollama": {"model": "b", "apiKey": "k"}},
+        }
+        config = settled(tmp_path, file=file, backend_name="ollama").config
+        assert (config.model, config.backend_key) == ("b", "k")
+
+    def test_an_address_without_a_path_gets_the_usual_one(self, tmp_path: Path) -> None:
+        environ = {"ANYCLAUDE_BASE_URL": "http://10.0.0.5:9000/"}
+        config = settled(tmp_path, environ=environ, backend_name="openai").config
+        assert config.backend_url == "http://10.0.0.5:9000/v1"
+
+    def test_openai_needs_an_address(self, tmp_path: Path) -> None:
+        (problem,) = problems(tmp_path, backend_name="openai")
+        assert "backends.openai.baseUrl" in problem
+
+    def test_openrouter_needs_a_key(self, tmp_path: Path) -> None:
+        (problem,) = problems(tmp_path, backend_name="openrouter")
+        assert "ANYCLAUDE_API_KEY" in problem
+        config = settled(
+            tmp_path, backend_name="openrouter", environ={"ANYCLAUDE_API_KEY": "k"}, model="m"
+        ).config
+        assert config.backend_url.startswith("https://openrouter.")
+
+    def test_claude_is_passed_through(self, tmp_path: Path) -> None:
+        file = {"backend": "claude", "backends": {"claude": {"baseUrl": "https://gateway.example/v1"}}}
+        config = settled(tmp_path, file=file).config
+        assert (config.backend, config.backend_url) == ("claude", "https://gateway.example")
+
+    def test_both_names_of_the_engine_find_its_section(self, tmp_path: Path) -> None:
+        file = {"backends": {"vllm-mlx": {"port": 9001}}}
+        assert settled(tmp_path, file=file, backend_name="mlx").config.engine_port == 9001
+
+    def test_the_engines_port_can_come_from_its_address(self, tmp_path: Path) -> None:
+        file = {"backends": {"mlx": {"baseUrl": "http://localhost:9002/v1"}}}
+        assert settled(tmp_path, file=file).config.engine_port == 9002
+        assert settled(tmp_path, file=file, engine_port=9003).config.engine_port == 9003
+
+    def test_two_ports_for_the_engine_warn(self, tmp_path: Path) -> None:
+        file = {"backends": {"mlx": {"port": 9001, "baseUrl": "http://localhost:9002/v1"}}}
+        result = settled(tmp_path, file=file)
+        assert result.config.engine_port == 9001
+        assert "9002" in result.warnings[0]
+
+    def test_the_engine_runs_on_this_machine(self, tmp_path: Path) -> None:
+        file = {"backends": {"mlx": {"baseUrl": "http://10.0.0.5:8081/v1"}}}
+        (problem,) = problems(tmp_path, file=file)
+        assert "10.0.0.5" in problem
+        assert '"openai"' in problem
+
+    def test_a_switched_off_backend_that_was_chosen_warns(self, tmp_path: Path) -> None:
+        file = {"backend": "ollama", "backends": {"ollama": {"enabled": False}}}
+        (warning,) = settled(tmp_path, file=file).warnings
+        assert "backends.ollama.enabled is false" in warning
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("layers", "says"),
+        [
+            ({"environ": {"ANYCLAUDE_PORT": "many"}}, 'ANYCLAUDE_PORT is "many"; allowed: a whole number'),
+            ({"environ": {"ANYCLAUDE_TRACE": "perhaps"}}, 'ANYCLAUDE_TRACE is "perhaps"; allowed: true or'),
+            ({"backend_name": "llama"}, '--backend is "llama"; allowed: one of mlx'),
+            ({"port": 70000}, "--port is 70000; allowed"),
+            ({"port": 8081}, "port 8081 is meant for both"),
+            ({"environ": {"ANYCLAUDE_HOST": "0.0.0.0"}}, "set a token"),
+            ({"model": "/nowhere/at/all"}, "--model: the model folder /nowhere/at/all does not exist"),
+            ({"model": "Qwen"}, '--model: "Qwen" is neither'),
+            ({"config": "gone.json"}, "gone.json is not there"),
+        ],
+    )
+    def test_each_names_its_place(self, tmp_path: Path, layers: dict[str, Any], says: str) -> None:
+        (problem,) = problems(tmp_path, **layers)
+        assert says in problem
+
+    def test_all_are_told_at_once(self, tmp_path: Path) -> None:
+        assert len(problems(tmp_path, port=-1, backend_name="no", environ={"ANYCLAUDE_DEBUG": "x"})) == 3
+
+    def test_the_same_free_port_twice_is_two_ports(self, tmp_path: Path) -> None:
+        config = settled(tmp_path, port=0, engine_port=0).config
+        assert (config.port, config.engine_port) == (0, 0)
+
+    def test_a_token_opens_the_host_to_other_machines(self, tmp_path: Path) -> None:
+        config = settled(tmp_path, file={"host": "0.0.0.0", "token": "t"}).config
+        assert (config.host, config.token) == ("0.0.0.0", "t")
+
+
+class TestPaths:
+    def test_a_files_paths_are_meant_from_its_folder(self, tmp_path: Path) -> None:
+        folder = model(tmp_path / "there" / "m")
+        named = tmp_path / "there" / "c.json"
+        named.write_text(json.dumps({"home": "state", "backends": {"mlx": {"model": "./m"}}}))
+        config = settled(tmp_path, config=str(named)).config
+        assert (config.home, config.model) == (tmp_path / "there" / "state", str(folder))
+
+    def test_the_command_lines_paths_are_meant_from_the_working_directory(self, tmp_path: Path) -> None:
+        assert settled(tmp_path, home="state").config.home == tmp_path / "state"
+        assert settled(tmp_path, home="~/x").config.home == tmp_path / "x"
+
+
+def test_a_misspelt_variable_warns_and_others_do_not(tmp_path: Path) -> None:
+    (warning,) = settled(tmp_path, environ={"ANYCLAUDE_PROT": "1", "ANYCLAUDE_OTHER_THING": "1"}).warnings
+    assert warning == "ANYCLAUDE_PROT in the environment is not known; did you mean ANYCLAUDE_PORT?"
+
+
+VALUES = st.none() | st.booleans() | st.integers(-5, 70000) | st.sampled_from(["", "mlx", "x", "http://a:1"])
+SECTION = st.dictionaries(
+    st.sampled_from(["enabled", "port", "baseUrl", "apiKey", "model", "contextTokens", "other"]), VALUES
+)
+FILES = st.fixed_dictionaries(
+    {},
+    optional={
+        "backend": st.sampled_from(["mlx", "vllm-mlx", "lmstudio", "claude", "no"]),
+        "port": VALUES,
+        "host": VALUES,
+        "debug": st.dictionaries(st.sampled_from(["level", "enableTraces", "levle"]), VALUES),
+        "backends": st.dictionaries(st.sampled_from(["mlx", "lmstudio", "claude", "oops"]), SECTION),
+    },
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(file=FILES, port=st.none() | st.integers(-1, 65536))
+def test_any_file_settles_or_says_in_lines_what_is_wrong(tmp_path: Path, file: Any, port: int | None) -> None:
+    try:
+        outcome: HostConfig | tuple[str, ...] = settled(tmp_path, file=file, port=port).config
+    except ConfigError as error:
+        outcome = error.problems
+    if isinstance(outcome, HostConfig):
+        assert HostConfig.model_validate_json(outcome.model_dump_json()) == outcome
+        assert port is None or outcome.port == port
+    else:
+        assert outcome
+        assert all(problem and "\n" not in problem for problem in outcome)

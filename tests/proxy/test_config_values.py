@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config_values import (
+    BACKEND,
+    FLAG,
+    LEVEL,
+    NAME,
+    PORT,
+    SECRET,
+    TEXT,
+    TOKENS,
+    URL,
+    Kind,
+    checked,
+    nearest,
+    shown,
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (PORT, "8082", 8082),
+        (PORT, " 0 ", 0),
+        (LEVEL, "3", 3),
+        (TOKENS, "32768", 32768),
+        (FLAG, "TRUE", True),
+        (FLAG, "off", False),
+        (FLAG, "0", False),
+        (URL, "http://localhost:1234/v1/", "http://localhost:1234/v1"),
+        (URL, "https://[::1]:9/x", "https://[::1]:9/x"),
+        (BACKEND, "vllm-mlx", "vllm-mlx"),
+        (TEXT, "", ""),
+    ],
+)
+def test_text_from_the_environment_becomes_a_typed_value(kind: Kind, text: str, value: Any) -> None:
+    assert checked(kind, kind.from_text(text), "HERE") == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (PORT, "8082"),
+        (PORT, 65536),
+        (PORT, -1),
+        (PORT, True),
+        (PORT, 80.0),
+        (PORT, None),
+        (LEVEL, 4),
+        (TOKENS, 12),
+        (FLAG, "true"),
+        (FLAG, 1),
+        (URL, "localhost:1234"),
+        (URL, "ftp://host/"),
+        (URL, "http://"),
+        (URL, "http://[::1"),
+        (URL, "http://host:99999/v1"),
+        (URL, "http://host/?key=1"),
+        (BACKEND, "llama"),
+        (BACKEND, {}),
+        (NAME, "  "),
+        (TEXT, "two\nlines"),
+        (TEXT, 5),
+    ],
+)
+def test_a_wrong_value_names_the_place_the_value_and_what_is_allowed(kind: Kind, value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^HERE is .*; allowed: ") as caught:
+        checked(kind, value, "HERE")
+    assert kind.allowed in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_not_repeated_in_a_message() -> None:
+    with pytest.raises(ValueError, match="allowed") as caught:
+        checked(SECRET, "sk-live\n123", "HERE")
+    assert "sk-live" not in str(caught.value)
+
+
+def outcome(kind: Kind, value: Any) -> tuple[Any, str]:
+    """The checked value and no problem, or none and the problem."""
+    try:
+        return checked(kind, value, "HERE"), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+@given(value=JSON, kind=st.sampled_from([TEXT, NAME, FLAG, PORT, LEVEL, TOKENS, URL, BACKEND]))
+def test_any_json_value_is_taken_or_refused_in_one_line(value: Any, kind: Kind) -> None:
+    taken, problem = outcome(kind, value)
+    if problem:
+        assert problem.isprintable()
+    else:
+        assert outcome(kind, taken) == (taken, "")
+
+
+@given(text=st.text(max_size=30), kind=st.sampled_from([TEXT, FLAG, PORT, LEVEL, TOKENS, URL, BACKEND]))
+def test_any_text_is_taken_or_refused(text: str, kind: Kind) -> None:
+    _, problem = outcome(kind, kind.from_text(text))
+    assert not problem or "; allowed: " in problem
+
+
+def test_the_nearest_known_word_is_named_whatever_its_case() -> None:
+    assert nearest("BASEURL", ["baseUrl", "port"]) == '; did you mean "baseUrl"?'
+    assert nearest("prot", ["baseUrl", "port"]) == '; did you mean "port"?'
+
+
+def test_without_a_near_word_all_are_named() -> None:
+    assert nearest("zzzz", ["baseUrl", "port"]) == "; known here: baseUrl, port"
+
+
+def test_a_long_value_is_shortened() -> None:
+    assert len(shown("x" * 1000)) == 60
