@@ -1,0 +1,53 @@
+"""The bench runs from end to end and says what it measured; how fast is not asked here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench.__main__ import main
+from bench.figure import Figure, Peer
+
+FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
+
+
+def figure(**more: object) -> Figure:
+    plain: dict[str, object] = {
+        "bench": "b",
+        "metric": "m",
+        "unit": "ms",
+        "value": 4.0,
+        "peer": Peer("p", 2.0),
+        "ratio": 2.0,
+        "runs": 1,
+    }
+    return Figure(**(plain | more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("more", "ok"),
+    [
+        ({}, True),
+        ({"target": 5.0}, True),
+        ({"target": 3.0}, False),
+        ({"target": 0.95, "bound": "at least", "on": "ratio"}, True),
+        ({"target": 2.5, "bound": "at least", "on": "ratio"}, False),
+    ],
+    ids=["no target", "below", "above", "ratio reached", "ratio missed"],
+)
+def test_a_figure_knows_whether_its_target_is_met(more: dict[str, object], ok: bool) -> None:
+    assert figure(**more).ok is ok
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["proxy_overhead", "decode"])
+def test_each_bench_runs_and_prints_a_line_a_figure(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--only", name, "--quick"])
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) >= 2
+    for line in lines:
+        assert set(line) == FIELDS
+        assert line["bench"] == name
+        assert line["peer"]["value"] > 0
