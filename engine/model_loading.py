@@ -1,18 +1,45 @@
-"""A model folder or hub id becomes a loaded model, or one clear error."""
+"""A model folder or hub id becomes a loaded model, or one clear error (`engine.model_errors`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
+import mlx.core as mx
+import mlx_lm.utils
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from mlx.utils import tree_flatten
+from tqdm import tqdm
+
+from engine.model_errors import (
+    BrokenWeights,
+    ConfigMissing,
+    HubModelMissing,
+    HubUnreachable,
+    ModelError,
+    ModelFolderMissing,
+    TokenizerMissing,
+    UnsupportedArchitecture,
+    WeightsMissing,
+)
+
+__all__ = ["LoadedModel", "ModelError", "OnProgress", "load_model"]
+
 OnProgress = Callable[[float, str], None]
-"""Told the fraction loaded (0 to 1) and what is going on, for people."""
+"""Told the fraction that is done (0 to 1) and what is going on, for people."""
 
-
-class ModelError(Exception):
-    """The model cannot be loaded; the message is one line and says what to do."""
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "*.tiktoken", "vocab.json")
+_STEP_BYTES = 256 << 20  # of weights read between two reports
+_SAMPLE_BYTES = 1 << 16  # of each weight file that go into the fingerprint, at its start and its end
+_DEFAULT_CONTEXT = 32768  # where config.json names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +47,7 @@ class LoadedModel:
     """A model in memory and what the engine must know about it.
 
     `model` is the mlx-lm module, `tokenizer` mlx-lm's `TokenizerWrapper`; neither has type information.
+    `fingerprint` tells one set of weights from another; `context_length` is in tokens.
     """
 
     model: Any
@@ -32,10 +60,203 @@ class LoadedModel:
     vocab_size: int
 
 
-def load_model(path_or_id: str | Path, on_progress: OnProgress = lambda done, what: None) -> LoadedModel:
+def load_model(
+    path_or_id: str | Path,
+    on_progress: OnProgress = lambda done, what: None,
+    *,
+    download: Callable[..., str] = huggingface_hub.snapshot_download,
+) -> LoadedModel:
     """Load a model on the calling thread, which must be the one that will run it.
 
+    Progress counts the bytes of weights that are in memory, of those that the model has; while a hub model is
+    fetched, the bytes that are on disk.
+
     Raises:
-        ModelError: one subclass for each situation.
+        ModelError: one subclass for each situation, see `engine.model_errors`.
     """
-    raise NotImplementedError
+    path, name = _locate(path_or_id, on_progress, download)
+    _check_folder(path)
+    on_progress(0.0, f"loading {name}")
+    model, config = _build(path)
+    tokenizer = _load_tokenizer(path, config)
+    _read_weights(model, path, name, on_progress)
+    text_config = config.get("text_config") or {}
+    context = config.get("max_position_embeddings") or text_config.get("max_position_embeddings")
+    vocab_size = config.get("vocab_size") or text_config.get("vocab_size") or len(tokenizer)
+    on_progress(1.0, f"{name} is loaded")
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        name=name,
+        path=path,
+        fingerprint=_fingerprint(path),
+        context_length=int(context or _DEFAULT_CONTEXT),
+        eos_token_ids=frozenset(tokenizer.eos_token_ids),
+        vocab_size=int(vocab_size),
+    )
+
+
+def _locate(
+    path_or_id: str | Path, on_progress: OnProgress, download: Callable[..., str]
+) -> tuple[Path, str]:
+    """The model's folder and name; a hub id that is no folder here is downloaded."""
+    given = str(path_or_id)
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return path, path.resolve().name
+    if path.exists():
+        raise ModelFolderMissing(f"{given} is a file; name the folder that holds the model")
+    if not isinstance(path_or_id, str) or given[:1] in ("/", ".", "~") or not _HUB_ID.fullmatch(given):
+        raise ModelFolderMissing(
+            f"no folder {given}; name a folder with an MLX model, or a hub id like org/name"
+        )
+    return _fetch(given, on_progress, download), given
+
+
+def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -> Path:
+    on_progress(0.0, f"looking for {hub_id} on the hub")
+    try:
+        folder = download(
+            hub_id,
+            allow_patterns=mlx_lm.utils.DEFAULT_ALLOW_PATTERNS,
+            tqdm_class=_download_bar(hub_id, on_progress),
+        )
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
+        raise HubModelMissing(
+            f"there is no folder {hub_id}, and the hub has no such model or keeps it private;"
+            " check the name, or log in with `hf auth login`"
+        ) from error
+    except Exception as error:  # whatever the network, the disk or the hub's client come up with
+        raise HubUnreachable(
+            f"{hub_id} could not be downloaded ({_first_line(error)}); check the connection and try again"
+            " (what has arrived is kept), or name a local folder"
+        ) from error
+    return Path(folder)
+
+
+def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
+    """A progress bar class for the hub's client that draws nothing and reports bytes."""
+
+    class DownloadBar(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **(kwargs | {"file": io.StringIO()}))
+
+        def update(self, n: float | None = 1) -> bool | None:
+            updated = super().update(n)
+            if self.unit == "B" and self.total:
+                on_progress(min(1.0, self.n / self.total), f"downloading {hub_id}")
+            return updated
+
+    return DownloadBar
+
+
+def _check_folder(path: Path) -> None:
+    """Tell what is missing before anything is loaded."""
+    if not (path / "config.json").is_file():
+        raise ConfigMissing(f"{path} has no config.json; name the folder of an MLX model")
+    if not any(path.glob("model*.safetensors")):
+        raise WeightsMissing(
+            f"{path} has no model*.safetensors; finish the download, or convert the model with mlx_lm.convert"
+        )
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise BrokenWeights(f"{index} cannot be read; download the model again") from error
+        if missing := [shard for shard in shards if not (path / shard).is_file()]:
+            raise BrokenWeights(
+                f"{path} lacks {len(missing)} of {len(shards)} weight files, first {missing[0]};"
+                " finish the download"
+            )
+    if not any(file for pattern in _TOKENIZER_FILES for file in path.glob(pattern)):
+        raise TokenizerMissing(f"{path} has no tokenizer (such as tokenizer.json); download the model again")
+
+
+def _build(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The module with its weights still on disk, and its configuration."""
+    try:
+        config = mlx_lm.utils.load_config(path)
+        model_type = config["model_type"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigMissing(
+            f"{path / 'config.json'} is no model configuration; download the model again"
+        ) from error
+    try:
+        mlx_lm.utils._get_classes(config)
+    except (ValueError, TypeError) as error:
+        raise UnsupportedArchitecture(
+            f"model type {model_type!r} of {path} is unknown to mlx-lm; upgrade mlx-lm or choose another model"
+        ) from error
+    try:
+        return mlx_lm.utils.load_model(path, lazy=True)  # type: ignore[no-any-return]
+    except (TypeError, KeyError, AttributeError, AssertionError) as error:
+        raise UnsupportedArchitecture(
+            f"mlx-lm cannot build a {model_type} model from {path / 'config.json'} ({_first_line(error)});"
+            " choose a model in MLX format"
+        ) from error
+    except Exception as error:  # mlx raises RuntimeError or ValueError for files and shapes alike
+        raise _broken(path, error) from error
+
+
+def _load_tokenizer(path: Path, config: dict[str, Any]) -> Any:
+    try:
+        return mlx_lm.utils.load_tokenizer(path, eos_token_ids=config.get("eos_token_id"))
+    except Exception as error:  # transformers and tokenizers raise plain Exception for a damaged file
+        raise TokenizerMissing(
+            f"the tokenizer of {path} cannot be loaded ({_first_line(error)}); download the model again"
+        ) from error
+
+
+def _read_weights(model: Any, path: Path, name: str, on_progress: OnProgress) -> None:
+    """Bring the weights into memory step by step, so that progress is what has been read."""
+    weights = [array for _, array in tree_flatten(model.parameters())]
+    total = sum(array.nbytes for array in weights) or 1
+    done = 0
+    for step in _steps(weights):
+        try:
+            mx.eval(step)
+        except RuntimeError as error:
+            raise _broken(path, error) from error
+        done += sum(array.nbytes for array in step)
+        on_progress(done / total, f"loading {name}: {done / 1e9:.1f} of {total / 1e9:.1f} GB")
+
+
+def _steps(weights: list[Any]) -> Iterator[list[Any]]:
+    step: list[Any] = []
+    size = 0
+    for array in weights:
+        step.append(array)
+        size += array.nbytes
+        if size >= _STEP_BYTES:
+            yield step
+            step, size = [], 0
+    if step:
+        yield step
+
+
+def _broken(path: Path, error: Exception) -> BrokenWeights:
+    return BrokenWeights(
+        f"the weights of {path} are damaged or do not fit its config.json ({_first_line(error)});"
+        " download the model again"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[0]
+    return line if len(line) <= 160 else line[:159] + "…"
+
+
+def _fingerprint(path: Path) -> str:
+    """Sixteen hex digits over the configuration and a sample of each weight file."""
+    digest = hashlib.sha256((path / "config.json").read_bytes())
+    for file in sorted(path.glob("model*.safetensors")):
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size}".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_SAMPLE_BYTES))
+            stream.seek(max(0, size - _SAMPLE_BYTES))
+            digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()[:16]
