@@ -2,73 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from proxy.events import CacheChange, CacheVerdict, ErrorInfo, RequestReceived, RequestToolCall, Usage
+from proxy.event_bus import EventBus
+from proxy.events import CacheChange, RequestReceived, RequestToolResult
+from proxy.request_record import RequestRecord
+from proxy.tool_results import ToolResult, shortened, tool_results
+from proxy.traces.record import ToolOutcome, TraceStore
+from proxy.traces.schema import Trace, TraceRequest, TraceToolCall
+
+_REMEMBERED_CALLS = 2_000  # their results come within a turn or two; older ones are found by the index
+_PREVIEW_LENGTH = 200
+
+__all__ = ["Recorder", "RequestRecord"]
 
 
-class RequestRecord:
-    """One request that runs; ended by exactly one of `finished` and `failed`."""
+@dataclass(slots=True)
+class _Call:
+    """A tool call that a request of this host has made."""
 
-    id: str  # "req_..."
-
-    def upstream(self, body: dict[str, Any], model: str) -> None:
-        """Keep what was sent upstream; the body must not be changed afterwards."""
-        raise NotImplementedError
-
-    def note(self, text: str) -> None:
-        """Add a remark for people to the trace."""
-        raise NotImplementedError
-
-    def queued(self, position: int, waiting_s: float) -> None:
-        raise NotImplementedError
-
-    def prefill(self, done: int, total: int, cached: int) -> None:
-        raise NotImplementedError
-
-    def lookup(self, cache: CacheVerdict) -> None:
-        raise NotImplementedError
-
-    def first_byte(self) -> None:
-        raise NotImplementedError
-
-    def first_token(self, usage: Usage) -> None:
-        raise NotImplementedError
-
-    def delta(self, kind: str, text: str, output_tokens: int) -> None:
-        raise NotImplementedError
-
-    def tool_call(self, call: RequestToolCall) -> None:
-        raise NotImplementedError
-
-    def cache_changed(self, type: str, change: CacheChange) -> None:
-        raise NotImplementedError
-
-    async def finished(
-        self, *, status: int, message: dict[str, Any], stop_reason: str, usage: Usage
-    ) -> None:
-        """End the request well; its trace is on disk when this returns."""
-        raise NotImplementedError
-
-    async def failed(
-        self,
-        *,
-        status: int,
-        error: ErrorInfo,
-        message: dict[str, Any] | None,
-        usage: Usage,
-        cancelled: bool = False,
-    ) -> None:
-        """End the request with an error; `message` is the answer as far as it had come."""
-        raise NotImplementedError
+    record: RequestRecord
+    entry: TraceToolCall
+    resolved: bool = False
 
 
 class Recorder:
-    """Begins the record of each request."""
+    """Begins the record of each request, and leads the results of tool calls back to their calls.
+
+    Args:
+        traces: where to put traces; None: tracing is off, and events are all there is.
+        clock: epoch seconds.
+        monotonic: seconds that never jump, for durations.
+    """
+
+    def __init__(
+        self,
+        bus: EventBus,
+        traces: TraceStore | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        new_id: Callable[[], str] = lambda: f"req_{os.urandom(12).hex()}",
+    ) -> None:
+        self.bus = bus
+        self.traces = traces
+        self.clock = clock
+        self.monotonic = monotonic
+        self.cache_totals = CacheChange()  # as the newest event of the prefix cache had them
+        self._new_id = new_id
+        self._calls: OrderedDict[str, _Call | None] = OrderedDict()  # None: of another host, result seen
+        self._ending: set[asyncio.Task[None]] = set()
 
     def begin(
         self, *, received: RequestReceived, query: str, headers: Mapping[str, str], body: Any
     ) -> RequestRecord:
-        """Record that a request arrived; the body must not be changed afterwards."""
-        raise NotImplementedError
+        """Record that a request arrived, and the tool results that it brings.
+
+        The body must not be changed afterwards.
+        """
+        trace = Trace(
+            id=self._new_id(),
+            time=self.clock(),
+            session=received.session,
+            agent=received.agent,
+            agent_type=received.agent_type,
+            prompt_id=received.prompt_id,
+            lane=received.lane,
+            backend=received.backend,
+            model=received.model,
+            request=TraceRequest(
+                method=received.method, path=received.path, query=query, headers=dict(headers)
+            ),
+        )
+        trace.request.body = body
+        self.bus.publish("request.received", received, trace.id)
+        self._take_results(tool_results(body, headers), trace.id, received.session)
+        return RequestRecord(self, trace)
+
+    async def close(self) -> None:
+        """Return when all that was recorded is on disk."""
+        while self._ending:
+            await asyncio.gather(*self._ending)
+        if self.traces is not None:
+            await self.traces.close()
+
+    def remember_call(self, record: RequestRecord, entry: TraceToolCall) -> None:
+        """Expect the result of a call that a request has made."""
+        self._calls[entry.id] = _Call(record, entry)
+        self._forget_old()
+
+    def end(self, ending: asyncio.Task[None]) -> None:
+        """See to it that a request's end is recorded, even when nobody waits for it any more."""
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
+    def _take_results(self, results: list[ToolResult], carrier: str, session: str) -> None:
+        outcomes = []
+        for result in results:
+            call = self._calls.get(result.tool_use_id)
+            if call.resolved if call else result.tool_use_id in self._calls:
+                continue  # a result comes again when a request is repeated
+            outcome = ToolOutcome(
+                result.tool_use_id, shortened(result.text, carrier), result.is_error, result.duration_s
+            )
+            if call is None:
+                self._calls[result.tool_use_id] = None
+                self._forget_old()
+                outcomes.append(outcome)
+            else:
+                call.resolved = True
+                if linked := call.record.take_result(call.entry, outcome):
+                    outcomes.append(linked)
+            self._publish_result(result, call, carrier, session)
+        if outcomes and self.traces is not None:
+            self.traces.link(outcomes)
+
+    def _publish_result(self, result: ToolResult, call: _Call | None, carrier: str, session: str) -> None:
+        event = RequestToolResult(
+            tool_use_id=result.tool_use_id,
+            name=result.name or (call.entry.name if call else ""),
+            call_request=call.record.id if call else "",
+            is_error=result.is_error,
+            duration_s=result.duration_s,
+            result_bytes=len(result.text.encode(errors="replace")),
+            preview=result.text[:_PREVIEW_LENGTH],
+            session=session,
+        )
+        self.bus.publish("request.tool_result", event, carrier)
+
+    def _forget_old(self) -> None:
+        while len(self._calls) > _REMEMBERED_CALLS:
+            self._calls.popitem(last=False)

@@ -13,16 +13,17 @@ from typing import Any
 from urllib.parse import quote
 
 from proxy.json_text import plain_text
+from proxy.traces.schema import Trace, TraceToolCall
 from proxy.traces.secret_shapes import REDACTED, redact_shapes
 
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|api-?key|cookie|token|secret|password|credential", re.IGNORECASE
 )
 _COUNT_HEADER = re.compile(r"ratelimit|max-tokens", re.IGNORECASE)  # tokens of text, not of access
-_SECRET_FIELDS = frozenset(  # without - and _
-    "accesskey accesstoken apikey authorization authtoken bearertoken clientsecret cookie idtoken passphrase"
-    " passwd password privatekey proxyauthorization refreshtoken secret secretaccesskey secretkey"
-    " sessiontoken setcookie xapikey".split()  # noqa: SIM905 - a list of words reads better in one piece
+_SECRET_FIELD = re.compile(  # without - and _
+    r"(?:access|api|private|secret|secretaccess|xapi)key|(?:access|auth|bearer|id|refresh|session)token"
+    r"|(?:proxy)?authorization|(?:set)?cookie|(?:client)?secret|passphrase|passw(?:or)?d",
+    re.IGNORECASE,
 )
 # What people write where a server wants some key and checks none.
 _PLACEHOLDERS = frozenset(
@@ -45,15 +46,15 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         values = {secret for secret in secrets if _is_secret(secret)}
         forms = {form for value in values for form in (value, json.dumps(value)[1:-1], quote(value, safe=""))}
-        self._secrets = frozenset(values)
+        self.secrets = frozenset(values)
         # The longest first, so that a secret that contains another one goes as a whole.
         patterns = [_literal(form) for form in sorted(forms, key=len, reverse=True)]
         self._literals = re.compile("|".join(patterns)) if patterns else None
 
     def knowing(self, more: Iterable[str]) -> Redactor:
         """A redactor that knows these secrets too; this one if they are none or known already."""
-        found = frozenset(filter(_is_secret, more)) - self._secrets
-        return Redactor(self._secrets | found) if found else self
+        found = frozenset(filter(_is_secret, more)) - self.secrets
+        return Redactor(self.secrets | found) if found else self
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in the place of each secret."""
@@ -92,6 +93,45 @@ class Redactor:
         return self.value(value, depth)
 
 
+def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
+    """A copy of the trace without secrets in anything that came from outside; the trace stays as it was."""
+    sent, got, cache = trace.request, trace.response, trace.cache
+    request = {
+        "path": redactor.text(sent.path),
+        "query": redactor.text("?" + sent.query)[1:],
+        "headers": redactor.headers(sent.headers),
+        "body": redactor.value(sent.body),
+    }
+    error = got.error and got.error.model_copy(update={"message": redactor.text(got.error.message)})
+    miss = cache and cache.miss
+    if cache and miss:
+        texts = {"before": redactor.text(miss.before), "now": redactor.text(miss.now)}
+        cache = cache.model_copy(update={"miss": miss.model_copy(update=texts)})
+    update = {
+        "request": sent.model_copy(update=request),
+        "upstream": redactor.value(trace.upstream),
+        "response": got.model_copy(update={"message": redactor.value(got.message), "error": error}),
+        "cache": cache,
+        "tool_calls": [_redacted_call(call, redactor) for call in trace.tool_calls],
+        "notes": [redactor.text(note) for note in trace.notes],
+    }
+    for name in ("session", "agent", "agent_type", "prompt_id", "model", "upstream_model"):
+        update[name] = redactor.text(getattr(trace, name))
+    return trace.model_copy(update=update)
+
+
+def _redacted_call(call: TraceToolCall, redactor: Redactor) -> TraceToolCall:
+    return call.model_copy(
+        update={
+            "raw": redactor.text(call.raw),
+            "input": redactor.value(call.input),
+            "repairs": [redactor.text(repair) for repair in call.repairs],
+            "detail": redactor.text(call.detail),
+            "result": redactor.value(call.result),
+        }
+    )
+
+
 def is_secret_header(name: str) -> bool:
     """Whether a header of this name carries credentials."""
     return bool(_SECRET_HEADER.search(name)) and not _COUNT_HEADER.search(name)
@@ -99,7 +139,7 @@ def is_secret_header(name: str) -> bool:
 
 def is_secret_field(name: Any) -> bool:
     """Whether a JSON field of this name holds a secret where its value is a text."""
-    return isinstance(name, str) and name.replace("-", "").replace("_", "").lower() in _SECRET_FIELDS
+    return isinstance(name, str) and bool(_SECRET_FIELD.fullmatch(name.replace("-", "").replace("_", "")))
 
 
 def _is_secret(value: str) -> bool:

@@ -1,0 +1,222 @@
+"""The record of one request while it runs: each step becomes an event and a line of its trace."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from proxy.delta_gathering import DeltaGathering
+from proxy.events import (
+    CacheChange,
+    CacheMissed,
+    CacheVerdict,
+    ErrorInfo,
+    EventData,
+    RequestFailed,
+    RequestFinished,
+    RequestFirstToken,
+    RequestPrefill,
+    RequestQueued,
+    RequestToolCall,
+    Timings,
+    Usage,
+)
+from proxy.traces.schema import Trace, TraceResponse, TraceToolCall
+
+if TYPE_CHECKING:
+    from proxy.recorder import Recorder
+    from proxy.traces.record import ToolOutcome
+
+CacheEvent = Literal["cache.inserted", "cache.evicted", "cache.restored"]
+
+
+class RequestRecord:
+    """One request that runs; ended by the first of `finished` and `failed`, and deaf afterwards.
+
+    Belongs to the event loop. Bodies and messages are kept by reference and must not be changed.
+    """
+
+    def __init__(self, recorder: Recorder, trace: Trace) -> None:
+        self.id = trace.id
+        self._recorder = recorder
+        self._trace = trace
+        self._began = recorder.monotonic()
+        self._moments: dict[str, float] = {}
+        self._deltas = DeltaGathering(self._publish, self._elapsed)
+        self._restored = False
+        self._ended = False
+
+    def upstream(self, body: dict[str, Any], model: str) -> None:
+        """Keep what was sent upstream."""
+        self._trace.upstream = body
+        self._trace.upstream_model = model
+
+    def note(self, text: str) -> None:
+        """Add a remark for people to the trace."""
+        self._trace.notes.append(text)
+
+    def queued(self, position: int, waiting_s: float) -> None:
+        """The upstream has the request and works on others first."""
+        self._once("queued")
+        self._publish("request.queued", RequestQueued(position=position, waiting_s=waiting_s))
+
+    def prefill(self, done: int, total: int, cached: int) -> None:
+        """The upstream has processed `done` of the prompt's tokens, `cached` of them without computing."""
+        self._once("queued")
+        self._once("prefill_start")
+        self._publish("request.prefill", RequestPrefill(done=done, total=total, cached=cached))
+
+    def lookup(self, cache: CacheVerdict) -> None:
+        """The prompt was looked up in the prefix cache."""
+        self._once("queued")
+        self._trace.cache = cache
+        totals = self._recorder.cache_totals.model_dump()
+        if cache.matched_tokens and not self._restored:
+            self._restored = True
+            self._publish(
+                "cache.restored", CacheChange(**totals | {"tokens": cache.matched_tokens, "bytes": 0})
+            )
+        if cache.miss is not None:
+            computed = cache.prompt_tokens - cache.matched_tokens
+            self._publish(
+                "cache.missed", CacheMissed(**totals | {"tokens": computed, "bytes": 0}, miss=cache.miss)
+            )
+
+    def cache_changed(self, type: CacheEvent, change: CacheChange) -> None:
+        """The upstream's prefix cache changed for this request."""
+        known, self._recorder.cache_totals = self._recorder.cache_totals, change
+        if type == "cache.restored":
+            # The lookup has told of it already, unless the totals are news.
+            if self._restored and _totals(known) == _totals(change):
+                return
+            self._restored = True
+        self._publish(type, change)
+
+    def first_byte(self) -> None:
+        """The first byte goes to the client."""
+        self._once("first_byte")
+
+    def first_token(self, usage: Usage) -> None:
+        """The first token of the answer is there."""
+        if self._once("first_token"):
+            ttft = self._moments["first_token"]
+            self._deltas.started = ttft
+            self._publish(
+                "request.first_token", RequestFirstToken(ttft_s=ttft, usage=usage, cache=self._trace.cache)
+            )
+
+    def delta(self, kind: Literal["text", "thinking", "tool"], text: str, output_tokens: int) -> None:
+        """Text of the answer arrived; `output_tokens` is the count so far. Cheap: events follow at 20 Hz."""
+        if not self._ended:
+            self._moments["last_token"] = self._elapsed()
+            self._deltas.add(kind, text, output_tokens)
+
+    def tool_call(self, call: RequestToolCall) -> None:
+        """The answer holds a tool call, whole."""
+        self._deltas.flush()
+        entry = TraceToolCall(
+            id=call.tool_use_id,
+            name=call.name,
+            raw=call.raw,
+            input=call.input,
+            verdict=call.verdict,
+            detail=call.detail,
+        )
+        self._trace.tool_calls.append(entry)
+        self._recorder.remember_call(self, entry)
+        self._publish(
+            "request.tool_call", call.model_copy(update={"session": call.session or self._trace.session})
+        )
+
+    def take_result(self, entry: TraceToolCall, outcome: ToolOutcome) -> ToolOutcome | None:
+        """Add a call's result to a trace that is not written yet; else return what the file is to get."""
+        if self._ended:
+            store = self._recorder.traces
+            return replace(outcome, path=store.path_of(self._trace)) if store is not None else None
+        entry.result, entry.is_error, entry.duration_s = outcome.result, outcome.is_error, outcome.duration_s
+        return None
+
+    async def finished(self, *, status: int, message: dict[str, Any], stop_reason: str, usage: Usage) -> None:
+        """End the request well; its trace is on disk when this returns, or a notice says why not."""
+        if not self._end(TraceResponse(status=status), message, usage):
+            return
+        trace = self._trace
+        await self._write(
+            "request.finished",
+            RequestFinished(
+                status=status,
+                stop_reason=stop_reason,
+                usage=usage,
+                timings=trace.timings,
+                cache=trace.cache,
+                tokens_per_s=decode_speed(trace.timings, usage.output_tokens),
+            ),
+        )
+
+    async def failed(
+        self,
+        *,
+        status: int,
+        error: ErrorInfo,
+        message: dict[str, Any] | None,
+        usage: Usage,
+        cancelled: bool = False,
+    ) -> None:
+        """End the request with an error; `message` is the answer as far as it had come."""
+        if not self._end(TraceResponse(status=status, error=error, cancelled=cancelled), message, usage):
+            return
+        event = RequestFailed(
+            status=status, error=error, usage=usage, timings=self._trace.timings, cancelled=cancelled
+        )
+        await self._write("request.failed", event)
+
+    def _end(self, response: TraceResponse, message: dict[str, Any] | None, usage: Usage) -> bool:
+        if self._ended:
+            return False
+        self._deltas.flush()
+        self._once("done")
+        self._ended = True
+        response.message = message
+        self._trace.response = response
+        self._trace.usage = usage
+        self._trace.timings = Timings(received=self._trace.time, **self._moments)
+        return True
+
+    async def _write(self, type: str, event: RequestFinished | RequestFailed) -> None:
+        async def write() -> None:
+            store = self._recorder.traces
+            path = await store.write(self._trace) if store is not None else ""
+            self._recorder.bus.publish(type, event.model_copy(update={"trace": path}), self.id)
+            # The bodies are on disk; whoever still expects a tool's result holds only the rest.
+            self._trace.request.body = self._trace.upstream = self._trace.response.message = None
+
+        writing = asyncio.get_running_loop().create_task(write())
+        self._recorder.end(writing)
+        # A client that leaves now cancels who waits here, not the writing.
+        await asyncio.shield(writing)
+
+    def _once(self, moment: str) -> bool:
+        if moment in self._moments:
+            return False
+        self._moments[moment] = self._elapsed()
+        return True
+
+    def _elapsed(self) -> float:
+        return round(self._recorder.monotonic() - self._began, 6)
+
+    def _publish(self, type: str, data: EventData) -> None:
+        if not self._ended:
+            self._recorder.bus.publish(type, data, self.id)
+
+
+def decode_speed(timings: Timings, output_tokens: int) -> float:
+    """Output tokens after the first, per second of the time that they took; 0 where there are none."""
+    if timings.first_token is None or timings.last_token is None or output_tokens < 2:
+        return 0.0
+    seconds = timings.last_token - timings.first_token
+    return (output_tokens - 1) / seconds if seconds > 0 else 0.0
+
+
+def _totals(change: CacheChange) -> tuple[int, int]:
+    return change.entries, change.total_bytes

@@ -1,0 +1,50 @@
+"""Where traces lie: `<traces>/<backend>/<UTC time>-<id>.json`, sorted by time and ending in the id."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+TRACES_FOLDER = "traces"  # below the home folder
+
+_ID = re.compile(r"req_[A-Za-z0-9]{1,64}")
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-(?P<id>req_[A-Za-z0-9]{1,64})\.json")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def is_trace_id(text: str) -> bool:
+    """Whether this can be a trace's id (which is its request's id), and thus part of a file name."""
+    return _ID.fullmatch(text) is not None
+
+
+def trace_path(backend: str, at: float, trace_id: str) -> str:
+    """The path of a trace, relative to the traces folder; `at` in epoch seconds."""
+    moment = datetime.fromtimestamp(at, UTC)
+    name = f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z-{trace_id}.json"
+    return f"{_UNSAFE.sub('_', backend).lstrip('.') or 'unnamed'}/{name}"
+
+
+def id_in(path: str | Path) -> str | None:
+    """The id in a trace's file name; None when it is not named like a trace."""
+    match = _NAME.fullmatch(os.path.basename(path))
+    return match["id"] if match else None
+
+
+def trace_files(folder: Path) -> Iterator[str]:
+    """Paths of all traces, relative to the traces folder, newest first.
+
+    Raises:
+        OSError: the folder is there and cannot be read.
+    """
+    found: list[tuple[str, str]] = []
+    try:
+        backends = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    except FileNotFoundError:
+        return
+    for backend in backends:
+        found += [(name, backend) for name in os.listdir(folder / backend) if id_in(name)]
+    for name, backend in sorted(found, reverse=True):
+        yield f"{backend}/{name}"

@@ -1,0 +1,88 @@
+"""Opens traces on disk, with or without a host that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from proxy.traces.files import id_in, trace_files
+from proxy.traces.schema import SCHEMA_VERSION, Trace
+
+
+class TraceError(Exception):
+    """Base of what can be wrong with a trace that is asked for; the message is for people."""
+
+
+class TraceNotFound(TraceError):
+    """Raised when no trace has this id, or several have an id that begins like this."""
+
+
+class TraceUnreadable(TraceError):
+    """Raised when the file cannot be read or holds no trace that this version understands."""
+
+
+class TraceDamaged(TraceUnreadable):
+    """Raised when the file's content is no trace of any version."""
+
+
+def find_trace(folder: Path, trace_id: str) -> Path:
+    """The file of one trace in the traces folder, by its id or by an unambiguous beginning of it.
+
+    Raises:
+        TraceNotFound: there is none, or more than one.
+    """
+    if not trace_id.strip():
+        raise TraceNotFound("no trace id was given")
+    found = [path for path in trace_files(folder) if (id_in(path) or "").startswith(trace_id)]
+    exact = [path for path in found if id_in(path) == trace_id]
+    if len(exact or found) == 1:
+        return folder / (exact or found)[0]
+    if not found:
+        raise TraceNotFound(f"no trace {trace_id} in {folder}")
+    ids = ", ".join(sorted(id_in(path) or "" for path in found)[:5])
+    raise TraceNotFound(f"{len(found)} traces begin with {trace_id} ({ids}); give more of the id")
+
+
+def load_trace(folder: Path, trace_id: str) -> Trace:
+    """One trace of the traces folder, by its id or by an unambiguous beginning of it.
+
+    Raises:
+        TraceNotFound: there is none, or more than one.
+        TraceUnreadable: it cannot be read or is damaged; the file is left as it is.
+    """
+    return read_trace(find_trace(folder, trace_id))
+
+
+def read_trace(path: Path) -> Trace:
+    """The trace in a file.
+
+    Raises:
+        TraceUnreadable: it cannot be read or is damaged; the file is left as it is.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TraceUnreadable(f"{path} cannot be read: {error.strerror or error}") from None
+    return parse_trace(content, str(path))
+
+
+def parse_trace(content: bytes, name: str) -> Trace:
+    """The trace in these bytes; `name` is what errors call it.
+
+    Raises:
+        TraceDamaged: they are no trace.
+        TraceUnreadable: they are of a newer version than this program's.
+    """
+    try:
+        trace = Trace.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise TraceDamaged(f"{name} is no trace: {where + ': ' if where else ''}{first['msg']}") from None
+    if trace.schema_version > SCHEMA_VERSION:
+        raise TraceUnreadable(
+            f"{name} was written by a newer version (schema {trace.schema_version}, this program reads up to"
+            f" {SCHEMA_VERSION}); update anyclaude-tui to open it"
+        )
+    return trace

@@ -1,0 +1,70 @@
+"""Makes the index say what lies in the folder: after a crash, a deleted index, files that came or went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from proxy.traces.files import trace_files
+from proxy.traces.index import IndexEntry, TraceIndex
+from proxy.traces.reading import TraceDamaged, TraceUnreadable, parse_trace
+
+_BATCH = 50  # files a transaction: the writer of new traces never waits longer than for these
+DAMAGED_SUFFIX = ".damaged"
+
+
+def reconcile(
+    folder: Path,
+    index: TraceIndex,
+    *,
+    notice: Callable[[str], None],
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Index the traces that the index does not know, newest first, and forget those that are gone.
+
+    A file that holds no trace is set aside under another name, with a notice. Meant for a thread of its own.
+
+    Returns:
+        How many traces were added.
+
+    Raises:
+        OSError: the folder cannot be read.
+        sqlite3.Error: the index cannot be written.
+    """
+    # In this order: a trace is in the index only after its file is there.
+    known = index.paths()
+    files = list(trace_files(folder))
+    gone = known.difference(files)
+    if gone:
+        index.remove(gone)
+    unknown = iter([path for path in files if path not in known])
+    added = 0
+    while (batch := list(islice(unknown, _BATCH))) and not stopped():
+        entries = list(_entries(folder, batch, notice))
+        index.put(entries, replace=False)
+        added += len(entries)
+    return added
+
+
+def _entries(folder: Path, paths: list[str], notice: Callable[[str], None]) -> Iterator[IndexEntry]:
+    for path in paths:
+        file = folder / path
+        try:
+            content = file.read_bytes()
+            yield IndexEntry.of(parse_trace(content, str(file)), path, len(content))
+        except FileNotFoundError:
+            continue  # pruned in between
+        except TraceDamaged as error:
+            notice(f"{error}; {_set_aside(file)}")
+        except (TraceUnreadable, OSError) as error:
+            notice(f"{error}; it is left out of the list")
+
+
+def _set_aside(file: Path) -> str:
+    aside = file.with_name(file.name + DAMAGED_SUFFIX)
+    try:
+        file.rename(aside)
+    except OSError as error:
+        return f"it could not be set aside ({error.strerror or error})"
+    return f"it is kept as {aside.name}"

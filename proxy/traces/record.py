@@ -1,0 +1,180 @@
+"""Puts traces on disk in one thread that redacts, writes and lists: the event loop never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proxy.json_text import encode_json
+from proxy.state_folder import write_private
+from proxy.traces.files import trace_path
+from proxy.traces.index import IndexEntry, TraceIndex
+from proxy.traces.reading import TraceUnreadable, read_trace
+from proxy.traces.reconcile import reconcile
+from proxy.traces.redact import Redactor, is_secret_header, redacted_trace
+from proxy.traces.schema import Trace
+
+_CREDENTIAL_LENGTH = (
+    16  # a client's shorter credential is a word such as "local", which texts may well contain
+_REMEMBERED_CREDENTIALS = 32
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """The client's result for a tool call that an earlier trace holds."""
+
+    tool_use_id: str
+    result: str
+    is_error: bool
+    duration_s: float | None
+    path: str = ""  # of that trace, relative to the traces folder; empty where only the index may know
+
+
+class TraceStore:
+    """The traces folder of a host.
+
+    `notice` is called on the event loop with what people should know. Nothing here raises because of a disk:
+    what cannot be written is counted and told.
+    """
+
+    def __init__(self, folder: Path, *, secrets: Iterable[str] = (), notice: Callable[[str], None]) -> None:
+        self.folder = folder
+        self._secrets = tuple(secrets)
+        self._redactor = Redactor(self._secrets)  # replaced by the writer's thread alone
+        self._notice = notice
+        self._loop = asyncio.get_running_loop()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="traces")
+        self._stopped = threading.Event()
+        self._reconciler: threading.Thread | None = None
+        self._unwritten = 0
+        self.index = TraceIndex(folder, notice=self._tell, renewed=self.reconcile)
+
+    def reconcile(self) -> None:
+        """Bring the index in line with the folder, in the background."""
+        self._reconciler = threading.Thread(target=self._reconcile, name="trace index", daemon=True)
+        self._reconciler.start()
+
+    async def write(self, trace: Trace) -> str:
+        """Put a trace on disk; returns its path relative to the folder, or "" where that failed.
+
+        The trace's bodies must not change any more.
+        """
+        return await self._loop.run_in_executor(self._writer, self._write, trace)
+
+    def path_of(self, trace: Trace) -> str:
+        """Where a trace lies or will lie, relative to the folder."""
+        return trace_path(trace.backend, trace.time, trace.id)
+
+    def link(self, outcomes: Iterable[ToolOutcome]) -> None:
+        """Add results to the tool calls of earlier traces, once each, after all writes before this call."""
+        self._writer.submit(self._link, list(outcomes))
+
+    async def close(self) -> None:
+        """Return when everything that was given is on disk."""
+        self._stopped.set()
+        await asyncio.to_thread(self._writer.shutdown)
+        if self._reconciler is not None:
+            await asyncio.to_thread(self._reconciler.join)
+        self.index.close()
+
+    def _write(self, trace: Trace) -> str:
+        path = self.path_of(trace)
+        try:
+            self._put(self._redacted(trace), path)
+        except Exception as error:  # whatever it is, it must not cost the client its answer
+            self._failed(path, error)
+            return ""
+        if self._unwritten:
+            self._tell(f"traces are written again; {self._unwritten} could not be")
+            self._unwritten = 0
+        return path
+
+    def _put(self, trace: Trace, path: str) -> None:
+        content = encode_json(_as_json(trace))
+        write_private(self.folder / path, content)
+        try:
+            self.index.put([IndexEntry.of(trace, path, len(content))])
+        except sqlite3.Error as error:
+            self._tell(f"trace {trace.id} is written but not in the index ({error}); the next start adds it")
+
+    def _redacted(self, trace: Trace) -> Trace:
+        credentials = [
+            value.rpartition(" ")[2] for name, value in trace.request.headers.items() if is_secret_header(name)
+        ]
+        if len(self._redactor.secrets) > _REMEMBERED_CREDENTIALS:
+            self._redactor = Redactor(self._secrets)
+        # Kept for later: the results of tool calls may show a credential of the request that made the calls.
+        self._redactor = self._redactor.knowing(v for v in credentials if len(v) >= _CREDENTIAL_LENGTH)
+        return redacted_trace(trace, self._redactor)
+
+    def _link(self, outcomes: list[ToolOutcome]) -> None:
+        by_path: dict[str, list[ToolOutcome]] = {}
+        for outcome in outcomes:
+            path = outcome.path or self._path_of(outcome.tool_use_id)
+            if path and (self.folder / path).exists():  # not pruned, nor lost to a full disk
+                by_path.setdefault(path, []).append(outcome)
+        for path, together in by_path.items():
+            try:
+                trace = read_trace(self.folder / path)
+                if self._add_results(trace, together):
+                    self._put(trace, path)
+            except TraceUnreadable as error:
+                self._tell(f"a tool's result could not be added to its call: {error}")
+            except OSError as error:
+                self._failed(path, error)
+
+    def _add_results(self, trace: Trace, outcomes: list[ToolOutcome]) -> bool:
+        added = False
+        for outcome in outcomes:
+            for call in trace.tool_calls:
+                if call.id == outcome.tool_use_id and call.is_error is None:
+                    call.result = self._redactor.text(outcome.result)
+                    call.is_error = outcome.is_error
+                    call.duration_s = outcome.duration_s
+                    added = True
+        return added
+
+    def _path_of(self, tool_use_id: str) -> str | None:
+        try:
+            return self.index.open_call(tool_use_id)
+        except sqlite3.Error:
+            return None  # the result still stands in the trace of the request that carried it
+
+    def _reconcile(self) -> None:
+        try:
+            reconcile(self.folder, self.index, notice=self._tell, stopped=self._stopped.is_set)
+        except (OSError, sqlite3.Error) as error:
+            self._tell(f"the trace index may lack older traces: {error}")
+
+    def _failed(self, path: str, error: Exception) -> None:
+        self._unwritten += 1
+        if self._unwritten > 1:
+            return
+        if isinstance(error, OSError):
+            why, remedy = error.strerror or str(error), "free space or make the folder writable"
+        else:
+            why, remedy = repr(error), "please report this"
+        self._tell(
+            f"traces cannot be written ({why}: {self.folder / path}); requests go on without; {remedy}"
+        )
+
+    def _tell(self, text: str) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._notice, text)
+        except RuntimeError:
+            pass  # the loop is closed: nobody is left to be told
+
+
+def _as_json(trace: Trace) -> dict[str, Any]:
+    # Bodies go by reference: they are most of a trace, and dumping them would copy and check each value.
+    small = trace.model_dump(exclude={"request": {"body"}, "upstream": True})
+    small["request"]["body"] = trace.request.body
+    small["upstream"] = trace.upstream
+    return small

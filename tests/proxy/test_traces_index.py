@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.json_text import encode_json
+from proxy.state_folder import write_private
+from proxy.traces.files import trace_path
+from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
+from proxy.traces.reconcile import reconcile
+from proxy.traces.schema import Trace, TraceResponse
+from tests.proxy.trace_making import AT, body_of, call_of, trace_of
+
+
+class Folder:
+    """A traces folder with an index on it, and what the index had to say."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notices: list[str] = []
+        self.renewed = 0
+        self.index = self.open()
+
+    def open(self) -> TraceIndex:
+        def renewed() -> None:
+            self.renewed += 1
+
+        self.index = TraceIndex(self.path, notice=self.notices.append, renewed=renewed)
+        return self.index
+
+    def reopen(self) -> TraceIndex:
+        self.index.close()
+        return self.open()
+
+    def write(self, trace: Trace) -> str:
+        path = trace_path(trace.backend, trace.time, trace.id)
+        write_private(self.path / path, encode_json(trace.model_dump()))
+        return path
+
+    def put(self, *traces: Trace) -> None:
+        self.index.put([IndexEntry.of(trace, self.write(trace), 100) for trace in traces])
+
+    def reconcile(self) -> int:
+        return reconcile(self.path, self.index, notice=self.notices.append)
+
+    def ids(self, **arguments: object) -> list[str]:
+        return [row.id for row in self.index.page(**arguments).traces]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    made = Folder(tmp_path / "traces")
+    yield made
+    made.index.close()
+
+
+def test_a_row_tells_what_the_list_shows(folder: Folder) -> None:
+    folder.put(trace_of(1, tool_calls=[call_of(is_error=True), call_of("toolu_2")]))
+    [row] = folder.index.page().traces
+    assert (row.id, row.time, row.session, row.status, row.stop_reason) == (
+        "req_0001", AT + 1, "session-a", 200, "end_turn",
+    )  # fmt: skip
+    assert (row.messages, row.tools, row.stream, row.preview) == (1, 1, True, "Who are you?")
+    assert (row.ttft_s, row.duration_s, row.usage.output_tokens) == (0.5, 2.0, 5)
+    assert (row.tool_calls, row.tool_errors) == (2, 1)
+    assert (folder.path / row.path).exists()
+
+
+def test_pages_run_from_the_newest_to_the_oldest_without_gaps(folder: Folder) -> None:
+    folder.put(*[trace_of(number, time=AT + number // 3) for number in range(1, 11)])
+    seen: list[str] = []
+    while rows := folder.ids(limit=4, before=seen[-1] if seen else ""):
+        seen += rows
+    assert seen == [f"req_{number:04d}" for number in range(10, 0, -1)]
+    assert folder.index.page(limit=4).total == 10
+
+
+def test_before_may_be_a_time(folder: Folder) -> None:
+    folder.put(*[trace_of(number) for number in range(1, 5)])
+    assert folder.ids(before=str(AT + 3)) == ["req_0002", "req_0001"]
+
+
+@pytest.mark.parametrize("before", ["yesterday", "req_unknown"])
+def test_a_place_that_is_none_is_an_error(folder: Folder, before: str) -> None:
+    with pytest.raises(ValueError, match=before):
+        folder.index.page(before=before)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {1, 2, 3}),
+        ("JOKE", {2}),
+        ("subagent", {3}),
+        ("session-b", {2}),
+        ("overloaded 529", {3}),
+        ("session-a joke", set()),
+        ("100%", {1}),
+        ("_", {1, 2, 3}),
+    ],
+)
+def test_words_are_searched_in_what_the_row_shows(folder: Folder, query: str, found: set[int]) -> None:
+    failed = TraceResponse.model_validate({"status": 529, "error": {"type": "e", "message": "Overloaded"}})
+    folder.put(
+        trace_of(1, text="be 100% sure"),
+        trace_of(2, text="Tell me a joke", session="session-b"),
+        trace_of(3, lane="subagent", response=failed),
+    )
+    page = folder.index.page(query=query)
+    assert {int(row.id[-1]) for row in page.traces} == found
+    assert page.total == len(found)
+
+
+def test_a_missing_index_is_rebuilt_and_equals_the_one_that_was_lost(folder: Folder) -> None:
+    traces = [trace_of(number, tool_calls=[call_of(f"toolu_{number}")]) for number in range(1, 60)]
+    for trace in traces:
+        path = folder.write(trace)
+        folder.index.put([IndexEntry.of(trace, path, (folder.path / path).stat().st_size)])
+    before = folder.index.page(limit=100)
+    folder.index.close()
+    for file in folder.path.glob(INDEX_NAME + "*"):
+        file.unlink()
+    folder.open()
+    assert folder.reconcile() == 59
+    assert folder.index.page(limit=100) == before
+    assert folder.index.open_call("toolu_7") == before.traces[-7].path
+    assert folder.notices == []
+
+
+def test_a_damaged_index_is_replaced_with_a_notice(folder: Folder) -> None:
+    folder.put(trace_of(1))
+    folder.index.close()
+    (folder.path / INDEX_NAME).write_bytes(b"no database at all, " * 500)
+    folder.open()
+    folder.reconcile()
+    assert folder.ids() == ["req_0001"]
+    assert "rebuilt from the trace files" in folder.notices[0]
+
+
+def test_an_index_that_breaks_while_it_is_used_is_replaced(folder: Folder) -> None:
+    folder.put(*[trace_of(number, text="x" * 900) for number in range(200)])
+    folder.index.close()
+    file = folder.path / INDEX_NAME
+    content = bytearray(file.read_bytes())
+    half = len(content) // 2
+    content[half:] = b"\xff" * (len(content) - half)
+    file.write_bytes(content)
+    folder.open()
+    with pytest.raises(sqlite3.DatabaseError):
+        folder.index.page(query="x")
+    assert folder.renewed == 1
+    folder.reconcile()
+    assert folder.index.page().total == 200
+
+
+def test_an_index_of_another_version_is_rebuilt_in_silence(folder: Folder) -> None:
+    folder.put(trace_of(1))
+    folder.index.close()
+    with sqlite3.connect(folder.path / INDEX_NAME) as db:
+        db.execute("DROP TABLE calls")
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    folder.open()
+    assert folder.ids() == []
+    folder.reconcile()
+    assert folder.ids() == ["req_0001"]
+    assert folder.notices == []
+
+
+def test_files_that_came_or_went_are_noticed(folder: Folder) -> None:
+    folder.put(trace_of(1), trace_of(2))
+    (folder.path / trace_path("mlx", AT + 1, "req_0001")).unlink()
+    folder.write(trace_of(3, backend="openrouter"))
+    assert folder.reconcile() == 1
+    assert folder.ids() == ["req_0003", "req_0002"]
+
+
+def test_a_file_that_is_no_trace_is_set_aside_and_kept(folder: Folder) -> None:
+    folder.write(trace_of(1))
+    bad = folder.path / trace_path("mlx", AT + 2, "req_0002")
+    bad.write_bytes(b'{"id": "req_0002", "time"')
+    assert folder.reconcile() == 1
+    assert not bad.exists()
+    assert bad.with_name(bad.name + ".damaged").read_bytes() == b'{"id": "req_0002", "time"'
+    assert "req_0002.json is no trace" in folder.notices[0]
+    assert "it is kept as" in folder.notices[0]
+    assert folder.reconcile() == 0
+
+
+def test_a_trace_of_a_newer_version_is_left_where_it_is(folder: Folder) -> None:
+    path = folder.write(trace_of(1, schema_version=99))
+    assert folder.reconcile() == 0
+    assert (folder.path / path).exists()
+    assert "newer version" in folder.notices[0]
+
+
+def test_other_peoples_files_are_left_alone(folder: Folder) -> None:
+    (folder.path / "mlx").mkdir()
+    (folder.path / "mlx" / "notes.json").write_text("{")
+    folder.reconcile()
+    assert (folder.path / "mlx" / "notes.json").exists()
+    assert folder.notices == []
+
+
+def test_a_folder_that_cannot_be_used_leaves_a_list_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "traces").write_text("a file")
+    notices: list[str] = []
+    index = TraceIndex(tmp_path / "traces", notice=notices.append)
+    index.put([IndexEntry.of(trace_of(1), "mlx/a.json", 1)])
+    assert index.page().total == 1
+    assert "kept in memory" in notices[0]
+    index.close()
+
+
+def test_two_hosts_share_one_index(folder: Folder) -> None:
+    other = Folder(folder.path)
+    folder.put(trace_of(1))
+    other.put(trace_of(2))
+    assert folder.ids() == other.ids() == ["req_0002", "req_0001"]
+    other.index.close()
+
+
+def test_the_index_is_private(folder: Folder) -> None:
+    folder.put(trace_of(1))
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in folder.path.glob(INDEX_NAME + "*")}
+    assert modes == {0o600}
+
+
+def test_thousands_of_rows_are_listed_in_milliseconds(folder: Folder) -> None:
+    body = body_of("x" * 300)
+    rows = []
+    for number in range(5000):
+        trace = trace_of(number)
+        trace.request.body = body
+        rows.append(IndexEntry.of(trace, f"mlx/{number}.json", 1))
+    folder.index.put(rows)
+    began = time.perf_counter()
+    assert folder.index.page(limit=100, query="xxx mlx").total == 5000
+    assert time.perf_counter() - began < 0.5
