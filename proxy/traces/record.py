@@ -20,10 +20,8 @@ from proxy.traces.reconcile import reconcile
 from proxy.traces.redact import Redactor, is_secret_header, redacted_trace
 from proxy.traces.schema import Trace
 
-_CREDENTIAL_LENGTH = (
-    16  # a client's shorter credential is a word such as "local", which texts may well contain
+_CREDENTIAL_LENGTH = 16  # a client's shorter credential is a word such as "local" that texts contain
 _REMEMBERED_CREDENTIALS = 32
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +103,8 @@ class TraceStore:
             self._tell(f"trace {trace.id} is written but not in the index ({error}); the next start adds it")
 
     def _redacted(self, trace: Trace) -> Trace:
-        credentials = [
-            value.rpartition(" ")[2] for name, value in trace.request.headers.items() if is_secret_header(name)
-        ]
+        headers = trace.request.headers.items()
+        credentials = [value.rpartition(" ")[2] for name, value in headers if is_secret_header(name)]
         if len(self._redactor.secrets) > _REMEMBERED_CREDENTIALS:
             self._redactor = Redactor(self._secrets)
         # Kept for later: the results of tool calls may show a credential of the request that made the calls.

@@ -245,7 +245,7 @@ async def test_without_tracing_there_are_events_and_no_files(tmp_path: Path) -> 
     await finish(host.begin(results_of([("toolu_1", "Read")], [{"tool_use_id": "toolu_1", "content": "x"}])))
     assert [event.type for event in host.events("request.")].count("request.finished") == 2
     assert len(host.told("request.tool_result")) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
     await host.recorder.close()
 
 
@@ -254,7 +254,7 @@ async def test_secrets_are_not_on_disk(tmp_path: Path) -> None:
     planted = "host-token-1 backend-key-2 client-credential-33 ghp_" + "a1" * 18
     record = host.begin(
         body_of(planted, metadata={"api_key": "plain-words"}),
-        headers={"authorization": "Bearer client-credential-33", "cookie": "sid=4711"},
+        headers={"authorization": "Bearer client-credential-33", "cookie": "sid=cookie-value"},
     )
     record.upstream({"messages": [planted]}, "qwen")
     record.note(planted)
@@ -272,14 +272,17 @@ async def test_secrets_are_not_on_disk(tmp_path: Path) -> None:
     written = b"".join(file.read_bytes() for file in host.folder.rglob("*") if file.is_file()).decode(
         "utf-8", "ignore"
     )
-    for secret in ("host-token-1", "backend-key-2", "client-credential-33", "a1a1a1", "plain-words", "4711"):
-        assert secret not in written
-    assert host.trace(record).tool_calls[
-        0
-    ].result == "[redacted] [redacted] client-credential-33 [redacted]".replace(
+    for secret in (
+        "host-token-1",
+        "backend-key-2",
         "client-credential-33",
-        host.trace(record).tool_calls[0].result.split()[2],  # type: ignore[union-attr]
-    )
+        "a1a1a1",
+        "plain-words",
+        "cookie-value",
+    ):
+        assert secret not in written
+    [linked] = host.trace(record).tool_calls
+    assert linked.result == "[redacted] [redacted] [redacted] [redacted]"
 
 
 async def test_a_result_is_led_back_to_its_call(host: Host) -> None:
