@@ -318,7 +318,8 @@ async def test_a_result_is_led_back_to_its_call(host: Host) -> None:
         12,
     )
     assert host.recorder.traces is not None
-    assert host.recorder.traces.index.page().traces[-1].tool_errors == 1
+    rows = {row.id: row.tool_errors for row in host.recorder.traces.index.page().traces}
+    assert rows == {first.id: 1, second.id: 0}
 
 
 async def test_a_result_that_is_sent_again_counts_once(host: Host) -> None:
