@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -70,7 +71,7 @@ def conversations(draw: st.DrawFn) -> list[Message]:
     lead = (
         [{"role": "system", "content": draw(text_content("You are a test."))}] if draw(st.booleans()) else []
     )
-    return [*lead, *draw(user_turns()), *sum(draw(st.lists(rounds(), max_size=2)), [])]
+    return [*lead, *draw(user_turns()), *itertools.chain(*draw(st.lists(rounds(), max_size=2)))]
 
 
 def extended(messages: list[Message]) -> st.SearchStrategy[list[Message]]:

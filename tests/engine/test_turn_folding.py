@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_every_fold_leaves_a_note_and_the_messages_that_came_in_as_they_were() -
 def test_nothing_stands_between_calls_and_results_and_no_word_is_lost(messages: list[dict[str, Any]]) -> None:
     folded, _ = fold_system_turns(messages)
     assert all(m["role"] != "system" for m in folded[1:])
-    for before, after in zip(folded, folded[1:], strict=False):
+    for before, after in itertools.pairwise(folded):
         assert after["role"] != "tool" or before["role"] in {"tool", "assistant"}
     text = "\n".join(content_text(m.get("content")) for m in folded)
     assert all(content_text(m.get("content")).strip() in text for m in messages)

@@ -1,0 +1,240 @@
+"""A conversation becomes a prompt: text by the model's own chat template, tokens, and cuts.
+
+Rendering is a pure function of what was sent. The prompt of a turn is the beginning of the next turn's, so
+that the prefix cache serves: content renders the same as a string and as parts, arguments keep the order of
+their keys, and what a template refuses is put differently at the same spot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.chat_wire import Message, content_text
+from engine.template_traits import TemplateTraits, probe_template
+from engine.turn_folding import SYSTEM_ROLES, fold_system_turns
+
+_TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result"}
+_SMALLEST_CUT = 4  # tokens; nothing but a start mark lies before
+
+
+class PromptRefused(ValueError):
+    """The model's chat template does not take these messages; raised by `PromptRenderer.render`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """A prompt, and what was done to the messages on the way.
+
+    `cuts` are ascending token positions: the end of system and tools, then the end of each turn, the last
+    one before the generation prompt. Each lies before a special token, at which tokenizers always split, so
+    that the tokens before it do not depend on the text behind it.
+    """
+
+    text: str
+    tokens: list[int]
+    cuts: tuple[int, ...]
+    notes: tuple[str, ...]
+    opens_thinking: bool  # the answer begins inside of the thinking
+
+
+class PromptRenderer:
+    """One model's template and tokenizer; use it from one thread at a time, tokenizers do not like company."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        special = _special_tokens(tokenizer)
+        template = getattr(tokenizer, "chat_template", None)
+        self.traits: TemplateTraits = probe_template(
+            self._apply, template_text=template or "", encode=self.encode, special=special
+        )
+
+    def render(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
+    ) -> RenderedPrompt:
+        """Render and tokenize a conversation, ready for the next answer.
+
+        Raises:
+            PromptRefused: the template raised; the message is the template's own.
+        """
+        text, notes = self.text(messages, tools, **template_kwargs)
+        if tools and not self.traits.tools_shown:
+            notes.append("the model's chat template has no place for tools; it does not see them")
+        tokens = self.encode(text)
+        return RenderedPrompt(text, tokens, self._cuts(tokens), tuple(notes), self._opens_thinking(text))
+
+    def text(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
+    ) -> tuple[str, list[str]]:
+        """The text of a prompt, and notes on what was folded.
+
+        Raises:
+            PromptRefused: see `render`.
+        """
+        prepared, notes = prepare_messages(messages, self.traits)
+        try:
+            text = self._apply(prepared, tools or None, **(self.traits.steady_kwargs | template_kwargs))
+        except Exception as error:  # a template may raise anything, and whatever it raises is about its input
+            raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
+        return text, notes
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of rendered text; special tokens in it are recognised and none is added."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    def thinking_kwargs(self, effort: str | None) -> dict[str, Any]:
+        """Template arguments for OpenAI's `reasoning_effort`."""
+        if effort is None:
+            return {}
+        switch = self.traits.thinking_switch
+        return {"reasoning_effort": effort} | ({switch: effort != "none"} if switch else {})
+
+    def _apply(
+        self,
+        messages: Sequence[Message],
+        tools: list[dict[str, Any]] | None,
+        add_generation_prompt: bool = True,
+        **template_kwargs: Any,
+    ) -> str:
+        if not self._tokenizer.has_chat_template:
+            return plain_transcript(messages)
+        text = self._tokenizer.apply_chat_template(
+            list(messages),
+            tools=tools,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            **template_kwargs,
+        )
+        return str(text)
+
+    def _cuts(self, tokens: list[int]) -> tuple[int, ...]:
+        starts = self.traits.turn_starts
+        return tuple(at for at, token in enumerate(tokens) if token in starts and at >= _SMALLEST_CUT)
+
+    def _opens_thinking(self, text: str) -> bool:
+        mark: str = getattr(self._tokenizer, "think_start", None) or ""
+        return mark != "" and text[-64:].rstrip().endswith(mark)
+
+
+def render(tokenizer: Any, body: dict[str, Any]) -> str:
+    """The prompt text of a chat completion body."""
+    offered = body.get("tools") if body.get("tool_choice") != "none" else None
+    return PromptRenderer(tokenizer).text(
+        body["messages"], offered, **(body.get("chat_template_kwargs") or {})
+    )[0]
+
+
+def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> tuple[list[Message], list[str]]:
+    """Messages in the form that a template with these traits renders, and notes on what was folded."""
+    notes: list[str] = []
+    prepared = list(messages)
+    if not traits.system_in_place:
+        prepared, notes = fold_system_turns(prepared, keep_first=traits.first_system)
+    names = _call_names(prepared)
+    prepared = [_plain_message(message, names, traits) for message in prepared]
+    if not traits.tool_turns:
+        prepared = [_calls_as_text(message) for message in prepared]
+    if not traits.repeated_roles:
+        prepared = _merge_repeated(prepared)
+    return prepared, notes
+
+
+def plain_transcript(messages: Sequence[Message]) -> str:
+    """The prompt for a model without a chat template."""
+    turns = [f"{_TITLES.get(m['role'], m['role'])}: {content_text(m.get('content'))}" for m in messages]
+    return "\n\n".join([*turns, "Assistant:"])
+
+
+def _special_tokens(tokenizer: Any) -> frozenset[int]:
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    marked = {number for number, token in added.items() if token.special}
+    return frozenset(marked | set(tokenizer.all_special_ids))
+
+
+def _call_names(messages: Sequence[Message]) -> dict[str, str]:
+    calls = [call for message in messages for call in message.get("tool_calls") or []]
+    return {call.get("id") or "": call["function"]["name"] for call in calls}
+
+
+def _plain_message(message: Message, names: dict[str, str], traits: TemplateTraits) -> Message:
+    """One message with its content as text and only the fields that templates know."""
+    role = "system" if message["role"] in SYSTEM_ROLES else message["role"]
+    plain: Message = {"role": role, "content": content_text(message.get("content"))}
+    if role == "tool":
+        call_id = message.get("tool_call_id") or ""
+        name = message.get("name") or names.get(call_id)
+        return plain | {"tool_call_id": _call_id(call_id, traits)} | ({"name": name} if name else {})
+    if role != "assistant":
+        return plain
+    thinking = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(thinking, str) and thinking:
+        plain["reasoning_content"] = thinking
+    if calls := message.get("tool_calls"):
+        plain["tool_calls"] = [_plain_call(call, traits) for call in calls]
+        plain["content"] = plain["content"] or traits.empty_content
+    return plain
+
+
+def _plain_call(call: dict[str, Any], traits: TemplateTraits) -> dict[str, Any]:
+    arguments = call["function"].get("arguments")
+    if not traits.text_arguments:
+        arguments = _mapping(arguments)
+    elif not isinstance(arguments, str):
+        arguments = json.dumps(arguments or {}, ensure_ascii=False)
+    function = {"name": call["function"]["name"], "arguments": arguments}
+    return {"id": _call_id(call.get("id") or "", traits), "type": "function", "function": function}
+
+
+def _mapping(arguments: Any) -> dict[str, Any]:
+    """Arguments as a mapping, in the order in which they were written; no JSON object: kept as text."""
+    if isinstance(arguments, dict):
+        return arguments
+    if not arguments:
+        return {}
+    try:
+        value = json.loads(arguments)
+    except (TypeError, ValueError):
+        value = None
+    return value if isinstance(value, dict) else {"text": arguments}
+
+
+def _call_id(call_id: str, traits: TemplateTraits) -> str:
+    if not traits.short_call_ids or (len(call_id) == 9 and call_id.isalnum()):
+        return call_id
+    return hashlib.sha256(call_id.encode()).hexdigest()[:9]
+
+
+def _calls_as_text(message: Message) -> Message:
+    """Calls and results written into the text, in the form that most models were trained on."""
+    if message["role"] == "tool":
+        return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
+    calls = message.get("tool_calls")
+    if not calls:
+        return message
+    written = [json.dumps(call["function"], ensure_ascii=False) for call in calls]
+    texts = [message["content"] or "", *(f"<tool_call>\n{call}\n</tool_call>" for call in written)]
+    rest = {name: value for name, value in message.items() if name != "tool_calls"}
+    return rest | {"content": "\n".join(text for text in texts if text)}
+
+
+def _merge_repeated(messages: Sequence[Message]) -> list[Message]:
+    """Join user turns, and assistant turns, that follow one another."""
+    merged: list[Message] = []
+    for message in messages:
+        if merged and message["role"] == merged[-1]["role"] and message["role"] in {"user", "assistant"}:
+            merged[-1] = _merged(merged[-1], message)
+        else:
+            merged.append(message)
+    return merged
+
+
+def _merged(first: Message, second: Message) -> Message:
+    both = first | second
+    both["content"] = "\n\n".join(text for text in (first["content"], second["content"]) if text)
+    if calls := [*first.get("tool_calls", []), *second.get("tool_calls", [])]:
+        both["tool_calls"] = calls
+    return both

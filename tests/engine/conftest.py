@@ -1,0 +1,22 @@
+"""Models that several test modules share, each made once in a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.models import ModelShelf
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelShelf:
+    return ModelShelf(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(shelf: ModelShelf) -> Any:
+    """mlx-lm's wrapper around the demo model's tokenizer and template."""
+    from mlx_lm.tokenizer_utils import load
+
+    return load(shelf.tiny())

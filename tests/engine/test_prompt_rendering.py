@@ -1,0 +1,201 @@
+"""Prompts that only ever grow, whatever template a model comes with."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.prompt_rendering import PromptRefused, PromptRenderer, plain_transcript, render
+from engine.turn_folding import marked
+from tests.engine import templates
+from tests.engine.conversations import conversations, extended
+
+TOOL = {
+    "type": "function",
+    "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}},
+}
+shared_tokenizer = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@pytest.fixture(scope="session")
+def renderer(tokenizer: Any) -> PromptRenderer:
+    return PromptRenderer(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def renderer_of(tokenizer: Any) -> Any:
+    """A renderer with another chat template on the same tokenizer."""
+
+    @lru_cache
+    def make(template: str) -> PromptRenderer:
+        other = copy.copy(tokenizer)
+        other._tokenizer = copy.deepcopy(tokenizer._tokenizer)
+        other._tokenizer.chat_template = template
+        return PromptRenderer(other)
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["", "STRICT", "HOISTING", "ALTERNATING"])
+@shared_tokenizer
+@given(messages=conversations(), tools=st.booleans(), data=st.data())
+def test_the_prompt_of_a_turn_is_the_beginning_of_the_next_ones(
+    renderer: PromptRenderer,
+    renderer_of: Any,
+    name: str,
+    messages: list[dict[str, Any]],
+    tools: bool,
+    data: st.DataObject,
+) -> None:
+    used = renderer_of(getattr(templates, name)) if name else renderer
+    longer = data.draw(extended(messages))
+    now, later = (used.render(m, [TOOL] if tools else None) for m in (messages, longer))
+    assert later.text.startswith(now.text)
+
+
+@shared_tokenizer
+@given(messages=conversations(), data=st.data())
+def test_every_cut_is_a_token_exact_prefix_of_this_prompt_and_of_the_next(
+    renderer: PromptRenderer, messages: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    now = renderer.render(messages, [TOOL])
+    later = renderer.render(data.draw(extended(messages)), [TOOL])
+    assert list(now.cuts) == sorted(set(now.cuts))
+    assert later.cuts[: len(now.cuts)] == now.cuts
+    for cut in now.cuts:
+        assert 0 < cut < len(now.tokens)
+        head = renderer._tokenizer.decode(now.tokens[:cut])
+        assert now.text.startswith(head)
+        assert renderer.encode(head) == now.tokens[:cut] == later.tokens[:cut]
+
+
+def test_the_first_cut_ends_system_and_tools_and_the_last_stands_before_the_answer(
+    renderer: PromptRenderer,
+) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
+    prompt = renderer.render(messages, [TOOL])
+    other = renderer.render([messages[0], {"role": "user", "content": "something else"}], [TOOL])
+    assert prompt.cuts[0] == other.cuts[0]
+    assert prompt.tokens[: prompt.cuts[0]] == other.tokens[: other.cuts[0]]
+    head = renderer._tokenizer.decode(prompt.tokens[: prompt.cuts[0]])
+    assert "look" in head
+    assert "hi" not in head[-20:]
+    assert renderer._tokenizer.decode(prompt.tokens[prompt.cuts[-1] :]) == "<|im_start|>assistant\n"
+
+
+def test_arguments_keep_the_order_of_their_keys(renderer: PromptRenderer) -> None:
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "look", "arguments": '{"z": 1, "a": {"y": 2, "b": 3}}'},
+    }
+    text, _ = renderer.text([{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}])
+    assert '{"z": 1, "a": {"y": 2, "b": 3}}' in text
+
+
+def test_arguments_that_are_no_object_are_shown_all_the_same(renderer: PromptRenderer) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{cut off"}}
+    text, _ = renderer.text([{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}])
+    assert "{cut off" in text
+
+
+def test_the_demo_template_keeps_system_entries_in_place(renderer: PromptRenderer) -> None:
+    assert renderer.traits.system_in_place
+    messages = [{"role": "user", "content": "hi"}, {"role": "system", "content": "now this"}]
+    assert "<|im_start|>system\nnow this<|im_end|>" in renderer.text(messages)[0]
+
+
+@pytest.mark.parametrize("template", [templates.STRICT, templates.HOISTING])
+def test_a_template_that_refuses_or_moves_them_gets_them_folded(renderer_of: Any, template: str) -> None:
+    prompt = renderer_of(template).render(
+        [{"role": "user", "content": "hi"}, {"role": "system", "content": "now this"}]
+    )
+    assert f"hi\n\n{marked('now this')}" in prompt.text
+    assert "folded" in prompt.notes[0]
+
+
+def test_a_template_without_system_and_tool_roles_gets_alternating_turns(renderer_of: Any) -> None:
+    renderer = renderer_of(templates.ALTERNATING)
+    traits = renderer.traits
+    assert (traits.first_system, traits.repeated_roles, traits.tool_turns, traits.tools_shown) == (False,) * 4
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "it"}'}}
+    prompt = renderer.render(
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "looking", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "seen"},
+            {"role": "user", "content": "well?"},
+        ],
+        [TOOL],
+    )
+    order = ["Be brief.", "hi", "looking", '"at": "it"', "<tool_response>\nseen", "well?"]
+    places = [prompt.text.index(word) for word in order]
+    assert places == sorted(places)
+    assert "no place for tools" in prompt.notes[-1]
+
+
+def test_a_template_that_wants_short_ids_text_and_no_empty_content_gets_them(renderer_of: Any) -> None:
+    renderer = renderer_of(templates.SHORT_IDS)
+    traits = renderer.traits
+    assert (traits.short_call_ids, traits.text_arguments, traits.empty_content) == (True, True, None)
+    call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "seen"},
+    ]
+    text, _ = renderer.text(messages)
+    short = text.split("[CALL]")[1][:9]
+    assert short.isalnum()
+    assert f'[CALL]{short}look{{"a":1}}[RESULT]{short}seen' in text
+
+
+def test_thinking_switches_and_turns_that_only_begin_are_found(renderer_of: Any) -> None:
+    renderer = renderer_of(templates.TURNS_WITHOUT_END)
+    messages = [
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "second"},
+        {"role": "user", "content": "third"},
+    ]
+    assert renderer.traits.thinking_switch == "enable_thinking"
+    assert renderer.traits.steady_kwargs == {"preserve_thinking": True}
+    on, off = (renderer.render(messages, **renderer.thinking_kwargs(effort)) for effort in ("high", "none"))
+    assert (on.opens_thinking, off.opens_thinking) == (True, False)
+    heads = [renderer._tokenizer.decode(on.tokens[:cut]) for cut in on.cuts]
+    assert [head[-6:].strip() for head in heads] == ["first", "second", "third"]
+
+
+def test_a_refusal_is_told_in_the_templates_own_words(renderer_of: Any) -> None:
+    renderer = renderer_of(
+        templates.STRICT + "{{- raise_exception('too much') if messages[0].content == '0' -}}"
+    )
+    with pytest.raises(PromptRefused, match="too much"):
+        renderer.render([{"role": "user", "content": str(number)} for number in range(2)])
+
+
+def test_a_body_renders_as_the_server_renders_it(tokenizer: Any, renderer: PromptRenderer) -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    body = {"messages": messages, "tools": [TOOL], "temperature": 0.5}
+    assert render(tokenizer, body) == renderer.text(messages, [TOOL])[0]
+    assert render(tokenizer, body | {"tool_choice": "none"}) == renderer.text(messages)[0]
+
+
+def test_a_model_without_a_template_gets_a_plain_transcript() -> None:
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]
+    assert plain_transcript(turns) == "User: hi\n\nAssistant: ho\n\nAssistant:"
+
+
+def test_a_hundred_messages_render_in_a_blink(renderer: PromptRenderer) -> None:
+    turn = [{"role": "user", "content": "words " * 20}, {"role": "assistant", "content": "more words " * 20}]
+    messages = list(itertools.chain(*itertools.repeat(turn, 50)))
+    prompt = renderer.render(messages)
+    assert len(prompt.cuts) == 100
+    assert json.dumps(prompt.cuts)
