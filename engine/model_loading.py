@@ -16,7 +16,7 @@ import mlx.core as mx
 import mlx_lm.utils
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from mlx.utils import tree_flatten
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
 from engine.model_errors import (
     BrokenWeights,
@@ -137,13 +137,13 @@ def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -
 def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
     """A progress bar class for the hub's client that draws nothing and reports bytes."""
 
-    class DownloadBar(tqdm):  # type: ignore[type-arg]
+    class DownloadBar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)
             super().__init__(*args, **(kwargs | {"file": io.StringIO()}))
 
         def update(self, n: float | None = 1) -> bool | None:
-            updated = super().update(n)
+            updated: bool | None = super().update(n)
             if self.unit == "B" and self.total:
                 on_progress(min(1.0, self.n / self.total), f"downloading {hub_id}")
             return updated
@@ -187,7 +187,7 @@ def _build(path: Path) -> tuple[Any, dict[str, Any]]:
         mlx_lm.utils._get_classes(config)
     except (ValueError, TypeError) as error:
         raise UnsupportedArchitecture(
-            f"model type {model_type!r} of {path} is unknown to mlx-lm; upgrade mlx-lm or choose another model"
+            f"model type {model_type!r} of {path} is unknown to mlx-lm; upgrade mlx-lm or take another model"
         ) from error
     try:
         return mlx_lm.utils.load_model(path, lazy=True)  # type: ignore[no-any-return]

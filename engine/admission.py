@@ -1,0 +1,45 @@
+"""What is said about a request before it runs: what is wrong with it, and why it cannot reuse more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.feed import Miss
+from engine.generation import GenerationRequest
+from engine.model_loading import LoadedModel
+from engine.prefix_cache import MissAt
+from engine.sampling import check_sampling
+
+_MISS_CHARS = 40
+
+
+def request_fault(request: GenerationRequest, loaded: LoadedModel) -> str | None:
+    """Why this model cannot run the request, as a message for people, or None."""
+    prompt = request.prompt
+    if not prompt:
+        return "the prompt is empty"
+    if len(prompt) >= loaded.context_length:
+        return (
+            f"the prompt is {len(prompt)} tokens long, but this model's context is {loaded.context_length};"
+            " shorten or compact the conversation"
+        )
+    if request.max_tokens < 1:
+        return f"max_tokens must be 1 or more, not {request.max_tokens}"
+    # The embedding reads memory that is not its own for tokens that it does not have.
+    if min(prompt) < 0 or max(prompt) >= loaded.vocab_size:
+        return f"the prompt has tokens outside 0 to {loaded.vocab_size - 1}"
+    return check_sampling(request.sampling, loaded.vocab_size)
+
+
+def miss_in_words(miss: MissAt, decode: Callable[[list[int]], Any]) -> Miss:
+    """A miss with the texts on both sides, about 40 characters each, in place of token ids."""
+
+    def text(tokens: tuple[int, ...]) -> str:
+        try:
+            decoded = str(decode(list(tokens)))
+        except Exception:  # an explanation is not worth a request
+            return ""
+        return decoded if len(decoded) <= _MISS_CHARS else decoded[: _MISS_CHARS - 1] + "…"
+
+    return Miss(reason=miss.reason, position=miss.position, before=text(miss.before), now=text(miss.now))

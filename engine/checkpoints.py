@@ -1,0 +1,51 @@
+"""Where in a prompt the state of its cache is worth a copy.
+
+A cache of plain keys and values can be cut back to any of its prefixes, so one copy at the end of the prompt
+serves all. A recurrent state or a sliding window cannot: it can be resumed only where a copy was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache
+
+from engine.prefix_cache import Kind
+
+_PLAIN = (KVCache, QuantizedKVCache, ConcatenateKVCache)
+_LAST_CUTS = 2  # ends of messages that are kept: the newest, and the one before it for a message that changes
+
+
+def needs_checkpoints(cache: Sequence[Any]) -> bool:
+    """Whether some layer of this prompt cache cannot be cut back, now or once it has grown."""
+    for layer in cache:
+        if isinstance(layer, CacheList):
+            if needs_checkpoints(layer.caches):
+                return True
+        elif not isinstance(layer, _PLAIN):
+            return True
+    return False
+
+
+def checkpoints(cuts: Sequence[int], length: int, matched: int, exact_only: bool) -> dict[int, Kind]:
+    """Positions between `matched` and the end at which to keep a copy, and what it is kept for.
+
+    The last is always `length` - 1, where prefill ends: the last token's step is the first of decoding.
+    `cuts` are those of the request; with `exact_only` the first, which ends system and tools, and the last
+    two are kept.
+    """
+    kept: dict[int, Kind] = {}
+    inside = [cut for cut in cuts if 0 < cut < length - 1]
+    if exact_only and inside:
+        kept = dict.fromkeys(inside[-_LAST_CUTS:], "main")
+        kept[inside[0]] = "head"
+    kept[length - 1] = "main"
+    return {cut: kind for cut, kind in sorted(kept.items()) if cut > matched}
+
+
+def segments(tokens: Sequence[int], matched: int, stops: Sequence[int]) -> list[list[int]]:
+    """What is left of a prompt behind `matched`, cut at `stops`."""
+    edges = [matched, *(stop for stop in stops if matched < stop < len(tokens)), len(tokens)]
+    return [list(tokens[start:end]) for start, end in pairwise(edges)]
