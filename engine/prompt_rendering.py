@@ -42,7 +42,7 @@ class RenderedPrompt:
 
 
 class PromptRenderer:
-    """One model's template and tokenizer; use it from one thread at a time, tokenizers do not like company."""
+    """One model's template and tokenizer; for one thread at a time, since tokenizers dislike company."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer

@@ -1,0 +1,85 @@
+"""`python -m engine`: one engine process.
+
+Started by a parent it reads its settings as one JSON line on stdin and ends when stdin closes; started by
+hand it takes options. Exit codes: 0 ended, 2 wrong settings, 3 port busy, 4 the model cannot be loaded,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from engine.blas import engine_environment
+from engine.lifeline import announce, read_settings
+from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
+
+USAGE, PORT_BUSY, MODEL_FAILED, INTERRUPTED = 2, 3, 4, 130
+
+_RESTARTED = "ANYCLAUDE_ENGINE_ACCELERATED"  # what the process that we were before this one found
+_QUIET = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "USE_TORCH": "0",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the engine until it is told to end; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    accelerated = _accelerate()
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = _settings(arguments)
+    except SettingsError as error:
+        return _fail(str(error), USAGE)
+    except ValueError as error:
+        return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", USAGE)
+    # Only now: this imports MLX, and a wrong option should be told at once.
+    from engine.serving import PortBusy, bind, serve
+
+    try:
+        listener = bind(settings.host, settings.port)
+    except PortBusy as error:
+        return _fail(str(error), PORT_BUSY)
+    return serve(settings, listener, accelerated=accelerated, watch_stdin=not arguments)
+
+
+def _accelerate() -> str:
+    """Start this process over with the fast BLAS preloaded, where there is one; says what multiplies."""
+    found = os.environ.pop(_RESTARTED, None)
+    environment, accelerated = engine_environment(os.environ)
+    if found is not None:
+        return found
+    if environment.get("LD_PRELOAD") != os.environ.get("LD_PRELOAD"):
+        os.execve(sys.executable, sys.orig_argv, environment | {_RESTARTED: accelerated})
+    return accelerated
+
+
+def _settings(arguments: list[str]) -> EngineSettings:
+    if arguments:
+        return settings_from_options(arguments)
+    if sys.stdin.isatty():
+        raise SettingsError("no settings: give --model PATH_OR_ID, or see python -m engine --help")
+    settings, warnings = settings_from(read_settings())
+    for warning in warnings:
+        logging.getLogger("engine").warning(warning)
+    return settings
+
+
+def _fail(message: str, code: int) -> int:
+    print(message, file=sys.stderr)  # noqa: T201 - the one line that a user reads
+    announce(error=message, exit_code=code)
+    return code
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: MLX's own threads may outlive the interpreter, and then end the process with an abort.
+    os._exit(code)

@@ -1,0 +1,247 @@
+"""Chat completions on the wire: a stream of server-sent events, or one JSON object.
+
+Both watch their connection while they wait, so that a client that leaves ends its generation, and both are
+told when the server is about to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from engine.answer_text import Call, Composing, Remark, Text, Thinking
+from engine.chat_wire import CompletionHead, error_body, tool_call, usage
+from engine.feed import FeedKind, feed_chunk
+from engine.generation import CacheStep, FailStep, LookupStep, PrefillStep, QueuedStep
+from engine.live_answer import LiveAnswer, Shown
+
+STATUS = {"invalid_request": 400, "overloaded": 503, "internal": 500}
+_TYPES = {
+    "invalid_request": "invalid_request_error",
+    "overloaded": "server_error",
+    "internal": "server_error",
+}
+_FEED_KINDS: dict[type, FeedKind] = {
+    QueuedStep: "queued",
+    LookupStep: "lookup",
+    PrefillStep: "prefill",
+    CacheStep: "cache",
+}
+_ALIVE = b": waiting\n\n"  # a comment: every byte tells a client that it is not forgotten
+
+
+def failure_body(failure: FailStep) -> dict[str, Any]:
+    """A failed generation in OpenAI's error form."""
+    code = "overloaded" if failure.kind == "overloaded" else None
+    return error_body(failure.message, _TYPES[failure.kind], code=code)
+
+
+class RunningAnswers:
+    """The answers that are on their way now."""
+
+    def __init__(self) -> None:
+        self._answers: set[LiveAnswer] = set()
+
+    def abort_all(self, message: str) -> None:
+        """Fail them all with this message."""
+        for answer in list(self._answers):
+            answer.abort(message)
+
+    @asynccontextmanager
+    async def watching(self, answer: LiveAnswer, receive: Receive) -> AsyncIterator[None]:
+        """Hold `answer` as running, and let it go when its client does."""
+        self._answers.add(answer)
+        watcher = asyncio.create_task(_leave_with_client(answer, receive))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            self._answers.discard(answer)
+
+
+class ChatResponse(Response):
+    """What streamed and whole answers share."""
+
+    def __init__(
+        self,
+        answer: LiveAnswer,
+        head: CompletionHead,
+        running: RunningAnswers,
+        *,
+        notes: Sequence[str] = (),
+        feed: bool = False,
+        with_usage: bool = False,
+        thinks: bool = False,
+    ) -> None:
+        super().__init__()
+        self._answer = answer
+        self._head = head
+        self._running = running
+        self._notes = notes
+        self._feed = feed
+        self._with_usage = with_usage
+        self._thinks = thinks
+        self._calls_sent = 0
+
+    def _counts(self) -> dict[str, Any]:
+        answer = self._answer
+        reasoning = answer.reasoning_tokens if self._thinks else None
+        return usage(
+            answer.prompt_tokens, answer.output_tokens, cached=answer.cached_tokens, reasoning=reasoning
+        )
+
+    async def _refuse(self, failure: FailStep, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {"retry-after": "1"} if failure.kind == "overloaded" else None
+        response = Response(
+            orjson.dumps(failure_body(failure)), STATUS[failure.kind], headers, "application/json"
+        )
+        await response(scope, receive, send)
+
+
+class WholeChat(ChatResponse):
+    """A `chat.completion` object once the answer is complete."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._answer
+        shown: list[Shown] = []
+        async with self._running.watching(answer, receive):
+            async for batch in answer.batches():
+                shown += batch
+        if answer.left:
+            return
+        if answer.failure is not None:
+            await self._refuse(answer.failure, scope, receive, send)
+            return
+        assert answer.finish_reason is not None
+        body = self._head.completion(_message(shown), answer.finish_reason, self._counts())
+        await Response(orjson.dumps(body), media_type="application/json")(scope, receive, send)
+
+
+class ChatStream(ChatResponse):
+    """Server-sent events, one write for all that arrived in one turn of the loop."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._answer
+        started = False
+        async with self._running.watching(answer, receive):
+            async for batch in answer.batches():
+                if answer.left:
+                    return
+                if not started and answer.failure is not None:
+                    await self._refuse(answer.failure, scope, receive, send)
+                    return
+                lines = [] if started else list(self._begin())
+                if not started:
+                    await send(_START)
+                    started = True
+                lines += self._lines(batch)
+                if answer.over:
+                    lines += self._end()
+                body = b"".join(lines)
+                if body or answer.over:
+                    await send({"type": "http.response.body", "body": body, "more_body": not answer.over})
+
+    def _begin(self) -> Iterator[bytes]:
+        yield _data(self._head.delta({"role": "assistant", "content": ""}))
+        if self._feed:
+            for note in self._notes:
+                yield _data(feed_chunk("note", text=note))
+
+    def _lines(self, batch: Sequence[Shown]) -> Iterator[bytes]:
+        for kind, group in itertools.groupby(batch, key=type):
+            if kind is Text:
+                yield self._delta(content=_text(group))
+            elif kind is Thinking:
+                yield self._delta(reasoning_content=_text(group))
+            elif kind is Composing:
+                if self._feed:
+                    tokens = self._answer.output_tokens
+                    yield _data(feed_chunk("progress", output_tokens=tokens, text=_text(group)))
+            else:
+                for shown in group:
+                    yield from self._line(shown)
+
+    def _line(self, shown: Shown) -> Iterator[bytes]:
+        if isinstance(shown, Call):
+            index, self._calls_sent = self._calls_sent, self._calls_sent + 1
+            if self._feed:
+                yield _data(feed_chunk("tool_raw", index=index, raw=shown.raw))
+            yield self._delta(tool_calls=[{"index": index, **_tool_call(shown)}])
+        elif self._feed:
+            yield _data(_feed_of(shown))
+        elif isinstance(shown, QueuedStep | PrefillStep):
+            yield _ALIVE
+
+    def _delta(self, **delta: Any) -> bytes:
+        return _data(self._head.delta(delta))
+
+    def _end(self) -> Iterator[bytes]:
+        answer = self._answer
+        if answer.failure is not None:
+            if self._feed:
+                yield _data(feed_chunk("error", type=answer.failure.kind, message=answer.failure.message))
+            yield _data(failure_body(answer.failure))
+            return
+        if answer.finish_reason is not None:
+            stop = {"stop_sequence": answer.stop_sequence} if self._feed and answer.stop_sequence else {}
+            yield _data(self._head.finish(answer.finish_reason, **stop))
+            if self._with_usage:
+                yield _data(self._head.usage(self._counts()))
+            yield b"data: [DONE]\n\n"
+
+
+_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+    ],
+}
+
+
+async def _leave_with_client(answer: LiveAnswer, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    answer.leave()
+
+
+def _data(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def _text(pieces: Iterable[Any]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+def _tool_call(shown: Call) -> dict[str, Any]:
+    return tool_call(f"call_{secrets.token_hex(12)}", shown.call.name, shown.call.arguments)
+
+
+def _message(shown: Sequence[Shown]) -> dict[str, Any]:
+    calls = [_tool_call(piece) for piece in shown if isinstance(piece, Call)]
+    text = _text(piece for piece in shown if isinstance(piece, Text))
+    thinking = _text(piece for piece in shown if isinstance(piece, Thinking))
+    message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
+    if thinking:
+        message["reasoning_content"] = thinking
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def _feed_of(shown: Shown) -> dict[str, Any]:
+    if isinstance(shown, Remark):
+        return feed_chunk("note", text=shown.text)
+    assert isinstance(shown, QueuedStep | LookupStep | PrefillStep | CacheStep)
+    return feed_chunk(_FEED_KINDS[type(shown)], **asdict(shown))

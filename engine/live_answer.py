@@ -1,0 +1,124 @@
+"""One answer while it is generated: steps of the model's loop in, pieces of a chat completion out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from engine.answer_text import AnswerText, Call, Piece, Stopped
+from engine.chat_wire import FinishReason
+from engine.generation import (
+    CacheStep,
+    FailStep,
+    FinishStep,
+    Generation,
+    LookupStep,
+    PrefillStep,
+    QueuedStep,
+    Step,
+    TokenStep,
+)
+
+Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
+
+
+class LiveAnswer:
+    """Iterate `batches` once; then `finish_reason`, `failure` or `left` tells how it ended."""
+
+    def __init__(self, generation: Generation, reader: AnswerText, prompt_tokens: int) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = 0
+        self.cached_tokens = 0
+        self.calls = 0
+        self.finish_reason: FinishReason | None = None
+        self.stop_sequence: str | None = None
+        self.failure: FailStep | None = None
+        self.left = False
+        self._generation = generation
+        self._reader = reader
+        self._arrived: list[Step] = []
+        self._wake = asyncio.Event()
+
+    @property
+    def reasoning_tokens(self) -> int:
+        return self._reader.reasoning_tokens
+
+    @property
+    def over(self) -> bool:
+        return self.left or self.failure is not None or self.finish_reason is not None
+
+    def leave(self) -> None:
+        """The client is gone: end at once."""
+        self.left = True
+        self._generation.cancel()
+        self._wake.set()
+
+    def abort(self, message: str) -> None:
+        """Fail at once; the client is told `message`."""
+        if not self.over:
+            self.failure = FailStep("overloaded", message)
+            self._generation.cancel()
+            self._wake.set()
+
+    async def batches(self) -> AsyncIterator[list[Shown]]:
+        """All that arrived since the last turn of the loop, again and again until the answer is over."""
+        pump = asyncio.create_task(self._pump())
+        try:
+            while not self.over:
+                await self._wake.wait()
+                self._wake.clear()
+                arrived, self._arrived = self._arrived, []
+                shown = self._digest(arrived)
+                if shown or self.over:
+                    yield shown
+        finally:
+            self._generation.cancel()
+            pump.cancel()
+
+    async def _pump(self) -> None:
+        last: Step | None = None
+        try:
+            async for step in self._generation:
+                last = step
+                self._arrived.append(step)
+                self._wake.set()
+        except Exception as error:
+            last = FailStep("internal", f"the generation broke off: {error}")
+            self._arrived.append(last)
+        if not isinstance(last, FinishStep | FailStep):
+            self._arrived.append(FailStep("internal", "the generation ended without a verdict"))
+        self._wake.set()
+
+    def _digest(self, steps: list[Step]) -> list[Shown]:
+        shown: list[Shown] = []
+        for step in steps:
+            if self.over:
+                break
+            if isinstance(step, TokenStep):
+                self.output_tokens += 1
+                self._add(self._reader.add(step.token), shown)
+            elif isinstance(step, FinishStep):
+                self._add(self._reader.finish(), shown)
+                self.output_tokens = step.generated
+                if self.finish_reason is None:
+                    self._end(step.reason)
+            elif isinstance(step, FailStep):
+                self.failure = step
+            else:
+                if isinstance(step, LookupStep):
+                    self.cached_tokens = step.matched_tokens
+                shown.append(step)
+        return shown
+
+    def _add(self, pieces: list[Piece], shown: list[Shown]) -> None:
+        for piece in pieces:
+            if isinstance(piece, Stopped):
+                self.stop_sequence = piece.stop
+                self._end("stop")
+                return
+            if isinstance(piece, Call):
+                self.calls += 1
+            shown.append(piece)
+
+    def _end(self, reason: FinishReason) -> None:
+        self.finish_reason = "tool_calls" if reason == "stop" and self.calls else reason

@@ -1,0 +1,255 @@
+"""The engine's HTTP side: OpenAI's API in front of the model's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast, get_args
+
+import orjson
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from engine.answer_text import AnswerStyle, AnswerText
+from engine.chat_response import ChatResponse, ChatStream, RunningAnswers, WholeChat
+from engine.chat_wire import (
+    CONTEXT_LENGTH_EXCEEDED,
+    LANE_HEADER,
+    CompletionHead,
+    context_length_message,
+    error_body,
+)
+from engine.feed import FEED_HEADER
+from engine.generation import GenerationRequest, Lane
+from engine.health import health_report
+from engine.live_answer import LiveAnswer
+from engine.model_loading import LoadedModel
+from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
+from engine.scheduler import Scheduler
+from engine.tool_calls import call_format
+from engine.wire import ChatRequest, InvalidRequest, parse_body, parse_chat
+
+T = TypeVar("T")
+
+
+class NotReady(Exception):
+    """The model is not there yet, or will not come; answered with status 503."""
+
+
+@dataclass
+class Engine:
+    """The model's loop and what the web side keeps beside it."""
+
+    scheduler: Scheduler
+    model: str = ""  # as it was asked for, until it is loaded
+    accelerated: str = ""
+    context_length: int | None = None  # a limit below the model's own
+    running: RunningAnswers = field(default_factory=RunningAnswers)
+    # One thread: tokenizers raise when two use them at the same time.
+    _rendering: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="rendering")
+    )
+    _renderer: PromptRenderer | None = None
+
+    def require_model(self) -> LoadedModel:
+        """The model.
+
+        Raises:
+            NotReady: it is not loaded.
+        """
+        loaded = self.scheduler.loaded
+        if loaded is not None:
+            return loaded
+        health = self.scheduler.health()
+        if health.state == "failed":
+            raise NotReady(f"the model could not be loaded: {health.detail}")
+        raise NotReady(f"the model is still loading ({health.progress:.0%}); try again in a moment")
+
+    def room(self, loaded: LoadedModel) -> int:
+        """The number of tokens that prompt and answer share."""
+        return min(loaded.context_length, self.context_length or loaded.context_length)
+
+    async def render(self, loaded: LoadedModel, chat: ChatRequest) -> RenderedPrompt:
+        """The prompt of a request, rendered off the event loop.
+
+        Raises:
+            PromptRefused: the template does not take it.
+        """
+        return await self._off_loop(lambda: self._render(loaded, chat))
+
+    async def encode(self, loaded: LoadedModel, text: str) -> list[int]:
+        """Token ids of plain text."""
+        return await self._off_loop(lambda: self._renderer_of(loaded).encode(text))
+
+    def warm_up(self) -> None:
+        """Learn the chat template's traits now rather than with the first request."""
+        self._rendering.submit(self._renderer_of, self.require_model())
+
+    def close(self) -> None:
+        """Let the rendering thread go."""
+        self._rendering.shutdown(wait=False, cancel_futures=True)
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._rendering, work)
+
+    def _render(self, loaded: LoadedModel, chat: ChatRequest) -> RenderedPrompt:
+        renderer = self._renderer_of(loaded)
+        kwargs = renderer.thinking_kwargs(chat.reasoning_effort) | (chat.chat_template_kwargs or {})
+        return renderer.render(chat.messages, chat.offered_tools, **kwargs)
+
+    def _renderer_of(self, loaded: LoadedModel) -> PromptRenderer:
+        if self._renderer is None:
+            self._renderer = PromptRenderer(loaded.tokenizer)
+        return self._renderer
+
+
+def create_app(engine: Engine) -> FastAPI:
+    """The application; the scheduler is started and stopped by the caller."""
+    app = FastAPI(title="anyclaude engine", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.engine = engine
+    started = int(time.time())
+
+    @app.post("/v1/chat/completions")
+    async def chat_completions(request: Request) -> Response:
+        return await _complete(engine, request)
+
+    @app.post("/v1/tokenize")
+    async def tokenize(request: Request) -> Response:
+        return await _tokenize(engine, request)
+
+    @app.get("/v1/models")
+    async def models() -> Response:
+        loaded = engine.scheduler.loaded
+        name = loaded.name if loaded is not None else engine.model
+        entry = {"id": name, "object": "model", "created": started, "owned_by": "anyclaude"}
+        return _json({"object": "list", "data": [entry]})
+
+    @app.get("/health")
+    async def health() -> Response:
+        status, report = health_report(engine.scheduler, engine.model, engine.accelerated)
+        return _json(report, status)
+
+    @app.get("/stats")
+    async def stats() -> Response:
+        return _json(engine.scheduler.stats())
+
+    for error, handler in _HANDLERS.items():
+        app.add_exception_handler(error, handler)
+    return app
+
+
+async def _complete(engine: Engine, request: Request) -> Response:
+    chat = parse_chat(parse_body(await request.body()))
+    loaded = engine.require_model()
+    prompt = await engine.render(loaded, chat)
+    room = engine.room(loaded) - len(prompt.tokens)
+    if not prompt.tokens:
+        raise InvalidRequest("the prompt is empty", param="messages")
+    if room < 1:
+        message = context_length_message(len(prompt.tokens), engine.room(loaded))
+        raise InvalidRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
+    head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), loaded.name)
+    generation = engine.scheduler.submit(
+        GenerationRequest(
+            request_id=request.headers.get("x-request-id") or head.id,
+            prompt=prompt.tokens,
+            max_tokens=min(chat.output_limit or room, room),
+            sampling=chat.sampling(),
+            cuts=prompt.cuts,
+            lane=_lane(request),
+        ),
+        asyncio.get_running_loop(),
+    )
+    style = _answer_style(loaded.tokenizer, chat, prompt)
+    answer = LiveAnswer(generation, AnswerText(loaded.tokenizer.detokenizer, style), len(prompt.tokens))
+    form: type[ChatResponse] = ChatStream if chat.stream else WholeChat
+    return form(
+        answer,
+        head,
+        engine.running,
+        notes=[*prompt.notes, *chat.unenforced()],
+        feed=request.headers.get(FEED_HEADER) == "1",
+        with_usage=chat.wants_usage,
+        thinks=loaded.tokenizer.has_thinking,
+    )
+
+
+def _answer_style(tokenizer: Any, chat: ChatRequest, prompt: RenderedPrompt) -> AnswerStyle:
+    style = AnswerStyle(
+        stops=tuple(chat.stop),
+        opens_thinking=prompt.opens_thinking,
+        drop=tuple(tokenizer.structural_markers),
+        calls=call_format(tokenizer) if chat.offered_tools else None,
+        tools=tuple(chat.offered_tools),
+        parallel=chat.parallel_tool_calls is not False,
+    )
+    if not tokenizer.has_thinking:
+        return style
+    return replace(style, think_start=tokenizer.think_start, think_end=tokenizer.think_end)
+
+
+async def _tokenize(engine: Engine, request: Request) -> Response:
+    body = parse_body(await request.body())
+    loaded = engine.require_model()
+    if "text" in body:
+        if not isinstance(body["text"], str):
+            raise InvalidRequest("text must be a string", param="text")
+        tokens = await engine.encode(loaded, body["text"])
+    else:
+        tokens = (await engine.render(loaded, parse_chat(body))).tokens
+    count = {"count": len(tokens)}
+    return _json(count if body.get("count_only") else count | {"tokens": tokens})
+
+
+def _lane(request: Request) -> Lane:
+    lane = request.headers.get(LANE_HEADER)
+    return cast(Lane, lane) if lane in get_args(Lane) else "main"
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(value), status, headers, "application/json")
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    param, code = getattr(error, "param", None), getattr(error, "code", None)
+    return _json(error_body(str(error), "invalid_request_error", param=param, code=code), 400)
+
+
+async def _on_refused_prompt(request: Request, error: Exception) -> Response:
+    body = error_body(str(error), "invalid_request_error", param="messages", code="template_refused")
+    return _json(body, 400)
+
+
+async def _on_not_ready(request: Request, error: Exception) -> Response:
+    return _json(error_body(str(error), "server_error", code="model_not_ready"), 503, {"retry-after": "1"})
+
+
+async def _on_client_gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}: {error.detail}"
+    headers = dict(error.headers) if error.headers else None
+    return _json(error_body(what, "invalid_request_error"), error.status_code, headers)
+
+
+async def _on_any(request: Request, error: Exception) -> Response:
+    return _json(error_body(f"internal error: {type(error).__name__}: {error}", "server_error"), 500)
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    InvalidRequest: _on_invalid,
+    PromptRefused: _on_refused_prompt,
+    NotReady: _on_not_ready,
+    ClientDisconnect: _on_client_gone,
+    HTTPException: _on_http_error,
+    Exception: _on_any,
+}

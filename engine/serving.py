@@ -1,0 +1,163 @@
+"""The web server around the model's loop, from the bound socket to the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from engine.lifeline import announce, watch_parent
+from engine.model_loading import LoadedModel, ModelError, OnProgress, load_model
+from engine.prefix_cache import MemoryPrefixCache
+from engine.scheduler import Scheduler
+from engine.server import Engine, create_app
+from engine.settings import EngineSettings
+
+GRACE_S = 3  # for open answers to be told, once the end is near
+
+log = logging.getLogger("engine")
+
+
+class PortBusy(Exception):
+    """The address cannot be listened on; raised by `bind`."""
+
+
+class EngineServer(uvicorn.Server):
+    """uvicorn's server, which tells its end to `on_exit` first and leaves the exit code to its caller."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+        self.interrupted = False
+
+    def end(self) -> None:
+        """Stop; call from any thread."""
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_exit()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn raises the signals once more when it is done; the exit code would be the signal's.
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            self.interrupted = self.interrupted or number == signal.SIGINT
+            self.end()
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        PortBusy: the port is taken, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        advice = "end what listens there or choose another port"
+        raise PortBusy(f"the engine cannot listen on {host}:{port}: {reason}; {advice}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str, watch_stdin: bool) -> int:
+    """Serve until a signal, the parent's end, or a model that cannot be loaded; returns the exit code."""
+    scheduler = Scheduler(
+        functools.partial(load, settings),
+        MemoryPrefixCache(max_bytes=settings.prefix_cache_bytes),
+        max_queue=settings.max_queue,
+        max_batch=settings.max_batch,
+        prefill_chunk=settings.prefill_chunk,
+        stall_after_s=settings.stall_after_s,
+    )
+    engine = Engine(
+        scheduler, settings.model or "demo", accelerated=accelerated, context_length=settings.context_length
+    )
+    config = uvicorn.Config(
+        create_app(engine),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = EngineServer(config, lambda: engine.running.abort_all("the engine is shutting down"))
+    failed = threading.Event()
+    scheduler.start()
+    _watch_loading(engine, server, failed)
+    if watch_stdin:
+        watch_parent(server.end)
+    host, port = listener.getsockname()[:2]
+    announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    log.info("listening on %s:%d; matrix products by %s", host, port, accelerated)
+    server.run(sockets=[listener])
+    engine.close()
+    scheduler.stop(GRACE_S)
+    sys.stderr.flush()
+    return 4 if failed.is_set() else 130 if server.interrupted else 0
+
+
+def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
+    """Load what the settings name, on the calling thread; an empty model is the demo model.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    if settings.model:
+        return load_model(settings.model, on_progress)
+    # Only here: a real model does not need what makes a small one.
+    from engine.demo_model import ensure_demo_model
+
+    home = os.environ.get("ANYCLAUDE_HOME") or "~/.anyclaude"
+    folder = Path(settings.demo_folder or f"{home}/demo-model").expanduser()
+    if not folder.exists():
+        on_progress(0.0, f"making the demo model in {folder}")
+    return load_model(ensure_demo_model(folder), on_progress)
+
+
+def _watch_loading(engine: Engine, server: EngineServer, failed: threading.Event) -> None:
+    """Tell when the model is there; end the server if it will not come."""
+
+    def wait() -> None:
+        try:
+            loaded = engine.scheduler.wait_until_loaded()
+        except ModelError as error:
+            print(error, file=sys.stderr, flush=True)  # noqa: T201 - the one line that a user reads
+            failed.set()
+            server.end()
+            return
+        except Exception as error:
+            if server.should_exit:
+                return
+            log.exception("the model could not be loaded: %s", error)
+            failed.set()
+            server.end()
+            return
+        engine.warm_up()
+        log.info("%s is loaded; %d tokens of context", loaded.name, loaded.context_length)
+
+    threading.Thread(target=wait, name="loading", daemon=True).start()

@@ -1,0 +1,89 @@
+"""What an engine process has to know: one JSON line from its parent, or options on its command line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class SettingsError(ValueError):
+    """The settings are wrong; the message is one line that names key, value and what is allowed."""
+
+
+class EngineSettings(BaseModel):
+    """All settings; the descriptions are also the help of the command line."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: str = Field(
+        "", description="model folder or hub id; empty: a small demo model that talks nonsense"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8081, ge=0, le=65535, description="port to listen on; 0: any free one")
+    context_length: int | None = Field(
+        None, ge=16, description="serve at most so many tokens, where the model could take more"
+    )
+    prefix_cache_bytes: int | None = Field(
+        None, ge=0, description="memory for the prefix cache; default: by the machine's memory"
+    )
+    max_batch: int = Field(8, ge=1, description="requests that generate at the same time")
+    max_queue: int = Field(64, ge=0, description="requests that may wait; more are refused")
+    prefill_chunk: int | None = Field(None, ge=1, description="prompt tokens a step; default: by the model")
+    stall_after_s: float = Field(
+        60.0, gt=0, description="seconds without a step of a busy loop after which the engine is unhealthy"
+    )
+    demo_folder: str = Field("", description="where the demo model is kept; default: a cache folder")
+
+
+def settings_from(values: Mapping[str, Any]) -> tuple[EngineSettings, list[str]]:
+    """Check settings; unknown keys come back as warnings.
+
+    Raises:
+        SettingsError: a value is wrong.
+    """
+    known = list(EngineSettings.model_fields)
+    warnings = []
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.append(f"the setting {key!r} is not known and was ignored{hint}")
+    try:
+        return EngineSettings.model_validate(dict(values)), warnings
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise SettingsError(f"setting {key} = {fault.get('input')!r}: {fault['msg']}") from error
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """The command line, with an option for each setting."""
+    parser = argparse.ArgumentParser(
+        prog="python -m engine",
+        description="An OpenAI-compatible server for MLX models.",
+        epilog="Example: python -m engine --model ~/models/Qwen3-Coder-30B-MLX-4bit --port 8081. "
+        "Without options it reads its settings as one JSON line on stdin, and ends when stdin closes.",
+    )
+    for name, field in EngineSettings.model_fields.items():
+        default = "" if field.default in (None, "") else f" (default: {field.default})"
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            metavar="VALUE",
+            default=argparse.SUPPRESS,
+            help=(field.description or "") + default,
+        )
+    return parser
+
+
+def settings_from_options(arguments: Sequence[str]) -> EngineSettings:
+    """Settings out of command line arguments.
+
+    Raises:
+        SettingsError: a value is wrong.
+        SystemExit: with 2 for an unknown option, with 0 after `--help`.
+    """
+    return settings_from(vars(argument_parser().parse_args(arguments)))[0]

@@ -1,0 +1,219 @@
+"""Requests of the engine's API: OpenAI's chat completion body, checked once and then trusted.
+
+Unknown fields are ignored, wrong values refused with the name of the parameter, as OpenAI does it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from engine.chat_wire import Message
+from engine.generation import Sampling
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+
+
+class InvalidRequest(ValueError):
+    """A request that cannot be served as it is; answered with status 400. `param` names what is wrong."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+def _as_list(value: Any) -> Any:
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+def _or_default(default: float | int) -> BeforeValidator:
+    """OpenAI's clients may send null for what they leave to the server."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """A chat completion body; `messages` and `tools` stay the dicts that came in, checked."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    model: str | None = None
+    messages: list[Message] = Field(min_length=1)
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = []
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    n: Annotated[Literal[1], _or_default(1)] = 1
+    temperature: Annotated[float, _or_default(1.0), Field(ge=0, le=100)] = 1.0
+    top_p: Annotated[float, _or_default(1.0), Field(ge=0, le=1)] = 1.0
+    top_k: Annotated[int, _or_default(0), Field(ge=-1)] = 0
+    min_p: Annotated[float, _or_default(0.0), Field(ge=0, le=1)] = 0.0
+    presence_penalty: Annotated[float, _or_default(0.0), Field(ge=-10, le=10)] = 0.0
+    frequency_penalty: Annotated[float, _or_default(0.0), Field(ge=-10, le=10)] = 0.0
+    repetition_penalty: Annotated[float, _or_default(1.0), Field(gt=0, le=10)] = 1.0
+    logit_bias: dict[int, float] | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+
+    @field_validator("messages")
+    @classmethod
+    def _readable_messages(cls, messages: list[Message]) -> list[Message]:
+        for position, message in enumerate(messages):
+            _check_message(message, f"messages[{position}]")
+        return messages
+
+    @field_validator("tools")
+    @classmethod
+    def _named_tools(cls, tools: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        for position, tool in enumerate(tools or []):
+            function = tool.get("function")
+            if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+                raise InvalidRequest("a tool needs function.name", param=f"tools[{position}].function.name")
+        return tools
+
+    @field_validator("response_format")
+    @classmethod
+    def _known_format(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None and value.get("type") not in {"text", "json_object", "json_schema"}:
+            allowed = "text, json_object or json_schema"
+            raise InvalidRequest(f"response_format.type must be {allowed}", param="response_format.type")
+        return value
+
+    @field_validator("tool_choice")
+    @classmethod
+    def _known_choice(cls, value: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+        if isinstance(value, str) and value not in {"none", "auto", "required"}:
+            raise InvalidRequest("tool_choice must be none, auto, required or a tool", param="tool_choice")
+        return value
+
+    @property
+    def offered_tools(self) -> list[dict[str, Any]]:
+        """The tools that the model is shown."""
+        return [] if self.tool_choice == "none" else self.tools or []
+
+    @property
+    def output_limit(self) -> int | None:
+        """The number of tokens to generate at most, if the client sets one."""
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with a usage chunk."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    def sampling(self) -> Sampling:
+        """The sampling parameters in the model loop's terms."""
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=max(self.top_k, 0),
+            min_p=self.min_p,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            repetition_penalty=self.repetition_penalty,
+            logit_bias=self.logit_bias or {},
+            seed=self.seed,
+        )
+
+    def unenforced(self) -> Iterator[str]:
+        """Notes on what was asked for and is left to the model's good will."""
+        if self.tool_choice == "required" or isinstance(self.tool_choice, dict):
+            yield "tool_choice is accepted, not enforced: the model may answer without the call"
+        if self.response_format and self.response_format["type"] != "text":
+            yield "response_format is accepted, not enforced: the model may answer in another form"
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """The JSON object of a request's body; half surrogate pairs in it become replacement characters.
+
+    Raises:
+        InvalidRequest: it is no JSON object.
+    """
+    try:
+        value = orjson.loads(body)
+    except ValueError:
+        value = _lenient(body)
+    if not isinstance(value, dict):
+        raise InvalidRequest("the request body must be a JSON object")
+    return value
+
+
+def parse_chat(body: dict[str, Any]) -> ChatRequest:
+    """Check a chat completion body.
+
+    Raises:
+        InvalidRequest: the first thing that is wrong with it.
+    """
+    try:
+        return ChatRequest.model_validate(body)
+    except ValidationError as error:
+        raise _first_fault(error) from error
+
+
+def _first_fault(error: ValidationError) -> InvalidRequest:
+    fault = error.errors(include_url=False)[0]
+    cause = fault.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidRequest):
+        return cause
+    param = ""
+    for part in fault["loc"]:
+        param += f"[{part}]" if isinstance(part, int) else f".{part}" if param else str(part)
+    given = fault.get("input")
+    shown = f" (got {given!r})" if isinstance(given, str | int | float) and len(repr(given)) < 60 else ""
+    return InvalidRequest(f"{param}: {fault['msg']}{shown}", param=param)
+
+
+def _check_message(message: Message, where: str) -> None:
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        raise InvalidRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}", param=f"{where}.role")
+    if content is not None and not isinstance(content, str | list):
+        raise InvalidRequest(f"{where}.content must be a string or a list", param=f"{where}.content")
+    for number, part in enumerate(content if isinstance(content, list) else []):
+        if not isinstance(part, dict | str):
+            at = f"{where}.content[{number}]"
+            raise InvalidRequest(f"{at} must be an object with a type", param=at)
+    calls = message.get("tool_calls")
+    if calls is not None and not isinstance(calls, list):
+        raise InvalidRequest(f"{where}.tool_calls must be a list", param=f"{where}.tool_calls")
+    for number, call in enumerate(calls or []):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            at = f"{where}.tool_calls[{number}].function.name"
+            raise InvalidRequest(f"{at} must be a string", param=at)
+
+
+def _lenient(body: bytes) -> Any:
+    try:
+        return _well_formed(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request body is not valid JSON: {error}") from error
+
+
+def _well_formed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_well_formed(item) for item in value]
+    if isinstance(value, dict):
+        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is not finite")
+    return value
