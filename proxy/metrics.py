@@ -1,0 +1,139 @@
+"""The events as Prometheus metrics, named `anyclaude_*`, in a registry of their own."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, generate_latest
+
+from proxy.events import (
+    CacheChange,
+    CacheMissed,
+    EngineRestart,
+    EngineState,
+    EngineStatus,
+    EventData,
+    RequestFailed,
+    RequestFinished,
+    RequestReceived,
+    RequestToolCall,
+    RequestToolResult,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
+_SPEEDS = (1, 2, 5, 10, 20, 30, 40, 60, 80, 120, 200, 400)
+_TOOL_NAMES = 200  # names come from the client; more distinct ones than this are counted as one
+_OTHER_TOOL = "other"
+
+
+class Metrics:
+    """Listens to a bus; rendered when somebody asks."""
+
+    def __init__(self, *, version: str, backend: str) -> None:
+        self._lanes: dict[str, str] = {}  # of the requests that run
+        self._tools: set[str] = set()
+        self._registry = CollectorRegistry()
+        self._gauge("info", "This host.", "version", "backend").labels(version, backend).set(1)
+        self._declare_requests()
+        self._declare_tools_and_cache()
+        self._declare_host()
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        self._in_flight.set(len(self._lanes))
+        return generate_latest(self._registry)
+
+    def lost(self, count: int) -> None:
+        """Count events that a slow reader lost; the listener for the bus's losses."""
+        self._events_lost.inc(count)
+
+    def observe(self, type: str, request: str | None, data: EventData) -> None:
+        """Count one event; the listener to give to the bus."""
+        match data:
+            case RequestReceived():
+                self._lanes[request or ""] = data.lane
+            case RequestFinished():
+                self._ended(request, "finished", data)
+            case RequestFailed():
+                self._ended(request, "cancelled" if data.cancelled else "failed", data)
+            case RequestToolCall():
+                self._tool_calls.labels(self._tool(data.name), data.verdict).inc()
+            case RequestToolResult():
+                self._tool_results.labels(self._tool(data.name), "error" if data.is_error else "ok").inc()
+            case CacheMissed():
+                self._cache_misses.labels(data.miss.reason).inc()
+            case CacheChange():
+                self._cache_changes.labels(type.removeprefix("cache.")).inc()
+                self._cache_entries.set(data.entries)
+                self._cache_bytes.set(data.total_bytes)
+                self._cache_budget.set(data.budget_bytes)
+            case EngineState():
+                self._engine.state(data.state)
+                self._engine_memory.set(data.memory_bytes)
+            case EngineRestart():
+                self._engine_restarts.inc()
+
+    def _ended(self, request: str | None, outcome: str, data: RequestFinished | RequestFailed) -> None:
+        lane = self._lanes.pop(request or "", "main")
+        self._requests.labels(lane, outcome, str(data.status)).inc()
+        usage, timings = data.usage, data.timings
+        for kind, tokens in (
+            ("input", usage.input_tokens),
+            ("cache_creation", usage.cache_creation_input_tokens),
+            ("cache_read", usage.cache_read_input_tokens),
+            ("output", usage.output_tokens),
+        ):
+            self._tokens.labels(kind).inc(max(0, tokens))
+        if timings.first_token is not None:
+            self._ttft.labels(lane).observe(timings.first_token)
+        if timings.done is not None:
+            self._duration.labels(lane).observe(timings.done)
+        if isinstance(data, RequestFinished) and data.tokens_per_s > 0:
+            self._speed.labels(lane).observe(data.tokens_per_s)
+
+    def _tool(self, name: str) -> str:
+        if name not in self._tools and len(self._tools) >= _TOOL_NAMES:
+            return _OTHER_TOOL
+        self._tools.add(name)
+        return name
+
+    def _declare_requests(self) -> None:
+        self._requests = self._counter("requests", "Requests that ended.", "lane", "outcome", "status")
+        self._in_flight = self._gauge("requests_in_flight", "Requests that have not ended.")
+        self._tokens = self._counter("tokens", "Tokens by kind, as clients were told.", "kind")
+        for kind in ("input", "cache_creation", "cache_read", "output"):
+            self._tokens.labels(kind)
+        self._ttft = self._histogram("time_to_first_token_seconds", "Request to first token.", _SECONDS)
+        self._duration = self._histogram("request_duration_seconds", "Request to its end.", _SECONDS)
+        self._speed = self._histogram("output_tokens_per_second", "Decode speed of a request.", _SPEEDS)
+
+    def _declare_tools_and_cache(self) -> None:
+        self._tool_calls = self._counter("tool_calls", "Tool calls by schema verdict.", "tool", "verdict")
+        self._tool_results = self._counter("tool_results", "Results of tool calls.", "tool", "outcome")
+        self._cache_changes = self._counter("cache_changes", "Changes of the prefix cache.", "change")
+        self._cache_misses = self._counter("cache_misses", "Prompts that reused too little.", "reason")
+        self._cache_entries = self._gauge("cache_entries", "Entries of the prefix cache.")
+        self._cache_bytes = self._gauge("cache_bytes", "Memory of the prefix cache.")
+        self._cache_budget = self._gauge("cache_budget_bytes", "Memory that the prefix cache may take.")
+
+    def _declare_host(self) -> None:
+        self._engine = Enum(
+            "anyclaude_engine_state",
+            "State of the engine.",
+            states=list(get_args(EngineStatus)),
+            registry=self._registry,
+        )
+        self._engine_memory = self._gauge("engine_memory_bytes", "Memory of the engine process.")
+        self._engine_restarts = self._counter("engine_restarts", "Restarts of the engine after a fault.")
+        self._events_lost = self._counter("events_lost", "Events that slow readers of the feed lost.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"anyclaude_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"anyclaude_{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"anyclaude_{name}", text, ("lane",), buckets=buckets, registry=self._registry)
