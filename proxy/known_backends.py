@@ -26,3 +26,9 @@ KNOWN_BACKENDS: dict[str, KnownBackend] = {
     "openrouter": KnownBackend("openai", "https://openrouter.ai/api/v1", needs_key=True),
     "claude": KnownBackend("claude", "https://api.anthropic.com"),
 }
+
+
+def backend_kind(name: str) -> BackendKind:
+    """What kind of backend a name stands for; a name of a newer host is taken for an OpenAI-compatible one."""
+    known = KNOWN_BACKENDS.get(name)
+    return known.kind if known else "openai"

@@ -1,0 +1,239 @@
+"""The `anyclaude-tui` command: reads the command line, then hands over to `tui.commands`.
+
+Imports nothing heavy by itself, so that `--help` and a mistyped option answer at once; Textual is imported
+where a screen is wanted and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import Invocation, say
+
+HELP = """Run Claude Code on a model of your own, and see everything that happens.
+
+Without a command: starts the MLX engine, the Anthropic Messages proxy and the control center here.
+
+\b
+Examples
+  anyclaude-tui --model mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit
+  anyclaude-tui claude                    Claude Code on it, in another terminal
+  anyclaude-tui claude -p "Who are you?"  all arguments go to Claude Code
+  eval "$(anyclaude-tui env)"; claude     the same, by hand
+  anyclaude-tui --backend lmstudio        LM Studio's model instead of the engine
+  anyclaude-tui --no-ui                   without a screen: a server, an ssh session
+  anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
+
+\b
+Configuration
+  --config FILE, else .anyclauderc.json here, else ~/.anyclauderc.json.
+  Options win over ANYCLAUDE_* variables (ANYCLAUDE_MODEL, ANYCLAUDE_PORT, ...),
+  those over the file.
+
+\b
+Where data lives
+  ~/.anyclaude (--home, ANYCLAUDE_HOME), readable by you alone:
+  traces/ one file a request, logs/, kv-cache/. Nothing leaves this machine
+  unless the configuration names another one.
+
+\b
+Exit codes
+  0 fine   1 a check failed   2 usage or configuration   3 port busy
+  4 engine failed   130 interrupted
+"""
+
+CLAUDE_HELP = """Run Claude Code on the host, and end with its exit code.
+
+Joins the host that runs on the port; where there is none, one is started for this session and stopped after
+it. All arguments go to Claude Code as they are; put a first -- before one that this command has itself.
+
+\b
+Examples
+  anyclaude-tui claude
+  anyclaude-tui claude -p "What is 2+2?"
+  anyclaude-tui --model ~/models/Qwen3-Coder claude --continue
+  anyclaude-tui claude -- --help          Claude Code's own help
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100},
+)
+
+Attach = Annotated[str | None, typer.Option(metavar="URL", help="A host that runs elsewhere.")]
+Port = Annotated[int | None, typer.Option(metavar="PORT", help="Port of the proxy.  [8082]")]
+Config = Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"anyclaude-tui {version('anyclaude-tui')}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True, help=HELP)
+def start(
+    context: typer.Context,
+    no_ui: Annotated[
+        bool, typer.Option("--no-ui", help="No screen: the proxy in the foreground, narrated on stderr.")
+    ] = False,
+    attach: Attach = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="PATH_OR_ID", help="Model folder, or its id on Hugging Face.")
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="mlx, openai, lmstudio, ollama, vllm, openrouter, claude.  [mlx]"),
+    ] = None,
+    port: Port = None,
+    engine_port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Port of the engine.  [8081]")
+    ] = None,
+    home: Annotated[str | None, typer.Option(metavar="DIR", help="Where data lives.  [~/.anyclaude]")] = None,
+    config: Config = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say it and end.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    options = {
+        "backend_name": backend,
+        "model": model,
+        "port": port,
+        "engine_port": engine_port,
+        "home": home,
+        "config": config,
+    }
+    invocation = Invocation(options, attach or "")
+    context.obj = invocation
+    if no_ui and (attach or context.invoked_subcommand):
+        what = "--attach" if attach else f'"{context.invoked_subcommand}"'
+        raise CommandFailed(ExitCode.USAGE, f"--no-ui starts a host, {what} uses one; leave one of them out")
+    if context.invoked_subcommand:
+        return
+    if no_ui:
+        from tui.commands.headless import run_headless
+
+        raise typer.Exit(run_headless(invocation))
+    from tui.commands.screen import run_screen
+
+    raise typer.Exit(run_screen(invocation))
+
+
+class PassingThrough(TyperCommand):
+    """A command whose arguments are another program's, but for its own options at the very beginning."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        own = 0
+        while own < len(args) and args[own].split("=")[0] in ("--claude-path", "--help"):
+            own += 2 if args[own] == "--claude-path" else 1
+        rest = args[own:]
+        super().parse_args(ctx, args[:own])
+        ctx.args = rest[1:] if rest[:1] == ["--"] else rest
+        return list(ctx.args)
+
+
+@app.command(
+    "claude", cls=PassingThrough, help=CLAUDE_HELP, options_metavar="[--claude-path FILE] [--] [ARGS]..."
+)
+def claude(
+    context: typer.Context,
+    claude_path: Annotated[
+        str, typer.Option(metavar="FILE", help="The claude program.  [ANYCLAUDE_CLAUDE, else on the PATH]")
+    ] = "",
+) -> None:
+    from tui.commands.claude_session import run_claude
+
+    raise typer.Exit(run_claude(context.obj, context.args, claude_path=claude_path))
+
+
+@app.command("env")
+def env(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON; null means unset.")] = False,
+    fish: Annotated[bool, typer.Option("--fish", help="For fish: anyclaude-tui env --fish | source")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    """Print the environment that points Claude Code at the host: eval "$(anyclaude-tui env)"."""
+    from tui.commands.env import run_env
+
+    invocation = _with(context, attach=attach, port=port, config=config)
+    raise typer.Exit(run_env(invocation, as_json=as_json, fish=fish))
+
+
+@app.command("events")
+def events(
+    context: typer.Context,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Each as one line of JSON, as it was sent.")
+    ] = False,
+    since: Annotated[
+        int, typer.Option(metavar="SEQ", min=0, show_default=False, help="Only what came after this event.")
+    ] = 0,
+    only_new: Annotated[bool, typer.Option("--new", help="Only what comes from now on.")] = False,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="Only this type, such as request.* (may be repeated)."),
+    ] = None,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    """Print what happens on the host, an event a line: what it still holds, then what is new, until ctrl+c."""
+    from tui.commands.events import run_events
+
+    invocation = _with(context, attach=attach, port=port, config=config)
+    raise typer.Exit(
+        run_events(invocation, as_json=as_json, since=since, only_new=only_new, types=types or ())
+    )
+
+
+def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invocation:
+    """The invocation, with the options that stand after the command over those before it."""
+    before: Invocation = context.obj
+    given = {name: value for name, value in options.items() if value is not None}
+    return Invocation({**before.options, **given}, attach or before.attach, before.environ)
+
+
+def main() -> None:
+    """Run the command line; every end has its exit code, and no mistake of a user's ends in a traceback."""
+    try:
+        app(prog_name="anyclaude-tui")
+    except KeyboardInterrupt:
+        raise SystemExit(ExitCode.INTERRUPTED) from None
+    except Exception as error:
+        code, message = _told(error)
+        if code is None:
+            raise
+        for line in message.splitlines():
+            say(f"anyclaude-tui: {line}")
+        raise SystemExit(code) from None
+
+
+def _told(error: Exception) -> tuple[int | None, str]:
+    """The exit code and words for an error that is the user's to mend; None for one that is ours."""
+    if isinstance(error, CommandFailed):
+        return error.exit_code, error.message
+    from proxy.config import ConfigError
+    from tui.host_process import HostFailed
+
+    match error:
+        case ConfigError():
+            return ExitCode.USAGE, str(error)
+        case HostFailed():
+            return error.exit_code, error.message
+        case OSError() if error.filename:
+            return ExitCode.USAGE, f"{error.filename}: {error.strerror}"
+        case _:
+            return None, ""

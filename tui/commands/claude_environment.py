@@ -1,0 +1,112 @@
+"""The environment that points Claude Code at a host, also against the user's own settings.
+
+Names and meanings as Claude Code 2.1.330 has them. Its settings files can hold an `env` of their own, which
+wins over the process's; only settings given with `--settings` win over those, so the same values go there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from proxy.config import BackendKind
+from proxy.model_folder import context_window
+
+DEMO_MODEL = "anyclaude-demo"
+ANY_TOKEN = "anyclaude"  # the client wants one even where the host asks for none
+
+# Other ways to a model, which would pass the host by.
+OTHER_PROVIDERS = (
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_MANTLE",
+    "CLAUDE_CODE_USE_GATEWAY",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+)
+# Another account, and models of other names.
+OTHER_ACCOUNT = ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_SMALL_FAST_MODEL")
+MODEL_NAMES = (
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+)
+# Claude Code takes no smaller window for automatic compaction and says so in each session.
+LEAST_COMPACT_WINDOW = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClaudeEnvironment:
+    """Variables to set, and variables that must not be there."""
+
+    variables: Mapping[str, str]
+    unset: tuple[str, ...] = field(default=())
+
+    def applied_to(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """A whole environment for the client."""
+        kept = {name: value for name, value in environ.items() if name not in self.unset}
+        return {**kept, **self.variables}
+
+    def settings(self) -> dict[str, Any]:
+        """What `--settings` gets; an empty value is as good as none to the client."""
+        return {"env": {**dict.fromkeys(self.unset, ""), **self.variables}}
+
+
+def claude_environment(
+    url: str,
+    *,
+    token: str,
+    backend: BackendKind,
+    model: str,
+    context_tokens: int = 0,
+    environ: Mapping[str, str],
+) -> ClaudeEnvironment:
+    """What Claude Code needs to work on the host at `url`.
+
+    With the `claude` backend the client keeps its own account and models; it is only led through the host.
+    `model` is a folder, a hub id or a model's name; `context_tokens` is its window, 0 where it is not known.
+    """
+    variables = {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}
+    variables |= _no_proxy(environ)
+    if backend == "claude":
+        return ClaudeEnvironment(variables, OTHER_PROVIDERS)
+    variables |= {
+        "ANTHROPIC_AUTH_TOKEN": token or ANY_TOKEN,
+        "ANTHROPIC_API_KEY": "",
+        "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }
+    variables |= dict.fromkeys(MODEL_NAMES, model_name(model))
+    tokens = context_tokens or model_window(model)
+    if tokens:
+        variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = str(tokens)
+    if tokens >= LEAST_COMPACT_WINDOW:
+        variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(tokens)
+    return ClaudeEnvironment(variables, OTHER_PROVIDERS + OTHER_ACCOUNT)
+
+
+def model_name(model: str) -> str:
+    """The name that Claude Code shows: a folder's last part, else the model as it is called."""
+    if not model:
+        return DEMO_MODEL
+    return Path(model).name if model.startswith("/") else model
+
+
+def model_window(model: str) -> int:
+    """The context window of a model in a folder of this machine, 0 for any other."""
+    return context_window(Path(model)) if model.startswith("/") else 0
+
+
+def _no_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """A web proxy in the environment must not get what is meant for this machine."""
+    if not any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in environ):
+        return {}
+    given = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    wanted = [*names, *(name for name in ("127.0.0.1", "localhost", "::1") if name not in names)]
+    return {"NO_PROXY": ",".join(wanted), "no_proxy": ",".join(wanted)}

@@ -1,0 +1,188 @@
+"""`anyclaude-tui claude`: Claude Code on a host that runs, or on one of its own for as long as it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from proxy.config import HostConfig
+from proxy.config_settling import Settled
+from proxy.events import HostState
+from proxy.known_backends import backend_kind
+from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
+from tui.commands.claude_settings import overlay
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.headless import check_ports
+from tui.commands.invocation import Invocation, local_url, say
+from tui.commands.narration import Narrator, listen
+from tui.host_client import HostClient, HostError
+from tui.host_process import HostFailed, HostProcess
+
+INSTALL = "npm install -g @anthropic-ai/claude-code"
+# For the session in front to act on; whoever holds its terminal must outlive it.
+TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+
+
+def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path: str = "") -> int:
+    """Run one session and return Claude Code's own exit code.
+
+    Raises:
+        proxy.config.ConfigError, tui.host_process.HostFailed, CommandFailed: there is nothing to run it on.
+    """
+    program = find_claude(claude_path or invocation.environ.get("ANYCLAUDE_CLAUDE", ""), invocation.environ)
+    settled = invocation.settle()
+    return asyncio.run(_session(invocation, settled, program, arguments))
+
+
+def find_claude(named: str, environ: Mapping[str, str]) -> str:
+    """The program: as named, else on the PATH.
+
+    Raises:
+        CommandFailed: it is not there.
+    """
+    found = shutil.which(named or "claude", path=environ.get("PATH"))
+    if found:
+        return found
+    if named:
+        raise CommandFailed(ExitCode.USAGE, f"{named} is no program that can be run; name Claude Code's own")
+    how = INSTALL if shutil.which("npm", path=environ.get("PATH")) else f"Node.js, then: {INSTALL}"
+    raise CommandFailed(
+        ExitCode.USAGE,
+        f"Claude Code is not on the PATH; install it: {how}   (or name it with --claude-path)",
+    )
+
+
+async def _session(invocation: Invocation, settled: Settled, program: str, arguments: Sequence[str]) -> int:
+    config = settled.config
+    async with _host(invocation, settled) as (url, process):
+        client = HostClient(url, config.token)
+        try:
+            state = await _until_ready(client, process)
+        finally:
+            await client.close()
+        environment = claude_environment(
+            url,
+            token=config.token,
+            backend=backend_kind(state.backend),
+            model=state.model or config.model,
+            context_tokens=config.context_tokens,
+            environ=invocation.environ,
+        )
+        with overlay(environment, arguments, folder=config.home / "run") as full_arguments:
+            code = await _in_front([program, *full_arguments], environment, invocation.environ)
+        if process is not None and process.exit_code is not None:
+            say(f"the host ended during the session (exit code {process.exit_code}); see {process.log_path}")
+        return code
+
+
+@asynccontextmanager
+async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple[str, HostProcess | None]]:
+    """A host's address: of one that runs, else of one that is started now and stopped afterwards."""
+    config = settled.config
+    if invocation.attach or config.port:
+        url = invocation.base_url(settled)
+        state = await _running(url, config.token, must=bool(invocation.attach))
+        if state is not None:
+            say(f"joined the host on {url} ({state.backend}, {state.model or 'demo model'})")
+            yield url, None
+            return
+    process = HostProcess(config, log_path=config.home / "logs" / "host.log")
+    try:
+        url = await _start(process, config)
+        yield url, process
+    finally:
+        await process.stop()
+
+
+async def _start(process: HostProcess, config: HostConfig) -> str:
+    check_ports(config)
+    say(f"starting a host for this session; its log is {process.log_path}")
+    try:
+        return await process.start()
+    except HostFailed as failed:
+        url = local_url(config.host, config.port)
+        if failed.exit_code == ExitCode.PORT_BUSY and await _running(url, config.token):
+            return url  # another session was faster
+        raise
+
+
+async def _running(url: str, token: str, *, must: bool = False) -> HostState | None:
+    """The state of the host on `url`; None where none of ours answers.
+
+    Raises:
+        CommandFailed: none answers, but `must`.
+    """
+    client = HostClient(url, token)
+    try:
+        return await client.state()
+    except HostError as error:
+        if must:
+            raise CommandFailed(ExitCode.USAGE, f"no host to join on {url}: {error}") from None
+        return None
+    finally:
+        await client.close()
+
+
+async def _until_ready(client: HostClient, process: HostProcess | None) -> HostState:
+    """Wait until the model can answer, telling how far it is.
+
+    Raises:
+        CommandFailed: the engine failed, or the host ended.
+    """
+    narrator = Narrator(say)
+    news = asyncio.Event()
+    listening = asyncio.create_task(listen(client, narrator, news.set))
+    ended = asyncio.create_task(_set_at_end(process, news)) if process else None
+    try:
+        while not narrator.serving:
+            await news.wait()
+            news.clear()
+            if narrator.failed:
+                raise CommandFailed(ExitCode.ENGINE_FAILED, f"the engine failed on {client.url}; see above")
+            if process is not None and process.exit_code is not None:
+                last = process.last_words or ["without a word"]
+                raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host ended: {last[-1]}")
+        return await client.state()
+    except HostError as error:
+        raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host is gone: {error}") from None
+    finally:
+        tasks = [task for task in (listening, ended) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _set_at_end(process: HostProcess, news: asyncio.Event) -> None:
+    await process.wait()
+    news.set()
+
+
+async def _in_front(
+    command: Sequence[str], environment: ClaudeEnvironment, environ: Mapping[str, str]
+) -> int:
+    """Run the client with the terminal, and end as it ends: its exit code, or 128 and its signal."""
+    loop = asyncio.get_running_loop()
+    try:
+        child = await asyncio.create_subprocess_exec(*command, env=environment.applied_to(environ))
+    except OSError as error:
+        raise CommandFailed(ExitCode.USAGE, f"{command[0]} cannot be run: {error.strerror}") from None
+    for number in TERMINAL_SIGNALS:
+        loop.add_signal_handler(number, lambda: None)  # it has got the same signal from the terminal
+    for number in PASSED_ON:
+        loop.add_signal_handler(number, _pass_on, child, number)
+    try:
+        code = await child.wait()
+    finally:
+        for number in (*TERMINAL_SIGNALS, *PASSED_ON):
+            loop.remove_signal_handler(number)
+    return code if code >= 0 else 128 - code
+
+
+def _pass_on(child: asyncio.subprocess.Process, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(child.pid, number)

@@ -1,0 +1,65 @@
+"""`anyclaude-tui env`: the environment for a Claude Code that the user starts, as lines for a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from shlex import quote
+
+from proxy.events import HostState
+from proxy.known_backends import backend_kind
+from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
+from tui.commands.invocation import Invocation, say
+from tui.host_client import HostClient, HostError
+
+
+def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False) -> int:
+    """Print it; returns the exit code.
+
+    Raises:
+        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
+    """
+    settled = invocation.settle()
+    config, url = settled.config, invocation.base_url(settled)
+    state = asyncio.run(_running(url, config.token))
+    if state is None:
+        say(f"note: no host answers on {url} yet; start one with: anyclaude-tui")
+    environment = claude_environment(
+        url,
+        token=config.token,
+        backend=backend_kind(state.backend) if state else config.backend,
+        model=state.model if state else config.model,
+        context_tokens=config.context_tokens,
+        environ=invocation.environ,
+    )
+    sys.stdout.write(as_text(environment, as_json=as_json, fish=fish))
+    return 0
+
+
+def as_text(environment: ClaudeEnvironment, *, as_json: bool, fish: bool) -> str:
+    """The environment for `eval` in sh, bash and zsh, for `source` in fish, or as JSON (null: unset)."""
+    if as_json:
+        return json.dumps({**environment.variables, **dict.fromkeys(environment.unset)}, indent=2) + "\n"
+    if fish:
+        lines = [f"set -e {name}" for name in environment.unset]
+        lines += [f"set -gx {name} {_fish(value)}" for name, value in environment.variables.items()]
+    else:
+        lines = [f"unset {name}" for name in environment.unset]
+        lines += [f"export {name}={quote(value)}" for name, value in environment.variables.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _fish(value: str) -> str:
+    return "'" + re.sub(r"([\\'])", r"\\\1", value) + "'"
+
+
+async def _running(url: str, token: str) -> HostState | None:
+    client = HostClient(url, token)
+    try:
+        return await client.state()
+    except HostError:
+        return None
+    finally:
+        await client.close()

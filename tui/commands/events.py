@@ -1,0 +1,165 @@
+"""`anyclaude-tui events`: the host's feed on stdout, a line an event, through breaks of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import stat
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from fnmatch import fnmatchcase
+from typing import Any
+
+import httpx
+
+from tui.commands.event_stream import read_events
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import Invocation, say
+from tui.feed import PAUSES_S
+from tui.host_client import HostClient, HostError, describe
+from tui.wire_text import line_text
+
+
+def run_events(
+    invocation: Invocation, *, as_json: bool, since: int, only_new: bool, types: Sequence[str]
+) -> int:
+    """Follow until ctrl+c, or until nobody reads any more; returns the exit code.
+
+    Raises:
+        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no host answers.
+    """
+    settled = invocation.settle()
+    client = HostClient(invocation.base_url(settled), settled.config.token)
+    line = _as_json if as_json else _as_text
+
+    async def print_all() -> None:
+        async with aclosing(follow(client, since=since, only_new=only_new)) as events:
+            async for raw, event in events:
+                if wanted(str(event.get("type", "")), types):
+                    sys.stdout.write(line(raw, event) + "\n")
+                    sys.stdout.flush()
+
+    try:
+        asyncio.run(_until_reader_leaves(print_all, client))
+    except BrokenPipeError:
+        pass
+    finally:
+        _drop_stdout_if_closed()
+    return 0
+
+
+async def follow(
+    client: HostClient, *, since: int = 0, only_new: bool = False, pauses_s: Sequence[float] = PAUSES_S
+) -> AsyncGenerator[tuple[bytes, dict[str, Any]]]:
+    """Each event as it came and as an object, from `since` on, without end.
+
+    After a break it goes on where it was; a host that was started anew is read from its beginning.
+
+    Raises:
+        CommandFailed: the host does not answer at all, or refuses; raised on the first attempt only.
+    """
+    host: tuple[int, float] | None = None
+    attempt = 0
+    while True:
+        try:
+            state = await client.state()
+            if host is None and only_new:
+                since = state.seq
+            elif host not in (None, (state.pid, state.started)):
+                since = 0
+            host, attempt = (state.pid, state.started), 0
+            async with aclosing(read_events(client, since)) as events:
+                async for raw in events:
+                    event = json.loads(raw)
+                    since = max(since, int(event["seq"]))
+                    yield raw, event
+            reason = "the host ended the stream"
+        except HostError as error:
+            reason = str(error)
+        except httpx.HTTPError as error:
+            reason = f"{client.url}: {describe(error)}"
+        except (ValueError, TypeError, KeyError):
+            reason = f"{client.url} sent something that is no event"
+        if host is None:
+            raise CommandFailed(ExitCode.USAGE, f"no host to follow on {client.url}: {reason}")
+        if attempt == 0:
+            say(f"{reason}; trying again until ctrl+c")
+        attempt += 1
+        await asyncio.sleep(pauses_s[min(attempt, len(pauses_s)) - 1])
+
+
+def wanted(type_: str, patterns: Sequence[str]) -> bool:
+    """Does `request.delta` fit one of `request.*`, `engine.state`, ...? No patterns: everything does."""
+    return not patterns or any(fnmatchcase(type_, pattern) for pattern in patterns)
+
+
+def _as_json(raw: bytes, event: dict[str, Any]) -> str:
+    # As the host wrote it, which is one line unless it was sent in several `data` fields.
+    return raw.decode("utf-8", "replace") if b"\n" not in raw else json.dumps(event)
+
+
+def _as_text(raw: bytes, event: dict[str, Any]) -> str:
+    """A line for people: time, type, request, and the fields that say something."""
+    try:
+        moment = time.strftime("%H:%M:%S", time.localtime(float(event.get("time", 0))))
+    except (OverflowError, ValueError, TypeError, OSError):
+        moment = "--:--:--"
+    data = event.get("data")
+    fields = [
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in (data.items() if isinstance(data, dict) else ())
+        if value not in ("", None, [], {}) and name != "seq"
+    ]
+    head = f"{moment} {event.get('type', '')} {event.get('request') or '-'}"
+    return line_text(" ".join([head, *fields]), limit=400)
+
+
+async def _until_reader_leaves(work: Callable[[], Coroutine[Any, Any, None]], client: HostClient) -> None:
+    task = asyncio.create_task(work())
+    loop = asyncio.get_running_loop()
+    reader_left = False
+
+    def leave() -> None:
+        nonlocal reader_left
+        reader_left = True
+        task.cancel()
+
+    _watch_reader(sys.stdout.fileno(), lambda: loop.call_soon_threadsafe(leave))
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not reader_left:
+            raise
+    finally:
+        await client.close()
+
+
+def _watch_reader(fd: int, left: Callable[[], object]) -> None:
+    """Call `left` once the reader of a pipe closes it, also while there is nothing to write."""
+    mode = os.fstat(fd).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return
+    poll = select.poll()
+    poll.register(fd, 0)  # errors and hang-ups are always reported
+
+    def wait() -> None:
+        poll.poll()
+        try:
+            left()
+        except RuntimeError:
+            pass  # the loop has ended
+
+    threading.Thread(target=wait, name="stdout-reader", daemon=True).start()
+
+
+def _drop_stdout_if_closed() -> None:
+    """Keep the interpreter from failing when it flushes stdout into a closed pipe at its end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

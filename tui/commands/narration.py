@@ -1,0 +1,118 @@
+"""What a host does, told in lines: for a host without a screen, and while a command waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import httpx
+
+from proxy.events import EngineRestart, EngineState, Event, HostNotice, HostState
+from proxy.known_backends import backend_kind
+from tui.commands.event_stream import read_events
+from tui.host_client import HostClient, HostError
+
+SERVING = ("ready", "busy")
+LOG_LINES = 8  # of the engine's log, with a failure
+PAUSES_S = (0.1, 0.3, 1.0, 3.0)
+
+
+@dataclass(slots=True)
+class Narrator:
+    """Turns what a host says into lines, and knows how its engine stands; repeats nothing."""
+
+    write: Callable[[str], None]
+    engine: EngineState | None = None
+    was_ready: bool = False
+    log: list[str] = field(default_factory=list)
+    _last: tuple[object, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return self.engine is not None and self.engine.state == "failed"
+
+    @property
+    def serving(self) -> bool:
+        """Can the model answer now?"""
+        return self.engine.state in SERVING if self.engine is not None else self.was_ready
+
+    def hear_state(self, state: HostState) -> None:
+        """Take over the host's own account."""
+        self.log = list(state.engine_log[-LOG_LINES:])
+        if backend_kind(state.backend) == "mlx":
+            self._engine(state.engine)
+        else:
+            self.was_ready = True  # there is no engine to wait for
+
+    def hear(self, event: Event) -> None:
+        """Take one event; types that do not concern the host as a whole are passed over."""
+        if event.type == "engine.log":
+            self.log = [*self.log, str(event.data.get("line", ""))][-LOG_LINES:]
+            return
+        if event.type not in ("engine.state", "engine.restart", "host.notice"):
+            return
+        try:
+            payload = event.payload()
+        except ValueError:
+            return  # from a newer host
+        match payload:
+            case EngineState():
+                self._engine(payload)
+            case EngineRestart(attempt=attempt, of=of, delay_s=delay, reason=reason):
+                self.write(f"engine: {reason}; restart {attempt} of {of} in {delay:.0f} s")
+            case HostNotice(level=level, text=text):
+                self.write(text if level == "info" else f"{level}: {text}")
+
+    def _engine(self, state: EngineState) -> None:
+        self.engine = state
+        percent = (
+            None if state.progress is None or state.state != "loading" else int(state.progress * 10) * 10
+        )
+        told = ("serving" if state.state in SERVING else state.state, percent)
+        if told == self._last:
+            return
+        self._last = told
+        if state.state in SERVING:
+            self.was_ready = True
+            how = f" ({state.accelerated})" if state.accelerated else ""
+            self.write(f"engine: ready{how}, {state.model or 'model'}")
+        else:
+            progress = f" {percent} %" if percent is not None else ""
+            detail = f": {state.detail}" if state.detail else ""
+            self.write(f"engine: {state.state}{progress}{detail}")
+        if state.state == "failed":
+            for line in self.log:
+                self.write(f"  | {line}")
+            if self.was_ready:
+                self.write("engine: it stays down; clients get errors that they retry until it is restarted")
+
+
+async def listen(client: HostClient, narrator: Narrator, changed: Callable[[], None]) -> None:
+    """Follow a host until cancelled; `changed` is called after each thing that was heard.
+
+    A connection that breaks is made again; what happened meanwhile is in the host's own account.
+    """
+    attempt = 0
+    while True:
+        try:
+            state = await client.state()
+            narrator.hear_state(state)
+            changed()
+            attempt = 0
+            await _read(client, state.seq, narrator, changed)
+        except (HostError, httpx.HTTPError):
+            pass  # the one who started the host sees its end
+        attempt += 1
+        await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S)) - 1])
+
+
+async def _read(client: HostClient, seq: int, narrator: Narrator, changed: Callable[[], None]) -> None:
+    async with aclosing(read_events(client, seq)) as events:
+        async for data in events:
+            try:
+                narrator.hear(Event.model_validate_json(data))
+            except ValueError:
+                continue  # not an event of this version
+            changed()

@@ -1,0 +1,79 @@
+"""Is a port free, and who has it if not: asked before anything starts on it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+import psutil
+
+from tui.commands.exit_codes import CommandFailed, ExitCode
+
+
+def check_port(host: str, port: int, *, option: str) -> None:
+    """Pass if `port` can be listened on; `option` is the one that chooses another. 0 always passes.
+
+    Raises:
+        CommandFailed: something listens there, or the address or port is not ours to use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As servers do it: a connection that still lingers there does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            raise _refusal(host, port, option, error) from None
+
+
+def _refusal(host: str, port: int, option: str, error: OSError) -> CommandFailed:
+    if error.errno == errno.EADDRINUSE:
+        return CommandFailed(
+            ExitCode.PORT_BUSY,
+            f"port {port} is in use{_by_whom(port)}; end it, or choose another port with {option}",
+        )
+    if error.errno == errno.EACCES:
+        return CommandFailed(
+            ExitCode.USAGE, f"port {port} is for the system alone; choose one above 1023 with {option}"
+        )
+    return CommandFailed(ExitCode.USAGE, f"cannot listen on {host} port {port}: {error.strerror or error}")
+
+
+def _by_whom(port: int) -> str:
+    pid = holder(port)
+    if pid is None:
+        return ""
+    try:
+        process = psutil.Process(pid)
+        command = " ".join(process.cmdline()) or process.name()
+    except psutil.Error:
+        return f" by process {pid}"
+    shown = "".join(char if char.isprintable() else "?" for char in command)
+    return f" by process {pid} ({shown if len(shown) <= 60 else shown[:57] + '...'})"
+
+
+def holder(port: int) -> int | None:
+    """The process that listens on `port`, if this user may know it."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.Error:
+        return _own_holder(port)  # macOS tells only root about all processes
+    return next((c.pid for c in connections if _listens(c, port) and c.pid), None)
+
+
+def _own_holder(port: int) -> int | None:
+    for process in psutil.process_iter():
+        try:
+            if any(_listens(c, port) for c in process.net_connections(kind="tcp")):
+                return process.pid
+        except psutil.Error:
+            continue
+    return None
+
+
+def _listens(connection: Any, port: int) -> bool:
+    return bool(
+        connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
+    )

@@ -1,0 +1,197 @@
+"""The proxy as a child process: started, listened to, watched and stopped.
+
+The child reads its settings as one JSON line on stdin and watches that pipe: it ends when this process does,
+however this process ends (`engine.lifeline`). Its stderr goes to a file: nothing may paint over a screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from proxy.config import HostConfig
+from proxy.state_folder import open_private, private_folder
+
+ENGINE_FAILED = 4  # the exit code of a command whose host ended without naming one
+START_S = 60.0  # to import everything on a cold disk and listen; loading a model comes after that
+LOG_LIMIT = 8 << 20  # bytes after which a log is put aside when the next host starts
+LAST_WORDS = 20  # lines
+
+
+class HostFailed(Exception):
+    """The host did not start; `exit_code` is the command's, `message` is for people.
+
+    Raised by `HostProcess.start`.
+    """
+
+    def __init__(self, exit_code: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.message = message
+
+
+class HostProcess:
+    """One proxy process with its engine below it; `log_path` takes what it writes to stderr."""
+
+    def __init__(
+        self,
+        config: HostConfig,
+        *,
+        log_path: Path,
+        # -P: a folder named `proxy` where the user happens to be must not be taken for ours.
+        command: Sequence[str] = (sys.executable, "-P", "-m", "proxy"),
+        start_s: float = START_S,
+    ) -> None:
+        self.config = config
+        self.log_path = log_path
+        self.url = ""
+        self._command = command
+        self._start_s = start_s
+        self._process: Process | None = None
+        self._log_start = 0  # where this child's words begin in the log
+        self._drain: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The child's exit code, negative for a signal; None while it runs or before it was started."""
+        return self._process.returncode if self._process else None
+
+    @property
+    def last_words(self) -> list[str]:
+        """The last lines of its log, oldest first."""
+        try:
+            with self.log_path.open("rb") as log:
+                end = log.seek(0, os.SEEK_END)
+                log.seek(max(self._log_start, end - 32_768))
+                text = log.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [line.rstrip() for line in text.splitlines() if line.strip()][-LAST_WORDS:]
+
+    async def start(self) -> str:
+        """Start it and return its address when it listens.
+
+        Raises:
+            HostFailed: it could not be started, said that it cannot listen, or died; nothing is left running.
+        """
+        try:
+            self._process = await self._spawn()
+        except OSError as error:
+            raise HostFailed(2, f"the host could not be started: {error}") from None
+        try:
+            self.url = await asyncio.wait_for(self._announced(self._process), self._start_s)
+        except TimeoutError:
+            await self.stop(timeout=1.0)
+            raise HostFailed(
+                ENGINE_FAILED, f"the host did not listen within {self._start_s:.0f} s{self._log_hint()}"
+            ) from None
+        except BaseException:
+            await self.stop(timeout=2.0)
+            raise
+        self._drain = asyncio.create_task(_pass_over(self._process))
+        return self.url
+
+    async def wait(self) -> int:
+        """The exit code, as soon as the child has ended."""
+        if self._process is None:
+            raise RuntimeError("the host was not started")
+        return await self._process.wait()
+
+    async def stop(self, timeout: float = 10.0) -> int | None:
+        """End it: asked by a signal, then, `timeout` seconds later, without asking. Returns its exit code."""
+        process = self._process
+        if process is None:
+            return None
+        if process.returncode is None:
+            _signal(process.terminate)
+            try:
+                await asyncio.wait_for(process.wait(), timeout)
+            except TimeoutError:
+                _signal(process.kill)
+                await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        if self._drain is not None:
+            self._drain.cancel()
+            await asyncio.gather(self._drain, return_exceptions=True)
+            self._drain = None
+        return process.returncode
+
+    async def _spawn(self) -> Process:
+        private_folder(self.log_path.parent)
+        if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT:
+            self.log_path.replace(self.log_path.with_suffix(".old.log"))
+        with open_private(self.log_path, "ab") as log:
+            self._log_start = log.seek(0, os.SEEK_END)
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=log,
+                limit=1 << 20,
+                # A group of its own: ctrl+c in the terminal is for the one in front, who then stops the host.
+                start_new_session=True,
+            )
+        assert process.stdin is not None
+        process.stdin.write(self.config.model_dump_json().encode() + b"\n")
+        return process
+
+    async def _announced(self, process: Process) -> str:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            said = _announcement(line)
+            if "listening" in said:
+                return str(said["listening"])
+            if "error" in said:
+                await self._ended(process)
+                raise HostFailed(_code(said.get("exit_code")), str(said["error"]))
+        code = await process.wait()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        raise HostFailed(_code(code), f"the host ended before it listened ({how}){self._log_hint()}")
+
+    async def _ended(self, process: Process) -> None:
+        try:
+            await asyncio.wait_for(process.wait(), 5.0)
+        except TimeoutError:
+            pass  # `start` ends it
+
+    def _log_hint(self) -> str:
+        words = self.last_words
+        last = f"; it last said: {words[-1]}" if words else ""
+        return f"{last}; its log is {self.log_path}"
+
+
+def _announcement(line: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}  # a library that prints
+    return said if isinstance(said, dict) else {}
+
+
+def _code(code: object) -> int:
+    return code if isinstance(code, int) and code in (2, 3, 4) else ENGINE_FAILED
+
+
+def _signal(send: Any) -> None:
+    try:
+        send()
+    except ProcessLookupError:
+        pass  # it ended in this moment
+
+
+async def _pass_over(process: Process) -> None:
+    """Read what the child prints after its announcement, so that a full pipe never stops it."""
+    assert process.stdout is not None
+    while await process.stdout.read(65_536):
+        pass
