@@ -133,12 +133,11 @@ class ContextOverflow(UpstreamError):
 
     def __init__(self, prompt_tokens: int, limit: int, *, max_tokens: int = 0) -> None:
         if 0 < prompt_tokens < limit < prompt_tokens + max_tokens:
-            message = f"input length and `max_tokens` exceed context limit: {prompt_tokens} + {max_tokens} > {limit}"
+            sizes = f"{prompt_tokens} + {max_tokens} > {limit}"
+            message = f"input length and `max_tokens` exceed context limit: {sizes}"
         else:
-            message = (
-                f"prompt is too long: {prompt_tokens} tokens > {limit} maximum"
-                " (capability_rejected: prompt_too_long)"
-            )
+            sizes = f"{prompt_tokens} tokens > {limit} maximum"
+            message = f"prompt is too long: {sizes} (capability_rejected: prompt_too_long)"
         super().__init__(message)
         self.prompt_tokens = prompt_tokens
         self.limit = limit

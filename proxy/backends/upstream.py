@@ -1,13 +1,14 @@
 """What every upstream model speaks inside the proxy: a request, a stream of typed steps, errors.
 
-A backend turns an `UpstreamRequest` into an async iterator of `UpstreamEvent`. It raises `UpstreamError`
-for everything that goes wrong, before or in the middle of the stream, and closes its connection when the
+A backend turns an `UpstreamRequest` into an async iterator of `UpstreamEvent`s, in lists of what arrived
+together, so that each network read is translated and written at once. It raises `UpstreamError` for
+everything that goes wrong, before or in the middle of the stream, and closes its connection when the
 iterator is closed, so that a client that leaves stops the work upstream.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -111,24 +112,40 @@ UpstreamEvent = (
 class UpstreamRequest:
     """A chat completion request in OpenAI's form, with what the backend must know beside it."""
 
-    body: dict[str, Any]  # OpenAI chat completion body: messages, tools, sampling, max_tokens, stop
+    body: dict[str, Any]  # OpenAI chat completion body: model, messages, tools, sampling, max_tokens, stop
     request_id: str
     lane: str = "main"
     session: str = ""
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What an upstream understands beyond plain chat completions."""
+
+    system_turns: bool = False  # the role system anywhere in `messages`
+    reasoning: bool = False  # `reasoning_content` in assistant messages of the history
+    images: bool = False  # `image_url` parts
+    top_k: bool = False
+    template_switches: bool = False  # `chat_template_kwargs`
+
+
 class Backend(Protocol):
     """An upstream model."""
 
     name: str
+    dialect: Dialect
 
-    def stream(self, request: UpstreamRequest) -> AsyncIterator[UpstreamEvent]:
+    def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         """Run one request.
 
         Raises:
             proxy.errors.UpstreamError: refused, unreachable, broken off; see its subclasses.
         """
+        ...
+
+    async def model_name(self) -> str:
+        """The model to name in requests."""
         ...
 
     async def count_tokens(self, request: UpstreamRequest) -> int:

@@ -1,0 +1,114 @@
+"""Who sends a request, and as which part of a session: from hint headers, else from the body's shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from proxy.events import Lane
+from proxy.prompt_prefix import is_subagent
+
+_LANE_OF_CLASS: dict[str, Lane] = {
+    "main": "main",
+    "subagent": "subagent",
+    "workflow": "subagent",
+    "compaction": "compaction",
+    "auxiliary": "auxiliary",
+}
+_SESSION_IN_USER_ID = re.compile(r"session_([0-9A-Za-z-]{8,})")
+_COMPACTION_WORDS = ("summary", "conversation", "detailed")
+PREVIEW_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The sender of one request; texts are empty where it does not tell."""
+
+    session: str
+    agent: str
+    agent_type: str
+    prompt_id: str
+    lane: Lane
+
+
+def identify(headers: Mapping[str, str], body: Mapping[str, Any]) -> Caller:
+    """Read a request's sender off its headers (names in lower case) and, where they are silent, its body."""
+    agent = headers.get("x-claude-code-agent-id", "")
+    return Caller(
+        session=headers.get("x-claude-code-session-id") or _session_of(body),
+        agent=agent,
+        agent_type=headers.get("x-claude-code-agent-type", ""),
+        prompt_id=headers.get("x-claude-code-prompt-id", ""),
+        lane=_lane_of_headers(headers) or _lane_of_body(body, agent),
+    )
+
+
+def preview(body: Mapping[str, Any]) -> str:
+    """The head of the last text that a user sent, for lists."""
+    for message in reversed(body.get("messages") or []):
+        if isinstance(message, dict) and message.get("role") == "user":
+            text = _last_text(message.get("content"))
+            if text:
+                return text[:PREVIEW_CHARACTERS]
+    return ""
+
+
+def _lane_of_headers(headers: Mapping[str, str]) -> Lane | None:
+    for name in ("x-claude-code-request-class", "x-claude-1p-request-class"):
+        lane = _LANE_OF_CLASS.get(headers.get(name, "").strip().lower())
+        if lane is not None:
+            return lane
+    return None
+
+
+def _lane_of_body(body: Mapping[str, Any], agent: str) -> Lane:
+    if _asks_for_summary(body):
+        return "compaction"
+    if agent or is_subagent(body.get("system")):
+        return "subagent"
+    if not body.get("tools") and _wants_json(body):
+        return "auxiliary"
+    return "main"
+
+
+def _wants_json(body: Mapping[str, Any]) -> bool:
+    config = body.get("output_config")
+    wanted = config.get("format") if isinstance(config, dict) else body.get("output_format")
+    return isinstance(wanted, dict) and wanted.get("type") == "json_schema"
+
+
+def _asks_for_summary(body: Mapping[str, Any]) -> bool:
+    """A long conversation whose last user text opens by asking for a detailed summary of it."""
+    messages = body.get("messages") or []
+    if len(messages) < 3 or messages[-1].get("role") != "user":
+        return False
+    head = _last_text(messages[-1].get("content"))[:400].lower()
+    return all(word in head for word in _COMPACTION_WORDS)
+
+
+def _session_of(body: Mapping[str, Any]) -> str:
+    metadata = body.get("metadata")
+    user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if not isinstance(user_id, str):
+        return ""
+    if user_id.startswith("{"):
+        try:
+            session = orjson.loads(user_id).get("session_id")
+        except orjson.JSONDecodeError:
+            return ""
+        return session if isinstance(session, str) else ""
+    found = _SESSION_IN_USER_ID.search(user_id)
+    return found.group(1) if found else ""
+
+
+def _last_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    for block in reversed(content or ()):
+        if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str):
+            return str(block["text"])
+    return ""

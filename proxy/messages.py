@@ -1,0 +1,166 @@
+"""The wire of `POST /v1/messages`: what a body must have before anything is made of it.
+
+Only what no translation can do without is asked for. Fields, roles, content blocks and betas that this
+version does not know are let through: the translation keeps them or notes that it left them out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from proxy.errors import InvalidRequest
+from proxy.json_text import encode_json
+
+MAX_BODY_BYTES = 64 * 2**20
+
+
+def parse_body(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a request body; halves of surrogate pairs in it become replacement characters.
+
+    Raises:
+        InvalidRequest: it is no JSON object.
+    """
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        body = _with_lone_surrogates(raw)
+        if body is None:
+            raise InvalidRequest(f"the request body is not valid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise InvalidRequest(f"the request body must be a JSON object, not {_kind(body)}")
+    return body
+
+
+def _with_lone_surrogates(raw: bytes) -> Any:
+    """Text that a client cut inside of an emoji passes JavaScript's encoder and not orjson's parser."""
+    if b"\\ud" not in raw and b"\\uD" not in raw:
+        return None
+    try:
+        return orjson.loads(encode_json(json.loads(raw)))
+    except (ValueError, RecursionError):
+        return None
+
+
+def check_message_request(body: dict[str, Any]) -> None:
+    """Check a body of `POST /v1/messages`.
+
+    Raises:
+        InvalidRequest: names the first place that is broken, as `messages.3.content: ...`.
+    """
+    check_prompt(body)
+    max_tokens = body.get("max_tokens")
+    if max_tokens is None:
+        raise InvalidRequest("max_tokens: Field required")
+    if not _is_int(max_tokens) or max_tokens < 1:
+        raise InvalidRequest(f"max_tokens: must be an integer of at least 1, not {max_tokens!r}")
+    _check_sampling(body)
+
+
+def check_prompt(body: dict[str, Any]) -> None:
+    """Check what `count_tokens` needs: model, system, messages and tools.
+
+    Raises:
+        InvalidRequest: names the first place that is broken.
+    """
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        raise InvalidRequest("model: Field required, and must be a string")
+    _check_messages(body.get("messages"))
+    system = body.get("system")
+    if system is not None and not isinstance(system, str):
+        _check_blocks(system, "system")
+    _check_tools(body.get("tools"))
+    choice = body.get("tool_choice")
+    if choice is not None:
+        if not isinstance(choice, dict) or not isinstance(choice.get("type"), str):
+            raise InvalidRequest("tool_choice.type: Field required")
+        if choice["type"] == "tool" and not isinstance(choice.get("name"), str):
+            raise InvalidRequest("tool_choice.name: Field required")
+
+
+def _check_messages(messages: Any) -> None:
+    if messages is None:
+        raise InvalidRequest("messages: Field required")
+    if not isinstance(messages, list):
+        raise InvalidRequest(f"messages: must be a list, not {_kind(messages)}")
+    if not messages:
+        raise InvalidRequest("messages: at least one message is required")
+    for i, message in enumerate(messages):
+        place = f"messages.{i}"
+        if not isinstance(message, dict):
+            raise InvalidRequest(f"{place}: must be an object, not {_kind(message)}")
+        if not isinstance(message.get("role"), str):
+            raise InvalidRequest(f"{place}.role: Field required")
+        content = message.get("content")
+        if content is None:
+            raise InvalidRequest(f"{place}.content: Field required")
+        if not isinstance(content, str):
+            _check_blocks(content, f"{place}.content")
+    if not any(message["role"] == "user" for message in messages):
+        raise InvalidRequest("messages: at least one message must have the role user")
+
+
+def _check_blocks(blocks: Any, place: str) -> None:
+    if not isinstance(blocks, list):
+        raise InvalidRequest(f"{place}: must be a string or a list of content blocks, not {_kind(blocks)}")
+    for i, block in enumerate(blocks):
+        if not isinstance(block, dict):
+            raise InvalidRequest(f"{place}.{i}: must be a content block, not {_kind(block)}")
+        kind = block.get("type")
+        if not isinstance(kind, str):
+            raise InvalidRequest(f"{place}.{i}.type: Field required")
+        for name, wanted in _BLOCK_FIELDS.get(kind, ()):
+            if not isinstance(block.get(name), wanted):
+                raise InvalidRequest(f"{place}.{i}.{name}: Field required in a {kind} block")
+        if kind == "tool_result" and isinstance(block.get("content"), list):
+            _check_blocks(block["content"], f"{place}.{i}.content")
+
+
+_BLOCK_FIELDS: dict[str, tuple[tuple[str, type], ...]] = {
+    "text": (("text", str),),
+    "tool_use": (("id", str), ("name", str), ("input", dict)),
+    "tool_result": (("tool_use_id", str),),
+}
+
+
+def _check_tools(tools: Any) -> None:
+    if tools is None:
+        return
+    if not isinstance(tools, list):
+        raise InvalidRequest(f"tools: must be a list, not {_kind(tools)}")
+    for i, tool in enumerate(tools):
+        if not isinstance(tool, dict):
+            raise InvalidRequest(f"tools.{i}: must be an object, not {_kind(tool)}")
+        if not isinstance(tool.get("name"), str) or not tool["name"]:
+            raise InvalidRequest(f"tools.{i}.name: Field required")
+        if tool.get("type") in (None, "custom") and not isinstance(tool.get("input_schema"), dict):
+            raise InvalidRequest(f"tools.{i}.input_schema: Field required")
+
+
+def _check_sampling(body: dict[str, Any]) -> None:
+    for name, low, high in (("temperature", 0.0, 2.0), ("top_p", 0.0, 1.0)):
+        value = body.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise InvalidRequest(f"{name}: must be a number from {low:g} to {high:g}, not {value!r}")
+    top_k = body.get("top_k")
+    if top_k is not None and (not _is_int(top_k) or top_k < 0):
+        raise InvalidRequest(f"top_k: must be an integer of at least 0, not {top_k!r}")
+    stop = body.get("stop_sequences")
+    if stop is not None and not (isinstance(stop, list) and all(isinstance(s, str) and s for s in stop)):
+        raise InvalidRequest("stop_sequences: must be a list of strings that are not empty")
+    stream = body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidRequest(f"stream: must be true or false, not {stream!r}")
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,100 @@
+"""The content blocks of one answer: opened, filled and closed, as events and as the assembled content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.json_text import encode_json
+from proxy.translate.event_bytes import DELTA_TAIL, block_start, block_stop, delta_head
+from proxy.translate.thinking import sign
+
+
+class ContentBlocks:
+    """Writes the blocks of one answer in order; `out` gathers the bytes until the caller takes them."""
+
+    def __init__(self, out: list[bytes]) -> None:
+        self.content: list[dict[str, Any]] = []  # closed blocks
+        self._out = out
+        self._kind = ""  # of the open block
+        self._head = b""
+        self._pieces: list[str] = []
+        self._shown = True
+        self._half = ""  # the first half of a surrogate pair, until the second comes
+
+    def text(self, text: str) -> None:
+        if self._kind != "text":
+            self.close()
+            self._open("text", {"type": "text", "text": ""}, delta_head(self._index, "text_delta", "text"))
+        self._add(text, shown=True)
+
+    def thinking(self, text: str, *, shown: bool) -> None:
+        """Add thinking; where it is not shown, the client sees an empty block and its signature."""
+        if self._kind != "thinking":
+            self.close()
+            self._shown = shown
+            start = {"type": "thinking", "thinking": "", "signature": ""}
+            self._open("thinking", start, delta_head(self._index, "thinking_delta", "thinking"))
+        self._add(text, shown=shown)
+
+    def tool_use(self, call_id: str, name: str, tool_input: dict[str, Any]) -> None:
+        """A whole tool call."""
+        self.close()
+        index = self._index
+        block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        self._out.append(block_start(index, block))
+        head = delta_head(index, "input_json_delta", "partial_json")
+        self._out.append(head + encode_json(encode_json(tool_input).decode()) + DELTA_TAIL)
+        self._out.append(block_stop(index))
+        self.content.append(block | {"input": tool_input})
+
+    def close(self) -> None:
+        """Close the open block, if there is one."""
+        if not self._kind:
+            return
+        if self._half:
+            self._half = ""
+            self._write("\ufffd", shown=self._shown or self._kind == "text")
+        block = self._assembled()
+        if self._kind == "thinking":
+            head = delta_head(self._index, "signature_delta", "signature")
+            self._out.append(head + encode_json(block["signature"]) + DELTA_TAIL)
+        self._out.append(block_stop(self._index))
+        self.content.append(block)
+        self._kind, self._pieces = "", []
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """The content so far, the open block included."""
+        return [*self.content, self._assembled()] if self._kind else list(self.content)
+
+    @property
+    def _index(self) -> int:
+        return len(self.content)
+
+    def _open(self, kind: str, block: dict[str, Any], head: bytes) -> None:
+        self._kind, self._head = kind, head
+        self._out.append(block_start(self._index, block))
+
+    def _add(self, text: str, *, shown: bool) -> None:
+        if not text.isascii() or self._half:
+            text = self._whole_characters(text)
+        if text:
+            self._write(text, shown=shown)
+
+    def _write(self, text: str, *, shown: bool) -> None:
+        self._pieces.append(text)
+        if shown:
+            self._out.append(self._head + encode_json(text) + DELTA_TAIL)
+
+    def _whole_characters(self, text: str) -> str:
+        """Some upstreams cut a character beyond U+FFFF between its two surrogates: join them again."""
+        text = self._half + text
+        self._half = ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self._half, text = text[-1], text[:-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def _assembled(self) -> dict[str, Any]:
+        text = "".join(self._pieces)
+        if self._kind == "text":
+            return {"type": "text", "text": text}
+        return {"type": "thinking", "thinking": text if self._shown else "", "signature": sign(text)}

@@ -1,0 +1,93 @@
+"""A Messages request as an OpenAI chat completion request. Pure: body in, body and notes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.turn_folding import fold_system_turns
+from proxy.backends.upstream import Dialect
+from proxy.translate.thinking import ThinkingMode, thinking_mode
+from proxy.translate.tools import ToolSet, tool_choice, tool_set
+from proxy.translate.turns import chat_messages
+
+_READ_FIELDS = frozenset(
+    {"model", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "top_k"}
+    | {"stop_sequences", "stream", "metadata", "thinking", "output_config", "output_format"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedRequest:
+    """`body` lacks only `model`, which is the backend's to name."""
+
+    body: dict[str, Any]
+    tools: ToolSet
+    thinking: ThinkingMode
+    notes: list[str]
+
+
+def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedRequest:
+    """Translate a checked body (`proxy.messages`) for an upstream that speaks `dialect`."""
+    notes: list[str] = []
+    tools = tool_set(body.get("tools"))
+    notes.extend(tools.notes)
+    thinking = thinking_mode(body)
+    chat: dict[str, Any] = {"messages": _messages(body, dialect, notes)}
+    if tools.functions:
+        chat["tools"] = tools.functions
+        chat |= _usable_choice(body.get("tool_choice"), tools, notes)
+    if "max_tokens" in body:
+        chat["max_tokens"] = body["max_tokens"]
+    chat |= _sampling(body, dialect, notes)
+    chat |= _output_format(body)
+    if dialect.template_switches:
+        chat["chat_template_kwargs"] = {"enable_thinking": thinking.enabled}
+        effort = _output_config(body).get("effort")
+        if effort in ("low", "medium", "high"):
+            chat["reasoning_effort"] = effort
+    left_out = sorted(body.keys() - _READ_FIELDS)
+    if left_out:
+        notes.append(f"left out fields that mean nothing to this model: {', '.join(left_out)}")
+    return TranslatedRequest(chat, tools, thinking, list(dict.fromkeys(notes)))
+
+
+def _messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> list[dict[str, Any]]:
+    messages = chat_messages(body, dialect, notes)
+    if dialect.system_turns:
+        return messages
+    folded, fold_notes = fold_system_turns(messages)
+    notes.extend(fold_notes)
+    return folded
+
+
+def _usable_choice(choice: dict[str, Any] | None, tools: ToolSet, notes: list[str]) -> dict[str, Any]:
+    if choice and choice["type"] == "tool" and choice["name"] not in tools:
+        notes.append(f"tool_choice names {choice['name']!r}, which is no tool of this request: ignored")
+        return {}
+    return tool_choice(choice)
+
+
+def _sampling(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> dict[str, Any]:
+    fields = {name: body[name] for name in ("temperature", "top_p") if body.get(name) is not None}
+    if body.get("top_k"):
+        if dialect.top_k:
+            fields["top_k"] = body["top_k"]
+        else:
+            notes.append("left out top_k: OpenAI's API does not have it")
+    if body.get("stop_sequences"):
+        fields["stop"] = body["stop_sequences"]
+    return fields
+
+
+def _output_format(body: dict[str, Any]) -> dict[str, Any]:
+    wanted = _output_config(body).get("format") or body.get("output_format")
+    if not isinstance(wanted, dict) or not isinstance(wanted.get("schema"), dict):
+        return {}
+    schema = {"name": "answer", "schema": wanted["schema"], "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _output_config(body: dict[str, Any]) -> dict[str, Any]:
+    config = body.get("output_config")
+    return config if isinstance(config, dict) else {}
