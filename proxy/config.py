@@ -32,6 +32,7 @@ class HostConfig(BaseModel):
     backend_name: str = "mlx"  # as the user named it: "vllm-mlx", "lmstudio", "openrouter" ...
     backend_url: str = ""  # of the openai and claude backends; empty for the built-in engine
     backend_key: str = ""
+    upstream_system_turns: bool = False  # the openai backend's template takes system entries anywhere
     model: str = ""  # folder or hub id for mlx, model name for openai; empty: the bundled demo model
     context_tokens: int = 0  # the model's window as the user states it; 0: as the model's own files state it
     host: str = "127.0.0.1"

@@ -1,0 +1,112 @@
+"""One upstream's chat completion API over HTTP: opened, read as steps, closed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from proxy.access import is_loopback_name
+from proxy.backends.chat_stream import ChatStream, parse_json
+from proxy.backends.faults import fault_of_connection, fault_of_status
+from proxy.backends.plain_http import PlainTransport
+from proxy.backends.sse import EventReader
+from proxy.backends.upstream import UpstreamEvent
+from proxy.json_text import encode_json
+
+_CONNECT_S = 10.0
+_SILENCE_S = 600.0  # a server without progress reports may prefill for minutes
+_IDLE_S = 3.0  # below uvicorn's five, so that no pooled connection is closed under a request
+
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+class ChatClient:
+    """HTTP to one base URL; `who` names the upstream in errors.
+
+    Every method raises `proxy.errors.UpstreamError` for what the upstream or the way to it does.
+    """
+
+    def __init__(self, base_url: str, who: str, *, key: str = "") -> None:
+        self.base_url = base_url.rstrip("/")
+        self.who = who
+        address = httpx.URL(base_url)
+        # Compression would only hold back tokens.
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        self._http = httpx.AsyncClient(
+            headers=headers,
+            transport=PlainTransport() if address.scheme == "http" else None,
+            timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_S),
+            # A proxy of the environment is for the outside, never between two processes of one machine.
+            trust_env=not is_loopback_name(address.host),
+        )
+
+    async def stream(
+        self,
+        body: dict[str, Any],
+        headers: Mapping[str, str],
+        reader: ChatStream,
+        read_event: Callable[[bytes], list[UpstreamEvent]],
+    ) -> AsyncGenerator[list[UpstreamEvent], None]:
+        """Post a streaming request and yield the steps of each network read; the last is the Finish."""
+        max_tokens = body.get("max_tokens") or 0
+        async with self._posted(body, headers) as response:
+            if response.status_code != 200:
+                raw = await response.aread()
+                raise fault_of_status(
+                    response.status_code, raw, response.headers, self.who, max_tokens=max_tokens
+                )
+            if response.headers.get("content-type", "").startswith("application/json"):
+                whole = parse_json(await response.aread(), self.who)
+                yield [*reader.read_chunk(whole), reader.finish()]
+                return
+            events = EventReader()
+            async for chunk in response.aiter_bytes():
+                steps = [step for data in events.feed(chunk) for step in read_event(data)]
+                if reader.done:
+                    break
+                if steps:
+                    yield steps
+            else:
+                steps = [step for data in events.end() for step in read_event(data)]
+            yield [*steps, reader.finish()]
+
+    async def call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """A plain JSON call; `url` may be relative to the base URL."""
+        if "://" not in url:
+            url = f"{self.base_url}{url}"
+        content = None if body is None else encode_json(body)
+        try:
+            response = await self._http.request(method, url, content=content, timeout=60.0)
+        except httpx.HTTPError as error:
+            raise fault_of_connection(error, self.who) from error
+        if response.status_code != 200:
+            raise fault_of_status(response.status_code, response.content, response.headers, self.who)
+        return parse_json(response.content, self.who)
+
+    async def model_ids(self) -> list[str]:
+        """Ids of `GET /models`."""
+        listed = (await self.call("GET", "/models")).get("data")
+        rows = listed if isinstance(listed, list) else []
+        return [str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")]
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def _posted(
+        self, body: dict[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        url = f"{self.base_url}/chat/completions"
+        try:
+            async with self._http.stream(
+                "POST", url, content=encode_json(body), headers=dict(headers)
+            ) as response:
+                yield response
+        except httpx.HTTPError as error:
+            raise fault_of_connection(error, self.who) from error

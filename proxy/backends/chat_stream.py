@@ -1,0 +1,182 @@
+"""Chat completion chunks as typed steps: what all OpenAI-compatible servers send, with their variations.
+
+Seen in the wild and taken: no `index`, the same `index` for parallel calls, arguments as an object, whole
+calls in one piece, the old `function_call`, `reasoning` as well as `reasoning_content`, usage in any chunk or
+none, errors inside the stream, a whole completion instead of a stream, an end without `[DONE]`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from proxy.backends.faults import error_in_stream
+from proxy.backends.upstream import (
+    Finish,
+    FinishReason,
+    Note,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UpstreamEvent,
+)
+from proxy.errors import UpstreamUnavailable
+from proxy.json_text import encode_json
+
+_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+class ChatStream:
+    """Reads the events of one answer; `who` names the upstream in errors.
+
+    `max_tokens` tells an answer that was cut by the request's own limit from one that filled the window.
+    """
+
+    def __init__(self, who: str, *, max_tokens: int = 0) -> None:
+        self.done = False  # `[DONE]` was seen
+        self._who = who
+        self._max_tokens = max_tokens
+        self._reason: FinishReason | None = None
+        self._stop_sequence: str | None = None
+        self._usage: dict[str, Any] = {}
+        self._call_keys: dict[int, str] = {}  # upstream id of the newest call of each upstream index
+        self._call_index: dict[tuple[int, str], int] = {}
+
+    def read(self, data: bytes) -> list[UpstreamEvent]:
+        """The steps of one event.
+
+        Raises:
+            UpstreamError: the event is an error, or no JSON object.
+        """
+        if data == b"[DONE]":
+            self.done = True
+            return []
+        return self.read_chunk(parse_json(data, self._who))
+
+    def read_chunk(self, chunk: dict[str, Any]) -> list[UpstreamEvent]:
+        """The steps of one chunk or one whole completion."""
+        if chunk.get("error") or chunk.get("object") == "error":
+            raise error_in_stream(chunk, self._who, self._max_tokens)
+        usage = chunk.get("usage")
+        if usage:
+            self._usage = usage
+        steps: list[UpstreamEvent] = []
+        for choice in chunk.get("choices") or ():
+            if choice.get("index"):  # one answer was asked for; more are not ours
+                continue
+            self._read_delta(choice.get("delta") or choice.get("message") or {}, steps)
+            reason = choice.get("finish_reason")
+            if reason:
+                self._read_finish(reason, choice, steps)
+        return steps
+
+    def finish(self) -> Finish:
+        """The last step, once the stream has ended.
+
+        Raises:
+            UpstreamUnavailable: it ended without a verdict, so the upstream broke off.
+        """
+        if self._reason is None and not self.done:
+            raise UpstreamUnavailable(f"{self._who} broke off in the middle of its answer; please retry")
+        output = self._usage.get("completion_tokens")
+        reason: FinishReason = self._reason or "stop"
+        if reason == "length" and isinstance(output, int) and 0 < output < self._max_tokens:
+            reason = "context_length"
+        if self._stop_sequence is not None:
+            reason = "stop_sequence"
+        details = self._usage.get("prompt_tokens_details") or {}
+        return Finish(
+            reason,
+            stop_sequence=self._stop_sequence,
+            prompt_tokens=self._usage.get("prompt_tokens"),
+            cached_tokens=details.get("cached_tokens") or self._usage.get("prompt_cache_hit_tokens"),
+            output_tokens=output,
+        )
+
+    def _read_delta(self, delta: dict[str, Any], steps: list[UpstreamEvent]) -> None:
+        text = delta.get("content")
+        if text and isinstance(text, str):
+            steps.append(TextDelta(text))
+        elif text:
+            steps.extend(_part_steps(text))
+        thinking = delta.get("reasoning_content") or delta.get("reasoning")
+        if thinking and isinstance(thinking, str):
+            # A whole message has both; a model thinks before it speaks.
+            steps.insert(0, ThinkingDelta(thinking))
+        refusal = delta.get("refusal")
+        if refusal and isinstance(refusal, str):
+            steps.append(TextDelta(refusal))
+        for call in delta.get("tool_calls") or ():
+            steps.append(self._call_piece(call))
+        legacy = delta.get("function_call")
+        if legacy:
+            steps.append(self._call_piece({"index": 0, "function": legacy}))
+
+    def _call_piece(self, call: dict[str, Any]) -> ToolCallDelta:
+        function = call.get("function") or {}
+        arguments = function.get("arguments") or ""
+        if not isinstance(arguments, str):
+            arguments = encode_json(arguments).decode()
+        call_id, name = str(call.get("id") or ""), str(function.get("name") or "")
+        index = self._own_index(call.get("index"), call_id, name)
+        return ToolCallDelta(index, arguments, id=call_id, name=name)
+
+    def _own_index(self, index: int | None, call_id: str, name: str) -> int:
+        """An index that is one call's alone: some upstreams send none, or 0 for all parallel calls."""
+        if index is None:
+            begins = bool(call_id or name) and call_id not in self._call_keys.values()
+            index = len(self._call_keys) if begins or not self._call_keys else max(self._call_keys)
+        if call_id or index not in self._call_keys:
+            self._call_keys[index] = call_id or self._call_keys.get(index, "")
+        key = (index, self._call_keys[index])
+        return self._call_index.setdefault(key, len(self._call_index))
+
+    def _read_finish(self, reason: Any, choice: dict[str, Any], steps: list[UpstreamEvent]) -> None:
+        self._reason = _REASONS.get(reason)
+        if self._reason is None:
+            self._reason = "stop"
+            steps.append(Note(f"the upstream ended with the unknown finish_reason {reason!r}: taken as stop"))
+        for field in ("stop_sequence", "stop_reason", "matched_stop"):
+            stopped = choice.get(field)
+            if self._reason == "stop" and stopped and isinstance(stopped, str):
+                self._stop_sequence = stopped
+                return
+
+
+def parse_json(data: bytes, who: str) -> dict[str, Any]:
+    """One JSON object of the upstream's.
+
+    Raises:
+        UpstreamUnavailable: it is none.
+    """
+    try:
+        parsed = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # The halves of a surrogate pair in two deltas are JSON to the standard library alone.
+        try:
+            parsed = json.loads(data)
+        except (ValueError, RecursionError):
+            raise UpstreamUnavailable(f"{who} sent what is no JSON: {data[:80]!r}") from None
+    if not isinstance(parsed, dict):
+        raise UpstreamUnavailable(f"{who} sent {type(parsed).__name__} instead of an object: {data[:80]!r}")
+    return parsed
+
+
+def _part_steps(parts: Any) -> list[UpstreamEvent]:
+    """Content that comes as a list of parts."""
+    return [
+        ThinkingDelta(part["thinking"]) if isinstance(part.get("thinking"), str) else TextDelta(part["text"])
+        for part in parts
+        if isinstance(part, dict)
+        and (isinstance(part.get("text"), str) or isinstance(part.get("thinking"), str))
+    ]

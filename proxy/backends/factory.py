@@ -1,0 +1,34 @@
+"""The backend that a configuration asks for."""
+
+from __future__ import annotations
+
+from proxy.backends.claude import ClaudeBackend
+from proxy.backends.mlx import MlxBackend
+from proxy.backends.openai import OpenAIBackend
+from proxy.backends.upstream import Backend
+from proxy.config import HostConfig
+from proxy.known_backends import KNOWN_BACKENDS
+
+
+def make_backend(config: HostConfig) -> Backend | ClaudeBackend:
+    """Make the backend; nothing is connected before the first request.
+
+    Raises:
+        ValueError: the backend needs a URL and the configuration has none.
+    """
+    if config.backend == "mlx":
+        url = config.backend_url or f"http://127.0.0.1:{config.engine_port}/v1"
+        return MlxBackend(url, config.model)
+    known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)
+    url = config.backend_url or (known.url if known is not None else "")
+    if not url:
+        raise ValueError(f"the backend {config.backend_name!r} needs a base URL")
+    if config.backend == "claude":
+        return ClaudeBackend(url, key=config.backend_key, token=config.token)
+    return OpenAIBackend(
+        url,
+        config.model,
+        name=config.backend_name,
+        key=config.backend_key,
+        system_turns=config.upstream_system_turns,
+    )

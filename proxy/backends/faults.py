@@ -1,0 +1,155 @@
+"""What an upstream's fault means for the client: statuses, error bodies and broken connections as errors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import orjson
+
+from engine.chat_wire import CONTEXT_LENGTH_EXCEEDED
+from proxy.errors import (
+    ContextOverflow,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModelMissing,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+
+_OVERFLOW_CODES = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
+_MAX_MESSAGE = 600
+
+# Each names the numbers `limit` and, where it tells, `prompt` (and `total` for prompt and answer together).
+_OVERFLOWS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        # vLLM: the answer's limit does not fit, or the whole request does not.
+        r"maximum context length is (?P<limit>\d+) tokens.*?request has (?P<prompt>\d+) input tokens",
+        r"maximum context length is (?P<limit>\d+) tokens.*?requested (?P<total>\d+) tokens"
+        r" ?\((?P<prompt>\d+) in the messages",
+        r"maximum context length is (?P<limit>\d+) tokens.*?contains at least (?P<prompt>\d+) input tokens",
+        # OpenAI and this project's engine.
+        r"maximum context length is (?P<limit>\d+) tokens.*?resulted in (?P<prompt>\d+) tokens",
+        # OpenRouter.
+        r"maximum context length is (?P<limit>\d+) tokens.*?requested about (?P<total>\d+) tokens"
+        r" ?\((?P<prompt>\d+) of text input",
+        # llama.cpp.
+        r"request \((?P<prompt>\d+) tokens\) exceeds the available context size \((?P<limit>\d+) tokens\)",
+        # LM Studio.
+        r"first (?P<prompt>\d+) tokens when context.*?context length of only (?P<limit>\d+) tokens",
+        r"maximum context length is (?P<limit>\d+) tokens",
+    )
+)
+_OVERFLOW_WORDS = re.compile(
+    r"context (length|size|window)[^.]{0,40}exceed|exceeds?[^.]{0,40}context (length|size|window)|"
+    r"prompt is too long|context.{0,10}overflow",
+    re.IGNORECASE,
+)
+
+
+def fault_of_status(
+    status: int, body: bytes, headers: Mapping[str, str], who: str, *, max_tokens: int = 0
+) -> UpstreamError:
+    """The error for a refused request; `max_tokens` is what was asked for, 0 if nothing was."""
+    error = _error_object(body)
+    message = _message_of(error, body) or f"status {status}"
+    retry_after = _seconds(headers.get("retry-after"))
+    if status in (400, 413, 422, 500):
+        overflow = _overflow(error, message, max_tokens)
+        if overflow is not None:
+            return overflow
+    if status in (502, 503, 504, 529):
+        return UpstreamUnavailable(f"{who} is not ready: {message}", retry_after_s=retry_after or 2.0)
+    if status == 429:
+        return UpstreamRateLimited(f"{who}: {message}", retry_after_s=retry_after or 5.0)
+    if status in (401, 403):
+        return UpstreamFailed(
+            f"{who} refused the proxy's key with status {status}: {message}. Check the backend's apiKey.",
+            retry=False,
+        )
+    if status == 404:
+        return UpstreamModelMissing(f"{who}: {message}")
+    if 400 <= status < 500:
+        return UpstreamRejected(f"{who} rejected the request with status {status}: {message}")
+    return UpstreamFailed(f"{who} failed with status {status}: {message}")
+
+
+def error_in_stream(chunk: Mapping[str, Any], who: str, max_tokens: int = 0) -> UpstreamError:
+    """The error for an error object in the middle of a stream."""
+    inner = chunk.get("error")
+    error = inner if isinstance(inner, dict) else dict(chunk)
+    message = inner if isinstance(inner, str) else _message_of(error, b"") or "no reason given"
+    overflow = _overflow(error, message, max_tokens)
+    if overflow is not None:
+        return overflow
+    kind, code = str(error.get("type") or ""), error.get("code")
+    if code == 429 or "rate_limit" in kind:
+        return UpstreamRateLimited(f"{who}: {message}")
+    if code in (502, 503, 529) or "overload" in kind or "unavailable" in kind:
+        return UpstreamUnavailable(f"{who}: {message}")
+    if code == 400 or "invalid_request" in kind:
+        return UpstreamRejected(f"{who} rejected the request: {message}")
+    return UpstreamFailed(f"{who} failed in the middle of its answer: {message}")
+
+
+def fault_of_connection(error: httpx.HTTPError, who: str) -> UpstreamError:
+    """The error for a connection that could not be made, or was lost."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return UpstreamUnavailable(f"{who} cannot be reached ({_reason(error)}); please retry")
+    if isinstance(error, httpx.TimeoutException):
+        return UpstreamUnavailable(f"{who} has been silent for too long ({_reason(error)}); please retry")
+    return UpstreamUnavailable(f"the connection to {who} was lost ({_reason(error)}); please retry")
+
+
+def _overflow(error: Mapping[str, Any], message: str, max_tokens: int) -> ContextOverflow | None:
+    known = error.get("code") in _OVERFLOW_CODES or error.get("type") in _OVERFLOW_CODES
+    prompt, limit = error.get("n_prompt_tokens"), error.get("n_ctx")
+    if isinstance(prompt, int) and isinstance(limit, int):  # llama.cpp
+        return ContextOverflow(prompt, limit)
+    for pattern in _OVERFLOWS:
+        found = pattern.search(message)
+        if found:
+            numbers = {name: int(value) for name, value in found.groupdict().items() if value}
+            limit = numbers["limit"]
+            return ContextOverflow(numbers.get("prompt", limit + 1), limit, max_tokens=max_tokens)
+    if known or _OVERFLOW_WORDS.search(message):
+        return ContextOverflow(0, 0)
+    return None
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(parsed, dict):
+        return {}
+    inner = parsed.get("error")
+    return inner if isinstance(inner, dict) else parsed
+
+
+def _message_of(error: Mapping[str, Any], body: bytes) -> str:
+    for field in ("message", "error", "detail"):
+        value = error.get(field)
+        if isinstance(value, str) and value:
+            return value[:_MAX_MESSAGE]
+        if value and field == "detail":
+            return str(value)[:_MAX_MESSAGE]
+    return body[:_MAX_MESSAGE].decode("utf-8", "replace").strip()
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        seconds = float(value) if value else None
+    except ValueError:  # an HTTP date
+        return None
+    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

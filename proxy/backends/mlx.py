@@ -1,0 +1,138 @@
+"""The built-in engine: OpenAI's chat completions, and the feed that tells of lookup, queue and prefill."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+from engine.chat_wire import LANE_HEADER
+from engine.feed import FEED_HEADER, FEED_OBJECT
+from proxy.backends.chat_client import STREAMED, ChatClient
+from proxy.backends.chat_stream import ChatStream, parse_json
+from proxy.backends.faults import error_in_stream
+from proxy.backends.upstream import (
+    CacheChanged,
+    Dialect,
+    Lookup,
+    Note,
+    Prefill,
+    Progress,
+    Queued,
+    ToolCallDelta,
+    UpstreamEvent,
+    UpstreamRequest,
+)
+from proxy.events import CacheChange, CacheMiss, CacheVerdict
+
+_WHO = "the engine"
+_FEED_MARK = b'"anyclaude.feed"'
+
+
+class MlxBackend:
+    """The engine process of this machine."""
+
+    name = "mlx"
+    dialect = Dialect(system_turns=True, reasoning=True, top_k=True, template_switches=True)
+
+    def __init__(self, base_url: str, model: str) -> None:
+        self._client = ChatClient(base_url, _WHO)
+        self._model = model
+
+    async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
+        body = {**request.body, **STREAMED}
+        headers = {FEED_HEADER: "1", LANE_HEADER: request.lane}
+        reader = ChatStream(_WHO, max_tokens=request.body.get("max_tokens") or 0)
+        read = FeedReader(reader).read
+        async for steps in self._client.stream(body, headers, reader, read):
+            yield steps
+
+    async def model_name(self) -> str:
+        return self._model
+
+    async def count_tokens(self, request: UpstreamRequest) -> int:
+        body = {**request.body, "count_only": True}
+        return int((await self._client.call("POST", "/tokenize", body))["count"])
+
+    async def models(self) -> list[str]:
+        return await self._client.model_ids()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class FeedReader:
+    """Reads the engine's stream: its feed chunks itself, all others by way of the `ChatStream`."""
+
+    def __init__(self, chat: ChatStream) -> None:
+        self._chat = chat
+        self._raw_call = ""  # of the call that comes next
+
+    def read(self, data: bytes) -> list[UpstreamEvent]:
+        """The steps of one event.
+
+        Raises:
+            UpstreamError: the request failed in the middle.
+        """
+        if _FEED_MARK not in data:
+            steps = self._chat.read(data)
+            return self._with_raw_call(steps) if self._raw_call else steps
+        chunk = parse_json(data, _WHO)
+        if chunk.get("object") != FEED_OBJECT:  # a model may well write the mark itself
+            return self._chat.read_chunk(chunk)
+        if chunk["kind"] == "tool_raw":
+            self._raw_call = chunk["raw"]
+            return []
+        if chunk["kind"] == "error":
+            raise error_in_stream({"error": chunk}, _WHO)
+        step = feed_step(chunk)
+        return [step] if step is not None else []
+
+    def _with_raw_call(self, steps: list[UpstreamEvent]) -> list[UpstreamEvent]:
+        for i, step in enumerate(steps):
+            if isinstance(step, ToolCallDelta):
+                steps[i] = replace(step, raw=self._raw_call)
+                self._raw_call = ""
+                break
+        return steps
+
+
+def feed_step(chunk: dict[str, Any]) -> UpstreamEvent | None:
+    """One feed chunk as a step; None for a kind that this version does not know."""
+    match chunk["kind"]:
+        case "queued":
+            return Queued(chunk["position"], chunk["waiting_s"])
+        case "lookup":
+            return Lookup(_verdict(chunk))
+        case "prefill":
+            return Prefill(chunk["done"], chunk["total"], chunk["cached"])
+        case "progress":
+            return Progress(chunk["output_tokens"], chunk.get("text", ""))
+        case "note":
+            return Note(chunk["text"])
+        case "cache":
+            return _cache_changed(chunk)
+    return None
+
+
+def _verdict(chunk: dict[str, Any]) -> CacheVerdict:
+    miss = chunk.get("miss")
+    return CacheVerdict(
+        prompt_tokens=chunk["prompt_tokens"],
+        matched_tokens=chunk["matched_tokens"],
+        kept_tokens=chunk["kept_tokens"],
+        tier=chunk["tier"],
+        miss=CacheMiss.model_validate(miss) if miss else None,
+    )
+
+
+def _cache_changed(chunk: dict[str, Any]) -> CacheChanged | None:
+    change = CacheChange.model_validate(chunk)
+    match chunk["event"]:
+        case "inserted":
+            return CacheChanged("cache.inserted", change)
+        case "evicted":
+            return CacheChanged("cache.evicted", change)
+        case "restored":
+            return CacheChanged("cache.restored", change)
+    return None

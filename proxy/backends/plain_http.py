@@ -1,0 +1,191 @@
+"""HTTP/1.1 without TLS for streams of many small chunks, as a transport of httpx.
+
+A model server sends a chunk a token. httpx's own transport parses them one by one in Python, which would
+use up most of what the proxy may add to a token (`make bench`); this one parses with httptools and hands on
+everything that has arrived at once. One connection a request: none can be stale, and closing it is how the
+server learns that nobody listens any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import httptools
+import httpx
+
+_MAX_BUFFERED = 2**20  # bytes read ahead before the server is made to wait
+
+
+class PlainTransport(httpx.AsyncBaseTransport):
+    """Serves `http://` URLs; raises the errors that httpx documents for its own transports."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        timeouts = request.extensions.get("timeout", {})
+        connection = await _connect(request.url, timeouts.get("connect"))
+        try:
+            connection.send(_request_bytes(request, await request.aread()))
+            await connection.wait_for_head(timeouts.get("read"))
+        except BaseException:
+            connection.close()
+            raise
+        return httpx.Response(
+            connection.status,
+            headers=connection.headers,
+            stream=_Body(connection, timeouts.get("read")),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+
+class _Connection(asyncio.Protocol):
+    """One request and its response; httptools calls the `on_` methods while it parses."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._body: list[bytes] = []
+        self._buffered = 0
+        self._paused = False
+        self._head_complete = False
+        self._complete = False
+        self._lost: httpx.TransportError | None = None
+
+    def send(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def wait_for_head(self, timeout_s: float | None) -> None:
+        """Wait for status and headers."""
+        while not self._head_complete:
+            if self._lost is not None:
+                raise self._lost
+            await self._wait(timeout_s)
+
+    async def read(self, timeout_s: float | None) -> bytes:
+        """All of the body that has arrived; empty at its end."""
+        while not self._body:
+            if self._complete:
+                return b""
+            if self._lost is not None:
+                raise self._lost
+            await self._wait(timeout_s)
+        data = b"".join(self._body)
+        self._body.clear()
+        self._buffered = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def _wait(self, timeout_s: float | None) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._waiter
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no byte for {timeout_s:g} s") from None
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(httpx.RemoteProtocolError(f"the answer is not HTTP: {error}"))
+            self.close()
+            return
+        if self._buffered > _MAX_BUFFERED and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._complete:
+            return
+        if self._head_complete and exc is None and not self._announces_its_end():
+            self._complete = True  # the body is all that came until the connection closed
+            self._wake()
+        elif exc is not None:
+            self._fail(httpx.ReadError(str(exc) or type(exc).__name__))
+        else:
+            self._fail(httpx.RemoteProtocolError("the server closed the connection before its answer ended"))
+
+    def _announces_its_end(self) -> bool:
+        names = {name.lower() for name, _ in self.headers}
+        return bool(names & {b"content-length", b"transfer-encoding"})
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        self._lost = self._lost or error
+        self._wake()
+
+    # httptools' side
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        if self.status >= 200:
+            self._head_complete = True
+        else:  # 1xx: the real one follows
+            self.headers = []
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+        self._buffered += len(data)
+
+    def on_message_complete(self) -> None:
+        if self._head_complete:
+            self._complete = True
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, connection: _Connection, timeout_s: float | None) -> None:
+        self._connection = connection
+        self._timeout_s = timeout_s
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self._connection.read(self._timeout_s):
+            yield data
+
+    async def aclose(self) -> None:
+        self._connection.close()
+
+
+async def _connect(url: httpx.URL, timeout_s: float | None) -> _Connection:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s):
+            made: tuple[Any, _Connection] = await loop.create_connection(
+                _Connection, url.host, url.port or 80
+            )
+    except TimeoutError:
+        raise httpx.ConnectTimeout(f"no connection within {timeout_s:g} s") from None
+    except OSError as error:
+        raise httpx.ConnectError(str(error)) from error
+    return made[1]
+
+
+def _request_bytes(request: httpx.Request, body: bytes) -> bytes:
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+    lines += [
+        b"%b: %b" % (name, value) for name, value in request.headers.raw if name.lower() != b"connection"
+    ]
+    return b"\r\n".join(lines) + b"\r\nconnection: close\r\n\r\n" + body
