@@ -2,28 +2,124 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
-from proxy.backends.upstream import Backend
+from proxy.access import AccessGuard
+from proxy.backends.claude import ClaudeBackend
+from proxy.backends.upstream import Backend, UpstreamRequest
+from proxy.client_side import ClientLeft, read_body
 from proxy.config import HostConfig
-from proxy.errors import UpstreamError
+from proxy.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
+from proxy.exchange import PING_S, MessagesEndpoint, Service
+from proxy.forwarding import ForwardEndpoint
+from proxy.json_text import encode_json
+from proxy.messages import MAX_BODY_BYTES, check_prompt, parse_body
+from proxy.model_list import add_model_routes
+from proxy.translate.request import translate_request
 
 if TYPE_CHECKING:
     from proxy.recorder import Recorder
 
+log = logging.getLogger(__name__)
+
 
 def create_app(
     config: HostConfig,
-    backend: Backend,
+    backend: Backend | ClaudeBackend,
     recorder: Recorder,
     engine_gate: Callable[[], UpstreamError | None],
+    *,
+    ping_s: float = PING_S,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """The application with the `/v1` routes; the host adds its own routers to it.
 
     `engine_gate` is asked before each request to the model: an error means that the engine is not ready,
-    and is what the client is told.
+    and is what the client is told. `ping_s` is how long a stream may be silent.
     """
-    raise NotImplementedError((config, backend, recorder, engine_gate))
+    app = FastAPI(title="anyclaude proxy", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(AccessGuard, token=config.token, bound_host=config.host)
+    _answer_faults_in_anthropics_shape(app)
+    if isinstance(backend, ClaudeBackend):
+        endpoint = ForwardEndpoint(backend, recorder, config.backend_name, max_body_bytes=max_body_bytes)
+        app.router.routes.append(Route("/v1/{rest:path}", endpoint=endpoint, methods=None))
+    else:
+        service = Service(backend, recorder, engine_gate, config.backend_name, ping_s, max_body_bytes)
+        # A bare ASGI application: FastAPI's request handling would cost each stream its directness.
+        app.router.routes.append(Route("/v1/messages", MessagesEndpoint(service), methods=["POST"]))
+        _add_count_tokens(app, service)
+        add_model_routes(app, backend)
+    _add_greetings(app)
+    return app
+
+
+def _add_count_tokens(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/messages/count_tokens")
+    async def count_tokens(request: Request) -> Response:
+        body = parse_body(await read_body(request.scope, request.receive, service.max_body_bytes))
+        check_prompt(body)
+        fault = service.engine_gate()
+        if fault is not None:
+            raise fault
+        backend = service.backend
+        # The answer's limit is no part of the prompt, and may not fit where the prompt does.
+        translated = translate_request(body, backend.dialect).body
+        translated.pop("max_tokens", None)
+        model = await backend.model_name()
+        counted = UpstreamRequest({"model": model, **translated}, _request_id())
+        return _json(200, {"input_tokens": await backend.count_tokens(counted)}, counted.request_id)
+
+
+def _add_greetings(app: FastAPI) -> None:
+    @app.api_route("/", methods=["GET", "HEAD"])
+    @app.api_route("/api/hello", methods=["GET", "HEAD"])
+    async def hello() -> Response:
+        """Claude Code asks whether anybody is there before it starts."""
+        return _json(200, {"message": "hello"}, _request_id())
+
+
+def _answer_faults_in_anthropics_shape(app: FastAPI) -> None:
+    @app.exception_handler(ProxyError)
+    async def proxy_error(_: Request, error: ProxyError) -> Response:
+        return _fault(error)
+
+    @app.exception_handler(ClientLeft)
+    async def client_left(_: Request, error: ClientLeft) -> Response:
+        return Response(status_code=499)  # nobody reads it
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        place = f"{request.method} {request.url.path}"
+        if error.status_code == 404:
+            return _fault(NotFound(f"there is no {place} here"))
+        fault = InvalidRequest(f"{place}: {error.detail}")
+        fault.status = error.status_code
+        fault.headers |= dict(error.headers or {})
+        return _fault(fault)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _fault(ProxyError(f"the proxy failed on this request: {type(error).__name__}: {error}"))
+
+
+def _fault(error: ProxyError) -> Response:
+    request_id = _request_id()
+    return _json(error.status, error_body(error.info, request_id), request_id, error.headers)
+
+
+def _json(status: int, body: object, request_id: str, headers: dict[str, str] | None = None) -> Response:
+    fields = {"request-id": request_id, **(headers or {})}
+    return Response(encode_json(body), status, fields, "application/json")
+
+
+def _request_id() -> str:
+    return f"req_{uuid.uuid4().hex[:24]}"

@@ -1,0 +1,227 @@
+"""One request's life: read, recorded, translated, answered step by step, and ended with a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import Receive, Scope, Send
+
+from proxy.backends.upstream import Backend, UpstreamRequest
+from proxy.client_side import (
+    ClientLeft,
+    EventStream,
+    headers_of,
+    read_body,
+    run_while_connected,
+    send_error,
+    send_json,
+)
+from proxy.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
+from proxy.events import ErrorInfo, RequestReceived, Usage
+from proxy.lanes import Caller, identify, preview
+from proxy.messages import MAX_BODY_BYTES, check_message_request, parse_body
+from proxy.observation import Observation
+from proxy.translate.request import TranslatedRequest, translate_request
+from proxy.translate.response import Answer, AnswerHead
+
+if TYPE_CHECKING:
+    from proxy.recorder import Recorder, RequestRecord
+
+log = logging.getLogger(__name__)
+
+PING_S = 5.0  # clients show a stall after 20 s without a byte
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left; in records only
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all exchanges share."""
+
+    backend: Backend
+    recorder: Recorder
+    engine_gate: Callable[[], UpstreamError | None]
+    backend_name: str
+    ping_s: float = PING_S
+    max_body_bytes: int = MAX_BODY_BYTES
+
+
+class MessagesEndpoint:
+    """The ASGI application behind `POST /v1/messages`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = headers_of(scope)
+        fault: ProxyError | None = None
+        raw, body = b"", None
+        try:
+            raw = await read_body(scope, receive, self._service.max_body_bytes)
+            body = parse_body(raw)
+        except ClientLeft:
+            return
+        except ProxyError as error:
+            fault = error
+        caller = identify(headers, body or {})
+        record = self._service.recorder.begin(
+            received=received(scope, caller, body or {}, len(raw), self._service.backend_name),
+            query=scope.get("query_string", b"").decode("latin-1"),
+            headers=headers,
+            body=body if body is not None else raw.decode("utf-8", "replace"),
+        )
+        exchange = Exchange(self._service, record, send)
+        try:
+            work = exchange.refuse(fault) if fault or body is None else exchange.run(body, caller)
+            await run_while_connected(receive, work)
+        except ClientLeft:
+            await exchange.depart("the client closed the connection before the answer was complete")
+        except asyncio.CancelledError:
+            await exchange.depart("the proxy was stopped before the answer was complete")
+            raise
+
+
+def received(
+    scope: Scope, caller: Caller, body: Mapping[str, Any], size: int, backend_name: str
+) -> RequestReceived:
+    """What the record says of a request at its arrival; `body` may be anything that is an object."""
+    messages, tools, model = body.get("messages"), body.get("tools"), body.get("model")
+    return RequestReceived(
+        session=caller.session,
+        agent=caller.agent,
+        agent_type=caller.agent_type,
+        prompt_id=caller.prompt_id,
+        lane=caller.lane,
+        model=model if isinstance(model, str) else "",
+        backend=backend_name,
+        method=scope["method"],
+        path=scope["path"],
+        stream=body.get("stream") is True,
+        messages=len(messages) if isinstance(messages, list) else 0,
+        tools=len(tools) if isinstance(tools, list) else 0,
+        body_bytes=size,
+        preview=preview(body),
+    )
+
+
+class Exchange:
+    """A request that is on record, until its client has an answer or an error."""
+
+    def __init__(self, service: Service, record: RequestRecord, send: Send) -> None:
+        self._service = service
+        self._record = record
+        self._send = send
+        self._stream: EventStream | None = None
+        self._answer: Answer | None = None
+
+    async def run(self, body: dict[str, Any], caller: Caller) -> None:
+        """Answer the request; every fault becomes an error for the client and the record."""
+        try:
+            check_message_request(body)
+            if body.get("stream"):
+                self._stream = EventStream(self._send, self._record.id, self._record.first_byte)
+            async with self._pings():
+                answer = await self._ask(body, caller)
+            await self._complete(answer)
+        except ProxyError as error:
+            await self.refuse(error)
+        except Exception as error:
+            log.exception("request %s failed inside the proxy", self._record.id)
+            reason = f"{type(error).__name__}: {error}"
+            await self.refuse(ProxyError(f"the proxy failed on this request: {reason}"))
+
+    async def refuse(self, fault: ProxyError | None) -> None:
+        """Give the client an error: as a status while it has no byte yet, else as an event."""
+        error = fault or InvalidRequest("the request body is empty")
+        await self._record_failure(error.status, error.info)
+        if self._stream is not None and self._stream.started:
+            await self._stream.fail(error.info)
+        else:
+            self._record.first_byte()
+            await send_error(self._send, error, self._record.id)
+
+    async def depart(self, message: str) -> None:
+        """Record that nobody waits for the answer any more."""
+        info = ErrorInfo(type="cancelled", message=message)
+        await self._record_failure(CLIENT_CLOSED_REQUEST, info, cancelled=True)
+
+    async def _ask(self, body: dict[str, Any], caller: Caller) -> Answer:
+        """Send the request upstream and pass its answer on, all but the closing events."""
+        fault = self._service.engine_gate()
+        if fault is not None:
+            raise fault
+        backend = self._service.backend
+        translated = translate_request(body, backend.dialect)
+        model = await backend.model_name()
+        request = UpstreamRequest(
+            {"model": model, **translated.body}, self._record.id, lane=caller.lane, session=caller.session
+        )
+        self._record.upstream(request.body, model)
+        for note in translated.notes:
+            self._record.note(note)
+        answer = self._answer = Answer(_answer_head(body, translated))
+        observation = Observation(self._record, answer)
+        async with aclosing(backend.stream(request)) as arrivals:
+            async for steps in arrivals:
+                for step in steps:
+                    answer.feed(step)
+                data = answer.take()
+                if data and self._stream is not None:
+                    await self._stream.write(data)
+                observation.take(steps)
+        if not answer.stop_reason:
+            raise UpstreamUnavailable("the upstream ended without a verdict; please retry")
+        return answer
+
+    @asynccontextmanager
+    async def _pings(self) -> AsyncIterator[None]:
+        """Pings for a client that has asked for a stream."""
+        if self._stream is None:
+            yield
+            return
+        pinging = asyncio.create_task(self._stream.keep_alive(self._service.ping_s))
+        try:
+            yield
+        finally:
+            pinging.cancel()
+
+    async def _complete(self, answer: Answer) -> None:
+        """Put the answer on record, and only then let the client see its end."""
+        await self._record.finished(
+            status=200, message=answer.message(), stop_reason=answer.stop_reason, usage=answer.usage
+        )
+        if self._stream is not None:
+            await self._stream.end(answer.closing())
+        else:
+            self._record.first_byte()
+            await send_json(self._send, 200, answer.message(), self._record.id)
+
+    async def _record_failure(self, status: int, info: ErrorInfo, *, cancelled: bool = False) -> None:
+        answer = self._answer
+        message = answer.message() if answer is not None and answer.produced else None
+        usage = answer.usage_so_far() if answer is not None else Usage()
+        await self._record.failed(
+            status=status, error=info, message=message, usage=usage, cancelled=cancelled
+        )
+
+
+def _answer_head(body: Mapping[str, Any], translated: TranslatedRequest) -> AnswerHead:
+    used = frozenset(
+        block["id"]
+        for message in body["messages"]
+        if message["role"] == "assistant" and isinstance(message["content"], list)
+        for block in message["content"]
+        if block["type"] == "tool_use"
+    )
+    return AnswerHead(
+        message_id=f"msg_{uuid.uuid4().hex[:24]}",
+        model=body["model"],
+        tools=translated.tools,
+        thinking=translated.thinking,
+        used_ids=used,
+    )
