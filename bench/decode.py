@@ -43,7 +43,7 @@ def _model(folder: Path, name: str) -> Path:
 
     shapes = {
         "demo": DemoShape(),
-        "bench": DemoShape(hidden_size=512, layers=8, heads=8, kv_heads=4, feed_forward=1536),
+        "bench": DemoShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024),
     }
     return build_demo_model(folder / f"{name}-model", "qwen3", shapes[name], eos_every=None)
 
