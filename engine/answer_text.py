@@ -101,23 +101,20 @@ class AnswerText:
         """What was held back, when the model has ended or was cut."""
         if self.done:
             return []
-        pieces = list(self._read(_finalized(self._detokenizer)))
+        pieces = list(self._read(_finalized(self._detokenizer), final=True))
+        if self.mode == "call":
+            pieces += self._end_call("", at_end=True)
         if self.done:
             return pieces
-        held = self._scanners[self.mode].flush()
-        if self.mode == "call":
-            pieces += self._end_call(held, "", at_end=True)
-        else:
-            pieces += self._show(held)
         if self._space and not self._at_edge:
             pieces.append(self._piece(self._space))
         self.done = True
         return pieces
 
-    def _read(self, text: str) -> Iterator[Piece]:
-        while text and not self.done:
+    def _read(self, text: str, *, final: bool = False) -> Iterator[Piece]:
+        while True:
             mode = self.mode
-            for before, mark in self._scanners[mode].feed(text):
+            for before, mark in self._scanners[mode].feed(text, final=final):
                 if mode == "call":
                     self._raw.append(before)
                     if before:
@@ -126,15 +123,18 @@ class AnswerText:
                     yield from self._show(before)
                 if mark is not None:
                     yield from self._pass_mark(mark)
+                if self.done:
+                    return
                 if self.mode != mode:
                     break
-            # The next mode looks for other marks, in what the last one has not read.
-            text = self._scanners[mode].flush() if self.mode != mode else ""
+            if self.mode == mode:
+                return
+            text = self._scanners[mode].flush()  # the next mode looks for other marks in it
 
     def _pass_mark(self, mark: str) -> Iterator[Piece]:
         style = self._style
         if self.mode == "call":
-            yield from self._end_call("", mark, at_end=False)
+            yield from self._end_call(mark, at_end=False)
         elif mark in style.stops and self.mode == "text":
             if self._space:
                 yield self._piece(self._space)
@@ -154,10 +154,10 @@ class AnswerText:
     def _enter(self, mode: Mode) -> None:
         self.mode, self._space, self._at_edge = mode, "", True
 
-    def _end_call(self, held: str, mark: str, *, at_end: bool) -> Iterator[Piece]:
+    def _end_call(self, mark: str, *, at_end: bool) -> Iterator[Piece]:
         calls = self._style.calls
         assert calls is not None
-        body = "".join(self._raw) + held
+        body = "".join(self._raw)
         if mark and calls.is_unclosed(body):
             self._raw = [body, mark]
             yield Composing(mark)

@@ -17,12 +17,15 @@ class MarkerScanner:
         ordered = sorted({mark for mark in marks if mark}, key=len)
         whole = "|".join(re.escape(mark) for mark in ordered)
         begun = "|".join(re.escape(mark[:size]) for mark in ordered for size in range(len(mark) - 1, 0, -1))
-        self._mark = re.compile(f"(?P<whole>{whole})|(?:{begun})\\Z" if begun else f"(?P<whole>{whole})")
+        self._whole = re.compile(f"(?P<whole>{whole})")
+        self._mark = re.compile(f"(?P<whole>{whole})|(?:{begun})\\Z") if begun else self._whole
         self._empty = not ordered
         self._held = ""
 
-    def feed(self, text: str) -> Iterator[tuple[str, str | None]]:
+    def feed(self, text: str, *, final: bool = False) -> Iterator[tuple[str, str | None]]:
         """Yield `(text, mark)` pairs: the text up to a mark, and the mark; None for the text behind the last.
+
+        With `final`, nothing follows and nothing is held back.
 
         The caller may stop in between and take the rest with `flush`.
         """
@@ -30,7 +33,8 @@ class MarkerScanner:
             yield text, None
             return
         self._held += text
-        while found := self._mark.search(self._held):
+        pattern = self._whole if final else self._mark
+        while found := pattern.search(self._held):
             before, mark = self._held[: found.start()], found.group("whole")
             if mark is None:
                 self._held = self._held[found.start() :]
@@ -42,6 +46,6 @@ class MarkerScanner:
         yield rest, None
 
     def flush(self) -> str:
-        """What is held back, and now will not become a mark."""
+        """Take what is held back, not looked through for marks."""
         held, self._held = self._held, ""
         return held

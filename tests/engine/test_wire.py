@@ -1,0 +1,149 @@
+"""Chat completion bodies, accepted or refused with the name of what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.chat_wire import content_text, context_length_message, context_length_numbers
+from engine.generation import Sampling
+from engine.wire import InvalidRequest, parse_body, parse_chat
+
+HI = [{"role": "user", "content": "hi"}]
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": None}, "messages"),
+        ({"messages": [{"role": "robot", "content": "hi"}]}, "messages[0].role"),
+        ({"messages": [*HI, {"role": "user", "content": 7}]}, "messages[1].content"),
+        ({"messages": [{"role": "user", "content": [7]}]}, "messages[0].content[0]"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{}]}]},
+            "messages[0].tool_calls[0].function.name",
+        ),
+        ({"messages": ["hi"]}, "messages[0]"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"n": 2}, "n"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_completion_tokens": "many"}, "max_completion_tokens"),
+        ({"stop": [""]}, "stop[0]"),
+        ({"stop": 7}, "stop"),
+        ({"logit_bias": {"x": 1}}, "logit_bias.x.[key]"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function.name"),
+        ({"tool_choice": "perhaps"}, "tool_choice"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"stream_options": 1}, "stream_options"),
+    ],
+)
+def test_a_wrong_value_is_named(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_chat({"messages": HI} | fields)
+    assert refused.value.param == param
+    assert str(refused.value)
+
+
+def test_what_clients_send_beside_is_let_be() -> None:
+    chat = parse_chat({"messages": HI, "store": True, "user": "x", "metadata": {}, "service_tier": "auto"})
+    assert chat.sampling() == Sampling()
+    assert not chat.stream
+    assert chat.output_limit is None
+
+
+def test_null_leaves_a_value_to_the_server() -> None:
+    names = (
+        "temperature",
+        "top_p",
+        "n",
+        "stop",
+        "tools",
+        "tool_choice",
+        "logit_bias",
+        "seed",
+        "max_tokens",
+        "stream",
+    )
+    chat = parse_chat({"messages": HI} | dict.fromkeys(names))
+    assert chat.sampling() == Sampling()
+    assert chat.stop == []
+
+
+def test_all_sampling_parameters_reach_the_model() -> None:
+    sent = {
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 40,
+        "min_p": 0.1,
+        "presence_penalty": 1,
+        "frequency_penalty": -1,
+        "repetition_penalty": 1.1,
+        "seed": 7,
+    }
+    assert parse_chat({"messages": HI, "logit_bias": {"5": -100}} | sent).sampling() == Sampling(
+        **sent, logit_bias={5: -100.0}
+    )
+    assert parse_chat({"messages": HI, "top_k": -1}).sampling().top_k == 0
+
+
+def test_the_newer_name_of_the_output_limit_wins() -> None:
+    assert parse_chat({"messages": HI, "max_tokens": 5}).output_limit == 5
+    assert parse_chat({"messages": HI, "max_tokens": 5, "max_completion_tokens": 7}).output_limit == 7
+
+
+def test_stop_is_a_string_or_many() -> None:
+    assert parse_chat({"messages": HI, "stop": "END"}).stop == ["END"]
+    assert parse_chat({"messages": HI, "stop": list("abcdef")}).stop == list("abcdef")
+
+
+def test_no_tools_are_offered_where_none_may_be_chosen() -> None:
+    assert parse_chat({"messages": HI, "tools": [TOOL], "tool_choice": "none"}).offered_tools == []
+    assert parse_chat({"messages": HI, "tools": [TOOL]}).offered_tools == [TOOL]
+
+
+def test_what_is_accepted_and_not_enforced_is_said() -> None:
+    named = {"type": "function", "function": {"name": "look"}}
+    for fields in (
+        {"tool_choice": "required"},
+        {"tool_choice": named},
+        {"response_format": {"type": "json_object"}},
+    ):
+        assert len(list(parse_chat({"messages": HI} | fields).unenforced())) == 1
+    assert not list(parse_chat({"messages": HI, "tool_choice": "auto"}).unenforced())
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"hi"', b"\xff", b'{"a": ' + b"[" * 100_000])
+def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="the request body"):
+        parse_body(body)
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement_character() -> None:
+    assert parse_body(rb'{"text": "a\ud83d b\ud83d\ude00"}') == {"text": "a\ufffd b\U0001f600"}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, ""),
+        ("hi", "hi"),
+        ([], ""),
+        ([{"type": "text", "text": "h"}, {"type": "text", "text": "i"}], "hi"),
+        (["h", "i"], "hi"),
+        ([{"type": "refusal", "refusal": "no"}], "no"),
+        ([{"type": "image_url", "image_url": {}}], "[image_url: left out, this model reads text only]"),
+    ],
+)
+def test_content_has_one_text_in_all_its_forms(content: Any, text: str) -> None:
+    assert content_text(content) == text
+
+
+def test_the_numbers_of_a_context_that_is_too_long_can_be_read_back() -> None:
+    assert context_length_numbers(context_length_message(40000, 32768)) == (40000, 32768)
+    assert context_length_numbers("something else") is None
