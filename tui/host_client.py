@@ -1,0 +1,111 @@
+"""The screen's side of the host API: state, traces, and the restart of the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from proxy.events import HostState
+from proxy.traces.schema import Trace, TraceSummary
+
+TIMEOUT_S = 10.0
+
+
+class HostError(Exception):
+    """The host could not be reached or did not answer as it should; its text is for people."""
+
+
+class HostClient:
+    """Talks to one host; `url` is its address without a path.
+
+    Every method raises `HostError` when there is no good answer.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url = url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        # Loading certificates takes 30 ms and more; a host on this machine has none.
+        verify = self.url.startswith("https:")
+        # Proxy settings of the environment must not lead requests for this machine away from it.
+        self.http = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=TIMEOUT_S, verify=verify, trust_env=False
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.http.aclose()
+
+    async def state(self) -> HostState:
+        """The host's own account of itself."""
+        answer = await self._ask("GET", "/anyclaude/state")
+        try:
+            return HostState.model_validate_json(answer.content)
+        except ValueError as error:
+            raise HostError(
+                f"{self.url} does not answer like an anyclaude host: {_first_line(error)}"
+            ) from None
+
+    async def traces(
+        self, limit: int = 100, before: str = "", query: str = ""
+    ) -> tuple[list[TraceSummary], int]:
+        """A page of traces, newest first, and how many match; `before` is the id of the last one seen."""
+        params = (
+            {"limit": str(limit)} | ({"before": before} if before else {}) | ({"q": query} if query else {})
+        )
+        answer = await self._ask("GET", "/anyclaude/traces", params=params)
+        try:
+            body = answer.json()
+            return [TraceSummary.model_validate(row) for row in body["traces"]], int(body["total"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise HostError(f"the list of traces could not be read: {_first_line(error)}") from None
+
+    async def trace(self, trace_id: str) -> Trace:
+        """One trace, whole."""
+        answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}")
+        try:
+            return Trace.model_validate_json(answer.content)
+        except ValueError as error:
+            raise HostError(f"trace {trace_id} could not be read: {_first_line(error)}") from None
+
+    async def restart_engine(self) -> None:
+        """Restart the engine now."""
+        await self._ask("POST", "/anyclaude/engine/restart")
+
+    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = await self.http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise HostError(f"{self.url}: {describe(error)}") from None
+        if answer.status_code >= 400:
+            raise HostError(refusal(answer.status_code, answer.text))
+        return answer
+
+
+def describe(error: Exception) -> str:
+    """A connection error in words."""
+    match error:
+        case httpx.ConnectError():
+            return "nothing listens there"
+        case httpx.TimeoutException():
+            return "no answer in time"
+        case httpx.RemoteProtocolError() | httpx.ReadError():
+            return "the connection broke"
+        case _:
+            return _first_line(error)
+
+
+def refusal(status: int, body: str) -> str:
+    """An HTTP error in words: the host's own message where it gives one."""
+    if status in (401, 403):
+        return f"HTTP {status}: the host asks for its token"
+    try:
+        detail = httpx.Response(status, content=body).json()
+        message = detail.get("error", {}).get("message") or detail.get("detail")
+    except (ValueError, AttributeError):
+        message = None
+    return f"HTTP {status}: {message or _first_line(body) or 'no message'}"
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

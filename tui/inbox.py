@@ -1,0 +1,39 @@
+"""The bounded buffer between feed and screen: the feed fills it, a timer empties it ten times a second."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from tui.records import Link
+
+if TYPE_CHECKING:
+    from proxy.events import Event, HostState
+
+LIMIT = 20_000
+
+
+class Damaged:
+    """In place of an event that could not be read."""
+
+
+class Inbox:
+    """First in, first out; when it is full the oldest go and are counted."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._items: deque[Event | HostState | Link | Damaged] = deque()
+        self._limit = limit
+        self._dropped = 0
+
+    def put(self, item: Event | HostState | Link | Damaged) -> None:
+        """Add one arrival."""
+        self._items.append(item)
+        if len(self._items) > self._limit:
+            self._items.popleft()
+            self._dropped += 1
+
+    def drain(self, most: int = LIMIT) -> tuple[list[Event | HostState | Link | Damaged], int]:
+        """Up to `most` arrivals in order, and how many were dropped since the last call."""
+        items = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        dropped, self._dropped = self._dropped, 0
+        return items, dropped

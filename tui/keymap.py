@@ -1,0 +1,97 @@
+"""The one table of commands: keys, footer, palette and help are all drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+Place = Literal["main", "streams", "cache", "tools", "health", "traces", "trace"]
+PANES: tuple[tuple[Place, str], ...] = (
+    ("streams", "Streams"),
+    ("cache", "Cache"),
+    ("tools", "Tools"),
+    ("health", "Health"),
+    ("traces", "Traces"),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing that a user can do.
+
+    `action` is Textual's action string; it is looked up where the command belongs (`place`: the main screen,
+    one of its panes, or the trace screen). `short` is its word in the footer; empty keeps it out of there.
+    """
+
+    title: str
+    action: str
+    keys: str
+    place: Place = "main"
+    short: str = ""
+    rank: int = 0  # in the footer the highest rank goes first when there is no room
+    shown: str = ""  # the key as people write it
+
+    @property
+    def key(self) -> str:
+        """The key as people write it."""
+        return self.shown or self.keys.split(",")[0]
+
+
+COMMANDS: tuple[Command, ...] = (
+    *(
+        Command(f"Show {title}", f"pane('{place}')", str(number), shown=str(number))
+        for number, (place, title) in enumerate(PANES, 1)
+    ),
+    Command("Next pane", "next_pane(1)", "tab", short="next pane", rank=5),
+    Command("Previous pane", "next_pane(-1)", "shift+tab"),
+    Command(
+        "Filter the list (words; !word leaves out)", "filter", "slash", short="filter", rank=3, shown="/"
+    ),
+    Command("Help for this pane", "help", "question_mark,f1", short="help", rank=1, shown="?"),
+    Command("Find a command", "palette", "ctrl+p", short="commands", rank=4, shown="^p"),
+    Command("Colours", "colours", "ctrl+t", shown="^t"),
+    Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=2),
+    Command("Read the answer", "read", "enter,right,l", "streams", "read", 6, "enter"),
+    Command("Back to the list", "list", "escape,left,h", "streams"),
+    Command("Copy the answer", "copy", "y", "streams", "copy", 8),
+    Command("Open this request's trace", "trace", "t", "streams", "trace", 7),
+    Command("Other table", "swap", "enter,right,left", "cache", "other table", 6, "enter"),
+    Command("Read the call", "read", "enter,right,l", "tools", "read", 6, "enter"),
+    Command("Back to the list", "list", "escape,left,h", "tools"),
+    Command("Copy the call", "copy", "y", "tools", "copy", 7),
+    Command("Restart the engine", "restart", "r", "health", "restart engine", 6),
+    Command("Copy the log", "copy", "y", "health", "copy log", 7),
+    Command("Open the trace", "open", "enter", "traces", "open", 6),
+    Command("Load the list again", "reload", "f5", "traces"),
+    Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
+    Command("Back to the list", "back", "escape,q", "trace", "back", 1, "esc"),
+    Command("Next trace (older)", "step(1)", "n", "trace", "next", 2),
+    Command("Previous trace (newer)", "step(-1)", "p", "trace", "previous", 3),
+    Command("Next section", "section(1)", "tab,right,l", "trace", "section", 4, "tab"),
+    Command("Previous section", "section(-1)", "shift+tab,left,h", "trace"),
+    Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 5, "enter"),
+    Command("Fold or unfold everything", "fold_all", "a", "trace", "all", 8),
+    Command("Copy this part", "copy", "y", "trace", "copy", 6),
+    Command("Help for traces", "help", "question_mark,f1", "trace", "help", 7, "?"),
+)
+
+
+def commands(*places: str) -> list[Command]:
+    """The commands that belong to any of `places`, in the table's order."""
+    return [command for command in COMMANDS if command.place in places]
+
+
+def bindings(place: str) -> list[BindingType]:
+    """Textual's bindings for one place."""
+    return [
+        Binding(command.keys, command.action, command.title, show=False, priority=False)
+        for command in commands(place)
+    ]
+
+
+def footer(found: Iterable[Command]) -> list[Command]:
+    """Those that the footer shows, in the order of their importance."""
+    return sorted((command for command in found if command.short), key=lambda one: one.rank)

@@ -1,0 +1,1 @@
+"""What the store keeps: one ledger for each part of the picture."""

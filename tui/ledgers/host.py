@@ -1,0 +1,95 @@
+"""What the screen knows of the host besides requests: engine, probes, memory, log, notices, cache misses."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tui.event_text import cleaned
+from tui.records import LogLine, MissRecord, RequestRecord
+from tui.wire_text import line_text
+
+if TYPE_CHECKING:
+    from proxy.events import EngineState, Event, HostState, Probe
+
+LOG, NOTICES, MISSES, PROBES, MEMORY = 2000, 100, 300, 400, 900
+
+
+class HostLedger:
+    """Bounded histories, newest last, each given out as a tuple that stays the same while nothing changed."""
+
+    def __init__(self) -> None:
+        self.engine: EngineState | None = None
+        self.restart_limit = 5
+        self.log_dropped = 0  # lines that are no longer held
+        self._histories: dict[str, deque[Any]] = {
+            "log": deque(maxlen=LOG),
+            "notices": deque(maxlen=NOTICES),
+            "misses": deque(maxlen=MISSES),
+            "probes": deque(maxlen=PROBES),
+            "memory": deque(maxlen=MEMORY),
+        }
+        self._snapshots: dict[str, tuple[Any, ...]] = {}
+
+    def history(self, name: str) -> tuple[Any, ...]:
+        """`log`, `notices`, `misses`, `probes` or `memory`."""
+        if name not in self._snapshots:
+            self._snapshots[name] = tuple(self._histories[name])
+        return self._snapshots[name]
+
+    def begin(self, state: HostState) -> None:
+        """Take the host's own account of its engine."""
+        self.engine = state.engine.model_validate(cleaned(state.engine.model_dump()))
+        self.log_dropped += len(self._histories["log"])
+        self._replace("log", (LogLine(0.0, line_text(line)) for line in state.engine_log))
+        self._replace(
+            "probes",
+            ((time, probe.model_validate(cleaned(probe.model_dump()))) for time, probe in state.probes),
+        )
+
+    def apply(self, event: Event, data: Any, fresh: bool, request: RequestRecord | None) -> None:
+        """Take one event; what is not `fresh` is in the host's own account already."""
+        match event.type:
+            case "engine.state":
+                self._engine_state(event, data, fresh)
+            case "engine.log" if fresh:
+                self.log_dropped += len(self._histories["log"]) == LOG
+                self._add("log", LogLine(event.time, line_text(data.line)))
+            case "engine.restart":
+                self.restart_limit = max(1, data.of)
+                text = f"engine restart {data.attempt} of {data.of} in {data.delay_s:.0f} s: {data.reason}"
+                self._add("notices", LogLine(event.time, line_text(text), "warning"))
+            case "host.notice":
+                self._add("notices", LogLine(event.time, line_text(data.text), data.level))
+            case "cache.missed":
+                self._add("misses", _miss(event, data, request))
+
+    def _engine_state(self, event: Event, data: Any, fresh: bool) -> None:
+        if data.memory_bytes > 0:
+            self._add("memory", (event.time, data.memory_bytes))
+        if fresh:
+            self.engine = data
+            if data.probe is not None:
+                self._add("probes", (event.time, data.probe))
+
+    def _add(self, name: str, item: LogLine | MissRecord | tuple[float, Probe] | tuple[float, int]) -> None:
+        self._histories[name].append(item)
+        self._snapshots.pop(name, None)
+
+    def _replace(self, name: str, items: Any) -> None:
+        self._histories[name] = deque(items, maxlen=self._histories[name].maxlen)
+        self._snapshots.pop(name, None)
+
+
+def _miss(event: Event, data: Any, request: RequestRecord | None) -> MissRecord:
+    return MissRecord(
+        time=event.time,
+        request=request.id if request else line_text(event.request or "", 80),
+        session=request.session if request else "",
+        lane=request.lane if request else "main",
+        prompt_tokens=request.prompt_tokens if request else 0,
+        reason=data.miss.reason,
+        position=data.miss.position,
+        before=data.miss.before,
+        now=data.miss.now,
+    )

@@ -1,0 +1,187 @@
+"""The requests that the screen knows, and the text of the newest ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tui.ledgers.history import Buckets
+from tui.records import RequestRecord
+from tui.ledgers.transcript import PieceKind, Transcript
+from tui.wire_text import line_text
+
+if TYPE_CHECKING:
+    from proxy.events import Event
+
+LIMIT, TRANSCRIPTS = 2000, 80
+
+
+def request_key(name: str | None) -> str:
+    """A request's id as the ledgers use it."""
+    return line_text(name or "?", 80)
+
+
+class RequestLedger:
+    """Requests in the order of their arrival; at most `limit` of them, of which active ones are never forgotten."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._records: dict[str, RequestRecord] = {}
+        self._transcripts: dict[str, Transcript] = {}
+        self._snapshot: tuple[RequestRecord, ...] | None = ()
+        self.output_rate = Buckets()  # output tokens of all requests
+        self.traced = 0  # traces that were written
+
+    def records(self) -> tuple[RequestRecord, ...]:
+        """All records; the same tuple as long as nothing changed."""
+        if self._snapshot is None:
+            self._snapshot = tuple(self._records.values())
+        return self._snapshot
+
+    def get(self, name: str | None) -> RequestRecord | None:
+        """The record of a request id as it came in."""
+        return self._records.get(request_key(name))
+
+    def transcript(self, key: str) -> Transcript | None:
+        """The text of a request's answer, if it is still held."""
+        return self._transcripts.get(key)
+
+    def apply(self, event: Event, data: Any) -> None:
+        """Take one `request.*` event."""
+        match event.type:
+            case "request.received":
+                self._received(event, data)
+            case "request.queued":
+                self._put(replace(self._at(event), phase="queued", position=max(0, data.position)))
+            case "request.prefill":
+                self._prefill(event, data)
+            case "request.first_token":
+                change = {"phase": "decode", "ttft_s": data.ttft_s, "usage": data.usage, "cache": data.cache}
+                self._put(replace(self._at(event), **change))
+            case "request.delta":
+                self._delta(event, data)
+            case "request.finished":
+                self._finished(event, data)
+            case "request.failed":
+                self._failed(event, data)
+
+    def note_call(self, event: Event, text: str) -> RequestRecord:
+        """Count a tool call of the event's request and write `text` into its transcript."""
+        record = self._at(event)
+        record = replace(record, tool_calls=record.tool_calls + 1)
+        self._put(record)
+        self._write(record.id, "call", text)
+        return record
+
+    def give_up(self, before: float, silent_since: float) -> bool:
+        """End active requests of which nothing was heard since `silent_since`, if events were lost `before` now."""
+        silent = [item for item in self._records.values() if item.active and item.updated <= silent_since]
+        gone = [item for item in silent if item.updated <= before]
+        for record in gone:
+            self._put(replace(record, phase="lost", ended=record.updated))
+        return bool(gone)
+
+    def _at(self, event: Event) -> RequestRecord:
+        """The record that an event is about; a new one where its beginning was not seen."""
+        key = request_key(event.request)
+        record = self._records.get(key)
+        if record is None:
+            return RequestRecord(id=key, received=event.time, updated=event.time)
+        return replace(record, updated=event.time)
+
+    def _put(self, record: RequestRecord) -> None:
+        self._records[record.id] = record
+        self._snapshot = None
+        if len(self._records) > self._limit:
+            oldest = next((key for key, item in self._records.items() if not item.active), None)
+            if oldest is not None:
+                del self._records[oldest]
+
+    def _write(self, key: str, kind: PieceKind, text: str) -> None:
+        transcript = self._transcripts.get(key)
+        if transcript is None:
+            transcript = self._transcripts[key] = Transcript()
+            while len(self._transcripts) > TRANSCRIPTS:
+                del self._transcripts[next(iter(self._transcripts))]
+        transcript.append(kind, text)
+
+    def _received(self, event: Event, data: Any) -> None:
+        self._put(
+            replace(
+                self._at(event),
+                session=line_text(data.session, 80),
+                agent=line_text(data.agent, 80),
+                agent_type=line_text(data.agent_type, 80),
+                lane=data.lane,
+                model=line_text(data.model, 200),
+                stream=data.stream,
+                messages=data.messages,
+                tools=data.tools,
+                body_bytes=data.body_bytes,
+                preview=line_text(data.preview, 400),
+            )
+        )
+
+    def _prefill(self, event: Event, data: Any) -> None:
+        total = max(0, data.total)
+        done = min(max(0, data.done), total)
+        cached = min(max(0, data.cached), done)
+        change = {"phase": "prefill", "prefill_total": total, "prefill_done": done, "prefill_cached": cached}
+        self._put(replace(self._at(event), **change))
+
+    def _delta(self, event: Event, data: Any) -> None:
+        record = self._at(event)
+        if data.output_tokens > record.output_tokens:
+            self.output_rate.add(event.time, data.output_tokens - record.output_tokens)
+        output = max(record.output_tokens, data.output_tokens)
+        self._put(replace(record, phase="decode", output_tokens=output, tokens_per_s=data.tokens_per_s))
+        self._write(record.id, data.kind, data.text)
+
+    def _finished(self, event: Event, data: Any) -> None:
+        record = self._at(event)
+        more = data.usage.output_tokens - record.output_tokens
+        if more > 0:
+            self.output_rate.spread(event.time - _decode_s(data.timings), event.time, more)
+        first_token = data.timings.first_token
+        self._end(
+            replace(
+                record,
+                phase="done",
+                ended=event.time,
+                status=data.status,
+                stop_reason=line_text(data.stop_reason, 80),
+                usage=data.usage,
+                output_tokens=data.usage.output_tokens,
+                tokens_per_s=data.tokens_per_s or record.tokens_per_s,
+                ttft_s=record.ttft_s if first_token is None else first_token,
+                cache=data.cache or record.cache,
+                trace=line_text(data.trace, 300),
+            )
+        )
+
+    def _failed(self, event: Event, data: Any) -> None:
+        record = self._at(event)
+        error = line_text(f"{data.error.type}: {data.error.message}", 400)
+        self._write(record.id, "error", "the client left" if data.cancelled else error)
+        self._end(
+            replace(
+                record,
+                phase="cancelled" if data.cancelled else "failed",
+                ended=event.time,
+                status=data.status,
+                error=error,
+                usage=data.usage if data.usage.prompt_tokens else record.usage,
+                output_tokens=max(record.output_tokens, data.usage.output_tokens),
+                trace=line_text(data.trace, 300),
+            )
+        )
+
+    def _end(self, record: RequestRecord) -> None:
+        self.traced += bool(record.trace)
+        self._put(record)
+
+
+def _decode_s(timings: Any) -> float:
+    if timings.first_token is None or timings.last_token is None:
+        return 0.0
+    return float(max(0.0, timings.last_token - timings.first_token))

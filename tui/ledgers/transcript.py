@@ -1,0 +1,48 @@
+"""The text of one answer while it arrives: pieces in order, bounded, read from any number on."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal, NamedTuple
+
+PieceKind = Literal["text", "thinking", "tool", "call", "error"]
+LIMIT_CHARS = 400_000
+
+
+class Piece(NamedTuple):
+    """Some text of one kind: `tool` is a call being written, `call` a finished one, `error` how it ended."""
+
+    kind: PieceKind
+    text: str
+
+
+class Transcript:
+    """Append-only, with a bounded memory: the oldest pieces go when it holds more than `limit` characters."""
+
+    def __init__(self, limit: int = LIMIT_CHARS) -> None:
+        self._pieces: deque[Piece] = deque()
+        self._limit = limit
+        self._chars = 0
+        self.dropped = 0  # pieces that were forgotten
+
+    @property
+    def end(self) -> int:
+        """The number of pieces so far, forgotten ones included."""
+        return self.dropped + len(self._pieces)
+
+    def append(self, kind: PieceKind, text: str) -> None:
+        """Add `text`; an empty one is nothing."""
+        if not text:
+            return
+        self._pieces.append(Piece(kind, text))
+        self._chars += len(text)
+        while self._chars > self._limit and len(self._pieces) > 1:
+            self._chars -= len(self._pieces.popleft().text)
+            self.dropped += 1
+
+    def since(self, number: int) -> list[Piece]:
+        """The pieces from `number` on, as far as they are still held."""
+        skip = max(0, number - self.dropped)
+        if skip >= len(self._pieces):
+            return []
+        return [self._pieces[index] for index in range(skip, len(self._pieces))]

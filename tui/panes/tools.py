@@ -1,0 +1,172 @@
+"""Tools: each call that a model made, its verdict and its result; how each tool fares."""
+
+from __future__ import annotations
+
+import json
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from tui.figures import clock, percent, plural, ratio, seconds, size
+from tui.ledgers.totals import INVALID_VERDICTS
+from tui.lines import Line, bar, fit
+from tui.panes.cells import lane, outcome, session, verdict
+from tui.panes.pane import Pane, list_note, paragraphs
+from tui.records import ToolRecord, ToolStats, View
+from tui.widgets.canvas import Canvas, Heading
+from tui.widgets.columns import Column
+from tui.widgets.line_table import LineTable
+from tui.widgets.text_tail import TextTail
+from tui.wire_text import line_text
+
+COLUMNS: tuple[Column[ToolRecord], ...] = (
+    Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
+    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=7),
+    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=5),
+    Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 16, least=10),
+    Column("ARGUMENTS", lambda row, now, cells: [(row.arguments, "")], 30, least=16, grow=3),
+    Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=10, rank=3),
+    Column("RESULT", lambda row, now, cells: [outcome(row)], 7, rank=1),
+    Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "muted")], 6, "right", rank=4),
+    Column("CAME BACK", lambda row, now, cells: [(line_text(row.result, 400), "muted")], 30, least=24, grow=2, rank=8),
+)  # fmt: skip
+
+
+class ToolsPane(Pane):
+    """Counts by tool, the list of calls, and the selected call in full."""
+
+    place = "tools"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: ToolRecord | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Canvas(lambda width, height: stats_block(self.view, width, height), id="tool-stats")
+        with Vertical(id="calls-box"):
+            yield Heading("Calls", id="calls-heading")
+            yield LineTable[ToolRecord](
+                COLUMNS,
+                key=lambda row: row.id,
+                search=lambda row: row.search_text,
+                empty=paragraphs(
+                    [("No tool call yet.", "bold")],
+                    "Calls appear here as the model makes them, with the verdict of their schema,",
+                    "and their results when the client sends them.",
+                ),
+            )
+        with Vertical(id="call-box"):
+            yield Heading("Call", id="call-heading")
+            yield TextTail(empty=paragraphs("The selected call is shown here in full."))
+
+    @property
+    def main_table(self) -> LineTable[ToolRecord]:
+        return self.query_one(LineTable)
+
+    def update(self) -> None:
+        self.query_one("#tool-stats", Canvas).paint()
+        self.main_table.show(self.view.tools, self.now)
+        self.query_one("#calls-heading", Heading).say(note=list_note(self.main_table))
+        call = self.main_table.selected
+        if call is not self._shown:
+            self._shown = call
+            tail = self.query_one(TextTail)
+            tail.clear()
+            if call is not None:
+                tail.add(call_pieces(call))
+                tail.scroll_home(animate=False)
+            title: Line = [("Call", "bold")]
+            if call is not None:
+                title += [("  ", ""), (call.name, "tool"), ("  ", ""), (call.id, "dim")]
+            self.query_one("#call-heading", Heading).say(title)
+
+    @on(LineTable.Opened)
+    def action_read(self) -> None:
+        """Move into the detail."""
+        self.query_one(TextTail).focus()
+
+    def action_list(self) -> None:
+        """Move back to the list."""
+        self.main_table.focus()
+
+    def action_copy(self) -> None:
+        """Copy the selected call."""
+        self.copy(self.query_one(TextTail).text, "call")
+
+
+def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
+    """One call in full: verdict, arguments, the raw text where it says more, the result."""
+    word, look = verdict(call)
+    pieces = [(word, look), (f"   {call.detail}" if call.detail else "", look)]
+    if call.input is not None:
+        pieces += [("\n\nArguments\n", "label"), *argument_pieces(call.input)]
+    if call.raw and (call.input is None or call.verdict in INVALID_VERDICTS):
+        pieces += [("\n\nAs the model wrote it\n", "label"), (call.raw, "muted")]
+    if call.answered is None:
+        pieces += [("\n\nThe client has not sent a result yet.", "dim")]
+        return pieces
+    took = f" after {seconds(call.duration_s)}" if call.duration_s is not None else ""
+    label = f"\n\n{'Error' if call.is_error else 'Result'}{took}, {size(call.result_bytes)}\n"
+    pieces += [(label, "bad" if call.is_error else "label"), (call.result or "(empty)", "")]
+    return pieces
+
+
+def argument_pieces(arguments: object) -> list[tuple[str, str]]:
+    """Arguments by name; texts as they are, with their lines, everything else as JSON."""
+    if not isinstance(arguments, dict):
+        return [(json.dumps(arguments, indent=2, ensure_ascii=False, default=str), "")]
+    pieces: list[tuple[str, str]] = []
+    for number, (name, value) in enumerate(arguments.items()):
+        shown = (
+            value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+        )
+        pieces.append(("\n" if number else "", ""))
+        pieces.append((line_text(str(name), 80), "tool"))
+        pieces.append(("\n" + shown if "\n" in shown else "  " + shown, ""))
+    return pieces
+
+
+def stats_block(view: View, width: int, height: int) -> list[Line]:
+    """Totals, and one cell group a tool: calls, how many were bad, the time they take."""
+    totals = view.totals
+    rates: Line = [
+        (f" {plural(totals.tool_calls, 'call')}", "bold"),
+        (f"   {plural(totals.tool_results, 'result')}", "muted"),
+    ]
+    if totals.tool_calls_invalid:
+        share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls), 1)
+        rates.append((f"   {totals.tool_calls_invalid} did not fit their schema ({share})", "bad"))
+    if totals.tool_errors:
+        share = percent(ratio(totals.tool_errors, totals.tool_results))
+        rates.append((f"   {plural(totals.tool_errors, 'result')} with an error ({share})", "warn"))
+    if not view.tool_stats:
+        return [rates]
+    across = max(1, (width - 2) // 48)
+    most = max(stats.calls for stats in view.tool_stats) or 1
+    cells = (width - 2) // across
+    groups = [fit(_stats_line(stats, most, cells - 3), cells) for stats in view.tool_stats]
+    lines: list[Line] = [rates]
+    for row in range(max(0, min(height - 1, -(-len(groups) // across)))):
+        line: Line = [(" ", "")]
+        for group in groups[row * across : (row + 1) * across]:
+            line += group
+        lines.append(line)
+    return lines
+
+
+def _stats_line(stats: ToolStats, most: int, cells: int) -> Line:
+    bad = stats.invalid + stats.errors
+    note: Line = [(f"{seconds(stats.busy_s / stats.timed):>6}" if stats.timed else "     ·", "muted")]
+    failed = percent(ratio(bad, stats.calls)) if bad and stats.calls else ""
+    note.append((f"  {failed:>4}", "bad"))
+    room = max(4, cells - 16 - 6 - 14)
+    share = stats.calls / most
+    part = min(1.0, bad / stats.calls) * share if stats.calls else 0.0
+    return [
+        *fit([(stats.name or "?", "tool")], 16),
+        (f"{stats.calls:>5} ", ""),
+        *bar([(share - part, "lane.main"), (part, "bad")], room),
+        (" ", ""),
+        *note,
+    ]

@@ -1,0 +1,203 @@
+"""What the screen knows, as immutable records: a change is a new object, so `is` says whether to draw again.
+
+Every text in here has been through `tui.wire_text`; one-line fields are one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tui.ledgers.totals import Totals
+
+if TYPE_CHECKING:
+    from proxy.events import CacheVerdict, EngineState, Probe, Usage
+
+RequestPhase = Literal["received", "queued", "prefill", "decode", "done", "failed", "cancelled", "lost"]
+ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "decode"})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request, as far as it has come. Times are epoch seconds unless they end in `_s`."""
+
+    id: str
+    received: float
+    updated: float
+    session: str = ""
+    agent: str = ""
+    agent_type: str = ""
+    lane: str = "main"
+    model: str = ""
+    stream: bool = True
+    messages: int = 0
+    tools: int = 0
+    body_bytes: int = 0
+    preview: str = ""
+    phase: RequestPhase = "received"
+    position: int = 0  # requests ahead of it in the queue
+    prefill_done: int = 0
+    prefill_total: int = 0
+    prefill_cached: int = 0
+    ttft_s: float | None = None
+    usage: Usage | None = None
+    cache: CacheVerdict | None = None
+    output_tokens: int = 0
+    tokens_per_s: float = 0.0
+    ended: float | None = None
+    stop_reason: str = ""
+    error: str = ""
+    status: int = 0
+    tool_calls: int = 0
+    trace: str = ""
+
+    @property
+    def active(self) -> bool:
+        """It waits, reads or writes."""
+        return self.phase in ACTIVE
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt, as well as they are known by now."""
+        counted = self.usage.prompt_tokens if self.usage is not None else 0
+        return counted or self.prefill_total or (self.cache.prompt_tokens if self.cache is not None else 0)
+
+    @property
+    def reused_tokens(self) -> int:
+        """Prompt tokens that the cache gave back."""
+        if self.usage is not None and self.usage.prompt_tokens:
+            return self.usage.cache_read_input_tokens
+        return self.cache.matched_tokens if self.cache is not None else self.prefill_cached
+
+    @property
+    def kept_tokens(self) -> int:
+        """Prompt tokens that were prefilled and kept for later prompts."""
+        if self.usage is not None and self.usage.prompt_tokens:
+            return self.usage.cache_creation_input_tokens
+        return self.cache.kept_tokens if self.cache is not None else 0
+
+    def duration_s(self, now: float) -> float:
+        """From its arrival to its end, or to `now`."""
+        return max(0.0, (self.ended if self.ended is not None else now) - self.received)
+
+    @property
+    def search_text(self) -> str:
+        """What the filter looks in, in lower case."""
+        parts = (self.id, self.session, self.agent, self.agent_type, self.lane, self.model, self.phase)
+        return " ".join((*parts, self.stop_reason, self.error, self.preview)).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRecord:
+    """One tool call and, once the client has sent it, its result."""
+
+    id: str
+    time: float
+    request: str = ""
+    session: str = ""
+    lane: str = "main"
+    name: str = ""
+    arguments: str = ""  # one line
+    input: Mapping[str, Any] | None = None
+    raw: str = ""
+    verdict: str = "unchecked"
+    detail: str = ""
+    answered: float | None = None
+    is_error: bool = False
+    duration_s: float | None = None
+    result_bytes: int = 0
+    result: str = ""  # head of the result, lines kept
+
+    @property
+    def search_text(self) -> str:
+        """What the filter looks in, in lower case."""
+        outcome = "error" if self.is_error else "waiting" if self.answered is None else "ok"
+        parts = (self.id, self.request, self.session, self.lane, self.name, self.verdict, outcome)
+        return " ".join((*parts, self.arguments, self.detail, self.result)).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStats:
+    """How one tool has fared since the screen follows."""
+
+    name: str
+    calls: int = 0
+    invalid: int = 0
+    results: int = 0
+    errors: int = 0
+    busy_s: float = 0.0
+    timed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MissRecord:
+    """Why one prompt could not reuse more."""
+
+    time: float
+    request: str
+    session: str
+    lane: str
+    prompt_tokens: int
+    reason: str
+    position: int
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the engine's log, or of what the host says about it; time 0 where it is not known."""
+
+    time: float
+    text: str
+    level: Literal["log", "info", "warning", "error"] = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How the screen stands with its host."""
+
+    state: Literal["starting", "connecting", "live", "reconnecting", "ended"] = "connecting"
+    detail: str = ""
+    since: float = 0.0
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """Who the host is."""
+
+    version: str = ""
+    pid: int = 0
+    started: float = 0.0
+    url: str = ""
+    backend: str = ""
+    model: str = ""
+    home: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One consistent picture of the store. Parts that did not change are the same objects as before."""
+
+    version: int = 0
+    link: Link = Link()
+    host: HostFacts | None = None
+    requests: tuple[RequestRecord, ...] = ()  # in the order of arrival
+    active: tuple[RequestRecord, ...] = ()
+    tools: tuple[ToolRecord, ...] = ()
+    tool_stats: tuple[ToolStats, ...] = ()  # most used first
+    misses: tuple[MissRecord, ...] = ()
+    engine: EngineState | None = None
+    restart_limit: int = 5
+    probes: tuple[tuple[float, Probe], ...] = ()
+    memory: tuple[tuple[float, int], ...] = ()
+    log: tuple[LogLine, ...] = ()
+    log_dropped: int = 0  # lines that are no longer in `log`
+    notices: tuple[LogLine, ...] = ()
+    totals: Totals = field(default_factory=Totals)
+    lost: int = 0  # events that the host or this screen had to drop
+    damaged: int = 0  # events that could not be read
+    seq: int = 0
+    traced: int = 0  # grows when a trace was written

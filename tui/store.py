@@ -1,0 +1,190 @@
+"""The one store of the screen: events in, immutable views out. It knows no Textual and does no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from tui.event_text import cleaned, one_line_arguments
+from tui.inbox import Damaged
+from tui.ledgers.history import Buckets
+from tui.ledgers.host import HostLedger
+from tui.records import HostFacts, Link, View
+from tui.ledgers.requests import RequestLedger
+from tui.ledgers.tools import ToolLedger
+from tui.ledgers.totals import Totals
+from tui.ledgers.transcript import Transcript
+from tui.wire_text import line_text
+
+if TYPE_CHECKING:
+    from proxy.events import Event, HostState
+
+LOST_AFTER_S = 30.0
+
+
+class Store:
+    """Everything the screen shows. `apply` never raises; what cannot be read is counted as damaged."""
+
+    def __init__(self) -> None:
+        self._version = 0
+        self._view = View()
+        self._link = Link()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._host: HostFacts | None = None
+        self._requests = RequestLedger()
+        self._tools = ToolLedger()
+        self._rest = HostLedger()
+        self._totals = Totals()
+        self._lost = self._damaged = 0
+        self._seq = 0  # of the newest event seen
+        self._covered = 0  # the host's own account covers events up to this one
+        self._lost_at = 0.0
+        self._gap_told = True  # before the first event there is nothing to miss
+        self._wants_state = False
+
+    # -- in -----------------------------------------------------------------------------------------------
+
+    def begin(self, state: HostState) -> None:
+        """Take the host's own account; a host that is another process than before starts an empty store."""
+        if self._host is None or (self._host.pid, self._host.started) != (state.pid, state.started):
+            self._forget()
+        self._host = HostFacts(
+            version=line_text(state.version),
+            pid=state.pid,
+            started=state.started,
+            url=line_text(state.url),
+            backend=line_text(state.backend),
+            model=line_text(state.model),
+            home=line_text(state.home),
+        )
+        self._totals = Totals.of(state.counters)
+        self._covered = max(self._covered, state.seq)
+        self._rest.begin(state)
+        self._wants_state = False
+        self._version += 1
+
+    def apply(self, event: Event) -> None:
+        """Take one event. One that was seen before, or of a type that nobody knows, changes nothing."""
+        if not self._in_order(event):
+            return
+        self._version += 1
+        try:
+            data = event.model_copy(update={"data": cleaned(event.data)}).payload()
+        except ValueError:  # pydantic's ValidationError is one
+            self.damage()
+            return
+        if data is not None:
+            self._route(event, data, fresh=event.seq > self._covered)
+
+    def _in_order(self, event: Event) -> bool:
+        """False for what was seen before; a gap in the numbers that the host did not announce counts as lost."""
+        if event.type == "host.lost":
+            self._gap_told = True
+            self._seq = max(self._seq, event.seq)
+            return True
+        if event.seq <= self._seq:
+            return False
+        if not self._gap_told:
+            self.lose(event.seq - self._seq - 1, event.time)
+        self._gap_told = False
+        self._seq = event.seq
+        return True
+
+    def _route(self, event: Event, data: Any, fresh: bool) -> None:
+        if fresh:
+            self._totals.count(event.type, data)
+        if event.type == "host.lost":
+            self.lose(data.count, event.time)
+        elif event.type == "request.tool_call":
+            text = f"{line_text(data.name, 80)}  {one_line_arguments(data.input, data.raw)}"
+            self._tools.call(event, data, self._requests.note_call(event, text))
+        elif event.type == "request.tool_result":
+            self._tools.result(event, data, self._requests.get(event.request))
+        elif event.type.startswith("request."):
+            self._requests.apply(event, data)
+        else:
+            self._rest.apply(event, data, fresh, self._requests.get(event.request))
+
+    def take(self, item: Event | HostState | Link | Damaged) -> None:
+        """Take one arrival of the feed, whatever it is."""
+        if isinstance(item, Link):
+            self.set_link(item)
+        elif isinstance(item, Damaged):
+            self.damage()
+        elif hasattr(item, "counters"):
+            self.begin(cast("HostState", item))
+        else:
+            self.apply(item)
+
+    def lose(self, count: int, moment: float) -> None:
+        """Note that `count` events never came, or had to be dropped on this side."""
+        if count > 0:
+            self._lost += count
+            self._lost_at = max(self._lost_at, moment)
+            self._wants_state = True
+            self._version += 1
+
+    def damage(self) -> None:
+        """Note one event that could not be read."""
+        self._damaged += 1
+        self._version += 1
+
+    def set_link(self, link: Link) -> None:
+        """Note how the connection to the host stands."""
+        if link != self._link:
+            self._link = replace(link, detail=line_text(link.detail))
+            self._version += 1
+
+    def expire(self, now: float) -> None:
+        """After events were lost, stop waiting for requests of which nothing was heard for a while."""
+        if self._lost_at and self._requests.give_up(self._lost_at, now - LOST_AFTER_S):
+            self._version += 1
+
+    # -- out ----------------------------------------------------------------------------------------------
+
+    @property
+    def wants_state(self) -> bool:
+        """Events were lost, so the host should be asked for its account again."""
+        return self._wants_state
+
+    @property
+    def output_rate(self) -> Buckets:
+        """Output tokens of all requests over time."""
+        return self._requests.output_rate
+
+    def transcript(self, request: str) -> Transcript | None:
+        """The text of a request's answer, if it is still held."""
+        return self._requests.transcript(request)
+
+    def view(self) -> View:
+        """The picture of this moment; the same object as long as nothing changed."""
+        if self._version != self._view.version:
+            self._view = self._draw()
+        return self._view
+
+    def _draw(self) -> View:
+        requests, rest = self._requests.records(), self._rest
+        return View(
+            version=self._version,
+            link=self._link,
+            host=self._host,
+            requests=requests,
+            active=tuple(record for record in requests if record.active),
+            tools=self._tools.records(),
+            tool_stats=self._tools.stats(),
+            misses=rest.history("misses"),
+            engine=rest.engine,
+            restart_limit=rest.restart_limit,
+            probes=rest.history("probes"),
+            memory=rest.history("memory"),
+            log=rest.history("log"),
+            log_dropped=rest.log_dropped,
+            notices=rest.history("notices"),
+            totals=replace(self._totals),
+            lost=self._lost,
+            damaged=self._damaged,
+            seq=self._seq,
+            traced=self._requests.traced,
+        )

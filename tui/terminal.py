@@ -1,0 +1,41 @@
+"""The terminal for the screen alone: what else is written to standard output and error goes to a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def terminal_apart(log_path: Path | None) -> Iterator[None]:
+    """Give Textual a duplicate of the terminal, and point file descriptors 1 and 2 at `log_path`.
+
+    Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the terminal's size; both become the
+    duplicate. Everything is put back at the end.
+    """
+    target = str(log_path) if log_path is not None else os.devnull
+    saved = sys.__stdout__, sys.__stderr__
+    for stream in (*saved, sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    kept = [os.dup(1), os.dup(2)]
+    terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    log = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        for number in (1, 2):
+            os.dup2(log, number)
+        sys.__stdout__ = sys.__stderr__ = terminal  # type: ignore[misc]
+        yield
+    finally:
+        sys.__stdout__, sys.__stderr__ = saved  # type: ignore[misc]
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        for number, descriptor in zip((1, 2), kept, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(log)
+        terminal.close()
