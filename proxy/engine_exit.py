@@ -1,0 +1,52 @@
+"""Why an engine process ended, in words, and whether starting it again could help."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+USAGE, PORT_BUSY, MODEL_FAILED = 2, 3, 4  # exit codes of `python -m engine`
+
+_GUESSES = {
+    signal.SIGKILL: "out of memory?",
+    signal.SIGSEGV: "a fault in native code",
+    signal.SIGBUS: "a fault in native code",
+    signal.SIGABRT: "a fault in native code, such as a Metal error",
+    signal.SIGILL: "a library built for another processor?",
+    signal.SIGTERM: "another program ended it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineExit:
+    """The end of one engine process.
+
+    `final` means that the next start would end in the same way: a wrong setting, a missing model, a port
+    that somebody else holds.
+    """
+
+    reason: str
+    final: bool = False
+    port_busy: bool = False
+
+
+def explain_exit(code: int, *, announced: str, last_line: str, was_ready: bool) -> EngineExit:
+    """Put an exit in words.
+
+    Args:
+        code: as `asyncio` gives it, negative for a signal.
+        announced: the error that the process told on stdout, if it did.
+        last_line: of its log; stands in where nothing was announced.
+        was_ready: whether it had come up before it ended; what was right once is no wrong setting.
+    """
+    if code in (USAGE, PORT_BUSY, MODEL_FAILED) and not was_ready:
+        reason = announced or last_line or f"engine exited with code {code}"
+        return EngineExit(reason, final=True, port_busy=code == PORT_BUSY)
+    number = -code if code < 0 else code - 128  # a shell between us and the engine adds 128
+    if code < 0 or number in set(signal.Signals):
+        guess = _GUESSES.get(signal.Signals(number)) if number in set(signal.Signals) else None
+        return EngineExit(f"engine exited with signal {number}" + (f" ({guess})" if guess else ""))
+    if code == 0:
+        return EngineExit("engine ended by itself")
+    why = announced or last_line
+    return EngineExit(f"engine exited with code {code}" + (f": {why}" if why else ""))

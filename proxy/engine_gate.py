@@ -1,0 +1,45 @@
+"""What a request is told while the engine cannot take it."""
+
+from __future__ import annotations
+
+from proxy.errors import UpstreamError, UpstreamFailed, UpstreamUnavailable
+from proxy.events import EngineState
+
+_USUAL_START_S = 5.0  # until there is some progress to judge by
+_AFTER_RESTART_S = 3.0  # to start and load, at least
+
+
+def gate(state: EngineState, *, now: float, restart_at: float) -> UpstreamError | None:
+    """The error for a request that arrives now, or None where the engine takes it.
+
+    Args:
+        now: epoch seconds.
+        restart_at: epoch seconds at which the next restart begins, where one is due.
+    """
+    match state.state:
+        case "ready" | "busy" | "stalled":  # a stalled one may come back; if not, the connection tells
+            return None
+        case "failed":
+            return UpstreamFailed(
+                f"the engine failed: {state.detail}; after that, restart it from the screen (Health) or with"
+                " POST /anyclaude/engine/restart",
+                retry=False,
+            )
+        case "starting" | "loading":
+            percent = "" if state.progress is None else f" ({state.progress:.0%})"
+            return UpstreamUnavailable(
+                f"the engine is {state.state}{percent}; the request can be repeated in a moment",
+                retry_after_s=_left(state, now),
+            )
+        case "stopped":
+            return UpstreamUnavailable(f"the engine is stopped: {state.detail or 'it was not started'}")
+    return UpstreamUnavailable(
+        f"{state.last_exit or 'the engine ended'}; it is being restarted, and the request can be repeated",
+        retry_after_s=max(0.0, restart_at - now) + _AFTER_RESTART_S,
+    )
+
+
+def _left(state: EngineState, now: float) -> float:
+    if not state.progress or state.started is None:
+        return _USUAL_START_S
+    return (now - state.started) * (1 - state.progress) / state.progress

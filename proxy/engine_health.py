@@ -1,0 +1,130 @@
+"""Asks the engine how it is, and judges the answer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from proxy.events import Probe
+
+Verdict = Literal["well", "stalled", "lost"]
+
+
+class EngineHealth(BaseModel):
+    """The body of the engine's `/health`; fields that it does not send have these values."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: str
+    progress: float | None = None
+    detail: str | None = ""
+    heartbeat_age_s: float | None = None
+    last_progress_s: float | None = None
+    model: str | None = ""
+    running: int = 0
+    queue: int = 0
+    memory_bytes: int = 0
+    accelerated: str | bool | None = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to make progress with."""
+        return self.running > 0 or self.queue > 0
+
+
+class HealthProbe:
+    """Asks `/health` of one address; close it after use."""
+
+    def __init__(self, *, timeout_s: float = 5.0, monotonic: Callable[[], float] = time.monotonic) -> None:
+        # Never through a proxy that the environment names: the engine is on this machine.
+        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+        self._timeout = timeout_s
+        self._monotonic = monotonic
+
+    async def ask(self, url: str) -> tuple[Probe, EngineHealth | None]:
+        """How it went, and the answer if there was one that makes sense."""
+        began = self._monotonic()
+        try:
+            response = await self._client.get(f"{url}/health")
+            health = EngineHealth.model_validate_json(response.content)
+        except httpx.TimeoutException:
+            return Probe(ok=False, latency_s=self._timeout, detail="no answer in time"), None
+        except httpx.HTTPError as error:
+            return Probe(ok=False, detail=str(error) or type(error).__name__), None
+        except ValidationError:
+            return Probe(ok=False, detail=f"status {response.status_code} and no health report"), None
+        latency = round(self._monotonic() - began, 6)
+        well = response.status_code == 200
+        return Probe(ok=well, latency_s=latency, detail="" if well else health.detail or health.state), health
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+class Watchdog:
+    """Measures silence over the probes of one engine process.
+
+    Args:
+        stalled_after_s: seconds without progress in work, or without an answer, after which it is stalled.
+        lost_after_s: the same, after which nobody should wait any longer.
+        loading_lost_after_s: the same while it loads and its progress and detail do not change.
+    """
+
+    def __init__(
+        self,
+        *,
+        stalled_after_s: float,
+        lost_after_s: float,
+        loading_lost_after_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stalled_after = stalled_after_s
+        self._lost_after = lost_after_s
+        self._loading_lost_after = loading_lost_after_s
+        self._monotonic = monotonic
+        # Since when; None where it is not so.
+        self._mute: float | None = None  # it does not answer
+        self._unwell: float | None = None  # it says itself that it is stalled or failed
+        self._busy: float | None = None
+        self._loading_at: float | None = None  # it loads, and is as far as it was then
+        self._loading: tuple[float | None, str | None] = None, None
+        self.silence_s = 0.0  # of the last judgement
+
+    def judge(self, health: EngineHealth | None) -> Verdict:
+        """What the newest answer means, or that there was none."""
+        now = self._monotonic()
+        self._note(health, now)
+        self.silence_s = self._silence(health, now)
+        loading = self._loading_at is not None
+        if self.silence_s >= (self._loading_lost_after if loading else self._lost_after):
+            return "lost"
+        late = self.silence_s >= self._stalled_after and not loading
+        return "stalled" if late or self._unwell is not None else "well"
+
+    def _note(self, health: EngineHealth | None, now: float) -> None:
+        self._mute = _since(self._mute, health is None, now)
+        if health is None:
+            return
+        self._unwell = _since(self._unwell, health.state in ("stalled", "failed"), now)
+        self._busy = _since(self._busy, health.busy, now)
+        if (health.progress, health.detail) != self._loading:
+            self._loading, self._loading_at = (health.progress, health.detail), None
+        self._loading_at = _since(self._loading_at, health.state == "loading", now)
+
+    def _silence(self, health: EngineHealth | None, now: float) -> float:
+        since = [moment for moment in (self._mute, self._unwell, self._loading_at) if moment is not None]
+        silence = now - min(since, default=now)
+        if health is None or self._busy is None:
+            return silence
+        # After a long rest the engine's own figure is the age of the last work, not of this one.
+        progress = math.inf if health.last_progress_s is None else health.last_progress_s
+        return max(silence, min(progress, now - self._busy))
+
+
+def _since(before: float | None, holds: bool, now: float) -> float | None:
+    return (now if before is None else before) if holds else None

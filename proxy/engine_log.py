@@ -1,0 +1,100 @@
+"""What the engine writes to stderr: the last lines for people, events for screens, all of it in a file."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from proxy.state_folder import open_private, private_folder
+
+KEPT_LINES = 200
+LONGEST_LINE = 4_000  # characters; what is cut off stands in the file
+TOLD_A_SECOND = 50  # lines; a flood is in the file and counted
+
+
+class EngineLog:
+    """Takes lines on the event loop.
+
+    Args:
+        path: of the file; at `rotate_bytes` it is renamed to `.1`, an older `.1` to `.2` and so on.
+        tell: gets each line that a screen should show.
+        notice: gets what people should know, such as a full disk.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        tell: Callable[[str], None],
+        notice: Callable[[str], None],
+        rotate_bytes: int = 4 * 1024 * 1024,
+        keep_files: int = 3,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path = path
+        self.tail: deque[str] = deque(maxlen=KEPT_LINES)
+        self._tell = tell
+        self._notice = notice
+        self._rotate_bytes = rotate_bytes
+        self._keep_files = keep_files
+        self._monotonic = monotonic
+        self._file: IO[bytes] | None = None
+        self._broken = False
+        self._second = -1
+        self._told = 0
+
+    def add(self, line: str) -> None:
+        """Take one line, without its end."""
+        # A progress bar redraws itself; what it shows last is its line.
+        line = line.rstrip().rpartition("\r")[2]
+        if not line:
+            return
+        self._write(line)
+        if len(line) > LONGEST_LINE:
+            line = f"{line[:LONGEST_LINE]} [… {len(line) - LONGEST_LINE} more characters in {self.path}]"
+        self.tail.append(line)
+        self._tell_some(line)
+
+    def close(self) -> None:
+        """Close the file; a later line opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _tell_some(self, line: str) -> None:
+        second = int(self._monotonic())
+        if second != self._second:
+            if self._told > TOLD_A_SECOND:
+                self._tell(f"[{self._told - TOLD_A_SECOND} more lines in {self.path}]")
+            self._second, self._told = second, 0
+        self._told += 1
+        if self._told <= TOLD_A_SECOND:
+            self._tell(line)
+
+    def _write(self, line: str) -> None:
+        try:
+            if self._file is None:
+                private_folder(self.path.parent)
+                self._file = open_private(self.path, "ab")
+            self._file.write(line.encode("utf-8", "replace") + b"\n")
+            self._file.flush()
+            if self._file.tell() >= self._rotate_bytes:
+                self._rotate()
+        except OSError as error:
+            self.close()
+            if not self._broken:
+                self._notice(f"the engine's log cannot be written ({error.strerror or error}: {self.path})")
+            self._broken = True
+        else:
+            self._broken = False
+
+    def _rotate(self) -> None:
+        self.close()
+        for number in range(self._keep_files - 1, 0, -1):
+            older = self.path.with_name(f"{self.path.name}.{number}")
+            if older.exists():
+                older.replace(self.path.with_name(f"{self.path.name}.{number + 1}"))
+        self.path.replace(self.path.with_name(f"{self.path.name}.1"))

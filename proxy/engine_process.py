@@ -1,0 +1,154 @@
+"""One engine process: its settings in over stdin, its address and its log out, and its end.
+
+The pipe to its stdin stays open as long as we live: when it closes, the engine stops (`engine.lifeline`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_PIECE = 65_536
+_LONGEST_LINE = 1 << 20  # bytes; a longer line is taken in pieces
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCommand:
+    """How to start an engine."""
+
+    settings: Mapping[str, Any]
+    environment: Mapping[str, str]
+    # -P: a folder named `engine` where the user happens to be must not be taken for ours.
+    arguments: Sequence[str] = field(default=(sys.executable, "-P", "-m", "engine"))
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that an engine gets to end, by closed pipe and by signal, before the next step is taken."""
+
+    closed_s: float = 5.0
+    terminated_s: float = 2.0
+
+
+class EngineProcess:
+    """A running engine; made by `start`, and to be ended by `stop` in every case."""
+
+    def __init__(self, process: Process, on_line: Callable[[str], None]) -> None:
+        self.announced_error = ""
+        self._process = process
+        self._on_line = on_line
+        self._listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._readers = [
+            asyncio.create_task(self._read_stdout()),
+            asyncio.create_task(self._read_stderr()),
+        ]
+
+    @classmethod
+    async def start(cls, command: EngineCommand, on_line: Callable[[str], None]) -> EngineProcess:
+        """Start it and hand it its settings; `on_line` gets each line of its log.
+
+        Raises:
+            OSError: the program cannot be started.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *command.arguments,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=dict(command.environment),
+            start_new_session=True,  # Ctrl-C in the terminal is for us: we end the engine in order
+        )
+        engine = cls(process, on_line)
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(dict(command.settings)).encode() + b"\n")
+            await process.stdin.drain()
+        except OSError:
+            pass  # it ended at once; its exit tells more
+        return engine
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def listening(self) -> str:
+        """The address that it announced; waits for it, for ever if need be."""
+        return await asyncio.shield(self._listening)
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal, once it has ended and its last lines are read."""
+        code = await self._process.wait()
+        # A grandchild may hold the pipes open; its words are not waited for.
+        await asyncio.wait(self._readers, timeout=1.0)
+        return code
+
+    async def stop(self, patience: Patience = Patience()) -> int:
+        """End it: by its closed stdin, then by SIGTERM, then by SIGKILL. Returns its exit code."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if not await self._ends_within(patience.closed_s):
+            self._signal(self._process.terminate)
+            if not await self._ends_within(patience.terminated_s):
+                self._signal(self._process.kill)
+        code = await self.wait()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        self._listening.cancel()
+        self._process._transport.close()  # type: ignore[attr-defined]  # pipes that a grandchild holds open
+        return code
+
+    async def _ends_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._process.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _signal(self, send: Callable[[], None]) -> None:
+        try:
+            send()
+        except ProcessLookupError:
+            pass  # it ended in this moment
+
+    async def _read_stdout(self) -> None:
+        assert self._process.stdout is not None
+        async for line in _lines(self._process.stdout):
+            said = _object(line)
+            if said is None:
+                self._on_line(line)
+            elif "error" in said:
+                self.announced_error = str(said["error"])
+            elif "listening" in said and not self._listening.done():
+                self._listening.set_result(str(said["listening"]))
+
+    async def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        async for line in _lines(self._process.stderr):
+            self._on_line(line)
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    rest = b""
+    while piece := await stream.read(_PIECE):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+        if len(rest) > _LONGEST_LINE:
+            yield rest.decode("utf-8", "replace")
+            rest = b""
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None

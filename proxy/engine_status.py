@@ -1,0 +1,94 @@
+"""The engine's state as everybody sees it: held here, and told at each change."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from proxy.event_bus import EventBus
+from proxy.events import (
+    EngineState,
+    EngineStatus,
+    EventData,
+    Probe,
+    RequestFailed,
+    RequestFinished,
+    RequestReceived,
+)
+
+KEPT_PROBES = 120
+_BROKEN_OFF_S = 2.0  # a request that failed so short a time before an engine's end failed by it
+
+
+class StatusBoard:
+    """The newest `EngineState` and the last probes."""
+
+    def __init__(self, bus: EventBus, first: EngineState, *, clock: Callable[[], float] = time.time) -> None:
+        self.state = first.model_copy(update={"since": clock()})
+        self.probes: deque[tuple[float, Probe]] = deque(maxlen=KEPT_PROBES)
+        self._bus = bus
+        self._clock = clock
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def set(self, state: EngineStatus | None = None, **changes: Any) -> None:
+        """Change fields and tell it; `since` follows the state."""
+        if state is not None and state != self.state.state:
+            changes |= {"state": state, "since": self._clock()}
+        self.state = self.state.model_copy(update=changes)
+        self._bus.publish("engine.state", self.state)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    def shows(self, state: EngineStatus, **fields: Any) -> bool:
+        """Whether this is what the board says already."""
+        current = self.state.model_dump(include={"state", *fields})
+        return bool(current == {"state": state, **fields})
+
+    def add_probe(self, probe: Probe) -> None:
+        """Remember a probe; it is told with the next change."""
+        self.probes.append((self._clock(), probe))
+
+    async def until(self, *states: EngineStatus) -> EngineState:
+        """Wait until the engine is in one of these states."""
+        while self.state.state not in states:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            await waiter
+        return self.state
+
+
+class Traffic:
+    """What goes to the engine, read off the bus: wakes the watch, and counts what an engine's end breaks."""
+
+    def __init__(self, bus: EventBus, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.arrived = asyncio.Event()  # set at each request; cleared by who waits for it
+        self._in_flight: set[str | None] = set()
+        self._failures: deque[float] = deque(maxlen=1000)
+        self._monotonic = monotonic
+        bus.listen(self._observe)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._in_flight)
+
+    def broken_now(self) -> int:
+        """Requests that an engine's end in this moment breaks, those included that failed just before it."""
+        recent = self._monotonic() - _BROKEN_OFF_S
+        return len(self._in_flight) + sum(moment >= recent for moment in self._failures)
+
+    def _observe(self, type: str, request: str | None, data: EventData) -> None:
+        match data:
+            case RequestReceived():
+                self._in_flight.add(request)
+                self.arrived.set()
+            case RequestFinished():
+                self._in_flight.discard(request)
+            case RequestFailed():
+                self._in_flight.discard(request)
+                if data.status >= 500 and not data.cancelled:
+                    self._failures.append(self._monotonic())

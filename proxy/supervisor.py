@@ -1,0 +1,153 @@
+"""Keeps an engine running: one life after the other, with growing pauses, until it is time to give up.
+
+One task goes round. What others want of it (stop, restart) are flags that wake it; nothing else touches the
+process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from proxy.engine_exit import EngineExit
+from proxy.engine_gate import gate
+from proxy.engine_health import HealthProbe
+from proxy.engine_life import EngineLife, LifeEnd, Timing
+from proxy.engine_log import EngineLog
+from proxy.engine_process import EngineCommand
+from proxy.engine_status import StatusBoard, Traffic
+from proxy.errors import UpstreamError
+from proxy.event_bus import EventBus
+from proxy.events import EngineRestart, EngineState
+from proxy.restart_policy import Restart, RestartPolicy
+
+_log = logging.getLogger("anyclaude.supervisor")
+
+_LAST_WORDS = 3  # lines of the log in what is said when it gives up
+
+
+class Supervisor:
+    """The engine of this host.
+
+    Args:
+        first: what is known of the engine before it starts: its model, its address.
+        port_holder: says which program holds the engine's port, or "" where that cannot be known.
+    """
+
+    def __init__(
+        self,
+        command: EngineCommand,
+        *,
+        bus: EventBus,
+        log: EngineLog,
+        first: EngineState,
+        timing: Timing | None = None,
+        policy: RestartPolicy | None = None,
+        port_holder: Callable[[], str] = lambda: "",
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.log = log
+        self.board = StatusBoard(bus, first, clock=clock)
+        self._bus = bus
+        self._policy = policy or RestartPolicy()
+        self._port_holder = port_holder
+        self._clock = clock
+        self._probe = HealthProbe(monotonic=monotonic)
+        self._new_life = partial(
+            EngineLife,
+            command,
+            board=self.board,
+            log=log,
+            traffic=Traffic(bus, monotonic=monotonic),
+            probe=self._probe,
+            timing=timing or Timing(),
+            clock=clock,
+            monotonic=monotonic,
+        )
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._restart_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; what comes of it is on the board."""
+        self._task = asyncio.create_task(self._go_round())
+
+    async def stop(self) -> None:
+        """End the engine and return when its process is gone."""
+        self._stopping = True
+        self._woken.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._probe.close()
+        self.log.close()
+
+    def restart(self) -> None:
+        """End the engine and start it again now, also after it was given up."""
+        self._policy.forget()
+        self._woken.set()
+
+    def gate(self) -> UpstreamError | None:
+        """What to tell a request that arrives now; None: the engine takes it."""
+        return gate(self.board.state, now=self._clock(), restart_at=self._restart_at)
+
+    async def _go_round(self) -> None:
+        try:
+            while not self._stopping:
+                self._woken.clear()
+                end = await self._new_life().run(self._woken)
+                if end.exit is not None:
+                    await self._after(end.exit, end)
+        except Exception:  # a fault of ours must not look like an engine that runs
+            _log.exception("the supervisor failed")
+            self.board.set("failed", pid=None, detail="the supervisor failed; its log has the traceback")
+            raise
+        self.board.set("stopped", pid=None, progress=None, detail="", running=0, queue=0)
+
+    async def _after(self, exit: EngineExit, end: LifeEnd) -> None:
+        """Say what happened, and wait until it is time for the next life."""
+        holder = self._port_holder() if exit.port_busy else ""
+        reason = f"{exit.reason} (it is held by {holder})" if holder else exit.reason
+        told = f"; {_requests(end.broken)} told to retry" if end.broken else ""
+        self.board.set(
+            "exited", pid=None, progress=None, last_exit=reason, detail=f"{reason}{told}",
+            running=0, queue=0, memory_bytes=0,
+        )  # fmt: skip
+        restart = None if exit.final else self._policy.next(end.healthy_s)
+        if restart is None:
+            self._give_up(reason, final=exit.final)
+            await self._woken.wait()
+        else:
+            await self._pause(f"{reason}{told}", restart)
+
+    async def _pause(self, reason: str, restart: Restart) -> None:
+        text = f"{reason}; restart {restart.attempt} of {restart.of} in {restart.delay_s:g} s"
+        _log.warning("%s", text)
+        self._restart_at = self._clock() + restart.delay_s
+        self._bus.publish(
+            "engine.restart",
+            EngineRestart(attempt=restart.attempt, of=restart.of, delay_s=restart.delay_s, reason=text),
+        )
+        self.board.set("restarting", detail=text, restarts=self.board.state.restarts + 1)
+        try:
+            await asyncio.wait_for(self._woken.wait(), restart.delay_s)
+        except TimeoutError:
+            pass
+
+    def _give_up(self, reason: str, *, final: bool) -> None:
+        text = reason
+        if not final:
+            words = [line for line in list(self.log.tail)[-_LAST_WORDS:] if line not in reason]
+            text = f"{reason}; {self._policy.attempts} restarts did not help"
+            text += f". Its last words: {' | '.join(words)}" if words else ""
+            text += f". Its log is {self.log.path}; mend the cause"
+        _log.error("the engine failed: %s", text)
+        self.board.set("failed", detail=text)
+
+
+def _requests(count: int) -> str:
+    return "1 request was" if count == 1 else f"{count} requests were"

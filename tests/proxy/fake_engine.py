@@ -1,0 +1,85 @@
+"""A program that behaves like an engine, or as badly as its settings say; started by the supervisor's tests.
+
+Settings: `health` (a file whose JSON is the answer to /health, read at each request), `starts` (a file that
+gets a line at each start), `behave` (see below), `port`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NoReturn
+
+settings: dict[str, Any] = json.loads(sys.stdin.readline())
+behave = settings.get("behave", "well")
+READY = {"state": "ready", "model": "fake", "accelerated": "abacus", "memory_bytes": 5}
+
+
+def say(**fields: Any) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+def fail(code: int, **said: Any) -> NoReturn:
+    if said:
+        say(**said)
+    sys.exit(code)
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        while settings.get("mute") and os.path.exists(settings["mute"]):
+            time.sleep(0.01)
+        file = Path(settings.get("health", ""))
+        health = json.loads(file.read_text()) if file.is_file() else READY
+        body = json.dumps(health).encode()
+        self.send_response(200 if health["state"] in ("ready", "busy") else 503)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def follow_parent() -> None:
+    while sys.stdin.readline():
+        pass
+    if behave != "stubborn":
+        os._exit(0)
+
+
+if "starts" in settings:
+    with open(settings["starts"], "a") as starts:
+        starts.write(f"{os.getpid()}\n")
+    count = len(Path(settings["starts"]).read_text().split())
+    behave = settings.get("then", behave) if count > settings.get("first", 1_000) else behave
+
+if behave == "crash":
+    print("Traceback: something broke", file=sys.stderr, flush=True)
+    fail(1)
+if behave == "port busy":
+    fail(3, error="the engine cannot listen on 127.0.0.1:8081: Address already in use", exit_code=3)
+if behave == "no model":
+    print("no model at models/none: no such folder", file=sys.stderr, flush=True)
+    fail(4)
+if behave == "deaf":
+    time.sleep(600)
+if behave == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if behave == "garbage":
+    sys.stdout.buffer.write(b"\xff\xfe no json\n[1, 2]\n\n" + b"x" * 3_000_000 + b"\n")
+    sys.stdout.flush()
+    sys.stderr.write("loading 10%\rloading 50%\rloading 100%\nno end of line")
+    sys.stderr.flush()
+
+server = ThreadingHTTPServer(("127.0.0.1", settings.get("port", 0)), Answers)
+threading.Thread(target=follow_parent, daemon=True).start()
+print("fake engine up", file=sys.stderr, flush=True)
+say(listening=f"http://127.0.0.1:{server.server_address[1]}")
+server.serve_forever()

@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from proxy.engine_life import Timing
+from proxy.engine_log import EngineLog
+from proxy.engine_process import EngineCommand, Patience
+from proxy.errors import UpstreamFailed, UpstreamUnavailable
+from proxy.event_bus import EventBus
+from proxy.events import EngineLog as EngineLogLine
+from proxy.events import EngineRestart, EngineState, EngineStatus, Event, HostNotice, RequestReceived
+from proxy.port_holder import port_holder
+from proxy.restart_policy import RestartPolicy
+from proxy.supervisor import Supervisor
+
+FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+QUICK = Timing(
+    probe_loading=0.02,
+    probe_busy=0.05,
+    probe_idle=0.1,
+    stalled_after=0.3,
+    lost_after=1.0,
+    loading_lost_after=1.0,
+    patience=Patience(closed_s=2.0, terminated_s=0.3),
+)
+
+pytestmark = pytest.mark.slow
+
+
+class Watched:
+    """A supervisor with a fake engine below it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        timing: Timing,
+        delays_s: tuple[float, ...],
+        port_holder: Callable[[], str] = str,
+        **settings: Any,
+    ) -> None:
+        self.folder = folder
+        self.bus = EventBus()
+        self.health = folder / "health.json"
+        self.starts = folder / "starts"
+        given = {"health": str(self.health), "starts": str(self.starts), "mute": str(folder / "mute")}
+        self.supervisor = Supervisor(
+            EngineCommand(given | settings, dict(os.environ), (sys.executable, str(FAKE_ENGINE))),
+            bus=self.bus,
+            log=EngineLog(
+                folder / "logs" / "engine.log",
+                tell=lambda line: self.bus.publish("engine.log", EngineLogLine(line=line)),
+                notice=lambda text: self.bus.publish("host.notice", HostNotice(text=text)),
+            ),
+            first=EngineState(state="stopped", model="the-model"),
+            timing=timing,
+            policy=RestartPolicy(delays_s, forgive_after_s=600),
+            port_holder=port_holder,
+        )
+
+    @property
+    def state(self) -> EngineState:
+        return self.supervisor.board.state
+
+    async def until(self, *states: EngineStatus) -> EngineState:
+        return await asyncio.wait_for(self.supervisor.board.until(*states), 15)
+
+    async def until_told(
+        self, type: str, so: Callable[[dict[str, Any]], bool] = lambda data: True
+    ) -> dict[str, Any]:
+        reader = self.bus.follow(since=0)
+        async with asyncio.timeout(15):
+            while True:
+                for event in await reader.next():
+                    told = json.loads(event.json)
+                    if told["type"] == type and so(told["data"]):
+                        return dict(told["data"])
+
+    def told(self, type: str) -> list[dict[str, Any]]:
+        events = [Event.model_validate_json(event.json) for event in self.bus.held_after(0, 1 << 30)]
+        return [event.data for event in events if event.type == type]
+
+    def states(self) -> list[str]:
+        """The states in their order, each once in a row."""
+        all_states = [data["state"] for data in self.told("engine.state")]
+        return [state for i, state in enumerate(all_states) if i == 0 or all_states[i - 1] != state]
+
+    def pids(self) -> list[int]:
+        return [int(line) for line in self.starts.read_text().split()]
+
+    def report(self, **health: Any) -> None:
+        draft = self.health.with_suffix(".tmp")
+        draft.write_text(json.dumps(health))
+        draft.replace(self.health)
+
+
+@asynccontextmanager
+async def watched(
+    folder: Path, *, timing: Timing = QUICK, delays_s: tuple[float, ...] = (0.01,) * 5, **settings: Any
+) -> AsyncIterator[Watched]:
+    made = Watched(folder, timing, delays_s, **settings)
+    made.supervisor.start()
+    try:
+        yield made
+    finally:
+        await made.supervisor.stop()
+        assert not [pid for pid in made.pids() if psutil.pid_exists(pid)]  # neither running nor a zombie
+
+
+async def test_an_engine_comes_up_and_is_ended_in_order(tmp_path: Path) -> None:
+    async with watched(tmp_path) as engine:
+        state = await engine.until("ready")
+        assert (state.model, state.accelerated, state.pid) == ("fake", "abacus", engine.pids()[0])
+        assert state.url.startswith("http://127.0.0.1:")
+        assert state.memory_bytes > 1_000_000
+        assert state.probe is not None
+        assert state.probe.ok
+        assert engine.supervisor.gate() is None
+        assert [line["line"] for line in engine.told("engine.log")] == ["fake engine up"]
+    assert engine.states() == ["starting", "loading", "ready", "stopped"]
+
+
+async def test_loading_is_shown_with_its_progress(tmp_path: Path) -> None:
+    (tmp_path / "health.json").write_text('{"state": "loading", "progress": 0.25, "detail": "layer 7"}')
+    async with watched(tmp_path) as engine:
+        told = await engine.until_told("engine.state", lambda data: data["progress"] == 0.25)
+        assert (told["state"], told["detail"]) == ("loading", "layer 7")
+        error = engine.supervisor.gate()
+        assert isinstance(error, UpstreamUnavailable)
+        assert "loading (25%)" in error.message
+        assert 1 <= int(error.headers["retry-after"]) <= 60
+        engine.report(state="ready")
+        assert (await engine.until("ready")).progress is None
+        assert len(engine.told("engine.state")) < 10
+
+
+async def test_work_shows_as_busy_at_once(tmp_path: Path) -> None:
+    slow = Timing(probe_loading=0.02, probe_idle=600.0, probe_busy=0.05, patience=QUICK.patience)
+    async with watched(tmp_path, timing=slow) as engine:
+        await engine.until("ready")
+        engine.report(state="busy", running=1, queue=2, last_progress_s=0.1)
+        engine.bus.publish("request.received", RequestReceived(), "req_1")
+        state = await engine.until("busy")
+        assert (state.running, state.queue) == (1, 2)
+        engine.report(state="ready")
+        await engine.until("ready")
+
+
+async def test_a_killed_engine_is_started_again_and_people_are_told_why(tmp_path: Path) -> None:
+    async with watched(tmp_path, delays_s=(0.5, 1)) as engine:
+        await engine.until("ready")
+        engine.bus.publish("request.received", RequestReceived(), "req_1")
+        os.kill(engine.pids()[0], signal.SIGKILL)
+        state = await engine.until("restarting")
+        restarting = state.detail
+        assert restarting == (
+            "engine exited with signal 9 (out of memory?);"
+            " 1 request was told to retry; restart 1 of 2 in 0.5 s"
+        )
+        assert isinstance(engine.supervisor.gate(), UpstreamUnavailable)
+        state = await engine.until("ready")
+        assert (state.restarts, state.last_exit) == (1, "engine exited with signal 9 (out of memory?)")
+        assert engine.told("engine.restart") == [
+            EngineRestart(
+                attempt=1, of=2, delay_s=0.5, reason=engine.told("engine.restart")[0]["reason"]
+            ).model_dump()
+        ]
+        assert len(engine.pids()) == 2
+    assert engine.states()[3:] == ["exited", "restarting", "starting", "loading", "ready", "stopped"]
+
+
+async def test_an_engine_that_never_comes_up_is_given_up_with_its_last_words(tmp_path: Path) -> None:
+    async with watched(tmp_path, delays_s=(0.01, 0.02), behave="crash") as engine:
+        state = await engine.until("failed")
+        assert (
+            "engine exited with code 1: Traceback: something broke; 2 restarts did not help" in state.detail
+        )
+        assert "engine.log" in state.detail
+        assert len(engine.pids()) == 3
+        assert [restart["attempt"] for restart in engine.told("engine.restart")] == [1, 2]
+        error = engine.supervisor.gate()
+        assert isinstance(error, UpstreamFailed)
+        assert error.headers == {"x-should-retry": "false"}
+        assert "something broke" in (tmp_path / "logs" / "engine.log").read_text()
+
+
+async def test_a_restart_on_demand_works_after_it_was_given_up(tmp_path: Path) -> None:
+    async with watched(tmp_path, delays_s=(), behave="crash", first=1, then="well") as engine:
+        await engine.until("failed")
+        engine.supervisor.restart()
+        assert (await engine.until("ready")).pid == engine.pids()[1]
+
+
+async def test_a_restart_on_demand_replaces_an_engine_that_is_well(tmp_path: Path) -> None:
+    async with watched(tmp_path) as engine:
+        first = (await engine.until("ready")).pid
+        engine.supervisor.restart()
+        await engine.until("starting")
+        assert (await engine.until("ready")).pid != first
+        assert engine.state.restarts == 0
+        assert "exited" not in engine.states()
+
+
+async def test_a_restart_on_demand_cuts_a_pause_short(tmp_path: Path) -> None:
+    async with watched(tmp_path, delays_s=(600,)) as engine:
+        pid = (await engine.until("ready")).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await engine.until("restarting")
+        engine.supervisor.restart()
+        await engine.until("ready")
+
+
+@pytest.mark.parametrize(
+    ("behave", "says"),
+    [
+        ("port busy", "cannot listen on 127.0.0.1:8081"),
+        ("no model", "no model at models/none: no such folder"),
+    ],
+)
+async def test_what_no_restart_would_mend_is_told_at_once(tmp_path: Path, behave: str, says: str) -> None:
+    async with watched(tmp_path, behave=behave) as engine:
+        state = await engine.until("failed")
+        assert says in state.detail
+        assert engine.told("engine.restart") == []
+        assert len(engine.pids()) == 1
+
+
+async def test_a_program_that_does_not_exist_is_told_at_once(tmp_path: Path) -> None:
+    engine = Watched(tmp_path, QUICK, ())
+    engine.starts.touch()
+    engine.supervisor = Supervisor(
+        EngineCommand({}, {}, ("no-such-program",)),
+        bus=engine.bus,
+        log=engine.supervisor.log,
+        first=EngineState(state="stopped"),
+    )
+    engine.supervisor.start()
+    assert "could not be started" in (await engine.until("failed")).detail
+    await engine.supervisor.stop()
+
+
+async def test_an_engine_that_never_listens_is_ended(tmp_path: Path) -> None:
+    impatient = Timing(listens_within=0.3, patience=QUICK.patience)
+    async with watched(tmp_path, timing=impatient, delays_s=(), behave="deaf") as engine:
+        assert "did not listen within 0.3 s" in (await engine.until("failed")).detail
+
+
+async def test_work_without_progress_is_called_stalled_and_then_ended(tmp_path: Path) -> None:
+    async with watched(tmp_path) as engine:
+        await engine.until("ready")
+        engine.report(state="busy", running=1, last_progress_s=500.0)
+        state = await engine.until("stalled")
+        assert "no progress for" in state.detail
+        assert engine.supervisor.gate() is None
+        state = await engine.until("restarting")
+        assert "engine made no progress for 1 s" in state.detail
+        engine.report(state="ready")
+        await engine.until("ready")
+
+
+async def test_a_stalled_engine_that_goes_on_is_left_alone(tmp_path: Path) -> None:
+    async with watched(tmp_path) as engine:
+        await engine.until("ready")
+        engine.report(state="busy", running=1, last_progress_s=500.0)
+        await engine.until("stalled")
+        engine.report(state="busy", running=1, last_progress_s=0.0)
+        await engine.until("busy")
+        assert len(engine.pids()) == 1
+
+
+async def test_an_engine_that_does_not_answer_is_ended(tmp_path: Path) -> None:
+    async with watched(tmp_path, delays_s=()) as engine:
+        await engine.until("ready")
+        engine.supervisor._probe._client.timeout = 0.1  # type: ignore[assignment]
+        (tmp_path / "mute").touch()
+        await engine.until("stalled")
+        assert "did not answer for 1 s" in (await engine.until("failed")).detail
+
+
+async def test_loading_without_progress_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "health.json").write_text('{"state": "loading", "progress": 0.5}')
+    async with watched(tmp_path, delays_s=()) as engine:
+        assert "made no progress for 1 s" in (await engine.until("failed")).detail
+
+
+async def test_an_engine_that_ignores_all_requests_to_end_is_killed(tmp_path: Path) -> None:
+    hasty = Timing(probe_loading=0.02, patience=Patience(closed_s=0.2, terminated_s=0.2))
+    async with watched(tmp_path, timing=hasty, behave="stubborn") as engine:
+        await engine.until("ready")
+
+
+async def test_garbage_from_the_engine_is_logged_and_harmless(tmp_path: Path) -> None:
+    async with watched(tmp_path, behave="garbage") as engine:
+        await engine.until("ready")
+        tail = list(engine.supervisor.log.tail)
+        assert any("no json" in line for line in tail)
+        assert "loading 100%" in tail
+        assert max(len(line) for line in tail) < 5_000
+        assert (tmp_path / "logs" / "engine.log").stat().st_size > 3_000_000
+
+
+async def test_a_port_that_another_program_holds_is_told_with_its_name(tmp_path: Path) -> None:
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", 0))
+        foreign.listen()
+        port = foreign.getsockname()[1]
+        holder = functools.partial(port_holder, port)
+        async with watched(tmp_path, behave="port busy", port_holder=holder) as engine:
+            state = await engine.until("failed")
+    assert f"(pid {os.getpid()})" in state.detail
+
+
+async def test_stop_while_it_is_starting_leaves_nothing(tmp_path: Path) -> None:
+    async with watched(tmp_path, behave="deaf", timing=Timing(patience=Patience(0.1, 0.5))) as engine:
+        await engine.until("starting")
+        await engine.until_told("engine.state", lambda data: data["pid"] is not None)
+        engine.starts.touch()
+    assert engine.states() == ["starting", "stopped"]
+
+
+def test_the_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import asyncio, sys
+        from pathlib import Path
+        from tests.proxy.test_supervisor import watched
+        async def main():
+            async with watched(Path(sys.argv[1])) as engine:
+                print((await engine.until("ready")).pid, flush=True)
+                await asyncio.Event().wait()
+        asyncio.run(main())
+    """)
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        engine = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        parent.wait(10)
+    try:
+        engine.wait(10)
+    except psutil.NoSuchProcess:
+        pass
+    assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE
