@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from engine.generation import FailStep, FinishStep, Step, TokenStep
 
 _GATHER_S = 0.008  # a screen shows at most every second of these
+_GATHER = 8
 
 
 class StepStream:
@@ -75,25 +76,28 @@ class StepOutbox:
         self._clock = clock
         self._flushed = clock()
         self._urgent = False
+        self._count = 0
         self._waiting: dict[asyncio.AbstractEventLoop, list[tuple[StepStream, Step]]] = {}
 
     def put(self, stream: StepStream, step: Step) -> None:
         """Add a step for one request."""
         if not stream.cancelled:
             self._waiting.setdefault(stream.loop, []).append((stream, step))
+            self._count += 1
             self._urgent = self._urgent or not isinstance(step, TokenStep)
 
     def flush(self, *, more_soon: bool = False) -> None:
         """Hand over all steps: one wake-up for each event loop. Requests of a closed loop are cancelled.
 
-        With `more_soon` tokens alone may wait for the next flush, for `_GATHER_S` at most.
+        With `more_soon` tokens alone may wait for the next flush, `_GATHER` of them and `_GATHER_S` at most.
         """
         if not self._waiting:
             return
         now = self._clock()
-        if more_soon and not self._urgent and now - self._flushed < _GATHER_S:
+        full = self._count >= _GATHER or now - self._flushed >= _GATHER_S
+        if more_soon and not self._urgent and not full:
             return
-        self._flushed, self._urgent = now, False
+        self._flushed, self._urgent, self._count = now, False, 0
         waiting, self._waiting = self._waiting, {}
         for loop, steps in waiting.items():
             try:

@@ -114,8 +114,15 @@ class _Counts:
 class _Nearest:
     """The stored sequence that shares most with a prompt."""
 
-    common: int = 0
+    common: int = -1
     tokens: TokenArray = field(default_factory=lambda: np.empty(0, np.int32))
+    kind: Kind = "head"
+
+    def beaten_by(self, common: int, tokens: TokenArray) -> bool:
+        """Whether a stored sequence explains more: a head, which other prompts share too, explains least."""
+        return common > self.common or (
+            common == self.common and self.kind == "head" and len(tokens) > len(self.tokens)
+        )
 
 
 class MemoryPrefixCache:
@@ -151,8 +158,8 @@ class MemoryPrefixCache:
         matched = 0
         for entry in self._entries:
             common = common_prefix(entry.tokens, usable)
-            if common > nearest.common or not len(nearest.tokens):
-                nearest = _Nearest(common, entry.tokens)
+            if nearest.beaten_by(common, entry.tokens):
+                nearest = _Nearest(common, entry.tokens, entry.kind)
             reach = common if entry.trimmable or common == len(entry.tokens) else 0
             shorter = best is not None and reach == matched and len(entry.tokens) < len(best.tokens)
             if reach > matched or (reach and shorter):

@@ -1,0 +1,258 @@
+"""What is kept is reused where it fits, and a warm answer is the answer that a cold start gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import mlx.core as mx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mlx_lm.models.cache import ArraysCache, KVCache
+
+from engine.demo_model import Architecture
+from engine.generation import LookupStep, Sampling
+from engine.prefix_cache import MemoryPrefixCache, MissAt, as_token_array, common_prefix
+from engine.scheduler import Scheduler
+from tests.engine.model_thread import answer, ask, running
+from tests.models import ModelShelf
+
+ARCHITECTURES: list[Architecture] = ["qwen3", "gemma3_text", "qwen3_5"]
+BYTES_PER_TOKEN = 2 * 4 * 4  # keys and values, four float32 each
+
+
+def plain(length: int) -> list[KVCache]:
+    """A cache whose keys tell their positions, so that what was cut off can be seen."""
+    cache = KVCache()
+    positions = mx.arange(length, dtype=mx.float32).reshape(1, 1, length, 1)
+    cache.keys = cache.values = mx.broadcast_to(positions, (1, 1, length, 4))
+    cache.offset = length
+    return [cache]
+
+
+def recurrent() -> list[ArraysCache]:
+    """A cache that cannot be cut back; 32 bytes."""
+    cache = ArraysCache(2)
+    cache.cache = [mx.zeros((1, 4)), mx.zeros((1, 4))]
+    return [cache]
+
+
+def roomy() -> MemoryPrefixCache:
+    return MemoryPrefixCache(max_bytes=1 << 20)
+
+
+class Pair:
+    """The same model twice: once with a prefix cache, once without."""
+
+    def __init__(self, warm: Scheduler, cold: Scheduler) -> None:
+        self.warm, self.cold = warm, cold
+        self.known: dict[tuple[int, ...], list[int]] = {}
+
+    def ask_warm(self, prompt: list[int], cuts: tuple[int, ...]) -> tuple[list[int], LookupStep]:
+        got = asyncio.run(answer(self.warm, ask(prompt, 6, cuts=cuts)))
+        return got.tokens, got.lookup
+
+    def ask_cold(self, prompt: list[int]) -> list[int]:
+        key = tuple(prompt)
+        if key not in self.known:
+            self.known[key] = asyncio.run(answer(self.cold, ask(prompt, 6))).tokens
+        return self.known[key]
+
+
+@pytest.fixture(scope="module")
+def pairs(shelf: ModelShelf) -> Iterator[dict[str, Pair]]:
+    with ExitStack() as stack:
+        made = {}
+        for architecture in ARCHITECTURES:
+            path = shelf.tiny(architecture)
+            warm_cache, no_cache = MemoryPrefixCache(max_bytes=1 << 28), MemoryPrefixCache(max_bytes=0)
+            warm = stack.enter_context(running(path, cache=warm_cache, prefill_chunk=32))
+            cold = stack.enter_context(running(path, cache=no_cache, prefill_chunk=32))
+            made[architecture] = Pair(warm, cold)
+        yield made
+
+
+tokens = st.lists(st.integers(0, 5), min_size=1, max_size=30)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[tuple[str, list[int], int]]:
+    """Turns of one conversation: how the next prompt comes from the last one and its answer."""
+    turn = st.sampled_from(["extend", "fork", "repeat", "truncate", "edit"])
+    count = draw(st.integers(2, 5))
+    return [(draw(turn), draw(tokens), draw(st.integers(0, 100))) for _ in range(count)]
+
+
+def next_prompt(last: list[int], said: list[int], how: str, new: list[int], place: int) -> list[int]:
+    cut = 1 + place * (len(last) - 1) // 100
+    match how:
+        case "extend":
+            return [*last, *said, *new]
+        case "fork":
+            return [*last[:cut], *new]
+        case "truncate":
+            return last[:cut]
+        case "edit":
+            return [*last[:cut], 9, *last[cut:]]
+        case _:
+            return last
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(start=tokens, turns=conversations())
+def test_warm_answers_are_cold_answers(
+    pairs: dict[str, Pair],
+    architecture: Architecture,
+    start: list[int],
+    turns: list[tuple[str, list[int], int]],
+) -> None:
+    pair = pairs[architecture]
+    # The first prompt is past gemma3_text's window of 32, so that its caches cannot be cut back.
+    prompt = [*range(10, 50), *start]
+    said, lookup = pair.ask_warm(prompt, cuts=(20, 40))
+    assert said == pair.ask_cold(prompt)
+    for how, new, place in turns:
+        before, prompt = prompt, next_prompt(prompt, said, how, new, place)
+        said, lookup = pair.ask_warm(prompt, cuts=tuple(cut for cut in (20, 40) if cut < len(prompt)))
+        assert said == pair.ask_cold(prompt), (how, len(before), lookup)
+        assert 0 <= lookup.matched_tokens < len(prompt)
+        assert lookup.matched_tokens + lookup.kept_tokens == len(prompt)
+        if how == "repeat":
+            assert lookup.matched_tokens == len(prompt) - 1
+        if how == "extend":
+            assert lookup.matched_tokens >= len(before) - 1
+
+
+def test_a_seeded_answer_is_the_same_warm_and_cold(pairs: dict[str, Pair]) -> None:
+    request = ask(list(range(60)), 12, sampling=Sampling(temperature=1.0, seed=3))
+    cold, first, warm = (
+        asyncio.run(answer(scheduler, request)).tokens
+        for scheduler in (pairs["qwen3"].cold, pairs["qwen3"].warm, pairs["qwen3"].warm)
+    )
+    assert cold == first == warm
+
+
+def test_a_prompt_that_extends_an_entry_reuses_all_of_it() -> None:
+    cache = roomy()
+    cache.insert([1, 2, 3], plain(3), "main")
+    match = cache.lookup([1, 2, 3, 4, 5])
+    assert (match.matched, match.tier, match.miss) == (3, "memory", None)
+    assert match.cache is not None
+    assert match.cache[0].offset == 3
+
+
+def test_a_prompt_that_leaves_an_entry_gets_it_cut_back_and_an_explanation() -> None:
+    cache = roomy()
+    cache.insert([1, 2, 3, 4, 5, 6], plain(6), "main")
+    match = cache.lookup([1, 2, 3, 9, 9])
+    assert match.matched == 3
+    assert match.cache is not None
+    assert match.cache[0].offset == 3
+    assert match.miss == MissAt("diverged", 3, before=(1, 2, 3, 4, 5, 6), now=(1, 2, 3, 9, 9))
+
+
+def test_no_match_covers_the_whole_prompt() -> None:
+    cache = roomy()
+    cache.insert([1, 2, 3, 4], plain(4), "main")
+    assert cache.lookup([1, 2, 3, 4]).matched == 3
+    assert cache.lookup([1, 2, 3, 4]).miss is None
+    assert cache.lookup([1]).matched == 0
+
+
+def test_what_cannot_be_cut_back_serves_only_prompts_that_begin_with_all_of_it() -> None:
+    cache = roomy()
+    cache.insert([1, 2], recurrent(), "head")
+    cache.insert([1, 2, 3, 4, 5], recurrent(), "main")
+    assert cache.lookup([1, 2, 3, 4, 5, 6]).matched == 5
+    forked = cache.lookup([1, 2, 3, 9, 9])
+    assert forked.matched == 2
+    assert forked.miss == MissAt("diverged", 3, before=(1, 2, 3, 4, 5), now=(1, 2, 3, 9, 9))
+
+
+def test_a_taken_cache_can_be_written_to_without_harm_to_the_stored_one() -> None:
+    cache = roomy()
+    cache.insert([1, 2, 3], plain(3), "main")
+    taken = cache.lookup([1, 2, 3, 4]).cache
+    assert taken is not None
+    taken[0].update_and_fetch(mx.full((1, 1, 1, 4), -1.0), mx.full((1, 1, 1, 4), -1.0))
+    taken[0].keys[..., 0, :] = -1.0
+    again = cache.lookup([1, 2, 3, 4]).cache
+    assert again is not None
+    assert again[0].offset == 3
+    assert again[0].keys[0, 0, :3, 0].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_longer_entry_takes_the_place_of_its_prefixes() -> None:
+    cache = roomy()
+    cache.insert([1, 2], plain(2), "head")
+    changes = cache.insert([1, 2, 3, 4], plain(4), "main")
+    assert [(change.event, change.tokens, change.entries) for change in changes] == [("inserted", 4, 1)]
+    assert cache.insert([1, 2, 3], plain(3), "main") == []
+    assert cache.stats()["bytes"] == 4 * BYTES_PER_TOKEN
+
+
+def test_the_budget_holds_and_the_least_recently_used_goes_first() -> None:
+    cache = MemoryPrefixCache(max_bytes=10 * BYTES_PER_TOKEN)
+    cache.insert([1, 1, 1, 1], plain(4), "main")
+    cache.insert([2, 2, 2, 2], plain(4), "main")
+    cache.lookup([1, 1, 1, 1, 1])
+    changes = cache.insert([3, 3, 3, 3], plain(4), "main")
+    assert [(change.event, change.tokens) for change in changes] == [("evicted", 4), ("inserted", 4)]
+    assert changes[-1].total_bytes == 8 * BYTES_PER_TOKEN
+    assert cache.lookup([1, 1, 1, 1, 1]).matched == 4
+    lost = cache.lookup([2, 2, 2, 2, 2])
+    assert lost.miss is not None
+    assert lost.miss.reason == "evicted"
+
+
+def test_side_requests_are_evicted_before_conversations_and_heads_last() -> None:
+    cache = MemoryPrefixCache(max_bytes=1 << 20, max_entries=3)
+    cache.insert([1, 1], recurrent(), "head")
+    cache.insert([2, 2], recurrent(), "main")
+    cache.insert([3, 3], recurrent(), "side")
+    cache.insert([4, 4], recurrent(), "main")
+    cache.insert([5, 5], recurrent(), "main")
+    assert [cache.lookup([token] * 3).matched for token in (1, 2, 3, 4, 5)] == [2, 0, 0, 2, 2]
+    assert cache.stats()["evictions"] == 2
+
+
+def test_what_is_larger_than_the_budget_is_not_kept_and_not_promised() -> None:
+    cache = MemoryPrefixCache(max_bytes=10 * BYTES_PER_TOKEN)
+    assert cache.keeps(10**6)  # nothing is known yet
+    assert cache.insert(list(range(11)), plain(11), "main") == []
+    assert not cache.keeps(11)
+    assert cache.keeps(10)
+
+
+def test_an_empty_cache_is_cold_and_a_switched_off_one_says_so() -> None:
+    assert roomy().lookup([1, 2]).miss == MissAt("cold", 0, (), (1, 2))
+    off = MemoryPrefixCache(max_bytes=0)
+    assert off.insert([1, 2], plain(2), "main") == []
+    assert off.lookup([1, 2, 3]).miss == MissAt("disabled", 0)
+    assert not off.keeps(1)
+
+
+def test_clearing_tells_each_entry_that_goes() -> None:
+    cache = roomy()
+    cache.insert([1, 2], plain(2), "main")
+    cache.insert([3, 4, 5], plain(3), "main")
+    assert [(change.event, change.tokens, change.entries) for change in cache.clear()] == [
+        ("evicted", 2, 1),
+        ("evicted", 3, 0),
+    ]
+    assert cache.stats()["bytes"] == 0
+
+
+@given(st.lists(st.integers(0, 2), max_size=12), st.lists(st.integers(0, 2), max_size=12))
+def test_the_common_prefix_is_where_two_sequences_part(first: list[int], second: list[int]) -> None:
+    shared = common_prefix(as_token_array(first), as_token_array(second))
+    assert first[:shared] == second[:shared]
+    assert shared in (len(first), len(second)) or first[shared] != second[shared]
