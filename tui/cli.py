@@ -190,7 +190,7 @@ def events(
     port: Port = None,
     config: Config = None,
 ) -> None:
-    """Print what happens on the host, an event a line: what it still holds, then what is new, until ctrl+c."""
+    """Print what happens on the host, an event a line: what it still holds, then what is new."""
     from tui.commands.events import run_events
 
     invocation = _with(context, attach=attach, port=port, config=config)
@@ -233,7 +233,7 @@ def _told(error: Exception) -> tuple[int | None, str]:
             return ExitCode.USAGE, str(error)
         case HostFailed():
             return error.exit_code, error.message
-        case OSError() if error.filename:
-            return ExitCode.USAGE, f"{error.filename}: {error.strerror}"
+        case OSError(strerror=str()):
+            return ExitCode.USAGE, f"{error.filename or 'output'}: {error.strerror}"
         case _:
             return None, ""

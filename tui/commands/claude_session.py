@@ -16,9 +16,9 @@ from proxy.known_backends import backend_kind
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_settings import overlay
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.headless import check_ports
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
+from tui.commands.port_check import check_ports
 from tui.host_client import HostClient, HostError
 from tui.host_process import HostFailed, HostProcess
 
@@ -85,7 +85,7 @@ async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple
     """A host's address: of one that runs, else of one that is started now and stopped afterwards."""
     config = settled.config
     if invocation.attach or config.port:
-        url = invocation.base_url(settled)
+        url = invocation.base_url(config)
         state = await _running(url, config.token, must=bool(invocation.attach))
         if state is not None:
             say(f"joined the host on {url} ({state.backend}, {state.model or 'demo model'})")

@@ -22,7 +22,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
     """
     settled = invocation.settle()
-    config, url = settled.config, invocation.base_url(settled)
+    config, url = settled.config, invocation.base_url(settled.config)
     state = asyncio.run(_running(url, config.token))
     if state is None:
         say(f"note: no host answers on {url} yet; start one with: anyclaude-tui")

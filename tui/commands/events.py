@@ -34,7 +34,7 @@ def run_events(
         proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no host answers.
     """
     settled = invocation.settle()
-    client = HostClient(invocation.base_url(settled), settled.config.token)
+    client = HostClient(invocation.base_url(settled.config), settled.config.token)
     line = _as_json if as_json else _as_text
 
     async def print_all() -> None:
@@ -49,7 +49,7 @@ def run_events(
     except BrokenPipeError:
         pass
     finally:
-        _drop_stdout_if_closed()
+        _give_up_unwritable_stdout()
     return 0
 
 
@@ -157,9 +157,9 @@ def _watch_reader(fd: int, left: Callable[[], object]) -> None:
     threading.Thread(target=wait, name="stdout-reader", daemon=True).start()
 
 
-def _drop_stdout_if_closed() -> None:
-    """Keep the interpreter from failing when it flushes stdout into a closed pipe at its end."""
+def _give_up_unwritable_stdout() -> None:
+    """Keep the interpreter from failing at its end, when it writes what is left into a closed pipe."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,7 +11,7 @@ from proxy.config_settling import Settled
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.narration import Narrator, listen
-from tui.commands.port_check import check_port
+from tui.commands.port_check import check_ports
 from tui.host_client import HostClient
 
 
@@ -27,17 +27,6 @@ def run_headless(invocation: Invocation) -> int:
     if settled.file:
         say(f"configuration: {settled.file}")
     return asyncio.run(_serve(settled))
-
-
-def check_ports(config: HostConfig) -> None:
-    """Pass if a host with this configuration can listen.
-
-    Raises:
-        tui.commands.exit_codes.CommandFailed: a port is busy or not ours to use.
-    """
-    check_port(config.host, config.port, option="--port")
-    if config.backend == "mlx" and config.manage_engine:
-        check_port("127.0.0.1", config.engine_port, option="--engine-port")
 
 
 async def _serve(settled: Settled) -> int:

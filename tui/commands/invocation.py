@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tui.commands.exit_codes import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
+    from proxy.config import HostConfig
     from proxy.config_settling import Settled
 
 
@@ -52,7 +53,7 @@ class Invocation:
             say(f"warning: {warning}")
         return settled
 
-    def base_url(self, settled: Settled) -> str:
+    def base_url(self, config: HostConfig) -> str:
         """The address of the host that commands talk to: `--attach`, else the configured port here.
 
         Raises:
@@ -60,7 +61,6 @@ class Invocation:
         """
         if self.attach:
             return attach_url(self.attach)
-        config = settled.config
         if config.port == 0:
             raise CommandFailed(
                 ExitCode.USAGE, "port 0 is any free port, so nobody can say where the host is; name its port"

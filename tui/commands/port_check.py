@@ -1,14 +1,34 @@
-"""Is a port free, and who has it if not: asked before anything starts on it."""
+"""Is a port free, and who has it if not: asked before anything starts on it.
+
+The standard library's HTTP client is enough here, and the screen is not held up by a bigger one.
+"""
 
 from __future__ import annotations
 
 import errno
+import http.client
+import json
 import socket
 from typing import Any
 
 import psutil
 
+from proxy.config import HostConfig
 from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import local_url
+
+ASK_S = 2.0  # how long a host of ours may take to say that it is one
+
+
+def check_ports(config: HostConfig) -> None:
+    """Pass if a host with this configuration can listen.
+
+    Raises:
+        CommandFailed: a port is busy or not ours to use.
+    """
+    check_port(config.host, config.port, option="--port")
+    if config.backend == "mlx" and config.manage_engine:
+        check_port("127.0.0.1", config.engine_port, option="--engine-port")
 
 
 def check_port(host: str, port: int, *, option: str) -> None:
@@ -30,6 +50,13 @@ def check_port(host: str, port: int, *, option: str) -> None:
 
 def _refusal(host: str, port: int, option: str, error: OSError) -> CommandFailed:
     if error.errno == errno.EADDRINUSE:
+        url = local_url(host, port)
+        if is_host(url):
+            return CommandFailed(
+                ExitCode.PORT_BUSY,
+                f"port {port} is in use by a host of anyclaude-tui{_by_whom(port)}; "
+                f"watch that one with --attach {url}, or choose another port with {option}",
+            )
         return CommandFailed(
             ExitCode.PORT_BUSY,
             f"port {port} is in use{_by_whom(port)}; end it, or choose another port with {option}",
@@ -39,6 +66,20 @@ def _refusal(host: str, port: int, option: str, error: OSError) -> CommandFailed
             ExitCode.USAGE, f"port {port} is for the system alone; choose one above 1023 with {option}"
         )
     return CommandFailed(ExitCode.USAGE, f"cannot listen on {host} port {port}: {error.strerror or error}")
+
+
+def is_host(url: str) -> bool:
+    """Does a host of ours answer there, be it to ask for its token?"""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=ASK_S)
+    try:
+        connection.request("GET", "/anyclaude/state")
+        answer = connection.getresponse()
+        said = json.loads(answer.read(1 << 20))
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return isinstance(said, dict) and ("engine" in said if answer.status == 200 else answer.status == 401)
 
 
 def _by_whom(port: int) -> str:

@@ -1,0 +1,142 @@
+"""A host that does what a test tells it: the state and the feed of the host API, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from proxy.events import Counters, EngineState, HostState
+from tests import servers
+
+
+class ScriptedHost:
+    """Holds events and hands them to whoever follows; its methods may be called from any thread."""
+
+    def __init__(self, *, backend: str = "mlx", engine: str = "ready", token: str = "") -> None:
+        self.url = ""
+        self.token = token
+        self.backend = backend
+        self.model = "/models/Tiny"
+        self.engine: dict[str, Any] = {"state": engine}
+        self.started = 1000.0
+        self.pid = 4242
+        self.engine_log: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        self.followers = 0
+        self._lock = threading.Lock()
+        self._streams: dict[asyncio.Queue[str | None], asyncio.AbstractEventLoop] = {}
+        self._changed = threading.Condition()
+        self.app = Starlette(
+            routes=[Route("/anyclaude/state", self._state), Route("/anyclaude/events", self._events)]
+        )
+
+    def emit(self, type_: str, data: dict[str, Any] | None = None, request: str | None = None) -> None:
+        """One more event."""
+        with self._lock:
+            event: dict[str, Any] = {
+                "seq": len(self.events) + 1,
+                "time": 1.0,
+                "type": type_,
+                "request": request,
+                "data": data or {},
+            }
+            self.events.append(event)
+            self._send(_sse(event))
+
+    def engine_is(self, state: str, **fields: Any) -> None:
+        """The engine changes its state."""
+        self.engine = {"state": state, **fields}
+        self.emit("engine.state", self.engine)
+
+    def break_off(self) -> None:
+        """End every stream."""
+        with self._lock:
+            self._send(None)
+
+    def begin_anew(self) -> None:
+        """As if the host had been started again: another process, no events."""
+        with self._lock:
+            self.pid, self.events = self.pid + 1, []
+            self._send(None)
+
+    def wait_for_followers(self, count: int) -> None:
+        """Until so many streams have been opened in all."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.followers >= count, timeout=20)
+
+    def _send(self, text: str | None) -> None:
+        for queue, loop in self._streams.items():
+            loop.call_soon_threadsafe(queue.put_nowait, text)
+
+    def _refused(self, request: Request) -> Response | None:
+        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
+            return JSONResponse({"error": {"message": "token"}}, status_code=401)
+        return None
+
+    async def _state(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        state = HostState(
+            version="1",
+            pid=self.pid,
+            started=self.started,
+            url=self.url,
+            backend=self.backend,
+            model=self.model,
+            home="/home",
+            seq=len(self.events),
+            first_seq=1,
+            counters=Counters(),
+            engine=EngineState.model_validate(self.engine),
+            engine_log=self.engine_log,
+        )
+        return JSONResponse(state.model_dump(mode="json"))
+
+    async def _events(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        since = int(request.query_params.get("since", "0"))
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        with self._lock:
+            held = [_sse(event) for event in self.events if event["seq"] > since]
+            self._streams[queue] = asyncio.get_running_loop()
+        with self._changed:
+            self.followers += 1
+            self._changed.notify_all()
+
+        async def stream() -> AsyncIterator[str]:
+            yield ": hello\n\n"
+            for text in held:
+                yield text
+            try:
+                while (text_or_end := await queue.get()) is not None:
+                    yield text_or_end
+            finally:
+                self._streams.pop(queue, None)
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+def _sse(event: dict[str, Any]) -> str:
+    return f"id: {event['seq']}\ndata: {json.dumps(event)}\n\n"
+
+
+@contextmanager
+def scripted_host(**fields: Any) -> Iterator[ScriptedHost]:
+    """One that listens for as long as the block lasts."""
+    host = ScriptedHost(**fields)
+    with servers.upstream(host.app) as url:
+        host.url = url.removesuffix("/v1")
+        try:
+            yield host
+        finally:
+            host.break_off()

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.child import clean_environment
+from tests.tui.scripted_host import scripted_host
+
+COMMAND = Path(sys.executable).with_name("anyclaude-tui")
+
+
+def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The real command, in `folder`, to its end."""
+    return subprocess.run(
+        [str(COMMAND), *arguments],
+        cwd=folder,
+        env=clean_environment(HOME=str(folder), **environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_teaches(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    for word in ("Examples", "Exit codes", "Where data lives", "--no-ui", "claude", "env", "events"):
+        assert word in ended.stdout
+
+
+def test_help_comes_at_once(tmp_path: Path) -> None:
+    took = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        run(tmp_path, "--help")
+        took.append(time.perf_counter() - begun)
+    assert min(took) < 1.0  # a tenth of that on an idle machine; importing a screen or a server is more
+
+
+def test_the_version_is_data(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--version")
+    assert ended.stdout.startswith("anyclaude-tui 0.")
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--no-iu"], "--no-ui"),
+        (["--port", "many"], "--port"),
+        (["nonsense"], "nonsense"),
+        (["--no-ui", "--attach", "127.0.0.1:1"], "--attach"),
+        (["--no-ui", "env"], '"env"'),
+        (["--backend", "llama", "--no-ui"], '--backend is "llama"'),
+        (["--port", "8081", "--no-ui"], "port 8081"),
+        (["--model", "/nowhere", "--no-ui"], "/nowhere does not exist"),
+        (["--model", "/nowhere"], "/nowhere does not exist"),
+        (["--model", "/nowhere", "claude", "--claude-path", "/bin/true"], "/nowhere does not exist"),
+        (["--attach", "ftp://x", "env"], '--attach is "ftp://x"'),
+        (["--port", "0", "env"], "port 0"),
+        (["--config", "gone.json", "events"], "gone.json is not there"),
+        (["events", "--since", "-1"], "--since"),
+    ],
+)
+def test_a_mistake_ends_with_2_and_words(tmp_path: Path, arguments: list[str], says: str) -> None:
+    ended = run(tmp_path, *arguments)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_each_problem_of_a_config_has_its_line(tmp_path: Path) -> None:
+    (tmp_path / ".anyclauderc.json").write_text('{"port": "x", "debug": {"level": 7}, "prot": 1}')
+    ended = run(tmp_path, "--no-ui")
+    assert ended.returncode == 2
+    assert [line.split(": ")[2].split(" ")[0] for line in ended.stderr.splitlines()] == [
+        "port",
+        "debug.level",
+    ]
+
+
+def test_warnings_are_narration(tmp_path: Path) -> None:
+    (tmp_path / ".anyclauderc.json").write_text('{"prot": 1}')
+    ended = run(tmp_path, "env")
+    assert ended.returncode == 0
+    assert 'did you mean "port"?' in ended.stderr
+    assert "prot" not in ended.stdout
+
+
+def test_without_a_terminal_there_is_no_screen(tmp_path: Path) -> None:
+    ended = run(tmp_path)
+    assert ended.returncode == 2
+    assert "--no-ui" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+class TestEnv:
+    def test_it_prints_exports_and_nothing_else_on_stdout(self, tmp_path: Path) -> None:
+        ended = run(tmp_path, "--port", "9", "env")
+        assert ended.returncode == 0
+        assert "export ANTHROPIC_BASE_URL=http://127.0.0.1:9\n" in ended.stdout
+        assert all(line.split()[0] in ("export", "unset") for line in ended.stdout.splitlines())
+        assert "no host answers" in ended.stderr
+
+    def test_a_running_host_says_which_model_it_has(self, tmp_path: Path) -> None:
+        with scripted_host() as host:
+            ended = run(tmp_path, "env", "--json", "--attach", host.url)
+        variables = json.loads(ended.stdout)
+        assert variables["ANTHROPIC_BASE_URL"] == host.url
+        assert variables["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "Tiny"
+        assert variables["CLAUDE_CODE_USE_BEDROCK"] is None
+        assert ended.stderr == ""
+
+    def test_options_may_stand_before_or_after_the_command(self, tmp_path: Path) -> None:
+        before = run(tmp_path, "--port", "9", "env", ANYCLAUDE_PORT="10").stdout
+        assert before == run(tmp_path, "env", "--port", "9").stdout
+        assert ":9\n" in before

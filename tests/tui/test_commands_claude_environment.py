@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.proxy.test_model_folder import model
+from tui.commands.claude_environment import (
+    OTHER_PROVIDERS,
+    ClaudeEnvironment,
+    claude_environment,
+    model_name,
+)
+from tui.commands.claude_settings import merged, overlay, take_settings
+from tui.commands.env import as_text
+from tui.commands.exit_codes import CommandFailed
+
+URL = "http://127.0.0.1:8082"
+
+
+def made(**given: Any) -> ClaudeEnvironment:
+    return claude_environment(
+        URL, **{"token": "", "backend": "mlx", "model": "org/Model", "environ": {}} | given
+    )
+
+
+class TestVariables:
+    def test_they_point_at_the_host_and_at_nobody_else(self) -> None:
+        variables = made().variables
+        assert variables["ANTHROPIC_BASE_URL"] == URL
+        assert variables["ANTHROPIC_AUTH_TOKEN"]
+        assert variables["ANTHROPIC_API_KEY"] == ""
+        assert variables["CLAUDE_CODE_ATTRIBUTION_HEADER"] == "0"
+        assert variables["CLAUDE_CODE_GATEWAY_HINT_HEADERS"] == "1"
+        assert variables["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] == "1"
+        assert set(OTHER_PROVIDERS) < set(made().unset)
+        assert "CLAUDE_CODE_OAUTH_TOKEN" in made().unset
+
+    def test_every_model_is_the_hosts_own(self) -> None:
+        variables = made(model="org/Model").variables
+        names = {name for name, value in variables.items() if value == "org/Model"}
+        assert {f"ANTHROPIC_DEFAULT_{size}_MODEL" for size in ("OPUS", "SONNET", "HAIKU")} < names
+        assert "CLAUDE_CODE_SUBAGENT_MODEL" in names
+
+    def test_the_hosts_token_is_the_clients(self) -> None:
+        assert made(token="secret").variables["ANTHROPIC_AUTH_TOKEN"] == "secret"
+
+    def test_the_models_window_is_told(self, tmp_path: Path) -> None:
+        folder = model(tmp_path, config={"model_type": "m", "max_position_embeddings": 262144})
+        variables = made(model=str(folder)).variables
+        assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "262144"
+        assert variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] == "262144"
+
+    def test_a_window_below_the_clients_least_is_no_compact_window(self) -> None:
+        variables = made(context_tokens=32768).variables
+        assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "32768"
+        assert "CLAUDE_CODE_AUTO_COMPACT_WINDOW" not in variables
+
+    def test_an_unknown_window_is_left_to_the_client(self) -> None:
+        assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS" not in made().variables
+
+    def test_passing_through_keeps_account_and_models(self) -> None:
+        passing = made(backend="claude")
+        assert passing.variables["ANTHROPIC_BASE_URL"] == URL
+        assert not {"ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_MODEL"} & set(passing.variables)
+        assert "CLAUDE_CODE_OAUTH_TOKEN" not in passing.unset
+
+    @pytest.mark.parametrize(
+        ("environ", "no_proxy"),
+        [
+            ({}, None),
+            ({"HTTPS_PROXY": "http://p"}, "127.0.0.1,localhost,::1"),
+            ({"http_proxy": "http://p", "no_proxy": "corp, localhost"}, "corp,localhost,127.0.0.1,::1"),
+        ],
+    )
+    def test_a_web_proxy_does_not_get_what_is_for_this_machine(
+        self, environ: dict[str, str], no_proxy: str | None
+    ) -> None:
+        assert made(environ=environ).variables.get("NO_PROXY") == no_proxy
+
+    def test_applied_it_takes_out_and_puts_in_and_leaves_the_rest(self) -> None:
+        environ = {"PATH": "/bin", "CLAUDE_CODE_USE_BEDROCK": "1", "ANTHROPIC_BASE_URL": "https://elsewhere"}
+        applied = made().applied_to(environ)
+        assert applied["PATH"] == "/bin"
+        assert applied["ANTHROPIC_BASE_URL"] == URL
+        assert "CLAUDE_CODE_USE_BEDROCK" not in applied
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("/models/Qwen3-Coder", "Qwen3-Coder"),
+        ("org/Model", "org/Model"),
+        ("gpt", "gpt"),
+        ("", "anyclaude-demo"),
+    ],
+)
+def test_a_model_is_called_by_its_name(given: str, name: str) -> None:
+    assert model_name(given) == name
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("arguments", "value", "rest"),
+        [
+            ([], "", []),
+            (["-p", "hi"], "", ["-p", "hi"]),
+            (["--settings", "a", "-p"], "a", ["-p"]),
+            (["--settings=a", "--settings=b"], "b", []),
+            (["--", "--settings", "a"], "", ["--", "--settings", "a"]),
+            (["--settings"], "", ["--settings"]),
+        ],
+    )
+    def test_the_users_own_are_found_among_the_arguments(
+        self, arguments: list[str], value: str, rest: list[str]
+    ) -> None:
+        assert take_settings(arguments) == (value, rest)
+
+    def test_ours_win_and_theirs_stay(self) -> None:
+        theirs = {"model": "opus", "env": {"ANTHROPIC_BASE_URL": "https://elsewhere", "MINE": "1"}}
+        both = merged(theirs, made().settings())
+        assert both["model"] == "opus"
+        assert both["env"]["MINE"] == "1"
+        assert both["env"]["ANTHROPIC_BASE_URL"] == URL
+        assert both["env"]["CLAUDE_CODE_USE_BEDROCK"] == ""
+
+    def test_the_overlay_is_private_and_gone_afterwards(self, tmp_path: Path) -> None:
+        with overlay(
+            made(token="secret"), ["-p", "--settings", '{"a": 1}'], folder=tmp_path / "run"
+        ) as arguments:
+            option, path, *rest = arguments
+            assert (option, rest) == ("--settings", ["-p"])
+            settings = json.loads(Path(path).read_text())
+            assert settings["a"] == 1
+            assert settings["env"]["ANTHROPIC_AUTH_TOKEN"] == "secret"
+            assert Path(path).stat().st_mode & 0o777 == 0o600
+        assert not Path(path).exists()
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [("gone.json", "cannot be read"), ("{", "is not JSON"), ("list.json", "no JSON object")],
+    )
+    def test_settings_that_cannot_be_read_are_told(
+        self, tmp_path: Path, given: str, says: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("list.json").write_text("[]")
+        with (
+            pytest.raises(CommandFailed, match=says),
+            overlay(made(), ["--settings", given], folder=tmp_path),
+        ):
+            pass
+
+
+WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=12)
+
+
+class TestAsText:
+    @settings(deadline=None, max_examples=15)
+    @given(value=WORDS)
+    def test_a_shell_takes_it_as_it_is_meant(self, value: str) -> None:
+        environment = ClaudeEnvironment({"ANTHROPIC_AUTH_TOKEN": value}, ("GONE",))
+        script = as_text(environment, as_json=False, fish=False) + f'exec "{sys.executable}" -c "$SHOW"'
+        show = "import os; print(ascii([os.environ.get('GONE'), os.environ['ANTHROPIC_AUTH_TOKEN']]))"
+        environ = {**os.environ, "GONE": "1", "SHOW": show, "PYTHONUTF8": "1"}
+        said = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, text=True, check=True)
+        assert said.stdout == f"{[None, value]!a}\n"
+
+    def test_json_says_null_for_what_must_go(self) -> None:
+        environment = ClaudeEnvironment({"A": "1"}, ("B",))
+        assert json.loads(as_text(environment, as_json=True, fish=False)) == {"A": "1", "B": None}
+
+    def test_fish_has_its_own_words(self) -> None:
+        environment = ClaudeEnvironment({"A": "it's \\ $HOME"}, ("B",))
+        text = as_text(environment, as_json=False, fish=True)
+        assert text == "set -e B\nset -gx A 'it\\'s \\\\ $HOME'\n"
+        if fish := shutil.which("fish"):
+            said = subprocess.run([fish, "-c", text + "echo $A"], capture_output=True, text=True, check=True)
+            assert said.stdout == "it's \\ $HOME\n"

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.child import clean_environment
+from tests import servers
+from tests.scripted_upstream import ScriptedUpstream, Turn, in_order
+from tests.tui.scripted_host import scripted_host
+
+COMMAND = Path(sys.executable).with_name("anyclaude-tui")
+
+# Stands in for Claude Code: tells on stdout what it was given, then does as it is told.
+CLIENT = f"""#!{sys.executable}
+import json, os, signal, sys
+settings = json.load(open(sys.argv[2]))
+print(json.dumps({{"args": sys.argv[1:], "env": dict(os.environ), "settings": settings}}), flush=True)
+if "wait" in sys.argv:
+    got = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: (print(number, flush=True), sys.exit(40 + number)))
+    print("waiting", flush=True)
+    while True:
+        signal.pause()
+if "kill" in sys.argv:
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Path:
+    path = tmp_path / "bin" / "claude"
+    path.parent.mkdir()
+    path.write_text(CLIENT)
+    path.chmod(0o755)
+    return path
+
+
+@contextmanager
+def session(client: Path, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    folder = client.parent.parent
+    path = f"{client.parent}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        [str(COMMAND), *arguments],
+        cwd=folder,
+        env=clean_environment(HOME=str(folder), PATH=path, **environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def given(process: subprocess.Popen[str]) -> Any:
+    """What the client was given."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, process.stderr.read() if process.stderr else ""
+    return json.loads(line)
+
+
+def run(client: Path, *arguments: str, **environ: str) -> tuple[int, Any, str]:
+    """A session to its end: exit code, what the client was given, stderr."""
+    with session(client, *arguments, **environ) as process:
+        out, err = process.communicate(timeout=60)
+    return process.returncode, json.loads(out.splitlines()[0]) if out else None, err
+
+
+def test_all_arguments_go_through_and_the_exit_code_comes_back(client: Path) -> None:
+    with scripted_host() as host:
+        arguments = ["-p", "two words", "--help", "--model=x", "--", "-h", ""]
+        code, got, said = run(client, "--attach", host.url, "claude", *arguments)
+    assert code == 7
+    assert got["args"][0] == "--settings"
+    assert got["args"][2:] == arguments
+    assert f"joined the host on {host.url}" in said
+
+
+def test_a_first_double_dash_frees_even_help(client: Path) -> None:
+    with scripted_host() as host:
+        _, got, _ = run(client, "--attach", host.url, "claude", "--", "--help")
+    assert got["args"][2:] == ["--help"]
+
+
+def test_the_clients_environment_leads_to_the_host_alone(client: Path) -> None:
+    with scripted_host() as host:
+        _, got, _ = run(
+            client,
+            "--attach",
+            host.url,
+            "claude",
+            CLAUDE_CODE_USE_BEDROCK="1",
+            ANTHROPIC_BASE_URL="https://elsewhere.example",
+        )
+    assert got["env"]["ANTHROPIC_BASE_URL"] == host.url
+    assert got["env"]["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "Tiny"
+    assert "CLAUDE_CODE_USE_BEDROCK" not in got["env"]
+    assert got["settings"]["env"]["ANTHROPIC_BASE_URL"] == host.url
+    assert not Path(got["args"][1]).exists()
+
+
+def test_a_host_on_the_port_is_joined(client: Path) -> None:
+    with scripted_host() as host:
+        code, got, _ = run(client, "--port", host.url.rsplit(":", 1)[1], "claude")
+    assert (code, got["env"]["ANTHROPIC_BASE_URL"]) == (7, host.url)
+
+
+def test_the_session_begins_when_the_model_is_ready(client: Path) -> None:
+    with (
+        scripted_host(engine="loading") as host,
+        session(client, "--attach", host.url, "claude") as process,
+    ):
+        host.wait_for_followers(1)
+        host.engine_is("loading", progress=0.5)
+        host.engine_is("ready")
+        assert given(process)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert "loading 50 %" in said
+        assert "engine: ready" in said
+
+
+def test_an_engine_that_failed_ends_it_with_4_and_its_last_words(client: Path) -> None:
+    with scripted_host(engine="failed") as host:
+        host.engine["detail"] = "5 restarts did not help"
+        host.engine_log = ["out of memory"]
+        code, got, said = run(client, "--attach", host.url, "claude")
+    assert (code, got) == (4, None)
+    assert "5 restarts did not help" in said
+    assert "out of memory" in said
+
+
+def test_another_program_on_the_port_is_named(client: Path) -> None:
+    with servers.upstream(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
+        port = url.split(":")[2].split("/")[0]
+        code, got, said = run(client, "--port", port, "claude")
+    assert (code, got) == (3, None)
+    assert f"port {port} is in use by process {os.getpid()}" in said
+
+
+def test_nothing_to_join_is_a_clear_error(client: Path) -> None:
+    code, got, said = run(client, "--attach", "127.0.0.1:9", "claude")
+    assert (code, got) == (2, None)
+    assert "no host to join on http://127.0.0.1:9" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["claude"], "npm install -g @anthropic-ai/claude-code"), (["claude", "--claude-path", "x"], "x is no")],
+)
+def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, arguments: list[str], says: str) -> None:
+    ended = subprocess.run(
+        [str(COMMAND), *arguments],
+        env=clean_environment(HOME=str(tmp_path), PATH=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert says in ended.stderr
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_the_client_decides_what_they_mean(self, client: Path, number: signal.Signals) -> None:
+        with scripted_host() as host, session(client, "--attach", host.url, "claude", "wait") as process:
+            assert given(process)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "waiting\n"
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # as a terminal does it: to all in front
+            else:
+                process.send_signal(number)
+            assert process.stdout.readline() == f"{int(number)}\n"
+            assert process.wait(10) == 40 + number
+
+    def test_a_client_that_is_killed_gives_128_and_the_signal(self, client: Path) -> None:
+        with scripted_host() as host:
+            code, _, _ = run(client, "--attach", host.url, "claude", "kill")
+        assert code == 128 + signal.SIGKILL
+
+    def test_ctrl_c_while_it_waits_for_the_model_ends_it(self, client: Path) -> None:
+        with (
+            scripted_host(engine="loading") as host,
+            session(client, "--attach", host.url, "claude") as process,
+        ):
+            host.wait_for_followers(1)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+class TestItsOwnHost:
+    """The real proxy, started for one session, with an upstream of the test in place of a model."""
+
+    @pytest.fixture
+    def options(self, client: Path) -> Iterator[dict[str, str]]:
+        with servers.upstream(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
+            yield {"ANYCLAUDE_BACKEND": "openai", "ANYCLAUDE_BASE_URL": url, "ANYCLAUDE_PORT": "0"}
+
+    def test_it_is_started_and_stopped_with_the_session(self, client: Path, options: dict[str, str]) -> None:
+        code, got, said = run(client, "--model", "scripted", "claude", **options)
+        assert code == 7, said
+        assert got["env"]["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "scripted"
+        assert "starting a host for this session" in said
+
+    def test_it_survives_ctrl_c_and_ends_with_the_session(
+        self, client: Path, options: dict[str, str]
+    ) -> None:
+        with session(client, "--model", "scripted", "claude", "wait", **options) as process:
+            assert given(process)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "waiting\n"
+            children = psutil.Process(process.pid).children(recursive=True)
+            assert len(children) >= 2
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(20) == 42
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert alive == []
+
+    def test_it_ends_also_when_this_command_is_killed(self, client: Path, options: dict[str, str]) -> None:
+        with session(client, "--model", "scripted", "claude", "wait", **options) as process:
+            got = given(process)
+            url = got["env"]["ANTHROPIC_BASE_URL"]
+            host = next(
+                child
+                for child in psutil.Process(process.pid).children()
+                if any(c.laddr.port == int(url.rsplit(":", 1)[1]) for c in child.net_connections())
+            )
+            rest = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            psutil.wait_procs([host], timeout=15)
+            assert not host.is_running()
+        for child in rest:  # the client has no lifeline; it is the test's to end
+            if child.is_running():
+                child.kill()

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from proxy.events import Event
+from tests.tui.scripted_host import ScriptedHost, scripted_host
+from tui.commands.narration import Narrator, listen
+from tui.host_client import HostClient
+
+
+def event(type_: str, **data: Any) -> Event:
+    return Event(seq=1, time=1.0, type=type_, data=data)
+
+
+def told(*events: Event) -> list[str]:
+    lines: list[str] = []
+    narrator = Narrator(lines.append)
+    for each in events:
+        narrator.hear(each)
+    return lines
+
+
+def state(name: str, **data: Any) -> Event:
+    return event("engine.state", state=name, **data)
+
+
+@pytest.mark.parametrize(
+    ("events", "lines"),
+    [
+        ([state("starting", detail="pid 5")], ["engine: starting: pid 5"]),
+        (
+            [state("loading", progress=p) for p in (0.0, 0.04, 0.11, 0.19, 0.95)],
+            ["engine: loading 0 %", "engine: loading 10 %", "engine: loading 90 %"],
+        ),
+        (
+            [state("ready", model="m", accelerated="metal"), state("busy"), state("ready")],
+            ["engine: ready (metal), m"],
+        ),
+        (
+            [event("engine.restart", attempt=2, of=5, delay_s=4, reason="exited with signal 9")],
+            ["engine: exited with signal 9; restart 2 of 5 in 4 s"],
+        ),
+        ([event("host.notice", level="warning", text="disk full")], ["warning: disk full"]),
+        ([event("host.notice", text="hello")], ["hello"]),
+        (
+            [
+                event("engine.log", line="first"),
+                event("engine.log", line="last"),
+                state("failed", detail="no"),
+            ],
+            ["engine: failed: no", "  | first", "  | last"],
+        ),
+        ([event("request.delta", text="x"), event("later.type"), state("no such state")], []),
+    ],
+)
+def test_what_a_host_does_is_told_once_and_in_words(events: list[Event], lines: list[str]) -> None:
+    assert told(*events) == lines
+
+
+def test_a_failure_after_it_was_ready_says_what_clients_get() -> None:
+    assert "clients get errors" in told(state("ready"), state("failed"))[-1]
+
+
+async def heard(host: ScriptedHost, until: str) -> list[str]:
+    """Listen until a line says `until`."""
+    lines: list[str] = []
+    news = asyncio.Event()
+    client = HostClient(host.url)
+    task = asyncio.create_task(listen(client, Narrator(lines.append), news.set))
+    try:
+        while not any(until in line for line in lines):
+            await asyncio.wait_for(news.wait(), 10)
+            news.clear()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await client.close()
+    return lines
+
+
+async def test_it_begins_with_the_hosts_own_account() -> None:
+    with scripted_host(engine="loading") as host:
+        host.engine["progress"] = 0.5
+        assert await heard(host, "loading") == ["engine: loading 50 %"]
+
+
+async def test_a_break_of_the_connection_is_gone_over() -> None:
+    with scripted_host(engine="loading") as host:
+        listening = asyncio.create_task(heard(host, "ready"))
+        await asyncio.to_thread(host.wait_for_followers, 1)
+        host.break_off()
+        host.engine = {"state": "ready", "model": "m"}
+        assert await listening == ["engine: loading", "engine: ready, m"]

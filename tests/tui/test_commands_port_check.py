@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.tui.scripted_host import scripted_host
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.port_check import check_port, holder, is_host
+
+
+@pytest.fixture(autouse=True)
+def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These listeners never answer."""
+    monkeypatch.setattr("tui.commands.port_check.ASK_S", 0.2)
+
+
+@pytest.fixture
+def busy() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_free_port_passes() -> None:
+    check_port("127.0.0.1", 0, option="--port")
+
+
+def test_a_busy_one_names_its_holder_and_the_option(busy: int) -> None:
+    with pytest.raises(CommandFailed) as caught:
+        check_port("127.0.0.1", busy, option="--engine-port")
+    assert caught.value.exit_code == ExitCode.PORT_BUSY
+    said = caught.value.message
+    assert f"port {busy} is in use by process {os.getpid()} (" in said
+    assert said.endswith("choose another port with --engine-port")
+    assert "\n" not in said
+
+
+def test_an_address_of_another_machine_is_a_usage_error() -> None:
+    with pytest.raises(CommandFailed, match=r"cannot listen on 192\.0\.2\.1 port") as caught:
+        check_port("192.0.2.1", 0, option="--port")
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_the_holder_of_a_free_port_is_nobody(busy: int) -> None:
+    assert holder(busy) == os.getpid()
+    assert holder(1) is None
+
+
+def test_a_host_of_ours_is_offered_to_be_watched() -> None:
+    with scripted_host() as host:
+        port = int(host.url.rsplit(":", 1)[1])
+        with pytest.raises(CommandFailed, match=f"--attach {host.url}"):
+            check_port("127.0.0.1", port, option="--port")
+
+
+def test_a_port_that_does_not_speak_http_is_no_host(busy: int) -> None:
+    assert not is_host(f"http://127.0.0.1:{busy}")

@@ -1,0 +1,116 @@
+"""The command with a terminal of its own: a pty, as a user's shell gives it one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.child import clean_environment
+from tests import servers
+from tests.scripted_upstream import ScriptedUpstream, Turn, in_order
+from tests.tui.scripted_host import scripted_host
+
+COMMAND = Path(sys.executable).with_name("anyclaude-tui")
+LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
+ENTERS_ALTERNATE_SCREEN = b"\x1b[?1049h"
+
+
+class Terminal:
+    """What the command draws, and its end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
+        self.process, self.master, self.drawn = process, master, b""
+
+    def until(self, text: bytes, timeout_s: float = 30.0) -> None:
+        """Read until `text` was drawn."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.drawn:
+            ready, _, _ = select.select([self.master], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{text!r} was not drawn; the end of what was: {self.drawn[-500:]!r}"
+            if not self._read():
+                break
+        assert text in self.drawn, self.drawn[-2000:]
+
+    def end(self) -> int:
+        """Read to the end; returns the exit code."""
+        while self._read():
+            pass
+        return self.process.wait(10)
+
+    def _read(self) -> bytes:
+        try:
+            piece = os.read(self.master, 65_536)
+        except OSError:  # Linux: the other side is closed
+            piece = b""
+        self.drawn += piece
+        return piece
+
+
+@contextmanager
+def terminal(folder: Path, *arguments: str, **environ: str) -> Iterator[Terminal]:
+    master, slave = pty.openpty()
+    environment = clean_environment(HOME=str(folder), TERM="xterm-256color", **environ)
+    with subprocess.Popen(
+        [str(COMMAND), *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    ) as process:
+        os.close(slave)
+        try:
+            yield Terminal(process, master)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            os.close(master)
+
+
+def test_it_attaches_draws_and_leaves_the_terminal_clean(tmp_path: Path) -> None:
+    with scripted_host() as host, terminal(tmp_path, "--attach", host.url) as screen:
+        screen.until(ENTERS_ALTERNATE_SCREEN)
+        screen.until(b"Tiny")
+        screen.process.send_signal(signal.SIGTERM)
+        assert screen.end() == 130
+        assert LEAVES_ALTERNATE_SCREEN in screen.drawn
+
+
+def test_attaching_to_nothing_is_one_line_and_no_screen(tmp_path: Path) -> None:
+    with terminal(tmp_path, "--attach", "127.0.0.1:9") as screen:
+        assert screen.end() == 2
+        assert ENTERS_ALTERNATE_SCREEN not in screen.drawn
+        assert b"no host to attach to on http://127.0.0.1:9" in screen.drawn
+
+
+def test_a_busy_port_is_one_line_and_no_screen(tmp_path: Path) -> None:
+    with scripted_host() as host, terminal(tmp_path, "--port", host.url.rsplit(":", 1)[1]) as screen:
+        assert screen.end() == 3
+        assert ENTERS_ALTERNATE_SCREEN not in screen.drawn
+        assert f"--attach {host.url}".encode() in screen.drawn
+
+
+@pytest.mark.slow
+def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
+    with servers.upstream(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
+        environ = {"ANYCLAUDE_BACKEND": "openai", "ANYCLAUDE_BASE_URL": url, "ANYCLAUDE_PORT": "0"}
+        with terminal(tmp_path, "--model", "scripted", **environ) as screen:
+            screen.until(b"scripted")
+            children = psutil.Process(screen.process.pid).children(recursive=True)
+            assert children
+            screen.process.send_signal(signal.SIGTERM)
+            assert screen.end() == 130
+            _, alive = psutil.wait_procs(children, timeout=10)
+            assert alive == []
