@@ -1,0 +1,192 @@
+"""Who may import whom (docs/architecture.md), read from the source and seen in fresh interpreters."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.child import clean_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("engine", "proxy", "tui")
+MLX = {"mlx", "mlx_lm", "transformers"}
+
+# Modules of the engine that its clients share; they must stay free of mlx themselves.
+SHARED_ENGINE_MODULES = {
+    "engine.feed",
+    "engine.turn_folding",
+    "engine.lifeline",
+    "engine.blas",
+    "engine.chat_wire",
+}
+
+# Where a screen is drawn. Everything else in `tui` serves commands and must not need Textual.
+SCREEN = {
+    "tui.app",
+    "tui.clipboard",
+    "tui.keymap",
+    "tui.looks",
+    "tui.palette",
+    "tui.terminal",
+    "tui.themes",
+    "tui.panes",
+    "tui.screens",
+    "tui.widgets",
+}
+
+
+def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
+    """Name and syntax tree of each module of a package."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield name, ast.parse(path.read_text("utf-8"), str(path))
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Full names of what a module imports at run time, wherever in it."""
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        for statement in block.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute in this project"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def top(name: str) -> str:
+    return name.split(".")[0]
+
+
+def is_below(name: str, parents: set[str]) -> bool:
+    return any(name == parent or name.startswith(parent + ".") for parent in parents)
+
+
+class TestTheSource:
+    def test_the_engine_knows_neither_proxy_nor_screen(self) -> None:
+        found = {
+            (name, target)
+            for name, tree in modules("engine")
+            for target in imported(tree)
+            if top(target) in {"proxy", "tui", "textual"}
+        }
+        assert found == set()
+
+    def test_the_proxy_knows_neither_screen_nor_model(self) -> None:
+        found = {
+            (name, target)
+            for name, tree in modules("proxy")
+            for target in imported(tree)
+            if top(target) in {"tui", "textual", *MLX}
+        }
+        assert found == set()
+
+    def test_the_proxy_shares_only_what_is_free_of_mlx(self) -> None:
+        found = {
+            (name, target)
+            for name, tree in modules("proxy")
+            for target in imported(tree)
+            if top(target) == "engine" and target != "engine" and not is_below(target, SHARED_ENGINE_MODULES)
+        }
+        assert found == set()
+
+    def test_the_screen_and_its_commands_know_no_model(self) -> None:
+        found = {
+            (name, target)
+            for name, tree in modules("tui")
+            for target in imported(tree)
+            if top(target) in MLX
+            or (
+                top(target) == "engine" and target != "engine" and not is_below(target, SHARED_ENGINE_MODULES)
+            )
+        }
+        assert found == set()
+
+    def test_only_screen_modules_know_textual(self) -> None:
+        found = {
+            (name, target)
+            for name, tree in modules("tui")
+            if not is_below(name, SCREEN)
+            for target in imported(tree)
+            if top(target) == "textual"
+        }
+        assert found == set()
+
+    def test_screen_modules_are_imported_by_screen_modules_and_by_one_command(self) -> None:
+        found = {
+            name
+            for name, tree in modules("tui")
+            if not is_below(name, SCREEN)
+            for target in imported(tree)
+            if is_below(target, SCREEN)
+        }
+        assert found <= {"tui.commands.screen"}
+
+    def test_no_module_is_a_drawer_for_odds_and_ends(self) -> None:
+        names = {name.rsplit(".", 1)[-1] for package in PACKAGES for name, _ in modules(package)}
+        assert not names & {"utils", "util", "helpers", "common", "manager", "core", "misc"}
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The top names of all modules in an interpreter after it ran `arguments`."""
+    show = "atexit.register(lambda: sys.stderr.write('\\n' + json.dumps(sorted(sys.modules))))"
+    code = f"import sys, json, atexit; {show}; sys.argv[1:] = {list(arguments[1:])!r}; {arguments[0]}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return set(json.loads(ended.stderr.splitlines()[-1]))
+
+
+RUN = "from tui.cli import main; main()"
+
+
+class TestAFreshInterpreter:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["import proxy.host, proxy.server, proxy.__main__"],
+            ["import tui.cli, tui.host_process, tui.commands.headless, tui.commands.claude_session"],
+            [RUN, "--help"],
+            [RUN, "events", "--help"],
+            [RUN, "--port", "9", "env"],
+        ],
+        ids=lambda arguments: " ".join(arguments).replace(RUN, "anyclaude-tui"),
+    )
+    def test_neither_textual_nor_mlx_is_there(self, arguments: list[str]) -> None:
+        tops = {top(name) for name in loaded(*arguments)}
+        assert not tops & {"textual", *MLX}
+
+    @pytest.mark.parametrize("module", sorted(SHARED_ENGINE_MODULES))
+    def test_what_is_shared_of_the_engine_is_free_of_mlx(self, module: str) -> None:
+        assert not {top(name) for name in loaded(f"import {module}")} & MLX
+
+    def test_the_engine_needs_neither_proxy_nor_screen(self) -> None:
+        assert not {top(name) for name in loaded("import engine.server")} & {"proxy", "tui", "textual"}
+
+    def test_help_imports_nothing_heavy(self) -> None:
+        tops = {top(name) for name in loaded(RUN, "--help")}
+        assert not tops & {"pydantic", "httpx", "fastapi", "uvicorn", "rich", "psutil", "asyncio"}
