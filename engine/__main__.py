@@ -13,9 +13,10 @@ import sys
 
 from engine.blas import engine_environment
 from engine.lifeline import announce, read_settings
+from engine.listening import PortBusy, bind
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
 
-USAGE, PORT_BUSY, MODEL_FAILED, INTERRUPTED = 2, 3, 4, 130
+USAGE, PORT_BUSY = 2, 3
 
 _RESTARTED = "ANYCLAUDE_ENGINE_ACCELERATED"  # what the process that we were before this one found
 _QUIET = {
@@ -39,13 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), USAGE)
     except ValueError as error:
         return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", USAGE)
-    # Only now: this imports MLX, and a wrong option should be told at once.
-    from engine.serving import PortBusy, bind, serve
-
     try:
         listener = bind(settings.host, settings.port)
     except PortBusy as error:
         return _fail(str(error), PORT_BUSY)
+    # Only now: this imports MLX, and what is wrong with the settings should be told at once.
+    from engine.serving import serve
+
     return serve(settings, listener, accelerated=accelerated, watch_stdin=not arguments)
 
 

@@ -38,6 +38,7 @@ class LiveAnswer:
         self._reader = reader
         self._arrived: list[Step] = []
         self._wake = asyncio.Event()
+        self._settled = False  # the generation gave its verdict
 
     @property
     def reasoning_tokens(self) -> int:
@@ -63,16 +64,20 @@ class LiveAnswer:
     async def batches(self) -> AsyncIterator[list[Shown]]:
         """All that arrived since the last turn of the loop, again and again until the answer is over."""
         pump = asyncio.create_task(self._pump())
+        ended = False
         try:
-            while not self.over:
-                await self._wake.wait()
+            while not ended:
+                if not self.over:  # it may have been ended from outside while the last batch was out
+                    await self._wake.wait()
                 self._wake.clear()
                 arrived, self._arrived = self._arrived, []
                 shown = self._digest(arrived)
-                if shown or self.over:
+                ended = self.over
+                if shown or ended:
                     yield shown
         finally:
-            self._generation.cancel()
+            if not self._settled:
+                self._generation.cancel()
             pump.cancel()
 
     async def _pump(self) -> None:
@@ -85,7 +90,8 @@ class LiveAnswer:
         except Exception as error:
             last = FailStep("internal", f"the generation broke off: {error}")
             self._arrived.append(last)
-        if not isinstance(last, FinishStep | FailStep):
+        self._settled = isinstance(last, FinishStep | FailStep)
+        if not self._settled:
             self._arrived.append(FailStep("internal", "the generation ended without a verdict"))
         self._wake.set()
 

@@ -23,13 +23,11 @@ from engine.scheduler import Scheduler
 from engine.server import Engine, create_app
 from engine.settings import EngineSettings
 
+MODEL_FAILED, INTERRUPTED = 4, 130
+
 GRACE_S = 3  # for open answers to be told, once the end is near
 
 log = logging.getLogger("engine")
-
-
-class PortBusy(Exception):
-    """The address cannot be listened on; raised by `bind`."""
 
 
 class EngineServer(uvicorn.Server):
@@ -61,27 +59,6 @@ class EngineServer(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        PortBusy: the port is taken, or the address is not of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(512)
-    except OSError as error:
-        listener.close()
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        advice = "end what listens there or choose another port"
-        raise PortBusy(f"the engine cannot listen on {host}:{port}: {reason}; {advice}") from error
-    listener.setblocking(False)
-    return listener
 
 
 def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str, watch_stdin: bool) -> int:
@@ -116,9 +93,9 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     log.info("listening on %s:%d; matrix products by %s", host, port, accelerated)
     server.run(sockets=[listener])
     engine.close()
-    scheduler.stop(GRACE_S)
+    scheduler.stop(GRACE_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted
     sys.stderr.flush()
-    return 4 if failed.is_set() else 130 if server.interrupted else 0
+    return MODEL_FAILED if failed.is_set() else INTERRUPTED if server.interrupted else 0
 
 
 def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:

@@ -23,26 +23,13 @@ from engine.answer_text import (
     Thinking,
 )
 from engine.tool_calls import CallFormat
+from tests.engine.spelling import Spelling
 
 TOOLS = ({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}},)
 CALLS = CallFormat("<tool_call>", "</tool_call>", json_tools.parse_tool_call)
 PLAIN = AnswerStyle(think_start="<think>", think_end="</think>")
 STYLE = replace(PLAIN, calls=CALLS, tools=TOOLS)
 LOOK = '<tool_call>\n{"name": "look", "arguments": {"at": "it"}}\n</tool_call>'
-
-
-class Spelling:
-    """A detokenizer whose tokens are the pieces of a text."""
-
-    def __init__(self, pieces: list[str]) -> None:
-        self._pieces = pieces
-        self.last_segment = ""
-
-    def add_token(self, token: int) -> None:
-        self.last_segment = self._pieces[token]
-
-    def finalize(self) -> None:
-        self.last_segment = ""
 
 
 def read(style: AnswerStyle, *texts: str) -> list[Piece]:

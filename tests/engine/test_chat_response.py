@@ -1,0 +1,129 @@
+"""Chat completions on the wire, where a generation does not go as it should."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from engine.answer_text import AnswerStyle, AnswerText
+from engine.chat_response import ChatResponse, ChatStream, RunningAnswers, WholeChat
+from engine.chat_wire import CompletionHead
+from engine.generation import FailStep, FinishStep, PrefillStep, QueuedStep, Step, TokenStep
+from engine.live_answer import LiveAnswer
+from tests.engine.spelling import Spelling, Steps
+
+HEAD = CompletionHead("chatcmpl-1", 0, "test")
+SCOPE = {"type": "http", "method": "POST", "path": "/", "headers": []}
+
+
+class Connection:
+    """A client that reads all, and leaves when `gone` is set."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        self.sent: list[Any] = []
+
+    async def receive(self) -> Any:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
+
+    @property
+    def body(self) -> str:
+        return b"".join(message.get("body", b"") for message in self.sent).decode()
+
+
+async def respond(form: type[ChatResponse], *steps: Step | Exception | None, **options: Any) -> Connection:
+    connection = Connection()
+    answer = LiveAnswer(Steps(*steps), AnswerText(Spelling(["a", "ä", "c"]), AnswerStyle()), 7)
+    response = form(answer, HEAD, RunningAnswers(), **options)
+    await asyncio.wait_for(response(SCOPE, connection.receive, connection.send), 5)
+    return connection
+
+
+@pytest.mark.parametrize("form", [ChatStream, WholeChat])
+@pytest.mark.parametrize(
+    ("kind", "status", "type"),
+    [
+        ("invalid_request", 400, "invalid_request_error"),
+        ("overloaded", 503, "server_error"),
+        ("internal", 500, "server_error"),
+    ],
+)
+async def test_a_failure_before_the_first_byte_is_a_status(
+    form: type[ChatResponse], kind: Any, status: int, type: str
+) -> None:
+    connection = await respond(form, FailStep(kind, "why"))
+    assert connection.status == status
+    assert json.loads(connection.body)["error"] == {
+        "message": "why",
+        "type": type,
+        "param": None,
+        "code": "overloaded" if kind == "overloaded" else None,
+    }
+
+
+@pytest.mark.parametrize("feed", [True, False])
+async def test_a_failure_in_the_middle_is_an_error_and_no_done(feed: bool) -> None:
+    connection = Connection()
+    answer = LiveAnswer(Steps(TokenStep(1), None), AnswerText(Spelling(["a", "b"]), AnswerStyle()), 7)
+    running = RunningAnswers()
+    response = asyncio.create_task(
+        ChatStream(answer, HEAD, running, feed=feed)(SCOPE, connection.receive, connection.send)
+    )
+    while '"b"' not in connection.body:
+        await asyncio.sleep(0)
+    running.abort_all("why")
+    await asyncio.wait_for(response, 5)
+    lines = [json.loads(line[6:]) for line in connection.body.splitlines() if line]
+    assert lines[-1]["error"]["message"] == "why"
+    assert "[DONE]" not in connection.body
+    assert connection.sent[-1]["more_body"] is False
+    errors = [line for line in lines if line.get("kind") == "error"]
+    assert errors == (
+        [{"object": "anyclaude.feed", "kind": "error", "type": "overloaded", "message": "why"}] * feed
+    )
+
+
+async def test_a_failed_whole_answer_shows_nothing_half_done() -> None:
+    connection = await respond(WholeChat, TokenStep(0), FailStep("internal", "why"))
+    assert connection.status == 500
+    assert "choices" not in connection.body
+
+
+async def test_who_waits_without_the_feed_gets_a_comment_as_a_sign_of_life() -> None:
+    connection = await respond(
+        ChatStream, QueuedStep(1, 0.0), PrefillStep(1, 2, 0), TokenStep(1), FinishStep("stop", 2)
+    )
+    lines = [line for line in connection.body.splitlines() if line]
+    assert lines.count(": waiting") == 2
+    assert all(line == ": waiting" or line.startswith("data: ") for line in lines)
+
+
+async def test_all_that_arrived_together_is_one_delta_and_one_write() -> None:
+    connection = await respond(ChatStream, *[TokenStep(1)] * 3, FinishStep("stop", 4))
+    assert len(connection.sent) == 2  # the head and the body
+    assert '"content":"äää"' in connection.body
+
+
+@pytest.mark.parametrize("form", [ChatStream, WholeChat])
+async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]) -> None:
+    connection = Connection()
+    steps = Steps(TokenStep(0), None)
+    answer = LiveAnswer(steps, AnswerText(Spelling(["a"]), AnswerStyle()), 7)
+    response = asyncio.create_task(
+        form(answer, HEAD, RunningAnswers())(SCOPE, connection.receive, connection.send)
+    )
+    await asyncio.sleep(0)
+    connection.gone.set()
+    await asyncio.wait_for(response, 5)
+    assert steps.cancelled.is_set()

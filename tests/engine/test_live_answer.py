@@ -1,0 +1,75 @@
+"""An answer from the steps of the model's loop to pieces, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from engine.answer_text import AnswerStyle, AnswerText, Text
+from engine.generation import FailStep, FinishStep, LookupStep, Step, TokenStep
+from engine.live_answer import LiveAnswer, Shown
+from tests.engine.spelling import Spelling, Steps
+
+LETTERS = [TokenStep(0), TokenStep(1), TokenStep(2)]
+
+
+def answer(steps: Steps, style: AnswerStyle | None = None) -> LiveAnswer:
+    return LiveAnswer(steps, AnswerText(Spelling(["a", "b", "c"]), style or AnswerStyle()), 7)
+
+
+async def read(live: LiveAnswer) -> list[list[Shown]]:
+    return [batch async for batch in live.batches()]
+
+
+async def test_all_that_arrived_together_is_one_batch() -> None:
+    live = answer(Steps(LookupStep(7, 3, 4, "memory"), *LETTERS, FinishStep("stop", 4)))
+    assert await read(live) == [[LookupStep(7, 3, 4, "memory"), Text("a"), Text("b"), Text("c")]]
+    assert (live.finish_reason, live.output_tokens, live.cached_tokens) == ("stop", 4, 3)
+
+
+async def test_a_stop_string_ends_the_generation() -> None:
+    steps = Steps(*LETTERS, None)
+    live = answer(steps, AnswerStyle(stops=("b",)))
+    assert await read(live) == [[Text("a")]]
+    assert (live.finish_reason, live.stop_sequence, live.output_tokens) == ("stop", "b", 2)
+    assert steps.cancelled.is_set()
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "message"),
+    [
+        (FailStep("internal", "no memory"), "internal", "no memory"),
+        (RuntimeError("burst"), "internal", "burst"),
+        (TokenStep(2), "internal", "without a verdict"),
+    ],
+)
+async def test_a_failure_keeps_what_came_before_it(end: Step | Exception, kind: str, message: str) -> None:
+    live = answer(Steps(*LETTERS[:2], end))
+    assert (await read(live))[0][:2] == [Text("a"), Text("b")]
+    assert live.finish_reason is None
+    assert live.failure is not None
+    assert live.failure.kind == kind
+    assert message in live.failure.message
+
+
+async def test_a_client_that_leaves_cancels_at_once() -> None:
+    steps = Steps(None)
+    live = answer(steps)
+    reading = asyncio.create_task(read(live))
+    await asyncio.sleep(0)
+    live.leave()
+    assert await reading == [[]]
+    assert steps.cancelled.is_set()
+    assert (live.left, live.failure) == (True, None)
+
+
+async def test_an_aborted_answer_tells_why() -> None:
+    steps = Steps(TokenStep(0), None)
+    live = answer(steps)
+    batches = live.batches()
+    assert await anext(batches) == [Text("a")]
+    live.abort("the engine is shutting down")
+    assert await anext(batches) == []
+    assert live.failure == FailStep("overloaded", "the engine is shutting down")
+    assert steps.cancelled.is_set()

@@ -1,0 +1,133 @@
+"""`python -m engine` from its first line to its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bench.child import clean_environment, poll, python
+from tests.models import ModelShelf
+from tests.servers import engine, server
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: str, said: str = "", timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
+    """The engine from start to end, with `said` on its stdin."""
+    return subprocess.run(
+        python("-m", "engine", *arguments),
+        input=said,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env=clean_environment(),
+        check=False,
+    )
+
+
+def test_a_busy_port_is_told_in_one_line_and_exit_code_3() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = run(said=json.dumps({"model": "/nowhere", "port": port}))
+    assert ended.returncode == 3
+    told = json.loads(ended.stdout)
+    assert told["exit_code"] == 3
+    assert f"127.0.0.1:{port}" in told["error"]
+    assert ended.stderr.strip() == told["error"]
+
+
+def test_a_model_that_is_not_there_is_told_after_listening_with_exit_code_4(tmp_path: Path) -> None:
+    settings = {"model": str(tmp_path / "nothing"), "port": 0}
+    with server("engine", "-m", "engine", settings=settings, folder=tmp_path / "home") as running:
+        assert running.process.wait(10) == 4
+        assert f"no folder {tmp_path / 'nothing'}" in running.log_tail()
+        assert "Traceback" not in running.log_tail()
+
+
+def test_by_hand_it_takes_options(tmp_path: Path) -> None:
+    ended = run("--model", str(tmp_path), "--port", "0")
+    assert ended.returncode == 4
+    assert "listening" in json.loads(ended.stdout)
+    assert "config.json" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "message"),
+    [
+        ((), "", "no settings on stdin"),
+        ((), "{", "JSON"),
+        ((), '{"port": "many"}', "port = 'many'"),
+        (("--port", "99999999"), "", "port"),
+    ],
+)
+def test_wrong_settings_are_told_with_exit_code_2(
+    arguments: tuple[str, ...], said: str, message: str
+) -> None:
+    ended = run(*arguments, said=said)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert json.loads(ended.stdout)["exit_code"] == 2
+
+
+def test_help_teaches_every_option() -> None:
+    ended = run("--help")
+    assert ended.returncode == 0
+    for option in ("--model", "--port", "--context-length", "--prefix-cache-bytes", "Example:"):
+        assert option in ended.stdout
+
+
+def test_it_answers_while_it_loads_and_ends_promptly_all_the_same(shelf: ModelShelf, tmp_path: Path) -> None:
+    model = tmp_path / "slow"
+    model.mkdir()
+    for file in shelf.tiny().iterdir():
+        (model / file.name).symlink_to(file)
+    os.mkfifo(model / "generation_config.json")  # the loader waits here, as on a slow disk
+    settings = {"model": str(model), "port": 0}
+    with server("engine", "-m", "engine", settings=settings, folder=tmp_path / "home") as running:
+        health = httpx.get(f"{running.url}/health", trust_env=False)
+        assert (health.status_code, health.json()["state"]) == (503, "loading")
+        body = {"messages": [{"role": "user", "content": "hi"}]}
+        answer = httpx.post(f"{running.url}/v1/chat/completions", json=body, trust_env=False)
+        assert answer.status_code == 503
+        assert "still loading" in answer.json()["error"]["message"]
+        assert answer.headers["retry-after"] == "1"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(5) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_tells_open_streams_and_ends(
+    shelf: ModelShelf, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
+    with engine(shelf.tiny(), tmp_path) as running:
+        url = f"{running.url}/v1/chat/completions"
+        with httpx.stream("POST", url, json=body, timeout=10, trust_env=False) as answer:
+            lines: list[Any] = []
+            for line in answer.iter_lines():
+                lines += [json.loads(line[6:])] if line.startswith("data: {") else []
+                assert line != "data: [DONE]"
+                if len(lines) == 2:
+                    running.process.send_signal(number)
+        assert "shutting down" in lines[-1]["error"]["message"]
+        assert running.process.wait(5) == code
+
+
+def test_it_ends_with_its_parent(shelf: ModelShelf, tmp_path: Path) -> None:
+    with engine(shelf.tiny(), tmp_path) as running:
+        assert running.process.stdin is not None
+        running.process.stdin.close()
+        poll(lambda: running.process.poll() is not None, timeout_s=5, what="the engine to end")
+        assert running.process.returncode == 0
+        assert "Traceback" not in running.log_tail()

@@ -1,0 +1,270 @@
+"""The engine as its clients meet it: real processes, real models, the real `openai` package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from bench.child import Child, poll
+from engine.chat_wire import context_length_numbers
+from tests.models import ModelShelf
+from tests.servers import engine
+
+pytestmark = pytest.mark.slow
+
+HI = [{"role": "user", "content": "hi"}]
+LOOK = {
+    "type": "function",
+    "function": {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}},
+}
+SCRIPT = 'I will look.\n<tool_call>\n{"name": "look", "arguments": {"zeal": 1, "at": "it"}}\n</tool_call>'
+CONTEXT = 16384
+FEED = {"x-anyclaude-feed": "1"}
+
+
+@pytest.fixture(scope="module")
+def caller(shelf: ModelShelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """An engine whose model answers everything with one tool call."""
+    with engine(shelf.scripted(SCRIPT), tmp_path_factory.mktemp("caller")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def talker(shelf: ModelShelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """An engine whose model never ends by itself, with room for one request at a time."""
+    folder = tmp_path_factory.mktemp("talker")
+    with engine(shelf.tiny(), folder, context_length=CONTEXT, max_batch=1) as running:
+        yield running
+
+
+def client(running: Child) -> httpx.Client:
+    return httpx.Client(base_url=running.url, timeout=30, trust_env=False)
+
+
+def ask(running: Child, **fields: Any) -> httpx.Response:
+    with client(running) as http:
+        return http.post("/v1/chat/completions", json={"messages": HI} | fields)
+
+
+def stream(running: Child, headers: dict[str, str] | None = None, **fields: Any) -> list[Any]:
+    """The data of all events; `[DONE]` stays a string."""
+    body = {"messages": HI, "stream": True} | fields
+    with (
+        client(running) as http,
+        http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer,
+    ):
+        assert answer.status_code == 200, answer.read()
+        lines = [line[6:] for line in answer.iter_lines() if line.startswith("data: ")]
+    return [line if line == "[DONE]" else json.loads(line) for line in lines]
+
+
+def text_of(chunks: list[Any]) -> str:
+    deltas = [c["choices"][0]["delta"] for c in chunks if isinstance(c, dict) and c.get("choices")]
+    return "".join(delta.get("content") or "" for delta in deltas)
+
+
+def loop_counts(running: Child) -> dict[str, int]:
+    with client(running) as http:
+        counts: dict[str, int] = http.get("/stats").json()["loop"]
+        return counts
+
+
+def test_a_plain_stream_has_nothing_that_openai_does_not_know(caller: Child) -> None:
+    chunks = stream(caller, tools=[LOOK])
+    assert chunks[-1] == "[DONE]"
+    known = {"id", "object", "created", "model", "choices"}
+    assert all(set(chunk) == known for chunk in chunks[:-1])
+    assert {chunk["object"] for chunk in chunks[:-1]} == {"chat.completion.chunk"}
+    choices = [choice for chunk in chunks[:-1] for choice in chunk["choices"]]
+    assert all(set(choice) == {"index", "delta", "logprobs", "finish_reason"} for choice in choices)
+    assert [choice["index"] for choice in choices] == [0] * len(choices)
+    assert choices[0]["delta"] == {"role": "assistant", "content": ""}
+    assert [choice["finish_reason"] for choice in choices if choice["finish_reason"]] == ["tool_calls"]
+
+
+def test_usage_comes_last_when_it_is_asked_for(caller: Child) -> None:
+    chunks = stream(caller, tools=[LOOK], stream_options={"include_usage": True})
+    usage = chunks[-2]["usage"]
+    assert chunks[-2]["choices"] == []
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["prompt_tokens_details"]["cached_tokens"] >= 0
+    assert usage["completion_tokens_details"]["reasoning_tokens"] == 0
+
+
+def test_the_feed_tells_lookup_prefill_composition_and_the_raw_call(caller: Child) -> None:
+    chunks = stream(caller, FEED, tools=[LOOK], messages=[{"role": "user", "content": "a new question"}])
+    feed = [chunk for chunk in chunks if isinstance(chunk, dict) and chunk["object"] == "anyclaude.feed"]
+    kinds = [chunk["kind"] for chunk in feed]
+    assert kinds.index("lookup") < kinds.index("prefill") < kinds.index("progress") < kinds.index("tool_raw")
+    by_kind = {chunk["kind"]: chunk for chunk in feed}
+    lookup, prefill = by_kind["lookup"], by_kind["prefill"]
+    assert set(lookup) >= {"prompt_tokens", "matched_tokens", "kept_tokens", "tier", "miss"}
+    assert prefill["done"] == prefill["total"] == lookup["prompt_tokens"]
+    composed = "".join(chunk["text"] for chunk in feed if chunk["kind"] == "progress")
+    assert by_kind["tool_raw"]["raw"].startswith(composed.rstrip())
+    assert by_kind["tool_raw"]["index"] == 0
+
+
+def test_the_openai_package_gets_calls_streamed_and_whole(caller: Child) -> None:
+    with openai.OpenAI(base_url=f"{caller.url}/v1", api_key="any", max_retries=0) as sdk:
+        messages: Any = HI
+        tools: Any = [LOOK]
+        whole = sdk.chat.completions.create(model="any", messages=messages, tools=tools).choices[0]
+        calls = whole.message.tool_calls
+        assert calls is not None
+        assert whole.finish_reason == "tool_calls"
+        assert calls[0].type == "function"
+        assert calls[0].id.startswith("call_")
+        assert calls[0].function.arguments == '{"zeal": 1, "at": "it"}'
+        with sdk.chat.completions.stream(model="any", messages=messages, tools=tools) as events:
+            final = events.get_final_completion().choices[0]
+        streamed = final.message.tool_calls
+        assert streamed
+        assert streamed[0].function.arguments == calls[0].function.arguments
+        assert (final.message.content, whole.message.content) == ("I will look.", "I will look.")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, "stop"),
+        ({"tools": [LOOK], "tool_choice": "none"}, "stop"),
+        ({"tools": [{"type": "function", "function": {"name": "other"}}]}, "stop"),
+        ({"tools": [LOOK], "max_tokens": 9}, "length"),
+    ],
+)
+def test_what_is_no_call_of_an_offered_tool_is_text(
+    caller: Child, fields: dict[str, Any], reason: str
+) -> None:
+    choice = ask(caller, **fields).json()["choices"][0]
+    assert choice["finish_reason"] == reason
+    assert "tool_calls" not in choice["message"]
+    assert SCRIPT.startswith(choice["message"]["content"])
+    assert "<tool_call>" in choice["message"]["content"]
+    assert text_of(stream(caller, **fields)) == choice["message"]["content"]
+
+
+def test_a_call_given_back_as_text_is_noted_in_the_feed(caller: Child) -> None:
+    chunks = stream(caller, FEED, tools=[LOOK], max_tokens=9)
+    notes = [chunk["text"] for chunk in chunks if isinstance(chunk, dict) and chunk.get("kind") == "note"]
+    assert any("cut before its end" in note for note in notes)
+
+
+def test_what_is_not_enforced_is_noted_in_the_feed(caller: Child) -> None:
+    chunks = stream(caller, FEED, tools=[LOOK], tool_choice="required")
+    notes = [chunk["text"] for chunk in chunks if isinstance(chunk, dict) and chunk.get("kind") == "note"]
+    assert any("not enforced" in note for note in notes)
+
+
+def test_a_stop_string_across_tokens_ends_the_answer_and_is_not_shown(caller: Child) -> None:
+    before = loop_counts(caller)["cancelled"]
+    choice = ask(caller, stop=["l loo", "never"]).json()["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("I wil", "stop")
+    chunks = stream(caller, FEED, stop="l loo")
+    assert text_of(chunks) == "I wil"
+    assert chunks[-2]["choices"][0]["stop_sequence"] == "l loo"
+    poll(lambda: loop_counts(caller)["cancelled"] > before, timeout_s=5, what="the rest to be cancelled")
+
+
+def test_a_prompt_beyond_the_context_is_refused_with_both_numbers(talker: Child) -> None:
+    answer = ask(talker, messages=[{"role": "user", "content": "word " * 20_000}])
+    error = answer.json()["error"]
+    assert answer.status_code == 400
+    assert error["code"] == "context_length_exceeded"
+    numbers = context_length_numbers(error["message"])
+    assert numbers is not None
+    assert numbers[0] > numbers[1] == CONTEXT
+
+
+def test_an_answer_ends_where_the_context_does(talker: Child) -> None:
+    messages = [{"role": "user", "content": "x" * 200}]
+    with client(talker) as http:
+        count = http.post("/v1/tokenize", json={"messages": messages, "count_only": True}).json()["count"]
+    filler = messages[0]["content"] * ((CONTEXT - 100) // count)
+    answer = ask(talker, messages=[{"role": "user", "content": filler}], max_tokens=10**6).json()
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"]["total_tokens"] == CONTEXT
+
+
+def test_tokens_are_counted_as_the_prompt_is_made(caller: Child) -> None:
+    body = {"messages": [{"role": "system", "content": "s"}, *HI], "tools": [LOOK]}
+    with client(caller) as http:
+        tokens = http.post("/v1/tokenize", json=body).json()
+        text = http.post("/v1/tokenize", json={"text": "hello there"}).json()
+    assert tokens["count"] == len(tokens["tokens"]) == ask(caller, **body).json()["usage"]["prompt_tokens"]
+    assert text["count"] == len(text["tokens"]) > 0
+
+
+def test_the_same_seed_gives_the_same_answer(talker: Child) -> None:
+    texts = [ask(talker, seed=seed, max_tokens=12, temperature=1.0).json()["choices"] for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "param"),
+    [
+        ("GET", "/nowhere", None, 404, None),
+        ("GET", "/v1/chat/completions", None, 405, None),
+        ("POST", "/v1/chat/completions", b"{", 400, None),
+        ("POST", "/v1/chat/completions", b'{"messages": []}', 400, "messages"),
+        ("POST", "/v1/tokenize", b'{"text": 1}', 400, "text"),
+    ],
+)
+def test_errors_have_openais_form(
+    caller: Child, method: str, path: str, body: bytes | None, status: int, param: str | None
+) -> None:
+    with client(caller) as http:
+        answer = http.request(method, path, content=body)
+    error = answer.json()["error"]
+    assert answer.status_code == status
+    assert set(error) == {"message", "type", "param", "code"}
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+
+
+def test_health_is_the_loops_and_the_model_is_listed(caller: Child) -> None:
+    with client(caller) as http:
+        health = http.get("/health")
+        models = http.get("/v1/models").json()
+    report = health.json()
+    assert (health.status_code, report["state"], report["pid"]) == (200, "ready", caller.pid)
+    assert report["memory_bytes"] > 10**6
+    assert report["accelerated"]
+    assert models["data"][0]["id"] == report["model"]
+
+
+def test_a_client_that_leaves_a_stream_frees_the_model(talker: Child) -> None:
+    before = loop_counts(talker)["cancelled"]
+    body = {"messages": HI, "stream": True}
+    with client(talker) as http, http.stream("POST", "/v1/chat/completions", json=body) as answer:
+        lines = answer.iter_lines()
+        while "content" not in next(lines):
+            pass
+    poll(lambda: loop_counts(talker)["cancelled"] == before + 1, timeout_s=5, what="the cancellation")
+
+
+def test_clients_that_leave_the_queue_or_a_whole_answer_free_their_place(talker: Child) -> None:
+    before = loop_counts(talker)["cancelled"]
+    body = {"messages": HI, "stream": True}
+    impatient = httpx.Client(base_url=talker.url, timeout=0.3, trust_env=False)
+    with client(talker) as http, impatient:
+        with http.stream("POST", "/v1/chat/completions", json=body) as running:
+            lines = running.iter_lines()
+            next(lines)
+            with pytest.raises(httpx.ReadTimeout):  # it waits behind the stream
+                impatient.post("/v1/chat/completions", json={"messages": HI})
+            poll(
+                lambda: loop_counts(talker)["cancelled"] == before + 1,
+                timeout_s=5,
+                what="the queue to be free",
+            )
+            assert next(lines) is not None
+        poll(lambda: loop_counts(talker)["cancelled"] == before + 2, timeout_s=5, what="the stream to end")
+        with pytest.raises(httpx.ReadTimeout):
+            impatient.post("/v1/chat/completions", json={"messages": HI})
+        poll(lambda: loop_counts(talker)["cancelled"] == before + 3, timeout_s=5, what="the answer to end")
+    assert ask(talker, max_tokens=3).status_code == 200
