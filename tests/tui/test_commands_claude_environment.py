@@ -72,6 +72,7 @@ class TestVariables:
         assert passing.variables["ANTHROPIC_BASE_URL"] == URL
         assert not {"ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_MODEL"} & set(passing.variables)
         assert "CLAUDE_CODE_OAUTH_TOKEN" not in passing.unset
+        assert "apiKeyHelper" not in passing.settings()
 
     @pytest.mark.parametrize(
         ("environ", "no_proxy"),
@@ -125,9 +126,14 @@ class TestSettings:
         assert take_settings(arguments) == (value, rest)
 
     def test_ours_win_and_theirs_stay(self) -> None:
-        theirs = {"model": "opus", "env": {"ANTHROPIC_BASE_URL": "https://elsewhere", "MINE": "1"}}
+        theirs = {
+            "model": "opus",
+            "apiKeyHelper": "pass show key",
+            "env": {"ANTHROPIC_BASE_URL": "https://elsewhere", "MINE": "1"},
+        }
         both = merged(theirs, made().settings())
         assert both["model"] == "opus"
+        assert both["apiKeyHelper"] == ""
         assert both["env"]["MINE"] == "1"
         assert both["env"]["ANTHROPIC_BASE_URL"] == URL
         assert both["env"]["CLAUDE_CODE_USE_BEDROCK"] == ""

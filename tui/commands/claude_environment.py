@@ -7,7 +7,7 @@ wins over the process's; only settings given with `--settings` win over those, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ class ClaudeEnvironment:
     """Variables to set, and variables that must not be there."""
 
     variables: Mapping[str, str]
-    unset: tuple[str, ...] = field(default=())
+    unset: tuple[str, ...] = ()
+    own_account: bool = False  # the client signs in as it always does
 
     def applied_to(self, environ: Mapping[str, str]) -> dict[str, str]:
         """A whole environment for the client."""
@@ -54,7 +55,10 @@ class ClaudeEnvironment:
 
     def settings(self) -> dict[str, Any]:
         """What `--settings` gets; an empty value is as good as none to the client."""
-        return {"env": {**dict.fromkeys(self.unset, ""), **self.variables}}
+        settings: dict[str, Any] = {"env": {**dict.fromkeys(self.unset, ""), **self.variables}}
+        if not self.own_account:
+            settings["apiKeyHelper"] = ""  # its key is for somebody else
+        return settings
 
 
 def claude_environment(
@@ -74,7 +78,7 @@ def claude_environment(
     variables = {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}
     variables |= _no_proxy(environ)
     if backend == "claude":
-        return ClaudeEnvironment(variables, OTHER_PROVIDERS)
+        return ClaudeEnvironment(variables, OTHER_PROVIDERS, own_account=True)
     variables |= {
         "ANTHROPIC_AUTH_TOKEN": token or ANY_TOKEN,
         "ANTHROPIC_API_KEY": "",

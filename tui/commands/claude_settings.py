@@ -61,9 +61,9 @@ def take_settings(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def merged(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    """The user's settings with our environment over theirs."""
+    """The user's settings with ours over them, and our environment over theirs."""
     env = theirs.get("env")
-    return {**theirs, "env": {**(env if isinstance(env, dict) else {}), **ours["env"]}}
+    return {**theirs, **ours, "env": {**(env if isinstance(env, dict) else {}), **ours["env"]}}
 
 
 def _read(given: str) -> dict[str, Any]:
