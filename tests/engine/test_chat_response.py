@@ -24,6 +24,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
+        self.wrote = asyncio.Event()
         self.sent: list[Any] = []
 
     async def receive(self) -> Any:
@@ -32,6 +33,7 @@ class Connection:
 
     async def send(self, message: Any) -> None:
         self.sent.append(message)
+        self.wrote.set()
 
     @property
     def status(self) -> int:
@@ -81,7 +83,8 @@ async def test_a_failure_in_the_middle_is_an_error_and_no_done(feed: bool) -> No
         ChatStream(answer, HEAD, running, feed=feed)(SCOPE, connection.receive, connection.send)
     )
     while '"b"' not in connection.body:
-        await asyncio.sleep(0)
+        connection.wrote.clear()
+        await connection.wrote.wait()
     running.abort_all("why")
     await asyncio.wait_for(response, 5)
     lines = [json.loads(line[6:]) for line in connection.body.splitlines() if line]

@@ -23,7 +23,7 @@ LOOK = {
     "function": {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}},
 }
 SCRIPT = 'I will look.\n<tool_call>\n{"name": "look", "arguments": {"zeal": 1, "at": "it"}}\n</tool_call>'
-CONTEXT = 16384
+CONTEXT = 8192
 FEED = {"x-anyclaude-feed": "1"}
 
 
@@ -182,13 +182,19 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_numbers(talker: Child)
 
 
 def test_an_answer_ends_where_the_context_does(talker: Child) -> None:
-    messages = [{"role": "user", "content": "x" * 200}]
-    with client(talker) as http:
-        count = http.post("/v1/tokenize", json={"messages": messages, "count_only": True}).json()["count"]
-    filler = messages[0]["content"] * ((CONTEXT - 100) // count)
-    answer = ask(talker, messages=[{"role": "user", "content": filler}], max_tokens=10**6).json()
+    def question(words: int) -> list[dict[str, str]]:
+        return [{"role": "user", "content": "word " * words}]
+
+    def tokens(words: int) -> int:
+        with client(talker) as http:
+            body = {"messages": question(words), "count_only": True}
+            return int(http.post("/v1/tokenize", json=body).json()["count"])
+
+    words = (CONTEXT - 100) * 100 // (tokens(200) - tokens(100))
+    answer = ask(talker, messages=question(words), max_tokens=10**6).json()
     assert answer["choices"][0]["finish_reason"] == "length"
     assert answer["usage"]["total_tokens"] == CONTEXT
+    assert 50 < answer["usage"]["completion_tokens"] < 200
 
 
 def test_tokens_are_counted_as_the_prompt_is_made(caller: Child) -> None:
