@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 
 from engine.blas import engine_environment
 from engine.lifeline import announce, read_settings
@@ -33,13 +34,18 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     accelerated = _accelerate()
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("engine").setLevel(logging.INFO)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
     try:
         settings = _settings(arguments)
     except SettingsError as error:
         return _fail(str(error), USAGE)
     except ValueError as error:
         return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", USAGE)
+    if not settings.model or Path(settings.model).expanduser().is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all is here: nothing is to be asked of the hub
     try:
         listener = bind(settings.host, settings.port)
     except PortBusy as error:
