@@ -126,18 +126,19 @@ class ContextOverflow(UpstreamError):
 
     The wording is the one that Claude Code recognises: it then compacts the conversation, or retries with
     a smaller `max_tokens` where only that does not fit. Any other wording leaves its session dead.
+    Numbers that the upstream does not tell are 0 and left out.
     """
 
     status = 400
     type = "invalid_request_error"
 
-    def __init__(self, prompt_tokens: int, limit: int, *, max_tokens: int = 0) -> None:
+    def __init__(self, prompt_tokens: int = 0, limit: int = 0, *, max_tokens: int = 0) -> None:
         if 0 < prompt_tokens < limit < prompt_tokens + max_tokens:
             sizes = f"{prompt_tokens} + {max_tokens} > {limit}"
             message = f"input length and `max_tokens` exceed context limit: {sizes}"
         else:
-            sizes = f"{prompt_tokens} tokens > {limit} maximum"
-            message = f"prompt is too long: {sizes} (capability_rejected: prompt_too_long)"
+            sizes = f": {prompt_tokens} tokens > {limit} maximum" if limit else ""
+            message = f"prompt is too long{sizes} (capability_rejected: prompt_too_long)"
         super().__init__(message)
         self.prompt_tokens = prompt_tokens
         self.limit = limit

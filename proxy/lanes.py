@@ -1,4 +1,7 @@
-"""Who sends a request, and as which part of a session: from hint headers, else from the body's shape."""
+"""Who sends a request, and as which part of a session: from hint headers, else from the body's shape.
+
+Bodies are read before they are checked, so that refused ones are on record too: nothing here raises.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,8 @@ def identify(headers: Mapping[str, str], body: Mapping[str, Any]) -> Caller:
 
 def preview(body: Mapping[str, Any]) -> str:
     """The head of the last text that a user sent, for lists."""
-    for message in reversed(body.get("messages") or []):
+    messages = body.get("messages")
+    for message in reversed(messages if isinstance(messages, list) else []):
         if isinstance(message, dict) and message.get("role") == "user":
             text = _last_text(message.get("content"))
             if text:
@@ -83,10 +87,11 @@ def _wants_json(body: Mapping[str, Any]) -> bool:
 
 def _asks_for_summary(body: Mapping[str, Any]) -> bool:
     """A long conversation whose last user text opens by asking for a detailed summary of it."""
-    messages = body.get("messages") or []
-    if len(messages) < 3 or messages[-1].get("role") != "user":
+    messages = body.get("messages")
+    if not isinstance(messages, list) or len(messages) < 3 or not isinstance(messages[-1], dict):
         return False
-    head = _last_text(messages[-1].get("content"))[:400].lower()
+    last = messages[-1]
+    head = _last_text(last.get("content"))[:400].lower() if last.get("role") == "user" else ""
     return all(word in head for word in _COMPACTION_WORDS)
 
 
@@ -97,7 +102,7 @@ def _session_of(body: Mapping[str, Any]) -> str:
         return ""
     if user_id.startswith("{"):
         try:
-            session = orjson.loads(user_id).get("session_id")
+            session = orjson.loads(user_id).get("session_id")  # an object, as it begins with a brace
         except orjson.JSONDecodeError:
             return ""
         return session if isinstance(session, str) else ""
@@ -108,7 +113,7 @@ def _session_of(body: Mapping[str, Any]) -> str:
 def _last_text(content: Any) -> str:
     if isinstance(content, str):
         return content
-    for block in reversed(content or ()):
+    for block in reversed(content if isinstance(content, list) else []):
         if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str):
             return str(block["text"])
     return ""

@@ -37,8 +37,8 @@ def billing_text(system: Any) -> str:
     """The billing block of a `system` field, or an empty string."""
     if isinstance(system, str):
         return system.split("\n", 1)[0] if system.startswith(BILLING_MARK) else ""
-    for block in system or ():
-        text = block.get("text")
+    for block in system if isinstance(system, list) else ():
+        text = block.get("text") if isinstance(block, dict) else None
         if isinstance(text, str) and text.startswith(BILLING_MARK):
             return text
     return ""

@@ -118,7 +118,7 @@ def _overflow(error: Mapping[str, Any], message: str, max_tokens: int) -> Contex
             limit = numbers["limit"]
             return ContextOverflow(numbers.get("prompt", limit + 1), limit, max_tokens=max_tokens)
     if known or _OVERFLOW_WORDS.search(message):
-        return ContextOverflow(0, 0)
+        return ContextOverflow()
     return None
 
 

@@ -25,15 +25,15 @@ class PlainTransport(httpx.AsyncBaseTransport):
         timeouts = request.extensions.get("timeout", {})
         connection = await _connect(request.url, timeouts.get("connect"))
         try:
-            connection.send(_request_bytes(request, await request.aread()))
-            await connection.wait_for_head(timeouts.get("read"))
+            connection.send(_request_bytes(request, await request.aread()), timeouts.get("read"))
+            await connection.wait_for_head()
         except BaseException:
             connection.close()
             raise
         return httpx.Response(
             connection.status,
             headers=connection.headers,
-            stream=_Body(connection, timeouts.get("read")),
+            stream=_Body(connection),
             extensions={"http_version": b"HTTP/1.1"},
         )
 
@@ -45,7 +45,11 @@ class _Connection(asyncio.Protocol):
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self._parser = httptools.HttpResponseParser(self)
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._last_byte = 0.0
+        self._silence_s = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._body: list[bytes] = []
         self._buffered = 0
@@ -54,29 +58,36 @@ class _Connection(asyncio.Protocol):
         self._complete = False
         self._lost: httpx.TransportError | None = None
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, silence_s: float | None) -> None:
+        """Send the request; `silence_s` without a byte of the answer then end the connection."""
         assert self._transport is not None
         self._transport.write(data)
+        if silence_s is not None:
+            self._last_byte = self._loop.time()
+            self._silence_s = silence_s
+            self._watch = self._loop.call_later(silence_s, self._check_silence)
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         if self._transport is not None:
             self._transport.abort()
 
-    async def wait_for_head(self, timeout_s: float | None) -> None:
+    async def wait_for_head(self) -> None:
         """Wait for status and headers."""
         while not self._head_complete:
             if self._lost is not None:
                 raise self._lost
-            await self._wait(timeout_s)
+            await self._wait()
 
-    async def read(self, timeout_s: float | None) -> bytes:
+    async def read(self) -> bytes:
         """All of the body that has arrived; empty at its end."""
         while not self._body:
             if self._complete:
                 return b""
             if self._lost is not None:
                 raise self._lost
-            await self._wait(timeout_s)
+            await self._wait()
         data = b"".join(self._body)
         self._body.clear()
         self._buffered = 0
@@ -85,15 +96,21 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def _wait(self, timeout_s: float | None) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._waiter
-        except TimeoutError:
-            raise httpx.ReadTimeout(f"no byte for {timeout_s:g} s") from None
+            await self._waiter
         finally:
             self._waiter = None
+
+    def _check_silence(self) -> None:
+        """One timer a connection: a deadline set anew for each read would cost more than the read."""
+        rest = self._last_byte + self._silence_s - self._loop.time()
+        if rest <= 0 and not self._paused:
+            self._fail(httpx.ReadTimeout(f"no byte for {self._silence_s:g} s"))
+            self.close()
+        else:
+            self._watch = self._loop.call_later(max(rest, 1.0), self._check_silence)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -105,6 +122,7 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
 
     def data_received(self, data: bytes) -> None:
+        self._last_byte = self._loop.time()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -157,12 +175,11 @@ class _Connection(asyncio.Protocol):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, connection: _Connection, timeout_s: float | None) -> None:
+    def __init__(self, connection: _Connection) -> None:
         self._connection = connection
-        self._timeout_s = timeout_s
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self._connection.read(self._timeout_s):
+        while data := await self._connection.read():
             yield data
 
     async def aclose(self) -> None:

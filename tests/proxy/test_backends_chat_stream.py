@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.backends.chat_stream import ChatStream
+from proxy.backends.mlx import FeedReader
+from proxy.backends.sse import EventReader
+from proxy.backends.upstream import (
+    CacheChanged,
+    Finish,
+    Lookup,
+    Note,
+    Prefill,
+    Progress,
+    Queued,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UpstreamEvent,
+)
+from proxy.errors import (
+    ContextOverflow,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from proxy.events import CacheChange, CacheMiss, CacheVerdict
+from tests.proxy.live import FINISH, USAGE, calls, delta
+
+
+def read(*chunks: dict[str, Any], done: bool = True, max_tokens: int = 0) -> list[UpstreamEvent]:
+    """All steps of a stream of these chunks, its Finish included."""
+    stream = ChatStream("it", max_tokens=max_tokens)
+    steps = [step for chunk in chunks for step in stream.read(orjson.dumps(chunk))]
+    if done:
+        stream.read(b"[DONE]")
+    return [*steps, stream.finish()]
+
+
+@given(st.data())
+def test_events_are_the_same_however_the_bytes_are_cut(data: st.DataObject) -> None:
+    texts = data.draw(st.lists(st.text(min_size=1, max_size=8), max_size=5))
+    end = data.draw(st.sampled_from([b"\n\n", b"\r\n\r\n"]))
+    events = [orjson.dumps({"text": text}) for text in texts]
+    wire = b": hello" + end + b"".join(b"data: " + event + end for event in events)
+    reader, found = EventReader(), []
+    while wire:
+        size = data.draw(st.integers(1, len(wire)))
+        found += reader.feed(wire[:size])
+        wire = wire[size:]
+    assert [*found, *reader.end()] == events
+
+
+@pytest.mark.parametrize(
+    ("wire", "events"),
+    [
+        (b"data:{}\n\n", [b"{}"]),
+        (b"event: x\nid: 4\ndata: {}\n\n", [b"{}"]),
+        (b"data: a\ndata: b\n\n", [b"a\nb"]),
+        (b": comment\n\n", []),
+        (b"data: {}", [b"{}"]),
+        (b"data: {}\r\n", [b"{}"]),
+    ],
+)
+def test_all_forms_of_events_are_read(wire: bytes, events: list[bytes]) -> None:
+    reader = EventReader()
+    assert [*reader.feed(wire), *reader.end()] == events
+
+
+def test_a_plain_answer() -> None:
+    assert read(delta(role="assistant", content=""), delta(content="hi"), FINISH, USAGE) == [
+        TextDelta("hi"),
+        Finish("stop", prompt_tokens=7, output_tokens=3),
+    ]
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thinking_has_two_names(field: str) -> None:
+    assert read(delta(**{field: "hm"}), FINISH)[0] == ThinkingDelta("hm")
+
+
+def test_thinking_comes_before_the_text_of_the_same_chunk() -> None:
+    assert read(delta(content="so", reasoning="hm"), FINISH)[:2] == [ThinkingDelta("hm"), TextDelta("so")]
+
+
+def test_content_in_parts_is_read() -> None:
+    parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "so"}, {"type": "x"}]
+    assert read(delta(content=parts), FINISH)[:2] == [ThinkingDelta("hm"), TextDelta("so")]
+
+
+def piece(arguments: Any = "", *, name: str | None = None, **call: Any) -> dict[str, Any]:
+    function = {"arguments": arguments} | ({"name": name} if name else {})
+    return delta(tool_calls=[{"function": function, **call}])
+
+
+CALLS: list[tuple[list[dict[str, Any]], list[ToolCallDelta]]] = [
+    (
+        [piece(name="Read", index=0, id="a"), piece('{"x"', index=0), piece(": 1}", index=0)],
+        [ToolCallDelta(0, "", "a", "Read"), ToolCallDelta(0, '{"x"'), ToolCallDelta(0, ": 1}")],
+    ),
+    (
+        [piece("{}", name="Read", id="a"), piece("{}", name="Read", id="b")],
+        [ToolCallDelta(0, "{}", "a", "Read"), ToolCallDelta(1, "{}", "b", "Read")],
+    ),
+    (
+        [piece("{", name="Read", id="a"), piece("}"), piece("{}", name="Now", id="b")],
+        [ToolCallDelta(0, "{", "a", "Read"), ToolCallDelta(0, "}"), ToolCallDelta(1, "{}", "b", "Now")],
+    ),
+    (
+        [piece("{}", name="Read", index=0, id="a"), piece("{}", name="Now", index=0, id="b")],
+        [ToolCallDelta(0, "{}", "a", "Read"), ToolCallDelta(1, "{}", "b", "Now")],
+    ),
+    (
+        [piece("{", name="Read", index=0, id="a"), piece("}", index=0, id="a")],
+        [ToolCallDelta(0, "{", "a", "Read"), ToolCallDelta(0, "}", "a")],
+    ),
+    ([piece({"x": 1}, name="Read", index=0)], [ToolCallDelta(0, '{"x":1}', name="Read")]),
+    ([piece(None, name="Now", index=0)], [ToolCallDelta(0, "", name="Now")]),
+    (
+        [delta(function_call={"name": "Read", "arguments": "{"}), delta(function_call={"arguments": "}"})],
+        [ToolCallDelta(0, "{", name="Read"), ToolCallDelta(0, "}")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("chunks", "steps"), CALLS)
+def test_tool_calls_of_all_dialects_are_told_apart(
+    chunks: list[dict[str, Any]], steps: list[ToolCallDelta]
+) -> None:
+    assert read(*chunks, FINISH)[:-1] == steps
+
+
+def finishing(reason: str, **choice: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {}, "finish_reason": reason, **choice}]}
+
+
+ENDS: list[tuple[dict[str, Any], Finish]] = [
+    (finishing("stop"), Finish("stop")),
+    (finishing("tool_calls"), Finish("tool_calls")),
+    (finishing("function_call"), Finish("tool_calls")),
+    (finishing("length"), Finish("length")),
+    (finishing("content_filter"), Finish("content_filter")),
+    (finishing("stop", stop_sequence="END"), Finish("stop_sequence", stop_sequence="END")),
+    (finishing("stop", stop_reason="END"), Finish("stop_sequence", stop_sequence="END")),
+    (finishing("stop", stop_reason=151643), Finish("stop")),
+    (finishing("length", stop_reason="END"), Finish("length")),
+]
+
+
+@pytest.mark.parametrize(("chunk", "finish"), ENDS)
+def test_ends_are_told_apart(chunk: dict[str, Any], finish: Finish) -> None:
+    assert read(delta(content="x"), chunk)[-1] == finish
+
+
+def test_an_unknown_end_is_noted() -> None:
+    _, note, finish = read(delta(content="x"), finishing("tired"))
+    assert isinstance(note, Note)
+    assert finish == Finish("stop")
+
+
+def test_a_window_that_is_full_is_no_limit_that_was_asked_for() -> None:
+    short = {"choices": [], "usage": {"prompt_tokens": 30000, "completion_tokens": 2768}}
+    assert read(finishing("length"), short, max_tokens=128000)[-1] == Finish(
+        "context_length", prompt_tokens=30000, output_tokens=2768
+    )
+    assert isinstance(read(finishing("length"), short, max_tokens=2768)[-1], Finish)
+    assert read(finishing("length"), short, max_tokens=2768)[-1].reason == "length"  # type: ignore[union-attr]
+
+
+def test_cached_tokens_have_two_names() -> None:
+    openai = {"choices": [], "usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 8}}}
+    deepseek = {"choices": [], "usage": {"prompt_tokens": 9, "prompt_cache_hit_tokens": 8}}
+    for usage in (openai, deepseek):
+        assert read(FINISH, usage)[-1] == Finish("stop", prompt_tokens=9, cached_tokens=8)
+
+
+def test_an_end_without_done_is_an_end_once_a_reason_was_given() -> None:
+    assert read(delta(content="x"), FINISH, done=False)[-1] == Finish("stop")
+
+
+def test_done_without_a_reason_is_an_end_too() -> None:
+    assert read(delta(content="x"))[-1] == Finish("stop")
+
+
+def test_an_end_without_either_is_a_break() -> None:
+    with pytest.raises(UpstreamUnavailable, match="broke off"):
+        read(delta(content="x"), done=False)
+
+
+def test_a_second_choice_is_not_ours() -> None:
+    other = {"choices": [{"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}]}
+    assert read(delta(content="yes"), other, FINISH) == [TextDelta("yes"), Finish("stop")]
+
+
+ERRORS: list[tuple[Any, type[UpstreamError]]] = [
+    ({"error": {"message": "boom", "type": "server_error"}}, UpstreamFailed),
+    ({"error": "boom"}, UpstreamFailed),
+    ({"error": {"message": "slow", "code": 429}}, UpstreamRateLimited),
+    ({"error": {"message": "busy", "code": 503}}, UpstreamUnavailable),
+    ({"error": {"message": "busy", "type": "overloaded"}}, UpstreamUnavailable),
+    ({"error": {"message": "odd", "type": "invalid_request_error"}}, UpstreamRejected),
+    ({"object": "error", "message": "old form", "code": 400}, UpstreamRejected),
+    ({"error": {"message": "full", "code": "context_length_exceeded"}}, ContextOverflow),
+]
+
+
+@pytest.mark.parametrize(("chunk", "kind"), ERRORS)
+def test_errors_inside_the_stream_are_raised(chunk: Any, kind: type[UpstreamError]) -> None:
+    with pytest.raises(kind):
+        read(delta(content="x"), chunk)
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"<html>"])
+def test_what_is_no_chunk_is_a_fault_that_can_be_retried(data: bytes) -> None:
+    with pytest.raises(UpstreamUnavailable):
+        ChatStream("it").read(data)
+
+
+def test_halves_of_characters_survive_the_parser() -> None:
+    half = b'{"choices": [{"delta": {"content": "\\ud83d"}}]}'
+    assert ChatStream("it").read(half) == [TextDelta("\ud83d")]
+
+
+def feed(kind: str, **fields: Any) -> bytes:
+    return orjson.dumps({"object": "anyclaude.feed", "kind": kind, **fields})
+
+
+CHANGE = {"tokens": 5, "bytes": 50, "entries": 2, "total_bytes": 70, "budget_bytes": 100}
+MISS = {"reason": "diverged", "position": 3, "before": "a", "now": "b"}
+FEED: list[tuple[bytes, UpstreamEvent | None]] = [
+    (feed("queued", position=2, waiting_s=1.5), Queued(2, 1.5)),
+    (
+        feed("lookup", prompt_tokens=9, matched_tokens=3, kept_tokens=5, tier="memory", miss=MISS),
+        Lookup(
+            CacheVerdict(
+                prompt_tokens=9,
+                matched_tokens=3,
+                kept_tokens=5,
+                tier="memory",
+                miss=CacheMiss(reason="diverged", position=3, before="a", now="b"),
+            )
+        ),
+    ),
+    (
+        feed("lookup", prompt_tokens=9, matched_tokens=0, kept_tokens=9, tier="none", miss=None),
+        Lookup(CacheVerdict(prompt_tokens=9, kept_tokens=9, tier="none")),
+    ),
+    (feed("prefill", done=4, total=9, cached=3), Prefill(4, 9, 3)),
+    (feed("progress", output_tokens=7, text="<tool"), Progress(7, "<tool")),
+    (feed("note", text="repaired"), Note("repaired")),
+    (feed("cache", event="inserted", **CHANGE), CacheChanged("cache.inserted", CacheChange(**CHANGE))),
+    (feed("cache", event="evicted", **CHANGE), CacheChanged("cache.evicted", CacheChange(**CHANGE))),
+    (feed("cache", event="restored", **CHANGE), CacheChanged("cache.restored", CacheChange(**CHANGE))),
+    (feed("cache", event="tomorrow", **CHANGE), None),
+    (feed("tomorrow", light=1), None),
+]
+
+
+@pytest.mark.parametrize(("data", "step"), FEED)
+def test_the_engines_feed_is_read(data: bytes, step: UpstreamEvent | None) -> None:
+    assert FeedReader(ChatStream("it")).read(data) == ([step] if step else [])
+
+
+def test_the_raw_call_goes_with_the_call_that_follows_it() -> None:
+    reader = FeedReader(ChatStream("it"))
+    assert reader.read(feed("tool_raw", index=0, raw="<call>")) == []
+    assert reader.read(orjson.dumps(calls("Read", "{}"))) == [
+        ToolCallDelta(0, "{}", name="Read", raw="<call>")
+    ]
+    assert reader.read(orjson.dumps(calls("Read", "{}"))) == [ToolCallDelta(0, "{}", name="Read")]
+
+
+def test_an_error_of_the_feed_is_raised() -> None:
+    with pytest.raises(UpstreamUnavailable, match="full"):
+        FeedReader(ChatStream("it")).read(feed("error", type="overloaded", message="full"))
+
+
+def test_a_model_that_writes_the_feeds_mark_is_only_a_model() -> None:
+    said = orjson.dumps(delta(content='"anyclaude.feed"'))
+    assert FeedReader(ChatStream("it")).read(said) == [TextDelta('"anyclaude.feed"')]

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.backends.mlx import MlxBackend
+from proxy.backends.upstream import Dialect
+from proxy.translate.request import TranslatedRequest, translate_request
+from proxy.translate.thinking import sign, thinking_text
+from proxy.translate.tools import tool_set
+from tests.proxy.live import body
+
+ENGINE = MlxBackend.dialect
+PLAIN = Dialect()
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
+SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+READ = {"name": "Read", "description": "Read a file.", "input_schema": SCHEMA}
+
+
+def translated(dialect: Dialect = ENGINE, **fields: Any) -> TranslatedRequest:
+    return translate_request(body(**fields), dialect)
+
+
+def messages(*turns: dict[str, Any], dialect: Dialect = ENGINE) -> list[dict[str, Any]]:
+    chat: list[dict[str, Any]] = translated(dialect, messages=list(turns)).body["messages"]
+    return chat
+
+
+def user(*blocks: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(blocks)}
+
+
+def assistant(*blocks: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def text(value: str) -> dict[str, Any]:
+    return {"type": "text", "text": value}
+
+
+def use(call_id: str, **arguments: Any) -> dict[str, Any]:
+    return {"type": "tool_use", "id": call_id, "name": "Read", "input": arguments}
+
+
+def result(call_id: str, content: Any = "", **fields: Any) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": call_id, "content": content, **fields}
+
+
+def test_a_conversation_with_parallel_calls_keeps_its_order() -> None:
+    chat = messages(
+        user(text("Compare them.")),
+        assistant(text("I read both."), use("toolu_a", path="a"), use("toolu_b", path="b")),
+        user(result("toolu_a", "A"), result("toolu_b", [text("B"), text("C")]), text("Go on.")),
+    )
+    assert chat == [
+        {"role": "user", "content": "Compare them."},
+        {
+            "role": "assistant",
+            "content": "I read both.",
+            "tool_calls": [
+                {
+                    "id": "toolu_a",
+                    "type": "function",
+                    "function": {"name": "Read", "arguments": '{"path":"a"}'},
+                },
+                {
+                    "id": "toolu_b",
+                    "type": "function",
+                    "function": {"name": "Read", "arguments": '{"path":"b"}'},
+                },
+            ],
+        },
+        {"role": "tool", "tool_call_id": "toolu_a", "content": "A"},
+        {"role": "tool", "tool_call_id": "toolu_b", "content": "B\nC"},
+        {"role": "user", "content": "Go on."},
+    ]
+
+
+def test_results_come_before_the_text_of_their_turn() -> None:
+    chat = messages(user(text("go")), assistant(use("t")), user(text("and then"), result("t", "done")))
+    assert [message["role"] for message in chat] == ["user", "assistant", "tool", "user"]
+
+
+RESULTS: list[tuple[dict[str, Any], str]] = [
+    (result("t", "fine"), "fine"),
+    (result("t", [text("a"), text("b")]), "a\nb"),
+    (result("t", None), ""),
+    (result("t", []), ""),
+    (result("t", "no such file", is_error=True), "Error: no such file"),
+    (result("t", "Error: gone", is_error=True), "Error: gone"),
+    (result("t", [text("see"), IMAGE]), "see\n[image: left out, this model reads text only]"),
+    (result("t", [{"type": "tool_reference", "tool_name": "Grep"}]), "[tool Grep is available]"),
+]
+
+
+@pytest.mark.parametrize(("block", "content"), RESULTS)
+def test_tool_results_of_all_forms_become_text(block: dict[str, Any], content: str) -> None:
+    assert messages(user(block)) == [{"role": "tool", "tool_call_id": "t", "content": content}]
+
+
+def test_system_entries_stay_in_place_for_an_engine_that_takes_them() -> None:
+    chat = messages(user(text("hi")), {"role": "system", "content": "mind"}, assistant(text("ok")))
+    assert [message["role"] for message in chat] == ["user", "system", "assistant"]
+
+
+def test_system_entries_are_folded_where_the_upstream_would_refuse_them() -> None:
+    request = translated(PLAIN, messages=[user(text("hi")), {"role": "system", "content": "mind"}])
+    (only,) = request.body["messages"]
+    assert only["role"] == "user"
+    assert only["content"].startswith("hi")
+    assert "mind" in only["content"]
+    assert any("folded" in note for note in request.notes)
+
+
+def test_thinking_goes_back_as_reasoning_or_not_at_all() -> None:
+    thought = assistant({"type": "thinking", "thinking": "hm", "signature": "x"}, text("yes"))
+    assert messages(user(text("?")), thought)[1]["reasoning_content"] == "hm"
+    assert "reasoning_content" not in messages(user(text("?")), thought, dialect=PLAIN)[1]
+
+
+def test_thinking_that_the_client_hides_comes_back_in_its_signature() -> None:
+    hidden = {"type": "thinking", "thinking": "", "signature": sign("deep ☃ thought")}
+    assert messages(user(text("?")), assistant(hidden, text("yes")))[1] == {
+        "role": "assistant",
+        "content": "yes",
+        "reasoning_content": "deep ☃ thought",
+    }
+
+
+@pytest.mark.parametrize(
+    "signature", [None, 4, "", "EqQBCgIYAhIM", "anyclaude1.", "anyclaude1.!!", "anyclaude1.AAAA"]
+)
+def test_signatures_of_others_hold_no_thinking(signature: Any) -> None:
+    assert thinking_text({"type": "thinking", "thinking": "", "signature": signature}) == ""
+
+
+def test_redacted_thinking_is_left_out_and_noted() -> None:
+    request = translated(messages=[user(text("?")), assistant({"type": "redacted_thinking", "data": "x"})])
+    assert request.body["messages"][1] == {"role": "assistant", "content": ""}
+    assert any("redacted" in note for note in request.notes)
+
+
+def test_images_go_to_those_who_see_and_leave_a_remark_with_those_who_do_not() -> None:
+    seen = messages(user(text("a"), text("b"), IMAGE, text("c")), dialect=Dialect(images=True))
+    assert seen[0]["content"] == [
+        {"type": "text", "text": "a\nb"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+        {"type": "text", "text": "c"},
+    ]
+    blind = translated(messages=[user(text("a"), IMAGE)])
+    assert blind.body["messages"][0]["content"] == "a\n[image: left out, this model reads text only]"
+    assert any("image" in note for note in blind.notes)
+
+
+BLOCKS: list[tuple[dict[str, Any], str]] = [
+    ({"type": "document", "source": {"type": "text", "data": "lines"}, "title": "Notes"}, "Notes\nlines"),
+    ({"type": "document", "source": {"type": "content", "content": [text("x"), text("y")]}}, "x\ny"),
+    ({"type": "document", "source": {"type": "content", "content": "x"}}, "x"),
+    (
+        {"type": "document", "source": {"type": "base64", "data": "JVBER"}},
+        "[document: left out, this model reads text only]",
+    ),
+    ({"type": "search_result", "source": "s", "title": "t", "content": [text("found")]}, "found"),
+    ({"type": "hologram", "text": "words"}, "words"),
+    ({"type": "hologram", "light": 1}, "[hologram: left out, this model reads text only]"),
+]
+
+
+@pytest.mark.parametrize(("block", "content"), BLOCKS)
+def test_blocks_that_are_no_text_are_kept_as_text_or_noted(block: dict[str, Any], content: str) -> None:
+    assert messages(user(block))[0]["content"] == content
+
+
+def test_an_unknown_role_speaks_as_the_user() -> None:
+    request = translated(messages=[user(text("hi")), {"role": "oracle", "content": "mm"}])
+    assert request.body["messages"][1] == {"role": "user", "content": "mm"}
+    assert any("oracle" in note for note in request.notes)
+
+
+def test_tools_become_functions_with_their_schema_untouched() -> None:
+    request = translated(tools=[READ | {"cache_control": {"type": "ephemeral"}}])
+    assert request.body["tools"] == [
+        {
+            "type": "function",
+            "function": {"name": "Read", "description": "Read a file.", "parameters": SCHEMA},
+        }
+    ]
+
+
+def test_server_tools_are_left_out_and_noted() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+    request = translated(tools=[search])
+    assert "tools" not in request.body
+    assert any("web_search" in note for note in request.notes)
+
+
+CHOICES: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
+    (None, {}),
+    ({"type": "auto"}, {"tool_choice": "auto"}),
+    ({"type": "any"}, {"tool_choice": "required"}),
+    ({"type": "none"}, {"tool_choice": "none"}),
+    (
+        {"type": "tool", "name": "Read"},
+        {"tool_choice": {"type": "function", "function": {"name": "Read"}}},
+    ),
+    ({"type": "tool", "name": "Gone"}, {}),
+    ({"type": "tomorrow"}, {}),
+    (
+        {"type": "auto", "disable_parallel_tool_use": True},
+        {"tool_choice": "auto", "parallel_tool_calls": False},
+    ),
+]
+
+
+@pytest.mark.parametrize(("choice", "fields"), CHOICES)
+def test_tool_choice_is_mapped(choice: dict[str, Any] | None, fields: dict[str, Any]) -> None:
+    chat = translated(tools=[READ], tool_choice=choice).body
+    assert {name: chat[name] for name in ("tool_choice", "parallel_tool_calls") if name in chat} == fields
+
+
+def test_sampling_is_passed_on() -> None:
+    chat = translated(temperature=0.5, top_p=0.9, top_k=40, stop_sequences=["END"], max_tokens=9).body
+    told = {name: chat[name] for name in ("temperature", "top_p", "top_k", "stop", "max_tokens")}
+    assert told == {"temperature": 0.5, "top_p": 0.9, "top_k": 40, "stop": ["END"], "max_tokens": 9}
+
+
+def test_what_openai_does_not_have_is_kept_from_openai() -> None:
+    chat = translated(PLAIN, top_k=40, thinking={"type": "adaptive"}, output_config={"effort": "high"})
+    assert not chat.body.keys() & {"top_k", "chat_template_kwargs", "reasoning_effort"}
+    assert any("top_k" in note for note in chat.notes)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "enabled"),
+    [
+        (None, False),
+        ({"type": "disabled"}, False),
+        ({"type": "enabled", "budget_tokens": 1024}, True),
+        ({"type": "adaptive", "display": "omitted"}, True),
+        ({"type": "tomorrow"}, False),
+        ("odd", False),
+    ],
+)
+def test_the_engine_is_told_whether_to_think(thinking: Any, enabled: bool) -> None:
+    request = translated(thinking=thinking)
+    assert request.body["chat_template_kwargs"] == {"enable_thinking": enabled}
+    assert request.thinking.enabled is enabled
+
+
+def test_a_wanted_format_is_passed_on() -> None:
+    wanted = {"type": "json_schema", "schema": SCHEMA}
+    for fields in ({"output_config": {"format": wanted}}, {"output_format": wanted}):
+        assert translated(**fields).body["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+def test_fields_without_a_meaning_here_are_noted_once() -> None:
+    notes = translated(context_management={}, service_tier="auto", container="x").notes
+    assert notes == [
+        "left out fields that mean nothing to this model: container, context_management, service_tier"
+    ]
+
+
+VERDICTS = [
+    ('{"path": "a"}', "valid"),
+    ('{"path": 3}', "invalid"),
+    ("{}", "invalid"),
+    ("", "invalid"),
+    ('{"path": ', "unparsed"),
+    ("[]", "unparsed"),
+    ('"a"', "unparsed"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "verdict"), VERDICTS)
+def test_calls_are_judged_by_their_schema(arguments: str, verdict: str) -> None:
+    judged = tool_set([READ]).judge("Read", arguments)
+    assert judged.verdict == verdict
+    assert bool(judged.detail) is (verdict != "valid")
+
+
+def test_a_call_of_no_tool_of_the_request_is_unknown() -> None:
+    assert tool_set([READ]).judge("Write", "{}").verdict == "unknown_tool"
+
+
+def test_a_tool_without_parameters_may_be_called_with_nothing() -> None:
+    judged = tool_set([{"name": "Now", "input_schema": {"type": "object"}}]).judge("Now", "")
+    assert (judged.verdict, judged.input) == ("valid", {})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nonsense"},
+        {"properties": {"path": {"$ref": "http://127.0.0.1:1/schema.json"}}},
+        {"properties": {"path": {"pattern": "(?<name>"}}},
+    ],
+)
+def test_a_schema_that_cannot_be_applied_judges_nothing_and_fetches_nothing(schema: dict[str, Any]) -> None:
+    judged = tool_set([{"name": "Odd", "input_schema": schema}]).judge("Odd", '{"path": "x"}')
+    assert (judged.verdict, judged.usable, judged.input) == ("unchecked", True, {"path": "x"})
+    assert judged.detail
+
+
+def test_the_same_tools_are_compiled_once() -> None:
+    assert tool_set([READ]) is tool_set([dict(READ)])
+    assert tool_set([READ]) is not tool_set([READ | {"description": "Another."}])

@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anthropic.types
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from proxy.backends.upstream import (
+    Finish,
+    Lookup,
+    Note,
+    Prefill,
+    Progress,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UpstreamEvent,
+)
+from proxy.events import CacheVerdict
+from proxy.translate.response import Answer, AnswerHead
+from proxy.translate.thinking import ThinkingMode, thinking_text
+from proxy.translate.tools import tool_set
+from tests.proxy.live import sse
+
+SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+TOOLS = tool_set([{"name": "Read", "input_schema": SCHEMA}, {"name": "Now", "input_schema": {}}])
+CACHE = CacheVerdict(prompt_tokens=100, matched_tokens=60, kept_tokens=30, tier="memory")
+STOP = Finish("stop", output_tokens=5)
+
+
+def answer_head(**fields: Any) -> AnswerHead:
+    given: dict[str, Any] = {"thinking": ThinkingMode(), "tools": TOOLS, **fields}
+    return AnswerHead(message_id="msg_1", model="claude-test", **given)
+
+
+def answered(*steps: UpstreamEvent, **fields: Any) -> tuple[Answer, list[dict[str, Any]]]:
+    """The answer made of these steps, and all events that the client gets of it."""
+    answer = Answer(answer_head(**fields))
+    wire = b""
+    for step in steps:
+        answer.feed(step)
+        wire += answer.take()
+    return answer, sse((wire + answer.closing()).decode())
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    return [event["type"] for event in events]
+
+
+def rebuilt(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The content as a client adds it up; blocks must open, fill and close one after the other."""
+    content: list[dict[str, Any]] = []
+    pieces: list[str] = []
+    open_index: int | None = None
+    for event in events:
+        if event["type"] == "content_block_start":
+            assert open_index is None
+            open_index = event["index"]
+            assert open_index == len(content)
+            content.append(dict(event["content_block"]))
+            pieces = []
+        elif event["type"] == "content_block_delta":
+            assert event["index"] == open_index
+            fields = dict(event["delta"])
+            kind = fields.pop("type")
+            if kind == "input_json_delta":
+                pieces.append(fields["partial_json"])
+                continue
+            for name, value in fields.items():
+                content[-1][name] += value
+        elif event["type"] == "content_block_stop":
+            assert event["index"] == open_index
+            open_index = None
+            if pieces:
+                content[-1]["input"] = json.loads("".join(pieces))
+    assert open_index is None
+    return content
+
+
+def test_events_come_in_anthropics_order() -> None:
+    _, events = answered(Lookup(CACHE), TextDelta("Hel"), TextDelta("lo"), STOP)
+    assert kinds(events) == [
+        "message_start",
+        "ping",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+
+
+def test_every_event_and_the_message_fit_the_vendors_own_types() -> None:
+    answer, events = answered(
+        Lookup(CACHE),
+        ThinkingDelta("hm"),
+        TextDelta("ok"),
+        ToolCallDelta(0, '{"path": "a"}', id="call_0123456789abcdef", name="Read"),
+        Finish("tool_calls", output_tokens=5),
+        thinking=ThinkingMode(enabled=True),
+    )
+    known = TypeAdapter[Any](anthropic.types.RawMessageStreamEvent)
+    for event in events:
+        if event["type"] != "ping":
+            assert known.validate_python(event, strict=False).type == event["type"]
+    message = anthropic.types.Message.model_validate(answer.message())
+    assert [block.type for block in message.content] == ["thinking", "text", "tool_use"]
+
+
+def test_the_start_has_the_real_usage_and_the_end_the_whole() -> None:
+    answer, events = answered(Lookup(CACHE), TextDelta("hi"), Finish("stop", output_tokens=5))
+    told = {"input_tokens": 10, "cache_creation_input_tokens": 30, "cache_read_input_tokens": 60}
+    assert events[0]["message"]["usage"] == told | {"output_tokens": 0}
+    assert events[0]["message"]["model"] == "claude-test"
+    assert events[-2]["usage"] == told | {"output_tokens": 5}
+    assert answer.usage.prompt_tokens == 100
+
+
+def test_the_start_goes_out_with_the_lookup() -> None:
+    answer = Answer(answer_head())
+    answer.feed(Prefill(1, 2, 0))
+    assert answer.take() == b""
+    answer.feed(Lookup(CACHE))
+    assert kinds(sse(answer.take().decode())) == ["message_start", "ping"]
+    assert not answer.produced
+
+
+def test_an_upstream_without_lookup_tells_its_usage_at_the_end() -> None:
+    finish = Finish("stop", prompt_tokens=100, cached_tokens=64, output_tokens=2)
+    _, events = answered(TextDelta("hi"), finish)
+    assert events[0]["message"]["usage"]["input_tokens"] == 0
+    assert events[-2]["usage"] == {
+        "input_tokens": 36,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 64,
+        "output_tokens": 2,
+    }
+
+
+def test_without_any_usage_the_pieces_are_counted_and_that_is_noted() -> None:
+    answer, _ = answered(TextDelta("a"), TextDelta("b"), Finish("stop"))
+    assert answer.usage.output_tokens == 2
+    assert any("no usage" in note for note in answer.notes)
+
+
+REASONS = [
+    (Finish("stop"), "end_turn", None),
+    (Finish("tool_calls"), "end_turn", None),
+    (Finish("length"), "max_tokens", None),
+    (Finish("content_filter"), "refusal", None),
+    (Finish("stop_sequence", stop_sequence="END"), "stop_sequence", "END"),
+    (Finish("context_length"), "model_context_window_exceeded", None),
+]
+
+
+@pytest.mark.parametrize(("finish", "reason", "sequence"), REASONS)
+def test_stop_reasons_are_mapped(finish: Finish, reason: str, sequence: str | None) -> None:
+    answer, events = answered(TextDelta("x"), finish)
+    assert events[-2]["delta"] == {"stop_reason": reason, "stop_sequence": sequence}
+    assert answer.message()["stop_reason"] == reason
+
+
+def test_an_answer_without_content_still_has_its_start_and_its_end() -> None:
+    _, events = answered(STOP)
+    assert kinds(events) == ["message_start", "ping", "message_delta", "message_stop"]
+
+
+def test_pieces_of_parallel_calls_become_whole_blocks() -> None:
+    answer, events = answered(
+        TextDelta("Reading."),
+        ToolCallDelta(0, "", id="call_aaaaaaaaaaaa", name="Read"),
+        ToolCallDelta(0, '{"path"'),
+        ToolCallDelta(0, ': "a"}'),
+        ToolCallDelta(1, '{"path": "b"}', id="call_bbbbbbbbbbbb", name="Read"),
+        Finish("tool_calls", output_tokens=9),
+    )
+    assert (
+        rebuilt(events)
+        == answer.message()["content"]
+        == [
+            {"type": "text", "text": "Reading."},
+            {"type": "tool_use", "id": "call_aaaaaaaaaaaa", "name": "Read", "input": {"path": "a"}},
+            {"type": "tool_use", "id": "call_bbbbbbbbbbbb", "name": "Read", "input": {"path": "b"}},
+        ]
+    )
+    assert answer.stop_reason == "tool_use"
+    assert [call.verdict for call in answer.calls] == ["valid", "valid"]
+
+
+def test_a_call_goes_out_as_soon_as_the_next_begins() -> None:
+    answer = Answer(answer_head())
+    answer.feed(ToolCallDelta(0, '{"path": "a"}', name="Read"))
+    answer.take()
+    answer.feed(ToolCallDelta(1, "{", name="Read"))
+    assert b'"tool_use"' in answer.take()
+
+
+def test_interleaved_pieces_find_their_calls() -> None:
+    answer, _ = answered(
+        ToolCallDelta(0, '{"path": ', name="Read"),
+        ToolCallDelta(1, '{"path": ', name="Read"),
+        ToolCallDelta(0, '"a"}'),
+        ToolCallDelta(1, '"b"}'),
+        STOP,
+    )
+    assert [block["input"]["path"] for block in answer.message()["content"]] == ["a", "b"]
+
+
+BAD_CALLS = [
+    (ToolCallDelta(0, '{"path": 3}', name="Read"), "invalid"),
+    (ToolCallDelta(0, "{}", name="Read"), "invalid"),
+    (ToolCallDelta(0, '{"path": "a', name="Read"), "unparsed"),
+    (ToolCallDelta(0, '{"path": "a"}', name="Write"), "unknown_tool"),
+    (ToolCallDelta(0, "", name=""), "unknown_tool"),
+]
+
+
+@pytest.mark.parametrize(("piece", "verdict"), BAD_CALLS)
+def test_a_call_that_does_not_fit_is_given_back_as_text(piece: ToolCallDelta, verdict: str) -> None:
+    answer, events = answered(TextDelta("Well. "), piece, Finish("tool_calls", output_tokens=3))
+    (block,) = rebuilt(events)
+    assert block["type"] == "text"
+    assert block["text"].startswith("Well. ")
+    assert piece.arguments in block["text"]
+    assert piece.name in block["text"]
+    assert answer.stop_reason == "end_turn"
+    (call,) = answer.calls
+    assert call.verdict == verdict
+    assert call.detail
+    assert any("given back as text" in note for note in answer.notes)
+
+
+def test_a_call_is_given_back_as_the_model_wrote_it_where_that_is_known() -> None:
+    raw = "<tool_call>Write(path=a)</tool_call>"
+    answer, _ = answered(ToolCallDelta(0, '{"path": "a"}', name="Write", raw=raw), STOP)
+    assert answer.message()["content"] == [{"type": "text", "text": raw}]
+    assert answer.calls[0].raw == raw
+
+
+def test_one_good_call_among_bad_ones_is_still_a_call() -> None:
+    answer, _ = answered(
+        ToolCallDelta(0, "{", name="Read"), ToolCallDelta(1, '{"path": "b"}', name="Read"), STOP
+    )
+    assert [block["type"] for block in answer.message()["content"]] == ["text", "tool_use"]
+    assert answer.stop_reason == "tool_use"
+
+
+def test_an_answer_cut_in_a_call_says_that_it_was_cut() -> None:
+    answer, _ = answered(ToolCallDelta(0, '{"path": "a', name="Read"), Finish("length", output_tokens=9))
+    assert answer.stop_reason == "max_tokens"
+
+
+def test_ids_that_could_come_twice_are_replaced() -> None:
+    used = frozenset({"call_0123456789abcdef"})
+    for upstream_id in ("", "call_0", "call 0123456789", "call_0123456789abcdef", "x" * 80):
+        answer, _ = answered(ToolCallDelta(0, "{}", id=upstream_id, name="Now"), STOP, used_ids=used)
+        call_id = answer.message()["content"][0]["id"]
+        assert call_id.startswith("toolu_")
+        assert call_id == answer.calls[0].tool_use_id
+
+
+def test_thinking_is_shown_to_those_who_enabled_it() -> None:
+    answer, events = answered(
+        ThinkingDelta("let "), ThinkingDelta("me"), TextDelta("ok"), STOP, thinking=ThinkingMode(enabled=True)
+    )
+    thought, spoken = rebuilt(events)
+    assert thought["thinking"] == "let me"
+    assert thinking_text(thought) == "let me"
+    assert spoken == {"type": "text", "text": "ok"}
+    assert answer.message()["content"] == [thought, spoken]
+
+
+def test_omitted_thinking_leaves_a_block_whose_signature_keeps_it() -> None:
+    mode = ThinkingMode(enabled=True, shown=False)
+    answer, events = answered(
+        ThinkingDelta("let "), ThinkingDelta("me"), TextDelta("ok"), STOP, thinking=mode
+    )
+    thought, _ = rebuilt(events)
+    assert thought["thinking"] == ""
+    assert thinking_text(thought) == "let me"
+    assert answer.message()["content"][0] == thought
+
+
+def test_thinking_that_nobody_asked_for_is_left_out_and_noted() -> None:
+    answer, events = answered(ThinkingDelta("secret"), TextDelta("ok"), STOP)
+    assert rebuilt(events) == [{"type": "text", "text": "ok"}]
+    assert any("6 characters of thinking" in note for note in answer.notes)
+
+
+def test_thinking_between_texts_makes_blocks_of_its_own() -> None:
+    steps = (TextDelta("a"), ThinkingDelta("b"), TextDelta("c"), STOP)
+    _, events = answered(*steps, thinking=ThinkingMode(enabled=True))
+    assert [block["type"] for block in rebuilt(events)] == ["text", "thinking", "text"]
+
+
+def test_progress_starts_the_answer_and_counts() -> None:
+    answer = Answer(answer_head())
+    answer.feed(Progress(17, "<tool"))
+    assert answer.produced
+    assert answer.usage_so_far().output_tokens == 17
+
+
+def test_notes_of_the_upstream_are_kept() -> None:
+    answer, _ = answered(Note("call repaired"), STOP)
+    assert answer.notes[0] == "call repaired"
+
+
+def test_a_broken_answer_can_be_seen_as_far_as_it_came() -> None:
+    answer = Answer(answer_head())
+    answer.feed(TextDelta("half an ans"))
+    message = answer.message()
+    assert message["content"] == [{"type": "text", "text": "half an ans"}]
+    assert message["stop_reason"] is None
+
+
+def test_characters_cut_in_two_by_the_upstream_are_joined() -> None:
+    _, events = answered(TextDelta("a\ud83d"), TextDelta("\ude00b"), TextDelta("\ud83d"), STOP)
+    assert rebuilt(events) == [{"type": "text", "text": "a\U0001f600b\ufffd"}]
+
+
+steps = st.one_of(
+    st.text(max_size=6).map(TextDelta),
+    st.text(max_size=6).map(ThinkingDelta),
+    st.builds(
+        ToolCallDelta,
+        index=st.integers(0, 2),
+        arguments=st.sampled_from(["", "{", "}", '{"path": "a"}', '{"path": 1}']),
+        name=st.sampled_from(["", "Read", "Write"]),
+    ),
+    st.builds(Progress, st.integers(0, 99), st.text(max_size=4)),
+)
+
+
+@given(st.lists(steps, max_size=12), st.booleans(), st.booleans())
+def test_whatever_a_model_does_the_stream_and_the_message_agree(
+    given_steps: list[UpstreamEvent], enabled: bool, shown: bool
+) -> None:
+    mode = ThinkingMode(enabled=enabled, shown=shown)
+    answer, events = answered(*given_steps, Finish("stop", output_tokens=1), thinking=mode)
+    content = rebuilt(events)
+    assert content == answer.message()["content"]
+    has_calls = any(block["type"] == "tool_use" for block in content)
+    assert answer.stop_reason == ("tool_use" if has_calls else "end_turn")
+    spoken = "".join(block["text"] for block in content if block["type"] == "text")
+    for step in given_steps:
+        if isinstance(step, TextDelta):
+            assert step.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") in spoken
+    for call in answer.calls:
+        if call.verdict == "valid":
+            assert call.input == {"path": "a"}
+        else:
+            assert call.raw in spoken
