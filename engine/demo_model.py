@@ -21,6 +21,7 @@ from typing import Any, Literal, cast, get_args
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
+from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.utils import _get_classes
 
 from engine.demo_tokenizer import (
@@ -44,6 +45,7 @@ Made by `python -m engine.demo_model` (architecture {architecture}, seed {seed})
 `--model` and the folder or the hub id of a model in MLX format.
 """
 
+_SAMPLE_ROWS, _SAMPLE_STEPS = 24, 96  # text that the end token is balanced on
 _LOGIT_SPREAD = 3.0  # standard deviation of the logits: peaked enough that greedy text does not end at once
 _CONSTANT_SHARE = (
     0.8  # of an embedding's length along the axis that the end token reads; half at a line break
@@ -154,12 +156,14 @@ def _shape_answers(model: Any, end: int, silent: list[int], breaks: list[int], e
 
     All embeddings share a component along the first axis, which no layer writes to. Only these tokens' rows
     of the output matrix read that axis, so their logits are nearly the same at each position; the end
-    token's is then chosen so that its mean probability is 1 / `eos_every`.
+    token's is then chosen so that answers have the wanted mean length.
     """
     part = text_model(model)
     for name, module in model.named_modules():
         if name.endswith(("o_proj", "out_proj", "down_proj")):
             module.weight[0] = 0.0
+        if model.model_type == "gemma3_text" and name.endswith("norm"):
+            module.weight = mx.zeros_like(module.weight)  # gemma's norms scale by 1 + weight
     embedding = part.model.embed_tokens.weight
     vocab_size, width = embedding.shape
     axis = mx.arange(width) == 0
@@ -173,28 +177,47 @@ def _shape_answers(model: Any, end: int, silent: list[int], breaks: list[int], e
     head[mx.array(silent)] = mx.where(axis, -100.0, 0.0)
     part.lm_head.weight = head
     if eos_every is not None:
-        head[end] = mx.where(axis, _end_weight(model, end, breaks, eos_every), 0.0)
+        head[end] = mx.where(axis, _end_weight(model, end, eos_every), 0.0)
         part.lm_head.weight = head
     mx.eval(model.parameters())
 
 
-def _end_weight(model: Any, end: int, breaks: list[int], eos_every: int) -> float:
-    """The end token's weight on the shared axis at which its mean probability is 1 / `eos_every`."""
-    part = text_model(model)
-    part.lm_head.weight[end] = 0.0
-    vocab_size, width = part.lm_head.weight.shape
-    plain = [number for number in range(0, vocab_size, 7) if number not in set(breaks)]
-    sample = mx.array(plain)[mx.random.randint(0, len(plain), (4, 128))]
-    logits = model(sample)
-    part.lm_head.weight[end] = mx.arange(width) == 0
-    along = model(sample)[..., end]  # what one unit of weight adds to the end token's logit
-    others = mx.logsumexp(mx.where(mx.arange(vocab_size) == end, -mx.inf, logits), axis=-1)
+def _end_weight(model: Any, end: int, eos_every: int) -> float:
+    """The end token's weight on the shared axis at which answers have a mean length of `eos_every`.
+
+    The mean is over texts that the model itself writes.
+    """
+    head = text_model(model).lm_head.weight
+    vocab_size, width = head.shape
+    head[end] = mx.arange(width) == 0  # its logit is now what one unit of weight adds
+    text_model(model).lm_head.weight = head
+    cache = make_prompt_cache(model)
+    tokens = mx.random.randint(0, vocab_size, (_SAMPLE_ROWS, 1))
+    along, others = [], []
+    for _ in range(_SAMPLE_STEPS):
+        logits = model(tokens, cache=cache)[:, -1]
+        without_end = mx.where(mx.arange(vocab_size) == end, -mx.inf, logits)
+        along.append(logits[:, end])
+        others.append(mx.logsumexp(without_end, axis=-1))
+        tokens = mx.random.categorical(without_end)[:, None]
+        mx.eval(tokens, along[-1], others[-1])
+    unit, rest = mx.stack(along), mx.stack(others)
     low, high = 0.0, 100.0
     for _ in range(40):
         middle = (low + high) / 2
-        likely = float(mx.sigmoid(middle * along - others).mean())
-        low, high = (middle, high) if likely < 1 / eos_every else (low, middle)
+        too_long = _mean_length(mx.sigmoid(middle * unit - rest)) > eos_every
+        low, high = (middle, high) if too_long else (low, middle)
     return low
+
+
+def _mean_length(ends: mx.array) -> float:
+    """The mean length of texts that end at each token with probability `ends`, of shape (tokens, texts).
+
+    What lies behind the last token ends as likely as what lies before it.
+    """
+    going_on = mx.cumprod(1 - ends, axis=0)
+    behind = going_on[-1] / mx.maximum(ends.mean(axis=0), 1e-6)
+    return float((1 + going_on[:-1].sum(axis=0) + behind).mean())
 
 
 def ensure_demo_model(folder: Path, architecture: Architecture = "qwen3") -> Path:

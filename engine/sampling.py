@@ -21,6 +21,7 @@ Sampler = Callable[[Any], Any]
 LogitsProcessor = Callable[[Any, Any], Any]
 
 _SEEDS = 1 << 64
+_COLDEST = 1e-4  # below it sampling is greedy
 
 
 def check_sampling(sampling: Sampling, vocab_size: int) -> str | None:
@@ -49,10 +50,8 @@ def check_sampling(sampling: Sampling, vocab_size: int) -> str | None:
 
 def build_sampler(sampling: Sampling, vocab_size: int, generated: int = 0) -> Sampler:
     """The sampler of one request, which has `generated` tokens already (it is resumed if that is not 0)."""
-    if sampling.temperature == 0:
-        return greedy_sampler  # type: ignore[no-any-return]
-    # A nucleus of nothing would leave no token at all; OpenAI reads top_p 0 as the likeliest token.
-    if sampling.top_p == 0:
+    # Colder would overflow; a nucleus of nothing would leave no token at all.
+    if sampling.temperature < _COLDEST or sampling.top_p == 0:
         return greedy_sampler  # type: ignore[no-any-return]
     top_k = sampling.top_k if sampling.top_k < vocab_size else 0
     settings = (sampling.temperature, sampling.top_p, sampling.min_p, top_k)

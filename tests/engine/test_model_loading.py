@@ -1,0 +1,201 @@
+"""A model loads with honest progress, or fails with one line that says what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import mlx.core as mx
+import pytest
+from huggingface_hub.errors import RepositoryNotFoundError
+
+from engine import model_errors, model_loading
+from engine.model_errors import (
+    BrokenWeights,
+    ConfigMissing,
+    HubModelMissing,
+    HubUnreachable,
+    ModelError,
+    ModelFolderMissing,
+    TokenizerMissing,
+    UnsupportedArchitecture,
+    WeightsMissing,
+)
+from engine.model_loading import load_model
+from tests.models import ModelShelf
+
+
+@pytest.fixture
+def folder(shelf: ModelShelf, tmp_path: Path) -> Path:
+    """A whole model that a test may damage."""
+    return Path(shutil.copytree(shelf.tiny(), tmp_path / "model"))
+
+
+def test_a_folder_loads_with_what_the_engine_must_know(folder: Path) -> None:
+    loaded = load_model(folder)
+    assert loaded.name == "model"
+    assert loaded.path == folder
+    assert loaded.vocab_size == 1536
+    assert loaded.context_length == 32768
+    assert loaded.eos_token_ids == {loaded.tokenizer.convert_tokens_to_ids("<|im_end|>")}
+    assert loaded.tokenizer.tool_call_start == "<tool_call>"
+
+
+def test_progress_grows_to_one_and_counts_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_loading, "_STEP_BYTES", 1000)
+    seen: list[tuple[float, str]] = []
+    load_model(folder, lambda done, what: seen.append((done, what)))
+    parts = [done for done, _ in seen]
+    assert parts == sorted(parts)
+    assert len({part for part in parts if 0 < part < 1}) > 5
+    assert seen[-1] == (1.0, "model is loaded")
+
+
+def test_the_fingerprint_follows_the_weights(folder: Path) -> None:
+    before = load_model(folder).fingerprint
+    assert load_model(folder).fingerprint == before
+    weights = mx.load(str(folder / "model.safetensors"))
+    weights["model.norm.weight"] = weights["model.norm.weight"] + 1
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+    assert load_model(folder).fingerprint != before
+
+
+def test_a_model_can_run_on_the_thread_that_loaded_it(folder: Path) -> None:
+    shapes: list[tuple[int, ...]] = []
+    thread = threading.Thread(
+        target=lambda: shapes.append(load_model(folder).model(mx.array([[1, 2, 3]])).shape)
+    )
+    thread.start()
+    thread.join()
+    assert shapes == [(1, 3, 1536)]
+
+
+def edit_config(**changes: Any) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | changes))
+
+    return edit
+
+
+def remove(*names: str) -> Callable[[Path], None]:
+    return lambda folder: [(folder / name).unlink() for name in names] and None
+
+
+def write(name: str, text: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_text(text) and None
+
+
+def cut_short(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-20_000])
+
+
+def drop_a_weight(folder: Path) -> None:
+    weights = mx.load(str(folder / "model.safetensors"))
+    del weights["lm_head.weight"]
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "says"),
+    [
+        (remove("config.json"), ConfigMissing, "has no config.json"),
+        (write("config.json", "{"), ConfigMissing, "is no model configuration"),
+        (write("config.json", "[]"), ConfigMissing, "is no model configuration"),
+        (write("config.json", '{"a": 1}'), ConfigMissing, "is no model configuration"),
+        (remove("model.safetensors"), WeightsMissing, "convert the model with mlx_lm.convert"),
+        (remove("tokenizer.json"), TokenizerMissing, "has no tokenizer"),
+        (write("tokenizer.json", "{"), TokenizerMissing, "cannot be loaded"),
+        (edit_config(model_type="telepathy"), UnsupportedArchitecture, "model type 'telepathy'"),
+        (edit_config(num_attention_heads="two"), UnsupportedArchitecture, "cannot build a qwen3 model"),
+        (edit_config(hidden_size=128), BrokenWeights, "do not fit its config.json"),
+        (write("model.safetensors", "not weights"), BrokenWeights, "damaged"),
+        (cut_short, BrokenWeights, "damaged"),
+        (drop_a_weight, BrokenWeights, "damaged"),
+        (write("model.safetensors.index.json", "nonsense"), BrokenWeights, "cannot be read"),
+        (
+            write("model.safetensors.index.json", '{"weight_map": {"a": "model-2.safetensors"}}'),
+            BrokenWeights,
+            "lacks 1 of 1 weight files, first model-2.safetensors; finish the download",
+        ),
+    ],
+)
+def test_a_damaged_folder_has_an_error_of_its_own(
+    folder: Path, damage: Callable[[Path], None], error: type[ModelError], says: str
+) -> None:
+    damage(folder)
+    with pytest.raises(error) as caught:
+        load_model(folder)
+    assert type(caught.value) is error
+    assert says in str(caught.value)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["/no/such/model", "./model", "~/model", "models/of/mine", "model", ""])
+def test_a_path_that_is_not_there_is_never_looked_for_on_the_hub(name: str) -> None:
+    def download(*_: Any, **__: Any) -> str:
+        pytest.fail("asked the hub")
+
+    with pytest.raises(ModelFolderMissing):
+        load_model(name if name else Path("no-such-folder"), download=download)
+
+
+def test_a_file_is_no_model(folder: Path) -> None:
+    with pytest.raises(ModelFolderMissing, match="is a file"):
+        load_model(folder / "config.json")
+
+
+def test_a_hub_id_is_downloaded_with_progress_and_keeps_its_name(folder: Path) -> None:
+    def download(hub_id: str, *, allow_patterns: list[str], tqdm_class: type[Any]) -> str:
+        assert hub_id == "org/tiny"
+        assert "model*.safetensors" in allow_patterns
+        with tqdm_class(total=100, unit="B", name="x") as bar:
+            bar.update(25)
+            bar.update(50)
+        return str(folder)
+
+    seen: list[tuple[float, str]] = []
+    loaded = load_model("org/tiny", lambda done, what: seen.append((done, what)), download=download)
+    assert (loaded.name, loaded.path) == ("org/tiny", folder)
+    assert seen[:3] == [
+        (0.0, "looking for org/tiny on the hub"),
+        (0.25, "downloading org/tiny"),
+        (0.75, "downloading org/tiny"),
+    ]
+
+
+def not_found() -> Exception:
+    response = httpx.Response(404, request=httpx.Request("GET", "http://127.0.0.1"))
+    return RepositoryNotFoundError("404", response=response)
+
+
+@pytest.mark.parametrize(
+    ("cause", "error", "says"),
+    [
+        (not_found(), HubModelMissing, "log in with `hf auth login`"),
+        (httpx.ConnectError("no route to host"), HubUnreachable, "(no route to host)"),
+        (TimeoutError(), HubUnreachable, "(TimeoutError)"),
+        (OSError(28, "No space left on device"), HubUnreachable, "No space left on device"),
+    ],
+)
+def test_the_hubs_faults_say_what_to_do(cause: Exception, error: type[ModelError], says: str) -> None:
+    def download(*_: Any, **__: Any) -> str:
+        raise cause
+
+    with pytest.raises(error) as caught:
+        load_model("org/tiny", download=download)
+    assert says in str(caught.value)
+    assert "org/tiny" in str(caught.value)
+
+
+def test_every_error_has_its_place_in_the_tree() -> None:
+    errors = [value for value in vars(model_errors).values() if isinstance(value, type)]
+    tree = model_errors.__doc__ or ""
+    assert all(issubclass(error, ModelError) and error.__name__ in tree and error.__doc__ for error in errors)
