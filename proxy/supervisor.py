@@ -15,10 +15,11 @@ from functools import partial
 from proxy.engine_exit import EngineExit
 from proxy.engine_gate import gate
 from proxy.engine_health import HealthProbe
-from proxy.engine_life import EngineLife, LifeEnd, Timing
+from proxy.engine_life import EngineLife, LifeEnd
 from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand
 from proxy.engine_status import StatusBoard, Traffic
+from proxy.engine_watch import EngineWatch, Timing
 from proxy.errors import UpstreamError
 from proxy.event_bus import EventBus
 from proxy.events import EngineRestart, EngineState
@@ -57,14 +58,21 @@ class Supervisor:
         self._port_holder = port_holder
         self._clock = clock
         self._probe = HealthProbe(monotonic=monotonic)
+        traffic = Traffic(bus, monotonic=monotonic)
+        self._new_watch = partial(
+            EngineWatch,
+            board=self.board,
+            traffic=traffic,
+            probe=self._probe,
+            timing=timing or Timing(),
+            monotonic=monotonic,
+        )
         self._new_life = partial(
             EngineLife,
             command,
             board=self.board,
             log=log,
-            traffic=Traffic(bus, monotonic=monotonic),
-            probe=self._probe,
-            timing=timing or Timing(),
+            traffic=traffic,
             clock=clock,
             monotonic=monotonic,
         )
@@ -99,7 +107,7 @@ class Supervisor:
         try:
             while not self._stopping:
                 self._woken.clear()
-                end = await self._new_life().run(self._woken)
+                end = await self._new_life(watch=self._new_watch()).run(self._woken)
                 if end.exit is not None:
                     await self._after(end.exit, end)
         except Exception:  # a fault of ours must not look like an engine that runs

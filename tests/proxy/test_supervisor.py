@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from proxy.engine_life import Timing
 from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand, Patience
+from proxy.engine_watch import Timing
 from proxy.errors import UpstreamFailed, UpstreamUnavailable
 from proxy.event_bus import EventBus
 from proxy.events import EngineLog as EngineLogLine

@@ -1,0 +1,77 @@
+"""`python -m proxy`: one host as a child process.
+
+Its settings (`proxy.config.HostConfig`) are one JSON line on stdin; it ends when that pipe closes, and tells
+on stdout where it listens, or why it cannot. Exit codes: 0 ended, 2 wrong settings, 3 port busy, 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from functools import partial
+
+import uvloop
+from pydantic import ValidationError
+
+from engine.lifeline import announce, read_settings, watch_parent
+from proxy.config import HostConfig
+from proxy.host import FINE, INTERRUPTED, USAGE, serve
+
+_LAST_S = 20.0  # for the engine and the traces, when the parent is gone
+
+
+def main() -> int:
+    """Run a host until its parent ends it; returns the exit code."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return _fail(
+            "python -m proxy reads its settings as one JSON line on stdin; see anyclaude-tui --no-ui"
+        )
+    try:
+        config = HostConfig.model_validate(read_settings())
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        return _fail(f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}")
+    except ValueError as error:
+        return _fail(str(error))
+    logging.basicConfig(
+        level=logging.DEBUG if config.debug_level > 0 else logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for chatty in ("httpx", "httpcore", "asyncio", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    code: int = uvloop.run(_serve(config))
+    return code
+
+
+async def _serve(config: HostConfig) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    codes = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: FINE}
+    ended_with: list[int] = []
+
+    def end(code: int) -> None:
+        ended_with.append(code)
+        stop.set()
+
+    for number, code in codes.items():
+        loop.add_signal_handler(number, end, code)
+    watch_parent(partial(loop.call_soon_threadsafe, stop.set), grace_s=_LAST_S)  # type: ignore[arg-type]
+    reasons: list[str] = []
+    served = await serve(config, ready=lambda url: announce(listening=url), stop=stop, failed=reasons.append)
+    if reasons:
+        return _fail(reasons[0], served)
+    return ended_with[0] if ended_with else served
+
+
+def _fail(message: str, code: int = USAGE) -> int:
+    print(message, file=sys.stderr)  # noqa: T201 - the one line that a user reads
+    announce(error=message, exit_code=code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""All parts of one host, put together: who knows whom is said here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+
+from engine.blas import engine_environment
+from proxy.backends.factory import make_backend
+from proxy.config import HostConfig
+from proxy.engine_log import EngineLog
+from proxy.engine_process import EngineCommand
+from proxy.errors import UpstreamError
+from proxy.event_bus import EventBus
+from proxy.events import EngineLog as EngineLogLine
+from proxy.events import EngineState, EventData, HostNotice, HostState, RequestDelta
+from proxy.host_routes import host_routes
+from proxy.joined_engine import JoinedEngine
+from proxy.metrics import Metrics
+from proxy.port_holder import port_holder
+from proxy.recorder import Recorder
+from proxy.server import create_app
+from proxy.supervisor import Supervisor
+from proxy.totals import Totals
+from proxy.traces.files import TRACES_FOLDER
+from proxy.traces.record import TraceStore
+from proxy.web_server import free_port
+
+_log = logging.getLogger("anyclaude")
+_stream_log = logging.getLogger("anyclaude.stream")
+
+_LEVELS: dict[str, int] = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+ENGINE_HOST = "127.0.0.1"
+
+
+class Host:
+    """One host; made within its event loop, begun by `start` and ended by `close`.
+
+    Args:
+        url: where it listens, for those who ask.
+        engine_arguments: the program to start as engine, in place of `python -m engine`.
+
+    Raises:
+        ValueError: the configuration's backend cannot be made.
+    """
+
+    def __init__(
+        self,
+        config: HostConfig,
+        url: str,
+        *,
+        engine_arguments: tuple[str, ...] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config = _settled(config)
+        self.url = url
+        self.started = clock()
+        self.bus = EventBus(clock=clock)
+        self.totals = Totals()
+        self.metrics = Metrics(version=program_version(), backend=config.backend_name)
+        self._listen()
+        self.store = TraceStore(
+            config.home / TRACES_FOLDER, secrets=(config.token, config.backend_key), notice=self.notice
+        )
+        self.recorder = Recorder(self.bus, self.store if config.trace else None, clock=clock)
+        self.backend = make_backend(config)
+        self.supervisor: Supervisor | None = None
+        self._engine: Supervisor | JoinedEngine | None = None
+        if config.backend == "mlx" and config.manage_engine:
+            self._engine = self.supervisor = self._make_supervisor(engine_arguments)
+        elif config.backend == "mlx":
+            base = config.backend_url or f"http://{ENGINE_HOST}:{config.engine_port}"
+            address = base.rstrip("/").removesuffix("/v1")
+            self._engine = JoinedEngine(address, bus=self.bus, model=config.model)
+        self.app: FastAPI = create_app(config, self.backend, self.recorder, self.gate)
+        self.app.include_router(host_routes(self))
+
+    def start(self) -> None:
+        """Start the engine and bring the list of traces up to date, both in the background."""
+        self.store.reconcile()
+        if self._engine is not None:
+            self._engine.start()
+
+    def end_streams(self) -> None:
+        """Let those who follow the feed go: they would hold up the end of the server."""
+        self.bus.close()
+
+    async def stop_engine(self) -> None:
+        """End the engine, if it is ours; what it was working on is told so."""
+        if self._engine is not None:
+            await self._engine.stop()
+
+    async def close(self) -> None:
+        """Return when everything is on disk and nothing is left running."""
+        await self.backend.close()
+        await self.recorder.close()
+        if self.recorder.traces is None:
+            await self.store.close()
+
+    def notice(self, text: str, level: Any = "warning") -> None:
+        """Tell people something, on screens and in the log."""
+        _log.log(_LEVELS.get(level, logging.WARNING), "%s", text)
+        self.bus.publish("host.notice", HostNotice(level=level, text=text))
+
+    def gate(self) -> UpstreamError | None:
+        """What to tell a request that arrives now; None: it may pass."""
+        return self._engine.gate() if self._engine is not None else None
+
+    def engine_state(self) -> EngineState:
+        """The engine as it stands; for backends that are elsewhere, that there is none."""
+        if self._engine is not None:
+            return self._engine.board.state
+        return EngineState(
+            state="stopped",
+            since=self.started,
+            model=self.config.model,
+            url=self.config.backend_url,
+            detail=f"{self.config.backend_name} runs elsewhere and is not watched",
+        )
+
+    def state(self) -> HostState:
+        """Who this host is and how it stands."""
+        engine = self.engine_state()
+        return HostState(
+            version=program_version(),
+            pid=os.getpid(),
+            started=self.started,
+            url=self.url,
+            backend=self.config.backend_name,
+            model=engine.model or self.config.model,
+            home=str(self.config.home),
+            seq=self.bus.seq,
+            first_seq=self.bus.first_seq,
+            counters=self.totals.counters,
+            engine=engine,
+            probes=list(self._engine.board.probes) if self._engine is not None else [],
+            engine_log=list(self.supervisor.log.tail) if self.supervisor is not None else [],
+        )
+
+    def _listen(self) -> None:
+        self.bus.listen(self.totals.observe)
+        self.bus.listen(self.metrics.observe)
+        self.bus.listen_to_losses(self.metrics.lost)
+        if self.config.stream_logging:
+            self.bus.listen(_log_deltas)
+
+    def _tell_engine_line(self, line: str) -> None:
+        self.bus.publish("engine.log", EngineLogLine(line=line))
+
+    def _make_supervisor(self, arguments: tuple[str, ...] | None) -> Supervisor:
+        config = self.config
+        # The engine preloads the fast BLAS itself; here is only told what it will find.
+        _, accelerated = engine_environment(os.environ)
+        settings: dict[str, Any] = {
+            "model": config.model,
+            "host": ENGINE_HOST,
+            "port": config.engine_port,
+            "demo_folder": str(config.home / "models" / "demo"),
+        }
+        if config.context_tokens:
+            settings["context_length"] = config.context_tokens
+        command = EngineCommand(settings, dict(os.environ))
+        return Supervisor(
+            command if arguments is None else replace(command, arguments=arguments),
+            bus=self.bus,
+            log=EngineLog(
+                config.home / "logs" / "engine.log",
+                tell=self._tell_engine_line,
+                notice=self.notice,
+            ),
+            first=EngineState(
+                state="stopped",
+                model=config.model or "demo",
+                url=f"http://{ENGINE_HOST}:{config.engine_port}",
+                accelerated=accelerated,
+            ),
+            port_holder=lambda: port_holder(config.engine_port),
+        )
+
+
+def program_version() -> str:
+    """The installed version of anyclaude-tui."""
+    try:
+        return version("anyclaude-tui")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _settled(config: HostConfig) -> HostConfig:
+    """The configuration with an engine port in it that the backend and the engine agree on."""
+    if config.backend != "mlx" or not config.manage_engine:
+        return config
+    port = config.engine_port or free_port(ENGINE_HOST)
+    return config.model_copy(update={"engine_port": port, "backend_url": ""})
+
+
+def _log_deltas(type: str, request: str | None, data: EventData) -> None:
+    if isinstance(data, RequestDelta):
+        _stream_log.info("%s %s %r", request, data.kind, data.text)

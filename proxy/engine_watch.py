@@ -1,0 +1,131 @@
+"""Looks after an engine that listens: asks how it is, shows it, and says when there is no hope."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+
+from proxy.engine_health import EngineHealth, HealthProbe, Verdict, Watchdog
+from proxy.engine_process import Patience
+from proxy.engine_status import StatusBoard, Traffic
+from proxy.events import EngineStatus, Probe
+
+_CLOSEST_PROBES_S = 0.5  # however many requests arrive
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How often to look, and how long to wait; all in seconds."""
+
+    listens_within: float = 120.0  # imports on a cold disk
+    probe_loading: float = 0.25
+    probe_busy: float = 2.0
+    probe_idle: float = 30.0
+    stalled_after: float = 60.0  # without progress in work: said on screens
+    lost_after: float = 180.0  # without progress in work: the process is ended
+    loading_lost_after: float = 900.0  # loading without any progress, such as a download that hangs
+    patience: Patience = field(default_factory=Patience)
+
+
+class EngineWatch:
+    """The watch over one engine process, ours or somebody else's."""
+
+    def __init__(
+        self,
+        *,
+        board: StatusBoard,
+        traffic: Traffic,
+        probe: HealthProbe,
+        timing: Timing,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.timing = timing
+        self.ready_since: float | None = None  # the first time that it was ready, by `monotonic`
+        self._board = board
+        self._traffic = traffic
+        self._probe = probe
+        self._monotonic = monotonic
+        self._probed = 0.0
+
+    async def over(self, url: str, pid: int | None) -> str:
+        """Watch until there is no hope; returns what is wrong, for people."""
+        watchdog = Watchdog(
+            stalled_after_s=self.timing.stalled_after,
+            lost_after_s=self.timing.lost_after,
+            loading_lost_after_s=self.timing.loading_lost_after,
+            monotonic=self._monotonic,
+        )
+        while True:
+            probe, health = await self._probe.ask(url)
+            self._probed = self._monotonic()
+            verdict = watchdog.judge(health)
+            if verdict == "lost":
+                what = "did not answer" if health is None else "made no progress"
+                return f"engine {what} for {watchdog.silence_s:.0f} s"
+            self._show(pid, probe, health, verdict, watchdog.silence_s)
+            await self._pause(probe)
+
+    def _show(
+        self, pid: int | None, probe: Probe, health: EngineHealth | None, verdict: Verdict, silence_s: float
+    ) -> None:
+        board = self._board
+        state = self._state(health, verdict)
+        detail = (health.detail if health else probe.detail) or ""
+        if state == "stalled":
+            detail = f"no progress for {silence_s:.0f} s" + (f": {detail}" if detail else "")
+        if state == "loading":
+            progress = health.progress if health else board.state.progress
+            if not board.shows(state, progress=progress, detail=detail):
+                board.set(state, progress=progress, detail=detail, memory_bytes=memory_bytes(pid, health))
+            return
+        if self.ready_since is None:
+            self.ready_since = self._monotonic()
+        board.add_probe(probe)
+        known = {} if health is None else {"running": health.running, "queue": health.queue} | _named(health)
+        board.set(
+            state, detail=detail, progress=None, probe=probe, memory_bytes=memory_bytes(pid, health), **known
+        )
+
+    def _state(self, health: EngineHealth | None, verdict: Verdict) -> EngineStatus:
+        if health is not None and health.state == "loading":
+            return "loading"
+        if verdict == "stalled":
+            return "stalled"
+        if health is None:
+            return self._board.state.state  # one answer that did not come changes nothing yet
+        return "busy" if health.busy else "ready"
+
+    async def _pause(self, probe: Probe) -> None:
+        state, timing = self._board.state.state, self.timing
+        if state == "loading":
+            await asyncio.sleep(timing.probe_loading)
+            return
+        at_rest = state == "ready" and probe.ok and not self._traffic.in_flight
+        try:
+            await asyncio.wait_for(
+                self._traffic.arrived.wait(), timing.probe_idle if at_rest else timing.probe_busy
+            )
+        except TimeoutError:
+            pass
+        self._traffic.arrived.clear()
+        await asyncio.sleep(max(0.0, self._probed + _CLOSEST_PROBES_S - self._monotonic()))
+
+
+def memory_bytes(pid: int | None, health: EngineHealth | None) -> int:
+    """Memory of the process: what the system counts, or what it says itself where that is more (Metal)."""
+    said = health.memory_bytes if health is not None else 0
+    if pid is None:
+        return said
+    try:
+        return max(said, int(psutil.Process(pid).memory_info().rss))
+    except psutil.Error:
+        return said
+
+
+def _named(health: EngineHealth) -> dict[str, str]:
+    named = {"model": health.model, "accelerated": health.accelerated}
+    return {name: value for name, value in named.items() if isinstance(value, str) and value}

@@ -1,0 +1,99 @@
+"""Runs one host: the socket, the web server on it, and the order in which all of it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from proxy.assembly import Host
+from proxy.config import HostConfig
+from proxy.web_server import CannotListen, WebServer, bind, url_of
+
+FINE, USAGE, PORT_BUSY, INTERRUPTED = 0, 2, 3, 130  # exit codes
+
+
+def _print_error(message: str) -> None:
+    print(message, file=sys.stderr)  # noqa: T201 - the one line that a user reads
+
+
+async def serve(
+    config: HostConfig,
+    *,
+    ready: Callable[[str], None],
+    stop: asyncio.Event | None = None,
+    failed: Callable[[str], None] = _print_error,
+    engine_arguments: tuple[str, ...] | None = None,
+) -> int:
+    """Serve until `stop` is set, or, without it, until SIGINT or SIGTERM.
+
+    Args:
+        ready: called with the address as soon as requests are taken; the engine may still be loading.
+        failed: called with one line where it cannot begin.
+        engine_arguments: the program to start as engine, in place of `python -m engine`.
+
+    Returns:
+        An exit code: 0, 2 for a configuration that cannot be served, 3 for a port that is taken, 130 after
+        SIGINT.
+    """
+    try:
+        listener = bind(config.host, config.port)
+    except CannotListen as error:
+        failed(str(error))
+        return PORT_BUSY if error.busy else USAGE
+    url = url_of(listener)
+    with listener:
+        try:
+            host = Host(config, url, engine_arguments=engine_arguments)
+        except ValueError as error:
+            failed(str(error))
+            return USAGE
+        server = WebServer(host.app, lambda: ready(url))
+        if stop is not None:
+            await _run(host, server, listener, stop)
+            return FINE
+        stop = asyncio.Event()
+        with _signals(stop, server) as interrupted:
+            await _run(host, server, listener, stop)
+        return INTERRUPTED if interrupted else FINE
+
+
+async def _run(host: Host, server: WebServer, listener: socket.socket, stop: asyncio.Event) -> None:
+    async def begin_the_end() -> None:
+        await stop.wait()
+        host.end_streams()
+        # Now, not after the open answers: they end sooner when the engine says that it goes.
+        await host.stop_engine()
+
+    host.start()
+    ending = asyncio.create_task(begin_the_end())
+    try:
+        await server.until(stop, listener)
+    finally:
+        stop.set()
+        await ending
+        await host.close()
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, server: WebServer) -> Iterator[list[int]]:
+    """Signals set `stop`; a second one does not wait for open answers. Yields the SIGINTs that came."""
+    loop = asyncio.get_running_loop()
+    interrupts: list[int] = []
+
+    def end(number: int) -> None:
+        if number == signal.SIGINT:
+            interrupts.append(number)
+        server.force_exit = stop.is_set()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield interrupts
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

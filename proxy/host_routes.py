@@ -1,0 +1,127 @@
+"""What a host tells of itself: its feed, its state, its traces, its health; and the engine's restart."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from proxy.errors import InvalidRequest, NotFound, ProxyError, UpstreamUnavailable
+from proxy.event_bus import EventReader, Published
+from proxy.json_text import encode_json
+from proxy.metrics import CONTENT_TYPE
+from proxy.traces.files import is_trace_id
+from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
+
+if TYPE_CHECKING:
+    from proxy.assembly import Host
+
+KEEP_ALIVE_S = 10.0
+_DEFAULT_ROWS = 100
+
+
+def host_routes(host: Host, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
+    """The routes of docs/architecture.md, "Host API", beside the Anthropic API."""
+    router = APIRouter()
+    _add_feed(router, host, keep_alive_s)
+    _add_traces(router, host)
+    _add_health(router, host)
+    return router
+
+
+def _add_feed(router: APIRouter, host: Host, keep_alive_s: float) -> None:
+    @router.get("/anyclaude/events")
+    async def events(request: Request) -> Response:
+        # A client that comes back asks for the same address again; where it had come to is in the header.
+        since = request.headers.get("last-event-id") or request.query_params.get("since")
+        reader = host.bus.follow(_number(since, "since") if since else None)
+        frames = event_stream(reader, keep_alive_s)
+        return StreamingResponse(
+            frames, media_type="text/event-stream", headers={"cache-control": "no-store"}
+        )
+
+    @router.get("/anyclaude/state")
+    async def state() -> Response:
+        return Response(host.state().model_dump_json(), media_type="application/json")
+
+    @router.post("/anyclaude/engine/restart")
+    async def restart() -> Response:
+        if host.supervisor is None:
+            raise InvalidRequest("this host runs no engine of its own, so there is none to restart")
+        host.supervisor.restart()
+        return JSONResponse({"restarting": True}, status_code=202)
+
+
+def _add_traces(router: APIRouter, host: Host) -> None:
+    @router.get("/anyclaude/traces")
+    async def traces(request: Request) -> Response:
+        asked = request.query_params
+        limit = _number(asked.get("limit") or str(_DEFAULT_ROWS), "limit")
+        before, query = asked.get("before", ""), asked.get("q", "")
+        try:
+            page = await asyncio.to_thread(host.store.index.page, limit=limit, before=before, query=query)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from None
+        except sqlite3.Error as error:
+            raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
+        rows = [row.model_dump() for row in page.traces]
+        return Response(encode_json({"traces": rows, "total": page.total}), media_type="application/json")
+
+    @router.get("/anyclaude/traces/{trace_id}")
+    async def trace(trace_id: str) -> Response:
+        if not is_trace_id(trace_id):
+            raise NotFound(f"{trace_id} is no trace id")
+        try:
+            found = await asyncio.to_thread(load_trace, host.store.folder, trace_id)
+        except TraceNotFound as error:
+            raise NotFound(str(error)) from None
+        except TraceUnreadable as error:
+            raise ProxyError(str(error)) from None
+        return Response(encode_json(found.model_dump()), media_type="application/json")
+
+
+def _add_health(router: APIRouter, host: Host) -> None:
+    @router.get("/health/live")
+    async def live() -> Response:
+        return JSONResponse({"live": True})
+
+    @router.get("/health/ready")
+    async def ready() -> Response:
+        """503 until the engine takes requests."""
+        state, error = host.engine_state(), host.gate()
+        told = {"ready": error is None, "engine": state.state, "detail": state.detail}
+        if error is None:
+            return JSONResponse(told)
+        waits = error.headers if isinstance(error, UpstreamUnavailable) else {}
+        return JSONResponse(told, status_code=503, headers=waits)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(host.metrics.render(), headers={"content-type": CONTENT_TYPE})
+
+
+async def event_stream(reader: EventReader, keep_alive_s: float) -> AsyncIterator[bytes]:
+    """Server-sent events of one reader, with a comment in every silence, until the bus is closed."""
+    yield b": anyclaude events\n\n"
+    while not reader.ended:
+        events = await reader.next(keep_alive_s)
+        yield b"".join(map(_frame, events)) or b": still here\n\n"
+
+
+def _frame(event: Published) -> bytes:
+    # No `event:` field: a browser's EventSource would hide all types but those that it was told to expect.
+    return b"id: %d\ndata: %b\n\n" % (event.seq, event.json)
+
+
+def _number(text: str, name: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise InvalidRequest(f"{name}={text} is no number of 0 or more")
+    return number

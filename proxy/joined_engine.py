@@ -1,0 +1,53 @@
+"""An engine that somebody else runs: watched like our own, but neither started nor ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.engine_health import HealthProbe
+from proxy.engine_status import StatusBoard, Traffic
+from proxy.engine_watch import EngineWatch, Timing
+from proxy.errors import UpstreamError
+from proxy.event_bus import EventBus
+from proxy.events import EngineState
+
+
+class JoinedEngine:
+    """Shows on its board how the engine at an address fares."""
+
+    def __init__(self, url: str, *, bus: EventBus, model: str, timing: Timing | None = None) -> None:
+        self.board = StatusBoard(bus, EngineState(state="starting", url=url, model=model))
+        self._url = url
+        self._probe = HealthProbe()
+        self._traffic = Traffic(bus)
+        self._timing = timing or Timing()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.create_task(self._go_round())
+
+    async def stop(self) -> None:
+        """End the watch; the engine goes on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._probe.close()
+
+    def gate(self) -> UpstreamError | None:
+        """Requests always pass: what the engine cannot take, it says itself."""
+        return None
+
+    async def _go_round(self) -> None:
+        while True:
+            probe, health = await self._probe.ask(self._url)
+            if health is not None:
+                watch = EngineWatch(
+                    board=self.board, traffic=self._traffic, probe=self._probe, timing=self._timing
+                )
+                reason = await watch.over(self._url, None)
+            else:
+                reason = f"no engine answers at {self._url} ({probe.detail}); start one there"
+            if not self.board.shows("exited", detail=reason):
+                self.board.set("exited", detail=reason, progress=None, running=0, queue=0, memory_bytes=0)
+            await asyncio.sleep(self._timing.probe_busy)
