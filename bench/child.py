@@ -106,14 +106,17 @@ def poll(check: Callable[[], T | None], *, timeout_s: float, what: str, every_s:
         time.sleep(every_s)
 
 
-def wait_ready(child: Child, path: str = "/health/ready", *, timeout_s: float = 60.0) -> None:
-    """Wait until the server answers 200 at `path`.
+def wait_ready(
+    child: Child, path: str = "/health/ready", *, timeout_s: float = 60.0, token: str = ""
+) -> None:
+    """Wait until the server answers 200 at `path`; `token` is what it asks of its clients.
 
     Raises:
         ChildFailed: it ended before that.
         TimeoutError: it never did.
     """
-    with httpx.Client(base_url=child.url, timeout=5.0, trust_env=False) as client:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    with httpx.Client(base_url=child.url, headers=headers, timeout=5.0, trust_env=False) as client:
 
         def ready() -> bool:
             if child.process.poll() is not None:

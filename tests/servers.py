@@ -50,9 +50,10 @@ def engine(model: Path | str, folder: Path, **settings: Any) -> Iterator[Child]:
 @contextmanager
 def proxy(folder: Path, *, ready_s: float = 60.0, **config: Any) -> Iterator[Child]:
     """A proxy process, ready to answer; `config` are fields of `proxy.config.HostConfig`."""
-    said = {"home": str(folder / "anyclaude"), "port": 0, "engine_port": 0} | config
+    name = config.get("backend", "mlx")
+    said = {"home": str(folder / "anyclaude"), "port": 0, "engine_port": 0, "backend_name": name} | config
     with server("proxy", "-m", "proxy", settings=said, folder=folder) as running:
-        wait_ready(running, timeout_s=ready_s)
+        wait_ready(running, timeout_s=ready_s, token=config.get("token", ""))
         yield running
 
 

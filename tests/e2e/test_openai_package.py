@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -36,13 +37,15 @@ def client_of(host: Host) -> openai.OpenAI:
 
 
 @pytest.fixture
-def says(speaker: Host) -> openai.OpenAI:
-    return client_of(speaker)
+def says(speaker: Host) -> Iterator[openai.OpenAI]:
+    with client_of(speaker) as client:
+        yield client
 
 
 @pytest.fixture
-def calls(caller: Host) -> openai.OpenAI:
-    return client_of(caller)
+def calls(caller: Host) -> Iterator[openai.OpenAI]:
+    with client_of(caller) as client:
+        yield client
 
 
 def test_the_model_is_listed(says: openai.OpenAI) -> None:
@@ -69,7 +72,7 @@ def test_a_streamed_answer_is_the_same_text_in_pieces_and_ends_with_usage(says: 
     with_choice = [chunk for chunk in chunks if chunk.choices]
 
     assert "".join(chunk.choices[0].delta.content or "" for chunk in with_choice) == SPEECH
-    assert len(with_choice) > 5
+    assert len(with_choice) > 2
     assert with_choice[-1].choices[0].finish_reason == "stop"
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
