@@ -30,6 +30,7 @@ from tui.panes.traces import TracesPane
 from tui.records import Link
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.main import MainScreen
+from tui.screens.trace import TraceScreen
 from tui.store import Store
 from tui.terminal import terminal_apart
 from tui.themes import DAY, NIGHT
@@ -37,7 +38,7 @@ from tui.wire_text import line_text
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace, TraceSummary
-    from tui.host_client import HostClient
+    from tui.feed import Feed
 
 FRAME_S = 0.1
 INTERRUPTED, HOST_FAILED = 130, 4
@@ -60,6 +61,18 @@ class Host(Protocol):
     async def wait(self) -> int: ...
 
     async def stop(self, timeout: float = 10.0) -> int | None: ...
+
+
+class HostApi(Protocol):
+    """What is asked of the host besides its events (`tui.host_client.HostClient`)."""
+
+    async def traces(
+        self, limit: int = 100, before: str = "", query: str = ""
+    ) -> tuple[list[TraceSummary], int]: ...
+
+    async def trace(self, trace_id: str) -> Trace: ...
+
+    async def restart_engine(self) -> None: ...
 
 
 class ControlCenter(App[None]):
@@ -90,8 +103,9 @@ class ControlCenter(App[None]):
         self._attach_url = attach_url
         self._token = token
         self._clock = clock
-        self._client: HostClient | None = None
+        self.client: HostApi | None = None  # once the host's address is known
         self._looks: Looks | None = None
+        self._feed: Feed | None = None
         self._refreshing = False
         self.register_theme(NIGHT)
         self.register_theme(DAY)
@@ -160,7 +174,7 @@ class ControlCenter(App[None]):
         from tui.feed import Feed
         from tui.host_client import HostClient
 
-        client = self._client = HostClient(url, self._token)
+        client = self.client = HostClient(url, self._token)
         self._feed = Feed(client, self.inbox, clock=self._clock)
         try:
             await self._feed.follow()
@@ -175,15 +189,18 @@ class ControlCenter(App[None]):
             self.store.take(item)
         self.store.lose(dropped, now)
         self.store.expire(now)
-        if self.store.wants_state and self._client is not None and not self._refreshing:
+        if self.store.wants_state and self._feed is not None and not self._refreshing:
             self._refreshing = True
             self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
         if isinstance(self.screen, MainScreen):
             self.screen.show(self.store.view())
+        elif isinstance(self.screen, TraceScreen):
+            self.screen.show_link(self.store.view())
 
     async def _refresh_state(self) -> None:
         try:
-            await self._feed.refresh()
+            if self._feed is not None:
+                await self._feed.refresh()
         finally:
             self._refreshing = False
 
@@ -213,15 +230,13 @@ class ControlCenter(App[None]):
         """One trace, whole. Raises an error for people when it cannot be had."""
         return await self._asked().trace(trace_id)
 
-    def _asked(self) -> HostClient:
-        if self._client is None:
+    def _asked(self) -> HostApi:
+        if self.client is None:
             raise ConnectionError("there is no host to ask yet")
-        return self._client
+        return self.client
 
     @on(TracesPane.Opened)
     def _open_trace(self, event: TracesPane.Opened) -> None:
-        from tui.screens.trace import TraceScreen
-
         self.push_screen(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))
 
     @on(HealthPane.RestartWanted)

@@ -23,17 +23,34 @@ def cleaned(value: Any, depth: int = DEPTH) -> Any:
     return [cleaned(item, depth - 1) for item in value]
 
 
-def one_line_arguments(arguments: dict[str, Any] | None, raw: str) -> str:
-    """A tool call's arguments as one line: the only value alone, more as `name=value`, else the raw text."""
+_TELLING = (
+    "command",
+    "file_path",
+    "notebook_path",
+    "path",
+    "pattern",
+    "url",
+    "query",
+    "skill",
+    "description",
+)
+
+
+def one_line_arguments(arguments: dict[str, Any] | None, raw: str) -> tuple[str, str]:
+    """A tool call's arguments as two one-line texts: what tells most, and the others as `name=value`.
+
+    Arguments that could not be parsed are the raw text as it is.
+    """
     if arguments is None:
-        return line_text(raw, 400)
-    shown = [(name, _value(value)) for name, value in arguments.items()]
-    if len(shown) == 1:
-        return line_text(shown[0][1], 400)
-    return line_text("  ".join(f"{line_text(name, 60)}={value}" for name, value in shown), 400)
+        return line_text(raw, 400), ""
+    first = next((name for name in _TELLING if isinstance(arguments.get(name), str)), None)
+    if first is None and len(arguments) == 1:
+        first = next(iter(arguments))
+    rest = (f"{line_text(name, 60)}={_value(value)}" for name, value in arguments.items() if name != first)
+    return "" if first is None else _value(arguments[first], 400), line_text("  ".join(rest), 400)
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, limit: int = 120) -> str:
     if isinstance(value, str):
-        return line_text(value, 200)
-    return line_text(json.dumps(value, ensure_ascii=False, default=str), 200)
+        return line_text(value, limit)
+    return line_text(json.dumps(value, ensure_ascii=False, default=str), limit)

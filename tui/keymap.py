@@ -55,17 +55,19 @@ COMMANDS: tuple[Command, ...] = (
     Command("Colours", "colours", "ctrl+t", shown="^t"),
     Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=2),
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 6, "enter"),
-    Command("Back to the list", "list", "escape,left,h", "streams"),
+    Command("Back to the list, and to all of it", "list", "escape,left,h", "streams"),
     Command("Copy the answer", "copy", "y", "streams", "copy", 8),
     Command("Open this request's trace", "trace", "t", "streams", "trace", 7),
     Command("Other table", "swap", "enter,right,left", "cache", "other table", 6, "enter"),
+    Command("Back to the list, and to all of it", "list", "escape", "cache"),
     Command("Read the call", "read", "enter,right,l", "tools", "read", 6, "enter"),
-    Command("Back to the list", "list", "escape,left,h", "tools"),
+    Command("Back to the list, and to all of it", "list", "escape,left,h", "tools"),
     Command("Copy the call", "copy", "y", "tools", "copy", 7),
     Command("Restart the engine", "restart", "r", "health", "restart engine", 6),
     Command("Copy the log", "copy", "y", "health", "copy log", 7),
     Command("Open the trace", "open", "enter", "traces", "open", 6),
     Command("Load the list again", "reload", "f5", "traces"),
+    Command("All of the list", "list", "escape", "traces"),
     Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
     Command("Back to the list", "back", "escape,q", "trace", "back", 1, "esc"),
     Command("Next trace (older)", "step(1)", "n", "trace", "next", 2),
@@ -76,6 +78,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("Fold or unfold everything", "fold_all", "a", "trace", "all", 8),
     Command("Copy this part", "copy", "y", "trace", "copy", 6),
     Command("Help for traces", "help", "question_mark,f1", "trace", "help", 7, "?"),
+)
+
+
+WHILE_FILTERING = (
+    Command("Keep the filter", "", "enter", short="keep the filter"),
+    Command("Show everything", "", "escape", short="show everything", shown="esc"),
 )
 
 

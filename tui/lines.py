@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from tui.wire_text import shorten, width
+from tui.wire_text import cut, shorten, width
 
 Span = tuple[str, str]
 Line = list[Span]
@@ -41,15 +41,19 @@ def fit(line: Line, cells: int, align: str = "left", fill: str = "") -> Line:
 
 def _cut(line: Line, cells: int) -> Line:
     out: Line = []
-    for text, look in line:
+    left = cells
+    for index, (text, look) in enumerate(line):
         taken = width(text)
-        if taken >= cells:
-            # Everything after this span is lost, so this one must show that something is missing.
-            out.append((shorten(text + "  " if taken == cells else text, cells), look))
+        more = plain(line[index + 1 :]).strip()
+        if taken > left or (taken == left and more):
+            # Everything after this is lost; blanks are not missed, anything else leaves an ellipsis.
+            lost = more or text.strip() != cut(text, left).strip()
+            out.append((shorten(text + ".", left) if lost and left else cut(text, left), look))
             break
         out.append((text, look))
-        cells -= taken
-    return fit(out, sum(width(text) for text, _ in out))
+        left -= taken
+    missing = cells - line_width(out)
+    return [*out, (" " * missing, "")] if missing > 0 else out
 
 
 def spread(left: Line, right: Line, cells: int) -> Line:
@@ -111,7 +115,7 @@ def strip(values: Sequence[float | None], cells: int, look: str, top: float | No
 def graph(
     values: Sequence[float | None], cells: int, rows: int, look: str, top: float | None = None
 ) -> list[Line]:
-    """A history of `rows` lines in eighths of a cell; `top` is the value at full height, by default the highest."""
+    """A history of `rows` lines in eighths of a cell; `top` is the value at full height (the highest)."""
     cells = max(0, cells)
     known = [value if value is not None and math.isfinite(value) else None for value in values[-cells:]]
     blanks: list[float | None] = [None] * (cells - len(known))
@@ -148,26 +152,26 @@ def _append(line: Line, cell: Span) -> Line:
 
 
 _DIGITS = {
-    "0": ("█▀█", "█ █", "▀▀▀"),
-    "1": ("▀█ ", " █ ", "▀▀▀"),
-    "2": ("▀▀█", "█▀▀", "▀▀▀"),
-    "3": ("▀▀█", " ▀█", "▀▀▀"),
-    "4": ("█ █", "▀▀█", "  ▀"),
-    "5": ("█▀▀", "▀▀█", "▀▀▀"),
-    "6": ("█▀▀", "█▀█", "▀▀▀"),
-    "7": ("▀▀█", "  █", "  ▀"),
-    "8": ("█▀█", "█▀█", "▀▀▀"),
-    "9": ("█▀█", "▀▀█", "▀▀▀"),
-    ".": (" ", " ", "▀"),
-    "%": ("▀ █", "▄▀ ", "▀ ▀"),
-    "·": ("   ", "▀▀▀", "   "),
+    "0": ("┏━┓", "┃ ┃", "┗━┛"),
+    "1": ("╺┓ ", " ┃ ", "╺┻╸"),
+    "2": ("╺━┓", "┏━┛", "┗━╸"),
+    "3": ("╺━┓", " ━┫", "╺━┛"),
+    "4": ("╻ ╻", "┗━┫", "  ╹"),
+    "5": ("┏━╸", "┗━┓", "╺━┛"),
+    "6": ("┏━╸", "┣━┓", "┗━┛"),
+    "7": ("╺━┓", "  ┃", "  ╹"),
+    "8": ("┏━┓", "┣━┫", "┗━┛"),
+    "9": ("┏━┓", "┗━┫", "╺━┛"),
+    ".": (" ", " ", "•"),
+    "%": (" ", " ", "%"),
+    "·": ("   ", "╺━╸", "   "),
 }
 
 
 def big(text: str, look: str) -> list[Line]:
     """`text` (digits, point, percent sign) three lines high."""
     glyphs = [_DIGITS[character] for character in text if character in _DIGITS]
-    return [[(" ".join(glyph[row] for glyph in glyphs), look)] for row in range(3)]
+    return [[("".join(glyph[row] for glyph in glyphs), look)] for row in range(3)]
 
 
 def facts(pairs: Sequence[tuple[str, Line]], cells: int, label_cells: int = 0) -> list[Line]:

@@ -32,6 +32,7 @@ _COLOURS: dict[str, tuple[str, str]] = {
     "thinking": ("ac-thinking", "text-secondary"),
     "tool": ("ac-tool", "text-accent"),
 }
+# `area.` and a name is its colour softened, for graphs that fill an area.
 # Shades between foreground and background: name -> share of the background.
 _SHADES = {"muted": 0.42, "label": 0.42, "dim": 0.58, "track": 0.78, "rule": 0.8}
 _ATTRIBUTES = {"bold", "italic", "underline", "reverse", "strike"}
@@ -46,7 +47,7 @@ class Looks:
 
     def _style(self, names: str, base: str = "") -> Style:
         """The style of space-separated look names, over the row look `base` (`selected`, `head` ...)."""
-        style = Style()
+        style = Style(color=self._colours["text"].rich_color)
         for name in (*base.split(), *names.split()):
             if name in _ATTRIBUTES:
                 style += Style.parse(name)
@@ -85,8 +86,14 @@ def _resolve(variables: Mapping[str, str]) -> dict[str, Color]:
         colours |= {name: fore.blend(back, share) for name, share in _SHADES.items()}
     else:
         colours |= dict.fromkeys(_SHADES, fore)
-    colours["on-selected"] = colour("ac-selected", "boost", "panel")
-    colours["on-resting"] = colour("ac-resting", "surface")
+    for name in ("decode", "reused", "lane.main"):
+        colours[f"area.{name}"] = colours[name] if back.ansi is not None else colours[name].blend(back, 0.42)
+    primary = colour("primary")
+    flat = back.ansi is not None
+    for name, share in (("selected", 0.22), ("resting", 0.1)):
+        own = f"ac-{name}" in variables
+        mixed = colour("panel") if flat else back.blend(primary, share)
+        colours[f"on-{name}"] = colour(f"ac-{name}") if own else mixed
     colours["on-panel"] = colour("panel", "surface")
     colours["on-accent"] = colours["accent"]
     colours["back"] = back

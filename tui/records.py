@@ -98,7 +98,8 @@ class ToolRecord:
     session: str = ""
     lane: str = "main"
     name: str = ""
-    arguments: str = ""  # one line
+    arguments: str = ""  # one line: what matters most
+    more: str = ""  # one line: the other arguments
     input: Mapping[str, Any] | None = None
     raw: str = ""
     verdict: str = "unchecked"
@@ -114,7 +115,7 @@ class ToolRecord:
         """What the filter looks in, in lower case."""
         outcome = "error" if self.is_error else "waiting" if self.answered is None else "ok"
         parts = (self.id, self.request, self.session, self.lane, self.name, self.verdict, outcome)
-        return " ".join((*parts, self.arguments, self.detail, self.result)).lower()
+        return " ".join((*parts, self.arguments, self.more, self.detail, self.result)).lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from tui.event_text import cleaned, one_line_arguments
 from tui.inbox import Damaged
 from tui.ledgers.history import Buckets
 from tui.ledgers.host import HostLedger
-from tui.records import HostFacts, Link, View
 from tui.ledgers.requests import RequestLedger
 from tui.ledgers.tools import ToolLedger
 from tui.ledgers.totals import Totals
 from tui.ledgers.transcript import Transcript
+from tui.records import HostFacts, Link, View
 from tui.wire_text import line_text
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Store:
             self._route(event, data, fresh=event.seq > self._covered)
 
     def _in_order(self, event: Event) -> bool:
-        """False for what was seen before; a gap in the numbers that the host did not announce counts as lost."""
+        """False for what was seen before; a gap in the numbers that nobody announced counts as lost."""
         if event.type == "host.lost":
             self._gap_told = True
             self._seq = max(self._seq, event.seq)
@@ -98,7 +98,7 @@ class Store:
         if event.type == "host.lost":
             self.lose(data.count, event.time)
         elif event.type == "request.tool_call":
-            text = f"{line_text(data.name, 80)}  {one_line_arguments(data.input, data.raw)}"
+            text = "  ".join((line_text(data.name, 80), *one_line_arguments(data.input, data.raw)))
             self._tools.call(event, data, self._requests.note_call(event, text))
         elif event.type == "request.tool_result":
             self._tools.result(event, data, self._requests.get(event.request))

@@ -1,7 +1,7 @@
 """A busy morning of one host, made up: events as they would come, for tests, snapshots and demonstrations.
 
-`Morning` tells a deterministic story: two sessions of Claude Code with subagents, a compaction, side requests,
-misses, an engine restart, failures; at its end requests are queued, in prefill and in decode.
+`Morning` tells a deterministic story: two sessions of Claude Code with subagents, a compaction, side
+requests, misses, an engine restart, failures; at its end requests are queued, in prefill and in decode.
 """
 
 from __future__ import annotations
@@ -40,15 +40,59 @@ ANSWER = (
     "comma between the objects is easy to get wrong."
 )
 CALLS: tuple[tuple[str, dict[str, Any], str, bool], ...] = (
-    ("Read", {"file_path": "/home/ada/ledger/src/export/command.py"}, "1\timport argparse\n2\tfrom pathlib import Path", False),
-    ("Grep", {"pattern": "def rows_of", "path": "/home/ada/ledger/src", "output_mode": "content"}, "src/export/rows.py:14:def rows_of(table: Table) -> Iterator[Row]:", False),
-    ("Bash", {"command": "python -m pytest tests/test_export.py -q", "description": "Run the export tests"}, "12 passed in 0.84s", False),
-    ("Edit", {"file_path": "/home/ada/ledger/src/export/command.py", "old_string": "    parser.add_argument('--csv')\n", "new_string": "    parser.add_argument('--csv')\n    parser.add_argument('--json')\n"}, "The file has been updated.", False),
-    ("Bash", {"command": "git diff --stat"}, " src/export/command.py | 2 ++\n 1 file changed, 2 insertions(+)", False),
+    (
+        "Read",
+        {"file_path": "/home/ada/ledger/src/export/command.py"},
+        "1\timport argparse\n2\tfrom pathlib import Path",
+        False,
+    ),
+    (
+        "Grep",
+        {"pattern": "def rows_of", "path": "/home/ada/ledger/src", "output_mode": "content"},
+        "src/export/rows.py:14:def rows_of(table: Table) -> Iterator[Row]:",
+        False,
+    ),
+    (
+        "Bash",
+        {"command": "python -m pytest tests/test_export.py -q", "description": "Run the export tests"},
+        "12 passed in 0.84s",
+        False,
+    ),
+    (
+        "Edit",
+        {
+            "file_path": "/home/ada/ledger/src/export/command.py",
+            "old_string": "    parser.add_argument('--csv')\n",
+            "new_string": "    parser.add_argument('--csv')\n    parser.add_argument('--json')\n",
+        },
+        "The file has been updated.",
+        False,
+    ),
+    (
+        "Bash",
+        {"command": "git diff --stat"},
+        " src/export/command.py | 2 ++\n 1 file changed, 2 insertions(+)",
+        False,
+    ),
     ("Glob", {"pattern": "**/*_test.py"}, "No files found", False),
-    ("TodoWrite", {"todos": [{"content": "Add JsonWriter", "status": "in_progress"}, {"content": "Test it", "status": "pending"}]}, "Todos have been modified successfully.", False),
-    ("Bash", {"command": "make lint"}, "\x1b[31merror\x1b[0m: src/export/writer.py:41: line too long [E501]\nmake: *** [lint] Error 1", True),
-)  # fmt: skip
+    (
+        "TodoWrite",
+        {
+            "todos": [
+                {"content": "Add JsonWriter", "status": "in_progress"},
+                {"content": "Test it", "status": "pending"},
+            ]
+        },
+        "Todos have been modified successfully.",
+        False,
+    ),
+    (
+        "Bash",
+        {"command": "make lint"},
+        "\x1b[31merror\x1b[0m: src/export/writer.py:41: line too long [E501]\nmake: *** [lint] Error 1",
+        True,
+    ),
+)
 
 
 class Morning:
@@ -230,16 +274,18 @@ class Morning:
         self.wait(0.12)
         first = self.now - arrived
         self.emit("request.first_token", key, ttft_s=round(first, 3), usage=usage, cache=verdict)
-        text = (THINKING if thinking else "") + ANSWER * (1 + output // 260)
+        text = "\n\n".join([ANSWER] * (1 + output // 260))
         speed = self.random.uniform(52, 71)
         share = 0.55 if until == "decode" or error else 1.0
         written = 0
         while written < output * share:
             step = min(16, output - written)
             part = text[len(text) * written // output : len(text) * (written + step) // output]
+            kind = "text"
+            if thinking and written == 0:
+                kind, part = "thinking", THINKING
             written += step
             self.wait(step / speed)
-            kind = "thinking" if thinking and len(text) * written // output <= len(THINKING) else "text"
             self.emit(
                 "request.delta",
                 key,
@@ -386,7 +432,11 @@ class Morning:
             "exited", detail="signal 9 (out of memory?)", last_exit="signal 9 (out of memory?)", running=0
         )
         self.probe(ok=False, detail="connection refused")
-        self.emit("host.notice", level="error", text="the engine exited with signal 9 (out of memory?); 1 request was told to retry")  # fmt: skip
+        self.emit(
+            "host.notice",
+            level="error",
+            text="the engine exited with signal 9 (out of memory?); 1 request was told to retry",
+        )
         self.emit("engine.restart", attempt=1, of=5, delay_s=4.0, reason="signal 9 (out of memory?)")
         self.engine("restarting", restarts=1, detail="restart 1 of 5 in 4 s")
         self.wait(4)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.ledgers.history import Buckets
-from tui.records import RequestRecord
 from tui.ledgers.transcript import PieceKind, Transcript
+from tui.records import RequestRecord
 from tui.wire_text import line_text
 
 if TYPE_CHECKING:

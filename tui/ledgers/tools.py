@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.event_text import one_line_arguments
-from tui.records import RequestRecord, ToolRecord, ToolStats
 from tui.ledgers.totals import INVALID_VERDICTS
+from tui.records import RequestRecord, ToolRecord, ToolStats
 from tui.wire_text import line_text
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class ToolLedger:
         key = line_text(data.tool_use_id, 80)
         known = self._calls.get(key, ToolRecord(id=key, time=event.time))
         name = line_text(data.name, 80)
+        arguments, more = one_line_arguments(data.input, data.raw)
         self._put(
             replace(
                 known,
@@ -51,7 +52,8 @@ class ToolLedger:
                 session=line_text(data.session, 80) or request.session,
                 lane=request.lane,
                 name=name,
-                arguments=one_line_arguments(data.input, data.raw),
+                arguments=arguments,
+                more=more,
                 input=data.input,
                 raw=data.raw,
                 verdict=data.verdict,

@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.figures import clock, count, percent, plural, ratio, size
+from tui.keymap import bindings
 from tui.lines import Line, bar, beside, big, fit, graph
 from tui.panes.cells import lane, number, session
 from tui.panes.pane import Pane, list_note, paragraphs
@@ -34,7 +35,8 @@ def _rest(row: RequestRecord) -> int:
 
 
 def _hit(row: RequestRecord) -> Line:
-    return [(percent(ratio(row.reused_tokens, row.prompt_tokens)), "reused")]
+    share = ratio(row.reused_tokens, row.prompt_tokens)
+    return [(percent(share), "reused" if share else "dim")]
 
 
 def _side(text: str, look: str) -> Line:
@@ -45,7 +47,7 @@ PROMPTS: tuple[Column[RequestRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
-    Column("REUSED · KEPT · REST", lambda row, now, cells: _shares(row, cells), 30, least=12, grow=1),
+    Column("REUSED · KEPT · REST", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
     Column("HIT", lambda row, now, cells: _hit(row), 4, "right"),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),
     Column("REUSED", lambda row, now, cells: [number(row.reused_tokens, "reused")], 6, "right", rank=4),
@@ -71,6 +73,7 @@ class CachePane(Pane):
     """Totals on top, then the recent prompts, then the recent misses with what differed."""
 
     place = "cache"
+    BINDINGS = bindings("cache")
 
     def compose(self) -> ComposeResult:
         yield Canvas(lambda width, height: cache_block(self.view, width, height), id="cache-totals")
@@ -153,7 +156,7 @@ def cache_block(view: View, width: int, height: int) -> list[Line]:
     else:
         columns = 3 if width >= 160 else 2
         cells = (inner - 4 * (columns - 1)) // columns
-        history = [[("hit rate of each prompt", "label")], *graph(rates, cells, 3, "reused", 1.0)]
+        history = [[("hit rate of each prompt", "label")], *graph(rates, cells, 3, "area.reused", 1.0)]
         right = beside(_sources(view, cells), _held(view, cells), cells, 4)
         right = beside(history, right, cells, 4) if columns == 3 else right
     return [[], *([("  ", ""), *line] for line in beside(left, right, left_cells))]

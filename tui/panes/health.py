@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui.figures import clock, percent, plural, seconds, size
+from tui.keymap import bindings
 from tui.lines import Line, bar, beside, facts, fit, graph, line_width
 from tui.panes.cells import ENGINE_LOOKS
 from tui.panes.pane import Pane, paragraphs
@@ -35,6 +36,7 @@ class HealthPane(Pane):
     """Facts and histories above, the engine's log and the host's notices below."""
 
     place = "health"
+    BINDINGS = bindings("health")
 
     class RestartWanted(Message):
         """The user wants the engine restarted."""
@@ -132,12 +134,13 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
     else:
         lines.append([])
     rows = max(5, height - len(lines))
-    left = facts(_facts(view, engine, now), min(FACT_CELLS, width - 4), 13)
+    beside_cells = min(FACT_CELLS, max(42, width * 2 // 5))
+    left_cells = width - 2 if width < 76 else beside_cells
+    left = facts(_facts(view, engine, now, left_cells - 15), left_cells - 4, 11)
     left = [[("    ", ""), *line] for line in left[:rows]]
     if width < 76:
         return [*lines, *left]
-    left_cells = min(FACT_CELLS, max(40, width * 2 // 5))
-    right = _histories(view, width - left_cells - 7, rows)
+    right = _histories(view, width - left_cells - 5, rows)
     return [*lines, *beside(left, right, left_cells)]
 
 
@@ -151,20 +154,20 @@ def _state_line(engine: EngineState, now: float, width: int) -> Line:
     return line
 
 
-def _facts(view: View, engine: EngineState, now: float) -> list[tuple[str, Line]]:
+def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple[str, Line]]:
     restarts: Line = [(f"{engine.restarts} of {view.restart_limit}", "warn" if engine.restarts else "")]
     if view.totals.engine_restarts > engine.restarts:
         restarts.append((f"   {view.totals.engine_restarts} since the host started", "muted"))
     uptime = seconds(now - engine.started) if engine.started else ""
     host = view.host
     return [
-        ("model", [(shorten_middle(engine.model, FACT_CELLS - 13), "")] if engine.model else []),
+        ("model", [(shorten_middle(engine.model, room), "")] if engine.model else []),
         ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
         ("uptime", [(uptime, "")] if uptime else []),
         ("restarts", restarts),
         ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", "muted")] if engine.pid else []),
         ("engine at", [(engine.url, "muted")] if engine.url else []),
-        ("last exit", [(shorten(engine.last_exit, FACT_CELLS - 13), "warn")] if engine.last_exit else []),
+        ("last exit", [(shorten(engine.last_exit, room), "warn")] if engine.last_exit else []),
         ("host at", [(host.url, "muted"), (f"   {host.version}", "dim")] if host else []),
         ("backend", [(host.backend, "muted")] if host and host.backend else []),
     ]
@@ -177,7 +180,7 @@ def _histories(view: View, width: int, rows: int) -> list[Line]:
     if memory:
         title.append((f"   most {size(max(memory))}", "muted"))
     graph_rows = 1 if rows < 8 else 2 if rows < 10 else 3
-    out = [fit(title, width), *graph(memory, width, graph_rows, "lane.main"), []]
+    out = [fit(title, width), *graph(memory, width, graph_rows, "area.lane.main"), []]
     latencies = [probe.latency_s for _, probe in view.probes]
     good = [probe.latency_s for _, probe in view.probes if probe.ok]
     failed = len(latencies) - len(good)

@@ -14,13 +14,13 @@ from tui.lines import Line, Span
 from tui.records import View
 from tui.widgets.line_table import LineTable
 
-WIDE, SHORT = 150, 19
+WIDE, SHORT = 150, 26
 
 
 class Pane(Container):
     """One pane. Only the visible one is shown views; `place` is where its commands are in the keymap.
 
-    It has the class `wide` from 150 columns on, and `short` when it has less than 19 lines.
+    It has the class `wide` from 150 columns on, and `short` when it has less than 26 lines.
     """
 
     place: Place = "streams"
@@ -62,6 +62,14 @@ class Pane(Container):
         """What the list is narrowed by."""
         return self.main_table.filter if self.main_table is not None else ""
 
+    def action_list(self) -> None:
+        """Back to the list; on a filtered list, to all of it."""
+        if self.main_table is None:
+            return
+        if self.main_table.has_focus and self.filter:
+            self.set_filter("")
+        self.main_table.focus()
+
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "wide")
         self.set_class(event.size.height < SHORT, "short")
@@ -77,7 +85,7 @@ class Pane(Container):
 
 
 def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:
-    """What stands at the right of a list's heading: the filter, what arrived meanwhile, or that it follows."""
+    """The note at a list's heading: the filter, what arrived meanwhile, or that it follows."""
     words: list[Span] = []
     if table.filter:
         words += [("/", "accent"), (table.filter, "bold"), (f"  {len(table.rows)} of {table.total}", "muted")]

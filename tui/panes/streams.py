@@ -8,6 +8,7 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from tui.figures import clock, count, percent, plural, rate, ratio, seconds
+from tui.keymap import bindings
 from tui.ledgers.transcript import Piece
 from tui.lines import Line, joined, line_width, spread, strip
 from tui.panes.cells import lane, number, phase, session
@@ -23,6 +24,10 @@ from tui.wire_text import shorten_middle
 PIECE_LOOKS = {"text": "", "thinking": "thinking italic", "tool": "dim", "call": "tool", "error": "bad"}
 
 
+def _model(record: RequestRecord, cells: int) -> Line:
+    return [(shorten_middle(record.model, cells), "muted")]
+
+
 def _speed(record: RequestRecord) -> Line:
     return [(rate(record.tokens_per_s), "decode" if record.phase == "decode" else "muted")]
 
@@ -32,10 +37,8 @@ COLUMNS: tuple[Column[RequestRecord], ...] = (
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
     Column("AGENT", lambda row, now, cells: [(row.agent_type, "muted")], 12, rank=9),
-    Column(
-        "MODEL", lambda row, now, cells: [(shorten_middle(row.model, cells), "muted")], 20, least=14, rank=7
-    ),
-    Column("STATE", lambda row, now, cells: phase(row, cells), 24, least=18, grow=1, most=36),
+    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=17, rank=7),
+    Column("STATE", lambda row, now, cells: phase(row, cells), 22, least=18, grow=1, most=36),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=2),
     Column("HIT", lambda row, now, cells: hit(row), 4, "right", rank=3),
     Column("OUT", lambda row, now, cells: [number(row.output_tokens)], 5, "right", rank=1),
@@ -56,6 +59,7 @@ class StreamsPane(Pane):
     """The list of requests, a line of totals above it, and the selected answer below or beside it."""
 
     place = "streams"
+    BINDINGS = bindings("streams")
 
     class TraceWanted(Message):
         """The trace of a request was asked for."""
@@ -156,10 +160,6 @@ class StreamsPane(Pane):
         """Move into the text."""
         self.query_one(TextTail).focus()
 
-    def action_list(self) -> None:
-        """Move back to the list."""
-        self.main_table.focus()
-
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""
         self.copy(self.query_one(TextTail).text, "answer")
@@ -189,7 +189,7 @@ def totals_line(view: View, rates: list[float], width: int) -> Line:
     speed = sum(rates[-3:]) / 3
     middle: Line = [("   ", ""), (f"{rate(speed):>5}", "decode" if speed else "dim"), (" tok/s  ", "muted")]
     room = width - line_width(now) - line_width(middle) - line_width(right) - 3
-    history = strip(list(rates), min(60, room), "decode") if room >= 8 else []
+    history = strip(list(rates), min(60, room), "area.decode") if room >= 8 else []
     return spread([*now, *middle, *history], right, width)
 
 

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.figures import clock, percent, plural, ratio, seconds, size
+from tui.keymap import bindings
 from tui.ledgers.totals import INVALID_VERDICTS
 from tui.lines import Line, bar, fit
 from tui.panes.cells import lane, outcome, session, verdict
@@ -18,25 +19,37 @@ from tui.widgets.canvas import Canvas, Heading
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable
 from tui.widgets.text_tail import TextTail
-from tui.wire_text import line_text
+from tui.wire_text import line_text, shorten_middle
 
 COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
-    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=7),
+    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=9),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=5),
     Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 16, least=10),
-    Column("ARGUMENTS", lambda row, now, cells: [(row.arguments, "")], 30, least=16, grow=3),
+    Column("ARGUMENTS", lambda row, now, cells: arguments(row, cells), 34, least=22, grow=3),
     Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=10, rank=3),
     Column("RESULT", lambda row, now, cells: [outcome(row)], 7, rank=1),
     Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "muted")], 6, "right", rank=4),
-    Column("CAME BACK", lambda row, now, cells: [(line_text(row.result, 400), "muted")], 30, least=24, grow=2, rank=8),
-)  # fmt: skip
+    Column("CAME BACK", lambda row, now, cells: _came_back(row), 30, least=24, grow=2, rank=8),
+)
+
+
+def _came_back(call: ToolRecord) -> Line:
+    return [(line_text(call.result, 400), "muted")]
+
+
+def arguments(call: ToolRecord, cells: int) -> Line:
+    """What the call is about; a path keeps its end, which tells more than its beginning."""
+    path = call.arguments.startswith(("/", "~", "./"))
+    head = shorten_middle(call.arguments, cells) if path else call.arguments
+    return [(head, ""), ("  " if head and call.more else "", ""), (call.more, "muted")]
 
 
 class ToolsPane(Pane):
     """Counts by tool, the list of calls, and the selected call in full."""
 
     place = "tools"
+    BINDINGS = bindings("tools")
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,10 +85,7 @@ class ToolsPane(Pane):
         if call is not self._shown:
             self._shown = call
             tail = self.query_one(TextTail)
-            tail.clear()
-            if call is not None:
-                tail.add(call_pieces(call))
-                tail.scroll_home(animate=False)
+            tail.show_from_top(call_pieces(call) if call is not None else [])
             title: Line = [("Call", "bold")]
             if call is not None:
                 title += [("  ", ""), (call.name, "tool"), ("  ", ""), (call.id, "dim")]
@@ -85,10 +95,6 @@ class ToolsPane(Pane):
     def action_read(self) -> None:
         """Move into the detail."""
         self.query_one(TextTail).focus()
-
-    def action_list(self) -> None:
-        """Move back to the list."""
-        self.main_table.focus()
 
     def action_copy(self) -> None:
         """Copy the selected call."""
@@ -136,10 +142,10 @@ def stats_block(view: View, width: int, height: int) -> list[Line]:
     ]
     if totals.tool_calls_invalid:
         share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls), 1)
-        rates.append((f"   {totals.tool_calls_invalid} did not fit their schema ({share})", "bad"))
+        rates.append((f"   {totals.tool_calls_invalid} invalid ({share})", "bad"))
     if totals.tool_errors:
         share = percent(ratio(totals.tool_errors, totals.tool_results))
-        rates.append((f"   {plural(totals.tool_errors, 'result')} with an error ({share})", "warn"))
+        rates.append((f"   {totals.tool_errors} failed ({share})", "warn"))
     if not view.tool_stats:
         return [rates]
     across = max(1, (width - 2) // 48)

@@ -11,6 +11,7 @@ from textual.message import Message
 
 from tui.event_text import cleaned
 from tui.figures import clock, day_and_clock, percent, ratio, seconds, size
+from tui.keymap import bindings
 from tui.lines import Line
 from tui.panes.cells import lane, number, session
 from tui.panes.pane import Pane, list_note, paragraphs
@@ -33,6 +34,14 @@ def _state(row: TraceSummary, cells: int) -> Line:
     return [("✓ ", "ok"), (shorten(row.stop_reason or "done", cells - 2), "muted")]
 
 
+def _model(row: TraceSummary, cells: int) -> Line:
+    return [(shorten_middle(row.model, cells), "muted")]
+
+
+def _asked(row: TraceSummary) -> Line:
+    return [(line_text(row.preview, 400), "muted")]
+
+
 def _tools(row: TraceSummary) -> Line:
     if not row.tool_calls:
         return [("·", "dim")]
@@ -40,15 +49,16 @@ def _tools(row: TraceSummary) -> Line:
 
 
 def _hit(row: TraceSummary) -> Line:
-    return [(percent(ratio(row.usage.cache_read_input_tokens, row.usage.prompt_tokens)), "reused")]
+    share = ratio(row.usage.cache_read_input_tokens, row.usage.prompt_tokens)
+    return [(percent(share), "reused" if share else "dim")]
 
 
 COLUMNS: tuple[Column[TraceSummary], ...] = (
-    Column("TIME", lambda row, now, cells: _when(row, now, cells), 19, least=8),
+    Column("TIME", lambda row, now, cells: _when(row, cells), 14, least=8),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
-    Column("MODEL", lambda row, now, cells: [(shorten_middle(row.model, cells), "muted")], 20, least=14, rank=7),
-    Column("END", lambda row, now, cells: _state(row, cells), 22, least=12, grow=1, most=40),
+    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=7),
+    Column("END", lambda row, now, cells: _state(row, cells), 22, least=12, grow=1, most=26),
     Column("PROMPT", lambda row, now, cells: [number(row.usage.prompt_tokens)], 6, "right", rank=2),
     Column("HIT", lambda row, now, cells: _hit(row), 4, "right", rank=3),
     Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=2),
@@ -56,21 +66,22 @@ COLUMNS: tuple[Column[TraceSummary], ...] = (
     Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=5),
     Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "")], 6, "right", rank=3),
     Column("SIZE", lambda row, now, cells: [(size(row.bytes), "muted")], 7, "right", rank=8),
-    Column("ASKED", lambda row, now, cells: [(line_text(row.preview, 400), "muted")], 24, least=18, grow=3, rank=6),
-)  # fmt: skip
+    Column("ASKED", lambda row, now, cells: _asked(row), 24, least=18, grow=3, rank=6),
+)
 
 
-def _when(row: TraceSummary, now: float, cells: int) -> Line:
-    if cells < 19:
+def _when(row: TraceSummary, cells: int) -> Line:
+    if cells < 14:
         return [(clock(row.time), "muted")]
     day, _, hour = day_and_clock(row.time).partition(" ")
-    return [(f"{day} ", "dim"), (hour, "muted")]
+    return [(f"{day[5:]} ", "dim"), (hour, "muted")]
 
 
 class TracesPane(Pane):
     """The list in pages, kept up to date while requests end."""
 
     place = "traces"
+    BINDINGS = bindings("traces")
 
     class Opened(Message):
         """A trace is to be shown."""

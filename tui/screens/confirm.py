@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
@@ -17,7 +19,7 @@ BOX_CELLS = 56
 class ConfirmScreen(ModalScreen[bool]):
     """Asks `question`; enter or y is yes, esc or n is no."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,y", "dismiss(True)", "Yes", show=False),
         Binding("escape,n,q", "dismiss(False)", "No", show=False),
     ]

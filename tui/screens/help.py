@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
@@ -11,14 +14,17 @@ from tui.keymap import PANES, commands
 from tui.screens.help_text import HELP
 from tui.widgets.canvas import Heading
 from tui.widgets.text_tail import TextTail
+from tui.wire_text import wrap
 
-KEY_CELLS = 14
+KEY_CELLS = 16
 
 
 class HelpScreen(ModalScreen[None]):
     """The help of one place; any of its keys closes it."""
 
-    BINDINGS = [Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)
+    ]
 
     def __init__(self, place: str) -> None:
         super().__init__()
@@ -33,34 +39,38 @@ class HelpScreen(ModalScreen[None]):
             yield TextTail()
 
     def on_mount(self) -> None:
+        self.query_one(TextTail).focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        # After the layout, which decides how wide the text can be.
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
         tail = self.query_one(TextTail)
-        tail.add(help_pieces(self._place))
-        tail.scroll_home(animate=False)
-        tail.focus()
+        tail.show_from_top(help_pieces(self._place, tail.size.width - 4))
 
 
-def help_pieces(place: str) -> list[tuple[str, str]]:
-    """The help text of one place, as pieces with looks."""
+def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
+    """The help text of one place in lines of at most `cells` cells, as pieces with looks."""
     pieces: list[tuple[str, str]] = []
     for title, entries in HELP[place]:
-        pieces += [("\n" if not pieces else "\n\n", ""), (title, "bold")]
+        if title:
+            pieces += [("\n" if pieces else "", ""), (title + "\n", "bold")]
         for name, look, meaning in entries:
-            pieces.append(("\n", ""))
-            if name:
-                pieces.append((f"{name:<{KEY_CELLS}}", look or "accent"))
-            pieces.append((meaning, "" if name else "muted"))
-    pieces += [("\n\nKeys", "bold")]
-    here = commands(place) if place == "trace" else commands(place, "main")
-    for command in here:
-        pieces += [("\n", ""), (f"{_keys(command.keys, command.shown):<{KEY_CELLS}}", "accent")]
-        pieces.append((command.title, ""))
-    pieces += [("\n", ""), (f"{'↑ ↓ pgup pgdn':<{KEY_CELLS}}", "accent"), ("Move (also k and j)", "")]
-    pieces += [
-        ("\n", ""),
-        (f"{'home end':<{KEY_CELLS}}", "accent"),
-        ("First, last; at the newest the list follows", ""),
-    ]
-    return pieces
+            pieces += _entry(name, look or "accent", meaning, cells)
+    pieces.append(("\nKeys\n", "bold"))
+    for command in commands(place) if place == "trace" else commands(place, "main"):
+        pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
+    pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
+    return pieces + _entry("home end", "accent", "First, last; at the newest the list follows", cells)
+
+
+def _entry(name: str, look: str, meaning: str, cells: int) -> list[tuple[str, str]]:
+    if not name:
+        return [(part.rstrip() + "\n", "muted") for part in wrap(meaning, cells)]
+    first, *rest = wrap(meaning, max(16, cells - KEY_CELLS))
+    pieces = [(f"{name:<{KEY_CELLS}}", look), (first.rstrip() + "\n", "")]
+    return pieces + [(" " * KEY_CELLS + part.rstrip() + "\n", "") for part in rest]
 
 
 def _keys(keys: str, shown: str) -> str:

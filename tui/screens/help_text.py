@@ -147,14 +147,18 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "",
             (
-                ("", "", "A trace is the record of one request: what the client asked, what was sent to the"),
-                ("", "", "model, what came back, when. Secrets are taken out before it is written."),
+                (
+                    "",
+                    "",
+                    "A trace is the record of one request: what the client asked, what was sent to the "
+                    "model, what came back, when. Secrets are taken out before it is written.",
+                ),
             ),
         ),
         (
             "Columns",
             (
-                ("PROMPT HIT OUT", "", " as in Streams"),
+                ("PROMPT HIT OUT", "", "as in Streams"),
                 ("CALLS", "tool", "tool calls of the answer; /1✗ of which one failed"),
                 ("SIZE", "", "of the file"),
             ),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from tui.keymap import PANES, Command, bindings, commands, footer
+from tui.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer
 from tui.lines import Line
 from tui.panes.cache import CachePane
 from tui.panes.health import HealthPane
@@ -72,12 +72,18 @@ class MainScreen(Screen[None]):
         bar_for = (view, int(now), pane.place)
         if bar_for != self._bar_for:
             self._bar_for = bar_for
-            self.query_one(TopBar).show(view, pane.place)
-            self.query_one(KeyBar).show(self._footer(pane), view)
+            self._draw_bars()
 
-    def _footer(self, pane: Pane) -> list[Command]:
+    def _draw_bars(self) -> None:
+        view = self._store.view()
+        self.query_one(TopBar).show(view, self.current.place)
+        self.query_one(KeyBar).show(self._footer(self.current), view)
+
+    def _footer(self, pane: Pane) -> Sequence[Command]:
+        if self.query_one(FilterLine).has_class("open"):
+            return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
-        return [one for one in shown if not (one.action == "filter" and (pane.main_table is None))]
+        return [one for one in shown if one.action != "filter" or pane.main_table is not None]
 
     def command_list(self) -> list[Command]:
         """What can be done here, for the palette."""
@@ -113,6 +119,7 @@ class MainScreen(Screen[None]):
         """Open the filter of the current list."""
         if self.current.main_table is not None:
             self.query_one(FilterLine).open(self.current.filter)
+            self._draw_bars()
 
     def action_help(self) -> None:
         """Explain the current pane."""
@@ -134,11 +141,7 @@ class MainScreen(Screen[None]):
         self.current.set_filter(event.query)
         if event.done:
             self._focus_pane()
-
-    def on_key(self, event: events.Key) -> None:
-        """`esc` on a filtered list shows all of it again."""
-        if event.key == "escape" and self.current.filter:
-            self.current.set_filter("")
+            self._draw_bars()
 
     @on(StreamsPane.TraceWanted)
     async def _trace_wanted(self, event: StreamsPane.TraceWanted) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from textual import events
 from textual.strip import Strip
 
-from tui.lines import Line, line_width, spread
+from tui.lines import Line, fit, line_width, spread
 from tui.widgets.strip_view import StripView
 
 Draw = Callable[[int, int], list[Line]]
@@ -39,7 +39,7 @@ class Canvas(StripView):
             self._lines = self._draw(self.size.width, self.size.height)
             self._drawn_for = (self.size.width, self.size.height)
         line = self._lines[y] if y < len(self._lines) else []
-        return self.looks.strip(line, self.size.width)
+        return self.looks.strip(fit(line, self.size.width), self.size.width)
 
     def on_resize(self, event: events.Resize) -> None:
         self.paint()

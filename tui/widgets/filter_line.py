@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
@@ -12,7 +14,7 @@ from textual.widgets import Input, Label
 class FilterLine(Horizontal):
     """Hidden until opened; narrows while typing, `enter` keeps the filter, `esc` takes it off."""
 
-    BINDINGS = [Binding("escape", "clear", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear", show=False)]
     DEFAULT_CSS = """
     FilterLine { height: 1; display: none; background: $panel; }
     FilterLine.open { display: block; }

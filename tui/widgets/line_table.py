@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
@@ -23,12 +23,12 @@ CACHED_STRIPS = 4000
 class LineTable(StripView, Generic[Row], can_focus=True):
     """Rows in a fixed order under a header, with one of them selected.
 
-    Rows are immutable and compared by identity: a changed row is a new object. While the newest row is selected
-    and in sight the table follows: a newer row becomes the selected one. Moving away stops that, and `pending`
-    counts what arrived meanwhile; `end` (or `home` where the newest are on top) follows again.
+    Rows are immutable and compared by identity: a changed row is a new object. While the newest row is
+    selected and in sight the table follows: a newer row becomes the selected one. Moving away stops that, and
+    `pending` counts what arrived meanwhile; `end` (or `home` where the newest are on top) follows again.
     """
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
@@ -153,7 +153,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self._follow:
             self._reveal()
         elif self.size:
-            self.scroll_to(y=max(0, self._cursor - offset), animate=False)
+            self.scroll_to(y=max(0, self._cursor - offset), animate=False, force=True)
         if self.selected is not before:
             self.post_message(self.Selected(self))
 
@@ -247,9 +247,9 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         visible = max(1, self.size.height - 1)
         top = round(self.scroll_y)
         if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False)
+            self.scroll_to(y=self._cursor, animate=False, force=True)
         elif self._cursor >= top + visible:
-            self.scroll_to(y=self._cursor - visible + 1, animate=False)
+            self.scroll_to(y=self._cursor - visible + 1, animate=False, force=True)
 
     def _note_position(self) -> None:
         """Follow exactly while the newest row is selected and in sight."""

@@ -1,4 +1,4 @@
-"""The base of everything that is drawn here: a widget that draws line by line and sends only changed lines."""
+"""The base of all that is drawn here: a widget that draws line by line and sends only changed lines."""
 
 from __future__ import annotations
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from tui.lines import Line
@@ -19,11 +20,11 @@ KEEP = 20_000  # screen lines
 class TextTail(StripView, can_focus=True):
     """Pieces of text, each with a look, in screen lines.
 
-    Only the last line is wrapped again when text is added to it, so the cost of a piece does not grow with what
-    is there. At the end it follows; scrolled up it stays where it is and `pending` counts the lines below.
+    Only the last screen line is wrapped again when text is added to it, so the cost of a piece does not grow
+    with what is there. At the end it follows; scrolled up it stays where it is and `pending` counts the lines below.
     """
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False),
         Binding("down,j", "scroll_down", "Down", show=False),
         Binding("pageup", "page_up", "Page up", show=False),
@@ -54,7 +55,7 @@ class TextTail(StripView, can_focus=True):
         self._reset()
         self._follow = True
         self.resize_content(0)
-        self.scroll_to(y=0, animate=False)
+        self.scroll_to(y=0, animate=False, force=True)
         self.refresh()
 
     def add(self, pieces: Sequence[tuple[str, str]]) -> None:
@@ -68,6 +69,12 @@ class TextTail(StripView, can_focus=True):
         while len(self._pieces) > KEEP:
             self._chars -= len(self._pieces.popleft()[0])
         self._settle()
+
+    def show_from_top(self, pieces: Sequence[tuple[str, str]]) -> None:
+        """Show a finished text instead of what was there, from its beginning."""
+        self.clear()
+        self._follow = False
+        self.add(pieces)
 
     @property
     def text(self) -> str:
@@ -108,7 +115,7 @@ class TextTail(StripView, can_focus=True):
     def _settle(self) -> None:
         self.resize_content(len(self._lines))
         if self._follow:
-            self.scroll_to(y=self.max_scroll_y, animate=False)
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self.sync()
 
     # -- drawing ------------------------------------------------------------------------------------------

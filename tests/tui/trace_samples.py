@@ -1,0 +1,193 @@
+"""Traces of the made-up morning, and a host that answers with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.events import Timings, Usage
+from proxy.traces.schema import (
+    Trace,
+    TraceRequest,
+    TraceResponse,
+    TraceSummary,
+    TraceToolCall,
+)
+from tests.tui.traffic import ANSWER, CALLS, MODEL, THINKING, Morning
+from tui.host_client import HostError
+
+TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Task", "TodoWrite", "WebFetch", "Write")
+
+
+def summaries(morning: Morning) -> list[TraceSummary]:
+    """One row for each request that ended, newest first."""
+    received = {event.request: event for event in morning.events if event.type == "request.received"}
+    made: dict[str, int] = {}
+    rows: list[TraceSummary] = []
+    for event in morning.events:
+        if event.type == "request.tool_call" and event.request:
+            made[event.request] = made.get(event.request, 0) + 1
+        if event.type not in ("request.finished", "request.failed") or event.request not in received:
+            continue
+        first, data = received[event.request], event.data
+        rows.append(
+            TraceSummary(
+                id=event.request,
+                time=first.time,
+                session=first.data["session"],
+                lane=first.data["lane"],
+                backend="mlx",
+                model=first.data["model"],
+                status=data["status"],
+                stop_reason=data.get("stop_reason", ""),
+                error=data.get("error", {}).get("type", ""),
+                messages=first.data["messages"],
+                tools=first.data["tools"],
+                usage=Usage.model_validate(data["usage"]),
+                ttft_s=data["timings"]["first_token"],
+                duration_s=data["timings"]["done"],
+                tool_calls=made.get(event.request, 0),
+                preview=first.data["preview"],
+                path=data["trace"],
+                bytes=first.data["body_bytes"] + 21_000,
+            )
+        )
+    return rows[::-1]
+
+
+def sample_trace(row: TraceSummary) -> Trace:
+    """A whole trace that fits a row of the list."""
+    body = _body(row)
+    upstream = {
+        "model": MODEL,
+        "stream": True,
+        "messages": [{"role": "system", "content": body["system"][1]["text"]}, *body["messages"]],
+        "tools": [{"type": "function", "function": {"name": tool["name"]}} for tool in body["tools"]],
+    }
+    done, ttft = row.duration_s or 1.0, row.ttft_s or 0.5
+    return Trace(
+        id=row.id,
+        time=row.time,
+        session=row.session,
+        prompt_id="prompt-0007",
+        lane=row.lane,
+        backend=row.backend,
+        model=row.model,
+        upstream_model=MODEL,
+        request=TraceRequest(query="beta=true", headers=HEADERS, body=body),
+        upstream=upstream,
+        response=TraceResponse(
+            status=200,
+            message={
+                "id": "msg_01",
+                "type": "message",
+                "role": "assistant",
+                "model": row.model,
+                "stop_reason": "tool_use",
+                "content": [
+                    {"type": "thinking", "thinking": THINKING},
+                    {"type": "text", "text": ANSWER},
+                    {"type": "tool_use", "id": "toolu_01", "name": "Edit", "input": CALLS[3][1]},
+                ],
+            },
+        ),
+        timings=Timings(
+            received=row.time,
+            queued=0.05,
+            first_byte=0.06,
+            prefill_start=0.08,
+            first_token=ttft,
+            last_token=done - 0.01,
+            done=done,
+        ),
+        usage=row.usage,
+        cache={
+            "prompt_tokens": row.usage.prompt_tokens,
+            "matched_tokens": row.usage.cache_read_input_tokens,
+            "kept_tokens": row.usage.cache_creation_input_tokens,
+            "tier": "memory",
+            "miss": {
+                "reason": "diverged",
+                "position": row.usage.cache_read_input_tokens,
+                "before": "…you are on branch main\nLast commit: 4f1c2aa Round half",
+                "now": "…you are on branch json-export\nLast commit: 4f1c2aa Ro",
+            },
+        },
+        tool_calls=[
+            TraceToolCall(
+                id="toolu_01",
+                name="Edit",
+                raw='<tool_call>\n{"name": "Edit", "arguments": {"file_path": …}}\n</tool_call>',
+                input=CALLS[3][1],
+                repairs=['replace_all: "false" became false'],
+                verdict="valid",
+                result="The file has been updated.",
+                is_error=False,
+                duration_s=0.14,
+            )
+        ],
+        notes=["the billing block was dropped", "2 system messages were folded into the turn before them"],
+    )
+
+
+HEADERS = {
+    "anthropic-beta": "interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14",
+    "anthropic-version": "2023-06-01",
+    "authorization": "[redacted]",
+    "content-type": "application/json",
+    "user-agent": "claude-cli/2.1.330 (external, cli)",
+}
+
+
+def _body(row: TraceSummary) -> dict[str, Any]:
+    call = {"type": "tool_use", "id": "toolu_00", "name": "Read", "input": CALLS[0][1]}
+    result = {"type": "tool_result", "tool_use_id": "toolu_00", "content": CALLS[0][2]}
+    return {
+        "model": row.model,
+        "max_tokens": 32_000,
+        "stream": True,
+        "temperature": 1,
+        "system": [
+            {"type": "text", "text": "You are a careful engineer."},
+            {"type": "text", "text": "Work in small steps.\nSay what you changed and why.\n" * 12},
+        ],
+        "tools": [
+            {"name": name, "description": f"The tool {name}.", "input_schema": {"type": "object"}}
+            for name in TOOLS
+        ],
+        "messages": [
+            {"role": "user", "content": row.preview},
+            {"role": "assistant", "content": [{"type": "text", "text": "Let me look."}, call]},
+            {"role": "user", "content": [result, {"type": "text", "text": "Go on [/] [bold]please[/bold]."}]},
+        ],
+    }
+
+
+class SampleHost:
+    """A host that knows the traces of one morning; counts what it is asked."""
+
+    def __init__(self, rows: list[TraceSummary]) -> None:
+        self.rows = rows
+        self.restarts = 0
+        self.refuses = ""
+
+    async def traces(
+        self, limit: int = 100, before: str = "", query: str = ""
+    ) -> tuple[list[TraceSummary], int]:
+        """A page of rows whose text has every word of `query`."""
+        rows = [row for row in self.rows if all(word in row.model_dump_json() for word in query.split())]
+        ids = [row.id for row in rows]
+        start = ids.index(before) + 1 if before in ids else 0
+        return rows[start : start + limit], len(rows)
+
+    async def trace(self, trace_id: str) -> Trace:
+        """The trace of one row."""
+        for row in self.rows:
+            if row.id == trace_id:
+                return sample_trace(row)
+        raise HostError(f"HTTP 404: there is no trace {trace_id}")
+
+    async def restart_engine(self) -> None:
+        """Count the wish."""
+        if self.refuses:
+            raise HostError(self.refuses)
+        self.restarts += 1
