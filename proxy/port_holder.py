@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psutil
 
 
@@ -9,12 +11,29 @@ def port_holder(port: int) -> str:
     """For example `python3 (pid 4711)`; empty where nobody holds it or the system does not tell."""
     try:
         connections = psutil.net_connections("tcp")
-    except (psutil.Error, OSError):  # macOS tells it to root alone
-        return ""
+    except (psutil.Error, OSError):
+        return _among_own(port)  # macOS tells about all processes to root alone
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+        if _listens(connection, port):
             return _name(connection.pid)
     return ""
+
+
+def _among_own(port: int) -> str:
+    """The holder, if it is a process of this user."""
+    for process in psutil.process_iter():
+        try:
+            if any(_listens(connection, port) for connection in process.net_connections("tcp")):
+                return _name(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return ""
+
+
+def _listens(connection: Any, port: int) -> bool:
+    return bool(
+        connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+    )
 
 
 def _name(pid: int | None) -> str:

@@ -37,7 +37,7 @@ def state(name: str, **data: Any) -> Event:
         ),
         (
             [state("ready", model="m", accelerated="metal"), state("busy"), state("ready")],
-            ["engine: ready (metal), m"],
+            ["engine: ready, m, metal"],
         ),
         (
             [event("engine.restart", attempt=2, of=5, delay_s=4, reason="exited with signal 9")],

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
+import sys
 from contextlib import suppress
+from urllib.parse import urlsplit
+
+import uvloop
 
 from proxy.config import HostConfig
-from proxy.config_settling import Settled
-from tui.commands.exit_codes import ExitCode
-from tui.commands.invocation import Invocation, say
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
 from tui.commands.port_check import check_ports
 from tui.host_client import HostClient
@@ -20,60 +25,88 @@ def run_headless(invocation: Invocation) -> int:
 
     Raises:
         proxy.config.ConfigError: the configuration is wrong.
-        tui.commands.exit_codes.CommandFailed: a port is busy.
+        CommandFailed: a port is busy, or the engine cannot start.
     """
     settled = invocation.settle()
-    check_ports(settled.config)
+    config = settled.config
+    check_ports(config)
     if settled.file:
         say(f"configuration: {settled.file}")
-    return asyncio.run(_serve(settled))
+    logging.basicConfig(
+        level=logging.DEBUG if config.debug_level > 0 else logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    if config.debug_level == 0:
+        logging.getLogger("anyclaude.supervisor").disabled = True  # the narration tells the same
+    return int(uvloop.run(_Foreground(config).run()))
 
 
-async def _serve(settled: Settled) -> int:
-    from proxy.host import serve  # the web server: only once it is known that there is something to serve
+class _Foreground:
+    """One host in this process, from its start to its end."""
 
-    stop = asyncio.Event()
-    code = ExitCode.FINE
-    narrator = Narrator(say)
-    listening: asyncio.Task[None] | None = None
-    client: HostClient | None = None
+    def __init__(self, config: HostConfig) -> None:
+        self.config = config
+        self.narrator = Narrator(say)
+        self.stop = asyncio.Event()
+        self.code = ExitCode.FINE
+        self.reason = ""  # why the engine did not come up
+        self.client: HostClient | None = None
+        self.listening: asyncio.Task[None] | None = None
 
-    def end(with_code: ExitCode) -> None:
-        nonlocal code
-        code = with_code
-        stop.set()
+    async def run(self) -> int:
+        """Serve until told to end. Raises: CommandFailed: the engine never came up."""
+        from proxy.host import serve  # the web server: only once it is known that there is something to serve
 
-    def changed() -> None:
-        if narrator.failed and not narrator.was_ready and not stop.is_set():
-            say("the engine cannot start, so this host ends; its log is in the state folder")
-            end(ExitCode.ENGINE_FAILED)
+        self._heed_signals()
+        try:
+            served = await serve(self.config, ready=self._ready, stop=self.stop)
+        finally:
+            await self._close()
+        if self.code == ExitCode.ENGINE_FAILED:
+            raise CommandFailed(self.code, self.reason)
+        return int(self.code or served)
 
-    def ready(url: str) -> None:
-        nonlocal client, listening
-        _introduce(settled.config, url)
-        client = HostClient(url, settled.config.token)
-        listening = asyncio.create_task(listen(client, narrator, changed))
+    def _heed_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        loop.add_signal_handler(signal.SIGTERM, self._end, ExitCode.FINE)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(signal.SIGHUP, self._end, ExitCode.FINE)
 
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, end, ExitCode.INTERRUPTED)
-    loop.add_signal_handler(signal.SIGTERM, end, ExitCode.FINE)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
-        loop.add_signal_handler(signal.SIGHUP, end, ExitCode.FINE)
-    try:
-        served = await serve(settled.config, ready=ready, stop=stop)
-    finally:
-        if listening is not None:
-            listening.cancel()
+    def _interrupted(self) -> None:
+        if self.stop.is_set():
+            say("ended without waiting for open answers")
+            os._exit(ExitCode.INTERRUPTED)  # the engine sees its pipe close and ends as well
+        say("ending; ctrl+c again does not wait for open answers")
+        self._end(ExitCode.INTERRUPTED)
+
+    def _end(self, code: ExitCode) -> None:
+        self.code = code
+        self.stop.set()
+
+    def _ready(self, url: str) -> None:
+        config = self.config
+        port = urlsplit(url).port or config.port
+        say(f"proxy: listening on {url}, backend {config.backend_name}, state in {config.home}")
+        option = "" if port == 8082 else f" --port {port}"
+        say(f"Claude Code on it: anyclaude-tui{option} claude")
+        if config.backend == "mlx" and not config.model:
+            say("model: the demo model, whose weights are random: it talks nonsense. Choose one with --model")
+        self.client = HostClient(local_url(config.host, port), config.token)
+        self.listening = asyncio.create_task(listen(self.client, self.narrator, self._heard))
+
+    def _heard(self) -> None:
+        if self.narrator.failed and not self.narrator.was_ready and not self.stop.is_set():
+            model = f" with {self.config.model}" if self.config.model else ""
+            detail = self.narrator.engine.detail if self.narrator.engine else ""
+            self.reason = f"the engine cannot start{model}" + (f": {detail}" if detail else "")
+            self._end(ExitCode.ENGINE_FAILED)
+
+    async def _close(self) -> None:
+        if self.listening is not None:
+            self.listening.cancel()
             with suppress(asyncio.CancelledError):
-                await listening
-        if client is not None:
-            await client.close()
-    return int(code or served)
-
-
-def _introduce(config: HostConfig, url: str) -> None:
-    say(f"proxy: listening on {url}, backend {config.backend_name}, state in {config.home}")
-    port = f" --port {url.rsplit(':', 1)[-1]}" if not url.endswith(":8082") else ""
-    say(f'Claude Code on it: anyclaude-tui{port} claude   or: eval "$(anyclaude-tui{port} env)" && claude')
-    if config.backend == "mlx" and not config.model:
-        say("model: the demo model, whose weights are random: it talks nonsense. Choose one with --model")
+                await self.listening
+        if self.client is not None:
+            await self.client.close()

@@ -76,8 +76,8 @@ class Narrator:
         self._last = told
         if state.state in SERVING:
             self.was_ready = True
-            how = f" ({state.accelerated})" if state.accelerated else ""
-            self.write(f"engine: ready{how}, {state.model or 'model'}")
+            parts = ["ready", state.model, state.accelerated]
+            self.write(f"engine: {', '.join(part for part in parts if part)}")
         else:
             progress = f" {percent} %" if percent is not None else ""
             detail = f": {state.detail}" if state.detail else ""

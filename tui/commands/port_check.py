@@ -9,11 +9,9 @@ import errno
 import http.client
 import json
 import socket
-from typing import Any
-
-import psutil
 
 from proxy.config import HostConfig
+from proxy.port_holder import port_holder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url
 
@@ -83,38 +81,5 @@ def is_host(url: str) -> bool:
 
 
 def _by_whom(port: int) -> str:
-    pid = holder(port)
-    if pid is None:
-        return ""
-    try:
-        process = psutil.Process(pid)
-        command = " ".join(process.cmdline()) or process.name()
-    except psutil.Error:
-        return f" by process {pid}"
-    shown = "".join(char if char.isprintable() else "?" for char in command)
-    return f" by process {pid} ({shown if len(shown) <= 60 else shown[:57] + '...'})"
-
-
-def holder(port: int) -> int | None:
-    """The process that listens on `port`, if this user may know it."""
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.Error:
-        return _own_holder(port)  # macOS tells only root about all processes
-    return next((c.pid for c in connections if _listens(c, port) and c.pid), None)
-
-
-def _own_holder(port: int) -> int | None:
-    for process in psutil.process_iter():
-        try:
-            if any(_listens(c, port) for c in process.net_connections(kind="tcp")):
-                return process.pid
-        except psutil.Error:
-            continue
-    return None
-
-
-def _listens(connection: Any, port: int) -> bool:
-    return bool(
-        connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
-    )
+    who = port_holder(port)
+    return f" by {who}" if who else ""
