@@ -13,6 +13,7 @@ from proxy.engine_process import EngineCommand, EngineProcess, Patience
 from proxy.engine_status import StatusBoard, Traffic
 from proxy.engine_watch import EngineWatch
 
+_NO_FAULT = ("INFO ", "DEBUG ")  # how the engine begins lines that explain no end
 _NO_PATIENCE = Patience(closed_s=0.5, terminated_s=0.5)  # with an engine that has been given up
 
 
@@ -91,7 +92,7 @@ class EngineLife:
         return LifeEnd(exit, healthy, broken)
 
     def _take_line(self, line: str) -> None:
-        if line.strip():
+        if line.strip() and not line.startswith(_NO_FAULT):
             self._last_line = line.strip()
         self._log.add(line)
 

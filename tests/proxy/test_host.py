@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from proxy.config import HostConfig
+from proxy.event_bus import EventBus
+from proxy.events import EngineStatus, HostNotice, HostState
+from proxy.host import serve
+from proxy.host_routes import event_stream
+from proxy.traces.schema import Trace
+from tests.proxy.test_supervisor import FAKE_ENGINE
+from tests.scripted_upstream import Call, ScriptedUpstream, Turn, in_order
+from tests.servers import upstream
+
+pytestmark = pytest.mark.slow
+
+ENGINE = (sys.executable, str(FAKE_ENGINE))
+ASK = {"model": "claude-x", "max_tokens": 64, "messages": [{"role": "user", "content": "Who are you?"}]}
+
+
+class Served:
+    """A host in this process, and a client of it."""
+
+    def __init__(self, url: str, config: HostConfig, stop: asyncio.Event) -> None:
+        self.url = url
+        self.config = config
+        self.stop = stop
+        self.client = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
+
+    async def state(self) -> HostState:
+        return HostState.model_validate_json((await self.client.get("/anyclaude/state")).content)
+
+    async def events(self, done: Callable[[dict[str, Any]], bool], **asked: Any) -> list[dict[str, Any]]:
+        """The events up to one that is asked for."""
+        told: list[dict[str, Any]] = []
+        async with asyncio.timeout(15), self.client.stream("GET", "/anyclaude/events", **asked) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    told.append(json.loads(line[6:]))
+                    if done(told[-1]):
+                        break
+        return told
+
+    async def until_engine(self, state: EngineStatus) -> HostState:
+        """The host's account once the engine is or was in this state."""
+        await self.events(
+            lambda event: event["type"] == "engine.state" and event["data"]["state"] == state,
+            params={"since": "0"},
+        )
+        return await self.state()
+
+
+@asynccontextmanager
+async def served(home: Path, **fields: Any) -> AsyncIterator[Served]:
+    config = HostConfig(**{"home": home / "home", "port": 0, "engine_port": 0} | fields)
+    stop = asyncio.Event()
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(config, ready=listening.set_result, stop=stop, engine_arguments=ENGINE)
+    )
+    host = Served(await asyncio.wait_for(listening, 10), config, stop)
+    try:
+        yield host
+    finally:
+        stop.set()
+        assert await asyncio.wait_for(serving, 15) == 0
+        await host.client.aclose()
+
+
+@asynccontextmanager
+async def served_with_upstream(home: Path, *turns: Turn, **fields: Any) -> AsyncIterator[Served]:
+    with upstream(ScriptedUpstream(in_order(turns)).app) as url:
+        async with served(home, backend="openai", backend_name="scripted", backend_url=url, **fields) as host:
+            yield host
+
+
+async def test_a_host_comes_up_with_its_engine_and_says_how_it_stands(tmp_path: Path) -> None:
+    async with served(tmp_path) as host:
+        assert (await host.client.get("/health/live")).status_code == 200
+        state = await host.until_engine("ready")
+        assert (state.pid, state.url, state.backend, state.model) == (os.getpid(), host.url, "mlx", "fake")
+        assert state.engine.state == "ready"
+        assert state.engine_log == ["fake engine up"]
+        assert state.probes
+        assert state.first_seq == 1
+        ready = await host.client.get("/health/ready")
+        assert (ready.status_code, ready.json()["ready"]) == (200, True)
+        metrics = (await host.client.get("/metrics")).text
+        assert 'anyclaude_engine_state{anyclaude_engine_state="ready"} 1.0' in metrics
+        pid = state.engine.pid
+    assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_request_to_an_engine_that_loads_is_told_to_retry_and_is_recorded(tmp_path: Path) -> None:
+    async with served(tmp_path) as host:
+        answer = await host.client.post("/v1/messages", json=ASK)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (529, "overloaded_error")
+        assert int(answer.headers["retry-after"]) >= 1
+        ready = await host.client.get("/health/ready")
+        if ready.status_code == 503:
+            assert ready.json()["ready"] is False
+        await host.until_engine("ready")
+        rows = (await host.client.get("/anyclaude/traces", params={"q": "529"})).json()
+        assert rows["total"] == 1
+
+
+async def test_a_killed_engine_comes_back_and_the_feed_tells_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as host:
+        pid = (await host.until_engine("ready")).engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        told = await host.events(lambda event: event["type"] == "engine.restart", params={"since": "0"})
+        assert "signal 9 (out of memory?)" in told[-1]["data"]["reason"]
+        assert (await host.state()).counters.engine_restarts == 1
+
+
+async def test_the_engine_is_restarted_on_demand(tmp_path: Path) -> None:
+    async with served(tmp_path) as host:
+        before = await host.until_engine("ready")
+        assert (await host.client.post("/anyclaude/engine/restart")).status_code == 202
+        told = await host.events(
+            lambda event: event["type"] == "engine.state" and event["data"]["state"] == "ready",
+            params={"since": str(before.seq)},
+        )
+        assert told[-1]["data"]["pid"] != before.engine.pid
+
+
+async def test_an_answer_is_on_disk_in_the_list_and_in_the_feed(tmp_path: Path) -> None:
+    call = Call("Read", {"path": "a"})
+    async with served_with_upstream(tmp_path, Turn(text="I am.", calls=(call,))) as host:
+        ask = ASK | {"tools": [{"name": "Read", "input_schema": {"type": "object"}}]}
+        answer = await host.client.post("/v1/messages?beta=true", json=ask, headers={"x-api-key": "any-word"})
+        assert answer.status_code == 200
+        request_id = answer.headers["request-id"]
+        listed = (await host.client.get("/anyclaude/traces")).json()
+        assert ([row["id"] for row in listed["traces"]], listed["total"]) == ([request_id], 1)
+        trace = Trace.model_validate((await host.client.get(f"/anyclaude/traces/{request_id}")).json())
+        assert trace.request.body == ask
+        assert trace.request.headers["x-api-key"] == "[redacted]"
+        assert trace.response.message == answer.json()
+        assert [entry.name for entry in trace.tool_calls] == ["Read"]
+        file = host.config.home / "traces" / listed["traces"][0]["path"]
+        assert file.parent.name == "scripted"
+        assert Trace.model_validate_json(file.read_bytes()) == trace
+        told = await host.events(lambda event: event["type"] == "request.finished", params={"since": "0"})
+        types = [event["type"] for event in told if event["request"] == request_id]
+        assert types[0] == "request.received"
+        assert {"request.first_token", "request.tool_call", "request.finished"} <= set(types)
+        assert (await host.state()).counters.finished == 1
+
+
+async def test_the_feed_resumes_where_a_reader_left_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as host:
+        await host.until_engine("ready")
+        last = (await host.state()).seq
+        everything = await host.events(lambda event: event["seq"] >= last, params={"since": "0"})
+        assert [event["seq"] for event in everything] == list(range(1, last + 1))
+        # A browser asks for the same address again; the header says where it was.
+        rest = await host.events(
+            lambda event: event["seq"] >= last,
+            params={"since": "0"},
+            headers={"last-event-id": str(last - 1)},
+        )
+        assert [event["seq"] for event in rest] == [last]
+
+
+async def test_silence_in_the_feed_is_filled_with_comments() -> None:
+    bus = EventBus()
+    frames = event_stream(bus.follow(), keep_alive_s=0.001)
+    first = [await anext(frames), await anext(frames)]
+    assert all(frame.startswith(b":") and frame.endswith(b"\n\n") for frame in first)
+    bus.publish("host.notice", HostNotice(text="two\nlines"))
+    assert (await anext(frames)).startswith(b'id: 1\ndata: {"seq":1,')
+    bus.close()
+    assert [frame async for frame in frames] in ([], [b": still here\n\n"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/anyclaude/traces/req_0000", 404, "no trace req_0000"),
+        ("/anyclaude/traces/..%2f..%2fpasswd", 404, ""),
+        ("/anyclaude/traces/nonsense", 404, "no trace id"),
+        ("/anyclaude/traces?limit=many", 400, "limit=many"),
+        ("/anyclaude/traces?limit=-1", 400, "limit=-1"),
+        ("/anyclaude/traces?before=nonsense", 400, "before=nonsense"),
+        ("/anyclaude/events?since=nonsense", 400, "since=nonsense"),
+    ],
+)
+async def test_questions_that_make_no_sense_get_a_clear_answer(
+    tmp_path: Path, path: str, status: int, says: str
+) -> None:
+    async with served(tmp_path, backend="openai", backend_url="http://127.0.0.1:9/v1") as host:
+        answer = await host.client.get(path)
+        assert answer.status_code == status
+        assert says in answer.json()["error"]["message"]
+
+
+async def test_a_damaged_trace_is_told_as_such(tmp_path: Path) -> None:
+    async with served(tmp_path, backend="openai", backend_url="http://127.0.0.1:9/v1") as host:
+        folder = host.config.home / "traces" / "openai"
+        folder.mkdir(parents=True)
+        (folder / "20260101T000000.000Z-req_12.json").write_text("{")
+        answer = await host.client.get("/anyclaude/traces/req_12")
+        assert answer.status_code == 500
+        assert "is no trace" in answer.json()["error"]["message"]
+
+
+async def test_other_backends_have_no_engine_to_restart(tmp_path: Path) -> None:
+    async with served(tmp_path, backend="openai", backend_url="http://127.0.0.1:9/v1") as host:
+        assert (await host.client.get("/health/ready")).status_code == 200
+        assert (await host.client.post("/anyclaude/engine/restart")).status_code == 400
+        assert "is not watched" in (await host.state()).engine.detail
+
+
+async def test_an_engine_that_runs_already_is_watched_and_left_alone(tmp_path: Path) -> None:
+    settings = {"health": str(tmp_path / "health.json")}
+    process = await asyncio.create_subprocess_exec(
+        *ENGINE,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(settings).encode() + b"\n")
+    address = json.loads(await process.stdout.readline())["listening"]
+    async with served(tmp_path, manage_engine=False, engine_port=int(address.rpartition(":")[2])) as host:
+        assert (await host.until_engine("ready")).engine.model == "fake"
+        assert (await host.client.post("/anyclaude/engine/restart")).status_code == 400
+    assert process.returncode is None
+    process.stdin.close()
+    assert await process.wait() == 0
+
+
+async def test_a_token_guards_what_the_host_tells(tmp_path: Path) -> None:
+    token = "the-token-of-this-host"
+    async with served_with_upstream(tmp_path, Turn(text="hello"), token=token) as host:
+        for path in ("/anyclaude/state", "/anyclaude/events", "/anyclaude/traces", "/metrics"):
+            assert (await host.client.get(path)).status_code == 401
+        host.client.headers["authorization"] = f"Bearer {token}"
+        assert (await host.client.get("/anyclaude/state")).status_code == 200
+        ask = ASK | {"messages": [{"role": "user", "content": f"my token is {token}"}]}
+        assert (await host.client.post("/v1/messages", json=ask)).status_code == 200
+    written = [file.read_bytes() for file in host.config.home.rglob("*") if file.is_file()]
+    assert len(written) >= 2
+    assert not any(token.encode() in content for content in written)
+
+
+async def test_without_traces_there_are_counters_and_no_files(tmp_path: Path) -> None:
+    async with served_with_upstream(tmp_path, Turn(text="hello"), trace=False) as host:
+        assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
+        assert (await host.state()).counters.finished == 1
+        assert (await host.client.get("/anyclaude/traces")).json() == {"traces": [], "total": 0}
+    assert not list(host.config.home.rglob("*.json"))
+
+
+async def test_an_open_feed_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async with served(tmp_path) as host, host.client.stream("GET", "/anyclaude/events") as feed:
+        host.stop.set()
+        async with asyncio.timeout(2.5):  # shorter than the grace of open answers
+            await feed.aread()
+
+
+async def test_two_hosts_share_a_home(tmp_path: Path) -> None:
+    async with served_with_upstream(tmp_path, Turn(text="a")) as one, served_with_upstream(
+        tmp_path, Turn(text="b")
+    ) as two:  # fmt: skip
+        for host in (one, two):
+            assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
+        for host in (one, two):
+            assert (await host.client.get("/anyclaude/traces")).json()["total"] == 2
+
+
+async def test_a_port_that_is_taken_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", 0))
+        foreign.listen()
+        port = foreign.getsockname()[1]
+        said: list[str] = []
+        config = HostConfig(home=tmp_path, port=port)
+        assert await serve(config, ready=said.append, stop=asyncio.Event(), failed=said.append) == 3
+    assert len(said) == 1
+    assert said[0].startswith(f"port {port} is in use by ")
+    assert str(os.getpid()) in said[0]
+
+
+async def test_an_address_that_is_not_ours_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    said: list[str] = []
+    config = HostConfig(home=tmp_path, port=0, host="192.0.2.1")
+    assert await serve(config, ready=said.append, stop=asyncio.Event(), failed=said.append) == 2
+    assert "cannot listen on 192.0.2.1" in said[0]
+
+
+async def test_a_backend_without_an_address_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    said: list[str] = []
+    config = HostConfig(home=tmp_path, port=0, backend="openai", backend_name="mine")
+    assert await serve(config, ready=said.append, stop=asyncio.Event(), failed=said.append) == 2
+    assert "base URL" in said[0]
+
+
+async def test_streams_are_logged_where_that_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "anyclaude.stream")
+    async with served_with_upstream(tmp_path, Turn(text="say cheese"), stream_logging=True) as host:
+        await host.client.post("/v1/messages", json=ASK)
+    assert any("cheese" in record.getMessage() for record in caplog.records)

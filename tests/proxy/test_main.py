@@ -1,0 +1,137 @@
+"""`python -m proxy` as its parents start it: a real process, with the real engine below it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from proxy.__main__ import main
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+ELSEWHERE = {"backend": "openai", "backend_url": "http://127.0.0.1:9/v1", "port": 0}
+
+
+@contextmanager
+def proxy(settings: Any) -> Iterator[subprocess.Popen[str]]:
+    line = settings if isinstance(settings, str) else json.dumps(settings)
+    with subprocess.Popen(
+        [sys.executable, "-m", "proxy"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    return dict(json.loads(process.stdout.readline()))
+
+
+def test_it_tells_where_it_listens_and_ends_when_its_parent_closes_the_pipe(tmp_path: Path) -> None:
+    with proxy(ELSEWHERE | {"home": str(tmp_path)}) as process:
+        url = said(process)["listening"]
+        assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_signals_end_it_with_the_codes_of_the_contract(tmp_path: Path, number: int, code: int) -> None:
+    with proxy(ELSEWHERE | {"home": str(tmp_path)}) as process:
+        said(process)
+        process.send_signal(number)
+        assert process.wait(10) == code
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("", "no settings on stdin"),
+        ("{", "Expecting"),
+        ("[1]", "no JSON object"),
+        ({"port": "eighty", "home": "h"}, "setting port"),
+        ({}, "setting home"),
+    ],
+)
+def test_wrong_settings_are_one_line_and_exit_code_2(
+    settings: Any, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = settings if isinstance(settings, str) else json.dumps(settings)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(line))
+    assert main() == 2
+    told = capsys.readouterr()
+    announced = json.loads(told.out)
+    assert says in announced["error"]
+    assert announced["exit_code"] == 2
+    assert told.err.splitlines() == [announced["error"]]
+
+
+def test_a_busy_port_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", 0))
+        foreign.listen()
+        with proxy(ELSEWHERE | {"home": str(tmp_path), "port": foreign.getsockname()[1]}) as process:
+            told = said(process)
+            assert "is in use" in told["error"]
+            assert told["exit_code"] == process.wait(10) == 3
+
+
+def test_the_real_engine_ends_when_the_proxy_is_killed(tmp_path: Path) -> None:
+    with proxy({"home": str(tmp_path), "port": 0, "engine_port": 0}) as process:
+        url = said(process)["listening"]
+        engine = psutil.Process(_engine_pid(url))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        _, alive = psutil.wait_procs([engine], timeout=20)
+        assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_model_that_is_missing_fails_the_engine_at_once_and_not_the_host(tmp_path: Path) -> None:
+    missing = tmp_path / "no-model"
+    with proxy({"home": str(tmp_path), "port": 0, "engine_port": 0, "model": str(missing)}) as process:
+        url = said(process)["listening"]
+        engine = _engine(url)
+        deadline = time.monotonic() + 40
+        while engine["state"] != "failed" and time.monotonic() < deadline:
+            engine = _engine(url)
+        assert engine["state"] == "failed"
+        assert str(missing) in engine["detail"]
+        assert engine["restarts"] == 0
+
+
+def test_nothing_of_the_screen_or_the_model_is_imported() -> None:
+    program = "import proxy.__main__, sys; print({'mlx', 'textual', 'tui'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    assert loaded.stdout.strip() == b"set()"
+
+
+def _engine(url: str) -> dict[str, Any]:
+    return dict(httpx.get(f"{url}/anyclaude/state", trust_env=False).json()["engine"])
+
+
+def _engine_pid(url: str) -> int:
+    while not (pid := _engine(url)["pid"]):
+        pass
+    return int(pid)
