@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ from proxy.translate.tools import ToolSet, Verdict, tool_set
 
 if TYPE_CHECKING:
     from proxy.recorder import Recorder, RequestRecord
+
+log = logging.getLogger(__name__)
 
 
 class ForwardEndpoint:
@@ -108,6 +111,9 @@ class Passage:
                     await self._pass_whole(response)
         except ProxyError as error:
             await self._fail(error)
+        except Exception as error:
+            log.exception("a request failed on its way through")
+            await self._fail(ProxyError(f"the proxy failed on this request: {type(error).__name__}: {error}"))
 
     async def depart(self, message: str) -> None:
         """Record that nobody waits for the answer any more."""

@@ -60,7 +60,7 @@ class MessageTap:
                 continue
             try:
                 self._read(parsed)
-            except (KeyError, TypeError, AttributeError):
+            except (KeyError, TypeError, ValueError, AttributeError):
                 continue  # an event of a form that is not known yet must not stop those after it
 
     def feed_whole(self, data: bytes) -> None:
@@ -77,8 +77,10 @@ class MessageTap:
         self.started = self.produced = self.complete = True
         self._message = message
         self._count(message.get("usage"))
-        self._blocks = dict(enumerate(message.get("content") or []))
-        self.calls = [block for block in self._blocks.values() if block.get("type") == "tool_use"]
+        content = message.get("content")
+        blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+        self._blocks = dict(enumerate(blocks))
+        self.calls = [block for block in blocks if block.get("type") == "tool_use"]
 
     def message(self) -> dict[str, Any] | None:
         """The message as far as it has come; None before its start."""
@@ -98,11 +100,11 @@ class MessageTap:
                 self._message = dict(event.get("message") or {})
                 self._count(self._message.get("usage"))
             case "content_block_start":
-                self._blocks[event["index"]] = dict(event["content_block"])
+                self._blocks[int(event["index"])] = dict(event["content_block"])
             case "content_block_delta":
-                self._delta(event["index"], event["delta"])
+                self._delta(int(event["index"]), event["delta"])
             case "content_block_stop":
-                self._close(event["index"])
+                self._close(int(event["index"]))
             case "message_delta":
                 self._message |= event.get("delta") or {}
                 self._count(event.get("usage"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +62,7 @@ class Upstream:
     other: dict[str, Any] = field(default_factory=dict)  # JSON answers to other paths
     bodies: list[dict[str, Any]] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)  # method, path, headers, raw
+    arrivals: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))  # one a request
     left: asyncio.Event = field(default_factory=asyncio.Event)  # the client closed its connection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,14 +83,18 @@ class Upstream:
             await _send_json(send, 404, {"error": {"message": "no such path"}})
             return
         self.bodies.append(orjson.loads(raw) if raw else {})
+        self.arrivals.release()
         if self.status != 200:
             await _send_json(send, self.status, self.answer[0], self.headers)
             return
-        watch = asyncio.create_task(self._watch(receive))
-        try:
-            await self._play(send)
-        finally:
-            watch.cancel()
+        playing = asyncio.create_task(self._play(send))
+        watching = asyncio.create_task(self._watch(receive))
+        await asyncio.wait((playing, watching), return_when=asyncio.FIRST_COMPLETED)
+        watching.cancel()
+        if playing.done():
+            await playing
+        else:
+            playing.cancel()
 
     async def _play(self, send: Send) -> None:
         headers = {"content-type": self.content_type, **self.headers}
@@ -115,6 +120,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.enough = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.enough.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -137,7 +146,7 @@ async def serve(app: ASGIApp) -> AsyncIterator[str]:
             await server.ready.wait()
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.enough.set()
             await listening
 
 
@@ -206,7 +215,7 @@ async def proxy_over(
 ) -> AsyncIterator[Proxy]:
     """A proxy in front of a playing upstream."""
     async with serve(upstream) as url:
-        backends = {
+        backends: dict[str, Callable[[], Any]] = {
             "mlx": lambda: MlxBackend(f"{url}/v1", "tiny"),
             "openai": lambda: OpenAIBackend(f"{url}/v1", "tiny"),
             "claude": lambda: ClaudeBackend(url),

@@ -1,0 +1,89 @@
+"""What goes out to OpenAI-compatible servers, and the answers of those that do not stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from proxy.backends.claude import ClaudeBackend
+from proxy.backends.factory import make_backend
+from proxy.backends.mlx import MlxBackend
+from proxy.backends.openai import OpenAIBackend
+from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamRequest
+from proxy.config import HostConfig
+from proxy.errors import UpstreamModelMissing
+from tests.proxy.live import Upstream, says, serve
+
+REQUEST = UpstreamRequest({"model": "m", "messages": [{"role": "user", "content": "hi"}]}, "req_1")
+
+
+async def test_usage_is_asked_for_and_the_key_is_sent() -> None:
+    upstream = Upstream(says("hi"))
+    async with serve(upstream) as url:
+        backend = OpenAIBackend(f"{url}/v1/", "m", key="sk-1")
+        steps = [step async for batch in backend.stream(REQUEST) for step in batch]
+        await backend.close()
+    assert steps == [TextDelta("hi"), Finish("stop", prompt_tokens=7, output_tokens=3)]
+    assert upstream.bodies == [{**REQUEST.body, "stream": True, "stream_options": {"include_usage": True}}]
+    headers = dict(upstream.requests[0]["headers"])
+    assert headers[b"authorization"] == b"Bearer sk-1"
+    assert b"x-anyclaude-feed" not in headers
+
+
+async def test_a_server_that_does_not_stream_is_understood() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "Read", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "so", "reasoning": "hm", "tool_calls": [call]}
+    whole = {
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3},
+    }
+    upstream = Upstream([orjson.dumps(whole)], content_type="application/json")
+    async with serve(upstream) as url:
+        backend = OpenAIBackend(f"{url}/v1", "m")
+        steps = [step async for batch in backend.stream(REQUEST) for step in batch]
+        await backend.close()
+    assert steps == [
+        ThinkingDelta("hm"),
+        TextDelta("so"),
+        ToolCallDelta(0, "{}", "c", "Read"),
+        Finish("tool_calls", prompt_tokens=7, output_tokens=3),
+    ]
+
+
+async def test_without_a_model_the_first_that_is_listed_answers() -> None:
+    listed = {"/v1/models": {"data": [{"id": "first"}, {"id": "second"}]}}
+    async with serve(Upstream(other=listed)) as url:
+        backend = OpenAIBackend(f"{url}/v1", "")
+        assert await backend.model_name() == "first"
+        assert await backend.models() == ["first", "second"]
+        await backend.close()
+
+
+async def test_a_server_without_models_is_told_of() -> None:
+    async with serve(Upstream(other={"/v1/models": {"data": []}})) as url:
+        backend = OpenAIBackend(f"{url}/v1", "")
+        with pytest.raises(UpstreamModelMissing, match="lists no model"):
+            await backend.model_name()
+        await backend.close()
+
+
+async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:
+    engine = make_backend(HostConfig(home=tmp_path, engine_port=9))
+    other = make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="lmstudio"))
+    forward = make_backend(HostConfig(home=tmp_path, backend="claude", backend_name="claude"))
+    asked = HostConfig(
+        home=tmp_path, backend="openai", backend_name="mine", backend_url="http://127.0.0.1:9/v1"
+    )
+    takes_system = make_backend(asked.model_copy(update={"upstream_system_turns": True}))
+    assert isinstance(engine, MlxBackend)
+    assert isinstance(other, OpenAIBackend)
+    assert isinstance(forward, ClaudeBackend)
+    assert isinstance(takes_system, OpenAIBackend)
+    assert (other.name, other.dialect.system_turns) == ("lmstudio", False)
+    assert takes_system.dialect.system_turns
+    with pytest.raises(ValueError, match="needs a base URL"):
+        make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="mine"))
+    for backend in (engine, other, forward, takes_system):
+        await backend.close()

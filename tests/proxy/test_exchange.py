@@ -1,0 +1,331 @@
+"""One request's life over real sockets: a client, the proxy's application, an upstream that plays."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx
+import orjson
+import pytest
+
+from proxy.backends.openai import OpenAIBackend
+from proxy.errors import UpstreamUnavailable
+from tests.proxy.live import (
+    BREAK,
+    DONE,
+    FINISH,
+    USAGE,
+    Proxy,
+    Upstream,
+    body,
+    calls,
+    delta,
+    proxy,
+    proxy_over,
+    says,
+    sse,
+)
+
+SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+READ: dict[str, Any] = {"name": "Read", "description": "Read a file.", "input_schema": SCHEMA}
+PATH = "/v1/messages?beta=true"
+
+
+def feed(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"object": "anyclaude.feed", "kind": kind, **fields}
+
+
+LOOKUP = feed("lookup", prompt_tokens=90, matched_tokens=60, kept_tokens=20, tier="memory", miss=None)
+
+
+def sdk(running: Proxy) -> anthropic.AsyncAnthropic:
+    return anthropic.AsyncAnthropic(base_url=running.url, api_key="any", max_retries=0)
+
+
+async def test_a_stream_arrives_whole_and_on_record(tmp_path: Path) -> None:
+    async with proxy_over(Upstream(says("Hel", "lo")), tmp_path) as running:
+        response = await running.http.post(PATH, json=body(stream=True))
+        events = sse(response.text)
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert events[0]["message"]["model"] == "claude-test"
+    assert "".join(e["delta"]["text"] for e in events if e["type"] == "content_block_delta") == "Hello"
+    assert events[-1] == {"type": "message_stop"}
+    (trace,) = running.traces()
+    assert trace.id == response.headers["request-id"]
+    assert trace.request.query == "beta=true"
+    assert trace.upstream["messages"] == [{"role": "user", "content": "hello"}]
+    assert trace.upstream_model == "tiny"
+    assert trace.response.message is not None
+    assert trace.response.message["content"] == [{"type": "text", "text": "Hello"}]
+    assert (trace.usage.input_tokens, trace.usage.output_tokens) == (7, 3)
+    assert trace.timings.first_byte is not None
+    assert trace.timings.first_token is not None
+
+
+async def test_a_whole_answer_is_one_message(tmp_path: Path) -> None:
+    async with proxy_over(Upstream(says("Hello")), tmp_path) as running:
+        response = await running.http.post(PATH, json=body())
+    message = response.json()
+    assert anthropic.types.Message.model_validate(message).stop_reason == "end_turn"
+    assert message["content"] == [{"type": "text", "text": "Hello"}]
+    assert message["usage"]["output_tokens"] == 3
+    assert running.traces()[0].response.status == 200
+
+
+async def test_the_answer_is_on_disk_before_the_client_sees_its_end(tmp_path: Path) -> None:
+    async with (
+        proxy_over(Upstream(says("Hello")), tmp_path) as running,
+        running.http.stream("POST", PATH, json=body(stream=True)) as response,
+    ):
+        async for line in response.aiter_lines():
+            if "message_stop" in line:
+                assert running.traces()[0].response.status == 200
+                break
+        else:
+            pytest.fail("no message_stop")
+
+
+async def test_the_vendors_package_streams_tools_and_thinking(tmp_path: Path) -> None:
+    upstream = Upstream(
+        [
+            delta(reasoning_content="hm"),
+            delta(content="I read."),
+            calls("Read", '{"path": "a"}'),
+            FINISH,
+            USAGE,
+            DONE,
+        ]
+    )
+    async with (
+        proxy_over(upstream, tmp_path) as running,
+        sdk(running) as client,
+        client.messages.stream(
+            model="claude-test",
+            max_tokens=2000,
+            messages=[{"role": "user", "content": "go"}],
+            tools=[READ],  # type: ignore[list-item]
+            thinking={"type": "enabled", "budget_tokens": 1024},
+        ) as stream,
+    ):
+        message = await stream.get_final_message()
+    assert [block.type for block in message.content] == ["thinking", "text", "tool_use"]
+    assert message.content[2].input == {"path": "a"}  # type: ignore[union-attr]
+    assert message.stop_reason == "tool_use"
+    (call,) = running.traces()[0].tool_calls
+    assert (call.name, call.verdict) == ("Read", "valid")
+
+
+async def test_the_vendors_package_gets_whole_messages_and_errors(tmp_path: Path) -> None:
+    upstream = Upstream(
+        [
+            {
+                "error": {
+                    "message": "This model's maximum context length is 10 tokens. However, "
+                    "your messages resulted in 20 tokens."
+                }
+            }
+        ],
+        status=400,
+    )
+    async with proxy_over(upstream, tmp_path) as running, sdk(running) as client:
+        with pytest.raises(anthropic.BadRequestError, match="prompt is too long: 20 tokens > 10 maximum"):
+            await client.messages.create(
+                model="m", max_tokens=5, messages=[{"role": "user", "content": "go"}]
+            )
+
+
+async def test_the_engines_lookup_is_in_the_start_and_its_progress_on_record(tmp_path: Path) -> None:
+    upstream = Upstream(
+        [
+            feed("queued", position=1, waiting_s=0.5),
+            LOOKUP,
+            feed("prefill", done=80, total=90, cached=60),
+            feed("cache", event="inserted", tokens=20, bytes=9, entries=1, total_bytes=9, budget_bytes=99),
+            feed("progress", output_tokens=4, text="<tool_call>"),
+            feed("tool_raw", index=0, raw="<tool_call>Read a"),
+            calls("Read", '{"path": "a"}'),
+            feed("note", text="the model hesitated"),
+            FINISH,
+            {"choices": [], "usage": {"prompt_tokens": 90, "completion_tokens": 12}},
+            DONE,
+        ]
+    )
+    async with proxy_over(upstream, tmp_path, kind="mlx") as running:
+        events = sse((await running.http.post(PATH, json=body(stream=True, tools=[READ]))).text)
+    usage = {"input_tokens": 10, "cache_creation_input_tokens": 20, "cache_read_input_tokens": 60}
+    assert events[0]["message"]["usage"] == usage | {"output_tokens": 0}
+    assert events[-2]["usage"] == usage | {"output_tokens": 12}
+    sent = dict(upstream.requests[0]["headers"])
+    assert (sent[b"x-anyclaude-feed"], sent[b"x-anyclaude-lane"]) == (b"1", b"main")
+    assert running.told("request.queued")[0]["position"] == 1
+    assert running.told("request.prefill")[0] == {"done": 80, "total": 90, "cached": 60}
+    assert running.told("cache.inserted")[0]["tokens"] == 20
+    assert running.told("request.tool_call")[0]["raw"] == "<tool_call>Read a"
+    assert "<tool_call>" in "".join(told["text"] for told in running.told("request.delta"))
+    (trace,) = running.traces()
+    assert trace.cache is not None
+    assert trace.cache.matched_tokens == 60
+    assert "the model hesitated" in trace.notes
+
+
+async def test_silence_is_filled_with_pings_before_and_after_the_start(tmp_path: Path) -> None:
+    looked_up, answered = asyncio.Event(), asyncio.Event()
+    upstream = Upstream([looked_up, LOOKUP, answered, *says("done")])
+    seen: list[str] = []
+    async with (
+        proxy_over(upstream, tmp_path, kind="mlx", ping_s=0.02) as running,
+        running.http.stream("POST", PATH, json=body(stream=True)) as response,
+    ):
+        async for line in response.aiter_lines():
+            if not line.startswith("event: "):
+                continue
+            seen.append(line.removeprefix("event: "))
+            if seen.count("ping") == 2:
+                looked_up.set()
+            if "message_start" in seen and seen[-3:] == ["ping"] * 3:
+                answered.set()
+    assert seen[:2] == ["ping", "ping"]
+    assert seen[-1] == "message_stop"
+
+
+async def test_a_call_that_fits_no_schema_comes_back_as_text(tmp_path: Path) -> None:
+    upstream = Upstream([calls("Read", '{"file": "a"}'), FINISH, USAGE, DONE])
+    async with proxy_over(upstream, tmp_path) as running:
+        message = (await running.http.post(PATH, json=body(tools=[READ]))).json()
+    assert message["stop_reason"] == "end_turn"
+    assert '{"file": "a"}' in message["content"][0]["text"]
+    (trace,) = running.traces()
+    assert trace.tool_calls[0].verdict == "invalid"
+    assert any("path" in note for note in trace.notes)
+
+
+REFUSALS: list[tuple[bytes, int, str]] = [
+    (b"{", 400, "invalid_request_error"),
+    (b"[]", 400, "invalid_request_error"),
+    (b"", 400, "invalid_request_error"),
+    (b'{"messages": "hi"}', 400, "invalid_request_error"),
+    (orjson.dumps(body(max_tokens=0, stream=True)), 400, "invalid_request_error"),
+]
+
+
+@pytest.mark.parametrize(("raw", "status", "kind"), REFUSALS)
+async def test_broken_bodies_are_refused_and_on_record(
+    raw: bytes, status: int, kind: str, tmp_path: Path
+) -> None:
+    async with proxy_over(Upstream(), tmp_path) as running:
+        response = await running.http.post(PATH, content=raw)
+    assert response.status_code == status
+    told = response.json()
+    assert told["type"] == "error"
+    assert told["error"]["type"] == kind
+    assert told["request_id"] == response.headers["request-id"]
+    (trace,) = running.traces()
+    assert trace.response.error is not None
+    assert trace.response.error.message == told["error"]["message"]
+
+
+async def test_a_body_that_is_too_big_is_refused_unread(tmp_path: Path) -> None:
+    async with proxy_over(Upstream(), tmp_path, max_body_bytes=1000) as running:
+        response = await running.http.post(PATH, json=body(system="x" * 2000))
+
+        async def endless() -> Any:
+            for _ in range(50):
+                yield b"x" * 100
+
+        chunked = await running.http.post(PATH, content=endless())
+    for refused in (response, chunked):
+        assert refused.status_code == 413
+        assert refused.json()["error"]["type"] == "request_too_large"
+
+
+async def test_while_the_engine_loads_the_client_is_told_to_come_back(tmp_path: Path) -> None:
+    gate = UpstreamUnavailable("the model is loading (40 %)", retry_after_s=3)
+    async with proxy_over(Upstream(says("no")), tmp_path, gate=gate) as running:
+        for stream in (True, False):
+            response = await running.http.post(PATH, json=body(stream=stream))
+            assert response.status_code == 529
+            assert response.headers["retry-after"] == "3"
+            assert response.json()["error"] == {
+                "type": "overloaded_error",
+                "message": "the model is loading (40 %)",
+            }
+    assert [trace.response.status for trace in running.traces()] == [529, 529]
+
+
+async def test_an_upstream_that_is_not_there_can_be_retried(tmp_path: Path) -> None:
+    async with proxy(tmp_path, OpenAIBackend("http://127.0.0.1:1/v1", "m")) as running:
+        response = await running.http.post(PATH, json=body(stream=True))
+    assert response.status_code == 529
+    assert "cannot be reached" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("broken", [[BREAK], []], ids=["cut", "ended without a verdict"])
+async def test_a_break_in_the_middle_is_an_error_event_and_no_end(broken: list[Any], tmp_path: Path) -> None:
+    async with proxy_over(Upstream([delta(content="half"), *broken]), tmp_path) as running:
+        events = sse((await running.http.post(PATH, json=body(stream=True))).text)
+    assert events[-1]["type"] == "error"
+    assert events[-1]["error"]["type"] == "overloaded_error"
+    assert not any(event["type"] in ("message_delta", "message_stop") for event in events)
+    (trace,) = running.traces()
+    assert trace.response.error is not None
+    assert trace.response.message is not None
+    assert trace.response.message["content"] == [{"type": "text", "text": "half"}]
+
+
+async def test_a_break_of_a_whole_answer_is_a_status(tmp_path: Path) -> None:
+    async with proxy_over(Upstream([delta(content="half"), BREAK]), tmp_path) as running:
+        response = await running.http.post(PATH, json=body())
+    assert response.status_code == 529
+    assert response.json()["error"]["type"] == "overloaded_error"
+
+
+async def test_an_error_object_before_any_output_is_a_status(tmp_path: Path) -> None:
+    upstream = Upstream([{"error": {"message": "boom", "type": "server_error"}}])
+    async with proxy_over(upstream, tmp_path) as running:
+        response = await running.http.post(PATH, json=body(stream=True))
+    assert (response.status_code, response.json()["error"]["type"]) == (500, "api_error")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_path: Path) -> None:
+    upstream = Upstream([delta(content="half"), asyncio.Event()])
+    async with proxy_over(upstream, tmp_path) as running:
+        asking = asyncio.create_task(running.http.post(PATH, json=body(stream=stream)))
+        await running.until("request.first_token")
+        asking.cancel()
+        await asyncio.wait([asking])
+        await asyncio.wait_for(upstream.left.wait(), 10)
+        told = await running.until("request.failed")
+    assert told["cancelled"] is True
+    (trace,) = running.traces()
+    assert trace.response.cancelled
+    assert trace.response.message is not None
+    assert trace.response.message["content"][0]["text"] == "half"
+
+
+async def test_a_fault_of_our_own_is_an_error_with_a_verdict(tmp_path: Path) -> None:
+    class Broken(OpenAIBackend):
+        async def model_name(self) -> str:
+            raise LookupError("oh")
+
+    async with proxy(tmp_path, Broken("http://127.0.0.1:1/v1", "m")) as running:
+        response = await running.http.post(PATH, json=body(stream=True))
+    assert response.status_code == 500
+    assert "LookupError" in response.json()["error"]["message"]
+    assert running.told("request.failed")
+
+
+async def test_requests_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    upstream = Upstream([gate, *says("ok")])
+    async with proxy_over(upstream, tmp_path) as running:
+        asked = [asyncio.create_task(running.http.post(PATH, json=body(stream=True))) for _ in range(20)]
+        for _ in asked:
+            await asyncio.wait_for(upstream.arrivals.acquire(), 10)
+        gate.set()
+        responses: list[httpx.Response] = await asyncio.gather(*asked)
+    assert all("message_stop" in response.text for response in responses)
+    assert len({response.headers["request-id"] for response in responses}) == 20
