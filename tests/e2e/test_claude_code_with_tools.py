@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mlx_lm.utils import load_tokenizer
 
+from engine.prompt_rendering import render
 from proxy.traces.schema import Trace
 from tests import servers
-from tests.e2e.claude_code import ClaudeRun, run_claude
+from tests.e2e.claude_code import ClaudeRun, claude_binary, run_claude
 from tests.e2e.feed_reader import FeedReader
 from tests.e2e.scratch_project import AGENTIC, DELEGATE, ScratchProject
+from tests.models import ModelShelf
 from tests.scripted_upstream import ScriptedUpstream
 
 pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
@@ -32,6 +35,7 @@ class Session:
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    claude_binary()
     folder = tmp_path_factory.mktemp("agentic")
     project = ScratchProject(folder / "project")
     project.create()
@@ -112,9 +116,31 @@ def test_a_subagent_has_its_own_lane_and_agent(session: Session) -> None:
     assert {trace.agent for trace in session.traces if trace.lane == "main"} == {""}
 
 
-def test_each_prompt_is_a_byte_prefix_of_the_next_one_in_its_conversation(session: Session) -> None:
-    from engine.demo_model import demo_tokenizer
-    from engine.prompt_rendering import render
+STRICT_TEMPLATE = """\
+{%- if tools %}{{ '<|im_start|>system\\n' + (messages[0].content if messages[0].role == 'system' else '') }}
+{%- for tool in tools %}{{ '\\n' + (tool | tojson) }}{% endfor %}{{ '<|im_end|>\\n' }}{% endif %}
+{%- for message in messages %}
+{%- if message.role == 'system' %}
+{%- if not loop.first %}{{ raise_exception('System message must be at the beginning') }}{% endif %}
+{%- if not tools %}{{ '<|im_start|>system\\n' + message.content + '<|im_end|>\\n' }}{% endif %}
+{%- else %}
+{{- '<|im_start|>' + message.role + '\\n' + (message.content or '') }}
+{%- for call in message.tool_calls or [] %}
+{{- '<tool_call>' + (call.function | tojson) + '</tool_call>' }}{% endfor %}{{ '<|im_end|>\\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}
+"""
+
+
+@pytest.mark.parametrize("template", ["demo", "strict"])
+def test_each_prompt_is_a_byte_prefix_of_the_next_one_in_its_conversation(
+    session: Session, shelf: ModelShelf, template: str
+) -> None:
+    """The strict template refuses a system turn after the first message, as most models' templates do."""
+    tokenizer = load_tokenizer(shelf.tiny())
+    if template == "strict":
+        tokenizer.chat_template = STRICT_TEMPLATE
 
     def conversation(trace: Trace) -> tuple[str, str]:
         return trace.session, trace.agent
@@ -122,7 +148,7 @@ def test_each_prompt_is_a_byte_prefix_of_the_next_one_in_its_conversation(sessio
     with_tools = sorted((t for t in session.traces if t.upstream.get("tools")), key=conversation)
     lengths = []
     for key, group in itertools.groupby(with_tools, conversation):
-        prompts = [render(demo_tokenizer(), trace.upstream) for trace in sorted(group, key=lambda t: t.time)]
+        prompts = [render(tokenizer, trace.upstream) for trace in sorted(group, key=lambda t: t.time)]
         for number, (earlier, later) in enumerate(itertools.pairwise(prompts)):
             assert later.startswith(earlier), (
                 f"{key}: prompt {number + 1} does not begin with prompt {number}"
