@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import mlx.core as mx
+
 from engine.decode_loop import DecodeLoop
 from engine.generation import FailStep, Generation, GenerationRequest
 from engine.generation_stream import StepOutbox, StepStream
@@ -205,6 +207,8 @@ class Scheduler:
         finally:
             self._settled.set()
             self._end()
+            # What a thread leaves of its streams is torn down at exit, when mlx can only abort the process.
+            mx.clear_streams()
 
     def _on_progress(self, done: float, what: str) -> None:
         self._heartbeat = self._clock()

@@ -67,9 +67,14 @@ def test_the_fingerprint_follows_the_weights(folder: Path) -> None:
 
 def test_a_model_can_run_on_the_thread_that_loaded_it(folder: Path) -> None:
     shapes: list[tuple[int, ...]] = []
-    thread = threading.Thread(
-        target=lambda: shapes.append(load_model(folder).model(mx.array([[1, 2, 3]])).shape)
-    )
+
+    def run() -> None:
+        logits = load_model(folder).model(mx.array([[1, 2, 3]]))
+        mx.eval(logits)
+        shapes.append(logits.shape)
+        mx.clear_streams()
+
+    thread = threading.Thread(target=run)
     thread.start()
     thread.join()
     assert shapes == [(1, 3, 1536)]

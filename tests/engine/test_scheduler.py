@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -403,6 +405,20 @@ async def test_a_model_that_cannot_be_loaded_is_told_to_all_who_ask(tmp_path: Pa
             end = (await collect(generation)).end
             assert isinstance(end, FailStep)
             assert "no model*.safetensors" in end.message
+
+
+def test_a_process_that_stopped_its_scheduler_ends_in_peace(shelf: ModelShelf) -> None:
+    code = f"""
+import asyncio
+from pathlib import Path
+from tests.engine.model_thread import answer, ask, running
+
+for _ in range(2):
+    with running(Path({str(shelf.tiny())!r})) as scheduler:
+        asyncio.run(answer(scheduler, ask(range(40), 4)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 async def test_requests_may_come_while_the_model_loads(shelf: ModelShelf) -> None:
