@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.event_bus import EventBus
-from proxy.events import CacheChange, RequestReceived, RequestToolResult
+from proxy.events import CacheChange, HostNotice, RequestReceived, RequestToolResult
 from proxy.request_record import RequestRecord
 from proxy.tool_results import ToolResult, shortened, tool_results
 from proxy.traces.record import ToolOutcome, TraceStore
@@ -101,6 +101,11 @@ class Recorder:
         """See to it that a request's end is recorded, even when nobody waits for it any more."""
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
+
+    def late(self, request_id: str) -> None:
+        """Tell that a client was let go before its trace was on disk."""
+        text = f"the disk is slow: the trace of {request_id} is not written yet; its answer was not held back"
+        self.bus.publish("host.notice", HostNotice(level="warning", text=text))
 
     def _take_results(self, results: list[ToolResult], carrier: str, session: str) -> None:
         outcomes = []

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from proxy.recorder import Recorder
     from proxy.traces.record import ToolOutcome
 
+LONGEST_WRITE_S = 8.0  # a client that waits for a disk that hangs takes the silence for a dead connection
+
 CacheEvent = Literal["cache.inserted", "cache.evicted", "cache.restored"]
 
 
@@ -194,7 +196,9 @@ class RequestRecord:
         writing = asyncio.get_running_loop().create_task(write())
         self._recorder.end(writing)
         # A client that leaves now cancels who waits here, not the writing.
-        await asyncio.shield(writing)
+        await asyncio.wait((writing,), timeout=LONGEST_WRITE_S)
+        if not writing.done():
+            self._recorder.late(self.id)
 
     def _once(self, moment: str) -> bool:
         if moment in self._moments:

@@ -8,6 +8,7 @@ from typing import IO
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+DRAFT_SUFFIX = ".tmp"  # of files that are being written; one whose writer was killed stays behind
 
 
 def private_folder(path: Path) -> Path:
@@ -39,7 +40,7 @@ def write_private(path: Path, content: bytes) -> None:
         OSError: it could not be written; what was there before is still there.
     """
     private_folder(path.parent)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
     try:
         with open_private(draft, "wb") as file:
             file.write(content)

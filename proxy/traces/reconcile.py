@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from proxy.state_folder import DRAFT_SUFFIX
 from proxy.traces.files import trace_files
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.reading import TraceDamaged, TraceUnreadable, parse_trace
 
 _BATCH = 50  # files a transaction: the writer of new traces never waits longer than for these
+_DRAFT_AGE_S = 3600.0  # no writing takes that long
 DAMAGED_SUFFIX = ".damaged"
 
 
@@ -32,6 +35,7 @@ def reconcile(
         OSError: the folder cannot be read.
         sqlite3.Error: the index cannot be written.
     """
+    _sweep(folder)
     # In this order: a trace is in the index only after its file is there.
     known = index.paths()
     files = list(trace_files(folder))
@@ -59,6 +63,16 @@ def _entries(folder: Path, paths: list[str], notice: Callable[[str], None]) -> I
             notice(f"{error}; {_set_aside(file)}")
         except (TraceUnreadable, OSError) as error:
             notice(f"{error}; it is left out of the list")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed host was about to write: half a trace, which no name ever led to."""
+    for draft in folder.glob(f"*/.*{DRAFT_SUFFIX}"):
+        try:
+            if time.time() - draft.stat().st_mtime > _DRAFT_AGE_S:
+                draft.unlink()
+        except OSError:
+            continue  # it is somebody's again, or gone
 
 
 def _set_aside(file: Path) -> str:

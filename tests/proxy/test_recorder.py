@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -437,6 +438,18 @@ async def test_a_full_disk_is_told_and_leaves_no_half_file(
     await asyncio.sleep(0)
     assert "No space left on device" in host.notices[0]
     assert [file.name for file in (host.folder / "mlx").iterdir()] == []
+
+
+async def test_a_disk_that_hangs_holds_no_answer_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr("proxy.traces.record.write_private", lambda path, content: goes_on.wait(10))
+    monkeypatch.setattr("proxy.request_record.LONGEST_WRITE_S", 0.05)
+    await finish(host.begin())
+    assert "the disk is slow" in host.events("host.notice")[0].data["text"]
+    assert host.events("request.finished") == []
+    goes_on.set()
+    await host.recorder.close()
+    assert len(host.events("request.finished")) == 1
 
 
 async def test_ids_are_unlike_each_other_and_fit_file_names(host: Host) -> None:

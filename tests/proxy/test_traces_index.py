@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import time
@@ -190,6 +191,16 @@ def test_a_file_that_is_no_trace_is_set_aside_and_kept(folder: Folder) -> None:
     assert "req_0002.json is no trace" in folder.notices[0]
     assert "it is kept as" in folder.notices[0]
     assert folder.reconcile() == 0
+
+
+def test_what_a_killed_host_left_half_written_is_swept_up(folder: Folder) -> None:
+    (folder.path / "mlx").mkdir()
+    old, new = (folder.path / "mlx" / f".{name}.json.1.tmp" for name in ("old", "new"))
+    for draft in (old, new):
+        draft.write_text("{")
+    os.utime(old, (AT, AT))
+    folder.reconcile()
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_a_trace_of_a_newer_version_is_left_where_it_is(folder: Folder) -> None:
