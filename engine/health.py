@@ -13,7 +13,9 @@ from engine.scheduler import Scheduler
 HEALTHY = frozenset({"ready", "busy"})
 
 
-def health_report(scheduler: Scheduler, model: str, accelerated: str) -> tuple[int, dict[str, Any]]:
+def health_report(
+    scheduler: Scheduler, model: str, accelerated: str, context_tokens: int
+) -> tuple[int, dict[str, Any]]:
     """Status code and body of `/health`, as docs/architecture.md lists it; never blocks."""
     health = scheduler.health()
     loaded = scheduler.loaded
@@ -29,6 +31,7 @@ def health_report(scheduler: Scheduler, model: str, accelerated: str) -> tuple[i
         "queue": health.queue,
         "memory_bytes": memory_bytes(),
         "accelerated": accelerated,
+        "context_tokens": context_tokens,
     }
     return (200 if health.state in HEALTHY else 503), report
 

@@ -132,7 +132,9 @@ def create_app(engine: Engine) -> FastAPI:
 
     @app.get("/health")
     async def health() -> Response:
-        status, report = health_report(engine.scheduler, engine.model, engine.accelerated)
+        loaded = engine.scheduler.loaded
+        room = engine.room(loaded) if loaded is not None else 0
+        status, report = health_report(engine.scheduler, engine.model, engine.accelerated, room)
         return _json(report, status)
 
     @app.get("/stats")

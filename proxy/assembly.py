@@ -123,6 +123,7 @@ class Host:
             model=self.config.model,
             url=self.config.backend_url,
             detail=f"{self.config.backend_name} runs elsewhere and is not watched",
+            context_tokens=self.config.context_tokens,
         )
 
     def state(self) -> HostState:

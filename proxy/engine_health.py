@@ -30,6 +30,7 @@ class EngineHealth(BaseModel):
     queue: int = 0
     memory_bytes: int = 0
     accelerated: str | bool | None = ""
+    context_tokens: int = 0
 
     @property
     def busy(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import psutil
 
@@ -126,6 +127,8 @@ def memory_bytes(pid: int | None, health: EngineHealth | None) -> int:
         return said
 
 
-def _named(health: EngineHealth) -> dict[str, str]:
+def _named(health: EngineHealth) -> dict[str, Any]:
+    """What the engine says of its model, as far as it says it."""
     named = {"model": health.model, "accelerated": health.accelerated}
-    return {name: value for name, value in named.items() if isinstance(value, str) and value}
+    said: dict[str, Any] = {name: value for name, value in named.items() if isinstance(value, str) and value}
+    return said | ({"context_tokens": health.context_tokens} if health.context_tokens else {})

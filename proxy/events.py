@@ -209,6 +209,7 @@ class EngineState(EventData):
     queue: int = 0
     running: int = 0
     accelerated: str = ""  # "metal", "openblas", "reference BLAS" ...
+    context_tokens: int = 0  # what prompt and answer share; 0: not known yet
 
 
 class EngineLog(EventData):

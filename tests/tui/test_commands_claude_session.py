@@ -116,6 +116,18 @@ def test_the_clients_environment_leads_to_the_host_alone(client: Path) -> None:
     assert not Path(got["args"][1]).exists()
 
 
+def test_the_models_window_comes_from_the_host(client: Path) -> None:
+    with scripted_host() as host:
+        host.engine["context_tokens"] = 40_960
+        _, got, said = run(client, "--attach", host.url, "claude")
+        assert got["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "40960"
+        assert "contextTokens" not in said
+        del host.engine["context_tokens"]
+        _, got, said = run(client, "--attach", host.url, "claude")
+        assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS" not in got["env"]
+        assert "backends.mlx.contextTokens" in said
+
+
 def test_a_host_on_the_port_is_joined(client: Path) -> None:
     with scripted_host() as host:
         code, got, _ = run(client, "--port", host.url.rsplit(":", 1)[1], "claude")

@@ -36,6 +36,7 @@ MODEL_NAMES = (
     "ANTHROPIC_DEFAULT_HAIKU_MODEL",
     "CLAUDE_CODE_SUBAGENT_MODEL",
 )
+WINDOW = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
 # Claude Code takes no smaller window for automatic compaction and says so in each session.
 LEAST_COMPACT_WINDOW = 100_000
 
@@ -88,7 +89,7 @@ def claude_environment(
     variables |= dict.fromkeys(MODEL_NAMES, model_name(model))
     tokens = context_tokens or model_window(model)
     if tokens:
-        variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = str(tokens)
+        variables[WINDOW] = str(tokens)
     if tokens >= LEAST_COMPACT_WINDOW:
         variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(tokens)
     return ClaudeEnvironment(variables, OTHER_PROVIDERS + OTHER_ACCOUNT)

@@ -13,7 +13,7 @@ from proxy.config import HostConfig
 from proxy.config_settling import Settled
 from proxy.events import HostState
 from proxy.known_backends import backend_kind
-from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
+from tui.commands.claude_environment import WINDOW, ClaudeEnvironment, claude_environment
 from tui.commands.claude_settings import overlay
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
@@ -70,9 +70,14 @@ async def _session(invocation: Invocation, settled: Settled, program: str, argum
             token=config.token,
             backend=backend_kind(state.backend),
             model=state.model or config.model,
-            context_tokens=config.context_tokens,
+            context_tokens=state.engine.context_tokens or config.context_tokens,
             environ=invocation.environ,
         )
+        if not environment.own_account and WINDOW not in environment.variables:
+            say(
+                "the model's context window is not known, so Claude Code guesses when to compact; "
+                f"set backends.{state.backend}.contextTokens or ANYCLAUDE_CONTEXT_TOKENS"
+            )
         with overlay(environment, arguments, folder=config.home / "run") as full_arguments:
             code = await _in_front([program, *full_arguments], environment, invocation.environ)
         if process is not None and process.exit_code is not None:

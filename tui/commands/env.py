@@ -31,7 +31,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         token=config.token,
         backend=backend_kind(state.backend) if state else config.backend,
         model=state.model if state else config.model,
-        context_tokens=config.context_tokens,
+        context_tokens=(state.engine.context_tokens if state else 0) or config.context_tokens,
         environ=invocation.environ,
     )
     sys.stdout.write(as_text(environment, as_json=as_json, fish=fish))
