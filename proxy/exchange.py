@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PING_S = 5.0  # clients show a stall after 20 s without a byte
+STOPPED = "the proxy was stopped before the answer was complete; please retry"
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left; in records only
 
 
@@ -82,7 +83,7 @@ class MessagesEndpoint:
         except ClientLeft:
             await exchange.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
-            await exchange.depart("the proxy was stopped before the answer was complete")
+            await exchange.refuse(UpstreamUnavailable(STOPPED))
             raise
 
 

@@ -22,7 +22,7 @@ from proxy.client_side import (
 )
 from proxy.errors import ProxyError, UpstreamUnavailable
 from proxy.events import CacheVerdict, ErrorInfo, RequestToolCall
-from proxy.exchange import CLIENT_CLOSED_REQUEST, received
+from proxy.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.lanes import identify
 from proxy.messages import MAX_BODY_BYTES
 from proxy.translate.message_tap import Decoder, MessageTap
@@ -66,7 +66,7 @@ class ForwardEndpoint:
         except ClientLeft:
             await passage.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
-            await passage.depart("the proxy was stopped before the answer was complete")
+            await passage.refuse(UpstreamUnavailable(STOPPED))
             raise
 
     def _begin(self, scope: Scope, raw: bytes) -> RequestRecord:
@@ -110,10 +110,23 @@ class Passage:
                 else:
                     await self._pass_whole(response)
         except ProxyError as error:
-            await self._fail(error)
+            await self.refuse(error)
         except Exception as error:
             log.exception("a request failed on its way through")
-            await self._fail(ProxyError(f"the proxy failed on this request: {type(error).__name__}: {error}"))
+            await self.refuse(
+                ProxyError(f"the proxy failed on this request: {type(error).__name__}: {error}")
+            )
+
+    async def refuse(self, error: ProxyError) -> None:
+        """Give the client an error of ours: as a status while it has no byte yet, else as an event."""
+        await self._record_failure(error.status, error.info)
+        request_id = self._record.id if self._record is not None else "req_forwarded"
+        if not self._started:
+            await send_error(self._send, error, request_id)
+            return
+        stream = EventStream(self._send, request_id, lambda: None)
+        stream.started = True
+        await stream.fail(error.info)
 
     async def depart(self, message: str) -> None:
         """Record that nobody waits for the answer any more."""
@@ -202,16 +215,6 @@ class Passage:
         await self._record.finished(
             status=status, message=tap.message() or {}, stop_reason=tap.stop_reason, usage=tap.usage
         )
-
-    async def _fail(self, error: ProxyError) -> None:
-        await self._record_failure(error.status, error.info)
-        request_id = self._record.id if self._record is not None else "req_forwarded"
-        if not self._started:
-            await send_error(self._send, error, request_id)
-            return
-        stream = EventStream(self._send, request_id, lambda: None)
-        stream.started = True
-        await stream.fail(error.info)
 
     async def _record_failure(self, status: int, info: ErrorInfo, *, cancelled: bool = False) -> None:
         if self._record is not None:

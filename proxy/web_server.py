@@ -93,6 +93,9 @@ class WebServer(uvicorn.Server):
         self.should_exit = True
         stopping.cancel()
         await serving
+        # Answers whose time was up are cancelled, not waited for: let them tell their client and the record.
+        if unfinished := set(self.server_state.tasks):
+            await asyncio.wait(unfinished, timeout=_GRACE_S)
 
 
 def _explained(error: OSError, host: str, port: int) -> CannotListen:

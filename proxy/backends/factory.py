@@ -9,6 +9,8 @@ from proxy.backends.upstream import Backend
 from proxy.config import HostConfig
 from proxy.known_backends import KNOWN_BACKENDS
 
+DEMO_MODEL = "demo"  # what a host without a model serves
+
 
 def make_backend(config: HostConfig) -> Backend | ClaudeBackend:
     """Make the backend; nothing is connected before the first request.
@@ -17,8 +19,8 @@ def make_backend(config: HostConfig) -> Backend | ClaudeBackend:
         ValueError: the backend needs a URL and the configuration has none.
     """
     if config.backend == "mlx":
-        url = config.backend_url or f"http://127.0.0.1:{config.engine_port}/v1"
-        return MlxBackend(url, config.model)
+        url = config.backend_url or f"http://127.0.0.1:{config.engine_port}"
+        return MlxBackend(url.rstrip("/").removesuffix("/v1") + "/v1", config.model or DEMO_MODEL)
     known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)
     url = config.backend_url or (known.url if known is not None else "")
     if not url:

@@ -97,4 +97,6 @@ class ContentBlocks:
         text = "".join(self._pieces)
         if self._kind == "text":
             return {"type": "text", "text": text}
-        return {"type": "thinking", "thinking": text if self._shown else "", "signature": sign(text)}
+        if self._shown:
+            return {"type": "thinking", "thinking": text, "signature": sign("")}
+        return {"type": "thinking", "thinking": "", "signature": sign(text)}

@@ -148,6 +148,8 @@ async def serve(app: ASGIApp) -> AsyncIterator[str]:
         finally:
             server.enough.set()
             await listening
+            if unfinished := set(server.server_state.tasks):  # cancelled, and not waited for
+                await asyncio.wait(unfinished)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pytest
 
 from proxy.backends.openai import OpenAIBackend
 from proxy.errors import UpstreamUnavailable
+from proxy.translate.event_bytes import event
 from tests.proxy.live import (
     BREAK,
     DONE,
@@ -304,6 +305,23 @@ async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_pa
     assert trace.response.cancelled
     assert trace.response.message is not None
     assert trace.response.message["content"][0]["text"] == "half"
+
+
+@pytest.mark.parametrize("kind", ["openai", "claude"])
+async def test_a_proxy_that_stops_tells_its_clients(kind: str, tmp_path: Path) -> None:
+    start = event("message_start", {"message": {"id": "msg_1", "content": []}})
+    text = event("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "half"}})
+    half = [start + text] if kind == "claude" else [delta(content="half")]
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as http:
+        async with proxy_over(Upstream([*half, asyncio.Event()]), tmp_path, kind=kind) as running:
+            url = f"{running.url}{PATH}"
+            asking = asyncio.create_task(http.post(url, json=body(stream=True)))
+            await running.until("request.first_token")
+        events = sse((await asking).text)
+    assert events[-1]["error"]["type"] == "overloaded_error"
+    assert "stopped" in events[-1]["error"]["message"]
+    (trace,) = running.traces()
+    assert trace.response.error is not None
 
 
 async def test_a_fault_of_our_own_is_an_error_with_a_verdict(tmp_path: Path) -> None:
