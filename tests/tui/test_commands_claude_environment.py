@@ -150,6 +150,16 @@ class TestSettings:
             assert Path(path).stat().st_mode & 0o777 == 0o600
         assert not Path(path).exists()
 
+    def test_what_a_killed_session_left_behind_is_removed(self, tmp_path: Path) -> None:
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pass
+        left, alive = (tmp_path / f"claude-settings-{pid}.json" for pid in (ended.pid, os.getppid()))
+        left.write_text("{}")
+        alive.write_text("{}")
+        with overlay(made(), [], folder=tmp_path):
+            assert not left.exists()
+            assert alive.exists()
+
     @pytest.mark.parametrize(
         ("given", "says"),
         [("gone.json", "cannot be read"), ("{", "is not JSON"), ("list.json", "no JSON object")],

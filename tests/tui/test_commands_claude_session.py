@@ -130,8 +130,10 @@ def test_the_models_window_comes_from_the_host(client: Path) -> None:
 
 def test_a_host_on_the_port_is_joined(client: Path) -> None:
     with scripted_host() as host:
-        code, got, _ = run(client, "--port", host.url.rsplit(":", 1)[1], "claude")
+        port = host.url.rsplit(":", 1)[1]
+        code, got, said = run(client, "--port", port, "--model", "org/other", "claude")
     assert (code, got["env"]["ANTHROPIC_BASE_URL"]) == (7, host.url)
+    assert "--model is not used" in said
 
 
 def test_the_session_begins_when_the_model_is_ready(client: Path) -> None:

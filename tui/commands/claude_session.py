@@ -94,6 +94,9 @@ async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple
         state = await _running(url, config.token, must=bool(invocation.attach))
         if state is not None:
             say(f"joined the host on {url} ({state.backend}, {state.model or 'demo model'})")
+            unused = [name for name in ("backend_name", "model", "home") if invocation.options.get(name)]
+            for name in unused:
+                say(f"--{name.removesuffix('_name')} is not used: the host that runs has its own")
             yield url, None
             return
     process = HostProcess(config, log_path=config.home / "logs" / "host.log")
@@ -172,22 +175,24 @@ async def _in_front(
 ) -> int:
     """Run the client with the terminal, and end as it ends: its exit code, or 128 and its signal."""
     loop = asyncio.get_running_loop()
+    children: list[asyncio.subprocess.Process] = []
+    for number in TERMINAL_SIGNALS:
+        loop.add_signal_handler(number, lambda: None)  # the client gets the same signal from the terminal
+    for number in PASSED_ON:
+        loop.add_signal_handler(number, _pass_on, children, number)
     try:
         child = await asyncio.create_subprocess_exec(*command, env=environment.applied_to(environ))
+        children.append(child)
+        code = await child.wait()
     except OSError as error:
         raise CommandFailed(ExitCode.USAGE, f"{command[0]} cannot be run: {error.strerror}") from None
-    for number in TERMINAL_SIGNALS:
-        loop.add_signal_handler(number, lambda: None)  # it has got the same signal from the terminal
-    for number in PASSED_ON:
-        loop.add_signal_handler(number, _pass_on, child, number)
-    try:
-        code = await child.wait()
     finally:
         for number in (*TERMINAL_SIGNALS, *PASSED_ON):
             loop.remove_signal_handler(number)
     return code if code >= 0 else 128 - code
 
 
-def _pass_on(child: asyncio.subprocess.Process, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(child.pid, number)
+def _pass_on(children: Sequence[asyncio.subprocess.Process], number: int) -> None:
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, number)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from proxy.state_folder import write_private
 from tui.commands.claude_environment import ClaudeEnvironment
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -33,6 +35,7 @@ def overlay(environment: ClaudeEnvironment, arguments: Sequence[str], *, folder:
     settings = merged(_read(given) if given else {}, environment.settings())
     path = folder / f"claude-settings-{os.getpid()}.json"
     try:
+        _remove_left_behind(folder)
         write_private(path, json.dumps(settings).encode())
     except OSError as error:
         raise CommandFailed(ExitCode.USAGE, f"{path} cannot be written: {error.strerror or error}") from None
@@ -40,6 +43,14 @@ def overlay(environment: ClaudeEnvironment, arguments: Sequence[str], *, folder:
         yield [OPTION, str(path), *rest]
     finally:
         path.unlink(missing_ok=True)
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove the overlays of sessions that were killed: a token may be in them."""
+    for path in folder.glob("claude-settings-*.json"):
+        pid = path.stem.rsplit("-", 1)[-1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            path.unlink(missing_ok=True)
 
 
 def take_settings(arguments: Sequence[str]) -> tuple[str, list[str]]:
