@@ -239,6 +239,8 @@ class DecodeLoop:
         live.restored = live.prefilled = match.matched
 
     def _tell_queue(self) -> None:
+        if not self._queue:
+            return
         now = self._clock()
         ahead = self._prefilling
         for position, live in enumerate(self._queue):

@@ -1,0 +1,53 @@
+"""Copies of a prompt's state are made where they can be used again, and only there."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache, RotatingKVCache
+
+from engine.checkpoints import checkpoints, needs_checkpoints, segments
+
+
+@pytest.mark.parametrize(
+    ("cache", "needs"),
+    [
+        ([KVCache(), KVCache()], False),
+        ([QuantizedKVCache()], False),
+        ([KVCache(), RotatingKVCache(max_size=8)], True),
+        ([ArraysCache(2), KVCache()], True),
+        ([CacheList(KVCache(), KVCache())], False),
+        ([CacheList(KVCache(), ArraysCache(1))], True),
+    ],
+)
+def test_only_what_can_be_cut_back_does_without(cache: list[object], needs: bool) -> None:
+    assert needs_checkpoints(cache) is needs
+
+
+def test_a_plain_cache_is_copied_once_at_the_end() -> None:
+    assert checkpoints((10, 20, 30), 50, 0, exact_only=False) == {49: "main"}
+
+
+def test_others_keep_the_head_the_last_messages_and_the_end() -> None:
+    cuts = (10, 20, 30, 40)
+    assert checkpoints(cuts, 50, 0, exact_only=True) == {10: "head", 30: "main", 40: "main", 49: "main"}
+    assert checkpoints(cuts, 50, 30, exact_only=True) == {40: "main", 49: "main"}
+    assert checkpoints((10,), 50, 0, exact_only=True) == {10: "head", 49: "main"}
+    assert checkpoints((), 50, 49, exact_only=True) == {}
+
+
+@given(
+    length=st.integers(1, 40),
+    matched=st.integers(0, 39),
+    cuts=st.lists(st.integers(1, 39), unique=True, max_size=6).map(sorted),
+)
+def test_segments_are_the_rest_of_the_prompt_cut_at_each_stop(
+    length: int, matched: int, cuts: list[int]
+) -> None:
+    tokens, matched = list(range(length)), min(matched, length - 1)
+    stops = checkpoints(cuts, length, matched, exact_only=True)
+    parts = segments(tokens, matched, list(stops))
+    assert [token for part in parts for token in part] == tokens[matched:]
+    assert all(parts)
+    assert set(stops) <= {part[0] for part in parts[1:]}
