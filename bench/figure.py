@@ -71,7 +71,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a figure was measured."""
+    """Where a figure was measured; `load` is the mean number of running processes of the last minute."""
 
     system: str
     processor: str
@@ -80,6 +80,7 @@ class Machine:
     mlx: str
     mlx_lm: str
     blas: str
+    load: float
 
 
 @cache
@@ -93,6 +94,7 @@ def machine() -> Machine:
         mlx=version("mlx"),
         mlx_lm=version("mlx-lm"),
         blas=_blas(),
+        load=round(os.getloadavg()[0], 2),
     )
 
 

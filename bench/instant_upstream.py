@@ -1,9 +1,9 @@
 """An OpenAI-compatible upstream that answers at once: the floor that a proxy is measured against.
 
-    python -m bench.instant_upstream     settings on stdin: {"deltas": 400}
+    python -m bench.instant_upstream     settings on stdin: {"deltas": 400, "interval_s": 0}
 
 It reads a request without looking at it and writes the same stream to all: each delta is a chunk of its own,
-written by itself.
+written by itself, `interval_s` after the one before.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ _HEAD = (
 _MODELS = b'{"object": "list", "data": [{"id": "instant", "object": "model"}]}'
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chunks: list[bytes]) -> None:
+async def _serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chunks: list[bytes], interval_s: float
+) -> None:
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -59,8 +61,10 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chu
                 await reader.readexactly(int(length))
             if head.startswith(b"post"):
                 writer.write(_HEAD)
-                for chunk in chunks:
+                writer.write(chunks[0])  # the role; the first text follows at once
+                for chunk in chunks[1:]:
                     writer.write(chunk)
+                    await asyncio.sleep(interval_s)  # 0: a turn of the loop, as any real server has
             else:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
                 writer.write(f"content-length: {len(_MODELS)}\r\n\r\n".encode() + _MODELS)
@@ -72,10 +76,11 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chu
 
 
 async def _main() -> None:
-    chunks = stream_chunks(int(read_settings().get("deltas", 400)))
+    settings = read_settings()
+    chunks, interval_s = stream_chunks(int(settings["deltas"])), float(settings.get("interval_s", 0))
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    server = await asyncio.start_server(lambda r, w: _serve(r, w, chunks), "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda r, w: _serve(r, w, chunks, interval_s), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
 
     def end() -> None:

@@ -17,7 +17,10 @@ _END = b"\r\n0\r\n\r\n"  # of a chunked body
 
 @dataclass(frozen=True)
 class StreamTiming:
-    """Seconds from the start of sending to the first delta, the last one, and the end of the answer."""
+    """Seconds from the start of sending to the first delta, the last one, and the end of the answer.
+
+    `per_delta_s` is the time from the first delta to the end over the deltas after the first.
+    """
 
     first_s: float
     last_s: float
@@ -27,8 +30,7 @@ class StreamTiming:
 
     @property
     def per_delta_s(self) -> float:
-        """Seconds for each delta after the first."""
-        return (self.last_s - self.first_s) / max(self.deltas - 1, 1)
+        return (self.end_s - self.first_s) / max(self.deltas - 1, 1)
 
 
 class RawStream:
