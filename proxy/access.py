@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import uuid
+from functools import lru_cache
 
 import httpx
 import orjson
@@ -62,6 +63,7 @@ class AccessGuard:
 _READ = frozenset({b"origin", b"host", b"authorization", b"x-api-key"})
 
 
+@lru_cache(256)  # the same few names come with every request
 def is_loopback_name(host: str) -> bool:
     """Whether a host name or address is this machine's loopback, without asking a name server."""
     if host.lower().rstrip(".") == "localhost":
@@ -81,6 +83,7 @@ def _presented(headers: dict[bytes, bytes]) -> list[bytes]:
     return [bearer, headers.get(b"x-api-key", b"")]
 
 
+@lru_cache(256)
 def _host_of_url(url: str) -> str:
     try:
         return httpx.URL(url).host

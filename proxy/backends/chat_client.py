@@ -20,6 +20,8 @@ _CONNECT_S = 10.0
 _SILENCE_S = 600.0  # a server without progress reports may prefill for minutes
 _IDLE_S = 3.0  # below uvicorn's five, so that no pooled connection is closed under a request
 
+_AT_ONCE = 32  # events that are translated before the client is sent anything
+
 STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
@@ -32,6 +34,7 @@ class ChatClient:
     def __init__(self, base_url: str, who: str, *, key: str = "") -> None:
         self.base_url = base_url.rstrip("/")
         self.who = who
+        self._completions = httpx.URL(f"{self.base_url}/chat/completions")
         address = httpx.URL(base_url)
         # Compression would only hold back tokens.
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
@@ -65,15 +68,14 @@ class ChatClient:
                 whole = parse_json(await response.aread(), self.who)
                 yield [*reader.read_chunk(whole), reader.finish()]
                 return
-            events = EventReader()
-            async for chunk in response.aiter_bytes():
-                steps = [step for data in events.feed(chunk) for step in read_event(data)]
+            async for events in _arrivals(response):
+                steps = [step for data in events for step in read_event(data)]
                 if reader.done:
                     break
                 if steps:
                     yield steps
             else:
-                steps = [step for data in events.end() for step in read_event(data)]
+                steps = []
             yield [*steps, reader.finish()]
 
     async def call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -102,11 +104,20 @@ class ChatClient:
     async def _posted(
         self, body: dict[str, Any], headers: Mapping[str, str]
     ) -> AsyncIterator[httpx.Response]:
-        url = f"{self.base_url}/chat/completions"
         try:
             async with self._http.stream(
-                "POST", url, content=encode_json(body), headers=dict(headers)
+                "POST", self._completions, content=encode_json(body), headers=dict(headers)
             ) as response:
                 yield response
         except httpx.HTTPError as error:
             raise fault_of_connection(error, self.who) from error
+
+
+async def _arrivals(response: httpx.Response) -> AsyncIterator[list[bytes]]:
+    """The events of each network read, a few at a time: a flood must not hold back its own beginning."""
+    reader = EventReader()
+    async for chunk in response.aiter_bytes():
+        events = reader.feed(chunk)
+        for start in range(0, len(events), _AT_ONCE):
+            yield events[start : start + _AT_ONCE]
+    yield reader.end()
