@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -133,14 +134,27 @@ def test_a_config_that_is_not_there_is_named(folder: Path) -> None:
     assert str(folder / "gone.json") in errors_of(ended)
 
 
-@pytest.mark.parametrize("files", [{}, {"config.json": "{}"}, {"config.json": '{"model_type": "teapot"}'}])
+@pytest.mark.parametrize("files", [{}, {"config.json": "{}"}, {"config.json": "model"}])
 def test_a_folder_that_holds_no_model_is_said_to_be_none(folder: Path, files: dict[str, str]) -> None:
     model = folder / "no-model"
     model.mkdir()
     for name, text in files.items():
         (model / name).write_text(text)
     ended = run(folder, "--no-ui", "--port", str(free_port()), "--engine-port", "0", "--model", str(model))
-    assert ended.returncode in {2, 4}
+    assert ended.returncode == 2
+    assert str(model) in errors_of(ended)
+
+
+@pytest.mark.parametrize("change", [{"model_type": "teapot"}, {"hidden_size": 48}], ids=["kind", "size"])
+def test_a_model_that_the_engine_cannot_load_is_named(
+    folder: Path, shelf: ModelShelf, change: dict[str, object]
+) -> None:
+    model = shutil.copytree(shelf.tiny(), folder / "broken-model")
+    config = model / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    port, engine_port = str(free_port()), str(free_port())
+    ended = run(folder, "--no-ui", "--port", port, "--engine-port", engine_port, "--model", str(model))
+    assert ended.returncode == 4
     assert str(model) in errors_of(ended)
 
 
