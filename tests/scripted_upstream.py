@@ -7,6 +7,7 @@ sessions get the right answer. Every request body is kept for the test to look a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -147,8 +148,8 @@ def _chunks(turn: Turn, number: int, model: str, usage: Body) -> Iterator[Body]:
         return base | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
     yield chunk({"role": "assistant", "content": ""})
-    for word in turn.text.split(" ") if turn.text else ():
-        yield chunk({"content": word + " "})
+    for word in re.findall(r"\s*\S+|\s+", turn.text):
+        yield chunk({"content": word})
     for i, call in enumerate(turn.calls):
         head = {"name": call.name, "arguments": ""}
         yield chunk(

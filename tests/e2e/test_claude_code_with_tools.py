@@ -55,7 +55,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 def test_the_client_ends_well_and_says_the_last_word(session: Session) -> None:
     assert session.agentic.code == 0, session.agentic.stderr
-    assert session.agentic.result["result"].strip() == session.project.rounds()[-1].text
+    assert session.agentic.result["result"] == session.project.rounds()[-1].text
 
 
 def test_the_files_of_the_project_are_changed(session: Session) -> None:
