@@ -49,6 +49,7 @@ _BACKEND: dict[str, Kind] = {
     "apiKey": SECRET,
     "model": TEXT,
     "contextTokens": TOKENS,
+    "systemTurns": FLAG,
     "serverScript": TEXT,
 }
 

@@ -29,6 +29,7 @@ SETTINGS: dict[str, Setting] = {
     "backend_key": Setting(SECRET, "ANYCLAUDE_API_KEY", "", "backends.{backend}.apiKey"),
     "model": Setting(TEXT, "ANYCLAUDE_MODEL", "--model", "backends.{backend}.model"),
     "context_tokens": Setting(TOKENS, "ANYCLAUDE_CONTEXT_TOKENS", "", "backends.{backend}.contextTokens"),
+    "upstream_system_turns": Setting(FLAG, "ANYCLAUDE_SYSTEM_TURNS", "", "backends.{backend}.systemTurns"),
     "host": Setting(NAME, "ANYCLAUDE_HOST", "", "host"),
     "port": Setting(PORT, "ANYCLAUDE_PORT", "--port", "port"),
     "engine_port": Setting(PORT, "ANYCLAUDE_ENGINE_PORT", "--engine-port", "enginePort"),

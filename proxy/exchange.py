@@ -24,9 +24,10 @@ from proxy.client_side import (
 )
 from proxy.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events import ErrorInfo, RequestReceived, Usage
-from proxy.lanes import Caller, identify, preview
+from proxy.lanes import Caller, identify
 from proxy.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.observation import Observation
+from proxy.preview import preview
 from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.response import Answer, AnswerHead
 
@@ -106,7 +107,7 @@ def received(
         messages=len(messages) if isinstance(messages, list) else 0,
         tools=len(tools) if isinstance(tools, list) else 0,
         body_bytes=size,
-        preview=preview(body),
+        preview=preview(body.get("messages")),
     )
 
 

@@ -29,6 +29,6 @@ KNOWN_BACKENDS: dict[str, KnownBackend] = {
 
 
 def backend_kind(name: str) -> BackendKind:
-    """What kind of backend a name stands for; a name of a newer host is taken for an OpenAI-compatible one."""
+    """What kind of backend a name stands for; unknown ones are taken for OpenAI-compatible."""
     known = KNOWN_BACKENDS.get(name)
     return known.kind if known else "openai"

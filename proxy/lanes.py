@@ -24,7 +24,6 @@ _LANE_OF_CLASS: dict[str, Lane] = {
 }
 _SESSION_IN_USER_ID = re.compile(r"session_([0-9A-Za-z-]{8,})")
 _COMPACTION_WORDS = ("summary", "conversation", "detailed")
-PREVIEW_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +47,6 @@ def identify(headers: Mapping[str, str], body: Mapping[str, Any]) -> Caller:
         prompt_id=headers.get("x-claude-code-prompt-id", ""),
         lane=_lane_of_headers(headers) or _lane_of_body(body, agent),
     )
-
-
-def preview(body: Mapping[str, Any]) -> str:
-    """The head of the last text that a user sent, for lists."""
-    messages = body.get("messages")
-    for message in reversed(messages if isinstance(messages, list) else []):
-        if isinstance(message, dict) and message.get("role") == "user":
-            text = _last_text(message.get("content"))
-            if text:
-                return text[:PREVIEW_CHARACTERS]
-    return ""
 
 
 def _lane_of_headers(headers: Mapping[str, str]) -> Lane | None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.preview import preview
 from proxy.traces.schema import Trace, TraceSummary
-
-_PREVIEW_LENGTH = 160
-_HIDDEN = ("<system-reminder>", "<command-", "<local-command-")  # what clients add around the user's words
 
 
 def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
@@ -37,34 +35,6 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         path=path,
         bytes=size,
     )
-
-
-def preview(messages: Any) -> str:
-    """The head of the last words of the user among Anthropic messages, on one line; empty without any."""
-    if not isinstance(messages, list):
-        return ""
-    for message in reversed(messages):
-        if isinstance(message, dict) and message.get("role") == "user":
-            for text in reversed(_texts(message.get("content"))):
-                if text.strip() and not text.lstrip().startswith(_HIDDEN):
-                    return _one_line(text)
-    return ""
-
-
-def _texts(content: Any) -> list[str]:
-    if isinstance(content, str):
-        return [content]
-    if not isinstance(content, list):
-        return []
-    texts = [
-        block.get("text") for block in content if isinstance(block, dict) and block.get("type") == "text"
-    ]
-    return [text for text in texts if isinstance(text, str)]
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text[: 4 * _PREVIEW_LENGTH].split())
-    return line if len(line) <= _PREVIEW_LENGTH else line[: _PREVIEW_LENGTH - 1] + "…"
 
 
 def _length(value: Any) -> int:

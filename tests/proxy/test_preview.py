@@ -1,0 +1,52 @@
+"""The line that says what a request is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.preview import PREVIEW_LENGTH, preview
+
+
+def user(*texts: str) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
+
+
+@pytest.mark.parametrize(
+    ("messages", "line"),
+    [
+        ([{"role": "user", "content": "Who are\n you?"}], "Who are you?"),
+        ([user("first", "second")], "second"),
+        ([user("the words", "<system-reminder>added by the client</system-reminder>")], "the words"),
+        ([user("the words"), {"role": "system", "content": "agents"}], "the words"),
+        ([user("the words"), {"role": "user", "content": [{"type": "tool_result"}]}], "the words"),
+        ([{"role": "user", "content": [{"type": "image"}]}], ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_it_is_the_last_words_of_the_user(messages: Any, line: str) -> None:
+    assert preview(messages) == line
+
+
+def test_long_words_are_cut_with_a_mark() -> None:
+    line = preview([user("x" * 500)])
+    assert len(line) == PREVIEW_LENGTH
+    assert line.endswith("x…")
+
+
+json_values = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["role", "content", "text"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_messages_of_any_form_have_one(messages: Any) -> None:
+    assert "\n" not in preview(messages)
