@@ -179,7 +179,11 @@ def announcement(running: Child, timeout_s: float) -> dict[str, Any]:
         selector.register(stdout, selectors.EVENT_READ)
         line = stdout.readline() if selector.select(timeout_s) else ""
     if not line.strip():
-        raise ChildFailed(f"{running.name} announced nothing in {timeout_s:.0f} s\n{running.log_tail()}")
+        try:
+            how = f"ended with {running.process.wait(1.0)} before it listened"
+        except subprocess.TimeoutExpired:
+            how = f"announced nothing in {timeout_s:.0f} s"
+        raise ChildFailed(f"{running.name} {how}\n{running.log_tail()}")
     told = json.loads(line)
     assert isinstance(told, dict)
     return told
