@@ -14,12 +14,9 @@ class MarkerScanner:
     """
 
     def __init__(self, marks: Iterable[str]) -> None:
-        ordered = sorted({mark for mark in marks if mark}, key=len)
-        whole = "|".join(re.escape(mark) for mark in ordered)
-        begun = "|".join(re.escape(mark[:size]) for mark in ordered for size in range(len(mark) - 1, 0, -1))
-        self._whole = re.compile(f"(?P<whole>{whole})")
-        self._mark = re.compile(f"(?P<whole>{whole})|(?:{begun})\\Z") if begun else self._whole
-        self._empty = not ordered
+        self._marks = sorted({mark for mark in marks if mark}, key=len)
+        self._first_letters = frozenset(mark[0] for mark in self._marks)
+        self._whole = re.compile("|".join(map(re.escape, self._marks)))
         self._held = ""
 
     def feed(self, text: str, *, final: bool = False) -> Iterator[tuple[str, str | None]]:
@@ -29,23 +26,33 @@ class MarkerScanner:
 
         The caller may stop in between and take the rest with `flush`.
         """
-        if self._empty:
+        if not self._marks:
             yield text, None
             return
         self._held += text
-        pattern = self._whole if final else self._mark
-        while found := pattern.search(self._held):
-            before, mark = self._held[: found.start()], found.group("whole")
-            if mark is None:
-                self._held = self._held[found.start() :]
-                yield before, None
+        while True:
+            held = self._held
+            found = self._whole.search(held)
+            end = found.start() if found else len(held)
+            begun = end if final else self._begun(held, end)
+            if found is None or begun < end:
+                self._held = held[begun:]
+                yield held[:begun], None
                 return
-            self._held = self._held[found.end() :]
-            yield before, mark
-        rest, self._held = self._held, ""
-        yield rest, None
+            self._held = held[found.end() :]
+            yield held[:end], found.group()
 
     def flush(self) -> str:
         """Take what is held back, not looked through for marks."""
         held, self._held = self._held, ""
         return held
+
+    def _begun(self, text: str, end: int) -> int:
+        """The first place before `end` from which all of the text is the beginning of a mark, else `end`."""
+        # Not one pattern of all beginnings: it would grow with the square of a mark, and clients send marks.
+        for at in range(max(0, len(text) - len(self._marks[-1]) + 1), end):
+            if text[at] in self._first_letters:
+                rest = text[at:]
+                if any(mark.startswith(rest) for mark in self._marks if len(mark) > len(rest)):
+                    return at
+        return end

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from engine.chat_wire import Message
 from engine.generation import Sampling
 
+MAX_STOPS = 256  # each is looked for in every piece of the answer
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
@@ -55,7 +56,9 @@ class ChatRequest(BaseModel):
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = []
+    stop: Annotated[
+        list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)
+    ] = []
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     n: Annotated[Literal[1], _or_default(1)] = 1

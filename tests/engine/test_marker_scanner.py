@@ -41,3 +41,10 @@ def test_text_passes_at_once_unless_a_mark_may_have_begun() -> None:
     assert list(scanner.feed("hello <st")) == [("hello ", None)]
     assert list(scanner.feed("ay")) == [("<stay", None)]
     assert list(scanner.feed(" <stop> gone")) == [(" ", "<stop>"), (" gone", None)]
+
+
+def test_a_mark_of_any_length_costs_no_more_than_its_length() -> None:
+    mark = "a" * 200_000
+    scanner = MarkerScanner([mark, "b"])
+    assert list(scanner.feed("x" + mark[:-1])) == [("x", None)]
+    assert list(scanner.feed("a!")) == [("", mark), ("!", None)]

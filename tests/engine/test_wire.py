@@ -8,7 +8,7 @@ import pytest
 
 from engine.chat_wire import content_text, context_length_message, context_length_numbers
 from engine.generation import Sampling
-from engine.wire import InvalidRequest, parse_body, parse_chat
+from engine.wire import MAX_STOPS, InvalidRequest, parse_body, parse_chat
 
 HI = [{"role": "user", "content": "hi"}]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
@@ -36,6 +36,7 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
         ({"max_completion_tokens": "many"}, "max_completion_tokens"),
         ({"stop": [""]}, "stop[0]"),
         ({"stop": 7}, "stop"),
+        ({"stop": ["x"] * (MAX_STOPS + 1)}, "stop"),
         ({"logit_bias": {"x": 1}}, "logit_bias.x.[key]"),
         ({"tools": [{"type": "function"}]}, "tools[0].function.name"),
         ({"tool_choice": "perhaps"}, "tool_choice"),
