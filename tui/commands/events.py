@@ -78,7 +78,7 @@ async def follow(
                     event = json.loads(raw)
                     since = max(since, int(event["seq"]))
                     yield raw, event
-            reason = "the host ended the stream"
+            reason = f"{client.url} ended the stream"
         except HostError as error:
             reason = str(error)
         except httpx.HTTPError as error:
@@ -86,7 +86,7 @@ async def follow(
         except (ValueError, TypeError, KeyError):
             reason = f"{client.url} sent something that is no event"
         if host is None:
-            raise CommandFailed(ExitCode.USAGE, f"no host to follow on {client.url}: {reason}")
+            raise CommandFailed(ExitCode.USAGE, f"no host to follow: {reason}")
         if attempt == 0:
             say(f"{reason}; trying again until ctrl+c")
         attempt += 1
