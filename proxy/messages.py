@@ -114,8 +114,9 @@ def _check_blocks(blocks: Any, place: str) -> None:
         for name, wanted in _BLOCK_FIELDS.get(kind, ()):
             if not isinstance(block.get(name), wanted):
                 raise InvalidRequest(f"{place}.{i}.{name}: Field required in a {kind} block")
-        if kind == "tool_result" and isinstance(block.get("content"), list):
-            _check_blocks(block["content"], f"{place}.{i}.content")
+        result = block.get("content") if kind == "tool_result" else None
+        if result is not None and not isinstance(result, str):
+            _check_blocks(result, f"{place}.{i}.content")
 
 
 _BLOCK_FIELDS: dict[str, tuple[tuple[str, type], ...]] = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.turn_folding import fold_system_turns
 from proxy.backends.upstream import Dialect
+from proxy.errors import InvalidRequest
 from proxy.translate.thinking import ThinkingMode, thinking_mode
 from proxy.translate.tools import ToolSet, tool_choice, tool_set
 from proxy.translate.turns import chat_messages
@@ -28,7 +29,11 @@ class TranslatedRequest:
 
 
 def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedRequest:
-    """Translate a checked body (`proxy.messages`) for an upstream that speaks `dialect`."""
+    """Translate a checked body (`proxy.messages`) for an upstream that speaks `dialect`.
+
+    Raises:
+        InvalidRequest: blocks lie within blocks, hundreds deep.
+    """
     notes: list[str] = []
     tools = tool_set(body.get("tools"))
     notes.extend(tools.notes)
@@ -53,7 +58,10 @@ def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedReque
 
 
 def _messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> list[dict[str, Any]]:
-    messages = chat_messages(body, dialect, notes)
+    try:
+        messages = chat_messages(body, dialect, notes)
+    except RecursionError:
+        raise InvalidRequest("messages: the content blocks are nested too deeply") from None
     if dialect.system_turns:
         return messages
     folded, fold_notes = fold_system_turns(messages)

@@ -37,6 +37,11 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
         turn({"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text"}]}),
         "messages.0.content.0.content.0.text",
     ),
+    (
+        turn({"type": "tool_result", "tool_use_id": "a", "content": {"type": "text", "text": "hi"}}),
+        "messages.0.content.0.content: must be a string or a list of content blocks, not an object",
+    ),
+    (turn({"type": "tool_result", "tool_use_id": "a", "content": 3}), "messages.0.content.0.content"),
     ({"model": "m", "messages": [USER]}, "max_tokens: Field required"),
     (body(max_tokens=0), "max_tokens: must be an integer of at least 1, not 0"),
     (body(max_tokens=-4), "max_tokens"),

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.upstream import Dialect
+from proxy.errors import InvalidRequest
 from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.thinking import sign, thinking_text
 from proxy.translate.tools import tool_set
@@ -170,6 +171,14 @@ BLOCKS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("block", "content"), BLOCKS)
 def test_blocks_that_are_no_text_are_kept_as_text_or_noted(block: dict[str, Any], content: str) -> None:
     assert messages(user(block))[0]["content"] == content
+
+
+def test_blocks_nested_beyond_reason_are_the_clients_fault() -> None:
+    nested: dict[str, Any] = text("deep")
+    for _ in range(480):  # as deep as a body may be for the parser
+        nested = result("toolu_1", [nested])
+    with pytest.raises(InvalidRequest, match="nested too deeply"):
+        messages(user(nested))
 
 
 def test_an_unknown_role_speaks_as_the_user() -> None:

@@ -129,7 +129,7 @@ class TestTheCommand:
         assert ended.returncode == 2
         assert ended.stdout == ""
         (said,) = ended.stderr.splitlines()
-        assert "no host to follow on http://127.0.0.1:9: " in said
+        assert "no host to follow: http://127.0.0.1:9: nothing listens there" in said
 
     def test_a_full_disk_is_told(self, tmp_path: Path) -> None:
         if not os.path.exists("/dev/full"):
