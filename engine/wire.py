@@ -19,6 +19,13 @@ from engine.generation import Sampling
 MAX_STOPS = 256  # each is looked for in every piece of the answer
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
+# Arguments of the renderer and of the tokenizer's `apply_chat_template`; a template's variables are others.
+_NOT_TEMPLATE_VARIABLES = frozenset(
+    {"messages", "conversation", "tools", "chat_template", "add_generation_prompt", "continue_final_message"}
+    | {"tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict"}
+    | {"return_assistant_tokens_mask", "tokenizer_kwargs", "self"}
+)
+
 
 class InvalidRequest(ValueError):
     """A request that cannot be served as it is; answered with status 400. `param` names what is wrong."""
@@ -90,6 +97,14 @@ class ChatRequest(BaseModel):
             if not isinstance(function, dict) or not isinstance(function.get("name"), str):
                 raise InvalidRequest("a tool needs function.name", param=f"tools[{position}].function.name")
         return tools
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _template_variables(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if taken := _NOT_TEMPLATE_VARIABLES & (value or {}).keys():
+            param = f"chat_template_kwargs.{min(taken)}"
+            raise InvalidRequest(f"{param} is not for requests to set", param=param)
+        return value
 
     @field_validator("response_format")
     @classmethod

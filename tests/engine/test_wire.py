@@ -36,6 +36,8 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
         ({"max_completion_tokens": "many"}, "max_completion_tokens"),
         ({"stop": [""]}, "stop[0]"),
         ({"stop": 7}, "stop"),
+        ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs.messages"),
+        ({"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, "chat_template_kwargs.chat_template"),
         ({"stop": ["x"] * (MAX_STOPS + 1)}, "stop"),
         ({"logit_bias": {"x": 1}}, "logit_bias.x.[key]"),
         ({"tools": [{"type": "function"}]}, "tools[0].function.name"),
