@@ -138,7 +138,7 @@ class Supervisor:
         self._restart_at = self._clock() + restart.delay_s
         self._bus.publish(
             "engine.restart",
-            EngineRestart(attempt=restart.attempt, of=restart.of, delay_s=restart.delay_s, reason=text),
+            EngineRestart(attempt=restart.attempt, of=restart.of, delay_s=restart.delay_s, reason=reason),
         )
         self.board.set("restarting", detail=text, restarts=self.board.state.restarts + 1)
         try:
