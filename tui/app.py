@@ -183,6 +183,8 @@ class ControlCenter(App[None]):
 
     def frame(self) -> None:
         """Take what arrived, and draw it where it can be seen."""
+        if not self.is_running:  # the screens are being taken down, the timer is not yet
+            return
         items, dropped = self.inbox.drain(MOST_EVENTS_A_FRAME)
         now = self._clock()
         for item in items:
@@ -237,6 +239,7 @@ class ControlCenter(App[None]):
 
     @on(TracesPane.Opened)
     def _open_trace(self, event: TracesPane.Opened) -> None:
+        self.main.traces.ensure_list()
         self.push_screen(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))
 
     @on(HealthPane.RestartWanted)

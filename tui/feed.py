@@ -18,8 +18,8 @@ from tui.inbox import Damaged, Inbox
 from tui.records import Link
 
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-# The supervisor sends an `engine.state` with each probe, every 30 s at the least.
-SILENCE_S = 95.0
+# The host sends a comment after 10 s in which it has nothing to say.
+SILENCE_S = 35.0
 
 
 class Feed:

@@ -3,7 +3,8 @@
 Prompts, tool results, file names and logs pass through the screen. An escape sequence in them would reach
 the terminal, a bidirectional control would let a line lie about its order, a lone surrogate would end the
 writer. What is left after `block_text` is printable characters, spaces and newlines, and the width of a text
-is the sum of the widths of its characters (joiners and variation selectors are gone, so terminals cannot disagree).
+is the sum of the widths of its characters: joiners and variation selectors are gone, about which terminals
+disagree.
 """
 
 from __future__ import annotations

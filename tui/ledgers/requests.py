@@ -22,7 +22,7 @@ def request_key(name: str | None) -> str:
 
 
 class RequestLedger:
-    """Requests in the order of their arrival; at most `limit` of them, of which active ones are never forgotten."""
+    """Requests in the order of their arrival, at most `limit`; active ones are never forgotten."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
@@ -74,7 +74,7 @@ class RequestLedger:
         return record
 
     def give_up(self, before: float, silent_since: float) -> bool:
-        """End active requests of which nothing was heard since `silent_since`, if events were lost `before` now."""
+        """End active requests that were silent since `silent_since` and before the loss at `before`."""
         silent = [item for item in self._records.values() if item.active and item.updated <= silent_since]
         gone = [item for item in silent if item.updated <= before]
         for record in gone:

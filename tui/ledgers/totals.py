@@ -75,7 +75,7 @@ class Totals:
         self.cache_insertions += kind == "cache.inserted"
         self.cache_evictions += kind == "cache.evicted"
         self.cache_misses += kind == "cache.missed"
-        if data.budget_bytes or data.total_bytes or data.entries:  # a miss may come without the totals
+        if kind != "cache.missed":  # which tells of a prompt, not of what the cache holds
             self.cache_entries = data.entries
             self.cache_bytes = data.total_bytes
             self.cache_budget_bytes = data.budget_bytes

@@ -13,6 +13,7 @@ from tui.keymap import Place
 from tui.lines import Line, Span
 from tui.records import View
 from tui.widgets.line_table import LineTable
+from tui.widgets.text_tail import TextTail
 
 WIDE, SHORT = 150, 26
 
@@ -75,6 +76,9 @@ class Pane(Container):
         self.set_class(event.size.height < SHORT, "short")
 
     def on_line_table_selected(self, event: LineTable.Selected) -> None:
+        self.update()
+
+    def on_text_tail_moved(self, event: TextTail.Moved) -> None:
         self.update()
 
     def copy(self, text: str, what: str) -> None:

@@ -137,6 +137,11 @@ class TracesPane(Pane):
         self._rows, self._stale = (), True
         self._refresh_list()
 
+    def ensure_list(self) -> None:
+        """Load the list if it was never needed so far: a trace can be opened from another pane."""
+        if not self._rows:
+            self._refresh_list()
+
     def action_open(self) -> None:
         """Open the selected trace."""
         if self.main_table.selected is not None:
@@ -199,6 +204,8 @@ class TracesPane(Pane):
         self._draw()
 
     def _draw(self) -> None:
+        if not (self.is_attached and self.app.is_running):  # it was left while the list was on its way
+            return
         table = self.main_table
         table.empty = self._empty()
         table.show(self._rows, self.now)

@@ -66,7 +66,7 @@ class MainScreen(Screen[None]):
         """Draw `view` where it can be seen."""
         now = self._clock()
         pane = self.current
-        if not pane.is_attached:  # not yet, or no longer
+        if not (self.is_mounted and pane.is_mounted and pane.is_attached):  # not yet, or no longer
             return
         pane.show(view, now)
         bar_for = (view, int(now), pane.place)

@@ -57,7 +57,8 @@ class TraceScreen(Screen[None]):
 
     def show_link(self, view: View) -> None:
         """Show how the connection stands."""
-        self.query_one(KeyBar).show(footer(commands("trace")), view)
+        if self.is_mounted:
+            self.query_one(KeyBar).show(footer(commands("trace")), view)
 
     def _open(self, trace_id: str) -> None:
         self._trace_id = trace_id
@@ -76,6 +77,8 @@ class TraceScreen(Screen[None]):
         self._draw()
 
     def _draw(self) -> None:
+        if not (self.is_attached and self.app.is_running):  # it was left while the trace was on its way
+            return
         view = self.query_one(FoldView)
         if self._trace is None:
             problem: Line = [(self._problem or "Reading the trace …", "bad" if self._problem else "muted")]

@@ -40,7 +40,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     DEFAULT_CSS = "LineTable { height: 1fr; }"
 
     class Selected(Message):
-        """Another row is selected (or none)."""
+        """Another row is selected (or none), or the table began or stopped to follow."""
 
         def __init__(self, table: LineTable[Any]) -> None:
             super().__init__()
@@ -257,7 +257,9 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         follow = self._cursor == self._newest and in_sight
         if self._follow and not follow and self._rows:
             self._left_at = self._key(self._rows[self._newest])
-        self._follow = follow
+        if follow != self._follow:
+            self._follow = follow
+            self.post_message(self.Selected(self))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)

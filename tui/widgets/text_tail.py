@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.strip import Strip
 
 from tui.lines import Line
@@ -21,7 +22,8 @@ class TextTail(StripView, can_focus=True):
     """Pieces of text, each with a look, in screen lines.
 
     Only the last screen line is wrapped again when text is added to it, so the cost of a piece does not grow
-    with what is there. At the end it follows; scrolled up it stays where it is and `pending` counts the lines below.
+    with what is there. At the end it follows; scrolled up it stays where it is, and `pending` counts the
+    lines below.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -34,10 +36,12 @@ class TextTail(StripView, can_focus=True):
     ]
     DEFAULT_CSS = "TextTail { height: 1fr; }"
 
+    class Moved(Message):
+        """It began or stopped to follow."""
+
     def __init__(self, *, empty: Sequence[Line] = (), id: str | None = None) -> None:
         super().__init__(id=id)
         self.empty = empty
-        self.on_moved: Callable[[], None] | None = None
         self._pieces: deque[tuple[str, str]] = deque()  # text, look: for wrapping anew at another width
         self._chars = 0
         self._lines: deque[Line] = deque()
@@ -138,11 +142,10 @@ class TextTail(StripView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if self._follow and not self.at_end:
+        if self.at_end != self._follow:
+            self._follow = self.at_end
             self._seen = len(self._lines)
-        self._follow = self.at_end
-        if self.on_moved is not None:
-            self.on_moved()
+            self.post_message(self.Moved())
 
 
 def wrap_line(spans: Line, cells: int) -> list[Line]:

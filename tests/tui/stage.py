@@ -1,0 +1,43 @@
+"""A stage for one widget, and a way to read what is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import App, ComposeResult
+from textual.widget import Widget
+
+from tui.looks import Looks
+from tui.themes import DAY, NIGHT
+from tui.widgets.strip_view import StripView
+
+
+class Stage(App[None]):
+    """Shows `widgets` below each other in our theme."""
+
+    def __init__(self, *widgets: Widget) -> None:
+        super().__init__()
+        self._widgets = widgets
+        self.register_theme(NIGHT)
+        self.register_theme(DAY)
+        self.theme = NIGHT.name
+        self.looks = Looks(self.theme_variables)
+
+    def compose(self) -> ComposeResult:
+        yield from self._widgets
+
+
+def drawn(view: StripView) -> list[str]:
+    """The lines of a widget as they are on the screen, without blanks at their ends."""
+    return [view.render_line(y).text.rstrip() for y in range(view.size.height)]
+
+
+def lines_of(views: Iterable[StripView]) -> str:
+    """All lines of several widgets."""
+    return "\n".join(line for view in views for line in drawn(view))
+
+
+async def loaded(app: App[None]) -> None:
+    """Until nothing is being asked of the host; a question to the user may stay open."""
+    for worker in [one for one in app.workers if one.group in ("traces", "trace")]:
+        await worker.wait()

@@ -1,0 +1,158 @@
+"""The feed against a host over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tui.scripted_host import ScriptedHost, scripted_host
+from tui.feed import Feed, sse_data
+from tui.host_client import HostClient
+from tui.inbox import Inbox
+from tui.records import View
+from tui.store import Store
+
+
+class Reader:
+    """A feed, and a store that takes what it brings."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.client = HostClient(url, token)
+        self.inbox = Inbox()
+        self.store = Store()
+        self.feed = Feed(self.client, self.inbox, clock=lambda: 50.0, pauses_s=(0.01,))
+
+    async def until(self, holds: Callable[[View], bool]) -> View:
+        """The first view for which `holds`."""
+        async with asyncio.timeout(20):
+            while True:
+                items, _ = self.inbox.drain(1)
+                for item in items:
+                    self.store.take(item)
+                if holds(self.store.view()):
+                    return self.store.view()
+                if not items:
+                    await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def following(url: str, token: str = "") -> AsyncIterator[Reader]:
+    reader = Reader(url, token)
+    task = asyncio.create_task(reader.feed.follow())
+    try:
+        yield reader
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await reader.client.close()
+
+
+def received(host: ScriptedHost, name: str) -> None:
+    host.emit("request.received", {"preview": f"ask \u2028 {name}"}, request=name)
+
+
+async def test_it_brings_what_the_host_holds_and_what_comes() -> None:
+    with scripted_host() as host:
+        received(host, "before")
+        async with following(host.url) as reader:
+            await reader.until(lambda view: len(view.requests) == 1)
+            received(host, "after")
+            view = await reader.until(lambda view: len(view.requests) == 2)
+            assert view.link.state == "live"
+            assert [record.id for record in view.requests] == ["before", "after"]
+            assert view.engine is not None
+
+
+async def test_after_a_break_it_goes_on_where_it_was() -> None:
+    with scripted_host() as host:
+        received(host, "one")
+        async with following(host.url) as reader:
+            await reader.until(lambda view: len(view.requests) == 1)
+            host.break_off()
+            await reader.until(lambda view: view.link.state == "reconnecting")
+            received(host, "two")
+            await asyncio.to_thread(host.wait_for_followers, 2)
+            view = await reader.until(lambda view: len(view.requests) == 2 and view.link.state == "live")
+            assert view.lost == 0
+
+
+async def test_a_host_that_was_started_again_is_another_one() -> None:
+    with scripted_host() as host:
+        received(host, "of the first")
+        async with following(host.url) as reader:
+            await reader.until(lambda view: len(view.requests) == 1)
+            host.begin_anew()
+            await asyncio.to_thread(host.wait_for_followers, 2)
+            received(host, "of the second")
+            view = await reader.until(lambda view: [one.id for one in view.requests] == ["of the second"])
+            assert view.lost == 0
+
+
+async def test_nothing_there_is_said_and_tried_again() -> None:
+    async with following("http://127.0.0.1:9") as reader:
+        view = await reader.until(lambda view: view.link.attempt >= 2)
+        assert view.link.state == "reconnecting"
+        assert "nothing listens there" in view.link.detail
+
+
+async def test_a_host_that_wants_its_token_says_so() -> None:
+    with scripted_host(token="secret") as host:
+        async with following(host.url) as reader:
+            view = await reader.until(lambda view: view.link.attempt >= 1)
+            assert "asks for its token" in view.link.detail
+        async with following(host.url, "secret") as reader:
+            await reader.until(lambda view: view.link.state == "live")
+
+
+async def test_an_event_that_is_none_is_counted() -> None:
+    with scripted_host() as host:
+        async with following(host.url) as reader:
+            await reader.until(lambda view: view.link.state == "live")
+            await asyncio.to_thread(host.wait_for_followers, 1)
+            host.events.append({"seq": 1})
+            host.break_off()
+            received(host, "whole")
+            view = await reader.until(lambda view: len(view.requests) == 1)
+            assert view.damaged >= 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "data"),
+    [
+        (b"data: a\n\ndata:b\r\n\r\n", [b"a", b"b"]),
+        (b": comment\nid: 4\nevent: x\ndata: one\ndata: two\n\n", [b"one\ntwo"]),
+        ("data: \u2028 \x85\n\n".encode(), ["\u2028 \x85".encode()]),
+        (b"data: not ended", []),
+    ],
+)
+async def test_server_sent_events_are_read(stream: bytes, data: list[bytes]) -> None:
+    assert await collect([stream]) == data
+
+
+@given(st.lists(st.integers(0, 40), max_size=6))
+def test_it_does_not_matter_where_the_bytes_are_cut(cuts: list[int]) -> None:
+    stream = 'id: 1\ndata: {"a": "é"}\n\n: x\n\ndata: 2\r\n\r\n'.encode()
+    places = [0, *sorted(cuts), len(stream)]
+    chunks = [stream[start:end] for start, end in pairwise(places)]
+    assert asyncio.run(collect(chunks)) == ['{"a": "é"}'.encode(), b"2"]
+
+
+async def test_an_event_without_end_is_given_up() -> None:
+    chunks = [b"data: ", b"x" * 100, b"y" * 100, b"\n\ndata: next\n\n"]
+    found = await collect(chunks, limit=120)
+    assert found[-1] == b"next"
+    assert all(len(one) < 150 for one in found)
+
+
+async def collect(chunks: list[bytes], limit: int = 1000) -> list[bytes]:
+    async def stream() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    return [data async for data in sse_data(stream(), limit)]

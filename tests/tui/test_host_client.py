@@ -1,0 +1,88 @@
+"""The host API as the screen asks it, and what it says when there is no good answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from tests import servers
+from tests.tui.trace_samples import sample_trace, summaries
+from tests.tui.traffic import Morning
+from tui.host_client import HostClient, HostError
+
+ROWS = summaries(Morning().play())
+
+
+def answering(answers: dict[str, Any]) -> tuple[Starlette, list[str]]:
+    asked: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append(f"{request.method} {request.url.path}?{request.url.query}")
+        found = answers.get(request.url.path)
+        if isinstance(found, Response):
+            return found
+        return JSONResponse(found) if found is not None else PlainTextResponse("nothing here", 404)
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])]), asked
+
+
+@asynccontextmanager
+async def host(answers: dict[str, Any]) -> AsyncIterator[tuple[HostClient, list[str]]]:
+    app, asked = answering(answers)
+    with servers.upstream(app) as url:
+        client = HostClient(url.removesuffix("/v1"))
+        try:
+            yield client, asked
+        finally:
+            await client.close()
+
+
+async def test_it_asks_for_pages_and_for_one_trace() -> None:
+    page = {"traces": [row.model_dump(mode="json") for row in ROWS[:3]], "total": 28}
+    whole = sample_trace(ROWS[0]).model_dump(mode="json")
+    async with host({"/anyclaude/traces": page, "/anyclaude/traces/a": whole}) as (client, asked):
+        rows, total = await client.traces(limit=3, before="x", query="main !sub")
+        assert (rows, total) == (ROWS[:3], 28)
+        assert (await client.trace("a")).id == ROWS[0].id
+    assert asked[0] == "GET /anyclaude/traces?limit=3&before=x&q=main+%21sub"
+
+
+async def test_it_restarts_the_engine() -> None:
+    async with host({"/anyclaude/engine/restart": {"restarting": True}}) as (client, asked):
+        await client.restart_engine()
+    assert asked == ["POST /anyclaude/engine/restart?"]
+
+
+async def test_no_good_answer_is_said_in_words() -> None:
+    refused = JSONResponse({"type": "error", "error": {"message": "there is no engine of ours"}}, 400)
+    answers = {
+        "/anyclaude/engine/restart": refused,
+        "/anyclaude/state": {"hello": "world"},
+        "/anyclaude/traces": {"rows": []},
+        "/anyclaude/traces/a": {"id": 1},
+    }
+    async with host(answers) as (client, _):
+        with pytest.raises(HostError, match="HTTP 400: there is no engine of ours"):
+            await client.restart_engine()
+        with pytest.raises(HostError, match="does not answer like an anyclaude host"):
+            await client.state()
+        with pytest.raises(HostError, match="list of traces could not be read"):
+            await client.traces()
+        with pytest.raises(HostError, match="trace a could not be read"):
+            await client.trace("a")
+        with pytest.raises(HostError, match="HTTP 404: nothing here"):
+            await client.trace("b")
+
+
+async def test_nothing_there_is_said_in_words() -> None:
+    client = HostClient("http://127.0.0.1:9/")
+    with pytest.raises(HostError, match=r"127\.0\.0\.1:9: nothing listens there"):
+        await client.state()
+    await client.close()

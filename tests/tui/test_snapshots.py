@@ -1,0 +1,112 @@
+"""What the screens look like: SVG snapshots in snapshots/. `make snapshots` redraws them; look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.tui.conftest import Screens
+from tests.tui.stage import loaded
+from tests.tui.trace_samples import SampleHost, summaries
+from tests.tui.traffic import Morning
+from tui.app import ControlCenter
+from tui.keymap import PANES
+from tui.records import Link
+
+SIZES = ((80, 24), (120, 40), (200, 50))
+BUSY = (
+    ("streams", ("up",)),
+    ("cache", ("2",)),
+    ("tools", ("3",)),
+    ("health", ("4",)),
+    ("traces", ("5",)),
+    ("trace-overview", ("enter",)),
+    ("trace-request", ("tab",)),
+    ("trace-tools", ("tab", "tab", "tab")),
+)
+ON_TOP = (
+    ("help", ("question_mark",)),
+    ("filter", ("escape", "slash", *"subagent")),
+    ("answer-scrolled", ("escape", "up", "up", "enter", "home")),
+    ("restart", ("4", "r")),
+)
+EMPTY = tuple((f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
+Steps = Sequence[tuple[str, Sequence[str]]]
+
+
+async def walk(
+    screens: Screens,
+    steps: Steps,
+    size: tuple[int, int],
+    morning: Morning | None = None,
+    theme: str = "anyclaude-night",
+) -> None:
+    """Press the keys of each step and compare what is drawn; without a morning nothing has happened yet."""
+    busy = morning is not None
+    morning = morning or Morning()
+    app = ControlCenter(clock=lambda: morning.now)
+    app.theme = theme
+    app.client = SampleHost(summaries(morning) if busy else [])
+    if not busy:
+        morning.start_engine()
+    for arrival in morning.arrivals():
+        app.inbox.put(arrival)
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=size) as pilot:
+        await settle(app, pilot)
+        for name, keys in steps:
+            for key in keys:
+                await pilot.press(key)
+                await settle(app, pilot)
+            for field in app.screen.query(Input):
+                field.cursor_blink = False
+            screens.compare(f"{name}-{size[0]}x{size[1]}", await picture(app, pilot))
+    screens.verdict()
+
+
+async def picture(app: ControlCenter, pilot: Pilot[None]) -> str:
+    """The screen once it stays as it is: a layout may take more than one round."""
+    before, drawn = "", app.export_screenshot(simplify=True)
+    while drawn != before:
+        await settle(app, pilot)
+        before, drawn = drawn, app.export_screenshot(simplify=True)
+    return drawn
+
+
+async def settle(app: ControlCenter, pilot: Pilot[None]) -> None:
+    """Until all is loaded and drawn: a load can follow from a frame, and a frame from what was loaded."""
+    for _ in range(2):
+        app.frame()
+        await pilot.pause()
+        await loaded(app)
+        await pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_busy_screens(screens: Screens, size: tuple[int, int]) -> None:
+    await walk(screens, BUSY, size, Morning().play())
+
+
+async def test_screens_on_top(screens: Screens) -> None:
+    await walk(screens, ON_TOP, (120, 40), Morning().play())
+
+
+async def test_screens_before_the_first_request(screens: Screens) -> None:
+    await walk(screens, EMPTY, (80, 24))
+
+
+async def test_daylight(screens: Screens) -> None:
+    await walk(screens, [("streams-day", ("up",))], (120, 40), Morning().play(), theme="anyclaude-day")
+
+
+async def test_failed_engine(screens: Screens) -> None:
+    morning = Morning().play()
+    morning.engine("failed", detail="5 restarts in a row did not help", last_exit="exit code 1", restarts=5)
+    await walk(screens, [("health-failed", ("4",))], (120, 40), morning)
+
+
+async def test_too_small(screens: Screens) -> None:
+    await walk(screens, [("too-small", ())], (40, 10), Morning().play())

@@ -1,0 +1,299 @@
+"""The store: events in, views out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import proxy.totals
+from proxy.events import PAYLOADS, Event, HostState
+from tests.tui.traffic import Morning
+from tui.inbox import Damaged
+from tui.ledgers.requests import LIMIT
+from tui.ledgers.totals import Totals
+from tui.records import Link, View
+from tui.store import Store
+
+
+def play(*events: tuple[str, dict[str, Any]], store: Store | None = None, request: str = "r") -> Store:
+    """Events one second after the other, all of one request."""
+    store = store or Store()
+    for seq, (kind, data) in enumerate(events, 1):
+        store.apply(Event(seq=seq, time=100.0 + seq, type=kind, request=request, data=data))
+    return store
+
+
+USAGE = {
+    "input_tokens": 5,
+    "cache_creation_input_tokens": 15,
+    "cache_read_input_tokens": 80,
+    "output_tokens": 7,
+}
+RECEIVED: tuple[str, dict[str, Any]] = (
+    "request.received",
+    {"session": "s1", "lane": "subagent", "model": "m"},
+)
+
+
+def test_a_request_goes_through_its_phases() -> None:
+    store = play(RECEIVED)
+    steps: list[tuple[str, dict[str, Any], str]] = [
+        ("request.queued", {"position": 2}, "queued"),
+        ("request.prefill", {"done": 50, "total": 100, "cached": 40}, "prefill"),
+        ("request.first_token", {"ttft_s": 0.5, "usage": USAGE}, "decode"),
+        ("request.delta", {"text": "Hi", "output_tokens": 2, "tokens_per_s": 40.0}, "decode"),
+        ("request.finished", {"stop_reason": "end_turn", "usage": USAGE, "trace": "mlx/r.json"}, "done"),
+    ]
+    assert store.view().requests[0].phase == "received"
+    for seq, (kind, data, phase) in enumerate(steps, 2):
+        store.apply(Event(seq=seq, time=100.0 + seq, type=kind, request="r", data=data))
+        assert store.view().requests[0].phase == phase
+    record = store.view().requests[0]
+    assert (record.lane, record.prompt_tokens, record.reused_tokens, record.kept_tokens) == (
+        "subagent",
+        100,
+        80,
+        15,
+    )
+    assert (record.output_tokens, record.ttft_s, record.stop_reason) == (7, 0.5, "end_turn")
+    assert record.duration_s(now=1e9) == 5.0
+    assert store.view().active == ()
+    assert store.view().traced == 1
+
+
+def test_the_transcript_keeps_kinds_and_order() -> None:
+    store = play(
+        RECEIVED,
+        ("request.delta", {"kind": "thinking", "text": "hm"}),
+        ("request.delta", {"text": "Hello \x1b[2Jworld"}),
+        ("request.tool_call", {"tool_use_id": "t1", "name": "Read", "input": {"file_path": "/x"}}),
+        ("request.failed", {"error": {"type": "api_error", "message": "gone"}}),
+    )
+    transcript = store.transcript("r")
+    assert transcript is not None
+    assert [tuple(piece) for piece in transcript.since(0)] == [
+        ("thinking", "hm"),
+        ("text", "Hello world"),
+        ("call", "Read  /x  "),
+        ("error", "api_error: gone"),
+    ]
+    assert transcript.since(3)[0].kind == "error"
+
+
+def test_a_tool_result_finds_its_call() -> None:
+    store = play(
+        RECEIVED,
+        (
+            "request.tool_call",
+            {"tool_use_id": "t1", "name": "Bash", "input": {"command": "ls"}, "verdict": "valid"},
+        ),
+        ("request.tool_call", {"tool_use_id": "t2", "name": "Bash", "raw": "<x", "verdict": "unparsed"}),
+        ("request.tool_result", {"tool_use_id": "t1", "is_error": True, "duration_s": 1.5, "preview": "no"}),
+        ("request.tool_result", {"tool_use_id": "t9", "name": "Read", "preview": "seen only here"}),
+    )
+    first, second, third = store.view().tools
+    assert (first.is_error, first.duration_s, first.result, first.session) == (True, 1.5, "no", "s1")
+    assert second.answered is None
+    assert (third.name, third.verdict) == ("Read", "unchecked")
+    bash = store.view().tool_stats[0]
+    assert (bash.name, bash.calls, bash.invalid, bash.results, bash.errors) == ("Bash", 2, 1, 1, 1)
+    totals = store.view().totals
+    assert (totals.tool_calls, totals.tool_calls_invalid, totals.tool_results, totals.tool_errors) == (
+        2,
+        1,
+        2,
+        1,
+    )
+
+
+def test_unchanged_parts_of_a_view_stay_the_same_objects() -> None:
+    store = play(RECEIVED, ("engine.log", {"line": "one"}))
+    before = store.view()
+    assert store.view() is before
+    store.apply(Event(seq=3, time=103.0, type="engine.log", data={"line": "two"}))
+    after = store.view()
+    assert after.requests is before.requests
+    assert after.log is not before.log
+
+
+def test_a_late_screen_counts_what_the_host_counted_and_no_event_twice() -> None:
+    morning = Morning().play()
+    store = Store()
+    for arrival in morning.arrivals():
+        store.take(arrival)
+    assert store.view().totals == morning.counters
+    morning.emit("request.received", "late")
+    store.apply(morning.events[-1])
+    assert store.view().totals.requests == morning.counters.requests
+    assert store.view().lost == store.view().damaged == 0
+    assert len(store.view().log) == sum(event.type == "engine.log" for event in morning.events)
+
+
+def test_the_screen_counts_as_the_host_does() -> None:
+    morning = Morning().play()
+    host, screen = proxy.totals.Totals(), Totals()
+    for event in morning.events:
+        payload = event.payload()
+        assert payload is not None
+        host.observe(event.type, event.request, payload)
+        screen.count(event.type, payload)
+    assert screen == Totals.of(host.counters)
+
+
+def test_another_host_starts_an_empty_store_and_the_same_one_does_not() -> None:
+    morning = Morning().play()
+    store = Store()
+    for arrival in morning.arrivals():
+        store.take(arrival)
+    store.begin(morning.state())
+    assert store.view().requests
+    store.begin(morning.state().model_copy(update={"pid": 1, "seq": 0}))
+    assert store.view().requests == ()
+    store.apply(Event(seq=1, time=1.0, type="request.received", request="new", data={}))
+    assert [record.id for record in store.view().requests] == ["new"]
+
+
+def test_lost_events_are_counted_once_whoever_tells() -> None:
+    store = play(RECEIVED)
+    store.apply(Event(seq=5, time=1.0, type="engine.log", data={"line": "after a gap of three"}))
+    assert store.view().lost == 3
+    assert store.wants_state
+    store.apply(Event(seq=9, time=1.0, type="host.lost", data={"count": 4}))
+    store.apply(Event(seq=10, time=1.0, type="engine.log", data={"line": "next"}))
+    assert store.view().lost == 7
+    store.apply(Event(seq=10, time=1.0, type="engine.log", data={"line": "again"}))
+    assert [line.text for line in store.view().log] == ["after a gap of three", "next"]
+
+
+def test_a_request_whose_end_was_lost_does_not_run_for_ever() -> None:
+    store = play(RECEIVED)
+    store.expire(1e6)
+    assert store.view().active
+    store.lose(2, 150.0)
+    store.expire(110.0)
+    assert store.view().active
+    store.expire(200.0)
+    assert store.view().requests[0].phase == "lost"
+
+
+def test_what_cannot_be_read_is_counted_and_passed_over() -> None:
+    store = play(RECEIVED, ("request.first_token", {"ttft_s": "soon"}), ("request.new_in_2031", {"x": 1}))
+    store.take(Damaged())
+    assert store.view().damaged == 2
+    assert store.view().requests[0].phase == "received"
+
+
+def test_the_link_is_part_of_the_picture() -> None:
+    store = Store()
+    store.take(Link("reconnecting", "a\x1b[1mb", 1.0, 2))
+    assert store.view().link == Link("reconnecting", "ab", 1.0, 2)
+
+
+def test_old_requests_are_forgotten_but_never_active_ones() -> None:
+    store = Store()
+    for number in range(LIMIT + 10):
+        seq = 2 * number + 1
+        key = f"r{number}"
+        store.apply(Event(seq=seq, time=1.0, type="request.received", request=key, data={}))
+        if number:
+            store.apply(Event(seq=seq + 1, time=1.0, type="request.finished", request=key, data={}))
+        else:
+            store.apply(Event(seq=seq + 1, time=1.0, type="request.queued", request=key, data={}))
+    requests = store.view().requests
+    assert len(requests) == LIMIT
+    assert requests[0].id == "r0"
+    assert requests[0].active
+
+
+def test_the_output_rate_is_spread_over_the_time_it_took() -> None:
+    done = {
+        "usage": {"output_tokens": 40},
+        "timings": {"first_token": 1.0, "last_token": 5.0},
+    }
+    store = play(RECEIVED, ("request.finished", done))
+    assert sum(store.output_rate.rates(110.0, 20)) == 40
+    assert max(store.output_rate.rates(110.0, 20)) == 10
+
+
+# -- any sequence of events ---------------------------------------------------------------------------------
+
+WIRE_TEXT = st.text(st.characters(exclude_categories=[]), max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WIRE_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WIRE_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = sorted({name for model in PAYLOADS.values() for name in model.model_fields})
+SMALL = st.integers(0, 2000)
+DATA = st.dictionaries(st.sampled_from(FIELDS), VALUES | SMALL, max_size=6)
+SOUND = st.fixed_dictionaries(
+    {"ttft_s": st.floats(0, 9), "tool_use_id": st.sampled_from("ab"), "name": WIRE_TEXT, "line": WIRE_TEXT},
+    optional={
+        "usage": st.fixed_dictionaries({}, optional=dict.fromkeys(USAGE, SMALL)),
+        "error": st.just({"type": "x", "message": "y"}),
+        "output_tokens": SMALL,
+        "text": WIRE_TEXT,
+        "raw": WIRE_TEXT,
+        "count": SMALL,
+        "total": st.integers(),
+        "done": st.integers(),
+        "cached": st.integers(),
+        "cancelled": st.booleans(),
+        "is_error": st.booleans(),
+        "duration_s": st.floats(),
+        "state": st.sampled_from(["ready", "busy", "failed"]),
+        "memory_bytes": SMALL,
+        "trace": WIRE_TEXT,
+    },
+)
+EVENTS = st.builds(
+    Event,
+    seq=st.integers(-5, 60),
+    time=st.floats(0, 2e9) | st.floats(),
+    type=st.sampled_from(sorted(PAYLOADS)) | WIRE_TEXT,
+    request=st.none() | st.sampled_from(["r1", "r2", "\x1b[2J"]) | WIRE_TEXT,
+    data=SOUND | DATA,
+)
+
+
+@given(st.lists(EVENTS, max_size=40), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_no_sequence_of_events_upsets_it(events: list[Event], in_order: bool) -> None:
+    store = Store()
+    for seq, event in enumerate(events, 1):
+        store.take(event.model_copy(update={"seq": seq}) if in_order else event)
+        check(store.view())
+    store.expire(3e9)
+    check(store.view())
+
+
+def check(view: View) -> None:
+    """What holds whatever came."""
+    totals = view.totals
+    assert totals.finished + totals.failed + totals.cancelled <= view.seq + 1
+    assert len({record.id for record in view.requests}) == len(view.requests)
+    assert set(view.active) <= set(view.requests)
+    for record in view.requests:
+        assert 0 <= record.prefill_cached <= record.prefill_done <= record.prefill_total
+        assert "\x1b" not in record.search_text
+        assert record.duration_s(3e9) >= 0 or math.isnan(record.received)
+    for call in view.tools:
+        assert "\x1b" not in call.search_text
+    assert view.lost >= 0
+    assert view.damaged >= 0
+
+
+def test_a_state_from_elsewhere_is_cleaned_too() -> None:
+    state = Morning().state().model_dump() | {"model": "a\x1b]0;x\x07b", "engine_log": ["l\x1b[1m"]}
+    state["engine"]["detail"] = "d\x07"
+    store = Store()
+    store.begin(HostState.model_validate(state))
+    view = store.view()
+    assert view.host is not None
+    assert view.host.model == "ab"
+    assert view.log[0].text == "l"
+    assert view.engine is not None
+    assert view.engine.detail == "d"
