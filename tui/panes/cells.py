@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.known_backends import backend_kind
 from tui.figures import count, percent, plural, ratio
 from tui.ledgers.totals import INVALID_VERDICTS
 from tui.lines import Line, Span, bar
@@ -29,10 +30,17 @@ def engine_word(view: View) -> Span:
         return ("no host" if view.link.state == "ended" else "starting", "muted")
     if view.link.state in ("reconnecting", "ended"):
         return ("no contact", "warn")
+    if elsewhere(view):
+        return (view.host.backend if view.host else "", "ok")
     state = view.engine.state
     if state == "loading" and view.engine.progress is not None:
         return (f"loading {percent(view.engine.progress)}", "warn")
     return (state, ENGINE_LOOKS.get(state, "muted"))
+
+
+def elsewhere(view: View) -> bool:
+    """Whether the answers come from another server, so that this host has no engine to speak of."""
+    return view.host is not None and bool(view.host.backend) and backend_kind(view.host.backend) != "mlx"
 
 
 def lane(name: str) -> Span:

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from tui.figures import clock, percent, plural, seconds, size
 from tui.keymap import bindings
 from tui.lines import Line, bar, beside, facts, fit, graph, line_width
-from tui.panes.cells import ENGINE_LOOKS
+from tui.panes.cells import ENGINE_LOOKS, elsewhere
 from tui.panes.pane import Pane, paragraphs
 from tui.records import LogLine, View
 from tui.widgets.canvas import Canvas, Heading
@@ -124,6 +124,11 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
     engine = view.engine
     if engine is None:
         return [[], *([("  ", ""), *line] for line in paragraphs("Waiting for the host …"))]
+    if elsewhere(view) and view.host is not None:
+        words = f"Answers come from {view.host.backend}, so this host has no engine of its own."
+        known: list[Line] = [[("model", "muted"), (f"     {view.host.model or '-'}", "")]]
+        known.append([("host at", "muted"), (f"   {view.host.url}", "")])
+        return [[], [("  ", ""), (words, "")], [], *([("  ", ""), *row] for row in known)]
     lines = [[], _state_line(engine, now, width)]
     advice = ADVICE.get(engine.state, "") if engine.state != "failed" or view.link.state == "live" else ""
     if engine.state == "loading" and engine.progress is not None:
@@ -132,6 +137,8 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
     elif advice:
         lines.append([("    ", ""), (shorten(advice, width - 6), "warn")])
     else:
+        lines.append([])
+    if height >= 13:
         lines.append([])
     rows = max(5, height - len(lines))
     beside_cells = min(FACT_CELLS, max(42, width * 2 // 5))
@@ -168,7 +175,10 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
         ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", "muted")] if engine.pid else []),
         ("engine at", [(engine.url, "muted")] if engine.url else []),
         ("last exit", [(shorten(engine.last_exit, room), "warn")] if engine.last_exit else []),
-        ("host at", [(host.url, "muted"), (f"   {host.version}", "dim")] if host else []),
+        (
+            "host at",
+            [(host.url, "muted"), (f"   {host.version}" if room > 34 else "", "dim")] if host else [],
+        ),
         ("backend", [(host.backend, "muted")] if host and host.backend else []),
     ]
 

@@ -1,0 +1,35 @@
+"""What the Health pane says where there is no engine of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.events import EngineState
+from tui.panes.cells import engine_word
+from tui.panes.health import engine_block
+from tui.records import HostFacts, View
+
+
+def view_of(backend: str) -> View:
+    return View(
+        host=HostFacts(backend=backend, model="qwen3", url="http://127.0.0.1:8082"),
+        engine=EngineState(state="stopped"),
+    )
+
+
+def text_of(view: View) -> str:
+    return "\n".join("".join(text for text, _ in line) for line in engine_block(view, 0.0, 100, 12))
+
+
+def test_an_engine_of_ours_that_is_stopped_can_be_started() -> None:
+    assert engine_word(view_of("mlx"))[0] == "stopped"
+    assert "r starts it" in text_of(view_of("mlx"))
+
+
+@pytest.mark.parametrize("backend", ["openai", "lmstudio", "claude"])
+def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
+    assert engine_word(view_of(backend))[0] == backend
+    said = text_of(view_of(backend))
+    assert f"Answers come from {backend}" in said
+    assert "stopped" not in said.lower()
+    assert "qwen3" in said
