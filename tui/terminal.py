@@ -22,7 +22,8 @@ def terminal_apart(log_path: Path | None) -> Iterator[None]:
         if stream is not None:
             stream.flush()
     kept = [os.dup(1), os.dup(2)]
-    terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    # The terminal is known to be behind 1: `anyclaude-tui 2>file` must not draw into the file.
+    terminal = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     log = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         for number in (1, 2):

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import os, sys
 from pathlib import Path
@@ -23,13 +25,20 @@ print("after", flush=True)
 """
 
 
-def test_only_the_screen_reaches_the_terminal_meanwhile(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stderr_elsewhere", [False, True])
+def test_only_the_screen_reaches_the_terminal_meanwhile(tmp_path: Path, stderr_elsewhere: bool) -> None:
     log = tmp_path / "screen.log"
     master, slave = pty.openpty()
     try:
-        with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(log)], stdin=slave, stdout=slave, stderr=slave
-        ) as process:
+        with (
+            (tmp_path / "stderr").open("wb") as other,
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(log)],
+                stdin=slave,
+                stdout=slave,
+                stderr=other if stderr_elsewhere else slave,
+            ) as process,
+        ):
             assert process.wait(20) == 0
         os.close(slave)
         drawn = os.read(master, 65_536).decode().splitlines()
@@ -37,4 +46,5 @@ def test_only_the_screen_reaches_the_terminal_meanwhile(tmp_path: Path) -> None:
         os.close(master)
     assert drawn == ["before", "drawn on 0 columns", "after"]
     assert sorted(log.read_text().splitlines()) == ["a child complains", "a library prints", "print"]
+    assert (tmp_path / "stderr").read_bytes() == b""
     assert log.stat().st_mode & 0o777 == 0o600
