@@ -127,7 +127,9 @@ class DecodeLoop:
         """Drop a request; what its cache holds so far is kept."""
         if live.state is RequestState.QUEUED and live in self._queue:
             self._queue.remove(live)
-        elif live.uid in self._live:
+        elif (
+            self._live.get(live.uid) is live
+        ):  # a rebuilt generator gives the numbers of ended requests again
             self._take_out(live)
         else:
             return
@@ -319,7 +321,7 @@ class DecodeLoop:
                 cache, tokens = self._generator.remove([live.uid], return_prompt_caches=True)[live.uid]
                 self._keep(live, tokens, cache, self._kind(live))
             except Exception as error:  # the others in the batch go on
-                self._recover(error)
+                self._recover(error, theirs=False)
 
     # Ends
 
@@ -359,11 +361,12 @@ class DecodeLoop:
             stream=self._stream,
         )
 
-    def _recover(self, error: Exception) -> None:
+    def _recover(self, error: Exception, *, theirs: bool = True) -> None:
         """Start again with a new generator after a fault in a batch.
 
         Whose fault it was cannot be told when several were in it. Each then runs on alone from where it was,
-        until it has passed the place; the one that fails alone is the one that fails.
+        until it has passed the place; the one that fails alone is the one that fails, unless the fault is
+        not `theirs` but of one that had left already.
         """
         affected = sorted(self._live.values(), key=lambda live: live.arrived)
         _log.error("a batch of %d failed; the generator is rebuilt", len(affected), exc_info=error)
@@ -374,7 +377,7 @@ class DecodeLoop:
         self._stops.clear()
         for live in affected:
             live.failures += 1
-        alone = len(affected) == 1
+        alone = theirs and len(affected) == 1
         for live in reversed(affected):
             if alone or live.failures > _MAX_FAILURES:
                 detail = str(error).strip().splitlines() or [""]

@@ -347,6 +347,27 @@ async def test_a_fault_while_decoding_is_found_among_the_batch(shelf: ModelShelf
     assert 2 <= rebuilds <= 4
 
 
+async def test_a_late_cancel_ends_no_other_request(shelf: ModelShelf) -> None:
+    poison, first_token = 1490, 1491
+    gate = Gate(first_token)
+
+    def before(inputs: list[list[int]]) -> None:
+        gate(inputs)
+        if any(poison in row for row in inputs):
+            raise RuntimeError("poisoned")
+
+    with running(observed(shelf.tiny(), before)) as scheduler:
+        loop = asyncio.get_running_loop()
+        ended = scheduler.submit(ask(PROMPT, 1), loop)  # nobody has read its end
+        failed = await answer(scheduler, ask([*prompt(1), poison, 7], 1))  # its generator is made anew
+        other = scheduler.submit(ask([first_token, *prompt(2)], 4), loop)
+        assert await asyncio.to_thread(gate.reached.wait, 30)
+        ended.cancel()
+        gate.opened.set()
+        assert isinstance(failed.end, FailStep)
+        assert (await collect(other)).end == FinishStep("length", 4)
+
+
 async def test_a_reader_whose_event_loop_is_gone_is_dropped(scheduler: Scheduler) -> None:
     lost = asyncio.new_event_loop()
     scheduler.submit(ask(prompt(11), 30_000), lost)
