@@ -113,7 +113,14 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
     folder = Path(settings.demo_folder or f"{home}/demo-model").expanduser()
     if not folder.exists():
         on_progress(0.0, f"making the demo model in {folder}")
-    return load_model(ensure_demo_model(folder), on_progress)
+    try:
+        folder = ensure_demo_model(folder)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ModelError(
+            f"the demo model cannot be made in {folder} ({why}); choose another home folder"
+        ) from error
+    return load_model(folder, on_progress)
 
 
 def _watch_loading(engine: Engine, server: EngineServer, failed: threading.Event) -> None:
