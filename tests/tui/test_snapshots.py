@@ -30,7 +30,7 @@ BUSY = (
 ON_TOP = (
     ("help", ("question_mark",)),
     ("filter", ("escape", "slash", *"subagent")),
-    ("answer-scrolled", ("escape", "up", "up", "enter", "home")),
+    ("answer-scrolled", ("escape", "end", "up", "enter", "home")),
     ("restart", ("4", "r")),
 )
 EMPTY = tuple((f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))

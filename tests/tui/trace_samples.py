@@ -12,7 +12,8 @@ from proxy.traces.schema import (
     TraceSummary,
     TraceToolCall,
 )
-from tests.tui.traffic import ANSWER, CALLS, MODEL, THINKING, Morning
+from tests.tui.traffic import MODEL, Morning
+from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
 from tui.host_client import HostError
 
 TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Task", "TodoWrite", "WebFetch", "Write")

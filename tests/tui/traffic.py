@@ -11,88 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.events import Counters, EngineState, Event, HostState, Probe
+from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, THINKING
 from tui.ledgers.totals import Totals
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
 MODEL = "mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit"
 SESSIONS = ("9f3c1e7a-41d2-4c55-b7a0-6e2f3d9b8c11", "c07d52be-8a90-4f1e-9d36-1b7a4e5f6023")
-ASKED = (
-    "Add a --json flag to the export command and cover it with tests",
-    "Why does the retry loop give up after the second attempt?",
-    "Rename Ledger.total to Ledger.balance everywhere, keep the old name working",
-    "Find every place that opens a file without closing it",
-    "The date parser fails on 29 February. 修复它，并解释原因。",
-    "Write the release notes for 2.4",
-)
-THINKING = (
-    "The flag has to reach the writer, so the options object needs a new field. Let me look at how the "
-    "other flags travel before I touch anything.\n"
-)
-ANSWER = (
-    "I'll start with the command's options, then follow the value down to the writer.\n\n"
-    "The export command builds its rows in `rows_of()`, and the writer only ever sees finished lines. So a "
-    "JSON form belongs next to the CSV one, not inside it:\n\n"
-    "    class JsonWriter:\n"
-    "        def write(self, rows: Iterable[Row]) -> None:\n"
-    "            json.dump([row.as_dict() for row in rows], self.stream)\n\n"
-    "Two things to note: dates are written as ISO 8601, and 全角文字 stay as they are. Next I'll add the "
-    "tests for an empty table and for a table with one row, because those are the two cases in which the "
-    "comma between the objects is easy to get wrong."
-)
-CALLS: tuple[tuple[str, dict[str, Any], str, bool], ...] = (
-    (
-        "Read",
-        {"file_path": "/home/ada/ledger/src/export/command.py"},
-        "1\timport argparse\n2\tfrom pathlib import Path",
-        False,
-    ),
-    (
-        "Grep",
-        {"pattern": "def rows_of", "path": "/home/ada/ledger/src", "output_mode": "content"},
-        "src/export/rows.py:14:def rows_of(table: Table) -> Iterator[Row]:",
-        False,
-    ),
-    (
-        "Bash",
-        {"command": "python -m pytest tests/test_export.py -q", "description": "Run the export tests"},
-        "12 passed in 0.84s",
-        False,
-    ),
-    (
-        "Edit",
-        {
-            "file_path": "/home/ada/ledger/src/export/command.py",
-            "old_string": "    parser.add_argument('--csv')\n",
-            "new_string": "    parser.add_argument('--csv')\n    parser.add_argument('--json')\n",
-        },
-        "The file has been updated.",
-        False,
-    ),
-    (
-        "Bash",
-        {"command": "git diff --stat"},
-        " src/export/command.py | 2 ++\n 1 file changed, 2 insertions(+)",
-        False,
-    ),
-    ("Glob", {"pattern": "**/*_test.py"}, "No files found", False),
-    (
-        "TodoWrite",
-        {
-            "todos": [
-                {"content": "Add JsonWriter", "status": "in_progress"},
-                {"content": "Test it", "status": "pending"},
-            ]
-        },
-        "Todos have been modified successfully.",
-        False,
-    ),
-    (
-        "Bash",
-        {"command": "make lint"},
-        "\x1b[31merror\x1b[0m: src/export/writer.py:41: line too long [E501]\nmake: *** [lint] Error 1",
-        True,
-    ),
-)
 
 
 class Morning:
@@ -258,11 +182,8 @@ class Morning:
     ) -> str:
         rest = min(prompt - reused, 24)
         kept = prompt - reused - rest
-        usage = {
-            "input_tokens": rest,
-            "cache_creation_input_tokens": kept,
-            "cache_read_input_tokens": reused,
-        }
+        names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        usage = dict(zip(names, (rest, kept, reused), strict=True))
         tier = "memory" if reused else "none"
         verdict = {
             "prompt_tokens": prompt,
@@ -281,30 +202,23 @@ class Morning:
         while written < output * share:
             step = min(16, output - written)
             part = text[len(text) * written // output : len(text) * (written + step) // output]
-            kind = "text"
             if thinking and written == 0:
-                kind, part = "thinking", THINKING
+                self.emit("request.delta", key, kind="thinking", text=THINKING, tokens_per_s=round(speed, 1))
             written += step
             self.wait(step / speed)
             self.emit(
                 "request.delta",
                 key,
-                kind=kind,
+                kind="text",
                 text=part,
                 output_tokens=written,
                 tokens_per_s=round(speed, 1),
             )
         if until == "decode":
             return key
-        timings = {
-            "received": arrived,
-            "queued": 0.05,
-            "first_byte": 0.06,
-            "prefill_start": 0.08,
-            "first_token": round(first, 3),
-            "last_token": round(self.now - arrived, 3),
-            "done": round(self.now - arrived + 0.01, 3),
-        }
+        timings = {"received": arrived, "queued": 0.05, "first_byte": 0.06, "prefill_start": 0.08}
+        took = round(self.now - arrived, 3)
+        timings |= {"first_token": round(first, 3), "last_token": took, "done": took + 0.01}
         if error is not None:
             status, kind, message = error
             cancelled = kind == "client_left"

@@ -129,7 +129,7 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
         known: list[Line] = [[("model", "muted"), (f"     {view.host.model or '-'}", "")]]
         known.append([("host at", "muted"), (f"   {view.host.url}", "")])
         return [[], [("  ", ""), (words, "")], [], *([("  ", ""), *row] for row in known)]
-    lines = [[], _state_line(engine, now, width)]
+    lines: list[Line] = [[], _state_line(engine, now, width)]
     advice = ADVICE.get(engine.state, "") if engine.state != "failed" or view.link.state == "live" else ""
     if engine.state == "loading" and engine.progress is not None:
         loading = bar([(engine.progress, "warn")], min(60, width - 10))
@@ -167,6 +167,7 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
         restarts.append((f"   {view.totals.engine_restarts} since the host started", "muted"))
     uptime = seconds(now - engine.started) if engine.started else ""
     host = view.host
+    version = f"   {host.version}" if host and room > 34 else ""
     return [
         ("model", [(shorten_middle(engine.model, room), "")] if engine.model else []),
         ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
@@ -175,10 +176,7 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
         ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", "muted")] if engine.pid else []),
         ("engine at", [(engine.url, "muted")] if engine.url else []),
         ("last exit", [(shorten(engine.last_exit, room), "warn")] if engine.last_exit else []),
-        (
-            "host at",
-            [(host.url, "muted"), (f"   {host.version}" if room > 34 else "", "dim")] if host else [],
-        ),
+        ("host at", [(host.url, "muted"), (version, "dim")] if host else []),
         ("backend", [(host.backend, "muted")] if host and host.backend else []),
     ]
 

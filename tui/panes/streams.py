@@ -38,7 +38,7 @@ COLUMNS: tuple[Column[RequestRecord], ...] = (
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
     Column("AGENT", lambda row, now, cells: [(row.agent_type, "muted")], 12, rank=9),
     Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=17, rank=7),
-    Column("STATE", lambda row, now, cells: phase(row, cells), 22, least=18, grow=1, most=36),
+    Column("STATE", lambda row, now, cells: phase(row, cells), 22, least=20, grow=1, most=36),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=2),
     Column("HIT", lambda row, now, cells: hit(row), 4, "right", rank=3),
     Column("OUT", lambda row, now, cells: [number(row.output_tokens)], 5, "right", rank=1),
@@ -74,6 +74,7 @@ class StreamsPane(Pane):
         self._shown = ""  # the request whose text is in the tail
         self._read = 0  # pieces of its transcript that are in the tail
         self._kind = ""  # of the last piece
+        self._line_ended = False  # by the last piece
 
     def compose(self) -> ComposeResult:
         yield Canvas(self._totals, id="totals")
@@ -138,10 +139,11 @@ class StreamsPane(Pane):
         out: list[tuple[str, str]] = []
         for kind, text in pieces:
             if self._kind and (kind != self._kind or kind == "call"):
-                out.append(("\n" if kind == "call" and self._kind == "call" else "\n\n", ""))
+                calls = kind == self._kind == "call"
+                out.append(("\n" if calls or self._line_ended else "\n\n", ""))
             sign = {"call": "▸ ", "error": "✗ "}.get(kind, "") if kind != self._kind or kind == "call" else ""
             out.append((sign + text, PIECE_LOOKS[kind]))
-            self._kind = kind
+            self._kind, self._line_ended = kind, text.endswith("\n")
         return out
 
     # -- pure drawing -------------------------------------------------------------------------------------
@@ -210,9 +212,9 @@ def answer_facts(record: RequestRecord, now: float) -> list[Line]:
             ]
         )
     if record.ttft_s is not None:
-        numbers.append([("first token ", "muted"), (seconds(record.ttft_s), "")])
+        numbers.append([("first after ", "muted"), (seconds(record.ttft_s), "")])
     if record.output_tokens:
-        numbers.append([(f"{count(record.output_tokens)} tokens", "decode"), (" written", "muted")])
+        numbers.append([(f"{count(record.output_tokens)} written", "decode")])
     numbers.append([("took " if record.ended else "for ", "muted"), (seconds(record.duration_s(now)), "")])
     if record.phase == "failed":
         numbers.insert(0, [(f"HTTP {record.status}", "bad")])

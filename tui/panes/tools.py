@@ -19,7 +19,7 @@ from tui.widgets.canvas import Canvas, Heading
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable
 from tui.widgets.text_tail import TextTail
-from tui.wire_text import line_text, shorten_middle
+from tui.wire_text import line_text, shorten_middle, width
 
 COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
@@ -40,9 +40,12 @@ def _came_back(call: ToolRecord) -> Line:
 
 def arguments(call: ToolRecord, cells: int) -> Line:
     """What the call is about; a path keeps its end, which tells more than its beginning."""
-    path = call.arguments.startswith(("/", "~", "./"))
-    head = shorten_middle(call.arguments, cells) if path else call.arguments
-    return [(head, ""), ("  " if head and call.more else "", ""), (call.more, "muted")]
+    head = call.arguments
+    if head.startswith(("/", "~", "./")):
+        head = shorten_middle(head, cells)
+    if not call.more or width(head) > cells - 6:
+        return [(head, "")]
+    return [(head + "  " if head else "", ""), (call.more, "muted")]
 
 
 class ToolsPane(Pane):

@@ -55,7 +55,9 @@ def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
     pieces: list[tuple[str, str]] = []
     for title, entries in HELP[place]:
         if title:
-            pieces += [("\n" if pieces else "", ""), (title + "\n", "bold")]
+            pieces += [("\n", ""), (title + "\n", "bold")]
+        elif not pieces:
+            pieces.append(("\n", ""))
         for name, look, meaning in entries:
             pieces += _entry(name, look or "accent", meaning, cells)
     pieces.append(("\nKeys\n", "bold"))
