@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import Any
 
 from hypothesis import given, settings
@@ -216,6 +218,12 @@ def test_the_output_rate_is_spread_over_the_time_it_took() -> None:
     store = play(RECEIVED, ("request.finished", done))
     assert sum(store.output_rate.rates(110.0, 20)) == 40
     assert max(store.output_rate.rates(110.0, 20)) == 10
+
+
+def test_the_store_needs_no_screen() -> None:
+    heavy = ("textual", "httpx", "pydantic")
+    program = f"import sys, tui.store; sys.exit(any(name in sys.modules for name in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 # -- any sequence of events ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A busy morning of one host, made up: events as they would come, for tests, snapshots and demonstrations.
+"""A busy morning of one host, made up: events as they would come.
 
 `Morning` tells a deterministic story: two sessions of Claude Code with subagents, a compaction, side
 requests, misses, an engine restart, failures; at its end requests are queued, in prefill and in decode.
@@ -27,9 +27,7 @@ class Morning:
         self.now = START
         self.events: list[Event] = []
         self.counters = Totals()
-        self.cache_bytes = 0
-        self._number = 0
-        self._calls = 0
+        self.cache_bytes = self._number = self._calls = 0
         self._engine: dict[str, Any] = {}
 
     # -- pieces -------------------------------------------------------------------------------------------
@@ -159,13 +157,12 @@ class Morning:
         return self._answer(key, arrived, prompt, reused, output, calls, until, miss, thinking, error)
 
     def _preview(self, lane: str) -> str:
-        if lane == "compaction":
-            return "Your task is to sum up this conversation so far"
-        if lane == "auxiliary":
-            return "Write a short title for this conversation"
-        if lane == "subagent":
-            return "Look for all callers of Ledger.total and report file and line"
-        return ASKED[self._number // 4 % len(ASKED)]
+        asked_by_itself = {
+            "compaction": "Your task is to sum up this conversation so far",
+            "auxiliary": "Write a short title for this conversation",
+            "subagent": "Look for all callers of Ledger.total and report file and line",
+        }
+        return asked_by_itself.get(lane, ASKED[self._number // 4 % len(ASKED)])
 
     def _answer(
         self,
@@ -307,7 +304,7 @@ class Morning:
 
     def _conversation(self, rounds: int) -> None:
         size = 17_900
-        cold = {"reason": "cold", "position": 0, "before": "", "now": ""}
+        cold = {"reason": "cold"}
         stored = "…you are on branch main\\nLast commit: 4f1c2aa Round half"
         changed = "…you are on branch json-export\\nLast commit: 4f1c2aa Ro"
         diverged = {"reason": "diverged", "position": 16_384, "before": stored, "now": changed}

@@ -218,7 +218,7 @@ def answer_facts(record: RequestRecord, now: float) -> list[Line]:
     numbers.append([("took " if record.ended else "for ", "muted"), (seconds(record.duration_s(now)), "")])
     if record.phase == "failed":
         numbers.insert(0, [(f"HTTP {record.status}", "bad")])
-    return [asked, [("    ", ""), *joined(numbers)]]
+    return [asked, [("    ", ""), *joined(numbers, "  ")]]
 
 
 def _nothing_yet(record: RequestRecord | None) -> list[Line]:
