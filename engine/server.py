@@ -29,6 +29,7 @@ from engine.feed import FEED_HEADER
 from engine.generation import GenerationRequest, Lane
 from engine.health import health_report
 from engine.live_answer import LiveAnswer
+from engine.loopback import PageGuard
 from engine.model_loading import LoadedModel
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.scheduler import Scheduler
@@ -109,9 +110,10 @@ class Engine:
         return self._renderer
 
 
-def create_app(engine: Engine) -> FastAPI:
+def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
     """The application; the scheduler is started and stopped by the caller."""
     app = FastAPI(title="anyclaude engine", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(PageGuard, bound_host=bound_host)
     app.state.engine = engine
     started = int(time.time())
 

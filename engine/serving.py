@@ -75,7 +75,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         scheduler, settings.model or "demo", accelerated=accelerated, context_length=settings.context_length
     )
     config = uvicorn.Config(
-        create_app(engine),
+        create_app(engine, bound_host=settings.host),
         log_config=None,
         log_level="warning",
         access_log=False,

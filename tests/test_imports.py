@@ -22,6 +22,7 @@ SHARED_ENGINE_MODULES = {
     "engine.feed",
     "engine.turn_folding",
     "engine.lifeline",
+    "engine.loopback",
     "engine.blas",
     "engine.chat_wire",
 }

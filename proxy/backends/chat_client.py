@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from proxy.access import is_loopback_name
+from engine.loopback import is_loopback_name
 from proxy.backends.chat_stream import ChatStream, parse_json
 from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport

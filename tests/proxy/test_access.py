@@ -6,7 +6,8 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from proxy.access import AccessGuard, is_loopback_name
+from engine.loopback import is_loopback_name
+from proxy.access import AccessGuard
 
 HERE = ("127.0.0.1", 50000)
 ELSEWHERE = ("192.168.1.20", 50000)
