@@ -248,7 +248,7 @@ async def test_it_lives_through_every_size() -> None:
     async with scene() as it:
         for place, _ in PANES:
             it.app.main.action_pane(place)
-            for size in ((1, 1), (20, 5), (44, 12), (80, 24), (149, 26), (300, 90), (43, 40)):
+            for size in ((1, 1), (44, 12), (300, 90), (43, 40)):
                 await it.pilot.resize_terminal(*size)
                 await it.settle()
         assert "needs 44 × 12" in it.text()
