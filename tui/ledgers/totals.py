@@ -1,4 +1,8 @@
-"""Counters since the host started: the host's own account, carried on by the events that came after it."""
+"""Counters since the host started: the host's own account, carried on by the events that came after it.
+
+`proxy.totals` counts the same for the host. It is not used here because its events need pydantic, which the
+store does without so that the first frame does not wait for it; a test holds the two to the same counts.
+"""
 
 from __future__ import annotations
 
