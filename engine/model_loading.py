@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,13 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "*.tiktoken", "vocab.json")
 _STEP_BYTES = 256 << 20  # of weights read between two reports
 _SAMPLE_BYTES = 1 << 16  # of each weight file that go into the fingerprint, at its start and its end
+_SAMPLING_RANGES = {
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
+    "top_k": (0, 1_000_000),
+    "min_p": (0.0, 1.0),
+    "repetition_penalty": (0.01, 10.0),
+}
 _DEFAULT_CONTEXT = 32768  # where config.json names none
 
 
@@ -47,7 +54,8 @@ class LoadedModel:
     """A model in memory and what the engine must know about it.
 
     `model` is the mlx-lm module, `tokenizer` mlx-lm's `TokenizerWrapper`; neither has type information.
-    `fingerprint` tells one set of weights from another; `context_length` is in tokens.
+    `fingerprint` tells one set of weights from another; `context_length` is in tokens. `sampling` holds what
+    its makers recommend where a request names nothing, under the names of a chat completion body.
     """
 
     model: Any
@@ -58,15 +66,19 @@ class LoadedModel:
     context_length: int
     eos_token_ids: frozenset[int]
     vocab_size: int
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_model(
     path_or_id: str | Path,
     on_progress: OnProgress = lambda done, what: None,
     *,
+    name: str = "",
     download: Callable[..., str] = huggingface_hub.snapshot_download,
 ) -> LoadedModel:
     """Load a model on the calling thread, which must be the one that will run it.
+
+    `name` is what it will be called, instead of its folder's name or hub id.
 
     Progress counts the bytes of weights that are in memory, of those that the model has; while a hub model is
     fetched, the bytes that are on disk.
@@ -74,7 +86,8 @@ def load_model(
     Raises:
         ModelError: one subclass for each situation, see `engine.model_errors`.
     """
-    path, name = _locate(path_or_id, on_progress, download)
+    path, own_name = _locate(path_or_id, on_progress, download)
+    name = name or own_name
     _check_folder(path)
     on_progress(0.0, f"loading {name}")
     model, config = _build(path)
@@ -93,6 +106,7 @@ def load_model(
         context_length=int(context or _DEFAULT_CONTEXT),
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
         vocab_size=int(vocab_size),
+        sampling=sampling_defaults(path),
     )
 
 
@@ -149,6 +163,28 @@ def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
             return updated
 
     return DownloadBar
+
+
+def sampling_defaults(path: Path) -> dict[str, Any]:
+    """The sampling parameters of `generation_config.json`, a file that transformers defines.
+
+    `do_sample` false is greedy decoding there, which a body names as temperature 0. What is missing, or is no
+    number within its range, is left out.
+    """
+    try:
+        config = json.loads((path / "generation_config.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(config, dict):
+        return {}
+    if config.get("do_sample") is False:
+        return {"temperature": 0.0}
+    named = {key: config[key] for key in _SAMPLING_RANGES if isinstance(config.get(key), int | float)}
+    return {
+        key: value
+        for key, value in named.items()
+        if not isinstance(value, bool) and _SAMPLING_RANGES[key][0] <= value <= _SAMPLING_RANGES[key][1]
+    }
 
 
 def _check_folder(path: Path) -> None:

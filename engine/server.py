@@ -164,7 +164,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
             request_id=request.headers.get("x-request-id") or head.id,
             prompt=prompt.tokens,
             max_tokens=min(chat.output_limit or room, room),
-            sampling=chat.sampling(),
+            sampling=chat.sampling(loaded.sampling),
             cuts=prompt.cuts,
             lane=_lane(request),
         ),

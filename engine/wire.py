@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -15,6 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from engine.chat_wire import Message
 from engine.generation import Sampling
+
+_SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
 MAX_STOPS = 256  # each is looked for in every piece of the answer
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -69,13 +71,13 @@ class ChatRequest(BaseModel):
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     n: Annotated[Literal[1], _or_default(1)] = 1
-    temperature: Annotated[float, _or_default(1.0), Field(ge=0, le=100)] = 1.0
-    top_p: Annotated[float, _or_default(1.0), Field(ge=0, le=1)] = 1.0
-    top_k: Annotated[int, _or_default(0), Field(ge=-1)] = 0
-    min_p: Annotated[float, _or_default(0.0), Field(ge=0, le=1)] = 0.0
+    temperature: float | None = Field(default=None, ge=0, le=100)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1)
+    min_p: float | None = Field(default=None, ge=0, le=1)
     presence_penalty: Annotated[float, _or_default(0.0), Field(ge=-10, le=10)] = 0.0
     frequency_penalty: Annotated[float, _or_default(0.0), Field(ge=-10, le=10)] = 0.0
-    repetition_penalty: Annotated[float, _or_default(1.0), Field(gt=0, le=10)] = 1.0
+    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
     logit_bias: dict[int, float] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
@@ -136,16 +138,25 @@ class ChatRequest(BaseModel):
         """Whether a stream ends with a usage chunk."""
         return self.stream_options is not None and self.stream_options.include_usage
 
-    def sampling(self) -> Sampling:
-        """The sampling parameters in the model loop's terms."""
+    def sampling(self, model_defaults: Mapping[str, Any] | None = None) -> Sampling:
+        """The sampling parameters in the model loop's terms.
+
+        What the body does not name, or names as null, is the model's own default, else OpenAI's.
+        """
+        defaults = _SAMPLING | dict(model_defaults or {})
+
+        def chosen(name: str) -> Any:
+            value = getattr(self, name)
+            return defaults[name] if value is None else value
+
         return Sampling(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=max(self.top_k, 0),
-            min_p=self.min_p,
+            temperature=chosen("temperature"),
+            top_p=chosen("top_p"),
+            top_k=max(chosen("top_k"), 0),
+            min_p=chosen("min_p"),
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
-            repetition_penalty=self.repetition_penalty,
+            repetition_penalty=chosen("repetition_penalty"),
             logit_bias=self.logit_bias or {},
             seed=self.seed,
         )

@@ -26,7 +26,7 @@ from engine.model_errors import (
     UnsupportedArchitecture,
     WeightsMissing,
 )
-from engine.model_loading import load_model
+from engine.model_loading import load_model, sampling_defaults
 from tests.models import ModelShelf
 
 
@@ -44,6 +44,37 @@ def test_a_folder_loads_with_what_the_engine_must_know(folder: Path) -> None:
     assert loaded.context_length == 32768
     assert loaded.eos_token_ids == {loaded.tokenizer.convert_tokens_to_ids("<|im_end|>")}
     assert loaded.tokenizer.tool_call_start == "<tool_call>"
+
+
+@pytest.mark.parametrize(
+    ("config", "defaults"),
+    [
+        ('{"do_sample": false, "temperature": 0.7}', {"temperature": 0.0}),
+        (
+            '{"do_sample": true, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "eos_token_id": 1}',
+            {"temperature": 0.7, "top_p": 0.8, "top_k": 20},
+        ),
+        ('{"repetition_penalty": 1.05, "min_p": 0}', {"repetition_penalty": 1.05, "min_p": 0}),
+        ('{"temperature": -1, "top_p": 2, "top_k": "many", "min_p": true, "repetition_penalty": null}', {}),
+        ("{}", {}),
+        ("[1]", {}),
+        ("{", {}),
+        (None, {}),
+    ],
+)
+def test_sampling_defaults_are_what_the_makers_recommend(
+    tmp_path: Path, config: str | None, defaults: dict[str, Any]
+) -> None:
+    if config is not None:
+        (tmp_path / "generation_config.json").write_text(config)
+    assert sampling_defaults(tmp_path) == defaults
+
+
+def test_a_model_can_be_given_a_name_and_brings_its_sampling(folder: Path) -> None:
+    (folder / "generation_config.json").write_text('{"temperature": 0.6}')
+    loaded = load_model(folder, name="a name")
+    assert loaded.name == "a name"
+    assert loaded.sampling == {"temperature": 0.6}
 
 
 def test_progress_grows_to_one_and_counts_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

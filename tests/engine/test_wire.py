@@ -95,6 +95,13 @@ def test_all_sampling_parameters_reach_the_model() -> None:
     assert parse_chat({"messages": HI, "top_k": -1}).sampling().top_k == 0
 
 
+def test_what_a_body_leaves_open_is_the_models_own_default() -> None:
+    own = {"temperature": 0.6, "top_k": 20, "repetition_penalty": 1.05}
+    assert parse_chat({"messages": HI}).sampling(own) == Sampling(**own)
+    named = {"messages": HI, "temperature": 0, "top_k": 0, "repetition_penalty": None}
+    assert parse_chat(named).sampling(own) == Sampling(temperature=0, top_k=0, repetition_penalty=1.05)
+
+
 def test_the_newer_name_of_the_output_limit_wins() -> None:
     assert parse_chat({"messages": HI, "max_tokens": 5}).output_limit == 5
     assert parse_chat({"messages": HI, "max_tokens": 5, "max_completion_tokens": 7}).output_limit == 7
