@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 CLAUDE_VERSION := 2.1.330
 CLAUDE := .claude-code/node_modules/.bin/claude
 
-.PHONY: help install run test check format lint types bench claude-code openblas snapshots clean
+.PHONY: help install run test check format lint types bench claude-code openblas snapshots eval-bundled train-bundled clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")'
@@ -40,6 +40,13 @@ types: $(STAMP) ## mypy, strict
 
 bench: $(STAMP) ## measure: JSON lines, each figure beside a peer or a floor
 	$(BIN)/python -m bench $(ARGS)
+
+eval-bundled: $(STAMP) ## what the bundled model can do, on words it never saw (ARGS="--show 20" lists failures)
+	$(BIN)/python -m engine.bundled_model.training.evaluation $(ARGS)
+
+train-bundled: $(STAMP) ## train the bundled model anew, into build/bundled_model (ARGS="--help"; hours on a CPU)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	$(BIN)/python -m engine.bundled_model.training.train $(ARGS)
 
 snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before committing
 	$(BIN)/python -m pytest tests/tui --snapshot-update $(ARGS)

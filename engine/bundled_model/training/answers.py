@@ -1,0 +1,100 @@
+"""What the model says: its fixed sayings, and how it passes on what a tool returned."""
+
+from __future__ import annotations
+
+import json
+import re
+
+IDENTITY = (
+    "I am the bundled demo model of anyclaude-tui: very small, trained from scratch, and here to show that"
+    " everything works. I can read, write, edit, list and search files and run commands. For real work choose"
+    " another model with --model."
+)
+HELLO = "Hello! I am the small demo model of anyclaude-tui. What shall I do?"
+GOODBYE = "Goodbye, and have fun with anyclaude-tui!"
+WELCOME = "You are welcome!"
+CANNOT = (
+    "I cannot do that: I am only a small demo model. I can read, write, edit and search files, run commands,"
+    " do small sums and tell a joke."
+)
+NO_TOOL = "I cannot do that here: no tool for it is offered."
+JOKES = (
+    "Why did the cache cross the road? It had already been on the other side.",
+    "Two threads walk into a bar. The second one walks into a bar. Two threads walk a into bar.",
+    "My model is so small that its context window is a cat flap.",
+    "I told my server a joke about timeouts. I am still waiting for the answer.",
+    "A token walks into a library. It is soon checked out by a sampler.",
+    "Why do programmers like the dark? Light brings the bugs.",
+)
+
+SHOWN_LINES = 5
+CUT_MARK = "[...]"
+
+_NUMBERED = re.compile(r"^ *\d+(?:\t|→)", re.MULTILINE)
+
+
+def sum_answer(first: int, sign: str, second: int) -> str:
+    """A small sum with its result."""
+    result = first + second if sign == "+" else first - second
+    return f"{first} {sign} {second} = {result}"
+
+
+def title(text: str) -> str:
+    """A session title in the JSON that clients ask for."""
+    return json.dumps({"title": text}, ensure_ascii=False)
+
+
+def shown(result: str) -> tuple[str, bool]:
+    """The first lines of a tool's result without line numbers, and whether there is more."""
+    lines = [_NUMBERED.sub("", line) for line in result.split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    more = len(lines) > SHOWN_LINES or CUT_MARK in lines
+    lines = [line for line in lines[:SHOWN_LINES] if line != CUT_MARK]
+    return "\n".join(lines), more
+
+
+def fenced(result: str) -> str:
+    """The first lines of a result between fences, with a word on what is left out."""
+    text, more = shown(result)
+    return f"```\n{text}\n```" + ("\nThere is more." if more else "")
+
+
+def file_says(file: str, result: str) -> str:
+    """The answer to a request to read."""
+    return f"{file} says:\n{fenced(result)}" if result.strip() else f"{file} is empty."
+
+
+def printed(result: str) -> str:
+    """The answer after a command."""
+    return f"The command printed:\n{fenced(result)}" if result.strip() else "The command printed nothing."
+
+
+def listed(result: str) -> str:
+    """The answer after a listing or a search for files."""
+    return f"These are there:\n{fenced(result)}" if result.strip() else "There is nothing."
+
+
+def found(pattern: str, result: str) -> str:
+    """The answer after a search."""
+    return f"{pattern} is here:\n{fenced(result)}" if result.strip() else f"{pattern} was not found."
+
+
+def counted(file: str, lines: int) -> str:
+    """The answer to how many lines there are."""
+    return f"{file} has {lines} lines."
+
+
+def written(file: str) -> str:
+    """The answer after a file was written."""
+    return f"Done: {file} is written."
+
+
+def replaced(old: str, new: str, file: str) -> str:
+    """The answer after an edit."""
+    return f"Done: {old} is now {new} in {file}."
+
+
+def failed(error: str) -> str:
+    """The answer after an error: its first line."""
+    return f"That did not work: {error.split(chr(10))[0]}"

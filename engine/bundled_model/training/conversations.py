@@ -1,0 +1,154 @@
+"""Whole conversations: system text, offered tools, and some exchanges, with the noise that clients add."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from engine.bundled_model.training import answers, noise
+from engine.bundled_model.training.exchanges import Exchanges, Message, say, title_of
+from engine.bundled_model.training.lexicon import OTHER_TOOLS, TRAINING, Lexicon
+from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request, Requests
+from engine.bundled_model.training.strings import Strings
+from engine.bundled_model.training.wordings import TRAINING as TRAINING_WORDINGS
+from engine.bundled_model.training.wordings import Wordings
+
+KNOWN_TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Write")
+
+_HELD_OUT_SUMS = 10  # one pair of numbers in so many is kept for the evaluation
+_TOOL_SETS: tuple[tuple[str, ...], ...] = (
+    ("Bash", "Edit", "Read", "Write"),
+    ("Bash", "Edit", "Read", "Write"),
+    KNOWN_TOOLS,
+    KNOWN_TOOLS,
+    ("Bash", "Glob", "Grep", "Read"),
+    ("Bash",),
+    ("Read", "Write", "Edit"),
+    ("Grep", "Glob", "Read"),
+    ("Edit", "Write"),
+    ("Bash", "Grep"),
+    ("Write", "Read"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Messages in OpenAI's form, answers included, and the names of the tools that were offered."""
+
+    messages: list[Message]
+    tools: list[str]
+
+
+def is_held_out(request: Request) -> bool:
+    """Whether the numbers of a sum are kept for the evaluation."""
+    pair = f"{request.slots.get('a')} {request.slots.get('b')}"
+    return pair != "2 2" and zlib.crc32(pair.encode()) % _HELD_OUT_SUMS == 0
+
+
+class Conversations:
+    """Draws conversations; the same seed and lists give the same ones."""
+
+    def __init__(
+        self, seed: int, lexicon: Lexicon = TRAINING, wordings: Wordings = TRAINING_WORDINGS
+    ) -> None:
+        self.random = Random(seed)
+        self.strings = Strings(self.random, lexicon)
+        self.requests = Requests(self.strings, wordings)
+        self.exchanges = Exchanges(self.strings)
+
+    def draw(self) -> Conversation:
+        """Any conversation."""
+        draw = self.random.random()
+        if draw < 0.07:
+            return self.naming()
+        if draw < 0.23:
+            return self.chat(self.random.randint(4, 9))
+        return self.work(self.random.choice((1, 1, 2, 2, 3)))
+
+    def naming(self) -> Conversation:
+        """A request for a session's title."""
+        request = self._training_request(self.random.choice((*FREE_KINDS, *TOOL_KINDS)))
+        system = noise.title_system_text(self.strings)
+        asked = noise.title_request(self.strings, request.text)
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": asked}]
+        return Conversation([*messages, say(answers.title(title_of(request)))], [])
+
+    def chat(self, exchanges: int) -> Conversation:
+        """Questions that take no tool; most of them sums."""
+        tools = self.tool_set() if self.random.random() < 0.5 else []
+        messages = self._opening(short=True)
+        for _ in range(exchanges):
+            kind = self.random.choice(("plus", "minus")) if self.random.random() < 0.65 else None
+            request = self._training_request(kind or self.random.choice(FREE_KINDS))
+            messages += self.exchanges.carry_out(request, tools, set())
+        return Conversation(messages, tools)
+
+    def work(self, exchanges: int) -> Conversation:
+        """Requests of which most take a tool."""
+        tools = self.tool_set() if self.random.random() < 0.95 else []
+        messages = self._opening(short=self.random.random() < 0.6)
+        read: set[str] = set()
+        for _ in range(exchanges):
+            free = self.random.random() < 0.14
+            kind = self.random.choice(FREE_KINDS) if free else self.kind_for(tools)
+            file = self.random.choice(sorted(read)) if read and self.random.random() < 0.4 else None
+            messages += self.exchanges.carry_out(self._training_request(kind, file), tools, read)
+        return Conversation(self.interrupted(messages), tools)
+
+    def tool_set(self) -> list[str]:
+        """Names of tools: some that the model knows among others, in any order."""
+        known = self.random.choice(_TOOL_SETS)
+        if self.random.random() < 0.2:
+            known = tuple(self.random.sample(KNOWN_TOOLS, self.random.randint(1, 5)))
+        count = self.random.choice((0, 0, 1, 2, 3, 6, 8, 12))
+        others = [self._other_tool() for _ in range(count)]
+        tools = list(dict.fromkeys([*known, *others]))
+        if self.random.random() < 0.5:
+            self.random.shuffle(tools)
+        else:
+            tools.sort()
+        return tools
+
+    def interrupted(self, messages: Sequence[Message]) -> list[Message]:
+        """With system entries after some of the user's turns and tools' results, as clients put them."""
+        share = self.random.choice((0.0, 0.0, 0.3, 0.8))
+        mixed: list[Message] = []
+        for message in messages:
+            mixed.append(message)
+            last_result = message["role"] == "tool" and self.random.random() < 0.4
+            if (message["role"] == "user" or last_result) and self.random.random() < share:
+                sentences = self.random.choice((1, 1, 2, 3, 4))
+                mixed.append({"role": "system", "content": noise.system_text(self.strings, sentences)})
+        return mixed
+
+    def _opening(self, *, short: bool) -> list[Message]:
+        sentences = self.random.choice((0, 0, 1, 2) if short else (2, 4, 6, 9, 12))
+        if not sentences:
+            return []
+        return [{"role": "system", "content": noise.system_text(self.strings, sentences)}]
+
+    def _training_request(self, kind: str, file: str | None = None) -> Request:
+        if kind == "cannot":
+            return self.requests.draw("cannot")
+        request = self.requests.draw(kind, file)
+        while kind in ("plus", "minus") and is_held_out(request):
+            request = self.requests.draw(kind, file)
+        return request
+
+    def kind_for(self, tools: Collection[str]) -> str:
+        """A kind of request; one that `tools` cannot serve is drawn again, mostly."""
+        needs = {"run": "Bash", "count": "Bash", "write": "Write", "edit": "Edit", "edit_all": "Edit"}
+        kind = self.random.choice((*TOOL_KINDS, "read", "run", "write", "edit"))
+        while kind in needs and needs[kind] not in tools and self.random.random() < 0.5:
+            kind = self.random.choice(TOOL_KINDS)
+        return kind
+
+    def _other_tool(self) -> str:
+        draw = self.random.random()
+        if draw < 0.6:
+            return self.random.choice(OTHER_TOOLS)
+        if draw < 0.8:
+            return "".join(self.strings.word().capitalize() for _ in range(self.random.randint(1, 3)))
+        return f"mcp__{self.strings.word()}__{self.strings.identifier()}"

@@ -1,0 +1,277 @@
+"""Measure what the bundled model can do, on words, names and wordings that it was not trained on.
+
+    make eval-bundled          (python -m engine.bundled_model.training.evaluation [--model FOLDER])
+
+Three parts. Single requests: is the first thing it writes the right call with exactly the right arguments or,
+where no tool serves, a plain no? Two steps: call, made-up result, answer; both must be exact, word for word.
+Free questions: who it is, jokes, sums of numbers it has not added before, greetings, session titles, and what
+it cannot do. Greedy decoding. Exit code 1 where a part misses its goal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlx_lm
+from mlx_lm.generate import batch_generate
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from engine.blas import engine_environment
+from engine.bundled_model import FOLDER
+from engine.bundled_model.training import answers, noise
+from engine.bundled_model.training.conversations import Conversation, Conversations, is_held_out
+from engine.bundled_model.training.exchanges import Message, call, first_call, fixed_answer, title_of
+from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
+from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS
+from engine.tool_calls import UnreadableCall, call_format
+
+SINGLES, TWO_STEPS, FREE = 500, 200, 300
+GOALS = {"single requests": 0.95, "two-step tasks": 0.90, "free questions": 0.95}
+
+_BATCH, _MAX_TOKENS = 20, 400
+_PARAMETERS = {
+    "Bash": {"command": "string"},
+    "Edit": {"file_path": "string", "old_string": "string", "new_string": "string", "replace_all": "boolean"},
+    "Glob": {"pattern": "string"},
+    "Grep": {"pattern": "string", "path": "string", "output_mode": "string"},
+    "Read": {"file_path": "string"},
+    "Write": {"file_path": "string", "content": "string"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A prompt, and the messages of which one must come next."""
+
+    kind: str
+    messages: list[Message]
+    tools: list[str]
+    expected: list[Message]
+    rest: list[Message] = field(default_factory=list)  # of the conversation, behind the expected message
+
+
+class Examination:
+    """Draws cases from the held-out lists; the same seed gives the same cases."""
+
+    def __init__(self, seed: int) -> None:
+        self._source = Conversations(seed, HELD_OUT, HELD_OUT_WORDINGS)
+        self._random = self._source.random
+
+    def single(self) -> Case:
+        """A request on its own, or behind an earlier exchange."""
+        source = self._source
+        tools = source.tool_set()
+        kind = source.kind_for(tools)
+        messages, read = self._opening(), set[str]()
+        if self._random.random() < 0.3:
+            earlier = source.requests.draw(self._random.choice(("read", "read", "write", "run", "joke")))
+            messages += source.exchanges.carry_out(earlier, tools, read)
+        file = self._random.choice(sorted(read)) if read and self._random.random() < 0.5 else None
+        request = source.requests.draw(kind, file)
+        expected = first_call(request, tools, read) or {"role": "assistant", "content": answers.NO_TOOL}
+        asked = [*messages, {"role": "user", "content": request.text}]
+        return Case(kind, source.interrupted(asked), tools, [expected])
+
+    def two_step(self) -> Case:
+        """A request that tools serve, with what comes after."""
+        source = self._source
+        while True:
+            kind, tools = self._random.choice(TOOL_KINDS), source.tool_set()
+            request = source.requests.draw(kind)
+            done = source.exchanges.carry_out(request, tools, set())
+            if len(done) < 3:
+                continue
+            messages = self._opening()
+            return Case(kind, [*messages, done[0]], tools, [done[1]], done[2:])
+
+    def free(self) -> Case:
+        """A question that takes no tool."""
+        source = self._source
+        kind = self._random.choice((*FREE_KINDS, "title"))
+        if kind == "title":
+            return self._title()
+        request = source.requests.draw(kind)
+        while kind in ("plus", "minus") and not is_held_out(request):
+            request = source.requests.draw(kind)
+        texts = answers.JOKES if kind == "joke" else (fixed_answer(request),)
+        tools = source.tool_set() if self._random.random() < 0.7 else []
+        asked = [*self._opening(), {"role": "user", "content": request.text}]
+        expected = [{"role": "assistant", "content": text} for text in texts]
+        return Case(kind, source.interrupted(asked), tools, expected)
+
+    def _title(self) -> Case:
+        strings = self._source.strings
+        request = self._source.requests.draw(self._random.choice((*FREE_KINDS, *TOOL_KINDS)))
+        messages = [
+            {"role": "system", "content": noise.title_system_text(strings)},
+            {"role": "user", "content": noise.title_request(strings, request.text)},
+        ]
+        text = answers.title(title_of(request))
+        return Case("title", messages, [], [{"role": "assistant", "content": text}])
+
+    def _opening(self) -> list[Message]:
+        sentences = self._random.choice((0, 1, 3, 8))
+        if not sentences:
+            return []
+        return [{"role": "system", "content": noise.system_text(self._source.strings, sentences)}]
+
+
+class Model:
+    """Answers conversations greedily, several at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._model, self._tokenizer = mlx_lm.load(str(folder))[:2]
+        self._format = call_format(self._tokenizer)
+
+    def answers(self, cases: Sequence[Conversation]) -> Iterator[Message]:
+        """What the model writes next in each conversation; text that is no readable call stays text."""
+        for start in range(0, len(cases), _BATCH):
+            some = cases[start : start + _BATCH]
+            prompts = [self._prompt(case) for case in some]
+            texts = batch_generate(self._model, self._tokenizer, prompts, max_tokens=_MAX_TOKENS).texts
+            for case, text in zip(some, texts, strict=True):
+                yield self._message(text, case.tools)
+
+    def _prompt(self, case: Conversation) -> list[int]:
+        ids: list[int] = self._tokenizer.apply_chat_template(
+            case.messages,
+            tools=_offered(case.tools) or None,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+        )
+        return ids
+
+    def _message(self, text: str, tools: list[str]) -> Message:
+        form = self._format
+        if form is None or not text.startswith(form.start):
+            return {"role": "assistant", "content": text}
+        inner = text.removeprefix(form.start).split(form.end)[0]
+        try:
+            parsed = form.parse(inner, _offered(tools))[0]
+        except UnreadableCall:
+            return {"role": "assistant", "content": text}
+        return call(parsed.name, json.loads(parsed.arguments))
+
+
+def _offered(tools: Sequence[str]) -> list[dict[str, Any]]:
+    """Tools with the parameters that the known ones have."""
+
+    def schema(name: str) -> dict[str, Any]:
+        properties = {key: {"type": kind} for key, kind in _PARAMETERS.get(name, {}).items()}
+        return {"type": "object", "properties": properties}
+
+    return [{"type": "function", "function": {"name": name, "parameters": schema(name)}} for name in tools]
+
+
+@dataclass
+class Part:
+    """The outcome of one part."""
+
+    name: str
+    right: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, Case, Message]] = field(default_factory=list)
+
+    def count(self, case: Case, right: bool, got: Message) -> None:
+        """Add one case."""
+        self.asked[case.kind] += 1
+        self.right += right
+        if not right:
+            self.failures.append((case.kind, case, got))
+
+    @property
+    def share(self) -> float:
+        """The share of right cases, 0 to 1."""
+        return self.right / max(1, self.asked.total())
+
+    def report(self, shown: int) -> None:
+        """Print the result, failures by kind, and some of the failures."""
+        verdict = "" if self.share >= GOALS[self.name] else f"  MISSED: the goal is {GOALS[self.name]:.0%}"
+        print(f"{self.name}: {self.right} of {self.asked.total()} right, {self.share:.1%}{verdict}")
+        wrong = Counter(kind for kind, _, _ in self.failures)
+        for kind, count in sorted(wrong.items()):
+            print(f"  {kind}: {count} of {self.asked[kind]} wrong")
+        for kind, case, got in self.failures[:shown]:
+            asked = next(message for message in reversed(case.messages) if message["role"] == "user")
+            print(f"    {kind} {asked['content']!r}\n      wanted {_short(case.expected[0])}")
+            print(f"      got    {_short(got)}")
+
+
+def _short(message: Message) -> str:
+    calls = message.get("tool_calls")
+    text = repr(message["content"]) if not calls else json.dumps(calls[0]["function"], ensure_ascii=False)
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def examine(model: Model, seed: int, scale: float = 1.0) -> list[Part]:
+    """Ask everything; `scale` makes it shorter."""
+    examination = Examination(seed)
+    singles = Part("single requests")
+    _ask(model, singles, [examination.single() for _ in range(int(SINGLES * scale))])
+    two_steps = Part("two-step tasks")
+    _follow(model, two_steps, [examination.two_step() for _ in range(int(TWO_STEPS * scale))])
+    free = Part("free questions")
+    _ask(model, free, [examination.free() for _ in range(int(FREE * scale))])
+    return [singles, two_steps, free]
+
+
+def _ask(model: Model, part: Part, cases: list[Case]) -> None:
+    got = model.answers([Conversation(case.messages, case.tools) for case in cases])
+    for case, message in tqdm(zip(cases, got, strict=True), part.name, len(cases), leave=False):
+        part.count(case, message in case.expected, message)
+
+
+def _follow(model: Model, part: Part, cases: list[Case]) -> None:
+    """Every message of the model in a task must be right; the results of its calls are made up beforehand."""
+    going = list(cases)
+    while going:
+        got = list(model.answers([Conversation(case.messages, case.tools) for case in going]))
+        following = []
+        for case, message in zip(going, got, strict=True):
+            if message not in case.expected or not case.rest:
+                part.count(case, message in case.expected, message)
+                continue
+            result, expected, *rest = case.rest
+            so_far = [*case.messages, message, result]
+            following.append(Case(case.kind, so_far, case.tools, [expected], rest))
+        going = following
+
+
+def _with_fast_blas() -> None:
+    """Start this program again with the BLAS of the engine, unless it runs with it."""
+    environment, _ = engine_environment(os.environ)
+    if environment.get("LD_PRELOAD") != os.environ.get("LD_PRELOAD"):
+        os.execve(sys.executable, sys.orig_argv, environment)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `python -m engine.bundled_model.training.evaluation`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.bundled_model.training.evaluation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", type=Path, default=FOLDER, help="model folder (default: the bundled one)")
+    parser.add_argument("--seed", type=int, default=20_000)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the cases to ask")
+    parser.add_argument("--show", type=int, default=5, help="failures to print for each part")
+    chosen = parser.parse_args(arguments)
+    if arguments is None:
+        _with_fast_blas()
+    parts = examine(Model(chosen.model), chosen.seed, chosen.scale)
+    for part in parts:
+        part.report(chosen.show)
+    return 0 if all(part.share >= GOALS[part.name] for part in parts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""A request is carried out: the calls it takes with the tools at hand, their results, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from engine.bundled_model.training import answers
+from engine.bundled_model.training.requests import Request
+from engine.bundled_model.training.results import Results
+from engine.bundled_model.training.strings import Strings
+
+Message = dict[str, Any]
+
+RESULT_CHARACTERS = 600  # as many of a tool's result does the chat template show
+
+
+def first_call(request: Request, tools: Collection[str], read: Collection[str] = ()) -> Message | None:
+    """The call with which a request begins, or None if no tool for it is offered.
+
+    `read` names the files that the conversation has read or written before.
+    """
+    slots = request.slots
+    file, place = slots.get("f", ""), slots.get("d")
+    match request.kind:
+        case "read":
+            options = [("Read", {"file_path": file}), ("Bash", {"command": f"cat {file}"})]
+        case "list":
+            options = [("Bash", {"command": f"ls {place}" if place else "ls"})]
+            options.append(("Glob", {"pattern": f"{place.rstrip('/')}/*" if place else "*"}))
+        case "search":
+            pattern = slots["p"]
+            found = {"pattern": pattern} | ({"path": place} if place else {}) | {"output_mode": "content"}
+            options = [("Grep", found), ("Bash", {"command": f'grep -rn "{pattern}" {place or "."}'})]
+        case "find":
+            options = [
+                ("Glob", {"pattern": slots["g"]}),
+                ("Bash", {"command": f'find . -name "{slots["g"]}"'}),
+            ]
+        case "run":
+            options = [("Bash", {"command": slots["c"]})]
+        case "count":
+            options = [("Bash", {"command": f"wc -l {file}"})]
+        case "write":
+            options = [("Write", {"file_path": file, "content": slots["t"]})]
+        case "edit" | "edit_all":
+            if "Edit" not in tools:
+                return None
+            if "Read" in tools and file not in read:
+                options = [("Read", {"file_path": file})]
+            else:
+                options = [("Edit", edit_arguments(request))]
+        case kind:
+            raise ValueError(f"{kind} takes no tool")
+    return next((call(name, arguments) for name, arguments in options if name in tools), None)
+
+
+def edit_arguments(request: Request) -> dict[str, Any]:
+    """The arguments of the call that does an edit."""
+    slots = request.slots
+    arguments: dict[str, Any] = {"file_path": slots["f"], "old_string": slots["o"], "new_string": slots["n"]}
+    return arguments | ({"replace_all": True} if request.kind == "edit_all" else {})
+
+
+def call(name: str, arguments: dict[str, Any]) -> Message:
+    """An assistant's message that calls one tool."""
+    function = {"name": name, "arguments": arguments}
+    return {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "call_0", "type": "function", "function": function}],
+    }
+
+
+def say(text: str) -> Message:
+    """An assistant's message of text."""
+    return {"role": "assistant", "content": text}
+
+
+class Exchanges:
+    """Carries requests out with made-up results."""
+
+    def __init__(self, strings: Strings) -> None:
+        self._random = strings.random
+        self._results = Results(strings)
+
+    def carry_out(self, request: Request, tools: Collection[str], read: set[str]) -> list[Message]:
+        """The messages from the request to the answer; files that were read are added to `read`."""
+        messages: list[Message] = [{"role": "user", "content": request.text}]
+        if request.kind not in _TOOL_ANSWERS:
+            return [*messages, say(self.free_answer(request))]
+        calling = first_call(request, tools, read)
+        if calling is None:
+            return [*messages, say(answers.NO_TOOL)]
+        messages.append(calling)
+        if request.kind.startswith("edit"):
+            return messages + self._finish_edit(request, calling, read)
+        result = self._result(request, calling)
+        answer = self.answer(request, result)
+        if request.kind in ("read", "write") and not is_error(result):
+            read.add(request.slots["f"])
+        return [*messages, _tool(result), say(answer)]
+
+    def free_answer(self, request: Request) -> str:
+        """The answer to a request that takes no tool."""
+        if request.kind == "joke":
+            return self._random.choice(answers.JOKES)
+        return fixed_answer(request)
+
+    def answer(self, request: Request, result: str) -> str:
+        """The answer once a tool has returned `result`, as far as the model sees it."""
+        return (
+            _TOOL_ANSWERS[request.kind](request, cut(result))
+            if not is_error(result)
+            else answers.failed(result)
+        )
+
+    def _finish_edit(self, request: Request, calling: Message, read: set[str]) -> list[Message]:
+        messages: list[Message] = []
+        file = request.slots["f"]
+        if calling["tool_calls"][0]["function"]["name"] == "Read":
+            if self._random.random() < 0.1:
+                error = self._results.error(file)
+                error = error if is_error(error) else f"Error: {error}"
+                return [_tool(error), say(answers.failed(error))]
+            read.add(file)
+            content = self._results.content(contains=request.slots["o"])
+            messages += [_tool(self._results.numbered(content)), call("Edit", edit_arguments(request))]
+        result = self._results.success(file)
+        if self._random.random() < 0.12:
+            result = self._results.error(file)
+        return [*messages, _tool(result), say(self.answer(request, result))]
+
+    def _result(self, request: Request, calling: Message) -> str:
+        function = calling["tool_calls"][0]["function"]
+        slots, results = request.slots, self._results
+        if self._random.random() < 0.12:
+            return results.error(slots.get("f") or slots.get("d") or "it")
+        match request.kind:
+            case "read":
+                content = results.content()
+                return results.numbered(content) if function["name"] == "Read" else content
+            case "list" | "find":
+                return results.listing()
+            case "search":
+                return results.matches(slots["p"], slots.get("d"))
+            case "run":
+                return results.output(slots["c"])
+            case "count":
+                return f"{self._random.randint(0, 10 ** self._random.randint(1, 4))} {slots['f']}"
+            case _:
+                return results.success(slots["f"])
+
+
+def fixed_answer(request: Request) -> str:
+    """The one answer to a request that takes no tool and is no joke."""
+    if request.kind in ("plus", "minus"):
+        sign = "+" if request.kind == "plus" else "-"
+        return answers.sum_answer(int(request.slots["a"]), sign, int(request.slots["b"]))
+    return {
+        "identity": answers.IDENTITY,
+        "hello": answers.HELLO,
+        "goodbye": answers.GOODBYE,
+        "thanks": answers.WELCOME,
+        "cannot": answers.CANNOT,
+    }[request.kind]
+
+
+def title_of(request: Request) -> str:
+    """The title of a session that begins with this request."""
+    slots = request.slots
+    match request.kind:
+        case "read" | "count":
+            return f"{slots['f']} contents" if request.kind == "read" else f"{slots['f']} line count"
+        case "list":
+            return f"{slots['d']} file list" if "d" in slots else "File list"
+        case "search":
+            return f"{slots['p']} search"
+        case "find":
+            return f"{slots['g']} files"
+        case "run":
+            return f"{slots['c'].split()[0]} command"
+        case "write":
+            return f"{slots['f']} creation"
+        case "edit" | "edit_all":
+            return f"{slots['f']} edit"
+        case "plus":
+            return f"Sum of {slots['a']} and {slots['b']}"
+        case "minus":
+            return f"Difference of {slots['a']} and {slots['b']}"
+        case kind:
+            return {
+                "identity": "About the model",
+                "joke": "A joke",
+                "hello": "Greeting",
+                "goodbye": "Farewell",
+                "thanks": "Thanks",
+                "cannot": "General question",
+            }[kind]
+
+
+def is_error(result: str) -> bool:
+    """Whether a tool's result is an error, by the marks that clients give it."""
+    head = result.split("\n")[0].lower()
+    return head.startswith(("error", "<error", "<tool_error")) or "_error>" in head or "no such file" in head
+
+
+def cut(result: str) -> str:
+    """A tool's result as the chat template shows it."""
+    if len(result) <= RESULT_CHARACTERS:
+        return result
+    return result[:RESULT_CHARACTERS] + "\n" + answers.CUT_MARK
+
+
+def _tool(result: str) -> Message:
+    return {"role": "tool", "tool_call_id": "call_0", "content": result}
+
+
+def _after_count(request: Request, result: str) -> str:
+    return answers.counted(request.slots["f"], int(result.split()[0]))
+
+
+def _after_edit(request: Request, result: str) -> str:
+    slots = request.slots
+    return answers.replaced(slots["o"], slots["n"], slots["f"])
+
+
+_TOOL_ANSWERS = {
+    "read": lambda request, result: answers.file_says(request.slots["f"], result),
+    "list": lambda request, result: answers.listed(result),
+    "find": lambda request, result: answers.listed(result),
+    "search": lambda request, result: answers.found(request.slots["p"], result),
+    "run": lambda request, result: answers.printed(result),
+    "count": _after_count,
+    "write": lambda request, result: answers.written(request.slots["f"]),
+    "edit": _after_edit,
+    "edit_all": _after_edit,
+}

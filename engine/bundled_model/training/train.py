@@ -1,0 +1,206 @@
+"""Train the bundled model from scratch: tokenizer, network, weights.
+
+    python -m engine.bundled_model.training.train [--out FOLDER] [--seed N] [--tokens N]
+
+Needs PyTorch (`pip install -e '.[train]'`). With the same seed, machine and versions it makes the same model;
+elsewhere sums of floating point numbers differ and the weights with them. Every few minutes it saves where it
+is to `training.pt` in the output folder, and goes on from there when it is started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from engine.bundled_model import FOLDER
+from engine.bundled_model.training.conversations import Conversations
+from engine.bundled_model.training.encoding import (
+    END,
+    Encoder,
+    save_tokenizer,
+    template_text,
+    token_id,
+    train_tokenizer,
+)
+from engine.bundled_model.training.initial_weights import set_initial_weights
+from engine.bundled_model.training.muon import Muon
+from engine.bundled_model.training.network import Network, Shape
+
+_POOL = 256  # conversations that are sorted by length, so that a batch has little padding
+_BATCH_TOKENS = 6144
+_LONGEST = 900  # tokens; longer conversations are left out
+_PEAK_RATE, _WARM_UP, _COOL_DOWN = 2e-3, 60, 0.5  # the last half of the training cools down
+_SAVE_EVERY_S = 240.0
+
+Batch = tuple[Tensor, Tensor]
+
+
+def batches(encoder: Encoder, seed: int) -> Iterator[Batch]:
+    """Endless batches of token ids and of which the model is to write, both of shape (rows, length)."""
+    source = Conversations(seed)
+    order = torch.Generator().manual_seed(seed)
+    while True:
+        pool = [encoder.ids(source.draw()) for _ in range(_POOL)]
+        pool = sorted((pair for pair in pool if len(pair[0]) <= _LONGEST), key=lambda pair: len(pair[0]))
+        groups: list[list[tuple[list[int], list[bool]]]] = [[]]
+        for pair in pool:
+            if (len(groups[-1]) + 1) * len(pair[0]) > _BATCH_TOKENS:
+                groups.append([])
+            groups[-1].append(pair)
+        for at in torch.randperm(len(groups), generator=order).tolist():
+            yield _padded(groups[at])
+
+
+def _padded(group: list[tuple[list[int], list[bool]]]) -> Batch:
+    longest = max(len(ids) for ids, _ in group)
+    ids = torch.zeros((len(group), longest), dtype=torch.long)
+    own = torch.zeros((len(group), longest), dtype=torch.bool)
+    for row, (tokens, writes) in enumerate(group):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        own[row, : len(tokens)] = torch.tensor(writes)
+    return ids, own
+
+
+def loss_of(network: Network, batch: Batch) -> tuple[Tensor, float]:
+    """The mean loss over the model's own tokens, and the share of answers that are right token by token."""
+    ids, own = batch
+    wanted = own[:, 1:]
+    logits = network.logits(network(ids[:, :-1])[wanted])
+    target = ids[:, 1:][wanted]
+    loss = functional.cross_entropy(logits, target)
+    with torch.no_grad():
+        wrong = torch.zeros_like(ids[:, 1:])
+        wrong[wanted] = (logits.argmax(-1) != target).long()
+        starts = wanted & ~own[:, :-1]
+        answer = starts.reshape(-1).cumsum(0)[wanted.reshape(-1)]
+        misses = torch.zeros(int(answer.max()) + 1).index_add_(0, answer, wrong[wanted].float())
+        right = float((misses[1:] == 0).float().mean())
+    return loss, right
+
+
+def learning_rate(done: float) -> float:
+    """The rate after a share `done` of the training: constant, then falling to zero as a cosine."""
+    if done < 1 - _COOL_DOWN:
+        return _PEAK_RATE
+    return _PEAK_RATE * 0.5 * (1 + math.cos(math.pi * (done - 1 + _COOL_DOWN) / _COOL_DOWN))
+
+
+def optimizers(network: Network) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers (Jordan et al. 2024), AdamW for everything else."""
+    layers = network.model.layers
+    matrices = [parameter for parameter in layers.parameters() if parameter.ndim == 2]
+    others = [parameter for parameter in layers.parameters() if parameter.ndim != 2]
+    others += [network.model.embed_tokens.weight, network.model.norm.weight]
+    return [
+        Muon(matrices, lr=_PEAK_RATE, weight_decay=0.01),
+        torch.optim.AdamW(others, lr=_PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def train(out: Path, tokenizer: Tokenizer, seed: int, token_budget: int) -> Network:
+    """Train until `token_budget` tokens were seen, going on from `training.pt` in `out` if it is there."""
+    torch.manual_seed(seed)
+    shape = Shape(vocab_size=tokenizer.get_vocab_size())
+    encoder = Encoder(tokenizer, template_text())
+    network = Network(shape)
+    set_initial_weights(network, shape, seed)
+    rules = optimizers(network)
+    state: dict[str, Any] = {"step": 0, "tokens": 0}
+    saved = out / "training.pt"
+    if saved.is_file():
+        held = torch.load(saved, weights_only=False)
+        state = held["state"]
+        network.load_state_dict(held["network"])
+        for rule, kept in zip(rules, held["rules"], strict=True):
+            rule.load_state_dict(kept)
+        print(f"going on at step {state['step']}", file=sys.stderr)
+    source = batches(encoder, seed + 1 + state["step"])
+    began = last_saved = time.monotonic()
+    losses, rights, seen = 0.0, 0.0, 0
+    while state["tokens"] < token_budget:
+        batch = next(source)
+        rate = learning_rate(state["tokens"] / token_budget) * min(1.0, (state["step"] + 1) / _WARM_UP)
+        loss, right = loss_of(network, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        for rule in rules:
+            for group in rule.param_groups:
+                group["lr"] = rate
+            rule.step()
+            rule.zero_grad(set_to_none=True)
+        state["step"] += 1
+        state["tokens"] += batch[0].numel()
+        losses, rights, seen = losses + loss.item(), rights + right, seen + batch[0].numel()
+        if state["step"] % 20 == 0:
+            speed = seen / (time.monotonic() - began)
+            print(
+                f"step {state['step']}, {state['tokens'] / 1e6:.1f} of {token_budget / 1e6:.0f}M tokens,"
+                f" loss {losses / 20:.4f}, answers right {rights / 20:.3f}, {speed:.0f} tokens/s",
+                file=sys.stderr,
+                flush=True,
+            )
+            losses = rights = 0.0
+        if time.monotonic() - last_saved > _SAVE_EVERY_S:
+            last_saved = time.monotonic()
+            _save_state(saved, network, rules, state)
+    _save_state(saved, network, rules, state)
+    return network
+
+
+def _save_state(
+    path: Path, network: Network, rules: list[torch.optim.Optimizer], state: dict[str, Any]
+) -> None:
+    held = {
+        "state": state,
+        "network": network.state_dict(),
+        "rules": [rule.state_dict() for rule in rules],
+    }
+    torch.save(held, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def write_model(out: Path, network: Network, tokenizer: Tokenizer) -> None:
+    """Write the folder that mlx-lm loads; the chat template and the card are source files."""
+    shape = Shape(vocab_size=tokenizer.get_vocab_size())
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, str(out / "model.safetensors"), metadata={"format": "mlx"})
+    config = shape.config(token_id(tokenizer, END))
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    save_tokenizer(tokenizer, out, shape.max_position_embeddings)
+    if out.resolve() != FOLDER:
+        shutil.copy(FOLDER / "chat_template.jinja", out)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `python -m engine.bundled_model.training.train`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.bundled_model.training.train", description=__doc__
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--out", type=Path, default=Path("build/bundled_model"), help="folder to write")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tokens", type=int, default=24_000_000, help="tokens to train on, padding included")
+    chosen = parser.parse_args(arguments)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(chosen.seed)
+    network = train(chosen.out, tokenizer, chosen.seed, chosen.tokens)
+    write_model(chosen.out, network, tokenizer)
+    print(chosen.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

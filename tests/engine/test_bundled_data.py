@@ -1,0 +1,130 @@
+"""What the bundled model is trained and examined with: kept apart, repeatable, and answered by the rules."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.bundled_model.training import answers
+from engine.bundled_model.training.conversations import Conversations
+from engine.bundled_model.training.evaluation import Examination
+from engine.bundled_model.training.exchanges import first_call, is_error
+from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
+from engine.bundled_model.training.lexicon import TRAINING
+from engine.bundled_model.training.wordings import TRAINING as TRAINING_WORDINGS
+
+
+@pytest.mark.parametrize("part", ["words", "syllables", "endings"])
+def test_nothing_that_is_held_out_is_trained(part: str) -> None:
+    assert not set(getattr(TRAINING, part)) & set(getattr(HELD_OUT, part))
+
+
+@pytest.mark.parametrize("kind", sorted(TRAINING_WORDINGS.requests))
+def test_no_wording_that_is_held_out_is_trained(kind: str) -> None:
+    trained = {wording.lower() for wording in TRAINING_WORDINGS.requests[kind]}
+    asked = {wording.lower() for wording in HELD_OUT_WORDINGS.requests[kind]}
+    assert asked
+    assert not trained & asked
+
+
+def test_the_same_seed_gives_the_same_conversations_and_cases() -> None:
+    first, again, other = (Conversations(seed) for seed in (5, 5, 6))
+    drawn = [first.draw() for _ in range(40)]
+    assert drawn == [again.draw() for _ in range(40)]
+    assert drawn != [other.draw() for _ in range(40)]
+    assert [Examination(5).single() for _ in range(3)] == [Examination(5).single() for _ in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ("1\tone\n2\ttwo", "```\none\ntwo\n```"),
+        ("     1→one\n     2→", "```\none\n```"),
+        ("\n".join("abcdefg"), "```\na\nb\nc\nd\ne\n```\nThere is more."),
+        ("a\n[...]", "```\na\n```\nThere is more."),
+    ],
+)
+def test_what_an_answer_shows_of_a_result(result: str, said: str) -> None:
+    assert answers.fenced(result) == said
+
+
+def test_the_learning_rate_falls_to_nothing() -> None:
+    pytest.importorskip("torch", reason="training needs PyTorch: pip install -e '.[train]'")
+    from engine.bundled_model.training.train import learning_rate
+
+    rates = [learning_rate(part / 10) for part in range(11)]
+    assert all(later <= earlier for earlier, later in pairwise(rates))
+    assert rates[-1] == pytest.approx(0.0)
+
+
+BEGINNINGS = ("Done: ", "That did not work: ", "The command printed", "There is nothing.", "These are there:")
+ENDINGS = (" is empty.", " lines.", " was not found.", "```", "\nThere is more.")
+
+
+@given(seed=st.integers(0, 10**6))
+def test_calls_hold_what_the_request_says_and_answers_follow_from_results(seed: int) -> None:
+    for message, following in pairwise(Conversations(seed).work(3).messages):
+        if message["role"] == "tool":
+            said = following["content"]
+            if following["role"] != "system" and not following.get("tool_calls"):
+                assert said.startswith(BEGINNINGS) or said.endswith(ENDINGS)
+        if message["role"] != "user":
+            continue
+        for call in following.get("tool_calls", []):
+            for name, value in call["function"]["arguments"].items():
+                if name in ("file_path", "content", "old_string", "new_string"):
+                    assert value in message["content"]
+                elif name == "command":
+                    words = value.replace('"', "").removeprefix("grep -rn ").removeprefix("find . -name ")
+                    for word in words.removeprefix("cat ").removeprefix("wc -l ").removeprefix("ls ").split():
+                        assert word == "." or word in message["content"].replace('"', "") or value == "ls"
+
+
+@pytest.mark.parametrize(
+    ("kind", "tools", "called"),
+    [
+        ("read", ["Bash", "Read"], "Read"),
+        ("read", ["Bash"], "Bash"),
+        ("read", ["Write"], None),
+        ("search", ["Bash", "Grep"], "Grep"),
+        ("search", ["Bash"], "Bash"),
+        ("find", ["Glob", "Bash"], "Glob"),
+        ("list", ["Glob", "Bash"], "Bash"),
+        ("list", ["Glob"], "Glob"),
+        ("run", ["Read", "Write"], None),
+        ("write", ["Bash", "Edit"], None),
+        ("edit", ["Edit", "Read"], "Read"),
+        ("edit", ["Edit"], "Edit"),
+        ("edit_all", ["Read", "Write"], None),
+    ],
+)
+def test_a_request_is_served_by_the_fitting_tool_that_is_offered(
+    kind: str, tools: list[str], called: str | None
+) -> None:
+    request = Conversations(2).requests.draw(kind)
+    message = first_call(request, tools)
+    assert (message and message["tool_calls"][0]["function"]["name"]) == called
+
+
+def test_a_file_that_was_read_is_edited_at_once() -> None:
+    request = Conversations(2).requests.draw("edit")
+    message = first_call(request, ["Edit", "Read"], {request.slots["f"]})
+    assert message is not None
+    assert message["tool_calls"][0]["function"]["name"] == "Edit"
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        ("Error: a.txt does not exist.", True),
+        ("<tool_use_error>File has not been read yet.</tool_use_error>", True),
+        ("cat: a.txt: No such file or directory", True),
+        ("no errors here", False),
+        ("1\tError: not one", False),
+    ],
+)
+def test_errors_are_known_by_their_first_line(result: str, error: bool) -> None:
+    assert is_error(result) is error
