@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -42,7 +42,7 @@ from engine.bundled_model.training.network import Network, Shape
 _POOL = 256  # conversations that are sorted by length, so that a batch has little padding
 _BATCH_TOKENS = 6144
 _LONGEST = 900  # tokens; longer conversations are left out
-_PEAK_RATE, _WARM_UP, _COOL_DOWN = 2e-3, 60, 0.5  # the last half of the training cools down
+_PEAK_RATE, _WARM_UP, _COOL_DOWN = 2e-3, 60, 0.85  # falls to zero over the last 85 % of the training
 _SAVE_EVERY_S = 240.0
 
 Batch = tuple[Tensor, Tensor]
@@ -92,10 +92,8 @@ def loss_of(network: Network, batch: Batch) -> tuple[Tensor, float]:
 
 
 def learning_rate(done: float) -> float:
-    """The rate after a share `done` of the training: constant, then falling to zero as a cosine."""
-    if done < 1 - _COOL_DOWN:
-        return _PEAK_RATE
-    return _PEAK_RATE * 0.5 * (1 + math.cos(math.pi * (done - 1 + _COOL_DOWN) / _COOL_DOWN))
+    """The rate after a share `done` of the training: constant, then falling to zero along a line."""
+    return _PEAK_RATE * min(1.0, max(0.0, 1 - done) / _COOL_DOWN)
 
 
 def optimizers(network: Network) -> list[torch.optim.Optimizer]:
@@ -127,9 +125,13 @@ def train(out: Path, tokenizer: Tokenizer, seed: int, token_budget: int) -> Netw
         for rule, kept in zip(rules, held["rules"], strict=True):
             rule.load_state_dict(kept)
         print(f"going on at step {state['step']}", file=sys.stderr)
-    source = batches(encoder, seed + 1 + state["step"])
+    source = batches(encoder, seed + 1)
+    for _ in range(state["step"]):  # so that an interrupted training sees what a whole one sees
+        next(source)
     began = last_saved = time.monotonic()
-    losses, rights, seen = 0.0, 0.0, 0
+    losses: list[float] = []
+    rights: list[float] = []
+    seen = 0
     while state["tokens"] < token_budget:
         batch = next(source)
         rate = learning_rate(state["tokens"] / token_budget) * min(1.0, (state["step"] + 1) / _WARM_UP)
@@ -143,16 +145,19 @@ def train(out: Path, tokenizer: Tokenizer, seed: int, token_budget: int) -> Netw
             rule.zero_grad(set_to_none=True)
         state["step"] += 1
         state["tokens"] += batch[0].numel()
-        losses, rights, seen = losses + loss.item(), rights + right, seen + batch[0].numel()
+        losses.append(loss.item())
+        rights.append(right)
+        seen += batch[0].numel()
         if state["step"] % 20 == 0:
             speed = seen / (time.monotonic() - began)
             print(
                 f"step {state['step']}, {state['tokens'] / 1e6:.1f} of {token_budget / 1e6:.0f}M tokens,"
-                f" loss {losses / 20:.4f}, answers right {rights / 20:.3f}, {speed:.0f} tokens/s",
+                f" loss {fmean(losses):.4f}, answers right {fmean(rights):.3f}, {speed:.0f} tokens/s",
                 file=sys.stderr,
                 flush=True,
             )
-            losses = rights = 0.0
+            losses.clear()
+            rights.clear()
         if time.monotonic() - last_saved > _SAVE_EVERY_S:
             last_saved = time.monotonic()
             _save_state(saved, network, rules, state)
