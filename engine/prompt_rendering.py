@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.chat_wire import Message, content_text
+from engine.segment_encoder import SegmentEncoder
 from engine.template_traits import TemplateTraits, probe_template
 from engine.turn_folding import SYSTEM_ROLES, fold_system_turns
 
@@ -46,11 +47,13 @@ class PromptRenderer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        special = _special_tokens(tokenizer)
+        special, added = _special_tokens(tokenizer)
         template = getattr(tokenizer, "chat_template", None)
         self.traits: TemplateTraits = probe_template(
-            self._apply, template_text=template or "", encode=self.encode, special=special
+            self._apply, template_text=template or "", encode=self._encode_whole, special=special
         )
+        marks = [added[number] for number in self.traits.turn_starts if number in added]
+        self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
 
     def render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
@@ -83,8 +86,7 @@ class PromptRenderer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; special tokens in it are recognised and none is added."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
-        return ids
+        return self._segments(text)
 
     def thinking_kwargs(self, effort: str | None) -> dict[str, Any]:
         """Template arguments for OpenAI's `reasoning_effort`."""
@@ -92,6 +94,10 @@ class PromptRenderer:
             return {}
         switch = self.traits.thinking_switch
         return {"reasoning_effort": effort} | ({switch: effort != "none"} if switch else {})
+
+    def _encode_whole(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids
 
     def _apply(
         self,
@@ -149,10 +155,12 @@ def plain_transcript(messages: Sequence[Message]) -> str:
     return "\n\n".join([*turns, "Assistant:"])
 
 
-def _special_tokens(tokenizer: Any) -> frozenset[int]:
+def _special_tokens(tokenizer: Any) -> tuple[frozenset[int], dict[int, str]]:
+    """The special tokens, and the texts of all that are looked for before a text is split."""
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
     marked = {number for number, token in added.items() if token.special}
-    return frozenset(marked | set(tokenizer.all_special_ids))
+    texts = {number: str(token.content) for number, token in added.items()}
+    return frozenset(marked | set(tokenizer.all_special_ids)), texts
 
 
 def _call_names(messages: Sequence[Message]) -> dict[str, str]:

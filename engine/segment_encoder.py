@@ -1,0 +1,89 @@
+"""Tokenization of prompts that grow: what was tokenized before is not tokenized again.
+
+Tokenizers cut a text at its special tokens before anything else, so that the ids of what lies between two of
+them depend on nothing outside. A chat prompt is therefore tokenized segment by segment, each from one turn's
+start mark to the next, and the ids of each segment are remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+
+Encode = Callable[[str], list[int]]
+
+_REMEMBERED_CHARACTERS = 16 << 20  # text and ids of these are some 100 MB at the very most
+_PROBES = ("word", " word", "word ", "\nword\n", "  ", "\t", "wörd日本", "")
+
+
+class SegmentEncoder:
+    """Encodes like `encode`, and remembers segments that begin with one of `marks`.
+
+    Where `encode` does not keep segments apart (a mark that swallows blanks around it, say), found by trying
+    when this is made, it is called with the whole text each time.
+    """
+
+    def __init__(
+        self,
+        encode: Encode,
+        marks: Collection[str],
+        added: Collection[str] = (),
+        *,
+        remembered_characters: int = _REMEMBERED_CHARACTERS,
+    ) -> None:
+        """`added` are all tokens that the tokenizer finds in a text before it splits the rest."""
+        self._encode = encode
+        self._room = remembered_characters
+        self._held: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        self._starts = _pattern(
+            [
+                mark
+                for mark in marks
+                if _keeps_apart(encode, mark) and not any(_hides(token, mark) for token in added)
+            ]
+        )
+
+    def __call__(self, text: str) -> list[int]:
+        """The token ids of a whole prompt."""
+        if self._starts is None:
+            return self._encode(text)
+        tokens: list[int] = []
+        at = 0
+        for match in self._starts.finditer(text):
+            if match.start() > at:
+                tokens += self._segment(text[at : match.start()])
+                at = match.start()
+        tokens += self._segment(text[at:])
+        return tokens
+
+    def _segment(self, text: str) -> Sequence[int]:
+        found = self._held.pop(text, None)
+        if found is None:
+            found = tuple(self._encode(text))
+            self._room -= len(text)
+        self._held[text] = found
+        while self._room < 0 and self._held:
+            oldest, _ = self._held.popitem(last=False)
+            self._room += len(oldest)
+        return found
+
+
+def _pattern(marks: Sequence[str]) -> re.Pattern[str] | None:
+    longest_first = sorted(marks, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if marks else None
+
+
+def _hides(token: str, mark: str) -> bool:
+    """Whether there are texts in which a tokenizer sees `token` where we would see `mark` begin."""
+    overlaps = any(token.endswith(mark[:size]) for size in range(1, len(mark)))
+    return token != mark and (mark in token or overlaps)
+
+
+def _keeps_apart(encode: Encode, mark: str) -> bool:
+    """Whether what is encoded before and behind a mark is the same with it and without."""
+    return all(
+        encode(before + mark + behind) == encode(before) + encode(mark + behind)
+        for before in _PROBES
+        for behind in _PROBES
+    )
