@@ -1,7 +1,9 @@
-"""Where in a prompt the state of its cache is worth a copy.
+"""Where in a prompt what was computed so far goes into the prefix cache.
 
-A cache of plain keys and values can be cut back to any of its prefixes, so one copy at the end of the prompt
-serves all. A recurrent state or a sliding window cannot: it can be resumed only where a copy was made.
+The end of system and tools does, since other sessions begin with it, and every few thousand tokens, so that
+a request that is cancelled or that another one follows leaves something. Rows of keys and values serve any
+beginning of what they were computed for. A recurrent state or a sliding window does not: it can be resumed
+only where it was kept, so there the ends of the last messages are kept as well.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, Quantize
 from engine.prefix_cache import Kind
 
 _PLAIN = (KVCache, QuantizedKVCache, ConcatenateKVCache)
+_GRID = 4096  # tokens
 _LAST_CUTS = 2  # ends of messages that are kept: the newest, and the one before it for a message that changes
 
 
@@ -30,16 +33,17 @@ def needs_checkpoints(cache: Sequence[Any]) -> bool:
 
 
 def checkpoints(cuts: Sequence[int], length: int, matched: int, exact_only: bool) -> dict[int, Kind]:
-    """Positions between `matched` and the end at which to keep a copy, and what it is kept for.
+    """Positions between `matched` and the end at which to keep what was computed, and what it is kept for.
 
     The last is always `length` - 1, where prefill ends: the last token's step is the first of decoding.
-    `cuts` are those of the request; with `exact_only` the first, which ends system and tools, and the last
-    two are kept.
+    `cuts` are those of the request; the first ends system and tools. All of it depends on the prompt alone,
+    so that a prompt is cut alike whoever sends it.
     """
-    kept: dict[int, Kind] = {}
+    kept: dict[int, Kind] = dict.fromkeys(range(_GRID, length - 1, _GRID), "main")
     inside = [cut for cut in cuts if 0 < cut < length - 1]
-    if exact_only and inside:
-        kept = dict.fromkeys(inside[-_LAST_CUTS:], "main")
+    if exact_only:
+        kept |= dict.fromkeys(inside[-_LAST_CUTS:], "main")
+    if inside:
         kept[inside[0]] = "head"
     kept[length - 1] = "main"
     return {cut: kind for cut, kind in sorted(kept.items()) if cut > matched}

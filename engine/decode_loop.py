@@ -118,7 +118,7 @@ class DecodeLoop:
         live.max_tokens = min(request.max_tokens, self._loaded.context_length - len(request.prompt))
         live.queue_told = self._clock()
         self._tell(live, QueuedStep(len(self._queue) + self._prefilling, 0.0))
-        match = self._lookup(live.sequence)
+        match = self._lookup(live)
         if self._promised(live) <= match.matched + _WORTH_WAITING:
             self._announce(live, match)
         self._queue.append(live)
@@ -176,9 +176,9 @@ class DecodeLoop:
         ]
         return max((common_prefix(other.tokens, live.tokens[:-1]) for other in ahead), default=0)
 
-    def _lookup(self, tokens: list[int]) -> Match:
+    def _lookup(self, live: LiveRequest) -> Match:
         try:
-            return self._cache.lookup(tokens)
+            return self._cache.lookup(live.sequence if live.generated else live.tokens)
         except Exception:
             _log.exception("the prefix cache failed and was emptied")
             self._cache.clear()
@@ -188,7 +188,8 @@ class DecodeLoop:
         """Tell what the prompt will cost; from here on this match is the one that is used."""
         live.match, live.announced = match, True
         length = len(live.request.prompt)
-        kept = length - match.matched if self._cache.keeps(length) else 0
+        reads_only = live.request.lane == "auxiliary"
+        kept = 0 if reads_only or not self._cache.keeps(length) else length - match.matched
         miss = miss_in_words(match.miss, self._loaded.tokenizer.decode) if match.miss else None
         self._tell(live, LookupStep(length, match.matched, kept, match.tier, miss))
         if match.change:
@@ -219,8 +220,8 @@ class DecodeLoop:
     def _join(self, live: LiveRequest) -> None:
         sequence = live.sequence
         if not live.announced:
-            self._announce(live, self._lookup(sequence))
-        match = live.match or self._lookup(sequence)
+            self._announce(live, self._lookup(live))
+        match = live.match or self._lookup(live)
         live.match = None
         request = live.request
         live.resumed_at = len(live.generated)
@@ -264,7 +265,7 @@ class DecodeLoop:
             live.state = RequestState.DECODE
         elif kind := self._stops[live.uid].get(done):
             cache, tokens = self._generator.extract_cache([live.uid])[live.uid]
-            self._keep(live, tokens, cache, "head" if kind == "head" else self._kind(live))
+            self._keep(live, tokens, cache, kind)
         if not live.generated:
             self._tell(live, PrefillStep(done, len(live.request.prompt), live.restored))
 
@@ -289,19 +290,19 @@ class DecodeLoop:
             self._tell(live, TokenStep(token))
         if reason is not None:
             self._leave(live)
-            self._keep(live, response.all_tokens, response.prompt_cache, self._kind(live))
+            self._keep(live, response.all_tokens, response.prompt_cache)
             self._tell(live, FinishStep(reason, len(live.generated)))
             self._end(live, RequestState.FINISHED)
 
     # The cache
 
-    @staticmethod
-    def _kind(live: LiveRequest) -> Kind:
-        return "side" if live.request.lane == "auxiliary" else "main"
-
-    def _keep(self, live: LiveRequest, tokens: list[int], cache: list[Any], kind: Kind) -> None:
-        if not tokens:
+    def _keep(self, live: LiveRequest, tokens: list[int], cache: list[Any], kind: Kind = "main") -> None:
+        """Put what was computed into the cache; side requests, which nothing follows, only read it."""
+        lane = live.request.lane
+        if not tokens or lane == "auxiliary":
             return
+        if kind == "main" and lane == "subagent":
+            kind = "subagent"
         try:
             changes = self._cache.insert(tokens, cache, kind)
         except Exception:  # the request goes on without it
@@ -319,7 +320,7 @@ class DecodeLoop:
         with mx.stream(self._stream):
             try:
                 cache, tokens = self._generator.remove([live.uid], return_prompt_caches=True)[live.uid]
-                self._keep(live, tokens, cache, self._kind(live))
+                self._keep(live, tokens, cache)
             except Exception as error:  # the others in the batch go on
                 self._recover(error, theirs=False)
 

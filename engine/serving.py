@@ -18,7 +18,7 @@ import uvicorn
 
 from engine.lifeline import announce, watch_parent
 from engine.model_loading import LoadedModel, ModelError, OnProgress, load_model
-from engine.prefix_cache import MemoryPrefixCache
+from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 from engine.server import Engine, create_app
 from engine.settings import EngineSettings
@@ -65,7 +65,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     """Serve until a signal, the parent's end, or a model that cannot be loaded; returns the exit code."""
     scheduler = Scheduler(
         functools.partial(load, settings),
-        MemoryPrefixCache(max_bytes=settings.prefix_cache_bytes),
+        RadixPrefixCache(max_bytes=settings.prefix_cache_bytes),
         max_queue=settings.max_queue,
         max_batch=settings.max_batch,
         prefill_chunk=settings.prefill_chunk,

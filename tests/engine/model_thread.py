@@ -25,7 +25,7 @@ from engine.generation import (
     TokenStep,
 )
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.prefix_cache import MemoryPrefixCache
+from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 
 GREEDY = Sampling(temperature=0.0)
@@ -83,11 +83,11 @@ Load = Callable[[OnProgress], LoadedModel]
 
 @contextmanager
 def running(
-    model: Path | Load, *, cache: MemoryPrefixCache | None = None, loaded: bool = True, **options: Any
+    model: Path | Load, *, cache: RadixPrefixCache | None = None, loaded: bool = True, **options: Any
 ) -> Iterator[Scheduler]:
     """A scheduler on its own thread, which has ended when the block has."""
     load: Load = functools.partial(load_model, model) if isinstance(model, Path) else model
-    scheduler = Scheduler(load, cache or MemoryPrefixCache(max_bytes=1 << 28), **options)
+    scheduler = Scheduler(load, cache or RadixPrefixCache(max_bytes=1 << 28), **options)
     scheduler.start()
     try:
         if loaded:

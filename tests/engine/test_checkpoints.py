@@ -25,8 +25,15 @@ def test_only_what_can_be_cut_back_does_without(cache: list[object], needs: bool
     assert needs_checkpoints(cache) is needs
 
 
-def test_a_plain_cache_is_copied_once_at_the_end() -> None:
-    assert checkpoints((10, 20, 30), 50, 0, exact_only=False) == {49: "main"}
+def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() -> None:
+    assert checkpoints((10, 20, 30), 50, 0, exact_only=False) == {10: "head", 49: "main"}
+    assert checkpoints((10, 20), 50, 10, exact_only=False) == {49: "main"}
+    assert checkpoints((5000,), 9000, 0, exact_only=False) == {
+        4096: "main",
+        5000: "head",
+        8192: "main",
+        8999: "main",
+    }
 
 
 def test_others_keep_the_head_the_last_messages_and_the_end() -> None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import mlx.core as mx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlx_lm.models.cache import ArraysCache, KVCache
+from mlx.utils import tree_flatten
+from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache
 
 from engine.demo_model import Architecture
 from engine.generation import LookupStep, Sampling
-from engine.prefix_cache import MemoryPrefixCache, MissAt, as_token_array, common_prefix
+from engine.prefix_cache import Kind, MissAt, as_token_array, common_prefix
+from engine.radix_cache import NODE_BYTES, RadixPrefixCache
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf
 
 ARCHITECTURES: list[Architecture] = ["qwen3", "gemma3_text", "qwen3_5"]
 BYTES_PER_TOKEN = 2 * 4 * 4  # keys and values, four float32 each
+STORED_PER_TOKEN = BYTES_PER_TOKEN + 4  # and the token
 
 
 def plain(length: int) -> list[KVCache]:
@@ -39,8 +44,8 @@ def recurrent() -> list[ArraysCache]:
     return [cache]
 
 
-def roomy() -> MemoryPrefixCache:
-    return MemoryPrefixCache(max_bytes=1 << 20)
+def roomy() -> RadixPrefixCache:
+    return RadixPrefixCache(max_bytes=1 << 20)
 
 
 class Pair:
@@ -67,7 +72,7 @@ def pairs(shelf: ModelShelf) -> Iterator[dict[str, Pair]]:
         made = {}
         for architecture in ARCHITECTURES:
             path = shelf.tiny(architecture)
-            warm_cache, no_cache = MemoryPrefixCache(max_bytes=1 << 28), MemoryPrefixCache(max_bytes=0)
+            warm_cache, no_cache = RadixPrefixCache(max_bytes=1 << 28), RadixPrefixCache(max_bytes=0)
             warm = stack.enter_context(running(path, cache=warm_cache, prefill_chunk=32))
             cold = stack.enter_context(running(path, cache=no_cache, prefill_chunk=32))
             made[architecture] = Pair(warm, cold)
@@ -190,42 +195,76 @@ def test_a_taken_cache_can_be_written_to_without_harm_to_the_stored_one() -> Non
     assert again[0].keys[0, 0, :3, 0].tolist() == [0.0, 1.0, 2.0]
 
 
-def test_a_longer_entry_takes_the_place_of_its_prefixes() -> None:
+def test_what_prompts_share_is_stored_once() -> None:
     cache = roomy()
-    cache.insert([1, 2], plain(2), "head")
-    changes = cache.insert([1, 2, 3, 4], plain(4), "main")
-    assert [(change.event, change.tokens, change.entries) for change in changes] == [("inserted", 4, 1)]
+    changes = cache.insert([1, 2], plain(2), "head")
+    changes += cache.insert([1, 2, 3, 4], plain(4), "main")
+    changes += cache.insert([1, 2, 5], plain(3), "main")
+    assert [(change.event, change.tokens, change.entries) for change in changes] == [
+        ("inserted", 2, 1),
+        ("inserted", 2, 2),
+        ("inserted", 1, 3),
+    ]
     assert cache.insert([1, 2, 3], plain(3), "main") == []
-    assert cache.stats()["bytes"] == 4 * BYTES_PER_TOKEN
+    assert cache.stats()["bytes"] == 5 * STORED_PER_TOKEN + 3 * NODE_BYTES
 
 
 def test_the_budget_holds_and_the_least_recently_used_goes_first() -> None:
-    cache = MemoryPrefixCache(max_bytes=10 * BYTES_PER_TOKEN)
-    cache.insert([1, 1, 1, 1], plain(4), "main")
-    cache.insert([2, 2, 2, 2], plain(4), "main")
-    cache.lookup([1, 1, 1, 1, 1])
-    changes = cache.insert([3, 3, 3, 3], plain(4), "main")
-    assert [(change.event, change.tokens) for change in changes] == [("evicted", 4), ("inserted", 4)]
-    assert changes[-1].total_bytes == 8 * BYTES_PER_TOKEN
-    assert cache.lookup([1, 1, 1, 1, 1]).matched == 4
-    lost = cache.lookup([2, 2, 2, 2, 2])
+    size = 2000
+    one = size * STORED_PER_TOKEN + NODE_BYTES
+    cache = RadixPrefixCache(max_bytes=3 * one - 1)
+    cache.insert([1] * size, plain(size), "main")
+    cache.insert([2] * size, plain(size), "main")
+    cache.lookup([1] * (size + 1))
+    changes = cache.insert([3] * size, plain(size), "main")
+    assert [(change.event, change.tokens) for change in changes] == [("evicted", size), ("inserted", size)]
+    assert changes[-1].total_bytes <= 3 * one - 1
+    assert cache.lookup([1] * (size + 1)).matched == size
+    lost = cache.lookup([2] * (size + 1))
     assert lost.miss is not None
     assert lost.miss.reason == "evicted"
 
 
-def test_side_requests_are_evicted_before_conversations_and_heads_last() -> None:
-    cache = MemoryPrefixCache(max_bytes=1 << 20, max_entries=3)
-    cache.insert([1, 1], recurrent(), "head")
-    cache.insert([2, 2], recurrent(), "main")
-    cache.insert([3, 3], recurrent(), "side")
-    cache.insert([4, 4], recurrent(), "main")
-    cache.insert([5, 5], recurrent(), "main")
-    assert [cache.lookup([token] * 3).matched for token in (1, 2, 3, 4, 5)] == [2, 0, 0, 2, 2]
-    assert cache.stats()["evictions"] == 2
+def test_what_was_evicted_and_comes_again_is_kept_again() -> None:
+    cache = RadixPrefixCache(max_bytes=2 * (4 * STORED_PER_TOKEN + NODE_BYTES) - 1)
+    cache.insert([1, 1, 1, 1], plain(4), "main")
+    cache.insert([2, 2, 2, 2], plain(4), "main")
+    cache.insert([1, 1, 1, 1], plain(4), "main")
+    assert cache.lookup([1, 1, 1, 1, 1]).matched == 4
+    assert cache.lookup([2, 2, 2, 2, 2]).matched == 0
+
+
+@pytest.mark.parametrize("kinds", [("subagent", "main"), ("main", "head")])
+def test_what_lasts_less_is_evicted_first_however_new_it_is(kinds: tuple[Kind, Kind]) -> None:
+    cache = RadixPrefixCache(max_bytes=2 * NODE_BYTES + 1000)
+    cache.insert([2] * 9, plain(9), kinds[1])
+    cache.insert([1] * 9, plain(9), kinds[0])
+    cache.insert([3] * 9, plain(9), kinds[1])
+    assert [cache.lookup([token] * 10).matched for token in (1, 2, 3)] == [0, 9, 9]
+
+
+def test_a_head_outlives_the_conversations_that_began_with_it() -> None:
+    cache = RadixPrefixCache(max_bytes=3 * NODE_BYTES)
+    cache.insert([1, 2], plain(2), "head")
+    for last in range(3, 30):
+        cache.insert([1, 2, last], plain(3), "main")
+        assert cache.lookup([1, 2, last, 0]).matched == 3
+    assert cache.lookup([1, 2, 99]).matched == 2
+    assert cache.stats()["bytes"] <= 3 * NODE_BYTES
+
+
+def test_states_inside_of_a_conversation_go_before_its_end() -> None:
+    state = 32 + 4 + NODE_BYTES
+    cache = RadixPrefixCache(max_bytes=4 * state - 32)
+    for length in (1, 2, 3, 4):
+        cache.insert([7] * length, recurrent(), "main")
+    assert cache.lookup([7] * 5).matched == 4
+    assert cache.lookup([7, 8]).matched == 0  # the oldest state went
+    assert cache.lookup([7, 7, 8]).matched == 2
 
 
 def test_what_is_larger_than_the_budget_is_not_kept_and_not_promised() -> None:
-    cache = MemoryPrefixCache(max_bytes=10 * BYTES_PER_TOKEN)
+    cache = RadixPrefixCache(max_bytes=10 * BYTES_PER_TOKEN)
     assert cache.keeps(10**6)  # nothing is known yet
     assert cache.insert(list(range(11)), plain(11), "main") == []
     assert not cache.keeps(11)
@@ -234,7 +273,7 @@ def test_what_is_larger_than_the_budget_is_not_kept_and_not_promised() -> None:
 
 def test_an_empty_cache_is_cold_and_a_switched_off_one_says_so() -> None:
     assert roomy().lookup([1, 2]).miss == MissAt("cold", 0, (), (1, 2))
-    off = MemoryPrefixCache(max_bytes=0)
+    off = RadixPrefixCache(max_bytes=0)
     assert off.insert([1, 2], plain(2), "main") == []
     assert off.lookup([1, 2, 3]).miss == MissAt("disabled", 0)
     assert not off.keeps(1)
@@ -249,6 +288,87 @@ def test_clearing_tells_each_entry_that_goes() -> None:
         ("evicted", 3, 0),
     ]
     assert cache.stats()["bytes"] == 0
+
+
+def test_a_cache_that_is_laid_out_differently_is_refused() -> None:
+    cache = roomy()
+    cache.insert([1, 2], plain(2), "main")
+    with pytest.raises(ValueError, match="laid out differently"):
+        cache.insert([1, 2, 3], recurrent(), "main")
+    cache.clear()
+    cache.insert([1, 2, 3], recurrent(), "main")
+    assert cache.lookup([1, 2, 3, 4]).matched == 3
+
+
+def fingerprints(tokens: list[int]) -> list[float]:
+    """For each token a number that tells all tokens up to it."""
+    return [float(zlib.crc32(bytes(tokens[: n + 1])) % 2**20) for n in range(len(tokens))]
+
+
+def computed(tokens: list[int], *, with_state: bool) -> list[Any]:
+    """What a model would leave: rows, and perhaps a state, that tell what they were computed from."""
+    row = mx.array(fingerprints(tokens)).reshape(1, 1, -1, 1)
+    plain_layer = KVCache()
+    plain_layer.update_and_fetch(row, -row)
+    quantized = QuantizedKVCache(group_size=64, bits=8)
+    wide = mx.broadcast_to(row, (1, 1, len(tokens), 64))
+    quantized.update_and_fetch(wide, wide)
+    if not with_state:
+        return [plain_layer, CacheList(KVCache.from_state(plain_layer.state), quantized)]
+    recurrent_layer = ArraysCache(1)
+    recurrent_layer[0] = mx.array([[fingerprints(tokens)[-1]]])
+    return [plain_layer, recurrent_layer]
+
+
+def holds(cache: list[Any], tokens: list[int]) -> bool:
+    """Whether a restored cache is what the model would have left for `tokens`."""
+    wanted = computed(tokens, with_state=isinstance(cache[1], ArraysCache))
+    keys, values = (part[..., : len(tokens), :] for part in cache[0].keys_and_values())
+    same = bool(mx.array_equal(keys, wanted[0].keys_and_values()[0])) and bool(mx.array_equal(values, -keys))
+    if isinstance(cache[1], ArraysCache):
+        return same and bool(mx.array_equal(cache[1][0], wanted[1][0]))
+    inner = zip(
+        tree_flatten(cache[1].caches[1].keys_and_values()),
+        tree_flatten(wanted[1].caches[1].keys_and_values()),
+        strict=True,
+    )
+    return same and all(bool(mx.array_equal(got, want)) for (_, got), (_, want) in inner)
+
+
+SEQUENCES = st.lists(st.integers(0, 2), min_size=1, max_size=14)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    steps=st.lists(st.tuples(SEQUENCES, st.sampled_from(["subagent", "main", "head"])), max_size=14),
+    with_state=st.booleans(),
+    budget=st.sampled_from([1 << 22, 20_000, 8_000, 4_000]),
+)
+def test_what_is_restored_is_what_was_computed_and_the_budget_holds(
+    steps: list[tuple[list[int], Kind]], with_state: bool, budget: int
+) -> None:
+    cache = RadixPrefixCache(max_bytes=budget)
+    inserted: list[list[int]] = []
+    for tokens, kind in steps:
+        match = cache.lookup(tokens)
+        assert match.matched < len(tokens)
+        if match.cache is not None:
+            assert holds(match.cache, tokens[: match.matched])
+        best = max((reach(known, tokens[:-1], with_state) for known in inserted), default=0)
+        assert match.matched == best if budget == 1 << 22 else match.matched <= best
+        cache.insert(tokens, computed(tokens, with_state=with_state), kind)
+        inserted.append(tokens)
+        assert cache.stats()["bytes"] <= budget
+        assert cache.stats()["bytes"] == sum(node.nbytes for node in cache._nodes())
+        assert cache.stats()["entries"] == sum(node.is_live for node in cache._nodes())
+    cache.clear()
+    assert cache.stats()["bytes"] == cache.stats()["entries"] == 0
+
+
+def reach(known: list[int], prompt: list[int], with_state: bool) -> int:
+    """How much of `prompt` a stored sequence serves."""
+    shared = common_prefix(as_token_array(known), as_token_array(prompt))
+    return shared if not with_state or shared == len(known) else 0
 
 
 @given(st.lists(st.integers(0, 2), max_size=12), st.lists(st.integers(0, 2), max_size=12))
