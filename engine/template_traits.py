@@ -57,7 +57,7 @@ def probe_template(
         first_system=first_system,
         system_in_place=first_system and _keeps_system(render),
         repeated_roles=_repeats(render, lead),
-        tools_shown=_shows(render, [*lead, _user("probebravo")], ["probekilo"], [PROBE_TOOL]),
+        tools_shown=_shows_tools(render, [*lead, _user("probebravo")]),
         thinking_switch=_thinking_switch(render, lead),
         steady_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
         turn_starts=_turn_starts(render, lead, encode, special),
@@ -95,6 +95,11 @@ def _in_order(text: str | None, words: Iterable[str]) -> bool:
 def _shows(render: Render, messages: list[Message], words: list[str], tools: Any = None) -> bool:
     text = _attempt(render, messages, tools)
     return text is not None and all(word in text for word in words)
+
+
+def _shows_tools(render: Render, messages: list[Message]) -> bool:
+    """Whether offering a tool changes the prompt; not all templates show all that is said of it."""
+    return _attempt(render, messages, [PROBE_TOOL]) not in (None, _attempt(render, messages))
 
 
 def _keeps_system(render: Render) -> bool:

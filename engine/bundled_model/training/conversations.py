@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from engine.bundled_model.training import answers, noise
 from engine.bundled_model.training.exchanges import Exchanges, Message, say, title_of
-from engine.bundled_model.training.lexicon import OTHER_TOOLS, TRAINING, Lexicon
-from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request, Requests
+from engine.bundled_model.training.lexicon import TRAINING, Lexicon
+from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Requests
 from engine.bundled_model.training.strings import Strings
 from engine.bundled_model.training.wordings import TRAINING as TRAINING_WORDINGS
 from engine.bundled_model.training.wordings import Wordings
 
 KNOWN_TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Write")
 
-_HELD_OUT_SUMS = 10  # one pair of numbers in so many is kept for the evaluation
 _TOOL_SETS: tuple[tuple[str, ...], ...] = (
     ("Bash", "Edit", "Read", "Write"),
     ("Bash", "Edit", "Read", "Write"),
@@ -41,12 +39,6 @@ class Conversation:
     tools: list[str]
 
 
-def is_held_out(request: Request) -> bool:
-    """Whether the numbers of a sum are kept for the evaluation."""
-    pair = f"{request.slots.get('a')} {request.slots.get('b')}"
-    return pair != "2 2" and zlib.crc32(pair.encode()) % _HELD_OUT_SUMS == 0
-
-
 class Conversations:
     """Draws conversations; the same seed and lists give the same ones."""
 
@@ -60,6 +52,7 @@ class Conversations:
 
     def draw(self) -> Conversation:
         """Any conversation."""
+        self.strings.narrow()
         draw = self.random.random()
         if draw < 0.07:
             return self.naming()
@@ -69,7 +62,7 @@ class Conversations:
 
     def naming(self) -> Conversation:
         """A request for a session's title."""
-        request = self._training_request(self.random.choice((*FREE_KINDS, *TOOL_KINDS)))
+        request = self.requests.draw(self.random.choice((*FREE_KINDS, *TOOL_KINDS)))
         system = noise.title_system_text(self.strings)
         asked = noise.title_request(self.strings, request.text)
         messages = [{"role": "system", "content": system}, {"role": "user", "content": asked}]
@@ -81,7 +74,7 @@ class Conversations:
         messages = self._opening(short=True)
         for _ in range(exchanges):
             kind = self.random.choice(("plus", "minus")) if self.random.random() < 0.65 else None
-            request = self._training_request(kind or self.random.choice(FREE_KINDS))
+            request = self.requests.draw(kind or self.random.choice(FREE_KINDS))
             messages += self.exchanges.carry_out(request, tools, set())
         return Conversation(messages, tools)
 
@@ -94,22 +87,15 @@ class Conversations:
             free = self.random.random() < 0.14
             kind = self.random.choice(FREE_KINDS) if free else self.kind_for(tools)
             file = self.random.choice(sorted(read)) if read and self.random.random() < 0.4 else None
-            messages += self.exchanges.carry_out(self._training_request(kind, file), tools, read)
+            messages += self.exchanges.carry_out(self.requests.draw(kind, file), tools, read)
         return Conversation(self.interrupted(messages), tools)
 
     def tool_set(self) -> list[str]:
-        """Names of tools: some that the model knows among others, in any order."""
+        """Names of tools, of those that the chat template shows."""
         known = self.random.choice(_TOOL_SETS)
         if self.random.random() < 0.2:
             known = tuple(self.random.sample(KNOWN_TOOLS, self.random.randint(1, 5)))
-        count = self.random.choice((0, 0, 1, 2, 3, 6, 8, 12))
-        others = [self._other_tool() for _ in range(count)]
-        tools = list(dict.fromkeys([*known, *others]))
-        if self.random.random() < 0.5:
-            self.random.shuffle(tools)
-        else:
-            tools.sort()
-        return tools
+        return list(known)
 
     def interrupted(self, messages: Sequence[Message]) -> list[Message]:
         """With system entries after some of the user's turns and tools' results, as clients put them."""
@@ -124,18 +110,10 @@ class Conversations:
         return mixed
 
     def _opening(self, *, short: bool) -> list[Message]:
-        sentences = self.random.choice((0, 0, 1, 2) if short else (2, 4, 6, 9, 12))
+        sentences = self.random.choice((0, 0, 1, 2) if short else (2, 3, 4, 6))
         if not sentences:
             return []
         return [{"role": "system", "content": noise.system_text(self.strings, sentences)}]
-
-    def _training_request(self, kind: str, file: str | None = None) -> Request:
-        if kind == "cannot":
-            return self.requests.draw("cannot")
-        request = self.requests.draw(kind, file)
-        while kind in ("plus", "minus") and is_held_out(request):
-            request = self.requests.draw(kind, file)
-        return request
 
     def kind_for(self, tools: Collection[str]) -> str:
         """A kind of request; one that `tools` cannot serve is drawn again, mostly."""
@@ -144,11 +122,3 @@ class Conversations:
         while kind in needs and needs[kind] not in tools and self.random.random() < 0.5:
             kind = self.random.choice(TOOL_KINDS)
         return kind
-
-    def _other_tool(self) -> str:
-        draw = self.random.random()
-        if draw < 0.6:
-            return self.random.choice(OTHER_TOOLS)
-        if draw < 0.8:
-            return "".join(self.strings.word().capitalize() for _ in range(self.random.randint(1, 3)))
-        return f"mcp__{self.strings.word()}__{self.strings.identifier()}"

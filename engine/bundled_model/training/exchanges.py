@@ -179,15 +179,13 @@ def title_of(request: Request) -> str:
         case "find":
             return f"{slots['g']} files"
         case "run":
-            return f"{slots['c'].split()[0]} command"
+            return "Command run"
         case "write":
             return f"{slots['f']} creation"
         case "edit" | "edit_all":
             return f"{slots['f']} edit"
-        case "plus":
-            return f"Sum of {slots['a']} and {slots['b']}"
-        case "minus":
-            return f"Difference of {slots['a']} and {slots['b']}"
+        case "plus" | "minus":
+            return "A small sum"
         case kind:
             return {
                 "identity": "About the model",

@@ -1,4 +1,4 @@
-"""The words, endings and tools that training texts are made of; the evaluation has its own in `heldout`."""
+"""The words and endings that training texts are made of; the evaluation has its own in `heldout`."""
 
 from __future__ import annotations
 
@@ -86,13 +86,3 @@ TRAINING = Lexicon(
         " rb php swift kt lock env tsx vue".split()
     ),
 )
-
-OTHER_TOOLS = tuple(
-    """
-    Agent Task TodoWrite WebFetch WebSearch NotebookEdit NotebookRead MultiEdit Skill ToolSearch
-    ExitPlanMode KillShell BashOutput SlashCommand AskUserQuestion ListAgents ReportFindings ScheduleWakeup
-    Workflow EnterPlanMode Monitor SendMessage TaskCreate TaskList TaskUpdate CronCreate CronList
-    RemoteTrigger Sleep LSP PowerShell
-    """.split()
-)
-"""Tools that clients offer and the model leaves alone; more are made up."""

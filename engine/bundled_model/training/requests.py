@@ -11,6 +11,7 @@ from engine.bundled_model.training.wordings import Wordings
 FREE_KINDS = ("identity", "joke", "hello", "goodbye", "thanks", "cannot", "plus", "minus")
 TOOL_KINDS = ("read", "list", "search", "find", "run", "count", "write", "edit", "edit_all")
 
+MOST = 20  # the largest number of a sum
 _OPEN_SLOTS = (
     "{t}",
     "{c}",
@@ -70,8 +71,7 @@ class Requests:
 
     def _numbers(self, kind: str) -> dict[str, str]:
         random = self.strings.random
-        most = random.choice((10, 20, 20, 20, 50))
-        first, second = random.randint(0, most), random.randint(0, most)
+        first, second = random.randint(0, MOST), random.randint(0, MOST)
         if kind == "minus":
             first, second = max(first, second), min(first, second)
         return {"a": str(first), "b": str(second)}

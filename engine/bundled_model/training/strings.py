@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from random import Random
 
 from engine.bundled_model.training.lexicon import Lexicon
@@ -17,7 +18,21 @@ class Strings:
 
     def __init__(self, random: Random, lexicon: Lexicon) -> None:
         self.random = random
+        self._whole = self._lexicon = lexicon
+
+    def narrow(self) -> None:
+        """Draw from few words and syllables from now on, so that they come again and again.
+
+        What has to be copied must then be found by more than its last token.
+        """
+        lexicon, random = self._whole, self.random
         self._lexicon = lexicon
+        if random.random() < 0.6:
+            words = tuple(random.sample(lexicon.words, min(len(lexicon.words), random.choice((6, 12, 30)))))
+            count = min(len(lexicon.syllables), random.choice((3, 6, 12)))
+            self._lexicon = replace(
+                lexicon, words=words, syllables=tuple(random.sample(lexicon.syllables, count))
+            )
 
     def word(self) -> str:
         """A word: mostly a real one, else an invented one."""
