@@ -228,7 +228,7 @@ class DecodeLoop:
         stops = checkpoints(request.cuts, len(sequence), match.matched, self._exact_only)
         extra_stops = [list(stop) for stop in request.stop_token_ids if stop]
         (live.uid,) = self._generator.insert_segments(
-            [segments(sequence, match.matched, list(stops))],
+            [segments(sequence, match.matched, list(stops), self._chunk)],
             max_tokens=[live.max_tokens - len(live.generated)],
             caches=[match.cache] if match.cache is not None else None,
             all_tokens=[sequence[: match.matched]],

@@ -47,14 +47,21 @@ def test_others_keep_the_head_the_last_messages_and_the_end() -> None:
 @given(
     length=st.integers(1, 40),
     matched=st.integers(0, 39),
+    step=st.integers(1, 50),
     cuts=st.lists(st.integers(1, 39), unique=True, max_size=6).map(sorted),
 )
-def test_segments_are_the_rest_of_the_prompt_cut_at_each_stop(
-    length: int, matched: int, cuts: list[int]
+def test_segments_are_the_rest_of_the_prompt_cut_where_a_whole_one_is_cut(
+    length: int, matched: int, step: int, cuts: list[int]
 ) -> None:
     tokens, matched = list(range(length)), min(matched, length - 1)
-    stops = checkpoints(cuts, length, matched, exact_only=True)
-    parts = segments(tokens, matched, list(stops))
+
+    def parts_behind(start: int) -> list[list[int]]:
+        stops = checkpoints(cuts, length, start, exact_only=True)
+        assert set(stops) <= {part[0] for part in segments(tokens, start, list(stops), step)[1:]}
+        return segments(tokens, start, list(stops), step)
+
+    whole, parts = parts_behind(0), parts_behind(matched)
     assert [token for part in parts for token in part] == tokens[matched:]
-    assert all(parts)
-    assert set(stops) <= {part[0] for part in parts[1:]}
+    assert all(1 <= len(part) <= step for part in parts)
+    assert {part[-1] for part in parts} <= {part[-1] for part in whole}
+    assert {part[0] for part in parts[1:]} <= {part[0] for part in whole}
