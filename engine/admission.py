@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ def request_fault(request: GenerationRequest, loaded: LoadedModel) -> str | None
     return check_sampling(request.sampling, loaded.vocab_size)
 
 
-def miss_in_words(miss: MissAt, decode: Callable[[list[int]], Any]) -> Miss:
+def miss_in_words(miss: MissAt, segment: str, decode: Callable[[list[int]], Any]) -> Miss:
     """A miss with the texts on both sides, about 40 characters each, in place of token ids."""
 
     def text(tokens: tuple[int, ...]) -> str:
@@ -42,4 +43,20 @@ def miss_in_words(miss: MissAt, decode: Callable[[list[int]], Any]) -> Miss:
             return ""
         return decoded if len(decoded) <= _MISS_CHARS else decoded[: _MISS_CHARS - 1] + "…"
 
-    return Miss(reason=miss.reason, position=miss.position, before=text(miss.before), now=text(miss.now))
+    return Miss(
+        reason=miss.reason,
+        position=miss.position,
+        segment=segment,
+        before=text(miss.before),
+        now=text(miss.now),
+    )
+
+
+def segment_at(position: int, request: GenerationRequest) -> str:
+    """What a position of the prompt lies in: a name of `request.segments`, else its number."""
+    if not request.cuts:
+        return ""
+    number = bisect_right(request.cuts, position)
+    if len(request.segments) != len(request.cuts):
+        return f"part {number + 1} of {len(request.cuts) + 1}"
+    return request.segments[number] if number < len(request.cuts) else "the answer's beginning"

@@ -18,7 +18,7 @@ import mlx.core as mx
 from mlx_lm.generate import BatchGenerator, StopSequences
 from mlx_lm.models.cache import make_prompt_cache
 
-from engine.admission import miss_in_words, request_fault
+from engine.admission import miss_in_words, request_fault, segment_at
 from engine.checkpoints import checkpoints, needs_checkpoints, segments
 from engine.generation import (
     CacheStep,
@@ -190,7 +190,10 @@ class DecodeLoop:
         length = len(live.request.prompt)
         reads_only = live.request.lane == "auxiliary"
         kept = 0 if reads_only or not self._cache.keeps(length) else length - match.matched
-        miss = miss_in_words(match.miss, self._loaded.tokenizer.decode) if match.miss else None
+        miss = None
+        if match.miss:
+            segment = segment_at(match.miss.position, live.request)
+            miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode)
         self._tell(live, LookupStep(length, match.matched, kept, match.tier, miss))
         if match.change:
             self._tell_change(live, match.change)

@@ -16,10 +16,11 @@ FeedKind = Literal["queued", "lookup", "prefill", "progress", "tool_raw", "note"
 
 
 class Miss(TypedDict):
-    """Why less was reused: `reason` is cold, diverged, evicted or disabled."""
+    """Why less was reused: `reason` is cold, diverged, evicted or disabled, `segment` what lies there."""
 
     reason: str
     position: int
+    segment: str
     before: str
     now: str
 

@@ -44,6 +44,7 @@ class GenerationRequest:
     max_tokens: int
     sampling: Sampling = Sampling()
     cuts: tuple[int, ...] = ()
+    segments: tuple[str, ...] = ()  # what ends at each cut, for people; empty where that is not known
     stop_token_ids: tuple[tuple[int, ...], ...] = ()  # beside the model's own end tokens
     lane: Lane = "main"
 

@@ -19,6 +19,7 @@ from engine.template_traits import TemplateTraits, probe_template
 from engine.turn_folding import SYSTEM_ROLES, fold_system_turns
 
 _TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result"}
+_SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
 _SMALLEST_CUT = 4  # tokens; nothing but a start mark lies before
 
 
@@ -38,6 +39,7 @@ class RenderedPrompt:
     text: str
     tokens: list[int]
     cuts: tuple[int, ...]
+    segments: tuple[str, ...]  # what ends at each cut; empty where the template's turns are not the messages
     notes: tuple[str, ...]
     opens_thinking: bool  # the answer begins inside of the thinking
 
@@ -63,11 +65,20 @@ class PromptRenderer:
         Raises:
             PromptRefused: the template raised; the message is the template's own.
         """
-        text, notes = self.text(messages, tools, **template_kwargs)
+        text, prepared, notes = self._text(messages, tools, template_kwargs)
         if tools and not self.traits.tools_shown:
             notes.append("the model's chat template has no place for tools; it does not see them")
         tokens = self.encode(text)
-        return RenderedPrompt(text, tokens, self._cuts(tokens), tuple(notes), self._opens_thinking(text))
+        cuts = self._cuts(tokens)
+        segments = segment_names(prepared, bool(tools))
+        return RenderedPrompt(
+            text,
+            tokens,
+            cuts,
+            segments if len(segments) == len(cuts) else (),
+            tuple(notes),
+            self._opens_thinking(text),
+        )
 
     def text(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
@@ -77,12 +88,18 @@ class PromptRenderer:
         Raises:
             PromptRefused: see `render`.
         """
+        text, _, notes = self._text(messages, tools, template_kwargs)
+        return text, notes
+
+    def _text(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, template_kwargs: dict[str, Any]
+    ) -> tuple[str, list[Message], list[str]]:
         prepared, notes = prepare_messages(messages, self.traits)
         try:
             text = self._apply(prepared, tools or None, **(self.traits.steady_kwargs | template_kwargs))
         except Exception as error:  # a template may raise anything, and whatever it raises is about its input
             raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
-        return text, notes
+        return text, prepared, notes
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; special tokens in it are recognised and none is added."""
@@ -147,6 +164,15 @@ def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> tup
     if not traits.repeated_roles:
         prepared = _merge_repeated(prepared)
     return prepared, notes
+
+
+def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
+    """What the turns of a prompt are, for people: its head, then each message with its number."""
+    leading = bool(messages) and messages[0]["role"] == "system"
+    head = " and ".join(name for name, there in (("system", leading), ("tools", tools)) if there)
+    turns = enumerate(messages[1:] if leading else messages, 1)
+    named = [f"message {number} ({_SPEAKERS.get(turn['role'], 'user')})" for number, turn in turns]
+    return (head, *named) if head else tuple(named)
 
 
 def plain_transcript(messages: Sequence[Message]) -> str:

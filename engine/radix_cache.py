@@ -111,16 +111,20 @@ class RadixPrefixCache:
         self._row_bytes = 0.0  # of one token
         self._state_bytes = 0  # of one position
         self._counts = _Counts()
+        self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
         prompt = as_token_array(tokens)
         self._counts.lookups += 1
         self._counts.looked_up_tokens += len(prompt)
         if self._max_bytes <= 0:
+            self._misses["disabled"] += 1
             return Match(None, 0, "none", MissAt("disabled", 0))
         walk = self._walk(prompt[:-1])
         nodes, matched = self._usable(walk)
         miss = self._explain(prompt, matched, walk)
+        if miss is not None:
+            self._misses[miss.reason] += 1
         now = self._tick()
         for node in (*walk.whole, *nodes):
             node.used = now
@@ -166,6 +170,7 @@ class RadixPrefixCache:
             "looked_up_tokens": counts.looked_up_tokens,
             "insertions": counts.insertions,
             "evictions": counts.evictions,
+            **{f"misses_{reason}": count for reason, count in self._misses.items()},
         }
 
     def clear(self) -> list[CacheChange]:

@@ -166,6 +166,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
             max_tokens=min(chat.output_limit or room, room),
             sampling=chat.sampling(loaded.sampling),
             cuts=prompt.cuts,
+            segments=prompt.segments,
             lane=_lane(request),
         ),
         asyncio.get_running_loop(),

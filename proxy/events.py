@@ -61,6 +61,7 @@ class CacheMiss(EventData):
 
     reason: MissReason = "cold"
     position: int = 0  # first token that differed from what was stored
+    segment: str = ""  # what lies there: system and tools, or one of the messages
     before: str = ""  # the stored text around that token, shortened
     now: str = ""  # the new text around it, shortened
 

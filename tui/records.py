@@ -144,6 +144,7 @@ class MissRecord:
     position: int
     before: str
     now: str
+    segment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from engine.admission import miss_in_words
+import pytest
+
+from engine.admission import miss_in_words, segment_at
 from engine.prefix_cache import MissAt
+from tests.engine.model_thread import ask
 
 MISS = MissAt("diverged", 3, before=(1, 2), now=(1, 3))
 
 
 def test_both_sides_are_decoded_and_shortened() -> None:
-    words = miss_in_words(MISS, lambda tokens: "x" * 100 if 3 in tokens else "short")
-    assert words == {"reason": "diverged", "position": 3, "before": "short", "now": "x" * 39 + "…"}
+    words = miss_in_words(MISS, "tools", lambda tokens: "x" * 100 if 3 in tokens else "short")
+    assert words == {
+        "reason": "diverged",
+        "position": 3,
+        "segment": "tools",
+        "before": "short",
+        "now": "x" * 39 + "…",
+    }
 
 
 def test_a_tokenizer_that_fails_costs_the_words_and_nothing_else() -> None:
     def fail(tokens: list[int]) -> str:
         raise KeyError(tokens[0])
 
-    assert miss_in_words(MISS, fail) == {"reason": "diverged", "position": 3, "before": "", "now": ""}
+    assert miss_in_words(MISS, "tools", fail) == {
+        "reason": "diverged",
+        "position": 3,
+        "segment": "tools",
+        "before": "",
+        "now": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("position", "segment"),
+    [
+        (0, "system"),
+        (4, "system"),
+        (5, "message 1 (user)"),
+        (8, "message 1 (user)"),
+        (9, "the answer's beginning"),
+    ],
+)
+def test_a_position_lies_in_the_segment_that_ends_behind_it(position: int, segment: str) -> None:
+    request = ask(list(range(12)), 1, cuts=(5, 9), segments=("system", "message 1 (user)"))
+    assert segment_at(position, request) == segment
+
+
+def test_without_names_segments_are_numbered() -> None:
+    assert segment_at(6, ask(list(range(12)), 1, cuts=(5, 9))) == "part 2 of 3"
+    assert segment_at(6, ask(list(range(12)), 1)) == ""

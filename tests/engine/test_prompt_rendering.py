@@ -90,6 +90,23 @@ def test_the_first_cut_ends_system_and_tools_and_the_last_stands_before_the_answ
     assert renderer._tokenizer.decode(prompt.tokens[prompt.cuts[-1] :]) == "<|im_start|>assistant\n"
 
 
+def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
+    messages = [
+        {"role": "system", "content": "You are a test."},
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "Who?"},
+    ]
+    prompt = renderer.render(messages, [TOOL])
+    assert prompt.segments == (
+        "system and tools",
+        "message 1 (user)",
+        "message 2 (assistant)",
+        "message 3 (user)",
+    )
+    assert len(prompt.segments) == len(prompt.cuts)
+
+
 def test_arguments_keep_the_order_of_their_keys(renderer: PromptRenderer) -> None:
     call = {
         "id": "c",
@@ -106,7 +123,7 @@ def test_arguments_that_are_no_object_are_shown_all_the_same(renderer: PromptRen
     assert "{cut off" in text
 
 
-def test_the_demo_template_keeps_system_entries_in_place(renderer: PromptRenderer) -> None:
+def test_the_random_models_template_keeps_system_entries_in_place(renderer: PromptRenderer) -> None:
     assert renderer.traits.system_in_place
     messages = [{"role": "user", "content": "hi"}, {"role": "system", "content": "now this"}]
     assert "<|im_start|>system\nnow this<|im_end|>" in renderer.text(messages)[0]

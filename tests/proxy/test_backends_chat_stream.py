@@ -233,7 +233,7 @@ def feed(kind: str, **fields: Any) -> bytes:
 
 
 CHANGE = {"tokens": 5, "bytes": 50, "entries": 2, "total_bytes": 70, "budget_bytes": 100}
-MISS = {"reason": "diverged", "position": 3, "before": "a", "now": "b"}
+MISS = {"reason": "diverged", "position": 3, "segment": "tools", "before": "a", "now": "b"}
 FEED: list[tuple[bytes, UpstreamEvent | None]] = [
     (feed("queued", position=2, waiting_s=1.5), Queued(2, 1.5)),
     (
@@ -244,7 +244,7 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
                 matched_tokens=3,
                 kept_tokens=5,
                 tier="memory",
-                miss=CacheMiss(reason="diverged", position=3, before="a", now="b"),
+                miss=CacheMiss(reason="diverged", position=3, segment="tools", before="a", now="b"),
             )
         ),
     ),

@@ -92,4 +92,5 @@ def _miss(event: Event, data: Any, request: RequestRecord | None) -> MissRecord:
         position=data.miss.position,
         before=data.miss.before,
         now=data.miss.now,
+        segment=data.miss.segment,
     )

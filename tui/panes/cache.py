@@ -129,6 +129,7 @@ def miss_lines(miss: MissRecord | None, width: int) -> list[Line]:
         return []
     where = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
     of = f" of {miss.prompt_tokens:,}" if where and miss.prompt_tokens else ""
+    of += f", in {line_text(miss.segment)}" if where and miss.segment else ""
     explained: Line = [
         ("  ", ""),
         (miss.reason, _reason_look(miss.reason)),

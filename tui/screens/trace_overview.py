@@ -113,6 +113,7 @@ def cache(trace: Trace, width: int) -> list[Line]:
     pairs: list[tuple[str, Line]] = [("matched", where), ("kept", kept)]
     if miss is not None:
         at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
+        at += f", in {line_text(miss.segment)}" if at and miss.segment else ""
         pairs.append(
             ("missed", [(f"{miss.reason}{at}", "warn"), (f": {REASONS.get(miss.reason, '')}", "muted")])
         )
