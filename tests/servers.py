@@ -1,4 +1,4 @@
-"""Real servers in context managers: an engine, a proxy with whatever upstream, an upstream of the test's own.
+"""Real servers in context managers: an engine, a proxy with whatever upstream.
 
 All listen on ephemeral ports of 127.0.0.1 and keep their state under a folder of the test. They are ready
 when the `with` block begins and gone when it ends; `tests/conftest.py` shows their logs when a test fails.
@@ -6,17 +6,12 @@ when the `with` block begins and gone when it ends; `tests/conftest.py` shows th
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-from starlette.types import ASGIApp
-
-from bench.child import Child, child, clean_environment, poll, python, wait_ready
+from bench.child import Child, child, clean_environment, python, wait_ready
 from engine.blas import engine_environment
 from proxy.traces.schema import Trace
 
@@ -55,23 +50,6 @@ def proxy(folder: Path, *, ready_s: float = 60.0, **config: Any) -> Iterator[Chi
     with server("proxy", "-m", "proxy", settings=said, folder=folder) as running:
         wait_ready(running, timeout_s=ready_s, token=config.get("token", ""))
         yield running
-
-
-@contextmanager
-def upstream(app: ASGIApp) -> Iterator[str]:
-    """Serve an ASGI application of the test in a thread; yields its base URL, which ends in `/v1`."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        settings = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
-        serving = uvicorn.Server(settings)
-        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        poll(lambda: serving.started, timeout_s=10, what="the upstream of the test")
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        finally:
-            serving.should_exit = True
-            thread.join(10)
 
 
 def traces(folder: Path) -> list[Trace]:

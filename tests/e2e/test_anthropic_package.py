@@ -9,9 +9,9 @@ from typing import Any
 import anthropic
 import pytest
 
+from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
 from tests import servers
 from tests.e2e.conftest import CALL_ARGUMENTS, CALL_TEXT, SPEECH, Host
-from tests.scripted_upstream import Call, ScriptedUpstream, Turn, in_order
 
 pytestmark = pytest.mark.slow
 
@@ -178,7 +178,7 @@ def test_parallel_calls_of_an_openai_upstream_arrive_as_blocks_of_their_own(tmp_
     two = Turn("Both.", (Call("get_weather", {"city": "Oslo"}), Call("get_weather", {"city": "Bergen"})))
     scripted = ScriptedUpstream(in_order([two]))
     with (
-        servers.upstream(scripted.app) as url,
+        serving(scripted.app) as url,
         servers.proxy(tmp_path, backend="openai", backend_url=url, model="scripted") as proxy,
         client_of(proxy.url) as client,
     ):
@@ -194,7 +194,7 @@ def test_parallel_calls_of_an_openai_upstream_arrive_as_blocks_of_their_own(tmp_
 
 
 def test_an_upstream_that_is_gone_is_an_error_that_the_client_may_retry(tmp_path: Path) -> None:
-    with servers.upstream(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
+    with serving(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
         pass
     with (
         servers.proxy(tmp_path, backend="openai", backend_url=url, model="gone") as proxy,
@@ -208,7 +208,7 @@ def test_an_upstream_that_is_gone_is_an_error_that_the_client_may_retry(tmp_path
 def test_only_a_holder_of_the_token_gets_in(tmp_path: Path) -> None:
     scripted = ScriptedUpstream(in_order([Turn("Hi.")]))
     with (
-        servers.upstream(scripted.app) as url,
+        serving(scripted.app) as url,
         servers.proxy(
             tmp_path, backend="openai", backend_url=url, model="scripted", token="right-word"
         ) as proxy,

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.claude_code import ClaudeRun, run_claude
 from proxy.traces.schema import Trace
 from tests import servers
-from tests.e2e.claude_code import ClaudeRun, claude_binary, run_claude
 from tests.e2e.feed_reader import FeedReader
+from tests.e2e.real_client import claude_binary
 
 pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
 

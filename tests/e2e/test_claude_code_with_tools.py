@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from mlx_lm.utils import load_tokenizer
 
+from bench.claude_code import ClaudeRun, run_claude
+from bench.scratch_project import AGENTIC, DELEGATE, ScratchProject
+from bench.scripted_upstream import ScriptedUpstream, serving
 from engine.prompt_rendering import render
 from proxy.traces.schema import Trace
 from tests import servers
-from tests.e2e.claude_code import ClaudeRun, claude_binary, run_claude
 from tests.e2e.feed_reader import FeedReader
-from tests.e2e.scratch_project import AGENTIC, DELEGATE, ScratchProject
+from tests.e2e.real_client import claude_binary
 from tests.models import ModelShelf
-from tests.scripted_upstream import ScriptedUpstream
 
 pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
 
@@ -41,7 +42,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     project.create()
     scripted = ScriptedUpstream(project.script())
     with (
-        servers.upstream(scripted.app) as upstream,
+        serving(scripted.app) as upstream,
         servers.proxy(folder, backend="openai", backend_url=upstream, model="scripted") as proxy,
     ):
         agentic, delegating = (

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench.child import clean_environment
+from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
 from proxy.traces.schema import Trace
 from tests import servers
-from tests.e2e.claude_code import claude_binary
-from tests.scripted_upstream import ScriptedUpstream, Turn, in_order
+from tests.e2e.real_client import claude_binary
 
 pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
 
@@ -44,7 +44,7 @@ def run(folder: Path, *options: str, asks: str = "Who are you?") -> subprocess.C
 def test_a_session_on_a_host_of_its_own_is_answered_recorded_and_leaves_nothing_running(
     tmp_path: Path,
 ) -> None:
-    with servers.upstream(ScriptedUpstream(in_order([Turn(SAID)])).app) as url:
+    with serving(ScriptedUpstream(in_order([Turn(SAID)])).app) as url:
         config = tmp_path / "config.json"
         backend = {"baseUrl": url, "model": "scripted"}
         config.write_text(json.dumps({"backend": "lmstudio", "backends": {"lmstudio": backend}}))
@@ -60,7 +60,7 @@ def test_a_session_on_a_host_of_its_own_is_answered_recorded_and_leaves_nothing_
 def test_a_session_joins_the_host_that_runs(tmp_path: Path) -> None:
     scripted = ScriptedUpstream(in_order([Turn(SAID)]))
     with (
-        servers.upstream(scripted.app) as url,
+        serving(scripted.app) as url,
         servers.proxy(tmp_path, backend="openai", backend_url=url, model="scripted") as proxy,
     ):
         ended = run(tmp_path, "--attach", proxy.url)
@@ -74,7 +74,7 @@ def test_a_session_joins_the_host_that_runs(tmp_path: Path) -> None:
 def test_the_exit_code_of_the_client_is_passed_on(tmp_path: Path) -> None:
     scripted = ScriptedUpstream(in_order([Turn(SAID)]))
     with (
-        servers.upstream(scripted.app) as url,
+        serving(scripted.app) as url,
         servers.proxy(tmp_path, backend="openai", backend_url=url, model="scripted") as proxy,
     ):
         ended = run(tmp_path, "--attach", proxy.url, asks="--no-such-option")

@@ -18,11 +18,11 @@ import psutil
 import pytest
 
 from bench.child import Child, clean_environment, wait_ready
+from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
 from tests import servers
 from tests.e2e.conftest import host_state
 from tests.e2e.feed_reader import FeedReader
 from tests.models import ModelShelf
-from tests.scripted_upstream import ScriptedUpstream, Turn, in_order
 
 pytestmark = pytest.mark.slow
 
@@ -197,7 +197,7 @@ def test_nothing_is_left_running_after_a_kill_of_the_host(folder: Path, shelf: M
 def test_the_events_command_prints_the_feed_as_json_lines(folder: Path) -> None:
     scripted = ScriptedUpstream(in_order([Turn("Hi.")]))
     with (
-        servers.upstream(scripted.app) as url,
+        serving(scripted.app) as url,
         servers.proxy(folder, backend="openai", backend_url=url, model="scripted") as proxy,
     ):
         body = {"model": "claude", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi."}]}

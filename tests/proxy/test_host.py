@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
 from proxy.config import HostConfig
 from proxy.event_bus import EventBus
 from proxy.events import EngineStatus, HostNotice, HostState
@@ -22,8 +23,6 @@ from proxy.host import serve
 from proxy.host_routes import event_stream
 from proxy.traces.schema import Trace
 from tests.proxy.test_supervisor import FAKE_ENGINE
-from tests.scripted_upstream import Call, ScriptedUpstream, Turn, in_order
-from tests.servers import upstream
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +82,7 @@ async def served(home: Path, **fields: Any) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def served_with_upstream(home: Path, *turns: Turn, **fields: Any) -> AsyncIterator[Served]:
-    with upstream(ScriptedUpstream(in_order(turns)).app) as url:
+    with serving(ScriptedUpstream(in_order(turns)).app) as url:
         async with served(home, backend="openai", backend_name="scripted", backend_url=url, **fields) as host:
             yield host
 

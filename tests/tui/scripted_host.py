@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from bench.scripted_upstream import serving
 from proxy.events import Counters, EngineState, HostState
-from tests import servers
 
 
 class ScriptedHost:
@@ -134,7 +134,7 @@ def _sse(event: dict[str, Any]) -> str:
 def scripted_host(**fields: Any) -> Iterator[ScriptedHost]:
     """One that listens for as long as the block lasts."""
     host = ScriptedHost(**fields)
-    with servers.upstream(host.app) as url:
+    with serving(host.app) as url:
         host.url = url.removesuffix("/v1")
         try:
             yield host

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
 from tests import servers
-from tests.scripted_upstream import Call, ScriptedUpstream, Turn, in_order
 from tests.tui.stage import lines_of, loaded
 from tui.app import ControlCenter
 from tui.widgets.strip_view import StripView
@@ -50,7 +50,7 @@ async def converse(url: str) -> None:
 @pytest.mark.slow
 async def test_what_a_client_does_is_seen_in_every_pane(tmp_path: Path) -> None:
     with (
-        servers.upstream(ScriptedUpstream(SCRIPT).app) as upstream,
+        serving(ScriptedUpstream(SCRIPT).app) as upstream,
         servers.proxy(tmp_path, backend="openai", backend_url=upstream, model="scripted") as proxy,
     ):
         app = ControlCenter(attach_url=proxy.url)

@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from bench.child import clean_environment
-from tests import servers
-from tests.scripted_upstream import ScriptedUpstream, Turn, in_order
+from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
 from tests.tui.scripted_host import scripted_host
 
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
@@ -162,7 +161,7 @@ def test_an_engine_that_failed_ends_it_with_4_and_its_last_words(client: Path) -
 
 
 def test_another_program_on_the_port_is_named(client: Path) -> None:
-    with servers.upstream(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
+    with serving(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
         port = url.split(":")[2].split("/")[0]
         code, got, said = run(client, "--port", port, "claude")
     assert (code, got) == (3, None)
@@ -229,7 +228,7 @@ class TestItsOwnHost:
 
     @pytest.fixture
     def options(self, client: Path) -> Iterator[dict[str, str]]:
-        with servers.upstream(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
+        with serving(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
             yield {"ANYCLAUDE_BACKEND": "openai", "ANYCLAUDE_BASE_URL": url, "ANYCLAUDE_PORT": "0"}
 
     def test_it_is_started_and_stopped_with_the_session(self, client: Path, options: dict[str, str]) -> None:

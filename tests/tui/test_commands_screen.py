@@ -17,8 +17,7 @@ import psutil
 import pytest
 
 from bench.child import clean_environment
-from tests import servers
-from tests.scripted_upstream import ScriptedUpstream, Turn, in_order
+from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
 from tests.tui.scripted_host import scripted_host
 
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
@@ -104,7 +103,7 @@ def test_a_busy_port_is_one_line_and_no_screen(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
-    with servers.upstream(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
+    with serving(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
         environ = {"ANYCLAUDE_BACKEND": "openai", "ANYCLAUDE_BASE_URL": url, "ANYCLAUDE_PORT": "0"}
         with terminal(tmp_path, "--model", "scripted", **environ) as screen:
             screen.until(b"scripted")

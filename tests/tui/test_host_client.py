@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests import servers
+from bench.scripted_upstream import serving
 from tests.tui.trace_samples import sample_trace, summaries
 from tests.tui.traffic import Morning
 from tui.host_client import HostClient, HostError
@@ -36,7 +36,7 @@ def answering(answers: dict[str, Any]) -> tuple[Starlette, list[str]]:
 @asynccontextmanager
 async def host(answers: dict[str, Any]) -> AsyncIterator[tuple[HostClient, list[str]]]:
     app, asked = answering(answers)
-    with servers.upstream(app) as url:
+    with serving(app) as url:
         client = HostClient(url.removesuffix("/v1"))
         try:
             yield client, asked

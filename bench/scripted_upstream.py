@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from bench.child import poll
 
 Body = dict[str, Any]
 
@@ -160,3 +167,20 @@ def _chunks(turn: Turn, number: int, model: str, usage: Body) -> Iterator[Body]:
             yield chunk({"tool_calls": [{"index": i, "function": {"arguments": arguments[at : at + 12]}}]})
     yield chunk({}, turn.finish_reason)
     yield base | {"choices": [], "usage": usage}
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """Serve an ASGI application in a thread of this process; yields its base URL, which ends in `/v1`."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        settings = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(settings)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        poll(lambda: server.started, timeout_s=10, what="the scripted upstream")
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+            thread.join(10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.scripted_upstream import Body, Call, Script, Turn, in_order, text_of
+from bench.scripted_upstream import Body, Call, Script, Turn, in_order, text_of
 
 AGENTIC, DELEGATE, WORKER = "mend the till", "delegate the count", "count the prices"
 

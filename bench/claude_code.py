@@ -9,24 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parent.parent
 
 
-def claude_binary() -> Path:
-    """The client from `make claude-code`, or the one that ANYCLAUDE_CLAUDE names.
-
-    Without it the calling test is skipped, except in CI, where it fails.
-    """
+def claude_path() -> Path:
+    """Where the client should be: from `make claude-code`, or where ANYCLAUDE_CLAUDE says."""
     named = os.environ.get("ANYCLAUDE_CLAUDE")
-    binary = Path(named) if named else _ROOT / ".claude-code/node_modules/.bin/claude"
-    if os.access(binary, os.X_OK):
-        return binary
-    reason = f"Claude Code is not at {binary}: run `make claude-code` (needs npm) or set ANYCLAUDE_CLAUDE"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return Path(named) if named else _ROOT / ".claude-code/node_modules/.bin/claude"
+
+
+def claude_is_there() -> bool:
+    """Whether the client can be run."""
+    return os.access(claude_path(), os.X_OK)
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ def run_claude(url: str, prompt: str, *, home: Path, project: Path, timeout_s: f
     """Run `claude -p PROMPT` unattended in `project`, with nothing of this user's settings."""
     home.mkdir(parents=True, exist_ok=True)
     command = [
-        str(claude_binary()),
+        str(claude_path()),
         "-p",
         prompt,
         "--output-format",

@@ -1,0 +1,21 @@
+"""The tests with the real Claude Code: where it is not, they are skipped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.claude_code import claude_is_there, claude_path
+
+
+def claude_binary() -> Path:
+    """The client; without it the calling test is skipped, except in CI, where it fails."""
+    binary = claude_path()
+    if claude_is_there():
+        return binary
+    reason = f"Claude Code is not at {binary}: run `make claude-code` (needs npm) or set ANYCLAUDE_CLAUDE"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
