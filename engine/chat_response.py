@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -81,7 +81,9 @@ class ChatResponse(Response):
         feed: bool = False,
         with_usage: bool = False,
         thinks: bool = False,
+        remember: Callable[[dict[str, Any], list[int]], None] = lambda message, tokens: None,
     ) -> None:
+        """`remember` gets the message that the client got and the tokens that it was made of."""
         super().__init__()
         self._answer = answer
         self._head = head
@@ -90,7 +92,17 @@ class ChatResponse(Response):
         self._feed = feed
         self._with_usage = with_usage
         self._thinks = thinks
-        self._calls_sent = 0
+        self._remember = remember
+        self._said: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+
+    def _keep(self) -> None:
+        """Hand on what was generated, unless a stop string cut it: history then goes on from less."""
+        answer = self._answer
+        if answer.finish_reason is not None and answer.stop_sequence is None:
+            content = "".join(self._said)
+            message: dict[str, Any] = {"role": "assistant", "content": content}
+            self._remember(message | ({"tool_calls": self._calls} if self._calls else {}), answer.tokens)
 
     def _counts(self) -> dict[str, Any]:
         answer = self._answer
@@ -122,7 +134,10 @@ class WholeChat(ChatResponse):
             await self._refuse(answer.failure, scope, receive, send)
             return
         assert answer.finish_reason is not None
-        body = self._head.completion(_message(shown), answer.finish_reason, self._counts())
+        message = _message(shown)
+        self._said, self._calls = [message["content"] or ""], message.get("tool_calls", [])
+        self._keep()
+        body = self._head.completion(message, answer.finish_reason, self._counts())
         await Response(orjson.dumps(body), media_type="application/json")(scope, receive, send)
 
 
@@ -159,7 +174,8 @@ class ChatStream(ChatResponse):
     def _lines(self, batch: Sequence[Shown]) -> Iterator[bytes]:
         for kind, group in itertools.groupby(batch, key=type):
             if kind is Text:
-                yield self._delta(content=_text(group))
+                self._said.append(_text(group))
+                yield self._delta(content=self._said[-1])
             elif kind is Thinking:
                 yield self._delta(reasoning_content=_text(group))
             elif kind is Composing:
@@ -172,10 +188,11 @@ class ChatStream(ChatResponse):
 
     def _line(self, shown: Shown) -> Iterator[bytes]:
         if isinstance(shown, Call):
-            index, self._calls_sent = self._calls_sent, self._calls_sent + 1
+            index = len(self._calls)
+            self._calls.append(_tool_call(shown))
             if self._feed:
                 yield _data(feed_chunk("tool_raw", index=index, raw=shown.raw))
-            yield self._delta(tool_calls=[{"index": index, **_tool_call(shown)}])
+            yield self._delta(tool_calls=[{"index": index, **self._calls[-1]}])
         elif self._feed:
             yield _data(_feed_of(shown))
         elif isinstance(shown, QueuedStep | PrefillStep):
@@ -192,6 +209,7 @@ class ChatStream(ChatResponse):
             yield _data(failure_body(answer.failure))
             return
         if answer.finish_reason is not None:
+            self._keep()
             stop = {"stop_sequence": answer.stop_sequence} if self._feed and answer.stop_sequence else {}
             yield _data(self._head.finish(answer.finish_reason, **stop))
             if self._with_usage:

@@ -30,6 +30,7 @@ class LiveAnswer:
         self.output_tokens = 0
         self.cached_tokens = 0
         self.calls = 0
+        self.tokens: list[int] = []  # as they were generated, without the end
         self.finish_reason: FinishReason | None = None
         self.stop_sequence: str | None = None
         self.failure: FailStep | None = None
@@ -102,6 +103,7 @@ class LiveAnswer:
                 break
             if isinstance(step, TokenStep):
                 self.output_tokens += 1
+                self.tokens.append(step.token)
                 self._add(self._reader.add(step.token), shown)
             elif isinstance(step, FinishStep):
                 self._add(self._reader.finish(), shown)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.answer_memory import AnswerMemory, KeptAnswer, TextDigest
 from engine.chat_wire import Message, content_text
 from engine.segment_encoder import SegmentEncoder
 from engine.template_traits import TemplateTraits, probe_template
@@ -44,11 +45,20 @@ class RenderedPrompt:
     opens_thinking: bool  # the answer begins inside of the thinking
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a prompt; with `tokens` it is not tokenized again."""
+
+    text: str
+    tokens: tuple[int, ...] = ()
+
+
 class PromptRenderer:
     """One model's template and tokenizer; for one thread at a time, since tokenizers dislike company."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._answers = AnswerMemory()
         special, added = _special_tokens(tokenizer)
         template = getattr(tokenizer, "chat_template", None)
         self.traits: TemplateTraits = probe_template(
@@ -66,9 +76,11 @@ class PromptRenderer:
             PromptRefused: the template raised; the message is the template's own.
         """
         text, prepared, notes = self._text(messages, tools, template_kwargs)
+        pieces = self._recalled(text, prepared, tools, template_kwargs)
+        text = "".join(piece.text for piece in pieces)
         if tools and not self.traits.tools_shown:
             notes.append("the model's chat template has no place for tools; it does not see them")
-        tokens = self.encode(text)
+        tokens = [token for piece in pieces for token in piece.tokens or self.encode(piece.text)]
         cuts = self._cuts(tokens)
         segments = segment_names(prepared, bool(tools))
         return RenderedPrompt(
@@ -100,6 +112,70 @@ class PromptRenderer:
         except Exception as error:  # a template may raise anything, and whatever it raises is about its input
             raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
         return text, prepared, notes
+
+    def remember(self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int]) -> None:
+        """Keep what was generated behind `prompt`, which the client got as `message`."""
+        opening = self.traits.answer_opening
+        if opening is None or not tokens or not prompt.text.endswith(opening):
+            return
+        before = TextDigest(prompt.text[: len(prompt.text) - len(opening)]).value()
+        text = str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
+        plain = _plain_message(message, {}, self.traits)
+        self._answers.keep(plain, KeptAnswer(before, opening, text, tuple(tokens)))
+
+    def _recalled(
+        self,
+        text: str,
+        prepared: Sequence[Message],
+        tools: list[dict[str, Any]] | None,
+        template_kwargs: dict[str, Any],
+    ) -> list[_Piece]:
+        """The prompt with each answer of the past as it was generated, where that is known."""
+        marks = {
+            number: f"\ue000answer {number}\ue001"
+            for number, message in enumerate(prepared)
+            if message["role"] == "assistant" and self._answers.knows(message)
+        }
+        if not marks:
+            return [_Piece(text)]
+        marked = [
+            {"role": "assistant", "content": marks[number]} if number in marks else message
+            for number, message in enumerate(prepared)
+        ]
+        try:
+            others = self._apply(marked, tools or None, **(self.traits.steady_kwargs | template_kwargs))
+        except Exception:  # a template may want its calls; then history is what the template makes of it
+            return [_Piece(text)]
+        return self._with_answers(text, others, [(mark, prepared[number]) for number, mark in marks.items()])
+
+    def _with_answers(self, text: str, others: str, answers: Sequence[tuple[str, Message]]) -> list[_Piece]:
+        """`text` with what was generated in place of the turns that are marks in `others`, else the same."""
+        pieces: list[_Piece] = []
+        so_far = TextDigest()
+
+        def add(piece: _Piece) -> None:
+            pieces.append(piece)
+            so_far.add(piece.text)
+
+        for mark, message in answers:
+            before, found, others = others.partition(mark)
+            if not found or not text.startswith(before):
+                break
+            add(_Piece(before))
+            text = text[len(before) :]
+            behind = others.partition("\ue000answer ")[0]
+            end = text.find(behind) if behind else len(text)
+            if end < 0:
+                break
+            answer = self._answers.find(message, so_far.value())
+            if answer is None:
+                add(_Piece(text[:end]))
+            else:
+                add(_Piece(answer.opening))
+                add(_Piece(answer.text, answer.tokens))
+            text = text[end:]
+        add(_Piece(text))
+        return _joined(pieces)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; special tokens in it are recognised and none is added."""
@@ -149,6 +225,17 @@ def render(tokenizer: Any, body: dict[str, Any]) -> str:
     return PromptRenderer(tokenizer).text(
         body["messages"], offered, **(body.get("chat_template_kwargs") or {})
     )[0]
+
+
+def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """Text that stands together in one piece, so that it is tokenized as one."""
+    joined: list[_Piece] = []
+    for piece in pieces:
+        if joined and not piece.tokens and not joined[-1].tokens:
+            joined[-1] = _Piece(joined[-1].text + piece.text)
+        else:
+            joined.append(piece)
+    return joined
 
 
 def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> tuple[list[Message], list[str]]:

@@ -88,6 +88,12 @@ class Engine:
         """Token ids of plain text."""
         return await self._off_loop(lambda: self._renderer_of(loaded).encode(text))
 
+    def remember(self, prompt: RenderedPrompt, message: dict[str, Any], tokens: list[int]) -> None:
+        """Keep an answer for the prompts that will have it in their history."""
+        renderer = self._renderer
+        if renderer is not None:
+            self._rendering.submit(renderer.remember, prompt, message, tokens)
+
     def warm_up(self) -> None:
         """Learn the chat template's traits now rather than with the first request."""
         self._rendering.submit(self._renderer_of, self.require_model())
@@ -182,6 +188,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
         feed=request.headers.get(FEED_HEADER) == "1",
         with_usage=chat.wants_usage,
         thinks=loaded.tokenizer.has_thinking,
+        remember=lambda message, tokens: engine.remember(prompt, message, tokens),
     )
 
 
