@@ -98,7 +98,7 @@ def bar(shares: Sequence[tuple[float, str]], cells: int, rest: str = "track") ->
     for share, look in shares:
         share = share if math.isfinite(share) and share > 0 else 0.0
         exact += share
-        end = min(cells, max(round(exact * cells), filled + 1 if share > 0 else filled))
+        end = min(cells, max(round(min(1.0, exact) * cells), filled + 1 if share > 0 else filled))
         if end > filled:
             out.append((BAR * (end - filled), look))
         filled = max(filled, end)
@@ -120,7 +120,9 @@ def graph(
     known = [value if value is not None and math.isfinite(value) else None for value in values[-cells:]]
     blanks: list[float | None] = [None] * (cells - len(known))
     recent = blanks + known if cells else []
-    highest = top or max((value for value in recent if value is not None), default=0.0) or 1.0
+    highest = top or max((value for value in recent if value is not None), default=0.0)
+    if highest <= 0:
+        highest = 1.0
     heights = [None if value is None else _eighths(value / highest, rows) for value in recent]
     out: list[Line] = []
     for row in range(rows - 1, -1, -1):
@@ -140,7 +142,7 @@ def graph(
 def _eighths(share: float, rows: int) -> int:
     if share <= 0:
         return 0
-    return min(rows * 8, max(1, round(share * rows * 8)))
+    return max(1, round(min(1.0, share) * rows * 8))
 
 
 def _append(line: Line, cell: Span) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui.lines import Line, bar, beside, big, facts, fit, graph, line_width, plain, spread, strip
@@ -43,6 +43,8 @@ def test_a_share_that_is_not_zero_can_be_seen() -> None:
     st.integers(1, 4),
     st.none() | st.floats(0.1, 10),
 )
+@example([-8e136, -3e-171], 2, 1, None)
+@example([1.7e308], 1, 1, 0.1)
 def test_a_history_has_its_size(values: list[float | None], cells: int, rows: int, top: float | None) -> None:
     lines = graph(values, cells, rows, "ok", top)
     assert [line_width(line) for line in lines] == [cells] * rows
