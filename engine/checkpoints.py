@@ -9,7 +9,6 @@ only where it was kept, so there the ends of the last messages are kept as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache
@@ -47,14 +46,3 @@ def checkpoints(cuts: Sequence[int], length: int, matched: int, exact_only: bool
         kept[inside[0]] = "head"
     kept[length - 1] = "main"
     return {cut: kind for cut, kind in sorted(kept.items()) if cut > matched}
-
-
-def segments(tokens: Sequence[int], matched: int, stops: Sequence[int], step: int) -> list[list[int]]:
-    """What is left of a prompt behind `matched`, cut at `stops` and at all multiples of `step`.
-
-    Where a chunk begins and ends can show in the last bits of what is computed for it. The edges depend on
-    the prompt alone: one that starts behind a cached prefix runs the chunks of one that does not.
-    """
-    inside = {*stops, *range(step, len(tokens), step)}
-    edges = [matched, *sorted(edge for edge in inside if matched < edge < len(tokens)), len(tokens)]
-    return [list(tokens[start:end]) for start, end in pairwise(edges)]

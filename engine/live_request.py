@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Literal
 
+from engine.decode_batch import DecodeBatch, Row
 from engine.generation import GenerationRequest
 from engine.generation_stream import StepStream
-from engine.prefix_cache import Match, TokenArray, as_token_array
+from engine.prefill import Prefill
+from engine.prefix_cache import Fetch, Kind, TokenArray, as_token_array
 
 
 class RequestState(enum.Enum):
     """Where a request is; the counters use the same names."""
 
     QUEUED = "queued"
+    RESTORING = "restoring"  # waits while its prefix is read from disk
     PREFILL = "prefill"
     DECODE = "decode"
     FINISHED = "finished"
@@ -61,15 +65,19 @@ class LiveRequest:
     stream: StepStream
     arrived: float
     state: RequestState = RequestState.QUEUED
-    match: Match | None = None
-    announced: bool = False  # the lookup was told, so its match must be what is used
+    announced: bool = False  # what the cache had of it was told
     queue_told: float = 0.0
-    uid: int = -1
+    came_at: int = 0  # tokens that had been prefilled for anyone when it came
+    known: int = 0  # tokens of its sequence that the cache had when it came
+    fetch: Fetch | None = None  # what is being read from disk for it
+    stops: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
+    prefill: Prefill | None = None
+    batch: DecodeBatch | None = None
+    row: Row | None = None  # its place in the batch
     max_tokens: int = 0  # of the whole answer, cut to the model's context
     generated: list[int] = field(default_factory=list)
-    resumed_at: int = 0  # tokens generated when it last joined the batch
-    prefilled: int = 0  # tokens of the sequence that are in its cache, while it is prefilled
-    restored: int = 0  # tokens that it did not have to prefill when it last joined
+    resumed_at: int = 0  # tokens generated when it was last prefilled
+    restored: int = 0  # tokens that it did not have to prefill then
     suspect: bool = False  # was in a batch that failed, and runs alone until it is cleared
     failures: int = 0
     tokens: TokenArray = field(init=False)  # the prompt, for comparisons
@@ -83,3 +91,23 @@ class LiveRequest:
     def sequence(self) -> list[int]:
         """The prompt and what was generated: what has to be in the cache to go on."""
         return [*self.request.prompt, *self.generated]
+
+    @property
+    def prefilled(self) -> int:
+        """Tokens of its sequence that its prefill has come to."""
+        return self.prefill.position if self.prefill else 0
+
+    @property
+    def remaining(self) -> int:
+        """Tokens that are still to be prefilled, as far as is known."""
+        if self.prefill:
+            return self.prefill.remaining
+        return len(self.tokens) + len(self.generated) - self.known
+
+    def ended_by(self, token: int, eos: frozenset[int]) -> Literal["stop", "length"] | None:
+        """Why its answer ends with the token that was just added to `generated`, if it does."""
+        if token in eos or any(
+            tuple(self.generated[-len(stop) :]) == stop for stop in self.request.stop_token_ids if stop
+        ):
+            return "stop"
+        return "length" if len(self.generated) >= self.max_tokens else None

@@ -51,8 +51,21 @@ class Match:
     change: CacheChange | None = None
 
 
+class Fetch(Protocol):
+    """Spans that are being read from disk, off the model's thread."""
+
+    @property
+    def done(self) -> bool:
+        """Whether all has arrived, or will not come; any thread may ask."""
+        ...
+
+
 class PrefixCache(Protocol):
     """A store of prompt caches by their tokens; used on the model's thread alone, but for `stats`."""
+
+    def known(self, tokens: TokenArray) -> int:
+        """How many tokens a lookup would match now; it counts as no use."""
+        ...
 
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
         """The longest stored beginning of a prompt, at most all but its last token."""

@@ -113,6 +113,9 @@ class RadixPrefixCache:
         self._counts = _Counts()
         self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
+    def known(self, tokens: TokenArray) -> int:
+        return self._usable(self._walk(tokens[:-1]))[1] if self._max_bytes > 0 else 0
+
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
         prompt = as_token_array(tokens)
         self._counts.lookups += 1

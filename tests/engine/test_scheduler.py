@@ -12,7 +12,6 @@ from pathlib import Path
 import mlx_lm
 import pytest
 
-from engine.demo_model import Architecture
 from engine.generation import (
     FailStep,
     FinishStep,
@@ -23,6 +22,7 @@ from engine.generation import (
     TokenStep,
 )
 from engine.model_errors import WeightsMissing
+from engine.demo_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import GREEDY, answer, answers, ask, collect, observed, running
 from tests.models import ModelShelf
@@ -440,6 +440,46 @@ for _ in range(2):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+async def test_a_warm_turn_passes_a_cold_prompt_after_at_most_one_chunk(shelf: ModelShelf) -> None:
+    warm, calls = prompt(3, 500), list[list[int]]()
+    gate = Gate(1490)
+
+    def before(inputs: list[list[int]]) -> None:
+        calls.extend(inputs)
+        gate(inputs)
+
+    cold = [token for token in prompt(4, 4000) if token != 1490]
+    cold[300] = 1490
+    with running(observed(shelf.tiny(), before), prefill_chunk=64) as scheduler:
+        await answer(scheduler, ask(warm, 1))
+        loop = asyncio.get_running_loop()
+        long = scheduler.submit(ask(cold, 1), loop)
+        assert await asyncio.to_thread(gate.reached.wait, 30)
+        short = scheduler.submit(ask([*warm, 11, 12, 13], 1), loop)
+        start = len(calls)
+        gate.opened.set()
+        ends = [(await collect(generation)).end for generation in (short, long)]
+    assert calls[start : start + 2] == [[11, 12], [13]]
+    assert ends == [FinishStep("length", 1)] * 2
+
+
+async def test_one_who_waits_for_a_running_prefill_starts_once_it_is_past_their_beginning(
+    shelf: ModelShelf,
+) -> None:
+    head, gate = [token for token in prompt(5, 640) if token != 1490], Gate(1490)
+    with running(observed(shelf.tiny(), gate), prefill_chunk=64) as scheduler:
+        loop = asyncio.get_running_loop()
+        long = scheduler.submit(ask([*head[:32], 1490, *head[33:], *prompt(6, 3000)], 1), loop)
+        assert await asyncio.to_thread(gate.reached.wait, 30)
+        short = scheduler.submit(ask([*head[:32], 1490, *head[33:], *prompt(7, 20)], 1), loop)
+        gate.opened.set()
+        got = await collect(short)
+        long.cancel()
+        computed = scheduler.stats()["loop"]["prefilled_tokens"]
+    assert got.lookup.matched_tokens == len(head)
+    assert computed < 1500
 
 
 async def test_requests_may_come_while_the_model_loads(shelf: ModelShelf) -> None:
