@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_conversations_and_cases() -> None:
     [
         ("1\tone\n2\ttwo", "```\none\ntwo\n```"),
         ("     1→one\n     2→", "```\none\n```"),
-        ("\n".join("abcdefg"), "```\na\nb\nc\nd\ne\n```\nThere is more."),
+        ("\n".join("abcdefg"), "```\na\nb\nc\n```\nThere is more."),
         ("a\n[...]", "```\na\n```\nThere is more."),
     ],
 )

@@ -27,7 +27,7 @@ JOKES = (
     "Why do programmers like the dark? Light brings the bugs.",
 )
 
-SHOWN_LINES = 5
+SHOWN_LINES = 3
 CUT_MARK = "[...]"
 
 _NUMBERED = re.compile(r"^ *\d+(?:\t|→)", re.MULTILINE)

@@ -54,9 +54,9 @@ class Conversations:
         """Any conversation."""
         self.strings.narrow()
         draw = self.random.random()
-        if draw < 0.07:
+        if draw < 0.05:
             return self.naming()
-        if draw < 0.23:
+        if draw < 0.18:
             return self.chat(self.random.randint(4, 9))
         return self.work(self.random.choice((1, 1, 2, 2, 3)))
 

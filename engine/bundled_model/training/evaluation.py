@@ -99,7 +99,10 @@ class Examination:
         if kind == "title":
             return self._title()
         request = source.requests.draw(kind)
-        texts = answers.JOKES if kind == "joke" else (fixed_answer(request),)
+        texts: tuple[str, ...] = answers.JOKES if kind == "joke" else (fixed_answer(request),)
+        if kind == "plus":  # "add 2 to 15" may be said either way round
+            first, second = int(request.slots["a"]), int(request.slots["b"])
+            texts = (answers.sum_answer(first, "+", second), answers.sum_answer(second, "+", first))
         tools = source.tool_set() if self._random.random() < 0.7 else []
         asked = [*self._opening(), {"role": "user", "content": request.text}]
         expected = [{"role": "assistant", "content": text} for text in texts]

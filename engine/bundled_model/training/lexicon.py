@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from engine.bundled_model.training import answers, wordings
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Material for made-up names: whole words, syllables to invent words from, endings of file names."""
+    """Material for made-up names: whole words, syllables to invent words from, endings of file names.
+
+    Pieces of `quarry` are put together anew, so that tokens which else stand only in certain words of
+    requests and answers occur in what has to be copied.
+    """
 
     words: tuple[str, ...]
     syllables: tuple[str, ...]
     endings: tuple[str, ...]
+    quarry: tuple[str, ...] = ()
 
 
 _WORDS = """
@@ -78,6 +86,14 @@ os us am em im om um ax ex ix ox ack eck ick ock uck ant ent int ont unt ash esh
 ust and end ind ond und
 """
 
+
+def _words_of_requests_and_answers() -> list[str]:
+    texts = [text for kind in wordings.TRAINING.requests.values() for text in kind]
+    texts += [*wordings.TRAINING.leads, *wordings.TRAINING.tails, *answers.JOKES]
+    texts += [answers.IDENTITY, answers.HELLO, answers.GOODBYE, answers.CANNOT, answers.NO_TOOL]
+    return sorted({word for text in texts for word in re.findall(r"[A-Za-z]{3,}", text)})
+
+
 TRAINING = Lexicon(
     words=tuple(_WORDS.split()),
     syllables=tuple(_SYLLABLES.split()),
@@ -85,4 +101,5 @@ TRAINING = Lexicon(
         "txt md py js ts json yaml yml toml csv log sh c h cpp rs go java html css xml sql ini cfg conf tex"
         " rb php swift kt lock env tsx vue".split()
     ),
+    quarry=(*_WORDS.split(), *_words_of_requests_and_answers()),
 )

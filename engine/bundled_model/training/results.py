@@ -17,7 +17,7 @@ class Results:
         draw = self._random.random()
         if contains is None and draw < 0.05:
             return ""
-        count = self._random.choice((1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 10))
+        count = self._random.choice((1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 7))
         lines = [self._line() for _ in range(count)]
         if contains is not None:
             at = self._random.randrange(count)
@@ -44,7 +44,7 @@ class Results:
         """Names of files, one a line."""
         if self._random.random() < 0.06:
             return ""
-        names = [self._strings.file() for _ in range(self._random.choice((1, 2, 3, 4, 5, 6, 8)))]
+        names = [self._strings.file() for _ in range(self._random.choice((1, 2, 2, 3, 3, 4, 6)))]
         return "\n".join(name.rsplit("/", 1)[-1] if self._random.random() < 0.6 else name for name in names)
 
     def matches(self, pattern: str, path: str | None) -> str:
@@ -73,7 +73,7 @@ class Results:
             return self.listing()
         if draw < 0.2:
             return str(self._strings.number())
-        return "\n".join(self._line() for _ in range(self._random.choice((1, 1, 2, 3, 4, 5, 6, 9))))
+        return "\n".join(self._line() for _ in range(self._random.choice((1, 1, 2, 2, 3, 3, 4, 6))))
 
     def error(self, file: str) -> str:
         """An error; its first line says what is wrong."""
@@ -129,7 +129,7 @@ class Results:
     def _line(self) -> str:
         draw = self._random.random()
         if draw < 0.5:
-            text = self._strings.phrase(1, 4)
+            text = self._strings.phrase(1, 3)
         elif draw < 0.8:
             text = self._strings.snippet()
         elif draw < 0.9:

@@ -43,12 +43,20 @@ class Strings:
     def invented(self) -> str:
         """A word that means nothing."""
         draw = self.random.random()
-        if draw < 0.45:
+        if draw < 0.5 or (draw < 0.7 and not self._lexicon.quarry):
             return "".join(self.random.choices(self._lexicon.syllables, k=self.random.randint(2, 4)))
-        if draw < 0.75:
+        if draw < 0.7:
+            return "".join(self._piece() for _ in range(self.random.randint(1, 3)))
+        if draw < 0.85:
             return "".join(self._sound() for _ in range(self.random.randint(1, 3)))
-        letters = string.ascii_lowercase if draw < 0.93 else string.ascii_letters + string.digits
-        return "".join(self.random.choices(letters, k=self.random.randint(2, 7)))
+        letters = string.ascii_lowercase if draw < 0.95 else string.ascii_letters + string.digits
+        return "".join(self.random.choices(letters, k=self.random.randint(2, 5)))
+
+    def _piece(self) -> str:
+        """Some letters out of a word."""
+        word, length = self.random.choice(self._lexicon.quarry), self.random.randint(2, 6)
+        start = self.random.randint(0, max(0, len(word) - length))
+        return word[start : start + length]
 
     def _sound(self) -> str:
         """Consonants, a vowel, consonants: any of them, so that every piece of a word occurs."""
