@@ -26,8 +26,8 @@ Speed = Callable[[int], float]  # tokens to generate -> tokens per second after 
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """A model that takes a few milliseconds a token, and the demo model, where every microsecond shows."""
-    models = ("demo",) if quick else ("bench", "demo")
+    """A model that takes a few milliseconds a token, and a small one, where every microsecond shows."""
+    models = ("small",) if quick else ("bench", "small")
     tokens, rounds = (24, 2) if quick else (256, 9)
     figures: list[Figure] = []
     for name in models:
@@ -39,13 +39,13 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 def _model(folder: Path, name: str) -> Path:
     """Made on the spot; its answers never end by themselves."""
-    from engine.demo_model import DemoShape, build_demo_model
+    from engine.random_model import RandomShape, build_random_model
 
     shapes = {
-        "demo": DemoShape(),
-        "bench": DemoShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024),
+        "small": RandomShape(),
+        "bench": RandomShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024),
     }
-    return build_demo_model(folder / f"{name}-model", "qwen3", shapes[name], eos_every=None)
+    return build_random_model(folder / f"{name}-model", "qwen3", shapes[name], eos_every=None)
 
 
 def _in_turns(speeds: dict[str, Speed], tokens: int, rounds: int) -> dict[str, list[float]]:

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from engine import bundled_model
 from engine.answer_text import AnswerStyle, AnswerText
 from engine.chat_response import ChatResponse, ChatStream, RunningAnswers, WholeChat
 from engine.chat_wire import (
@@ -135,7 +136,7 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
     async def models() -> Response:
         loaded = engine.scheduler.loaded
         name = loaded.name if loaded is not None else engine.model
-        entry = {"id": name, "object": "model", "created": started, "owned_by": "anyclaude"}
+        entry = {"id": name, "object": "model", "created": started, "owned_by": _owner(name)}
         return _json({"object": "list", "data": [entry]})
 
     @app.get("/health")
@@ -217,6 +218,11 @@ async def _tokenize(engine: Engine, request: Request) -> Response:
         tokens = (await engine.render(loaded, parse_chat(body))).tokens
     count = {"count": len(tokens)}
     return _json(count if body.get("count_only") else count | {"tokens": tokens})
+
+
+def _owner(model: str) -> str:
+    """The field of a model's entry that is free for words."""
+    return f"anyclaude-tui; {bundled_model.CHOOSE}" if model == bundled_model.NAME else "anyclaude-tui"
 
 
 def _lane(request: Request) -> Lane:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from engine import bundled_model
 from engine.lifeline import announce, watch_parent
 from engine.model_loading import LoadedModel, ModelError, OnProgress, load_model
 from engine.radix_cache import RadixPrefixCache
@@ -72,7 +71,10 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         stall_after_s=settings.stall_after_s,
     )
     engine = Engine(
-        scheduler, settings.model or "demo", accelerated=accelerated, context_length=settings.context_length
+        scheduler,
+        settings.model or bundled_model.NAME,
+        accelerated=accelerated,
+        context_length=settings.context_length,
     )
     config = uvicorn.Config(
         create_app(engine, bound_host=settings.host),
@@ -99,28 +101,14 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
 
 
 def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
-    """Load what the settings name, on the calling thread; an empty model is the demo model.
+    """Load what the settings name, on the calling thread; an empty model is the bundled one.
 
     Raises:
         ModelError: it cannot be loaded.
     """
     if settings.model:
         return load_model(settings.model, on_progress)
-    # Only here: a real model does not need what makes a small one.
-    from engine.demo_model import ensure_demo_model
-
-    home = os.environ.get("ANYCLAUDE_HOME") or "~/.anyclaude"
-    folder = Path(settings.demo_folder or f"{home}/demo-model").expanduser()
-    if not folder.exists():
-        on_progress(0.0, f"making the demo model in {folder}")
-    try:
-        folder = ensure_demo_model(folder)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ModelError(
-            f"the demo model cannot be made in {folder} ({why}); choose another home folder"
-        ) from error
-    return load_model(folder, on_progress)
+    return load_model(bundled_model.FOLDER, on_progress, name=bundled_model.NAME)
 
 
 def _watch_loading(engine: Engine, server: EngineServer, failed: threading.Event) -> None:

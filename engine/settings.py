@@ -19,9 +19,7 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    model: str = Field(
-        "", description="model folder or hub id; empty: a small demo model that talks nonsense"
-    )
+    model: str = Field("", description="model folder or hub id; empty: the bundled demo model")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8081, ge=0, le=65535, description="port to listen on; 0: any free one")
     context_length: int | None = Field(
@@ -36,7 +34,6 @@ class EngineSettings(BaseModel):
     stall_after_s: float = Field(
         60.0, gt=0, description="seconds without a step of a busy loop after which the engine is unhealthy"
     )
-    demo_folder: str = Field("", description="where the demo model is kept; default: a cache folder")
 
 
 def settings_from(values: Mapping[str, Any]) -> tuple[EngineSettings, list[str]]:

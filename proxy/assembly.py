@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from engine import bundled_model
 from engine.blas import engine_environment
 from proxy.backends.factory import make_backend
 from proxy.config import HostConfig
@@ -163,7 +164,6 @@ class Host:
             "model": config.model,
             "host": ENGINE_HOST,
             "port": config.engine_port,
-            "demo_folder": str(config.home / "models" / "demo"),
         }
         if config.context_tokens:
             settings["context_length"] = config.context_tokens
@@ -178,7 +178,7 @@ class Host:
             ),
             first=EngineState(
                 state="stopped",
-                model=config.model or "demo",
+                model=config.model or bundled_model.NAME,
                 url=f"http://{ENGINE_HOST}:{config.engine_port}",
                 accelerated=accelerated,
             ),

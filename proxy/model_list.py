@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import Response
 
+from engine import bundled_model
 from proxy.backends.upstream import Backend
 from proxy.errors import InvalidRequest, NotFound
 from proxy.json_text import encode_json
@@ -69,6 +70,8 @@ def _page(entries: list[dict[str, Any]], limit: str, after_id: str, before_id: s
 
 def _entry(model_id: str, name: str) -> dict[str, Any]:
     shown = name.rstrip("/").rsplit("/", 1)[-1]
+    if name == bundled_model.NAME:
+        shown = f"{name} ({bundled_model.CHOOSE})"
     return {"type": "model", "id": model_id, "display_name": shown, "created_at": _CREATED}
 
 

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from engine.demo_model import (
+from engine.random_model import (
     Architecture,
-    DemoShape,
-    build_demo_model,
-    demo_config,
+    RandomShape,
+    build_random_model,
     new_model,
+    random_config,
     text_model,
     write_model,
 )
-from engine.demo_tokenizer import (
+from engine.stdlib_tokenizer import (
     MARKUP_TOKENS,
     TURN_END,
     save_tokenizer,
@@ -30,7 +30,7 @@ from engine.demo_tokenizer import (
     train_tokenizer,
 )
 
-TINY = DemoShape(
+TINY = RandomShape(
     vocab_size=1536,
     hidden_size=64,
     layers=2,
@@ -55,7 +55,7 @@ def tiny_model(
 ) -> Path:
     """A random model that loads in a blink; by default its answers never end by themselves."""
     shape = replace(TINY, context_length=context_length)
-    return build_demo_model(out, architecture, shape, seed=seed, eos_every=eos_every)
+    return build_random_model(out, architecture, shape, seed=seed, eos_every=eos_every)
 
 
 def scripted_model(out: Path, script: str, *, context_length: int = TINY.context_length) -> Path:
@@ -75,7 +75,7 @@ def scripted_model(out: Path, script: str, *, context_length: int = TINY.context
         TINY, vocab_size=TINY.vocab_size + len(pieces), hidden_size=128, context_length=context_length
     )
     tokenizer = train_tokenizer(shape.vocab_size, standard_library_texts(shape.corpus_bytes), pieces)
-    config = demo_config("qwen3", shape)
+    config = random_config("qwen3", shape)
     mx.random.seed(1)
     model = new_model(config)
     for layer in model.layers:

@@ -25,6 +25,7 @@ SHARED_ENGINE_MODULES = {
     "engine.loopback",
     "engine.blas",
     "engine.chat_wire",
+    "engine.bundled_model",
 }
 
 # Where a screen is drawn. Everything else in `tui` serves commands and must not need Textual.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from engine import bundled_model
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Backend
 from proxy.config import HostConfig
 from proxy.known_backends import KNOWN_BACKENDS
-
-DEMO_MODEL = "demo"  # what a host without a model serves
 
 
 def make_backend(config: HostConfig) -> Backend | ClaudeBackend:
@@ -20,7 +19,7 @@ def make_backend(config: HostConfig) -> Backend | ClaudeBackend:
     """
     if config.backend == "mlx":
         url = config.backend_url or f"http://127.0.0.1:{config.engine_port}"
-        return MlxBackend(url.rstrip("/").removesuffix("/v1") + "/v1", config.model or DEMO_MODEL)
+        return MlxBackend(url.rstrip("/").removesuffix("/v1") + "/v1", config.model or bundled_model.NAME)
     known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)
     url = config.backend_url or (known.url if known is not None else "")
     if not url:

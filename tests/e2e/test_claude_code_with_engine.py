@@ -1,4 +1,4 @@
-"""Three fresh runs of the real Claude Code through proxy and engine, on the demo model."""
+"""Three fresh runs of the real Claude Code through proxy and engine, on the bundled model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from bench.claude_code import ClaudeRun, run_claude
+from engine.bundled_model.training import answers
 from proxy.traces.schema import Trace
 from tests import servers
 from tests.e2e.feed_reader import FeedReader
@@ -56,6 +57,13 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeRuns]:
 
 def test_each_run_ends_with_exit_code_0(three: ThreeRuns) -> None:
     assert [run.code for run in three.runs] == [0, 0, 0], [run.stderr or run.stdout for run in three.runs]
+
+
+def test_each_answer_fits_its_question(three: ThreeRuns) -> None:
+    who, joke, total = (run.result["result"] for run in three.runs)
+    assert who == answers.IDENTITY
+    assert joke in answers.JOKES
+    assert total == "2 + 2 = 4"
 
 
 def test_the_first_run_fills_the_cache_and_the_client_is_told(three: ThreeRuns) -> None:

@@ -16,7 +16,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelShelf:
 
 @pytest.fixture(scope="session")
 def tokenizer(shelf: ModelShelf) -> Any:
-    """mlx-lm's wrapper around the demo model's tokenizer and template."""
+    """mlx-lm's wrapper around the random models' tokenizer and template."""
     from mlx_lm.tokenizer_utils import load
 
     return load(shelf.tiny())

@@ -13,7 +13,7 @@ from mlx_lm.sample_utils import greedy_sampler
 from engine.decode_batch import DecodeBatch, Row, mergeable
 from engine.model_loading import load_model
 from engine.prefill import Prefill
-from engine.demo_model import Architecture
+from engine.random_model import Architecture
 from tests.models import ModelShelf
 
 ARCHITECTURES: tuple[Architecture, ...] = ("qwen3", "gemma3_text", "qwen3_5")

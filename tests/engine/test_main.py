@@ -54,15 +54,6 @@ def test_a_model_that_is_not_there_is_told_after_listening_with_exit_code_4(tmp_
         assert "Traceback" not in running.log_tail()
 
 
-def test_a_demo_model_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    settings = {"model": "", "port": 0, "demo_folder": str(tmp_path / "file" / "demo")}
-    with server("engine", "-m", "engine", settings=settings, folder=tmp_path / "home") as running:
-        assert running.process.wait(20) == 4
-        assert "choose another home folder" in running.log_tail()
-        assert "Traceback" not in running.log_tail()
-
-
 def test_by_hand_it_takes_options(tmp_path: Path) -> None:
     ended = run("--model", str(tmp_path), "--port", "0")
     assert ended.returncode == 4

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from mlx.utils import tree_flatten
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache
 
-from engine.demo_model import Architecture
 from engine.generation import LookupStep, Sampling
 from engine.prefix_cache import Kind, MissAt, as_token_array, common_prefix
 from engine.radix_cache import NODE_BYTES, RadixPrefixCache
+from engine.random_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf

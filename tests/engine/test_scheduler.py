@@ -22,7 +22,7 @@ from engine.generation import (
     TokenStep,
 )
 from engine.model_errors import WeightsMissing
-from engine.demo_model import Architecture
+from engine.random_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import GREEDY, answer, answers, ask, collect, observed, running
 from tests.models import ModelShelf

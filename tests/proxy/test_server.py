@@ -89,6 +89,13 @@ def test_a_model_is_listed_once_under_each_of_its_ids() -> None:
     assert [entry["id"] for entry in model_entries(["claude-x", "claude-x"])] == ["claude-x"]
 
 
+def test_the_bundled_model_says_how_to_choose_another() -> None:
+    entries = model_entries(["bundled demo model"])
+    assert [entry["id"] for entry in entries] == ["claude-bundled-demo-model", "bundled demo model"]
+    shown = "bundled demo model (choose a real one with --model FOLDER_OR_HUB_ID)"
+    assert {entry["display_name"] for entry in entries} == {shown}
+
+
 async def test_tokens_are_counted_with_the_very_prompt_that_would_be_sent(tmp_path: Path) -> None:
     upstream = Upstream(says("ok"), other={"/v1/tokenize": {"count": 1234}})
     tools = [{"name": "Read", "input_schema": {"type": "object"}}]

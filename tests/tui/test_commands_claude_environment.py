@@ -101,7 +101,7 @@ class TestVariables:
         ("/models/Qwen3-Coder", "Qwen3-Coder"),
         ("org/Model", "org/Model"),
         ("gpt", "gpt"),
-        ("", "anyclaude-demo"),
+        ("", "bundled-demo-model"),
     ],
 )
 def test_a_model_is_called_by_its_name(given: str, name: str) -> None:

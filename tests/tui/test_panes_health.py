@@ -33,3 +33,12 @@ def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
     assert f"Answers come from {backend}" in said
     assert "stopped" not in said.lower()
     assert "qwen3" in said
+
+
+def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
+    def said(model: str) -> str:
+        return text_of(View(engine=EngineState(state="ready", model=model)))
+
+    assert "bundled demo model" in said("bundled demo model")
+    assert "--model for a real one" in said("bundled demo model")
+    assert "for a real one" not in said("Qwen3-Coder")

@@ -14,7 +14,7 @@ from typing import Any
 from proxy.config import BackendKind
 from proxy.model_folder import context_window
 
-DEMO_MODEL = "anyclaude-demo"
+BUNDLED_MODEL = "bundled-demo-model"
 ANY_TOKEN = "anyclaude"  # the client wants one even where the host asks for none
 
 # Other ways to a model, which would pass the host by.
@@ -98,7 +98,7 @@ def claude_environment(
 def model_name(model: str) -> str:
     """The name that Claude Code shows: a folder's last part, else the model as it is called."""
     if not model:
-        return DEMO_MODEL
+        return BUNDLED_MODEL
     return Path(model).name if model.startswith("/") else model
 
 

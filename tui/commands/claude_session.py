@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from engine import bundled_model
 from proxy.config import HostConfig
 from proxy.config_settling import Settled
 from proxy.events import HostState
@@ -93,7 +94,7 @@ async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple
         url = invocation.base_url(config)
         state = await _running(url, config.token, must=bool(invocation.attach))
         if state is not None:
-            say(f"joined the host on {url} ({state.backend}, {state.model or 'demo model'})")
+            say(f"joined the host on {url} ({state.backend}, {state.model or bundled_model.NAME})")
             unused = [name for name in ("backend_name", "model", "home") if invocation.options.get(name)]
             for name in unused:
                 say(f"--{name.removesuffix('_name')} is not used: the host that runs has its own")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+from engine import bundled_model
 from proxy.config import HostConfig
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
@@ -92,7 +93,7 @@ class _Foreground:
         option = "" if port == 8082 else f" --port {port}"
         say(f"Claude Code on it: anyclaude-tui{option} claude")
         if config.backend == "mlx" and not config.model:
-            say("model: the demo model, whose weights are random: it talks nonsense. Choose one with --model")
+            say(f"model: the {bundled_model.NAME}, which can do little: {bundled_model.CHOOSE}")
         self.client = HostClient(local_url(config.host, port), config.token)
         self.listening = asyncio.create_task(listen(self.client, self.narrator, self._heard))
 

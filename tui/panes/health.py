@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
+from engine import bundled_model
 from tui.figures import clock, percent, plural, seconds, size
 from tui.keymap import bindings
 from tui.lines import Line, bar, beside, facts, fit, graph, line_width
@@ -167,9 +168,11 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
         restarts.append((f"   {view.totals.engine_restarts} since the host started", "muted"))
     uptime = seconds(now - engine.started) if engine.started else ""
     host = view.host
+    bundled = engine.model == bundled_model.NAME
     version = f"   {host.version}" if host and room > 34 else ""
     return [
         ("model", [(shorten_middle(engine.model, room), "")] if engine.model else []),
+        ("", [("--model for a real one", "muted")] if bundled else []),
         ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
         ("uptime", [(uptime, "")] if uptime else []),
         ("restarts", restarts),

@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=Path, default=Path("build/bundled_model"), help="folder to write")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tokens", type=int, default=24_000_000, help="tokens to train on, padding included")
+    parser.add_argument("--tokens", type=int, default=44_000_000, help="tokens to train on, padding included")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(chosen.seed)

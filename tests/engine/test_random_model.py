@@ -1,4 +1,4 @@
-"""The demo model is a real model: it loads anywhere, talks, stops, and its prompts only grow."""
+"""A random model is a real model: it loads anywhere, talks, stops, and its prompts only grow."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import mlx_lm
 import pytest
 from mlx_lm.sample_utils import make_sampler
 
-from engine import demo_model
-from engine.demo_model import Architecture, DemoShape, build_demo_model, ensure_demo_model, main
+from engine.random_model import Architecture, RandomShape, build_random_model, main
 from tests.models import TINY, ModelShelf, script_pieces
 
 USER = {"role": "user", "content": "Who are you?"}
@@ -58,7 +57,7 @@ def test_no_answer_has_the_tokens_that_structure_a_prompt(shelf: ModelShelf) -> 
 
 def test_the_same_seed_makes_the_same_model(tmp_path: Path) -> None:
     made = [
-        build_demo_model(tmp_path / name, shape=TINY, seed=seed)
+        build_random_model(tmp_path / name, shape=TINY, seed=seed)
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
     first, again, other = ((path / "model.safetensors").read_bytes() for path in made)
@@ -138,48 +137,9 @@ def test_the_pieces_of_a_script_are_all_different(script: str) -> None:
     assert len(set(pieces)) == len(pieces)
 
 
-def test_the_demo_model_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-
-    def build(out: Path, architecture: Architecture) -> Path:
-        made.append(out)
-        return build_demo_model(out, architecture, TINY)
-
-    monkeypatch.setattr(demo_model, "build_demo_model", build)
-    folder = tmp_path / "deep" / "demo"
-    assert ensure_demo_model(folder) == ensure_demo_model(folder) == folder
-    assert len(made) == 1
-    assert [path.name for path in folder.parent.iterdir()] == ["demo"]
-
-
-def test_whoever_loses_the_race_uses_the_winners_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "demo"
-
-    def lose(out: Path, architecture: Architecture) -> Path:
-        build_demo_model(folder, architecture, TINY, seed=1)
-        return build_demo_model(out, architecture, TINY, seed=2)
-
-    monkeypatch.setattr(demo_model, "build_demo_model", lose)
-    assert ensure_demo_model(folder) == folder
-    assert "seed 1" in (folder / "README.md").read_text()
-    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
-
-
-def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(out: Path, architecture: Architecture) -> Path:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(demo_model, "build_demo_model", fail)
-    with pytest.raises(OSError, match="No space"):
-        ensure_demo_model(tmp_path / "demo")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_command_writes_a_model(tmp_path: Path) -> None:
-    out = tmp_path / "demo"
-    command = [sys.executable, "-m", "engine.demo_model", str(out), "--arch", "qwen3_5", "--vocab", "1024"]
+    out = tmp_path / "random"
+    command = [sys.executable, "-m", "engine.random_model", str(out), "--arch", "qwen3_5", "--vocab", "1024"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{out}\n", "")
     config = json.loads((out / "config.json").read_text())
@@ -198,4 +158,4 @@ def test_the_command_says_what_is_wrong_in_one_line(
 
 
 def test_the_default_vocabulary_gives_realistic_token_counts() -> None:
-    assert DemoShape().vocab_size == 16384
+    assert RandomShape().vocab_size == 16384

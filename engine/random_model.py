@@ -1,19 +1,16 @@
-"""A small model with random weights, made on the spot: what `make run` and the tests run on.
+"""A small model with random weights, made on the spot, for tests and benches of any architecture.
 
 It talks nonsense. Its tokenizer is trained on text, so that prompts have realistic token counts, and its
 answers end by themselves.
 
-    python -m engine.demo_model OUT [--arch qwen3|gemma3_text|qwen3_5] [--vocab N] [--seed N]
+    python -m engine.random_model OUT [--arch qwen3|gemma3_text|qwen3_5] [--vocab N] [--seed N]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +21,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.utils import _get_classes
 
-from engine.demo_tokenizer import (
+from engine.stdlib_tokenizer import (
     CONTROL_TOKENS,
     MARKUP_TOKENS,
     TURN_END,
@@ -36,13 +33,13 @@ from engine.demo_tokenizer import (
 Architecture = Literal["qwen3", "gemma3_text", "qwen3_5"]
 
 CARD = """\
-# A demo model that talks nonsense
+# A random model that talks nonsense
 
-Its weights are random numbers. It is here so that the engine, the proxy and the screen can be tried without
-a download: prompts have realistic lengths, answers stream and end, and what they say means nothing.
+Its weights are random numbers. It is here so that the engine can be tested and measured without a download:
+prompts have realistic lengths, answers stream and end, and what they say means nothing.
 
-Made by `python -m engine.demo_model` (architecture {architecture}, seed {seed}). For real answers start with
-`--model` and the folder or the hub id of a model in MLX format.
+Made by `python -m engine.random_model` (architecture {architecture}, seed {seed}). For real answers start
+with `--model` and the folder or the hub id of a model in MLX format.
 """
 
 _SAMPLE_ROWS, _SAMPLE_STEPS = 24, 96  # text that the end token is balanced on
@@ -53,8 +50,8 @@ _CONSTANT_SHARE = (
 
 
 @dataclass(frozen=True, slots=True)
-class DemoShape:
-    """The size of a demo model. `window` and `interval` shape the layers of gemma3_text and qwen3_5."""
+class RandomShape:
+    """The size of a random model. `window` and `interval` shape the layers of gemma3_text and qwen3_5."""
 
     vocab_size: int = 16384
     hidden_size: int = 128
@@ -69,8 +66,8 @@ class DemoShape:
     corpus_bytes: int = 6_000_000
 
 
-def demo_config(architecture: Architecture, shape: DemoShape) -> dict[str, Any]:
-    """The config.json of a demo model, as mlx-lm reads it."""
+def random_config(architecture: Architecture, shape: RandomShape) -> dict[str, Any]:
+    """The config.json of a random model, as mlx-lm reads it."""
     config: dict[str, Any] = {
         "model_type": architecture,
         "vocab_size": shape.vocab_size,
@@ -103,10 +100,10 @@ def demo_config(architecture: Architecture, shape: DemoShape) -> dict[str, Any]:
     return config
 
 
-def build_demo_model(
+def build_random_model(
     out: Path,
     architecture: Architecture = "qwen3",
-    shape: DemoShape | None = None,
+    shape: RandomShape | None = None,
     *,
     seed: int = 0,
     eos_every: int | None = 60,
@@ -116,9 +113,9 @@ def build_demo_model(
     At temperature 1 an answer ends after `eos_every` tokens on average, though never right after a line
     break, so that none is empty; with None no answer ever ends by itself.
     """
-    shape = shape or DemoShape()
+    shape = shape or RandomShape()
     tokenizer = train_tokenizer(shape.vocab_size, standard_library_texts(shape.corpus_bytes))
-    config = demo_config(architecture, shape)
+    config = random_config(architecture, shape)
     mx.random.seed(seed)
     model = new_model(config)
     vocabulary = tokenizer.get_vocab()
@@ -220,33 +217,11 @@ def _mean_length(ends: mx.array) -> float:
     return float((1 + going_on[:-1].sum(axis=0) + behind).mean())
 
 
-def ensure_demo_model(folder: Path, architecture: Architecture = "qwen3") -> Path:
-    """The demo model in `folder`, made now if it is not there.
-
-    It is made under a temporary name beside it and renamed, so that a folder that exists is whole; of two
-    processes that make it at once, one wins and both use its work.
-    """
-    if (folder / "config.json").is_file():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        build_demo_model(fresh, architecture)
-        try:
-            os.rename(fresh, folder)
-        except OSError:
-            if not (folder / "config.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m engine.demo_model`."""
-    defaults = DemoShape()
+    """The command `python -m engine.random_model`."""
+    defaults = RandomShape()
     parser = argparse.ArgumentParser(
-        prog="python -m engine.demo_model", description=(__doc__ or "").split("\n")[0]
+        prog="python -m engine.random_model", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--arch", choices=get_args(Architecture), default="qwen3")
@@ -259,9 +234,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.out.exists() and any(chosen.out.iterdir()):
         print(f"{chosen.out} is not empty; name a new folder", file=sys.stderr)  # noqa: T201
         return 2
-    shape = DemoShape(vocab_size=chosen.vocab, hidden_size=chosen.hidden, layers=chosen.layers)
+    shape = RandomShape(vocab_size=chosen.vocab, hidden_size=chosen.hidden, layers=chosen.layers)
     try:
-        build_demo_model(
+        build_random_model(
             chosen.out,
             cast(Architecture, chosen.arch),
             shape,

@@ -1,4 +1,4 @@
-"""The demo model's tokenizer: byte-level BPE trained on this Python's standard library, and a chat template.
+"""The random models' tokenizer: byte-level BPE of this Python's standard library, and a chat template.
 
 The template is ChatML with the tool conventions of Hermes and Qwen: tools and calls as JSON between
 `<tool_call>` tags, results between `<tool_response>` tags in a user turn. It takes `system` at any place and
