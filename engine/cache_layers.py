@@ -40,6 +40,11 @@ def layout_of(cache: Sequence[Any]) -> Layout:
     return Layout(described, any(not _has_rows(layer) for layer in _leaves(cache)))
 
 
+def dtypes_of(cache: Sequence[Any]) -> list[str]:
+    """The number types of a prompt cache's rows."""
+    return [str(array.dtype) for layer in _leaves(cache) if _has_rows(layer) for array in _arrays(layer)]
+
+
 def rows_between(cache: Sequence[Any], start: int, stop: int) -> Rows:
     """The rows of tokens `start` to `stop`, as arrays of their own, not yet evaluated."""
     return [
@@ -51,12 +56,18 @@ def rows_between(cache: Sequence[Any], start: int, stop: int) -> Rows:
 
 def split_rows(rows: Rows, at: int) -> tuple[Rows, Rows]:
     """Two spans in place of one: the first `at` tokens and the others."""
-
-    def part(start: int, stop: int) -> Rows:
-        return [tuple(_own(array, start, stop) for array in layer) for layer in rows]
-
     length = rows[0][0].shape[-2] if rows else at
-    return part(0, at), part(at, length)
+    return cut_rows(rows, 0, at), cut_rows(rows, at, length)
+
+
+def cut_rows(rows: Rows, start: int, stop: int) -> Rows:
+    """Part of a span, as arrays of their own, not yet evaluated."""
+    return [tuple(_own(array, start, stop) for array in layer) for layer in rows]
+
+
+def has_states(layers: Sequence[Any]) -> bool:
+    """Whether a layout's layers hold any without rows."""
+    return any(kind not in _WITH_ROWS for kind, _ in _flat(layers))
 
 
 def states_of(cache: Sequence[Any]) -> States:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import mlx.core as mx
 from mlx_lm.models.cache import CacheList, TokenBuffer
@@ -34,6 +34,28 @@ class Row:
     def __post_init__(self) -> None:
         if self.processors:
             self.context = TokenBuffer(self.tokens)
+
+
+class Batch(Protocol):
+    """Rows that are decoded together, by whatever means."""
+
+    rows: list[Row]
+
+    def takes(self, length: int, cache: Sequence[Any]) -> bool:
+        """Whether a sequence of `length` tokens can join."""
+        ...
+
+    def join(self, row: Row, cache: list[Any], last_token: int) -> None:
+        """Take in a row whose cache holds all of its prompt but `last_token`; the cache is given away."""
+        ...
+
+    def step(self) -> list[int]:
+        """The next token of each row, in the order of `rows`."""
+        ...
+
+    def leave(self, row: Row) -> list[Any]:
+        """Remove a row; returns its cache, which holds exactly its tokens."""
+        ...
 
 
 class DecodeBatch:

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import mlx.core as mx
-from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from engine.admission import miss_in_words, request_fault, segment_at
 from engine.checkpoints import checkpoints, needs_checkpoints
-from engine.decode_batch import DecodeBatch, Row
+from engine.decode_batch import Batch, Row
 from engine.generation import (
     CacheStep,
     FailStep,
@@ -33,7 +32,8 @@ from engine.generation import (
 from engine.generation_stream import StepOutbox
 from engine.live_request import LiveRequest, RequestState
 from engine.model_loading import LoadedModel
-from engine.prefill import Prefill
+from engine.model_runner import ModelRunner
+from engine.prefill import Prefill, largest_chunk
 from engine.prefill_line import PrefillLine
 from engine.prefix_cache import CacheChange, Kind, Match, PrefixCache
 from engine.sampling import build_logits_processors, build_sampler
@@ -72,19 +72,27 @@ class DecodeLoop:
         *,
         max_batch: int = 8,
         prefill_chunk: int | None = None,
+        wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`wake` is called from any thread when a turn would find something to do again.
+
+        Raises:
+            OptionUnsupported: the model cannot be run as `loaded` asks.
+        """
         self._loaded = loaded
+        self._runner = ModelRunner(loaded)
         self._cache = prefix_cache
         self._max_batch = max_batch
-        self._chunk = prefill_chunk or default_prefill_chunk()
+        self._chunk = prefill_chunk or loaded.prefill_chunk or largest_chunk()
+        self._wake = wake
         self._clock = clock
         self._stream = mx.new_thread_local_stream(mx.default_device())
-        self._exact_only = needs_checkpoints(make_prompt_cache(loaded.model))
+        self._exact_only = needs_checkpoints(self._runner.new_cache())
         self._outbox = StepOutbox(clock)
         self._line = PrefillLine(exact_only=self._exact_only)
         self._decoding: dict[Row, LiveRequest] = {}
-        self._batches: list[DecodeBatch] = []
+        self._batches: list[Batch] = []
         self._wired_limit = maybe_set_recommended_wired_limit()
         self.counts = LoopCounts()
         self.last_progress: float | None = None
@@ -129,6 +137,7 @@ class DecodeLoop:
             return False
         self.counts.turns += 1
         with mx.stream(self._stream):
+            self._settle()
             for batch in list(self._batches):
                 self._decode(batch)
             prefilled = self._prefill()
@@ -160,12 +169,36 @@ class DecodeLoop:
         live.max_tokens = min(request.max_tokens, self._loaded.context_length - len(request.prompt))
         live.known = self._cache.known(live.tokens)
         self._wait(live)
+        self._fetch(live)
         live.queue_told = self._clock()
         self._tell(live, QueuedStep(self._line.ranking().index(live), 0.0))
 
     def _wait(self, live: LiveRequest) -> None:
         live.state = RequestState.QUEUED
         self._line.add(live)
+
+    def _fetch(self, live: LiveRequest) -> None:
+        """Begin to read from disk what that has of a prompt beyond memory."""
+        try:
+            live.fetch = self._cache.fetch(live.tokens, self._wake)
+        except Exception:
+            _log.exception("nothing is read from disk for request %s", live.request.request_id)
+        if live.fetch is not None:
+            live.known += live.fetch.tokens
+            live.state = RequestState.RESTORING
+
+    def _settle(self) -> None:
+        """Take in what was read from disk."""
+        for live in [one for one in self._line.waiting if one.fetch is not None and one.fetch.done]:
+            fetch, live.fetch = live.fetch, None
+            live.state = RequestState.QUEUED
+            live.read_s = self._clock() - live.arrived
+            assert fetch is not None
+            try:
+                for change in self._cache.settle(fetch):
+                    self._tell_change(live, change)
+            except Exception:
+                _log.exception("what was read from disk for request %s is lost", live.request.request_id)
 
     def _tell_queue(self) -> None:
         if not self._line.waiting:
@@ -197,15 +230,16 @@ class DecodeLoop:
         return True
 
     def _start(self, live: LiveRequest) -> Prefill:
+        began = self._clock()
         match = self._lookup(live)
         if not live.announced:
-            self._announce(live, match)
+            self._announce(live, match, live.read_s + self._clock() - began)
         sequence = live.sequence
         live.resumed_at = len(live.generated)
         live.restored = match.matched
         live.stops = checkpoints(live.request.cuts, len(sequence), match.matched, self._exact_only)
-        cache = match.cache if match.cache is not None else make_prompt_cache(self._loaded.model)
-        live.prefill = Prefill(self._loaded.model, sequence, cache, match.matched, live.stops, self._chunk)
+        cache = match.cache if match.cache is not None else self._runner.new_cache()
+        live.prefill = Prefill(self._runner, sequence, cache, match.matched, live.stops, self._chunk)
         live.state = RequestState.PREFILL
         self._line.start(live)
         return live.prefill
@@ -218,7 +252,7 @@ class DecodeLoop:
             self._cache.clear()
             return Match(None, 0, "none", None)
 
-    def _announce(self, live: LiveRequest, match: Match) -> None:
+    def _announce(self, live: LiveRequest, match: Match, restore_s: float) -> None:
         """Tell what the prompt will cost."""
         live.announced = True
         length = len(live.request.prompt)
@@ -228,7 +262,7 @@ class DecodeLoop:
         if match.miss:
             segment = segment_at(match.miss.position, live.request)
             miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode)
-        self._tell(live, LookupStep(length, match.matched, kept, match.tier, miss))
+        self._tell(live, LookupStep(length, match.matched, kept, match.tier, miss, restore_s))
         if match.change:
             self._tell_change(live, match.change)
         self.counts.prompt_tokens += length
@@ -265,7 +299,7 @@ class DecodeLoop:
         length = len(row.tokens)
         batch = next((batch for batch in self._batches if batch.takes(length, prefill.cache)), None)
         if batch is None:
-            batch = DecodeBatch(self._loaded.model)
+            batch = self._runner.new_batch()
             self._batches.append(batch)
         live.state, live.row, live.batch = RequestState.DECODE, row, batch
         self._decoding[row] = live
@@ -278,7 +312,7 @@ class DecodeLoop:
         self.counts.prefilled_tokens += 1
         self._tell_prefill(live, length + 1)
 
-    def _decode(self, batch: DecodeBatch) -> None:
+    def _decode(self, batch: Batch) -> None:
         rows = list(batch.rows)
         try:
             for row, token in zip(rows, batch.step(), strict=True):
@@ -372,7 +406,7 @@ class DecodeLoop:
 
     def _recover(
         self,
-        batch: DecodeBatch,
+        batch: Batch,
         error: Exception,
         joining: Sequence[LiveRequest] = (),
         *,
@@ -398,11 +432,6 @@ class DecodeLoop:
             else:
                 live.suspect = True
                 self._wait(live)
-
-
-def default_prefill_chunk() -> int:
-    """Tokens in one chunk: what keeps a cancel prompt on this device."""
-    return 2048 if mx.default_device().type == mx.DeviceType.gpu else 512
 
 
 def _fault_message(error: Exception) -> str:

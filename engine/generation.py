@@ -57,13 +57,17 @@ class QueuedStep:
 
 @dataclass(frozen=True, slots=True)
 class LookupStep:
-    """`matched_tokens` restored, `kept_tokens` to be prefilled and kept, the rest prefilled and dropped."""
+    """`matched_tokens` restored, `kept_tokens` to be prefilled and kept, the rest prefilled and dropped.
+
+    `restore_s` is what finding and restoring took, from the request's arrival where it was read from disk.
+    """
 
     prompt_tokens: int
     matched_tokens: int
     kept_tokens: int
     tier: Literal["memory", "disk", "none"]
     miss: Miss | None = None
+    restore_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class TokenStep:
 
 @dataclass(frozen=True, slots=True)
 class CacheStep:
-    event: Literal["inserted", "evicted", "restored"]
+    event: Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
     tokens: int
     bytes: int
     entries: int

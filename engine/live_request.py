@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.decode_batch import DecodeBatch, Row
+from engine.decode_batch import Batch, Row
 from engine.generation import GenerationRequest
 from engine.generation_stream import StepStream
 from engine.prefill import Prefill
@@ -70,9 +70,10 @@ class LiveRequest:
     came_at: int = 0  # tokens that had been prefilled for anyone when it came
     known: int = 0  # tokens of its sequence that the cache had when it came
     fetch: Fetch | None = None  # what is being read from disk for it
+    read_s: float = 0.0  # what that took
     stops: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
     prefill: Prefill | None = None
-    batch: DecodeBatch | None = None
+    batch: Batch | None = None
     row: Row | None = None  # its place in the batch
     max_tokens: int = 0  # of the whole answer, cut to the model's context
     generated: list[int] = field(default_factory=list)

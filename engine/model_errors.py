@@ -8,12 +8,13 @@
     │   └── TokenizerMissing     no tokenizer, or one that cannot be loaded
     ├── UnsupportedArchitecture  mlx-lm has no such model_type, or refuses its configuration
     ├── BrokenWeights            the weights are damaged, incomplete or of another model
+    ├── OptionUnsupported        it cannot be run in the way that was asked for
     └── HubError
         ├── HubModelMissing      the hub has no such model, or not for this user
         └── HubUnreachable       the hub does not answer and the model is not in its cache
 
-All are raised by `engine.model_loading.load_model`, before or while it loads. Each message is one line that
-says what to do.
+All but OptionUnsupported, which is `engine.model_runner`'s, are raised by `engine.model_loading.load_model`,
+before or while it loads. Each message is one line that says what to do.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class UnsupportedArchitecture(ModelError):
 
 class BrokenWeights(ModelError):
     """The weights cannot be read, some are missing, or they do not fit config.json."""
+
+
+class OptionUnsupported(ModelError):
+    """Its caches allow no quantized keys and values or no draft model, or the draft does not fit."""
 
 
 class HubError(ModelError):

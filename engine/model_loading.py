@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
@@ -18,6 +17,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from mlx.utils import tree_flatten
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
+from engine.fingerprint import weights_fingerprint
 from engine.model_errors import (
     BrokenWeights,
     ConfigMissing,
@@ -38,7 +38,6 @@ OnProgress = Callable[[float, str], None]
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "*.tiktoken", "vocab.json")
 _STEP_BYTES = 256 << 20  # of weights read between two reports
-_SAMPLE_BYTES = 1 << 16  # of each weight file that go into the fingerprint, at its start and its end
 _SAMPLING_RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
@@ -55,7 +54,9 @@ class LoadedModel:
 
     `model` is the mlx-lm module, `tokenizer` mlx-lm's `TokenizerWrapper`; neither has type information.
     `fingerprint` tells one set of weights from another; `context_length` is in tokens. `sampling` holds what
-    its makers recommend where a request names nothing, under the names of a chat completion body.
+    its makers recommend where a request names nothing, under the names of a chat completion body. How it is
+    to run: keys and values in `kv_bits` bits (None: as computed), and with `draft_tokens` tokens at a time
+    guessed by the smaller model `draft`; prompts in chunks of `prefill_chunk` (None: as the device likes it).
     """
 
     model: Any
@@ -67,6 +68,10 @@ class LoadedModel:
     eos_token_ids: frozenset[int]
     vocab_size: int
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    kv_bits: int | None = None
+    draft: LoadedModel | None = None
+    draft_tokens: int = 3
+    prefill_chunk: int | None = None
 
 
 def load_model(
@@ -102,7 +107,7 @@ def load_model(
         tokenizer=tokenizer,
         name=name,
         path=path,
-        fingerprint=_fingerprint(path),
+        fingerprint=weights_fingerprint(path),
         context_length=int(context or _DEFAULT_CONTEXT),
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
         vocab_size=int(vocab_size),
@@ -283,16 +288,3 @@ def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     line = text.splitlines()[0]
     return line if len(line) <= 160 else line[:159] + "…"
-
-
-def _fingerprint(path: Path) -> str:
-    """Sixteen hex digits over the configuration and a sample of each weight file."""
-    digest = hashlib.sha256((path / "config.json").read_bytes())
-    for file in sorted(path.glob("model*.safetensors")):
-        size = file.stat().st_size
-        digest.update(f"{file.name}:{size}".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(_SAMPLE_BYTES))
-            stream.seek(max(0, size - _SAMPLE_BYTES))
-            digest.update(stream.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:16]

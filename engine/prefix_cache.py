@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -11,6 +11,11 @@ import numpy.typing as npt
 
 Kind = Literal["subagent", "main", "head"]
 """What a span was computed for; the order is the order of eviction."""
+
+RANK: dict[Kind, int] = {"subagent": 0, "main": 1, "head": 2}
+
+CacheEvent = Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
+""""saved" and "loaded" tell of the disk, "set_aside" of a file there that could not be used."""
 
 TokenArray = npt.NDArray[np.int32]
 
@@ -29,7 +34,7 @@ class MissAt:
 class CacheChange:
     """One span that came, went or was used, and the totals after it."""
 
-    event: Literal["inserted", "evicted", "restored"]
+    event: CacheEvent
     tokens: int
     bytes: int
     entries: int
@@ -41,7 +46,9 @@ class CacheChange:
 class Match:
     """What a lookup found; `cache` holds exactly the first `matched` tokens and belongs to the caller.
 
-    `miss` is None when all that is stored of this prompt was reused and nothing stood in its place.
+    `miss` is None when all that is stored of this prompt was reused and nothing stood in its place. `tier` is
+    "disk" where some of it was loaded from there and is used for the first time. `on_disk` is how many tokens
+    would match if what is on disk were loaded first; 0 where that is no more than `matched`.
     """
 
     cache: list[Any] | None
@@ -49,14 +56,25 @@ class Match:
     tier: Literal["memory", "disk", "none"]
     miss: MissAt | None
     change: CacheChange | None = None
+    on_disk: int = 0
 
 
 class Fetch(Protocol):
-    """Spans that are being read from disk, off the model's thread."""
+    """Spans on their way from the disk; `PrefixCache.settle` takes them in once they are `done`."""
 
     @property
     def done(self) -> bool:
-        """Whether all has arrived, or will not come; any thread may ask."""
+        """Whether all is loaded, or has failed; any thread may look."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that a lookup will match beyond what it matches now."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the files that are read."""
         ...
 
 
@@ -75,6 +93,17 @@ class PrefixCache(Protocol):
         """Keep a prompt cache that holds exactly `tokens`; the caller gives it away."""
         ...
 
+    def fetch(self, tokens: Sequence[int] | TokenArray, on_done: Callable[[], None]) -> Fetch | None:
+        """Begin to load what a lookup of this prompt lacks in memory; None where the disk has no more of it.
+
+        `on_done` is called on another thread, once, also where loading fails.
+        """
+        ...
+
+    def settle(self, fetch: Fetch) -> list[CacheChange]:
+        """Take in what a fetch that is done has loaded; the lookup that follows finds it in memory."""
+        ...
+
     def keeps(self, tokens: int) -> bool:
         """Whether a prompt of so many tokens would be kept, as far as is known now."""
         ...
@@ -84,8 +113,17 @@ class PrefixCache(Protocol):
         ...
 
     def clear(self) -> list[CacheChange]:
-        """Drop all that is kept."""
+        """Drop all that is kept in memory."""
         ...
+
+    def close(self) -> None:
+        """Bring to the disk what waits for it, for a bounded time, and end all threads."""
+        ...
+
+
+def longest_kept(*kinds: Kind) -> Kind:
+    """The kind that is evicted last."""
+    return max(kinds, key=RANK.__getitem__)
 
 
 def as_token_array(tokens: Sequence[int] | TokenArray) -> TokenArray:

@@ -10,71 +10,59 @@ contain all of its tokens, so a path can be resumed only at the end of a node th
 
 Evicted first is what was computed for the least lasting use, then what was not used for longest: leaves, and
 states inside of the tree. What is evicted leaves its tokens behind for a while, so that a prompt that was
-evicted can be told from one that was never seen.
+evicted can be told from one that was never seen. With a disk tier all that is inserted is saved as well; what
+is evicted can be loaded again, and the tree outlives the process.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import psutil
 
+from engine.cache_disk import NO_DISK, DiskTier
+from engine.cache_encoding import NotSavable, layout_from, layout_text
+from engine.cache_files import SpanFile
 from engine.cache_layers import (
     Layout,
-    Rows,
-    States,
     assemble,
+    dtypes_of,
     evaluate,
     layout_of,
     nbytes_of,
     rows_between,
-    split_rows,
     states_of,
 )
-from engine.prefix_cache import CacheChange, Kind, Match, MissAt, TokenArray, as_token_array, common_prefix
+from engine.cache_misses import explain
+from engine.cold_spans import SpanFetch, files_to_load, plant, save_path
+from engine.eviction import forget, is_cold, is_ghost, next_victim
+from engine.prefix_cache import (
+    RANK,
+    CacheChange,
+    CacheEvent,
+    Fetch,
+    Kind,
+    Match,
+    MissAt,
+    TokenArray,
+    as_token_array,
+)
+from engine.radix_tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, resumable
 
-_RANK: dict[Kind, int] = {"subagent": 0, "main": 1, "head": 2}
 _MEMORY_SHARE = 0.2  # of the machine's memory, by default
-NODE_BYTES = 1024
-"""What a node costs beside its arrays and its tokens, roughly; counted in the budget."""
-
 _GHOST_BYTES, _GHOST_SHARE = (
     1 << 20,
     1 / 16,
 )  # most for what is remembered of evicted spans, and of the budget
-_AROUND = (6, 16)  # tokens shown before and from the place where a prompt left what is stored
+_LAID_OUT_DIFFERENTLY = "its caches are laid out differently"
+_COLD_SHARE = 1 / 8  # of the budget, for the index of what is on disk alone
 
+__all__ = ["NODE_BYTES", "RadixPrefixCache"]
 
-@dataclass(slots=True, eq=False)
-class _Node:
-    """One span. Without rows it is a ghost: its tokens are known, what was computed for them is gone."""
-
-    tokens: TokenArray
-    start: int  # position of its first token
-    parent: _Node | None
-    kind: Kind
-    used: int  # when it was last walked through
-    children: dict[int, _Node] = field(default_factory=dict)  # by their first token
-    rows: Rows | None = None
-    states: States | None = None
-    states_used: int = 0  # when its states were last made or taken
-    nbytes: int = 0  # of rows, states and index
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.tokens)
-
-    @property
-    def is_live(self) -> bool:
-        return self.rows is not None
-
-    @property
-    def has_live_child(self) -> bool:
-        return any(child.is_live for child in self.children.values())
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -87,15 +75,6 @@ class _Counts:
     evictions: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    """How far the tree knows a sequence: whole nodes, and the part of one more."""
-
-    whole: list[_Node]
-    part: _Node | None
-    length: int  # tokens that are known
-
-
 class RadixPrefixCache:
     """A `engine.prefix_cache.PrefixCache` that stores each span once."""
 
@@ -103,18 +82,40 @@ class RadixPrefixCache:
         """`max_bytes` counts arrays and index; None is a fifth of the machine's memory, 0 switches it off."""
         total = int(psutil.virtual_memory().total)
         self._max_bytes = int(total * _MEMORY_SHARE) if max_bytes is None else max_bytes
-        self._root = _Node(np.empty(0, np.int32), 0, None, "head", 0)
+        self._tree = RadixTree()
+        self._disk: DiskTier | None = None
         self._layout: Layout | None = None
-        self._bytes = 0
-        self._live = 0
-        self._clock = 0
+        self._layout_text = ""  # with number types, for files; empty: not known, or they cannot hold it
+        self._is_proven = False  # that a cache of this model is laid out so
         self._row_bytes = 0.0  # of one token
         self._state_bytes = 0  # of one position
         self._counts = _Counts()
         self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
+    def attach(self, disk: DiskTier, layout: Layout) -> None:
+        """Open a disk tier and know what it has; `layout` is that of the model's empty prompt cache.
+
+        Call it before the first lookup. Where the tier cannot be opened, there is none.
+        """
+        if self._max_bytes <= 0:
+            return
+        found = disk.open()
+        if not disk.is_open:
+            return
+        self._disk = disk
+        newest = max((file for file, _ in found), key=lambda file: file.used, default=None)
+        if newest is None:
+            return
+        fits = newest.layout if _describes(newest.layout, layout) else None
+        disk.set_aside([file for file, _ in found if file.layout != fits], _LAID_OUT_DIFFERENTLY)
+        disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
+        if fits is not None:
+            self._layout, self._layout_text = layout, fits
+            self._learn_sizes([file for file, _ in found if file.layout == fits])
+        self._forget_beyond_shares(())
+
     def known(self, tokens: TokenArray) -> int:
-        return self._usable(self._walk(tokens[:-1]))[1] if self._max_bytes > 0 else 0
+        return self._in_memory(self._tree.walk(tokens[:-1]))[1] if self._max_bytes > 0 else 0
 
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
         prompt = as_token_array(tokens)
@@ -123,40 +124,72 @@ class RadixPrefixCache:
         if self._max_bytes <= 0:
             self._misses["disabled"] += 1
             return Match(None, 0, "none", MissAt("disabled", 0))
-        walk = self._walk(prompt[:-1])
-        nodes, matched = self._usable(walk)
-        miss = self._explain(prompt, matched, walk)
+        walk = self._tree.walk(prompt[:-1])
+        nodes, matched = self._in_memory(walk)
+        on_disk = self._with_disk(walk)[1]
+        on_disk = on_disk if on_disk > matched else 0
+        miss = explain(self._tree, prompt, matched, walk)
         if miss is not None:
             self._misses[miss.reason] += 1
-        now = self._tick()
-        for node in (*walk.whole, *nodes):
-            node.used = now
+        self._use([*walk.whole, *nodes], nodes[-1:])
         if not matched or self._layout is None:
-            return Match(None, 0, "none", miss)
-        nodes[-1].states_used = now
-        spans = [node.rows or [] for node in nodes]
-        cache = assemble(self._layout, spans, matched, nodes[-1].states or [])
+            return Match(None, 0, "none", miss, on_disk=on_disk)
+        nodes[-1].states_used = self._tree.clock
+        cache = assemble(self._layout, [node.rows or [] for node in nodes], matched, nodes[-1].states or [])
         self._counts.hits += 1
         self._counts.restored_tokens += matched
-        return Match(cache, matched, "memory", miss, self._change("restored", matched, self._cost(matched)))
+        from_disk = any(node.from_disk for node in nodes)
+        for node in nodes:
+            node.from_disk = False
+        change = self._change("restored", matched, self._cost(matched))
+        return Match(cache, matched, "disk" if from_disk else "memory", miss, change, on_disk)
 
     def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
         stored = as_token_array(tokens)
         if self._max_bytes <= 0 or not len(stored):
             return []
-        layout = layout_of(cache)
-        if self._layout is None:
-            self._layout = layout
-        elif layout != self._layout:
-            raise ValueError(f"this cache is laid out differently: {layout}, not {self._layout}")
-        walk = self._walk(stored)
+        changes = self._check_layout(cache)
+        assert self._layout is not None
+        walk = self._tree.walk(stored)
+        path = list(walk.whole)
         if walk.part is not None:
-            covered = walk.length == len(stored) and not layout.has_states
-            if covered and walk.part.is_live and _RANK[kind] <= _RANK[walk.part.kind]:
-                self._touch([*walk.whole, walk.part], kind)
-                return []
-            walk.whole.append(self._split(walk.part, walk.length - walk.part.start))
-        return self._complete(walk.whole, stored, cache, kind)
+            covered = walk.length == len(stored) and not self._layout.has_states
+            if covered and walk.part.is_live and RANK[kind] <= RANK[walk.part.kind]:
+                self._tree.touch([*path, walk.part], kind)
+                return [*changes, *self._save([*path, walk.part])]
+            path.append(self._tree.split(walk.part, walk.length - walk.part.start))
+        changes += self._complete(path, stored, cache, kind)
+        return [*changes, *self._save(self._tree.walk(stored).path)]
+
+    def fetch(self, tokens: Sequence[int] | TokenArray, on_done: Callable[[], None]) -> SpanFetch | None:
+        prompt = as_token_array(tokens)[:-1]
+        walk = self._tree.walk(prompt)
+        matched = self._in_memory(walk)[1]
+        nodes, length = self._with_disk(walk)
+        if self._disk is None or length <= matched:
+            return None
+        self._use(nodes, nodes[-1:])
+        files = files_to_load(nodes, exact=self._is_exact)
+        if not files:
+            return None
+        return SpanFetch(self._disk, prompt[:length], files, length - matched, on_done)
+
+    def settle(self, fetch: Fetch) -> list[CacheChange]:
+        assert isinstance(fetch, SpanFetch)
+        path = self._tree.walk(fetch.prompt).path
+        rows, last, states = fetch.take(path, exact=self._is_exact)
+        needed = sum(nbytes_of(held, []) for held in rows.values()) + nbytes_of([], states or [])
+        changes, fits = self._make_room(needed, path)
+        if fits and (rows or states):
+            evaluate([layer for held in rows.values() for layer in held], [])
+            for node, held in rows.items():
+                self._tree.hold(node, held)
+                node.from_disk = True
+            if states is not None and last is not None:
+                last.states, last.states_used, last.from_disk = states, self._tree.clock, True
+                self._tree.weigh(last)
+            changes.append(self._change("loaded", sum(len(node.tokens) for node in rows), needed))
+        return [*changes, *self._news()]
 
     def keeps(self, tokens: int) -> bool:
         return self._max_bytes > 0 and self._cost(tokens) <= self._max_bytes
@@ -164,8 +197,8 @@ class RadixPrefixCache:
     def stats(self) -> dict[str, int]:
         counts = self._counts
         return {
-            "entries": self._live,
-            "bytes": self._bytes,
+            "entries": self._tree.live,
+            "bytes": self._tree.nbytes,
             "budget_bytes": self._max_bytes,
             "lookups": counts.lookups,
             "hits": counts.hits,
@@ -174,214 +207,181 @@ class RadixPrefixCache:
             "insertions": counts.insertions,
             "evictions": counts.evictions,
             **{f"misses_{reason}": count for reason, count in self._misses.items()},
+            **(self._disk.stats() if self._disk is not None else NO_DISK),
         }
 
     def clear(self) -> list[CacheChange]:
         changes = []
-        while leaves := [node for node in self._nodes() if node.is_live and not node.has_live_child]:
+        while leaves := [node for node in self._tree.nodes() if node.is_live and not node.has_live_child]:
             changes += [self._evict(leaf) for leaf in sorted(leaves, key=lambda leaf: leaf.used)]
-        self._root.children.clear()
-        self._bytes = 0
-        self._layout = None
+        self._remove(forget(self._tree, (), 0, is_ghost))
+        self._is_proven = False
+        if not self._tree.root.children:
+            self._layout = None
         return changes
 
-    # Walking
+    def close(self) -> None:
+        if self._disk is not None:
+            self._disk.close()
 
-    def _walk(self, tokens: TokenArray) -> _Walk:
-        whole: list[_Node] = []
-        node, at = self._root, 0
-        while at < len(tokens) and (child := node.children.get(int(tokens[at]))) is not None:
-            common = common_prefix(child.tokens, tokens[at:])
-            at += common
-            if common < len(child.tokens):
-                return _Walk(whole, child, at)
-            whole.append(child)
-            node = child
-        return _Walk(whole, None, at)
+    # What is there
 
-    def _usable(self, walk: _Walk) -> tuple[list[_Node], int]:
-        """The nodes that a walk can be resumed behind, and how many tokens they give."""
-        nodes = list(itertools.takewhile(lambda node: node.is_live, walk.whole))
-        if self._layout is not None and self._layout.has_states:
-            while nodes and nodes[-1].states is None:
-                nodes.pop()
-        elif walk.part is not None and walk.part.is_live and len(nodes) == len(walk.whole):
-            return [*nodes, walk.part], walk.length
-        return nodes, nodes[-1].end if nodes else 0
+    @property
+    def _is_exact(self) -> bool:
+        return self._layout is not None and self._layout.has_states
 
-    def _nodes(self) -> Iterator[_Node]:
-        waiting = list(self._root.children.values())
-        while waiting:
-            node = waiting.pop()
-            waiting += node.children.values()
-            yield node
+    def _in_memory(self, walk: Walk) -> tuple[list[Node], int]:
+        return resumable(walk, exact=self._is_exact, cold=False)
 
-    def _touch(self, path: Sequence[_Node], kind: Kind) -> None:
-        now = self._tick()
-        for node in path:
-            node.used = now
-            node.kind = max(node.kind, kind, key=_RANK.__getitem__)
+    def _with_disk(self, walk: Walk) -> tuple[list[Node], int]:
+        """As much as could be resumed after loading, and would fit into memory."""
+        if self._disk is None:
+            return [], 0
+        whole = list(walk.whole)
+        nodes, length = resumable(walk, exact=self._is_exact, cold=True)
+        while nodes and self._cost(length) + sum(map(index_bytes, nodes)) > self._max_bytes:
+            whole = whole[: len(nodes) - 1]
+            nodes, length = resumable(
+                Walk(whole, None, whole[-1].end if whole else 0), exact=self._is_exact, cold=True
+            )
+        return nodes, length
 
-    def _tick(self) -> int:
-        self._clock += 1
-        return self._clock
+    def _use(self, nodes: Sequence[Node], resumed: Sequence[Node]) -> None:
+        """Note that nodes were of use, and the states of those that were resumed behind."""
+        self._tree.clock += 1
+        for node in nodes:
+            node.used = self._tree.clock
+        if self._disk is not None:
+            files = [node.rows_file for node in nodes] + [node.states_file for node in resumed]
+            self._disk.touch(file for file in dict.fromkeys(files) if file is not None)
+
+    def _check_layout(self, cache: list[Any]) -> list[CacheChange]:
+        """Learn how this model's caches are laid out; what is known and differs goes, unless it is in use."""
+        layout = layout_of(cache)
+        if self._is_proven and layout == self._layout:
+            return []
+        if self._tree.live and layout != self._layout:
+            raise ValueError(f"this cache is laid out differently: {layout}, not {self._layout}")
+        changes: list[CacheChange] = []
+        if self._disk is not None:
+            try:
+                text = layout_text(layout, dtypes_of(cache))
+            except NotSavable as error:
+                text = ""
+                _log.warning("this model's prompt cache cannot be saved to the disk: %s", error)
+            if text != self._layout_text:
+                changes = self.clear()
+                self._remove(forget(self._tree, (), 0, is_cold), fault=_LAID_OUT_DIFFERENTLY)
+            self._layout_text = text
+        self._layout, self._is_proven = layout, True
+        return changes
 
     # Growing
 
-    def _split(self, node: _Node, at: int) -> _Node:
-        """Cut a node in two; returns the upper one, which takes its place. States stay at the end."""
-        assert node.parent is not None
-        upper = _Node(node.tokens[:at].copy(), node.start, node.parent, node.kind, node.used)
-        lower_tokens = node.tokens[at:].copy()
-        if node.rows is not None:
-            upper.rows, node.rows = split_rows(node.rows, at)
-            evaluate([*upper.rows, *node.rows], [])
-            self._live += 1
-        node.parent.children[int(upper.tokens[0])] = upper
-        node.tokens, node.start, node.parent = lower_tokens, node.start + at, upper
-        upper.children[int(lower_tokens[0])] = node
-        for part in (upper, node):
-            self._weigh(part)
-        return upper
-
     def _complete(
-        self, path: list[_Node], stored: TokenArray, cache: list[Any], kind: Kind
+        self, path: list[Node], stored: TokenArray, cache: list[Any], kind: Kind
     ) -> list[CacheChange]:
         """Add what the nodes of a path and their continuation lack: rows, and states at the end."""
-        assert self._layout is not None
         known = path[-1].end if path else 0
-        parent = path[-1] if path else self._root
+        parent = path[-1] if path else self._tree.root
         if known < len(stored):
-            path = [*path, _Node(stored[known:].copy(), known, parent, kind, 0)]
+            path = [*path, Node(stored[known:].copy(), known, parent, kind, 0)]
         last = path[-1]
         rows = {node: rows_between(cache, node.start, node.end) for node in path if not node.is_live}
-        states = states_of(cache) if self._layout.has_states and last.states is None else None
+        states = states_of(cache) if self._is_exact and last.states is None else None
         added = sum(nbytes_of(span, []) for span in rows.values()) + nbytes_of([], states or [])
         new_node = last.tokens.nbytes + NODE_BYTES if known < len(stored) else 0
         tokens = sum(len(node.tokens) for node in rows)
         if tokens:
             self._row_bytes = sum(nbytes_of(span, []) for span in rows.values()) / tokens
-        self._touch(path, kind)
+        self._tree.touch(path, kind)
         changes, fits = self._make_room(added + new_node, path)
         if not fits or not (rows or states):
             return changes
         evaluate([layer for span in rows.values() for layer in span], states or [])
         if known < len(stored):
-            parent.children[int(last.tokens[0])] = last
+            self._tree.add(last)
         for node, span in rows.items():
-            node.rows = span
-            self._live += 1
+            self._tree.hold(node, span)
         if states is not None:
-            last.states, last.states_used = states, self._clock
+            last.states, last.states_used = states, self._tree.clock
             self._state_bytes = max(self._state_bytes, nbytes_of([], states))
-        for node in {*rows, last}:
-            self._weigh(node)
+            self._tree.weigh(last)
         self._counts.insertions += 1
         return [*changes, self._change("inserted", tokens, added)]
 
-    def _weigh(self, node: _Node) -> None:
-        self._bytes -= node.nbytes
-        node.nbytes = nbytes_of(node.rows or [], node.states or []) + node.tokens.nbytes + NODE_BYTES
-        self._bytes += node.nbytes
+    def _save(self, path: Sequence[Node]) -> list[CacheChange]:
+        if self._disk is not None and self._layout_text:
+            save_path(self._disk, path, self._layout_text)
+        return self._news()
 
     def _cost(self, tokens: int) -> int:
         return int(tokens * self._row_bytes) + self._state_bytes
 
+    def _learn_sizes(self, files: Sequence[SpanFile]) -> None:
+        """What a token and a position take, from files: a little more than in memory."""
+        rows = [file for file in files if file.part == "rows"]
+        if rows:
+            self._row_bytes = min(file.nbytes / file.length for file in rows)
+        self._state_bytes = max((file.nbytes for file in files if file.part == "states"), default=0)
+
     # Evicting
 
-    def _make_room(self, needed: int, path: Sequence[_Node]) -> tuple[list[CacheChange], bool]:
+    def _make_room(self, needed: int, path: Sequence[Node]) -> tuple[list[CacheChange], bool]:
         """Evict until `needed` bytes fit beside what is kept; nothing of `path` but states inside of it."""
         changes: list[CacheChange] = []
         if needed > self._max_bytes:
             return changes, False
         kept = set(path)
-        remembered = min(_GHOST_BYTES, int(self._max_bytes * _GHOST_SHARE))
-        self._forget_ghosts(kept, remembered)
-        while self._bytes + needed > self._max_bytes:
-            victim = min(self._victims(kept), key=lambda victim: victim[0], default=None)
+        self._forget_beyond_shares(kept)
+        while self._tree.nbytes + needed > self._max_bytes:
+            victim = next_victim(self._tree, kept)
             if victim is not None:
                 _, node, whole = victim
                 changes.append(self._evict(node, whole=whole))
-                self._forget_ghosts(kept, remembered)
-            elif self._forget_ghosts(kept, 0) == 0:
+                self._forget_beyond_shares(kept)
+            elif not any(self._remove(forget(self._tree, kept, 0, which)) for which in (is_ghost, is_cold)):
                 return changes, False
         return changes, True
 
-    def _victims(self, kept: set[_Node]) -> Iterator[tuple[tuple[int, int], _Node, bool]]:
-        """What may be evicted, each with its worth: leaves as a whole, of other nodes their states."""
-        for node in self._nodes():
-            if not node.is_live:
-                continue
-            if node.has_live_child or node in kept:
-                if node.states is not None:
-                    yield (_RANK[node.kind], node.states_used), node, False
-            else:
-                yield (_RANK[node.kind], node.used), node, True
-
-    def _evict(self, node: _Node, *, whole: bool = True) -> CacheChange:
+    def _evict(self, node: Node, *, whole: bool = True) -> CacheChange:
         """Drop the rows and states of a leaf, or a node's states alone."""
         before = node.nbytes
         node.states = None
-        tokens = 0
-        if whole:
-            node.rows = None
-            self._live -= 1
-            tokens = len(node.tokens)
-        self._weigh(node)
+        self._tree.hold(node, None if whole else node.rows)
         self._counts.evictions += 1
-        return self._change("evicted", tokens, before - node.nbytes)
+        return self._change("evicted", len(node.tokens) if whole else 0, before - node.nbytes)
 
-    def _forget_ghosts(self, kept: set[_Node], most_bytes: int) -> int:
-        """Forget the oldest ghosts until `most_bytes` are left of them; returns how many went."""
-        ghosts = [node for node in self._nodes() if not node.is_live]
-        held = sum(node.nbytes for node in ghosts)
-        forgotten = 0
-        while held > most_bytes:
-            ends = [node for node in ghosts if not node.children and node not in kept]
-            if not ends:
-                break
-            oldest = min(ends, key=lambda node: node.used)
-            assert oldest.parent is not None
-            del oldest.parent.children[int(oldest.tokens[0])]
-            ghosts.remove(oldest)
-            held -= oldest.nbytes
-            self._bytes -= oldest.nbytes
-            forgotten += 1
-        return forgotten
+    def _forget_beyond_shares(self, kept: Collection[Node]) -> None:
+        ghosts = min(_GHOST_BYTES, int(self._max_bytes * _GHOST_SHARE))
+        self._remove(forget(self._tree, kept, ghosts, is_ghost))
+        if self._disk is not None:
+            self._remove(forget(self._tree, kept, int(self._max_bytes * _COLD_SHARE), is_cold))
+
+    def _remove(self, nodes: Sequence[Node], *, fault: str = "") -> int:
+        """Remove the files that only forgotten nodes needed; returns how many nodes there were."""
+        files = dict.fromkeys(file for node in nodes for file in node.files if not file.references)
+        if self._disk is not None and fault:
+            self._disk.set_aside(list(files), fault)
+        elif self._disk is not None:
+            self._disk.forget(list(files))
+        return len(nodes)
 
     # Telling
 
-    def _change(
-        self, event: Literal["inserted", "evicted", "restored"], tokens: int, nbytes: int
-    ) -> CacheChange:
-        return CacheChange(event, tokens, nbytes, self._live, self._bytes, self._max_bytes)
+    def _change(self, event: CacheEvent, tokens: int, nbytes: int) -> CacheChange:
+        return CacheChange(event, tokens, nbytes, self._tree.live, self._tree.nbytes, self._max_bytes)
 
-    def _explain(self, prompt: TokenArray, matched: int, walk: _Walk) -> MissAt | None:
-        if not self._root.children:
-            return MissAt("cold", 0, (), _around(prompt, 0))
-        walked = [*walk.whole, *([walk.part] if walk.part else [])]
-        if any(not node.is_live for node in walked):
-            return MissAt("evicted", matched, (), _around(prompt, matched))
-        place = walk.length
-        if place < len(prompt) - 1:
-            stored = self._continuation(walk)
-            if len(stored):
-                before = (*_around(prompt[:place], place), *(int(token) for token in stored[: _AROUND[1]]))
-                return MissAt("diverged", place, before, _around(prompt, place))
-        if matched < place:
-            # Stored, but in a state that cannot be cut back to where this prompt needs it.
-            return MissAt("diverged", matched, _around(prompt, matched), _around(prompt, matched))
-        return None
+    def _news(self) -> list[CacheChange]:
+        news = self._disk.news() if self._disk is not None else []
+        return [self._change(event, tokens, nbytes) for event, tokens, nbytes in news]
 
-    def _continuation(self, walk: _Walk) -> TokenArray:
-        """What is stored behind the place that a walk came to; of several, what was used last."""
-        if walk.part is not None:
-            return walk.part.tokens[walk.length - walk.part.start :]
-        last = walk.whole[-1] if walk.whole else self._root
-        newest = max(last.children.values(), key=lambda child: child.used, default=None)
-        return newest.tokens if newest is not None else np.empty(0, np.int32)
+    def _nodes(self) -> Iterator[Node]:
+        return self._tree.nodes()
 
 
-def _around(tokens: TokenArray, place: int) -> tuple[int, ...]:
-    before, behind = _AROUND
-    return tuple(int(token) for token in tokens[max(0, place - before) : place + behind])
+def _describes(text: str, layout: Layout) -> bool:
+    try:
+        return layout_from(text) == layout
+    except ValueError:
+        return False

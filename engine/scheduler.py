@@ -194,6 +194,7 @@ class Scheduler:
                 self._prefix_cache,
                 max_batch=self._max_batch,
                 prefill_chunk=self._prefill_chunk,
+                wake=self._work.set,
                 clock=self._clock,
             )
             self._heartbeat = self._clock()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import signal
 import socket
@@ -16,7 +15,8 @@ import uvicorn
 
 from engine import bundled_model
 from engine.lifeline import announce, watch_parent
-from engine.model_loading import LoadedModel, ModelError, OnProgress, load_model
+from engine.model_loading import LoadedModel, ModelError, OnProgress
+from engine.model_setup import attach_disk, load
 from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 from engine.server import Engine, create_app
@@ -62,9 +62,16 @@ class EngineServer(uvicorn.Server):
 
 def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str, watch_stdin: bool) -> int:
     """Serve until a signal, the parent's end, or a model that cannot be loaded; returns the exit code."""
+    prefix_cache = RadixPrefixCache(max_bytes=settings.prefix_cache_bytes)
+
+    def load_all(on_progress: OnProgress) -> LoadedModel:
+        loaded = load(settings, on_progress)
+        attach_disk(prefix_cache, loaded, settings, accelerated)
+        return loaded
+
     scheduler = Scheduler(
-        functools.partial(load, settings),
-        RadixPrefixCache(max_bytes=settings.prefix_cache_bytes),
+        load_all,
+        prefix_cache,
         max_queue=settings.max_queue,
         max_batch=settings.max_batch,
         prefill_chunk=settings.prefill_chunk,
@@ -96,19 +103,9 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     server.run(sockets=[listener])
     engine.close()
     scheduler.stop(GRACE_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted
+    prefix_cache.close()
     sys.stderr.flush()
     return MODEL_FAILED if failed.is_set() else INTERRUPTED if server.interrupted else 0
-
-
-def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
-    """Load what the settings name, on the calling thread; an empty model is the bundled one.
-
-    Raises:
-        ModelError: it cannot be loaded.
-    """
-    if settings.model:
-        return load_model(settings.model, on_progress)
-    return load_model(bundled_model.FOLDER, on_progress, name=bundled_model.NAME)
 
 
 def _watch_loading(engine: Engine, server: EngineServer, failed: threading.Event) -> None:

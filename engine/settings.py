@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,9 +28,27 @@ class EngineSettings(BaseModel):
     prefix_cache_bytes: int | None = Field(
         None, ge=0, description="memory for the prefix cache; default: by the machine's memory"
     )
+    kv_cache_dir: str = Field(
+        "", description="folder in which computed prompts outlive the engine; empty: they are in memory alone"
+    )
+    disk_cache_bytes: int = Field(
+        20_000_000_000, ge=0, description="disk for computed prompts, of all models together; 0: none"
+    )
+    disk_writes_per_day_bytes: int = Field(
+        50_000_000_000,
+        ge=0,
+        description="most bytes that are written to that folder in a day (UTC); 0: it is only read",
+    )
     max_batch: int = Field(8, ge=1, description="requests that generate at the same time")
     max_queue: int = Field(64, ge=0, description="requests that may wait; more are refused")
     prefill_chunk: int | None = Field(None, ge=1, description="prompt tokens a step; default: by the model")
+    kv_bits: Literal[4, 8] | None = Field(
+        None, description="bits of a stored key or value, 4 or 8; default: as the model computes them"
+    )
+    draft_model: str = Field(
+        "", description="small model of the same family that guesses tokens ahead; folder or hub id"
+    )
+    draft_tokens: int = Field(3, ge=1, le=16, description="tokens that the draft model guesses at a time")
     stall_after_s: float = Field(
         60.0, gt=0, description="seconds without a step of a busy loop after which the engine is unhealthy"
     )

@@ -164,6 +164,13 @@ class Host:
             "model": config.model,
             "host": ENGINE_HOST,
             "port": config.engine_port,
+            "kv_cache_dir": str(config.home / "kv-cache"),
+            "prefix_cache_bytes": config.prefix_cache_bytes,
+            "disk_cache_bytes": config.disk_cache_bytes,
+            "disk_writes_per_day_bytes": config.disk_writes_per_day_bytes,
+            "kv_bits": config.kv_bits,
+            "draft_model": config.draft_model,
+            "draft_tokens": config.draft_tokens,
         }
         if config.context_tokens:
             settings["context_length"] = config.context_tokens

@@ -35,6 +35,12 @@ class HostConfig(BaseModel):
     upstream_system_turns: bool = False  # the openai backend's template takes system entries anywhere
     model: str = ""  # folder or hub id for mlx, model name for openai; empty: the bundled demo model
     context_tokens: int = 0  # the model's window as the user states it; 0: as the model's own files state it
+    prefix_cache_bytes: int | None = None  # memory for prompts of the built-in engine; None: by the machine
+    kv_bits: int | None = None  # of a stored key or value, 4 or 8; None: as the model computes them
+    draft_model: str = ""  # folder or hub id of a small model that guesses tokens ahead
+    draft_tokens: int = 3
+    disk_cache_bytes: int = 20_000_000_000  # for prompts of the built-in engine, below home; 0: none
+    disk_writes_per_day_bytes: int = 50_000_000_000  # most that is written there in a day
     host: str = "127.0.0.1"
     port: int = 8082
     engine_port: int = 8081

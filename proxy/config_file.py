@@ -16,7 +16,10 @@ from typing import Any
 from proxy.config import ConfigError
 from proxy.config_values import (
     BACKEND,
+    BYTES,
     FLAG,
+    GUESSES,
+    KV_BITS,
     LEVEL,
     NAME,
     PORT,
@@ -51,6 +54,12 @@ _BACKEND: dict[str, Kind] = {
     "contextTokens": TOKENS,
     "systemTurns": FLAG,
     "serverScript": TEXT,
+    "prefixCacheBytes": BYTES,
+    "kvBits": KV_BITS,
+    "draftModel": TEXT,
+    "draftTokens": GUESSES,
+    "diskCacheBytes": BYTES,
+    "diskWritesPerDayBytes": BYTES,
 }
 
 

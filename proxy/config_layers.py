@@ -10,7 +10,22 @@ from typing import Any
 
 from proxy.config import ConfigError
 from proxy.config_file import ConfigFile, expand_home
-from proxy.config_values import BACKEND, FLAG, LEVEL, NAME, PORT, SECRET, TEXT, TOKENS, URL, Kind, checked
+from proxy.config_values import (
+    BACKEND,
+    BYTES,
+    FLAG,
+    GUESSES,
+    KV_BITS,
+    LEVEL,
+    NAME,
+    PORT,
+    SECRET,
+    TEXT,
+    TOKENS,
+    URL,
+    Kind,
+    checked,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,16 @@ SETTINGS: dict[str, Setting] = {
     "model": Setting(TEXT, "ANYCLAUDE_MODEL", "--model", "backends.{backend}.model"),
     "context_tokens": Setting(TOKENS, "ANYCLAUDE_CONTEXT_TOKENS", "", "backends.{backend}.contextTokens"),
     "upstream_system_turns": Setting(FLAG, "ANYCLAUDE_SYSTEM_TURNS", "", "backends.{backend}.systemTurns"),
+    "prefix_cache_bytes": Setting(
+        BYTES, "ANYCLAUDE_PREFIX_CACHE_BYTES", "", "backends.{backend}.prefixCacheBytes"
+    ),
+    "kv_bits": Setting(KV_BITS, "ANYCLAUDE_KV_BITS", "", "backends.{backend}.kvBits"),
+    "draft_model": Setting(TEXT, "ANYCLAUDE_DRAFT_MODEL", "", "backends.{backend}.draftModel"),
+    "draft_tokens": Setting(GUESSES, "ANYCLAUDE_DRAFT_TOKENS", "", "backends.{backend}.draftTokens"),
+    "disk_cache_bytes": Setting(BYTES, "ANYCLAUDE_DISK_CACHE_BYTES", "", "backends.{backend}.diskCacheBytes"),
+    "disk_writes_per_day_bytes": Setting(
+        BYTES, "ANYCLAUDE_DISK_WRITES_PER_DAY_BYTES", "", "backends.{backend}.diskWritesPerDayBytes"
+    ),
     "host": Setting(NAME, "ANYCLAUDE_HOST", "", "host"),
     "port": Setting(PORT, "ANYCLAUDE_PORT", "--port", "port"),
     "engine_port": Setting(PORT, "ANYCLAUDE_ENGINE_PORT", "--engine-port", "enginePort"),

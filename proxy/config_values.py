@@ -72,10 +72,19 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
     return check
 
 
+def _one_of(*allowed: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or value not in allowed:
+            raise _refuse()
+        return int(value)
+
+    return check
+
+
 def _whole_word(text: str) -> Any:
     stripped = text.strip()
     # Longer than any allowed number; int() refuses very long ones with an error of its own.
-    return int(stripped) if stripped.isascii() and stripped.isdigit() and len(stripped) < 12 else text
+    return int(stripped) if stripped.isascii() and stripped.isdigit() and len(stripped) < 16 else text
 
 
 def _backend(value: Any) -> str:
@@ -101,6 +110,9 @@ FLAG = Kind("true or false", _flag, _flag_word)
 PORT = Kind("a whole number from 0 to 65535 (0: any free port)", _whole(0, 65535), _whole_word)
 LEVEL = Kind("a whole number from 0 to 3", _whole(0, 3), _whole_word)
 TOKENS = Kind("a whole number of tokens from 1024 to 100000000", _whole(1024, 100_000_000), _whole_word)
+BYTES = Kind("a whole number of bytes, 0 for off", _whole(0, 10**14), _whole_word)
+KV_BITS = Kind("4 or 8", _one_of(4, 8), _whole_word)
+GUESSES = Kind("a whole number from 1 to 16", _whole(1, 16), _whole_word)
 URL = Kind("a web address such as http://127.0.0.1:1234/v1", _url)
 BACKEND = Kind("one of " + ", ".join(KNOWN_BACKENDS), _backend)
 

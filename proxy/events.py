@@ -73,6 +73,7 @@ class CacheVerdict(EventData):
     matched_tokens: int = 0  # restored instead of prefilled
     kept_tokens: int = 0  # prefilled now and kept for later prompts
     tier: Literal["memory", "disk", "none", "unknown"] = "unknown"
+    restore_s: float = 0.0  # finding and restoring, reading from disk included
     miss: CacheMiss | None = None
 
 
@@ -168,8 +169,16 @@ class RequestFailed(EventData):
     cancelled: bool = False  # the client left
 
 
+CacheEvent = Literal[
+    "cache.inserted", "cache.evicted", "cache.restored", "cache.saved", "cache.loaded", "cache.set_aside"
+]
+
+
 class CacheChange(EventData):
-    """`cache.inserted`, `cache.evicted` and `cache.restored`: one entry, and the totals after it."""
+    """The types in `CacheEvent`: one entry, and the totals of what is in memory after it.
+
+    `saved` and `loaded` tell of files on the engine's disk, `set_aside` of one that could not be used.
+    """
 
     tokens: int = 0
     bytes: int = 0
@@ -248,6 +257,9 @@ PAYLOADS: dict[str, type[EventData]] = {
     "cache.inserted": CacheChange,
     "cache.evicted": CacheChange,
     "cache.restored": CacheChange,
+    "cache.saved": CacheChange,
+    "cache.loaded": CacheChange,
+    "cache.set_aside": CacheChange,
     "cache.missed": CacheMissed,
     "engine.state": EngineState,
     "engine.log": EngineLog,

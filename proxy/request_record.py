@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from proxy.delta_gathering import DeltaGathering
 from proxy.events import (
     CacheChange,
+    CacheEvent,
     CacheMissed,
     CacheVerdict,
     ErrorInfo,
     EventData,
+    HostNotice,
     RequestFailed,
     RequestFinished,
     RequestFirstToken,
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 
 LONGEST_WRITE_S = 8.0  # a client that waits for a disk that hangs takes the silence for a dead connection
 
-CacheEvent = Literal["cache.inserted", "cache.evicted", "cache.restored"]
+_SET_ASIDE = (
+    "files of the prompt cache could not be used and were set aside; what they held is computed again"
+    " (the engine's log names them)"
+)
 
 
 class RequestRecord:
@@ -94,6 +99,8 @@ class RequestRecord:
                 return
             self._restored = True
         self._publish(type, change)
+        if type == "cache.set_aside":
+            self._publish("host.notice", HostNotice(level="warning", text=_SET_ASIDE))
 
     def first_byte(self) -> None:
         """The first byte goes to the client."""

@@ -121,6 +121,7 @@ def _verdict(chunk: dict[str, Any]) -> CacheVerdict:
         prompt_tokens=chunk["prompt_tokens"],
         matched_tokens=chunk["matched_tokens"],
         kept_tokens=chunk["kept_tokens"],
+        restore_s=chunk.get("restore_s", 0.0),
         tier=chunk["tier"],
         miss=CacheMiss.model_validate(miss) if miss else None,
     )
@@ -135,4 +136,10 @@ def _cache_changed(chunk: dict[str, Any]) -> CacheChanged | None:
             return CacheChanged("cache.evicted", change)
         case "restored":
             return CacheChanged("cache.restored", change)
+        case "saved":
+            return CacheChanged("cache.saved", change)
+        case "loaded":
+            return CacheChanged("cache.loaded", change)
+        case "set_aside":
+            return CacheChanged("cache.set_aside", change)
     return None

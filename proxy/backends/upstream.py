@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from proxy.events import CacheChange, CacheVerdict
+from proxy.events import CacheChange, CacheEvent, CacheVerdict
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stop_sequence", "context_length"]
 
@@ -72,7 +72,7 @@ class Progress:
 class CacheChanged:
     """The upstream's prefix cache changed."""
 
-    type: Literal["cache.inserted", "cache.evicted", "cache.restored"]
+    type: CacheEvent
     change: CacheChange
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.child import poll
 from proxy.traces.schema import Trace
 from tests import servers
 from tests.e2e.conftest import host_state
@@ -51,10 +52,10 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory, shelf: ModelShelf) -> It
         servers.proxy(folder, backend="mlx", model=str(shelf.tiny())) as proxy,
         httpx.Client(base_url=proxy.url, headers=HEADERS, timeout=60, trust_env=False) as client,
     ):
-        pid = host_state(proxy.url).engine.pid
-        assert pid is not None
+        engine = host_state(proxy.url).engine
+        assert engine.pid is not None
         feed = FeedReader(proxy.url)
-        events = _stream_and_kill(client, pid)
+        events = _stream_and_kill(client, engine.pid, engine.url)
         meanwhile = client.post("/v1/messages", json=_body(5))
         feed.until(
             lambda f: f.of("engine.restart") and f.of("engine.state")[-1].data["state"] == "ready",
@@ -63,11 +64,14 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory, shelf: ModelShelf) -> It
         )
         afterwards = client.post("/v1/messages", json=_body(5))
         feed.until_type("request.finished")
-        yield Aftermath(pid, events, meanwhile, afterwards, feed, servers.traces(folder))
+        yield Aftermath(engine.pid, events, meanwhile, afterwards, feed, servers.traces(folder))
 
 
-def _stream_and_kill(client: httpx.Client, pid: int) -> list[dict[str, Any]]:
-    """Read an answer that would go on for long, and kill the engine at its third delta."""
+def _stream_and_kill(client: httpx.Client, pid: int, engine_url: str) -> list[dict[str, Any]]:
+    """Read an answer that would go on for long, and kill the engine at its third delta.
+
+    By then its prompt is on disk: that is waited for, since the engine writes while it generates.
+    """
     events: list[dict[str, Any]] = []
     deltas = 0
     with client.stream("POST", "/v1/messages", json=_body(20_000, stream=True)) as answer:
@@ -78,8 +82,23 @@ def _stream_and_kill(client: httpx.Client, pid: int) -> list[dict[str, Any]]:
             events.append(json.loads(line[5:]))
             deltas += events[-1]["type"] == "content_block_delta"
             if deltas == 3 and events[-1]["type"] == "content_block_delta":
+                poll(lambda: _saved(engine_url), timeout_s=30, what="the prompt on disk")
                 os.kill(pid, signal.SIGKILL)
     return events
+
+
+def _saved(engine_url: str) -> bool:
+    stats = httpx.get(f"{engine_url}/stats", timeout=60, trust_env=False).json()
+    return bool(stats["prefix_cache"]["disk_entries"])
+
+
+def test_the_new_engine_computes_nothing_that_the_killed_one_had(aftermath: Aftermath) -> None:
+    usage = aftermath.afterwards.json()["usage"]
+    computed = usage["input_tokens"] + usage["cache_creation_input_tokens"]
+    assert (computed, usage["cache_read_input_tokens"] > 0) == (1, True)
+    lookup = aftermath.traces[-1].cache
+    assert lookup is not None
+    assert lookup.tier == "disk"
 
 
 def test_the_client_gets_an_error_event_and_no_invented_end(aftermath: Aftermath) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import mlx.core as mx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.checkpoints import checkpoints
-from engine.prefill import Prefill
+from engine.prefill import Prefill, largest_chunk, measured_chunk
 
 
 class Recorder:
@@ -51,3 +52,16 @@ def test_what_is_left_of_a_prompt_is_cut_where_a_whole_one_is_cut(
     assert all(1 <= len(part) <= chunk for part in parts)
     assert {part[-1] for part in parts} <= {part[-1] for part in whole}
     assert {part[0] for part in parts[1:]} <= {part[0] for part in whole}
+
+
+@pytest.mark.parametrize(
+    ("tokens_per_s", "chunk"), [(10_000, largest_chunk()), (700, 128), (320, 64), (50, 64)]
+)
+def test_a_chunk_is_what_a_model_computes_in_a_fifth_of_a_second(tokens_per_s: int, chunk: int) -> None:
+    now = 0.0
+
+    def model(inputs: mx.array, cache: list[Any]) -> None:
+        nonlocal now
+        now += inputs.size / tokens_per_s
+
+    assert measured_chunk(model, list, lambda: now) == chunk

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import mlx.core as mx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlx.utils import tree_flatten
-from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache
+from mlx_lm.models.cache import ArraysCache, KVCache
 
 from engine.generation import LookupStep, Sampling
 from engine.prefix_cache import Kind, MissAt, as_token_array, common_prefix
@@ -21,6 +18,7 @@ from engine.radix_cache import NODE_BYTES, RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import answer, ask, running
+from tests.engine.telling_caches import computed, holds
 from tests.models import ModelShelf
 
 ARCHITECTURES: list[Architecture] = ["qwen3", "gemma3_text", "qwen3_5"]
@@ -298,41 +296,6 @@ def test_a_cache_that_is_laid_out_differently_is_refused() -> None:
     cache.clear()
     cache.insert([1, 2, 3], recurrent(), "main")
     assert cache.lookup([1, 2, 3, 4]).matched == 3
-
-
-def fingerprints(tokens: list[int]) -> list[float]:
-    """For each token a number that tells all tokens up to it."""
-    return [float(zlib.crc32(bytes(tokens[: n + 1])) % 2**20) for n in range(len(tokens))]
-
-
-def computed(tokens: list[int], *, with_state: bool) -> list[Any]:
-    """What a model would leave: rows, and perhaps a state, that tell what they were computed from."""
-    row = mx.array(fingerprints(tokens)).reshape(1, 1, -1, 1)
-    plain_layer = KVCache()
-    plain_layer.update_and_fetch(row, -row)
-    quantized = QuantizedKVCache(group_size=64, bits=8)
-    wide = mx.broadcast_to(row, (1, 1, len(tokens), 64))
-    quantized.update_and_fetch(wide, wide)
-    if not with_state:
-        return [plain_layer, CacheList(KVCache.from_state(plain_layer.state), quantized)]
-    recurrent_layer = ArraysCache(1)
-    recurrent_layer[0] = mx.array([[fingerprints(tokens)[-1]]])
-    return [plain_layer, recurrent_layer]
-
-
-def holds(cache: list[Any], tokens: list[int]) -> bool:
-    """Whether a restored cache is what the model would have left for `tokens`."""
-    wanted = computed(tokens, with_state=isinstance(cache[1], ArraysCache))
-    keys, values = (part[..., : len(tokens), :] for part in cache[0].keys_and_values())
-    same = bool(mx.array_equal(keys, wanted[0].keys_and_values()[0])) and bool(mx.array_equal(values, -keys))
-    if isinstance(cache[1], ArraysCache):
-        return same and bool(mx.array_equal(cache[1][0], wanted[1][0]))
-    inner = zip(
-        tree_flatten(cache[1].caches[1].keys_and_values()),
-        tree_flatten(wanted[1].caches[1].keys_and_values()),
-        strict=True,
-    )
-    return same and all(bool(mx.array_equal(got, want)) for (_, got), (_, want) in inner)
 
 
 SEQUENCES = st.lists(st.integers(0, 2), min_size=1, max_size=14)

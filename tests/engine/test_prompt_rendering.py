@@ -21,7 +21,7 @@ TOOL = {
     "type": "function",
     "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}},
 }
-shared_tokenizer = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+shared_tokenizer = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="session")

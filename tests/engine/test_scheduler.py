@@ -97,6 +97,7 @@ async def test_the_lookup_accounts_for_every_token_of_the_prompt(scheduler: Sche
     assert again.lookup.matched_tokens == 44
     assert again.lookup.kept_tokens == 3
     assert again.lookup.tier == "memory"
+    assert again.lookup.restore_s > 0
     assert again.lookup.miss is None
 
 

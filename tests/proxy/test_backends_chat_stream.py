@@ -258,6 +258,9 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
     (feed("cache", event="inserted", **CHANGE), CacheChanged("cache.inserted", CacheChange(**CHANGE))),
     (feed("cache", event="evicted", **CHANGE), CacheChanged("cache.evicted", CacheChange(**CHANGE))),
     (feed("cache", event="restored", **CHANGE), CacheChanged("cache.restored", CacheChange(**CHANGE))),
+    (feed("cache", event="saved", **CHANGE), CacheChanged("cache.saved", CacheChange(**CHANGE))),
+    (feed("cache", event="loaded", **CHANGE), CacheChanged("cache.loaded", CacheChange(**CHANGE))),
+    (feed("cache", event="set_aside", **CHANGE), CacheChanged("cache.set_aside", CacheChange(**CHANGE))),
     (feed("cache", event="tomorrow", **CHANGE), None),
     (feed("tomorrow", light=1), None),
 ]

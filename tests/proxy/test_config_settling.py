@@ -57,6 +57,24 @@ def test_the_engines_key_is_no_client_token(tmp_path: Path) -> None:
     assert "secret" not in config.model_dump_json()
 
 
+def test_the_prompts_disk_is_limited_by_file_and_environment(tmp_path: Path) -> None:
+    file = {"backends": {"mlx": {"diskCacheBytes": 0, "diskWritesPerDayBytes": 5_000_000_000}}}
+    config = settled(tmp_path, file=file, environ={"ANYCLAUDE_DISK_CACHE_BYTES": "300000000000"}).config
+    assert (config.disk_cache_bytes, config.disk_writes_per_day_bytes) == (300_000_000_000, 5_000_000_000)
+    assert settled(tmp_path, file=file).config.disk_cache_bytes == 0
+    [problem] = problems(tmp_path, file={"backends": {"mlx": {"diskCacheBytes": -1}}})
+    assert "0 for off" in problem
+
+
+def test_how_the_engine_runs_its_model_is_configured(tmp_path: Path) -> None:
+    file = {"backends": {"mlx": {"kvBits": 8, "draftModel": "org/small", "prefixCacheBytes": 5_000}}}
+    config = settled(tmp_path, file=file, environ={"ANYCLAUDE_DRAFT_TOKENS": "5"}).config
+    assert (config.kv_bits, config.draft_model, config.draft_tokens) == (8, "org/small", 5)
+    assert config.prefix_cache_bytes == 5_000
+    [problem] = problems(tmp_path, file={"backends": {"mlx": {"kvBits": 5}}})
+    assert "4 or 8" in problem
+
+
 class TestOrder:
     FILE = {"port": 1001, "debug": {"enableTraces": False}}  # noqa: RUF012 - constant
 

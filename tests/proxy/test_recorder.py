@@ -238,6 +238,17 @@ async def test_a_restored_prefix_is_told_once(host: Host) -> None:
     assert restored == CacheChange(tokens=7, entries=2, total_bytes=10)
 
 
+async def test_a_file_of_the_prompt_cache_that_was_set_aside_is_a_notice(host: Host) -> None:
+    record = host.begin()
+    record.cache_changed("cache.saved", CacheChange(tokens=5, entries=2, total_bytes=10))
+    record.cache_changed("cache.set_aside", CacheChange(tokens=5, entries=2, total_bytes=10))
+    await finish(record)
+    [notice] = host.told("host.notice")
+    assert "set aside" in notice.text
+    assert notice.level == "warning"
+    assert len(host.told("cache.saved")) == len(host.told("cache.set_aside")) == 1
+
+
 async def test_without_tracing_there_are_events_and_no_files(tmp_path: Path) -> None:
     host = Host(tmp_path, trace=False)
     first = host.begin()

@@ -64,10 +64,10 @@ class Totals:
             case "request.tool_result":
                 self.tool_results += 1
                 self.tool_errors += data.is_error
-            case "cache.inserted" | "cache.evicted" | "cache.restored" | "cache.missed":
-                self._count_cache(kind, data)
             case "engine.restart":
                 self.engine_restarts += 1
+            case _ if kind.startswith("cache."):
+                self._count_cache(kind, data)
 
     def _count_usage(self, usage: Any) -> None:
         self.input_tokens += usage.input_tokens

@@ -108,7 +108,8 @@ def cache(trace: Trace, width: int) -> list[Line]:
         return [[("the backend said nothing about a cache", "muted")]]
     miss = verdict.miss
     where: Line = [(f"{verdict.matched_tokens:,} of {verdict.prompt_tokens:,} tokens", "reused")]
-    where.append((f"   from {verdict.tier}" if verdict.matched_tokens else "", "muted"))
+    took = f" in {seconds(verdict.restore_s)}" if verdict.restore_s else ""
+    where.append((f"   from {verdict.tier}{took}" if verdict.matched_tokens else "", "muted"))
     kept: Line = [(f"{verdict.kept_tokens:,} tokens for later prompts", "")]
     pairs: list[tuple[str, Line]] = [("matched", where), ("kept", kept)]
     if miss is not None:

@@ -1,0 +1,57 @@
+"""What must be the same for a prompt cache to be of use: the weights, and all that computes with them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+_SAMPLE_BYTES = 1024  # of each tensor at its start, in its middle and at its end
+_LONGEST_HEADER = 1 << 28
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Sixteen hex digits over a model's configuration and samples of each tensor of its weights and adapters.
+
+    A tensor that was trained on, or replaced, differs in all of its parts; its samples tell. So the time is
+    that of reading a few KB of each.
+    """
+    digest = hashlib.sha256()
+    configs = [folder / "config.json", folder / "adapter_config.json"]
+    for path in (path for path in configs if path.is_file()):
+        digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+        digest.update(path.read_bytes())
+    weights = itertools.chain(folder.glob("model*.safetensors"), folder.glob("adapter*.safetensors"))
+    for path in sorted(weights):
+        digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+        for sample in _samples(path):
+            digest.update(sample)
+    return digest.hexdigest()[:16]
+
+
+def cache_fingerprint(weights: str, circumstances: Mapping[str, Any]) -> str:
+    """32 hex digits over a model and what can show in the last bits of what it computes."""
+    text = json.dumps({"weights": weights, **circumstances}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _samples(path: Path) -> Iterator[bytes]:
+    """The header of a safetensors file and parts of each tensor; of any other file its start and end."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = stream.read(length) if length <= min(_LONGEST_HEADER, size) else b""
+        yield header
+        try:
+            tensors = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]
+            offsets = sorted(tuple(entry["data_offsets"]) for entry in tensors)
+            spans = [(8 + length + begin, 8 + length + end) for begin, end in offsets]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            spans = [(0, size)]
+        for begin, end in spans:
+            for place in sorted({begin, (begin + end) // 2, max(begin, end - _SAMPLE_BYTES)}):
+                stream.seek(place)
+                yield stream.read(min(_SAMPLE_BYTES, end - place))

@@ -1,0 +1,61 @@
+"""Prefix caches with a disk tier, closed when their block ends, and a lookup that waits for the disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.cache_disk import DiskTier
+from engine.cache_layers import Layout
+from engine.prefix_cache import CacheChange, Match, TokenArray
+from engine.radix_cache import RadixPrefixCache
+
+FINGERPRINT = "f" * 32
+
+
+class Fetching(RadixPrefixCache):
+    """Loads what a lookup needs before it looks."""
+
+    changes: list[CacheChange]
+
+    def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
+        self.changes = fetched(self, tokens)
+        return super().lookup(tokens)
+
+
+def fetched(cache: RadixPrefixCache, tokens: Sequence[int] | TokenArray) -> list[CacheChange]:
+    """Load what a prompt needs and wait for it; what changed by that."""
+    done = threading.Event()
+    fetch = cache.fetch(tokens, done.set)
+    if fetch is None:
+        return []
+    assert done.wait(30)
+    assert fetch.done
+    return cache.settle(fetch)
+
+
+def make_tier(root: Path, fingerprint: str = FINGERPRINT, **options: Any) -> DiskTier:
+    """A tier with room enough, unless `options` say otherwise."""
+    defaults: dict[str, Any] = {"max_bytes": 1 << 30, "max_daily_bytes": 1 << 40, "keep_free_bytes": 0}
+    return DiskTier(root, fingerprint, **(defaults | options))
+
+
+@contextmanager
+def cache_on(
+    tier: DiskTier, layout: Layout, *, max_bytes: int = 1 << 26, kind: type[RadixPrefixCache] = Fetching
+) -> Iterator[RadixPrefixCache]:
+    """A cache with this tier."""
+    cache = kind(max_bytes=max_bytes)
+    cache.attach(tier, layout)
+    try:
+        yield cache
+    finally:
+        cache.close()
+
+
+def files_in(root: Path, fingerprint: str = FINGERPRINT) -> list[Path]:
+    """The span files of a model."""
+    return sorted((root / fingerprint).glob("*.safetensors"))

@@ -1,0 +1,56 @@
+"""A fingerprint follows whatever changes what a model computes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+from engine.fingerprint import cache_fingerprint, weights_fingerprint
+from tests.models import ModelShelf
+
+
+@pytest.fixture
+def folder(tmp_path: Path, shelf: ModelShelf) -> Path:
+    copy = tmp_path / "model"
+    shutil.copytree(shelf.tiny(), copy)
+    return copy
+
+
+def test_each_tensor_counts(folder: Path) -> None:
+    path = str(folder / "model.safetensors")
+    before = weights_fingerprint(folder)
+    weights = mx.load(path)
+    assert isinstance(weights, dict)
+    found = set()
+    for name in weights:
+        mx.save_safetensors(path, weights | {name: weights[name] + 1}, metadata={"format": "mlx"})
+        found.add(weights_fingerprint(folder))
+    assert len(found) == len(weights)
+    assert before not in found
+
+
+def test_adapters_and_configuration_count(folder: Path) -> None:
+    found = [weights_fingerprint(folder)]
+    mx.save_safetensors(str(folder / "adapters.safetensors"), {"a": mx.ones(4)})
+    found.append(weights_fingerprint(folder))
+    (folder / "adapter_config.json").write_text("{}")
+    found.append(weights_fingerprint(folder))
+    (folder / "config.json").write_text("{}")
+    found.append(weights_fingerprint(folder))
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    found.append(weights_fingerprint(folder))
+    assert len(set(found)) == 5
+
+
+def test_circumstances_count_whatever_their_order() -> None:
+    first = cache_fingerprint("w", {"mlx": "1", "chunk": 512})
+    assert cache_fingerprint("w", {"chunk": 512, "mlx": "1"}) == first
+    others = [
+        ("v", {"mlx": "1", "chunk": 512}),
+        ("w", {"mlx": "2", "chunk": 512}),
+        ("w", {"mlx": "1", "chunk": 9}),
+    ]
+    assert len({first, *(cache_fingerprint(*other) for other in others)}) == 4
