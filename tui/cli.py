@@ -199,6 +199,36 @@ def events(
     )
 
 
+verify = typer.Typer(
+    help="Checks on this machine and its model; exit code 1 where one fails.", no_args_is_help=True
+)
+app.add_typer(verify, name="verify")
+
+
+@verify.command("cache")
+def verify_cache(
+    context: typer.Context,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare tokens and logits, with and without the cache.")
+    ] = False,
+    conversations: Annotated[int, typer.Option(metavar="N", min=1, help="Conversations to compare.")] = 4,
+    head_tokens: Annotated[
+        int, typer.Option("--head", metavar="TOKENS", min=1, help="Length of what comes before them.")
+    ] = 2000,
+    config: Config = None,
+) -> None:
+    """Is a cached answer the same as an uncached one? Runs the model by itself, without the host.
+
+    Answers made-up conversations cold, from memory, from disk and in a batch, and says what differs.
+    """
+    from tui.commands.verify import run_verify_cache
+
+    invocation = _with(context, attach=None, config=config)
+    raise typer.Exit(
+        run_verify_cache(invocation, exact=exact, conversations=conversations, head_tokens=head_tokens)
+    )
+
+
 def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invocation:
     """The invocation, with the options that stand after the command over those before it."""
     before: Invocation = context.obj

@@ -180,7 +180,7 @@ WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["
 
 
 class TestAsText:
-    @settings(deadline=None, max_examples=15)
+    @settings(max_examples=15)
     @given(value=WORDS)
     def test_a_shell_takes_it_as_it_is_meant(self, value: str) -> None:
         environment = ClaudeEnvironment({"ANTHROPIC_AUTH_TOKEN": value}, ("GONE",))

@@ -268,7 +268,7 @@ EVENTS = st.builds(
 
 
 @given(st.lists(EVENTS, max_size=40), st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_sequence_of_events_upsets_it(events: list[Event], in_order: bool) -> None:
     store = Store()
     for seq, event in enumerate(events, 1):

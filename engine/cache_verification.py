@@ -1,0 +1,317 @@
+"""`python -m engine.cache_verification`: is a cached answer the same as an uncached one, on this machine?
+
+Conversations are made of Python's own sources, so that they have a model's usual tokens. Each is answered
+greedily in several ways, and tokens and logits are compared:
+
+- cold:     without a cache, the prompt in chunks; all others are compared with this one, but for two
+- again:    cold once more; what differs here differs whatever a cache does
+- stepped:  without a cache, but the earlier answers token by token, as they were generated
+- warm:     behind what the conversation's earlier turns left in memory; compared with stepped
+- disk:     behind what they left on disk, in a cache that begins anew; compared with stepped
+- whole:    without a cache, the prompt in one piece instead of chunks
+- batched:  without a cache, beside other rows
+
+`again`, `warm` and `disk` have to be equal to the last bit. The others show how much the last bits of this
+machine's arithmetic depend on how many tokens are computed together. Prints a table; exit code 1 if something
+differs that has to be equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import mlx.core as mx
+
+from engine.cache_disk import DiskTier
+from engine.cache_layers import layout_of
+from engine.checkpoints import checkpoints, needs_checkpoints
+from engine.decode_batch import Batch, Row
+from engine.generation import Sampling
+from engine.model_errors import ModelError
+from engine.model_loading import LoadedModel
+from engine.model_runner import ModelRunner
+from engine.model_setup import load
+from engine.prefill import Prefill, largest_chunk
+from engine.prefix_cache import as_token_array
+from engine.radix_cache import RadixPrefixCache
+from engine.sampling import build_sampler
+from engine.settings import EngineSettings, settings_from
+from engine.stdlib_tokenizer import standard_library_texts
+
+EXACT = ("again", "warm", "disk")
+CONTROLS = ("stepped", "whole", "batched")
+_MEMORY = 1 << 40  # bytes: nothing is evicted
+_BATCH = 3
+
+
+@dataclass
+class Answer:
+    """Greedy tokens, and the logits that each was chosen from, each of shape (vocabulary,)."""
+
+    tokens: list[int] = field(default_factory=list)
+    logits: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    """How the runs of one way compare with the cold ones."""
+
+    runs: int = 0
+    other_tokens: int = 0  # runs whose tokens differ
+    first_difference: str = ""
+    largest: float = 0.0  # difference of two logits, up to the first token that differs
+    reused: int = 0
+    prompt: int = 0
+
+    def add(self, cold: Answer, got: Answer, what: str) -> None:
+        """Compare one run."""
+        self.runs += 1
+        pairs = list(zip(cold.tokens, got.tokens, strict=True))
+        same = next((n for n, (first, second) in enumerate(pairs) if first != second), len(pairs))
+        for first, second in zip(cold.logits[: same + 1], got.logits[: same + 1], strict=True):
+            apart: Any = mx.abs(first - second).max().item()
+            self.largest = max(self.largest, apart)
+        if same < len(pairs):
+            self.other_tokens += 1
+            self.first_difference = self.first_difference or f"{what}, token {same + 1}"
+
+
+class Verification:
+    """Runs conversations on one model, on the thread that loaded it."""
+
+    def __init__(self, loaded: LoadedModel, folder: Path, *, chunk: int, answer_tokens: int) -> None:
+        self._runner = ModelRunner(loaded)
+        self._exact_only = needs_checkpoints(self._runner.new_cache())
+        self._chunk = chunk
+        self._answer_tokens = answer_tokens
+        self._folder = folder
+        self._fingerprint = loaded.fingerprint
+        self._sampler = build_sampler(Sampling(temperature=0.0), loaded.vocab_size)
+        self.outcomes = {way: Outcome() for way in (*EXACT, *CONTROLS)}
+
+    def conversation(self, name: str, turns: Sequence[Sequence[int]]) -> None:
+        """Verify one; each turn's tokens come behind those of the turn before and its answer."""
+        steps: list[int] = []
+        memory = RadixPrefixCache(max_bytes=_MEMORY)
+        saved = self._on_disk(name)
+        prompt: list[int] = []
+        cuts: list[int] = []
+        try:
+            for number, turn in enumerate(turns, 1):
+                prompt = [*prompt, *turn]
+                what = f"{name}, turn {number}"
+                cold = self._alone(prompt, cuts, None)
+                self.outcomes["again"].add(cold, self._alone(prompt, cuts, None), what)
+                stepped = self._alone(prompt, cuts, None, steps=steps)
+                self.outcomes["stepped"].add(cold, stepped, what)
+                self._cached("warm", memory, prompt, cuts, stepped, what)
+                saved.close()
+                saved = self._on_disk(name)
+                self._cached("disk", saved, prompt, cuts, stepped, what)
+                self.outcomes["whole"].add(cold, self._alone(prompt, cuts, None, chunk=len(prompt)), what)
+                cuts = [*cuts, len(prompt)]
+                steps += range(len(prompt) - 1, len(prompt) + len(cold.tokens) + 1)
+                prompt = [*prompt, *cold.tokens]
+            self.outcomes["batched"].add(cold, self._batched(prompt[: cuts[-1]], cuts[:-1]), what)
+        finally:
+            saved.close()
+
+    def _on_disk(self, name: str) -> RadixPrefixCache:
+        """A cache with nothing in memory, and on disk what an earlier one of this name has saved."""
+        cache = RadixPrefixCache(max_bytes=_MEMORY)
+        disk = DiskTier(self._folder / name, self._fingerprint, max_bytes=_MEMORY, max_daily_bytes=_MEMORY)
+        cache.attach(disk, layout_of(self._runner.new_cache()))
+        return cache
+
+    def _cached(
+        self,
+        way: str,
+        cache: RadixPrefixCache,
+        prompt: list[int],
+        cuts: list[int],
+        stepped: Answer,
+        what: str,
+    ) -> None:
+        loaded = threading.Event()
+        if (fetch := cache.fetch(prompt, loaded.set)) is not None:
+            loaded.wait()
+            cache.settle(fetch)
+        outcome = self.outcomes[way]
+        outcome.reused += cache.known(as_token_array(prompt))
+        outcome.prompt += len(prompt)
+        outcome.add(stepped, self._alone(prompt, cuts, cache), what)
+
+    def _alone(
+        self,
+        prompt: list[int],
+        cuts: list[int],
+        cache: RadixPrefixCache | None,
+        *,
+        chunk: int | None = None,
+        steps: Sequence[int] = (),
+    ) -> Answer:
+        batch = self._runner.new_batch()
+        answer = self._join(batch, self._prefilled(prompt, cuts, cache, chunk or self._chunk, steps))
+        answer.tokens += [batch.step()[0] for _ in range(self._answer_tokens)]
+        (row,) = batch.rows
+        rest = batch.leave(row)
+        if cache is not None:
+            cache.insert(row.tokens, rest, "main")
+        return answer
+
+    def _batched(self, prompt: list[int], cuts: list[int]) -> Answer:
+        batch = self._runner.new_batch()
+        answer = self._join(batch, self._prefilled(prompt, cuts, None, self._chunk))
+        for number in range(1, _BATCH):
+            other = self._prefilled(prompt[number:], [], None, self._chunk)
+            if batch.takes(other.position, other.cache):
+                self._join(batch, other)
+        answer.tokens += [batch.step()[0] for _ in range(self._answer_tokens)]
+        return answer
+
+    def _prefilled(
+        self,
+        prompt: list[int],
+        cuts: list[int],
+        cache: RadixPrefixCache | None,
+        chunk: int,
+        steps: Sequence[int] = (),
+    ) -> Prefill:
+        match = cache.lookup(prompt) if cache is not None else None
+        matched = match.matched if match else 0
+        held = match.cache if match and match.cache is not None else self._runner.new_cache()
+        stops = checkpoints(cuts, len(prompt), matched, self._exact_only)
+        prefill = Prefill(self._runner, prompt, held, matched, [*stops, *steps], chunk)
+        while prefill.remaining:
+            prefill.advance()
+            if cache is not None and (kind := stops.get(prefill.position)):
+                cache.insert(prefill.held_tokens, prefill.cache, kind)
+        return prefill
+
+    def _join(self, batch: Batch, prefill: Prefill) -> Answer:
+        answer = Answer()
+
+        def note(tokens: Any, logits: Any) -> Any:
+            answer.logits.append(logits[0])
+            return logits
+
+        row = Row(prefill.held_tokens, self._sampler, [note])
+        batch.join(row, prefill.cache, prefill.last_token)
+        return answer
+
+
+def conversations(loaded: LoadedModel, count: int, turns: int, head: int, seed: int) -> list[list[list[int]]]:
+    """Token ids of `count` conversations: a head of `head` tokens, then turns of 20 to 400."""
+    random = Random(seed)
+    text = "\n".join(standard_library_texts(max(200_000, head * 40)))
+    ids: list[int] = loaded.tokenizer.encode(text)
+    made = []
+    for _ in range(count):
+        at = random.randrange(len(ids) - head)
+        parts = [ids[at : at + head]]
+        for _ in range(turns):
+            length, at = random.randint(20, 400), random.randrange(len(ids) - 400)
+            parts.append(ids[at : at + length])
+        made.append([[*parts[0], *parts[1]], *parts[2:]])
+    return made
+
+
+def verify(
+    loaded: LoadedModel,
+    made: Sequence[Sequence[Sequence[int]]],
+    *,
+    chunk: int,
+    answer_tokens: int,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Outcome]:
+    """Verify conversations; the files are in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="anyclaude-verify-") as folder:
+        verification = Verification(loaded, Path(folder), chunk=chunk, answer_tokens=answer_tokens)
+        for number, turns in enumerate(made, 1):
+            verification.conversation(f"conversation {number}", turns)
+            on_progress(number)
+    return verification.outcomes
+
+
+def report(outcomes: dict[str, Outcome]) -> list[str]:
+    """The lines of the table, and what they mean."""
+    lines = [f"{'':9}{'runs':>5}{'reused':>9}{'other answers':>15}  {'largest difference of logits'}"]
+    for way, outcome in outcomes.items():
+        reused = f"{outcome.reused / outcome.prompt:.1%}" if outcome.prompt else ""
+        lines.append(
+            f"{way:9}{outcome.runs:>5}{reused:>9}{outcome.other_tokens:>15}  {outcome.largest:.3g}"
+            + (f"  (first: {outcome.first_difference})" if outcome.first_difference else "")
+        )
+    if outcomes["again"].largest > 0:
+        lines.append("NOT EXACT: this machine computes the same prompt differently from run to run.")
+    elif wrong := [way for way in EXACT if not is_exact(outcomes[way])]:
+        names = " and ".join(wrong)
+        lines.append(f"NOT EXACT: {names} runs differ from those without a cache. Please report it.")
+    else:
+        lines.append("Exact: what is reused from memory and from disk changes not one bit.")
+    return lines
+
+
+def is_exact(outcome: Outcome) -> bool:
+    """Whether all runs gave the same tokens from the same logits."""
+    return outcome.other_tokens == 0 and outcome.largest == 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `python -m engine.cache_verification`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.cache_verification",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default="", help="folder or hub id; default: the bundled model")
+    parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
+    parser.add_argument("--draft-model", default="", help="folder or hub id")
+    parser.add_argument("--conversations", type=int, default=4)
+    parser.add_argument("--turns", type=int, default=3, help="of each conversation")
+    parser.add_argument("--head", type=int, default=2000, help="tokens that come before the first turn")
+    parser.add_argument("--answer", type=int, default=16, help="tokens of each answer")
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    try:
+        loaded = load(_settings(chosen), _tell)
+        made = conversations(loaded, chosen.conversations, chosen.turns, chosen.head, chosen.seed)
+        outcomes = verify(
+            loaded,
+            made,
+            chunk=loaded.prefill_chunk or largest_chunk(),
+            answer_tokens=chosen.answer,
+            on_progress=functools.partial(_tell_done, len(made)),
+        )
+    except ModelError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the one line that a user reads
+        return 4
+    for line in report(outcomes):
+        print(line)  # noqa: T201 - the command's result
+    return 0 if all(is_exact(outcomes[way]) for way in EXACT) else 1
+
+
+def _settings(chosen: argparse.Namespace) -> EngineSettings:
+    named = {"model": chosen.model, "kv_bits": chosen.kv_bits, "draft_model": chosen.draft_model}
+    return settings_from(named)[0]
+
+
+def _tell(done: float, what: str) -> None:
+    print(f"{done:4.0%} {what}", file=sys.stderr, flush=True)  # noqa: T201 - progress
+
+
+def _tell_done(total: int, done: int) -> None:
+    _tell(done / total, f"conversation {done} of {total} compared")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

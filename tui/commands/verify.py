@@ -1,0 +1,36 @@
+"""`anyclaude-tui verify`: checks that run on the user's own machine and model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from engine.blas import engine_environment
+from proxy.known_backends import backend_kind
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import Invocation
+
+
+def run_verify_cache(invocation: Invocation, *, exact: bool, conversations: int, head_tokens: int) -> int:
+    """Run `engine.cache_verification` on the configured model; returns its exit code.
+
+    Raises:
+        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; or nothing that can
+            be verified was asked for.
+    """
+    if not exact:
+        raise CommandFailed(ExitCode.USAGE, "say what to verify: anyclaude-tui verify cache --exact")
+    config = invocation.settle().config
+    if backend_kind(config.backend_name) != "mlx":
+        raise CommandFailed(
+            ExitCode.USAGE,
+            f"the backend {config.backend_name} has a cache of its own; verify the built-in engine with:"
+            " anyclaude-tui --backend mlx verify cache --exact",
+        )
+    command = [sys.executable, "-m", "engine.cache_verification"]
+    command += ["--conversations", str(conversations), "--head", str(head_tokens)]
+    command += ["--model", config.model, "--draft-model", config.draft_model]
+    command += ["--kv-bits", str(config.kv_bits)] if config.kv_bits else []
+    environment, _ = engine_environment(os.environ)
+    return subprocess.run(command, env=environment, check=False).returncode
