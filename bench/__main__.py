@@ -11,10 +11,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import decode, proxy_overhead
+from bench import decode, prefix_reuse, proxy_overhead
 from bench.figure import Figure, table
 
-BENCHES = {"proxy_overhead": proxy_overhead.measure, "decode": decode.measure}
+BENCHES = {
+    "proxy_overhead": proxy_overhead.measure,
+    "decode": decode.measure,
+    "prefix_reuse": prefix_reuse.measure,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

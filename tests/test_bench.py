@@ -8,6 +8,7 @@ import pytest
 
 from bench.__main__ import main
 from bench.figure import Figure, Peer
+from bench.prefix_reuse import floor
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
 
@@ -51,3 +52,17 @@ def test_each_bench_runs_and_prints_a_line_a_figure(name: str, capsys: pytest.Ca
         assert set(line) == FIELDS
         assert line["bench"] == name
         assert line["peer"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "tokens"),
+    [
+        ([], 0),
+        ([[1, 2, 3]], 3),
+        ([[1, 2, 3], [1, 2, 3]], 4),  # the last token is always computed
+        ([[1, 2, 3], [1, 2, 4, 5]], 5),
+        ([[1, 2], [9], [1, 2, 3]], 4),
+    ],
+)
+def test_the_floor_is_each_distinct_prefix_once(prompts: list[list[int]], tokens: int) -> None:
+    assert floor(prompts) == tokens
