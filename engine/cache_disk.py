@@ -259,6 +259,7 @@ class DiskTier:
             write_span(
                 self._folder.path, file, self._folder.fingerprint, job.tokens, job.content, self._write_file
             )
+            fits = self._limits.fit(file.nbytes)  # its header was not known before
         except (OSError, RuntimeError, NotSavable) as error:
             self._index.lose(file)
             self._has_failed, self._is_saving = True, False
@@ -269,9 +270,10 @@ class DiskTier:
                 error,
             )
             return
-        if self._index.mark_written(file):
+        if fits and self._index.mark_written(file):
             self._news.append(("saved", file.length, file.nbytes))
         else:
+            self._index.lose(file)
             self._folder.path_of(file).unlink(missing_ok=True)
 
     def _stamp(self, files: list[SpanFile]) -> None:

@@ -62,6 +62,10 @@ class DiskLimits:
         """
         if shutil.disk_usage(self._folder.path).free < nbytes + self._keep_free_bytes:
             raise OSError("the disk is almost full")
+        return self.fit(nbytes)
+
+    def fit(self, nbytes: int) -> bool:
+        """Like `make_room`, for a file that is on the disk and not counted yet."""
         over = self._over(nbytes)
         if over <= 0:
             return True

@@ -117,19 +117,14 @@ class DecodeLoop:
             self._take_in(live)
         except Exception as error:
             _log.exception("request %s could not be taken in", live.request.request_id)
+            self._drop(live)
             self._fail(live, "internal", f"the request could not be taken in: {error}")
 
     def cancel(self, live: LiveRequest) -> None:
-        """Drop a request; what its cache holds so far is kept."""
-        if live.state in (RequestState.FINISHED, RequestState.FAILED, RequestState.CANCELLED):
-            return
-        with mx.stream(self._stream):
-            if live.prefill is not None:
-                self._keep(live, live.prefill.held_tokens, live.prefill.cache)
-            elif live.row is not None:
-                self._leave_batch(live)
-        self._drop(live)
-        self._end(live, RequestState.CANCELLED)
+        """Drop a request; what its cache holds so far is kept. It may have ended, or not arrived yet."""
+        if self._is_here(live):
+            self._let_go(live)
+            self._end(live, RequestState.CANCELLED)
 
     def turn(self) -> bool:
         """Do one turn; false if there was nothing to do. Whatever a request does wrong, this returns."""
@@ -151,10 +146,11 @@ class DecodeLoop:
         self._outbox.flush(more_soon=more_soon)
 
     def fail_all(self, message: str) -> None:
-        """End every request, for a loop that ends."""
-        for live in [*self._decoding.values(), *self._line.ranking()]:
-            self._drop(live)
-            self._fail(live, "internal", message)
+        """End every request, for a loop that ends; what their caches hold so far is kept."""
+        for live in [*self._decoding.values(), *self._line.started, *self._line.waiting]:
+            if self._is_here(live):
+                self._let_go(live)
+                self._fail(live, "internal", message)
         self.flush()
         if self._wired_limit is not None:
             mx.set_wired_limit(self._wired_limit)
@@ -220,13 +216,12 @@ class DecodeLoop:
             prefill = live.prefill or self._start(live)
             if prefill.remaining:
                 self._advance(live, prefill)
+            if not prefill.remaining:
+                self._begin_decode(live, prefill)
         except Exception as error:
             _log.exception("the prefill of request %s failed", live.request.request_id)
             self._drop(live)
             self._fail(live, "internal", _fault_message(error))
-            return True
-        if not prefill.remaining:
-            self._begin_decode(live, prefill)
         return True
 
     def _start(self, live: LiveRequest) -> Prefill:
@@ -297,10 +292,7 @@ class DecodeLoop:
             build_logits_processors(request.sampling, len(request.prompt)),
         )
         length = len(row.tokens)
-        batch = next((batch for batch in self._batches if batch.takes(length, prefill.cache)), None)
-        if batch is None:
-            batch = self._runner.new_batch()
-            self._batches.append(batch)
+        batch = self._batch_for(live, length, prefill.cache)
         live.state, live.row, live.batch = RequestState.DECODE, row, batch
         self._decoding[row] = live
         try:
@@ -312,11 +304,21 @@ class DecodeLoop:
         self.counts.prefilled_tokens += 1
         self._tell_prefill(live, length + 1)
 
+    def _batch_for(self, live: LiveRequest, length: int, cache: list[Any]) -> Batch:
+        """A batch that takes a prompt of `length` tokens; suspects are alone in theirs."""
+        for batch in self._batches:
+            suspect = live.suspect or any(self._decoding[row].suspect for row in batch.rows)
+            if not suspect and batch.takes(length, cache):
+                return batch
+        self._batches.append(self._runner.new_batch())
+        return self._batches[-1]
+
     def _decode(self, batch: Batch) -> None:
         rows = list(batch.rows)
         try:
             for row, token in zip(rows, batch.step(), strict=True):
-                self._decoded(self._decoding[row], token)
+                if row in self._decoding:  # else one that left has failed, and all others run on alone
+                    self._decoded(self._decoding[row], token)
         except Exception as error:  # one request's fault must not end the loop
             self._recover(batch, error)
 
@@ -377,9 +379,21 @@ class DecodeLoop:
     def _tell(self, live: LiveRequest, step: Step) -> None:
         self._outbox.put(live.stream, step)
 
+    def _is_here(self, live: LiveRequest) -> bool:
+        return live in self._line or live.row in self._decoding
+
+    def _let_go(self, live: LiveRequest) -> None:
+        """Stop what is done for a request, and keep what was computed."""
+        with mx.stream(self._stream):
+            if live.prefill is not None:
+                self._keep(live, live.prefill.held_tokens, live.prefill.cache)
+            elif live.row is not None:
+                self._leave_batch(live)
+        self._drop(live)
+
     def _drop(self, live: LiveRequest) -> None:
         """Forget where a request stood."""
-        if live in self._line.started or live in self._line.waiting:
+        if live in self._line:
             self._line.remove(live)
         if live.row is not None:
             self._decoding.pop(live.row, None)

@@ -20,14 +20,19 @@ def next_victim(tree: RadixTree, kept: Collection[Node]) -> Victim | None:
 def forget(
     tree: RadixTree, kept: Collection[Node], most_bytes: int, counted: Callable[[Node], bool]
 ) -> list[Node]:
-    """Take leaves without rows off the tree, oldest first, until `most_bytes` of those counted are left."""
+    """Take leaves without rows off the tree, oldest first, until `most_bytes` of those counted are left.
+
+    Only those that are counted go, and ghosts, which may stand in their way.
+    """
     held = sum(node.nbytes for node in tree.nodes() if counted(node))
     gone: list[Node] = []
     if held <= most_bytes:
         return gone
 
     def may_go(node: Node) -> bool:
-        return not node.is_live and not node.children and node not in kept and node is not tree.root
+        if node.is_live or node.children or node in kept or node is tree.root:
+            return False
+        return counted(node) or is_ghost(node)
 
     leaves = [(node.used, id(node), node) for node in tree.nodes() if may_go(node)]
     heapq.heapify(leaves)

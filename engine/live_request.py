@@ -79,7 +79,7 @@ class LiveRequest:
     generated: list[int] = field(default_factory=list)
     resumed_at: int = 0  # tokens generated when it was last prefilled
     restored: int = 0  # tokens that it did not have to prefill then
-    suspect: bool = False  # was in a batch that failed, and runs alone until it is cleared
+    suspect: bool = False  # was in a batch that failed, and has a batch of its own until it is cleared
     failures: int = 0
     tokens: TokenArray = field(init=False)  # the prompt, for comparisons
     hold_back: StopHoldBack = field(init=False)

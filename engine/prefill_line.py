@@ -35,6 +35,9 @@ class PrefillLine:
     def __len__(self) -> int:
         return len(self.waiting) + len(self.started)
 
+    def __contains__(self, live: LiveRequest) -> bool:
+        return live in self.started or live in self.waiting
+
     def add(self, live: LiveRequest) -> None:
         """Let a request wait."""
         live.came_at = self._work
@@ -61,8 +64,8 @@ class PrefillLine:
     def choose(self, decoding: Sequence[LiveRequest], max_running: int) -> LiveRequest | None:
         """Whose chunk is next; None where nothing can be prefilled now.
 
-        At most `max_running` requests are prefilled and decoded at a time. A suspect runs alone, and nothing
-        else begins while one waits.
+        At most `max_running` requests are prefilled and decoded at a time. One suspect runs at a time, and
+        nothing else begins while one runs or waits; what has begun goes on.
         """
         running = [*decoding, *self.started]
         free = len(running) < max_running and not any(live.suspect for live in running)
@@ -70,7 +73,7 @@ class PrefillLine:
         for live in self.ranking():
             if live in self.started:
                 return live
-            if not free or live.fetch is not None or (suspects_wait and (running or not live.suspect)):
+            if not free or live.fetch is not None or (suspects_wait and not live.suspect):
                 continue
             return self._computing_for(live) or live
         return None

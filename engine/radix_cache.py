@@ -157,6 +157,10 @@ class RadixPrefixCache:
             if covered and walk.part.is_live and RANK[kind] <= RANK[walk.part.kind]:
                 self._tree.touch([*path, walk.part], kind)
                 return [*changes, *self._save([*path, walk.part])]
+            room, fits = self._make_room(NODE_BYTES, [*path, walk.part])
+            changes += room
+            if not fits:
+                return changes
             path.append(self._tree.split(walk.part, walk.length - walk.part.start))
         changes += self._complete(path, stored, cache, kind)
         return [*changes, *self._save(self._tree.walk(stored).path)]

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.cache_disk import DiskTier
-from engine.cache_layers import Layout
+from engine.cache_layers import Layout, layout_of
+from engine.model_loading import LoadedModel, OnProgress
+from engine.model_runner import ModelRunner
 from engine.prefix_cache import CacheChange, Match, TokenArray
 from engine.radix_cache import RadixPrefixCache
+from engine.scheduler import Scheduler
+from tests.engine.model_thread import Load, running
 
 FINGERPRINT = "f" * 32
 
@@ -52,6 +56,23 @@ def cache_on(
     cache.attach(tier, layout)
     try:
         yield cache
+    finally:
+        cache.close()
+
+
+@contextmanager
+def running_on(tier: DiskTier, load: Load, *, max_bytes: int, **options: Any) -> Iterator[Scheduler]:
+    """A scheduler whose cache has this tier."""
+    cache = RadixPrefixCache(max_bytes=max_bytes)
+
+    def load_and_attach(on_progress: OnProgress) -> LoadedModel:
+        loaded = load(on_progress)
+        cache.attach(tier, layout_of(ModelRunner(loaded).new_cache()))
+        return loaded
+
+    try:
+        with running(load_and_attach, cache=cache, **options) as scheduler:
+            yield scheduler
     finally:
         cache.close()
 

@@ -465,3 +465,35 @@ def test_a_process_that_is_killed_while_it_writes_leaves_a_folder_that_works(
     assert "was not written to its end" in caplog.text
     keep(tmp_path, FIRST, state=True)
     assert reused(tmp_path, [*FIRST, 7], state=True) == 6
+
+
+def test_what_is_forgotten_of_unsaved_prompts_costs_no_file(tmp_path: Path) -> None:
+    tier = make_tier(tmp_path, max_daily_bytes=1200)
+    with cache_on(tier, ROWS, max_bytes=60_000) as cache:
+        cache.insert(FIRST, computed(FIRST, with_state=False), "main")
+        assert tier.flush()
+        for token in range(10, 70):
+            cache.insert([token] * 40, computed([token] * 40, with_state=False), "main")
+        assert tier.flush()
+        assert cache.stats()["disk_skipped"] > 0
+        assert cache.lookup([*FIRST, 7]).matched == 6
+
+
+def test_a_cache_that_is_emptied_keeps_its_files(tmp_path: Path) -> None:
+    tier = make_tier(tmp_path, max_daily_bytes=1200)
+    with cache_on(tier, ROWS) as cache:
+        for prompt in (FIRST, [9, 8, 7]):
+            cache.insert(prompt, computed(prompt, with_state=False), "main")
+            assert tier.flush()
+        cache.clear()
+        assert cache.stats()["entries"] == 0
+        assert cache.lookup([*FIRST, 7]).matched == 6
+        assert cache.lookup([9, 8, 7, 6]).matched == 0
+
+
+def test_the_budget_of_the_disk_counts_whole_files(tmp_path: Path) -> None:
+    keep(tmp_path / "one", FIRST)
+    (one,) = files_in(tmp_path / "one")
+    budget = 2 * one.stat().st_size - 1
+    keep(tmp_path / "two", FIRST, [7] * len(FIRST), max_bytes=budget)
+    assert 0 < sum(path.stat().st_size for path in files_in(tmp_path / "two")) <= budget

@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.generation import Lane
@@ -104,6 +104,7 @@ def test_conversations_go_before_subagents_and_these_before_side_requests(
     assert line.run() == [main, subagent, auxiliary]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 400), min_size=40, max_size=60))
 def test_a_long_prompt_is_passed_by_about_its_own_length(
     loop: asyncio.AbstractEventLoop, lengths: list[int]
@@ -170,12 +171,14 @@ def test_a_full_house_begins_nothing_new(loop: asyncio.AbstractEventLoop) -> Non
     assert Line(loop).line.choose([long], 1) is None
 
 
-def test_a_suspect_waits_until_it_is_alone_and_others_wait_for_it(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_suspect_waits_for_another_one_and_others_wait_for_it(loop: asyncio.AbstractEventLoop) -> None:
     line = Line(loop)
     suspect = line.come(own(1, 150))
     suspect.suspect = True
     other = line.come(own(2, 10))
     running = LiveRequest(ask(own(3, 5)), StepStream(loop, lambda: None), 0.0)
+    assert line.line.choose([running], 8) is suspect
+    running.suspect = True
     assert line.line.choose([running], 8) is None
     assert line.turn() is suspect
     assert line.turn() is suspect

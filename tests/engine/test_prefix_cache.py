@@ -269,6 +269,17 @@ def test_what_is_larger_than_the_budget_is_not_kept_and_not_promised() -> None:
     assert cache.keeps(10)
 
 
+def test_what_is_larger_than_the_budget_takes_no_room_where_it_leaves_what_is_kept() -> None:
+    budget = 60 * STORED_PER_TOKEN + 4 * NODE_BYTES
+    cache = RadixPrefixCache(max_bytes=budget)
+    kept = list(range(60))
+    cache.insert(kept, plain(60), "main")
+    for place in range(1, 60):
+        cache.insert([*kept[:place], *[99] * 10_000], plain(place + 10_000), "main")
+        assert cache.stats()["bytes"] <= budget
+    assert cache.lookup([*kept, 99]).matched == 60
+
+
 def test_an_empty_cache_is_cold_and_a_switched_off_one_says_so() -> None:
     assert roomy().lookup([1, 2]).miss == MissAt("cold", 0, (), (1, 2))
     off = RadixPrefixCache(max_bytes=0)

@@ -303,6 +303,22 @@ async def test_a_full_queue_refuses_at_once(shelf: ModelShelf) -> None:
     assert served == [FinishStep("length", 1)] * 3
 
 
+async def test_a_request_that_was_refused_and_then_given_up_is_counted_once(shelf: ModelShelf) -> None:
+    gate = Gate(PROMPT[0])
+    with running(observed(shelf.tiny(), gate), max_batch=1, max_queue=1) as scheduler:
+        loop = asyncio.get_running_loop()
+        first = scheduler.submit(ask(PROMPT, 2), loop)
+        assert await asyncio.to_thread(gate.reached.wait, 30)
+        waiting = scheduler.submit(ask(prompt(1), 2), loop)
+        refused = scheduler.submit(ask(prompt(2)), loop)
+        assert isinstance((await collect(refused)).end, FailStep)
+        refused.cancel()
+        gate.opened.set()
+        assert [(await collect(one)).end for one in (first, waiting)] == [FinishStep("length", 2)] * 2
+        counts = scheduler.stats()["loop"]
+    assert [counts[name] for name in ("overloaded", "received", "finished", "cancelled")] == [1, 2, 2, 0]
+
+
 @pytest.mark.parametrize("architecture", ["qwen3", "qwen3_5"])
 async def test_a_fault_in_prefill_fails_its_request_and_no_other(
     shelf: ModelShelf, architecture: Architecture
