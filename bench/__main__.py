@@ -11,13 +11,29 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import decode, prefix_reuse, proxy_overhead
+from bench import (
+    cache_index,
+    decode,
+    interleaved_sessions,
+    prefix_reuse,
+    proxy_overhead,
+    restoring,
+    scheduling,
+    side_by_side,
+    turn_latency,
+)
 from bench.figure import Figure, table
 
 BENCHES = {
     "proxy_overhead": proxy_overhead.measure,
     "decode": decode.measure,
     "prefix_reuse": prefix_reuse.measure,
+    "interleaved_sessions": interleaved_sessions.measure,
+    "restoring": restoring.measure,
+    "cache_index": cache_index.measure,
+    "side_by_side": side_by_side.measure,
+    "turn_latency": turn_latency.measure,
+    "scheduling": scheduling.measure,
 }
 
 

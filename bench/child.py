@@ -53,6 +53,15 @@ class Child:
     def pid(self) -> int:
         return self.process.pid
 
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Write one JSON line to a process that answers each with one."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(dict(question)) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
     def log_tail(self, lines: int = 40) -> str:
         """The last lines that the process wrote to stderr."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -44,6 +44,11 @@ class _Prose:
         return "".join(sentences)[:size]
 
 
+def prose(size: int, *, seed: int) -> str:
+    """`size` characters of our own words; the same seed gives the same text."""
+    return _Prose(seed).text(size)
+
+
 def _schema(prose: _Prose) -> dict[str, Any]:
     kinds: tuple[dict[str, Any], ...] = (
         {"type": "string"},

@@ -6,7 +6,6 @@ All three run the same model on the same BLAS in processes of their own, one aft
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -117,12 +116,7 @@ def _speeds(model: Path, folder: Path) -> Iterator[dict[str, Speed]]:
 
 
 def _library_speed(library: Child, tokens: int) -> float:
-    asked = {"messages": MESSAGES, "max_tokens": tokens}
-    assert library.process.stdin is not None
-    assert library.process.stdout is not None
-    library.process.stdin.write(json.dumps(asked) + os.linesep)
-    library.process.stdin.flush()
-    return float(json.loads(library.process.stdout.readline())["tokens_per_s"])
+    return float(library.ask({"messages": MESSAGES, "max_tokens": tokens})["tokens_per_s"])
 
 
 def _engine_speed(engine: Child, tokens: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -11,7 +12,8 @@ import mlx.core as mx
 
 _STALL_S = 0.2  # what others who decode may wait for a chunk, about
 _SMALLEST = 64  # tokens; smaller ones cost too much of the speed
-_SAMPLE = 128
+_SAMPLE = 128  # tokens
+_SAMPLES = 4
 
 
 class Prefill:
@@ -66,15 +68,16 @@ def measured_chunk(
 ) -> int:
     """The largest chunk, a power of two, that this model computes in about 200 ms on this machine.
 
-    `model` takes tokens of shape (1, n) and `cache`. Computes two samples: the first warms the device up.
+    `model` takes tokens of shape (1, n) and `cache`. The fastest of some samples counts: the first warms the
+    device up, and others may be disturbed by what else the machine does.
     """
     cache = new_cache()
-    took = 0.0
-    for _ in range(2):
+    took = math.inf
+    for _ in range(_SAMPLES):
         began = clock()
         model(mx.arange(_SAMPLE)[None], cache=cache)
         mx.eval([layer.state for layer in cache])
-        took = clock() - began
+        took = min(took, clock() - began)
     size = largest_chunk()
     while size > _SMALLEST and took * size / _SAMPLE > _STALL_S:
         size //= 2

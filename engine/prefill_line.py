@@ -87,7 +87,9 @@ class PrefillLine:
         )
 
     def _claim(self, live: LiveRequest) -> int:
-        return live.remaining + _HANDICAP[live.request.lane] - (self._work - live.came_at)
+        for_itself = live.prefilled - live.restored if live.prefill else 0
+        for_others = self._work - live.came_at - for_itself
+        return live.remaining + _HANDICAP[live.request.lane] - for_others
 
     def _computing_for(self, live: LiveRequest) -> LiveRequest | None:
         """The running prefill that one who waits should wait for, if there is one."""

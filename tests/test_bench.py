@@ -8,7 +8,7 @@ import pytest
 
 from bench.__main__ import main
 from bench.figure import Figure, Peer
-from bench.prefix_reuse import floor
+from bench.prefill_floor import floor
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
 
@@ -42,7 +42,9 @@ def test_a_figure_knows_whether_its_target_is_met(more: dict[str, object], ok: b
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["proxy_overhead", "decode"])
+@pytest.mark.parametrize(
+    "name", ["proxy_overhead", "decode", "cache_index", "side_by_side", "turn_latency", "scheduling"]
+)
 def test_each_bench_runs_and_prints_a_line_a_figure(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--only", name, "--quick"])
 

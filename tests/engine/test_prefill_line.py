@@ -55,6 +55,7 @@ class Line:
             return None
         self.turns.append(live)
         if live.prefill is None:
+            live.restored = live.known
             live.prefill = Prefill(nothing, live.request.prompt, [], live.known, live.stops, CHUNK)
             self.line.start(live)
         before = live.prefilled
@@ -85,6 +86,18 @@ def test_a_short_prompt_passes_a_long_one_between_two_chunks(loop: asyncio.Abstr
     line.turn()
     short = line.come(own(2, 5000), known=4900)
     assert [line.turn(), line.turn()] == [short, long]
+
+
+@pytest.mark.parametrize("chunks", [1, 30, 48])
+def test_a_long_prompt_does_not_count_its_own_work_as_waiting(
+    loop: asyncio.AbstractEventLoop, chunks: int
+) -> None:
+    line = Line(loop)
+    line.come(own(1, 5000))
+    for _ in range(chunks):
+        line.turn()
+    short = line.come(own(2, 5000), known=4900)
+    assert line.turn() is short
 
 
 def test_of_equals_the_first_goes_first_and_stays_ahead(loop: asyncio.AbstractEventLoop) -> None:

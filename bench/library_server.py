@@ -1,0 +1,39 @@
+"""`mlx_lm.server` as a process on a free port: the peer of what the engine does between requests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from bench.child import clean_environment, poll
+from engine.blas import engine_environment
+from proxy.web_server import free_port
+
+
+@contextmanager
+def library_server(folder: Path, model: Path) -> Iterator[str]:
+    """Its base URL once it answers; it has the same BLAS as the engine."""
+    environment, _ = engine_environment(clean_environment(HOME=str(folder)))
+    port = free_port("127.0.0.1")
+    command = [sys.executable, "-m", "mlx_lm", "server", "--model", str(model), "--port", str(port)]
+    with (folder / "mlx_lm.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment | {"HF_HUB_OFFLINE": "1"})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        poll(lambda: _answers(url), timeout_s=60, what="mlx_lm.server to answer")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/v1/models", trust_env=False, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
