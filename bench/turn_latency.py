@@ -45,7 +45,7 @@ class Servers:
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Warm turns in a growing conversation, then cold prompts."""
-    long, warm_turns, cold_turns = (1_500, 2, 1) if quick else (LONG, 15, 5)
+    long, warm_turns, cold_turns = (1_500, 2, 1) if quick else (LONG, 9, 3)
     with _servers(folder) as servers:
         return [*_warm(servers, long, warm_turns), *_cold(servers, long, cold_turns)]
 

@@ -135,6 +135,8 @@ class DecodeLoop:
             self._settle()
             for batch in list(self._batches):
                 self._decode(batch)
+            if self._line:
+                self.flush()  # what is decoded does not wait for someone's chunk
             prefilled = self._prefill()
         if self.counts.turns % _TIDY_EVERY == 0:
             mx.clear_cache()

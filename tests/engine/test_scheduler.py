@@ -13,6 +13,7 @@ import mlx_lm
 import pytest
 
 from engine.generation import (
+    CacheStep,
     FailStep,
     FinishStep,
     LookupStep,
@@ -480,6 +481,25 @@ async def test_a_warm_turn_passes_a_cold_prompt_after_at_most_one_chunk(shelf: M
         ends = [(await collect(generation)).end for generation in (short, long)]
     assert calls[start : start + 2] == [[11, 12], [13]]
     assert ends == [FinishStep("length", 1)] * 2
+
+
+async def test_a_token_is_delivered_before_someone_elses_chunk_is_computed(shelf: ModelShelf) -> None:
+    gate = Gate(1490)
+    cold = [token for token in prompt(4, 400) if token != 1490]
+    cold[300] = 1490
+    with running(observed(shelf.tiny(), gate), prefill_chunk=64) as scheduler:
+        loop = asyncio.get_running_loop()
+        stream = scheduler.submit(ask(PROMPT, 30_000), loop)
+        steps = aiter(stream)
+        while not isinstance(await anext(steps), TokenStep):
+            pass
+        scheduler.submit(ask(cold, 1), loop)
+        assert await asyncio.to_thread(gate.reached.wait, 30)
+        generated = scheduler.stats()["loop"]["generated_tokens"]
+        for _ in range(generated - 1):
+            assert isinstance(await asyncio.wait_for(anext(steps), 30), TokenStep | CacheStep)
+        gate.opened.set()
+        stream.cancel()
 
 
 async def test_one_who_waits_for_a_running_prefill_starts_once_it_is_past_their_beginning(
