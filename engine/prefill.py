@@ -12,6 +12,7 @@ import mlx.core as mx
 
 _STALL_S = 0.2  # what others who decode may wait for a chunk, about
 _SMALLEST = 64  # tokens; smaller ones cost too much of the speed
+_TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
 _SAMPLE = 128  # tokens
 _SAMPLES = 4
 
@@ -54,7 +55,8 @@ class Prefill:
         end = self._edges[bisect_right(self._edges, self.position)]
         self._model(mx.array([self._tokens[self.position : end]]), cache=self.cache)
         mx.eval([layer.state for layer in self.cache])
-        mx.clear_cache()
+        if end // _TIDY_TOKENS > self.position // _TIDY_TOKENS:
+            mx.clear_cache()
         self.position = end
 
 
