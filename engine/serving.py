@@ -115,7 +115,8 @@ def _watch_loading(engine: Engine, server: EngineServer, failed: threading.Event
         try:
             loaded = engine.scheduler.wait_until_loaded()
         except ModelError as error:
-            print(error, file=sys.stderr, flush=True)  # noqa: T201 - the one line that a user reads
+            sys.stderr.write(f"{error}\n")  # in one piece: the log writes there too
+            sys.stderr.flush()
             failed.set()
             server.end()
             return

@@ -83,7 +83,7 @@ class EngineWatch:
             if not board.shows(state, progress=progress, detail=detail):
                 board.set(state, progress=progress, detail=detail, memory_bytes=memory_bytes(pid, health))
             return
-        if self.ready_since is None:
+        if self.ready_since is None and state in ("ready", "busy"):
             self.ready_since = self._monotonic()
         board.add_probe(probe)
         known = {} if health is None else {"running": health.running, "queue": health.queue} | _named(health)
