@@ -74,7 +74,6 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         prefix_cache,
         max_queue=settings.max_queue,
         max_batch=settings.max_batch,
-        prefill_chunk=settings.prefill_chunk,
         stall_after_s=settings.stall_after_s,
     )
     engine = Engine(
