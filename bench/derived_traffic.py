@@ -32,9 +32,9 @@ class Sent:
 def mixed(recorded: Sequence[Recorded]) -> list[Sent]:
     """The recorded requests in their order, and between them what else a client sends.
 
-    After every second one a title is asked for and a subagent does two turns. One in four is cancelled while
-    it is answered and sent again; another one in four has a long text pasted into it, is cancelled while that
-    is prefilled, is sent again, and then goes on without it.
+    After every second one, unless it is a subagent's, a title is asked for and a subagent does two turns. One
+    in four is cancelled while it is answered and sent again; another one in four has a long text pasted into
+    it, is cancelled while that is prefilled, is sent again, and then goes on without it.
     """
     sent: list[Sent] = []
     for number, request in enumerate(recorded):
@@ -44,7 +44,7 @@ def mixed(recorded: Sequence[Recorded]) -> list[Sent]:
             pasted = with_text(request, prose(_PASTED_BYTES, seed=number))
             sent += [Sent(pasted, "prefill"), Sent(pasted)]
         sent.append(Sent(request))
-        if number % 2:
+        if number % 2 and request.headers.get(_CLASS) == "main":
             sent.append(Sent(title_request(request)))
             sent += [Sent(turn) for turn in subagent_turns(request, number)]
     return sent

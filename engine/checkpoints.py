@@ -3,7 +3,7 @@
 The end of system and tools does, since other sessions begin with it, and every few thousand tokens, so that
 a request that is cancelled or that another one follows leaves something. Rows of keys and values serve any
 beginning of what they were computed for. A recurrent state or a sliding window does not: it can be resumed
-only where it was kept, so there the ends of the last messages are kept as well.
+only where it was kept, so there the ends of the first and of the last messages are kept as well.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from engine.prefix_cache import Kind
 
 _PLAIN = (KVCache, QuantizedKVCache, ConcatenateKVCache)
 _GRID = 4096  # tokens
+_FIRST_CUTS = 2  # ends of what other sessions may begin with: system and tools, then the client's reminders
 _LAST_CUTS = 2  # ends of messages that are kept: the newest, and the one before it for a message that changes
 
 
@@ -41,7 +42,7 @@ def checkpoints(cuts: Sequence[int], length: int, matched: int, exact_only: bool
     kept: dict[int, Kind] = dict.fromkeys(range(_GRID, length - 1, _GRID), "main")
     inside = [cut for cut in cuts if 0 < cut < length - 1]
     if exact_only:
-        kept |= dict.fromkeys(inside[-_LAST_CUTS:], "main")
+        kept |= dict.fromkeys([*inside[:_FIRST_CUTS], *inside[-_LAST_CUTS:]], "main")
     if inside:
         kept[inside[0]] = "head"
     kept[length - 1] = "main"

@@ -7,8 +7,10 @@ their keys, and what a template refuses is put differently at the same spot.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,7 @@ from engine.turn_folding import SYSTEM_ROLES, fold_system_turns
 
 _TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result"}
 _SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
+_REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
 _SMALLEST_CUT = 4  # tokens; nothing but a start mark lies before
 
 
@@ -34,7 +37,9 @@ class RenderedPrompt:
 
     `cuts` are ascending token positions: the end of system and tools, then the end of each turn, the last
     one before the generation prompt. Each lies before a special token, at which tokenizers always split, so
-    that the tokens before it do not depend on the text behind it.
+    that the tokens before it do not depend on the text behind it. Where the first user turn begins with
+    reminders of the client, which all sessions of a project share, their end is a cut too; the text is
+    tokenized in two parts there.
     """
 
     text: str
@@ -77,12 +82,20 @@ class PromptRenderer:
         """
         text, prepared, notes = self._text(messages, tools, template_kwargs)
         pieces = self._recalled(text, prepared, tools, template_kwargs)
+        reminders = _reminders_end(text, prepared)
+        if not pieces[0].tokens and 0 < reminders < len(pieces[0].text):
+            first = pieces[0].text
+            pieces[:1] = [_Piece(first[:reminders]), _Piece(first[reminders:])]
+        else:
+            reminders = 0
         text = "".join(piece.text for piece in pieces)
         if tools and not self.traits.tools_shown:
             notes.append("the model's chat template has no place for tools; it does not see them")
-        tokens = [token for piece in pieces for token in piece.tokens or self.encode(piece.text)]
-        cuts = self._cuts(tokens)
-        segments = segment_names(prepared, bool(tools))
+        parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
+        tokens = [token for part in parts for token in part]
+        cuts, segments = self._cuts(tokens), segment_names(prepared, bool(tools))
+        if reminders:
+            cuts, segments = _with_cut(cuts, segments, len(parts[0]))
         return RenderedPrompt(
             text,
             tokens,
@@ -225,6 +238,26 @@ def render(tokenizer: Any, body: dict[str, Any]) -> str:
     return PromptRenderer(tokenizer).text(
         body["messages"], offered, **(body.get("chat_template_kwargs") or {})
     )[0]
+
+
+def _reminders_end(text: str, messages: Sequence[Message]) -> int:
+    """Where in a prompt the reminders end that its first user turn begins with; 0 if it begins otherwise."""
+    said = next((message["content"] for message in messages if message["role"] == "user"), "")
+    found = _REMINDERS.match(said)
+    at = text.find(found[0]) if found else -1
+    return at + len(found[0]) if found and at >= 0 else 0
+
+
+def _with_cut(
+    cuts: tuple[int, ...], segments: tuple[str, ...], cut: int
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """`cuts` with one more, which ends the reminders; names are kept where there is one for each."""
+    place = bisect.bisect_left(cuts, cut)
+    if cuts[place : place + 1] == (cut,):
+        return cuts, segments
+    if len(segments) == len(cuts):
+        segments = (*segments[:place], "reminders of message 1 (user)", *segments[place:])
+    return (*cuts[:place], cut, *cuts[place:]), segments
 
 
 def _joined(pieces: Sequence[_Piece]) -> list[_Piece]:

@@ -34,9 +34,15 @@ def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() 
     }
 
 
-def test_others_keep_the_head_the_last_messages_and_the_end() -> None:
-    cuts = (10, 20, 30, 40)
-    assert checkpoints(cuts, 50, 0, exact_only=True) == {10: "head", 30: "main", 40: "main", 49: "main"}
-    assert checkpoints(cuts, 50, 30, exact_only=True) == {40: "main", 49: "main"}
+def test_others_keep_the_first_and_the_last_messages_and_the_end() -> None:
+    cuts = (10, 20, 30, 40, 45)
+    assert checkpoints(cuts, 50, 0, exact_only=True) == {
+        10: "head",
+        20: "main",
+        40: "main",
+        45: "main",
+        49: "main",
+    }
+    assert checkpoints(cuts, 50, 40, exact_only=True) == {45: "main", 49: "main"}
     assert checkpoints((10,), 50, 0, exact_only=True) == {10: "head", 49: "main"}
     assert checkpoints((), 50, 49, exact_only=True) == {}

@@ -107,6 +107,35 @@ def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
     assert len(prompt.segments) == len(prompt.cuts)
 
 
+@pytest.mark.parametrize("said", ["Who are you?", "\n\nTell me a joke", "</system-reminder>", "ünï"])
+def test_reminders_that_sessions_share_end_in_a_cut(renderer: PromptRenderer, said: str) -> None:
+    reminders = "<system-reminder>\nMind the gap.\n</system-reminder>\n<system-reminder>x</system-reminder>\n"
+    lead = {"role": "system", "content": "You are here."}
+
+    def rendered(text: str) -> Any:
+        return renderer.render([lead, {"role": "user", "content": reminders + text}], [TOOL])
+
+    one, other = rendered(said), rendered("Go on")
+    assert one.segments[:3] == ("system and tools", "reminders of message 1 (user)", "message 1 (user)")
+    assert one.cuts[:2] == other.cuts[:2]
+    assert one.tokens[: one.cuts[1]] == other.tokens[: other.cuts[1]]
+    assert renderer._tokenizer.decode(one.tokens[: one.cuts[1]]).rstrip().endswith("</system-reminder>")
+    assert renderer._tokenizer.decode(one.tokens) == one.text
+
+
+def test_a_prompt_with_reminders_only_grows(renderer: PromptRenderer) -> None:
+    asked = [{"role": "user", "content": "<system-reminder>a</system-reminder>\nHello"}]
+    later = [*asked, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "Go on"}]
+    now, then = renderer.render(asked), renderer.render(later)
+    assert then.tokens[: now.cuts[-1]] == now.tokens[: now.cuts[-1]]
+    assert then.cuts[: len(now.cuts)] == now.cuts
+
+
+@pytest.mark.parametrize("text", ["Hello", "x <system-reminder>a</system-reminder>", "<system-reminder>open"])
+def test_other_text_of_the_user_is_not_cut(renderer: PromptRenderer, text: str) -> None:
+    assert len(renderer.render([{"role": "user", "content": text}]).cuts) == 1
+
+
 def test_arguments_keep_the_order_of_their_keys(renderer: PromptRenderer) -> None:
     call = {
         "id": "c",
