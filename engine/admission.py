@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from engine.prefix_cache import MissAt
 from engine.sampling import check_sampling
 
 _MISS_CHARS = 40
+_MISS_LEAD = 16  # of them, what both sides begin with
 
 
 def request_fault(request: GenerationRequest, loaded: LoadedModel) -> str | None:
@@ -34,21 +36,32 @@ def request_fault(request: GenerationRequest, loaded: LoadedModel) -> str | None
 
 
 def miss_in_words(miss: MissAt, segment: str, decode: Callable[[list[int]], Any]) -> Miss:
-    """A miss with the texts on both sides, about 40 characters each, in place of token ids."""
+    """A miss with the texts on both sides, about 40 characters each, in place of token ids.
+
+    Where the two differ, that is within these characters.
+    """
 
     def text(tokens: tuple[int, ...]) -> str:
         try:
-            decoded = str(decode(list(tokens)))
+            return str(decode(list(tokens)))
         except Exception:  # an explanation is not worth a request
             return ""
-        return decoded if len(decoded) <= _MISS_CHARS else decoded[: _MISS_CHARS - 1] + "…"
+
+    before, now = text(miss.before), text(miss.now)
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))
+    shared = sum(1 for _ in pairs) if before != now else 0
+    start = max(0, shared - _MISS_LEAD)
+
+    def shown(side: str) -> str:
+        side = f"…{side[start + 1 :]}" if start and max(len(before), len(now)) > _MISS_CHARS else side
+        return side if len(side) <= _MISS_CHARS else side[: _MISS_CHARS - 1] + "…"
 
     return Miss(
         reason=miss.reason,
         position=miss.position,
         segment=segment,
-        before=text(miss.before),
-        now=text(miss.now),
+        before=shown(before),
+        now=shown(now),
     )
 
 

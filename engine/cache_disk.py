@@ -144,6 +144,7 @@ class DiskTier:
             known.kind = longest_kept(known.kind, kind)
             return known
         if not self._is_saving:
+            self._skip(identity)
             return None
         nbytes = nbytes_of(content, []) if part == "rows" else nbytes_of([], content)
         nbytes += tokens.nbytes
@@ -247,6 +248,7 @@ class DiskTier:
             return
         if self._has_failed or (file.parent and file.parent not in self._index):
             self._index.lose(file)
+            self._skip(file.id)
             return
         try:
             if not self._limits.make_room(job.nbytes):
@@ -262,6 +264,7 @@ class DiskTier:
             fits = self._limits.fit(file.nbytes)  # its header was not known before
         except (OSError, RuntimeError, NotSavable) as error:
             self._index.lose(file)
+            self._skip(file.id)
             self._has_failed, self._is_saving = True, False
             _log.warning(
                 "the prompt cache can no longer be saved to %s (%s); what is there is kept and used. Make"
@@ -299,13 +302,17 @@ class DiskTier:
         return content
 
     def _refuse(self, file: SpanFile, why: str) -> None:
-        """Count a span that is not saved, once, and tell the reason the first time."""
-        if file.id in self._refused:
-            return
-        if len(self._refused) >= _REMEMBERED_REFUSALS:
-            self._refused.clear()
-        self._refused.add(file.id)
-        self._skipped += 1
+        """Count a span that is not saved, and tell the reason the first time."""
+        self._skip(file.id)
         if why not in self._told:
             self._told.add(why)
             _log.warning("%s", why)
+
+    def _skip(self, identity: str) -> None:
+        """Count a span that is not saved, once."""
+        if identity in self._refused:
+            return
+        if len(self._refused) >= _REMEMBERED_REFUSALS:
+            self._refused.clear()
+        self._refused.add(identity)
+        self._skipped += 1

@@ -81,6 +81,11 @@ def span_id(parent: str, start: int, tokens: TokenArray, part: Part) -> str:
     return hashed.hexdigest()
 
 
+def is_span_file(path: Path) -> bool:
+    """Whether a file's name is one that is given here, to whole files and to unfinished ones."""
+    return _NAME.fullmatch(path.name) is not None or is_unfinished(path)
+
+
 def is_unfinished(path: Path) -> bool:
     """Whether a file was left behind by a process that ended while it wrote."""
     return path.name.startswith(_UNFINISHED)
@@ -156,6 +161,8 @@ def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
             raise BadSpanFile("its header is damaged") from error
         if 8 + length + max(ends) != status.st_size:
             raise BadSpanFile("it is cut short")
+    if not isinstance(described, dict):
+        raise BadSpanFile("its header is damaged")
     if described.get("format") != FORMAT or described.get("fingerprint") != fingerprint:
         raise BadSpanFile("it was written for another model or by another version")
     file = _from_metadata(described, len(tokens))
@@ -206,7 +213,8 @@ def _from_metadata(described: dict[str, Any], length: int) -> SpanFile:
         known = file.part in get_args(Part) and file.kind in get_args(Kind)
     except (KeyError, TypeError) as error:
         raise BadSpanFile("its header is damaged") from error
-    if not known or (length > 0) != (file.part == "rows") or not isinstance(file.start, int):
+    typed = isinstance(file.start, int) and isinstance(file.layout, str)
+    if not known or not typed or (length > 0) != (file.part == "rows"):
         raise BadSpanFile("its header is damaged")
     return file
 

@@ -1,7 +1,8 @@
 """The folder of one model's span files below a root that several models share, held by one engine at a time.
 
 `<root>/<fingerprint>/` has the files, `<root>/set-aside/` what was found damaged or half written, kept for
-whoever wants to know why. Folders are 0700 and files 0600: they hold other people's prompts.
+whoever wants to know why. Folders are 0700 and files 0600: they hold other people's prompts. A root may well
+be a folder that the user keeps other things in; they are neither counted nor touched.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import heapq
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +18,14 @@ from pathlib import Path
 
 import orjson
 
-from engine.cache_files import BadSpanFile, SpanFile, is_unfinished, read_header
+from engine.cache_files import BadSpanFile, SpanFile, is_span_file, is_unfinished, read_header
 from engine.prefix_cache import RANK, TokenArray
 
 SET_ASIDE = "set-aside"
 _LOCK, _WRITTEN_TODAY = "lock", "written-today.json"
 _KEPT_ASIDE = 16  # files
 _ASIDE_SHARE = 1 / 20  # most bytes of files set aside, of the budget
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 
 class FolderInUse(Exception):
@@ -102,15 +105,14 @@ class CacheFolder:
                 _remove(old)
 
     def other_bytes(self) -> int:
-        """Bytes of all files below the root that are not this model's."""
-        return sum(size for path, size, _ in _files_below(self.root) if path.parent != self.path)
+        """Bytes of other models' files and of those set aside."""
+        folders = [*self._other_folders(), self.root / SET_ASIDE]
+        return sum(size for folder in folders for _, size, _ in _files_below(folder))
 
     def free_others(self, wanted: int) -> int:
         """Remove files of models that no engine uses until `wanted` bytes are free; says how many are."""
-        folders = [path for path in self.root.iterdir() if path.is_dir()]
-        others = [path for path in folders if path != self.path and path.name != SET_ASIDE]
         freed = 0
-        for folder in sorted(others, key=_last_use):
+        for folder in sorted(self._other_folders(), key=_last_use):
             if freed >= wanted:
                 break
             try:
@@ -122,6 +124,10 @@ class CacheFolder:
             finally:
                 os.close(lock)
         return freed
+
+    def _other_folders(self) -> list[Path]:
+        named = [path for path in self.root.iterdir() if _FINGERPRINT.fullmatch(path.name)]
+        return [path for path in named if path != self.path and path.is_dir()]
 
     # The day's count
 
@@ -184,7 +190,7 @@ def _free(folder: Path, wanted: int) -> int:
     """Remove files of another model; those that are of no use to it first."""
     files, freed = [], 0
     for path, size, _ in list(_files_below(folder)):
-        if path.suffix != ".safetensors":
+        if not is_span_file(path):
             continue
         try:
             files.append(read_header(path, folder.name)[0])

@@ -75,6 +75,8 @@ class DiskLimits:
         if self._other_bytes:
             over -= self._folder.free_others(over)
             self._other_bytes = self._folder.other_bytes()
+        if nbytes + self._other_bytes > self.max_bytes:  # not even if all of this model's files went
+            return False
         for file in in_order_of_removal(self._index.files()) if over > 0 else ():
             if over <= 0:
                 break

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.eviction import is_ghost
 from engine.prefix_cache import MissAt, TokenArray
-from engine.radix_tree import RadixTree, Walk
+from engine.radix_tree import RadixTree, Walk, resumable
 
 _AROUND = (6, 16)  # tokens shown before and from the place where a prompt left what is stored
 
 
-def explain(tree: RadixTree, prompt: TokenArray, matched: int, walk: Walk) -> MissAt | None:
-    """What stood in the way of a prompt of which `matched` tokens are reused; None: nothing did."""
+def explain(
+    tree: RadixTree, prompt: TokenArray, matched: int, walk: Walk, *, exact: bool = False
+) -> MissAt | None:
+    """What stood in the way of a prompt of which `matched` tokens are reused; None: nothing did.
+
+    With `exact` it can be resumed only where states are, and what is on disk without them is no loss.
+    """
     if not tree.root.children:
         return MissAt("cold", 0, (), _around(prompt, 0))
-    if any(not node.is_live for node in walk.path):
+    on_disk = resumable(walk, exact=exact, cold=True)[1]
+    if on_disk > matched or any(is_ghost(node) for node in walk.path):
         return MissAt("evicted", matched, (), _around(prompt, matched))
     place = walk.length
     if place < len(prompt) - 1:

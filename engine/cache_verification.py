@@ -51,6 +51,7 @@ EXACT = ("again", "warm", "disk")
 CONTROLS = ("stepped", "whole", "batched")
 _MEMORY = 1 << 40  # bytes: nothing is evicted
 _BATCH = 3
+_LONGEST_TURN = 400  # tokens
 
 
 @dataclass
@@ -219,7 +220,7 @@ def conversations(loaded: LoadedModel, count: int, turns: int, head: int, seed: 
         at = random.randrange(len(ids) - head)
         parts = [ids[at : at + head]]
         for _ in range(turns):
-            length, at = random.randint(20, 400), random.randrange(len(ids) - 400)
+            length, at = random.randint(20, _LONGEST_TURN), random.randrange(len(ids) - _LONGEST_TURN)
             parts.append(ids[at : at + length])
         made.append([[*parts[0], *parts[1]], *parts[2:]])
     return made
@@ -284,6 +285,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         loaded = load(_settings(chosen), _tell)
+        longest = chosen.head + chosen.turns * (_LONGEST_TURN + chosen.answer)
+        if longest > loaded.context_length:
+            parser.error(
+                f"these conversations come to {longest} tokens, but {loaded.name} takes"
+                f" {loaded.context_length}; choose a smaller --head"
+            )
         made = conversations(loaded, chosen.conversations, chosen.turns, chosen.head, chosen.seed)
         outcomes = verify(
             loaded,

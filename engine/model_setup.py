@@ -112,7 +112,9 @@ def _remember(file: Path, known: dict[str, int]) -> None:
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.write_text(json.dumps(known), encoding="utf-8")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(known, stream)
         part.replace(file)
     except OSError as error:
         log.warning("the prefill chunk is measured again next time: %s", error)

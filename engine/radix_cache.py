@@ -17,6 +17,7 @@ is evicted can be loaded again, and the tree outlives the process.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,10 +104,9 @@ class RadixPrefixCache:
         if not disk.is_open:
             return
         self._disk = disk
-        newest = max((file for file, _ in found), key=lambda file: file.used, default=None)
-        if newest is None:
-            return
-        fits = newest.layout if _describes(newest.layout, layout) else None
+        # Of several that describe it, by their number types say, the most common: one may well be damaged.
+        layouts = Counter(file.layout for file, _ in found).most_common()
+        fits = next((text for text, _ in layouts if _describes(text, layout)), None)
         disk.set_aside([file for file, _ in found if file.layout != fits], _LAID_OUT_DIFFERENTLY)
         disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
         if fits is not None:
@@ -128,7 +128,7 @@ class RadixPrefixCache:
         nodes, matched = self._in_memory(walk)
         on_disk = self._with_disk(walk)[1]
         on_disk = on_disk if on_disk > matched else 0
-        miss = explain(self._tree, prompt, matched, walk)
+        miss = explain(self._tree, prompt, matched, walk, exact=self._is_exact)
         if miss is not None:
             self._misses[miss.reason] += 1
         self._use([*walk.whole, *nodes], nodes[-1:])

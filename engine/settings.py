@@ -40,7 +40,7 @@ class EngineSettings(BaseModel):
         description="most bytes that are written to that folder in a day (UTC); 0: it is only read",
     )
     max_batch: int = Field(8, ge=1, description="requests that generate at the same time")
-    max_queue: int = Field(64, ge=0, description="requests that may wait; more are refused")
+    max_queue: int = Field(64, ge=1, description="requests that may wait; more are refused")
     prefill_chunk: int | None = Field(None, ge=1, description="prompt tokens a step; default: by the model")
     kv_bits: Literal[4, 8] | None = Field(
         None, description="bits of a stored key or value, 4 or 8; default: as the model computes them"

@@ -22,6 +22,22 @@ def test_both_sides_are_decoded_and_shortened() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "shown"),
+    [
+        (" " * 60 + "x = 1", " " * 60 + "y = 2", ("…" + " " * 15 + "x = 1", "…" + " " * 15 + "y = 2")),
+        ("a" * 50, "a" * 50 + "b", ("…" + "a" * 15, "…" + "a" * 15 + "b")),
+        ("same " * 10, "same " * 10, (("same " * 10)[:39] + "…",) * 2),
+        ("a" * 20 + "b", "a" * 20 + "c", ("a" * 20 + "b", "a" * 20 + "c")),
+    ],
+)
+def test_what_differs_is_shown_however_much_is_alike_before_it(
+    before: str, now: str, shown: tuple[str, str]
+) -> None:
+    words = miss_in_words(MISS, "tools", lambda tokens: now if 3 in tokens else before)
+    assert (words["before"], words["now"]) == shown
+
+
 def test_a_tokenizer_that_fails_costs_the_words_and_nothing_else() -> None:
     def fail(tokens: list[int]) -> str:
         raise KeyError(tokens[0])

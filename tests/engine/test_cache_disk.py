@@ -17,7 +17,7 @@ import mlx.core as mx
 import pytest
 
 from engine.cache_layers import layout_of
-from engine.prefix_cache import Kind
+from engine.prefix_cache import Kind, MissAt
 from engine.radix_cache import RadixPrefixCache
 from tests.engine.disk_tiers import FINGERPRINT, Fetching, cache_on, fetched, files_in, make_tier
 from tests.engine.telling_caches import computed, holds
@@ -64,6 +64,14 @@ def test_a_lookup_tells_what_is_on_disk_and_what_came_from_there(tmp_path: Path)
         assert cache.lookup([*FIRST, 7]).tier == "memory"
         assert cache.fetch([*FIRST, 7], lambda: None) is None
         assert cache.stats()["disk_loaded_tokens"] == 6
+
+
+def test_what_is_on_disk_and_not_in_the_way_is_not_called_evicted(tmp_path: Path) -> None:
+    keep(tmp_path, FIRST[:2], FIRST, state=True)
+    with cache_on(make_tier(tmp_path), STATES) as cache:
+        match = cache.lookup([*FIRST[:4], 9, 9])
+        assert match.matched == 2
+        assert match.miss == MissAt("diverged", 4, before=(1, 2, 3, 4, 5, 6), now=(1, 2, 3, 4, 9, 9))
 
 
 def test_a_conversation_that_goes_on_after_a_restart_is_saved_behind_what_was_there(tmp_path: Path) -> None:
@@ -168,6 +176,26 @@ def test_what_was_written_for_another_model_is_not_seen_and_moved_here_is_set_as
         assert cache.stats()["disk_set_aside"] == 1
 
 
+def test_a_newest_file_that_is_damaged_in_its_layout_costs_no_other(tmp_path: Path) -> None:
+    keep(tmp_path, FIRST[:3], FIRST, [9, 8, 7])
+    newest = max(files_in(tmp_path), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(newest.read_bytes().replace(b"mlx.core.float32", b"mlx.core.float22", 1))
+    with cache_on(make_tier(tmp_path), ROWS) as cache:
+        assert cache.stats()["disk_set_aside"] == 1
+        assert cache.lookup([*FIRST, 7]).matched == 6
+        assert cache.lookup([9, 8, 7, 6]).matched == 0
+    assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [newest.name]
+
+
+@pytest.mark.parametrize("described", [b"[]", b'{"layout":[]}'])
+def test_a_foreign_file_with_a_header_of_its_own_is_set_aside(tmp_path: Path, described: bytes) -> None:
+    keep(tmp_path, FIRST)
+    foreign = tmp_path / FINGERPRINT / f"{'a' * 32}-{'b' * 32}.safetensors"
+    mx.save_safetensors(str(foreign), {"tokens": mx.array([1])}, {"span": described.decode()})
+    assert reused(tmp_path, [*FIRST, 7]) == 6
+    assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [foreign.name]
+
+
 def test_another_layout_or_number_type_is_set_aside(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     assert reused(tmp_path, [*FIRST, 7], state=True) == 0
@@ -233,6 +261,7 @@ def test_a_full_disk_ends_saving_with_one_notice_and_fails_nothing(
             cache.insert(prompt, computed(prompt, with_state=False), "main")
             assert tier.flush()
             assert cache.lookup([*prompt, 0]).matched == 7
+        assert cache.stats()["disk_skipped"] == 3
     assert caplog.text.count("can no longer be saved") == 1
     assert len(files_in(tmp_path)) == 1
     assert reused(tmp_path, [*FIRST, 7]) == 6
@@ -375,6 +404,35 @@ def test_other_models_files_go_first_unless_they_are_in_use(tmp_path: Path) -> N
         held = len(files_in(root, "0" * 32))
         keep(root, [4] * 30, [5] * 30, [6] * 30, max_bytes=budget)
         assert len(files_in(root, "0" * 32)) == held
+
+
+def test_what_a_user_keeps_in_the_same_folder_is_neither_counted_nor_removed(tmp_path: Path) -> None:
+    budget = budget_for(tmp_path, 2)
+    root = tmp_path / "models"
+    theirs = [
+        root / "Qwen3-Coder" / "model.safetensors",
+        root / "deep" / "er" / "x.safetensors",
+        root / ("0" * 32) / "model.safetensors",
+        root / "written-by-me.safetensors",
+    ]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"weights" * 1000)
+    for token in range(4):
+        keep(root, [token] * 30, max_bytes=budget + theirs[2].stat().st_size)
+    assert all(path.read_bytes() == b"weights" * 1000 for path in theirs)
+    assert {path.name for path in theirs[0].parent.iterdir()} == {"model.safetensors"}
+    assert len(files_in(root)) == 2
+
+
+def test_what_cannot_fit_beside_others_removes_nothing(tmp_path: Path) -> None:
+    budget = budget_for(tmp_path, 4)
+    root = tmp_path / "kv-cache"
+    keep(root, [1] * 30, [2] * 30, [3] * 30, fingerprint="0" * 32, max_bytes=budget)
+    with cache_on(make_tier(root, "0" * 32, max_bytes=budget), ROWS):
+        keep(root, [4] * 30, max_bytes=budget)
+        keep(root, [5] * 60, max_bytes=budget)
+        assert reused(root, [*[4] * 30, 1]) == 30
 
 
 def test_an_index_that_outgrows_its_share_loses_its_oldest_leaves_and_their_files(tmp_path: Path) -> None:

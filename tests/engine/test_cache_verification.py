@@ -64,3 +64,11 @@ def test_a_cache_that_bends_numbers_is_found_out(
 def test_a_model_that_cannot_be_loaded_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", "/no/such/folder"]) == 4
     assert "no folder /no/such/folder" in capsys.readouterr().err
+
+
+def test_more_than_the_model_takes_is_one_line_before_anything_is_computed(
+    shelf: ModelShelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--model", str(shelf.tiny()), "--head", "999999999"])
+    assert "choose a smaller --head" in capsys.readouterr().err

@@ -53,6 +53,7 @@ def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(tmp_path: Path, 
         return load(EngineSettings(**asked, **settings), lambda done, what: None).prefill_chunk
 
     assert chunk() in (64, 128, 256, 512)
+    assert file.stat().st_mode & 0o777 == 0o600
     (fingerprint,) = json.loads(file.read_bytes())
     file.write_text(json.dumps({fingerprint: 96}))
     assert chunk() == 96

@@ -30,7 +30,14 @@ def test_an_unknown_key_is_a_warning_that_names_the_nearest_one() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("port", "many"), ("port", 70000), ("max_batch", 0), ("model", 7), ("stall_after_s", 0)],
+    [
+        ("port", "many"),
+        ("port", 70000),
+        ("max_batch", 0),
+        ("max_queue", 0),
+        ("model", 7),
+        ("stall_after_s", 0),
+    ],
 )
 def test_a_wrong_value_is_named(key: str, value: Any) -> None:
     with pytest.raises(SettingsError, match=f"setting {key} = {value!r}: "):
