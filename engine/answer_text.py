@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.marker_scanner import MarkerScanner
-from engine.tool_calls import CallFormat, ParsedCall, UnreadableCall
+from engine.tool_calls.call_format import CallFormat, ParsedCall, UnreadableCall
 
 
 @dataclass(frozen=True, slots=True)

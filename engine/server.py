@@ -34,7 +34,7 @@ from engine.loopback import PageGuard
 from engine.model_loading import LoadedModel
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.scheduler import Scheduler
-from engine.tool_calls import call_format
+from engine.tool_calls.call_format import call_format
 from engine.wire import ChatRequest, InvalidRequest, parse_body, parse_chat
 
 T = TypeVar("T")

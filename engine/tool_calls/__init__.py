@@ -1,5 +1,4 @@
-"""Tool calls as models write them: where one begins and ends, and what it says."""
+"""Tool calls as models write them: one module a family, behind `engine.tool_calls.family.Family`.
 
-from engine.tool_calls.call_format import CallFormat, ParsedCall, UnreadableCall, call_format
-
-__all__ = ["CallFormat", "ParsedCall", "UnreadableCall", "call_format"]
+Free of mlx: the proxy reads with it what other servers' models write, and traces are read again with it.
+"""

@@ -22,7 +22,7 @@ from engine.answer_text import (
     Text,
     Thinking,
 )
-from engine.tool_calls import CallFormat
+from engine.tool_calls.call_format import CallFormat
 from tests.engine.spelling import Spelling
 
 TOOLS = ({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}},)

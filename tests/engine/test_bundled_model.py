@@ -23,7 +23,7 @@ from engine.bundled_model.training.encoding import ASSISTANT, END, Encoder, temp
 from engine.bundled_model.training.evaluation import GOALS, Examination, main
 from engine.model_loading import load_model
 from engine.prompt_rendering import PromptRenderer
-from engine.tool_calls import call_format
+from engine.tool_calls.call_format import call_format
 from tests.engine.conversations import conversations, extended
 from tests.models import tiny_model
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.tool_calls import CallFormat, ParsedCall, UnreadableCall, call_format
+from engine.tool_calls.call_format import CallFormat, ParsedCall, UnreadableCall, call_format
 
 
 def tool(name: str, **properties: str) -> dict[str, Any]:

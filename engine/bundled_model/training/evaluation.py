@@ -31,7 +31,7 @@ from engine.bundled_model.training.conversations import Conversation, Conversati
 from engine.bundled_model.training.exchanges import Message, call, first_call, fixed_answer, title_of
 from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
 from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS
-from engine.tool_calls import UnreadableCall, call_format
+from engine.tool_calls.call_format import UnreadableCall, call_format
 
 SINGLES, TWO_STEPS, FREE = 500, 200, 300
 GOALS = {"single requests": 0.95, "two-step tasks": 0.90, "free questions": 0.95}
