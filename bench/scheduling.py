@@ -91,7 +91,7 @@ def _sessions(url: str, round_: int, head: int, own: int, answer: int) -> None:
 
 
 def _passing(engine: str, *, quick: bool) -> Figure:
-    cold, warm, rounds = (4_000, 500, 1) if quick else (15_000, 2_000, 7)
+    cold, warm, rounds = (2_000, 500, 1) if quick else (15_000, 2_000, 7)
     said: Messages = [{"role": "system", "content": _text(warm, seed=1)}]
     alone, passing, floors = [], [], []
 

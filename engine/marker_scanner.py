@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 
@@ -16,7 +15,6 @@ class MarkerScanner:
     def __init__(self, marks: Iterable[str]) -> None:
         self._marks = sorted({mark for mark in marks if mark}, key=len)
         self._first_letters = frozenset(mark[0] for mark in self._marks)
-        self._whole = re.compile("|".join(map(re.escape, self._marks)))
         self._held = ""
 
     def feed(self, text: str, *, final: bool = False) -> Iterator[tuple[str, str | None]]:
@@ -32,20 +30,30 @@ class MarkerScanner:
         self._held += text
         while True:
             held = self._held
-            found = self._whole.search(held)
-            end = found.start() if found else len(held)
+            end, mark = self._first(held)
             begun = end if final else self._begun(held, end)
-            if found is None or begun < end:
+            if mark is None or begun < end:
                 self._held = held[begun:]
                 yield held[:begun], None
                 return
-            self._held = held[found.end() :]
-            yield held[:end], found.group()
+            self._held = held[end + len(mark) :]
+            yield held[:end], mark
 
     def flush(self) -> str:
         """Take what is held back, not looked through for marks."""
         held, self._held = self._held, ""
         return held
+
+    def _first(self, text: str) -> tuple[int, str | None]:
+        """Where the leftmost mark is, of several there the shortest; without one, the end of the text."""
+        # Not one pattern of all marks: it would compare a long mark anew at each place of a text like it.
+        found, first = len(text), None
+        for mark in self._marks:
+            # A mark that begins no earlier than the first so far is no better than that one.
+            at = text.find(mark, 0, found + len(mark) - 1)
+            if at >= 0:
+                found, first = at, mark
+        return found, first
 
     def _begun(self, text: str, end: int) -> int:
         """The first place before `end` from which all of the text is the beginning of a mark, else `end`."""

@@ -1,10 +1,16 @@
-"""What all tests share: when one fails, the logs of the servers that ran in it are part of the report."""
+"""What all tests share: how many processes run them, and the logs of servers in the report of a failure."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
+# Before anything loads a BLAS, here or in a process that a test starts: the tests have all cores already, and
+# the threads of a BLAS that find theirs taken wait for them by spinning.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import hypothesis
+import psutil
 import pytest
 
 from tests import servers
@@ -12,6 +18,17 @@ from tests import servers
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+
+MOST_WORKERS = 4  # each may have an engine, a proxy and a client beside it
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker a core for whole folders; what is picked by file or name is soon over without."""
+    folders = all(os.path.isdir(argument) for argument in config.args)
+    if config.option.keyword or not folders:
+        return 0
+    return min(psutil.cpu_count() or 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(wrapper=True)

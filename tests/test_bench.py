@@ -42,6 +42,7 @@ def test_a_figure_knows_whether_its_target_is_met(more: dict[str, object], ok: b
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # several servers each, some of them with a model: long where others take the cores
 @pytest.mark.parametrize(
     "name", ["proxy_overhead", "decode", "cache_index", "side_by_side", "turn_latency", "scheduling"]
 )

@@ -26,6 +26,7 @@ CONVERSATIONS = 200
 AT_ONCE = 4  # conversations that take their turns together
 LIVES = 4  # of the engine with a cache: each begins with what is on disk
 CHUNK = 16
+WHOLE = 512  # the chunk without a cache: each prompt at once
 ANSWER = 5
 BUDGETS: dict[Architecture, int] = {"qwen3": 250_000, "gemma3_text": 350_000, "qwen3_5": 700_000}
 """Bytes in memory: some conversations of the tiny models, never all."""
@@ -134,6 +135,7 @@ def visits(random: Random) -> list[list[Conversation]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute, on cores of its own
 @pytest.mark.parametrize("architecture", ["qwen3", "gemma3_text", "qwen3_5"])
 async def test_conversations_are_answered_as_without_a_cache(
     shelf: ModelShelf, tmp_path: Path, architecture: Architecture
@@ -143,7 +145,7 @@ async def test_conversations_are_answered_as_without_a_cache(
     comparison = Comparison(load_model(path))
     groups = visits(random)
     evictions = 0
-    with running(path, cache=RadixPrefixCache(max_bytes=0), prefill_chunk=CHUNK) as cold:
+    with running(path, cache=RadixPrefixCache(max_bytes=0), prefill_chunk=WHOLE) as cold:
         for life in range(LIVES):
             tier, load = make_tier(tmp_path), functools.partial(load_model, path)
             with running_on(tier, load, max_bytes=BUDGETS[architecture], prefill_chunk=CHUNK) as warm:

@@ -36,6 +36,14 @@ def test_no_letter_is_lost_and_no_mark_is_left_in_the_text(marks: list[str], pie
     assert not any(mark in before for before, _ in found for mark in marks)
 
 
+@given(MARKS, st.text("ab<c", max_size=12))
+def test_the_leftmost_mark_wins_and_of_several_at_a_place_the_shortest(marks: list[str], text: str) -> None:
+    [(before, mark), *_] = MarkerScanner(marks).feed(text, final=True)
+    places = [(text.find(one), one) for one in sorted(marks, key=len) if one in text]
+    first = min(places, key=lambda place: place[0], default=(len(text), None))
+    assert (len(before), mark) == first
+
+
 def test_text_passes_at_once_unless_a_mark_may_have_begun() -> None:
     scanner = MarkerScanner(["<stop>"])
     assert list(scanner.feed("hello <st")) == [("hello ", None)]
