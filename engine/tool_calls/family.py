@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.tool_calls.pieces import CallPiece
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 
-ArgumentsRule = Callable[[ToolSchema], str]
-"""Gives the Lark expression for a tool's arguments, or for a schema within them, as JSON."""
+
+class ArgumentsRule(Protocol):
+    """Gives the Lark expression for a tool's arguments as JSON."""
+
+    def __call__(self, tool: ToolSchema, part: Mapping[str, Any] | None = None) -> str:
+        """`part` is a schema within the tool's, with the definitions that it refers to."""
+        ...
 
 
 class CallReader(Protocol):
@@ -48,7 +53,12 @@ class Family(Protocol):
 
     @property
     def openings(self) -> tuple[str, ...]:
-        """Marks that announce calls; each is text that a model of this family writes for nothing else."""
+        """Marks that announce calls."""
+        ...
+
+    @property
+    def bare_openings(self) -> tuple[str, ...]:
+        """Those of `openings` that people write too: they open a call at the beginning of a line only."""
         ...
 
     @property

@@ -15,6 +15,7 @@ import regex
 
 from engine.tool_calls.family import ArgumentsRule, CallReader
 from engine.tool_calls.json_calls import JsonCallReader, JsonSyntax
+from engine.tool_calls.lark_text import literal
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 
 OPENING, END = "<tool_call>", "</tool_call>"
@@ -26,23 +27,30 @@ _SYNTAX = JsonSyntax(
 )
 
 
+_BEGIN, _BETWEEN, _CLOSE = (literal(text) for text in ('{"name": ', ', "arguments": ', "}"))
+
+
 class Hermes:
     name = "hermes"
     openings = (OPENING,)
     thinking: tuple[str, str] | None = None
     layout: tuple[str, ...] = ()
+    bare_openings: tuple[str, ...] = ()
 
     def writes(self, template: str) -> bool:
         return OPENING in template and ('"arguments"' in template or "tool_call.name" in template)
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:
-        return JsonCallReader(_SYNTAX, opening, tools)
+        return JsonCallReader((_SYNTAX,), opening, tools)
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
-        named = [f'"\\"{tool.name}\\"" ", \\"arguments\\": " {arguments(tool)}' for tool in tools]
+        named = [
+            f"{literal(json.dumps(tool.name, ensure_ascii=False))} {_BETWEEN} {arguments(tool)}"
+            for tool in tools
+        ]
         return "\n".join(
             [
-                f'calls: HERMES_SPACE? "{{\\"name\\": " hermes_call "}}" HERMES_SPACE? "{END}"',
+                f"calls: HERMES_SPACE? {_BEGIN} hermes_call {_CLOSE} HERMES_SPACE? {literal(END)}",
                 "HERMES_SPACE: /[ \\t\\n]{1,4}/",
                 "hermes_call: " + "\n  | ".join(named),
             ]

@@ -12,6 +12,7 @@ class JsonExtent:
     """Follows strings and brackets only; whether it is valid JSON, a parser says at its end."""
 
     def __init__(self) -> None:
+        self.begun = False
         self.done = False
         self.in_string = False
         self._escaped = False
@@ -20,6 +21,7 @@ class JsonExtent:
     def feed(self, text: str) -> int:
         """Take more text; returns how much of it belongs to the object, all of it unless `done`."""
         at = 0
+        self.begun = self.begun or bool(text)
         while at < len(text):
             if self._escaped:
                 self._escaped = False

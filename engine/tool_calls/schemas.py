@@ -21,6 +21,7 @@ VerdictKind = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked
 _CACHED_SETS = 32
 _MAX_DETAIL = 300
 _JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
+DEFINITIONS = ("$defs", "definitions")
 _DEEPEST = 8  # references and alternatives followed in search of a type
 
 
@@ -61,6 +62,12 @@ class ToolSchema:
         """The JSON types that an argument may have; empty where the schema does not tell."""
         schema = self.properties.get(key, self.parameters.get("additionalProperties"))
         return json_types(schema, self.parameters)
+
+    def argument(self, key: str) -> ToolSchema:
+        """The schema of one argument alone, with the definitions that it may refer to."""
+        schema = self.properties.get(key, self.parameters.get("additionalProperties"))
+        shared = {name: self.parameters[name] for name in DEFINITIONS if name in self.parameters}
+        return ToolSchema("", shared | schema if isinstance(schema, dict) else {})
 
     @cached_property
     def validator(self) -> Validator | str:
@@ -130,9 +137,13 @@ def parse_json(text: str) -> Any:
         return orjson.loads(text)
     except ValueError:
         try:
-            return json.loads(text)
+            return json.loads(text, parse_constant=_refuse_constant)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number in JSON")
 
 
 _sets: OrderedDict[bytes, ToolSchemas] = OrderedDict()
@@ -161,7 +172,7 @@ def json_types(schema: Any, root: Mapping[str, Any], depth: int = 0) -> frozense
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return frozenset()
     if isinstance(reference := schema.get("$ref"), str):
-        return json_types(_referenced(reference, root), root, depth + 1)
+        return json_types(referenced(reference, root), root, depth + 1)
     named = schema.get("type")
     if isinstance(named, str | list):
         return frozenset([named] if isinstance(named, str) else named) & _JSON_TYPES
@@ -195,7 +206,7 @@ def json_type(value: Any) -> str:
     return "object"
 
 
-def _referenced(reference: str, root: Mapping[str, Any]) -> Any:
+def referenced(reference: str, root: Mapping[str, Any]) -> Any:
     """What a reference within the schema points at; None for any other."""
     if not reference.startswith("#"):
         return None

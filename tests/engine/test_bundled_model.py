@@ -23,7 +23,9 @@ from engine.bundled_model.training.encoding import ASSISTANT, END, Encoder, temp
 from engine.bundled_model.training.evaluation import GOALS, Examination, main
 from engine.model_loading import load_model
 from engine.prompt_rendering import PromptRenderer
-from engine.tool_calls.call_format import call_format
+from engine.tool_calls.families import family_of
+from engine.tool_calls.pieces import CallEnd
+from engine.tool_calls.schemas import tool_schemas
 from tests.engine.conversations import conversations, extended
 from tests.models import tiny_model
 
@@ -66,8 +68,9 @@ def test_the_model_learns_to_write_the_answers_and_nothing_else(encoder: Encoder
 
 def test_each_call_reads_back_as_it_was_made(tokenizer: Any) -> None:
     """What the template writes is what the engine's parser reads."""
-    form = call_format(tokenizer)
-    assert form is not None
+    family = family_of(tokenizer.chat_template, tokenizer.get_vocab())
+    assert family is not None
+    opening = family.openings[0]
     renderer = PromptRenderer(tokenizer)
     examination = Examination(11)
     checked = 0
@@ -77,11 +80,12 @@ def test_each_call_reads_back_as_it_was_made(tokenizer: Any) -> None:
             continue
         offered = [{"type": "function", "function": {"name": name}} for name in case.tools]
         text = renderer.text([*case.messages, expected], offered, add_generation_prompt=False)[0]
-        inner = text.rsplit(form.start, 1)[1].split(form.end)[0]
+        written = text.rsplit(opening, 1)[1].split("<|end|>")[0]
         wanted = calls[0]["function"]
         known = {name: {"type": _type_of(value)} for name, value in wanted["arguments"].items()}
         tool = {"name": wanted["name"], "parameters": {"type": "object", "properties": known}}
-        [read] = form.parse(inner, [{"type": "function", "function": tool}])
+        reader = family.reader(opening, tool_schemas([{"type": "function", "function": tool}]))
+        [read] = [piece for piece in reader.feed(written) + reader.close() if isinstance(piece, CallEnd)]
         assert (read.name, json.loads(read.arguments)) == (wanted["name"], wanted["arguments"])
         checked += 1
     assert checked > 60
@@ -191,6 +195,8 @@ def test_tools_count_as_shown(tokenizer: Any) -> None:
     assert PromptRenderer(tokenizer).traits.tools_shown
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute, on a core of its own
 def test_it_does_what_its_card_says() -> None:
     """A fifth of `make eval-bundled`; a machine that rounds otherwise may answer a few cases otherwise."""
     command = [sys.executable, "-m", "engine.bundled_model.training.evaluation", "--scale", "0.2"]

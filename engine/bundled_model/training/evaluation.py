@@ -31,7 +31,9 @@ from engine.bundled_model.training.conversations import Conversation, Conversati
 from engine.bundled_model.training.exchanges import Message, call, first_call, fixed_answer, title_of
 from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
 from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS
-from engine.tool_calls.call_format import UnreadableCall, call_format
+from engine.tool_calls.families import family_of
+from engine.tool_calls.pieces import CallEnd
+from engine.tool_calls.schemas import tool_schemas
 
 SINGLES, TWO_STEPS, FREE = 500, 200, 300
 GOALS = {"single requests": 0.95, "two-step tasks": 0.90, "free questions": 0.95}
@@ -130,7 +132,7 @@ class Model:
 
     def __init__(self, folder: Path) -> None:
         self._model, self._tokenizer = mlx_lm.load(str(folder))[:2]
-        self._format = call_format(self._tokenizer)
+        self._family = family_of(self._tokenizer.chat_template, self._tokenizer.get_vocab())
 
     def answers(self, cases: Sequence[Conversation]) -> Iterator[Message]:
         """What the model writes next in each conversation; text that is no readable call stays text."""
@@ -152,15 +154,17 @@ class Model:
         return ids
 
     def _message(self, text: str, tools: list[str]) -> Message:
-        form = self._format
-        if form is None or not text.startswith(form.start):
+        family = self._family
+        if family is None or not text.startswith(family.openings[0]):
             return {"role": "assistant", "content": text}
-        inner = text.removeprefix(form.start).split(form.end)[0]
-        try:
-            parsed = form.parse(inner, _offered(tools))[0]
-        except UnreadableCall:
-            return {"role": "assistant", "content": text}
-        return call(parsed.name, json.loads(parsed.arguments))
+        reader = family.reader(family.openings[0], tool_schemas(_offered(tools)))
+        pieces = reader.feed(text.removeprefix(family.openings[0]))
+        if not reader.over:
+            pieces += reader.close()
+        for piece in pieces:
+            if isinstance(piece, CallEnd):
+                return call(piece.name, json.loads(piece.arguments))
+        return {"role": "assistant", "content": text}
 
 
 def _offered(tools: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,46 @@
+"""The marks that models put around calls, whatever family they come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_MARK = (
+    r"<[|｜][^<>\n]{1,60}[|｜]>|<(?:start|end)_function_call>"
+    r"|</?(?:\w+:)?(?:tool_calls?|function_calls?|tools|tool_code|tool_use|calls?)>"
+    r"|\[/?(?:TOOL_CALLS?|ARGS|TOOL_REQUEST|END_TOOL_REQUEST)\]"
+)
+_FENCE_START = re.compile(r"```[\w-]*[ \t]*(?:\n|(?=[{\[<]))")
+_FENCE_END = re.compile(r"```\Z")
+_LAYOUT = re.compile(rf"(?:\s|<\|start\|>assistant|{_MARK})*")
+
+
+def layout_end(text: str) -> int:
+    """How much of a text's beginning is white space and marks."""
+    found = _LAYOUT.match(text)
+    assert found is not None
+    return found.end()
+
+
+def without_marks(raw: str, openings: Sequence[str]) -> tuple[str, bool, bool]:
+    """A text without marks and fences around it; whether there was a fence, and whether anything ended it."""
+    mark = re.compile("|".join([*(re.escape(opening) for opening in openings), _MARK]))
+    at_end = re.compile(rf"(?:{mark.pattern})\Z")
+    text, fenced, ended = raw.strip(), False, False
+    while text:
+        found = mark.match(text) or _FENCE_START.match(text)
+        if found is None:
+            break
+        fenced = fenced or found[0].startswith("`")
+        text = text[found.end() :].lstrip()
+    while found := at_end.search(text, max(0, len(text) - 100)) or (
+        _FENCE_END.search(text) if fenced else None
+    ):
+        text, ended = text[: found.start()].rstrip(), True
+    return text, fenced, ended
+
+
+def mark_parts(text: str, openings: Sequence[str]) -> list[str]:
+    """The texts between marks."""
+    mark = "|".join([*(re.escape(opening) for opening in openings), _MARK])
+    return [part.strip() for part in re.split(mark, text) if part.strip()]

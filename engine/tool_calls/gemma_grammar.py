@@ -1,0 +1,168 @@
+"""The grammar of Gemma's notation, from tools' schemas.
+
+Members come in the order of their names, as Gemma's templates sort them; required ones always, others if the
+model likes, each once. A string may hold anything but its mark.
+
+Not constrained, and left to the verdict: `allOf`, `not`, `if`, patterns of names, unique items, and of a
+string all beyond length, pattern and enumeration. Objects that name no properties are empty or hold values of
+`additionalProperties`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.tool_calls.family import ArgumentsRule
+from engine.tool_calls.lark_text import choice, exactly, literal, pattern, text_pattern
+from engine.tool_calls.schemas import ToolSchema, json_type, json_types, referenced
+
+_BARE = "number", "integer", "boolean", "null"
+_MOST_ITEMS = 1000
+
+
+def gemma_rules(end: str, quote: str, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
+    """Lark rules; `gemma` is a call from its name to its `end` mark."""
+    rules = _Rules(quote, arguments)
+    calls = [f"{literal(tool.name)} {rules.call(tool)} {literal(end)}" for tool in tools]
+    return "\n".join(["gemma: " + "\n  | ".join(calls), *rules.lines.values()])
+
+
+@dataclass
+class _Rules:
+    quote: str
+    arguments: ArgumentsRule
+    tool: ToolSchema = field(default_factory=lambda: ToolSchema(""))
+    lines: dict[str, str] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)
+
+    def call(self, tool: ToolSchema) -> str:
+        """All of a call's arguments."""
+        self.tool = tool
+        return self.members(tool.parameters, tool.parameters)
+
+    def value(self, schema: Any, root: Mapping[str, Any]) -> str:
+        """An expression for a value."""
+        if not isinstance(schema, dict):
+            return self._anything()
+        if isinstance(reference := schema.get("$ref"), str):
+            found = referenced(reference, root)
+            return self._rule(reference, root, found) if found is not None else self._anything()
+        if "const" in schema or isinstance(schema.get("enum"), list):
+            values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema["const"]]
+            types = json_types(schema, root)
+            fitting = [
+                value for value in values if not types or json_type(value) in types or "number" in types
+            ]
+            return choice([literal(written(value, self.quote)) for value in fitting or values])
+        for key in ("anyOf", "oneOf"):
+            if isinstance(parts := schema.get(key), list) and parts:
+                shared = {name: schema[name] for name in schema if name != key}
+                branches = [{**shared, **part} if isinstance(part, dict) else part for part in parts]
+                return choice(list(dict.fromkeys(self.value(branch, root) for branch in branches)))
+        types = json_types(schema, root)
+        if not types:
+            return self._anything()
+        return choice(list(dict.fromkeys(self._typed(kind, schema, root) for kind in sorted(types))))
+
+    def members(self, schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+        """An object with its braces."""
+        tool = ToolSchema("", dict(schema))
+        required = set(tool.required)
+        keys = [key for key, part in tool.properties.items() if part is not False or key in required]
+        keys = sorted(keys + [key for key in tool.required if key not in keys], key=str.lower)
+        if not keys:
+            extra = schema.get("additionalProperties")
+            return self._mapping(extra, root) if isinstance(extra, dict) and extra else literal("{}")
+        # Two chains: where the next member is the first, and where it needs a comma.
+        name = f"gemma_{len(self.lines)}"
+        self.lines[name] = ""
+        for place, key in enumerate(keys):
+            schema_of = tool.properties.get(key, schema.get("additionalProperties"))
+            value = self.value(schema_of, root)
+            behind = f"{name}_{place + 1}"
+            member = f"{literal(bare_key(key, self.quote) + ':')} {value} {behind}"
+            skip = "" if key in required else f" | {behind}"
+            self.lines[f"{name}_{place}"] = f'{name}_{place}: "," {member}{skip}'
+            skip = "" if key in required else f" | {name}_first_{place + 1}"
+            self.lines[f"{name}_first_{place}"] = f"{name}_first_{place}: {member}{skip}"
+        for chain in (name, f"{name}_first"):
+            self.lines[f"{chain}_{len(keys)}"] = f'{chain}_{len(keys)}: "}}"'
+        self.lines[name] = f'{name}: "{{" {name}_first_0'
+        return name
+
+    def _typed(self, kind: str, schema: dict[str, Any], root: Mapping[str, Any]) -> str:
+        if kind == "string":
+            return f"{literal(self.quote)} {self._text(schema)}"
+        if kind in _BARE:
+            return self.arguments(self.tool, {**schema, "type": kind})
+        if kind == "object":
+            return self._rule(json.dumps(schema, sort_keys=True, default=str), root, schema, kind)
+        items = self.value(schema.get("items"), root)
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        least = least if isinstance(least, int) and 0 <= least <= _MOST_ITEMS else 0
+        if isinstance(most, int) and most <= _MOST_ITEMS:
+            if most < 1:
+                return literal("[]")
+            more = f"{{{max(least - 1, 0)},{most - 1}}}"
+        else:
+            more = f"{{{least - 1},}}" if least > 1 else "*"
+        listed = f'"[" {items} ("," {items}){more} "]"'
+        return f"({listed})" if least else f'({listed} | "[]")'
+
+    def _rule(self, name: str, root: Mapping[str, Any], schema: Any, kind: str = "") -> str:
+        """A rule that is written once; it may refer to itself."""
+        key = f"{id(root)} {kind} {name}"
+        if key not in self.known:
+            rule = self.known[key] = f"gemma_shared_{len(self.known)}"
+            self.lines[rule] = ""
+            body = self.members(schema, root) if kind else self.value(schema, root)
+            self.lines[rule] = f"{rule}: {body}"
+        return self.known[key]
+
+    def _text(self, schema: Mapping[str, Any]) -> str:
+        bounds = text_pattern(schema)
+        if bounds is None:
+            self.lines.setdefault(
+                "gemma_text", f"gemma_text[lazy]: {pattern('(?s:.*)' + exactly(self.quote))}"
+            )
+            return "gemma_text"
+        if bounds not in self.known:
+            rule = self.known[bounds] = f"gemma_text_{len(self.known)}"
+            self.lines[rule] = f"{rule}[lazy]: {pattern(bounds + exactly(self.quote))}"
+        return self.known[bounds]
+
+    def _mapping(self, value: Any, root: Mapping[str, Any]) -> str:
+        member = f"GEMMA_KEY {self.value(value, root)}"
+        self.lines.setdefault("GEMMA_KEY", "GEMMA_KEY: /[a-zA-Z_][a-zA-Z0-9_-]{0,60}:/")
+        return f'("{{}}" | "{{" {member} ("," {member})* "}}")'
+
+    def _anything(self) -> str:
+        if "gemma_value" not in self.lines:
+            self.lines["gemma_value"] = ""
+            bare = self.arguments(self.tool, {"type": list(_BARE[:1] + _BARE[2:])})
+            text, mapping = self._text({}), self._mapping(None, {})
+            listed = '("[]" | "[" gemma_value ("," gemma_value)* "]")'
+            self.lines["gemma_value"] = (
+                f"gemma_value: {literal(self.quote)} {text} | {bare} | {mapping} | {listed}"
+            )
+        return "gemma_value"
+
+
+def written(value: Any, quote: str) -> str:
+    """A value in the notation."""
+    if isinstance(value, str):
+        return f"{quote}{value}{quote}"
+    if isinstance(value, Mapping):
+        members = ",".join(f"{bare_key(key, quote)}:{written(part, quote)}" for key, part in value.items())
+        return f"{{{members}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(written(part, quote) for part in value)}]"
+    return json.dumps(value)
+
+
+def bare_key(key: str, quote: str) -> str:
+    """A member's name, between marks if it could not be told else."""
+    return key if key and not any(letter in ' \t\r\n,:{}[]<>"' for letter in key) else f"{quote}{key}{quote}"

@@ -1,0 +1,84 @@
+"""Pieces of Lark grammars as llguidance reads them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+def literal(text: str) -> str:
+    """A string literal that matches `text`."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+# A few blanks, or a line break and the indentation behind it: white space without an end would let a weak
+# model write nothing else.
+_WHITE_SPACE = r"[ \t]{0,4}|\n[ \t]{0,40}"
+_GUIDANCE = {"whitespace_pattern": _WHITE_SPACE, "json_allow_general_unicode_escapes": True}
+
+
+def json_value(schema: Mapping[str, Any], *, lenient: bool = False) -> str:
+    """An expression for the JSON values that fit `schema`.
+
+    With `lenient` the keywords are passed over that llguidance does not know; without, the grammar that has
+    them does not compile.
+    """
+    return "%json " + json.dumps({**schema, "x-guidance": _GUIDANCE | {"lenient": lenient}})
+
+
+def pattern(source: str) -> str:
+    """A pattern between slashes; `source` escapes no slashes of its own."""
+    return "/" + source.replace("/", "\\/") + "/"
+
+
+def exactly(text: str) -> str:
+    """The source of a pattern that matches `text`."""
+    special = re.sub(r"([\\.+*?()|\[\]{}^$#&~-])", r"\\\1", text)
+    return special.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+
+
+def choice(alternatives: list[str]) -> str:
+    """One of several expressions."""
+    return alternatives[0] if len(alternatives) == 1 else "(" + " | ".join(alternatives) + ")"
+
+
+_PLAIN_PATTERN = re.compile(r"(?:[^\\()\[\]{}]|\\[^a-zA-Z0-9]|\\[dws]|\{\d{0,3}(?:,\d{0,3})?\}|[()\[\]])*")
+
+
+_LONGEST = 4000  # letters that a pattern counts
+
+
+def text_pattern(schema: Mapping[str, Any], *, whole_lines: bool = False) -> str | None:
+    """The source of a pattern for strings of the schema's length and pattern; None if it asks for neither.
+
+    What no such pattern expresses is left out: look-around, references, great lengths. With `whole_lines`,
+    what is counted does not end with a line break, so that one behind it is layout.
+    """
+    bounds = _length(schema, whole_lines)
+    source = schema.get("pattern")
+    if not isinstance(source, str) or "(?" in source or not _PLAIN_PATTERN.fullmatch(source):
+        return bounds
+    try:
+        re.compile(source)
+    except re.error:
+        return bounds
+    if bounds is not None or "|" in source or re.search(r"[$^](?=.)", source[1:].replace("[^", "[")):
+        # An anchor or an alternative within needs more care than a rare schema is worth.
+        return bounds
+    begin = "" if source.startswith("^") else "(?s:.*)"
+    end = "" if source.endswith("$") and not source.endswith("\\$") else "(?s:.*)"
+    return begin + source.removeprefix("^").removesuffix("$" if not end else "") + end
+
+
+def _length(schema: Mapping[str, Any], whole_lines: bool) -> str | None:
+    least, longest = schema.get("minLength", 0), schema.get("maxLength")
+    least = least if isinstance(least, int) and 0 < least <= _LONGEST else 0
+    longest = longest if isinstance(longest, int) and least <= longest <= _LONGEST else None
+    if not least and longest is None:
+        return None
+    if not whole_lines or longest == 0:
+        return f"(?s:.{{{least},{'' if longest is None else longest}}})"
+    counted = f"(?s:.{{{max(least - 1, 0)},{'' if longest is None else longest - 1}}}[^\\n])"
+    return counted if least else f"(?:{counted})?"

@@ -1,0 +1,202 @@
+"""Tools and calls for the tests of all families, and what a family cannot tell from its own structure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from engine.tool_calls.family import Family
+from engine.tool_calls.schemas import ToolSchema, ToolSchemas
+
+JSON_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+MANY = {
+    "file_path": {"type": "string"},
+    "content": {"type": "string", "description": "all of it"},
+    "count": {"type": "integer"},
+    "ratio": {"type": "number"},
+    "all": {"type": "boolean"},
+    "nothing": {"type": "null"},
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "options": {"type": "object"},
+    "edits": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"old": {"type": "string"}, "new": {"type": "string"}},
+            "required": ["old", "new"],
+        },
+    },
+}
+TOOLS = ToolSchemas(
+    [
+        ToolSchema("Write", {"type": "object", "properties": MANY, "required": ["file_path"]}),
+        ToolSchema("mcp__disk__list-all", {"type": "object", "properties": {"path": {"type": "string"}}}),
+        ToolSchema("go", {"type": "object", "properties": {}}),
+    ]
+)
+
+MARKS: dict[str, list[str]] = {
+    "qwen3_coder": [
+        "<tool_call>",
+        "<function=go>",
+        "<parameter=content>",
+        "</parameter>",
+        "</function>",
+        "</tool_call>",
+    ],
+    "glm": ["<tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "</tool_call>", "go\n"],
+    "minimax": [
+        "<minimax:tool_call>",
+        '<invoke name="go">',
+        '<parameter name="content">',
+        "</parameter>",
+        "</invoke>",
+        "</minimax:tool_call>",
+    ],
+    "mistral": ["[TOOL_CALLS]", "go[ARGS]", "[ARGS]", "[CALL_ID]", "{}"],
+    "mistral_v3": ["[TOOL_CALLS]", '[{"name": "go", "arguments": {}}]', '"id": "abc"', "}]"],
+    "function_gemma": ["<start_function_call>", "call:go{", "<escape>", "}", "]", "<end_function_call>"],
+    "gemma4": ["<|tool_call>", "call:go{", '<|"|>', "}", "]", "<tool_call|>"],
+    "harmony": [
+        "<|channel|>commentary to=functions.go",
+        "<|message|>",
+        "<|call|>",
+        "<|end|>",
+        "<|start|>assistant",
+    ],
+    "deepseek_v3": [
+        "<｜tool▁call▁begin｜>",
+        "```json\n",
+        "\n```",
+        "<｜tool▁call▁end｜>",
+        "<｜tool▁calls▁end｜>",
+    ],
+    "deepseek_v31": [
+        "<｜tool▁calls▁begin｜>",
+        "<｜tool▁sep｜>",
+        "<｜tool▁call▁end｜>",
+        "<｜tool▁calls▁end｜>",
+    ],
+    "deepseek_v32": [
+        "<｜DSML｜function_calls>",
+        '<｜DSML｜invoke name="go">',
+        '<｜DSML｜parameter name="content" string="true">',
+        "</｜DSML｜parameter>",
+        "</｜DSML｜invoke>",
+        "</｜DSML｜function_calls>",
+    ],
+    "deepseek_v4": [
+        "<｜DSML｜tool_calls>",
+        "</｜DSML｜parameter>",
+        "</｜DSML｜invoke>",
+        "</｜DSML｜tool_calls>",
+    ],
+    "kimi": [
+        "<|tool_calls_section_begin|>",
+        "functions.go:0",
+        "<|tool_call_end|>",
+        "<|tool_calls_section_end|>",
+    ],
+    "hermes": ["<tool_call>", "</tool_call>", '{"name": "go", "arguments": {}}'],
+}
+"""Of each family, what a file about it would hold."""
+
+_REOPENS: dict[str, str] = {
+    "qwen3_coder": r"</parameter>\s*<parameter=[^<>\n]+>"
+    r"|</parameter>\s*</function>\s*(</tool_call>)?.*<function=",
+    "glm": r"</arg_value>\s*<arg_key>.*?</arg_key>\s*<arg_value>|</arg_value>\s*</tool_call>.*<tool_call>",
+    "minimax": r'</parameter>\s*(<parameter name="[^"<>\n]+">|</invoke>\s*<invoke name=")'
+    r"|</parameter>\s*</invoke>\s*</minimax:tool_call>.*<minimax:tool_call>",
+    "function_gemma": r"<escape>[\s}\]]*,|<escape>[\s}\]]*<end_function_call>.*<start_function_call>",
+    "gemma4": r'<\|"\|>[\s}\]]*,|<\|"\|>[\s}\]]*<tool_call\|>.*<\|tool_call>',
+    "deepseek_v32": r"</｜DSML｜parameter>\s*"
+    r'(<｜DSML｜parameter name="|</｜DSML｜invoke>\s*<｜DSML｜invoke name=")'
+    r"|</｜DSML｜parameter>\s*</｜DSML｜invoke>\s*</｜DSML｜function_calls>.*<｜DSML｜function_calls>",
+}
+_REOPENS["deepseek_v4"] = _REOPENS["deepseek_v32"].replace("function_calls", "tool_calls")
+
+
+def ambiguous(family: Family, value: Any) -> bool:
+    """Whether a string in an argument closes itself and opens what may follow; see the families' modules."""
+    if isinstance(value, str):
+        pattern = _REOPENS.get(family.name)
+        return pattern is not None and re.search(pattern, value, re.DOTALL) is not None
+    if isinstance(value, Mapping):
+        return any(ambiguous(family, part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(ambiguous(family, part) for part in value)
+
+
+def strings(family: Family) -> st.SearchStrategy[str]:
+    """Strings, many of them made of the family's marks."""
+    odd = [
+        "null",
+        "None",
+        "true",
+        "5",
+        "",
+        "\n",
+        "\n\nx\n\n",
+        " x ",
+        "\r\n",
+        '"',
+        "\\",
+        "{",
+        '{"a": 1}',
+        "[1]",
+        "é😀\u2028",
+    ]
+    words = st.sampled_from([*MARKS[family.name], *MARKS[family.name], *odd, "\n", " ", "x"])
+    return st.one_of(st.sampled_from(odd), st.text(max_size=30), st.lists(words, max_size=8).map("".join))
+
+
+def values(family: Family, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that fit a schema of `TOOLS`."""
+    text = strings(family)
+    keys = st.text(alphabet="abcdefghij_-.$", min_size=1, max_size=6)
+    anything = st.recursive(
+        JSON_LEAVES | text,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+        max_leaves=6,
+    )
+    match schema["type"]:
+        case "string":
+            return text
+        case "integer":
+            return st.integers()
+        case "number":
+            return st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+        case "boolean":
+            return st.booleans()
+        case "null":
+            return st.none()
+        case "array" if schema["items"]["type"] == "string":
+            return st.lists(text, max_size=3)
+        case "array":
+            return st.lists(st.fixed_dictionaries({"old": text, "new": text}), max_size=2)
+    return st.dictionaries(keys, anything, max_size=3)
+
+
+def calls(family: Family) -> st.SearchStrategy[list[tuple[str, dict[str, Any]]]]:
+    """Some calls, their arguments in any order."""
+
+    def one(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+        properties = TOOLS[name].properties
+        pairs = [st.tuples(st.just(key), values(family, schema)) for key, schema in properties.items()]
+        chosen = (
+            st.lists(st.one_of(pairs), max_size=5, unique_by=lambda pair: pair[0]) if pairs else st.just([])
+        )
+        return chosen.map(dict).map(lambda arguments: (name, arguments))
+
+    made = st.lists(st.sampled_from(list(TOOLS)).flatmap(one), min_size=1, max_size=3)
+    return made.filter(lambda some: not ambiguous(family, [arguments for _, arguments in some]))
+
+
+def texts(family: Family) -> st.SearchStrategy[str]:
+    """Text around calls: no opening mark, but perhaps the beginnings of marks."""
+    beginnings = [mark[:length] for mark in MARKS[family.name] for length in (1, 3, len(mark) - 1)]
+    words = st.sampled_from([*beginnings, "\n", " ", "then", ".", "é"])
+    some = st.text(max_size=10) | st.lists(words, max_size=5).map("".join)
+    return some.filter(lambda text: not any(mark in text for mark in (*family.openings, *MARKS[family.name])))

@@ -1,0 +1,387 @@
+"""Broken calls: repaired where that is beyond doubt, given back where it is not."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from engine.tool_calls.hermes import Hermes
+from engine.tool_calls.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
+from tests.engine.tool_calls import breaking
+from tests.engine.tool_calls.breaking import WAYS, Breaking
+from tests.engine.tool_calls.offered import CALLS, FILE, TEXTS, TOOLS
+
+LS = {"command": "ls"}
+
+
+def bash(arguments: str) -> RecoveredCall | Unrecovered:
+    return recover_arguments("Bash", arguments, TOOLS)
+
+
+def said(outcome: tuple[RecoveredCall, ...] | RecoveredCall | Unrecovered) -> list[tuple[str, Any]]:
+    assert not isinstance(outcome, Unrecovered), outcome
+    calls = outcome if isinstance(outcome, tuple) else (outcome,)
+    for call in calls:
+        assert call.verdict.usable
+        assert call.verdict.input == json.loads(call.arguments)
+    return [(call.name, json.loads(call.arguments)) for call in calls]
+
+
+TEN_WAYS: list[tuple[str, str, dict[str, Any], str]] = [
+    ("trailing comma", '{"command": "ls",}', LS, "left out a trailing comma"),
+    ("single quotes", "{'command': 'ls'}", LS, "put double quotes in place of other ones"),
+    (
+        "Python's words",
+        '{"command": "ls", "background": True}',
+        {**LS, "background": True},
+        "read True as true",
+    ),
+    ("a missing brace", '{"command": "ls"', LS, "closed 1 open bracket"),
+    (
+        "raw line ends",
+        '{"command": "a\nb\tc"}',
+        {"command": "a\nb\tc"},
+        "escaped control characters inside of a string",
+    ),
+    (
+        "bare quotes",
+        '{"command": "echo "hi"", "description": "x"}',
+        {"command": 'echo "hi"', "description": "x"},
+        "escaped quotes inside of a string",
+    ),
+    ("a code fence", '```json\n{"command": "ls"}\n```', LS, "took it out of a code fence"),
+    ("encoded twice", '"{\\"command\\": \\"ls\\"}"', LS, "decoded JSON that was encoded twice"),
+    ("bare keys", '{command: "ls"}', LS, "quoted the key 'command'"),
+    (
+        "types as text",
+        '{"command": "ls", "timeout": "5"}',
+        {**LS, "timeout": 5},
+        "read 'timeout' as a number",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant", "repair"), [row[1:] for row in TEN_WAYS], ids=[r[0] for r in TEN_WAYS]
+)
+def test_the_ten_common_ways_of_being_broken_are_repaired(arguments: str, meant: Any, repair: str) -> None:
+    outcome = bash(arguments)
+    assert said(outcome) == [("Bash", meant)]
+    assert isinstance(outcome, RecoveredCall)
+    assert outcome.repairs == (repair,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant", "repairs"),
+    [
+        ('{"command": "ls"}}', LS, ["left out 1 closing bracket too many"]),
+        ('{"command": "ls"}]}', LS, ["left out 2 closing brackets too many"]),
+        ('{"command": "ls" "timeout": 5}', {**LS, "timeout": 5}, ["put in a comma"]),
+        ('{"command": "ls", // list\n"timeout": 5}', {**LS, "timeout": 5}, ["left out a comment"]),
+        ('{"command": "ls", # list\n}', LS, ["left out a comment", "left out a trailing comma"]),
+        ('{}{"command": "ls"}', LS, ["left out an empty object before the arguments"]),
+        ('{"command": "ls"}{"command": "ls"}', LS, ["took once what was there twice"]),
+        (r"{\"command\": \"ls\"}", LS, ["took away one layer of backslashes"]),
+        ("{“command”: “ls”}", LS, ["put double quotes in place of other ones"]),
+        ('"command": "ls"}', LS, ["opened 1 bracket"]),
+        ('{command": "ls"}', LS, ["quoted the key 'command'"]),
+        ('{"command: "ls"}', LS, ["quoted the key 'command'"]),
+        ('{"command": ls}', LS, ["quoted 'ls'"]),
+        ('{"timeout": 5, "command": ls"}', {"timeout": 5, **LS}, ["quoted 'ls'"]),
+        (
+            r'{"command": "grep \d+"}',
+            {"command": r"grep \d+"},
+            ["escaped lone backslashes inside of a string"],
+        ),
+        (r'{"command": "don\'t"}', {"command": "don't"}, ["took a backslash from before a single quote"]),
+        (r"{'command': 'it\'s'}", {"command": "it's"}, ["put double quotes in place of other ones"]),
+        ('Here you are: {"command": "ls"}', LS, ["left out the text before the JSON"]),
+        ('{"command": "ls", "timeout": +5}', {**LS, "timeout": 5}, ["read +5 as 5"]),
+        ('[{"command": "ls"}]', LS, ["took the arguments out of an array"]),
+        ('{"arguments": {"command": "ls"}}', LS, ["took the arguments out of an object around them"]),
+        (
+            '{"name": "Bash", "arguments": {"command": "ls"}}',
+            LS,
+            ["took the arguments out of an object around them"],
+        ),
+        ('{"Command": "ls"}', LS, ["took 'Command' for 'command'"]),
+        ('{"command": "ls", "timeout": null}', LS, ["left out 'timeout', which was null"]),
+        ('{"command": "ls", "timeout": ""}', LS, ["left out 'timeout', which was \"\""]),
+        ('{"command": 1.10}', {"command": "1.10"}, ["read 'command' as a string"]),
+    ],
+)
+def test_each_repair_says_what_was_done(arguments: str, meant: Any, repairs: list[str]) -> None:
+    outcome = bash(arguments)
+    assert said(outcome) == [("Bash", meant)]
+    assert isinstance(outcome, RecoveredCall)
+    assert list(outcome.repairs) == repairs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ('{"command": "ls', "ends inside of a string"),
+        ('{"command": "int main() {}', "ends inside of a string"),
+        ('{"command": "ls", ', "was cut"),
+        ('{"command": "ls", "timeout": 12', "was cut"),
+        ('{"command": "ls", "timeout', "ends inside of a string"),
+        ('{"command": "ls", "timeout":', "was cut"),
+        ("{", "was cut"),
+        ("hello world", "no JSON"),
+        ("[1, 2", "was cut"),
+        ("7", "no JSON object"),
+        ("[]", "no JSON object"),
+        ("{}", "'command' is a required property"),
+        ("", "'command' is a required property"),
+        ('{"command": "ls", "why": "so"}', "'why' was unexpected"),
+        ('{"command": "a"}{"command": "b"}', "more follows"),
+        ('{"command": "a" "description": "b"}', "more than one way"),
+        ('{"command": "a, "description": "b"}', "more than one way"),
+        ('{"command": "a", "description": "b" "c": 1}', "'c' was unexpected"),
+        ('{"command": NaN}', "'NaN' stands where"),
+        ('{"command": "a\nb\\nc"}', "both raw and escaped"),
+        (r'{"command": "\d\n"}', "both alone and as escapes"),
+        (r"""{"command": "echo 'a'\''b'"}""", "both alone and as escapes"),
+        ('{"timeout": "soon", "command": "ls"}', "timeout"),
+        ("{" * 5000, "nested too deeply"),
+        ("[" * 100_000, ""),
+        ("\x00\ufeff}{][\"'", ""),
+    ],
+)
+def test_what_cannot_be_known_is_not_recovered(arguments: str, why: str) -> None:
+    outcome = bash(arguments)
+    assert isinstance(outcome, Unrecovered), outcome
+    if why != "nested too deeply":
+        assert why in outcome.why
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Bash", "Bash"),
+        ("bash", "Bash"),
+        ("functions.Bash", "Bash"),
+        ("functions.Bash:3", "Bash"),
+        ("tools.bash", "Bash"),
+        (" Bash ", "Bash"),
+        ("todo_write", "TodoWrite"),
+        ("mcp__git__log", "mcp__git__log"),
+        ("mcp_git_log", "mcp__git__log"),
+        ("Run", None),
+        ("", None),
+    ],
+)
+def test_a_tool_is_known_by_its_name_or_a_like_one(name: str, meant: str | None) -> None:
+    inputs = {"Bash": '{"command": "ls"}', "TodoWrite": '{"todos": []}', "mcp__git__log": "{}"}
+    outcome = recover_arguments(name, inputs.get(meant or "", "{}"), TOOLS)
+    if meant is None:
+        assert isinstance(outcome, Unrecovered)
+        assert "offers no tool" in outcome.why
+    else:
+        assert isinstance(outcome, RecoveredCall)
+        assert outcome.name == meant
+        assert outcome.repairs == (() if name == meant else (f"took the tool {meant!r} for {name!r}",))
+
+
+def test_a_bracket_is_not_closed_where_another_place_is_as_likely() -> None:
+    cut = '{"todos": [], "options": {"deep": true, "todos": []}'
+    outcome = recover_arguments("TodoWrite", cut, TOOLS)
+    assert isinstance(outcome, Unrecovered)
+    assert "which object" in outcome.why
+
+
+READ = {"file_path": "/a"}
+JSON = '{"name": "Read", "arguments": {"file_path": "/a"}}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "meant"),
+    [
+        (f"<tool_call>\n{JSON}\n</tool_call>", [("Read", READ)]),
+        (f"<tool_call>{JSON}", [("Read", READ)]),
+        (f"<tool_call>{JSON}</tool_call><tool_call>{JSON}</tool_call>", [("Read", READ)] * 2),
+        (f"<tool_call>{JSON.replace('Read', 'functions.read')}</tool_call>", [("Read", READ)]),
+        (f"<tool_call>{JSON[:-1]}</tool_call>", [("Read", READ)]),
+        (f"{JSON}</tool_call>", [("Read", READ)]),
+        (f"<|tool_call|>{JSON}<|/tool_call|>", [("Read", READ)]),
+        (JSON, [("Read", READ)]),
+        (JSON[:-1], [("Read", READ)]),
+        (JSON.replace('"', "'"), [("Read", READ)]),
+        (f"[{JSON}, {JSON}]", [("Read", READ)] * 2),
+        (f"<tool_call>{JSON}</tool_call>\n<tool_call>{JSON[:-2]},}}}}</tool_call>", [("Read", READ)] * 2),
+        (f"```json\n{JSON}\n```", [("Read", READ)]),
+        (f"```tool_call\n<tool_call>{JSON}</tool_call>\n```", [("Read", READ)]),
+        ('{"tool": "read", "filePath": "/a"}', [("Read", READ)]),
+        ('{"tool_name": "Read", "parameters": {"file_path": "/a"}}', [("Read", READ)]),
+        ('{"recipient_name": "functions.Read", "parameters": {"file_path": "/a"}}', [("Read", READ)]),
+        ('{"function": "Read", "args": {"file_path": "/a"}}', [("Read", READ)]),
+        ('{"name": "Read", "arguments": "{\\"file_path\\": \\"/a\\"}"}', [("Read", READ)]),
+        ('{"type": "tool_use", "id": "x", "name": "Read", "input": {"file_path": "/a"}}', [("Read", READ)]),
+        (
+            '{"tool_calls": [{"id": "x", "type": "function", "function": {"name": "Read", "arguments": '
+            '"{\\"file_path\\": \\"/a\\"}"}}]}',
+            [("Read", READ)],
+        ),
+        ('{"name": "LS"}', [("LS", {})]),
+        ('{"name": "LS", "arguments": null}', [("LS", {})]),
+        (
+            '{"name": "Bash", "arguments": {"command": "echo "hi"", "timeout": 5}}',
+            [("Bash", {"command": 'echo "hi"', "timeout": 5})],
+        ),
+        (
+            '<tool_call>{"name": "Read", "arguments": {"file_path": "/a", "limit": 5</tool_call>',
+            [("Read", {**READ, "limit": 5})],
+        ),
+        ('Read(file_path="/a", limit=5)', [("Read", {**READ, "limit": 5})]),
+        ('[Read(file_path="/a"), LS()]', [("Read", READ), ("LS", {})]),
+        ('print(default_api.Read(file_path="/a"))', [("Read", READ)]),
+        ('Read({"file_path": "/a", "limit": null})', [("Read", READ)]),
+        ('Bash(command="ls", background=True)', [("Bash", {**LS, "background": True})]),
+        ('Read{"file_path": "/a"}', [("Read", READ)]),
+        ('Read<|sep|>{"file_path": "/a"}<|end|>', [("Read", READ)]),
+        (
+            '<function_calls>\n<invoke name="Read">\n<parameter name="file_path">/a</parameter>\n'
+            '<parameter name="limit">5</parameter>\n</invoke>\n</function_calls>',
+            [("Read", {**READ, "limit": 5})],
+        ),
+        (
+            '<invoke name="Bash"><parameter name="command"> a </parameter> b </parameter></invoke>',
+            [("Bash", {"command": " a </parameter> b "})],
+        ),
+        (
+            '<invoke name="Glob"><parameter name="paths">["a", "b"]</parameter></invoke>',
+            [("Glob", {"paths": ["a", "b"]})],
+        ),
+        (
+            "<tool_call>\n<function=Bash>\n<parameter=command>\nls\n</parameter>\n</function>\n</tool_call>",
+            [("Bash", LS)],
+        ),
+        ("<function=Bash><parameter=command>ls</parameter>", [("Bash", LS)]),
+        ('<Read>{"file_path": "/a",}</Read>', [("Read", READ)]),
+        ("<Read>\n<file_path>/a</file_path>\n<limit>5</limit>\n</Read>", [("Read", {**READ, "limit": 5})]),
+        ("<LS></LS>", [("LS", {})]),
+    ],
+)
+def test_calls_that_came_as_text_are_read(raw: str, meant: list[tuple[str, Any]]) -> None:
+    assert said(recover_text(raw, TOOLS)) == meant
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ("I will read it.", "no JSON"),
+        (JSON.replace("Read", "Fly"), "names no tool"),
+        (JSON[:-5], "ends inside of a string"),
+        ("<tool_call>" + JSON[:-4], "ends inside of a string"),
+        (f"[{JSON}, {{}}]", "names no tool"),
+        (f'[{JSON}, {{"name": "Read", "arguments": {{}}}}]', "call 2 of 2"),
+        (JSON[:-1] + ', "note": "mine"}', "says more than a call"),
+        ('Read("/a")', ""),
+        ('Read(file_path=f"{a}")', ""),
+        (r'Bash(command="\d")', ""),
+        ("Read(file_path=open('/a'))", ""),
+        ("<function=Bash><parameter=command>ls", ""),
+        (
+            "<function=Bash><parameter=command>a</parameter><parameter=command>b</parameter></function>",
+            "",
+        ),
+        ("<Read><file_path>/a</file_path></Read> and so on", ""),
+        ('<invoke name="Read"></invoke>', "'file_path' is a required property"),
+        ('Read{"path": "/a"}', "'file_path' is a required property"),
+    ],
+)
+def test_text_is_given_back_as_a_whole_if_any_part_of_it_is_no_call(raw: str, why: str) -> None:
+    outcome = recover_text(raw, TOOLS)
+    assert isinstance(outcome, Unrecovered), outcome
+    assert why in outcome.why
+
+
+def test_a_call_as_its_family_writes_it_needs_no_repair() -> None:
+    outcome = recover_text(f"<tool_call>\n{JSON}\n</tool_call>", TOOLS, Hermes())
+    assert said(outcome) == [("Read", READ)]
+    assert not isinstance(outcome, Unrecovered)
+    assert outcome[0].repairs == ()
+    assert outcome[0].arguments == '{"file_path": "/a"}'
+
+
+def test_nothing_is_recovered_for_a_request_without_tools() -> None:
+    assert isinstance(recover_text(JSON, type(TOOLS)([])), Unrecovered)
+
+
+@given(call=CALLS, chance=st.randoms(use_true_random=False))
+def test_a_valid_call_is_left_byte_for_byte(call: tuple[str, dict[str, Any]], chance: random.Random) -> None:
+    name, value = call
+    text = breaking.spelled(value, chance)
+    outcome = recover_arguments(name, text, TOOLS)
+    assert isinstance(outcome, RecoveredCall)
+    assert (outcome.name, outcome.arguments, outcome.repairs) == (name, text, ())
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.__name__))
+@settings(max_examples=150)
+@given(call=CALLS, chance=st.randoms(use_true_random=False))
+def test_a_broken_call_comes_back_as_it_was_meant_or_not_at_all(
+    way: Breaking, call: tuple[str, dict[str, Any]], chance: random.Random
+) -> None:
+    name, value = call
+    text = way(value, chance)
+    # What fits as it stands means what it says: breaking can make one call into another.
+    assume(not TOOLS.judge(name, text).usable or json.loads(text) == value)
+    outcome = recover_arguments(name, text, TOOLS)
+    assert isinstance(outcome, Unrecovered) or said(outcome) == [(name, value)]
+
+
+@settings(max_examples=300)
+@given(call=CALLS, chance=st.randoms(use_true_random=False))
+def test_a_cut_call_never_gets_content_that_it_had_not(
+    call: tuple[str, dict[str, Any]], chance: random.Random
+) -> None:
+    name, value = call
+    text = breaking.spelled(value, chance)
+    outcome = recover_arguments(name, text[: chance.randrange(len(text))], TOOLS)
+    if isinstance(outcome, RecoveredCall):
+        # Cut between two values, it is no different from one whose brackets were forgotten.
+        assert is_beginning(json.loads(outcome.arguments), value)
+
+
+def is_beginning(part: Any, whole: Any) -> bool:
+    """Whether a value is the other one up to some place, values themselves being whole."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        pairs = zip(part.items(), whole.items(), strict=False)
+        return len(part) <= len(whole) and all(k == m and is_beginning(a, b) for (k, a), (m, b) in pairs)
+    if isinstance(part, list) and isinstance(whole, list):
+        return len(part) <= len(whole) and all(map(is_beginning, part, whole))
+    return bool(part == whole)
+
+
+@given(TEXTS)
+def test_any_text_at_all_has_an_answer(text: str) -> None:
+    for outcome in (bash(text), recover_text(text, TOOLS)):
+        if not isinstance(outcome, Unrecovered):
+            said(outcome)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.__name__))
+def test_a_file_of_100_kb_survives_or_is_given_back_and_quickly(way: Breaking) -> None:
+    value = {"file_path": "/a", "content": FILE}
+    text = way(value, random.Random(0))
+    begin = time.perf_counter()
+    outcome = recover_arguments("Write", text, TOOLS)
+    took = time.perf_counter() - begin
+    if way in (breaking.missing_comma, breaking.missing_quote):
+        assert isinstance(outcome, Unrecovered)
+    else:
+        assert said(outcome) == [("Write", value)]
+    assert took < 2  # some 20 ms; the limit is for a machine that does much else
+
+
+def test_a_text_beyond_all_measure_is_not_mended() -> None:
+    outcome = bash('{"command": "' + "x" * (1 << 20) + '",}')
+    assert isinstance(outcome, Unrecovered)
+    assert "too long" in outcome.why

@@ -1,0 +1,103 @@
+"""A model that knows nothing, held to a grammar: it picks at random among the tokens that may follow."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import llguidance
+import llguidance.numpy
+import numpy as np
+
+from engine.tool_calls.family import Family
+from engine.tool_calls.schemas import ToolSchema
+
+_PATIENCE = 150  # tokens, from where on the walk hurries to its end
+
+
+class ByteTokenizer:
+    """One token a byte, some tokens of several, and one that ends the answer; for llguidance."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.tokens = [bytes([byte]) for byte in range(256)] + [word.encode() for word in words] + [b"<eos>"]
+        self.eos_token_id = len(self.tokens) - 1
+        self.bos_token_id = None
+        self.special_token_ids = [self.eos_token_id]
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        """The longest token at each place: llguidance allows no other where the grammar leaves no choice."""
+        rest, found = text if isinstance(text, bytes) else text.encode(), []
+        while rest:
+            number = max(
+                range(self.eos_token_id),
+                key=lambda at: len(self.tokens[at]) * rest.startswith(self.tokens[at]),
+            )
+            found.append(number)
+            rest = rest[len(self.tokens[number]) :]
+        return found
+
+
+class RandomModel:
+    """`words` are its tokens of several bytes; `closing` those that lead out of what is open."""
+
+    def __init__(self, words: Sequence[str], closing: Sequence[str]) -> None:
+        tokenizer = ByteTokenizer(list(dict.fromkeys([*words, *closing])))
+        self._tokens = tokenizer.tokens
+        self._eos = tokenizer.eos_token_id
+        self.tokenizer = llguidance.LLTokenizer(
+            llguidance.TokenizerWrapper(tokenizer), n_vocab=len(self._tokens), eos_token=[self._eos]
+        )
+        begins = {text[:1].encode() for text in closing}
+        ends = {text.encode() for text in closing} | {b'"', b"]", b"}", b"/"} | begins
+        self._weights = np.array([1.0] * 256 + [20.0] * (len(self._tokens) - 256))
+        self._closing = np.array([token in ends for token in self._tokens])
+
+    def answer(self, grammar: str, opening: str, chance: random.Random, most: int = 2000) -> str:
+        """An answer that begins with `opening`, up to the token that ends it."""
+        matcher = llguidance.LLMatcher(self.tokenizer, grammar)
+        assert not matcher.is_error(), matcher.get_error()
+        written = list(opening.encode())
+        assert matcher.consume_tokens(written)
+        mask = llguidance.numpy.allocate_token_bitmask(1, len(self._tokens))
+        for step in range(most):
+            llguidance.numpy.fill_next_token_bitmask(matcher, mask, 0)
+            allowed = np.unpackbits(mask[0].view(np.uint8), bitorder="little")[: len(self._tokens)]
+            hurry = 1 + max(0, step - _PATIENCE) ** 2
+            weights = self._weights * allowed * np.where(self._closing, 4 * hurry, 1)
+            if not weights.any():
+                break
+            if allowed[self._eos]:
+                # Text, where marks would be no more than chance: the end, another call, or a letter.
+                match chance.randrange(4):
+                    case 0:
+                        written += list(opening.encode())
+                        assert matcher.consume_tokens(list(opening.encode()))
+                        continue
+                    case 1:
+                        weights[256:] = 0
+                    case _:
+                        return b"".join(self._tokens[number] for number in written).decode()
+            token = chance.choices(range(len(self._tokens)), weights.tolist())[0]
+            assert matcher.consume_token(token), matcher.get_error()
+            written.append(token)
+        text = b"".join(self._tokens[number] for number in written).decode(errors="replace")
+        raise AssertionError(f"no end: {text[-300:]!r}")
+
+
+def answer_grammar(family: Family, tools: Sequence[ToolSchema]) -> str:
+    """Text and calls in any order, as the engine asks for them."""
+    openings = [
+        f"open{number}[lazy]: TEXT {json.dumps(mark, ensure_ascii=False)}"
+        for number, mark in enumerate(family.openings)
+    ]
+    sections = " | ".join(f"open{number} calls" for number in range(len(family.openings)))
+    rules = ["start: calls_section* TEXT", "TEXT: /(?s:.*)/", *openings, f"calls_section: {sections}"]
+    return "\n".join([*rules, family.grammar(tools, json_rule)])
+
+
+def json_rule(tool: ToolSchema, part: Mapping[str, Any] | None = None) -> str:
+    """Arguments as JSON, without space that the model need not write."""
+    schema = part if part is not None else {"type": "object"} | tool.parameters
+    return f"%json {json.dumps({**schema, 'x-guidance': {'whitespace_flexible': False}})}"
