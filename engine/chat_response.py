@@ -18,7 +18,18 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from engine.answer_text import Call, Composing, Remark, Text, Thinking
+from engine.answer_pieces import (
+    AnswerStyle,
+    Call,
+    CallCut,
+    CallOpened,
+    CallPart,
+    Composing,
+    Remark,
+    Text,
+    Thinking,
+)
+from engine.answer_plan import AnswerPlan
 from engine.chat_wire import CompletionHead, error_body, tool_call, usage
 from engine.feed import FeedKind, feed_chunk
 from engine.generation import CacheStep, FailStep, LookupStep, PrefillStep, QueuedStep
@@ -36,6 +47,7 @@ _FEED_KINDS: dict[type, FeedKind] = {
     PrefillStep: "prefill",
     CacheStep: "cache",
 }
+_PLAIN = AnswerPlan(AnswerStyle())
 _ALIVE = b": waiting\n\n"  # a comment: every byte tells a client that it is not forgotten
 
 
@@ -77,6 +89,7 @@ class ChatResponse(Response):
         head: CompletionHead,
         running: RunningAnswers,
         *,
+        plan: AnswerPlan = _PLAIN,
         notes: Sequence[str] = (),
         feed: bool = False,
         with_usage: bool = False,
@@ -88,6 +101,7 @@ class ChatResponse(Response):
         self._answer = answer
         self._head = head
         self._running = running
+        self._plan = plan
         self._notes = notes
         self._feed = feed
         self._with_usage = with_usage
@@ -95,6 +109,7 @@ class ChatResponse(Response):
         self._remember = remember
         self._said: list[str] = []
         self._calls: list[dict[str, Any]] = []
+        self._open: dict[str, Any] = {}  # the call that is being sent in parts
 
     def _keep(self) -> None:
         """Hand on what was generated, unless a stop string cut it: history then goes on from less."""
@@ -187,16 +202,56 @@ class ChatStream(ChatResponse):
                     yield from self._line(shown)
 
     def _line(self, shown: Shown) -> Iterator[bytes]:
-        if isinstance(shown, Call):
-            index = len(self._calls)
-            self._calls.append(_tool_call(shown))
-            if self._feed:
-                yield _data(feed_chunk("tool_raw", index=index, raw=shown.raw))
-            yield self._delta(tool_calls=[{"index": index, **self._calls[-1]}])
+        if isinstance(shown, CallOpened | CallPart | Call | CallCut):
+            yield from self._call_line(shown)
         elif self._feed:
             yield _data(_feed_of(shown))
         elif isinstance(shown, QueuedStep | PrefillStep):
             yield _ALIVE
+
+    def _call_line(self, shown: CallOpened | CallPart | Call | CallCut) -> Iterator[bytes]:
+        """A call in parts, or whole; what is told of it beside OpenAI's stream comes first, or at its end."""
+        match shown:
+            case CallOpened(name):
+                self._open = tool_call(_call_id(), name, "")
+                if self._feed:
+                    index = len(self._calls)
+                    yield _data(feed_chunk("tool_open", index=index, family=self._family, constrained=True))
+                yield self._delta(tool_calls=[{"index": len(self._calls), **self._open}])
+            case CallPart(arguments):
+                function = {"arguments": arguments}
+                yield self._delta(tool_calls=[{"index": len(self._calls), "function": function}])
+            case CallCut():
+                if self._feed:
+                    yield self._told(shown)
+            case Call():
+                if self._feed:
+                    yield self._told(shown)
+                if shown.opened:
+                    self._calls.append(tool_call(self._open["id"], shown.name, shown.arguments))
+                else:
+                    self._calls.append(_tool_call(shown))
+                    yield self._delta(tool_calls=[{"index": len(self._calls) - 1, **self._calls[-1]}])
+
+    def _told(self, shown: Call | CallCut) -> bytes:
+        """What the model wrote for the newest call, and what became of it."""
+        call = shown if isinstance(shown, Call) else None
+        chunk = feed_chunk(
+            "tool_raw",
+            index=len(self._calls),
+            raw=shown.raw,
+            tokens=list(shown.tokens),
+            family=self._family,
+            constrained=call is None or call.name in self._plan.style.guaranteed,
+            relaxed=self._plan.relaxed.get(call.name, "") if call is not None else "",
+            repairs=list(call.repairs) if call is not None else [],
+        )
+        return _data(chunk)
+
+    @property
+    def _family(self) -> str:
+        family = self._plan.style.family
+        return family.name if family is not None else ""
 
     def _delta(self, **delta: Any) -> bytes:
         return _data(self._head.delta(delta))
@@ -243,12 +298,16 @@ def _text(pieces: Iterable[Any]) -> str:
 
 
 def _tool_call(shown: Call) -> dict[str, Any]:
-    return tool_call(f"call_{secrets.token_hex(12)}", shown.call.name, shown.call.arguments)
+    return tool_call(_call_id(), shown.name, shown.arguments)
+
+
+def _call_id() -> str:
+    return f"call_{secrets.token_hex(12)}"
 
 
 def _message(shown: Sequence[Shown]) -> dict[str, Any]:
     calls = [_tool_call(piece) for piece in shown if isinstance(piece, Call)]
-    text = _text(piece for piece in shown if isinstance(piece, Text))
+    text = "".join(_said(shown))
     thinking = _text(piece for piece in shown if isinstance(piece, Thinking))
     message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
     if thinking:
@@ -256,6 +315,15 @@ def _message(shown: Sequence[Shown]) -> dict[str, Any]:
     if calls:
         message["tool_calls"] = calls
     return message
+
+
+def _said(shown: Iterable[Shown]) -> Iterator[str]:
+    """The text of a whole answer; a call that its limit cut is part of it."""
+    for piece in shown:
+        if isinstance(piece, Text):
+            yield piece.text
+        elif isinstance(piece, CallCut):
+            yield piece.before + piece.raw
 
 
 def _feed_of(shown: Shown) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import mlx.core as mx
 from mlx_lm.models.cache import CacheList, TokenBuffer
 
+from engine.grammar import AnswerGuide, token_masks
 from engine.sampling import LogitsProcessor, Sampler
 
 _WASTE = 0.25  # most padding in a batch, as a share of what its rows hold
@@ -29,6 +30,7 @@ class Row:
     tokens: list[int]
     sampler: Sampler
     processors: Sequence[LogitsProcessor] = ()
+    guide: AnswerGuide | None = None
     context: TokenBuffer | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -100,7 +102,7 @@ class DecodeBatch:
     def step(self) -> list[int]:
         """The next token of each row, in the order of `rows`."""
         inputs = self._next
-        self._next = self._sample(inputs[:, None], self._cache, self.rows)
+        self._next = self._sample(inputs[:, None], self._cache, self.rows, generated=True)
         mx.async_eval(self._next)  # type: ignore[no-untyped-call]
         tokens: list[int] = inputs.tolist()
         for row, token in zip(self.rows, tokens, strict=True):
@@ -129,13 +131,19 @@ class DecodeBatch:
         """Bytes of the cache of all rows, padding included."""
         return sum(layer.nbytes for layer in self._cache)
 
-    def _sample(self, inputs: Any, cache: list[Any], rows: Sequence[Row]) -> Any:
-        """Run tokens of shape (rows, 1) through the model and sample those that follow, of shape (rows,)."""
+    def _sample(self, inputs: Any, cache: list[Any], rows: Sequence[Row], *, generated: bool = False) -> Any:
+        """Run tokens of shape (rows, 1) through the model and sample those that follow, of shape (rows,).
+
+        `generated` tells that the inputs are part of the answers.
+        """
         logits = self._model(inputs, cache=cache)[:, -1, :]
+        mask = _mask(inputs, logits, rows, generated) if any(row.guide for row in rows) else None
         if any(row.processors for row in rows):
             logits = mx.concatenate(
                 [_processed(row, inputs[n], logits[n : n + 1]) for n, row in enumerate(rows)]
             )
+        if mask is not None:
+            logits = mx.where(mask, logits, -mx.inf)
         logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
         sampler = rows[0].sampler
         if all(row.sampler is sampler for row in rows):
@@ -149,6 +157,17 @@ def mergeable(cache: Iterable[Any]) -> bool:
         mergeable(layer.caches) if isinstance(layer, CacheList) else hasattr(layer, "merge")
         for layer in cache
     )
+
+
+def _mask(inputs: Any, logits: Any, rows: Sequence[Row], generated: bool) -> Any | None:
+    """Which tokens the rows' grammars allow, of shape (rows, vocabulary); found while the model runs."""
+    if generated:
+        mx.async_eval(logits)  # type: ignore[no-untyped-call]
+        for row, (token,) in zip(rows, inputs.tolist(), strict=True):
+            if row.guide is not None:
+                row.guide.advance(token)
+    masks = token_masks([row.guide for row in rows], logits.shape[-1])
+    return None if masks is None else mx.array(masks)
 
 
 def _processed(row: Row, inputs: Any, logits: Any) -> Any:

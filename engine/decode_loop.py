@@ -292,6 +292,7 @@ class DecodeLoop:
             prefill.held_tokens,
             build_sampler(request.sampling, self._loaded.vocab_size, len(live.generated)),
             build_logits_processors(request.sampling, len(request.prompt)),
+            request.grammar.guide(live.generated) if request.grammar is not None else None,
         )
         length = len(row.tokens)
         batch = self._batch_for(live, length, prefill.cache)

@@ -12,7 +12,9 @@ from typing import Any, Literal, TypedDict
 FEED_HEADER = "x-anyclaude-feed"
 FEED_OBJECT = "anyclaude.feed"
 
-FeedKind = Literal["queued", "lookup", "prefill", "progress", "tool_raw", "note", "cache", "error"]
+FeedKind = Literal[
+    "queued", "lookup", "prefill", "progress", "tool_open", "tool_raw", "note", "cache", "error"
+]
 
 
 class Miss(TypedDict):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from engine.feed import Miss
+from engine.grammar import CompiledGrammar
 
 Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 
@@ -46,6 +47,7 @@ class GenerationRequest:
     cuts: tuple[int, ...] = ()
     segments: tuple[str, ...] = ()  # what ends at each cut, for people; empty where that is not known
     stop_token_ids: tuple[tuple[int, ...], ...] = ()  # beside the model's own end tokens
+    grammar: CompiledGrammar | None = None  # what the answer is held to
     lane: Lane = "main"
 
 

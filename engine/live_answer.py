@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from engine.answer_text import AnswerText, Call, Piece, Stopped
+from engine.answer_pieces import Call, Piece, Stopped
+from engine.answer_text import AnswerText
 from engine.chat_wire import FinishReason
 from engine.generation import (
     CacheStep,
@@ -106,7 +107,7 @@ class LiveAnswer:
                 self.tokens.append(step.token)
                 self._add(self._reader.add(step.token), shown)
             elif isinstance(step, FinishStep):
-                self._add(self._reader.finish(), shown)
+                self._add(self._reader.finish(cut=step.reason == "length"), shown)
                 self.output_tokens = step.generated
                 if self.finish_reason is None:
                     self._end(step.reason)

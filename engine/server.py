@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast, get_args
 
 import orjson
@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from engine import bundled_model
-from engine.answer_text import AnswerStyle, AnswerText
+from engine.answer_plan import AnswerPlan, AnswerPlanner
+from engine.answer_text import AnswerText
 from engine.chat_response import ChatResponse, ChatStream, RunningAnswers, WholeChat
 from engine.chat_wire import (
     CONTEXT_LENGTH_EXCEEDED,
@@ -34,7 +35,6 @@ from engine.loopback import PageGuard
 from engine.model_loading import LoadedModel
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.scheduler import Scheduler
-from engine.tool_calls.call_format import call_format
 from engine.wire import ChatRequest, InvalidRequest, parse_body, parse_chat
 
 T = TypeVar("T")
@@ -52,12 +52,15 @@ class Engine:
     model: str = ""  # as it was asked for, until it is loaded
     accelerated: str = ""
     context_length: int | None = None  # a limit below the model's own
+    tool_format: str = ""  # how it writes tool calls; empty: as its chat template shows
+    grammar: bool = True  # hold tool calls and JSON answers to their grammar
     running: RunningAnswers = field(default_factory=RunningAnswers)
     # One thread: tokenizers raise when two use them at the same time.
     _rendering: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="rendering")
     )
     _renderer: PromptRenderer | None = None
+    _planner: AnswerPlanner | None = None
 
     def require_model(self) -> LoadedModel:
         """The model.
@@ -76,6 +79,14 @@ class Engine:
     def room(self, loaded: LoadedModel) -> int:
         """The number of tokens that prompt and answer share."""
         return min(loaded.context_length, self.context_length or loaded.context_length)
+
+    async def prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:
+        """The prompt of a request and the plan for its answer, made off the event loop.
+
+        Raises:
+            PromptRefused: the template does not take it.
+        """
+        return await self._off_loop(lambda: self._prepare(loaded, chat))
 
     async def render(self, loaded: LoadedModel, chat: ChatRequest) -> RenderedPrompt:
         """The prompt of a request, rendered off the event loop.
@@ -96,8 +107,10 @@ class Engine:
             self._rendering.submit(renderer.remember, prompt, message, tokens)
 
     def warm_up(self) -> None:
-        """Learn the chat template's traits now rather than with the first request."""
-        self._rendering.submit(self._renderer_of, self.require_model())
+        """Learn the chat template's traits and the tokens' bytes now, not with the first request."""
+        loaded = self.require_model()
+        self._rendering.submit(self._renderer_of, loaded)
+        self._rendering.submit(self._planner_of, loaded)
 
     def close(self) -> None:
         """Let the rendering thread go."""
@@ -109,7 +122,25 @@ class Engine:
     def _render(self, loaded: LoadedModel, chat: ChatRequest) -> RenderedPrompt:
         renderer = self._renderer_of(loaded)
         kwargs = renderer.thinking_kwargs(chat.reasoning_effort) | (chat.chat_template_kwargs or {})
-        return renderer.render(chat.messages, chat.offered_tools, **kwargs)
+        # Tools that may not be called are shown all the same where a grammar can forbid calls: the prompt
+        # then begins as that of the session's other requests.
+        shown = chat.choice.kind != "none" or self._planner_of(loaded).can_forbid_calls
+        return renderer.render(chat.messages, (chat.tools or []) if shown else [], **kwargs)
+
+    def _prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:
+        prompt = self._render(loaded, chat)
+        plan = self._planner_of(loaded).plan(chat, opens_thinking=prompt.opens_thinking)
+        return prompt, plan
+
+    def _planner_of(self, loaded: LoadedModel) -> AnswerPlanner:
+        if self._planner is None:
+            self._planner = AnswerPlanner(
+                loaded.tokenizer,
+                loaded.eos_token_ids,
+                tool_format=self.tool_format or None,
+                grammar=self.grammar,
+            )
+        return self._planner
 
     def _renderer_of(self, loaded: LoadedModel) -> PromptRenderer:
         if self._renderer is None:
@@ -158,7 +189,7 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
 async def _complete(engine: Engine, request: Request) -> Response:
     chat = parse_chat(parse_body(await request.body()))
     loaded = engine.require_model()
-    prompt = await engine.render(loaded, chat)
+    prompt, plan = await engine.prepare(loaded, chat)
     room = engine.room(loaded) - len(prompt.tokens)
     if not prompt.tokens:
         raise InvalidRequest("the prompt is empty", param="messages")
@@ -175,36 +206,24 @@ async def _complete(engine: Engine, request: Request) -> Response:
             cuts=prompt.cuts,
             segments=prompt.segments,
             lane=_lane(request),
+            grammar=plan.grammar,
         ),
         asyncio.get_running_loop(),
     )
-    style = _answer_style(loaded.tokenizer, chat, prompt)
-    answer = LiveAnswer(generation, AnswerText(loaded.tokenizer.detokenizer, style), len(prompt.tokens))
+    reader = AnswerText(loaded.tokenizer.detokenizer, plan.style)
+    answer = LiveAnswer(generation, reader, len(prompt.tokens))
     form: type[ChatResponse] = ChatStream if chat.stream else WholeChat
     return form(
         answer,
         head,
         engine.running,
-        notes=[*prompt.notes, *chat.unenforced()],
+        plan=plan,
+        notes=[*prompt.notes, *plan.notes],
         feed=request.headers.get(FEED_HEADER) == "1",
         with_usage=chat.wants_usage,
-        thinks=loaded.tokenizer.has_thinking,
+        thinks=plan.style.think_start != "",
         remember=lambda message, tokens: engine.remember(prompt, message, tokens),
     )
-
-
-def _answer_style(tokenizer: Any, chat: ChatRequest, prompt: RenderedPrompt) -> AnswerStyle:
-    style = AnswerStyle(
-        stops=tuple(chat.stop),
-        opens_thinking=prompt.opens_thinking,
-        drop=tuple(tokenizer.structural_markers),
-        calls=call_format(tokenizer) if chat.offered_tools else None,
-        tools=tuple(chat.offered_tools),
-        parallel=chat.parallel_tool_calls is not False,
-    )
-    if not tokenizer.has_thinking:
-        return style
-    return replace(style, think_start=tokenizer.think_start, think_end=tokenizer.think_end)
 
 
 async def _tokenize(engine: Engine, request: Request) -> Response:

@@ -81,6 +81,8 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         settings.model or bundled_model.NAME,
         accelerated=accelerated,
         context_length=settings.context_length,
+        tool_format=settings.tool_format,
+        grammar=settings.grammar,
     )
     config = uvicorn.Config(
         create_app(engine, bound_host=settings.host),

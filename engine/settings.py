@@ -7,7 +7,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from engine.tool_calls.family_names import FAMILY_NAMES
 
 
 class SettingsError(ValueError):
@@ -45,6 +47,14 @@ class EngineSettings(BaseModel):
     kv_bits: Literal[4, 8] | None = Field(
         None, description="bits of a stored key or value, 4 or 8; default: as the model computes them"
     )
+    tool_format: str = Field(
+        "",
+        description="how the model writes tool calls, where its chat template does not tell: one of "
+        + ", ".join(FAMILY_NAMES),
+    )
+    grammar: bool = Field(
+        True, description="hold tool calls and JSON answers to their grammar while they are generated"
+    )
     draft_model: str = Field(
         "", description="small model of the same family that guesses tokens ahead; folder or hub id"
     )
@@ -52,6 +62,13 @@ class EngineSettings(BaseModel):
     stall_after_s: float = Field(
         60.0, gt=0, description="seconds without a step of a busy loop after which the engine is unhealthy"
     )
+
+    @field_validator("tool_format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value and value not in FAMILY_NAMES:
+            raise ValueError(f"allowed are {', '.join(FAMILY_NAMES)}")
+        return value
 
 
 def settings_from(values: Mapping[str, Any]) -> tuple[EngineSettings, list[str]]:

@@ -14,6 +14,7 @@ from mlx_lm.generate import speculative_generate_step
 from mlx_lm.models.cache import trim_prompt_cache
 
 from engine.decode_batch import Row
+from engine.grammar import AnswerGuide, token_masks
 from engine.sampling import LogitsProcessor
 
 _ENDLESS = 1 << 31  # the loop ends an answer, not the library
@@ -40,6 +41,9 @@ class SpeculativeDecode:
     def join(self, row: Row, cache: list[Any], last_token: int) -> None:
         """Take in the row whose cache holds all of its prompt but `last_token`; the cache is given away."""
         held = mx.array(row.tokens, mx.uint32)
+        processors = list(row.processors)
+        if row.guide is not None:
+            processors.append(_Guided(row.guide, len(row.tokens) + 1))
         self._cache = cache
         self._steps = speculative_generate_step(
             mx.array([last_token], mx.uint32),
@@ -49,7 +53,7 @@ class SpeculativeDecode:
             num_draft_tokens=self._draft_tokens,
             max_tokens=_ENDLESS,
             sampler=row.sampler,
-            logits_processors=[_behind(held, processor) for processor in row.processors] or None,
+            logits_processors=[_behind(held, processor) for processor in processors] or None,
             prompt_cache=cache,
         )
         row.tokens.append(last_token)
@@ -78,6 +82,29 @@ class SpeculativeDecode:
     def nbytes(self) -> int:
         """Bytes of the caches of both models."""
         return sum(layer.nbytes for layer in self._cache)
+
+
+class _Guided:
+    """A processor that holds what is generated, and what is guessed ahead, to the grammar."""
+
+    def __init__(self, guide: AnswerGuide, begin: int) -> None:
+        self._guide = guide
+        self._begin = begin  # where the answer's next token will stand in the sequence
+        self._taken: list[int] = []
+
+    def __call__(self, tokens: Any, logits: Any) -> Any:
+        """`tokens` of shape (n,) is the whole sequence; a guess that was wrong is no longer in it."""
+        now: list[int] = tokens[self._begin :].tolist()
+        same = next(
+            (n for n, (old, new) in enumerate(zip(self._taken, now, strict=False)) if old != new), None
+        )
+        keep = min(len(self._taken), len(now)) if same is None else same
+        self._guide.rewind(len(self._taken) - keep)
+        for token in now[keep:]:
+            self._guide.advance(token)
+        self._taken = now
+        mask = token_masks([self._guide], logits.shape[-1])
+        return logits if mask is None else mx.where(mx.array(mask), logits, -mx.inf)
 
 
 def _behind(held: Any, processor: LogitsProcessor) -> LogitsProcessor:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from engine.chat_wire import Message
 from engine.generation import Sampling
@@ -45,6 +54,14 @@ def _as_list(value: Any) -> Any:
 def _or_default(default: float | int) -> BeforeValidator:
     """OpenAI's clients may send null for what they leave to the server."""
     return BeforeValidator(lambda value: default if value is None else value)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """What `tool_choice` asks for: calls of any of `names`, which None leaves to all tools."""
+
+    kind: Literal["auto", "required", "none"]
+    names: frozenset[str] | None = None
 
 
 class StreamOptions(BaseModel):
@@ -83,6 +100,7 @@ class ChatRequest(BaseModel):
     reasoning_effort: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
+    choice: ToolChoice = Field(default_factory=lambda: ToolChoice("auto"), exclude=True)
 
     @field_validator("messages")
     @classmethod
@@ -111,22 +129,40 @@ class ChatRequest(BaseModel):
     @field_validator("response_format")
     @classmethod
     def _known_format(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and value.get("type") not in {"text", "json_object", "json_schema"}:
+        kind = value.get("type") if value is not None else "text"
+        if kind not in {"text", "json_object", "json_schema"}:
             allowed = "text, json_object or json_schema"
             raise InvalidRequest(f"response_format.type must be {allowed}", param="response_format.type")
+        if value is not None and kind == "json_schema":
+            named = value.get("json_schema")
+            if not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
+                param = "response_format.json_schema.schema"
+                raise InvalidRequest(f"{param} must be a JSON schema", param=param)
         return value
 
-    @field_validator("tool_choice")
-    @classmethod
-    def _known_choice(cls, value: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
-        if isinstance(value, str) and value not in {"none", "auto", "required"}:
-            raise InvalidRequest("tool_choice must be none, auto, required or a tool", param="tool_choice")
-        return value
+    @model_validator(mode="after")
+    def _known_choice(self) -> ChatRequest:
+        self.choice = _tool_choice(self.tool_choice, self.tools or [])
+        return self
 
     @property
-    def offered_tools(self) -> list[dict[str, Any]]:
-        """The tools that the model is shown."""
-        return [] if self.tool_choice == "none" else self.tools or []
+    def callable_tools(self) -> list[dict[str, Any]]:
+        """The tools that the answer may call."""
+        names = self.choice.names
+        if self.choice.kind == "none":
+            return []
+        return [tool for tool in self.tools or [] if names is None or tool["function"]["name"] in names]
+
+    @property
+    def answer_schema(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer has to fit, if it has to fit one."""
+        asked = self.response_format or {}
+        if asked.get("type") == "json_object":
+            return {"type": "object"}
+        schema = (
+            (asked.get("json_schema") or {}).get("schema") if asked.get("type") == "json_schema" else None
+        )
+        return schema if isinstance(schema, dict) else None
 
     @property
     def output_limit(self) -> int | None:
@@ -160,13 +196,6 @@ class ChatRequest(BaseModel):
             logit_bias=self.logit_bias or {},
             seed=self.seed,
         )
-
-    def unenforced(self) -> Iterator[str]:
-        """Notes on what was asked for and is left to the model's good will."""
-        if self.tool_choice == "required" or isinstance(self.tool_choice, dict):
-            yield "tool_choice is accepted, not enforced: the model may answer without the call"
-        if self.response_format and self.response_format["type"] != "text":
-            yield "response_format is accepted, not enforced: the model may answer in another form"
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -207,6 +236,35 @@ def _first_fault(error: ValidationError) -> InvalidRequest:
     given = fault.get("input")
     shown = f" (got {given!r})" if isinstance(given, str | int | float) and len(repr(given)) < 60 else ""
     return InvalidRequest(f"{param}: {fault['msg']}{shown}", param=param)
+
+
+def _tool_choice(value: str | dict[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> ToolChoice:
+    """`tool_choice` in all of OpenAI's forms, checked against the tools."""
+    if value is None:
+        return ToolChoice("auto")
+    if isinstance(value, str):
+        if value not in ("none", "auto", "required"):
+            raise InvalidRequest("tool_choice must be none, auto, required or a tool", param="tool_choice")
+        if value == "required" and not tools:
+            raise InvalidRequest("tool_choice is required, but there are no tools", param="tool_choice")
+        return ToolChoice(cast(Literal["auto", "required", "none"], value))
+    allowed = value.get("allowed_tools") if value.get("type") == "allowed_tools" else None
+    if isinstance(allowed, dict):
+        named = [_chosen_name(tool) for tool in allowed.get("tools") or []]
+        kind: Literal["auto", "required"] = "required" if allowed.get("mode") == "required" else "auto"
+    else:
+        named, kind = [_chosen_name(value)], "required"
+    offered = {tool["function"]["name"] for tool in tools}
+    for name in named:
+        if name not in offered:
+            raise InvalidRequest(f"tool_choice names {name!r}, which is no tool of it", param="tool_choice")
+    return ToolChoice(kind, frozenset(name for name in named if name is not None))
+
+
+def _chosen_name(choice: Any) -> str | None:
+    function = choice.get("function") if isinstance(choice, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _check_message(message: Message, where: str) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlx_lm.tool_parsers import json_tools, mistral
 
-from engine.answer_text import (
+from engine.answer_pieces import (
     AnswerStyle,
-    AnswerText,
     Call,
+    CallCut,
+    CallOpened,
+    CallPart,
     Composing,
     Piece,
     Remark,
@@ -22,20 +23,23 @@ from engine.answer_text import (
     Text,
     Thinking,
 )
-from engine.tool_calls.call_format import CallFormat
+from engine.answer_text import AnswerText
+from engine.tool_calls.families import family_named
+from engine.tool_calls.hermes import Hermes
+from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling
 
-TOOLS = ({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}},)
-CALLS = CallFormat("<tool_call>", "</tool_call>", json_tools.parse_tool_call)
+TOOLS = ToolSchemas([ToolSchema("look", {"type": "object"})])
 PLAIN = AnswerStyle(think_start="<think>", think_end="</think>")
-STYLE = replace(PLAIN, calls=CALLS, tools=TOOLS)
+STYLE = replace(PLAIN, family=Hermes(), tools=TOOLS)
+HELD = replace(STYLE, guaranteed=frozenset({"look"}))
 LOOK = '<tool_call>\n{"name": "look", "arguments": {"at": "it"}}\n</tool_call>'
 
 
-def read(style: AnswerStyle, *texts: str) -> list[Piece]:
+def read(style: AnswerStyle, *texts: str, cut: bool = False) -> list[Piece]:
     reader = AnswerText(Spelling(list(texts)), style)
     pieces = [piece for token in range(len(texts)) for piece in reader.add(token)]
-    return [*pieces, *reader.finish()]
+    return [*pieces, *reader.finish(cut=cut)]
 
 
 def shown(pieces: list[Piece]) -> list[tuple[str, str]]:
@@ -43,7 +47,7 @@ def shown(pieces: list[Piece]) -> list[tuple[str, str]]:
     joined: list[tuple[str, str]] = []
     for piece in pieces:
         if isinstance(piece, Call):
-            joined.append(("call", f"{piece.call.name}{piece.call.arguments}"))
+            joined.append(("call", f"{piece.name}{piece.arguments}"))
         elif isinstance(piece, Stopped):
             joined.append(("stopped", piece.stop or ""))
         elif isinstance(piece, Text | Thinking):
@@ -121,9 +125,9 @@ def test_no_letter_that_is_not_white_is_lost_or_invented(pieces: list[str]) -> N
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("<tool_call>x</tool_call>", "could not be parsed"),
-        ('<tool_call>{"name": "fly"}</tool_call>', "not offered"),
-        ('<tool_call>{"name": "look", "arg', "cut before its end"),
+        ("<tool_call>x</tool_call>", "does not begin as a call does"),
+        ('<tool_call>{"name": "fly", "arguments": {}}</tool_call>', "'fly', which was not offered"),
+        ('<tool_call>{"name": "look", "arg', "it was cut"),
     ],
 )
 def test_a_call_given_back_as_text_leaves_a_remark(text: str, why: str) -> None:
@@ -141,12 +145,94 @@ def test_a_call_shows_as_it_is_composed_and_keeps_what_the_model_wrote() -> None
 
 
 def test_calls_that_only_the_end_of_the_answer_ends_are_read_there() -> None:
-    style = AnswerStyle(calls=CallFormat("[TOOL_CALLS]", "", mistral.parse_tool_call), tools=TOOLS)
+    style = AnswerStyle(family=family_named("mistral"), tools=TOOLS)
     assert shown(read(style, *'ok[TOOL_CALLS]look[ARGS]{"at": 1}')) == [
         ("text", "ok"),
         ("call", 'look{"at": 1}'),
     ]
-    assert shown(read(style, "[TOOL_CALLS]look[ARGS]{")) == [("text", "[TOOL_CALLS]look[ARGS]{")]
+    assert shown(read(style, "[TOOL_CALLS]look[ARGS]{", cut=True)) == [("text", "[TOOL_CALLS]look[ARGS]{")]
+
+
+def test_a_call_that_its_grammar_guarantees_is_shown_while_it_is_written() -> None:
+    pieces = read(HELD, *f"I look.\n{LOOK}\nDone")
+    kinds = [type(piece) for piece in pieces]
+    opened = kinds.index(CallOpened)
+    assert pieces[opened] == CallOpened("look")
+    parts = [piece.arguments for piece in pieces if isinstance(piece, CallPart)]
+    assert len(parts) > 10
+    assert "".join(parts) == '{"at": "it"}'
+    assert Call not in kinds[:opened]
+    [call] = [piece for piece in pieces if isinstance(piece, Call)]
+    assert (call.name, call.arguments, call.raw, call.opened) == ("look", '{"at": "it"}', LOOK, True)
+
+
+def test_a_call_without_that_guarantee_is_held_until_it_is_whole() -> None:
+    pieces = read(STYLE, *LOOK)
+    assert not any(isinstance(piece, CallOpened | CallPart) for piece in pieces)
+    assert [piece.opened for piece in pieces if isinstance(piece, Call)] == [False]
+
+
+@pytest.mark.parametrize("letters", range(len(LOOK) - len("\n</tool_call>") - 2))
+def test_a_call_that_the_limit_cuts_is_never_made_whole(letters: int) -> None:
+    text = LOOK[: letters + 1]
+    held = read(HELD, *text, cut=True)
+    assert not any(isinstance(piece, Call) for piece in held)
+    if any(isinstance(piece, CallOpened) for piece in held):
+        assert held[-1] == CallCut(text, tuple(range(len(text))))
+    else:
+        assert shown(held) == [("text", text)]
+    assert shown(read(STYLE, *text, cut=True)) == [("text", text)]
+
+
+def test_a_call_whose_end_mark_alone_is_cut_is_whole() -> None:
+    assert shown(read(HELD, *LOOK[:-3], cut=True)) == [("call", 'look{"at": "it"}')]
+
+
+def test_a_call_keeps_the_tokens_that_spelled_it() -> None:
+    texts = ["Well", " <tool", "_call>\n", '{"name": "look", ', '"arguments": {}}', "\n</tool_", "call> so"]
+    for style in (STYLE, HELD):
+        [call] = [piece for piece in read(style, *texts) if isinstance(piece, Call)]
+        assert call.tokens == (1, 2, 3, 4, 5, 6)
+
+
+BROKEN = [
+    ('<tool_call>\n{"name": "look", "arguments": {"at": "it",}}\n</tool_call>', {"at": "it"}),
+    ("<tool_call>{'name': 'look', 'arguments': {'at': 'it'}}</tool_call>", {"at": "it"}),
+    ('<tool_call>{"name": "LOOK", "arguments": {"at": "it"}}</tool_call>', {"at": "it"}),
+    ('<tool_call>{"name": "look", "arguments": {"at": "it"', {"at": "it"}),
+]
+
+
+@pytest.mark.parametrize(("text", "found"), BROKEN)
+def test_a_broken_call_is_repaired_and_tells_how(text: str, found: dict[str, Any]) -> None:
+    [call] = [piece for piece in read(STYLE, *text) if isinstance(piece, Call)]
+    assert (call.name, json.loads(call.arguments), call.raw) == ("look", found, text)
+    assert call.repairs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "look", "arguments": {"at": "it"}}',
+        '```json\n{"name": "look", "arguments": {"at": "it"}}\n```',
+        LOOK,
+        "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>",
+    ],
+)
+def test_a_model_whose_way_is_not_known_has_its_calls_found_in_the_text(text: str) -> None:
+    style = AnswerStyle(tools=TOOLS)
+    for pieces in (read(style, text), read(style, *text)):
+        assert [(kind, said) for kind, said in shown(pieces) if said.strip()] == [
+            ("call", 'look{"at": "it"}')
+        ]
+
+
+def test_its_other_text_passes_and_a_stop_still_stops() -> None:
+    style = AnswerStyle(tools=TOOLS, stops=("END",))
+    assert shown(read(style, *'Say {"a": 1} and <b> END x')) == [
+        ("text", 'Say {"a": 1} and <b> '),
+        ("stopped", "END"),
+    ]
 
 
 def test_thinking_is_counted() -> None:

@@ -20,7 +20,26 @@ pytestmark = pytest.mark.slow
 HI = [{"role": "user", "content": "hi"}]
 LOOK = {
     "type": "function",
-    "function": {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}},
+    "function": {
+        "name": "look",
+        "parameters": {
+            "type": "object",
+            "properties": {"zeal": {"type": "integer"}, "at": {"type": "string"}},
+            "required": ["at"],
+        },
+    },
+}
+TURN = {
+    "type": "function",
+    "function": {
+        "name": "turn",
+        "parameters": {
+            "type": "object",
+            "properties": {"to": {"enum": ["left", "right"]}, "steps": {"enum": [1, 2, 3]}},
+            "required": ["to", "steps"],
+            "additionalProperties": False,
+        },
+    },
 }
 SCRIPT = 'I will look.\n<tool_call>\n{"name": "look", "arguments": {"zeal": 1, "at": "it"}}\n</tool_call>'
 CONTEXT = 8192
@@ -105,9 +124,23 @@ def test_the_feed_tells_lookup_prefill_composition_and_the_raw_call(caller: Chil
     lookup, prefill = by_kind["lookup"], by_kind["prefill"]
     assert set(lookup) >= {"prompt_tokens", "matched_tokens", "kept_tokens", "tier", "miss"}
     assert prefill["done"] == prefill["total"] == lookup["prompt_tokens"]
-    composed = "".join(chunk["text"] for chunk in feed if chunk["kind"] == "progress")
-    assert by_kind["tool_raw"]["raw"].startswith(composed.rstrip())
-    assert by_kind["tool_raw"]["index"] == 0
+    raw = by_kind["tool_raw"]
+    assert raw["raw"] == SCRIPT.partition("\n")[2]
+    assert (raw["index"], raw["family"], raw["constrained"], raw["relaxed"]) == (0, "hermes", True, "")
+    assert raw["repairs"] == []
+    assert len(raw["tokens"]) > 5
+    assert by_kind["tool_open"]["family"] == "hermes"
+
+
+def test_a_call_streams_while_it_is_written(caller: Child) -> None:
+    chunks = stream(caller, tools=[LOOK])
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1] if chunk["choices"]]
+    calls = [call for delta in deltas for call in delta.get("tool_calls", [])]
+    assert calls[0]["function"] == {"name": "look", "arguments": ""}
+    assert calls[0]["id"].startswith("call_")
+    assert len(calls) > 3
+    assert all(set(call) == {"index", "function"} for call in calls[1:])
+    assert "".join(call["function"]["arguments"] for call in calls) == '{"zeal": 1, "at": "it"}'
 
 
 def test_the_openai_package_gets_calls_streamed_and_whole(caller: Child) -> None:
@@ -129,36 +162,80 @@ def test_the_openai_package_gets_calls_streamed_and_whole(caller: Child) -> None
         assert (final.message.content, whole.message.content) == ("I will look.", "I will look.")
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({}, "stop"),
-        ({"tools": [LOOK], "tool_choice": "none"}, "stop"),
-        ({"tools": [{"type": "function", "function": {"name": "other"}}]}, "stop"),
-        ({"tools": [LOOK], "max_tokens": 9}, "length"),
-    ],
-)
-def test_what_is_no_call_of_an_offered_tool_is_text(
-    caller: Child, fields: dict[str, Any], reason: str
-) -> None:
+@pytest.mark.parametrize(("fields", "reason"), [({}, "stop"), ({"tools": [LOOK], "max_tokens": 9}, "length")])
+def test_what_is_no_call_is_text(caller: Child, fields: dict[str, Any], reason: str) -> None:
     choice = ask(caller, **fields).json()["choices"][0]
     assert choice["finish_reason"] == reason
     assert "tool_calls" not in choice["message"]
     assert SCRIPT.startswith(choice["message"]["content"])
     assert "<tool_call>" in choice["message"]["content"]
-    assert text_of(stream(caller, **fields)) == choice["message"]["content"]
 
 
-def test_a_call_given_back_as_text_is_noted_in_the_feed(caller: Child) -> None:
+def test_a_call_that_the_limit_cuts_says_so_and_is_not_made_whole(caller: Child) -> None:
     chunks = stream(caller, FEED, tools=[LOOK], max_tokens=9)
-    notes = [chunk["text"] for chunk in chunks if isinstance(chunk, dict) and chunk.get("kind") == "note"]
-    assert any("cut before its end" in note for note in notes)
+    plain = [chunk for chunk in chunks[:-1] if chunk["object"] == "chat.completion.chunk"]
+    assert [c["choices"][0]["finish_reason"] for c in plain if c["choices"]][-1] == "length"
+    deltas = [chunk["choices"][0]["delta"] for chunk in plain if chunk["choices"]]
+    sent = "".join(call["function"]["arguments"] for d in deltas for call in d.get("tool_calls", []))
+    assert '{"zeal": 1, "at": "it"}'.startswith(sent)
+    [raw] = [chunk for chunk in chunks if isinstance(chunk, dict) and chunk.get("kind") == "tool_raw"]
+    assert SCRIPT.partition("\n")[2].startswith(raw["raw"])
 
 
-def test_what_is_not_enforced_is_noted_in_the_feed(caller: Child) -> None:
-    chunks = stream(caller, FEED, tools=[LOOK], tool_choice="required")
+def test_a_model_that_would_call_cannot_where_the_choice_is_none(caller: Child) -> None:
+    with_tools = {"tools": [LOOK], "tool_choice": "none", "max_tokens": 60}
+    message = ask(caller, **with_tools).json()["choices"][0]["message"]
+    assert "tool_calls" not in message
+    assert "<tool_call>" not in message["content"]
+    same_prompt = [ask(caller, tools=[LOOK], tool_choice=choice, max_tokens=1) for choice in ("none", "auto")]
+    assert len({answer.json()["usage"]["prompt_tokens"] for answer in same_prompt}) == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ("required", {"turn", "look"}),
+        ({"type": "function", "function": {"name": "turn"}}, {"turn"}),
+    ],
+    ids=["any", "one"],
+)
+def test_a_model_that_knows_nothing_makes_the_call_that_is_required(
+    talker: Child, choice: Any, names: set[str]
+) -> None:
+    fields = {"tools": [TURN, LOOK] if choice == "required" else [LOOK, TURN], "tool_choice": choice}
+    answer = ask(talker, **fields, parallel_tool_calls=False, seed=3, max_tokens=600).json()
+    message = answer["choices"][0]["message"]
+    if answer["choices"][0]["finish_reason"] == "length":  # a text argument need not end
+        assert choice == "required"
+        return
+    [call] = message["tool_calls"]
+    assert message["content"] is None
+    assert answer["choices"][0]["finish_reason"] == "tool_calls"
+    assert call["function"]["name"] in names
+    if call["function"]["name"] == "turn":
+        arguments = json.loads(call["function"]["arguments"])
+        assert arguments["to"] in ("left", "right")
+        assert arguments["steps"] in (1, 2, 3)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_has_the_form_that_was_asked_for(talker: Child, streamed: bool) -> None:
+    schema = TURN["function"]["parameters"]  # type: ignore[index]
+    form = {"type": "json_schema", "json_schema": {"name": "turn", "schema": schema}}
+    fields = {"response_format": form, "seed": 5, "max_tokens": 300}
+    text = (
+        text_of(stream(talker, **fields))
+        if streamed
+        else ask(talker, **fields).json()["choices"][0]["message"]["content"]
+    )
+    assert set(json.loads(text)) == {"to", "steps"}
+
+
+def test_a_schema_that_cannot_be_held_to_is_noted_in_the_feed(talker: Child) -> None:
+    form = {"type": "json_schema", "json_schema": {"schema": {"not": {"type": "string"}}}}
+    chunks = stream(talker, FEED, response_format=form, max_tokens=3)
     notes = [chunk["text"] for chunk in chunks if isinstance(chunk, dict) and chunk.get("kind") == "note"]
-    assert any("not enforced" in note for note in notes)
+    assert any("response_format is enforced in part" in note for note in notes)
 
 
 def test_a_stop_string_across_tokens_ends_the_answer_and_is_not_shown(caller: Child) -> None:

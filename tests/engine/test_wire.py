@@ -112,20 +112,67 @@ def test_stop_is_a_string_or_many() -> None:
     assert parse_chat({"messages": HI, "stop": list("abcdef")}).stop == list("abcdef")
 
 
-def test_no_tools_are_offered_where_none_may_be_chosen() -> None:
-    assert parse_chat({"messages": HI, "tools": [TOOL], "tool_choice": "none"}).offered_tools == []
-    assert parse_chat({"messages": HI, "tools": [TOOL]}).offered_tools == [TOOL]
+NAMED = {"type": "function", "function": {"name": "look"}}
 
 
-def test_what_is_accepted_and_not_enforced_is_said() -> None:
-    named = {"type": "function", "function": {"name": "look"}}
-    for fields in (
-        {"tool_choice": "required"},
-        {"tool_choice": named},
-        {"response_format": {"type": "json_object"}},
-    ):
-        assert len(list(parse_chat({"messages": HI} | fields).unenforced())) == 1
-    assert not list(parse_chat({"messages": HI, "tool_choice": "auto"}).unenforced())
+@pytest.mark.parametrize(
+    ("choice", "kind", "callable_names"),
+    [
+        (None, "auto", ["look", "go"]),
+        ("auto", "auto", ["look", "go"]),
+        ("required", "required", ["look", "go"]),
+        ("none", "none", []),
+        (NAMED, "required", ["look"]),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [NAMED]}}, "auto", ["look"]),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}},
+            "required",
+            ["look"],
+        ),
+    ],
+)
+def test_the_choice_says_which_tools_may_be_called(choice: Any, kind: str, callable_names: list[str]) -> None:
+    tools = [NAMED, {"type": "function", "function": {"name": "go"}}]
+    chat = parse_chat({"messages": HI, "tools": tools, "tool_choice": choice})
+    assert chat.choice.kind == kind
+    assert [tool["function"]["name"] for tool in chat.callable_tools] == callable_names
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"tool_choice": "required"}, "there are no tools"),
+        ({"tool_choice": "sometimes"}, "must be none, auto, required or a tool"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "fly"}}}, "'fly'"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function"}}, "no tool of it"),
+    ],
+)
+def test_a_choice_that_cannot_be_met_is_refused(fields: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidRequest, match=why) as raised:
+        parse_chat({"messages": HI} | fields)
+    assert raised.value.param == "tool_choice"
+
+
+@pytest.mark.parametrize(
+    ("form", "schema"),
+    [
+        (None, None),
+        ({"type": "text"}, None),
+        ({"type": "json_object"}, {"type": "object"}),
+        (
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "array"}}},
+            {"type": "array"},
+        ),
+    ],
+)
+def test_the_form_of_an_answer_is_a_schema(form: Any, schema: Any) -> None:
+    assert parse_chat({"messages": HI, "response_format": form}).answer_schema == schema
+
+
+@pytest.mark.parametrize("named", [None, {}, {"schema": "x"}, "x"])
+def test_a_form_without_its_schema_is_refused(named: Any) -> None:
+    with pytest.raises(InvalidRequest, match="must be a JSON schema"):
+        parse_chat({"messages": HI, "response_format": {"type": "json_schema", "json_schema": named}})
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"hi"', b"\xff", b'{"a": ' + b"[" * 100_000])

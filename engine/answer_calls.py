@@ -1,0 +1,109 @@
+"""The tool calls of one answer: read as they are written, repaired where they are broken, or given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.answer_pieces import AnswerStyle, Call, CallCut, CallOpened, CallPart, Composing, Piece, Remark
+from engine.tool_calls.family import CallReader, Family
+from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.recovery import Unrecovered, recover_arguments, recover_text
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """Text that was meant as a call and is none."""
+
+    text: str
+
+
+class CallSection:
+    """Reads what stands behind one opening mark, up to the end of its calls."""
+
+    def __init__(self, family: Family, opening: str, style: AnswerStyle) -> None:
+        self.calls = 0
+        self._family = family
+        self._style = style
+        self._reader: CallReader = family.reader(opening, style.tools)
+        self._opened = False
+        self._cut = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the calls have ended."""
+        return self._reader.over
+
+    @property
+    def rest(self) -> str:
+        """The text behind them that was fed already."""
+        return self._reader.rest
+
+    def feed(self, text: str) -> Iterator[Piece | GivenBack]:
+        """Take the next text."""
+        pieces = self._reader.feed(text)
+        for piece in pieces:
+            yield from self._shown(piece)
+        if not self._opened and not self._reader.over and text:
+            yield Composing(text)
+
+    def close(self, *, cut: bool) -> Iterator[Piece | GivenBack]:
+        """The answer ends here, at its limit if it was `cut`: then nothing is made whole."""
+        self._cut = cut
+        for piece in self._reader.close():
+            yield from self._shown(piece)
+
+    def _shown(self, piece: CallPiece) -> Iterator[Piece | GivenBack]:
+        match piece:
+            case CallBegin(name):
+                self._opened = name in self._style.guaranteed
+                if self._opened:
+                    yield CallOpened(name)
+            case CallArguments(text):
+                if self._opened:
+                    yield CallPart(text)
+            case CallEnd():
+                yield from self._ended(piece)
+            case CallBroken(raw, why):
+                yield from self._broken(raw, why)
+
+    def _ended(self, call: CallEnd) -> Iterator[Piece | GivenBack]:
+        opened, self._opened = self._opened, False
+        if opened:
+            self.calls += 1
+            yield Call(call.name, call.arguments, call.raw, opened=True)
+            return
+        found = recover_arguments(call.name, call.arguments, self._style.tools)
+        if isinstance(found, Unrecovered):
+            yield from _give_back(call.raw, found.why)
+            return
+        self.calls += 1
+        yield Call(found.name, found.arguments, call.raw, repairs=found.repairs)
+
+    def _broken(self, raw: str, why: str) -> Iterator[Piece | GivenBack]:
+        if self._opened:
+            self._opened = False
+            yield CallCut(raw)
+        elif self._cut:
+            yield from _give_back(raw, why)
+        else:
+            for piece in recovered(raw, self._style, self._family, why):
+                self.calls += isinstance(piece, Call)
+                yield piece
+
+
+def recovered(
+    raw: str, style: AnswerStyle, family: Family | None = None, why: str = ""
+) -> Iterator[Piece | GivenBack]:
+    """The calls that `raw` is meant to be, each with all of it as its raw text, or the text again."""
+    found = recover_text(raw, style.tools, family)
+    if isinstance(found, Unrecovered):
+        yield from _give_back(raw, why or found.why)
+        return
+    for call in found:
+        yield Call(call.name, call.arguments, raw, repairs=call.repairs)
+
+
+def _give_back(raw: str, why: str) -> Iterator[Piece | GivenBack]:
+    yield Remark(f"a tool call was given back as text: {why}")
+    yield GivenBack(raw)

@@ -1,0 +1,129 @@
+"""What one answer may be, as a grammar: free text with well-formed tool calls in it, or JSON of a schema.
+
+The text of a grammar is a pure function of an `AnswerRules`, so that it can be cached; `engine.grammar` runs
+it. Free text stays free: from the first letter of an opening mark to the end of the call the family's rules
+hold, and nowhere else. Everything is matched byte by byte, since tokens may reach over the borders of marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.tool_calls.family import Family
+from engine.tool_calls.lark_text import exactly, json_value, literal, pattern
+from engine.tool_calls.schemas import ToolSchema
+
+Choice = Literal["auto", "required", "none"]
+
+
+@dataclass(frozen=True)
+class AnswerRules:
+    """What a request asks of its answer.
+
+    `tools` are those that may be called. With `schema` the answer, but for calls, is JSON that fits it.
+    `thinking` are the marks around the thinking, and `opens_thinking` tells that the prompt ends inside.
+    `layout` are marks that may stand before what is asked for.
+    """
+
+    family: Family | None = None
+    tools: tuple[ToolSchema, ...] = ()
+    choice: Choice = "auto"
+    parallel: bool = True
+    schema: Mapping[str, Any] | None = None
+    thinking: tuple[str, str] | None = None
+    opens_thinking: bool = False
+    layout: tuple[str, ...] = ()
+
+    @property
+    def bounds_nothing(self) -> bool:
+        """Whether any text will do."""
+        return self.schema is None and (self.family is None or not self.tools)
+
+
+Looseness = Literal["lenient", "any"]
+"""How a schema is held to that the grammar cannot express: but for some keywords, or not at all."""
+
+ANSWER = ""  # stands for the answer's own schema among the names of tools
+
+# Where one text only can follow, any tokens that spell it will do, not just a tokenizer's own.
+_OPTIONS = '%llguidance {"no_forcing": true}'
+_SPACE = "/[ \\t\\r\\n]{1,8}/"
+
+
+def grammar_text(rules: AnswerRules, loose: Mapping[str, Looseness] | None = None) -> str:
+    """The Lark text for `rules`; `loose` names tools, and `ANSWER`, whose schemas are not held to whole."""
+    lines = [_OPTIONS]
+    loose = loose or {}
+    free = f"TEXT: {_free_text(rules)}"
+    if rules.family is None or not rules.tools or rules.choice == "none":
+        if rules.schema is None:
+            return "\n".join([*lines, "start: TEXT", free, ""])
+        return "\n".join([*lines, *_start(rules, "answer SPACE?"), *_answer(rules, loose), ""])
+    calls = rules.family.grammar(rules.tools, lambda tool, part=None: _arguments(tool, part, loose))
+    # Behind the only call the answer ends: text would keep the client waiting for nothing.
+    more = "section* TEXT" if rules.parallel else "SPACE?"
+    if rules.schema is not None:
+        lines += _start(rules, f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}")
+        lines += _answer(rules, loose)
+    elif rules.choice == "required":
+        lines += _start(rules, f"now {more}")
+    else:
+        lines.append("start: section* TEXT" if rules.parallel else "start: section SPACE? | TEXT")
+        lines.append(f"SPACE: {_SPACE}")
+    lines.append(free)
+    marks = [literal(mark) for mark in rules.family.openings]
+    for number, mark in enumerate(rules.family.openings):
+        before = "/((?s:.*)\\n)?/" if mark in rules.family.bare_openings else "TEXT"
+        lines.append(f"open{number}[lazy]: {before} {literal(mark)}")
+    lines.append("section: " + " | ".join(f"open{number} calls" for number in range(len(marks))))
+    lines.append("now: " + " | ".join(f"{mark} calls" for mark in marks))
+    return "\n".join([*lines, calls, ""])
+
+
+def _start(rules: AnswerRules, body: str) -> list[str]:
+    """A `start` that leads to `body` by way of thinking, white space and marks of the layout only."""
+    lines = []
+    if rules.thinking is None:
+        lines.append(f"start: layout {body}")
+    else:
+        opened, closed = rules.thinking
+        optional = "" if rules.opens_thinking else "?"
+        head = "" if rules.opens_thinking else literal(opened)
+        lines.append(f"start: layout thought{optional} layout {body}")
+        lines.append(f"thought: {head} thought_end")
+        lines.append(f"thought_end[lazy]: /(?s:.*)/ {literal(closed)}")
+    marks = "".join(f" | {literal(mark)}" for mark in rules.layout)
+    return [*lines, f"layout: (SPACE{marks}){{0,6}}", f"SPACE: {_SPACE}"]
+
+
+def _answer(rules: AnswerRules, loose: Mapping[str, Looseness]) -> list[str]:
+    assert rules.schema is not None
+    return [f"answer: {_json(rules.schema, {}, loose.get(ANSWER))}"]
+
+
+def _arguments(tool: ToolSchema, part: Mapping[str, Any] | None, loose: Mapping[str, Looseness]) -> str:
+    if part is not None:
+        return _json(part, {}, loose.get(tool.name))
+    return _json({"type": "object"} | tool.parameters, {"type": "object"}, loose.get(tool.name))
+
+
+def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], loose: Looseness | None) -> str:
+    return json_value(anything if loose == "any" else schema, lenient=loose == "lenient")
+
+
+def _free_text(rules: AnswerRules) -> str:
+    if rules.choice != "none" or rules.family is None:
+        return "/(?s:.*)/"
+    marks = rules.family.openings
+    return " & ".join(["/(?s:.*)/", *("~" + pattern(f"(?s:.*){exactly(mark)}(?s:.*)") for mark in marks)])
+
+
+def each_alone(rules: AnswerRules) -> Iterable[tuple[str, AnswerRules]]:
+    """The rules with one tool at a time, and with the answer's schema alone: to find what cannot be held."""
+    if rules.schema is not None:
+        yield ANSWER, AnswerRules(schema=rules.schema)
+    if rules.family is not None and rules.choice != "none":
+        for tool in rules.tools:
+            yield tool.name, AnswerRules(family=rules.family, tools=(tool,))

@@ -1,0 +1,132 @@
+"""How one model writes tool calls, and what a request asks of its answer: the grammar and how to read it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.answer_grammar import ANSWER, AnswerRules
+from engine.answer_pieces import AnswerStyle
+from engine.grammar import CompiledGrammar, Grammars, GrammarUnavailable
+from engine.tool_calls.families import family_named, family_of
+from engine.tool_calls.family import Family
+from engine.tool_calls.schemas import tool_schemas
+from engine.wire import ChatRequest
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPlan:
+    """What one answer is held to, how it is read, and notes on what cannot be held to."""
+
+    style: AnswerStyle
+    grammar: CompiledGrammar | None = None
+    notes: tuple[str, ...] = ()
+    relaxed: Mapping[str, str] = field(default_factory=dict)  # by tool: why its schema is not held to whole
+
+
+class AnswerPlanner:
+    """Plans the answers of one model; for one thread at a time."""
+
+    def __init__(
+        self, tokenizer: Any, eos: frozenset[int], *, tool_format: str | None = None, grammar: bool = True
+    ) -> None:
+        """`tokenizer` is mlx-lm's wrapper; `tool_format` names a family instead of the template's.
+
+        Without `grammar` nothing is held to one: calls are read, and repaired where they are broken.
+
+        Raises:
+            engine.tool_calls.families.UnknownFamily: there is none of that name.
+        """
+        self.family = _family(tokenizer, tool_format)
+        self.unavailable = ""  # why nothing is held to a grammar
+        self._thinking = _thinking(tokenizer, self.family)
+        self._layout = (*tokenizer.structural_markers, *(self.family.layout if self.family else ()))
+        self._grammars: Grammars | None = None
+        if not grammar:
+            self.unavailable = "grammars are switched off"
+            return
+        try:
+            self._grammars = Grammars(tokenizer, eos)
+        except GrammarUnavailable as error:
+            self.unavailable = str(error)
+            _log.warning("answers are not held to grammars: %s", error)
+
+    @property
+    def can_forbid_calls(self) -> bool:
+        """Whether an answer can be kept from calls, although the model is shown tools."""
+        return self._grammars is not None and self.family is not None
+
+    def plan(self, chat: ChatRequest, *, opens_thinking: bool) -> AnswerPlan:
+        """The plan for the answer to a request; `opens_thinking` tells that its prompt ends inside of it."""
+        tools = tool_schemas(chat.callable_tools)
+        parallel = chat.parallel_tool_calls is not False
+        style = AnswerStyle(
+            stops=tuple(chat.stop),
+            think_start=self._thinking[0] if self._thinking else "",
+            think_end=self._thinking[1] if self._thinking else "",
+            opens_thinking=opens_thinking,
+            drop=self._layout,
+            family=self.family,
+            tools=tools,
+            parallel=parallel,
+        )
+        shown = tool_schemas(chat.tools or []) if chat.choice.kind == "none" else tools
+        rules = AnswerRules(
+            family=self.family,
+            tools=tuple(shown.values()),
+            choice=chat.choice.kind,
+            parallel=parallel,
+            schema=chat.answer_schema,
+            thinking=self._thinking,
+            opens_thinking=opens_thinking,
+            layout=self._layout,
+        )
+        return self._held_to(rules, style)
+
+    def _held_to(self, rules: AnswerRules, style: AnswerStyle) -> AnswerPlan:
+        asked = [
+            name
+            for name, is_asked in (
+                ("tool_choice", rules.choice == "required" and bool(rules.tools)),
+                ("response_format", rules.schema is not None),
+            )
+            if is_asked
+        ]
+        why = self.unavailable
+        if not why and self.family is None and rules.tools:
+            why = "how this model writes tool calls is not known; --tool-format names its way"
+        grammar = None
+        if self._grammars is not None and not rules.bounds_nothing:
+            try:
+                grammar = self._grammars.compile(rules)
+            except GrammarUnavailable as error:
+                why = str(error)
+        if grammar is None:
+            notes = tuple(f"{name} is accepted, not enforced: {why}" for name in asked)
+            relaxed = dict.fromkeys(style.tools, why) if why else {}
+            return AnswerPlan(style, None, notes, relaxed)
+        unheld = [
+            f"{name} is accepted, not enforced: {why}" for name in asked if name == "tool_choice" and why
+        ]
+        if ANSWER in grammar.relaxed:
+            unheld.append(f"response_format is enforced in part: {grammar.relaxed[ANSWER]}")
+        if self.family is not None:
+            style = replace(style, guaranteed=frozenset(style.tools) - grammar.relaxed.keys())
+        return AnswerPlan(style, grammar, tuple(unheld), grammar.relaxed)
+
+
+def _family(tokenizer: Any, tool_format: str | None) -> Family | None:
+    if tool_format is not None:
+        return family_named(tool_format)
+    template = getattr(tokenizer, "chat_template", None)
+    return family_of(template if isinstance(template, str) else "", tokenizer.get_vocab())
+
+
+def _thinking(tokenizer: Any, family: Family | None) -> tuple[str, str] | None:
+    if tokenizer.has_thinking:
+        return tokenizer.think_start, tokenizer.think_end
+    return family.thinking if family is not None else None

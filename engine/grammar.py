@@ -1,0 +1,213 @@
+"""Grammars that are held to while an answer is generated, by way of llguidance.
+
+A `Grammars` belongs to one tokenizer. It compiles `AnswerRules` once and keeps them, so that the tools
+of a session, the same in each turn, cost nothing from the second request on. An `AnswerGuide` follows one
+answer: it is told each token and says which may come next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import llguidance
+import numpy as np
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+
+from engine.answer_grammar import AnswerRules, Looseness, each_alone, grammar_text
+
+_log = logging.getLogger(__name__)
+
+_KEPT = 64
+_RELAXED = "the grammar has no words for this schema"
+
+
+class GrammarUnavailable(RuntimeError):
+    """Nothing can be held to a grammar with this tokenizer; raised by `Grammars`. The message says why."""
+
+
+class CompiledGrammar:
+    """A grammar that is ready; `relaxed` tells by tool why less than its schema is held to."""
+
+    def __init__(self, matcher: Any, relaxed: dict[str, str], vocabulary: Any) -> None:
+        self.relaxed = relaxed
+        self._matcher = matcher
+        self._vocabulary = vocabulary
+
+    def guide(self, generated: Sequence[int] = ()) -> AnswerGuide:
+        """A guide for one answer, of which `generated` is there already."""
+        guide = AnswerGuide(self._matcher.deep_copy(), self._vocabulary)
+        for token in generated:
+            guide.advance(token)
+        return guide
+
+
+class AnswerGuide:
+    """Says what an answer may go on with; for one thread at a time."""
+
+    def __init__(self, matcher: Any, vocabulary: Any) -> None:
+        self.failure = ""  # why nothing is held to any more
+        self.vocab_size: int = vocabulary.vocab_size
+        self._matcher = matcher
+        self._ends = frozenset(vocabulary.eos_tokens)
+        self._tokens = 0  # that the matcher took
+        self._passed_over = 0  # that came behind them, where nothing more could follow
+
+    def advance(self, token: int) -> None:
+        """Take the next token of the answer."""
+        if self.failure:
+            return
+        ended = token in self._ends and not self._matcher.is_accepting()  # all the same, at its limit
+        if ended or self._passed_over or self._matcher.is_stopped():
+            self._passed_over += 1
+        elif self._matcher.consume_token(token):
+            self._tokens += 1
+        else:
+            self._give_up()
+
+    def rewind(self, tokens: int) -> None:
+        """Take back the newest so many tokens."""
+        unseen = min(tokens, self._passed_over)
+        self._passed_over -= unseen
+        tokens = min(tokens - unseen, self._tokens)
+        if not self.failure and tokens:
+            self._tokens -= tokens
+            if not self._matcher.rollback(tokens):
+                self._give_up()
+
+    def fill(self, mask: Any) -> bool:
+        """Write the tokens that may come next into a row of bits; false where any may.
+
+        `mask` has the shape (1, ceil(vocab_size / 32)) and the type int32.
+        """
+        if self.failure:
+            return False
+        fill_next_token_bitmask(self._matcher, mask)
+        if self._matcher.is_error():
+            self._give_up()
+            return False
+        return True
+
+    def _give_up(self) -> None:
+        self.failure = self._matcher.get_error() or "a token came that the grammar does not have"
+        _log.warning("a grammar is not held to any further: %s", self.failure)
+
+
+class Grammars:
+    """Compiles and keeps the grammars of one model; may be used from any thread."""
+
+    def __init__(self, tokenizer: Any, eos: Iterable[int]) -> None:
+        """`tokenizer` is mlx-lm's wrapper, `eos` the tokens that end an answer.
+
+        Raises:
+            GrammarUnavailable: its tokens cannot be told as bytes.
+        """
+        self._vocabulary = _vocabulary(token_bytes(tokenizer), sorted(eos))
+        self._kept: OrderedDict[bytes, CompiledGrammar] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def compile(self, rules: AnswerRules) -> CompiledGrammar:
+        """The grammar for `rules`, from the second time on without work.
+
+        Raises:
+            GrammarUnavailable: even without its schemas it cannot be compiled.
+        """
+        text = grammar_text(rules)
+        key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                found = self._kept[key] = self._compiled(rules, text)
+                if len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            else:
+                self._kept.move_to_end(key)
+            return found
+
+    def _compiled(self, rules: AnswerRules, text: str) -> CompiledGrammar:
+        matcher, fault = self._matcher(text)
+        relaxed: dict[str, str] = {}
+        if fault:
+            loose: dict[str, Looseness] = {}
+            for name, alone in each_alone(rules):
+                own_fault = self._matcher(grammar_text(alone))[1]
+                if own_fault:
+                    lenient_fault = self._matcher(grammar_text(alone, {name: "lenient"}))[1]
+                    loose[name] = "any" if lenient_fault else "lenient"
+                    relaxed[name] = f"{_RELAXED}: {own_fault}"
+            matcher, fault = self._matcher(grammar_text(rules, loose))
+        if fault:
+            raise GrammarUnavailable(f"the tools cannot be put into a grammar: {fault}")
+        return CompiledGrammar(matcher, relaxed, self._vocabulary)
+
+    def _matcher(self, text: str) -> tuple[Any, str]:
+        """A matcher, and what is wrong with its grammar."""
+        lark = llguidance.LLMatcher.grammar_from_lark(text)
+        matcher = llguidance.LLMatcher(self._vocabulary, lark, log_level=0)
+        return matcher, _cause(matcher.get_error()) if matcher.is_error() else ""
+
+
+def token_masks(guides: Sequence[AnswerGuide | None], width: int) -> Any | None:
+    """Which tokens may follow: booleans of shape (guides, width), or None where any may in each row.
+
+    `width` is the model's, which has logits for more tokens than its tokenizer has where they are padded.
+    """
+    size = max((guide.vocab_size for guide in guides if guide is not None), default=0)
+    bits = allocate_token_bitmask(len(guides), size)
+    bounded = [guide is not None and guide.fill(bits[row : row + 1]) for row, guide in enumerate(guides)]
+    if not any(bounded):
+        return None
+    masks = np.zeros((len(guides), width), np.bool_)
+    known = min(size, width)
+    masks[:, :known] = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little", count=known)
+    masks[np.logical_not(bounded)] = True
+    return masks
+
+
+def token_bytes(tokenizer: Any) -> list[bytes]:
+    """The bytes of each token, special tokens as their names.
+
+    Raises:
+        GrammarUnavailable: the tokenizer is of a kind whose bytes are not known.
+    """
+    inner = getattr(tokenizer, "_tokenizer", tokenizer)
+    backend = getattr(inner, "backend_tokenizer", None)
+    if backend is None:
+        raise GrammarUnavailable(f"a {type(inner).__name__} does not tell the bytes of its tokens")
+    try:
+        plain = llguidance.LLTokenizer(backend.to_str())
+    except Exception as error:  # llguidance raises for pre-tokenizers and decoders that it does not know
+        raise GrammarUnavailable(f"llguidance cannot read this tokenizer: {_cause(str(error))}") from error
+    return [plain.decode_bytes([token]) for token in range(plain.vocab_size)]
+
+
+class _ByteTokens:
+    """Tokens for llguidance: all plain bytes but the ends, so that marks are text like any other."""
+
+    def __init__(self, tokens: list[bytes], eos: Sequence[int]) -> None:
+        self.tokens = tokens
+        self.eos_token_id = eos[0]
+        self.bos_token_id = None
+        self.special_token_ids = list(eos)
+
+    def __call__(self, text: bytes | str) -> list[int]:
+        return []  # only forced tokens would be tokenized, and none are forced
+
+
+def _vocabulary(tokens: list[bytes], eos: Sequence[int]) -> Any:
+    if not eos:
+        raise GrammarUnavailable("the model has no end token")
+    size = max(len(tokens), eos[-1] + 1)
+    tokens = tokens + [b""] * (size - len(tokens))
+    wrapped = llguidance.TokenizerWrapper(_ByteTokens(tokens, eos))
+    return llguidance.LLTokenizer(wrapped, n_vocab=size, eos_token=list(eos))
+
+
+def _cause(error: str) -> str:
+    """What llguidance says of a grammar, without the place in a text that nobody wrote."""
+    line = error.strip().splitlines()[0] if error.strip() else "unknown"
+    return line.rpartition("failed to compile JSON schema: ")[2][:200]

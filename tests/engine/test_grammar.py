@@ -1,0 +1,248 @@
+"""What an answer may be under a grammar, token by token, and what becomes of grammars that cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.answer_grammar import ANSWER, AnswerRules
+from engine.grammar import AnswerGuide, Grammars, GrammarUnavailable, token_bytes, token_masks
+from engine.tool_calls.hermes import Hermes
+from engine.tool_calls.schemas import ToolSchema
+from tests.engine.byte_tokens import END, ByteTokens
+
+TOKENS = ByteTokens()
+THINKING = ("<think>", "</think>")
+READ = ToolSchema(
+    "Read",
+    {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "limit": {"type": "integer"}},
+        "required": ["path"],
+        "additionalProperties": False,
+    },
+)
+GO = ToolSchema("Go", {"type": "object", "properties": {}, "additionalProperties": False})
+CALLS = AnswerRules(family=Hermes(), tools=(READ, GO))
+REQUIRED = AnswerRules(family=Hermes(), tools=(READ, GO), choice="required", thinking=THINKING)
+FORBIDDEN = AnswerRules(family=Hermes(), tools=(READ, GO), choice="none")
+TITLE = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}},
+    "required": ["title"],
+    "additionalProperties": False,
+}
+A_CALL = '<tool_call>\n{"name": "Read", "arguments": {"path": "/a", "limit": 3}}\n</tool_call>'
+
+
+@pytest.fixture(scope="module")
+def grammars() -> Grammars:
+    return Grammars(TOKENS, TOKENS.eos)
+
+
+def allowed(guide: AnswerGuide, width: int = 300) -> Any:
+    masks = token_masks([guide], width)
+    return np.ones(width, np.bool_) if masks is None else masks[0]
+
+
+def first_refused(guide: AnswerGuide, tokens: list[int]) -> int | None:
+    """The place of the first token that the mask does not let through."""
+    for place, token in enumerate(tokens):
+        if not allowed(guide)[token]:
+            return place
+        guide.advance(token)
+    return None
+
+
+WRITTEN: list[tuple[str, AnswerRules, str]] = [
+    ("plain text", CALLS, "Hello <b>there</b>, tool_call"),
+    ("a call", CALLS, A_CALL),
+    ("text around calls", CALLS, f"I read.\n{A_CALL}\n{A_CALL} and now?"),
+    ("a call without arguments", CALLS, '<tool_call>{"name": "Go", "arguments": {}}</tool_call>'),
+    (
+        "marks inside of an argument",
+        CALLS,
+        '<tool_call>{"name": "Read", "arguments": {"path": "</tool_call>"}}</tool_call>',
+    ),
+    ("thinking", CALLS, "<think>hm</think>hello"),
+    ("the beginning of a mark at the end", CALLS, "what is a <tool_ca"),
+    ("a required call at once", REQUIRED, A_CALL),
+    ("a required call behind thinking", REQUIRED, f"<think>which?</think>\n\n{A_CALL}"),
+    ("text behind a required call", REQUIRED, f"{A_CALL}\nDone"),
+    ("text where calls are forbidden", FORBIDDEN, "no <tool_cal here"),
+    ("JSON", AnswerRules(schema=TITLE), '{"title": "A day"}'),
+    ("JSON behind thinking", AnswerRules(schema=TITLE, thinking=THINKING), '<think>so</think>{"title": "A"}'),
+    (
+        "JSON where the prompt opened the thinking",
+        AnswerRules(schema=TITLE, thinking=THINKING, opens_thinking=True),
+        'so</think>\n{"title": "A"}',
+    ),
+    (
+        "JSON, or a call on the way to it",
+        AnswerRules(family=Hermes(), tools=(GO,), schema=TITLE),
+        '<tool_call>{"name": "Go", "arguments": {}}</tool_call>',
+    ),
+    (
+        "JSON where there are tools",
+        AnswerRules(family=Hermes(), tools=(GO,), schema=TITLE),
+        '{"title": "ünï 💡"}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "text"), [row[1:] for row in WRITTEN], ids=[row[0] for row in WRITTEN])
+@pytest.mark.parametrize("spell", [TOKENS.spelled, TOKENS.bytes_only], ids=["as tokens", "as bytes"])
+def test_what_fits_may_be_written_and_may_end(
+    grammars: Grammars, rules: AnswerRules, text: str, spell: Any
+) -> None:
+    guide = grammars.compile(rules).guide()
+    assert first_refused(guide, spell(text)) is None
+    assert allowed(guide)[0]
+
+
+REFUSED: list[tuple[str, AnswerRules, str, str]] = [
+    ("a tool that is not offered", CALLS, '<tool_call>{"name": "R', "m"),
+    ("an argument of another type", CALLS, '<tool_call>{"name": "Read", "arguments": {"path": ', "3"),
+    ("a call without what it needs", CALLS, '<tool_call>{"name": "Read", "arguments": {', "}"),
+    ("an unknown argument", CALLS, '<tool_call>{"name": "Go", "arguments": {', '"'),
+    ("text inside of a call", CALLS, "<tool_call>", "h"),
+    ("the end inside of a call", CALLS, '<tool_call>{"name": "Read', END),
+    ("text where a call is required", REQUIRED, "", "h"),
+    ("an end where a call is required", REQUIRED, "<think>no</think>", END),
+    ("the last letter of a forbidden mark", FORBIDDEN, "x <tool_call", ">"),
+    ("a forbidden mark in one token", FORBIDDEN, "x ", "<tool_call>"),
+    ("text in place of JSON", AnswerRules(schema=TITLE), "", "S"),
+    ("text behind JSON", AnswerRules(schema=TITLE), '{"title": "A"}', "h"),
+    ("an end inside of JSON", AnswerRules(schema=TITLE), '{"title": "A"', END),
+]
+
+
+@pytest.mark.parametrize(
+    ("rules", "text", "refused"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
+def test_what_does_not_fit_cannot_be_written(
+    grammars: Grammars, rules: AnswerRules, text: str, refused: str
+) -> None:
+    guide = grammars.compile(rules).guide()
+    tokens = [*TOKENS.bytes_only(text), TOKENS.spelled(refused)[0]]
+    assert first_refused(guide, tokens) == len(tokens) - 1
+
+
+def test_a_token_may_reach_over_the_end_of_a_mark(grammars: Grammars) -> None:
+    guide = grammars.compile(CALLS).guide()
+    tokens = [*TOKENS.bytes_only("<tool_"), *TOKENS.spelled('call>\n{"name": "')]
+    assert len(tokens) == 7
+    assert first_refused(guide, tokens) is None
+    assert [TOKENS.text([token]) for token in np.flatnonzero(allowed(guide)).tolist()] == ["G", "R"]
+
+
+@pytest.mark.parametrize("choice", ["auto", "required"])
+def test_behind_the_only_call_that_is_wanted_the_answer_ends(grammars: Grammars, choice: Any) -> None:
+    rules = AnswerRules(family=Hermes(), tools=(READ, GO), parallel=False, choice=choice)
+    before = "" if choice == "required" else "I read. "
+    tokens = [*TOKENS.spelled(before + A_CALL), *TOKENS.spelled("h")]
+    guide = grammars.compile(rules).guide()
+    assert first_refused(guide, tokens) == len(tokens) - 1
+    assert allowed(guide)[0]
+
+
+def test_a_grammar_that_was_compiled_is_kept(grammars: Grammars) -> None:
+    assert grammars.compile(CALLS) is grammars.compile(AnswerRules(family=Hermes(), tools=(READ, GO)))
+    assert grammars.compile(CALLS) is not grammars.compile(FORBIDDEN)
+
+
+def test_a_guide_begins_where_a_resumed_answer_stands(grammars: Grammars) -> None:
+    written = TOKENS.spelled('<tool_call>{"name": "Go", "arguments": {')
+    guide = grammars.compile(CALLS).guide(written)
+    texts = {TOKENS.text([token]) for token in np.flatnonzero(allowed(guide)).tolist()}
+    assert "}" in texts
+    assert not texts & {'"', "h", END}
+
+
+def test_tokens_that_were_guessed_wrongly_are_taken_back(grammars: Grammars) -> None:
+    guide = grammars.compile(CALLS).guide(TOKENS.bytes_only("<tool_call>"))
+    before = allowed(guide)
+    for token in TOKENS.bytes_only('\n{"name"'):
+        guide.advance(token)
+    assert not np.array_equal(allowed(guide), before)
+    guide.rewind(8)
+    assert np.array_equal(allowed(guide), before)
+
+
+def test_tokens_behind_the_end_are_taken_back_first(grammars: Grammars) -> None:
+    guide = grammars.compile(AnswerRules(schema=TITLE)).guide(TOKENS.bytes_only('{"title": "A"'))
+    before = allowed(guide)
+    for token in [*TOKENS.bytes_only("}"), 0, 0, *TOKENS.bytes_only("x")]:
+        guide.advance(token)
+    guide.rewind(4)
+    assert np.array_equal(allowed(guide), before)
+
+
+def test_an_answer_that_ends_at_its_limit_inside_of_a_call_is_no_fault(grammars: Grammars) -> None:
+    guide = grammars.compile(CALLS).guide(TOKENS.spelled('<tool_call>{"name"'))
+    guide.advance(0)
+    assert guide.failure == ""
+
+
+def test_a_token_against_the_grammar_ends_its_hold_and_is_told(grammars: Grammars) -> None:
+    guide = grammars.compile(CALLS).guide(TOKENS.spelled("<tool_call>x"))
+    assert guide.failure
+    assert token_masks([guide], 300) is None
+
+
+def test_rows_without_a_grammar_stay_free_and_padding_is_never_chosen(grammars: Grammars) -> None:
+    guide = grammars.compile(REQUIRED).guide()
+    masks = token_masks([None, guide], 512)
+    assert masks is not None
+    assert masks.shape == (2, 512)
+    assert masks[0].all()
+    assert not masks[1, guide.vocab_size :].any()
+    assert token_masks([None, None], 512) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"type": "object", "properties": {"a": {"not": {"type": "string"}}}}, "not"),
+        ({"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}, "uniqueItems"),
+        ({"type": "object", "$ref": "#/nowhere"}, "nowhere"),
+        ({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?=x)y"}}}, "regex"),
+    ],
+    ids=["a keyword", "a keyword of arrays", "a broken reference", "a pattern"],
+)
+def test_a_schema_without_a_grammar_is_relaxed_and_told_and_the_other_tools_keep_theirs(
+    grammars: Grammars, schema: dict[str, Any], why: str
+) -> None:
+    odd = ToolSchema("Odd", schema)
+    compiled = grammars.compile(AnswerRules(family=Hermes(), tools=(READ, odd)))
+    assert compiled.relaxed.keys() == {"Odd"}
+    assert why in compiled.relaxed["Odd"]
+    text = '<tool_call>{"name": "Odd", "arguments": {"a": ["x", "x"]}}</tool_call>'
+    if why == "uniqueItems":
+        assert first_refused(compiled.guide(), TOKENS.spelled(text)) is None
+    strict = TOKENS.bytes_only('<tool_call>{"name": "Read", "arguments": {}')
+    assert first_refused(compiled.guide(), strict) == len(strict) - 1
+
+
+def test_an_answers_own_schema_is_relaxed_in_the_same_way(grammars: Grammars) -> None:
+    compiled = grammars.compile(AnswerRules(schema={"not": {"type": "string"}}))
+    assert compiled.relaxed.keys() == {ANSWER}
+    assert first_refused(compiled.guide(), TOKENS.spelled('{"a": 1}')) is None
+
+
+def test_every_token_has_its_bytes_and_marks_are_plain_text() -> None:
+    found = token_bytes(TOKENS)
+    assert found[TOKENS.spelled("<tool_call>")[0]] == b"<tool_call>"
+    assert {bytes([byte]) for byte in range(128)} <= set(found)
+
+
+def test_a_tokenizer_that_does_not_tell_its_bytes_is_refused_with_a_reason() -> None:
+    with pytest.raises(GrammarUnavailable, match="object does not tell"):
+        Grammars(object(), {0})
+
+
+def test_a_model_without_an_end_is_refused_with_a_reason() -> None:
+    with pytest.raises(GrammarUnavailable, match="no end token"):
+        Grammars(TOKENS, set())

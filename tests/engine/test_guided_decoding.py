@@ -1,0 +1,134 @@
+"""Models that know nothing, held to a grammar: alone, in a batch, and with a draft model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.sample_utils import greedy_sampler, make_sampler
+
+from engine.answer_grammar import AnswerRules
+from engine.decode_batch import DecodeBatch, Row
+from engine.grammar import CompiledGrammar, Grammars
+from engine.model_loading import LoadedModel, load_model
+from engine.prefill import Prefill
+from engine.speculative_decode import SpeculativeDecode
+from tests.engine.test_decode_batch import ARCHITECTURES, alone, join, prompt
+from tests.models import ModelShelf, tiny_model
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "kind": {"enum": ["left", "right", "straight on"]},
+        "steps": {"type": "integer", "minimum": 0, "maximum": 999},
+        "sure": {"type": "boolean"},
+    },
+    "required": ["kind", "steps", "sure"],
+    "additionalProperties": False,
+}
+MOST_TOKENS = 400
+
+
+@pytest.fixture(scope="module")
+def loaded(shelf: ModelShelf) -> LoadedModel:
+    return load_model(shelf.tiny("qwen3"))
+
+
+@pytest.fixture(scope="module")
+def grammar(loaded: LoadedModel) -> CompiledGrammar:
+    return Grammars(loaded.tokenizer, loaded.eos_token_ids).compile(AnswerRules(schema=SCHEMA))
+
+
+def fits(loaded: LoadedModel, tokens: list[int]) -> bool:
+    found = json.loads(loaded.tokenizer.decode(tokens))
+    return (
+        list(found) == ["kind", "steps", "sure"]
+        and found["kind"] in ("left", "right", "straight on")
+        and isinstance(found["steps"], int)
+        and isinstance(found["sure"], bool)
+    )
+
+
+def join_held(batch: Any, cache: list[Any], model: Any, tokens: list[int], row: Row) -> None:
+    prefill = Prefill(model, tokens, cache, 0, (), 64)
+    while prefill.remaining:
+        prefill.advance()
+    row.tokens[:] = prefill.held_tokens
+    batch.join(row, prefill.cache, prefill.last_token)
+
+
+def until_end(batch: Any, loaded: LoadedModel, rows: list[Row]) -> dict[int, list[int]]:
+    """What each row writes, by its place in `rows`; each leaves at its end token."""
+    written: dict[int, list[int]] = {number: [] for number in range(len(rows))}
+    for _ in range(MOST_TOKENS):
+        if not batch.rows:
+            return written
+        for row, token in zip(list(batch.rows), batch.step(), strict=True):
+            if token in loaded.eos_token_ids:
+                batch.leave(row)
+            else:
+                written[rows.index(row)].append(token)
+    raise AssertionError(f"no end after {MOST_TOKENS} tokens")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_model_writes_json_that_fits_and_then_ends(
+    loaded: LoadedModel, grammar: CompiledGrammar, seed: int
+) -> None:
+    mx.random.seed(seed)
+    batch = DecodeBatch(loaded.model)
+    row = Row([], make_sampler(1.0), guide=grammar.guide())
+    join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(seed, 20), row)
+    assert fits(loaded, until_end(batch, loaded, [row])[0])
+
+
+def test_rows_of_a_batch_are_held_each_to_its_own(loaded: LoadedModel, grammar: CompiledGrammar) -> None:
+    mx.random.seed(7)
+    batch = DecodeBatch(loaded.model)
+    rows = [Row([], make_sampler(1.0), guide=grammar.guide()) for _ in range(3)]
+    for number, row in enumerate(rows):
+        join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(number, 30), row)
+    written = until_end(batch, loaded, rows)
+    assert all(fits(loaded, tokens) for tokens in written.values())
+    assert len({tuple(tokens) for tokens in written.values()}) > 1
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_row_without_a_grammar_writes_beside_one_what_it_writes_alone(
+    shelf: ModelShelf, loaded: LoadedModel, grammar: CompiledGrammar, architecture: Any
+) -> None:
+    model = load_model(shelf.tiny(architecture)).model
+    expected = alone(model, prompt(1, 40), 12)
+    batch = DecodeBatch(model)
+    free = join(batch, model, prompt(1, 40))
+    held = Row([], greedy_sampler, guide=grammar.guide())
+    join_held(batch, make_prompt_cache(model), model, prompt(2, 40), held)
+    got = [batch.step()[batch.rows.index(free)] for _ in range(12)]
+    assert got == expected
+
+
+def test_a_draft_model_guesses_within_the_grammar(
+    tmp_path: Path, loaded: LoadedModel, grammar: CompiledGrammar
+) -> None:
+    def written(batch: Any, cache: list[Any], model: Any) -> list[int]:
+        row = Row([], greedy_sampler, guide=grammar.guide())
+        join_held(batch, cache, model, prompt(5, 25), row)
+        return until_end(batch, loaded, [row])[0]
+
+    model, draft = loaded.model, load_model(tiny_model(tmp_path / "draft", seed=3)).model
+    layers = len(model.layers)
+
+    def both(tokens: Any, cache: list[Any]) -> Any:
+        draft(tokens, cache=cache[layers:])
+        return model(tokens, cache=cache[:layers])
+
+    plain = written(DecodeBatch(model), make_prompt_cache(model), model)
+    drafted = written(
+        SpeculativeDecode(model, draft, 3), make_prompt_cache(model) + make_prompt_cache(draft), both
+    )
+    assert drafted == plain
+    assert fits(loaded, drafted)
