@@ -169,6 +169,8 @@ class Host:
             "disk_cache_bytes": config.disk_cache_bytes,
             "disk_writes_per_day_bytes": config.disk_writes_per_day_bytes,
             "kv_bits": config.kv_bits,
+            "tool_format": config.tool_format,
+            "grammar": config.grammar,
             "draft_model": config.draft_model,
             "draft_tokens": config.draft_tokens,
         }

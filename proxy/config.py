@@ -37,6 +37,8 @@ class HostConfig(BaseModel):
     context_tokens: int = 0  # the model's window as the user states it; 0: as the model's own files state it
     prefix_cache_bytes: int | None = None  # memory for prompts of the built-in engine; None: by the machine
     kv_bits: int | None = None  # of a stored key or value, 4 or 8; None: as the model computes them
+    tool_format: str = ""  # how the model writes tool calls; empty: as its chat template shows
+    grammar: bool = True  # the built-in engine holds tool calls and JSON answers to their grammar
     draft_model: str = ""  # folder or hub id of a small model that guesses tokens ahead
     draft_tokens: int = 3
     disk_cache_bytes: int = 20_000_000_000  # for prompts of the built-in engine, below home; 0: none

@@ -22,6 +22,7 @@ from proxy.config_values import (
     SECRET,
     TEXT,
     TOKENS,
+    TOOL_FORMAT,
     URL,
     Kind,
     checked,
@@ -49,6 +50,10 @@ SETTINGS: dict[str, Setting] = {
         BYTES, "ANYCLAUDE_PREFIX_CACHE_BYTES", "", "backends.{backend}.prefixCacheBytes"
     ),
     "kv_bits": Setting(KV_BITS, "ANYCLAUDE_KV_BITS", "", "backends.{backend}.kvBits"),
+    "tool_format": Setting(
+        TOOL_FORMAT, "ANYCLAUDE_TOOL_FORMAT", "--tool-format", "backends.{backend}.toolFormat"
+    ),
+    "grammar": Setting(FLAG, "ANYCLAUDE_GRAMMAR", "", "backends.{backend}.grammar"),
     "draft_model": Setting(TEXT, "ANYCLAUDE_DRAFT_MODEL", "", "backends.{backend}.draftModel"),
     "draft_tokens": Setting(GUESSES, "ANYCLAUDE_DRAFT_TOKENS", "", "backends.{backend}.draftTokens"),
     "disk_cache_bytes": Setting(BYTES, "ANYCLAUDE_DISK_CACHE_BYTES", "", "backends.{backend}.diskCacheBytes"),

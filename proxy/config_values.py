@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.tool_calls.family_names import FAMILY_NAMES
 from proxy.known_backends import KNOWN_BACKENDS
 
 _WORDS = {
@@ -93,6 +94,12 @@ def _backend(value: Any) -> str:
     return _text(value)
 
 
+def _tool_format(value: Any) -> str:
+    if (text := _text(value)) and text not in FAMILY_NAMES:
+        raise _refuse()
+    return text
+
+
 def _url(value: Any) -> str:
     text = _text(value).rstrip("/")
     parts = urlsplit(text)  # raises ValueError itself for a broken IPv6 address
@@ -113,6 +120,7 @@ TOKENS = Kind("a whole number of tokens from 1024 to 100000000", _whole(1024, 10
 BYTES = Kind("a whole number of bytes, 0 for off", _whole(0, 10**14), _whole_word)
 KV_BITS = Kind("4 or 8", _one_of(4, 8), _whole_word)
 GUESSES = Kind("a whole number from 1 to 16", _whole(1, 16), _whole_word)
+TOOL_FORMAT = Kind("one of " + ", ".join(FAMILY_NAMES), _tool_format)
 URL = Kind("a web address such as http://127.0.0.1:1234/v1", _url)
 BACKEND = Kind("one of " + ", ".join(KNOWN_BACKENDS), _backend)
 

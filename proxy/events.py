@@ -20,7 +20,8 @@ Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 EngineStatus = Literal[
     "stopped", "starting", "loading", "ready", "busy", "stalled", "exited", "restarting", "failed"
 ]
-ToolVerdict = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked"]
+# Of `engine.tool_calls.schemas`, and "cut": the answer ended within the call.
+ToolVerdict = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked", "cut"]
 MissReason = Literal["cold", "diverged", "evicted", "disabled"]
 
 
@@ -132,9 +133,19 @@ class RequestToolCall(EventData):
     name: str
     input: dict[str, Any] | None = None  # None when it could not be parsed
     raw: str = ""  # as the model wrote it
+    raw_tokens: int = 0  # of `raw`, where the upstream tells; the trace has their ids
+    family: str = ""  # whose way of writing calls it was read by; empty where the upstream read it
+    constrained: bool | None = None  # a grammar held it to its tool; None: not told
+    relaxed: str = ""  # why that grammar does not say all that the tool's schema does
+    repairs: list[str] = []  # what was mended, or tried, for people
     verdict: ToolVerdict = "unchecked"
     detail: str = ""  # what is wrong with it, for people
     session: str = ""
+
+    @property
+    def repaired(self) -> bool:
+        """Whether it became usable only by its repairs."""
+        return bool(self.repairs) and self.verdict in ("valid", "unchecked")
 
 
 class RequestToolResult(EventData):
@@ -305,6 +316,7 @@ class Counters(BaseModel):
     output_tokens: int = 0
     tool_calls: int = 0
     tool_calls_invalid: int = 0
+    tool_calls_repaired: int = 0
     tool_results: int = 0
     tool_errors: int = 0
     cache_insertions: int = 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from proxy.backends.upstream import Backend, UpstreamRequest
+from proxy.backends.upstream import Backend, Dialect, UpstreamRequest
 from proxy.client_side import (
     ClientLeft,
     EventStream,
@@ -166,7 +166,7 @@ class Exchange:
         self._record.upstream(request.body, model)
         for note in translated.notes:
             self._record.note(note)
-        answer = self._answer = Answer(_answer_head(body, translated))
+        answer = self._answer = Answer(_answer_head(body, translated, backend.dialect))
         observation = Observation(self._record, answer)
         async with aclosing(backend.stream(request)) as arrivals:
             async for steps in arrivals:
@@ -176,6 +176,8 @@ class Exchange:
                 if data and self._stream is not None:
                     await self._stream.write(data)
                 observation.take(steps)
+        if answer.fault is not None:
+            raise answer.fault
         if not answer.stop_reason:
             raise UpstreamUnavailable("the upstream ended without a verdict; please retry")
         return answer
@@ -212,7 +214,7 @@ class Exchange:
         )
 
 
-def _answer_head(body: Mapping[str, Any], translated: TranslatedRequest) -> AnswerHead:
+def _answer_head(body: Mapping[str, Any], translated: TranslatedRequest, dialect: Dialect) -> AnswerHead:
     used = frozenset(
         block["id"]
         for message in body["messages"]
@@ -226,4 +228,6 @@ def _answer_head(body: Mapping[str, Any], translated: TranslatedRequest) -> Answ
         tools=translated.tools,
         thinking=translated.thinking,
         used_ids=used,
+        streamed=bool(body.get("stream")),
+        stray_calls=translated.calls_wanted and not dialect.tells_calls_apart,
     )

@@ -21,10 +21,11 @@ from proxy.client_side import (
     send_error,
 )
 from proxy.errors import ProxyError, UpstreamUnavailable
-from proxy.events import CacheVerdict, ErrorInfo, RequestToolCall
+from proxy.events import CacheVerdict, ErrorInfo
 from proxy.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.lanes import identify
 from proxy.messages import MAX_BODY_BYTES
+from proxy.traces.schema import TraceToolCall
 from proxy.translate.message_tap import Decoder, MessageTap
 from proxy.translate.tools import ToolSet, Verdict, tool_set
 
@@ -187,14 +188,14 @@ class Passage:
             record.tool_call(self._judged(block))
         tap.calls.clear()
 
-    def _judged(self, block: Mapping[str, Any]) -> RequestToolCall:
+    def _judged(self, block: Mapping[str, Any]) -> TraceToolCall:
         raw = orjson.dumps(block.get("input")).decode()
         name = str(block.get("name", ""))
         verdict = self._tools.judge(name, raw)
         if verdict.verdict == "unknown_tool":  # the endpoint has tools of its own
             verdict = Verdict("unchecked", verdict.input, verdict.detail)
-        return RequestToolCall(
-            tool_use_id=str(block.get("id", "")),
+        return TraceToolCall(
+            id=str(block.get("id", "")),
             name=name,
             input=verdict.input,
             raw=raw,

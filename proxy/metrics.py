@@ -59,7 +59,7 @@ class Metrics:
             case RequestFailed():
                 self._ended(request, "cancelled" if data.cancelled else "failed", data)
             case RequestToolCall():
-                self._tool_calls.labels(self._tool(data.name), data.verdict).inc()
+                self._count_call(data)
             case RequestToolResult():
                 self._tool_results.labels(self._tool(data.name), "error" if data.is_error else "ok").inc()
             case CacheMissed():
@@ -93,6 +93,14 @@ class Metrics:
         if isinstance(data, RequestFinished) and data.tokens_per_s > 0:
             self._speed.labels(lane).observe(data.tokens_per_s)
 
+    def _count_call(self, call: RequestToolCall) -> None:
+        tool = self._tool(call.name)
+        self._tool_calls.labels(tool, call.verdict).inc()
+        if call.constrained is not None:
+            self._tool_calls_by_grammar.labels(tool, "yes" if call.constrained else "no").inc()
+        if call.repaired:
+            self._tool_calls_repaired.labels(tool).inc()
+
     def _tool(self, name: str) -> str:
         if name not in self._tools and len(self._tools) >= _TOOL_NAMES:
             return _OTHER_TOOL
@@ -111,6 +119,10 @@ class Metrics:
 
     def _declare_tools_and_cache(self) -> None:
         self._tool_calls = self._counter("tool_calls", "Tool calls by schema verdict.", "tool", "verdict")
+        self._tool_calls_repaired = self._counter("tool_calls_repaired", "Calls mended to fit.", "tool")
+        self._tool_calls_by_grammar = self._counter(
+            "tool_calls_by_grammar", "Tool calls by whether a grammar held them.", "tool", "constrained"
+        )
         self._tool_results = self._counter("tool_results", "Results of tool calls.", "tool", "outcome")
         self._cache_changes = self._counter("cache_changes", "Changes of the prefix cache.", "change")
         self._cache_misses = self._counter("cache_misses", "Prompts that reused too little.", "reason")

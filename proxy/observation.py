@@ -14,6 +14,7 @@ from proxy.backends.upstream import (
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
+    ToolCallOpen,
     UpstreamEvent,
 )
 from proxy.translate.response import Answer
@@ -35,6 +36,7 @@ class Observation:
             TextDelta: self._text,
             ThinkingDelta: self._thinking,
             Progress: self._progress,
+            ToolCallOpen: self._tool_open,
             ToolCallDelta: self._tool_piece,
             Queued: lambda step: record.queued(step.position, step.waiting_s),
             Prefill: lambda step: record.prefill(step.done, step.total, step.cached),
@@ -70,6 +72,9 @@ class Observation:
     def _progress(self, step: Progress) -> None:
         self._composing_seen = self._composing_seen or bool(step.text)
         self._texts.setdefault("tool", []).append(step.text)
+
+    def _tool_open(self, step: ToolCallOpen) -> None:
+        self._composing_seen = False  # this one is told by its pieces
 
     def _tool_piece(self, step: ToolCallDelta) -> None:
         if not self._composing_seen:  # else its text has been told while it was composed

@@ -121,21 +121,27 @@ class RequestRecord:
             self._moments["last_token"] = self._elapsed()
             self._deltas.add(kind, text, output_tokens)
 
-    def tool_call(self, call: RequestToolCall) -> None:
-        """The answer holds a tool call, whole."""
+    def tool_call(self, call: TraceToolCall) -> None:
+        """The answer holds a tool call, judged; the record keeps it and adds its result."""
         self._deltas.flush()
-        entry = TraceToolCall(
-            id=call.tool_use_id,
-            name=call.name,
-            raw=call.raw,
-            input=call.input,
-            verdict=call.verdict,
-            detail=call.detail,
-        )
-        self._trace.tool_calls.append(entry)
-        self._recorder.remember_call(self, entry)
+        self._trace.tool_calls.append(call)
+        self._recorder.remember_call(self, call)
         self._publish(
-            "request.tool_call", call.model_copy(update={"session": call.session or self._trace.session})
+            "request.tool_call",
+            RequestToolCall(
+                tool_use_id=call.id,
+                name=call.name,
+                input=call.input,
+                raw=call.raw,
+                raw_tokens=len(call.tokens),
+                family=call.family,
+                constrained=call.constrained,
+                relaxed=call.relaxed,
+                repairs=call.repairs,
+                verdict=call.verdict,
+                detail=call.detail,
+                session=self._trace.session,
+            ),
         )
 
     def take_result(self, entry: TraceToolCall, outcome: ToolOutcome) -> ToolOutcome | None:

@@ -47,7 +47,8 @@ class Totals:
                 self._end(request, data.usage)
             case RequestToolCall():
                 counters.tool_calls += 1
-                counters.tool_calls_invalid += data.verdict not in ("valid", "unchecked")
+                counters.tool_calls_invalid += data.verdict not in ("valid", "unchecked", "cut")
+                counters.tool_calls_repaired += data.repaired
             case RequestToolResult():
                 counters.tool_results += 1
                 counters.tool_errors += data.is_error

@@ -20,6 +20,7 @@ MLX = {"mlx", "mlx_lm", "transformers"}
 # Modules of the engine that its clients share; they must stay free of mlx themselves.
 SHARED_ENGINE_MODULES = {
     "engine.feed",
+    "engine.tool_calls",
     "engine.turn_folding",
     "engine.lifeline",
     "engine.loopback",
@@ -175,6 +176,7 @@ class TestAFreshInterpreter:
             [RUN, "--help"],
             [RUN, "events", "--help"],
             [RUN, "--port", "9", "env"],
+            [RUN, "--home", "/nowhere", "traces", "list"],
         ],
         ids=lambda arguments: " ".join(arguments).replace(RUN, "anyclaude-tui"),
     )

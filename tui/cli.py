@@ -28,6 +28,7 @@ Examples
   anyclaude-tui --backend lmstudio        LM Studio's model instead of the engine
   anyclaude-tui --no-ui                   without a screen: a server, an ssh session
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
+  anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
 
 \b
 Configuration
@@ -98,6 +99,10 @@ def start(
     engine_port: Annotated[
         int | None, typer.Option(metavar="PORT", help="Port of the engine.  [8081]")
     ] = None,
+    tool_format: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How the model writes tool calls.  [as its chat template shows]"),
+    ] = None,
     home: Annotated[str | None, typer.Option(metavar="DIR", help="Where data lives.  [~/.anyclaude]")] = None,
     config: Config = None,
     version: Annotated[
@@ -110,6 +115,7 @@ def start(
         "model": model,
         "port": port,
         "engine_port": engine_port,
+        "tool_format": tool_format,
         "home": home,
         "config": config,
     }
@@ -227,6 +233,50 @@ def verify_cache(
     raise typer.Exit(
         run_verify_cache(invocation, exact=exact, conversations=conversations, head_tokens=head_tokens)
     )
+
+
+traces = typer.Typer(help="The record of each request, as it lies on disk.", no_args_is_help=True)
+app.add_typer(traces, name="traces")
+
+
+@traces.command("list")
+def traces_list(
+    context: typer.Context,
+    session: Annotated[
+        str, typer.Option("--session", metavar="ID", help="Only this session, or those that begin so.")
+    ] = "",
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Only requests that failed, or with a tool that did.")
+    ] = False,
+    most: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """List the traces, a line each, the newest first."""
+    from tui.commands.traces import run_traces_list
+
+    invocation = _with(context, attach=None, config=config)
+    raise typer.Exit(run_traces_list(invocation, session=session, errors=errors, most=most, as_json=as_json))
+
+
+@traces.command("show")
+def traces_show(
+    context: typer.Context,
+    trace: Annotated[str, typer.Argument(metavar="ID", help="Its id, how it begins, or its file.")],
+    tool: Annotated[
+        int | None, typer.Option("--tool", metavar="K", help="Read its tool call number K again.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Show one trace; with --tool, read a stored tool call again, step by step.
+
+    Exit code 1 where the call is read otherwise than it was then.
+    """
+    from tui.commands.traces import run_traces_show
+
+    invocation = _with(context, attach=None, config=config)
+    raise typer.Exit(run_traces_show(invocation, trace, tool=tool, as_json=as_json))
 
 
 def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invocation:

@@ -102,6 +102,12 @@ class ToolRecord:
     more: str = ""  # one line: the other arguments
     input: Mapping[str, Any] | None = None
     raw: str = ""
+    raw_tokens: int = 0
+    family: str = ""
+    constrained: bool | None = None
+    relaxed: str = ""
+    repairs: tuple[str, ...] = ()
+    repaired: bool = False  # it is usable, and was not before its repairs
     verdict: str = "unchecked"
     detail: str = ""
     answered: float | None = None
@@ -114,8 +120,10 @@ class ToolRecord:
     def search_text(self) -> str:
         """What the filter looks in, in lower case."""
         outcome = "error" if self.is_error else "waiting" if self.answered is None else "ok"
+        held = "relaxed" if self.relaxed else "grammar" if self.constrained else ""
         parts = (self.id, self.request, self.session, self.lane, self.name, self.verdict, outcome)
-        return " ".join((*parts, self.arguments, self.more, self.detail, self.result)).lower()
+        made = (self.family, held, "repaired" if self.repaired else "", *self.repairs)
+        return " ".join((*parts, *made, self.arguments, self.more, self.detail, self.result)).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +133,10 @@ class ToolStats:
     name: str
     calls: int = 0
     invalid: int = 0
+    repaired: int = 0
     results: int = 0
     errors: int = 0
-    busy_s: float = 0.0
-    timed: int = 0
+    last_s: float | None = None  # what the newest result that was timed took
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from typing import Any
 
 from engine.chat_wire import LANE_HEADER
@@ -19,7 +18,8 @@ from proxy.backends.upstream import (
     Prefill,
     Progress,
     Queued,
-    ToolCallDelta,
+    ToolCallOpen,
+    ToolCallRaw,
     UpstreamEvent,
     UpstreamRequest,
 )
@@ -33,7 +33,9 @@ class MlxBackend:
     """The engine process of this machine."""
 
     name = "mlx"
-    dialect = Dialect(system_turns=True, reasoning=True, top_k=True, template_switches=True)
+    dialect = Dialect(
+        system_turns=True, reasoning=True, top_k=True, template_switches=True, tells_calls_apart=True
+    )
 
     def __init__(self, base_url: str, model: str) -> None:
         self._client = ChatClient(base_url, _WHO)
@@ -66,7 +68,6 @@ class FeedReader:
 
     def __init__(self, chat: ChatStream) -> None:
         self._chat = chat
-        self._raw_call = ""  # of the call that comes next
 
     def read(self, data: bytes) -> list[UpstreamEvent]:
         """The steps of one event.
@@ -75,26 +76,14 @@ class FeedReader:
             UpstreamError: the request failed in the middle.
         """
         if _FEED_MARK not in data:
-            steps = self._chat.read(data)
-            return self._with_raw_call(steps) if self._raw_call else steps
+            return self._chat.read(data)
         chunk = parse_json(data, _WHO)
         if chunk.get("object") != FEED_OBJECT:  # a model may well write the mark itself
             return self._chat.read_chunk(chunk)
-        if chunk["kind"] == "tool_raw":
-            self._raw_call = chunk["raw"]
-            return []
         if chunk["kind"] == "error":
             raise error_in_stream({"error": chunk}, _WHO)
         step = feed_step(chunk)
         return [step] if step is not None else []
-
-    def _with_raw_call(self, steps: list[UpstreamEvent]) -> list[UpstreamEvent]:
-        for i, step in enumerate(steps):
-            if isinstance(step, ToolCallDelta):
-                steps[i] = replace(step, raw=self._raw_call)
-                self._raw_call = ""
-                break
-        return steps
 
 
 def feed_step(chunk: dict[str, Any]) -> UpstreamEvent | None:
@@ -108,6 +97,10 @@ def feed_step(chunk: dict[str, Any]) -> UpstreamEvent | None:
             return Prefill(chunk["done"], chunk["total"], chunk["cached"])
         case "progress":
             return Progress(chunk["output_tokens"], chunk.get("text", ""))
+        case "tool_open":
+            return ToolCallOpen(chunk["index"], chunk.get("family", ""))
+        case "tool_raw":
+            return _raw_call(chunk)
         case "note":
             return Note(chunk["text"])
         case "cache":
@@ -124,6 +117,19 @@ def _verdict(chunk: dict[str, Any]) -> CacheVerdict:
         restore_s=chunk.get("restore_s", 0.0),
         tier=chunk["tier"],
         miss=CacheMiss.model_validate(miss) if miss else None,
+    )
+
+
+def _raw_call(chunk: dict[str, Any]) -> ToolCallRaw:
+    """An engine of an earlier version tells index and raw text alone."""
+    return ToolCallRaw(
+        chunk["index"],
+        chunk["raw"],
+        tokens=tuple(chunk.get("tokens") or ()),
+        family=chunk.get("family") or "",
+        constrained=chunk.get("constrained"),
+        relaxed=chunk.get("relaxed") or "",
+        repairs=tuple(chunk.get("repairs") or ()),
     )
 
 

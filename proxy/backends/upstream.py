@@ -57,7 +57,30 @@ class ToolCallDelta:
     arguments: str
     id: str = ""
     name: str = ""
-    raw: str = ""  # the whole call as the model wrote it, where the upstream tells
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallOpen:
+    """The call of this `index` begins, and a grammar holds it to its tool: pieces may be passed on unread."""
+
+    index: int
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallRaw:
+    """How a call came about, from an upstream that tells: before the call's only piece, or after its last.
+
+    Behind a `ToolCallOpen` it says that the call is whole, or cut and all that there is of it.
+    """
+
+    index: int
+    raw: str  # as the model wrote it, with marks
+    tokens: tuple[int, ...] = ()  # ids of the raw text; empty where they are not known
+    family: str = ""
+    constrained: bool | None = None  # a grammar held the call to its tool; None: not told
+    relaxed: str = ""  # why that grammar does not say all that the tool's schema does
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +123,9 @@ UpstreamEvent = (
     | Prefill
     | TextDelta
     | ThinkingDelta
+    | ToolCallOpen
     | ToolCallDelta
+    | ToolCallRaw
     | Progress
     | CacheChanged
     | Note
@@ -128,6 +153,7 @@ class Dialect:
     images: bool = False  # `image_url` parts
     top_k: bool = False
     template_switches: bool = False  # `chat_template_kwargs`
+    tells_calls_apart: bool = False  # a call of a tool that it was offered never comes as text
 
 
 class Backend(Protocol):

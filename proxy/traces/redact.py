@@ -121,9 +121,12 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
 
 
 def _redacted_call(call: TraceToolCall, redactor: Redactor) -> TraceToolCall:
+    raw = redactor.text(call.raw)
     return call.model_copy(
         update={
-            "raw": redactor.text(call.raw),
+            "raw": raw,
+            "tokens": call.tokens if raw == call.raw else [],  # they would spell the secret
+            "relaxed": redactor.text(call.relaxed),
             "input": redactor.value(call.input),
             "repairs": [redactor.text(repair) for repair in call.repairs],
             "detail": redactor.text(call.detail),

@@ -39,11 +39,18 @@ class TraceResponse(TraceModel):
 
 
 class TraceToolCall(TraceModel):
-    """One tool call of the answer and, once the client has sent it, its result."""
+    """One tool call of the answer and, once the client has sent it, its result.
+
+    The fields that `proxy.events.RequestToolCall` has too mean the same there.
+    """
 
     id: str
     name: str
-    raw: str = ""
+    raw: str = ""  # as the model wrote it; else name and arguments as the upstream told them
+    tokens: list[int] = []  # ids of `raw`, where the upstream tells and nothing was redacted
+    family: str = ""
+    constrained: bool | None = None
+    relaxed: str = ""
     input: dict[str, Any] | None = None
     repairs: list[str] = []
     verdict: ToolVerdict = "unchecked"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.tool_calls.schemas import parse_json
 from proxy.json_text import encode_json
 from proxy.translate.event_bytes import DELTA_TAIL, block_start, block_stop, delta_head
 from proxy.translate.thinking import sign
@@ -17,6 +18,7 @@ class ContentBlocks:
         self._out = out
         self._kind = ""  # of the open block
         self._head = b""
+        self._block: dict[str, Any] = {}  # the open tool call
         self._pieces: list[str] = []
         self._shown = True
         self._half = ""  # the first half of a surrogate pair, until the second comes
@@ -47,13 +49,23 @@ class ContentBlocks:
         self._out.append(block_stop(index))
         self.content.append(block | {"input": tool_input})
 
+    def begin_tool_use(self, call_id: str, name: str) -> None:
+        """Open a tool call whose arguments come in pieces; `close` ends it."""
+        self.close()
+        self._block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        self._open("tool_use", self._block, delta_head(self._index, "input_json_delta", "partial_json"))
+
+    def tool_input(self, text: str) -> None:
+        """The next piece of the open call's arguments, as JSON text."""
+        self._add(text, shown=True)
+
     def close(self) -> None:
         """Close the open block, if there is one."""
         if not self._kind:
             return
         if self._half:
             self._half = ""
-            self._write("\ufffd", shown=self._shown or self._kind == "text")
+            self._write("\ufffd", shown=self._shown or self._kind != "thinking")
         block = self._assembled()
         if self._kind == "thinking":
             head = delta_head(self._index, "signature_delta", "signature")
@@ -97,6 +109,17 @@ class ContentBlocks:
         text = "".join(self._pieces)
         if self._kind == "text":
             return {"type": "text", "text": text}
+        if self._kind == "tool_use":
+            return self._block | {"input": _parsed(text)}
         if self._shown:
             return {"type": "thinking", "thinking": text, "signature": sign("")}
         return {"type": "thinking", "thinking": "", "signature": sign(text)}
+
+
+def _parsed(arguments: str) -> dict[str, Any]:
+    """The input of a call that was sent in pieces; text that is no JSON object is kept as it is."""
+    try:
+        parsed = parse_json(arguments) if arguments.strip() else {}
+    except ValueError:
+        return {"_unparsed": arguments}
+    return parsed if isinstance(parsed, dict) else {"_unparsed": arguments}

@@ -6,9 +6,8 @@ import re
 import uuid
 from dataclasses import dataclass, field
 
-import orjson
-
-from proxy.backends.upstream import ToolCallDelta
+from engine.tool_calls.schemas import parse_json
+from proxy.backends.upstream import ToolCallDelta, ToolCallRaw
 from proxy.json_text import encode_json
 
 # Shorter ids are counters in many upstreams ("call_0") and would be the same in each answer.
@@ -17,12 +16,13 @@ _TRUSTED_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")
 
 @dataclass(slots=True)
 class PendingCall:
-    """One call; `arguments` is JSON as the model wrote it, `raw` the whole call where the upstream tells."""
+    """One call; `pieces` are its arguments, JSON as the model wrote it, `told` how the upstream made it."""
 
     id: str
     name: str
-    raw: str = ""
+    told: ToolCallRaw | None = None
     pieces: list[str] = field(default_factory=list)
+    _checked: int = 0  # pieces when it was last seen to be incomplete
 
     @property
     def arguments(self) -> str:
@@ -31,23 +31,47 @@ class PendingCall:
     @property
     def complete(self) -> bool:
         """Whether the arguments are a whole JSON value already, so that no more can belong to them."""
+        if self._checked == len(self.pieces):
+            return False
         try:
-            orjson.loads(self.arguments)
-        except orjson.JSONDecodeError:
-            return bool(self.raw)
+            parse_json(self.arguments)
+        except ValueError:
+            self._checked = len(self.pieces)
+            return False
         return True
 
-    def as_text(self) -> str:
-        """The call as text, arguments unchanged, for an upstream that does not tell how it was written."""
-        return f'{{"name": {encode_json(self.name).decode()}, "arguments": {self.arguments or "{}"}}}'
+    @property
+    def raw(self) -> str:
+        """The call as the model wrote it, or as it can be written down where the upstream does not tell."""
+        return self.told.raw if self.told is not None else as_text(self.name, self.arguments)
+
+
+def as_text(name: str, arguments: str) -> str:
+    """A call as text, its arguments unchanged."""
+    return f'{{"name": {encode_json(name).decode()}, "arguments": {arguments}}}'
+
+
+class CallIds:
+    """Ids for the calls of one answer; `used` are those of its conversation."""
+
+    def __init__(self, used: frozenset[str] = frozenset()) -> None:
+        self._used = set(used)
+
+    def fresh(self, upstream_id: str = "") -> str:
+        """The upstream's id where it can be told from all others of the conversation, else a new one."""
+        if not _TRUSTED_ID.fullmatch(upstream_id) or upstream_id in self._used:
+            upstream_id = f"toolu_{uuid.uuid4().hex[:24]}"
+        self._used.add(upstream_id)
+        return upstream_id
 
 
 class PendingCalls:
     """The calls of one answer that are not settled yet, in the order in which they began."""
 
-    def __init__(self, used_ids: frozenset[str] = frozenset()) -> None:
-        self._used = set(used_ids)
+    def __init__(self, ids: CallIds) -> None:
+        self._ids = ids
         self._calls: dict[int, PendingCall] = {}
+        self._told: dict[int, ToolCallRaw] = {}  # of calls that are to come
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -57,13 +81,21 @@ class PendingCalls:
         call = self._calls.get(piece.index)
         began = call is None
         if call is None:
-            call = self._calls[piece.index] = PendingCall(self._fresh_id(piece.id), piece.name)
+            told = self._told.pop(piece.index, None)
+            call = self._calls[piece.index] = PendingCall(self._ids.fresh(piece.id), piece.name, told)
         elif not call.name:
             call.name = piece.name
-        call.raw = piece.raw or call.raw
         if piece.arguments:
             call.pieces.append(piece.arguments)
         return began and len(self._calls) > 1
+
+    def tell(self, told: ToolCallRaw) -> None:
+        """Note how a call that is pending, or comes next, was made."""
+        call = self._calls.get(told.index)
+        if call is None:
+            self._told[told.index] = told
+        else:
+            call.told = told
 
     def take_complete(self, *, but: int | None = None) -> list[PendingCall]:
         """The leading calls that are whole, except that of index `but`; the others stay, in order."""
@@ -78,10 +110,3 @@ class PendingCalls:
         taken = list(self._calls.values())
         self._calls.clear()
         return taken
-
-    def _fresh_id(self, upstream_id: str) -> str:
-        """The upstream's id where it can be told from all others of the conversation, else a new one."""
-        if not _TRUSTED_ID.fullmatch(upstream_id) or upstream_id in self._used:
-            upstream_id = f"toolu_{uuid.uuid4().hex[:24]}"
-        self._used.add(upstream_id)
-        return upstream_id

@@ -27,6 +27,11 @@ class TranslatedRequest:
     thinking: ThinkingMode
     notes: list[str]
 
+    @property
+    def calls_wanted(self) -> bool:
+        """Whether the model may call tools in its answer."""
+        return bool(self.tools.functions) and self.body.get("tool_choice") != "none"
+
 
 def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedRequest:
     """Translate a checked body (`proxy.messages`) for an upstream that speaks `dialect`.
@@ -72,7 +77,7 @@ def _messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> list[
 def _usable_choice(choice: dict[str, Any] | None, tools: ToolSet, notes: list[str]) -> dict[str, Any]:
     if choice and choice["type"] == "tool" and choice["name"] not in tools:
         notes.append(f"tool_choice names {choice['name']!r}, which is no tool of this request: ignored")
-        return {}
+        return {name: value for name, value in tool_choice(choice).items() if name != "tool_choice"}
     return tool_choice(choice)
 
 

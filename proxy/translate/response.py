@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from engine.tool_calls.families import FAMILIES
+from engine.tool_calls.stray_calls import StrayCall, StrayCalls
 from proxy.backends.upstream import (
     Finish,
     Lookup,
@@ -19,12 +21,16 @@ from proxy.backends.upstream import (
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
+    ToolCallOpen,
+    ToolCallRaw,
     UpstreamEvent,
 )
-from proxy.events import CacheVerdict, RequestToolCall, Usage
+from proxy.errors import UpstreamUnavailable
+from proxy.events import CacheVerdict, Usage
+from proxy.traces.schema import TraceToolCall
+from proxy.translate.answer_calls import AnswerCalls
 from proxy.translate.content_blocks import ContentBlocks
 from proxy.translate.event_bytes import MESSAGE_STOP, PING, event, usage_fields
-from proxy.translate.pending_calls import PendingCall, PendingCalls
 from proxy.translate.thinking import ThinkingMode
 from proxy.translate.tools import ToolSet
 
@@ -36,25 +42,30 @@ _STOP_REASONS = {
     "stop_sequence": "stop_sequence",
     "context_length": "model_context_window_exceeded",
 }
+_BY_ITSELF = ("stop", "tool_calls")  # reasons of a model that has said all it wanted to
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """What the request fixes about its answer; `used_ids` are the tool call ids of its history."""
+    """What the request fixes about its answer; `used_ids` are the tool call ids of its history.
+
+    `streamed`: the client reads events, not one message. `stray_calls`: calls may stand in the text.
+    """
 
     message_id: str
     model: str  # as the client asked for it
     tools: ToolSet
     thinking: ThinkingMode
     used_ids: frozenset[str] = frozenset()
+    streamed: bool = True
+    stray_calls: bool = False
 
 
 class Answer:
     """One answer under way: `feed` it steps, `take` the events to send."""
 
     def __init__(self, head: AnswerHead) -> None:
-        self.calls: list[RequestToolCall] = []  # each call as soon as it is judged
-        self.notes: list[str] = []
+        self.fault: UpstreamUnavailable | None = None  # why there is no stop reason at the end
         self.usage = Usage()
         self.stop_reason = ""
         self.stop_sequence: str | None = None
@@ -63,20 +74,33 @@ class Answer:
         self._head = head
         self._out: list[bytes] = []
         self._blocks = ContentBlocks(self._out)
-        self._pending = PendingCalls(head.used_ids)
+        self._calls = AnswerCalls(head.tools, self._blocks, head.used_ids, streamed=head.streamed)
+        self._stray = StrayCalls(head.tools.schemas, FAMILIES) if head.stray_calls else None
+        self._text_open = False  # it may hold back text
         self._started = False
         self._cache: CacheVerdict | None = None
         self._hidden_characters = 0
-        self._sent_calls = 0
         self._steps: dict[type, Callable[[Any], None]] = {
             Lookup: self._lookup,
             TextDelta: self._text,
             ThinkingDelta: self._thinking,
+            ToolCallOpen: self._tool_open,
             ToolCallDelta: self._tool_piece,
+            ToolCallRaw: self._calls.tell,
             Progress: self._progress,
             Note: self._note,
             Finish: self._finish,
         }
+
+    @property
+    def calls(self) -> list[TraceToolCall]:
+        """Each call as soon as it is judged, until somebody takes it out."""
+        return self._calls.judged
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks for people, until somebody takes them out."""
+        return self._calls.notes
 
     def feed(self, step: UpstreamEvent) -> None:
         """Take one step of the upstream."""
@@ -133,9 +157,29 @@ class Answer:
             return
         self._begin_output()
         self.output_tokens += 1
-        if self._pending:
-            self._settle(self._pending.take_complete())
-        self._blocks.text(step.text)
+        if self._stray is None:
+            self._say(step.text)
+        else:
+            self._text_open = True
+            self._say_all(self._stray.feed(step.text))
+
+    def _say(self, text: str) -> None:
+        self._calls.give_way()
+        self._blocks.text(text)
+
+    def _say_all(self, pieces: Iterable[str | StrayCall], *, cut: bool = False) -> None:
+        for piece in pieces:
+            if isinstance(piece, StrayCall):
+                self._calls.take_stray(piece, cut=cut)
+            elif piece:
+                self._say(piece)
+
+    def _end_text(self, *, cut: bool = False) -> None:
+        """Give out the text that was held back because it might have become a call."""
+        if self._stray is not None and self._text_open:
+            self._text_open = False
+            self._say_all(self._stray.finish(), cut=cut)
+            self._stray = StrayCalls(self._head.tools.schemas, FAMILIES)
 
     def _thinking(self, step: ThinkingDelta) -> None:
         if not step.text:
@@ -145,16 +189,22 @@ class Answer:
         if not self._head.thinking.enabled:
             self._hidden_characters += len(step.text)
             return
-        if self._pending:
-            self._settle(self._pending.take_complete())
+        self._end_text()
+        self._calls.give_way()
         self._blocks.thinking(step.text, shown=self._head.thinking.shown)
+
+    def _tool_open(self, step: ToolCallOpen) -> None:
+        self._begin_output()
+        self._end_text()
+        self._calls.open(step)
 
     def _tool_piece(self, step: ToolCallDelta) -> None:
         self._begin_output()
         if step.arguments:
             self.output_tokens += 1
-        if self._pending.add(step):
-            self._settle(self._pending.take_complete(but=step.index))
+        if step.name:
+            self._end_text()
+        self._calls.add(step)
 
     def _progress(self, step: Progress) -> None:
         self._begin_output()
@@ -165,39 +215,21 @@ class Answer:
 
     def _finish(self, step: Finish) -> None:
         self._start()
-        self._settle(self._pending.take_all())
+        cut = step.reason not in _BY_ITSELF
+        self._end_text(cut=cut)
+        self._calls.finish(cut=cut)
         self._blocks.close()
         self._count(step)
+        if self._calls.fault:
+            self.fault = UpstreamUnavailable(f"{self._calls.fault}; please retry")
+            return
         self.stop_reason = _STOP_REASONS[step.reason]
         self.stop_sequence = step.stop_sequence if step.reason == "stop_sequence" else None
-        if self._sent_calls and step.reason in ("stop", "tool_calls", "stop_sequence"):
+        if self._calls.sent and step.reason in ("stop", "tool_calls", "stop_sequence"):
             self.stop_reason, self.stop_sequence = "tool_use", None
         if self._hidden_characters:
             self.notes.append(
                 f"left out {self._hidden_characters} characters of thinking: the request does not enable it"
-            )
-
-    def _settle(self, calls: Iterable[PendingCall]) -> None:
-        """Send each call that fits its schema; give back as text what does not."""
-        for call in calls:
-            arguments = call.arguments
-            verdict = self._head.tools.judge(call.name, arguments)
-            raw = call.raw or call.as_text()
-            if verdict.usable and verdict.input is not None:
-                self._blocks.tool_use(call.id, call.name, verdict.input)
-                self._sent_calls += 1
-            else:
-                self._blocks.text(raw)
-                self.notes.append(f"a call of {call.name!r} was given back as text: {verdict.detail}")
-            self.calls.append(
-                RequestToolCall(
-                    tool_use_id=call.id,
-                    name=call.name,
-                    input=verdict.input,
-                    raw=raw,
-                    verdict=verdict.verdict,
-                    detail=verdict.detail,
-                )
             )
 
     def _count(self, step: Finish) -> None:

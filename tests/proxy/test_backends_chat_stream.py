@@ -21,6 +21,8 @@ from proxy.backends.upstream import (
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
+    ToolCallOpen,
+    ToolCallRaw,
     UpstreamEvent,
 )
 from proxy.errors import (
@@ -32,7 +34,7 @@ from proxy.errors import (
     UpstreamUnavailable,
 )
 from proxy.events import CacheChange, CacheMiss, CacheVerdict
-from tests.proxy.live import FINISH, USAGE, calls, delta
+from tests.proxy.live import FINISH, USAGE, delta
 
 
 def read(*chunks: dict[str, Any], done: bool = True, max_tokens: int = 0) -> list[UpstreamEvent]:
@@ -254,6 +256,21 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
     ),
     (feed("prefill", done=4, total=9, cached=3), Prefill(4, 9, 3)),
     (feed("progress", output_tokens=7, text="<tool"), Progress(7, "<tool")),
+    (feed("tool_open", index=1, family="hermes", constrained=True), ToolCallOpen(1, "hermes")),
+    (feed("tool_raw", index=0, raw="<call>"), ToolCallRaw(0, "<call>")),
+    (
+        feed(
+            "tool_raw",
+            index=2,
+            raw="<call>",
+            tokens=[7, 9],
+            family="hermes",
+            constrained=True,
+            relaxed="a pattern",
+            repairs=["a brace"],
+        ),
+        ToolCallRaw(2, "<call>", (7, 9), "hermes", True, "a pattern", ("a brace",)),
+    ),
     (feed("note", text="repaired"), Note("repaired")),
     (feed("cache", event="inserted", **CHANGE), CacheChanged("cache.inserted", CacheChange(**CHANGE))),
     (feed("cache", event="evicted", **CHANGE), CacheChanged("cache.evicted", CacheChange(**CHANGE))),
@@ -269,15 +286,6 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
 @pytest.mark.parametrize(("data", "step"), FEED)
 def test_the_engines_feed_is_read(data: bytes, step: UpstreamEvent | None) -> None:
     assert FeedReader(ChatStream("it")).read(data) == ([step] if step else [])
-
-
-def test_the_raw_call_goes_with_the_call_that_follows_it() -> None:
-    reader = FeedReader(ChatStream("it"))
-    assert reader.read(feed("tool_raw", index=0, raw="<call>")) == []
-    assert reader.read(orjson.dumps(calls("Read", "{}"))) == [
-        ToolCallDelta(0, "{}", name="Read", raw="<call>")
-    ]
-    assert reader.read(orjson.dumps(calls("Read", "{}"))) == [ToolCallDelta(0, "{}", name="Read")]
 
 
 def test_an_error_of_the_feed_is_raised() -> None:

@@ -67,9 +67,17 @@ def test_the_prompts_disk_is_limited_by_file_and_environment(tmp_path: Path) -> 
 
 
 def test_how_the_engine_runs_its_model_is_configured(tmp_path: Path) -> None:
-    file = {"backends": {"mlx": {"kvBits": 8, "draftModel": "org/small", "prefixCacheBytes": 5_000}}}
+    mlx = {
+        "kvBits": 8,
+        "draftModel": "org/small",
+        "prefixCacheBytes": 5_000,
+        "toolFormat": "glm",
+        "grammar": False,
+    }
+    file = {"backends": {"mlx": mlx}}
     config = settled(tmp_path, file=file, environ={"ANYCLAUDE_DRAFT_TOKENS": "5"}).config
     assert (config.kv_bits, config.draft_model, config.draft_tokens) == (8, "org/small", 5)
+    assert (config.tool_format, config.grammar) == ("glm", False)
     assert config.prefix_cache_bytes == 5_000
     [problem] = problems(tmp_path, file={"backends": {"mlx": {"kvBits": 5}}})
     assert "4 or 8" in problem

@@ -172,6 +172,101 @@ async def test_the_engines_lookup_is_in_the_start_and_its_progress_on_record(tmp
     assert "the model hesitated" in trace.notes
 
 
+def opened(*pieces: str) -> list[Any]:
+    """A call that the engine's grammar holds, in pieces, without what follows its arguments."""
+    first = {"index": 0, "id": "call_0123456789abcdef", "function": {"name": "Read", "arguments": ""}}
+    rest = [{"index": 0, "function": {"arguments": piece}} for piece in pieces]
+    return [
+        LOOKUP,
+        feed("progress", output_tokens=4, text="<tool_call>"),
+        feed("tool_open", index=0, family="hermes", constrained=True),
+        *(delta(tool_calls=[piece]) for piece in [first, *rest]),
+    ]
+
+
+WHOLE = feed(
+    "tool_raw",
+    index=0,
+    raw="<tool_call>Read a",
+    tokens=[3, 1, 4],
+    family="hermes",
+    constrained=True,
+    relaxed="",
+    repairs=[],
+)
+
+
+async def test_a_call_reaches_the_vendors_package_while_it_is_written(tmp_path: Path) -> None:
+    seen = asyncio.Event()
+    upstream = Upstream([*opened('{"path"', ': "a'), seen, *opened('bc"}')[-1:], WHOLE, FINISH, USAGE, DONE])
+    pieces: list[str] = []
+    async with (
+        proxy_over(upstream, tmp_path, kind="mlx") as running,
+        sdk(running) as client,
+        client.messages.stream(
+            model="claude-test",
+            max_tokens=2000,
+            messages=[{"role": "user", "content": "go"}],
+            tools=[READ],  # type: ignore[list-item]
+        ) as stream,
+    ):
+        async for step in stream:
+            if step.type == "input_json":
+                pieces.append(step.partial_json)
+                if len(pieces) == 2:
+                    seen.set()  # the upstream goes on only now
+        message = await stream.get_final_message()
+    assert pieces == ['{"path"', ': "a', 'bc"}']
+    assert message.content[0].input == {"path": "abc"}  # type: ignore[union-attr]
+    assert message.stop_reason == "tool_use"
+    (call,) = running.traces()[0].tool_calls
+    assert (call.raw, call.tokens, call.family) == ("<tool_call>Read a", [3, 1, 4], "hermes")
+    assert (call.constrained, call.repairs, call.verdict) == (True, [], "valid")
+    (event,) = running.told("request.tool_call")
+    assert (event["raw_tokens"], event["family"], event["constrained"]) == (3, "hermes", True)
+    assert "tokens" not in event
+    assert "".join(told["text"] for told in running.told("request.delta")).endswith('{"path": "abc"}')
+
+
+async def test_a_call_that_is_cut_while_it_is_passed_on_ends_as_max_tokens(tmp_path: Path) -> None:
+    cut = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
+    async with proxy_over(Upstream([*opened('{"pa'), cut, DONE]), tmp_path, kind="mlx") as running:
+        events = sse((await running.http.post(PATH, json=body(stream=True, tools=[READ]))).text)
+        whole = (await running.http.post(PATH, json=body(tools=[READ]))).json()
+    assert events[-2]["delta"]["stop_reason"] == whole["stop_reason"] == "max_tokens"
+    assert events[-3]["type"] == "content_block_stop"
+    assert [block["type"] for block in whole["content"]] == ["text"]
+    assert '{"pa' in whole["content"][0]["text"]
+    assert [call.verdict for trace in running.traces() for call in trace.tool_calls] == ["cut", "cut"]
+
+
+@pytest.mark.parametrize("end", [[BREAK], [FINISH, DONE]], ids=["broke off", "ended"])
+async def test_half_a_call_that_will_not_go_on_is_an_error(tmp_path: Path, end: list[Any]) -> None:
+    upstream = Upstream([*opened('{"pa'), *end])
+    async with proxy_over(upstream, tmp_path, kind="mlx") as running:
+        events = sse((await running.http.post(PATH, json=body(stream=True, tools=[READ]))).text)
+    assert events[-1]["type"] == "error"
+    assert "message_stop" not in [event["type"] for event in events]
+    (trace,) = running.traces()
+    assert trace.response.error is not None
+    assert trace.response.message is not None
+    assert trace.response.message["content"][0]["input"] == {"_unparsed": '{"pa'}
+
+
+async def test_a_call_that_another_server_sends_as_text_is_a_call(tmp_path: Path) -> None:
+    text = '<tool_call>\n{"name": "Read", "arguments": {"path": "a"}}\n</tool_call>'
+    async with proxy_over(Upstream(says("I read.", text[:20], text[20:])), tmp_path) as running:
+        with_tools = (await running.http.post(PATH, json=body(tools=[READ]))).json()
+        without = (await running.http.post(PATH, json=body())).json()
+        forbidden = body(tools=[READ], tool_choice={"type": "none"})
+        unwanted = (await running.http.post(PATH, json=forbidden)).json()
+    assert [block["type"] for block in with_tools["content"]] == ["text", "tool_use"]
+    assert with_tools["stop_reason"] == "tool_use"
+    for message in (without, unwanted):
+        assert "".join(block["text"] for block in message["content"]) == f"I read.{text}"
+        assert message["stop_reason"] == "end_turn"
+
+
 async def test_silence_is_filled_with_pings_before_and_after_the_start(tmp_path: Path) -> None:
     looked_up, answered = asyncio.Event(), asyncio.Event()
     upstream = Upstream([looked_up, LOOKUP, answered, *says("done")])

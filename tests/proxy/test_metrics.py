@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -83,6 +85,24 @@ def test_tools_are_counted_by_name_verdict_and_outcome(host: Host) -> None:
     assert (counters.tool_results, counters.tool_errors) == (1, 1)
     assert host.value("tool_calls_total", tool="Read", verdict="invalid") == 1
     assert host.value("tool_results_total", tool="Read", outcome="error") == 1
+
+
+def test_calls_are_counted_by_what_made_them_usable(host: Host) -> None:
+    calls: list[dict[str, Any]] = [
+        {"constrained": True, "verdict": "valid"},
+        {"constrained": False, "verdict": "valid", "repairs": ["a brace was missing"]},
+        {"verdict": "invalid", "repairs": ["in vain"]},
+        {"verdict": "cut"},
+    ]
+    for fields in calls:
+        call = RequestToolCall.model_validate({"tool_use_id": "1", "name": "Read", **fields})
+        host.bus.publish("request.tool_call", call)
+    assert host.value("tool_calls_repaired_total", tool="Read") == 1
+    assert host.value("tool_calls_by_grammar_total", tool="Read", constrained="yes") == 1
+    assert host.value("tool_calls_by_grammar_total", tool="Read", constrained="no") == 1
+    assert host.value("tool_calls_total", tool="Read", verdict="cut") == 1
+    counters = host.totals.counters
+    assert (counters.tool_calls, counters.tool_calls_repaired, counters.tool_calls_invalid) == (4, 1, 1)
 
 
 def test_a_client_cannot_fill_the_memory_with_tool_names(host: Host) -> None:

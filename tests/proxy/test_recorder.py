@@ -21,14 +21,13 @@ from proxy.events import (
     EventData,
     RequestFinished,
     RequestReceived,
-    RequestToolCall,
     RequestToolResult,
     Usage,
 )
 from proxy.recorder import Recorder, RequestRecord
 from proxy.traces.reading import load_trace
 from proxy.traces.record import TraceStore
-from proxy.traces.schema import Trace
+from proxy.traces.schema import Trace, TraceToolCall
 from tests.proxy.trace_making import body_of
 
 USAGE = Usage(input_tokens=10, cache_read_input_tokens=90, output_tokens=21)
@@ -86,8 +85,8 @@ async def finish(record: RequestRecord, message: dict[str, Any] | None = None) -
     await record.finished(status=200, message=message or MESSAGE, stop_reason="end_turn", usage=USAGE)
 
 
-def call(call_id: str, name: str = "Read", **fields: Any) -> RequestToolCall:
-    return RequestToolCall(tool_use_id=call_id, name=name, input={"path": "a"}, verdict="valid", **fields)
+def call(call_id: str, name: str = "Read", **fields: Any) -> TraceToolCall:
+    return TraceToolCall(id=call_id, name=name, input={"path": "a"}, verdict="valid", **fields)
 
 
 def results_of(calls: list[tuple[str, str]], results: list[dict[str, Any]], *after: Any) -> dict[str, Any]:
@@ -271,7 +270,9 @@ async def test_secrets_are_not_on_disk(tmp_path: Path) -> None:
     record.upstream({"messages": [planted]}, "qwen")
     record.note(planted)
     record.lookup(CacheVerdict(miss=CacheMiss(reason="diverged", before=planted, now=planted)))
-    record.tool_call(call("toolu_1", raw=planted, detail=planted))
+    record.tool_call(
+        call("toolu_1", raw=planted, detail=planted, repairs=[planted], relaxed=planted, tokens=[271828])
+    )
     await record.failed(
         status=500,
         error=ErrorInfo(type="api_error", message=planted),
@@ -291,6 +292,7 @@ async def test_secrets_are_not_on_disk(tmp_path: Path) -> None:
         "a1a1a1",
         "plain-words",
         "cookie-value",
+        "271828",
     ):
         assert secret not in written
     [linked] = host.trace(record).tool_calls

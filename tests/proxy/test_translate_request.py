@@ -215,10 +215,7 @@ CHOICES: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
     ),
     ({"type": "tool", "name": "Gone"}, {}),
     ({"type": "tomorrow"}, {}),
-    (
-        {"type": "auto", "disable_parallel_tool_use": True},
-        {"tool_choice": "auto", "parallel_tool_calls": False},
-    ),
+    ({"type": "auto", "disable_parallel_tool_use": False}, {"tool_choice": "auto"}),
 ]
 
 
@@ -226,6 +223,31 @@ CHOICES: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
 def test_tool_choice_is_mapped(choice: dict[str, Any] | None, fields: dict[str, Any]) -> None:
     chat = translated(tools=[READ], tool_choice=choice).body
     assert {name: chat[name] for name in ("tool_choice", "parallel_tool_calls") if name in chat} == fields
+    assert [tool["function"]["name"] for tool in chat["tools"]] == ["Read"]
+
+
+@pytest.mark.parametrize(("choice", "fields"), CHOICES)
+def test_one_call_at_a_time_may_be_asked_for_with_every_choice(
+    choice: dict[str, Any] | None, fields: dict[str, Any]
+) -> None:
+    single = {"type": "auto", **(choice or {}), "disable_parallel_tool_use": True}
+    chat = translated(tools=[READ], tool_choice=single).body
+    assert chat["parallel_tool_calls"] is False
+    assert chat.get("tool_choice") == fields.get("tool_choice", "auto" if choice is None else None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"tools": [READ]}, True),
+        ({"tools": [READ], "tool_choice": {"type": "any"}}, True),
+        ({"tools": [READ], "tool_choice": {"type": "none"}}, False),
+        ({"tools": []}, False),
+        ({}, False),
+    ],
+)
+def test_calls_are_expected_of_a_request_that_offers_tools(fields: dict[str, Any], wanted: bool) -> None:
+    assert translated(**fields).calls_wanted is wanted
 
 
 def test_sampling_is_passed_on() -> None:

@@ -102,6 +102,7 @@ def test_a_tool_result_finds_its_call() -> None:
     assert (third.name, third.verdict) == ("Read", "unchecked")
     bash = store.view().tool_stats[0]
     assert (bash.name, bash.calls, bash.invalid, bash.results, bash.errors) == ("Bash", 2, 1, 1, 1)
+    assert bash.last_s == 1.5
     totals = store.view().totals
     assert (totals.tool_calls, totals.tool_calls_invalid, totals.tool_results, totals.tool_errors) == (
         2,
@@ -109,6 +110,38 @@ def test_a_tool_result_finds_its_call() -> None:
         2,
         1,
     )
+
+
+def test_what_made_a_call_usable_is_kept_and_counted() -> None:
+    mended = {"constrained": False, "repairs": ["a brace was\nmissing"], "verdict": "valid"}
+    store = play(
+        RECEIVED,
+        (
+            "request.tool_call",
+            {
+                "tool_use_id": "t1",
+                "name": "Read",
+                "raw": "<call>",
+                "raw_tokens": 9,
+                "family": "hermes",
+                "relaxed": "a pattern",
+                "constrained": True,
+                "verdict": "valid",
+            },
+        ),
+        ("request.tool_call", {"tool_use_id": "t2", "name": "Read", **mended}),
+        ("request.tool_call", {"tool_use_id": "t3", "name": "Read", "verdict": "cut"}),
+    )
+    held, repaired, cut = store.view().tools
+    assert (held.family, held.constrained, held.relaxed) == ("hermes", True, "a pattern")
+    assert (held.raw_tokens, held.repaired) == (9, False)
+    assert (repaired.repairs, repaired.repaired) == (("a brace was missing",), True)
+    assert "relaxed" in held.search_text
+    assert "repaired" in repaired.search_text
+    assert cut.verdict == "cut"
+    read = store.view().tool_stats[0]
+    assert (read.calls, read.repaired, read.invalid) == (3, 1, 0)
+    assert store.view().totals.tool_calls_repaired == 1
 
 
 def test_unchanged_parts_of_a_view_stay_the_same_objects() -> None:

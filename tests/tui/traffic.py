@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.events import Counters, EngineState, Event, HostState, Probe
-from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, THINKING
+from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, REPAIRS, THINKING
 from tui.ledgers.totals import Totals
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
@@ -254,16 +254,24 @@ class Morning:
         name, arguments, _, _ = CALLS[index]
         call = f"toolu_{self._calls:02d}{self.random.randrange(16**10):010x}"
         raw = f'<tool_call>\n{{"name": "{name}", "arguments": …}}\n</tool_call>'
+        made: dict[str, Any] = {"family": "hermes", "constrained": True, "raw_tokens": 30 + 7 * index}
+        if verdict != "valid" or self._calls % 6 == 2:
+            made["constrained"] = False
+        if verdict == "valid" and self._calls % 6 == 2:
+            made["repairs"] = REPAIRS[: 1 + index % 2]
+        elif verdict == "valid" and self._calls % 6 == 5:
+            made["relaxed"] = "old_string: the pattern looks back, which no grammar can"
         self.emit(
             "request.tool_call",
             key,
             tool_use_id=call,
             name=name,
-            input=None if verdict == "unparsed" else arguments,
+            input=None if verdict in ("unparsed", "cut") else arguments,
             raw=raw,
             verdict=verdict,
             detail=detail,
             session=SESSIONS[0],
+            **made,
         )
         return index, call
 
@@ -359,7 +367,7 @@ class Morning:
         )
         key = self.request(prompt=24_400, reused=23_900, output=120)
         self.call(key, "invalid", "arguments.timeout: 'soon' is not of type 'number'")
-        self.call(key, "unparsed", "the arguments end in the middle of a text; given back as text")
+        self.call(key, "cut", "the answer ended within the call")
 
     def _now(self) -> None:
         self.engine("busy", running=2, queue=1, detail="2 requests, 61 tokens/s")

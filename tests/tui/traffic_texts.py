@@ -27,6 +27,10 @@ ANSWER = (
     "tests for an empty table and for a table with one row, because those are the two cases in which the "
     "comma between the objects is easy to get wrong."
 )
+REPAIRS = (
+    "a comma before the closing brace was taken out",
+    'timeout: the text "120" became a number',
+)
 CALLS: tuple[tuple[str, dict[str, Any], str, bool], ...] = (
     (
         "Read",

@@ -20,6 +20,7 @@ import httpx
 from tui.commands.event_stream import read_events
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
+from tui.commands.output import give_up_unwritable_stdout
 from tui.feed import PAUSES_S
 from tui.host_client import HostClient, HostError, describe
 from tui.wire_text import line_text
@@ -49,7 +50,7 @@ def run_events(
     except BrokenPipeError:
         pass
     finally:
-        _give_up_unwritable_stdout()
+        give_up_unwritable_stdout()
     return 0
 
 
@@ -155,11 +156,3 @@ def _watch_reader(fd: int, left: Callable[[], object]) -> None:
             pass  # the loop has ended
 
     threading.Thread(target=wait, name="stdout-reader", daemon=True).start()
-
-
-def _give_up_unwritable_stdout() -> None:
-    """Keep the interpreter from failing at its end, when it writes what is left into a closed pipe."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

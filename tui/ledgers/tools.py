@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proxy.events import Event
 
 LIMIT = 2000
+REPAIRS = 50  # shown of one call
 
 
 class ToolLedger:
@@ -56,13 +57,20 @@ class ToolLedger:
                 more=more,
                 input=data.input,
                 raw=data.raw,
+                raw_tokens=data.raw_tokens,
+                family=line_text(data.family, 80),
+                constrained=data.constrained,
+                relaxed=line_text(data.relaxed, 400),
+                repairs=tuple(line_text(repair, 400) for repair in data.repairs[:REPAIRS]),
+                repaired=data.repaired,
                 verdict=data.verdict,
                 detail=data.detail,
             )
         )
         stats = self._stats.get(name, ToolStats(name))
         invalid = stats.invalid + (data.verdict in INVALID_VERDICTS)
-        self._stats[name] = replace(stats, calls=stats.calls + 1, invalid=invalid)
+        repaired = stats.repaired + data.repaired
+        self._stats[name] = replace(stats, calls=stats.calls + 1, invalid=invalid, repaired=repaired)
 
     def result(self, event: Event, data: Any, carrier: RequestRecord | None) -> None:
         """Take one `request.tool_result` event; a call that was not seen gets a record of its own."""
@@ -86,13 +94,11 @@ class ToolLedger:
             )
         )
         stats = self._stats.get(call.name, ToolStats(call.name))
-        timed = data.duration_s is not None
         self._stats[call.name] = replace(
             stats,
             results=stats.results + 1,
             errors=stats.errors + data.is_error,
-            busy_s=stats.busy_s + (data.duration_s if timed else 0.0),
-            timed=stats.timed + timed,
+            last_s=stats.last_s if data.duration_s is None else data.duration_s,
         )
 
     def _put(self, call: ToolRecord) -> None:

@@ -26,6 +26,7 @@ class Totals:
     output_tokens: int = 0
     tool_calls: int = 0
     tool_calls_invalid: int = 0
+    tool_calls_repaired: int = 0
     tool_results: int = 0
     tool_errors: int = 0
     cache_insertions: int = 0
@@ -61,6 +62,7 @@ class Totals:
             case "request.tool_call":
                 self.tool_calls += 1
                 self.tool_calls_invalid += data.verdict in INVALID_VERDICTS
+                self.tool_calls_repaired += data.repaired
             case "request.tool_result":
                 self.tool_results += 1
                 self.tool_errors += data.is_error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.known_backends import backend_kind
-from tui.figures import count, percent, plural, ratio
+from tui.figures import count, percent, plural, ratio, seconds
 from tui.ledgers.totals import INVALID_VERDICTS
 from tui.lines import Line, Span, bar
 from tui.records import RequestRecord, ToolRecord, View
@@ -94,13 +96,41 @@ def prefill_bar(record: RequestRecord, cells: int) -> Line:
 
 
 def verdict(call: ToolRecord) -> Span:
-    """Whether a call fitted its schema."""
+    """Whether a call fits its schema, and in the same few cells what made it fit."""
     name = call.verdict.replace("_", " ")
+    if call.repaired:
+        return (f"✓ {plural(len(call.repairs), 'repair')}", "warn")
     if call.verdict == "valid":
-        return ("✓ valid", "ok")
+        return ("✓ relaxed" if call.relaxed else "✓ grammar" if call.constrained else "✓ valid", "ok")
+    if call.verdict == "cut":
+        return ("⊘ cut", "warn")
     if call.verdict in INVALID_VERDICTS:
         return (f"✗ {name}", "bad")
     return (f"· {name}", "muted")
+
+
+def provenance(call: ToolRecord) -> Line:
+    """The way of a call in one line: its text, who read it, what held or mended it, verdict, result."""
+    word, look = verdict(replace(call, constrained=None, relaxed="", repaired=False))
+    read_by = call.family or ("the upstream" if call.raw else "")
+    size = f"{call.raw_tokens:,} tokens" if call.raw_tokens else plural(len(call.raw), "character")
+    held = "a relaxed grammar" if call.relaxed else "a grammar" if call.constrained else ""
+    tries = plural(len(call.repairs), "repair") if call.repairs else ""
+    took = f" {seconds(call.duration_s)}" if call.duration_s is not None else ""
+    came, came_look = outcome(call)
+    steps: list[Span] = [
+        (size if call.raw else "", "muted"),
+        (f"read by {read_by}" if read_by else "", "muted"),
+        (f"held by {held}" if held else "", "warn" if call.relaxed else "ok"),
+        (tries, "warn"),
+        (word, look),
+        (came + took, came_look),
+    ]
+    line: Line = []
+    for text, step_look in steps:
+        if text:
+            line += [(" → ", "dim"), (text, step_look)] if line else [(text, step_look)]
+    return line
 
 
 def outcome(call: ToolRecord) -> Span:

@@ -10,9 +10,8 @@ from textual.containers import Vertical
 
 from tui.figures import clock, percent, plural, ratio, seconds, size
 from tui.keymap import bindings
-from tui.ledgers.totals import INVALID_VERDICTS
 from tui.lines import Line, bar, fit
-from tui.panes.cells import lane, outcome, session, verdict
+from tui.panes.cells import lane, outcome, provenance, session, verdict
 from tui.panes.pane import Pane, list_note, paragraphs
 from tui.records import ToolRecord, ToolStats, View
 from tui.widgets.canvas import Canvas, Heading
@@ -27,11 +26,16 @@ COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=5),
     Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 16, least=10),
     Column("ARGUMENTS", lambda row, now, cells: arguments(row, cells), 34, least=22, grow=3),
-    Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=10, rank=3),
+    Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=11, rank=3),
     Column("RESULT", lambda row, now, cells: [outcome(row)], 7, rank=1),
     Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "muted")], 6, "right", rank=4),
     Column("CAME BACK", lambda row, now, cells: _came_back(row), 30, least=24, grow=2, rank=8),
 )
+
+
+NAME_CELLS = 14
+FIGURE_CELLS = 6 + 6 + 10 + 8  # last duration and three rates
+GROUP_CELLS = 58  # one tool's figures, with a bar that still tells something
 
 
 def _came_back(call: ToolRecord) -> Line:
@@ -105,20 +109,30 @@ class ToolsPane(Pane):
 
 
 def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
-    """One call in full: verdict, arguments, the raw text where it says more, the result."""
-    word, look = verdict(call)
-    pieces = [(word, look), (f"   {call.detail}" if call.detail else "", look)]
-    if call.input is not None:
+    """One call in full: the way it took, then what there was at each step that has something to show."""
+    pieces = list(provenance(call))
+    if call.detail:
+        pieces.append((f"\n{call.detail}", verdict(call)[1]))
+    if call.relaxed:
+        pieces += [("\n\nWhat the grammar leaves open\n", "label"), (call.relaxed, "warn")]
+    if call.repairs:
+        repairs = "\n".join(f"{number}  {text}" for number, text in enumerate(call.repairs, 1))
+        pieces += [("\n\nRepairs\n", "label"), (repairs, "warn" if call.repaired else "bad")]
+    raw = [("\n\nAs the model wrote it\n", "label"), (call.raw, "muted")] if call.raw else []
+    if call.input is None:
+        pieces += raw
+    else:
         pieces += [("\n\nArguments\n", "label"), *argument_pieces(call.input)]
-    if call.raw and (call.input is None or call.verdict in INVALID_VERDICTS):
-        pieces += [("\n\nAs the model wrote it\n", "label"), (call.raw, "muted")]
+    pieces += _result_pieces(call)
+    return pieces if call.input is None else pieces + raw
+
+
+def _result_pieces(call: ToolRecord) -> list[tuple[str, str]]:
     if call.answered is None:
-        pieces += [("\n\nThe client has not sent a result yet.", "dim")]
-        return pieces
+        return [("\n\nThe client has not sent a result yet.", "dim")]
     took = f" after {seconds(call.duration_s)}" if call.duration_s is not None else ""
     label = f"\n\n{'Error' if call.is_error else 'Result'}{took}, {size(call.result_bytes)}\n"
-    pieces += [(label, "bad" if call.is_error else "label"), (call.result or "(empty)", "")]
-    return pieces
+    return [(label, "bad" if call.is_error else "label"), (call.result or "(empty)", "")]
 
 
 def argument_pieces(arguments: object) -> list[tuple[str, str]]:
@@ -137,26 +151,30 @@ def argument_pieces(arguments: object) -> list[tuple[str, str]]:
 
 
 def stats_block(view: View, width: int, height: int) -> list[Line]:
-    """Totals, and one cell group a tool: calls, how many were bad, the time they take."""
+    """Totals, and one cell group a tool: calls, the newest duration, and how many went wrong in which way."""
     totals = view.totals
     rates: Line = [
         (f" {plural(totals.tool_calls, 'call')}", "bold"),
         (f"   {plural(totals.tool_results, 'result')}", "muted"),
     ]
     if totals.tool_calls_invalid:
-        share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls), 1)
-        rates.append((f"   {totals.tool_calls_invalid} invalid ({share})", "bad"))
+        share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls))
+        rates.append((f"   {totals.tool_calls_invalid} malformed ({share})", "bad"))
+    if totals.tool_calls_repaired:
+        share = percent(ratio(totals.tool_calls_repaired, totals.tool_calls))
+        rates.append((f"   {totals.tool_calls_repaired} repaired ({share})", "warn"))
     if totals.tool_errors:
         share = percent(ratio(totals.tool_errors, totals.tool_results))
-        rates.append((f"   {totals.tool_errors} failed ({share})", "warn"))
-    if not view.tool_stats:
+        rates.append((f"   {totals.tool_errors} failed ({share})", "bad"))
+    if not view.tool_stats or height < 3:
         return [rates]
-    across = max(1, (width - 2) // 48)
-    most = max(stats.calls for stats in view.tool_stats) or 1
+    across = max(1, (width - 2) // GROUP_CELLS)
     cells = (width - 2) // across
+    most = max(stats.calls for stats in view.tool_stats) or 1
     groups = [fit(_stats_line(stats, most, cells - 3), cells) for stats in view.tool_stats]
-    lines: list[Line] = [rates]
-    for row in range(max(0, min(height - 1, -(-len(groups) // across)))):
+    shown = min(across, len(groups))
+    lines: list[Line] = [rates, [(" ", ""), *(fit(_stats_head(cells - 3), cells) * shown)]]
+    for row in range(max(0, min(height - 2, -(-len(groups) // across)))):
         line: Line = [(" ", "")]
         for group in groups[row * across : (row + 1) * across]:
             line += group
@@ -164,18 +182,34 @@ def stats_block(view: View, width: int, height: int) -> list[Line]:
     return lines
 
 
+def _stats_head(cells: int) -> Line:
+    room = cells - NAME_CELLS - 6 - FIGURE_CELLS
+    figures = f"{'LAST':>6}{'BAD':>6}{'REPAIRED':>10}{'ERRORS':>8}"
+    return [(f"{'BY TOOL':<{NAME_CELLS}}{'CALLS':>5}{'':<{max(4, room) + 1}}{figures}", "muted")]
+
+
 def _stats_line(stats: ToolStats, most: int, cells: int) -> Line:
-    bad = stats.invalid + stats.errors
-    note: Line = [(f"{seconds(stats.busy_s / stats.timed):>6}" if stats.timed else "     ·", "muted")]
-    failed = percent(ratio(bad, stats.calls)) if bad and stats.calls else ""
-    note.append((f"  {failed:>4}", "bad"))
-    room = max(4, cells - 16 - 6 - 14)
+    room = max(4, cells - NAME_CELLS - 6 - FIGURE_CELLS)
     share = stats.calls / most
-    part = min(1.0, bad / stats.calls) * share if stats.calls else 0.0
+    bad, repaired = (_part(number, stats.calls) for number in (stats.invalid, stats.repaired))
+    failed = min(1.0 - bad, _part(stats.errors, stats.calls))
+    repaired = min(1.0 - bad - failed, repaired)
+    good = 1.0 - bad - repaired - failed
+    shares = [(good, "lane.main"), (repaired, "warn"), (bad + failed, "bad")]
     return [
-        *fit([(stats.name or "?", "tool")], 16),
+        *fit([(stats.name or "?", "tool")], NAME_CELLS),
         (f"{stats.calls:>5} ", ""),
-        *bar([(share - part, "lane.main"), (part, "bad")], room),
-        (" ", ""),
-        *note,
+        *bar([(part * share, look) for part, look in shares], room),
+        (f"{seconds(stats.last_s):>6}", "muted"),
+        (f"{_rate(stats.invalid, stats.calls):>6}", "bad"),
+        (f"{_rate(stats.repaired, stats.calls):>10}", "warn"),
+        (f"{_rate(stats.errors, stats.results):>8}", "bad"),
     ]
+
+
+def _part(number: int, whole: int) -> float:
+    return min(1.0, number / whole) if whole else 0.0
+
+
+def _rate(number: int, whole: int) -> str:
+    return percent(ratio(number, whole)) if number and whole else ""

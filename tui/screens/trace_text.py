@@ -159,7 +159,7 @@ def tool_blocks(trace: Trace) -> list[Block]:
         return [Block([("The answer made no tool call.", "muted")])]
     blocks: list[Block] = []
     for call in trace.tool_calls:
-        look = {"valid": "ok", "unchecked": "muted"}.get(call.verdict, "bad")
+        look = {"valid": "ok", "unchecked": "muted", "cut": "warn"}.get(call.verdict, "bad")
         word = call.verdict.replace("_", " ")
         took = f"{call.duration_s:.2f} s" if call.duration_s is not None else ""
         title: Line = [
@@ -174,14 +174,16 @@ def tool_blocks(trace: Trace) -> list[Block]:
 
 def _call_parts(call: TraceToolCall) -> list[Block]:
     parts: list[tuple[Line, str, Any]] = []
+    if call.raw:
+        parts.append(([("as the model wrote it", "label")], call.raw, "text"))
+    if read := _read_by(call):
+        parts.append(([("read by", "label")], read, "text"))
+    if call.repairs:
+        parts.append(([("repairs", "warn")], "\n".join(call.repairs), "text"))
     if call.detail:
         parts.append(([("verdict", "bad")], call.detail, "text"))
     if call.input is not None:
         parts.append(([("arguments", "label")], pretty(call.input), "json"))
-    if call.raw:
-        parts.append(([("as the model wrote it", "label")], call.raw, "text"))
-    if call.repairs:
-        parts.append(([("repairs", "warn")], "\n".join(call.repairs), "text"))
     if call.result is not None:
         word: Line = [("error", "bad")] if call.is_error else [("result", "label")]
         parts.append((word, call.result or "(empty)", "text"))
@@ -189,6 +191,15 @@ def _call_parts(call: TraceToolCall) -> list[Block]:
         Block(title, text, _length(text), kind, level=1, open=title[0][0] != "as the model wrote it")
         for title, text, kind in parts
     ]
+
+
+def _read_by(call: TraceToolCall) -> str:
+    """The family that read a call, how many tokens it read, and what the grammar did."""
+    tokens = plural(len(call.tokens), "token") if call.tokens else ""
+    held = "held to its tool by a grammar" if call.constrained else ""
+    free = "not held by a grammar" if call.constrained is False else ""
+    relaxed = f"relaxed: {call.relaxed}" if call.relaxed else ""
+    return "\n".join(part for part in (call.family, tokens, held or free, relaxed) if part)
 
 
 def header_blocks(trace: Trace) -> list[Block]:

@@ -1,0 +1,208 @@
+"""The tool calls of one answer: passed on as they come or held until whole, judged, mended, recorded. Pure.
+
+A call that the upstream's grammar holds to its tool is passed on piece by piece. Every other call is held
+until it is whole: what fits its schema is sent, what can be mended is mended and sent, the rest is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.tool_calls.families import FAMILIES
+from engine.tool_calls.recovery import Unrecovered, recover_arguments, recover_text
+from engine.tool_calls.schemas import Verdict
+from engine.tool_calls.stray_calls import StrayCall
+from proxy.backends.upstream import ToolCallDelta, ToolCallOpen, ToolCallRaw
+from proxy.traces.schema import TraceToolCall
+from proxy.translate.content_blocks import ContentBlocks
+from proxy.translate.pending_calls import CallIds, PendingCall, PendingCalls
+from proxy.translate.tools import ToolSet
+
+CUT = "the answer ended within the call"
+
+
+class AnswerCalls:
+    """Writes calls into `blocks`; `judged` and `notes` gather until the caller takes them.
+
+    With `streamed` off each call is held: a message that is sent as a whole shows no half of a call.
+    """
+
+    def __init__(
+        self, tools: ToolSet, blocks: ContentBlocks, used_ids: frozenset[str], *, streamed: bool
+    ) -> None:
+        self.judged: list[TraceToolCall] = []
+        self.notes: list[str] = []
+        self.sent = 0  # calls that the client has
+        self.fault = ""  # why the answer cannot be used: half a call was sent, and no rest will come
+        self._tools = tools
+        self._blocks = blocks
+        self._streamed = streamed
+        self._ids = CallIds(used_ids)
+        self._pending = PendingCalls(self._ids)
+        self._announced = -1  # index of the call whose pieces may be passed on once it has a name
+        self._live_index = -1
+        self._live: PendingCall | None = None  # the call whose block is open
+        self._halves: list[PendingCall] = []  # sent in part; the end of the answer tells why
+
+    def open(self, step: ToolCallOpen) -> None:
+        """The next call is bound by a grammar."""
+        self._end_live()
+        if self._streamed:
+            self._announced = step.index
+
+    def add(self, step: ToolCallDelta) -> None:
+        """Take a piece of a call. Costs no more than to write it down: there may be one a token."""
+        if self._live is not None:
+            if step.index == self._live_index:
+                if step.arguments:
+                    self._live.pieces.append(step.arguments)
+                    self._blocks.tool_input(step.arguments)
+                return
+            self._end_live()
+        if step.index == self._announced and step.name:
+            self._begin_live(step)
+        elif self._pending.add(step):
+            self._settle(self._pending.take_complete(but=step.index))
+
+    def tell(self, step: ToolCallRaw) -> None:
+        """Take what the upstream tells of a call, and end it if it is the open one."""
+        if self._live is not None and step.index == self._live_index:
+            self._live.told = step
+            self._end_live()
+        else:
+            self._pending.tell(step)
+
+    def give_way(self) -> None:
+        """Something else comes next: what is whole stands before it."""
+        if self._live is not None:
+            self._end_live()
+        if self._pending:
+            self._settle(self._pending.take_complete())
+
+    def take_stray(self, stray: StrayCall, *, cut: bool = False) -> None:
+        """Send the calls that came as text; with `cut` the answer ended within them."""
+        self.give_way()
+        family = next((one for one in FAMILIES if stray.raw.lstrip().startswith(one.openings)), None)
+        found = Unrecovered(CUT, ()) if cut else recover_text(stray.raw, self._tools.schemas, family)
+        if isinstance(found, Unrecovered):
+            self._blocks.text(stray.raw)
+            self.notes.append(f"text that looks like a tool call stayed text: {found.why}")
+            return
+        for call in found:
+            self._send(
+                TraceToolCall(
+                    id=self._ids.fresh(),
+                    name=call.name,
+                    raw=stray.raw,
+                    family=family.name if family is not None else "",
+                    input=call.verdict.input,
+                    repairs=["took it out of the text", *call.repairs],
+                    verdict=call.verdict.verdict,
+                    detail=call.verdict.detail,
+                )
+            )
+
+    def finish(self, *, cut: bool) -> None:
+        """The answer has ended; with `cut` not by the model's own will, so that no half call is mended."""
+        self._end_live()
+        for half in self._halves:
+            self._record_half(half, cut=cut)
+        self._settle(self._pending.take_all(), cut=cut)
+
+    # -- calls that are passed on as they come ------------------------------------------------------------
+
+    def _begin_live(self, step: ToolCallDelta) -> None:
+        self.give_way()
+        self._announced, self._live_index = -1, step.index
+        self._live = PendingCall(self._ids.fresh(step.id), step.name)
+        self._blocks.begin_tool_use(self._live.id, step.name)
+        if step.arguments:
+            self._live.pieces.append(step.arguments)
+            self._blocks.tool_input(step.arguments)
+
+    def _end_live(self) -> None:
+        call, self._live = self._live, None
+        if call is None:
+            return
+        self._blocks.close()
+        if not call.complete:
+            self._halves.append(call)
+            return
+        verdict = self._tools.judge(call.name, call.arguments)
+        self.sent += 1
+        self.judged.append(_entry(call, verdict))
+        if not verdict.usable:
+            self.notes.append(
+                f"a call of {call.name!r} was passed on while it was written, and does not fit:"
+                f" {verdict.detail}"
+            )
+
+    def _record_half(self, call: PendingCall, *, cut: bool) -> None:
+        if cut:
+            self.judged.append(_cut_entry(call))
+            return
+        verdict = self._tools.judge(call.name, call.arguments)
+        self.judged.append(_entry(call, verdict))
+        if verdict.usable:
+            self.sent += 1
+            return
+        self.fault = f"a call of {call.name!r} broke off while it was passed on: {verdict.detail}"
+
+    # -- calls that are held until whole ------------------------------------------------------------------
+
+    def _settle(self, calls: Iterable[PendingCall], *, cut: bool = False) -> None:
+        for call in calls:
+            if cut and not call.complete:
+                self._give_back(_cut_entry(call))
+                continue
+            verdict = self._tools.judge(call.name, call.arguments)
+            if verdict.usable:
+                self._send(_entry(call, verdict))
+            else:
+                self._mend(call, verdict)
+
+    def _mend(self, call: PendingCall, verdict: Verdict) -> None:
+        entry = _entry(call, verdict)
+        found = recover_arguments(call.name, call.arguments, self._tools.schemas)
+        entry.repairs += found.repairs
+        if isinstance(found, Unrecovered):
+            entry.detail = entry.detail or found.why
+            self._give_back(entry)
+            return
+        entry.name, entry.input = found.name, found.verdict.input
+        entry.verdict, entry.detail = found.verdict.verdict, found.verdict.detail
+        self._send(entry)
+
+    def _send(self, entry: TraceToolCall) -> None:
+        self._blocks.tool_use(entry.id, entry.name, entry.input or {})
+        self.sent += 1
+        self.judged.append(entry)
+
+    def _give_back(self, entry: TraceToolCall) -> None:
+        self._blocks.text(entry.raw)
+        self.notes.append(f"a call of {entry.name!r} was given back as text: {entry.detail}")
+        self.judged.append(entry)
+
+
+def _cut_entry(call: PendingCall) -> TraceToolCall:
+    """A call without its end has no input: what there is of it might mean something else."""
+    entry = _entry(call, Verdict("unparsed", detail=CUT))
+    entry.verdict = "cut"
+    return entry
+
+
+def _entry(call: PendingCall, verdict: Verdict) -> TraceToolCall:
+    told = call.told or ToolCallRaw(0, "")
+    return TraceToolCall(
+        id=call.id,
+        name=call.name,
+        raw=call.raw,
+        tokens=list(told.tokens),
+        family=told.family,
+        constrained=told.constrained,
+        relaxed=told.relaxed,
+        input=verdict.input,
+        repairs=list(told.repairs),
+        verdict=verdict.verdict,
+        detail=verdict.detail,
+    )

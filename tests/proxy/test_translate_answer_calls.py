@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.backends.upstream import (
+    Finish,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallOpen,
+    ToolCallRaw,
+    UpstreamEvent,
+)
+from proxy.events import ToolVerdict
+from proxy.traces.schema import TraceToolCall
+from proxy.translate.response import Answer
+from proxy.translate.thinking import ThinkingMode
+from proxy.translate.tools import ToolSet, tool_set
+from tests.proxy.live import sse
+from tests.proxy.test_translate_response import answer_head, answered, kinds, rebuilt
+
+SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+TEXT = {"type": "object", "properties": {"path": {"type": "string"}, "text": {"type": "string"}}}
+TOOLS = tool_set(
+    [
+        {"name": "Read", "input_schema": SCHEMA},
+        {"name": "Write", "input_schema": TEXT},
+        {"name": "Now", "input_schema": {}},
+    ]
+)
+ID = "call_0123456789abcdef"
+DONE = Finish("tool_calls", output_tokens=9)
+CUT = Finish("length", output_tokens=9)
+RAW = ToolCallRaw(0, "<call>", (5, 6), "hermes", True)
+
+
+def streamed(arguments: str, cuts: list[int], name: str = "Write") -> list[UpstreamEvent]:
+    """A call as a grammar-bound engine sends it, its arguments cut at these places."""
+    places = [0, *sorted({cut % (len(arguments) + 1) for cut in cuts}), len(arguments)]
+    pieces = [arguments[a:b] for a, b in itertools.pairwise(places)]
+    return [
+        ToolCallOpen(0, "hermes"),
+        ToolCallDelta(0, "", id=ID, name=name),
+        *(ToolCallDelta(0, piece) for piece in pieces),
+        RAW,
+    ]
+
+
+def told(*steps: UpstreamEvent, **fields: Any) -> tuple[Answer, list[dict[str, Any]]]:
+    return answered(*steps, **{"tools": TOOLS, **fields})
+
+
+def only(answer: Answer) -> TraceToolCall:
+    (call,) = answer.calls
+    return call
+
+
+class TestACallThatAGrammarHolds:
+    def test_is_passed_on_while_it_is_written(self) -> None:
+        answer = Answer(answer_head(tools=TOOLS))
+        sent = []
+        for step in streamed('{"path": "a"}', [4, 9]):
+            answer.feed(step)
+            if data := answer.take():
+                sent.append(kinds(sse(data.decode())))
+        assert sent == [
+            ["message_start", "ping"],
+            ["content_block_start"],
+            ["content_block_delta"],
+            ["content_block_delta"],
+            ["content_block_delta"],
+            ["content_block_stop"],
+        ]
+
+    def test_is_on_record_with_all_that_is_known_of_it(self) -> None:
+        answer, events = told(*streamed('{"path": "a"}', []), DONE)
+        assert only(answer) == TraceToolCall(
+            id=ID,
+            name="Write",
+            raw="<call>",
+            tokens=[5, 6],
+            family="hermes",
+            constrained=True,
+            input={"path": "a"},
+            verdict="valid",
+        )
+        assert rebuilt(events)[0]["id"] == ID
+        assert answer.stop_reason == "tool_use"
+
+    @given(
+        st.dictionaries(st.sampled_from(["path", "text"]), st.text(max_size=40)),
+        st.lists(st.integers(0, 300), max_size=12),
+        st.booleans(),
+    )
+    def test_gives_the_same_message_however_it_is_cut(
+        self, arguments: dict[str, str], cuts: list[int], ascii_only: bool
+    ) -> None:
+        text = json.dumps(arguments, ensure_ascii=ascii_only)
+        answer, events = told(TextDelta("So:"), *streamed(text, cuts), DONE)
+        content = [
+            {"type": "text", "text": "So:"},
+            {"type": "tool_use", "id": ID, "name": "Write", "input": arguments},
+        ]
+        assert rebuilt(events) == answer.message()["content"] == content
+        assert [call.verdict for call in answer.calls] == ["valid"]
+
+    def test_leaves_room_for_what_follows(self) -> None:
+        second = [ToolCallOpen(1), ToolCallDelta(1, '{"path": "b"}', name="Read"), ToolCallRaw(1, "<b>")]
+        answer, events = told(*streamed('{"path": "a"}', [3], "Read"), *second, TextDelta("ok"), DONE)
+        assert [block["type"] for block in rebuilt(events)] == ["tool_use", "tool_use", "text"]
+        assert [call.raw for call in answer.calls] == ["<call>", "<b>"]
+
+    def test_follows_a_held_one_in_its_order(self) -> None:
+        held = [ToolCallRaw(0, "<a>"), ToolCallDelta(0, '{"path": "a"}', name="Read")]
+        live = [ToolCallOpen(1), ToolCallDelta(1, '{"path": "b"}', name="Read"), ToolCallRaw(1, "<b>")]
+        answer, events = told(*held, *live, DONE)
+        assert [block["input"]["path"] for block in rebuilt(events)] == ["a", "b"]
+        assert [call.raw for call in answer.calls] == ["<a>", "<b>"]
+
+    def test_is_held_for_a_client_that_wants_one_message(self) -> None:
+        answer = Answer(answer_head(tools=TOOLS, streamed=False))
+        for step in streamed('{"path": "a"}', [4])[:-1]:
+            answer.feed(step)
+        assert answer.message()["content"] == []
+        answer.feed(RAW)
+        answer.feed(DONE)
+        assert answer.message()["content"][0]["input"] == {"path": "a"}
+        assert (only(answer).raw, only(answer).constrained) == ("<call>", True)
+
+    def test_without_arguments_is_a_call(self) -> None:
+        answer, events = told(*streamed("", [], "Now"), DONE)
+        assert rebuilt(events)[0]["input"] == {}
+        assert only(answer).verdict == "valid"
+        assert answer.stop_reason == "tool_use"
+
+    def test_that_does_not_fit_after_all_is_noted(self) -> None:
+        answer, _ = told(*streamed('{"path": 3}', [], "Read"), DONE)
+        assert only(answer).verdict == "invalid"
+        assert answer.stop_reason == "tool_use"
+        assert any("does not fit" in note for note in answer.notes)
+
+
+HALF = '{"path": "a", "text": "and th'
+
+
+class TestACallThatIsCut:
+    @pytest.mark.parametrize("last", [[], [RAW]], ids=["in silence", "with its raw text"])
+    def test_while_it_is_passed_on_ends_its_block(self, last: list[UpstreamEvent]) -> None:
+        answer, events = told(*streamed(HALF, [5])[:-1], *last, CUT)
+        assert kinds(events)[-3:] == ["content_block_stop", "message_delta", "message_stop"]
+        assert answer.stop_reason == "max_tokens"
+        call = only(answer)
+        assert (call.verdict, call.input) == ("cut", None)
+        assert call.raw == ("<call>" if last else f'{{"name": "Write", "arguments": {HALF}}}')
+
+    def test_is_text_in_a_message_that_is_sent_whole(self) -> None:
+        answer, _ = told(*streamed(HALF, [5])[:-1], CUT, streamed=False)
+        (block,) = answer.message()["content"]
+        assert block == {"type": "text", "text": only(answer).raw}
+        assert (answer.stop_reason, only(answer).verdict) == ("max_tokens", "cut")
+
+    @pytest.mark.parametrize("arguments", [HALF, "", '{"path": "a"', '{"path": "a",'])
+    @pytest.mark.parametrize(
+        ("end", "reason"),
+        [
+            (CUT, "max_tokens"),
+            (Finish("context_length"), "model_context_window_exceeded"),
+            (Finish("content_filter"), "refusal"),
+            (Finish("stop_sequence", stop_sequence="END"), "stop_sequence"),
+        ],
+        ids=lambda value: value.reason if isinstance(value, Finish) else "",
+    )
+    def test_while_it_is_held_is_text_and_never_mended(
+        self, arguments: str, end: Finish, reason: str
+    ) -> None:
+        answer, events = told(ToolCallDelta(0, arguments, name="Write"), end)
+        (block,) = rebuilt(events)
+        assert block["type"] == "text"
+        assert arguments in block["text"]
+        assert answer.stop_reason == reason
+        assert (only(answer).verdict, only(answer).repairs) == ("cut", [])
+        assert any("ended within" in note for note in answer.notes)
+
+    def test_leaves_a_whole_one_before_it_a_call(self) -> None:
+        whole = ToolCallDelta(0, '{"path": "a"}', name="Read")
+        answer, events = told(whole, ToolCallDelta(1, '{"path": "b', name="Read"), CUT)
+        assert [block["type"] for block in rebuilt(events)] == ["tool_use", "text"]
+        assert [call.verdict for call in answer.calls] == ["valid", "cut"]
+        assert answer.stop_reason == "max_tokens"
+
+    def test_that_was_whole_just_in_time_is_a_call(self) -> None:
+        answer, events = told(ToolCallDelta(0, '{"path": "a"}', name="Read"), CUT)
+        assert rebuilt(events)[0]["type"] == "tool_use"
+        assert (only(answer).verdict, answer.stop_reason) == ("valid", "max_tokens")
+
+    def test_without_a_cause_is_a_fault_of_the_upstream(self) -> None:
+        answer, _ = told(*streamed(HALF, [])[:-1], DONE)
+        assert answer.fault is not None
+        assert "'Write' broke off" in answer.fault.info.message
+        assert answer.message()["stop_reason"] is None
+        assert only(answer).verdict == "unparsed"
+
+
+MENDED: list[tuple[str, str, dict[str, Any]]] = [
+    ("Read", '{"path": "a",}', {"path": "a"}),
+    ("Read", "{'path': 'a'}", {"path": "a"}),
+    ("Read", '{"path": "a"', {"path": "a"}),
+    ("Read", '{"path": 3}', {"path": "3"}),
+]
+
+
+class TestACallThatIsBroken:
+    @pytest.mark.parametrize(("name", "arguments", "mended"), MENDED)
+    def test_is_mended_where_it_can_be(self, name: str, arguments: str, mended: dict[str, Any]) -> None:
+        answer, events = told(ToolCallDelta(0, arguments, id=ID, name=name), DONE)
+        assert rebuilt(events) == [{"type": "tool_use", "id": ID, "name": name, "input": mended}]
+        call = only(answer)
+        assert (call.verdict, call.input) == ("valid", mended)
+        assert call.repairs
+        assert arguments in call.raw
+        assert answer.stop_reason == "tool_use"
+
+    def test_keeps_the_repairs_that_the_upstream_made(self) -> None:
+        raw = ToolCallRaw(0, "<call", family="hermes", constrained=False, relaxed="a", repairs=("a mark",))
+        answer, _ = told(raw, ToolCallDelta(0, '{"path": "a"}', name="Read"), DONE)
+        call = only(answer)
+        assert (call.repairs, call.relaxed, call.constrained) == (["a mark"], "a", False)
+
+
+def in_text(*texts: str, tools: ToolSet = TOOLS, end: Finish = DONE) -> tuple[Answer, list[dict[str, Any]]]:
+    return told(*map(TextDelta, texts), end, tools=tools, stray_calls=True)
+
+
+STRAY = '<tool_call>\n{"name": "Read", "arguments": {"path": "a"}}\n</tool_call>'
+
+
+class TestACallThatComesAsText:
+    @given(st.lists(st.integers(0, 200), max_size=8))
+    def test_becomes_a_call_however_it_is_cut(self, cuts: list[int]) -> None:
+        whole = f"I read it. {STRAY}"
+        places = [0, *sorted({cut % len(whole) for cut in cuts}), len(whole)]
+        answer, events = in_text(*(whole[a:b] for a, b in itertools.pairwise(places)))
+        said, call = rebuilt(events)
+        assert said["text"].strip() == "I read it."
+        assert (call["name"], call["input"]) == ("Read", {"path": "a"})
+        assert answer.message()["content"] == [said, call]
+        assert (only(answer).verdict, only(answer).family) == ("valid", "hermes")
+        assert only(answer).repairs[0] == "took it out of the text"
+        assert answer.stop_reason == "tool_use"
+
+    def test_that_is_no_call_stays_text(self) -> None:
+        text = '<tool_call>{"name": "Read", "arguments": {}}</tool_call>'
+        answer, events = in_text("Behold ", text, end=Finish("stop"))
+        assert "".join(block["text"] for block in rebuilt(events)) == f"Behold {text}"
+        assert answer.stop_reason == "end_turn"
+        assert any("stayed text" in note for note in answer.notes)
+
+    def test_and_is_cut_stays_text(self) -> None:
+        answer, events = in_text("Well. ", STRAY[:40], end=CUT)
+        assert "".join(block["text"] for block in rebuilt(events)) == f"Well. {STRAY[:40]}"
+        assert answer.stop_reason == "max_tokens"
+        assert answer.calls == []
+
+    def test_keeps_its_place_before_what_follows(self) -> None:
+        steps = [TextDelta("a <"), ThinkingDelta("hm"), TextDelta(f"b {STRAY}"), TextDelta("c <tool")]
+        native = ToolCallDelta(0, '{"path": "d"}', name="Read")
+        mode = ThinkingMode(enabled=True)
+        _, events = told(*steps, native, DONE, stray_calls=True, thinking=mode)
+        blocks = rebuilt(events)
+        assert [block["type"] for block in blocks] == [
+            "text",
+            "thinking",
+            "text",
+            "tool_use",
+            "text",
+            "tool_use",
+        ]
+        assert (blocks[0]["text"], blocks[4]["text"]) == ("a <", "c <tool")
+
+    def test_is_left_alone_where_the_upstream_tells_calls_apart(self) -> None:
+        answer, events = told(TextDelta(STRAY), Finish("stop"))
+        assert rebuilt(events) == [{"type": "text", "text": STRAY}]
+        assert answer.calls == []
+
+
+VERDICTS: list[tuple[ToolVerdict, str]] = [("valid", '{"path": "a"}'), ("invalid", "{}")]
+
+
+@pytest.mark.parametrize(("verdict", "arguments"), VERDICTS)
+def test_a_call_is_judged_the_same_whether_held_or_passed_on(verdict: ToolVerdict, arguments: str) -> None:
+    held, _ = told(ToolCallDelta(0, arguments, name="Read"), DONE)
+    live, _ = told(*streamed(arguments, [], "Read"), DONE)
+    assert only(held).verdict == only(live).verdict == verdict

@@ -1,0 +1,130 @@
+"""One trace as text, and one line of the list of traces. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from proxy.request_record import decode_speed
+from proxy.traces.schema import Trace, TraceSummary, TraceToolCall
+from tui.event_text import one_line_arguments
+from tui.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
+from tui.wire_text import line_text, shorten
+
+LABEL_CELLS = 11
+WIDTH = 110
+
+
+def trace_report(trace: Trace) -> str:
+    """A trace: request, timings, usage, cache verdict, tool calls, notes, error."""
+    lines: list[str] = []
+    for name, step in (
+        ("trace", iter([f"{trace.id}  {day_and_clock(trace.time)}"])),
+        ("request", _request(trace)),
+        ("answer", _answer(trace)),
+        ("timings", _timings(trace)),
+        ("usage", _usage(trace)),
+        ("cache", _cache(trace)),
+        ("calls", _calls(trace)),
+        ("notes", (line_text(note) for note in trace.notes)),
+        ("error", _error(trace)),
+    ):
+        for place, line in enumerate(step):
+            lines.append(f"{name if place == 0 else '':<{LABEL_CELLS}}{line}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def summary_line(row: TraceSummary) -> str:
+    """Time, id, session, lane, prompt, hit rate, output, duration, calls, and how it ended."""
+    hit = percent(ratio(row.usage.cache_read_input_tokens, row.usage.prompt_tokens))
+    failed = f"/{row.tool_errors} failed" if row.tool_errors else ""
+    calls = f"{plural(row.tool_calls, 'call')}{failed}" if row.tool_calls else ""
+    ended = row.error or row.stop_reason or str(row.status)
+    fields = [
+        day_and_clock(row.time),
+        row.id,
+        f"{line_text(row.session)[:8] or '-':<8}",
+        f"{row.lane:<10}",
+        f"{count(row.usage.prompt_tokens):>5}",
+        f"{hit:>4}",
+        f"{count(row.usage.output_tokens):>5}",
+        f"{seconds(row.duration_s):>6}",
+        f"{line_text(ended)[:60]}  {calls}".rstrip(),
+    ]
+    return "  ".join(fields)
+
+
+def _request(trace: Trace) -> Iterator[str]:
+    request = trace.request
+    query = f"?{request.query}" if request.query else ""
+    yield line_text(f"{request.method} {request.path}{query}")
+    upstream = f" as {trace.upstream_model}" if trace.upstream_model else ""
+    yield line_text(f"{trace.model}{upstream} on {trace.backend}")
+    agent = "  ".join(part for part in (trace.agent_type, trace.agent) if part)
+    yield line_text(f"{trace.lane}  session {trace.session or '-'}  {agent}")
+
+
+def _answer(trace: Trace) -> Iterator[str]:
+    reason = (trace.response.message or {}).get("stop_reason")
+    left = "  the client left before its end" if trace.response.cancelled else ""
+    yield line_text(f"{trace.response.status}  {reason or 'no stop reason'}{left}")
+
+
+def _timings(trace: Trace) -> Iterator[str]:
+    names = ("queued", "prefill_start", "first_byte", "first_token", "last_token", "done")
+    told = ((name, getattr(trace.timings, name)) for name in names)
+    yield "   ".join(f"{name.replace('_', ' ')} {seconds(at)}" for name, at in told if at is not None)
+
+
+def _usage(trace: Trace) -> Iterator[str]:
+    usage = trace.usage
+    parts = (
+        f"{usage.cache_read_input_tokens:,} reused, {usage.cache_creation_input_tokens:,} kept,"
+        f" {usage.input_tokens:,} rest"
+    )
+    speed = decode_speed(trace.timings, usage.output_tokens)
+    yield f"prompt {usage.prompt_tokens:,} tokens ({parts})"
+    yield f"output {usage.output_tokens:,} tokens" + (f" at {rate(speed)} tokens/s" if speed else "")
+
+
+def _cache(trace: Trace) -> Iterator[str]:
+    cache = trace.cache
+    if cache is None:
+        return
+    took = f" in {seconds(cache.restore_s)}" if cache.restore_s else ""
+    source = f" from {cache.tier}{took}" if cache.matched_tokens else ""
+    yield f"matched {cache.matched_tokens:,} of {cache.prompt_tokens:,} tokens{source}"
+    if (miss := cache.miss) is not None:
+        at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
+        where = f" in {line_text(miss.segment)}" if at and miss.segment else ""
+        yield f"missed: {miss.reason}{at}{where}"
+        for name, text in (("stored", miss.before), ("now", miss.now)):
+            if text:
+                yield f"{name:<7}{shorten(line_text(text), WIDTH)}"
+
+
+def _calls(trace: Trace) -> Iterator[str]:
+    for number, call in enumerate(trace.tool_calls, 1):
+        yield f"{number}  {line_text(call.name)}  {'  '.join(_made(call))}"
+        head, more = one_line_arguments(call.input, call.raw)
+        yield f"   {shorten('  '.join(part for part in (head, more) if part), WIDTH)}"
+        yield from (f"   repair: {line_text(repair)}" for repair in call.repairs)
+        if call.detail:
+            yield f"   {line_text(call.detail)}"
+
+
+def _made(call: TraceToolCall) -> Iterator[str]:
+    yield call.verdict.replace("_", " ")
+    if call.family:
+        yield line_text(call.family)
+    if call.constrained:
+        yield "grammar relaxed" if call.relaxed else "grammar"
+    if call.tokens:
+        yield plural(len(call.tokens), "token")
+    if call.is_error is not None:
+        took = f" after {seconds(call.duration_s)}" if call.duration_s is not None else ""
+        yield ("error" if call.is_error else "ok") + took
+
+
+def _error(trace: Trace) -> Iterator[str]:
+    if trace.response.error is not None:
+        yield line_text(f"{trace.response.error.type}: {trace.response.error.message}")
