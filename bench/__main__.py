@@ -14,9 +14,11 @@ from pathlib import Path
 from bench import (
     cache_index,
     decode,
+    grammar_cost,
     interleaved_sessions,
     prefix_reuse,
     proxy_overhead,
+    random_calls,
     restoring,
     scheduling,
     side_by_side,
@@ -34,6 +36,8 @@ BENCHES = {
     "side_by_side": side_by_side.measure,
     "turn_latency": turn_latency.measure,
     "scheduling": scheduling.measure,
+    "grammar_cost": grammar_cost.measure,
+    "random_calls": random_calls.measure,
 }
 
 

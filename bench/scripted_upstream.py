@@ -30,22 +30,30 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call of an answer."""
+    """One tool call of an answer; with `written` its arguments are sent as that text, broken or not."""
 
     name: str
     arguments: dict[str, Any]
+    written: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The arguments as they are sent."""
+        return json.dumps(self.arguments) if self.written is None else self.written
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer: text, then calls."""
+    """One answer: text, then calls; all of these have the index 0 where `one_index` says so."""
 
     text: str = ""
     calls: tuple[Call, ...] = ()
+    ends: str = ""  # the finish reason, where it is not what the answer is
+    one_index: bool = False
 
     @property
     def finish_reason(self) -> str:
-        return "tool_calls" if self.calls else "stop"
+        return self.ends or ("tool_calls" if self.calls else "stop")
 
 
 Script = Callable[[Body], Turn]
@@ -130,7 +138,7 @@ def _whole(turn: Turn, number: int, model: str, usage: Body) -> Body:
         {
             "id": _call_id(number, i),
             "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+            "function": {"name": call.name, "arguments": call.text},
         }
         for i, call in enumerate(turn.calls)
     ]
@@ -157,12 +165,17 @@ def _chunks(turn: Turn, number: int, model: str, usage: Body) -> Iterator[Body]:
     yield chunk({"role": "assistant", "content": ""})
     for word in re.findall(r"\s*\S+|\s+", turn.text):
         yield chunk({"content": word})
-    for i, call in enumerate(turn.calls):
+    for place, call in enumerate(turn.calls):
+        i = 0 if turn.one_index else place
         head = {"name": call.name, "arguments": ""}
         yield chunk(
-            {"tool_calls": [{"index": i, "id": _call_id(number, i), "type": "function", "function": head}]}
+            {
+                "tool_calls": [
+                    {"index": i, "id": _call_id(number, place), "type": "function", "function": head}
+                ]
+            }
         )
-        arguments = json.dumps(call.arguments)
+        arguments = call.text
         for at in range(0, len(arguments), 12):
             yield chunk({"tool_calls": [{"index": i, "function": {"arguments": arguments[at : at + 12]}}]})
     yield chunk({}, turn.finish_reason)

@@ -1,0 +1,192 @@
+"""What holding an answer to a grammar costs: decode speed, and the time before the first token.
+
+The same model answers the same prompts in an engine with grammars and in one without: free text, in which a
+call may begin at any token, and the inside of one call whose argument never ends. The tools are those of the
+real Claude Code, recorded on the spot, or made ones of the same size where it is not installed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+
+from bench.chat_stream import TIMEOUT_S
+from bench.child import child, clean_environment, python, wait_ready
+from bench.claude_request import openai_body
+from bench.figure import Figure, Peer
+from bench.recorded_traffic import ClientMissing, record
+from engine.blas import engine_environment
+
+SPEED, FIRST_USE_MS, KNOWN_MS = 0.9, 150.0, 2.0
+_TOOL_SET_BYTES = 50_000
+_ENDLESS = {
+    "type": "object",
+    "properties": {"lines": {"type": "array", "items": {"type": "string"}, "minItems": 100_000}},
+    "required": ["lines"],
+    "additionalProperties": False,
+}
+
+Body = dict[str, Any]
+
+
+def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
+    """Speed with a model that takes a few milliseconds a token; compile times with its tokenizer."""
+    from engine.random_model import RandomShape, build_random_model
+
+    shape = RandomShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024)
+    model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)
+    tools = claude_tools(folder)
+    return [*_speeds(folder, model, tools, quick=quick), *_compile_times(model, tools, quick=quick)]
+
+
+def claude_tools(folder: Path) -> list[dict[str, Any]]:
+    """The tools of the real client in OpenAI's form, else made ones of the same size."""
+    try:
+        offered = record(folder / "recorded", prompts=("Who are you?",))[0].body["tools"]
+    except ClientMissing as missing:
+        print(f"grammar_cost: {missing}; its tools are made up", file=sys.stderr)
+        made: list[dict[str, Any]] = openai_body("bench")["tools"]
+        return made
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool["name"],
+                "description": tool.get("description", ""),
+                "parameters": tool["input_schema"],
+            },
+        }
+        for tool in offered
+    ]
+
+
+def _speeds(folder: Path, model: Path, tools: list[dict[str, Any]], *, quick: bool) -> list[Figure]:
+    tokens, rounds = (24, 2) if quick else (256, 9)
+    ask = {"messages": [{"role": "user", "content": "Write."}], "max_tokens": tokens, "temperature": 0}
+    write = {"type": "function", "function": {"name": "Write", "parameters": _ENDLESS}}
+    ways: dict[str, Body] = {
+        "text that may call tools": ask | {"tools": tools[:2]},
+        "inside of a call": ask | {"tools": [write], "tool_choice": "required"},
+    }
+    with _engine(folder, model, grammar=True) as held, _engine(folder, model, grammar=False) as free:
+        for body in ways.values():
+            _speed(held, body)  # warms up, and puts the prompt into the cache
+            _speed(free, body)
+        return [_speed_figure(name, body, held, free, rounds) for name, body in ways.items()]
+
+
+@contextmanager
+def _engine(folder: Path, model: Path, *, grammar: bool) -> Iterator[str]:
+    environment, _ = engine_environment(clean_environment(HOME=str(folder)))
+    settings = {"model": str(model), "host": "127.0.0.1", "port": 0, "grammar": grammar}
+    log = folder / f"engine-{grammar}.log"
+    with child(
+        "engine", python("-m", "engine"), settings=settings, log=log, environment=environment
+    ) as running:
+        wait_ready(running, "/health")
+        yield running.url
+
+
+def _speed_figure(name: str, body: Body, held: str, free: str, rounds: int) -> Figure:
+    speeds: dict[str, list[float]] = {held: [], free: []}
+    for round_ in range(rounds):
+        for url in (held, free) if round_ % 2 else (free, held):
+            speeds[url].append(_speed(url, body))
+    return Figure(
+        bench="grammar_cost",
+        metric=f"decode, {name}",
+        unit="tokens/s",
+        value=median(speeds[held]),
+        peer=Peer("without a grammar", median(speeds[free])),
+        ratio=median(own / other for own, other in zip(speeds[held], speeds[free], strict=True)),
+        target=SPEED,
+        bound="at least",
+        on="ratio",
+        runs=rounds,
+    )
+
+
+def _speed(url: str, body: Body) -> float:
+    """Tokens per second after the first: from the time of the whole answer and of its first token alone.
+
+    Pieces of text do not tell, since the engine holds back what may become a mark.
+    """
+    whole, first = _seconds(url, body), _seconds(url, body | {"max_tokens": 1})
+    return float((body["max_tokens"] - 1) / (whole - first))
+
+
+def _seconds(url: str, body: Body) -> float:
+    began = time.perf_counter()
+    with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as http:
+        answer = http.post(f"{url}/v1/chat/completions", json=body | {"model": "bench"}).raise_for_status()
+    took = time.perf_counter() - began
+    tokens = answer.json()["usage"]["completion_tokens"]
+    if tokens != body["max_tokens"]:
+        raise RuntimeError(f"{body['max_tokens']} tokens were asked for; the answer tells of {tokens}")
+    return took
+
+
+def _compile_times(model: Path, tools: list[dict[str, Any]], *, quick: bool) -> list[Figure]:
+    """A plan for a new tool set, and for a known one, in milliseconds."""
+    from engine.answer_plan import AnswerPlanner
+    from engine.model_loading import load_model
+    from engine.prompt_rendering import PromptRenderer
+    from engine.wire import parse_chat
+
+    loaded = load_model(model)
+    planner = AnswerPlanner(loaded.tokenizer, loaded.eos_token_ids)
+    renderer = PromptRenderer(loaded.tokenizer)
+    messages = [{"role": "user", "content": "Write."}]
+    new: list[float] = []
+    known: list[float] = []
+    rendered: list[float] = []
+    for round_ in range(2 if quick else 9):
+        grown = _of_size(tools, _TOOL_SET_BYTES, round_)
+        chat = parse_chat({"messages": messages, "tools": grown})
+        new.append(_milliseconds(lambda: planner.plan(chat, opens_thinking=False)))  # noqa: B023
+        same = parse_chat({"messages": messages, "tools": json.loads(json.dumps(grown))})
+        known.append(_milliseconds(lambda: planner.plan(same, opens_thinking=False)))  # noqa: B023
+        rendered.append(_milliseconds(lambda: renderer.render(messages, grown)))  # noqa: B023
+    return [
+        _time_figure("a new tool set of 50 KB", new, rendered, FIRST_USE_MS),
+        _time_figure("a known tool set of 50 KB", known, rendered, KNOWN_MS),
+    ]
+
+
+def _of_size(tools: list[dict[str, Any]], nbytes: int, round_: int) -> list[dict[str, Any]]:
+    """The tools again and again under other names, until they have so many bytes; new in each round."""
+    grown: list[dict[str, Any]] = []
+    size = 0
+    while size < nbytes:
+        tool = json.loads(json.dumps(tools[len(grown) % len(tools)]))
+        tool["function"]["name"] += f"_{round_}_{len(grown)}"
+        grown.append(tool)
+        size += len(json.dumps(tool))
+    return grown
+
+
+def _time_figure(what: str, times: list[float], rendered: list[float], target: float) -> Figure:
+    return Figure(
+        bench="grammar_cost",
+        metric=f"added before the first token, {what}",
+        unit="ms",
+        value=median(times),
+        peer=Peer("rendering and tokenizing its prompt", median(rendered)),
+        ratio=median(own / other for own, other in zip(times, rendered, strict=True)),
+        target=target,
+        runs=len(times),
+    )
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return 1e3 * (time.perf_counter() - began)
