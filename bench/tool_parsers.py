@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tool_calls.families import FAMILIES
-
 from engine.answer_pieces import AnswerStyle, Call, Text
 from engine.answer_text import AnswerText
+from engine.tool_calls.families import FAMILIES
 from engine.tool_calls.family import Family
 from engine.tool_calls.schemas import ToolSchemas, tool_schemas
 
