@@ -138,6 +138,8 @@ def _of_piece(
     if start < 0:
         return Unrecovered(piece.why, repairs)
     body, _, marked = without_marks(piece.raw[start:], ())
+    if piece.raw[:start].rstrip().endswith(("```json", "```")):
+        body = body.rstrip().removesuffix("```")  # the fence is the family's own
     return one_call(with_repairs(recover_arguments(begun, body, tools, ended=marked), repairs))
 
 

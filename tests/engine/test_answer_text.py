@@ -227,6 +227,25 @@ def test_a_model_whose_way_is_not_known_has_its_calls_found_in_the_text(text: st
         ]
 
 
+BARE = "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (BARE, [("call", 'look{"at": "it"}')]),
+        (f"I look.\n{BARE}", [("text", "I look."), ("call", 'look{"at": "it"}')]),
+        (f"Tags such as {BARE} are text.", [("text", f"Tags such as {BARE} are text.")]),
+        ("Write <function=look> first", [("text", "Write <function=look> first")]),
+    ],
+)
+def test_a_mark_that_people_write_too_opens_a_call_at_the_beginning_of_a_line_only(
+    text: str, expected: list[tuple[str, str]]
+) -> None:
+    style = AnswerStyle(family=family_named("qwen3_coder"), tools=TOOLS, guaranteed=frozenset({"look"}))
+    assert shown(read(style, *text)) == shown(read(style, text)) == expected
+
+
 def test_its_other_text_passes_and_a_stop_still_stops() -> None:
     style = AnswerStyle(tools=TOOLS, stops=("END",))
     assert shown(read(style, *'Say {"a": 1} and <b> END x')) == [

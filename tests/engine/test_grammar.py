@@ -9,6 +9,7 @@ import pytest
 
 from engine.answer_grammar import ANSWER, AnswerRules
 from engine.grammar import AnswerGuide, Grammars, GrammarUnavailable, token_bytes, token_masks
+from engine.tool_calls.families import family_named
 from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.schemas import ToolSchema
 from tests.engine.byte_tokens import END, ByteTokens
@@ -146,6 +147,18 @@ def test_behind_the_only_call_that_is_wanted_the_answer_ends(grammars: Grammars,
     guide = grammars.compile(rules).guide()
     assert first_refused(guide, tokens) == len(tokens) - 1
     assert allowed(guide)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [("<function=", True), ("so\n<function=", True), ("so <function=", False), ("a <b>\n <function=", False)],
+)
+def test_a_mark_that_people_write_too_binds_at_the_beginning_of_a_line_only(
+    grammars: Grammars, text: str, refused: bool
+) -> None:
+    rules = AnswerRules(family=family_named("qwen3_coder"), tools=(READ, GO))
+    tokens = TOKENS.bytes_only(text + "x")
+    assert first_refused(grammars.compile(rules).guide(), tokens) == (len(tokens) - 1 if refused else None)
 
 
 def test_a_grammar_that_was_compiled_is_kept(grammars: Grammars) -> None:

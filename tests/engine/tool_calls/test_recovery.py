@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from engine.tool_calls.families import family_named
 from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
+from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from tests.engine.tool_calls import breaking
 from tests.engine.tool_calls.breaking import WAYS, Breaking
 from tests.engine.tool_calls.offered import CALLS, FILE, TEXTS, TOOLS
@@ -368,20 +369,27 @@ def test_any_text_at_all_has_an_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.__name__))
-def test_a_file_of_100_kb_survives_or_is_given_back_and_quickly(way: Breaking) -> None:
+def test_a_file_of_100_kb_survives_or_is_given_back(way: Breaking) -> None:
     value = {"file_path": "/a", "content": FILE}
     text = way(value, random.Random(0))
-    begin = time.perf_counter()
     outcome = recover_arguments("Write", text, TOOLS)
-    took = time.perf_counter() - begin
     if way in (breaking.missing_comma, breaking.missing_quote):
         assert isinstance(outcome, Unrecovered)
     else:
         assert said(outcome) == [("Write", value)]
-    assert took < 2  # some 20 ms; the limit is for a machine that does much else
 
 
 def test_a_text_beyond_all_measure_is_not_mended() -> None:
     outcome = bash('{"command": "' + "x" * (1 << 20) + '",}')
     assert isinstance(outcome, Unrecovered)
     assert "too long" in outcome.why
+
+
+def test_a_fence_that_belongs_to_the_family_is_no_part_of_broken_arguments() -> None:
+    tools = ToolSchemas([ToolSchema("Tag", {"type": "object", "properties": {"of": {"type": "array"}}})])
+    family = family_named("deepseek_v3")
+    raw = family.write([("Tag", {"of": ["a"]})], tools).replace('"a"]', '"a",]')
+    found = recover_text(raw, tools, family)
+    assert said(found) == [("Tag", {"of": ["a"]})]
+    assert isinstance(found, tuple)
+    assert found[0].repairs == ("left out a trailing comma",)
