@@ -81,7 +81,7 @@ class AnswerPlanner:
             choice=chat.choice.kind,
             parallel=parallel,
             schema=chat.answer_schema,
-            thinking=self._thinking,
+            thinking=self._thinking if opens_thinking or chat.may_think else None,
             opens_thinking=opens_thinking,
             layout=self._layout,
         )

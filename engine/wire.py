@@ -165,6 +165,12 @@ class ChatRequest(BaseModel):
         return schema if isinstance(schema, dict) else None
 
     @property
+    def may_think(self) -> bool:
+        """Whether the model may think before it answers: it may unless the request says no."""
+        switches = self.chat_template_kwargs or {}
+        return self.reasoning_effort != "none" and switches.get("enable_thinking") is not False
+
+    @property
     def output_limit(self) -> int | None:
         """The number of tokens to generate at most, if the client sets one."""
         return self.max_completion_tokens or self.max_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,60 @@ def test_a_tool_call_comes_streamed(calls: anthropic.Anthropic) -> None:
     assert isinstance(call, anthropic.types.ToolUseBlock)
     assert call.input == CALL_ARGUMENTS
     assert answer.stop_reason == "tool_use"
+
+
+TURN: Any = {
+    "name": "turn",
+    "input_schema": {
+        "type": "object",
+        "properties": {"to": {"enum": ["left", "right"]}, "steps": {"enum": [1, 2]}},
+        "required": ["to", "steps"],
+        "additionalProperties": False,
+    },
+}
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "turn"}], ids=["any", "tool"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_call_that_is_asked_for_is_made_by_a_model_that_would_rather_talk(
+    says: anthropic.Anthropic, choice: Any, stream: bool
+) -> None:
+    asked: dict[str, Any] = {
+        "model": MODEL,
+        "max_tokens": 300,
+        "messages": QUESTION,
+        "tools": [TURN],
+        "tool_choice": choice | {"disable_parallel_tool_use": True},
+    }
+    if stream:
+        with says.messages.stream(**asked) as events:
+            answer = events.get_final_message()
+    else:
+        answer = says.messages.create(**asked)
+    assert answer.stop_reason == "tool_use"
+    [call] = answer.content
+    assert isinstance(call, anthropic.types.ToolUseBlock)
+    assert isinstance(call.input, dict)
+    assert call.input["to"] in ("left", "right")
+    assert call.input["steps"] in (1, 2)
+
+
+def test_no_call_is_made_where_none_is_allowed(calls: anthropic.Anthropic) -> None:
+    answer = calls.messages.create(
+        model=MODEL, max_tokens=40, messages=QUESTION, tools=[WEATHER], tool_choice={"type": "none"}
+    )
+    assert {block.type for block in answer.content} == {"text"}
+    assert "<tool_call>" not in "".join(block.text for block in answer.content if block.type == "text")
+
+
+def test_an_answer_has_the_form_that_is_asked_for(says: anthropic.Anthropic) -> None:
+    form = {"format": {"type": "json_schema", "schema": TURN["input_schema"]}}
+    answer = says.messages.create(
+        model=MODEL, max_tokens=300, messages=QUESTION, extra_body={"output_config": form}
+    )
+    assert answer.content[0].type == "text"
+    assert set(json.loads(answer.content[0].text)) == {"to", "steps"}
+    assert answer.stop_reason == "end_turn"
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

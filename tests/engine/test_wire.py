@@ -112,6 +112,20 @@ def test_stop_is_a_string_or_many() -> None:
     assert parse_chat({"messages": HI, "stop": list("abcdef")}).stop == list("abcdef")
 
 
+@pytest.mark.parametrize(
+    ("fields", "may_think"),
+    [
+        ({}, True),
+        ({"reasoning_effort": "low"}, True),
+        ({"reasoning_effort": "none"}, False),
+        ({"chat_template_kwargs": {"enable_thinking": False}}, False),
+        ({"chat_template_kwargs": {"enable_thinking": True}}, True),
+    ],
+)
+def test_a_request_may_say_that_there_is_to_be_no_thinking(fields: dict[str, Any], may_think: bool) -> None:
+    assert parse_chat({"messages": HI} | fields).may_think is may_think
+
+
 NAMED = {"type": "function", "function": {"name": "look"}}
 
 
