@@ -14,7 +14,9 @@ from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.kimi import Kimi
 from engine.tool_calls.minimax import MiniMax
 from engine.tool_calls.mistral import Mistral
+from engine.tool_calls.pieces import CallBroken
 from engine.tool_calls.qwen3_coder import Qwen3Coder
+from engine.tool_calls.schemas import ToolSchemas
 
 FAMILIES: tuple[Family, ...] = (
     MiniMax(),
@@ -64,6 +66,22 @@ def family_named(name: str) -> Family:
             return family
     known = ", ".join(sorted(family.name for family in FAMILIES))
     raise UnknownFamily(f"there is no tool format {name!r}; known are {known}")
+
+
+def family_that_reads(raw: str, tools: ToolSchemas) -> Family | None:
+    """The family whose reader finds whole calls of these tools in `raw`, and nothing that is broken."""
+    text = raw.lstrip()
+    for family in FAMILIES:
+        opening = next((mark for mark in family.openings if text.startswith(mark)), None)
+        if opening is None:
+            continue
+        reader = family.reader(opening, tools)
+        pieces = reader.feed(text[len(opening) :])
+        if not reader.over:
+            pieces += reader.close()
+        if pieces and not any(isinstance(piece, CallBroken) for piece in pieces):
+            return family
+    return None
 
 
 def family_of(template: str, vocabulary: Collection[str]) -> Family | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.tool_calls.families import FAMILIES
+from engine.tool_calls.families import family_that_reads
 from engine.tool_calls.recovery import Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas import Verdict
 from engine.tool_calls.stray_calls import StrayCall
@@ -82,7 +82,7 @@ class AnswerCalls:
     def take_stray(self, stray: StrayCall, *, cut: bool = False) -> None:
         """Send the calls that came as text; with `cut` the answer ended within them."""
         self.give_way()
-        family = next((one for one in FAMILIES if stray.raw.lstrip().startswith(one.openings)), None)
+        family = family_that_reads(stray.raw, self._tools.schemas)
         found = Unrecovered(CUT, ()) if cut else recover_text(stray.raw, self._tools.schemas, family)
         if isinstance(found, Unrecovered):
             self._blocks.text(stray.raw)

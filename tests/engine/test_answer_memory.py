@@ -184,7 +184,10 @@ def test_the_engine_reads_a_tool_turn_from_the_cache(shelf: ModelShelf, tmp_path
                 json.loads(line[6:]) for line in answer.text.split("\n\n") if line.startswith("data: {")
             ]
             deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
-            calls = [call for delta in deltas for call in delta.get("tool_calls", [])]
+            pieces = [piece for delta in deltas for piece in delta.get("tool_calls", [])]
+            calls = pieces[:1]  # the one call; what follows are pieces of its arguments
+            for piece in pieces[1:]:
+                calls[0]["function"]["arguments"] += piece["function"]["arguments"]
             text = "".join(delta.get("content") or "" for delta in deltas)
             return {"role": "assistant", "content": text, "tool_calls": calls}, chunks[-1]["usage"]
 

@@ -7,7 +7,15 @@ from types import SimpleNamespace
 import pytest
 from mlx_lm.tokenizer_utils import _infer_tool_parser
 
-from engine.tool_calls.families import FAMILIES, UnknownFamily, family_named, family_of
+from engine.tool_calls.families import (
+    FAMILIES,
+    UnknownFamily,
+    family_named,
+    family_of,
+    family_that_reads,
+)
+from engine.tool_calls.family import Family
+from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 
 PARSERS = {
     "minimax_m2": ["minimax"],
@@ -41,6 +49,16 @@ TEMPLATES = [
     ("{% set dsml = '｜DSML｜' %}{{ '<' + dsml + 'tool_calls>' }}", "deepseek_v4"),
     ("{{ ' to=functions.' + tool_call.name }}{{ '<|channel|>commentary json<|message|>' }}", "harmony"),
 ]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: str(family.name))
+def test_a_text_names_the_family_that_reads_it(family: Family) -> None:
+    tools = ToolSchemas([ToolSchema("Look", {"type": "object", "properties": {"at": {"type": "string"}}})])
+    found = family_that_reads(family.write([("Look", {"at": "it"})], tools), tools)
+    assert found is not None
+    assert found.openings == family.openings  # those of one maker read each other's calls
+    assert family_that_reads("Look at it", tools) is None
+    assert family_that_reads(f"{family.openings[0]} nonsense", tools) is None
 
 
 @pytest.mark.parametrize(("template", "name"), TEMPLATES, ids=[name for _, name in TEMPLATES])
