@@ -37,7 +37,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
     tools = tool_schemas(claude_tools(folder))
     loaded = load_model(build_random_model(folder / "model", "qwen3", RandomShape(), eos_every=None))
-    wanted = -(-(28 if quick else CALLS) // len(FAMILIES))
+    wanted = -(-(len(FAMILIES) if quick else CALLS) // len(FAMILIES))
     made = [(family, text) for family in FAMILIES for text in _written(loaded, family, tools, wanted)]
     held = [_outcome(family, text, tools, held=True) for family, text in made]
     for (family, text), outcome in zip(made, held, strict=True):

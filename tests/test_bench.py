@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from bench import tool_parsers
 from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
+from engine.tool_calls.families import FAMILIES
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
 
@@ -44,7 +46,17 @@ def test_a_figure_knows_whether_its_target_is_met(more: dict[str, object], ok: b
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # several servers each, some of them with a model: long where others take the cores
 @pytest.mark.parametrize(
-    "name", ["proxy_overhead", "decode", "cache_index", "side_by_side", "turn_latency", "scheduling"]
+    "name",
+    [
+        "proxy_overhead",
+        "decode",
+        "cache_index",
+        "side_by_side",
+        "turn_latency",
+        "scheduling",
+        "grammar_cost",
+        "random_calls",
+    ],
 )
 def test_each_bench_runs_and_prints_a_line_a_figure(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--only", name, "--quick"])
@@ -55,6 +67,17 @@ def test_each_bench_runs_and_prints_a_line_a_figure(name: str, capsys: pytest.Ca
         assert set(line) == FIELDS
         assert line["bench"] == name
         assert line["peer"]["name"]
+
+
+def test_of_no_text_that_models_write_a_call_is_lost_or_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    tool_parsers.main()
+
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert [name.strip() for name in head.split("|")[2:-1]] == [family.name for family in FAMILIES]
+    assert len(rows) == len(tool_parsers.cases())
+    for row in rows:
+        ours = [cell.partition("/")[0].strip() for cell in row.split("|")[2:-1]]
+        assert set(ours) <= {"right", "–"}, row
 
 
 @pytest.mark.parametrize(
