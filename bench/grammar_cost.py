@@ -41,7 +41,8 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Speed with a model that takes a few milliseconds a token; compile times with its tokenizer."""
     from engine.random_model import RandomShape, build_random_model
 
-    shape = RandomShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024)
+    bench = RandomShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024)
+    shape = RandomShape() if quick else bench
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)
     tools = claude_tools(folder)
     return [*_speeds(folder, model, tools, quick=quick), *_compile_times(model, tools, quick=quick)]

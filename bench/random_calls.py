@@ -37,8 +37,9 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
     tools = tool_schemas(claude_tools(folder))
     loaded = load_model(build_random_model(folder / "model", "qwen3", RandomShape(), eos_every=None))
-    wanted = -(-(len(FAMILIES) if quick else CALLS) // len(FAMILIES))
-    made = [(family, text) for family in FAMILIES for text in _written(loaded, family, tools, wanted)]
+    families = FAMILIES[::4] if quick else FAMILIES
+    wanted = 1 if quick else -(-CALLS // len(families))
+    made = [(family, text) for family in families for text in _written(loaded, family, tools, wanted)]
     held = [_outcome(family, text, tools, held=True) for family, text in made]
     for (family, text), outcome in zip(made, held, strict=True):
         if outcome != "call":
@@ -64,7 +65,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 def _figure(metric: str, count: int, peer: str, total: int, target: float | None = 1.0) -> Figure:
     return Figure(
         bench="random_calls",
-        metric=f"{metric}, {len(FAMILIES)} families",
+        metric=metric,
         unit="calls",
         value=count,
         peer=Peer(peer, total),
