@@ -3,7 +3,7 @@
 A session of the real Claude Code is recorded on the spot and sent up to its middle. What the engine has
 computed reaches the disk, the engine is killed, the proxy starts it again, and the next turn is sent. System
 and tools are written at once, so they are restored also where the engine is killed right behind the first
-answer of its life.
+answer of its life. Another conversation has the engine's own answers as its history.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from bench.child import poll
 from bench.derived_traffic import session_with, sessions_of
 from bench.figure import Figure, Peer
+from bench.own_answers import Conversation
 from bench.prefill_floor import common
 from bench.recorded_traffic import ClientMissing, Recorded, record
 from bench.replay import TIMEOUT_S, Host, running_host, wait_until_saved
@@ -26,22 +27,54 @@ from bench.scratch_project import AGENTIC
 TARGET = 1.05
 ARCHITECTURES = ("qwen3", "gemma3_text", "qwen3_5")
 _TURN, _QUICK_TURN = 5, 2  # the turn that is sent behind the kill, counted from 0
+_OWN_TURNS, _QUICK_OWN_TURNS = 5, 2  # with own answers, before the kill
 _HEAD_SHARE = 0.99  # their length is known but for the mark that begins the user's turn
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Figures for each kind of cache; nothing where the real client is not installed."""
+    """Figures for each kind of cache; only those with own answers where the real client is not installed."""
+    architectures = ARCHITECTURES[:1] if quick else ARCHITECTURES
+    turns = _QUICK_OWN_TURNS if quick else _OWN_TURNS
+    own = [_own_answers(folder / f"own-{kind}", kind, turns) for kind in architectures]
     try:
         recorded = record(folder, prompts=(f"Please {AGENTIC}.",))
     except ClientMissing as missing:
         print(f"restoring: {missing}", file=sys.stderr)
-        return []
+        return own
     turn = _QUICK_TURN if quick else _TURN
     session, other = sessions_of(session_with(recorded, AGENTIC)[: turn + 1], AGENTIC, 2)
     figures: list[Figure] = []
-    for architecture in ARCHITECTURES[:1] if quick else ARCHITECTURES:
+    for architecture in architectures:
         figures += _figures(folder / architecture, architecture, session, other[0])
-    return figures
+    return [*figures, *own]
+
+
+def _own_answers(folder: Path, architecture: Any, turns: int) -> Figure:
+    from engine.random_model import build_random_model
+
+    folder.mkdir()
+    model = build_random_model(folder / "model", architecture, eos_every=None)
+    with running_host(folder / "unkilled", model) as host:
+        conversation = Conversation(host)
+        conversation.turns(turns)
+        unkilled = conversation.turn_prefills()
+    with running_host(folder / "killed", model) as host:
+        conversation = Conversation(host)
+        conversation.turns(turns)
+        wait_until_saved(host)
+        kill_engine(host)
+        killed = conversation.turn_prefills()
+    return Figure(
+        bench="restoring",
+        metric=f"prefilled behind a kill, own answers, {architecture}",
+        unit="tokens",
+        value=killed,
+        peer=Peer("without the kill", unkilled),
+        ratio=killed / unkilled,
+        target=TARGET,
+        on="ratio",
+        runs=1,
+    )
 
 
 def _figures(folder: Path, architecture: Any, session: Sequence[Recorded], other: Recorded) -> list[Figure]:

@@ -4,7 +4,7 @@ A chat template renders an answer of the past from what the client sends back: a
 of its own choosing, thinking left out, line breaks trimmed. The next prompt then leaves the tokens in the
 cache at the first answer. Each answer is therefore kept as it was generated, found again by the id of its
 first tool call, else by its text, and put in its place, if all that stands before it is what stood there
-then.
+then. `engine.answer_log` lets the answers outlive the engine, as what is cached of them does.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.chat_wire import Message, content_text
@@ -21,15 +22,20 @@ from engine.chat_wire import Message, content_text
 _MOST_TOKENS = 1 << 20  # of all answers together
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeptAnswer:
-    """`tokens` are what the model generated, `text` what they spell; `before` is the digest of the prompt's
-    text up to where the answer's turn opens, and `opening` what the prompt had behind that."""
+    """`tokens` are what the model generated; `before` is the digest of the prompt's text up to where the
+    answer's turn opens, and `opening` what the prompt had behind that. `text` is what the tokens spell, once
+    somebody has asked."""
 
     before: bytes
     opening: str
-    text: str
     tokens: tuple[int, ...]
+    text: str = field(default="", compare=False)
+
+
+Save = Callable[[str, KeptAnswer], Future[None]]
+"""Save an answer under its name; done once it outlives the process, or cannot."""
 
 
 class AnswerMemory:
@@ -39,19 +45,31 @@ class AnswerMemory:
         self._room = most_tokens
         self._held: OrderedDict[tuple[str, bytes], KeptAnswer] = OrderedDict()
         self._known: Counter[str] = Counter()
+        self._save: Save | None = None
         self._lock = threading.Lock()
 
-    def keep(self, message: Message, answer: KeptAnswer) -> None:
-        """Remember what was generated where the client got `message`."""
-        if not (name := _name(message)):
-            return
+    def fill(self, answers: Iterable[tuple[str, KeptAnswer]], save: Save) -> None:
+        """Know answers that were saved, by their names, oldest first; save what is kept from here on."""
         with self._lock:
-            self._forget((name, answer.before))
-            self._held[name, answer.before] = answer
-            self._known[name] += 1
-            self._room -= len(answer.tokens)
-            while self._room < 0:
-                self._forget(next(iter(self._held)))
+            for name, answer in answers:
+                self._put(name, answer)
+            self._save = save
+
+    def held(self) -> list[tuple[str, KeptAnswer]]:
+        """All answers by their names, the one that was of use last at the end."""
+        with self._lock:
+            return [(name, answer) for (name, _), answer in self._held.items()]
+
+    def keep(self, message: Message, answer: KeptAnswer) -> Future[None] | None:
+        """Remember what was generated where the client got `message`; see `Save` for what is returned."""
+        if not (name := _name(message)):
+            return None
+        with self._lock:
+            if self._held.get((name, answer.before)) == answer:
+                self._held.move_to_end((name, answer.before))
+                return None
+            self._put(name, answer)
+            return self._save(name, answer) if self._save is not None else None
 
     def knows(self, message: Message) -> bool:
         """Whether an answer like this message was kept, wherever it stood."""
@@ -65,6 +83,14 @@ class AnswerMemory:
             if (found := self._held.get(key)) is not None:
                 self._held.move_to_end(key)
             return found
+
+    def _put(self, name: str, answer: KeptAnswer) -> None:
+        self._forget((name, answer.before))
+        self._held[name, answer.before] = answer
+        self._known[name] += 1
+        self._room -= len(answer.tokens)
+        while self._room < 0:
+            self._forget(next(iter(self._held)))
 
     def _forget(self, key: tuple[str, bytes]) -> None:
         if (old := self._held.pop(key, None)) is not None:

@@ -1,5 +1,7 @@
 """The disk tier of the prefix cache: what is saved, loaded and removed, and when it is not.
 
+Beside the spans it holds the answers that the model gave (`engine.answer_log`).
+
 Files are written and read on threads of their own (`engine.cache_writer`, `engine.cache_loader`). Nothing
 that goes wrong here fails a request: what cannot be saved or loaded is computed again, and people are told
 once.
@@ -16,6 +18,8 @@ from pathlib import Path
 
 import mlx.core as mx
 
+from engine.answer_log import AnswerLog
+from engine.answer_memory import AnswerMemory
 from engine.cache_encoding import NotSavable
 from engine.cache_files import BadSpanFile, Part, SpanFile, Write, read_span, span_id, write_span
 from engine.cache_folder import CacheFolder, FolderInUse
@@ -80,6 +84,7 @@ class DiskTier:
         self._write_file = write
         self._writer = SpanWriter(self._write, queue_bytes)
         self._loader = SpanLoader(self._read)
+        self._answers: AnswerLog | None = None
         self._refused: set[str] = set()
         self._told: set[str] = set()
         self._news: deque[tuple[CacheEvent, int, int]] = deque()
@@ -125,6 +130,20 @@ class DiskTier:
         self._writer.start()
         self._loader.start()
         return found
+
+    def keep_answers(self, answers: AnswerMemory, tokenizer: str) -> None:
+        """Fill a memory with the answers that are on disk, and save those that it keeps from here on.
+
+        `tokenizer` stands for the tokenizer and the chat template that they were made with. Without an open
+        tier nothing is done.
+        """
+        if not self._is_open:
+            return
+        self._answers = AnswerLog(
+            self._folder.answers, f"{self._folder.fingerprint}-{tokenizer}", self._limits
+        )
+        answers.fill(self._answers.read(), self._answers.add)
+        self._answers.start(answers.held)
 
     def save(
         self,
@@ -218,7 +237,7 @@ class DiskTier:
         """Counters and totals; any thread may ask."""
         return NO_DISK | {
             "disk_entries": self._index.entries,
-            "disk_bytes": self._index.nbytes,
+            "disk_bytes": self._index.nbytes + self._limits.answer_bytes,
             "disk_budget_bytes": self._limits.max_bytes if self._is_open else 0,
             "disk_written_today_bytes": self._limits.written_today,
             "disk_loaded_tokens": self._loaded_tokens,
@@ -228,7 +247,8 @@ class DiskTier:
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until all that was queued is on disk; whether it is."""
-        return not self._is_open or self._writer.wait_until_idle(timeout_s)
+        answers = self._answers is None or self._answers.wait_until_idle(timeout_s)
+        return not self._is_open or (self._writer.wait_until_idle(timeout_s) and answers)
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Write what waits, for so long, end the threads and let go of the folder."""
@@ -236,7 +256,8 @@ class DiskTier:
             return
         self._is_saving = False
         self._loader.close(timeout_s)
-        if self._writer.close(timeout_s):
+        answers_done = self._answers is None or self._answers.close(timeout_s)
+        if self._writer.close(timeout_s) and answers_done:
             self._folder.close()
         self._is_open = False
 

@@ -1,8 +1,9 @@
 """The folder of one model's span files below a root that several models share, held by one engine at a time.
 
-`<root>/<fingerprint>/` has the files, `<root>/set-aside/` what was found damaged or half written, kept for
-whoever wants to know why. Folders are 0700 and files 0600: they hold other people's prompts. A root may well
-be a folder that the user keeps other things in; they are neither counted nor touched.
+`<root>/<fingerprint>/` has the files and the model's answers (`engine.answer_log`), `<root>/set-aside/` what
+was found damaged or half written, kept for whoever wants to know why. Folders are 0700 and files 0600: they
+hold other people's prompts. A root may well be a folder that the user keeps other things in; they are neither
+counted nor touched.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from engine.cache_files import BadSpanFile, SpanFile, is_span_file, is_unfinishe
 from engine.prefix_cache import RANK, TokenArray
 
 SET_ASIDE = "set-aside"
+ANSWERS = "answers.jsonl"
 _LOCK, _WRITTEN_TODAY = "lock", "written-today.json"
 _KEPT_ASIDE = 16  # files
 _ASIDE_SHARE = 1 / 20  # most bytes of files set aside, of the budget
@@ -87,6 +89,11 @@ class CacheFolder:
 
     def path_of(self, file: SpanFile) -> Path:
         return self.path / file.name
+
+    @property
+    def answers(self) -> Path:
+        """The file of the answers that the model gave."""
+        return self.path / ANSWERS
 
     def set_aside(self, path: Path) -> None:
         """Move a file to where it is never used, and remove the oldest there beyond 16, or too many bytes."""
@@ -200,6 +207,10 @@ def _free(folder: Path, wanted: int) -> int:
         if freed >= wanted:
             return freed
         freed += file.nbytes if _remove(folder / file.name) else 0
+    if freed < wanted:  # answers serve the files alone
+        answers = folder / ANSWERS
+        size = answers.stat().st_size if answers.is_file() else 0
+        freed += size if _remove(answers) else 0
     return freed
 
 

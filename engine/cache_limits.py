@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 from engine.cache_folder import CacheFolder, in_order_of_removal
 from engine.cache_index import SpanIndex
@@ -13,7 +14,7 @@ _HEADS_SHARE = 1 / 10  # of what may be written in a day, for heads alone
 
 
 class DiskLimits:
-    """Bytes below one root; `make_room` and `count` run on the writer's thread."""
+    """Bytes below one root; any thread may write, as long as it makes room and counts before."""
 
     def __init__(
         self,
@@ -26,11 +27,13 @@ class DiskLimits:
     ) -> None:
         self.max_bytes = max_bytes
         self.written_today = 0
+        self.answer_bytes = 0  # of this model's answers
         self._folder = folder
         self._index = index
         self._max_daily_bytes = max_daily_bytes
         self._keep_free_bytes = keep_free_bytes
         self._other_bytes = 0  # of other models
+        self._lock = threading.RLock()
 
     def look(self) -> None:
         """Learn what others have and what was written today."""
@@ -50,7 +53,8 @@ class DiskLimits:
         Raises:
             OSError: the count cannot be kept.
         """
-        self.written_today = self._folder.count_written(nbytes)
+        with self._lock:
+            self.written_today = self._folder.count_written(nbytes)
 
     def make_room(self, nbytes: int) -> bool:
         """Remove what is worth least until so many bytes fit into the budget; false where they cannot.
@@ -66,6 +70,10 @@ class DiskLimits:
 
     def fit(self, nbytes: int) -> bool:
         """Like `make_room`, for a file that is on the disk and not counted yet."""
+        with self._lock:
+            return self._fit(nbytes)
+
+    def _fit(self, nbytes: int) -> bool:
         over = self._over(nbytes)
         if over <= 0:
             return True
@@ -75,7 +83,8 @@ class DiskLimits:
         if self._other_bytes:
             over -= self._folder.free_others(over)
             self._other_bytes = self._folder.other_bytes()
-        if nbytes + self._other_bytes > self.max_bytes:  # not even if all of this model's files went
+        others = self._other_bytes + self.answer_bytes
+        if nbytes + others > self.max_bytes:  # not even if all of this model's spans went
             return False
         for file in in_order_of_removal(self._index.files()) if over > 0 else ():
             if over <= 0:
@@ -86,4 +95,4 @@ class DiskLimits:
         return self._over(nbytes) <= 0
 
     def _over(self, nbytes: int) -> int:
-        return self._index.nbytes + self._other_bytes + nbytes - self.max_bytes
+        return self._index.nbytes + self.answer_bytes + self._other_bytes + nbytes - self.max_bytes

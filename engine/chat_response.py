@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -48,6 +48,9 @@ _FEED_KINDS: dict[type, FeedKind] = {
     CacheStep: "cache",
 }
 _PLAIN = AnswerPlan(AnswerStyle())
+Remember = Callable[[dict[str, Any], list[int]], Awaitable[None]]
+"""Gets the message that a client got and the tokens that it was made of."""
+
 _ALIVE = b": waiting\n\n"  # a comment: every byte tells a client that it is not forgotten
 
 
@@ -94,9 +97,9 @@ class ChatResponse(Response):
         feed: bool = False,
         with_usage: bool = False,
         thinks: bool = False,
-        remember: Callable[[dict[str, Any], list[int]], None] = lambda message, tokens: None,
+        remember: Remember | None = None,
     ) -> None:
-        """`remember` gets the message that the client got and the tokens that it was made of."""
+        """`remember` has done its work before the client is told that the answer is complete."""
         super().__init__()
         self._answer = answer
         self._head = head
@@ -111,13 +114,14 @@ class ChatResponse(Response):
         self._calls: list[dict[str, Any]] = []
         self._open: dict[str, Any] = {}  # the call that is being sent in parts
 
-    def _keep(self) -> None:
+    async def _keep(self) -> None:
         """Hand on what was generated, unless a stop string cut it: history then goes on from less."""
         answer = self._answer
-        if answer.finish_reason is not None and answer.stop_sequence is None:
-            content = "".join(self._said)
-            message: dict[str, Any] = {"role": "assistant", "content": content}
-            self._remember(message | ({"tool_calls": self._calls} if self._calls else {}), answer.tokens)
+        whole = answer.finish_reason is not None and answer.failure is None and answer.stop_sequence is None
+        if self._remember is not None and whole:
+            message: dict[str, Any] = {"role": "assistant", "content": "".join(self._said)}
+            calls = {"tool_calls": self._calls} if self._calls else {}
+            await self._remember(message | calls, answer.tokens)
 
     def _counts(self) -> dict[str, Any]:
         answer = self._answer
@@ -151,7 +155,7 @@ class WholeChat(ChatResponse):
         assert answer.finish_reason is not None
         message = _message(shown)
         self._said, self._calls = [message["content"] or ""], message.get("tool_calls", [])
-        self._keep()
+        await self._keep()
         body = self._head.completion(message, answer.finish_reason, self._counts())
         await Response(orjson.dumps(body), media_type="application/json")(scope, receive, send)
 
@@ -175,6 +179,7 @@ class ChatStream(ChatResponse):
                     started = True
                 lines += self._lines(batch)
                 if answer.over:
+                    await self._keep()
                     lines += self._end()
                 body = b"".join(lines)
                 if body or answer.over:
@@ -264,7 +269,6 @@ class ChatStream(ChatResponse):
             yield _data(failure_body(answer.failure))
             return
         if answer.finish_reason is not None:
-            self._keep()
             stop = {"stop_sequence": answer.stop_sequence} if self._feed and answer.stop_sequence else {}
             yield _data(self._head.finish(answer.finish_reason, **stop))
             if self._with_usage:

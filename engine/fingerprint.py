@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_TOKENIZER_FILES = ("*token*", "chat_template*", "*/*.jinja", "vocab*", "merges*")
 _SAMPLE_BYTES = 1024  # of each tensor at its start, in its middle and at its end
 _LONGEST_HEADER = 1 << 28
 
@@ -29,6 +30,16 @@ def weights_fingerprint(folder: Path) -> str:
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
         for sample in _samples(path):
             digest.update(sample)
+    return digest.hexdigest()[:16]
+
+
+def tokenizer_fingerprint(folder: Path) -> str:
+    """Sixteen hex digits over a model's tokenizer and chat templates."""
+    digest = hashlib.sha256()
+    files = {path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern) if path.is_file()}
+    for path in sorted(files):
+        digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

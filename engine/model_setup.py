@@ -12,10 +12,11 @@ from pathlib import Path
 import mlx.core as mx
 
 from engine import bundled_model
+from engine.answer_memory import AnswerMemory
 from engine.cache_disk import DiskTier
 from engine.cache_files import FORMAT
 from engine.cache_layers import layout_of
-from engine.fingerprint import cache_fingerprint
+from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner
 from engine.prefill import measured_chunk
@@ -52,9 +53,16 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
 
 
 def attach_disk(
-    prefix_cache: RadixPrefixCache, loaded: LoadedModel, settings: EngineSettings, accelerated: str
+    prefix_cache: RadixPrefixCache,
+    answers: AnswerMemory,
+    loaded: LoadedModel,
+    settings: EngineSettings,
+    accelerated: str,
 ) -> None:
-    """Give the cache its disk tier, if it is to have one; the model runs without where that fails."""
+    """Give the cache its disk tier, if it is to have one, and the answers beside it.
+
+    The model runs without where that fails.
+    """
     if not settings.kv_cache_dir or not settings.disk_cache_bytes:
         return
     circumstances = {
@@ -73,6 +81,7 @@ def attach_disk(
     )
     try:
         prefix_cache.attach(disk, layout_of(ModelRunner(loaded).new_cache()))
+        disk.keep_answers(answers, tokenizer_fingerprint(loaded.path))
     except Exception:
         log.exception("the prompts in %s cannot be used", settings.kv_cache_dir)
 

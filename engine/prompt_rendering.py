@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,7 @@ class RenderedPrompt:
     segments: tuple[str, ...]  # what ends at each cut; empty where the template's turns are not the messages
     notes: tuple[str, ...]
     opens_thinking: bool  # the answer begins inside of the thinking
+    before: bytes  # digest of the text up to where the answer's turn opens; empty: it does so in no known way
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ class _Piece:
 class PromptRenderer:
     """One model's template and tokenizer; for one thread at a time, since tokenizers dislike company."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, answers: AnswerMemory | None = None) -> None:
+        """`answers` are what history is rendered from, and where `remember` puts more; by default none."""
         self._tokenizer = tokenizer
-        self._answers = AnswerMemory()
+        self._answers = AnswerMemory() if answers is None else answers
         special, added = _special_tokens(tokenizer)
         template = getattr(tokenizer, "chat_template", None)
         self.traits: TemplateTraits = probe_template(
@@ -103,6 +106,7 @@ class PromptRenderer:
             segments if len(segments) == len(cuts) else (),
             tuple(notes),
             self._opens_thinking(text),
+            self._before_answer(text),
         )
 
     def text(
@@ -126,15 +130,24 @@ class PromptRenderer:
             raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
         return text, prepared, notes
 
-    def remember(self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int]) -> None:
-        """Keep what was generated behind `prompt`, which the client got as `message`."""
+    def remember(
+        self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int]
+    ) -> Future[None] | None:
+        """Keep what was generated behind `prompt`, which the client got as `message`; for any thread.
+
+        What is returned is as `engine.answer_memory.Save` says.
+        """
         opening = self.traits.answer_opening
-        if opening is None or not tokens or not prompt.text.endswith(opening):
-            return
-        before = TextDigest(prompt.text[: len(prompt.text) - len(opening)]).value()
-        text = str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
+        if opening is None or not tokens or not prompt.before:
+            return None
         plain = _plain_message(message, {}, self.traits)
-        self._answers.keep(plain, KeptAnswer(before, opening, text, tuple(tokens)))
+        return self._answers.keep(plain, KeptAnswer(prompt.before, opening, tuple(tokens)))
+
+    def _before_answer(self, text: str) -> bytes:
+        opening = self.traits.answer_opening
+        if opening is None or not text.endswith(opening):
+            return b""
+        return TextDigest(text[: len(text) - len(opening)]).value()
 
     def _recalled(
         self,
@@ -184,6 +197,8 @@ class PromptRenderer:
             if answer is None:
                 add(_Piece(text[:end]))
             else:
+                if not answer.text:
+                    answer.text = str(self._tokenizer.decode(list(answer.tokens), skip_special_tokens=False))
                 add(_Piece(answer.opening))
                 add(_Piece(answer.text, answer.tokens))
             text = text[end:]

@@ -17,9 +17,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from engine import bundled_model
+from engine.answer_memory import AnswerMemory
 from engine.answer_plan import AnswerPlan, AnswerPlanner
 from engine.answer_text import AnswerText
-from engine.chat_response import ChatResponse, ChatStream, RunningAnswers, WholeChat
+from engine.chat_response import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.chat_wire import (
     CONTEXT_LENGTH_EXCEEDED,
     LANE_HEADER,
@@ -36,6 +37,8 @@ from engine.model_loading import LoadedModel
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.scheduler import Scheduler
 from engine.wire import ChatRequest, InvalidRequest, parse_body, parse_chat
+
+_SAVED_WITHIN_S = 0.2  # that the end of an answer waits for its copy on disk, at most
 
 T = TypeVar("T")
 
@@ -54,6 +57,7 @@ class Engine:
     context_length: int | None = None  # a limit below the model's own
     tool_format: str = ""  # how it writes tool calls; empty: as its chat template shows
     grammar: bool = True  # hold tool calls and JSON answers to their grammar
+    answers: AnswerMemory = field(default_factory=AnswerMemory)  # what history is rendered from
     running: RunningAnswers = field(default_factory=RunningAnswers)
     # One thread: tokenizers raise when two use them at the same time.
     _rendering: ThreadPoolExecutor = field(
@@ -100,11 +104,16 @@ class Engine:
         """Token ids of plain text."""
         return await self._off_loop(lambda: self._renderer_of(loaded).encode(text))
 
-    def remember(self, prompt: RenderedPrompt, message: dict[str, Any], tokens: list[int]) -> None:
-        """Keep an answer for the prompts that will have it in their history."""
-        renderer = self._renderer
-        if renderer is not None:
-            self._rendering.submit(renderer.remember, prompt, message, tokens)
+    async def remember(self, prompt: RenderedPrompt, message: dict[str, Any], tokens: list[int]) -> None:
+        """Keep an answer for the prompts that will have it in their history, also after a kill of the engine.
+
+        No prompt has it before its client knows its end. So where that end is told after this returns, a
+        kill finds no history that is cached and cannot be rendered as it was generated. A disk that is slow
+        delays no answer by more than a moment.
+        """
+        saved = self._renderer.remember(prompt, message, tokens) if self._renderer is not None else None
+        if saved is not None:
+            await asyncio.wait([asyncio.wrap_future(saved)], timeout=_SAVED_WITHIN_S)
 
     def warm_up(self) -> None:
         """Learn the chat template's traits and the tokens' bytes now, not with the first request."""
@@ -144,7 +153,7 @@ class Engine:
 
     def _renderer_of(self, loaded: LoadedModel) -> PromptRenderer:
         if self._renderer is None:
-            self._renderer = PromptRenderer(loaded.tokenizer)
+            self._renderer = PromptRenderer(loaded.tokenizer, self.answers)
         return self._renderer
 
 
@@ -197,6 +206,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
         message = context_length_message(len(prompt.tokens), engine.room(loaded))
         raise InvalidRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), loaded.name)
+    lane = _lane(request)
     generation = engine.scheduler.submit(
         GenerationRequest(
             request_id=request.headers.get("x-request-id") or head.id,
@@ -205,7 +215,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
             sampling=chat.sampling(loaded.sampling),
             cuts=prompt.cuts,
             segments=prompt.segments,
-            lane=_lane(request),
+            lane=lane,
             grammar=plan.grammar,
         ),
         asyncio.get_running_loop(),
@@ -222,8 +232,14 @@ async def _complete(engine: Engine, request: Request) -> Response:
         feed=request.headers.get(FEED_HEADER) == "1",
         with_usage=chat.wants_usage,
         thinks=plan.style.think_start != "",
-        remember=lambda message, tokens: engine.remember(prompt, message, tokens),
+        remember=_memory_for(engine, prompt)
+        if lane != "auxiliary"
+        else None,  # nothing follows side requests
     )
+
+
+def _memory_for(engine: Engine, prompt: RenderedPrompt) -> Remember:
+    return lambda message, tokens: engine.remember(prompt, message, tokens)
 
 
 async def _tokenize(engine: Engine, request: Request) -> Response:

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 
 from engine import bundled_model
+from engine.answer_memory import AnswerMemory
 from engine.lifeline import announce, watch_parent
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_setup import attach_disk, load
@@ -63,10 +64,11 @@ class EngineServer(uvicorn.Server):
 def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str, watch_stdin: bool) -> int:
     """Serve until a signal, the parent's end, or a model that cannot be loaded; returns the exit code."""
     prefix_cache = RadixPrefixCache(max_bytes=settings.prefix_cache_bytes)
+    answers = AnswerMemory()
 
     def load_all(on_progress: OnProgress) -> LoadedModel:
         loaded = load(settings, on_progress)
-        attach_disk(prefix_cache, loaded, settings, accelerated)
+        attach_disk(prefix_cache, answers, loaded, settings, accelerated)
         return loaded
 
     scheduler = Scheduler(
@@ -83,6 +85,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         context_length=settings.context_length,
         tool_format=settings.tool_format,
         grammar=settings.grammar,
+        answers=answers,
     )
     config = uvicorn.Config(
         create_app(engine, bound_host=settings.host),

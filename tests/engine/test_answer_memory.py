@@ -143,9 +143,9 @@ def test_marks_in_a_users_text_stay_text(make: Make, tokenizer: Any) -> None:
 def test_the_oldest_answers_are_forgotten() -> None:
     memory = AnswerMemory(most_tokens=10)
     for number in range(3):
-        memory.keep(called(f"call_{number}"), KeptAnswer(b"", "", "", (1, 2, 3, 4)))
+        memory.keep(called(f"call_{number}"), KeptAnswer(b"", "", (1, 2, 3, 4)))
     memory.find(called("call_1"), b"")
-    memory.keep(called("call_3"), KeptAnswer(b"", "", "", (1, 2, 3, 4)))
+    memory.keep(called("call_3"), KeptAnswer(b"", "", (1, 2, 3, 4)))
     assert [memory.knows(called(f"call_{number}")) for number in range(4)] == [False, True, False, True]
 
 
@@ -153,7 +153,7 @@ def test_the_same_words_in_two_places_are_two_answers() -> None:
     memory = AnswerMemory()
     said = {"role": "assistant", "content": "Done."}
     for before, tokens in ((b"1", (1,)), (b"2", (2,)), (b"2", (3,))):
-        memory.keep(said, KeptAnswer(before, "", "", tokens))
+        memory.keep(said, KeptAnswer(before, "", tokens))
     found = [memory.find(said, before) for before in (b"1", b"2", b"3")]
     assert [answer and answer.tokens for answer in found] == [(1,), (3,), None]
 

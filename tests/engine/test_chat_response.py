@@ -130,3 +130,32 @@ async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]
     connection.gone.set()
     await asyncio.wait_for(response, 5)
     assert steps.cancelled.is_set()
+
+
+@pytest.mark.parametrize("form", [ChatStream, WholeChat])
+async def test_an_answer_is_remembered_before_its_end_is_told(form: type[ChatResponse]) -> None:
+    connection = Connection()
+    answer = LiveAnswer(
+        Steps(TokenStep(0), FinishStep("stop", 1)), AnswerText(Spelling(["a"]), AnswerStyle()), 7
+    )
+    kept: list[Any] = []
+
+    async def remember(message: dict[str, Any], tokens: list[int]) -> None:
+        await asyncio.sleep(0)
+        kept.append((message["content"], tokens, 'finish_reason":"stop' in connection.body))
+
+    response = form(answer, HEAD, RunningAnswers(), remember=remember)
+    await asyncio.wait_for(response(SCOPE, connection.receive, connection.send), 5)
+    assert kept == [("a", [0], False)]
+    assert 'finish_reason":"stop' in connection.body
+
+
+@pytest.mark.parametrize("form", [ChatStream, WholeChat])
+async def test_an_answer_that_failed_is_not_remembered(form: type[ChatResponse]) -> None:
+    kept: list[Any] = []
+
+    async def remember(message: dict[str, Any], tokens: list[int]) -> None:
+        kept.append(message)
+
+    await respond(form, TokenStep(0), FailStep("internal", "no"), remember=remember)
+    assert not kept

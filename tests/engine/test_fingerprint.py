@@ -8,7 +8,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from engine.fingerprint import cache_fingerprint, weights_fingerprint
+from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint, weights_fingerprint
 from tests.models import ModelShelf
 
 
@@ -54,3 +54,15 @@ def test_circumstances_count_whatever_their_order() -> None:
         ("w", {"mlx": "1", "chunk": 9}),
     ]
     assert len({first, *(cache_fingerprint(*other) for other in others)}) == 4
+
+
+def test_a_tokenizer_and_its_template_are_told_apart_from_others(folder: Path) -> None:
+    found = {tokenizer_fingerprint(folder), tokenizer_fingerprint(folder)}
+    assert len(found) == 1
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        with (folder / name).open("a") as stream:
+            stream.write(" ")
+        found.add(tokenizer_fingerprint(folder))
+    (folder / "generation_config.json").write_text("{}")
+    found.add(tokenizer_fingerprint(folder))
+    assert len(found) == 4

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.answer_memory import AnswerMemory
 from engine.model_loading import LoadedModel, load_model
 from engine.model_setup import CHUNKS_FILE, attach_disk, load
 from engine.radix_cache import RadixPrefixCache
@@ -26,7 +27,8 @@ def loaded(shelf: ModelShelf) -> LoadedModel:
 def disk_budget(loaded: LoadedModel, accelerated: str = "", **settings: Any) -> int:
     cache = RadixPrefixCache(max_bytes=1 << 20)
     chunk = settings.get("prefill_chunk", 512)
-    attach_disk(cache, replace(loaded, prefill_chunk=chunk), EngineSettings(**settings), accelerated)
+    model = replace(loaded, prefill_chunk=chunk)
+    attach_disk(cache, AnswerMemory(), model, EngineSettings(**settings), accelerated)
     budget = cache.stats()["disk_budget_bytes"]
     cache.close()
     return budget
