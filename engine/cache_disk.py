@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +30,7 @@ from engine.cache_limits import DiskLimits
 from engine.cache_loader import Loading, OnDone, SpanLoader
 from engine.cache_writer import SpanWriter, WriteJob
 from engine.prefix_cache import CacheEvent, Kind, TokenArray, longest_kept
+from engine.saving_pause import SavingPause
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +42,11 @@ NO_DISK = dict.fromkeys(
         "disk_bytes",
         "disk_budget_bytes",
         "disk_written_today_bytes",
+        "disk_daily_budget_bytes",
         "disk_loaded_tokens",
         "disk_skipped",
         "disk_set_aside",
+        "disk_paused",
     ),
     0,
 )
@@ -64,12 +68,14 @@ class DiskTier:
         queue_bytes: int = QUEUE_BYTES,
         keep_free_bytes: int = KEEP_FREE_BYTES,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         write: Write = mx.save_safetensors,
     ) -> None:
         """`max_bytes` is for all files below `root`, `max_daily_bytes` for what is written below it in a day.
 
         The fingerprint tells apart what must not be mixed: weights, versions, number types. `clock` gives
-        epoch seconds.
+        epoch seconds, `free_bytes` what is free on the disk that a folder is on.
         """
         self._folder = CacheFolder(root, fingerprint, max_bytes=max_bytes, clock=clock)
         self._index = SpanIndex()
@@ -79,7 +85,9 @@ class DiskTier:
             max_bytes=max_bytes,
             max_daily_bytes=max_daily_bytes,
             keep_free_bytes=keep_free_bytes,
+            free_bytes=free_bytes,
         )
+        self._pause = SavingPause(self._limits.free, monotonic)
         self._clock = clock
         self._write_file = write
         self._writer = SpanWriter(self._write, queue_bytes)
@@ -89,7 +97,8 @@ class DiskTier:
         self._told: set[str] = set()
         self._news: deque[tuple[CacheEvent, int, int]] = deque()
         self._loaded_tokens = self._skipped = self._set_aside = 0
-        self._is_open = self._is_saving = self._has_failed = False
+        self._is_open = self._is_saving = False
+        self._can_save = True
 
     @property
     def is_open(self) -> bool:
@@ -162,7 +171,7 @@ class DiskTier:
         if (known := self._index.get(identity)) is not None:
             known.kind = longest_kept(known.kind, kind)
             return known
-        if not self._is_saving:
+        if not self._is_saving or self._pause.holds():
             self._skip(identity)
             return None
         nbytes = nbytes_of(content, []) if part == "rows" else nbytes_of([], content)
@@ -240,9 +249,11 @@ class DiskTier:
             "disk_bytes": self._index.nbytes + self._limits.answer_bytes,
             "disk_budget_bytes": self._limits.max_bytes if self._is_open else 0,
             "disk_written_today_bytes": self._limits.written_today,
+            "disk_daily_budget_bytes": self._limits.max_daily_bytes if self._is_open else 0,
             "disk_loaded_tokens": self._loaded_tokens,
             "disk_skipped": self._skipped,
             "disk_set_aside": self._set_aside,
+            "disk_paused": int(self._is_open and (self._pause.has_failed or not self._can_save)),
         }
 
     def flush(self, timeout_s: float = 30.0) -> bool:
@@ -267,9 +278,8 @@ class DiskTier:
         file = job.file
         if file.state == "gone":
             return
-        if self._has_failed or (file.parent and file.parent not in self._index):
-            self._index.lose(file)
-            self._skip(file.id)
+        if not self._can_save or self._pause.holds() or (file.parent and file.parent not in self._index):
+            self._give_up(file)
             return
         try:
             if not self._limits.make_room(job.nbytes):
@@ -283,17 +293,27 @@ class DiskTier:
                 self._folder.path, file, self._folder.fingerprint, job.tokens, job.content, self._write_file
             )
             fits = self._limits.fit(file.nbytes)  # its header was not known before
-        except (OSError, RuntimeError, NotSavable) as error:
-            self._index.lose(file)
-            self._skip(file.id)
-            self._has_failed, self._is_saving = True, False
+        except NotSavable as error:
+            self._give_up(file)
+            self._can_save = self._is_saving = False
             _log.warning(
-                "the prompt cache can no longer be saved to %s (%s); what is there is kept and used. Make"
-                " room and start again to save more",
+                "the prompt cache can no longer be saved to %s (%s); what is there is kept and used",
                 self._folder.path,
                 error,
             )
             return
+        except (OSError, RuntimeError) as error:
+            self._give_up(file)
+            if self._pause.begin(self._limits.room_for(job.nbytes)):
+                _log.warning(
+                    "the prompt cache is not saved to %s for now (%s); what is there is kept and used. It is"
+                    " tried again by and by, and at once when there is more room",
+                    self._folder.path,
+                    error,
+                )
+            return
+        if self._pause.end():
+            _log.warning("the prompt cache is saved to %s again", self._folder.path)
         if fits and self._index.mark_written(file):
             self._news.append(("saved", file.length, file.nbytes))
         else:
@@ -328,6 +348,10 @@ class DiskTier:
         if why not in self._told:
             self._told.add(why)
             _log.warning("%s", why)
+
+    def _give_up(self, file: SpanFile) -> None:
+        self._index.lose(file)
+        self._skip(file.id)
 
     def _skip(self, identity: str) -> None:
         """Count a span that is not saved, once."""

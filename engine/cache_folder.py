@@ -162,12 +162,21 @@ class CacheFolder:
 
 
 def in_order_of_removal(files: Iterable[SpanFile]) -> Iterator[SpanFile]:
-    """What may go, in order: by what it was computed for and its last use, after all that continues it."""
+    """What may go, in order: by what it was computed for and its last use, after all that continues it.
+
+    What continues a file that is lost is of no use for now, and goes before all others.
+    """
     known = {file.id: file for file in files}
     children = Counter(file.parent for file in known.values())
+    lost: set[str] = set()
+    for file in sorted(
+        known.values(), key=lambda file: file.start
+    ):  # parents begin before what continues them
+        if file.parent and (file.parent not in known or file.parent in lost):
+            lost.add(file.id)
 
     def worth(file: SpanFile) -> tuple[int, float, str]:
-        return RANK[file.kind], file.used, file.id
+        return -1 if file.id in lost else RANK[file.kind], file.used, file.id
 
     leaves = [worth(file) for file in known.values() if file.state == "written" and not children[file.id]]
     heapq.heapify(leaves)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 from engine.cache_folder import CacheFolder, in_order_of_removal
 from engine.cache_index import SpanIndex
 from engine.prefix_cache import Kind
 
 _SLACK = 1 / 100  # of the budget, freed beyond what is needed, so that not every file looks for room
+_ROOM_SHARE = 1 / 16  # of what is left free: so much more has to be free than before, to be called room
 _HEADS_SHARE = 1 / 10  # of what may be written in a day, for heads alone
 
 
@@ -24,14 +26,17 @@ class DiskLimits:
         max_bytes: int,
         max_daily_bytes: int,
         keep_free_bytes: int,
+        free_bytes: Callable[[Path], int],
     ) -> None:
         self.max_bytes = max_bytes
+        self.max_daily_bytes = max_daily_bytes
         self.written_today = 0
         self.answer_bytes = 0  # of this model's answers
         self._folder = folder
         self._index = index
-        self._max_daily_bytes = max_daily_bytes
         self._keep_free_bytes = keep_free_bytes
+        self._free_bytes = free_bytes
+        self._dropping_helps = True  # what is removed here becomes free; not so where snapshots keep it
         self._other_bytes = 0  # of other models
         self._lock = threading.RLock()
 
@@ -42,7 +47,7 @@ class DiskLimits:
 
     def allows_today(self, nbytes: int, kind: Kind) -> bool:
         """Whether so many bytes more may be written today; the last tenth is for heads."""
-        cap = self._max_daily_bytes * (1 if kind == "head" else 1 - _HEADS_SHARE)
+        cap = self.max_daily_bytes * (1 if kind == "head" else 1 - _HEADS_SHARE)
         if self.written_today + nbytes > cap:
             self.written_today = self._folder.written_today()  # it may be another day
         return self.written_today + nbytes <= cap
@@ -64,9 +69,27 @@ class DiskLimits:
         Raises:
             OSError: the disk has not that much to spare.
         """
-        if shutil.disk_usage(self._folder.path).free < nbytes + self._keep_free_bytes:
+        lacking = nbytes + self._keep_free_bytes - self.free()
+        if lacking > 0 and self._dropping_helps and lacking <= self._index.nbytes + self._other_bytes:
+            with self._lock:
+                self._remove(lacking)
+            lacking = nbytes + self._keep_free_bytes - self.free()
+            self._dropping_helps = lacking <= 0
+        if lacking > 0:
             raise OSError("the disk is almost full")
         return self.fit(nbytes)
+
+    def free(self) -> int:
+        """Bytes that are free on the disk.
+
+        Raises:
+            OSError: the folder is gone.
+        """
+        return self._free_bytes(self._folder.path)
+
+    def room_for(self, nbytes: int) -> int:
+        """How many bytes more have to be free, so that a file which did not fit is worth another try."""
+        return max(nbytes, int(self._keep_free_bytes * _ROOM_SHARE))
 
     def fit(self, nbytes: int) -> bool:
         """Like `make_room`, for a file that is on the disk and not counted yet."""
@@ -79,20 +102,30 @@ class DiskLimits:
             return True
         if nbytes > self.max_bytes:
             return False
-        over += int(self.max_bytes * _SLACK)
-        if self._other_bytes:
-            over -= self._folder.free_others(over)
-            self._other_bytes = self._folder.other_bytes()
+        over = self._remove_others(over + int(self.max_bytes * _SLACK))
         others = self._other_bytes + self.answer_bytes
         if nbytes + others > self.max_bytes:  # not even if all of this model's spans went
             return False
-        for file in in_order_of_removal(self._index.files()) if over > 0 else ():
-            if over <= 0:
+        self._remove_own(over)
+        return self._over(nbytes) <= 0
+
+    def _remove(self, nbytes: int) -> None:
+        self._remove_own(self._remove_others(nbytes))
+
+    def _remove_others(self, nbytes: int) -> int:
+        """Remove up to so many bytes of models that no engine uses; returns how many are still to go."""
+        if self._other_bytes:
+            nbytes -= self._folder.free_others(nbytes)
+            self._other_bytes = self._folder.other_bytes()
+        return nbytes
+
+    def _remove_own(self, nbytes: int) -> None:
+        for file in in_order_of_removal(self._index.files()) if nbytes > 0 else ():
+            if nbytes <= 0:
                 break
-            over -= file.nbytes
+            nbytes -= file.nbytes
             self._index.lose(file)
             self._folder.path_of(file).unlink(missing_ok=True)
-        return self._over(nbytes) <= 0
 
     def _over(self, nbytes: int) -> int:
         return self._index.nbytes + self.answer_bytes + self._other_bytes + nbytes - self.max_bytes

@@ -6,14 +6,17 @@ greedily in several ways, and tokens and logits are compared:
 - cold:     without a cache, the prompt in chunks; all others are compared with this one, but for two
 - again:    cold once more; what differs here differs whatever a cache does
 - stepped:  without a cache, but the earlier answers token by token, as they were generated
-- warm:     behind what the conversation's earlier turns left in memory; compared with stepped
-- disk:     behind what they left on disk, in a cache that begins anew; compared with stepped
+- carried:  with a draft model: without a store, each turn in the very arrays that the answer before it left
+- warm:     behind what the conversation's earlier turns left in memory; compared with stepped, or carried
+- disk:     behind what they left on disk, in a cache that begins anew; compared with stepped, or carried
 - whole:    without a cache, the prompt in one piece instead of chunks
 - batched:  without a cache, beside other rows
 
 `again`, `warm` and `disk` have to be equal to the last bit. The others show how much the last bits of this
-machine's arithmetic depend on how many tokens are computed together. Prints a table; exit code 1 if something
-differs that has to be equal.
+machine's arithmetic depend on how many tokens are computed together. With a draft model an answer is computed
+several tokens at a time, guesses that turn out wrong among them, which no run token by token repeats.
+
+Prints a table; exit code 1 if something differs that has to be equal.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from random import Random
 from typing import Any
 
 import mlx.core as mx
+from mlx_lm.models.cache import trim_prompt_cache
 
 from engine.cache_disk import DiskTier
 from engine.cache_layers import layout_of
@@ -41,7 +45,7 @@ from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.model_setup import load
 from engine.prefill import Prefill, largest_chunk
-from engine.prefix_cache import as_token_array
+from engine.prefix_cache import as_token_array, common_prefix
 from engine.radix_cache import RadixPrefixCache
 from engine.sampling import build_sampler
 from engine.settings import EngineSettings, settings_from
@@ -49,6 +53,7 @@ from engine.stdlib_tokenizer import standard_library_texts
 
 EXACT = ("again", "warm", "disk")
 CONTROLS = ("stepped", "whole", "batched")
+CARRIED = "carried"
 _MEMORY = 1 << 40  # bytes: nothing is evicted
 _BATCH = 3
 _LONGEST_TURN = 400  # tokens
@@ -59,7 +64,20 @@ class Answer:
     """Greedy tokens, and the logits that each was chosen from, each of shape (vocabulary,)."""
 
     tokens: list[int] = field(default_factory=list)
-    logits: list[Any] = field(default_factory=list)
+    logits_after: dict[int, Any] = field(default_factory=dict)  # by how many tokens come before
+
+    @property
+    def logits(self) -> list[Any]:
+        """The logits of each token, and of those that follow as far as they were computed."""
+        return [logits for _, logits in sorted(self.logits_after.items())]
+
+
+@dataclass
+class Carried:
+    """What an answer left: tokens, and the arrays that were computed for them."""
+
+    tokens: list[int]
+    cache: list[Any]
 
 
 @dataclass
@@ -97,11 +115,13 @@ class Verification:
         self._folder = folder
         self._fingerprint = loaded.fingerprint
         self._sampler = build_sampler(Sampling(temperature=0.0), loaded.vocab_size)
-        self.outcomes = {way: Outcome() for way in (*EXACT, *CONTROLS)}
+        ways = (*EXACT, *CONTROLS, CARRIED) if loaded.draft is not None else (*EXACT, *CONTROLS)
+        self.outcomes = {way: Outcome() for way in ways}
 
     def conversation(self, name: str, turns: Sequence[Sequence[int]]) -> None:
         """Verify one; each turn's tokens come behind those of the turn before and its answer."""
         steps: list[int] = []
+        carried = Carried([], self._runner.new_cache())
         memory = RadixPrefixCache(max_bytes=_MEMORY)
         saved = self._on_disk(name)
         prompt: list[int] = []
@@ -114,10 +134,14 @@ class Verification:
                 self.outcomes["again"].add(cold, self._alone(prompt, cuts, None), what)
                 stepped = self._alone(prompt, cuts, None, steps=steps)
                 self.outcomes["stepped"].add(cold, stepped, what)
-                self._cached("warm", memory, prompt, cuts, stepped, what)
+                reference = stepped
+                if CARRIED in self.outcomes:
+                    reference = self._alone(prompt, cuts, None, carried=carried)
+                    self.outcomes[CARRIED].add(cold, reference, what)
+                self._cached("warm", memory, prompt, cuts, reference, what)
                 saved.close()
                 saved = self._on_disk(name)
-                self._cached("disk", saved, prompt, cuts, stepped, what)
+                self._cached("disk", saved, prompt, cuts, reference, what)
                 self.outcomes["whole"].add(cold, self._alone(prompt, cuts, None, chunk=len(prompt)), what)
                 cuts = [*cuts, len(prompt)]
                 steps += range(len(prompt) - 1, len(prompt) + len(cold.tokens) + 1)
@@ -139,7 +163,7 @@ class Verification:
         cache: RadixPrefixCache,
         prompt: list[int],
         cuts: list[int],
-        stepped: Answer,
+        reference: Answer,
         what: str,
     ) -> None:
         loaded = threading.Event()
@@ -149,7 +173,7 @@ class Verification:
         outcome = self.outcomes[way]
         outcome.reused += cache.known(as_token_array(prompt))
         outcome.prompt += len(prompt)
-        outcome.add(stepped, self._alone(prompt, cuts, cache), what)
+        outcome.add(reference, self._alone(prompt, cuts, cache), what)
 
     def _alone(
         self,
@@ -159,12 +183,17 @@ class Verification:
         *,
         chunk: int | None = None,
         steps: Sequence[int] = (),
+        carried: Carried | None = None,
     ) -> Answer:
+        """Answer a prompt by itself; `carried` is gone on from, and then has what this answer left."""
         batch = self._runner.new_batch()
-        answer = self._join(batch, self._prefilled(prompt, cuts, cache, chunk or self._chunk, steps))
+        prefill = self._prefilled(prompt, cuts, cache, chunk or self._chunk, steps, carried)
+        answer = self._join(batch, prefill)
         answer.tokens += [batch.step()[0] for _ in range(self._answer_tokens)]
         (row,) = batch.rows
         rest = batch.leave(row)
+        if carried is not None:
+            carried.tokens, carried.cache = row.tokens, rest
         if cache is not None:
             cache.insert(row.tokens, rest, "main")
         return answer
@@ -186,10 +215,15 @@ class Verification:
         cache: RadixPrefixCache | None,
         chunk: int,
         steps: Sequence[int] = (),
+        carried: Carried | None = None,
     ) -> Prefill:
         match = cache.lookup(prompt) if cache is not None else None
         matched = match.matched if match else 0
         held = match.cache if match and match.cache is not None else self._runner.new_cache()
+        if carried is not None:
+            held = carried.cache
+            matched = common_prefix(as_token_array(carried.tokens), as_token_array(prompt[:-1]))
+            trim_prompt_cache(held, len(carried.tokens) - matched)
         stops = checkpoints(cuts, len(prompt), matched, self._exact_only)
         prefill = Prefill(self._runner, prompt, held, matched, [*stops, *steps], chunk)
         while prefill.remaining:
@@ -202,7 +236,8 @@ class Verification:
         answer = Answer()
 
         def note(tokens: Any, logits: Any) -> Any:
-            answer.logits.append(logits[0])
+            # A draft model's guess comes first, then what the model says there; the last to come counts.
+            answer.logits_after[len(tokens)] = logits[0]
             return logits
 
         row = Row(prefill.held_tokens, self._sampler, [note])
@@ -259,6 +294,11 @@ def report(outcomes: dict[str, Outcome]) -> list[str]:
         lines.append(f"NOT EXACT: {names} runs differ from those without a cache. Please report it.")
     else:
         lines.append("Exact: what is reused from memory and from disk changes not one bit.")
+    if CARRIED in outcomes:
+        lines.append(
+            "With a draft model warm and disk are compared with carried: the arrays that each answer left,"
+            " neither stored nor copied. Stepped, token by token, shows what several tokens at a time change."
+        )
     return lines
 
 
@@ -277,6 +317,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="", help="folder or hub id; default: the bundled model")
     parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
     parser.add_argument("--draft-model", default="", help="folder or hub id")
+    parser.add_argument("--draft-tokens", type=int, default=3, help="that it guesses at a time")
+    parser.add_argument(
+        "--kv-cache-dir", default="", help="folder where an engine remembers the chunks of its prompts"
+    )
     parser.add_argument("--conversations", type=int, default=4)
     parser.add_argument("--turns", type=int, default=3, help="of each conversation")
     parser.add_argument("--head", type=int, default=2000, help="tokens that come before the first turn")
@@ -308,8 +352,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(chosen: argparse.Namespace) -> EngineSettings:
-    named = {"model": chosen.model, "kv_bits": chosen.kv_bits, "draft_model": chosen.draft_model}
-    return settings_from(named)[0]
+    named = ("model", "kv_bits", "draft_model", "draft_tokens", "kv_cache_dir")
+    return settings_from({name: getattr(chosen, name) for name in named})[0]
 
 
 def _tell(done: float, what: str) -> None:

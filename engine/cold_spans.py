@@ -16,14 +16,19 @@ from engine.radix_tree import Node, RadixTree
 def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list[SpanFile]:
     """Hang files below a tree by what they continue; returns those that find no place or are not needed.
 
-    What was used last counts as used last.
+    What was used last counts as used last. A file whose parent is lost is in neither: it is of use again once
+    the parent was computed and saved anew.
     """
     in_order = sorted(found, key=lambda item: item[0].start)  # a file begins behind its parent's first token
     ranks = {
         file.id: rank for rank, (file, _) in enumerate(sorted(in_order, key=lambda item: item[0].used), 1)
     }
     ends: dict[str, Node] = {"": tree.root}
+    orphans = set()
     for file, tokens in in_order:
+        if file.parent not in ends:
+            orphans.add(file.id)
+            continue
         above = _node_ending_at(tree, ends.get(file.parent), file.start)
         if above is None:
             continue
@@ -36,7 +41,8 @@ def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list
         _count_use(path[-1], ranks[file.id], file.kind)
     tree.clock = max(tree.clock, len(ranks))
     parents = {file.parent for file, _ in in_order}
-    return [file for file, _ in in_order if not file.references and file.id not in parents]
+    kept = parents | orphans
+    return [file for file, _ in in_order if not file.references and file.id not in kept]
 
 
 def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:

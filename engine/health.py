@@ -32,6 +32,7 @@ def health_report(
         "memory_bytes": memory_bytes(),
         "accelerated": accelerated,
         "context_tokens": context_tokens,
+        "prefix_cache": scheduler.stats()["prefix_cache"],
     }
     return (200 if health.state in HEALTHY else 503), report
 

@@ -55,8 +55,9 @@ class LoadedModel:
     `model` is the mlx-lm module, `tokenizer` mlx-lm's `TokenizerWrapper`; neither has type information.
     `fingerprint` tells one set of weights from another; `context_length` is in tokens. `sampling` holds what
     its makers recommend where a request names nothing, under the names of a chat completion body. How it is
-    to run: keys and values in `kv_bits` bits (None: as computed), and with `draft_tokens` tokens at a time
-    guessed by the smaller model `draft`; prompts in chunks of `prefill_chunk` (None: as the device likes it).
+    to run: keys and values in `kv_bits` bits (None: as computed), of which `kv_group` numbers share a scale
+    (None: it is tried out), and with `draft_tokens` tokens at a time guessed by the smaller model `draft`;
+    prompts in chunks of `prefill_chunk` (None: as the device likes it).
     """
 
     model: Any
@@ -69,6 +70,7 @@ class LoadedModel:
     vocab_size: int
     sampling: Mapping[str, Any] = field(default_factory=dict)
     kv_bits: int | None = None
+    kv_group: int | None = None
     draft: LoadedModel | None = None
     draft_tokens: int = 3
     prefill_chunk: int | None = None

@@ -25,7 +25,9 @@ class ModelRunner:
         self._model = loaded.model
         self._draft = loaded.draft.model if loaded.draft is not None else None
         self._draft_tokens = loaded.draft_tokens
-        self._quantization = _quantization(loaded, loaded.kv_bits) if loaded.kv_bits is not None else None
+        self._quantization: tuple[int, int] | None = None
+        if loaded.kv_bits is not None:
+            self._quantization = loaded.kv_group or kv_group(loaded, loaded.kv_bits), loaded.kv_bits
         if loaded.draft is not None:
             _check_draft(loaded, loaded.draft)
 
@@ -58,8 +60,12 @@ def _quantized(layers: list[Any], group: int, bits: int) -> list[Any]:
     ]
 
 
-def _quantization(loaded: LoadedModel, bits: int) -> tuple[int, int]:
-    """The group size and bits with which this model's keys and values can be quantized."""
+def kv_group(loaded: LoadedModel, bits: int) -> int:
+    """How many numbers share a scale where this model's keys and values are quantized; tries it out.
+
+    Raises:
+        OptionUnsupported: they cannot be quantized.
+    """
     layers = make_prompt_cache(loaded.model)
     other = sorted(
         {type(layer).__name__ for layer in layers if not isinstance(layer, (KVCache, ArraysCache))}
@@ -77,7 +83,7 @@ def _quantization(loaded: LoadedModel, bits: int) -> tuple[int, int]:
         except Exception as error:  # mlx and the models raise what they like for shapes that do not fit
             fault = error
         else:
-            return group, bits
+            return group
     raise OptionUnsupported(
         f"kv_bits = {bits}: the attention of {loaded.name} does not take quantized keys and values"
         f" ({fault}); leave kv_bits out"

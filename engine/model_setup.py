@@ -18,7 +18,7 @@ from engine.cache_files import FORMAT
 from engine.cache_layers import layout_of
 from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.model_runner import ModelRunner
+from engine.model_runner import ModelRunner, kv_group
 from engine.prefill import measured_chunk
 from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
@@ -49,7 +49,18 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
         draft=draft,
         draft_tokens=settings.draft_tokens,
     )
+    if settings.kv_bits:
+        loaded = replace(loaded, kv_group=kv_group(loaded, settings.kv_bits))
     return replace(loaded, prefill_chunk=settings.prefill_chunk or _chunk(loaded, settings))
+
+
+def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> None:
+    """Let the cache know what a token takes, so that the first prompt is told rightly what is kept of it."""
+    runner = ModelRunner(loaded)
+    cache = runner.new_cache()
+    runner(mx.array([[0]]), cache=cache)
+    mx.eval([layer.state for layer in cache])
+    prefix_cache.learn_sizes(cache, 1)
 
 
 def attach_disk(

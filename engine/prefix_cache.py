@@ -47,8 +47,7 @@ class Match:
     """What a lookup found; `cache` holds exactly the first `matched` tokens and belongs to the caller.
 
     `miss` is None when all that is stored of this prompt was reused and nothing stood in its place. `tier` is
-    "disk" where some of it was loaded from there and is used for the first time. `on_disk` is how many tokens
-    would match if what is on disk were loaded first; 0 where that is no more than `matched`.
+    "disk" where some of it was loaded from there and is used for the first time.
     """
 
     cache: list[Any] | None
@@ -56,7 +55,6 @@ class Match:
     tier: Literal["memory", "disk", "none"]
     miss: MissAt | None
     change: CacheChange | None = None
-    on_disk: int = 0
 
 
 class Fetch(Protocol):

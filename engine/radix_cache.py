@@ -22,6 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import psutil
 
 from engine.cache_disk import NO_DISK, DiskTier
@@ -111,7 +112,7 @@ class RadixPrefixCache:
         disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
         if fits is not None:
             self._layout, self._layout_text = layout, fits
-            self._learn_sizes([file for file, _ in found if file.layout == fits])
+            self._learn_from_files([file for file, _ in found if file.layout == fits])
         self._forget_beyond_shares(())
 
     def known(self, tokens: TokenArray) -> int:
@@ -126,14 +127,12 @@ class RadixPrefixCache:
             return Match(None, 0, "none", MissAt("disabled", 0))
         walk = self._tree.walk(prompt[:-1])
         nodes, matched = self._in_memory(walk)
-        on_disk = self._with_disk(walk)[1]
-        on_disk = on_disk if on_disk > matched else 0
         miss = explain(self._tree, prompt, matched, walk, exact=self._is_exact)
         if miss is not None:
             self._misses[miss.reason] += 1
         self._use([*walk.whole, *nodes], nodes[-1:])
         if not matched or self._layout is None:
-            return Match(None, 0, "none", miss, on_disk=on_disk)
+            return Match(None, 0, "none", miss)
         nodes[-1].states_used = self._tree.clock
         cache = assemble(self._layout, [node.rows or [] for node in nodes], matched, nodes[-1].states or [])
         self._counts.hits += 1
@@ -142,7 +141,7 @@ class RadixPrefixCache:
         for node in nodes:
             node.from_disk = False
         change = self._change("restored", matched, self._cost(matched))
-        return Match(cache, matched, "disk" if from_disk else "memory", miss, change, on_disk)
+        return Match(cache, matched, "disk" if from_disk else "memory", miss, change)
 
     def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
         stored = as_token_array(tokens)
@@ -195,8 +194,13 @@ class RadixPrefixCache:
             changes.append(self._change("loaded", sum(len(node.tokens) for node in rows), needed))
         return [*changes, *self._news()]
 
+    def learn_sizes(self, cache: list[Any], tokens: int) -> None:
+        """Know what prompts take before the first is kept, from a prompt cache of so many tokens."""
+        self._row_bytes = nbytes_of(rows_between(cache, 0, tokens), []) / tokens
+        self._state_bytes = nbytes_of([], states_of(cache))
+
     def keeps(self, tokens: int) -> bool:
-        return self._max_bytes > 0 and self._cost(tokens) <= self._max_bytes
+        return self._max_bytes > 0 and self._cost(tokens) + _index_bytes(tokens) <= self._max_bytes
 
     def stats(self) -> dict[str, int]:
         counts = self._counts
@@ -322,12 +326,13 @@ class RadixPrefixCache:
     def _cost(self, tokens: int) -> int:
         return int(tokens * self._row_bytes) + self._state_bytes
 
-    def _learn_sizes(self, files: Sequence[SpanFile]) -> None:
+    def _learn_from_files(self, files: Sequence[SpanFile]) -> None:
         """What a token and a position take, from files: a little more than in memory."""
         rows = [file for file in files if file.part == "rows"]
-        if rows:
+        if rows and not self._row_bytes:
             self._row_bytes = min(file.nbytes / file.length for file in rows)
-        self._state_bytes = max((file.nbytes for file in files if file.part == "states"), default=0)
+        states = (file.nbytes for file in files if file.part == "states")
+        self._state_bytes = max(states, default=self._state_bytes)
 
     # Evicting
 
@@ -382,6 +387,11 @@ class RadixPrefixCache:
 
     def _nodes(self) -> Iterator[Node]:
         return self._tree.nodes()
+
+
+def _index_bytes(tokens: int) -> int:
+    """What the index takes of a prompt that is one span."""
+    return tokens * np.dtype(np.int32).itemsize + NODE_BYTES
 
 
 def _describes(text: str, layout: Layout) -> bool:

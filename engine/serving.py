@@ -17,7 +17,7 @@ from engine import bundled_model
 from engine.answer_memory import AnswerMemory
 from engine.lifeline import announce, watch_parent
 from engine.model_loading import LoadedModel, ModelError, OnProgress
-from engine.model_setup import attach_disk, load
+from engine.model_setup import attach_disk, learn_sizes, load
 from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 from engine.server import Engine, create_app
@@ -68,6 +68,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
 
     def load_all(on_progress: OnProgress) -> LoadedModel:
         loaded = load(settings, on_progress)
+        learn_sizes(prefix_cache, loaded)
         attach_disk(prefix_cache, answers, loaded, settings, accelerated)
         return loaded
 

@@ -1,7 +1,8 @@
 """Decoding with a draft model, which guesses some tokens ahead for the model to check in one step.
 
 The algorithm is mlx-lm's (Leviathan et al. 2022): the model's own sample is what counts, so a draft changes
-the speed and never the answer. It takes one sequence at a time.
+the speed and never what is likely. Greedy answers are the same; sampled ones of one seed are not, since
+guesses are sampled too. It takes one sequence at a time.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ class Host:
             "model": config.model,
             "host": ENGINE_HOST,
             "port": config.engine_port,
-            "kv_cache_dir": str(config.home / "kv-cache"),
+            "kv_cache_dir": str(config.kv_cache_folder),
             "prefix_cache_bytes": config.prefix_cache_bytes,
             "disk_cache_bytes": config.disk_cache_bytes,
             "disk_writes_per_day_bytes": config.disk_writes_per_day_bytes,

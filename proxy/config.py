@@ -52,3 +52,8 @@ class HostConfig(BaseModel):
     debug_level: int = 0
     stream_logging: bool = False
     manage_engine: bool = True  # start and supervise the built-in engine; False: it runs already
+
+    @property
+    def kv_cache_folder(self) -> Path:
+        """Where the built-in engine keeps computed prompts, and what it measured for them."""
+        return self.home / "kv-cache"

@@ -10,7 +10,7 @@ from typing import Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from proxy.events import Probe
+from proxy.events import EngineCache, Probe
 
 Verdict = Literal["well", "stalled", "lost"]
 
@@ -31,6 +31,7 @@ class EngineHealth(BaseModel):
     memory_bytes: int = 0
     accelerated: str | bool | None = ""
     context_tokens: int = 0
+    prefix_cache: EngineCache | None = None
 
     @property
     def busy(self) -> bool:

@@ -53,8 +53,9 @@ class EngineLife:
     async def run(self, unwanted: asyncio.Event) -> LifeEnd:
         """Live until the process ends, has to be ended, or `unwanted` is set; the process is gone then."""
         self._board.set(
-            "starting", pid=None, started=self._clock(), progress=None, detail="", running=0, queue=0
-        )
+            "starting", pid=None, started=self._clock(), progress=None, detail="", running=0, queue=0,
+            cache=None,
+        )  # fmt: skip
         try:
             process = await EngineProcess.start(self._command, self._take_line)
         except OSError as error:

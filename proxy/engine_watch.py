@@ -67,8 +67,14 @@ class EngineWatch:
             if verdict == "lost":
                 what = "did not answer" if health is None else "made no progress"
                 return f"engine {what} for {watchdog.silence_s:.0f} s"
-            self._show(pid, probe, health, verdict, watchdog.silence_s)
+            if not self._is_ending(health, watchdog.silence_s):
+                self._show(pid, probe, health, verdict, watchdog.silence_s)
             await self._pause(probe)
+
+    def _is_ending(self, health: EngineHealth | None, silence_s: float) -> bool:
+        """Whether it could not load its model: it ends by itself then, and its end tells why."""
+        failed = health is not None and health.state == "failed"
+        return failed and self.ready_since is None and silence_s < self.timing.stalled_after
 
     def _show(
         self, pid: int | None, probe: Probe, health: EngineHealth | None, verdict: Verdict, silence_s: float
@@ -86,7 +92,7 @@ class EngineWatch:
         if self.ready_since is None and state in ("ready", "busy"):
             self.ready_since = self._monotonic()
         board.add_probe(probe)
-        known = {} if health is None else {"running": health.running, "queue": health.queue} | _named(health)
+        known = _told(health) if health is not None else {}
         board.set(
             state, detail=detail, progress=None, probe=probe, memory_bytes=memory_bytes(pid, health), **known
         )
@@ -127,8 +133,9 @@ def memory_bytes(pid: int | None, health: EngineHealth | None) -> int:
         return said
 
 
-def _named(health: EngineHealth) -> dict[str, Any]:
-    """What the engine says of its model, as far as it says it."""
+def _told(health: EngineHealth) -> dict[str, Any]:
+    """What the engine says of its work, its cache and its model, the last as far as it says it."""
+    work = {"running": health.running, "queue": health.queue, "cache": health.prefix_cache}
     named = {"model": health.model, "accelerated": health.accelerated}
     said: dict[str, Any] = {name: value for name, value in named.items() if isinstance(value, str) and value}
-    return said | ({"context_tokens": health.context_tokens} if health.context_tokens else {})
+    return work | said | ({"context_tokens": health.context_tokens} if health.context_tokens else {})

@@ -212,6 +212,23 @@ class Probe(EventData):
     detail: str = ""
 
 
+class EngineCache(EventData):
+    """What the engine's prefix cache holds, under the engine's own names; a disk budget of 0: no disk."""
+
+    entries: int = 0
+    bytes: int = 0
+    budget_bytes: int = 0
+    disk_entries: int = 0
+    disk_bytes: int = 0
+    disk_budget_bytes: int = 0
+    disk_written_today_bytes: int = 0
+    disk_daily_budget_bytes: int = 0  # most that may be written in a day (UTC)
+    disk_loaded_tokens: int = 0  # since the engine started, as the two below
+    disk_skipped: int = 0  # spans that were not saved
+    disk_set_aside: int = 0  # files that could not be used
+    disk_paused: bool = False  # the disk would not take the last file
+
+
 class EngineState(EventData):
     """The engine as the supervisor sees it: sent on every change, and with each probe."""
 
@@ -231,6 +248,12 @@ class EngineState(EventData):
     running: int = 0
     accelerated: str = ""  # "metal", "openblas", "reference BLAS" ...
     context_tokens: int = 0  # what prompt and answer share; 0: not known yet
+    cache: EngineCache | None = None  # None: not known
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no process is there yet, or any more, that holds something."""
+        return self.state in ("stopped", "starting", "exited", "restarting", "failed")
 
 
 class EngineLog(EventData):

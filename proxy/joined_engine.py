@@ -49,5 +49,7 @@ class JoinedEngine:
             else:
                 reason = f"no engine answers at {self._url} ({probe.detail}); start one there"
             if not self.board.shows("exited", detail=reason):
-                self.board.set("exited", detail=reason, progress=None, running=0, queue=0, memory_bytes=0)
+                self.board.set(
+                    "exited", detail=reason, progress=None, running=0, queue=0, memory_bytes=0, cache=None
+                )
             await asyncio.sleep(self._timing.probe_busy)

@@ -114,7 +114,7 @@ class Supervisor:
             _log.exception("the supervisor failed")
             self.board.set("failed", pid=None, detail="the supervisor failed; its log has the traceback")
             raise
-        self.board.set("stopped", pid=None, progress=None, detail="", running=0, queue=0)
+        self.board.set("stopped", pid=None, progress=None, detail="", running=0, queue=0, cache=None)
 
     async def _after(self, exit: EngineExit, end: LifeEnd) -> None:
         """Say what happened, and wait until it is time for the next life."""
@@ -123,7 +123,7 @@ class Supervisor:
         told = f"; {_requests(end.broken)} told to retry" if end.broken else ""
         self.board.set(
             "exited", pid=None, progress=None, last_exit=reason, detail=f"{reason}{told}",
-            running=0, queue=0, memory_bytes=0,
+            running=0, queue=0, memory_bytes=0, cache=None,
         )  # fmt: skip
         restart = None if exit.final else self._policy.next(end.healthy_s)
         if restart is None:

@@ -7,6 +7,7 @@ from proxy.events import (
     CacheMissed,
     Counters,
     EngineRestart,
+    EngineState,
     EventData,
     RequestFailed,
     RequestFinished,
@@ -62,6 +63,18 @@ class Totals:
                 counters.cache_budget_bytes = data.budget_bytes
             case EngineRestart():
                 counters.engine_restarts += 1
+            case EngineState():
+                self._hold(data)
+
+    def _hold(self, engine: EngineState) -> None:
+        """What a cache held ended with its engine; the next one tells what it found on disk."""
+        counters = self.counters
+        if engine.is_gone:
+            counters.cache_entries = counters.cache_bytes = 0
+        elif engine.cache is not None:
+            counters.cache_entries = engine.cache.entries
+            counters.cache_bytes = engine.cache.bytes
+            counters.cache_budget_bytes = engine.cache.budget_bytes
 
     def _end(self, request: str | None, usage: Usage) -> None:
         self.running.discard(request or "")

@@ -52,15 +52,15 @@ def test_what_was_inserted_is_found_after_a_restart(tmp_path: Path, state: bool)
     assert reused(tmp_path, FIRST, state=state) == (3 if state else 5)
 
 
-def test_a_lookup_tells_what_is_on_disk_and_what_came_from_there(tmp_path: Path) -> None:
+def test_a_lookup_tells_what_came_from_the_disk(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     with cache_on(make_tier(tmp_path), ROWS, kind=RadixPrefixCache) as cache:
         before = cache.lookup([*FIRST, 7])
-        assert (before.matched, before.on_disk, before.tier) == (0, 6, "none")
+        assert (before.matched, before.tier) == (0, "none")
         changes = fetched(cache, [*FIRST, 7])
         assert [(change.event, change.tokens, change.entries) for change in changes] == [("loaded", 6, 1)]
         loaded = cache.lookup([*FIRST, 7])
-        assert (loaded.matched, loaded.on_disk, loaded.tier, loaded.miss) == (6, 0, "disk", None)
+        assert (loaded.matched, loaded.tier, loaded.miss) == (6, "disk", None)
         assert cache.lookup([*FIRST, 7]).tier == "memory"
         assert cache.fetch([*FIRST, 7], lambda: None) is None
         assert cache.stats()["disk_loaded_tokens"] == 6
@@ -209,6 +209,41 @@ def test_another_layout_or_number_type_is_set_aside(tmp_path: Path) -> None:
         assert cache.stats()["disk_loaded_tokens"] == 0
 
 
+LONGER = [*FIRST, 7, 8, 9]
+
+
+def lose_the_first_of_three(root: Path) -> None:
+    """Three files, each of which continues the one before; the first is damaged and found so at a start."""
+    keep(root, FIRST[:3], FIRST, LONGER)
+    truncate(min(files_in(root), key=lambda path: path.stat().st_mtime_ns))
+    assert reused(root, [*LONGER, 0]) == 0
+
+
+def test_what_continues_a_lost_file_is_used_again_once_that_was_computed_anew(tmp_path: Path) -> None:
+    lose_the_first_of_three(tmp_path)
+    assert len(files_in(tmp_path)) == 2
+    keep(tmp_path, FIRST[:3])
+    assert reused(tmp_path, [*LONGER, 0]) == len(LONGER)
+
+
+def test_what_continues_a_lost_file_is_not_written_twice(tmp_path: Path) -> None:
+    lose_the_first_of_three(tmp_path)
+    before = set(files_in(tmp_path))
+    keep(tmp_path, FIRST[:3], FIRST, LONGER)
+    assert before < set(files_in(tmp_path))
+    assert len(files_in(tmp_path)) == 3
+
+
+def test_what_continues_a_lost_file_goes_before_all_others(tmp_path: Path) -> None:
+    lose_the_first_of_three(tmp_path)
+    orphans = files_in(tmp_path)
+    size = max(path.stat().st_size for path in orphans)
+    for number in (5, 6, 7):  # beside the one that was set aside
+        keep(tmp_path, [number] * 3, kind="subagent", max_bytes=4 * size)
+    assert not set(orphans) & set(files_in(tmp_path))
+    assert [reused(tmp_path, [number] * 3 + [0]) for number in (5, 6, 7)] == [3, 3, 3]
+
+
 def test_a_leftover_of_a_write_is_set_aside(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     (tmp_path / FINGERPRINT / "writing-abc.safetensors").write_bytes(b"half")
@@ -247,7 +282,7 @@ def test_a_folder_that_cannot_be_made_means_no_disk_and_one_notice(
     assert caplog.text.count("cannot be used") == 1
 
 
-def test_a_full_disk_ends_saving_with_one_notice_and_fails_nothing(
+def test_a_full_disk_pauses_saving_with_one_notice_and_fails_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(path: str, arrays: Any, metadata: Any) -> None:
@@ -262,9 +297,87 @@ def test_a_full_disk_ends_saving_with_one_notice_and_fails_nothing(
             assert tier.flush()
             assert cache.lookup([*prompt, 0]).matched == 7
         assert cache.stats()["disk_skipped"] == 3
-    assert caplog.text.count("can no longer be saved") == 1
+    assert caplog.text.count("is not saved to") == 1
     assert len(files_in(tmp_path)) == 1
     assert reused(tmp_path, [*FIRST, 7]) == 6
+
+
+class FailingWrites:
+    """Writes files while `works`; counts what it was asked for."""
+
+    def __init__(self) -> None:
+        self.works = False
+        self.tries = 0
+
+    def __call__(self, path: str, arrays: Any, metadata: Any) -> None:
+        self.tries += 1
+        if not self.works:
+            raise OSError("no space left on device")
+        mx.save_safetensors(path, arrays, metadata)
+
+
+def test_saving_is_tried_again_after_growing_pauses_and_told_once_when_it_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write, now = FailingWrites(), [0.0]
+    tier = make_tier(tmp_path, write=write, monotonic=lambda: now[0])
+    with cache_on(tier, ROWS) as cache:
+        prompt = list(FIRST)
+
+        def tries_at(second: float) -> int:
+            """How many files the disk was asked to take by a turn at this time."""
+            now[0] = second
+            before = write.tries
+            prompt.append(7)
+            cache.insert(prompt, computed(prompt, with_state=False), "main")
+            assert tier.flush()
+            return write.tries - before
+
+        assert [tries_at(second) for second in (0, 9, 10, 29, 30, 69)] == [1, 0, 1, 0, 1, 0]
+        assert caplog.text.count("is not saved to") == 1
+        write.works = True
+        assert [tries_at(second) for second in (69.5, 70)] == [0, 8]  # all that was computed so far
+        assert [tries_at(second) for second in (71, 72)] == [1, 1]
+    assert caplog.text.count("is saved to") == 1
+    assert reused(tmp_path, [*prompt, 0]) == len(prompt)
+
+
+def test_saving_goes_on_at_once_when_there_is_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    free = [500]
+    tier = make_tier(tmp_path, keep_free_bytes=16_000, free_bytes=lambda path: free[0], monotonic=lambda: 0.0)
+    with cache_on(tier, ROWS) as cache:
+        for free[0], saved in ((500, 0), (1000, 0), (20_000, 1)):
+            cache.insert(FIRST, computed(FIRST, with_state=False), "main")
+            assert tier.flush()
+            assert cache.stats()["disk_entries"] == saved
+    assert caplog.text.count("is not saved to") == caplog.text.count("is saved to") == 1
+
+
+def test_on_a_disk_that_is_almost_full_new_spans_take_the_place_of_old_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(tmp_path, [1] * 6, [2] * 6)
+    size = max(path.stat().st_size for path in files_in(tmp_path))
+
+    def free(folder: Path) -> int:
+        return 3 * size - sum(path.stat().st_size for path in files_in(tmp_path))
+
+    keep(tmp_path, [3] * 6, [4] * 6, free_bytes=free, keep_free_bytes=size)
+    assert [reused(tmp_path, [n] * 6 + [9]) for n in (1, 2, 3, 4)] == [0, 0, 6, 6]
+    assert caplog.text == ""
+
+
+def test_where_removed_files_free_nothing_no_more_are_removed(tmp_path: Path) -> None:
+    keep(tmp_path, [1] * 6, [2] * 6, [3] * 6)
+    now = [0.0]
+    tier = make_tier(tmp_path, free_bytes=lambda folder: 900, keep_free_bytes=1000, monotonic=lambda: now[0])
+    with cache_on(tier, ROWS) as cache:
+        left = []
+        for now[0] in (0.0, 1000.0, 2000.0):
+            cache.insert(FIRST, computed(FIRST, with_state=False), "main")
+            assert tier.flush()
+            left.append(len(files_in(tmp_path)))
+    assert left == [2, 2, 2]
 
 
 def test_the_last_bytes_of_a_disk_are_left_to_others(

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import pytest
 
 from engine import cache_verification
-from engine.cache_verification import CONTROLS, EXACT, conversations, is_exact, main, report, verify
+from engine.cache_verification import (
+    CARRIED,
+    CONTROLS,
+    EXACT,
+    Outcome,
+    conversations,
+    is_exact,
+    main,
+    report,
+    verify,
+)
 from engine.model_loading import load_model
 from engine.prefix_cache import Match
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
-from tests.models import ModelShelf
+from tests.models import ModelShelf, tiny_model
 
 
 class Bent(RadixPrefixCache):
@@ -26,6 +38,23 @@ class Bent(RadixPrefixCache):
         for layer in match.cache or []:
             layer.keys = layer.keys * mx.array(1.5)
         return match
+
+
+class FastProducts:
+    """A model whose last bits depend on how many tokens are computed together, as with a fast BLAS."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, inputs: mx.array, cache: list[Any]) -> Any:
+        logits = self._model(inputs, cache=cache)
+        for layer in cache:
+            new = slice(layer.offset - inputs.shape[1], layer.offset)
+            layer.keys[..., new, :] *= 1 + inputs.shape[1] / 1e4
+        return logits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "gemma3_text", "qwen3_5"])
@@ -48,6 +77,53 @@ def test_quantized_keys_and_a_draft_model_are_exact_too(shelf: ModelShelf) -> No
         outcomes = verify(run_as, made, chunk=64, answer_tokens=4)
         assert is_exact(outcomes["warm"])
         assert is_exact(outcomes["disk"])
+
+
+def test_with_a_draft_model_like_is_compared_with_like(shelf: ModelShelf, tmp_path: Path) -> None:
+    guessing = load_model(tiny_model(tmp_path / "draft", seed=5))
+    loaded = load_model(shelf.tiny())
+    loaded = replace(loaded, model=FastProducts(loaded.model), draft=guessing)
+    outcomes = verify(
+        loaded, conversations(loaded, count=2, turns=3, head=150, seed=2), chunk=64, answer_tokens=8
+    )
+    assert {way: is_exact(outcomes[way]) for way in EXACT} == dict.fromkeys(EXACT, True)
+    assert outcomes["stepped"].largest > 0
+    assert outcomes[CARRIED].other_tokens == outcomes["stepped"].other_tokens == 0
+    assert outcomes[CARRIED].largest < 1e-2
+    exact, explained = report(outcomes)[-2:]
+    assert exact.startswith("Exact:")
+    assert "compared with carried" in explained
+
+
+def test_a_cache_that_bends_numbers_is_found_out_beside_a_draft_model(
+    shelf: ModelShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_verification, "RadixPrefixCache", Bent)
+    loaded = load_model(shelf.tiny())
+    loaded = replace(loaded, draft=loaded)
+    outcomes = verify(
+        loaded, conversations(loaded, count=1, turns=2, head=100, seed=1), chunk=64, answer_tokens=3
+    )
+    assert not is_exact(outcomes["warm"])
+    assert not is_exact(outcomes["disk"])
+
+
+def test_prompts_are_computed_in_the_chunks_that_the_engine_remembers(
+    shelf: ModelShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks: list[int] = []
+
+    def noted(*_: Any, chunk: int, **__: Any) -> dict[str, Outcome]:
+        chunks.append(chunk)
+        return {way: Outcome() for way in (*EXACT, *CONTROLS)}
+
+    monkeypatch.setattr(cache_verification, "verify", noted)
+    folder = tmp_path / "kv-cache"
+    folder.mkdir()
+    fingerprint = load_model(shelf.tiny()).fingerprint
+    (folder / "prefill-chunks.json").write_text(json.dumps({fingerprint: 96}))
+    assert main(["--model", str(shelf.tiny()), "--kv-cache-dir", str(folder)]) == 0
+    assert chunks == [96]
 
 
 def test_a_cache_that_bends_numbers_is_found_out(

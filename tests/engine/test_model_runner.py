@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from mlx_lm.models.cache import QuantizedKVCache
 
+from engine.decode_loop import DecodeLoop
 from engine.generation import FinishStep, Sampling
 from engine.model_errors import OptionUnsupported
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.model_runner import ModelRunner
-from engine.model_setup import load
+from engine.model_runner import ModelRunner, kv_group
+from engine.model_setup import learn_sizes, load
+from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
 from tests.engine.model_thread import answer, answers, ask, running
 from tests.models import ModelShelf, tiny_model
@@ -86,6 +88,21 @@ def test_a_quantized_cache_has_the_layers_that_can_be_quantized(shelf: ModelShel
     kinds = {type(layer) for layer in ModelRunner(replace(loaded, kv_bits=8)).new_cache()}
     assert QuantizedKVCache in kinds
     assert len(kinds) == 2
+
+
+def test_quantized_keys_are_tried_out_once(shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def noted(loaded: LoadedModel, bits: int) -> int:
+        tried.append(bits)
+        return kv_group(loaded, bits)
+
+    for module in ("engine.model_setup", "engine.model_runner"):
+        monkeypatch.setattr(f"{module}.kv_group", noted)
+    loaded = load(EngineSettings(model=str(shelf.tiny()), kv_bits=8), lambda done, what: None)
+    learn_sizes(RadixPrefixCache(max_bytes=1 << 20), loaded)
+    DecodeLoop(loaded, RadixPrefixCache(max_bytes=1 << 20))
+    assert tried == [8]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 from engine.answer_memory import AnswerMemory
-from engine.model_loading import LoadedModel, load_model
-from engine.model_setup import CHUNKS_FILE, attach_disk, load
+from engine.model_loading import LoadedModel, OnProgress, load_model
+from engine.model_setup import CHUNKS_FILE, attach_disk, learn_sizes, load
 from engine.radix_cache import RadixPrefixCache
+from engine.random_model import Architecture
 from engine.settings import EngineSettings
+from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf
 from tests.servers import engine
 
@@ -64,6 +66,30 @@ def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(tmp_path: Path, 
     assert set(json.loads(file.read_bytes())) == {fingerprint, f"{fingerprint}-kv8"}
     file.write_text("damaged")
     assert chunk() in (64, 128, 256, 512)
+
+
+@pytest.mark.parametrize("budget", [0, 5000, 10_000, 1 << 20])
+async def test_a_first_prompt_is_told_what_is_kept_of_it(loaded: LoadedModel, budget: int) -> None:
+    cache = RadixPrefixCache(max_bytes=budget)
+
+    def load_and_learn(on_progress: OnProgress) -> LoadedModel:
+        learn_sizes(cache, loaded)
+        return loaded
+
+    with running(load_and_learn, cache=cache) as scheduler:
+        got = await answer(scheduler, ask(list(range(12)), 2))
+    kept = sum(tokens for event, tokens in got.cache_events if event == "inserted")
+    assert got.lookup.kept_tokens == (12 if kept else 0)
+    assert bool(kept) == (budget >= 10_000)
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "gemma3_text", "qwen3_5"])
+def test_what_a_token_takes_is_known_of_all_kinds_of_layers(
+    shelf: ModelShelf, architecture: Architecture
+) -> None:
+    cache = RadixPrefixCache(max_bytes=5000)
+    learn_sizes(cache, load_model(shelf.tiny(architecture)))
+    assert not cache.keeps(40)
 
 
 @pytest.mark.slow

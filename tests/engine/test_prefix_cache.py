@@ -262,11 +262,13 @@ def test_states_inside_of_a_conversation_go_before_its_end() -> None:
 
 
 def test_what_is_larger_than_the_budget_is_not_kept_and_not_promised() -> None:
-    cache = RadixPrefixCache(max_bytes=10 * BYTES_PER_TOKEN)
-    assert cache.keeps(10**6)  # nothing is known yet
-    assert cache.insert(list(range(11)), plain(11), "main") == []
+    cache = RadixPrefixCache(max_bytes=10 * STORED_PER_TOKEN + NODE_BYTES)
+    assert cache.keeps(11)  # nothing is known yet
+    cache.learn_sizes(plain(1), 1)
     assert not cache.keeps(11)
     assert cache.keeps(10)
+    assert cache.insert(list(range(11)), plain(11), "main") == []
+    assert cache.insert(list(range(10)), plain(10), "main") != []
 
 
 def test_what_is_larger_than_the_budget_takes_no_room_where_it_leaves_what_is_kept() -> None:

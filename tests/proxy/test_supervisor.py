@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from proxy.events import EngineRestart, EngineState, EngineStatus, Event, HostNo
 from proxy.port_holder import port_holder
 from proxy.restart_policy import RestartPolicy
 from proxy.supervisor import Supervisor
+from proxy.totals import Totals
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 QUICK = Timing(
@@ -284,6 +286,42 @@ async def test_a_stalled_engine_that_goes_on_is_left_alone(tmp_path: Path) -> No
         engine.report(state="busy", running=1, last_progress_s=0.0)
         await engine.until("busy")
         assert len(engine.pids()) == 1
+
+
+async def test_an_engine_whose_option_is_refused_is_never_called_stalled(tmp_path: Path) -> None:
+    refused = "kv_bits = 8: it has layers whose keys and values cannot be quantized"
+    (tmp_path / "health.json").write_text(json.dumps({"state": "failed", "detail": refused}))
+    patient = replace(QUICK, stalled_after=600.0, lost_after=600.0)
+    async with watched(tmp_path, timing=patient, behave="refused", delays_s=()) as engine:
+        assert (await engine.until("failed")).detail == refused
+        assert engine.states() == ["starting", "loading", "exited", "failed"]
+
+
+async def test_an_engine_that_failed_and_does_not_end_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "health.json").write_text('{"state": "failed", "detail": "no memory"}')
+    async with watched(tmp_path, delays_s=()) as engine:
+        assert "no memory" in (await engine.until("stalled")).detail
+        assert "made no progress for 1 s" in (await engine.until("failed")).detail
+
+
+async def test_what_a_cache_held_ends_with_its_engine_and_is_told_of_the_next(tmp_path: Path) -> None:
+    held = {"entries": 7, "bytes": 900, "budget_bytes": 1000, "disk_entries": 9, "disk_paused": 0}
+    (tmp_path / "health.json").write_text(json.dumps({"state": "ready", "prefix_cache": held}))
+    async with watched(tmp_path, delays_s=(0.01,) * 5) as engine:
+        totals = Totals()
+        engine.bus.listen(totals.observe)
+        cache = (await engine.until("ready")).cache
+        assert cache is not None
+        assert (cache.entries, cache.disk_entries, cache.disk_paused) == (7, 9, False)
+        assert (totals.counters.cache_entries, totals.counters.cache_bytes) == (7, 900)
+        engine.report(state="loading")
+        os.kill(engine.pids()[0], signal.SIGKILL)
+        assert (await engine.until("loading")).cache is None
+        assert (totals.counters.cache_entries, totals.counters.cache_bytes) == (0, 0)
+        assert totals.counters.cache_budget_bytes == 1000
+        engine.report(state="ready", prefix_cache=held | {"entries": 3, "bytes": 400})
+        await engine.until("ready")
+        assert (totals.counters.cache_entries, totals.counters.cache_bytes) == (3, 400)
 
 
 async def test_an_engine_that_does_not_answer_is_ended(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from tui.commands.invocation import Invocation
 from tui.commands.verify import run_verify_cache
 
 
-def invocation(tmp_path: Path, **options: str) -> Invocation:
+def invocation(tmp_path: Path, **options: Any) -> Invocation:
     return Invocation({"home": str(tmp_path), **options}, "", dict(os.environ))
 
 
@@ -23,3 +25,21 @@ def test_what_cannot_be_verified_is_a_usage_error(tmp_path: Path, exact: bool, b
             invocation(tmp_path, backend_name=backend), exact=exact, conversations=1, head_tokens=60
         )
     assert failed.value.exit_code == ExitCode.USAGE
+
+
+def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def noted(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("tui.commands.verify.subprocess.run", noted)
+    configured = invocation(tmp_path, draft_model="some/draft", draft_tokens=5, kv_bits=8)
+    assert run_verify_cache(configured, exact=True, conversations=1, head_tokens=60) == 0
+    (command,) = commands
+    options = dict(zip(command[3::2], command[4::2], strict=True))
+    assert options["--draft-tokens"] == "5"
+    assert options["--draft-model"] == "some/draft"
+    assert options["--kv-cache-dir"] == str(tmp_path / "kv-cache")
+    assert options["--kv-bits"] == "8"

@@ -16,6 +16,7 @@ from tui.ledgers.totals import Totals
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
 MODEL = "mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit"
+CACHE_BUDGET = 8_000_000_000
 SESSIONS = ("9f3c1e7a-41d2-4c55-b7a0-6e2f3d9b8c11", "c07d52be-8a90-4f1e-9d36-1b7a4e5f6023")
 
 
@@ -27,7 +28,7 @@ class Morning:
         self.now = START
         self.events: list[Event] = []
         self.counters = Totals()
-        self.cache_bytes = self._number = self._calls = 0
+        self.cache_bytes = self.saved_bytes = self._number = self._calls = 0
         self._engine: dict[str, Any] = {}
 
     # -- pieces -------------------------------------------------------------------------------------------
@@ -52,8 +53,24 @@ class Morning:
         if state != self._engine.get("state"):
             self._engine["since"] = self.now
         memory = 17_400_000_000 + self.cache_bytes if state in ("ready", "busy", "stalled") else 2_100_000_000
-        self._engine |= {"state": state, "memory_bytes": memory, "probe": None} | more
+        held = self.cache() if state in ("ready", "busy", "stalled") else None
+        self._engine |= {"state": state, "memory_bytes": memory, "probe": None, "cache": held} | more
         self.emit("engine.state", **{key: value for key, value in self._engine.items() if value is not None})
+
+    def cache(self) -> dict[str, int]:
+        """What the engine says of its prefix cache."""
+        return {
+            "entries": self.cache_bytes // 700_000_000,
+            "bytes": self.cache_bytes,
+            "budget_bytes": CACHE_BUDGET,
+            "disk_entries": 31 + self.saved_bytes // 160_000_000,
+            "disk_bytes": 9_400_000_000 + self.saved_bytes,
+            "disk_budget_bytes": 20_000_000_000,
+            "disk_written_today_bytes": self.saved_bytes,
+            "disk_daily_budget_bytes": 50_000_000_000,
+            "disk_loaded_tokens": 18_432 if self.saved_bytes else 0,
+            "disk_skipped": 2 if self.saved_bytes else 0,
+        }
 
     def probe(self, ok: bool = True, detail: str = "") -> None:
         """One health probe."""
@@ -95,11 +112,11 @@ class Morning:
     def cache_event(self, kind: str, request: str, tokens: int, **more: Any) -> None:
         """One change of the prefix cache."""
         size = tokens * 49_152
-        budget = 8_000_000_000
         self.cache_bytes += size if kind == "cache.inserted" else -size if kind == "cache.evicted" else 0
         self.cache_bytes = max(0, self.cache_bytes)
-        entries = max(1, self.cache_bytes // 700_000_000)
-        totals = {"entries": entries, "total_bytes": self.cache_bytes, "budget_bytes": budget}
+        self.saved_bytes += size if kind == "cache.inserted" else 0
+        entries = self.cache_bytes // 700_000_000
+        totals = {"entries": entries, "total_bytes": self.cache_bytes, "budget_bytes": CACHE_BUDGET}
         self.emit(kind, request, tokens=tokens, bytes=size, **totals, **more)
 
     # -- whole requests -----------------------------------------------------------------------------------

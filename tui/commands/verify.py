@@ -30,7 +30,8 @@ def run_verify_cache(invocation: Invocation, *, exact: bool, conversations: int,
         )
     command = [sys.executable, "-m", "engine.cache_verification"]
     command += ["--conversations", str(conversations), "--head", str(head_tokens)]
-    command += ["--model", config.model, "--draft-model", config.draft_model]
+    command += ["--model", config.model, "--kv-cache-dir", str(config.kv_cache_folder)]
+    command += ["--draft-model", config.draft_model, "--draft-tokens", str(config.draft_tokens)]
     command += ["--kv-bits", str(config.kv_bits)] if config.kv_bits else []
     environment, _ = engine_environment(os.environ)
     return subprocess.run(command, env=environment, check=False).returncode

@@ -68,8 +68,18 @@ class Totals:
                 self.tool_errors += data.is_error
             case "engine.restart":
                 self.engine_restarts += 1
+            case "engine.state":
+                self._hold(data)
             case _ if kind.startswith("cache."):
                 self._count_cache(kind, data)
+
+    def _hold(self, engine: Any) -> None:
+        if engine.is_gone:
+            self.cache_entries = self.cache_bytes = 0
+        elif engine.cache is not None:
+            self.cache_entries = engine.cache.entries
+            self.cache_bytes = engine.cache.bytes
+            self.cache_budget_bytes = engine.cache.budget_bytes
 
     def _count_usage(self, usage: Any) -> None:
         self.input_tokens += usage.input_tokens

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.figures import clock, count, percent, plural, ratio, size
 from tui.keymap import bindings
-from tui.lines import Line, bar, beside, big, fit, graph
+from tui.lines import Line, bar, beside, big, fit, graph, joined, line_width
 from tui.panes.cells import lane, number, session
-from tui.panes.pane import Pane, list_note, paragraphs
+from tui.panes.pane import WIDE, Pane, list_note, paragraphs
 from tui.records import MissRecord, RequestRecord, View
 from tui.widgets.canvas import Canvas, Heading
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable
 from tui.wire_text import line_text, shorten
+
+if TYPE_CHECKING:
+    from proxy.events import EngineCache
+
+_NARROW, _WIDEST = 100, 190  # cells
+_TALL = 9  # rows that two blocks above two others take
+_LEFT_CELLS, _GAP, _SMALL_BLOCK = 26, 4, 40
+_NEAR_CAP = 0.9  # from here on only heads are written
 
 REASONS = {
     "cold": "nothing like it was stored",
@@ -144,23 +154,36 @@ def miss_lines(miss: MissRecord | None, width: int) -> list[Line]:
 
 
 def cache_block(view: View, width: int, height: int) -> list[Line]:
-    """The hit rate large, its history, where the prompt tokens came from, and what the cache holds."""
+    """The hit rate large, its history, where the prompt tokens came from, what memory and disk hold."""
     totals = view.totals
     share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)
     shown = "·" if share is None else percent(share, 1)
     left: list[Line] = [[("token hit rate", "label")], *big(shown, "reused" if share else "dim")]
-    rates = [ratio(row.reused_tokens, row.prompt_tokens) for row in view.requests if row.usage is not None]
-    left_cells = 26
-    inner = width - left_cells - 7
-    if width < 100:
-        right = [*_sources(view, inner), *_held(view, inner)]
+    inner = width - _LEFT_CELLS - 7
+    if width < _NARROW:
+        left += [[], _counts(view, short=True)]
+        right = [*_sources(view, inner), *_meters(view, inner)]
+    elif width < WIDE:
+        cells = (inner - _GAP) // 2
+        if height < _TALL:
+            right = beside(_sources(view, cells), [*_meters(view, cells), _counts(view)], cells, _GAP)
+        else:
+            right = beside(_sources(view, cells), _in_memory(view, cells), cells, _GAP)
+            right += [[], *beside(_history(view, cells), on_disk(view, cells), cells, _GAP)]
     else:
-        columns = 3 if width >= 160 else 2
-        cells = (inner - 4 * (columns - 1)) // columns
-        history = [[("hit rate of each prompt", "label")], *graph(rates, cells, 3, "area.reused", 1.0)]
-        right = beside(_sources(view, cells), _held(view, cells), cells, 4)
-        right = beside(history, right, cells, 4) if columns == 3 else right
-    return [[], *([("  ", ""), *line] for line in beside(left, right, left_cells))]
+        blocks = [_sources, _in_memory, on_disk]
+        if width >= _WIDEST:
+            blocks.insert(0, _history)
+        cells = (inner - _GAP * (len(blocks) - 1)) // len(blocks)
+        right = []
+        for block in reversed(blocks):
+            right = beside(block(view, cells), right, cells, _GAP) if right else block(view, cells)
+    return [[], *([("  ", ""), *line] for line in beside(left, right, _LEFT_CELLS))]
+
+
+def _history(view: View, cells: int) -> list[Line]:
+    rates = [ratio(row.reused_tokens, row.prompt_tokens) for row in view.requests if row.usage is not None]
+    return [[("hit rate of each prompt", "label")], *graph(rates, cells, 3, "area.reused", 1.0)]
 
 
 def _sources(view: View, cells: int) -> list[Line]:
@@ -174,7 +197,8 @@ def _sources(view: View, cells: int) -> list[Line]:
     names = ("reused", "kept", "rest")
     legend: Line = []
     for name, (tokens, look) in zip(names, parts, strict=True):
-        legend += [("■ ", look), (f"{name} ", "muted"), (count(tokens), look), ("   ", "")]
+        gap = "   " if cells > _SMALL_BLOCK else "  "
+        legend += [("■ ", look), (f"{name} ", "muted"), (count(tokens), look), (gap, "")]
     return [
         [(f"{count(prompt)} prompt tokens", "label")],
         bar([(ratio(tokens, prompt) or 0.0, look) for tokens, look in parts], cells),
@@ -182,14 +206,95 @@ def _sources(view: View, cells: int) -> list[Line]:
     ]
 
 
-def _held(view: View, cells: int) -> list[Line]:
+def _in_memory(view: View, cells: int) -> list[Line]:
+    entries = plural(view.totals.cache_entries, "entry", "entries")
+    title: Line = [("memory  ", "label"), (_memory_of(view), ""), (f"   {entries}", "muted")]
+    return [fit(title, cells), _memory_bar(view, cells), fit(_counts(view), cells)]
+
+
+def on_disk(view: View, cells: int) -> list[Line]:
+    """What is on disk of its budget, what was written today, and what became of it; empty if nobody tells."""
+    disk = _cache(view)
+    if disk is None:
+        return []
+    title: Line = [("disk    ", "label")]
+    if not disk.disk_budget_bytes:
+        off: Line = [*title, ("off", "muted")]
+        return [
+            fit(off, cells),
+            bar([], cells),
+            fit([("prompts are forgotten with the engine", "dim")], cells),
+        ]
+    title += [(_disk_of(disk), ""), (f"   {plural(disk.disk_entries, 'file')}", "muted")]
+    loaded: Line = [
+        (f"{count(disk.disk_loaded_tokens)} loaded", "reused" if disk.disk_loaded_tokens else "dim")
+    ]
+    return [
+        fit(title, cells),
+        _disk_bar(disk, cells),
+        fit(_written(disk, "written today"), cells),
+        fit(joined([loaded, *_losses(disk)]), cells),
+    ]
+
+
+def _meters(view: View, cells: int) -> list[Line]:
+    """Memory and disk in a line each, for narrow screens."""
+    disk = _cache(view)
+    held = [_memory_of(view), _disk_of(disk) if disk is not None and disk.disk_budget_bytes else "off"]
+    words = max(map(len, held)) + 1
+    room = cells - 8 - words
+    lines: list[Line] = [[("memory  ", "label"), *_memory_bar(view, room), (held[0].rjust(words), "")]]
+    if disk is None:
+        return lines
+    lines.append([("disk    ", "label"), *_disk_bar(disk, room), (held[1].rjust(words), "")])
+    if disk.disk_budget_bytes:
+        wrong = [part for part in _losses(disk) if part[0][1] != "dim"]
+        told = joined([_written(disk, "today"), *wrong])
+        loaded: Line = [("   ", ""), (f"{count(disk.disk_loaded_tokens)} loaded", "muted")]
+        lines.append(fit(told + loaded if line_width(told + loaded) <= cells else told, cells))
+    return lines
+
+
+def _cache(view: View) -> EngineCache | None:
+    return view.engine.cache if view.engine is not None else None
+
+
+def _counts(view: View, *, short: bool = False) -> Line:
     totals = view.totals
-    used = ratio(totals.cache_bytes, totals.cache_budget_bytes)
-    budget = f" of {size(totals.cache_budget_bytes)}" if totals.cache_budget_bytes else ""
-    look = "bad" if (used or 0) > 0.97 else "lane.main"
-    counts = (
-        f"{plural(totals.cache_insertions, 'insertion')}   {plural(totals.cache_evictions, 'eviction')}"
-        f"   {plural(totals.cache_misses, 'miss', 'misses')}"
-    )
-    title = f"{plural(totals.cache_entries, 'entry', 'entries')} in {size(totals.cache_bytes)}{budget}"
-    return [[(title, "label")], bar([(used or 0.0, look)], cells), fit([(counts, "muted")], cells)]
+    counts = [plural(totals.cache_evictions, "eviction"), plural(totals.cache_misses, "miss", "misses")]
+    counts = counts if short else [plural(totals.cache_insertions, "insertion"), *counts]
+    return [("   ".join(counts), "muted")]
+
+
+def _memory_of(view: View) -> str:
+    budget = view.totals.cache_budget_bytes
+    return size(view.totals.cache_bytes) + (f" of {size(budget)}" if budget else "")
+
+
+def _memory_bar(view: View, cells: int) -> Line:
+    used = ratio(view.totals.cache_bytes, view.totals.cache_budget_bytes) or 0.0
+    return bar([(used, "bad" if used > 0.97 else "lane.main")], cells)
+
+
+def _disk_of(disk: EngineCache) -> str:
+    return f"{size(disk.disk_bytes)} of {size(disk.disk_budget_bytes)}"
+
+
+def _disk_bar(disk: EngineCache, cells: int) -> Line:
+    return bar([(ratio(disk.disk_bytes, disk.disk_budget_bytes) or 0.0, "lane.subagent")], cells)
+
+
+def _written(disk: EngineCache, label: str) -> Line:
+    """The day's bytes of the day's cap, or that nothing is written now."""
+    if disk.disk_paused:
+        return [("not saved now: the disk takes no more", "bad")]
+    written, cap = disk.disk_written_today_bytes, disk.disk_daily_budget_bytes
+    look = "warn" if written >= _NEAR_CAP * cap else "muted"
+    return [(f"{label} ", "muted"), (f"{size(written)} of {size(cap)}", look)]
+
+
+def _losses(disk: EngineCache) -> list[Line]:
+    return [
+        [(f"{count(disk.disk_skipped)} skipped", "warn" if disk.disk_skipped else "dim")],
+        [(f"{count(disk.disk_set_aside)} set aside", "bad" if disk.disk_set_aside else "dim")],
+    ]

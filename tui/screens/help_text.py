@@ -75,6 +75,19 @@ HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
         (
+            "Disk",
+            (
+                (
+                    "written today",
+                    "",
+                    "of what may be written in a day; then nothing is saved until tomorrow",
+                ),
+                ("loaded", "reused", "tokens that were read from files instead of computed, by this engine"),
+                ("skipped", "warn", "parts of prompts that were not saved; the next turn offers them again"),
+                ("set aside", "bad", "files that were damaged or foreign; what they held is computed again"),
+            ),
+        ),
+        (
             "Misses",
             (
                 ("cold", "", "nothing was stored that begins like this prompt"),
