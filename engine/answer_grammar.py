@@ -65,25 +65,31 @@ def grammar_text(rules: AnswerRules, loose: Mapping[str, Looseness] | None = Non
     # Behind the only call the answer ends: text would keep the client waiting for nothing.
     more = "section* TEXT" if rules.parallel else "SPACE?"
     if rules.schema is not None:
-        lines += _start(rules, f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}")
+        body = f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}"
+        lines += _start(rules, body, rules.family, more)
         lines += _answer(rules, loose)
     elif rules.choice == "required":
-        lines += _start(rules, f"now {more}")
+        lines += _start(rules, f"now {more}", rules.family, more)
     else:
         lines.append("start: section* TEXT" if rules.parallel else "start: section SPACE? | TEXT")
         lines.append(f"SPACE: {_SPACE}")
     lines.append(free)
-    marks = [literal(mark) for mark in rules.family.openings]
-    for number, mark in enumerate(rules.family.openings):
+    openings = rules.family.openings
+    for number, mark in enumerate(openings):
         before = "/((?s:.*)\\n)?/" if mark in rules.family.bare_openings else "TEXT"
         lines.append(f"open{number}[lazy]: {before} {literal(mark)}")
-    lines.append("section: " + " | ".join(f"open{number} calls" for number in range(len(marks))))
-    lines.append("now: " + " | ".join(f"{mark} calls" for mark in marks))
+    lines.append("section: " + " | ".join(f"open{number} calls" for number in range(len(openings))))
+    # What the reader takes for the beginning of a line is not known behind thinking and layout.
+    at_once = [mark for mark in openings if mark not in rules.family.bare_openings]
+    lines.append("now: " + " | ".join(f"{literal(mark)} calls" for mark in at_once))
     return "\n".join([*lines, calls, ""])
 
 
-def _start(rules: AnswerRules, body: str) -> list[str]:
-    """A `start` that leads to `body` by way of thinking, white space and marks of the layout only."""
+def _start(rules: AnswerRules, body: str, caller: Family | None = None, more: str = "") -> list[str]:
+    """A `start` that leads to `body` by way of thinking, white space and marks of the layout only.
+
+    A call of the family `caller` may stand in the thinking and ends it; `more` is what follows that call.
+    """
     lines = []
     if rules.thinking is None:
         lines.append(f"start: layout {body}")
@@ -91,11 +97,25 @@ def _start(rules: AnswerRules, body: str) -> list[str]:
         opened, closed = rules.thinking
         optional = "" if rules.opens_thinking else "?"
         head = "" if rules.opens_thinking else literal(opened)
-        lines.append(f"start: layout thought{optional} layout {body}")
+        called = f" | layout {head} thought_call {more}" if caller is not None else ""
+        lines.append(f"start: layout thought{optional} layout {body}{called}")
         lines.append(f"thought: {head} thought_end")
         lines.append(f"thought_end[lazy]: /(?s:.*)/ {literal(closed)}")
+        if caller is not None:
+            lines += _thought_calls(caller, rules.opens_thinking)
     marks = "".join(f" | {literal(mark)}" for mark in rules.layout)
     return [*lines, f"layout: (SPACE{marks}){{0,6}}", f"SPACE: {_SPACE}"]
+
+
+def _thought_calls(family: Family, at_line_start: bool) -> list[str]:
+    """Calls behind the beginning of thinking; `at_line_start` tells that it is the answer's beginning too."""
+    lines = []
+    line = "/((?s:.*)\\n)?/" if at_line_start else "/(?s:.*)\\n/"
+    for number, mark in enumerate(family.openings):
+        before = line if mark in family.bare_openings else "/(?s:.*)/"
+        lines.append(f"thought_open{number}[lazy]: {before} {literal(mark)}")
+    ways = " | ".join(f"thought_open{number} calls" for number in range(len(family.openings)))
+    return [*lines, f"thought_call: {ways}"]
 
 
 def _answer(rules: AnswerRules, loose: Mapping[str, Looseness]) -> list[str]:

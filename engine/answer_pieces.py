@@ -96,3 +96,4 @@ class AnswerStyle:
     tools: ToolSchemas = field(default_factory=lambda: ToolSchemas(()))  # none: call marks are text
     guaranteed: frozenset[str] = frozenset()  # tools whose calls a grammar holds to their schema
     parallel: bool = True
+    answers_json: bool = False  # a grammar lets the first text be the beginning of JSON only

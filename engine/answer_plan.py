@@ -114,9 +114,13 @@ class AnswerPlanner:
         ]
         if ANSWER in grammar.relaxed:
             unheld.append(f"response_format is enforced in part: {grammar.relaxed[ANSWER]}")
+        style = replace(style, answers_json=rules.schema is not None)
+        relaxed = grammar.relaxed
         if self.family is not None:
-            style = replace(style, guaranteed=frozenset(style.tools) - grammar.relaxed.keys())
-        return AnswerPlan(style, grammar, tuple(unheld), grammar.relaxed)
+            loose = {name: self.family.unheld(tool) for name, tool in style.tools.items()}
+            relaxed = {name: why for name, why in loose.items() if why} | relaxed
+            style = replace(style, guaranteed=frozenset(style.tools) - relaxed.keys())
+        return AnswerPlan(style, grammar, tuple(unheld), relaxed)
 
 
 def _family(tokenizer: Any, tool_format: str | None) -> Family | None:

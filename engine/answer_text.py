@@ -35,6 +35,7 @@ class AnswerText:
         self._at_edge = style.opens_thinking  # nothing was shown since the last mark
         self._section: CallSection | None = None
         self._at_line_start = True
+        self._awaits_json = style.answers_json  # the first text is the beginning of a JSON answer
         self._space_before_call = ""
         self._spelling = _Spelling()
         self._stray = self._new_stray()
@@ -87,6 +88,10 @@ class AnswerText:
                 continue
             mode = self.mode
             for before, mark in self._scanners[mode].feed(text, final=final):
+                if self._awaits_json and mode == "text" and before.strip():
+                    text = before + (mark or "") + self._scanners[mode].flush()
+                    self._begin_json()
+                    break
                 self._spelling.read(len(before) + len(mark or ""))
                 if before:
                     self._at_line_start = before.endswith("\n")
@@ -94,10 +99,15 @@ class AnswerText:
                 if mark is not None:
                     yield from self._pass_mark(mark)
                 if self.mode != mode or self._section is not None:
+                    text = self._scanners[mode].flush()  # what comes next looks for other marks in it
                     break
             else:
                 return
-            text = self._scanners[mode].flush()  # what comes next looks for other marks in it
+
+    def _begin_json(self) -> None:
+        """From here on marks are text: those that stand in the strings of a JSON answer."""
+        self._awaits_json = False
+        self._scanners["text"] = MarkerScanner(self._style.stops)
 
     def _read_calls(self, section: CallSection, text: str) -> Generator[Piece, None, str]:
         """Feed a section of calls; returns the text behind it, once it is over."""
@@ -128,6 +138,8 @@ class AnswerText:
             self._section = CallSection(style.family, mark, style)
             self._spelling.begin(len(mark))
             yield Composing(mark)
+        else:
+            self._at_line_start = False  # the mark stands before what follows
 
     def _placed(self, pieces: Iterable[Piece | GivenBack]) -> Iterator[Piece]:
         """Pieces of calls, with what was given back as text of the mode in which it stood."""
@@ -145,6 +157,7 @@ class AnswerText:
     def _leave(self, section: CallSection) -> None:
         self._section = None
         if section.calls:
+            self._awaits_json = False
             self._enter("text")
         self._at_line_start = True
 

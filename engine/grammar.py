@@ -93,7 +93,8 @@ class AnswerGuide:
         return True
 
     def _give_up(self) -> None:
-        self.failure = self._matcher.get_error() or "a token came that the grammar does not have"
+        error = self._matcher.get_error() or "a token came that the grammar does not have"
+        self.failure = error.splitlines()[0]  # the state and the grammar follow, and what the model wrote
         _log.warning("a grammar is not held to any further: %s", self.failure)
 
 

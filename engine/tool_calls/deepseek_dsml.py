@@ -22,7 +22,7 @@ from engine.tool_calls.argument_texts import argument_text
 from engine.tool_calls.family import ArgumentsRule, CallReader
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from engine.tool_calls.tagged_calls import TaggedCallReader, TaggedPatterns, TaggedSyntax
-from engine.tool_calls.tagged_grammar import TaggedLayout, tagged_rules
+from engine.tool_calls.tagged_grammar import TaggedLayout, tagged_rules, tagged_unheld
 
 _MARK = "｜DSML｜"
 _INVOKE, _PARAMETER = f'<{_MARK}invoke name="', f'<{_MARK}parameter name="'
@@ -85,6 +85,9 @@ class DeepSeekDsml:
         return f"calls: {json.dumps(chr(10) + _INVOKE, ensure_ascii=False)} dsml\n" + tagged_rules(
             layout, syntax, tools, arguments
         )
+
+    def unheld(self, tool: ToolSchema) -> str:
+        return tagged_unheld(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         invokes = [self._invoke(name, arguments) for name, arguments in calls]

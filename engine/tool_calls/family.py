@@ -87,6 +87,10 @@ class Family(Protocol):
         """
         ...
 
+    def unheld(self, tool: ToolSchema) -> str:
+        """What of the tool's schema its `grammar` does not hold to though it compiles; empty: nothing."""
+        ...
+
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         """Calls as a model of this family writes them, opening mark included."""
         ...

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.tool_calls.family import ArgumentsRule, CallReader
 from engine.tool_calls.gemma_calls import GemmaCallReader, GemmaMarks
-from engine.tool_calls.gemma_grammar import gemma_rules, written
+from engine.tool_calls.gemma_grammar import gemma_rules, gemma_unheld, written
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 
 
@@ -40,6 +40,9 @@ class Gemma:
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         return 'calls: "call:" gemma\n' + gemma_rules(self.marks.end, self.marks.quote, tools, arguments)
+
+    def unheld(self, tool: ToolSchema) -> str:
+        return gemma_unheld(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "".join(

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.tool_calls.family import ArgumentsRule
-from engine.tool_calls.lark_text import choice, exactly, literal, pattern, text_pattern
-from engine.tool_calls.schemas import ToolSchema, json_type, json_types, referenced
+from engine.tool_calls.lark_text import choice, exactly, holds_text, literal, pattern, text_pattern
+from engine.tool_calls.schemas import ToolSchema, is_among, json_type, json_types, referenced
+from engine.tool_calls.text_schemas import REMARKS, are_apart
 
 _BARE = "number", "integer", "boolean", "null"
 _MOST_ITEMS = 1000
@@ -28,6 +29,57 @@ def gemma_rules(end: str, quote: str, tools: Sequence[ToolSchema], arguments: Ar
     rules = _Rules(quote, arguments)
     calls = [f"{literal(tool.name)} {rules.call(tool)} {literal(end)}" for tool in tools]
     return "\n".join(["gemma: " + "\n  | ".join(calls), *rules.lines.values()])
+
+
+def gemma_unheld(tool: ToolSchema) -> str:
+    """What of a tool's schema these rules do not hold to; empty: nothing."""
+    if tool.parameters.get("type", "object") != "object":
+        return "arguments that are no object"
+    where = _unheld({**tool.parameters, "type": "object"}, tool.parameters, "arguments", set())
+    return f"all that is asked of {where!r}" if where else ""
+
+
+def _unheld(schema: Any, root: Mapping[str, Any], place: str, seen: set[str]) -> str:
+    """The first place of a schema that asks for more than the rules hold to."""
+    if not isinstance(schema, dict):
+        return "" if schema is True or schema is None else place
+    asks = schema.keys() - REMARKS
+    if "$ref" in asks:
+        reference = str(schema["$ref"])
+        if asks != {"$ref"} or (found := referenced(reference, root)) is None:
+            return place
+        known = reference in seen
+        return "" if known else _unheld(found, root, place, seen | {reference})
+    if asks & {"enum", "const"}:
+        return "" if asks in ({"enum"}, {"const"}, {"enum", "type"}, {"const", "type"}) else place
+    for key in ("anyOf", "oneOf"):
+        if isinstance(parts := schema.get(key), list) and parts:
+            if asks != {key} or (key == "oneOf" and not are_apart(parts, root)):
+                return place
+            return next((where for part in parts if (where := _unheld(part, root, place, seen))), "")
+    types = json_types(schema, root)
+    if not asks or not types or asks - _HELD or ("string" in types and not holds_text(schema)):
+        return place if asks else ""
+    if any(isinstance(n := schema.get(key), int) and n > _MOST_ITEMS for key in ("minItems", "maxItems")):
+        return place
+    tool = ToolSchema("", schema)
+    if tool.asks_the_impossible:
+        return place
+    inner = [(f"{place}/{key}", part) for key, part in tool.properties.items()]
+    inner += [(place, schema[key]) for key in ("items", "additionalProperties") if key in schema]
+    return next(
+        (where for there, part in inner if part is not False and (where := _unheld(part, root, there, seen))),
+        "",
+    )
+
+
+_HELD = frozenset(
+    [
+        *("type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems"),
+        *("minLength", "maxLength", "pattern"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    ]
+)
 
 
 @dataclass
@@ -53,9 +105,7 @@ class _Rules:
         if "const" in schema or isinstance(schema.get("enum"), list):
             values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema["const"]]
             types = json_types(schema, root)
-            fitting = [
-                value for value in values if not types or json_type(value) in types or "number" in types
-            ]
+            fitting = [value for value in values if not types or is_among(json_type(value), types)]
             return choice([literal(written(value, self.quote)) for value in fitting or values])
         for key in ("anyOf", "oneOf"):
             if isinstance(parts := schema.get(key), list) and parts:
@@ -106,10 +156,10 @@ class _Rules:
         if isinstance(most, int) and most <= _MOST_ITEMS:
             if most < 1:
                 return literal("[]")
-            more = f"{{{max(least - 1, 0)},{most - 1}}}"
+            more = f"{{{max(least - 1, 0)},{most - 1}}}" if most > 1 else "{0}"
         else:
             more = f"{{{least - 1},}}" if least > 1 else "*"
-        listed = f'"[" {items} ("," {items}){more} "]"'
+        listed = f'"[" {items} "]"' if more == "{0}" else f'"[" {items} ("," {items}){more} "]"'
         return f"({listed})" if least else f'({listed} | "[]")'
 
     def _rule(self, name: str, root: Mapping[str, Any], schema: Any, kind: str = "") -> str:

@@ -18,7 +18,7 @@ from engine.tool_calls.argument_texts import argument_text
 from engine.tool_calls.family import ArgumentsRule, CallReader
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from engine.tool_calls.tagged_calls import SPACE, TaggedCallReader, TaggedPatterns, TaggedSyntax
-from engine.tool_calls.tagged_grammar import TaggedLayout, tagged_rules
+from engine.tool_calls.tagged_grammar import TaggedLayout, tagged_rules, tagged_unheld
 
 _OPENING = "<tool_call>"
 _SYNTAX = TaggedSyntax(
@@ -58,6 +58,9 @@ class Glm:
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         return "calls: glm\n" + tagged_rules(_LAYOUT, _SYNTAX, tools, arguments)
+
+    def unheld(self, tool: ToolSchema) -> str:
+        return tagged_unheld(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "\n".join(self._call(name, arguments) for name, arguments in calls)

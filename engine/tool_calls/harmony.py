@@ -15,7 +15,7 @@ from typing import Any
 import regex
 
 from engine.tool_calls.family import ArgumentsRule, CallReader
-from engine.tool_calls.json_calls import JsonCallReader, JsonSyntax
+from engine.tool_calls.json_calls import JsonCallReader, JsonSyntax, json_unheld
 from engine.tool_calls.lark_text import literal
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 
@@ -64,6 +64,9 @@ class Harmony:
                 f"{literal(' code')})? {literal('<|message|>')}",
             ]
         )
+
+    def unheld(self, tool: ToolSchema) -> str:
+        return json_unheld(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "<|start|>assistant".join(

@@ -12,7 +12,7 @@ import regex
 from engine.tool_calls.json_extent import JsonExtent
 from engine.tool_calls.mark_search import begun
 from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
-from engine.tool_calls.schemas import ToolSchemas, parse_json
+from engine.tool_calls.schemas import ToolSchema, ToolSchemas, parse_json
 
 Pattern = Any  # a compiled pattern of the `regex` package, which can tell a match that is still possible
 
@@ -37,6 +37,13 @@ class JsonSyntax:
     end: Pattern | None = None
     end_marks: tuple[str, ...] = ()
     tail_may_miss: bool = False
+
+
+def json_unheld(tool: ToolSchema) -> str:
+    """What a grammar of JSON arguments does not hold to of a schema that it has words for."""
+    # A value that is no object is not read as arguments.
+    is_object = tool.parameters.get("type", "object") == "object"
+    return "" if is_object else "arguments that are no object"
 
 
 class JsonCallReader:

@@ -72,6 +72,18 @@ def text_pattern(schema: Mapping[str, Any], *, whole_lines: bool = False) -> str
     return begin + source.removeprefix("^").removesuffix("$" if not end else "") + end
 
 
+def holds_text(schema: Mapping[str, Any]) -> bool:
+    """Whether `text_pattern` says all that a schema asks of a string."""
+    least, longest = schema.get("minLength", 0), schema.get("maxLength")
+    if _length(schema, whole_lines=False) is None:
+        counted = not least and longest is None
+    else:
+        counted = least <= _LONGEST and (longest is None or least <= longest <= _LONGEST)
+    if "pattern" not in schema:
+        return counted
+    return not least and longest is None and text_pattern(schema) is not None
+
+
 def _length(schema: Mapping[str, Any], whole_lines: bool) -> str | None:
     least, longest = schema.get("minLength", 0), schema.get("maxLength")
     least = least if isinstance(least, int) and 0 < least <= _LONGEST else 0

@@ -25,7 +25,7 @@ from engine.tool_calls.argument_texts import argument_text
 from engine.tool_calls.family import ArgumentsRule, CallReader
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from engine.tool_calls.tagged_calls import TaggedCallReader, TaggedPatterns, TaggedSyntax
-from engine.tool_calls.tagged_grammar import TaggedLayout, tagged_rules
+from engine.tool_calls.tagged_grammar import TaggedLayout, tagged_rules, tagged_unheld
 
 _OPENING, _BARE_OPENING = "<tool_call>", "<function="
 
@@ -72,6 +72,9 @@ class Qwen3Coder:
         # Either opening mark may stand before; behind the bare one the name follows at once.
         calls = "calls: /[ \\t\\n]{0,4}<function=/ qwen3_coder | qwen3_coder"
         return calls + "\n" + tagged_rules(_LAYOUT, _syntax(_OPENING), tools, arguments)
+
+    def unheld(self, tool: ToolSchema) -> str:
+        return tagged_unheld(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "\n".join(self._call(name, arguments) for name, arguments in calls)

@@ -75,7 +75,7 @@ def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[O
         return
     yield _by_shape(body, tools, repairs, ended=ended)
     bare, _, _ = without_marks(body, marks)
-    if bare != body:
+    if bare and bare != body:
         yield _by_shape(bare, tools, repairs, ended=ended)
     for one in families:
         for opening in one.openings:
@@ -183,7 +183,7 @@ def _tagged(body: str, tools: ToolSchemas, repairs: tuple[str, ...]) -> Outcome 
             noted = (*noted, f"closed {call.form}")
         outcomes.append(one_call(recovered_object(call.name, call.arguments, tools, noted)))
         at = call.end + layout_end(body[call.end :])
-    return _all_of(outcomes)
+    return _all_of(outcomes) if outcomes else None
 
 
 def _as_json(body: str, tools: ToolSchemas, repairs: tuple[str, ...], *, ended: bool) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -57,6 +57,12 @@ class ToolSchema:
         """The arguments that each call must have."""
         required = self.parameters.get("required")
         return [key for key in required if isinstance(key, str)] if isinstance(required, list) else []
+
+    @property
+    def asks_the_impossible(self) -> bool:
+        """Whether it requires arguments that it does not allow, so that nothing fits."""
+        closed = self.parameters.get("additionalProperties") is False
+        return closed and not self.properties.keys() >= set(self.required)
 
     def types(self, key: str) -> frozenset[str]:
         """The JSON types that an argument may have; empty where the schema does not tell."""
@@ -204,6 +210,11 @@ def json_type(value: Any) -> str:
         case list():
             return "array"
     return "object"
+
+
+def is_among(kind: str, types: Collection[str]) -> bool:
+    """Whether a value of the JSON type `kind` is of one of these types."""
+    return kind in types or (kind == "integer" and "number" in types)
 
 
 def referenced(reference: str, root: Mapping[str, Any]) -> Any:

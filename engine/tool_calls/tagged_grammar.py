@@ -10,6 +10,7 @@ Not constrained, and left to the verdict: what a schema asks of its arguments to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from engine.tool_calls.family import ArgumentsRule
 from engine.tool_calls.lark_text import choice, exactly, literal, pattern, text_pattern
 from engine.tool_calls.schemas import DEFINITIONS, ToolSchema
 from engine.tool_calls.tagged_calls import SPACE, TaggedSyntax
-from engine.tool_calls.text_schemas import text_schema
+from engine.tool_calls.text_schemas import REMARKS, text_schema
 
 _FEW_LETTERS = 64
 
@@ -51,6 +52,24 @@ def tagged_rules(
     rules = _Rules(layout, syntax, arguments)
     calls = [rules.call(number, tool) for number, tool in enumerate(tools)]
     return "\n".join([f"{layout.letters}: " + "\n  | ".join(calls), *rules.lines.values()])
+
+
+def tagged_unheld(tool: ToolSchema) -> str:
+    """What of a tool's schema these rules do not hold to; empty: nothing."""
+    beyond = sorted(tool.parameters.keys() - REMARKS - _HELD)
+    if beyond:
+        return f"{', '.join(beyond)} of the arguments as a whole"
+    if tool.parameters.get("type", "object") != "object":
+        return "arguments that are no object"
+    if tool.asks_the_impossible:
+        return "arguments that it both requires and forbids"
+    keys = dict.fromkeys([*tool.properties, *tool.required])
+    loose = [key for key in keys if not (_PLAIN_KEY.fullmatch(key) and text_schema(tool.argument(key)).whole)]
+    return f"all that is asked of {', '.join(map(repr, loose))}" if loose else ""
+
+
+_HELD = frozenset(["type", "properties", "required", "additionalProperties"])
+_PLAIN_KEY = re.compile(r"[^<>\"\s](?:[^<>\"\n\r]{0,254}[^<>\"\s])?")  # what all readers take for a name
 
 
 @dataclass

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tool_calls.schemas import ToolSchema, json_type, json_types, referenced
+from engine.tool_calls.lark_text import holds_text
+from engine.tool_calls.schemas import ToolSchema, is_among, json_type, json_types, referenced
 
-_REMARKS = frozenset(
+REMARKS = frozenset(
     [
         "title",
         "description",
@@ -29,20 +30,39 @@ _REMARKS = frozenset(
     ]
 )
 """Keywords that restrict nothing, as the verdict on a call sees it."""
+_OF_STRINGS = frozenset(["type", "minLength", "maxLength", "pattern"])
+_OF_OTHERS = frozenset(
+    [
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
+        *("minProperties", "maxProperties", "dependentRequired"),
+        *("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"),
+    ]
+)
+"""Keywords that ask nothing of a string."""
 _BARE_JSON = ["object", "array", "number", "boolean"]
 _DEEPEST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TextSchema:
-    """`texts` are schemas of strings, `words` strings of an enumeration, `json` schemas of other values."""
+    """`texts` are schemas of strings, `words` strings of an enumeration, `json` schemas of other values.
+
+    `whole` if the parts say all that the schema says.
+    """
 
     texts: tuple[dict[str, Any], ...] = ()
     words: tuple[str, ...] = ()
     json: tuple[dict[str, Any], ...] = ()
+    whole: bool = True
 
     def __add__(self, other: TextSchema) -> TextSchema:
-        return TextSchema(self.texts + other.texts, self.words + other.words, self.json + other.json)
+        return TextSchema(
+            self.texts + other.texts,
+            self.words + other.words,
+            self.json + other.json,
+            self.whole and other.whole,
+        )
 
 
 def text_schema(argument: ToolSchema) -> TextSchema:
@@ -52,8 +72,8 @@ def text_schema(argument: ToolSchema) -> TextSchema:
 
 def _parted(schema: Any, root: Mapping[str, Any], depth: int) -> TextSchema:
     if not isinstance(schema, dict) or depth > _DEEPEST:
-        return TextSchema(texts=({},))
-    asks = schema.keys() - _REMARKS
+        return TextSchema(texts=({},), whole=schema is True)
+    asks = schema.keys() - REMARKS
     if not asks:
         return TextSchema(texts=({},))
     if asks == {"$ref"}:
@@ -61,7 +81,8 @@ def _parted(schema: Any, root: Mapping[str, Any], depth: int) -> TextSchema:
         return _parted(found, root, depth + 1) if found is not None else TextSchema(json=(schema,))
     for key in ("anyOf", "oneOf"):
         if asks == {key} and isinstance(schema[key], list):
-            return sum((_parted(part, root, depth + 1) for part in schema[key]), TextSchema())
+            parts = [_parted(part, root, depth + 1) for part in schema[key]]
+            return sum(parts, TextSchema(whole=key == "anyOf" or are_apart(schema[key], root)))
     types = json_types(schema, root)
     if "enum" in asks or "const" in asks:
         return _of_values(schema, types)
@@ -70,17 +91,30 @@ def _parted(schema: Any, root: Mapping[str, Any], depth: int) -> TextSchema:
     if "string" not in types:
         return TextSchema(json=(schema,))
     others = sorted(types - {"string"})
+    whole = asks <= _OF_STRINGS | _OF_OTHERS and holds_text(schema)
     if not others:
-        return TextSchema(texts=(schema,))
+        return TextSchema(texts=(schema,), whole=whole)
     if "type" not in asks:
-        return TextSchema(texts=({},))
-    return TextSchema(texts=({**schema, "type": "string"},), json=({**schema, "type": others},))
+        return TextSchema(texts=({},), whole=False)
+    return TextSchema(texts=({**schema, "type": "string"},), json=({**schema, "type": others},), whole=whole)
+
+
+def are_apart(choices: list[Any], root: Mapping[str, Any]) -> bool:
+    """Whether no value can fit two of the choices, as their types tell."""
+    seen: set[str] = set()
+    for choice in choices:
+        types = {"number" if kind == "integer" else kind for kind in json_types(choice, root)}
+        if not types or not types.isdisjoint(seen):
+            return False
+        seen |= types
+    return True
 
 
 def _of_values(schema: dict[str, Any], types: frozenset[str]) -> TextSchema:
     values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema.get("const")]
     if types:
-        values = [value for value in values if json_type(value) in types or "number" in types]
+        values = [value for value in values if is_among(json_type(value), types)]
     words = tuple(dict.fromkeys(value for value in values if isinstance(value, str)))
     others = [value for value in values if not isinstance(value, str)]
-    return TextSchema(words=words, json=({"enum": others},) if others else ())
+    whole = schema.keys() - REMARKS <= {"type", "enum", "const"} and not {"enum", "const"} <= schema.keys()
+    return TextSchema(words=words, json=({"enum": others},) if others else (), whole=whole)

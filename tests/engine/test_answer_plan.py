@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ def tool(name: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": schema or {"type": "object"}}}
 
 
+TEXT = {"type": "string"}
 LOOK, GO = tool("look"), tool("go")
 ODD = tool("odd", {"type": "object", "properties": {"a": {"not": {"type": "string"}}}})
 TITLE = {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
@@ -46,6 +48,82 @@ def test_calls_are_guaranteed_where_their_schemas_have_a_grammar(planner: Answer
     assert made.style.guaranteed == {"look"}
     assert made.relaxed.keys() == {"odd"}
     assert made.notes == ()
+
+
+@pytest.mark.parametrize("format_name", ["hermes", "qwen3_coder", "gemma4", "deepseek_v4"])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": TEXT}, "dependentRequired": {"a": ["b"]}},
+        {"properties": {"a": TEXT}, "minProperties": 1},
+        {"properties": {"a": {"type": "string", "not": {"const": "x"}}}},
+        {"properties": {"a": {"oneOf": [{"type": "integer"}, {"type": "number", "minimum": 5}]}}},
+        {"properties": {"a": {"type": "array", "uniqueItems": True}}},
+        {"type": ["object", "null"]},
+    ],
+    ids=lambda schema: "-".join(schema),
+)
+def test_no_call_is_guaranteed_that_its_grammar_does_not_hold_whole(
+    tokenizer: Any, format_name: str, schema: dict[str, Any]
+) -> None:
+    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
+    made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
+    assert made.grammar is not None
+    assert made.style.guaranteed == {"look"}
+    assert made.relaxed["odd"]
+
+
+@pytest.mark.parametrize("format_name", ["qwen3_coder", "glm", "minimax", "function_gemma", "deepseek_v32"])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": TEXT, "b": TEXT}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        {"properties": {"a": {"type": "string", "pattern": "^(x|y)$"}}},
+        {"properties": {"a": {"type": "string", "pattern": "^x+$", "minLength": 2}}},
+        {"properties": {"a": {"type": "string", "enum": ["x", "xyz"], "minLength": 2}}},
+    ],
+    ids=lambda schema: json.dumps(schema["properties"]["a"]),
+)
+def test_no_call_without_json_is_guaranteed_that_its_grammar_does_not_hold_whole(
+    tokenizer: Any, format_name: str, schema: dict[str, Any]
+) -> None:
+    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
+    made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
+    assert made.style.guaranteed == {"look"}
+    assert made.relaxed["odd"]
+
+
+def test_an_argument_whose_name_no_tag_can_hold_is_not_guaranteed(tokenizer: Any) -> None:
+    odd = tool("odd", {"type": "object", "properties": {"<k>": TEXT}, "required": ["<k>"]})
+    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="glm")
+    assert plan(planner, tools=[LOOK, odd]).style.guaranteed == {"look"}
+
+
+def test_an_answer_that_has_to_be_json_is_read_as_json(planner: AnswerPlanner) -> None:
+    assert plan(planner, response_format=TITLE).style.answers_json
+    assert not plan(planner, tools=[LOOK]).style.answers_json
+
+
+def test_plain_schemas_are_held_whole_in_every_format(tokenizer: Any) -> None:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "path": {"type": "string", "description": "where", "minLength": 1},
+            "mode": {"type": "string", "enum": ["r", "w"], "default": "r"},
+            "limit": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+            "edits": {"type": "array", "items": {"$ref": "#/$defs/edit"}, "minItems": 1, "maxItems": 1},
+            "anything": {},
+        },
+        "required": ["path"],
+        "additionalProperties": False,
+        "$defs": {"edit": {"type": "object", "properties": {"old": TEXT}, "additionalProperties": False}},
+    }
+    for name in FAMILY_NAMES:
+        planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=name)
+        made = plan(planner, tools=[tool("edit", schema)])
+        assert made.relaxed == {}, name
+        assert made.style.guaranteed == {"edit"}, name
 
 
 def test_the_same_tools_have_the_same_grammar(planner: AnswerPlanner) -> None:

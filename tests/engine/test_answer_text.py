@@ -281,3 +281,23 @@ _TOKENIZER: list[Any] = []
 @pytest.fixture(autouse=True, scope="module")
 def _tokenizer(tokenizer: Any) -> None:
     _TOKENIZER.append(tokenizer)
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_marks_in_a_json_answer_are_text(size: int) -> None:
+    answer = f'{{"t": "a <think> b </think> {LOOK} <end>"}}'
+    style = replace(HELD, answers_json=True, drop=("<end>",))
+    text = f"<end><think>so</think>\n{answer}"
+    pieces = read(style, *(text[at : at + size] for at in range(0, len(text), size)))
+    assert shown(pieces) == [("thinking", "so"), ("text", answer)]
+
+
+def test_text_behind_a_call_is_no_json_answer() -> None:
+    pieces = read(replace(HELD, answers_json=True), f"{LOOK} and {LOOK}")
+    assert [kind for kind, _ in shown(pieces)] == ["call", "text", "call"]
+
+
+def test_a_mark_that_is_left_out_is_no_beginning_of_a_line() -> None:
+    style = replace(HELD, family=family_named("qwen3_coder"), drop=("<end>",))
+    pieces = read(style, "so\n<end><function=look>\n</function>\n</tool_call>")
+    assert [kind for kind, _ in shown(pieces)] == ["text"]

@@ -71,6 +71,7 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
     ("the beginning of a mark at the end", CALLS, "what is a <tool_ca"),
     ("a required call at once", REQUIRED, A_CALL),
     ("a required call behind thinking", REQUIRED, f"<think>which?</think>\n\n{A_CALL}"),
+    ("a required call within thinking", REQUIRED, f"<think>which? {A_CALL} Done"),
     ("text behind a required call", REQUIRED, f"{A_CALL}\nDone"),
     ("text where calls are forbidden", FORBIDDEN, "no <tool_cal here"),
     ("JSON", AnswerRules(schema=TITLE), '{"title": "A day"}'),
@@ -107,6 +108,24 @@ REFUSED: list[tuple[str, AnswerRules, str, str]] = [
     ("a tool that is not offered", CALLS, '<tool_call>{"name": "R', "m"),
     ("an argument of another type", CALLS, '<tool_call>{"name": "Read", "arguments": {"path": ', "3"),
     ("a call without what it needs", CALLS, '<tool_call>{"name": "Read", "arguments": {', "}"),
+    (
+        "an unknown argument of a call within thinking",
+        REQUIRED,
+        '<think>so <tool_call>{"name": "Go", "arguments": {',
+        '"',
+    ),
+    (
+        "an unknown argument of a call within thinking before JSON",
+        AnswerRules(family=Hermes(), tools=(GO,), schema=TITLE, thinking=THINKING),
+        '<think>so <tool_call>{"name": "Go", "arguments": {',
+        '"',
+    ),
+    (
+        "a required call that its reader would not see",
+        AnswerRules(family=family_named("qwen3_coder"), tools=(GO,), choice="required", thinking=THINKING),
+        "<think>so</think><",
+        "f",
+    ),
     ("an unknown argument", CALLS, '<tool_call>{"name": "Go", "arguments": {', '"'),
     ("text inside of a call", CALLS, "<tool_call>", "h"),
     ("the end inside of a call", CALLS, '<tool_call>{"name": "Read', END),
@@ -259,3 +278,12 @@ def test_a_tokenizer_that_does_not_tell_its_bytes_is_refused_with_a_reason() -> 
 def test_a_model_without_an_end_is_refused_with_a_reason() -> None:
     with pytest.raises(GrammarUnavailable, match="no end token"):
         Grammars(TOKENS, set())
+
+
+def test_what_the_model_wrote_is_no_part_of_why_a_grammar_failed(grammars: Grammars) -> None:
+    guide = grammars.compile(CALLS).guide()
+    for token in TOKENS.bytes_only("secret <tool_call>x"):
+        guide.advance(token)
+    assert guide.failure
+    assert "\n" not in guide.failure
+    assert "s‧e‧c" not in guide.failure

@@ -58,6 +58,8 @@ TYPED = ToolSchemas(
                     "place": {"$ref": "#/$defs/place"},
                     "anything": {"description": "what you like"},
                     "zip": {"type": "string", "pattern": "^[0-9]{5}$"},
+                    "one": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 1},
+                    "few": {"type": "array", "items": {"type": "integer"}, "maxItems": 1},
                 },
                 "required": ["mode", "when"],
                 "$defs": {

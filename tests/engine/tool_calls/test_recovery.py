@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engine.tool_calls.families import family_named
+from engine.tool_calls.families import FAMILIES, family_named
 from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
@@ -393,3 +393,9 @@ def test_a_fence_that_belongs_to_the_family_is_no_part_of_broken_arguments() -> 
     assert said(found) == [("Tag", {"of": ["a"]})]
     assert isinstance(found, tuple)
     assert found[0].repairs == ("left out a trailing comma",)
+
+
+@pytest.mark.parametrize("mark", sorted({mark for family in FAMILIES for mark in family.openings}))
+@pytest.mark.parametrize("times", [1, 2])
+def test_marks_alone_are_no_call(mark: str, times: int) -> None:
+    assert isinstance(recover_text(mark * times, TOOLS), Unrecovered)
