@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.answer_pieces import AnswerStyle, Call, CallCut, CallOpened, CallPart, Composing, Piece, Remark
 from engine.tool_calls.family import CallReader, Family
@@ -27,6 +27,8 @@ class CallSection:
         self._style = style
         self._reader: CallReader = family.reader(opening, style.tools)
         self._opened = False
+        self._doubtful = False  # the open call is not guaranteed any more
+        self._unsent: list[str] = []
         self._cut = False
 
     @property
@@ -38,6 +40,11 @@ class CallSection:
     def rest(self) -> str:
         """The text behind them that was fed already."""
         return self._reader.rest
+
+    def let_go(self) -> None:
+        """Nothing is guaranteed from here on: the rest of an open call is held until it is whole."""
+        self._style = replace(self._style, guaranteed=frozenset())
+        self._doubtful = self._opened
 
     def feed(self, text: str) -> Iterator[Piece | GivenBack]:
         """Take the next text."""
@@ -60,7 +67,9 @@ class CallSection:
                 if self._opened:
                     yield CallOpened(name)
             case CallArguments(text):
-                if self._opened:
+                if self._doubtful:
+                    self._unsent.append(text)
+                elif self._opened:
                     yield CallPart(text)
             case CallEnd():
                 yield from self._ended(piece)
@@ -69,7 +78,14 @@ class CallSection:
 
     def _ended(self, call: CallEnd) -> Iterator[Piece | GivenBack]:
         opened, self._opened = self._opened, False
+        doubtful, self._doubtful = self._doubtful, False
+        if doubtful and not self._style.tools.judge(call.name, call.arguments).usable:
+            yield CallCut(call.raw)
+            return
         if opened:
+            if self._unsent:
+                yield CallPart("".join(self._unsent))
+                self._unsent = []
             self.calls += 1
             yield Call(call.name, call.arguments, call.raw, opened=True)
             return
@@ -82,7 +98,7 @@ class CallSection:
 
     def _broken(self, raw: str, why: str) -> Iterator[Piece | GivenBack]:
         if self._opened:
-            self._opened = False
+            self._opened = self._doubtful = False
             yield CallCut(raw)
         elif self._cut:
             yield from _give_back(raw, why)

@@ -56,7 +56,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallCut:
-    """The call that was opened ends here, unfinished: the answer came to its limit.
+    """The call that was opened ends here, unfinished: the answer came to its limit, or its grammar failed.
 
     `before` is the white space between it and the text, for those who show it as text.
     """

@@ -14,7 +14,7 @@ from engine.answer_calls import CallSection, GivenBack, recovered
 from engine.answer_pieces import AnswerStyle, Call, CallCut, Composing, Piece, Stopped, Text, Thinking
 from engine.marker_scanner import MarkerScanner
 from engine.tool_calls.families import FAMILIES
-from engine.tool_calls.stray_calls import StrayCall, StrayCalls
+from engine.tool_calls.stray_calls import MOST_FAILURES, StrayCall, StrayCalls
 
 Mode = Literal["text", "thinking"]
 
@@ -39,6 +39,7 @@ class AnswerText:
         self._space_before_call = ""
         self._spelling = _Spelling()
         self._stray = self._new_stray()
+        self._no_calls = 0  # texts that looked like calls and were none
 
     def add(self, token: int) -> list[Piece]:
         """What one more token makes visible."""
@@ -50,6 +51,12 @@ class AnswerText:
         segment: str = self._detokenizer.last_segment
         self._spelling.add(token, len(segment), keep=self._section is not None)
         return list(self._until_done(self._read(segment))) if segment else []
+
+    def let_go(self) -> None:
+        """No grammar guarantees anything from here on: calls are held until they are whole."""
+        self._style = replace(self._style, guaranteed=frozenset())
+        if self._section is not None:
+            self._section.let_go()
 
     def finish(self, *, cut: bool = False) -> list[Piece]:
         """What was held back, when the model has ended, or was `cut` at the limit of its answer."""
@@ -187,11 +194,13 @@ class AnswerText:
         for part in found:
             if isinstance(part, str):
                 yield from self._spoken(part)
-            elif cut:
+            elif cut or self._no_calls >= MOST_FAILURES:
                 yield from self._spoken(part.raw)
             else:
                 self._space_before_call, self._space = self._space, ""
-                yield from self._placed(recovered(part.raw, self._style))
+                pieces = list(recovered(part.raw, self._style))
+                self._no_calls += not any(isinstance(piece, Call) for piece in pieces)
+                yield from self._placed(pieces)
 
     def _spoken(self, text: str) -> Iterator[Piece]:
         """Text but for white space at its end, which waits for what follows."""

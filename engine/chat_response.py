@@ -241,14 +241,15 @@ class ChatStream(ChatResponse):
     def _told(self, shown: Call | CallCut) -> bytes:
         """What the model wrote for the newest call, and what became of it."""
         call = shown if isinstance(shown, Call) else None
+        unheld = self._answer.unheld
         chunk = feed_chunk(
             "tool_raw",
             index=len(self._calls),
             raw=shown.raw,
             tokens=list(shown.tokens),
             family=self._family,
-            constrained=call is None or call.name in self._plan.style.guaranteed,
-            relaxed=self._plan.relaxed.get(call.name, "") if call is not None else "",
+            constrained=not unheld and (call is None or call.name in self._plan.style.guaranteed),
+            relaxed=unheld or (self._plan.relaxed.get(call.name, "") if call is not None else ""),
             repairs=list(call.repairs) if call is not None else [],
         )
         return _data(chunk)

@@ -28,6 +28,7 @@ from engine.generation import (
     QueuedStep,
     Step,
     TokenStep,
+    UnheldStep,
 )
 from engine.generation_stream import StepOutbox
 from engine.live_request import LiveRequest, RequestState
@@ -340,6 +341,10 @@ class DecodeLoop:
             shown += live.hold_back.end() if reason else []
         for one in shown:
             self._tell(live, TokenStep(one))
+        guide = live.row.guide if live.row is not None else None
+        if guide is not None and guide.failure and not live.unheld:
+            live.unheld = True
+            self._tell(live, UnheldStep(guide.failure))
         if reason is not None:
             self._leave_batch(live)
             self._drop(live)

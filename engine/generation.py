@@ -87,6 +87,13 @@ class TokenStep:
 
 
 @dataclass(frozen=True, slots=True)
+class UnheldStep:
+    """From the next token on the answer is not held to its grammar any more."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CacheStep:
     event: Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
     tokens: int
@@ -112,7 +119,7 @@ class FailStep:
     message: str
 
 
-Step = QueuedStep | LookupStep | PrefillStep | TokenStep | CacheStep | FinishStep | FailStep
+Step = QueuedStep | LookupStep | PrefillStep | TokenStep | UnheldStep | CacheStep | FinishStep | FailStep
 
 
 class Generation(Protocol):

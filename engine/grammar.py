@@ -23,6 +23,8 @@ from engine.answer_grammar import AnswerRules, Looseness, each_alone, grammar_te
 _log = logging.getLogger(__name__)
 
 _KEPT = 64
+# More than llguidance's own: a long enumeration, or a text of a bounded length, should not end its hold.
+LIMITS = llguidance.LLParserLimits(max_items_in_row=50_000, max_lexer_states=1_000_000)
 _RELAXED = "the grammar has no words for this schema"
 
 
@@ -148,7 +150,7 @@ class Grammars:
     def _matcher(self, text: str) -> tuple[Any, str]:
         """A matcher, and what is wrong with its grammar."""
         lark = llguidance.LLMatcher.grammar_from_lark(text)
-        matcher = llguidance.LLMatcher(self._vocabulary, lark, log_level=0)
+        matcher = llguidance.LLMatcher(self._vocabulary, lark, log_level=0, limits=LIMITS)
         return matcher, _cause(matcher.get_error()) if matcher.is_error() else ""
 
 

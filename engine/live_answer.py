@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from engine.answer_pieces import Call, Piece, Stopped
+from engine.answer_pieces import Call, Piece, Remark, Stopped
 from engine.answer_text import AnswerText
 from engine.chat_wire import FinishReason
 from engine.generation import (
@@ -18,6 +18,7 @@ from engine.generation import (
     QueuedStep,
     Step,
     TokenStep,
+    UnheldStep,
 )
 
 Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
@@ -34,6 +35,7 @@ class LiveAnswer:
         self.tokens: list[int] = []  # as they were generated, without the end
         self.finish_reason: FinishReason | None = None
         self.stop_sequence: str | None = None
+        self.unheld = ""  # why it is not held to its grammar any more
         self.failure: FailStep | None = None
         self.left = False
         self._generation = generation
@@ -106,6 +108,10 @@ class LiveAnswer:
                 self.output_tokens += 1
                 self.tokens.append(step.token)
                 self._add(self._reader.add(step.token), shown)
+            elif isinstance(step, UnheldStep):
+                self.unheld = step.why
+                self._reader.let_go()
+                shown.append(Remark(f"the grammar is not held to any further: {step.why}"))
             elif isinstance(step, FinishStep):
                 self._add(self._reader.finish(cut=step.reason == "length"), shown)
                 self.output_tokens = step.generated

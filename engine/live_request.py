@@ -81,6 +81,7 @@ class LiveRequest:
     restored: int = 0  # tokens that it did not have to prefill then
     suspect: bool = False  # was in a batch that failed, and has a batch of its own until it is cleared
     failures: int = 0
+    unheld: bool = False  # its grammar failed, and that was told
     tokens: TokenArray = field(init=False)  # the prompt, for comparisons
     hold_back: StopHoldBack = field(init=False)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
@@ -28,6 +29,8 @@ from engine.generation import Sampling
 _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
 MAX_STOPS = 256  # each is looked for in every piece of the answer
+# Models write names between marks of all kinds; both vendors' own APIs allow no more, but for the dot.
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 # Arguments of the renderer and of the tokenizer's `apply_chat_template`; a template's variables are others.
@@ -116,6 +119,11 @@ class ChatRequest(BaseModel):
             function = tool.get("function")
             if not isinstance(function, dict) or not isinstance(function.get("name"), str):
                 raise InvalidRequest("a tool needs function.name", param=f"tools[{position}].function.name")
+            if not _TOOL_NAME.fullmatch(function["name"]):
+                raise InvalidRequest(
+                    f"a tool's name is 1 to 128 letters, digits, '_', '-' or '.': {function['name'][:60]!r}",
+                    param=f"tools[{position}].function.name",
+                )
         return tools
 
     @field_validator("chat_template_kwargs")

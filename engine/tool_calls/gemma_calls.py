@@ -29,7 +29,7 @@ from engine.tool_calls.schemas import ToolSchemas
 _SPACE = r"[ \t\r\n]{0,8}"
 _DEEPEST = 16  # open brackets that a string's end is checked against
 _HEAD = rf"{_SPACE}call:{_SPACE}(?P<name>[^\s{{}}:<]{{1,256}}){_SPACE}\{{"
-_SCALAR = regex.compile(rf"{_SPACE}(?P<scalar>[^\s,{{}}\[\]<>:\"]{{1,400}})(?={_SPACE}[,\]}}])")
+_SCALAR = regex.compile(rf"{_SPACE}(?P<scalar>[^\s,{{}}\[\]<>:\"]{{1,4096}})(?={_SPACE}[,\]}}])")
 
 
 class GemmaMarks:

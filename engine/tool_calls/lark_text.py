@@ -16,7 +16,7 @@ def literal(text: str) -> str:
 # A few blanks, or a line break and the indentation behind it: white space without an end would let a weak
 # model write nothing else.
 _WHITE_SPACE = r"[ \t]{0,4}|\n[ \t]{0,40}"
-_GUIDANCE = {"whitespace_pattern": _WHITE_SPACE, "json_allow_general_unicode_escapes": True}
+_GUIDANCE = {"whitespace_pattern": _WHITE_SPACE}
 
 
 def json_value(schema: Mapping[str, Any], *, lenient: bool = False) -> str:

@@ -36,6 +36,7 @@ from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 __all__ = ["RecoveredCall", "Unrecovered", "recover_arguments", "recover_text"]
 
 _MOST_PARTS = 50
+_MOST_MARKS = 200  # each is tried in many ways; a loop of marks, which models fall into, is no call
 _WORD = re.compile(r"[\w.:/-]{1,100}")
 _BORDER = re.compile(r"[.:/]")
 _NAME = re.compile(r"(?:to=)?([\w.:/-]{1,200})")
@@ -53,12 +54,21 @@ def recover_text(raw: str, tools: ToolSchemas, family: Family | None = None) -> 
         return Unrecovered("the request offers no tools")
     if len(raw) > MOST_MENDED:
         return Unrecovered(f"it is too long to mend ({len(raw)} characters)")
+    if _has_many_marks(raw):
+        return Unrecovered(f"it has more than {_MOST_MARKS} marks of calls")
     failed = Unrecovered("it is no call")
     for found in _attempts(raw, tools, family):
         if not isinstance(found, Unrecovered):
             return found
         failed = found
     return failed
+
+
+def _has_many_marks(raw: str) -> bool:
+    from engine.tool_calls.families import FAMILIES
+
+    marks = {opening for family in FAMILIES for opening in family.openings}
+    return any(raw.count(mark) > _MOST_MARKS for mark in marks)
 
 
 def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[Outcome]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import sys
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +13,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 import jsonschema
-import orjson
 import referencing
 import referencing.exceptions
 from jsonschema.protocols import Validator
@@ -134,22 +135,26 @@ class ToolSchemas(Mapping[str, ToolSchema]):
 
 
 def parse_json(text: str) -> Any:
-    """A JSON value; the halves of a surrogate pair, which strict parsers refuse, are taken.
+    """A JSON value. Whole numbers of any size stay what they are, and half a surrogate pair is taken.
+
+    A fraction beyond what a double holds, valid JSON that no reader keeps, is the largest that it holds.
 
     Raises:
         ValueError: it is none.
     """
     try:
-        return orjson.loads(text)
-    except ValueError:
-        try:
-            return json.loads(text, parse_constant=_refuse_constant)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _refuse_constant(word: str) -> Any:
     raise ValueError(f"{word} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else math.copysign(sys.float_info.max, number)
 
 
 _sets: OrderedDict[bytes, ToolSchemas] = OrderedDict()

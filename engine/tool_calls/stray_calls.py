@@ -29,6 +29,10 @@ class StrayCall:
 Found = str | StrayCall
 
 
+MOST_FAILURES = 20
+"""Texts of one answer that turned out to be no calls, after which it is not worth to look for more."""
+
+
 class StrayCalls:
     """Reads one answer's text.
 

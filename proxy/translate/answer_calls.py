@@ -79,15 +79,15 @@ class AnswerCalls:
         if self._pending:
             self._settle(self._pending.take_complete())
 
-    def take_stray(self, stray: StrayCall, *, cut: bool = False) -> None:
-        """Send the calls that came as text; with `cut` the answer ended within them."""
+    def take_stray(self, stray: StrayCall, *, cut: bool = False) -> bool:
+        """Send the calls that came as text; with `cut` the answer ended within them. False: it stays text."""
         self.give_way()
         family = family_that_reads(stray.raw, self._tools.schemas)
         found = Unrecovered(CUT, ()) if cut else recover_text(stray.raw, self._tools.schemas, family)
         if isinstance(found, Unrecovered):
             self._blocks.text(stray.raw)
             self.notes.append(f"text that looks like a tool call stayed text: {found.why}")
-            return
+            return False
         for call in found:
             self._send(
                 TraceToolCall(
@@ -101,6 +101,7 @@ class AnswerCalls:
                     detail=call.verdict.detail,
                 )
             )
+        return True
 
     def finish(self, *, cut: bool) -> None:
         """The answer has ended; with `cut` not by the model's own will, so that no half call is mended."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.tool_calls.families import FAMILIES
-from engine.tool_calls.stray_calls import StrayCall, StrayCalls
+from engine.tool_calls.stray_calls import MOST_FAILURES, StrayCall, StrayCalls
 from proxy.backends.upstream import (
     Finish,
     Lookup,
@@ -76,6 +76,7 @@ class Answer:
         self._blocks = ContentBlocks(self._out)
         self._calls = AnswerCalls(head.tools, self._blocks, head.used_ids, streamed=head.streamed)
         self._stray = StrayCalls(head.tools.schemas, FAMILIES) if head.stray_calls else None
+        self._no_calls = 0  # texts that looked like calls and were none
         self._text_open = False  # it may hold back text
         self._started = False
         self._cache: CacheVerdict | None = None
@@ -169,10 +170,13 @@ class Answer:
 
     def _say_all(self, pieces: Iterable[str | StrayCall], *, cut: bool = False) -> None:
         for piece in pieces:
-            if isinstance(piece, StrayCall):
-                self._calls.take_stray(piece, cut=cut)
-            elif piece:
-                self._say(piece)
+            if isinstance(piece, str):
+                if piece:
+                    self._say(piece)
+            elif self._no_calls >= MOST_FAILURES:
+                self._say(piece.raw)
+            elif not self._calls.take_stray(piece, cut=cut):
+                self._no_calls += 1
 
     def _end_text(self, *, cut: bool = False) -> None:
         """Give out the text that was held back because it might have become a call."""

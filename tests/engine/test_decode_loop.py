@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from engine.decode_batch import DecodeBatch, Row
 from engine.decode_loop import DecodeLoop
-from engine.generation import FailStep, FinishStep, GenerationRequest, Sampling, Step, TokenStep
+from engine.generation import FailStep, FinishStep, GenerationRequest, Sampling, Step, TokenStep, UnheldStep
 from engine.generation_stream import StepStream
 from engine.live_request import LiveRequest
 from engine.model_loading import load_model
@@ -333,3 +333,37 @@ async def test_a_suspect_does_not_wait_for_one_who_waits_for_the_disk(shelf: Mod
         *[FinishStep("length", 12)] * 2,
         FinishStep("length", 2),
     ]
+
+
+class FailingGrammar:
+    """Holds to nothing from the third token on."""
+
+    failure = ""
+    vocab_size = 1536
+
+    def __init__(self) -> None:
+        self._tokens = 0
+
+    def guide(self, generated: Sequence[int]) -> FailingGrammar:
+        return self
+
+    def advance(self, token: int) -> None:
+        self._tokens += 1
+        if self._tokens == 3:
+            self.failure = "too many states"
+
+    def fill(self, mask: Any) -> bool:
+        return False
+
+
+async def test_a_grammar_that_fails_is_told_before_the_first_token_that_it_does_not_hold(
+    shelf: ModelShelf,
+) -> None:
+    driven = Driven(shelf)
+    grammar: Any = FailingGrammar()
+    live = driven.come(GenerationRequest("held", prompt(1), 8, Sampling(temperature=0), grammar=grammar))
+    driven.finish()
+    driven.loop.flush()
+    steps = [step async for step in live.stream]
+    told = [type(step) for step in steps if isinstance(step, TokenStep | UnheldStep | FinishStep)]
+    assert told == [*[TokenStep] * 3, UnheldStep, *[TokenStep] * 5, FinishStep]

@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
+from engine.answer_pieces import Call, CallCut, CallOpened, CallPart, Remark
 from engine.answer_text import AnswerStyle, AnswerText, Text
-from engine.generation import FailStep, FinishStep, LookupStep, Step, TokenStep
+from engine.generation import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
 from engine.live_answer import LiveAnswer, Shown
+from engine.tool_calls.hermes import Hermes
+from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling, Steps
 
 LETTERS = [TokenStep(0), TokenStep(1), TokenStep(2)]
@@ -73,3 +76,44 @@ async def test_an_aborted_answer_tells_why() -> None:
     assert await anext(batches) == []
     assert live.failure == FailStep("overloaded", "the engine is shutting down")
     assert steps.cancelled.is_set()
+
+
+LOOK = ToolSchemas([ToolSchema("look", {"type": "object", "properties": {"at": {"type": "string"}}})])
+HELD = AnswerStyle(family=Hermes(), tools=LOOK, guaranteed=frozenset({"look"}))
+
+
+async def read_call(arguments: tuple[str, str]) -> tuple[LiveAnswer, list[Shown]]:
+    """A call whose grammar fails between the two pieces of its arguments."""
+    texts = ['<tool_call>{"name": "look", "arguments": ', *arguments, "}</tool_call>"]
+    steps = [TokenStep(0), TokenStep(1), UnheldStep("too many states"), TokenStep(2), TokenStep(3)]
+    live = LiveAnswer(Steps(*steps, FinishStep("stop", 4)), AnswerText(Spelling(texts), HELD), 7)
+    pieces = [piece for batch in await read(live) for piece in batch]
+    return live, [
+        piece for piece in pieces if isinstance(piece, CallOpened | CallPart | Call | CallCut | Remark)
+    ]
+
+
+async def test_the_rest_of_a_call_whose_grammar_failed_is_held_until_it_is_whole() -> None:
+    live, pieces = await read_call(('{"at": "h', 'ere"}'))
+    kinds = [type(piece) for piece in pieces]
+    assert kinds == [CallOpened, CallPart, Remark, CallPart, Call]
+    assert "".join(piece.arguments for piece in pieces if isinstance(piece, CallPart)) == '{"at": "here"}'
+    assert live.unheld == "too many states"
+    assert live.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("rest", [": 3}", '": 3}'], ids=["no JSON", "not its schema"])
+async def test_a_call_that_went_wrong_without_its_grammar_is_not_passed_off_as_whole(rest: str) -> None:
+    _, pieces = await read_call(('{"at', rest))
+    assert [type(piece) for piece in pieces][:3] == [CallOpened, CallPart, Remark]
+    assert isinstance(pieces[-1], CallCut)
+    assert not any(isinstance(piece, Call) for piece in pieces)
+
+
+async def test_later_calls_are_held_as_well() -> None:
+    call = '<tool_call>{"name": "look", "arguments": {"at": "it"}}</tool_call>'
+    steps = Steps(UnheldStep("lost"), TokenStep(0), FinishStep("stop", 1))
+    live = LiveAnswer(steps, AnswerText(Spelling([call]), HELD), 7)
+    pieces = [piece for batch in await read(live) for piece in batch]
+    assert [piece.opened for piece in pieces if isinstance(piece, Call)] == [False]
+    assert not any(isinstance(piece, CallOpened) for piece in pieces)

@@ -152,6 +152,13 @@ def test_the_choice_says_which_tools_may_be_called(choice: Any, kind: str, calla
     assert [tool["function"]["name"] for tool in chat.callable_tools] == callable_names
 
 
+@pytest.mark.parametrize("name", ["", "two words", "a<b", "line\n", "wörter", "a" * 129, "fn:x"])
+def test_a_tool_name_that_marks_could_not_hold_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="a tool's name is") as raised:
+        parse_chat({"messages": HI, "tools": [TOOL, {"type": "function", "function": {"name": name}}]})
+    assert raised.value.param == "tools[1].function.name"
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [

@@ -9,7 +9,7 @@ from typing import Any
 
 import llguidance
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.tool_calls.families import FAMILIES
@@ -79,6 +79,9 @@ TYPED = ToolSchemas(
 )
 
 
+NO_SHRINKING = [phase for phase in Phase if phase != Phase.shrink]  # a walk from one seed has no simpler form
+
+
 def model(family: Family) -> RandomModel:
     # A token may hold a mark and what stands around it.
     marks = MARKS[family.name]
@@ -142,7 +145,7 @@ def _objects(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[
 
 
 @every_family
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=NO_SHRINKING)
 @given(schemas=st.lists(_objects(_schemas()), min_size=1, max_size=3), seed=st.integers(0, 1 << 30))
 def test_any_tools_give_a_grammar_that_keeps_to_them(
     family: Family, schemas: list[dict[str, Any]], seed: int

@@ -399,3 +399,15 @@ def test_a_fence_that_belongs_to_the_family_is_no_part_of_broken_arguments() -> 
 @pytest.mark.parametrize("times", [1, 2])
 def test_marks_alone_are_no_call(mark: str, times: int) -> None:
     assert isinstance(recover_text(mark * times, TOOLS), Unrecovered)
+
+
+@pytest.mark.parametrize("mark", ["<tool_call>", "[TOOL_CALLS]Read", " to=functions.Read"])
+@pytest.mark.timeout(30)
+def test_a_loop_of_marks_is_no_call(mark: str) -> None:
+    assert isinstance(recover_text(mark * 20_000, TOOLS), Unrecovered)
+
+
+def test_whole_numbers_of_any_size_stay_what_they_are() -> None:
+    tools = ToolSchemas([ToolSchema("Pick", {"type": "object", "properties": {"id": {"type": "integer"}}})])
+    assert tools.judge("Pick", '{"id": 12345678901234567890123}').input == {"id": 12345678901234567890123}
+    assert tools.judge("Pick", '{"id": -1e999}').input == {"id": -1.7976931348623157e308}

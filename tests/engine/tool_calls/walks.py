@@ -11,6 +11,7 @@ import llguidance
 import llguidance.numpy
 import numpy as np
 
+from engine.grammar import LIMITS
 from engine.tool_calls.family import Family
 from engine.tool_calls.schemas import ToolSchema
 
@@ -56,13 +57,14 @@ class RandomModel:
 
     def answer(self, grammar: str, opening: str, chance: random.Random, most: int = 2000) -> str:
         """An answer that begins with `opening`, up to the token that ends it."""
-        matcher = llguidance.LLMatcher(self.tokenizer, grammar)
+        matcher = llguidance.LLMatcher(self.tokenizer, grammar, limits=LIMITS)
         assert not matcher.is_error(), matcher.get_error()
         written = list(opening.encode())
         assert matcher.consume_tokens(written)
         mask = llguidance.numpy.allocate_token_bitmask(1, len(self._tokens))
         for step in range(most):
             llguidance.numpy.fill_next_token_bitmask(matcher, mask, 0)
+            assert not matcher.is_error(), matcher.get_error()[:500]
             allowed = np.unpackbits(mask[0].view(np.uint8), bitorder="little")[: len(self._tokens)]
             hurry = 1 + max(0, step - _PATIENCE) ** 2
             weights = self._weights * allowed * np.where(self._closing, 4 * hurry, 1)
