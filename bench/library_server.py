@@ -29,7 +29,11 @@ def library_server(folder: Path, model: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:  # it ends its requests first, which may take long
+            process.kill()
+            process.wait()
 
 
 def _answers(url: str) -> bool:
