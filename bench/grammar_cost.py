@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,11 +18,10 @@ from typing import Any
 import httpx
 
 from bench.chat_stream import TIMEOUT_S
-from bench.child import child, clean_environment, python, wait_ready
 from bench.claude_request import openai_body
+from bench.engine_server import engine_server
 from bench.figure import Figure, Peer
 from bench.recorded_traffic import ClientMissing, record
-from engine.blas import engine_environment
 
 SPEED, FIRST_USE_MS, KNOWN_MS = 0.9, 150.0, 2.0
 _TOOL_SET_BYTES = 50_000
@@ -71,29 +69,21 @@ def claude_tools(folder: Path) -> list[dict[str, Any]]:
 
 def _speeds(folder: Path, model: Path, tools: list[dict[str, Any]], *, quick: bool) -> list[Figure]:
     tokens, rounds = (24, 2) if quick else (256, 9)
+    (folder / "free").mkdir()
     ask = {"messages": [{"role": "user", "content": "Write."}], "max_tokens": tokens, "temperature": 0}
     write = {"type": "function", "function": {"name": "Write", "parameters": _ENDLESS}}
     ways: dict[str, Body] = {
         "text that may call tools": ask | {"tools": tools[:2]},
         "inside of a call": ask | {"tools": [write], "tool_choice": "required"},
     }
-    with _engine(folder, model, grammar=True) as held, _engine(folder, model, grammar=False) as free:
+    with (
+        engine_server(folder, model) as held,
+        engine_server(folder / "free", model, grammar=False) as free,
+    ):
         for body in ways.values():
             _speed(held, body)  # warms up, and puts the prompt into the cache
             _speed(free, body)
         return [_speed_figure(name, body, held, free, rounds) for name, body in ways.items()]
-
-
-@contextmanager
-def _engine(folder: Path, model: Path, *, grammar: bool) -> Iterator[str]:
-    environment, _ = engine_environment(clean_environment(HOME=str(folder)))
-    settings = {"model": str(model), "host": "127.0.0.1", "port": 0, "grammar": grammar}
-    log = folder / f"engine-{grammar}.log"
-    with child(
-        "engine", python("-m", "engine"), settings=settings, log=log, environment=environment
-    ) as running:
-        wait_ready(running, "/health")
-        yield running.url
 
 
 def _speed_figure(name: str, body: Body, held: str, free: str, rounds: int) -> Figure:

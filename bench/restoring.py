@@ -64,17 +64,7 @@ def _own_answers(folder: Path, architecture: Any, turns: int) -> Figure:
         wait_until_saved(host)
         kill_engine(host)
         killed = conversation.turn_prefills()
-    return Figure(
-        bench="restoring",
-        metric=f"prefilled behind a kill, own answers, {architecture}",
-        unit="tokens",
-        value=killed,
-        peer=Peer("without the kill", unkilled),
-        ratio=killed / unkilled,
-        target=TARGET,
-        on="ratio",
-        runs=1,
-    )
+    return _behind_a_kill(f"own answers, {architecture}", killed, unkilled)
 
 
 def _figures(folder: Path, architecture: Any, session: Sequence[Recorded], other: Recorded) -> list[Figure]:
@@ -98,17 +88,7 @@ def _figures(folder: Path, architecture: Any, session: Sequence[Recorded], other
         restored = host.send(other)["cache_read_input_tokens"]
         head = _head_length(host)
     return [
-        Figure(
-            bench="restoring",
-            metric=f"prefilled behind a kill, {architecture}",
-            unit="tokens",
-            value=killed,
-            peer=Peer("without the kill", unkilled),
-            ratio=killed / unkilled,
-            target=TARGET,
-            on="ratio",
-            runs=1,
-        ),
+        _behind_a_kill(architecture, killed, unkilled),
         Figure(
             bench="restoring",
             metric=f"restored in another session, killed at once, {architecture}",
@@ -122,6 +102,20 @@ def _figures(folder: Path, architecture: Any, session: Sequence[Recorded], other
             runs=1,
         ),
     ]
+
+
+def _behind_a_kill(what: str, killed: int, unkilled: int) -> Figure:
+    return Figure(
+        bench="restoring",
+        metric=f"prefilled behind a kill, {what}",
+        unit="tokens",
+        value=killed,
+        peer=Peer("without the kill", unkilled),
+        ratio=killed / unkilled,
+        target=TARGET,
+        on="ratio",
+        runs=1,
+    )
 
 
 def _head_length(host: Host) -> int:

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.chat_stream import chat_body, stream_chat
-from bench.child import child, clean_environment, python, wait_ready
 from bench.claude_request import prose
+from bench.engine_server import engine_server
 from bench.figure import Figure, Peer
 from bench.library_server import library_server
-from engine.blas import engine_environment
 from engine.feed import FEED_HEADER, FEED_OBJECT
 
 TOGETHER, PASSING = 1.0, 1.1
@@ -38,22 +36,10 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
     shape = RandomShape(hidden_size=256, layers=4, heads=2)
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)
-    with _engine(folder, model) as engine, library_server(folder, model) as peer:
+    with engine_server(folder, model) as engine, library_server(folder, model) as peer:
         figures = [_together(engine, peer, quick=quick)]
-    with _engine(folder, model) as engine:
+    with engine_server(folder, model) as engine:
         return [*figures, _passing(engine, quick=quick)]
-
-
-@contextmanager
-def _engine(folder: Path, model: Path) -> Iterator[str]:
-    environment, _ = engine_environment(clean_environment(HOME=str(folder)))
-    settings = {"model": str(model), "host": "127.0.0.1", "port": 0}
-    log = folder / "engine.log"
-    with child(
-        "engine", python("-m", "engine"), settings=settings, log=log, environment=environment
-    ) as running:
-        wait_ready(running, "/health")
-        yield running.url
 
 
 def _together(engine: str, peer: str, *, quick: bool) -> Figure:
