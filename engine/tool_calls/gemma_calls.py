@@ -15,7 +15,6 @@ text, and a whole call's beginning.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +24,7 @@ from engine.tool_calls.argument_texts import json_text, string_piece
 from engine.tool_calls.mark_search import begun
 from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.schemas import ToolSchemas
+from engine.tool_calls.stepping_reader import SteppingReader
 
 _SPACE = r"[ \t\r\n]{0,8}"
 _DEEPEST = 16  # open brackets that a string's end is checked against
@@ -58,39 +58,17 @@ class GemmaMarks:
         return regex.compile(source)
 
 
-class GemmaCallReader:
+class GemmaCallReader(SteppingReader):
     """Reads one call; see `engine.tool_calls.family.CallReader`."""
 
     def __init__(self, marks: GemmaMarks, tools: ToolSchemas) -> None:
-        self.over = False
-        self.rest = ""
+        super().__init__(marks.opening, tools)
         self._marks = marks
-        self._tools = tools
-        self._buffer = ""
-        self._closed = False
-        self._raw = [marks.opening]
         self._name = ""
-        self._arguments: list[str] = []
         self._brackets = ""  # those that are open
         self._end = ""  # an end of the call that may yet be content
         self._held: list[str] = []  # the text behind it
         self._held_blank = True
-        self._why = ""  # the call that is skipped cannot be read
-        self._state: Callable[[list[CallPiece]], bool] = self._head
-
-    def feed(self, text: str) -> list[CallPiece]:
-        self._buffer += text
-        return self._read()
-
-    def close(self) -> list[CallPiece]:
-        self._closed = True
-        return self._read()
-
-    def _read(self) -> list[CallPiece]:
-        pieces: list[CallPiece] = []
-        while not self.over and self._state(pieces):
-            pass
-        return pieces
 
     # States; each returns whether another may follow at once
 
@@ -272,10 +250,6 @@ class GemmaCallReader:
         self._state = self._broken
         return True
 
-    def _finish(self) -> None:
-        self.over = True
-        self.rest, self._buffer = self._buffer, ""
-
     def _grow(self, text: str, pieces: list[CallPiece]) -> None:
         self._raw.append(text)
         self._say(string_piece(text), pieces)
@@ -289,13 +263,6 @@ class GemmaCallReader:
         text = self._cut(length)
         self._held.append(text)
         self._held_blank = self._held_blank and not text.strip()
-
-    def _cut(self, length: int) -> str:
-        cut, self._buffer = self._buffer[:length], self._buffer[length:]
-        return cut
-
-    def _take(self, length: int) -> None:
-        self._raw.append(self._cut(length))
 
 
 _BRACKET = regex.compile(_SPACE + r"([{\[])")

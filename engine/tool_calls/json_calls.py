@@ -13,6 +13,7 @@ from engine.tool_calls.json_extent import JsonExtent
 from engine.tool_calls.mark_search import begun
 from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas, parse_json
+from engine.tool_calls.stepping_reader import SteppingReader
 
 Pattern = Any  # a compiled pattern of the `regex` package, which can tell a match that is still possible
 
@@ -46,42 +47,20 @@ def json_unheld(tool: ToolSchema) -> str:
     return "" if is_object else "arguments that are no object"
 
 
-class JsonCallReader:
+class JsonCallReader(SteppingReader):
     """Reads the calls of one section; see `engine.tool_calls.family.CallReader`.
 
     Of several syntaxes, the head of each call tells which it is in.
     """
 
     def __init__(self, syntaxes: Sequence[JsonSyntax], opening: str, tools: ToolSchemas) -> None:
-        self.over = False
-        self.rest = ""
+        super().__init__(opening, tools)
         self._syntaxes = syntaxes
         self._syntax = syntaxes[0]
         self._opening = opening
-        self._tools = tools
-        self._buffer = ""
-        self._closed = False
-        self._raw = [opening]  # of the call that is read now
         self._name = ""
-        self._arguments: list[str] = []
         self._extent = JsonExtent()
-        self._why = ""  # the call that is skipped cannot be read
         self._conclude: Callable[[list[CallPiece]], None] = self._end_call
-        self._state: Callable[[list[CallPiece]], bool] = self._head
-
-    def feed(self, text: str) -> list[CallPiece]:
-        self._buffer += text
-        return self._read()
-
-    def close(self) -> list[CallPiece]:
-        self._closed = True
-        return self._read()
-
-    def _read(self) -> list[CallPiece]:
-        pieces: list[CallPiece] = []
-        while not self.over and self._state(pieces):
-            pass
-        return pieces
 
     # States; each returns whether another may follow at once
 
@@ -208,17 +187,9 @@ class JsonCallReader:
         pieces.append(CallBroken("".join(self._raw), self._why))
         self._raw = []
 
-    def _finish(self) -> None:
-        self.over = True
-        self.rest, self._buffer = self._buffer, ""
-
     def _match(self, pattern: Pattern) -> Any:
         found = pattern.match(self._buffer, 0, _LONGEST, partial=True)
         return None if found is not None and found.partial and len(self._buffer) > _LONGEST else found
-
-    def _take(self, length: int) -> None:
-        self._raw.append(self._buffer[:length])
-        self._buffer = self._buffer[length:]
 
 
 def _search(text: str, marks: Sequence[str], at: int = 0) -> Any:

@@ -13,7 +13,6 @@ of the section, other text, and a whole call's beginning behind that.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from engine.tool_calls.json_extent import JsonExtent
 from engine.tool_calls.mark_search import begun
 from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
+from engine.tool_calls.stepping_reader import SteppingReader
 from engine.tool_calls.text_schemas import text_schema
 
 Follow = Literal["parameter", "call", "end", "wait", "nothing"]
@@ -75,41 +75,19 @@ class TaggedPatterns:
         self.broken_starts = (broken_end, *syntax.openings)
 
 
-class TaggedCallReader:
+class TaggedCallReader(SteppingReader):
     """Reads the calls of one section; see `engine.tool_calls.family.CallReader`."""
 
     def __init__(self, patterns: TaggedPatterns, opening: str, tools: ToolSchemas) -> None:
-        self.over = False
-        self.rest = ""
+        super().__init__(opening, tools)
         self._patterns = patterns
         self._syntax = patterns.syntax
-        self._tools = tools
-        self._buffer = ""
-        self._closed = False
-        self._raw = [opening]  # of the call that is read now
         self._tool = ToolSchema("")
-        self._arguments: list[str] = []
         self._keys: set[str] = set()
         self._value = _Value("", "text", free=False)
         self._end = ""  # an end of the section that may yet be content
         self._held: list[str] = []  # the text behind it
         self._held_blank = True
-        self._why = ""  # the call that is skipped cannot be read
-        self._state: Callable[[list[CallPiece]], bool] = self._head
-
-    def feed(self, text: str) -> list[CallPiece]:
-        self._buffer += text
-        return self._read()
-
-    def close(self) -> list[CallPiece]:
-        self._closed = True
-        return self._read()
-
-    def _read(self) -> list[CallPiece]:
-        pieces: list[CallPiece] = []
-        while not self.over and self._state(pieces):
-            pass
-        return pieces
 
     # States; each returns whether another may follow at once
 
@@ -318,10 +296,6 @@ class TaggedCallReader:
         self._finish()
         return False
 
-    def _finish(self) -> None:
-        self.over = True
-        self.rest, self._buffer = self._buffer, ""
-
     def _say(self, text: str, pieces: list[CallPiece]) -> None:
         if text:
             self._arguments.append(text)
@@ -330,13 +304,6 @@ class TaggedCallReader:
     def _before_newline(self, at: int) -> int:
         """`at`, or the line break before it where that is layout."""
         return at - 1 if self._syntax.newlines and at and self._buffer[at - 1] == "\n" else at
-
-    def _cut(self, length: int) -> str:
-        cut, self._buffer = self._buffer[:length], self._buffer[length:]
-        return cut
-
-    def _take(self, length: int) -> None:
-        self._raw.append(self._cut(length))
 
 
 ValueKind = Literal["text", "json", "whole"]  # streams; ends outside of JSON strings only; anything
