@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
+from threading import Thread
 
 import pytest
 
-from bench import tool_parsers
+from bench import decode, tool_parsers
 from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
@@ -41,6 +43,31 @@ def figure(**more: object) -> Figure:
 )
 def test_a_figure_knows_whether_its_target_is_met(more: dict[str, object], ok: bool) -> None:
     assert figure(**more).ok is ok
+
+
+def test_an_answer_that_came_in_one_read_is_asked_for_again_since_it_has_no_speed() -> None:
+    """Where other processes hold the cores, a short answer lies in the socket before the first read."""
+    events = b"data: delta\n\ndata: delta\n\n"
+    answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (
+        len(events),
+        events,
+    )
+    asked = []
+
+    def serve() -> None:
+        for _ in range(decode.ATTEMPTS):
+            connection, _ = server.accept()
+            with connection:
+                asked.append(connection.recv(1 << 16))
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serving = Thread(target=serve, daemon=True)
+        serving.start()
+        with pytest.raises(RuntimeError, match="one read each: this machine is too busy"):
+            decode.timed(f"http://127.0.0.1:{server.getsockname()[1]}", "/v1/x", {}, delta=b"delta")
+        serving.join()
+    assert len(asked) == decode.ATTEMPTS
 
 
 @pytest.mark.slow
