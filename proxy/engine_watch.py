@@ -51,6 +51,7 @@ class EngineWatch:
         self._probe = probe
         self._monotonic = monotonic
         self._probed = 0.0
+        self._failed = False  # so it said when it last answered
 
     async def over(self, url: str, pid: int | None) -> str:
         """Watch until there is no hope; returns what is wrong, for people."""
@@ -72,9 +73,13 @@ class EngineWatch:
             await self._pause(probe)
 
     def _is_ending(self, health: EngineHealth | None, silence_s: float) -> bool:
-        """Whether it could not load its model: it ends by itself then, and its end tells why."""
-        failed = health is not None and health.state == "failed"
-        return failed and self.ready_since is None and silence_s < self.timing.stalled_after
+        """Whether it could not load its model: it ends by itself then, and its end tells why.
+
+        On its way out it may say so once more, or not answer at all.
+        """
+        if health is not None:
+            self._failed = health.state == "failed"
+        return self._failed and self.ready_since is None and silence_s < self.timing.stalled_after
 
     def _show(
         self, pid: int | None, probe: Probe, health: EngineHealth | None, verdict: Verdict, silence_s: float
