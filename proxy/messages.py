@@ -72,12 +72,7 @@ def check_prompt(body: dict[str, Any]) -> None:
     if system is not None and not isinstance(system, str):
         _check_blocks(system, "system")
     _check_tools(body.get("tools"))
-    choice = body.get("tool_choice")
-    if choice is not None:
-        if not isinstance(choice, dict) or not isinstance(choice.get("type"), str):
-            raise InvalidRequest("tool_choice.type: Field required")
-        if choice["type"] == "tool" and not isinstance(choice.get("name"), str):
-            raise InvalidRequest("tool_choice.name: Field required")
+    _check_choice(body.get("tool_choice"), body.get("tools") or [])
 
 
 def _check_messages(messages: Any) -> None:
@@ -124,6 +119,22 @@ _BLOCK_FIELDS: dict[str, tuple[tuple[str, type], ...]] = {
     "tool_use": (("id", str), ("name", str), ("input", dict)),
     "tool_result": (("tool_use_id", str),),
 }
+
+
+def _check_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
+    """A demanded call must be of a tool that the request offers; unknown kinds of choice may pass."""
+    if choice is None:
+        return
+    if not isinstance(choice, dict) or not isinstance(choice.get("type"), str):
+        raise InvalidRequest("tool_choice.type: Field required")
+    if choice["type"] == "tool":
+        name = choice.get("name")
+        if not isinstance(name, str):
+            raise InvalidRequest("tool_choice.name: Field required")
+        if name not in {tool["name"] for tool in tools}:
+            raise InvalidRequest(f"tool_choice.name: {name!r} is not among the request's tools")
+    elif choice["type"] == "any" and not tools:
+        raise InvalidRequest("tool_choice: a call of any tool is asked for, but the request has no tools")
 
 
 def _check_tools(tools: Any) -> None:

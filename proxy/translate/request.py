@@ -46,7 +46,7 @@ def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedReque
     chat: dict[str, Any] = {"messages": _messages(body, dialect, notes)}
     if tools.functions:
         chat["tools"] = tools.functions
-        chat |= _usable_choice(body.get("tool_choice"), tools, notes)
+    chat |= _usable_choice(body.get("tool_choice"), tools, notes)
     if "max_tokens" in body:
         chat["max_tokens"] = body["max_tokens"]
     chat |= _sampling(body, dialect, notes)
@@ -75,10 +75,16 @@ def _messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> list[
 
 
 def _usable_choice(choice: dict[str, Any] | None, tools: ToolSet, notes: list[str]) -> dict[str, Any]:
-    if choice and choice["type"] == "tool" and choice["name"] not in tools:
-        notes.append(f"tool_choice names {choice['name']!r}, which is no tool of this request: ignored")
-        return {name: value for name, value in tool_choice(choice).items() if name != "tool_choice"}
-    return tool_choice(choice)
+    """The choice as far as the model can follow it: tools that the vendor runs are not among its own."""
+    if not choice:
+        return {}
+    fields = tool_choice(choice)
+    if choice["type"] == "tool" and choice["name"] not in tools:
+        notes.append(f"left out tool_choice: the tool {choice['name']} is not run here")
+        del fields["tool_choice"]
+    if choice["type"] == "any" and not tools.functions:
+        notes.append("left out tool_choice: none of the request's tools is run here")
+    return fields if tools.functions else {}
 
 
 def _sampling(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> dict[str, Any]:

@@ -55,7 +55,13 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     (body(tools=[{"name": "", "input_schema": {}}]), "tools.0.name"),
     (body(tools=[{"name": "Read"}]), "tools.0.input_schema"),
     (body(tool_choice={}), "tool_choice.type"),
-    (body(tool_choice={"type": "tool"}), "tool_choice.name"),
+    (body(tool_choice={"type": "tool"}), "tool_choice.name: Field required"),
+    (
+        body(tools=[TOOL], tool_choice={"type": "tool", "name": "Gone"}),
+        "tool_choice.name: 'Gone' is not among the request's tools",
+    ),
+    (body(tool_choice={"type": "tool", "name": "Read"}), "tool_choice.name: 'Read' is not among"),
+    (body(tools=[], tool_choice={"type": "any"}), "tool_choice: a call of any tool is asked for"),
     (body(temperature="hot"), "temperature"),
     (body(temperature=3), "temperature: must be a number from 0 to 2, not 3"),
     (body(top_p=-1), "top_p"),
@@ -85,6 +91,11 @@ TOLERATED: list[dict[str, Any]] = [
     body(tools=[{"type": "web_search_20250305", "name": "web_search"}, TOOL | {"defer_loading": True}]),
     body(tools=None, tool_choice=None, temperature=None, stop_sequences=None, stream=None),
     body(tool_choice={"type": "tomorrow"}),
+    body(tool_choice={"type": "auto"}),
+    body(
+        tools=[{"type": "web_search_20250305", "name": "web_search"}],
+        tool_choice={"type": "tool", "name": "web_search"},
+    ),
     body(thinking={"type": "adaptive", "display": "omitted"}),
 ]
 

@@ -204,6 +204,13 @@ def test_server_tools_are_left_out_and_noted() -> None:
     assert any("web_search" in note for note in request.notes)
 
 
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "web_search"}])
+def test_a_server_tool_cannot_be_demanded_of_the_model_and_the_trace_says_so(choice: dict[str, Any]) -> None:
+    request = translated(tools=[{"type": "web_search_20250305", "name": "web_search"}], tool_choice=choice)
+    assert "tool_choice" not in request.body
+    assert any(note.startswith("left out tool_choice") for note in request.notes)
+
+
 CHOICES: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
     (None, {}),
     ({"type": "auto"}, {"tool_choice": "auto"}),
@@ -213,7 +220,7 @@ CHOICES: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
         {"type": "tool", "name": "Read"},
         {"tool_choice": {"type": "function", "function": {"name": "Read"}}},
     ),
-    ({"type": "tool", "name": "Gone"}, {}),
+    ({"type": "tool", "name": "a_server_tool"}, {}),
     ({"type": "tomorrow"}, {}),
     ({"type": "auto", "disable_parallel_tool_use": False}, {"tool_choice": "auto"}),
 ]
