@@ -320,7 +320,7 @@ def test_saving_is_tried_again_after_growing_pauses_and_told_once_when_it_goes_o
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write, now = FailingWrites(), [0.0]
-    tier = make_tier(tmp_path, write=write, monotonic=lambda: now[0])
+    tier = make_tier(tmp_path, write=write, monotonic=lambda: now[0], free_bytes=lambda path: 1 << 40)
     with cache_on(tier, ROWS) as cache:
         prompt = list(FIRST)
 
