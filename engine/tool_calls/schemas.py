@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import sys
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import jsonschema
@@ -19,7 +17,6 @@ from jsonschema.protocols import Validator
 
 VerdictKind = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked"]
 
-_CACHED_SETS = 32
 _MAX_DETAIL = 300
 _JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 DEFINITIONS = ("$defs", "definitions")
@@ -157,20 +154,14 @@ def _finite(text: str) -> float:
     return number if math.isfinite(number) else math.copysign(sys.float_info.max, number)
 
 
-_sets: OrderedDict[bytes, ToolSchemas] = OrderedDict()
-
-
 def tool_schemas(functions: Sequence[Mapping[str, Any]]) -> ToolSchemas:
     """The tools of a chat completion body; the same definitions give the same object again."""
-    key = hashlib.blake2b(json.dumps(list(functions), default=str).encode(), digest_size=16).digest()
-    found = _sets.get(key)
-    if found is None:
-        found = _sets[key] = ToolSchemas([_of_function(tool["function"]) for tool in functions])
-        if len(_sets) > _CACHED_SETS:
-            _sets.popitem(last=False)
-    else:
-        _sets.move_to_end(key)
-    return found
+    return _known_schemas(json.dumps(list(functions), default=str))
+
+
+@lru_cache(maxsize=32)
+def _known_schemas(functions: str) -> ToolSchemas:
+    return ToolSchemas([_of_function(tool["function"]) for tool in json.loads(functions)])
 
 
 def _of_function(function: Mapping[str, Any]) -> ToolSchema:

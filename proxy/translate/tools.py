@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
+import json
+from functools import lru_cache
 from typing import Any
 
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas, Verdict
 from proxy.json_text import encode_json
 
 __all__ = ["ToolSet", "Verdict", "tool_choice", "tool_set"]
-
-_CACHED_SETS = 32
 
 
 class ToolSet:
@@ -40,20 +38,14 @@ class ToolSet:
         return self.schemas.judge(name, arguments)
 
 
-_sets: OrderedDict[bytes, ToolSet] = OrderedDict()
-
-
 def tool_set(tools: list[dict[str, Any]] | None) -> ToolSet:
     """The tool set of a request's `tools`; the same definitions give the same set again."""
-    key = hashlib.blake2b(encode_json(tools or []), digest_size=16).digest()
-    found = _sets.get(key)
-    if found is None:
-        found = _sets[key] = ToolSet(tools or [])
-        if len(_sets) > _CACHED_SETS:
-            _sets.popitem(last=False)
-    else:
-        _sets.move_to_end(key)
-    return found
+    return _known_set(encode_json(tools or []))
+
+
+@lru_cache(maxsize=32)
+def _known_set(tools: bytes) -> ToolSet:
+    return ToolSet(json.loads(tools))
 
 
 def tool_choice(choice: dict[str, Any] | None) -> dict[str, Any]:
