@@ -1,17 +1,19 @@
 """Chat completion chunks as typed steps: what all OpenAI-compatible servers send, with their variations.
 
-Seen in the wild and taken: no `index`, the same `index` for parallel calls, arguments as an object, whole
-calls in one piece, the old `function_call`, `reasoning` as well as `reasoning_content`, usage in any chunk or
-none, errors inside the stream, a whole completion instead of a stream, an end without `[DONE]`.
+Seen in the wild and taken: calls without index or id (`proxy.backends.call_numbers`), arguments as an object,
+whole calls in one piece, the old `function_call`, `reasoning` as well as `reasoning_content`, usage in any
+chunk or none, errors inside the stream, a whole completion instead of a stream, an end without `[DONE]`.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Self
 
 import orjson
 
+from proxy.backends.call_numbers import CallNumbers
 from proxy.backends.faults import error_in_stream
 from proxy.backends.upstream import (
     Finish,
@@ -39,18 +41,24 @@ _REASONS: dict[str, FinishReason] = {
 class ChatStream:
     """Reads the events of one answer; `who` names the upstream in errors.
 
-    `max_tokens` tells an answer that was cut by the request's own limit from one that filled the window.
+    `max_tokens` tells an answer that was cut by the request's own limit from one that filled the window,
+    `stops` a stop sequence of the request's from a mark of the model's own.
     """
 
-    def __init__(self, who: str, *, max_tokens: int = 0) -> None:
+    def __init__(self, who: str, *, max_tokens: int = 0, stops: Collection[str] = ()) -> None:
         self.done = False  # `[DONE]` was seen
         self._who = who
         self._max_tokens = max_tokens
+        self._stops = stops
         self._reason: FinishReason | None = None
         self._stop_sequence: str | None = None
         self._usage: dict[str, Any] = {}
-        self._call_keys: dict[int, str] = {}  # upstream id of the newest call of each upstream index
-        self._call_index: dict[tuple[int, str], int] = {}
+        self._numbers = CallNumbers()
+
+    @classmethod
+    def of_request(cls, who: str, body: Mapping[str, Any]) -> Self:
+        """The reader of the answer to a chat completion request."""
+        return cls(who, max_tokens=body.get("max_tokens") or 0, stops=body.get("stop") or ())
 
     def read(self, data: bytes) -> list[UpstreamEvent]:
         """The steps of one event.
@@ -67,14 +75,12 @@ class ChatStream:
         """The steps of one chunk or one whole completion."""
         if chunk.get("error") or chunk.get("object") == "error":
             raise error_in_stream(chunk, self._who, self._max_tokens)
-        usage = chunk.get("usage")
-        if usage:
-            self._usage = usage
+        self._usage = _object(chunk.get("usage")) or self._usage
         steps: list[UpstreamEvent] = []
-        for choice in chunk.get("choices") or ():
+        for choice in _objects(chunk.get("choices")):
             if choice.get("index"):  # one answer was asked for; more are not ours
                 continue
-            self._read_delta(choice.get("delta") or choice.get("message") or {}, steps)
+            self._read_delta(_object(choice.get("delta")) or _object(choice.get("message")), steps)
             reason = choice.get("finish_reason")
             if reason:
                 self._read_finish(reason, choice, steps)
@@ -88,18 +94,18 @@ class ChatStream:
         """
         if self._reason is None and not self.done:
             raise UpstreamUnavailable(f"{self._who} broke off in the middle of its answer; please retry")
-        output = self._usage.get("completion_tokens")
+        output = _count(self._usage.get("completion_tokens"))
         reason: FinishReason = self._reason or "stop"
-        if reason == "length" and isinstance(output, int) and 0 < output < self._max_tokens:
+        if reason == "length" and 0 < (output or 0) < self._max_tokens:
             reason = "context_length"
         if self._stop_sequence is not None:
             reason = "stop_sequence"
-        details = self._usage.get("prompt_tokens_details") or {}
+        cached = _object(self._usage.get("prompt_tokens_details")).get("cached_tokens")
         return Finish(
             reason,
             stop_sequence=self._stop_sequence,
-            prompt_tokens=self._usage.get("prompt_tokens"),
-            cached_tokens=details.get("cached_tokens") or self._usage.get("prompt_cache_hit_tokens"),
+            prompt_tokens=_count(self._usage.get("prompt_tokens")),
+            cached_tokens=_count(cached or self._usage.get("prompt_cache_hit_tokens")),
             output_tokens=output,
         )
 
@@ -116,39 +122,29 @@ class ChatStream:
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
             steps.append(TextDelta(refusal))
-        for call in delta.get("tool_calls") or ():
-            steps.append(self._call_piece(call))
-        legacy = delta.get("function_call")
+        for at, call in enumerate(_objects(delta.get("tool_calls"))):
+            steps.append(self._call_piece(call, beside=at > 0))
+        legacy = _object(delta.get("function_call"))
         if legacy:
             steps.append(self._call_piece({"index": 0, "function": legacy}))
 
-    def _call_piece(self, call: dict[str, Any]) -> ToolCallDelta:
-        function = call.get("function") or {}
+    def _call_piece(self, call: dict[str, Any], *, beside: bool = False) -> ToolCallDelta:
+        function = _object(call.get("function"))
         arguments = function.get("arguments") or ""
         if not isinstance(arguments, str):
             arguments = encode_json(arguments).decode()
         call_id, name = str(call.get("id") or ""), str(function.get("name") or "")
-        index = self._own_index(call.get("index"), call_id, name)
-        return ToolCallDelta(index, arguments, id=call_id, name=name)
-
-    def _own_index(self, index: int | None, call_id: str, name: str) -> int:
-        """An index that is one call's alone: some upstreams send none, or 0 for all parallel calls."""
-        if index is None:
-            begins = bool(call_id or name) and call_id not in self._call_keys.values()
-            index = len(self._call_keys) if begins or not self._call_keys else max(self._call_keys)
-        if call_id or index not in self._call_keys:
-            self._call_keys[index] = call_id or self._call_keys.get(index, "")
-        key = (index, self._call_keys[index])
-        return self._call_index.setdefault(key, len(self._call_index))
+        number = self._numbers.number(_count(call.get("index")), call_id, name, arguments, beside=beside)
+        return ToolCallDelta(number, arguments, id=call_id, name=name)
 
     def _read_finish(self, reason: Any, choice: dict[str, Any], steps: list[UpstreamEvent]) -> None:
-        self._reason = _REASONS.get(reason)
+        self._reason = _REASONS.get(reason) if isinstance(reason, str) else None
         if self._reason is None:
             self._reason = "stop"
             steps.append(Note(f"the upstream ended with the unknown finish_reason {reason!r}: taken as stop"))
         for field in ("stop_sequence", "stop_reason", "matched_stop"):
             stopped = choice.get(field)
-            if self._reason == "stop" and stopped and isinstance(stopped, str):
+            if self._reason == "stop" and isinstance(stopped, str) and stopped in self._stops:
                 self._stop_sequence = stopped
                 return
 
@@ -172,11 +168,27 @@ def parse_json(data: bytes, who: str) -> dict[str, Any]:
     return parsed
 
 
+def _object(value: Any) -> dict[str, Any]:
+    """An object of the upstream's; anything else in its place counts as none."""
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list, or one that stands for a list of its own."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def _count(value: Any) -> int | None:
+    """A number of something, written as a number or as text."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _part_steps(parts: Any) -> list[UpstreamEvent]:
     """Content that comes as a list of parts."""
     return [
         ThinkingDelta(part["thinking"]) if isinstance(part.get("thinking"), str) else TextDelta(part["text"])
-        for part in parts
-        if isinstance(part, dict)
-        and (isinstance(part.get("text"), str) or isinstance(part.get("thinking"), str))
+        for part in _objects(parts)
+        if isinstance(part.get("text"), str) or isinstance(part.get("thinking"), str)
     ]

@@ -44,7 +44,7 @@ class MlxBackend:
     async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         body = {**request.body, **STREAMED}
         headers = {FEED_HEADER: "1", LANE_HEADER: request.lane}
-        reader = ChatStream(_WHO, max_tokens=request.body.get("max_tokens") or 0)
+        reader = ChatStream.of_request(_WHO, request.body)
         read = FeedReader(reader).read
         async for steps in self._client.stream(body, headers, reader, read):
             yield steps

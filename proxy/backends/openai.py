@@ -28,7 +28,7 @@ class OpenAIBackend:
 
     async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         body = {**request.body, **STREAMED}
-        reader = ChatStream(self.name, max_tokens=request.body.get("max_tokens") or 0)
+        reader = ChatStream.of_request(self.name, request.body)
         async for steps in self._client.stream(body, {}, reader, reader.read):
             yield steps
 

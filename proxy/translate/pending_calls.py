@@ -31,7 +31,7 @@ class PendingCall:
     @property
     def complete(self) -> bool:
         """Whether the arguments are a whole JSON value already, so that no more can belong to them."""
-        if self._checked == len(self.pieces):
+        if self._checked == len(self.pieces) or not self._may_end_here():
             return False
         try:
             parse_json(self.arguments)
@@ -39,6 +39,11 @@ class PendingCall:
             self._checked = len(self.pieces)
             return False
         return True
+
+    def _may_end_here(self) -> bool:
+        """Spares most of the parsing where other output comes between the pieces of a long call."""
+        last = next((piece for piece in reversed(self.pieces) if not piece.isspace()), "")
+        return last.rstrip().endswith(("}", '"'))  # an object, or one that is written as a string
 
     @property
     def raw(self) -> str:
@@ -83,8 +88,9 @@ class PendingCalls:
         if call is None:
             told = self._told.pop(piece.index, None)
             call = self._calls[piece.index] = PendingCall(self._ids.fresh(piece.id), piece.name, told)
-        elif not call.name:
-            call.name = piece.name
+        elif piece.name != call.name and not (call.name and call.pieces):
+            # Some send the name in pieces, or each piece with all before it.
+            call.name = piece.name if piece.name.startswith(call.name) else call.name + piece.name
         if piece.arguments:
             call.pieces.append(piece.arguments)
         return began and len(self._calls) > 1

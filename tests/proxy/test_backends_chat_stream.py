@@ -39,7 +39,7 @@ from tests.proxy.live import FINISH, USAGE, delta
 
 def read(*chunks: dict[str, Any], done: bool = True, max_tokens: int = 0) -> list[UpstreamEvent]:
     """All steps of a stream of these chunks, its Finish included."""
-    stream = ChatStream("it", max_tokens=max_tokens)
+    stream = ChatStream("it", max_tokens=max_tokens, stops=["END"])
     steps = [step for chunk in chunks for step in stream.read(orjson.dumps(chunk))]
     if done:
         stream.read(b"[DONE]")
@@ -123,6 +123,62 @@ CALLS: list[tuple[list[dict[str, Any]], list[ToolCallDelta]]] = [
         [piece("{", name="Read", index=0, id="a"), piece("}", index=0, id="a")],
         [ToolCallDelta(0, "{", "a", "Read"), ToolCallDelta(0, "}", "a")],
     ),
+    (  # a new id in each piece
+        [piece(name="Read", index=0, id="a"), piece("{", index=0, id="b"), piece("}", index=0, id="c")],
+        [ToolCallDelta(0, "", "a", "Read"), ToolCallDelta(0, "{", "b"), ToolCallDelta(0, "}", "c")],
+    ),
+    (  # the id comes late
+        [piece(name="Read", index=0), piece("{}", index=0, id="a"), piece("{}", name="Now", index=0, id="b")],
+        [ToolCallDelta(0, "", "", "Read"), ToolCallDelta(0, "{}", "a"), ToolCallDelta(1, "{}", "b", "Now")],
+    ),
+    (  # whole calls without ids, of the same tool and of another
+        [piece("{}", name="Read"), piece("{}", name="Read"), piece('{"x"', name="Now"), piece(":1}")],
+        [
+            ToolCallDelta(0, "{}", name="Read"),
+            ToolCallDelta(1, "{}", name="Read"),
+            ToolCallDelta(2, '{"x"', name="Now"),
+            ToolCallDelta(2, ":1}"),
+        ],
+    ),
+    (
+        [piece("{}", name="Read", index=0), piece("", name="Now", index=0), piece("{}", index=0)],
+        [
+            ToolCallDelta(0, "{}", name="Read"),
+            ToolCallDelta(1, "", name="Now"),
+            ToolCallDelta(1, "{}"),
+        ],
+    ),
+    (  # calls without arguments, whole and next to each other
+        [delta(tool_calls=[{"function": {"name": "Read"}}, {"function": {"name": "Read"}}])],
+        [ToolCallDelta(0, "", name="Read"), ToolCallDelta(1, "", name="Read")],
+    ),
+    (  # the name again in each piece, one that holds a whole object among them
+        [
+            piece('{"x":', name="Read", index=0),
+            piece("{}", name="Read", index=0),
+            piece("}", name="Read", index=0),
+        ],
+        [
+            ToolCallDelta(0, '{"x":', name="Read"),
+            ToolCallDelta(0, "{}", name="Read"),
+            ToolCallDelta(0, "}", name="Read"),
+        ],
+    ),
+    (  # calls that alternate, told apart by their ids alone
+        [
+            piece("{", name="Read", index=0, id="a"),
+            piece("{", name="Now", index=0, id="b"),
+            piece("}", index=0, id="a"),
+            piece("}", index=0, id="b"),
+        ],
+        [
+            ToolCallDelta(0, "{", "a", "Read"),
+            ToolCallDelta(1, "{", "b", "Now"),
+            ToolCallDelta(0, "}", "a"),
+            ToolCallDelta(1, "}", "b"),
+        ],
+    ),
+    ([delta(tool_calls={"index": 0, "function": {"name": "Now"}})], [ToolCallDelta(0, "", name="Now")]),
     ([piece({"x": 1}, name="Read", index=0)], [ToolCallDelta(0, '{"x":1}', name="Read")]),
     ([piece(None, name="Now", index=0)], [ToolCallDelta(0, "", name="Now")]),
     (
@@ -139,7 +195,7 @@ def test_tool_calls_of_all_dialects_are_told_apart(
     assert read(*chunks, FINISH)[:-1] == steps
 
 
-def finishing(reason: str, **choice: Any) -> dict[str, Any]:
+def finishing(reason: Any, **choice: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": {}, "finish_reason": reason, **choice}]}
 
 
@@ -152,6 +208,7 @@ ENDS: list[tuple[dict[str, Any], Finish]] = [
     (finishing("stop", stop_sequence="END"), Finish("stop_sequence", stop_sequence="END")),
     (finishing("stop", stop_reason="END"), Finish("stop_sequence", stop_sequence="END")),
     (finishing("stop", stop_reason=151643), Finish("stop")),
+    (finishing("stop", stop_reason="<|im_end|>"), Finish("stop")),
     (finishing("length", stop_reason="END"), Finish("length")),
 ]
 
@@ -159,6 +216,27 @@ ENDS: list[tuple[dict[str, Any], Finish]] = [
 @pytest.mark.parametrize(("chunk", "finish"), ENDS)
 def test_ends_are_told_apart(chunk: dict[str, Any], finish: Finish) -> None:
     assert read(delta(content="x"), chunk)[-1] == finish
+
+
+ODD: list[dict[str, Any]] = [
+    {"choices": [None, 3], "usage": "much"},
+    {"choices": {"index": 0, "delta": "text"}},
+    delta(tool_calls=[None, "call"], function_call="call", content=[3]),
+    finishing(["stop"], matched_stop={}),
+    {"choices": [], "usage": {"prompt_tokens": [], "prompt_tokens_details": 4, "completion_tokens": 2.5}},
+]
+
+
+@pytest.mark.parametrize("chunk", ODD)
+def test_fields_of_a_kind_that_nobody_knows_count_as_none(chunk: dict[str, Any]) -> None:
+    *before, finish = read(chunk)
+    assert finish == Finish("stop")
+    assert not [step for step in before if not isinstance(step, Note)]
+
+
+def test_numbers_may_be_texts() -> None:
+    chunk = finishing("length") | {"usage": {"prompt_tokens": "7", "completion_tokens": "3"}}
+    assert read(chunk, max_tokens=3)[-1] == Finish("length", prompt_tokens=7, output_tokens=3)
 
 
 def test_an_unknown_end_is_noted() -> None:

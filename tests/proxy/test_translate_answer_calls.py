@@ -233,6 +233,30 @@ class TestACallThatIsBroken:
         assert (call.repairs, call.relaxed, call.constrained) == (["a mark"], "a", False)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("Read", "", ""), ("Read", "Read", "Read"), ("Re", "ad", ""), ("Re", "Read", ""), ("", "R", "ead")],
+    ids=["once", "again", "in pieces", "with all before", "late"],
+)
+def test_a_name_comes_in_any_way(names: tuple[str, ...]) -> None:
+    pieces = [ToolCallDelta(0, "", name=name) for name in names]
+    arguments = ToolCallDelta(0, '{"path": "a"}', name="Read" if names[1] == "Read" else "")
+    answer, _ = told(*pieces, arguments, DONE)
+    assert (only(answer).name, only(answer).verdict) == ("Read", "valid")
+
+
+def test_a_name_may_come_behind_the_arguments() -> None:
+    answer, _ = told(ToolCallDelta(0, '{"path": "a"}'), ToolCallDelta(0, "", name="Read"), DONE)
+    assert (only(answer).name, only(answer).verdict) == ("Read", "valid")
+
+
+def test_a_call_whose_pieces_alternate_with_thinking_is_whole() -> None:
+    pieces = ['{"path"', ': "a}"', "  ", "}", "\n"]
+    steps = [step for piece in pieces for step in (ToolCallDelta(0, piece, name="Read"), ThinkingDelta("."))]
+    answer, _ = told(*steps, CUT)
+    assert (only(answer).input, only(answer).verdict) == ({"path": "a}"}, "valid")
+
+
 def in_text(*texts: str, tools: ToolSet = TOOLS, end: Finish = DONE) -> tuple[Answer, list[dict[str, Any]]]:
     return told(*map(TextDelta, texts), end, tools=tools, stray_calls=True)
 
