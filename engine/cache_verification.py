@@ -16,7 +16,7 @@ greedily in several ways, and tokens and logits are compared:
 machine's arithmetic depend on how many tokens are computed together. With a draft model an answer is computed
 several tokens at a time, guesses that turn out wrong among them, which no run token by token repeats.
 
-Prints a table; exit code 1 if something differs that has to be equal.
+Prints a table. Exit codes: 1 not equal where it has to be, 2 wrong options, 4 no good model, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ from engine.prefill import Prefill, largest_chunk
 from engine.prefix_cache import as_token_array, common_prefix
 from engine.radix_cache import RadixPrefixCache
 from engine.sampling import build_sampler
-from engine.settings import EngineSettings, settings_from
+from engine.settings import EngineSettings, SettingsError, settings_from
 from engine.stdlib_tokenizer import standard_library_texts
 
 EXACT = ("again", "warm", "disk")
 CONTROLS = ("stepped", "whole", "batched")
 CARRIED = "carried"
+_FAILED, _INTERRUPTED = 4, 130  # exit codes
 _MEMORY = 1 << 40  # bytes: nothing is evicted
 _BATCH = 3
 _LONGEST_TURN = 400  # tokens
@@ -97,11 +98,14 @@ class Outcome:
         pairs = list(zip(cold.tokens, got.tokens, strict=True))
         same = next((n for n, (first, second) in enumerate(pairs) if first != second), len(pairs))
         for first, second in zip(cold.logits[: same + 1], got.logits[: same + 1], strict=True):
-            apart: Any = mx.abs(first - second).max().item()
-            self.largest = max(self.largest, apart)
+            self.largest = max(self.largest, largest_difference(first, second))
         if same < len(pairs):
             self.other_tokens += 1
             self.first_difference = self.first_difference or f"{what}, token {same + 1}"
+
+
+class NotComparable(Exception):
+    """The model computes NaN, which nothing is equal to; the message is one line."""
 
 
 class Verification:
@@ -245,6 +249,21 @@ class Verification:
         return answer
 
 
+def largest_difference(first: Any, second: Any) -> float:
+    """How far two arrays of logits are apart; equal infinities, which mask tokens, are not.
+
+    Raises:
+        NotComparable: there is a NaN in them.
+    """
+    if mx.any(mx.isnan(first) | mx.isnan(second)).item():
+        raise NotComparable(
+            "this model computes NaN, so its answers mean nothing and cannot be compared; its weights may be"
+            " damaged: try another conversion of it"
+        )
+    apart: Any = mx.where(first == second, 0, mx.abs(first - second)).max().item()
+    return float(apart)
+
+
 def conversations(loaded: LoadedModel, count: int, turns: int, head: int, seed: int) -> list[list[list[int]]]:
     """Token ids of `count` conversations: a head of `head` tokens, then turns of 20 to 400."""
     random = Random(seed)
@@ -317,14 +336,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="", help="folder or hub id; default: the bundled model")
     parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
     parser.add_argument("--draft-model", default="", help="folder or hub id")
-    parser.add_argument("--draft-tokens", type=int, default=3, help="that it guesses at a time")
+    parser.add_argument("--draft-tokens", type=_at_least_one, default=3, help="that it guesses at a time")
     parser.add_argument(
         "--kv-cache-dir", default="", help="folder where an engine remembers the chunks of its prompts"
     )
-    parser.add_argument("--conversations", type=int, default=4)
-    parser.add_argument("--turns", type=int, default=3, help="of each conversation")
-    parser.add_argument("--head", type=int, default=2000, help="tokens that come before the first turn")
-    parser.add_argument("--answer", type=int, default=16, help="tokens of each answer")
+    parser.add_argument("--conversations", type=_at_least_one, default=4)
+    parser.add_argument("--turns", type=_at_least_one, default=3, help="of each conversation")
+    parser.add_argument(
+        "--head", type=_at_least_one, default=2000, help="tokens that come before the first turn"
+    )
+    parser.add_argument("--answer", type=_at_least_one, default=16, help="tokens of each answer")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     try:
@@ -343,12 +364,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answer_tokens=chosen.answer,
             on_progress=functools.partial(_tell_done, len(made)),
         )
-    except ModelError as error:
+    except (ModelError, NotComparable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the one line that a user reads
-        return 4
+        return _FAILED
+    except SettingsError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; nothing is said about this cache", file=sys.stderr)  # noqa: T201 - as above
+        return _INTERRUPTED
     for line in report(outcomes):
         print(line)  # noqa: T201 - the command's result
     return 0 if all(is_exact(outcomes[way]) for way in EXACT) else 1
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text}")
+    return int(text)
 
 
 def _settings(chosen: argparse.Namespace) -> EngineSettings:

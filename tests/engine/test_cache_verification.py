@@ -16,6 +16,8 @@ from engine.cache_verification import (
     CARRIED,
     CONTROLS,
     EXACT,
+    Answer,
+    NotComparable,
     Outcome,
     conversations,
     is_exact,
@@ -140,6 +142,66 @@ def test_a_cache_that_bends_numbers_is_found_out(
 def test_a_model_that_cannot_be_loaded_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", "/no/such/folder"]) == 4
     assert "no folder /no/such/folder" in capsys.readouterr().err
+
+
+def compared(first: list[float], second: list[float]) -> Outcome:
+    outcome = Outcome()
+    outcome.add(Answer([1], {0: mx.array(first)}), Answer([1], {0: mx.array(second)}), "one")
+    return outcome
+
+
+def test_a_difference_beside_masked_tokens_is_found() -> None:
+    masked = float("-inf")
+    assert is_exact(compared([1.0, masked], [1.0, masked]))
+    assert compared([1.0, 2.0, masked], [0.5, 2.0, masked]).largest == 0.5
+    assert not is_exact(compared([1.0, masked], [1.0, 2.0]))
+
+
+def test_nan_is_equal_to_nothing() -> None:
+    for first, second in ([[1.0, float("nan")]] * 2, [[1.0, 2.0], [1.0, float("nan")]]):
+        with pytest.raises(NotComparable):
+            compared(first, second)
+
+
+def test_a_model_that_computes_nan_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny_model(tmp_path / "model")
+    weights = mx.load(str(path / "model.safetensors"))
+    assert isinstance(weights, dict)
+    broken = {name: array * float("nan") if "norm" in name else array for name, array in weights.items()}
+    mx.eval(broken)
+    mx.save_safetensors(str(path / "model.safetensors"), broken, {"format": "mlx"})
+    arguments = ["--conversations", "1", "--turns", "1", "--head", "50", "--answer", "2"]
+    assert main(["--model", str(path), *arguments]) == 4
+    told = capsys.readouterr()
+    assert "this model computes NaN" in told.err.splitlines()[-1]
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("option", ["--conversations", "--turns", "--head", "--answer", "--draft-tokens"])
+@pytest.mark.parametrize("value", ["0", "-3", "many"])
+def test_nothing_to_compare_is_a_wrong_option(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([option, value])
+    assert f"{option}: must be a whole number of 1 or more" in capsys.readouterr().err
+
+
+def test_a_setting_that_the_engine_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--draft-tokens", "99"])
+    assert "draft_tokens" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> dict[str, Outcome]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache_verification, "verify", interrupted)
+    assert main(["--model", str(shelf.tiny())]) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_more_than_the_model_takes_is_one_line_before_anything_is_computed(
