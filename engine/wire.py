@@ -19,15 +19,18 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from engine.chat_wire import Message
 from engine.generation import Sampling
 
 _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
+_TOO_LARGE = 1 << 64  # for a whole number
 MAX_STOPS = 256  # each is looked for in every piece of the answer
 # Models write names between marks of all kinds; both vendors' own APIs allow no more, but for the dot.
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -59,6 +62,24 @@ def _or_default(default: float | int) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
+def _not_a_switch(value: Any) -> Any:
+    """Python takes true for 1."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "must be a number, not true or false")
+    return value
+
+
+def _of_size(value: Any) -> Any:
+    """Larger numbers come out of a body as fractions, which has little to do with what is wrong."""
+    if isinstance(value, int | float) and abs(value) >= _TOO_LARGE:
+        raise PydanticCustomError("whole_number", "must be a whole number below 2 to the power of 64")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_not_a_switch)]
+Whole = Annotated[int, BeforeValidator(_of_size), BeforeValidator(_not_a_switch)]
+
+
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
     """What `tool_choice` asks for: calls of any of `names`, which None leaves to all tools."""
@@ -88,18 +109,21 @@ class ChatRequest(BaseModel):
     stop: Annotated[
         list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list), Field(max_length=MAX_STOPS)
     ] = []
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: Whole | None = Field(default=None, ge=1)
+    max_completion_tokens: Whole | None = Field(default=None, ge=1)
     n: Annotated[Literal[1], _or_default(1)] = 1
-    temperature: float | None = Field(default=None, ge=0, le=100)
-    top_p: float | None = Field(default=None, ge=0, le=1)
-    top_k: int | None = Field(default=None, ge=-1)
-    min_p: float | None = Field(default=None, ge=0, le=1)
-    presence_penalty: Annotated[float, _or_default(0.0), Field(ge=-10, le=10)] = 0.0
-    frequency_penalty: Annotated[float, _or_default(0.0), Field(ge=-10, le=10)] = 0.0
-    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
-    logit_bias: dict[int, float] | None = None
-    seed: int | None = None
+    # The ranges are those of engine.sampling, which would refuse without the name of the parameter.
+    temperature: Number | None = Field(default=None, ge=0, le=2)
+    top_p: Number | None = Field(default=None, ge=0, le=1)
+    top_k: Whole | None = Field(default=None, ge=-1)
+    min_p: Number | None = Field(default=None, ge=0, le=1)
+    presence_penalty: Annotated[Number, _or_default(0.0), Field(ge=-2, le=2)] = 0.0
+    frequency_penalty: Annotated[Number, _or_default(0.0), Field(ge=-2, le=2)] = 0.0
+    repetition_penalty: Number | None = Field(default=None, gt=0, le=10)
+    logit_bias: dict[Annotated[int, Field(ge=0)], Annotated[Number, Field(ge=-100, le=100)]] | None = None
+    seed: Whole | None = None
+    logprobs: Any = None
+    top_logprobs: Any = None
     reasoning_effort: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
@@ -125,6 +149,16 @@ class ChatRequest(BaseModel):
                     param=f"tools[{position}].function.name",
                 )
         return tools
+
+    @field_validator("logprobs", "top_logprobs")
+    @classmethod
+    def _no_probabilities(cls, value: Any, info: ValidationInfo) -> Any:
+        if value:
+            raise InvalidRequest(
+                f"{info.field_name}: this engine does not tell the probabilities of tokens; leave it out",
+                param=info.field_name,
+            )
+        return value
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -152,6 +186,16 @@ class ChatRequest(BaseModel):
     def _known_choice(self) -> ChatRequest:
         self.choice = _tool_choice(self.tool_choice, self.tools or [])
         return self
+
+    def check_tokens(self, vocab_size: int) -> None:
+        """Check the tokens that the request names against a model's.
+
+        Raises:
+            InvalidRequest: it has no such token.
+        """
+        if outside := [token for token in self.logit_bias or {} if token >= vocab_size]:
+            param = f"logit_bias.{outside[0]}"
+            raise InvalidRequest(f"{param}: the tokens of this model are 0 to {vocab_size - 1}", param=param)
 
     @property
     def callable_tools(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 
 from engine.chat_wire import content_text, context_length_message, context_length_numbers
 from engine.generation import Sampling
+from engine.sampling import check_sampling
 from engine.wire import MAX_STOPS, InvalidRequest, parse_body, parse_chat
 
 HI = [{"role": "user", "content": "hi"}]
@@ -31,7 +32,18 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
         ({"temperature": "warm"}, "temperature"),
         ({"temperature": -1}, "temperature"),
         ({"top_p": 1.5}, "top_p"),
+        ({"temperature": 50}, "temperature"),
+        ({"presence_penalty": 5}, "presence_penalty"),
+        ({"frequency_penalty": -2.1}, "frequency_penalty"),
+        ({"temperature": True}, "temperature"),
+        ({"presence_penalty": False}, "presence_penalty"),
         ({"n": 2}, "n"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"seed": False}, "seed"),
+        ({"logit_bias": {"5": 101}}, "logit_bias.5"),
+        ({"logit_bias": {"-1": 1}}, "logit_bias.-1.[key]"),
+        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 3}, "top_logprobs"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_completion_tokens": "many"}, "max_completion_tokens"),
         ({"stop": [""]}, "stop[0]"),
@@ -53,8 +65,57 @@ def test_a_wrong_value_is_named(fields: dict[str, Any], param: str) -> None:
     assert str(refused.value)
 
 
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens", "seed", "top_k"])
+def test_a_number_that_is_too_large_is_called_that(field: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{field}: must be a whole number below 2 to the power of 64"):
+        parse_chat(
+            parse_body(
+                b'{"messages": [{"role": "user", "content": "hi"}], "%b": 1%b}' % (field.encode(), b"0" * 40)
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("temperature", 0, 2),
+        ("top_p", 0, 1),
+        ("min_p", 0, 1),
+        ("presence_penalty", -2, 2),
+        ("frequency_penalty", -2, 2),
+        ("repetition_penalty", 0.001, 10),
+    ],
+)
+def test_the_ranges_are_those_of_the_engine(name: str, low: float, high: float) -> None:
+    for value in (low, high):
+        sampling = parse_chat({"messages": HI, name: value}).sampling()
+        assert check_sampling(sampling, vocab_size=100) is None
+    for value in (low - 0.01, high + 0.01):
+        assert check_sampling(Sampling(**{name: value}), vocab_size=100) is not None
+        with pytest.raises(InvalidRequest):
+            parse_chat({"messages": HI, name: value})
+
+
+def test_tokens_that_the_model_does_not_have_are_named() -> None:
+    chat = parse_chat({"messages": HI, "logit_bias": {"99": 1, "100": 1}})
+    chat.check_tokens(101)
+    with pytest.raises(InvalidRequest) as refused:
+        chat.check_tokens(100)
+    assert refused.value.param == "logit_bias.100"
+
+
 def test_what_clients_send_beside_is_let_be() -> None:
-    chat = parse_chat({"messages": HI, "store": True, "user": "x", "metadata": {}, "service_tier": "auto"})
+    chat = parse_chat(
+        {
+            "messages": HI,
+            "store": True,
+            "logprobs": False,
+            "top_logprobs": None,
+            "user": "x",
+            "metadata": {},
+            "service_tier": "auto",
+        }
+    )
     assert chat.sampling() == Sampling()
     assert not chat.stream
     assert chat.output_limit is None
