@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
+from engine.cache_misses import AROUND
 from engine.feed import Miss
 from engine.generation import GenerationRequest
 from engine.model_loading import LoadedModel
@@ -15,6 +16,7 @@ from engine.sampling import check_sampling
 
 _MISS_CHARS = 40
 _MISS_LEAD = 16  # of them, what both sides begin with
+_HALF = "\ufffd"  # what decoding makes of a part of a character
 
 
 def request_fault(request: GenerationRequest, loaded: LoadedModel) -> str | None:
@@ -41,11 +43,16 @@ def miss_in_words(miss: MissAt, segment: str, decode: Callable[[list[int]], Any]
     Where the two differ, that is within these characters.
     """
 
+    lead = min(miss.position, AROUND[0])
+
     def text(tokens: tuple[int, ...]) -> str:
         try:
-            return str(decode(list(tokens)))
+            decoded = str(decode(list(tokens)))
         except Exception:  # an explanation is not worth a request
             return ""
+        # Tokens are taken out of the middle of a text, and may be taken out of the middle of a character.
+        decoded = decoded.lstrip(_HALF) if miss.position > lead else decoded
+        return decoded.rstrip(_HALF) if len(tokens) >= lead + AROUND[1] else decoded
 
     before, now = text(miss.before), text(miss.now)
     pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from engine.eviction import is_ghost
 from engine.prefix_cache import MissAt, TokenArray
-from engine.radix_tree import RadixTree, Walk, resumable
+from engine.radix_tree import Node, RadixTree, Walk, resumable
 
-_AROUND = (6, 16)  # tokens shown before and from the place where a prompt left what is stored
+AROUND = (6, 16)  # tokens shown before and from the place where a prompt left what is stored
 
 
 def explain(
@@ -27,23 +25,29 @@ def explain(
     if place < len(prompt) - 1:
         stored = _continuation(tree, walk)
         if len(stored):
-            before = (*_around(prompt[:place], place), *(int(token) for token in stored[: _AROUND[1]]))
+            before = (*_around(prompt[:place], place), *stored)
             return MissAt("diverged", place, before, _around(prompt, place))
-    if matched < place:
-        # Stored, but in a state that cannot be cut back to where this prompt needs it.
-        return MissAt("diverged", matched, _around(prompt, matched), _around(prompt, matched))
+    if exact and any(_lost_states(node, matched) for node in walk.whole):
+        return MissAt("evicted", matched, (), _around(prompt, matched))
+    # What is known beyond `matched` has no state of its own: nothing differs and nothing went.
     return None
 
 
-def _continuation(tree: RadixTree, walk: Walk) -> TokenArray:
-    """What is stored behind the place that a walk came to; of several, what was used last."""
-    if walk.part is not None:
-        return walk.part.tokens[walk.length - walk.part.start :]
-    last = walk.whole[-1] if walk.whole else tree.root
-    newest = max(last.children.values(), key=lambda child: child.used, default=None)
-    return newest.tokens if newest is not None else np.empty(0, np.int32)
+def _lost_states(node: Node, matched: int) -> bool:
+    """Whether a prompt could have been resumed behind this node, had its states not been evicted."""
+    return node.end > matched and node.states_used > 0 and not node.has_states
+
+
+def _continuation(tree: RadixTree, walk: Walk) -> list[int]:
+    """What is shown of what is stored behind the place that a walk came to; of several, the last used."""
+    node = walk.path[-1] if walk.path else tree.root
+    tokens: list[int] = walk.part.tokens[walk.length - walk.part.start :].tolist() if walk.part else []
+    while len(tokens) < AROUND[1] and node.children:
+        node = max(node.children.values(), key=lambda child: child.used)
+        tokens += node.tokens.tolist()
+    return tokens[: AROUND[1]]
 
 
 def _around(tokens: TokenArray, place: int) -> tuple[int, ...]:
-    before, behind = _AROUND
+    before, behind = AROUND
     return tuple(int(token) for token in tokens[max(0, place - before) : place + behind])

@@ -32,18 +32,20 @@ def needs_checkpoints(cache: Sequence[Any]) -> bool:
     return False
 
 
-def checkpoints(cuts: Sequence[int], length: int, matched: int, exact_only: bool) -> dict[int, Kind]:
+def checkpoints(
+    cuts: Sequence[int], length: int, matched: int, exact_only: bool, *, has_head: bool = True
+) -> dict[int, Kind]:
     """Positions between `matched` and the end at which to keep what was computed, and what it is kept for.
 
     The last is always `length` - 1, where prefill ends: the last token's step is the first of decoding.
-    `cuts` are those of the request; the first ends system and tools. All of it depends on the prompt alone,
-    so that a prompt is cut alike whoever sends it.
+    `cuts` are those of the request; with `has_head` the first ends what other sessions begin with. All of it
+    depends on the prompt alone, so that a prompt is cut alike whoever sends it.
     """
     kept: dict[int, Kind] = dict.fromkeys(range(_GRID, length - 1, _GRID), "main")
     inside = [cut for cut in cuts if 0 < cut < length - 1]
     if exact_only:
         kept |= dict.fromkeys([*inside[:_FIRST_CUTS], *inside[-_LAST_CUTS:]], "main")
-    if inside:
+    if inside and has_head:
         kept[inside[0]] = "head"
     kept[length - 1] = "main"
     return {cut: kind for cut, kind in sorted(kept.items()) if cut > matched}

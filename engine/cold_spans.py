@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from engine.cache_disk import DiskTier
-from engine.cache_files import SpanFile
+from engine.cache_files import Part, SpanFile
 from engine.cache_layers import Rows, States, cut_rows
 from engine.cache_loader import Loading
 from engine.prefix_cache import Kind, TokenArray, longest_kept
 from engine.radix_tree import Node, RadixTree
+
+LAID_OUT_DIFFERENTLY = "its caches are laid out differently"
 
 
 def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list[SpanFile]:
@@ -54,26 +57,27 @@ def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:
         if node.rows_file is None or node.rows_file.state == "gone":
             if node.rows is None:
                 return
-            node.use_file(
-                disk.save(
-                    above, node.start, node.tokens, node.rows, part="rows", kind=node.kind, layout=layout
-                )
-            )
+            node.use_file(_saved(disk, above, node, layout, "rows", node.rows))
         if node.rows_file is None or node.rows_file.state == "gone":
             return
         above = node.rows_file
         if node.states is not None and (node.states_file is None or node.states_file.state == "gone"):
-            node.use_file(
-                disk.save(
-                    above,
-                    node.end,
-                    node.tokens[:0],
-                    node.states,
-                    part="states",
-                    kind=node.kind,
-                    layout=layout,
-                )
-            )
+            node.use_file(_saved(disk, above, node, layout, "states", node.states))
+
+
+def _saved(
+    disk: DiskTier, above: SpanFile | None, node: Node, layout: str, part: Part, content: Rows | States
+) -> SpanFile | None:
+    """The file of a node's rows or states, queued unless it is there; None where there will be none."""
+    start, tokens = (node.start, node.tokens) if part == "rows" else (node.end, node.tokens[:0])
+    save = functools.partial(
+        disk.save, above, start, tokens, content, part=part, kind=node.kind, layout=layout
+    )
+    file = save()
+    if file is not None and file.layout != layout:  # one whose node was forgotten before that was known
+        disk.set_aside([file], LAID_OUT_DIFFERENTLY)
+        file = save()
+    return file
 
 
 class SpanFetch:

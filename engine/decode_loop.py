@@ -235,7 +235,10 @@ class DecodeLoop:
         sequence = live.sequence
         live.resumed_at = len(live.generated)
         live.restored = match.matched
-        live.stops = checkpoints(live.request.cuts, len(sequence), match.matched, self._exact_only)
+        request = live.request
+        live.stops = checkpoints(
+            request.cuts, len(sequence), match.matched, self._exact_only, has_head=request.has_head
+        )
         cache = match.cache if match.cache is not None else self._runner.new_cache()
         live.prefill = Prefill(self._runner, sequence, cache, match.matched, live.stops, self._chunk)
         live.state = RequestState.PREFILL

@@ -3,18 +3,69 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from engine.prefix_cache import RANK
 from engine.radix_tree import Node, RadixTree
 
-Victim = tuple[tuple[int, int], Node, bool]
-"""What it is worth, the node, and whether it goes as a whole; else its states alone do."""
+LONG = 10_000  # steps of the tree's clock; a request takes a few
 
 
-def next_victim(tree: RadixTree, kept: Collection[Node]) -> Victim | None:
-    """What is worth least; of the nodes in `kept` only states inside of them. None: nothing may go."""
-    return min(_victims(tree, kept), key=lambda victim: victim[0], default=None)
+class _Entry(NamedTuple):
+    worth: tuple[int, int]
+    place: int
+    whole: bool
+    node: Node
+
+
+class Victims:
+    """What may go, what is worth least first; the tree is looked at once, however much goes.
+
+    Of the nodes in `kept` only states inside of them may go. While this is in use, rows and states leave the
+    tree as it says and no other way, and nothing is used.
+    """
+
+    def __init__(self, tree: RadixTree, kept: Collection[Node]) -> None:
+        self._kept = kept
+        self._long_ago = tree.clock - LONG
+        # The place in the tree decides between what was used at the same time.
+        self._places = {node: place for place, node in enumerate(tree.nodes())}
+        self._live_children = Counter(node.parent for node in self._places if node.is_live)
+        self._heap = [entry for node in self._places if (entry := self._entry(node)) is not None]
+        heapq.heapify(self._heap)
+
+    def pop(self) -> tuple[Node, bool] | None:
+        """What to evict next, and whether as a whole or its states alone; None: nothing may go."""
+        while self._heap:
+            entry = heapq.heappop(self._heap)
+            _, _, whole, node = entry
+            if entry != self._entry(node):
+                continue  # its states alone, from when there was something behind it
+            if whole:
+                self._leave(node.parent)
+            return node, whole
+        return None
+
+    def _leave(self, parent: Node | None) -> None:
+        """Note that a child of this node goes; without any, it may go as a whole."""
+        self._live_children[parent] -= 1
+        if parent in self._places and not self._live_children[parent]:
+            entry = self._entry(parent)
+            if entry is not None and entry.whole:
+                heapq.heappush(self._heap, entry)
+
+    def _entry(self, node: Node) -> _Entry | None:
+        if not node.is_live:
+            return None
+        whole = not self._live_children[node] and node not in self._kept
+        if not whole and node.states is None:
+            return None
+        # Else the heads of sessions that nobody begins any more would outlast all conversations for ever.
+        kind = "main" if node.kind == "head" and node.used < self._long_ago else node.kind
+        used = node.used if whole else node.states_used
+        return _Entry((RANK[kind], used), self._places[node], whole, node)
 
 
 def forget(
@@ -54,14 +105,3 @@ def is_ghost(node: Node) -> bool:
 def is_cold(node: Node) -> bool:
     """Whether what was computed for a node is on disk alone."""
     return node.is_cold
-
-
-def _victims(tree: RadixTree, kept: Collection[Node]) -> Iterator[Victim]:
-    for node in tree.nodes():
-        if not node.is_live:
-            continue
-        if node.has_live_child or node in kept:
-            if node.states is not None:
-                yield (RANK[node.kind], node.states_used), node, False
-        else:
-            yield (RANK[node.kind], node.used), node, True

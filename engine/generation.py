@@ -36,8 +36,8 @@ class GenerationRequest:
     """One prompt to continue.
 
     `prompt` is never empty. `cuts` are ascending positions in it (0 < cut < len(prompt)) at which the state
-    of the prompt cache is worth keeping: the end of system and tools, the ends of messages. They are a
-    function of the prompt alone.
+    of the prompt cache is worth keeping: the end of system and tools if there are any, the ends of messages.
+    They are a function of the prompt alone.
     """
 
     request_id: str
@@ -45,6 +45,7 @@ class GenerationRequest:
     max_tokens: int
     sampling: Sampling = Sampling()
     cuts: tuple[int, ...] = ()
+    has_head: bool = True  # the first cut ends what other sessions begin with too
     segments: tuple[str, ...] = ()  # what ends at each cut, for people; empty where that is not known
     stop_token_ids: tuple[tuple[int, ...], ...] = ()  # beside the model's own end tokens
     grammar: CompiledGrammar | None = None  # what the answer is held to

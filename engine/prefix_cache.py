@@ -46,8 +46,8 @@ class CacheChange:
 class Match:
     """What a lookup found; `cache` holds exactly the first `matched` tokens and belongs to the caller.
 
-    `miss` is None when all that is stored of this prompt was reused and nothing stood in its place. `tier` is
-    "disk" where some of it was loaded from there and is used for the first time.
+    `miss` is None when all that is stored of this prompt and can be resumed was reused, and nothing stood in
+    its place. `tier` is "disk" where some of it was loaded from there and is used for the first time.
     """
 
     cache: list[Any] | None

@@ -36,16 +36,17 @@ class PromptRefused(ValueError):
 class RenderedPrompt:
     """A prompt, and what was done to the messages on the way.
 
-    `cuts` are ascending token positions: the end of system and tools, then the end of each turn, the last
-    one before the generation prompt. Each lies before a special token, at which tokenizers always split, so
-    that the tokens before it do not depend on the text behind it. Where the first user turn begins with
-    reminders of the client, which all sessions of a project share, their end is a cut too; the text is
-    tokenized in two parts there.
+    `cuts` are ascending token positions: the end of system and tools if there are any, then the end of each
+    turn, the last one before the generation prompt. Each lies before a special token, at which tokenizers
+    always split, so that the tokens before it do not depend on the text behind it. Where the first user turn
+    begins with reminders of the client, which all sessions of a project share, their end is a cut too; the
+    text is tokenized in two parts there.
     """
 
     text: str
     tokens: list[int]
     cuts: tuple[int, ...]
+    has_head: bool  # the first cut ends system, tools or reminders: what other sessions begin with too
     segments: tuple[str, ...]  # what ends at each cut; empty where the template's turns are not the messages
     notes: tuple[str, ...]
     opens_thinking: bool  # the answer begins inside of the thinking
@@ -103,6 +104,7 @@ class PromptRenderer:
             text,
             tokens,
             cuts,
+            bool(reminders) or _has_head(prepared, bool(tools)),
             segments if len(segments) == len(cuts) else (),
             tuple(notes),
             self._opens_thinking(text),
@@ -303,11 +305,16 @@ def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> tup
 
 def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
     """What the turns of a prompt are, for people: its head, then each message with its number."""
-    leading = bool(messages) and messages[0]["role"] == "system"
+    leading = _has_head(messages, False)
     head = " and ".join(name for name, there in (("system", leading), ("tools", tools)) if there)
     turns = enumerate(messages[1:] if leading else messages, 1)
     named = [f"message {number} ({_SPEAKERS.get(turn['role'], 'user')})" for number, turn in turns]
     return (head, *named) if head else tuple(named)
+
+
+def _has_head(messages: Sequence[Message], tools: bool) -> bool:
+    """Whether something comes before the first message of the conversation."""
+    return tools or (bool(messages) and messages[0]["role"] == "system")
 
 
 def plain_transcript(messages: Sequence[Message]) -> str:

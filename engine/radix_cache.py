@@ -39,8 +39,8 @@ from engine.cache_layers import (
     states_of,
 )
 from engine.cache_misses import explain
-from engine.cold_spans import SpanFetch, files_to_load, plant, save_path
-from engine.eviction import forget, is_cold, is_ghost, next_victim
+from engine.cold_spans import LAID_OUT_DIFFERENTLY, SpanFetch, files_to_load, plant, save_path
+from engine.eviction import Victims, forget, is_cold, is_ghost
 from engine.prefix_cache import (
     RANK,
     CacheChange,
@@ -55,11 +55,7 @@ from engine.prefix_cache import (
 from engine.radix_tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, resumable
 
 _MEMORY_SHARE = 0.2  # of the machine's memory, by default
-_GHOST_BYTES, _GHOST_SHARE = (
-    1 << 20,
-    1 / 16,
-)  # most for what is remembered of evicted spans, and of the budget
-_LAID_OUT_DIFFERENTLY = "its caches are laid out differently"
+_GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # most for what is known of evicted spans; of the budget
 _COLD_SHARE = 1 / 8  # of the budget, for the index of what is on disk alone
 
 __all__ = ["NODE_BYTES", "RadixPrefixCache"]
@@ -108,7 +104,7 @@ class RadixPrefixCache:
         # Of several that describe it, by their number types say, the most common: one may well be damaged.
         layouts = Counter(file.layout for file, _ in found).most_common()
         fits = next((text for text, _ in layouts if _describes(text, layout)), None)
-        disk.set_aside([file for file, _ in found if file.layout != fits], _LAID_OUT_DIFFERENTLY)
+        disk.set_aside([file for file, _ in found if file.layout != fits], LAID_OUT_DIFFERENTLY)
         disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
         if fits is not None:
             self._layout, self._layout_text = layout, fits
@@ -222,7 +218,7 @@ class RadixPrefixCache:
         changes = []
         while leaves := [node for node in self._tree.nodes() if node.is_live and not node.has_live_child]:
             changes += [self._evict(leaf) for leaf in sorted(leaves, key=lambda leaf: leaf.used)]
-        self._remove(forget(self._tree, (), 0, is_ghost))
+        forget(self._tree, (), 0, is_ghost)
         self._is_proven = False
         if not self._tree.root.children:
             self._layout = None
@@ -279,7 +275,9 @@ class RadixPrefixCache:
                 _log.warning("this model's prompt cache cannot be saved to the disk: %s", error)
             if text != self._layout_text:
                 changes = self.clear()
-                self._remove(forget(self._tree, (), 0, is_cold), fault=_LAID_OUT_DIFFERENTLY)
+                cold = forget(self._tree, (), 0, is_cold)
+                files = dict.fromkeys(file for node in cold for file in node.files)
+                self._disk.set_aside(list(files), LAID_OUT_DIFFERENTLY)
             self._layout_text = text
         self._layout, self._is_proven = layout, True
         return changes
@@ -339,19 +337,28 @@ class RadixPrefixCache:
     def _make_room(self, needed: int, path: Sequence[Node]) -> tuple[list[CacheChange], bool]:
         """Evict until `needed` bytes fit beside what is kept; nothing of `path` but states inside of it."""
         changes: list[CacheChange] = []
-        if needed > self._max_bytes:
-            return changes, False
+        if needed > self._max_bytes or self._over(needed) <= 0:
+            return changes, needed <= self._max_bytes
         kept = set(path)
         self._forget_beyond_shares(kept)
-        while self._tree.nbytes + needed > self._max_bytes:
-            victim = next_victim(self._tree, kept)
-            if victim is not None:
-                _, node, whole = victim
-                changes.append(self._evict(node, whole=whole))
+        victims = Victims(self._tree, kept)
+        index = 0  # bytes that what went still takes; forgetting looks at the whole tree, so it waits
+        while self._over(needed) > 0:
+            if index and self._over(needed) <= index:
                 self._forget_beyond_shares(kept)
-            elif not any(self._remove(forget(self._tree, kept, 0, which)) for which in (is_ghost, is_cold)):
+                index = 0
+            elif (victim := victims.pop()) is not None:
+                node, whole = victim
+                changes.append(self._evict(node, whole=whole))
+                index += node.nbytes if whole else 0
+            elif not any(forget(self._tree, kept, 0, which) for which in (is_ghost, is_cold)):
                 return changes, False
+        self._forget_beyond_shares(kept)
         return changes, True
+
+    def _over(self, needed: int) -> int:
+        """How much more than the budget there would be with `needed` bytes more."""
+        return self._tree.nbytes + needed - self._max_bytes
 
     def _evict(self, node: Node, *, whole: bool = True) -> CacheChange:
         """Drop the rows and states of a leaf, or a node's states alone."""
@@ -362,19 +369,10 @@ class RadixPrefixCache:
         return self._change("evicted", len(node.tokens) if whole else 0, before - node.nbytes)
 
     def _forget_beyond_shares(self, kept: Collection[Node]) -> None:
-        ghosts = min(_GHOST_BYTES, int(self._max_bytes * _GHOST_SHARE))
-        self._remove(forget(self._tree, kept, ghosts, is_ghost))
+        """Forget what is known beyond its shares. Files stay: the next start knows them again."""
+        forget(self._tree, kept, min(_GHOST_BYTES, int(self._max_bytes * _GHOST_SHARE)), is_ghost)
         if self._disk is not None:
-            self._remove(forget(self._tree, kept, int(self._max_bytes * _COLD_SHARE), is_cold))
-
-    def _remove(self, nodes: Sequence[Node], *, fault: str = "") -> int:
-        """Remove the files that only forgotten nodes needed; returns how many nodes there were."""
-        files = dict.fromkeys(file for node in nodes for file in node.files if not file.references)
-        if self._disk is not None and fault:
-            self._disk.set_aside(list(files), fault)
-        elif self._disk is not None:
-            self._disk.forget(list(files))
-        return len(nodes)
+            forget(self._tree, kept, int(self._max_bytes * _COLD_SHARE), is_cold)
 
     # Telling
 

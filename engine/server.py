@@ -198,6 +198,7 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
 async def _complete(engine: Engine, request: Request) -> Response:
     chat = parse_chat(parse_body(await request.body()))
     loaded = engine.require_model()
+    chat.check_tokens(loaded.vocab_size)
     prompt, plan = await engine.prepare(loaded, chat)
     room = engine.room(loaded) - len(prompt.tokens)
     if not prompt.tokens:
@@ -214,6 +215,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
             max_tokens=min(chat.output_limit or room, room),
             sampling=chat.sampling(loaded.sampling),
             cuts=prompt.cuts,
+            has_head=prompt.has_head,
             segments=prompt.segments,
             lane=lane,
             grammar=plan.grammar,

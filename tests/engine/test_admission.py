@@ -38,6 +38,26 @@ def test_what_differs_is_shown_however_much_is_alike_before_it(
     assert (words["before"], words["now"]) == shown
 
 
+def as_utf8(tokens: list[int]) -> str:
+    return bytes(tokens).decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("position", "before", "now", "shown"),
+    [
+        (9, "語語語日語語語語語".encode()[1:23], "語語語日誤".encode()[1:], ("語語日語語語", "語語日誤")),
+        (9, b"\xe8 one", b"\xe8", (" one", "")),
+        (3, b"abcdef\xe8", b"abc\xe8", ("abcdef\ufffd", "abc\ufffd")),  # not cut: the text itself ends so
+        (0, b"\xe8abc", b"abc", ("\ufffdabc", "abc")),
+    ],
+)
+def test_a_character_that_is_cut_at_an_edge_is_left_out(
+    position: int, before: bytes, now: bytes, shown: tuple[str, str]
+) -> None:
+    words = miss_in_words(MissAt("diverged", position, tuple(before), tuple(now)), "tools", as_utf8)
+    assert (words["before"], words["now"]) == shown
+
+
 def test_a_tokenizer_that_fails_costs_the_words_and_nothing_else() -> None:
     def fail(tokens: list[int]) -> str:
         raise KeyError(tokens[0])

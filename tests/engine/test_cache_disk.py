@@ -17,7 +17,7 @@ import mlx.core as mx
 import pytest
 
 from engine.cache_layers import layout_of
-from engine.prefix_cache import Kind, MissAt
+from engine.prefix_cache import Kind, MissAt, as_token_array
 from engine.radix_cache import RadixPrefixCache
 from tests.engine.disk_tiers import FINGERPRINT, Fetching, cache_on, fetched, files_in, make_tier
 from tests.engine.telling_caches import computed, holds
@@ -207,6 +207,24 @@ def test_another_layout_or_number_type_is_set_aside(tmp_path: Path) -> None:
         assert cache.stats()["disk_set_aside"] == 1
         assert cache.lookup([*FIRST, 7]).matched == 6
         assert cache.stats()["disk_loaded_tokens"] == 0
+
+
+def test_a_file_of_another_number_type_that_was_forgotten_is_set_aside_before_it_is_used(
+    tmp_path: Path,
+) -> None:
+    prompts = [FIRST, *([token] * 5 for token in range(10, 50))]
+    keep(tmp_path, *prompts)
+    half = computed(FIRST, with_state=False)
+    half[0].keys, half[0].values = half[0].keys.astype(mx.float16), half[0].values.astype(mx.float16)
+    with cache_on(tier := make_tier(tmp_path), ROWS, max_bytes=80_000) as cache:
+        known = sum(1 for _ in cache._nodes())
+        assert cache.known(as_token_array([*FIRST, 7])) == cache.lookup([*FIRST, 7]).matched == 0
+        cache.insert(FIRST, half, "main")
+        assert tier.flush()
+        assert cache.stats()["disk_set_aside"] == known + 1
+        (node,) = cache._nodes()
+        assert node.rows_file is not None
+        assert node.rows_file.layout == cache._layout_text
 
 
 LONGER = [*FIRST, 7, 8, 9]
@@ -548,13 +566,41 @@ def test_what_cannot_fit_beside_others_removes_nothing(tmp_path: Path) -> None:
         assert reused(root, [*[4] * 30, 1]) == 30
 
 
-def test_an_index_that_outgrows_its_share_loses_its_oldest_leaves_and_their_files(tmp_path: Path) -> None:
+def test_an_index_that_outgrows_its_share_loses_its_oldest_leaves_and_no_file(tmp_path: Path) -> None:
     keep(tmp_path, *([token] * 5 for token in range(40)))
     with cache_on(make_tier(tmp_path), ROWS, max_bytes=80_000) as cache:
         assert cache.stats()["bytes"] <= 10_000
         assert cache.lookup([*[39] * 5, 1]).matched == 5
         assert cache.lookup([*[0] * 5, 1]).matched == 0
-    assert 0 < len(files_in(tmp_path)) < 10
+    assert len(files_in(tmp_path)) == 40
+    assert reused(tmp_path, [*[0] * 5, 1]) == 5
+
+
+def test_a_span_that_was_forgotten_and_computed_again_keeps_its_file(tmp_path: Path) -> None:
+    prompts = [[token] * 5 for token in range(40)]
+    keep(tmp_path, *prompts)
+    saved = files_in(tmp_path)
+    with cache_on(tier := make_tier(tmp_path), ROWS, max_bytes=80_000) as cache:
+        for prompt in prompts:
+            cache.insert(prompt, computed(prompt, with_state=False), "main")
+        assert tier.flush()
+        assert files_in(tmp_path) == saved
+        assert cache.stats()["disk_entries"] == 40
+        longer = [*[0] * 5, 1, 1]
+        cache.insert(longer, computed(longer, with_state=False), "main")
+        assert tier.flush()
+        assert len(files_in(tmp_path)) == 41
+    assert reused(tmp_path, [*[0] * 5, 1, 1, 2]) == 7
+
+
+def test_a_span_that_was_forgotten_and_comes_again_in_other_parts_is_found_once(tmp_path: Path) -> None:
+    keep(tmp_path, [1] * 9, *([token] * 5 for token in range(10, 50)))
+    with cache_on(tier := make_tier(tmp_path), ROWS, max_bytes=80_000) as cache:
+        for prompt in ([1] * 4, [1] * 9):
+            cache.insert(prompt, computed(prompt, with_state=False), "main")
+        assert tier.flush()
+    assert reused(tmp_path, [*[1] * 9, 2]) == 9
+    assert len(files_in(tmp_path)) <= 40 + 2
 
 
 def test_folders_and_files_are_for_their_owner_alone(tmp_path: Path) -> None:

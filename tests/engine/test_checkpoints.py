@@ -34,6 +34,13 @@ def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() 
     }
 
 
+def test_without_a_head_the_first_message_is_kept_as_any_other() -> None:
+    cuts = (10, 20, 30, 40)
+    assert checkpoints(cuts, 50, 0, exact_only=False, has_head=False) == {49: "main"}
+    kept = checkpoints(cuts, 50, 0, exact_only=True, has_head=False)
+    assert kept == dict.fromkeys((10, 20, 30, 40, 49), "main")
+
+
 def test_others_keep_the_first_and_the_last_messages_and_the_end() -> None:
     cuts = (10, 20, 30, 40, 45)
     assert checkpoints(cuts, 50, 0, exact_only=True) == {

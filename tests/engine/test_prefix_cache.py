@@ -162,6 +162,35 @@ def test_a_prompt_that_leaves_an_entry_gets_it_cut_back_and_an_explanation() -> 
     assert match.miss == MissAt("diverged", 3, before=(1, 2, 3, 4, 5, 6), now=(1, 2, 3, 9, 9))
 
 
+def test_what_is_stored_is_told_beyond_the_span_that_a_prompt_leaves() -> None:
+    cache = roomy()
+    stored = list(range(10, 60))
+    cache.insert(stored, plain(50), "main")
+    cache.insert([*stored[:31], *[500] * 9], plain(40), "main")
+    cache.lookup([*stored, 0])
+    assert cache.lookup([*stored[:30], 900, 900]).miss == MissAt(
+        "diverged", 30, before=tuple(range(34, 56)), now=(*range(34, 40), 900, 900)
+    )
+
+
+def test_a_prompt_that_is_the_beginning_of_another_does_not_differ_from_it() -> None:
+    cache = roomy()
+    cache.insert([1, 2], recurrent(), "head")
+    cache.insert([1, 2, 3, 4, 5, 6], recurrent(), "main")
+    match = cache.lookup([1, 2, 3, 4])
+    assert (match.matched, match.miss) == (2, None)
+    assert cache.stats()["misses_diverged"] == 0
+
+
+def test_a_state_that_made_room_is_told_as_evicted() -> None:
+    state = 32 + 4 + NODE_BYTES
+    cache = RadixPrefixCache(max_bytes=4 * state - 32)
+    for length in (1, 2, 3, 4):
+        cache.insert([7] * length, recurrent(), "main")
+    assert cache.lookup([7, 7]).miss == MissAt("evicted", 0, (), (7, 7))
+    assert cache.lookup([7, 7, 7]).miss is None
+
+
 def test_no_match_covers_the_whole_prompt() -> None:
     cache = roomy()
     cache.insert([1, 2, 3, 4], plain(4), "main")

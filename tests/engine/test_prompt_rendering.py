@@ -107,6 +107,22 @@ def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
     assert len(prompt.segments) == len(prompt.cuts)
 
 
+@pytest.mark.parametrize(
+    ("messages", "tools", "has_head"),
+    [
+        ([{"role": "user", "content": "Hi."}], None, False),
+        ([{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}], None, False),
+        ([{"role": "user", "content": "Hi."}], [TOOL], True),
+        ([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi."}], None, True),
+        ([{"role": "user", "content": "<system-reminder>a</system-reminder>\nHi."}], None, True),
+    ],
+)
+def test_the_first_message_of_a_prompt_without_a_head_is_none(
+    renderer: PromptRenderer, messages: list[Any], tools: list[Any] | None, has_head: bool
+) -> None:
+    assert renderer.render(messages, tools).has_head is has_head
+
+
 @pytest.mark.parametrize("said", ["Who are you?", "\n\nTell me a joke", "</system-reminder>", "ünï"])
 def test_reminders_that_sessions_share_end_in_a_cut(renderer: PromptRenderer, said: str) -> None:
     reminders = "<system-reminder>\nMind the gap.\n</system-reminder>\n<system-reminder>x</system-reminder>\n"

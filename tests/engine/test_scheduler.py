@@ -23,6 +23,7 @@ from engine.generation import (
     TokenStep,
 )
 from engine.model_errors import WeightsMissing
+from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import GREEDY, answer, answers, ask, collect, observed, running
@@ -158,6 +159,16 @@ async def test_caches_that_cannot_be_cut_back_keep_the_head_for_new_sessions(
     assert other.lookup.miss is not None
     assert other.lookup.miss["reason"] == "diverged"
     assert other.lookup.miss["position"] == 100
+
+
+@pytest.mark.parametrize("has_head", [True, False])
+async def test_the_first_message_is_kept_as_a_head_only_where_it_is_one(
+    shelf: ModelShelf, has_head: bool
+) -> None:
+    cache = RadixPrefixCache(max_bytes=1 << 24)
+    with running(shelf.tiny("gemma3_text"), cache=cache) as scheduler:
+        await answer(scheduler, ask(prompt(1, 130), 2, cuts=(100, 120), has_head=has_head))
+    assert {node.end for node in cache._nodes() if node.kind == "head"} == ({100} if has_head else set())
 
 
 async def test_an_answer_ends_with_the_models_end_token_which_is_not_delivered(shelf: ModelShelf) -> None:

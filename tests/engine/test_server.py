@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -295,6 +296,13 @@ def test_the_same_seed_gives_the_same_answer(talker: Child) -> None:
         ("GET", "/v1/chat/completions", None, 405, None),
         ("POST", "/v1/chat/completions", b"{", 400, None),
         ("POST", "/v1/chat/completions", b'{"messages": []}', 400, "messages"),
+        (
+            "POST",
+            "/v1/chat/completions",
+            b'{"messages": [{"role": "user", "content": "hi"}], "logit_bias": {"99999999": 1}}',
+            400,
+            "logit_bias.99999999",
+        ),
         ("POST", "/v1/tokenize", b'{"text": 1}', 400, "text"),
     ],
 )
@@ -307,6 +315,17 @@ def test_errors_have_openais_form(
     assert answer.status_code == status
     assert set(error) == {"message", "type", "param", "code"}
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
+
+
+@pytest.mark.parametrize("system", [[], [{"role": "system", "content": "Be brief."}]])
+def test_a_prompt_leaves_a_head_only_where_it_has_one(
+    shelf: ModelShelf, tmp_path: Path, system: list[dict[str, str]]
+) -> None:
+    with engine(shelf.tiny(), tmp_path, kv_cache_dir=str(tmp_path / "kv")) as running:
+        assert ask(running, messages=[*system, *HI], max_tokens=2).status_code == 200
+    saved = b"".join(path.read_bytes() for path in (tmp_path / "kv").rglob("*.safetensors"))
+    assert b'"main' in saved.replace(b"\\", b"")
+    assert (b'"head' in saved.replace(b"\\", b"")) is bool(system)
 
 
 def test_health_is_the_loops_and_the_model_is_listed(caller: Child) -> None:
