@@ -4,7 +4,8 @@
 
 A quote ends its string where another argument of the tool follows, or the end of the object. Where more than
 one reading remains, all are given, for the schema to choose. A string that would hold what looks like a
-further argument or element is suspect: a comma or a quote may be missing instead.
+further argument or element is suspect, and so is one whose quotes do not pair: a comma, a colon or a quote
+may be missing instead.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ from engine.tool_calls.name_matching import squash
 from engine.tool_calls.schemas import referenced
 
 _QUOTE = re.compile(r'\\.|"', re.DOTALL)
-_ANY_KEY = re.compile(r'"([\w-]{1,200})"?\s*:|([\w-]{1,200})"\s*:')
+_ANY_KEY = re.compile(r'"([\w-]{1,200})"?\s*:|(?<![\w-])([\w-]{1,200})"\s*:')
 _BORDER = re.compile(r'"\s*,|,\s*"')
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_QUOTED = re.compile(r'"([^"]*)"')
+_BETWEEN_QUOTES = re.compile(r'(?<=")\s*([\w-]{1,200})\s*[:=]?\s*(?=")')
+_SEPARATOR = re.compile(r"\s+|\s*[,:=].*", re.DOTALL)  # not "", which code is full of
+_AT_BOTH_EDGES = re.compile(r'".*"', re.DOTALL)
+_PAIR_AT_WORD_OR_EDGE = re.compile(r'(?:\A|(?<=\w))""(?!")|(?<!")""(?=\w|\Z)')
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?=[\s,}\]])")
 _SPACE = re.compile(r"\s*")
 _KEY = re.compile(r'\s*"([^"\\]{1,200})"\s*:\s*')
@@ -27,6 +34,7 @@ _NEXT_KEY = re.compile(r'\s*,\s*"([^"\\]{1,200})"\s*:')
 _END_OF_OBJECT = re.compile(r"\s*\}\s*(?:[,}\]]|\Z)")
 _END_OF_ELEMENT = re.compile(r"\s*(?:,\s*[\"{\[\d]|\])")
 _MOST_TRIES = 400
+_MOST_LETTERS = 1 << 22  # that all tries together may read, which takes some tenths of a second
 REPAIR = "escaped quotes inside of a string"
 
 Found = tuple[str, int, bool]  # strict JSON, where it ended, and whether it is suspect
@@ -62,6 +70,7 @@ class _Reading:
         self._source = source
         self._root = root
         self._tries = 0
+        self._letters = 0
 
     def value(self, at: int, schema: Any, siblings: Siblings | None) -> Iterator[Found]:
         match self._source[at : at + 1]:
@@ -123,7 +132,8 @@ class _Reading:
             if not ends:
                 continue
             self._tries += 1
-            if self._tries > _MOST_TRIES:
+            self._letters += quote.start() - start
+            if self._tries > _MOST_TRIES or self._letters > _MOST_LETTERS:
                 raise TooManyReadings("there are too many ways to read it")
             body = self._source[start : quote.start()]
             try:
@@ -136,9 +146,11 @@ class _Reading:
                 return
 
     def _suspect(self, body: str, siblings: Siblings | None) -> bool:
+        body = _ESCAPE.sub("..", body)
         if siblings is None:
-            return _BORDER.search(body) is not None
-        return any(squash(whole or half) in siblings[1] for whole, half in _ANY_KEY.findall(body))
+            return _BORDER.search(body) is not None or _quotes_do_not_pair(body)
+        words = [whole or half for whole, half in _ANY_KEY.findall(body)] + _BETWEEN_QUOTES.findall(body)
+        return any(squash(word) in siblings[1] for word in words) or _quotes_do_not_pair(body)
 
     def _of_key(self, schema: Any, key: str) -> Any:
         properties = self._properties(schema)
@@ -155,3 +167,18 @@ class _Reading:
         found = _SPACE.match(self._source, at)
         assert found is not None
         return found.end()
+
+
+def _quotes_do_not_pair(body: str) -> bool:
+    """Whether the quotes in a string's text (its escapes put out of sight) seem not to be the text's own.
+
+    What a text quotes stands between its first quote and its second, its third and its fourth. Where a colon
+    or a comma was lost between two strings, what separates them stands there: `a", "b" "c`. Quotes at both
+    edges, or two at one, may be those of the string itself, written twice or, as in Python, three times.
+    """
+    return (
+        body.count('"') % 2 == 1
+        or _AT_BOTH_EDGES.fullmatch(body) is not None
+        or _PAIR_AT_WORD_OR_EDGE.search(body) is not None
+        or any(_SEPARATOR.fullmatch(quoted) for quoted in _QUOTED.findall(body))
+    )

@@ -26,18 +26,35 @@ def without_marks(raw: str, openings: Sequence[str]) -> tuple[str, bool, bool]:
     """A text without marks and fences around it; whether there was a fence, and whether anything ended it."""
     mark = re.compile("|".join([*(re.escape(opening) for opening in openings), _MARK]))
     at_end = re.compile(rf"(?:{mark.pattern})\Z")
-    text, fenced, ended = raw.strip(), False, False
-    while text:
-        found = mark.match(text) or _FENCE_START.match(text)
+    start, end, fenced, ended = 0, len(raw), False, False
+    while True:
+        start = _behind_space(raw, start)
+        found = mark.match(raw, start) or _FENCE_START.match(raw, start)
         if found is None:
             break
         fenced = fenced or found[0].startswith("`")
-        text = text[found.end() :].lstrip()
-    while found := at_end.search(text, max(0, len(text) - 100)) or (
-        _FENCE_END.search(text) if fenced else None
-    ):
-        text, ended = text[: found.start()].rstrip(), True
-    return text, fenced, ended
+        start = found.end()
+    while True:
+        end = _before_space(raw, start, end)
+        found = at_end.search(raw, max(start, end - 100), end)
+        if found is None and fenced:
+            found = _FENCE_END.search(raw, max(start, end - 3), end)
+        if found is None:
+            break
+        end, ended = found.start(), True
+    return raw[start:end], fenced, ended
+
+
+def _behind_space(text: str, start: int) -> int:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    return start
+
+
+def _before_space(text: str, start: int, end: int) -> int:
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 def mark_parts(text: str, openings: Sequence[str]) -> list[str]:

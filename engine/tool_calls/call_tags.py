@@ -124,9 +124,10 @@ def _value(text: str, argument: re.Match[str], form: _Form) -> tuple[str, int] |
 
 
 def _json_call(text: str, name: str, at: int, form: _Form, end: re.Pattern[str]) -> TaggedCall | None:
+    extent, followed = JsonExtent(), at
     for closing in end.finditer(text, at):
-        extent = JsonExtent()
-        extent.feed(text[at : closing.start()])
+        extent.feed(text[followed : closing.start()])
+        followed = closing.start()
         if not extent.in_string:
             return TaggedCall(name, text[at : closing.start()], form.name, False, closing.end())
     return None

@@ -21,11 +21,13 @@ from engine.tool_calls.lenient_json import counted, read_lenient
 from engine.tool_calls.schemas import parse_json
 
 MOST_MENDED = 1 << 20  # characters beyond which no repair is tried
-_MOST_GUESSED = 1 << 15  # the repair library takes 3 ms for 1,000 characters, and of long texts finds little
+_MOST_GUESSED = 1 << 15  # characters beyond which the repair library finds little, at 3 ms for 1,000 of them
+_MOST_SOUGHT = 1 << 24  # it may look from each quote and bracket to the text's end; so many steps take 0.5 s
 _MOST_WRAPPED = 3
 
-_FENCE = re.compile(r"\s*```[\w-]*[ \t]*\n?(.*?)\n?[ \t]*```\s*", re.DOTALL)
+_FENCE = re.compile(r"\s*```[\w-]*[ \t]*\n?(.*?)```\s*", re.DOTALL)
 _FIRST = re.compile(r"[{\[]")
+_MARK = re.compile(r"[\"'“”{\[]")
 _FIRST_KEY = re.compile(r'\s*"[^"\\{}\[\]]+"\s*:')
 _CLOSERS = re.compile(r"[\s}\]]*")
 _SPOKEN = re.compile(r"[^{}\[\]\"“”`<>\\]*")  # text that is no part of any JSON
@@ -78,7 +80,7 @@ def readings(text: str, schema: Any, root: Mapping[str, Any], *, ended: bool = F
 def _mended(text: str, schema: Any, root: Mapping[str, Any], ended: bool) -> list[Reading]:
     repairs: list[str] = []
     if fence := _FENCE.fullmatch(text):
-        text = fence[1]
+        text = fence[1].rstrip()
         repairs.append("took it out of a code fence")
         if (strict := _strict(text)) is not None:
             return [Reading(strict, text, tuple(repairs))]
@@ -144,7 +146,7 @@ def _guessed(text: str, repairs: list[str], schema: Any, root: Mapping[str, Any]
                 found.append(Reading(value, read, (*repairs, REPAIR), suspect=suspect))
     except TooManyReadings as error:
         raise Unreadable(str(error)) from None
-    if len(text) <= _MOST_GUESSED:
+    if len(text) <= _MOST_GUESSED and len(text) * len(_MARK.findall(text)) <= _MOST_SOUGHT:
         try:
             guess = json_repair.loads(text, skip_json_loads=True)
             if isinstance(guess, dict | list) and guess:

@@ -15,8 +15,7 @@ from engine.tool_calls.family import Family
 from engine.tool_calls.family_watch import FamilyWatch, marks_of
 from engine.tool_calls.fence_watch import FenceWatch
 from engine.tool_calls.schemas import ToolSchemas
-
-_FENCE = "```"
+from engine.tool_calls.shown_text import ShownText
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,8 @@ class StrayCalls:
     What is looked for: an opening mark of a family, if what follows it may be a call; calls in tags
     (`<function=`, `<invoke name=`, `<NAME>` of an offered tool); JSON at the beginning of a line, or in a
     fence that holds nothing else, whose beginning names an offered tool; Python's call syntax if it is all of
-    the answer. Other code fences show things; in them, only marks that no text shows count (`<|...|>`).
+    the answer. Other code fences, indented code and comments show things; in them, only marks that no text
+    shows count (`<|...|>`), and in a code span nothing does.
 
     Text that may still become a call is held back, and no other; put together, all that is found is the text
     that was fed, and where it was cut makes no difference to the calls that are found in it.
@@ -56,9 +56,8 @@ class StrayCalls:
         self._text = ""  # not looked through yet
         self._watch: Watch | None = None
         self._watched: list[str] = []
-        self._line_start = True  # nothing but blanks since the last line end
+        self._shown = ShownText()  # where the text that was passed on has led to
         self._answer_start = True  # nothing but blanks so far
-        self._in_fence = False
         self._out: list[Found] = []
 
     def feed(self, text: str) -> list[Found]:
@@ -69,7 +68,7 @@ class StrayCalls:
             self._text += text
         else:
             self._watching(text)
-        self._scan(final=False)
+        self._scan()
         return self._taken()
 
     def finish(self) -> list[Found]:
@@ -78,20 +77,16 @@ class StrayCalls:
             if self._watch is not None:
                 self._watch.finish()
                 self._settle()
-            self._scan(final=True)
+            self._scan()
         return self._taken()
 
-    def _scan(self, *, final: bool) -> None:
+    def _scan(self) -> None:
         """Look through text for places where a call may begin, and set up a watch there."""
         while self._watch is None and self._text:
             at = self._next_place()
             self._pass(at)
             if not self._text:
                 return
-            if self._in_fence and self._line_start and self._text[0] == "`":
-                if not self._at_fence_end(final=final):
-                    return
-                continue
             watches = self._watches_here()
             if not watches:
                 self._pass(1)
@@ -107,18 +102,20 @@ class StrayCalls:
         return found.start() if found else len(self._text)
 
     def _watches_here(self) -> list[Watch]:
-        first = self._text[0]
+        first, place = self._text[0], self._shown.place
+        if place == "code span":
+            return []
         watches: list[Watch] = []
         if first in self._mark_letters:
-            marks = self._token_marks if self._in_fence else self._marks
+            marks = self._token_marks if place else self._marks
             watches.append(FamilyWatch(marks, self._heads, self._tools))
-        if self._in_fence:
+        if place:
             return watches
         if first == "<":
             watches.append(TagWatch(self._heads, self._tools))
-        if self._line_start and first in "{[":
+        if self._shown.line_start and first in "{[":
             watches.append(JsonWatch(self._heads))
-        if self._line_start and first == "`":
+        if self._shown.line_start and first == "`":
             watches.append(FenceWatch(self._heads, self._watch_in_fence))
         if self._answer_start:
             watches.append(PythonWatch(self._heads, self._tools))
@@ -132,18 +129,6 @@ class StrayCalls:
                 JsonWatch(self._heads),
             ]
         )
-
-    def _at_fence_end(self, *, final: bool) -> bool:
-        """Pass what may close a fence; False if more text has to show whether it does."""
-        begun = self._text[: len(_FENCE) + 1]
-        if not final and len(begun) <= len(_FENCE) and _FENCE.startswith(begun):
-            return False
-        if begun.startswith(_FENCE) and not begun[len(_FENCE) :].isalnum():
-            self._in_fence = False
-            self._pass(len(_FENCE))
-        else:
-            self._pass(1)
-        return True
 
     def _watching(self, text: str) -> None:
         assert self._watch is not None
@@ -159,13 +144,12 @@ class StrayCalls:
         text, length = "".join(self._watched), self._watch.length
         self._watch, self._watched, self._text = None, [], text
         if length is None:
-            fence = self._line_start and not self._in_fence and text.startswith(_FENCE)
-            self._in_fence = self._in_fence or fence
-            self._pass(len(_FENCE) if fence else 1)
+            self._pass(1)
         else:
             self._out.append(StrayCall(text[:length]))
             self._text = text[length:]
-            self._line_start, self._answer_start = True, False
+            self._shown.pass_call()
+            self._answer_start = False
 
     def _pass(self, length: int) -> None:
         """Let text go on as it is."""
@@ -173,9 +157,7 @@ class StrayCalls:
             return
         text, self._text = self._text[:length], self._text[length:]
         self._out.append(text)
-        line = text[text.rfind("\n") + 1 :]
-        blank = not line.strip(" \t")
-        self._line_start = blank and (self._line_start or "\n" in text)
+        self._shown.feed(text)
         self._answer_start = self._answer_start and not text.strip()
 
     def _taken(self) -> list[Found]:

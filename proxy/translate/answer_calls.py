@@ -2,11 +2,17 @@
 
 A call that the upstream's grammar holds to its tool is passed on piece by piece. Every other call is held
 until it is whole: what fits its schema is sent, what can be mended is mended and sent, the rest is text.
+
+Some upstreams tell a call apart and leave it in the text too. The client gets the one that comes first, so
+that neither the call nor what follows it has to wait for the other.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
 from engine.tool_calls.families import family_that_reads
 from engine.tool_calls.recovery import Unrecovered, recover_arguments, recover_text
@@ -19,6 +25,9 @@ from proxy.translate.pending_calls import CallIds, PendingCall, PendingCalls
 from proxy.translate.tools import ToolSet
 
 CUT = "the answer ended within the call"
+
+Way = Literal["text", "structure"]
+"""How a call came: in the answer's text, or told apart from it by the upstream."""
 
 
 class AnswerCalls:
@@ -43,6 +52,8 @@ class AnswerCalls:
         self._live_index = -1
         self._live: PendingCall | None = None  # the call whose block is open
         self._halves: list[PendingCall] = []  # sent in part; the end of the answer tells why
+        # What was sent of each way, and has not come the other way yet.
+        self._unpaired: dict[Way, Counter[str]] = {"text": Counter(), "structure": Counter()}
 
     def open(self, step: ToolCallOpen) -> None:
         """The next call is bound by a grammar."""
@@ -99,7 +110,8 @@ class AnswerCalls:
                     repairs=["took it out of the text", *call.repairs],
                     verdict=call.verdict.verdict,
                     detail=call.verdict.detail,
-                )
+                ),
+                "text",
             )
         return True
 
@@ -131,7 +143,9 @@ class AnswerCalls:
             return
         verdict = self._tools.judge(call.name, call.arguments)
         self.sent += 1
-        self.judged.append(_entry(call, verdict))
+        entry = _entry(call, verdict)
+        self.judged.append(entry)
+        self._unpaired["structure"][_meaning(entry)] += 1
         if not verdict.usable:
             self.notes.append(
                 f"a call of {call.name!r} was passed on while it was written, and does not fit:"
@@ -158,7 +172,7 @@ class AnswerCalls:
                 continue
             verdict = self._tools.judge(call.name, call.arguments)
             if verdict.usable:
-                self._send(_entry(call, verdict))
+                self._send(_entry(call, verdict), "structure")
             else:
                 self._mend(call, verdict)
 
@@ -172,9 +186,19 @@ class AnswerCalls:
             return
         entry.name, entry.input = found.name, found.verdict.input
         entry.verdict, entry.detail = found.verdict.verdict, found.verdict.detail
-        self._send(entry)
+        self._send(entry, "structure")
 
-    def _send(self, entry: TraceToolCall) -> None:
+    def _send(self, entry: TraceToolCall, way: Way) -> None:
+        """Send a call, unless it came the other way before: one call that would be carried out twice."""
+        other: Way = "structure" if way == "text" else "text"
+        meaning = _meaning(entry)
+        if self._unpaired[other][meaning]:
+            self._unpaired[other][meaning] -= 1
+            self.notes.append(
+                f"a call of {entry.name!r} came both in the text and told apart from it: sent it once"
+            )
+            return
+        self._unpaired[way][meaning] += 1
         self._blocks.tool_use(entry.id, entry.name, entry.input or {})
         self.sent += 1
         self.judged.append(entry)
@@ -183,6 +207,14 @@ class AnswerCalls:
         self._blocks.text(entry.raw)
         self.notes.append(f"a call of {entry.name!r} was given back as text: {entry.detail}")
         self.judged.append(entry)
+
+
+def _meaning(entry: TraceToolCall) -> str:
+    """The same for all calls that do the same, however they are spelled."""
+    try:
+        return json.dumps([entry.name, entry.input], sort_keys=True)
+    except RecursionError:
+        return entry.id  # too deep to be compared: taken for another call than all others
 
 
 def _cut_entry(call: PendingCall) -> TraceToolCall:

@@ -313,6 +313,76 @@ class TestACallThatComesAsText:
         assert answer.calls == []
 
 
+def text_call(path: str) -> TextDelta:
+    return TextDelta(f'<tool_call>\n{{"name": "Read", "arguments": {{"path": "{path}"}}}}\n</tool_call>')
+
+
+def structured_call(path: str, index: int) -> ToolCallDelta:
+    return ToolCallDelta(index, f'{{"path":"{path}"}}', name="Read")
+
+
+class TestACallThatComesBothAsTextAndToldApart:
+    @pytest.mark.parametrize("said", [(), (TextDelta(" And so on."),)], ids=["alone", "with text between"])
+    @pytest.mark.parametrize("text_first", [True, False])
+    @pytest.mark.parametrize("in_one", [True, False])
+    def test_is_sent_once(self, said: tuple[TextDelta, ...], text_first: bool, in_one: bool) -> None:
+        calls = [text_call("a"), *said, structured_call("a", 0)]
+        answer, events = told(
+            *(calls if text_first else calls[::-1]), DONE, stray_calls=True, streamed=not in_one
+        )
+        blocks = answer.message()["content"]
+        assert in_one or rebuilt(events) == blocks
+        assert sum(block["type"] == "tool_use" for block in blocks) == 1
+        assert "".join(block.get("text", "") for block in blocks) == "".join(step.text for step in said)
+        assert only(answer).input == {"path": "a"}
+        assert answer.stop_reason == "tool_use"
+        assert [note for note in answer.notes if "sent it once" in note]
+
+    def test_and_is_mended_is_sent_once(self) -> None:
+        broken = ToolCallDelta(0, "{'path': 'a',}", name="read")
+        answer, events = told(text_call("a"), broken, DONE, stray_calls=True)
+        assert [block["type"] for block in rebuilt(events)] == ["tool_use"]
+        assert only(answer).name == "Read"
+
+    def test_and_streams_before_its_text_is_sent_once(self) -> None:
+        answer, events = told(*streamed('{"path": "a"}', [3], "Read"), text_call("a"), DONE, stray_calls=True)
+        assert [block["type"] for block in rebuilt(events)] == ["tool_use"]
+        assert only(answer).raw == "<call>"
+
+    def test_leaves_text_behind_it_to_stream(self) -> None:
+        answer = Answer(answer_head(tools=TOOLS, stray_calls=True))
+        for step in (text_call("a"), TextDelta(" Then"), TextDelta(" this.")):
+            answer.feed(step)
+        assert [block["type"] for block in answer.message()["content"]] == ["tool_use", "text"]
+        assert b" this." in answer.take()
+
+    @given(st.lists(st.tuples(st.booleans(), st.sampled_from("ab")), max_size=8))
+    def test_is_one_for_each_pair_and_no_other_is_lost(self, calls: list[tuple[bool, str]]) -> None:
+        steps = [
+            text_call(path) if as_text else structured_call(path, index)
+            for index, (as_text, path) in enumerate(calls)
+        ]
+        answer, events = told(*steps, DONE, stray_calls=True)
+        sent = [block["input"]["path"] for block in rebuilt(events)]
+        for path in "ab":
+            # As many as came in the way that brought more of them.
+            assert sent.count(path) == max(calls.count((True, path)), calls.count((False, path)))
+        assert len(answer.calls) == len(sent)
+        assert len([note for note in answer.notes if "sent it once" in note]) == len(calls) - len(sent)
+
+    def test_twice_in_the_same_way_are_two(self) -> None:
+        for calls in ([text_call("a")] * 2, [structured_call("a", 0), structured_call("a", 1)]):
+            answer, _ = told(*calls, DONE, stray_calls=True)
+            assert len(answer.calls) == 2
+
+
+def test_a_call_that_is_nested_as_deeply_as_json_is_read_ends_in_no_error() -> None:
+    for depth in range(850, 1000):
+        deep = "[" * depth + "]" * depth
+        answer, _ = told(ToolCallDelta(0, f'{{"a": {deep}}}', name="Now"), DONE)
+        assert answer.stop_reason
+
+
 VERDICTS: list[tuple[ToolVerdict, str]] = [("valid", '{"path": "a"}'), ("invalid", "{}")]
 
 

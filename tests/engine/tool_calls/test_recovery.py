@@ -10,8 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from engine.tool_calls import call_tags
+from engine.tool_calls.call_tags import tagged_call
 from engine.tool_calls.families import FAMILIES, family_named
 from engine.tool_calls.hermes import Hermes
+from engine.tool_calls.json_extent import JsonExtent
 from engine.tool_calls.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from tests.engine.tool_calls import breaking
@@ -160,6 +163,100 @@ def test_what_cannot_be_known_is_not_recovered(arguments: str, why: str) -> None
     assert isinstance(outcome, Unrecovered), outcome
     if why != "nested too deeply":
         assert why in outcome.why
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"command": "rm -r build", "description" "clean"}',
+        '{"command": "rm -r build", "description"= "clean"}',
+        '{"command": "rm -r build", "description"="clean"}',
+        '{"command": "rm -r build", description "clean"}',
+        '{"command": "rm -r build" description "clean"}',
+        '{"command": "rm -r build", description = "clean"}',
+        '{"command": "rm -r "build"", "description" "clean"}',
+        '{"command": "rm -r "build"", "other" "x"}',
+        '{"command": "ls", "other" "x"}',
+        '{"command": "ls" "other" "x"}',
+        '{"command": "ls""other""x"}',
+        '{"command": "ls""description""x"}',
+        '{"command": "ls", other "x"}',
+        '{"command": "ls", "timeout" 5, "background" "x"}',
+        '{"command": "ls""}',
+        '{"command": ""ls"}',
+        '{"command": ""ls""}',
+        '{"command": """ls"""}',
+        '{"command": "ls"""}',
+        '{"command": "ls -l "a"}',
+        '{"command": "ls"", "description": "x""}',
+    ],
+)
+def test_quotes_that_may_be_json_own_are_not_taken_into_a_text(arguments: str) -> None:
+    assert isinstance(bash(arguments), Unrecovered)
+
+
+@pytest.mark.parametrize("paths", ['["a""]', '["a" "b"]', '["a, "b"]', '["a ", "b" c", "d"]'])
+def test_nor_are_they_in_a_list(paths: str) -> None:
+    assert isinstance(recover_arguments("Glob", f'{{"paths": {paths}}}', TOOLS), Unrecovered)
+
+
+CODE = [
+    'print("hi")',
+    'with open("a", "w") as file:\n    file.write("b")\n',
+    '"""What it does."""\n\nNAME = ""\n',
+    'cp "$a" "$b" # "so"',
+    'x = {"a": "b"}\n',
+    "print('hi')",
+]
+
+
+@pytest.mark.parametrize("content", CODE)
+@pytest.mark.parametrize("order", [1, -1])
+def test_code_whose_quotes_were_not_escaped_is_repaired(content: str, order: int) -> None:
+    value = dict([("file_path", "/a"), ("content", content)][::order])
+    outcome = recover_arguments("Write", json.dumps(value).replace('\\"', '"'), TOOLS)
+    assert said(outcome) == [("Write", value)]
+
+
+# What stands between two strings of an object, with something missing or wrong in it.
+BORDERS = st.sampled_from([", ", " ", ",", " , ", "\n", ",\n  ", ""])
+NO_COLONS = st.sampled_from([" ", "=", " = ", "\t", ""])
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(["ls", "rm -r build", 'echo "hi"', 'cat "a" "b c"']),
+    BORDERS,
+    st.sampled_from(["description", "other", "note-1"]),
+    NO_COLONS,
+    st.sampled_from(["clean", "clean up", "x", "1"]),
+)
+def test_a_key_without_its_colon_is_never_taken_into_the_text_before_it(
+    command: str, border: str, key: str, no_colon: str, value: str
+) -> None:
+    outcome = bash(f'{{"command": "{command}"{border}"{key}"{no_colon}"{value}"}}')
+    if isinstance(outcome, RecoveredCall):
+        assert json.loads(outcome.arguments)["command"] == command
+
+
+@pytest.mark.parametrize("name", ["</invoke>", "</function>", "</Write>"])
+def test_the_end_tags_in_a_string_are_each_looked_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fed: list[int] = []
+
+    class Counting(JsonExtent):
+        def feed(self, text: str) -> int:
+            fed.append(len(text))
+            return super().feed(text)
+
+    monkeypatch.setattr(call_tags, "JsonExtent", Counting)
+    opening = {"</invoke>": '<invoke name="Write">', "</function>": "<function=Write>", "</Write>": "<Write>"}
+    text = opening[name] + '{"file_path": "' + name * 1000
+    assert tagged_call(text, 0, TOOLS) is None
+    assert 0 < sum(fed) <= len(text)
+    whole = text + '", "content": ""}' + name
+    found = tagged_call(whole, 0, TOOLS)
+    assert found is not None
+    assert (json.loads(found.arguments)["file_path"], found.end) == (name * 1000, len(whole))
 
 
 @pytest.mark.parametrize(
@@ -405,6 +502,27 @@ def test_marks_alone_are_no_call(mark: str, times: int) -> None:
 @pytest.mark.timeout(30)
 def test_a_loop_of_marks_is_no_call(mark: str) -> None:
     assert isinstance(recover_text(mark * 20_000, TOOLS), Unrecovered)
+
+
+WRITE = '{"file_path": "/a", "content": "'
+COSTLY = [
+    '<invoke name="Write">{"a": "' + "</invoke>" * 100_000,
+    "</tool_call>" * 80_000,
+    "```json\n{" + "```" * 300_000,
+    "```json\n{" + " " * 900_000 + "```",
+    '["' * 16_000,
+    '{"' * 16_000,
+    WRITE + "z" * 500_000 + 'f("x"},"y") ' * 40_000 + '"}',
+]
+
+
+@pytest.mark.parametrize("text", COSTLY, ids=lambda text: str(text[:24]))
+@pytest.mark.timeout(
+    60
+)  # it takes seconds at most; a cost that grows with the square of the length takes minutes
+def test_the_cost_of_no_text_grows_with_the_square_of_its_length(text: str) -> None:
+    for outcome in (recover_arguments("Write", text, TOOLS), recover_text(text, TOOLS)):
+        assert isinstance(outcome, Unrecovered)
 
 
 def test_whole_numbers_of_any_size_stay_what_they_are() -> None:

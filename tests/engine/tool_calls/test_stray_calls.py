@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.tool_calls.families import FAMILIES, family_named
 from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.stray_calls import Found, StrayCall, StrayCalls
 from tests.engine.tool_calls.offered import FILE, FRAGMENTS, TOOLS
@@ -86,6 +87,22 @@ def call(raw: str) -> StrayCall:
         ),
         (f"```python\n{JSON}\n```\n{JSON}", [f"```python\n{JSON}\n```\n", call(JSON)]),
         (f"<tool_call>{JSON}", [call(f"<tool_call>{JSON}")]),
+        (f"a `b` {HERMES}", ["a `b` ", call(HERMES)]),
+        (f"a ``b ` c`` {HERMES}", ["a ``b ` c`` ", call(HERMES)]),
+        (f"```a```\n{JSON}", ["```a```\n", call(JSON)]),
+        (f"an ` alone\n{HERMES}", ["an ` alone\n", call(HERMES)]),
+        (f"~~~\na\n~~~\n{JSON}", ["~~~\na\n~~~\n", call(JSON)]),
+        (f"````\n```\na\n```\n````\n{JSON}", ["````\n```\na\n```\n````\n", call(JSON)]),
+        (f"```sh\nls\n```{HERMES}{JSON}", ["```sh\nls\n```", call(HERMES), call(JSON)]),
+        (f"~~a~~ {HERMES}", ["~~a~~ ", call(HERMES)]),
+        (f"\n\n    {JSON}", ["\n\n    ", call(JSON)]),
+        (f"Sure:\n    {JSON}", ["Sure:\n    ", call(JSON)]),
+        (f"Sure:\n\n   {JSON}", ["Sure:\n\n   ", call(JSON)]),
+        (f"{JSON}\n    {JSON}", [call(JSON), "\n    ", call(JSON)]),
+        (f"a\n\n    b\nc\n    {JSON}", ["a\n\n    b\nc\n    ", call(JSON)]),
+        (f"<!-- a\nb -->\n{JSON}", ["<!-- a\nb -->\n", call(JSON)]),
+        (f"`<!--` {HERMES}", ["`<!--` ", call(HERMES)]),
+        (f"a --> {HERMES}", ["a --> ", call(HERMES)]),
     ],
 )
 def test_calls_are_found_in_text(text: str, found: list[Found]) -> None:
@@ -108,6 +125,18 @@ def test_calls_are_found_in_text(text: str, found: list[Found]) -> None:
         f"```python\nprint(1)\n{JSON}\n{FUNCTION}\n{HERMES}\n```\n",
         "```\n$ ls\n```\n`code` and ``more``",
         "a < b and [link](x) {y}",
+        f"Models write `<tool_call>{JSON}</tool_call>` to call.",
+        f"Models write `{FUNCTION.replace(chr(10), '')}` or ``a ` {HERMES.replace(chr(10), '')}``.",
+        f"One `that is not closed: <tool_call>{JSON}</tool_call>",
+        f"`{JSON}`",
+        f"Thus:\n~~~json\n{JSON}\n~~~\nend",
+        f"Thus:\n~~~~\n~~~\n{HERMES}\n```\n{JSON}\n~~~~\nend",
+        f"````md\n```json\n{JSON}\n```\n\n{JSON}\n````",
+        f"```\n```json\n{JSON}\n``` x\n{JSON}\n```",
+        f"Thus:\n\n    {JSON}\n    {JSON}\n\n    {JSON}\n\nend",
+        f"Thus:\n  \t\n\t{JSON}\n \t{HERMES.replace(chr(10), '')}\nend",
+        f"<!--\n{JSON}\n-->",
+        f"<!-- {HERMES}\n```\n{JSON}",
     ],
 )
 def test_other_text_is_passed_on_unchanged(text: str) -> None:
@@ -147,6 +176,7 @@ PIECES = st.sampled_from(
     [
         *(*FRAGMENTS, HERMES, JSON, JSON[:-1], FUNCTION, INVOKE, "<tool_call>", "</tool_call>", "\n", "\n\n"),
         *("\n```\n", "```json\n", "```python\n", "Read(", "LS()", "<Read>", '{"name": "Re', '{"tool": "LS"}'),
+        *("``", "\n````\n", "~", "\n~~~\n", "~~~json\n", "    ", "\t", "\n\n    ", "<!--", "-->", "<!", "--"),
     ]
 )
 
@@ -157,6 +187,41 @@ def test_what_is_found_is_all_of_the_text_however_it_is_cut(text: str, chance: r
     found = read(text)
     assert "".join(each.raw if isinstance(each, StrayCall) else each for each in found) == text
     assert read(text, chance) == found
+
+
+# Each line of what a text shows, in every way to show it.
+SHOWN = st.lists(st.sampled_from([JSON, HERMES, FUNCTION, INVOKE, "ls", "", "a `b`"]), min_size=1, max_size=4)
+
+
+@given(SHOWN, st.sampled_from(["```python", "```sh x", "````", "~~~", "~~~json", "~~~~"]))
+def test_nothing_in_a_fence_that_shows_things_is_a_call(lines: list[str], opening: str) -> None:
+    letters = opening[: opening.rindex(opening[0]) + 1]
+    text = "\n".join(["So:", opening, *lines, letters, "end"])
+    assert read(text) == [text]
+    assert read(f"{text}\n{JSON}") == [f"{text}\n", call(JSON)]
+
+
+@given(SHOWN, st.sampled_from(["    ", "\t", "  \t", "        "]))
+def test_nothing_in_indented_code_is_a_call(lines: list[str], indent: str) -> None:
+    code = "\n".join(indent + line for part in lines for line in part.split("\n"))
+    text = f"So:\n\n{code}\n\nend"
+    assert read(text) == [text]
+    assert read(f"{text}\n{JSON}") == [f"{text}\n", call(JSON)]
+
+
+@given(SHOWN)
+def test_nothing_in_a_comment_is_a_call(lines: list[str]) -> None:
+    text = "\n".join(["So:", "<!--", *lines, "-->", "end"])
+    assert read(text) == [text]
+    assert read(f"{text}\n{JSON}") == [f"{text}\n", call(JSON)]
+
+
+@pytest.mark.parametrize("around", ["```\n{}\n```\n", "~~~\n{}\n~~~\n", "a\n\n    {}\n", "<!-- {} -->"])
+def test_marks_that_no_text_shows_count_wherever_they_stand(around: str) -> None:
+    tokens = family_named("deepseek_v31").write([("Read", {"file_path": "/a"})], TOOLS)
+    stray = StrayCalls(TOOLS, FAMILIES)
+    found = joined([*stray.feed(around.replace("{}", tokens)), *stray.finish()])
+    assert any(isinstance(part, StrayCall) for part in found)
 
 
 def test_without_tools_all_is_text() -> None:
