@@ -229,5 +229,7 @@ def _answer_head(body: Mapping[str, Any], translated: TranslatedRequest, dialect
         thinking=translated.thinking,
         used_ids=used,
         streamed=bool(body.get("stream")),
-        stray_calls=translated.calls_wanted and not dialect.tells_calls_apart,
+        most_calls=translated.most_calls,
+        stray_calls=translated.most_calls != 0 and not dialect.tells_calls_apart,
+        json_answer=translated.wants_json,
     )

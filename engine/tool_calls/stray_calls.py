@@ -45,8 +45,10 @@ class StrayCalls:
     that was fed, and where it was cut makes no difference to the calls that are found in it.
     """
 
-    def __init__(self, tools: ToolSchemas, families: Sequence[Family]) -> None:
+    def __init__(self, tools: ToolSchemas, families: Sequence[Family], *, json_answer: bool = False) -> None:
+        """With `json_answer` the text is asked to be JSON, so that JSON without a mark is no call."""
         self._tools = tools
+        self._json_answer = json_answer
         self._heads = call_heads(tools)
         self._marks = marks_of(families)
         self._token_marks = marks_of(families, tokens_only=True)
@@ -113,9 +115,9 @@ class StrayCalls:
             return watches
         if first == "<":
             watches.append(TagWatch(self._heads, self._tools))
-        if self._shown.line_start and first in "{[":
+        if self._shown.line_start and first in "{[" and not self._json_answer:
             watches.append(JsonWatch(self._heads))
-        if self._shown.line_start and first == "`":
+        if self._shown.line_start and first == "`" and not self._json_answer:
             watches.append(FenceWatch(self._heads, self._watch_in_fence))
         if self._answer_start:
             watches.append(PythonWatch(self._heads, self._tools))

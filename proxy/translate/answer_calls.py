@@ -33,11 +33,18 @@ Way = Literal["text", "structure"]
 class AnswerCalls:
     """Writes calls into `blocks`; `judged` and `notes` gather until the caller takes them.
 
-    With `streamed` off each call is held: a message that is sent as a whole shows no half of a call.
+    With `streamed` off each call is held: a message that is sent as a whole shows no half of a call. Of more
+    than `most` calls, which the client forbids, none is sent.
     """
 
     def __init__(
-        self, tools: ToolSet, blocks: ContentBlocks, used_ids: frozenset[str], *, streamed: bool
+        self,
+        tools: ToolSet,
+        blocks: ContentBlocks,
+        used_ids: frozenset[str],
+        *,
+        streamed: bool,
+        most: int | None = None,
     ) -> None:
         self.judged: list[TraceToolCall] = []
         self.notes: list[str] = []
@@ -46,6 +53,7 @@ class AnswerCalls:
         self._tools = tools
         self._blocks = blocks
         self._streamed = streamed
+        self._most = most
         self._ids = CallIds(used_ids)
         self._pending = PendingCalls(self._ids)
         self._announced = -1  # index of the call whose pieces may be passed on once it has a name
@@ -197,6 +205,10 @@ class AnswerCalls:
             self.notes.append(
                 f"a call of {entry.name!r} came both in the text and told apart from it: sent it once"
             )
+            return
+        if self._most is not None and self.sent >= self._most:
+            entry.detail = "the request forbids calls" if not self._most else "the request allows one call"
+            self._give_back(entry)
             return
         self._unpaired[way][meaning] += 1
         self._blocks.tool_use(entry.id, entry.name, entry.input or {})

@@ -28,9 +28,16 @@ class TranslatedRequest:
     notes: list[str]
 
     @property
-    def calls_wanted(self) -> bool:
-        """Whether the model may call tools in its answer."""
-        return bool(self.tools.functions) and self.body.get("tool_choice") != "none"
+    def most_calls(self) -> int | None:
+        """How many calls the answer may hold; None: any number."""
+        if not self.tools.functions or self.body.get("tool_choice") == "none":
+            return 0
+        return 1 if self.body.get("parallel_tool_calls") is False else None
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the answer itself is to be JSON."""
+        return "response_format" in self.body
 
 
 def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedRequest:

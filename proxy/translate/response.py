@@ -49,7 +49,9 @@ _BY_ITSELF = ("stop", "tool_calls")  # reasons of a model that has said all it w
 class AnswerHead:
     """What the request fixes about its answer; `used_ids` are the tool call ids of its history.
 
-    `streamed`: the client reads events, not one message. `stray_calls`: calls may stand in the text.
+    `streamed`: the client reads events, not one message. `most_calls`: as many as the client takes, None for
+    any number. `stray_calls`: calls may stand in the text. `json_answer`: JSON was asked for, so that JSON in
+    the text is no call.
     """
 
     message_id: str
@@ -58,7 +60,9 @@ class AnswerHead:
     thinking: ThinkingMode
     used_ids: frozenset[str] = frozenset()
     streamed: bool = True
+    most_calls: int | None = None
     stray_calls: bool = False
+    json_answer: bool = False
 
 
 class Answer:
@@ -74,8 +78,10 @@ class Answer:
         self._head = head
         self._out: list[bytes] = []
         self._blocks = ContentBlocks(self._out)
-        self._calls = AnswerCalls(head.tools, self._blocks, head.used_ids, streamed=head.streamed)
-        self._stray = StrayCalls(head.tools.schemas, FAMILIES) if head.stray_calls else None
+        self._calls = AnswerCalls(
+            head.tools, self._blocks, head.used_ids, streamed=head.streamed, most=head.most_calls
+        )
+        self._stray = self._new_stray() if head.stray_calls else None
         self._no_calls = 0  # texts that looked like calls and were none
         self._text_open = False  # it may hold back text
         self._started = False
@@ -183,7 +189,10 @@ class Answer:
         if self._stray is not None and self._text_open:
             self._text_open = False
             self._say_all(self._stray.finish(), cut=cut)
-            self._stray = StrayCalls(self._head.tools.schemas, FAMILIES)
+            self._stray = self._new_stray()
+
+    def _new_stray(self) -> StrayCalls:
+        return StrayCalls(self._head.tools.schemas, FAMILIES, json_answer=self._head.json_answer)
 
     def _thinking(self, step: ThinkingDelta) -> None:
         if not step.text:

@@ -391,3 +391,38 @@ def test_a_call_is_judged_the_same_whether_held_or_passed_on(verdict: ToolVerdic
     held, _ = told(ToolCallDelta(0, arguments, name="Read"), DONE)
     live, _ = told(*streamed(arguments, [], "Read"), DONE)
     assert only(held).verdict == only(live).verdict == verdict
+
+
+TWO = [
+    ToolCallDelta(0, '{"path": "a"}', id=ID, name="Read"),
+    ToolCallDelta(1, "{}", id=ID + "b", name="Now"),
+]
+
+
+class TestCallsBeyondWhatTheRequestTakes:
+    @pytest.mark.parametrize("most", [0, 1, 2, None])
+    def test_are_text(self, most: int | None) -> None:
+        answer, events = told(*TWO, DONE, most_calls=most)
+        sent = [block["type"] for block in rebuilt(events)]
+        allowed = 2 if most is None else most
+        assert sent[:allowed] == ["tool_use"] * allowed
+        assert sent[allowed:] == (["text"] if allowed < 2 else [])
+        assert len(answer.calls) == 2
+        assert answer.stop_reason == ("tool_use" if allowed else "end_turn")
+        assert (
+            len([note for note in answer.notes if "given back as text: the request" in note]) == 2 - allowed
+        )
+
+    def test_are_counted_with_those_that_came_as_text(self) -> None:
+        call = '<tool_call>\n{"name": "Read", "arguments": {"path": "b"}}\n</tool_call>'
+        _, events = told(TextDelta(call), *TWO, DONE, most_calls=1, stray_calls=True)
+        assert [block["type"] for block in rebuilt(events)] == ["tool_use", "text"]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name": "Read", "path": "a"}', '```json\n{"name": "Read", "path": "a"}\n```']
+)
+def test_json_that_was_asked_for_is_no_call(text: str) -> None:
+    for json_answer, kind in ((True, "text"), (False, "tool_use")):
+        _, events = told(TextDelta(text), Finish("stop"), stray_calls=True, json_answer=json_answer)
+        assert [block["type"] for block in rebuilt(events)] == [kind]

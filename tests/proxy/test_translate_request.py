@@ -244,17 +244,19 @@ def test_one_call_at_a_time_may_be_asked_for_with_every_choice(
 
 
 @pytest.mark.parametrize(
-    ("fields", "wanted"),
+    ("fields", "most"),
     [
-        ({"tools": [READ]}, True),
-        ({"tools": [READ], "tool_choice": {"type": "any"}}, True),
-        ({"tools": [READ], "tool_choice": {"type": "none"}}, False),
-        ({"tools": []}, False),
-        ({}, False),
+        ({"tools": [READ]}, None),
+        ({"tools": [READ], "tool_choice": {"type": "any"}}, None),
+        ({"tools": [READ], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}, 1),
+        ({"tools": [READ], "tool_choice": {"type": "none", "disable_parallel_tool_use": True}}, 0),
+        ({"tools": [READ], "tool_choice": {"type": "none"}}, 0),
+        ({"tools": []}, 0),
+        ({}, 0),
     ],
 )
-def test_calls_are_expected_of_a_request_that_offers_tools(fields: dict[str, Any], wanted: bool) -> None:
-    assert translated(**fields).calls_wanted is wanted
+def test_an_answer_holds_as_many_calls_as_the_request_takes(fields: dict[str, Any], most: int | None) -> None:
+    assert translated(**fields).most_calls == most
 
 
 def test_sampling_is_passed_on() -> None:
