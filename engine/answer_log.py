@@ -9,7 +9,8 @@ model and its tokenizer too, so that lines of others do not fit either. When the
 lines, it is written anew from the memory: under another name, synced and renamed.
 
 An answer is in the hands of the system once it is appended, which outlives a SIGKILL; then it is synced, as
-spans are. What is written is counted in the budget and the day's cap of the disk tier.
+spans are. What is written is counted in the budget and the day's cap of the disk tier. After a time in which
+the disk would not take them, or the cap not allow them, the next answer brings all that the file lacks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -26,7 +27,9 @@ import xxhash
 
 from engine.answer_memory import KeptAnswer
 from engine.cache_files import sync_folder
+from engine.cache_folder import UNFINISHED_ANSWERS
 from engine.cache_limits import DiskLimits
+from engine.saving_pause import SavingPause
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +44,15 @@ Entry = tuple[str, KeptAnswer]
 class AnswerLog:
     """The file of one model's answers; `read` comes first, then `start`, then any thread may `add`."""
 
-    def __init__(self, path: Path, identity: str, limits: DiskLimits) -> None:
-        """`identity` stands for all that answers must not be mixed with: model, tokenizer, template."""
+    def __init__(self, path: Path, identity: str, limits: DiskLimits, pause: SavingPause) -> None:
+        """`identity` stands for all that answers must not be mixed with: model, tokenizer, template.
+
+        `pause` is for the answers alone.
+        """
         self._path = path
         self._seed = f"{_FORMAT}:{identity}:".encode()
         self._limits = limits
+        self._pause = pause
         self._most_bytes = min(_MOST_BYTES, int(limits.max_bytes * _BUDGET_SHARE))
         self._held: Callable[[], list[Entry]] = list
         self._changed = threading.Condition()
@@ -53,8 +60,14 @@ class AnswerLog:
         self._busy = self._closing = False
         self._is_saving = False
         self._is_behind = False  # the file has what is of no use, or lacks what the memory has
+        self._refused_bytes = 0  # of the last new file that the day's cap did not allow
         self._told: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="answer-log", daemon=True)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the disk would not take the last answer; any thread may ask."""
+        return self._pause.has_failed
 
     def read(self) -> list[Entry]:
         """All answers that can be used, oldest first; of the others people are told."""
@@ -128,15 +141,12 @@ class AnswerLog:
             self._save(batch)
 
     def _save(self, batch: list[tuple[Entry, Future[None]]]) -> None:
-        try:
-            wrote = self._write([entry for entry, _ in batch])
-        except Exception as error:
-            wrote = False
-            self._give_up(error)
+        content = b"".join(line_of(entry, self._seed) for entry, _ in batch)
+        wrote = self._try(self._write, content)
         for _, done in batch:
             done.set_result(None)
-        if wrote:
-            self._sync()
+        if wrote and self._try(self._sync, content) and self._pause.end():
+            _log.warning("answers are saved to %s again", self._path)
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -149,32 +159,64 @@ class AnswerLog:
             self._busy = bool(batch)
             return batch
 
-    def _write(self, entries: Iterable[Entry]) -> bool:
+    def _try(self, action: Callable[[bytes], bool], content: bytes) -> bool:
+        """What `action` returns; after an error false, and the next answers have to wait."""
+        try:
+            return action(content)
+        except OSError as error:
+            self._is_behind = True
+            if self._pause.begin(self._limits.room_for(len(content))):
+                _log.warning(
+                    "answers are not saved to %s for now (%s); what is there is kept and used. It is tried"
+                    " again by and by, and at once when there is more room",
+                    self._path,
+                    error,
+                )
+        except Exception as error:
+            self._give_up(error)
+        return False
+
+    def _write(self, content: bytes) -> bool:
         """Append answers, or write all anew where that is due; false where the limits do not let it."""
         if not self._is_saving:
             return False
-        size = self._path.stat().st_size if self._path.exists() else 0
-        content = b"".join(line_of(entry, self._seed) for entry in entries)
+        size = self._size()
         anew = self._is_behind or size + len(content) > self._most_bytes
+        self._is_behind = True  # until it is known that it is not
+        if self._pause.holds():
+            return False
+        # Building a new file takes a while: not where it is known that it would be refused.
+        if not self._allows(max(len(content), self._refused_bytes)):
+            return False
         if anew:
             content = self._all()
-        self._is_behind = True  # until it is known that it is not
-        if not self._limits.allows_today(len(content), "main"):
-            self._tell("as much as may be is written today; raise disk_writes_per_day_bytes")
-            return False
+            if not self._allows(len(content)):
+                self._refused_bytes = len(content)
+                return False
+        self._refused_bytes = 0
         self._limits.answer_bytes = 0 if anew else size
-        if not self._limits.make_room(len(content)):
-            self._limits.answer_bytes = size
-            self._tell("the disk has no room for them; raise disk_cache_bytes")
-            return False
-        self._limits.count(len(content))
-        if anew:
-            self._replace(content)
-        else:
-            _append(self._path, content)
-        self._limits.answer_bytes = len(content) if anew else size + len(content)
+        try:
+            if not self._limits.make_room(len(content)):
+                self._tell("the disk has no room for them; raise disk_cache_bytes")
+                return False
+            self._limits.count(len(content))
+            if anew:
+                self._replace(content)
+            else:
+                _append(self._path, content)
+        finally:
+            self._limits.answer_bytes = self._size()
         self._is_behind = False
         return True
+
+    def _allows(self, nbytes: int) -> bool:
+        if self._limits.allows_today(nbytes, "main"):
+            return True
+        self._tell("as much as may be is written today; raise disk_writes_per_day_bytes")
+        return False
+
+    def _size(self) -> int:
+        return self._path.stat().st_size if self._path.exists() else 0
 
     def _all(self) -> bytes:
         """The newest answers, as many as leave room for others behind them."""
@@ -189,16 +231,18 @@ class AnswerLog:
 
     def _replace(self, content: bytes) -> None:
         self._unfinished.unlink(missing_ok=True)
-        _append(self._unfinished, content)
-        _sync_file(self._unfinished)
-        self._unfinished.rename(self._path)
+        try:
+            _append(self._unfinished, content)
+            _sync_file(self._unfinished)
+            self._unfinished.rename(self._path)
+        except OSError:  # a full disk has no room for what is of no use
+            self._unfinished.unlink(missing_ok=True)
+            raise
         sync_folder(self._path.parent)
 
-    def _sync(self) -> None:
-        try:
-            _sync_file(self._path)
-        except OSError as error:
-            self._give_up(error)
+    def _sync(self, _: bytes) -> bool:
+        _sync_file(self._path)
+        return True
 
     def _give_up(self, error: Exception) -> None:
         self._is_saving = False
@@ -216,7 +260,7 @@ class AnswerLog:
 
     @property
     def _unfinished(self) -> Path:
-        return self._path.with_name(f"writing-{self._path.name}")
+        return self._path.with_name(UNFINISHED_ANSWERS)
 
 
 def line_of(entry: Entry, seed: bytes) -> bytes:

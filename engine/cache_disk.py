@@ -88,7 +88,7 @@ class DiskTier:
             free_bytes=free_bytes,
         )
         self._pause = SavingPause(self._limits.free, monotonic)
-        self._clock = clock
+        self._clock, self._monotonic = clock, monotonic
         self._write_file = write
         self._writer = SpanWriter(self._write, queue_bytes)
         self._loader = SpanLoader(self._read)
@@ -138,6 +138,7 @@ class DiskTier:
         self._is_open = self._is_saving = True
         self._writer.start()
         self._loader.start()
+        self._writer.run_soon(self._keep_to_budget)
         return found
 
     def keep_answers(self, answers: AnswerMemory, tokenizer: str) -> None:
@@ -149,10 +150,14 @@ class DiskTier:
         if not self._is_open:
             return
         self._answers = AnswerLog(
-            self._folder.answers, f"{self._folder.fingerprint}-{tokenizer}", self._limits
+            self._folder.answers,
+            f"{self._folder.fingerprint}-{tokenizer}",
+            self._limits,
+            SavingPause(self._limits.free, self._monotonic),
         )
         answers.fill(self._answers.read(), self._answers.add)
         self._answers.start(answers.held)
+        self._writer.run_soon(self._keep_to_budget)
 
     def save(
         self,
@@ -253,8 +258,12 @@ class DiskTier:
             "disk_loaded_tokens": self._loaded_tokens,
             "disk_skipped": self._skipped,
             "disk_set_aside": self._set_aside,
-            "disk_paused": int(self._is_open and (self._pause.has_failed or not self._can_save)),
+            "disk_paused": int(self._is_open and (self._has_failed or not self._can_save)),
         }
+
+    @property
+    def _has_failed(self) -> bool:
+        return self._pause.has_failed or (self._answers is not None and self._answers.has_failed)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until all that was queued is on disk; whether it is."""
@@ -319,6 +328,13 @@ class DiskTier:
         else:
             self._index.lose(file)
             self._folder.path_of(file).unlink(missing_ok=True)
+
+    def _keep_to_budget(self) -> None:
+        """Remove what is beyond the budget, which may be less than when it was written."""
+        try:
+            self._limits.fit(0)
+        except OSError as error:  # what is written next tells of it
+            _log.info("%s cannot be kept to its budget: %s", self._folder.path, error)
 
     def _stamp(self, files: list[SpanFile]) -> None:
         for file in files:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import mlx.core as mx
 import numpy as np
@@ -39,7 +40,7 @@ Write = Callable[[str, Arrays, dict[str, str]], None]
 """`mx.save_safetensors`, or what a test puts in its place."""
 
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})\.safetensors")
-_UNFINISHED = "writing-"
+_UNFINISHED = re.compile(r"writing-[0-9a-f]{32}\.safetensors")
 _FIRST_READ = 1 << 14  # bytes; most headers are shorter
 _LONGEST_HEADER = 1 << 26
 _HASHED_AT_ONCE = 1 << 20
@@ -88,7 +89,7 @@ def is_span_file(path: Path) -> bool:
 
 def is_unfinished(path: Path) -> bool:
     """Whether a file was left behind by a process that ended while it wrote."""
-    return path.name.startswith(_UNFINISHED)
+    return _UNFINISHED.fullmatch(path.name) is not None
 
 
 def write_span(
@@ -118,7 +119,7 @@ def write_span(
     else:
         arrays = rows_to_arrays(content)
     arrays["tokens"] = mx.array(tokens)
-    temporary = folder / f"{_UNFINISHED}{file.id}.safetensors"
+    temporary = folder / f"writing-{file.id}.safetensors"
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         write(str(temporary), arrays, {"span": orjson.dumps(described).decode()})
@@ -136,13 +137,13 @@ def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
     """What a file holds and for which tokens, without reading or checking the rest.
 
     Raises:
-        BadSpanFile: it is cut short, of another fingerprint or format, or no span file.
+        BadSpanFile: it is cut short, of another fingerprint or format, or no span file or regular file.
         OSError: it cannot be read.
     """
     named = _NAME.fullmatch(path.name)
     if named is None:
         raise BadSpanFile("its name is not that of a span file")
-    with path.open("rb") as stream:
+    with _open(path) as stream:
         status = os.fstat(stream.fileno())
         first = stream.read(_FIRST_READ)
         length = int.from_bytes(first[:8], "little")
@@ -154,12 +155,15 @@ def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
             header = orjson.loads(first[8 : 8 + length])
             described = orjson.loads(header.pop("__metadata__")["span"])
             ends = [entry["data_offsets"][1] for entry in header.values()]
+            is_whole = 8 + length + max(ends) == status.st_size
             begin, end = header["tokens"]["data_offsets"]
+            if not 0 <= begin <= end <= status.st_size:
+                raise ValueError("its tokens lie outside of it")
             stream.seek(8 + length + begin)
             tokens = np.frombuffer(stream.read(end - begin), "<i4").astype(np.int32)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise BadSpanFile("its header is damaged") from error
-        if 8 + length + max(ends) != status.st_size:
+        if not is_whole:
             raise BadSpanFile("it is cut short")
     if not isinstance(described, dict):
         raise BadSpanFile("its header is damaged")
@@ -176,10 +180,10 @@ def read_span(path: Path, file: SpanFile) -> Rows | States:
     """The rows or states of a file, all of its bytes checked first, evaluated on the calling thread.
 
     Raises:
-        BadSpanFile: it is damaged, or holds what this version of mlx-lm does not know.
+        BadSpanFile: it is damaged or no regular file, or holds what this version of mlx-lm does not know.
         OSError: it cannot be read.
     """
-    with path.open("rb") as stream:
+    with _open(path) as stream:
         digest, nbytes = _digest(stream)
     if (digest, nbytes) != (file.digest, file.nbytes):
         raise BadSpanFile("its bytes are not those that were written")
@@ -202,6 +206,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file to read it; a pipe or a device, which may let one wait for ever, is refused."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # or a pipe waits for its writer
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadSpanFile("it is no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _from_metadata(described: dict[str, Any], length: int) -> SpanFile:

@@ -3,7 +3,7 @@
 `<root>/<fingerprint>/` has the files and the model's answers (`engine.answer_log`), `<root>/set-aside/` what
 was found damaged or half written, kept for whoever wants to know why. Folders are 0700 and files 0600: they
 hold other people's prompts. A root may well be a folder that the user keeps other things in; they are neither
-counted nor touched.
+counted nor touched: files are known by their names, and other models' folders by the lock in them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import fcntl
 import heapq
 import os
 import re
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ from engine.cache_files import BadSpanFile, SpanFile, is_span_file, is_unfinishe
 from engine.prefix_cache import RANK, TokenArray
 
 SET_ASIDE = "set-aside"
-ANSWERS = "answers.jsonl"
+ANSWERS, UNFINISHED_ANSWERS = "answers.jsonl", "writing-answers.jsonl"
 _LOCK, _WRITTEN_TODAY = "lock", "written-today.json"
 _KEPT_ASIDE = 16  # files
 _ASIDE_SHARE = 1 / 20  # most bytes of files set aside, of the budget
@@ -69,8 +70,8 @@ class CacheFolder:
         """All files that can be used, by their headers alone, and why others were set aside."""
         found: dict[str, tuple[SpanFile, TokenArray]] = {}
         faults = []
-        for path in [Path(entry.path) for entry in os.scandir(self.path)]:
-            if path.suffix != ".safetensors":
+        for path in [Path(entry.path) for entry in os.scandir(self.path) if not entry.is_dir()]:
+            if not is_span_file(path):
                 continue
             try:
                 if is_unfinished(path):
@@ -104,7 +105,7 @@ class CacheFolder:
             os.utime(aside / path.name, (self._clock(), self._clock()))
         except OSError:
             _remove(path)
-        newest = sorted(_files_below(aside), key=lambda item: -item[2])
+        newest = sorted(_span_files(aside), key=lambda item: -item[2])
         total = 0
         for number, (old, size, _) in enumerate(newest):
             total += size
@@ -113,8 +114,8 @@ class CacheFolder:
 
     def other_bytes(self) -> int:
         """Bytes of other models' files and of those set aside."""
-        folders = [*self._other_folders(), self.root / SET_ASIDE]
-        return sum(size for folder in folders for _, size, _ in _files_below(folder))
+        others = sum(size for folder in self._other_folders() for _, size, _ in _files_of(folder))
+        return others + sum(size for _, size, _ in _span_files(self.root / SET_ASIDE))
 
     def free_others(self, wanted: int) -> int:
         """Remove files of models that no engine uses until `wanted` bytes are free; says how many are."""
@@ -134,7 +135,7 @@ class CacheFolder:
 
     def _other_folders(self) -> list[Path]:
         named = [path for path in self.root.iterdir() if _FINGERPRINT.fullmatch(path.name)]
-        return [path for path in named if path != self.path and path.is_dir()]
+        return [path for path in named if path != self.path and path.is_dir() and _is_ours(path)]
 
     # The day's count
 
@@ -142,7 +143,7 @@ class CacheFolder:
         """Bytes that were written below the root today (UTC), by whichever engine."""
         try:
             known = orjson.loads((self.root / _WRITTEN_TODAY).read_bytes())
-            return int(known["bytes"]) if known["day"] == self._day() else 0
+            return int(known["bytes"]) if known["day"] == self.day() else 0
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
@@ -153,11 +154,12 @@ class CacheFolder:
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(orjson.dumps({"day": self._day(), "bytes": total}))
+            stream.write(orjson.dumps({"day": self.day(), "bytes": total}))
         temporary.rename(path)
         return total
 
-    def _day(self) -> str:
+    def day(self) -> str:
+        """Today's date (UTC)."""
         return time.strftime("%Y-%m-%d", time.gmtime(self._clock()))
 
 
@@ -202,12 +204,29 @@ def _take_hold(folder: Path) -> int:
     return lock
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether an engine has made a folder: it has the lock, which is empty, or a file that belongs there."""
+    try:
+        status = (folder / _LOCK).lstat()
+        if stat.S_ISREG(status.st_mode) and not status.st_size:
+            return True
+    except OSError:  # the user may have removed it
+        pass
+    return any(_belongs(path) for path, _, _ in _span_files(folder))
+
+
+def _belongs(path: Path) -> bool:
+    try:
+        read_header(path, path.parent.name)
+    except (BadSpanFile, OSError):
+        return False
+    return True
+
+
 def _free(folder: Path, wanted: int) -> int:
     """Remove files of another model; those that are of no use to it first."""
     files, freed = [], 0
-    for path, size, _ in list(_files_below(folder)):
-        if not is_span_file(path):
-            continue
+    for path, size, _ in list(_span_files(folder)):
         try:
             files.append(read_header(path, folder.name)[0])
         except (BadSpanFile, OSError):
@@ -216,24 +235,33 @@ def _free(folder: Path, wanted: int) -> int:
         if freed >= wanted:
             return freed
         freed += file.nbytes if _remove(folder / file.name) else 0
-    if freed < wanted:  # answers serve the files alone
-        answers = folder / ANSWERS
-        size = answers.stat().st_size if answers.is_file() else 0
-        freed += size if _remove(answers) else 0
+    for path, size, _ in list(_files_of(folder)) if freed < wanted else ():
+        if not is_span_file(path):  # answers serve the files alone
+            freed += size if _remove(path) else 0
     return freed
 
 
-def _files_below(folder: Path) -> Iterator[tuple[Path, int, float]]:
-    """Each file's path, size and last change; what vanishes meanwhile is passed over."""
+def _files_of(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """What an engine has written to a folder, and nothing else that is there: path, size and last change."""
+    for found in _files_in(folder):
+        if is_span_file(found[0]) or found[0].name in (ANSWERS, UNFINISHED_ANSWERS):
+            yield found
+
+
+def _span_files(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Those of a folder's files that have the name of a span file, whole or unfinished."""
+    return (found for found in _files_in(folder) if is_span_file(found[0]))
+
+
+def _files_in(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Each file's path, size and last change; what vanishes meanwhile is passed over, as are folders."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
         return
     for entry in entries:
         try:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(Path(entry.path))
-            else:
+            if not entry.is_dir(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
                 yield Path(entry.path), status.st_size, status.st_mtime
         except OSError:
@@ -241,7 +269,7 @@ def _files_below(folder: Path) -> Iterator[tuple[Path, int, float]]:
 
 
 def _last_use(folder: Path) -> float:
-    return max((changed for _, _, changed in _files_below(folder)), default=0.0)
+    return max((changed for _, _, changed in _files_of(folder)), default=0.0)
 
 
 def _remove(path: Path) -> bool:

@@ -10,6 +10,7 @@ from engine.cache_folder import CacheFolder, in_order_of_removal
 from engine.cache_index import SpanIndex
 from engine.prefix_cache import Kind
 
+_LOOK_SHARE = 1 / 100  # of the budget, written between two looks at what other models have
 _SLACK = 1 / 100  # of the budget, freed beyond what is needed, so that not every file looks for room
 _ROOM_SHARE = 1 / 16  # of what is left free: so much more has to be free than before, to be called room
 _HEADS_SHARE = 1 / 10  # of what may be written in a day, for heads alone
@@ -30,26 +31,34 @@ class DiskLimits:
     ) -> None:
         self.max_bytes = max_bytes
         self.max_daily_bytes = max_daily_bytes
-        self.written_today = 0
         self.answer_bytes = 0  # of this model's answers
         self._folder = folder
         self._index = index
         self._keep_free_bytes = keep_free_bytes
         self._free_bytes = free_bytes
         self._dropping_helps = True  # what is removed here becomes free; not so where snapshots keep it
+        self._written = "", 0  # a day, and the bytes that are known to be written on it
         self._other_bytes = 0  # of other models
+        self._since_look = 0  # bytes written since these were looked at
         self._lock = threading.RLock()
 
     def look(self) -> None:
         """Learn what others have and what was written today."""
-        self._other_bytes = self._folder.other_bytes()
-        self.written_today = self._folder.written_today()
+        with self._lock:
+            self._look_at_others()
+        self._written = self._folder.day(), self._folder.written_today()
+
+    @property
+    def written_today(self) -> int:
+        """Bytes that are known to be written today; the disk is not read."""
+        day, nbytes = self._written
+        return nbytes if day == self._folder.day() else 0
 
     def allows_today(self, nbytes: int, kind: Kind) -> bool:
         """Whether so many bytes more may be written today; the last tenth is for heads."""
         cap = self.max_daily_bytes * (1 if kind == "head" else 1 - _HEADS_SHARE)
         if self.written_today + nbytes > cap:
-            self.written_today = self._folder.written_today()  # it may be another day
+            self._written = self._folder.day(), self._folder.written_today()  # others write too
         return self.written_today + nbytes <= cap
 
     def count(self, nbytes: int) -> None:
@@ -59,7 +68,8 @@ class DiskLimits:
             OSError: the count cannot be kept.
         """
         with self._lock:
-            self.written_today = self._folder.count_written(nbytes)
+            self._written = self._folder.day(), self._folder.count_written(nbytes)
+            self._since_look += nbytes
 
     def make_room(self, nbytes: int) -> bool:
         """Remove what is worth least until so many bytes fit into the budget; false where they cannot.
@@ -97,6 +107,8 @@ class DiskLimits:
             return self._fit(nbytes)
 
     def _fit(self, nbytes: int) -> bool:
+        if self._since_look > self.max_bytes * _LOOK_SHARE:
+            self._look_at_others()
         over = self._over(nbytes)
         if over <= 0:
             return True
@@ -116,8 +128,13 @@ class DiskLimits:
         """Remove up to so many bytes of models that no engine uses; returns how many are still to go."""
         if self._other_bytes:
             nbytes -= self._folder.free_others(nbytes)
-            self._other_bytes = self._folder.other_bytes()
+            self._look_at_others()
         return nbytes
+
+    def _look_at_others(self) -> None:
+        """Other engines may be writing too; each keeps the budget for all as far as it knows of them."""
+        self._other_bytes = self._folder.other_bytes()
+        self._since_look = 0
 
     def _remove_own(self, nbytes: int) -> None:
         for file in in_order_of_removal(self._index.files()) if nbytes > 0 else ():

@@ -19,6 +19,7 @@ from mlx_lm.utils import maybe_set_recommended_wired_limit
 from engine.admission import miss_in_words, request_fault, segment_at
 from engine.checkpoints import checkpoints, needs_checkpoints
 from engine.decode_batch import Batch, Row
+from engine.disk_reads import DiskReads
 from engine.generation import (
     CacheStep,
     FailStep,
@@ -92,6 +93,7 @@ class DecodeLoop:
         self._exact_only = needs_checkpoints(self._runner.new_cache())
         self._outbox = StepOutbox(clock)
         self._line = PrefillLine(exact_only=self._exact_only)
+        self._reads = DiskReads(clock)
         self._decoding: dict[Row, LiveRequest] = {}
         self._batches: list[Batch] = []
         self._wired_limit = maybe_set_recommended_wired_limit()
@@ -177,22 +179,31 @@ class DecodeLoop:
         self._line.add(live)
 
     def _fetch(self, live: LiveRequest) -> None:
-        """Begin to read from disk what that has of a prompt beyond memory."""
+        """Begin to read from disk what that has of a prompt beyond memory, if the disk answers."""
+        if self._reads.hang():
+            return
         try:
             live.fetch = self._cache.fetch(live.tokens, self._wake)
         except Exception:
             _log.exception("nothing is read from disk for request %s", live.request.request_id)
         if live.fetch is not None:
+            self._reads.add(live.fetch)
             live.known += live.fetch.tokens
             live.state = RequestState.RESTORING
 
     def _settle(self) -> None:
-        """Take in what was read from disk."""
-        for live in [one for one in self._line.waiting if one.fetch is not None and one.fetch.done]:
-            fetch, live.fetch = live.fetch, None
+        """Take in what was read from disk, and wait no longer for a disk that does not answer."""
+        hang = self._reads.hang()
+        for live in self._line.waiting:
+            fetch = live.fetch
+            if fetch is None or not (fetch.done or hang):
+                continue
+            live.fetch = None
             live.state = RequestState.QUEUED
             live.read_s = self._clock() - live.arrived
-            assert fetch is not None
+            if not fetch.done:  # what it still reads is let go of when it is read
+                live.known -= fetch.tokens
+                continue
             try:
                 for change in self._cache.settle(fetch):
                     self._tell_change(live, change)

@@ -171,7 +171,8 @@ class Scheduler:
             return "failed"
         if age > self._stall_after_s:
             return "stalled"
-        return "busy" if running else "ready"
+        waiting = self._queue_length()  # for the disk, say
+        return "busy" if running or waiting else "ready"
 
     def _queue_length(self) -> int:
         return len(self._arrivals) + (self._loop.queued if self._loop else 0)

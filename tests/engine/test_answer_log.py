@@ -284,6 +284,36 @@ def test_what_the_days_cap_kept_back_is_saved_the_next_day(
     assert caplog.text.count("disk_writes_per_day_bytes") == 1
 
 
+class Building(AnswerMemory):
+    """Counts how often all answers are asked for, to build a new file of them."""
+
+    builds = 0
+
+    def held(self) -> list[Entry]:
+        self.builds += 1
+        return super().held()
+
+
+@pytest.mark.parametrize(("cap", "saved", "builds"), [(0, 0, 0), (1000, 3, 1)])
+def test_a_file_that_the_days_cap_does_not_allow_is_not_built_for_each_answer(
+    tmp_path: Path, cap: int, saved: int, builds: int
+) -> None:
+    tier = make_tier(tmp_path, max_daily_bytes=cap)
+    tier.open()
+    memory = Building()
+    tier.keep_answers(memory, "tok")
+    try:
+        keep(memory, 1, 2, 3)
+        keep(memory, 4, tokens=range(200))
+        keep(memory, *range(5, 10))
+        assert tier.flush()
+        assert memory.builds == builds
+        lines = file_in(tmp_path).read_bytes().splitlines() if file_in(tmp_path).exists() else []
+        assert len(lines) == saved
+    finally:
+        tier.close()
+
+
 def test_answers_count_in_the_budget_and_in_what_is_written(tmp_path: Path) -> None:
     tier = make_tier(tmp_path)
     with answers_on(tier) as memory:
@@ -328,7 +358,7 @@ def test_a_file_that_cannot_be_read_is_told_and_left_alone(
     assert file_in(tmp_path).is_dir()
 
 
-def test_a_disk_that_fails_ends_saving_with_one_notice(
+def test_a_disk_that_fails_pauses_saving_with_one_notice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with answers_on(make_tier(tmp_path)) as memory:
@@ -338,14 +368,43 @@ def test_a_disk_that_fails_ends_saving_with_one_notice(
         with caplog.at_level(logging.WARNING):
             keep(memory, 2, 3)
         assert memory.find(called(3), BEFORE) is not None
-    assert caplog.text.count("can no longer be saved") == 1
+    assert caplog.text.count("are not saved to") == 1
 
 
-def test_a_full_disk_ends_saving(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with answers_on(make_tier(tmp_path, keep_free_bytes=1 << 60)) as memory:
+def test_a_full_disk_keeps_back_answers_until_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    free = [500]
+    tier = make_tier(tmp_path, keep_free_bytes=16_000, free_bytes=lambda path: free[0], monotonic=lambda: 0.0)
+    with answers_on(tier) as memory:
         keep(memory, 1)
+        assert not file_in(tmp_path).exists()
+        assert tier.stats()["disk_paused"] == 1
+        for number, free[0] in ((2, 1000), (3, 20_000)):
+            keep(memory, number)
+        assert tier.flush()
+        assert tier.stats()["disk_paused"] == 0
     assert "almost full" in caplog.text
-    assert not file_in(tmp_path).exists()
+    assert caplog.text.count("are not saved to") == caplog.text.count("are saved to") == 1
+    assert known(tmp_path) == [1, 2, 3]
+
+
+def test_answers_are_tried_again_after_growing_pauses(tmp_path: Path) -> None:
+    now = [0.0]
+    tier = make_tier(tmp_path, free_bytes=lambda path: 1 << 40, monotonic=lambda: now[0])
+    with answers_on(tier) as memory:
+        keep(memory, 1)
+        file_in(tmp_path).unlink()
+        file_in(tmp_path).mkdir()
+        for number, now[0] in ((2, 0.0), (3, 10.0)):
+            keep(memory, number)
+            assert tier.flush()
+        assert list(file_in(tmp_path).parent.glob("writing-*")) == []
+        file_in(tmp_path).rmdir()
+        for number, now[0] in ((4, 29.0), (5, 30.0)):
+            assert not file_in(tmp_path).exists()
+            keep(memory, number)
+    assert known(tmp_path) == [1, 2, 3, 4, 5]
 
 
 def test_what_is_kept_after_the_end_is_kept_in_memory(tmp_path: Path) -> None:

@@ -264,15 +264,16 @@ def test_what_continues_a_lost_file_goes_before_all_others(tmp_path: Path) -> No
 
 def test_a_leftover_of_a_write_is_set_aside(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
-    (tmp_path / FINGERPRINT / "writing-abc.safetensors").write_bytes(b"half")
+    leftover = tmp_path / FINGERPRINT / f"writing-{'a' * 32}.safetensors"
+    leftover.write_bytes(b"half")
     assert reused(tmp_path, [*FIRST, 7]) == 6
-    assert [path.name for path in (tmp_path / "set-aside").iterdir()] == ["writing-abc.safetensors"]
+    assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [leftover.name]
 
 
 def test_only_the_newest_files_are_kept_aside(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     for number in range(20):
-        (tmp_path / FINGERPRINT / f"writing-{number}.safetensors").write_bytes(b"half")
+        (tmp_path / FINGERPRINT / f"writing-{number:032x}.safetensors").write_bytes(b"half")
     assert reused(tmp_path, [*FIRST, 7]) == 6
     assert len(list((tmp_path / "set-aside").iterdir())) == 16
 
@@ -544,16 +545,23 @@ def test_what_a_user_keeps_in_the_same_folder_is_neither_counted_nor_removed(tmp
         root / "Qwen3-Coder" / "model.safetensors",
         root / "deep" / "er" / "x.safetensors",
         root / ("0" * 32) / "model.safetensors",
+        root / ("0" * 32) / "writing-notes.safetensors",
+        root / ("0" * 32) / "answers.jsonl",
+        root / FINGERPRINT / "model.safetensors",
+        root / FINGERPRINT / "writing-notes.safetensors",
+        root / "set-aside" / "model.safetensors",
+        root / "set-aside" / "photos" / "1.jpg",
         root / "written-by-me.safetensors",
     ]
     for path in theirs:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"weights" * 1000)
     for token in range(4):
-        keep(root, [token] * 30, max_bytes=budget + theirs[2].stat().st_size)
+        keep(root, [token] * 30, max_bytes=budget)
     assert all(path.read_bytes() == b"weights" * 1000 for path in theirs)
     assert {path.name for path in theirs[0].parent.iterdir()} == {"model.safetensors"}
-    assert len(files_in(root)) == 2
+    assert not (root / ("0" * 32) / "lock").exists()
+    assert len(set(files_in(root)) - set(theirs)) == 2
 
 
 def test_what_cannot_fit_beside_others_removes_nothing(tmp_path: Path) -> None:
@@ -606,10 +614,11 @@ def test_a_span_that_was_forgotten_and_comes_again_in_other_parts_is_found_once(
 def test_folders_and_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     root = tmp_path / "kv-cache"
     keep(root, FIRST)
-    (root / FINGERPRINT / "writing-1.safetensors").write_bytes(b"")
+    leftover = f"writing-{'1' * 32}.safetensors"
+    (root / FINGERPRINT / leftover).write_bytes(b"")
     keep(root, FIRST)
     for path in [root, *root.rglob("*")]:
-        if path.name != "writing-1.safetensors":
+        if path.name != leftover:
             wanted = 0o700 if path.is_dir() else 0o600
             assert stat.S_IMODE(path.stat().st_mode) == wanted, path
 

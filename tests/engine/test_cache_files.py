@@ -151,6 +151,35 @@ def test_what_was_written_for_another_model_is_foreign(tmp_path: Path) -> None:
         read_header(path, "0" * 32)
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        b'"tokens":{"data_offsets":[0,9223372036854775808]}',
+        b'"tokens":{"data_offsets":[0,4611686018427387904]}',
+        b'"tokens":{"data_offsets":[4,0]},"b":{"data_offsets":[0,4]}',
+        b'"tokens":{"data_offsets":[0,4]},"b":{"data_offsets":[0,"4"]}',
+    ],
+    ids=["beyond a read", "beyond memory", "backwards", "no number"],
+)
+def test_a_header_with_offsets_of_another_kind_is_found_out(tmp_path: Path, entries: bytes) -> None:
+    path = tmp_path / f"{'a' * 32}-{'b' * 32}.safetensors"
+    header = b'{"__metadata__":{"span":"{}"},' + entries + b"}"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0\0\0")
+    with pytest.raises(BadSpanFile, match="header is damaged"):
+        read_header(path, FINGERPRINT)
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    file = written(tmp_path, rows_of_type(mx.float32))
+    path = tmp_path / file.name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BadSpanFile, match="no regular file"):
+        read_header(path, FINGERPRINT)
+    with pytest.raises(BadSpanFile, match="no regular file"):
+        read_span(path, file)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", f"{'a' * 32}-{'b' * 32}.safetensors"])
 def test_what_is_no_span_file_is_refused(tmp_path: Path, name: str) -> None:
     mx.save_safetensors(str(tmp_path / name), {"tokens": mx.array([1, 2])}, {"span": "{}"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 
 from engine.decode_batch import DecodeBatch, Row
 from engine.decode_loop import DecodeLoop
+from engine.disk_reads import READ_WITHIN_S
 from engine.generation import FailStep, FinishStep, GenerationRequest, Sampling, Step, TokenStep, UnheldStep
 from engine.generation_stream import StepStream
 from engine.live_request import LiveRequest
@@ -39,12 +41,13 @@ class Driven:
         draft: bool = False,
         cache: RadixPrefixCache | None = None,
         context_length: int = 32768,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         loaded = load_model(shelf.tiny(context_length=context_length))
         observed = Observed(loaded.model, before_call) if before_call else loaded.model
         loaded = replace(loaded, model=observed, draft=loaded if draft else None)
         self.cache = cache or RadixPrefixCache(max_bytes=1 << 26)
-        self.loop = DecodeLoop(loaded, self.cache, prefill_chunk=CHUNK)
+        self.loop = DecodeLoop(loaded, self.cache, prefill_chunk=CHUNK, clock=clock)
 
     def make(self, request: GenerationRequest) -> LiveRequest:
         return LiveRequest(request, StepStream(asyncio.get_running_loop(), lambda: None), 0.0)
@@ -333,6 +336,36 @@ async def test_a_suspect_does_not_wait_for_one_who_waits_for_the_disk(shelf: Mod
         *[FinishStep("length", 12)] * 2,
         FinishStep("length", 2),
     ]
+
+
+async def test_prompts_are_computed_while_a_read_from_disk_hangs(
+    shelf: ModelShelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache, now = Reading(), [0.0]
+    driven = Driven(shelf, cache=cache, clock=lambda: now[0])
+    waiting = [driven.come(ask(prompt(seed), 2)) for seed in (1, 2)]
+    now[0] = READ_WITHIN_S - 1
+    assert not driven.loop.turn()
+    gone = driven.come(ask(prompt(3), 2))
+    driven.loop.cancel(gone)
+    now[0] = READ_WITHIN_S
+    driven.loop.turn()
+    assert [live.known for live in waiting] == [0, 0]
+    driven.finish()
+    late = driven.come(ask(prompt(4), 2))
+    assert len(cache.fetches) == 3
+    driven.finish()
+    assert driven.ends == (3, 0, 1)
+    assert caplog.text.count("does not answer") == 1
+    assert (await driven.steps(late))[-1] == FinishStep("length", 2)
+    for fetch in cache.fetches:
+        fetch.done = True
+    driven.come(ask(prompt(5), 2))
+    assert not driven.loop.turn()
+    cache.fetches[-1].done = True
+    driven.finish()
+    assert cache.settled == cache.fetches[3:]
+    assert driven.ends == (4, 0, 1)
 
 
 class FailingGrammar:

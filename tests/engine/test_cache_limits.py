@@ -1,0 +1,60 @@
+"""The disk's budget and its cap for each day, where others write too and days end."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from engine.cache_layers import layout_of
+from engine.radix_cache import RadixPrefixCache
+from tests.engine.disk_tiers import FINGERPRINT, cache_on, files_in, make_tier
+from tests.engine.telling_caches import computed
+
+OTHER = "0" * 32
+ROWS = layout_of(computed([0], with_state=False))
+
+
+def insert(cache: RadixPrefixCache, token: int) -> None:
+    prompt = [token] * 30
+    cache.insert(prompt, computed(prompt, with_state=False), "main")
+
+
+def size_of(*files: Path) -> int:
+    return sum(path.stat().st_size for path in files)
+
+
+def test_two_engines_that_write_at_once_keep_one_budget(tmp_path: Path) -> None:
+    budget = 60_000
+    with ExitStack() as stack:
+        tiers = [make_tier(tmp_path, name, max_bytes=budget) for name in (FINGERPRINT, OTHER)]
+        caches = [stack.enter_context(cache_on(tier, ROWS)) for tier in tiers]
+        for token in range(40):
+            for tier, cache in zip(tiers, caches, strict=True):
+                insert(cache, token)
+                assert tier.flush()
+            assert size_of(*files_in(tmp_path), *files_in(tmp_path, OTHER)) <= budget
+        assert all(files_in(tmp_path, name) for name in (FINGERPRINT, OTHER))
+
+
+def test_a_budget_that_was_lowered_holds_before_anything_is_written(tmp_path: Path) -> None:
+    for name in (OTHER, FINGERPRINT):
+        with cache_on(tier := make_tier(tmp_path, name), ROWS) as cache:
+            for token in range(6):
+                insert(cache, token)
+            assert tier.flush()
+    budget = size_of(*files_in(tmp_path)) // 2
+    with cache_on(tier := make_tier(tmp_path, max_bytes=budget), ROWS):
+        assert tier.flush()
+        assert 0 < size_of(*files_in(tmp_path)) <= budget
+        assert tier.stats()["disk_bytes"] == size_of(*files_in(tmp_path))
+        assert files_in(tmp_path, OTHER) == []
+
+
+def test_a_new_day_begins_at_midnight_also_where_nothing_is_saved(tmp_path: Path) -> None:
+    now = [86_399.0]
+    with cache_on(tier := make_tier(tmp_path, clock=lambda: now[0]), ROWS) as cache:
+        insert(cache, 1)
+        assert tier.flush()
+        assert tier.stats()["disk_written_today_bytes"] > 0
+        now[0] += 1
+        assert tier.stats()["disk_written_today_bytes"] == 0
