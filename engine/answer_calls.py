@@ -57,7 +57,7 @@ class CallSection:
     def close(self, *, cut: bool) -> Iterator[Piece | GivenBack]:
         """The answer ends here, at its limit if it was `cut`: then nothing is made whole."""
         self._cut = cut
-        for piece in self._reader.close():
+        for piece in self._reader.close(cut=cut):
             yield from self._shown(piece)
 
     def _shown(self, piece: CallPiece) -> Iterator[Piece | GivenBack]:

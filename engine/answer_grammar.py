@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.tool_calls.family import Family
-from engine.tool_calls.lark_text import exactly, json_value, literal, pattern
+from engine.tool_calls.lark_text import json_value, literal
+from engine.tool_calls.pattern_source import exactly, pattern
 from engine.tool_calls.schemas import ToolSchema
 
 Choice = Literal["auto", "required", "none"]
@@ -61,7 +62,8 @@ def grammar_text(rules: AnswerRules, loose: Mapping[str, Looseness] | None = Non
         if rules.schema is None:
             return "\n".join([*lines, "start: TEXT", free, ""])
         return "\n".join([*lines, *_start(rules, "answer SPACE?"), *_answer(rules, loose), ""])
-    calls = rules.family.grammar(rules.tools, lambda tool, part=None: _arguments(tool, part, loose))
+    tools = [_without_bounds(tool) if loose.get(tool.name) == "any" else tool for tool in rules.tools]
+    calls = rules.family.grammar(tools, lambda tool, part=None: _arguments(tool, part, loose))
     # Behind the only call the answer ends: text would keep the client waiting for nothing.
     more = "section* TEXT" if rules.parallel else "SPACE?"
     if rules.schema is not None:
@@ -127,6 +129,17 @@ def _arguments(tool: ToolSchema, part: Mapping[str, Any] | None, loose: Mapping[
     if part is not None:
         return _json(part, {}, loose.get(tool.name))
     return _json({"type": "object"} | tool.parameters, {"type": "object"}, loose.get(tool.name))
+
+
+def _without_bounds(tool: ToolSchema) -> ToolSchema:
+    """The tool with no more than the names and types of its arguments."""
+    bare: dict[str, Any] = {}
+    for key, schema in tool.properties.items():
+        types = tool.types(key)
+        # Objects without such a word of their members would be empty in some families.
+        free = {"type": sorted(types), "additionalProperties": {"description": "anything"}} if types else {}
+        bare[key] = False if schema is False else free
+    return ToolSchema(tool.name, {"type": "object", "properties": bare, "required": tool.required})
 
 
 def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], loose: Looseness | None) -> str:

@@ -38,8 +38,11 @@ class CallReader(Protocol):
         """Take the next text; not to be called once `over`."""
         ...
 
-    def close(self) -> list[CallPiece]:
-        """The answer has ended here. A call that lacks nothing but its end mark counts as whole."""
+    def close(self, *, cut: bool = False) -> list[CallPiece]:
+        """The answer has ended here. A call that lacks nothing but its end mark counts as whole.
+
+        With `cut` it was its limit that ended it: a call to which another argument might have come is none.
+        """
         ...
 
 

@@ -42,7 +42,7 @@ class Gemma:
         return 'calls: "call:" gemma\n' + gemma_rules(self.marks.end, self.marks.quote, tools, arguments)
 
     def unheld(self, tool: ToolSchema) -> str:
-        return gemma_unheld(tool)
+        return gemma_unheld(self.marks.quote, tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "".join(

@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.tool_calls.family import ArgumentsRule
-from engine.tool_calls.lark_text import choice, exactly, holds_text, literal, pattern, text_pattern
+from engine.tool_calls.lark_text import choice, holds_text, literal, text_pattern
+from engine.tool_calls.pattern_source import exactly, pattern
 from engine.tool_calls.schemas import ToolSchema, is_among, json_type, json_types, referenced
 from engine.tool_calls.text_schemas import REMARKS, are_apart
 
 _BARE = "number", "integer", "boolean", "null"
 _MOST_ITEMS = 1000
+_LONGEST_KEY = 256
+_MOST_REFERENCES = 8
 
 
 def gemma_rules(end: str, quote: str, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
@@ -31,32 +34,33 @@ def gemma_rules(end: str, quote: str, tools: Sequence[ToolSchema], arguments: Ar
     return "\n".join(["gemma: " + "\n  | ".join(calls), *rules.lines.values()])
 
 
-def gemma_unheld(tool: ToolSchema) -> str:
+def gemma_unheld(quote: str, tool: ToolSchema) -> str:
     """What of a tool's schema these rules do not hold to; empty: nothing."""
     if tool.parameters.get("type", "object") != "object":
         return "arguments that are no object"
-    where = _unheld({**tool.parameters, "type": "object"}, tool.parameters, "arguments", set())
+    where = _unheld({**tool.parameters, "type": "object"}, tool.parameters, "arguments", set(), quote)
     return f"all that is asked of {where!r}" if where else ""
 
 
-def _unheld(schema: Any, root: Mapping[str, Any], place: str, seen: set[str]) -> str:
+def _unheld(schema: Any, root: Mapping[str, Any], place: str, seen: set[str], quote: str) -> str:
     """The first place of a schema that asks for more than the rules hold to."""
     if not isinstance(schema, dict):
         return "" if schema is True or schema is None else place
     asks = schema.keys() - REMARKS
     if "$ref" in asks:
         reference = str(schema["$ref"])
-        if asks != {"$ref"} or (found := referenced(reference, root)) is None:
+        if asks != {"$ref"} or (found := _followed(reference, root)) is None:
             return place
         known = reference in seen
-        return "" if known else _unheld(found, root, place, seen | {reference})
+        return "" if known else _unheld(found, root, place, seen | {reference}, quote)
     if asks & {"enum", "const"}:
-        return "" if asks in ({"enum"}, {"const"}, {"enum", "type"}, {"const", "type"}) else place
+        told = asks in ({"enum"}, {"const"}, {"enum", "type"}, {"const", "type"})
+        return "" if told and _fitting(schema, root) else place
     for key in ("anyOf", "oneOf"):
         if isinstance(parts := schema.get(key), list) and parts:
             if asks != {key} or (key == "oneOf" and not are_apart(parts, root)):
                 return place
-            return next((where for part in parts if (where := _unheld(part, root, place, seen))), "")
+            return next((where for part in parts if (where := _unheld(part, root, place, seen, quote))), "")
     types = json_types(schema, root)
     if not asks or not types or asks - _HELD or ("string" in types and not holds_text(schema)):
         return place if asks else ""
@@ -65,12 +69,14 @@ def _unheld(schema: Any, root: Mapping[str, Any], place: str, seen: set[str]) ->
     tool = ToolSchema("", schema)
     if tool.asks_the_impossible:
         return place
-    inner = [(f"{place}/{key}", part) for key, part in tool.properties.items()]
-    inner += [(place, schema[key]) for key in ("items", "additionalProperties") if key in schema]
-    return next(
-        (where for there, part in inner if part is not False and (where := _unheld(part, root, there, seen))),
-        "",
-    )
+    properties = {key: part for key, part in tool.properties.items() if part is not False}
+    if not all(_is_readable(key, quote) for key in [*properties, *tool.required]):
+        return place
+    inner = [(f"{place}/{key}", part) for key, part in properties.items()]
+    inner += [(place, schema["items"])] if "items" in schema else []
+    others = schema.get("additionalProperties", False)
+    inner += [(place, others)] if others is not False else []
+    return next((where for there, part in inner if (where := _unheld(part, root, there, seen, quote))), "")
 
 
 _HELD = frozenset(
@@ -100,13 +106,11 @@ class _Rules:
         if not isinstance(schema, dict):
             return self._anything()
         if isinstance(reference := schema.get("$ref"), str):
-            found = referenced(reference, root)
+            found = _followed(reference, root)
             return self._rule(reference, root, found) if found is not None else self._anything()
         if "const" in schema or isinstance(schema.get("enum"), list):
-            values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema["const"]]
-            types = json_types(schema, root)
-            fitting = [value for value in values if not types or is_among(json_type(value), types)]
-            return choice([literal(written(value, self.quote)) for value in fitting or values])
+            values = _fitting(schema, root)
+            return choice([literal(written(value, self.quote)) for value in values] or [self._anything()])
         for key in ("anyOf", "oneOf"):
             if isinstance(parts := schema.get(key), list) and parts:
                 shared = {name: schema[name] for name in schema if name != key}
@@ -201,6 +205,23 @@ class _Rules:
         return "gemma_value"
 
 
+def _followed(reference: str, root: Mapping[str, Any]) -> Any:
+    """What stands at the end of references; None where there is nothing, or they lead round in a circle."""
+    for _ in range(_MOST_REFERENCES):
+        found = referenced(reference, root)
+        if not isinstance(found, dict) or not isinstance(found.get("$ref"), str):
+            return found
+        reference = found["$ref"]
+    return None
+
+
+def _fitting(schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Any]:
+    """The values of an enumeration that have its type too."""
+    values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema.get("const")]
+    types = json_types(schema, root)
+    return [value for value in values if not types or is_among(json_type(value), types)]
+
+
 def written(value: Any, quote: str) -> str:
     """A value in the notation."""
     if isinstance(value, str):
@@ -215,4 +236,10 @@ def written(value: Any, quote: str) -> str:
 
 def bare_key(key: str, quote: str) -> str:
     """A member's name, between marks if it could not be told else."""
-    return key if key and not any(letter in ' \t\r\n,:{}[]<>"' for letter in key) else f"{quote}{key}{quote}"
+    is_bare = key and not any(letter.isspace() or letter in ',:{}[]<>"' for letter in key)
+    return key if is_bare else f"{quote}{key}{quote}"
+
+
+def _is_readable(key: str, quote: str) -> bool:
+    """Whether a reader takes it for a member's name."""
+    return 0 < len(key) <= _LONGEST_KEY and "\n" not in key and quote not in key

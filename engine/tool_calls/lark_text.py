@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from engine.tool_calls.pattern_source import whole_text
 
 
 def literal(text: str) -> str:
@@ -28,23 +29,9 @@ def json_value(schema: Mapping[str, Any], *, lenient: bool = False) -> str:
     return "%json " + json.dumps({**schema, "x-guidance": _GUIDANCE | {"lenient": lenient}})
 
 
-def pattern(source: str) -> str:
-    """A pattern between slashes; `source` escapes no slashes of its own."""
-    return "/" + source.replace("/", "\\/") + "/"
-
-
-def exactly(text: str) -> str:
-    """The source of a pattern that matches `text`."""
-    special = re.sub(r"([\\.+*?()|\[\]{}^$#&~-])", r"\\\1", text)
-    return special.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
-
-
 def choice(alternatives: list[str]) -> str:
     """One of several expressions."""
     return alternatives[0] if len(alternatives) == 1 else "(" + " | ".join(alternatives) + ")"
-
-
-_PLAIN_PATTERN = re.compile(r"(?:[^\\()\[\]{}]|\\[^a-zA-Z0-9]|\\[dws]|\{\d{0,3}(?:,\d{0,3})?\}|[()\[\]])*")
 
 
 _LONGEST = 4000  # letters that a pattern counts
@@ -53,29 +40,23 @@ _LONGEST = 4000  # letters that a pattern counts
 def text_pattern(schema: Mapping[str, Any], *, whole_lines: bool = False) -> str | None:
     """The source of a pattern for strings of the schema's length and pattern; None if it asks for neither.
 
-    What no such pattern expresses is left out: look-around, references, great lengths. With `whole_lines`,
-    what is counted does not end with a line break, so that one behind it is layout.
+    What no such pattern expresses is left out: both together, look-around, references, great lengths. With
+    `whole_lines`, what is counted does not end with a line break, so that one behind it is layout.
     """
     bounds = _length(schema, whole_lines)
     source = schema.get("pattern")
-    if not isinstance(source, str) or "(?" in source or not _PLAIN_PATTERN.fullmatch(source):
-        return bounds
-    try:
-        re.compile(source)
-    except re.error:
-        return bounds
-    if bounds is not None or "|" in source or re.search(r"[$^](?=.)", source[1:].replace("[^", "[")):
-        # An anchor or an alternative within needs more care than a rare schema is worth.
-        return bounds
-    begin = "" if source.startswith("^") else "(?s:.*)"
-    end = "" if source.endswith("$") and not source.endswith("\\$") else "(?s:.*)"
-    return begin + source.removeprefix("^").removesuffix("$" if not end else "") + end
+    return whole_text(source) if bounds is None and isinstance(source, str) else bounds
+
+
+def is_counted(schema: Mapping[str, Any]) -> bool:
+    """Whether `text_pattern` counts letters, rather than look for the schema's own pattern."""
+    return _length(schema, whole_lines=False) is not None
 
 
 def holds_text(schema: Mapping[str, Any]) -> bool:
     """Whether `text_pattern` says all that a schema asks of a string."""
     least, longest = schema.get("minLength", 0), schema.get("maxLength")
-    if _length(schema, whole_lines=False) is None:
+    if not is_counted(schema):
         counted = not least and longest is None
     else:
         counted = least <= _LONGEST and (longest is None or least <= longest <= _LONGEST)

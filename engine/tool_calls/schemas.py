@@ -9,11 +9,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import jsonschema
 import referencing
 import referencing.exceptions
 from jsonschema.protocols import Validator
+
+from engine.tool_calls.schema_keywords import FORMATS, judging
 
 VerdictKind = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked"]
 
@@ -59,8 +62,8 @@ class ToolSchema:
     @property
     def asks_the_impossible(self) -> bool:
         """Whether it requires arguments that it does not allow, so that nothing fits."""
-        closed = self.parameters.get("additionalProperties") is False
-        return closed and not self.properties.keys() >= set(self.required)
+        others = self.parameters.get("additionalProperties")
+        return any(self.properties.get(key, others) is False for key in self.required)
 
     def types(self, key: str) -> frozenset[str]:
         """The JSON types that an argument may have; empty where the schema does not tell."""
@@ -79,12 +82,17 @@ class ToolSchema:
 
         References never leave the schema: nothing is fetched.
         """
-        kind = jsonschema.validators.validator_for(self.parameters, default=jsonschema.Draft202012Validator)
+        kind = judging(
+            jsonschema.validators.validator_for(self.parameters, default=jsonschema.Draft202012Validator)
+        )
         try:
-            kind.check_schema(self.parameters)
+            kind.check_schema(self.parameters, format_checker=FORMATS)
         except jsonschema.SchemaError as error:
             return f"the tool's own schema is invalid: {error.message}"[:_MAX_DETAIL]
-        return kind(self.parameters, registry=referencing.Registry())
+        # A part that names its draft would be judged by that one's own keywords.
+        schema = {key: part for key, part in self.parameters.items() if key != "$schema"}
+        validator: Validator = kind(schema, registry=referencing.Registry())
+        return validator
 
 
 class ToolSchemas(Mapping[str, ToolSchema]):
@@ -214,13 +222,17 @@ def is_among(kind: str, types: Collection[str]) -> bool:
 
 
 def referenced(reference: str, root: Mapping[str, Any]) -> Any:
-    """What a reference within the schema points at; None for any other."""
-    if not reference.startswith("#"):
+    """What a JSON pointer within the schema points at; None for any other reference."""
+    pointer = unquote(reference[1:])
+    if not reference.startswith("#") or (pointer and not pointer.startswith("/")):
         return None
     found: Any = root
-    for part in reference[1:].split("/")[1:]:
+    for part in pointer.split("/")[1:]:
         part = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(found, dict) or part not in found:
+        if isinstance(found, dict) and part in found:
+            found = found[part]
+        elif isinstance(found, list) and part in map(str, range(len(found))):
+            found = found[int(part)]
+        else:
             return None
-        found = found[part]
     return found

@@ -21,6 +21,7 @@ class SteppingReader(ABC):
         self._tools = tools
         self._buffer = ""
         self._closed = False
+        self._at_limit = False  # the answer was cut, rather than ended by the model
         self._raw = [opening]  # of the call that is read now
         self._arguments: list[str] = []
         self._why = ""  # the call that is skipped cannot be read
@@ -30,8 +31,8 @@ class SteppingReader(ABC):
         self._buffer += text
         return self._read()
 
-    def close(self) -> list[CallPiece]:
-        self._closed = True
+    def close(self, *, cut: bool = False) -> list[CallPiece]:
+        self._closed, self._at_limit = True, cut
         return self._read()
 
     @abstractmethod

@@ -146,6 +146,8 @@ class TaggedCallReader(SteppingReader):
         follow, end, _ = ("nothing", 0, None) if self._value.in_string else self._follow(at)
         if follow == "wait":
             return False
+        if follow == "nothing" and self._at_limit and not self._buffer[at:].strip():
+            return self._skip("it was cut")  # rather than take the mark for content
         if follow == "nothing":
             self._grow(self._cut(at), pieces)
         elif follow == "end" and self._value.free:
@@ -222,9 +224,12 @@ class TaggedCallReader(SteppingReader):
         if not self._closed and any(found is not None for _, found in kinds):
             return "wait", 0, None
         if call_end is not None:
-            if end is not None and (parameter is None or not text[at:].strip()):
+            # Where nothing stands behind the last argument, a model that ended has ended the call too.
+            stops = not text[at:].strip() and not self._at_limit
+            if end is not None and (parameter is None or stops):
                 return "end", len(text), None
-            if self._syntax.section_may_stay_open:
+            # What is there of a further call takes nothing from this one.
+            if call is not None or self._syntax.section_may_stay_open:
                 return "end", call_end.end(), None
         return "nothing", 0, None
 

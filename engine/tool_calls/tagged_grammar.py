@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.tool_calls.family import ArgumentsRule
-from engine.tool_calls.lark_text import choice, exactly, literal, pattern, text_pattern
+from engine.tool_calls.lark_text import choice, is_counted, literal, text_pattern
+from engine.tool_calls.pattern_source import exactly, pattern
 from engine.tool_calls.schemas import DEFINITIONS, ToolSchema
 from engine.tool_calls.tagged_calls import SPACE, TaggedSyntax
 from engine.tool_calls.text_schemas import REMARKS, text_schema
@@ -147,7 +148,10 @@ class _Rules:
         if alone and (bounds is None or schema.get("maxLength", 0) <= _FEW_LETTERS):
             others = "|".join(end for other, end in ends.items() if (other == "more") != (way == "more"))
             content = f"({content} & ~{pattern(f'(?s:.*)({others})(?s:.*)')})"
-        line_break = "\\n?" if bounds is not None and self.syntax.newlines else ""
+        line_break = ""
+        if bounds is not None and self.syntax.newlines:
+            # One that a pattern may end with is told from the layout's, since that one always follows.
+            line_break = "\\n?" if is_counted(schema) else "\\n"
         source = f"{content} {pattern(line_break + ends[way])}"
         if source not in self.lexemes:
             name = self.lexemes[source] = f"{self.layout.letters}_text_{len(self.lexemes)}"

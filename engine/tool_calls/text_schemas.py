@@ -67,7 +67,9 @@ class TextSchema:
 
 def text_schema(argument: ToolSchema) -> TextSchema:
     """Take the schema of one argument apart."""
-    return _parted(argument.parameters, argument.parameters, 0)
+    parts = _parted(argument.parameters, argument.parameters, 0)
+    # Where nothing fits, as in an enumeration of nothing, a call could not go on.
+    return parts if parts.texts or parts.words or parts.json else TextSchema(texts=({},), whole=False)
 
 
 def _parted(schema: Any, root: Mapping[str, Any], depth: int) -> TextSchema:
@@ -76,9 +78,8 @@ def _parted(schema: Any, root: Mapping[str, Any], depth: int) -> TextSchema:
     asks = schema.keys() - REMARKS
     if not asks:
         return TextSchema(texts=({},))
-    if asks == {"$ref"}:
-        found = referenced(schema["$ref"], root)
-        return _parted(found, root, depth + 1) if found is not None else TextSchema(json=(schema,))
+    if asks == {"$ref"} and isinstance(schema["$ref"], str):
+        return _parted(referenced(schema["$ref"], root), root, depth + 1)
     for key in ("anyOf", "oneOf"):
         if asks == {key} and isinstance(schema[key], list):
             parts = [_parted(part, root, depth + 1) for part in schema[key]]

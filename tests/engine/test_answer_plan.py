@@ -78,9 +78,14 @@ def test_no_call_is_guaranteed_that_its_grammar_does_not_hold_whole(
     "schema",
     [
         {"properties": {"a": TEXT, "b": TEXT}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
-        {"properties": {"a": {"type": "string", "pattern": "^(x|y)$"}}},
+        {"properties": {"a": {"type": "string", "pattern": "^x|y$"}}},
         {"properties": {"a": {"type": "string", "pattern": "^x+$", "minLength": 2}}},
         {"properties": {"a": {"type": "string", "enum": ["x", "xyz"], "minLength": 2}}},
+        {"properties": {"a": {"enum": []}}, "required": ["a"]},
+        {"properties": {"a": {"type": "integer", "enum": ["x"]}}, "required": ["a"]},
+        {"properties": {"a": False}, "required": ["a"]},
+        {"properties": {"a": {"$ref": "#n"}}, "$defs": {"n": {"$anchor": "n", "type": "string"}}},
+        {"properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"$ref": "#/$defs/n"}}},
     ],
     ids=lambda schema: json.dumps(schema["properties"]["a"]),
 )
@@ -97,6 +102,25 @@ def test_an_argument_whose_name_no_tag_can_hold_is_not_guaranteed(tokenizer: Any
     odd = tool("odd", {"type": "object", "properties": {"<k>": TEXT}, "required": ["<k>"]})
     planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="glm")
     assert plan(planner, tools=[LOOK, odd]).style.guaranteed == {"look"}
+
+
+@pytest.mark.parametrize("format_name", ["gemma4", "function_gemma"])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        *({"properties": {key: TEXT}, "required": [key]} for key in ("", "k\n", "<escape>", "k" * 257)),
+        {"properties": {"a": {"type": "array", "items": False}}},
+        {"properties": {"a": {"type": "object", "properties": {"": TEXT}}}},
+    ],
+    ids=lambda schema: json.dumps(schema["properties"])[:40],
+)
+def test_no_call_of_gemma_is_guaranteed_that_its_reader_or_the_verdict_refuses(
+    tokenizer: Any, format_name: str, schema: dict[str, Any]
+) -> None:
+    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
+    made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
+    held = format_name == "gemma4" and "<escape>" in schema["properties"]
+    assert made.style.guaranteed == ({"look", "odd"} if held else {"look"})
 
 
 def test_an_answer_that_has_to_be_json_is_read_as_json(planner: AnswerPlanner) -> None:

@@ -24,7 +24,8 @@ from engine.answer_pieces import (
     Thinking,
 )
 from engine.answer_text import AnswerText
-from engine.tool_calls.families import family_named
+from engine.tool_calls.families import FAMILIES, family_named
+from engine.tool_calls.family import Family
 from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling
@@ -182,6 +183,48 @@ def test_a_call_that_the_limit_cuts_is_never_made_whole(letters: int) -> None:
     else:
         assert shown(held) == [("text", text)]
     assert shown(read(STYLE, *text, cut=True)) == [("text", text)]
+
+
+TEXT = {"type": "string"}
+RUN = ToolSchema(
+    "run",
+    {
+        "type": "object",
+        "properties": {"command": TEXT, "limit": {"type": "integer"}, "folder": TEXT, "more": TEXT},
+        "required": ["command"],
+    },
+)
+RUNS: list[tuple[str, Any]] = [
+    ("run", {"command": "rm -rf *", "limit": 12, "folder": "/a\n"}),
+    ("run", {"command": "ls"}),
+]
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["", "held"])
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_no_family_makes_a_call_whole_that_the_limit_cuts(family: Family, held: bool) -> None:
+    tools = ToolSchemas([RUN])
+    style = AnswerStyle(family=family, tools=tools, guaranteed=frozenset({"run"} if held else ()))
+    text = family.write(RUNS, tools)
+    found = 0
+    for letters in range(len(text) + 1):
+        pieces = read(style, *text[:letters], cut=True)
+        calls = [(piece.name, json.loads(piece.arguments)) for piece in pieces if isinstance(piece, Call)]
+        assert calls == RUNS[: len(calls)], text[:letters]
+        assert len(calls) >= found
+        found = len(calls)
+    assert found == len(RUNS)
+
+
+def test_a_cut_behind_an_argument_gives_the_client_no_mark() -> None:
+    tools = ToolSchemas([RUN])
+    style = AnswerStyle(family=family_named("glm"), tools=tools, guaranteed=frozenset({"run"}))
+    text = "<tool_call>run\n<arg_key>command</arg_key>\n<arg_value>ls</arg_value>\n"
+    pieces = read(style, *text, cut=True)
+    parts = [piece.arguments for piece in pieces if isinstance(piece, CallPart)]
+    assert "".join(parts) == '{"command": "ls'
+    assert pieces[-1] == CallCut(text, tuple(range(len(text))))
+    assert shown(read(style, *text)) == [("call", 'run{"command": "ls"}')]
 
 
 def test_a_call_whose_end_mark_alone_is_cut_is_whole() -> None:

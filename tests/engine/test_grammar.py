@@ -9,9 +9,10 @@ import pytest
 
 from engine.answer_grammar import ANSWER, AnswerRules
 from engine.grammar import AnswerGuide, Grammars, GrammarUnavailable, token_bytes, token_masks
-from engine.tool_calls.families import family_named
+from engine.tool_calls.families import FAMILIES, family_named
+from engine.tool_calls.family import Family
 from engine.tool_calls.hermes import Hermes
-from engine.tool_calls.schemas import ToolSchema
+from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from tests.engine.byte_tokens import END, ByteTokens
 
 TOKENS = ByteTokens()
@@ -256,6 +257,44 @@ def test_a_schema_without_a_grammar_is_relaxed_and_told_and_the_other_tools_keep
         assert first_refused(compiled.guide(), TOKENS.spelled(text)) is None
     strict = TOKENS.bytes_only('<tool_call>{"name": "Read", "arguments": {}')
     assert first_refused(compiled.guide(), strict) == len(strict) - 1
+
+
+PATTERNS = [
+    r"^https?:\/\/",
+    "^a{,3}$",
+    r"\\$",
+    "^$",
+    "^\x00$",
+    "[a-z&&]",
+    "^a&&b$",
+    r"^a\<b$",
+    r"[^\s\S]",
+    "(?=x)",
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_no_pattern_of_one_tool_takes_the_grammar_from_the_others(grammars: Grammars, family: Family) -> None:
+    for source in PATTERNS:
+        odd = ToolSchema(
+            "Odd", {"type": "object", "properties": {"a": {"type": "string", "pattern": source}}}
+        )
+        guide = grammars.compile(AnswerRules(family=family, tools=(READ, odd))).guide()
+        written = TOKENS.bytes_only(family.write([("Read", {"path": "/a"})], ToolSchemas([READ])))
+        assert first_refused(guide, written) is None, source
+        assert not guide.failure, source
+
+
+@pytest.mark.parametrize("name", ["gemma4", "glm", "deepseek_v32"])
+def test_a_tool_of_which_nothing_can_be_held_to_may_have_any_arguments(grammars: Grammars, name: str) -> None:
+    never = {"type": "integer", "minimum": 2, "maximum": 1}
+    properties = {"a": {"type": "string", "pattern": "^x$"}, "b": never, "c": {"type": "object"}}
+    odd = ToolSchema("Odd", {"type": "object", "properties": properties, "required": ["a", "b"]})
+    family = family_named(name)
+    compiled = grammars.compile(AnswerRules(family=family, tools=(READ, odd)))
+    assert compiled.relaxed.keys() == {"Odd"}
+    written = family.write([("Odd", {"a": "y", "b": 5, "c": {"d": [1]}})], ToolSchemas([odd]))
+    assert first_refused(compiled.guide(), TOKENS.bytes_only(written)) is None
 
 
 def test_an_answers_own_schema_is_relaxed_in_the_same_way(grammars: Grammars) -> None:

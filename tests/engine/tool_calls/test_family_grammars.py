@@ -113,6 +113,39 @@ def test_a_random_model_writes_calls_that_fit(family: Family) -> None:
     assert calls >= 40
 
 
+PATTERNED = ToolSchemas(
+    [
+        ToolSchema(
+            "fetch",
+            {
+                "type": "object",
+                "properties": {
+                    "url": {"type": "string", "pattern": r"^https?:\/\/[a-z]{1,3}$"},
+                    "few": {"type": "string", "pattern": "^a{0,3}$"},
+                    "line": {"type": "string", "pattern": r"^(?:a|\n)\s?$"},
+                    "nothing": {"type": "string", "pattern": "^$"},
+                    "odd": {"type": ["string", "null"], "pattern": r"^[a&</>]{1,2}\\$"},
+                    "step": {"type": "number", "multipleOf": 0.01, "minimum": 0, "maximum": 999},
+                },
+                "required": ["url", "line", "odd", "step"],
+                "additionalProperties": False,
+            },
+        )
+    ]
+)
+
+
+@every_family
+def test_a_random_model_keeps_to_patterns_and_steps(family: Family) -> None:
+    assert not family.unheld(PATTERNED["fetch"])
+    grammar = answer_grammar(family, list(PATTERNED.values()))
+    knows_nothing = model(family)
+    chance = random.Random(zlib.crc32(family.name.encode()))
+    for _ in range(10):
+        answer = knows_nothing.answer(grammar, chance.choice(family.openings), chance)
+        assert check(family, PATTERNED, answer)
+
+
 def _schemas() -> st.SearchStrategy[dict[str, Any]]:
     leaves: list[dict[str, Any]] = [
         {"type": "string"},
