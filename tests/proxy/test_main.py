@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def test_a_busy_port_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
 def test_the_real_engine_ends_when_the_proxy_is_killed(tmp_path: Path) -> None:
     with proxy({"home": str(tmp_path), "port": 0, "engine_port": 0}) as process:
         url = said(process)["listening"]
-        engine = psutil.Process(_engine_pid(url))
+        engine = psutil.Process(_engine_when(url, lambda engine: engine["pid"])["pid"])
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
         _, alive = psutil.wait_procs([engine], timeout=20)
@@ -112,10 +111,7 @@ def test_a_model_that_is_missing_fails_the_engine_at_once_and_not_the_host(tmp_p
     missing = tmp_path / "no-model"
     with proxy({"home": str(tmp_path), "port": 0, "engine_port": 0, "model": str(missing)}) as process:
         url = said(process)["listening"]
-        engine = _engine(url)
-        deadline = time.monotonic() + 40
-        while engine["state"] != "failed" and time.monotonic() < deadline:
-            engine = _engine(url)
+        engine = _engine_when(url, lambda engine: engine["state"] in ("failed", "ready"))
         assert engine["state"] == "failed"
         assert str(missing) in engine["detail"]
         assert engine["restarts"] == 0
@@ -127,11 +123,12 @@ def test_nothing_of_the_screen_or_the_model_is_imported() -> None:
     assert loaded.stdout.strip() == b"set()"
 
 
-def _engine(url: str) -> dict[str, Any]:
-    return dict(httpx.get(f"{url}/anyclaude/state", trust_env=False).json()["engine"])
-
-
-def _engine_pid(url: str) -> int:
-    while not (pid := _engine(url)["pid"]):
-        pass
-    return int(pid)
+def _engine_when(url: str, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The engine's state as soon as it is so; of the feed, since asking again and again slows its start."""
+    feed = httpx.stream("GET", f"{url}/anyclaude/events?since=0", trust_env=False, timeout=100)
+    with feed as answer:
+        for line in answer.iter_lines():
+            event = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+            if event.get("type") == "engine.state" and so(event["data"]):
+                return dict(event["data"])
+    raise AssertionError("the feed ended")

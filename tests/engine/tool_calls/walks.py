@@ -66,8 +66,10 @@ class RandomModel:
             llguidance.numpy.fill_next_token_bitmask(matcher, mask, 0)
             assert not matcher.is_error(), matcher.get_error()[:500]
             allowed = np.unpackbits(mask[0].view(np.uint8), bitorder="little")[: len(self._tokens)]
-            hurry = 1 + max(0, step - _PATIENCE) ** 2
-            weights = self._weights * allowed * np.where(self._closing, 4 * hurry, 1)
+            # In a hurry all that closes is as likely: a mark within a string closes nothing, a quote does.
+            hurry = max(0, step - _PATIENCE)
+            closing = 100 * hurry**2 if hurry else 4 * self._weights
+            weights = allowed * np.where(self._closing, closing, self._weights)
             if not weights.any():
                 break
             if allowed[self._eos]:
