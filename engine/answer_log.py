@@ -26,7 +26,7 @@ import orjson
 import xxhash
 
 from engine.answer_memory import KeptAnswer
-from engine.cache_files import sync_folder
+from engine.cache_files import sync_path
 from engine.cache_folder import UNFINISHED_ANSWERS
 from engine.cache_limits import DiskLimits
 from engine.saving_pause import SavingPause
@@ -233,15 +233,15 @@ class AnswerLog:
         self._unfinished.unlink(missing_ok=True)
         try:
             _append(self._unfinished, content)
-            _sync_file(self._unfinished)
+            sync_path(self._unfinished)
             self._unfinished.rename(self._path)
         except OSError:  # a full disk has no room for what is of no use
             self._unfinished.unlink(missing_ok=True)
             raise
-        sync_folder(self._path.parent)
+        sync_path(self._path.parent)
 
     def _sync(self, _: bytes) -> bool:
-        _sync_file(self._path)
+        sync_path(self._path)
         return True
 
     def _give_up(self, error: Exception) -> None:
@@ -296,11 +296,3 @@ def _digest(seed: bytes, content: bytes) -> bytes:
 def _append(path: Path, content: bytes) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as stream:
         stream.write(content)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -127,7 +127,7 @@ def write_span(
             file.digest, file.nbytes = _digest(stream)
             os.fsync(stream.fileno())
         temporary.rename(folder / file.name)
-        sync_folder(folder)
+        sync_path(folder)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -199,9 +199,9 @@ def read_span(path: Path, file: SpanFile) -> Rows | States:
         raise BadSpanFile(f"it cannot be loaded: {error}") from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring renames in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Bring what was written to a file, or renamed in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
