@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CLAUDE_VERSION := 2.1.330
+CLAUDE_VERSION := 2.1.332
 CLAUDE := .claude-code/node_modules/.bin/claude
 
 .PHONY: help install run test check format lint types bench claude-code openblas snapshots eval-bundled train-bundled clean
@@ -53,9 +53,11 @@ snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before 
 
 # The real client, for the end-to-end tests. Without npm they are skipped, except in CI, where they must run.
 claude-code: ## the real Claude Code, for its end-to-end tests
-	@if [ -x $(CLAUDE) ]; then :; \
+	@there="$$(sed -n 's/^  "version": "\(.*\)",/\1/p' .claude-code/node_modules/@anthropic-ai/claude-code/package.json 2>/dev/null)"; \
+	if [ -x $(CLAUDE) ] && [ "$$there" = $(CLAUDE_VERSION) ]; then :; \
 	elif command -v npm >/dev/null; then mkdir -p .claude-code && npm install --prefix .claude-code --no-audit --no-fund --loglevel=error @anthropic-ai/claude-code@$(CLAUDE_VERSION); \
 	elif [ -n "$$CI" ]; then echo "npm is needed in CI" >&2; exit 1; \
+	elif [ -x $(CLAUDE) ]; then echo "Claude Code $$there is in .claude-code, the tests were written for $(CLAUDE_VERSION); npm, which would fetch it, is not here"; \
 	else echo "npm is not here: the tests with the real Claude Code will be skipped"; fi
 
 # On Linux the mlx wheel's reference BLAS makes everything slower, not wrong. Installed in CI; elsewhere it is your machine.

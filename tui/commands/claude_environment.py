@@ -1,6 +1,6 @@
 """The environment that points Claude Code at a host, also against the user's own settings.
 
-Names and meanings as Claude Code 2.1.330 has them. Its settings files can hold an `env` of their own, which
+Names and meanings as Claude Code 2.1.332 has them. Its settings files can hold an `env` of their own, which
 wins over the process's; only settings given with `--settings` win over those, so the same values go there.
 """
 
