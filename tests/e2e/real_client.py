@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -19,3 +20,15 @@ def claude_binary() -> Path:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def settle_in(home: Path, project: Path) -> None:
+    """A home in which an interactive client asks nothing before the first prompt, also in `project`."""
+    home.mkdir(parents=True, exist_ok=True)
+    known = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
+    remembered = {
+        "hasCompletedOnboarding": True,
+        "theme": "dark",
+        "projects": {str(project.resolve()): known},
+    }
+    (home / ".claude.json").write_text(json.dumps(remembered))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.child import clean_environment
-from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
+from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
 from proxy.traces.schema import Trace
 from tests import servers
 from tests.e2e.real_client import claude_binary
@@ -21,11 +22,13 @@ COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 SAID = "I am a model of your own."
 
 
-def run(folder: Path, *options: str, asks: str = "Who are you?") -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *options: str, asks: str = "Who are you?", more: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     """Ask one question in an empty project, with a home that no Claude Code has seen."""
     (folder / "project").mkdir(exist_ok=True)
     return subprocess.run(
-        [str(COMMAND), *options, "claude", "-p", asks, "--output-format", "json"],
+        [str(COMMAND), *options, "claude", "-p", asks, "--output-format", "json", *more],
         cwd=folder / "project",
         env=clean_environment(
             HOME=str(folder),
@@ -81,3 +84,28 @@ def test_the_exit_code_of_the_client_is_passed_on(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     assert "no-such-option" in ended.stderr
+
+
+def test_a_deny_rule_of_the_users_own_settings_is_still_obeyed(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "conf").mkdir(parents=True)
+    (project / "conf" / "secret.txt").write_text("treasure\n")
+    rules = {"permissions": {"deny": ["Read(/secret.txt)", "Bash(touch *)"]}}
+    (project / "conf" / "settings.json").write_text(json.dumps(rules))
+    calls = (
+        Call("Read", {"file_path": str(project / "conf" / "secret.txt")}),
+        Call("Bash", {"command": "touch made.txt", "description": "Make a file"}),
+    )
+    scripted = ScriptedUpstream(in_order([Turn("", calls), Turn(SAID)]))
+    with (
+        serving(scripted.app) as url,
+        servers.proxy(tmp_path, backend="openai", backend_url=url, model="scripted") as proxy,
+    ):
+        more = ["--settings", "conf/settings.json", "--dangerously-skip-permissions"]
+        ended = run(tmp_path, "--attach", proxy.url, more=more)
+
+    assert json.loads(ended.stdout)["result"] == SAID, ended.stderr
+    results = [message["content"] for message in scripted.bodies[-1]["messages"] if message["role"] == "tool"]
+    assert len(results) == 2
+    assert all("denied" in str(result) for result in results), results
+    assert not (project / "made.txt").exists()

@@ -117,7 +117,11 @@ class TestEnv:
         assert "no host answers" in ended.stderr
 
     def test_a_running_host_says_which_model_it_has(self, tmp_path: Path) -> None:
+        off = tmp_path / ".claude" / "settings.json"
+        off.parent.mkdir()
+        off.write_text('{"permissions": {"disableAutoMode": "disable"}}')
         with scripted_host() as host:
+            host.engine["context_tokens"] = 131_072
             ended = run(tmp_path, "env", "--json", "--attach", host.url)
         variables = json.loads(ended.stdout)
         assert variables["ANTHROPIC_BASE_URL"] == host.url

@@ -19,7 +19,7 @@ from tui.commands.claude_environment import (
     claude_environment,
     model_name,
 )
-from tui.commands.claude_settings import merged, overlay, take_settings
+from tui.commands.claude_settings import overlay
 from tui.commands.env import as_text
 from tui.commands.exit_codes import CommandFailed
 
@@ -108,40 +108,25 @@ def test_a_model_is_called_by_its_name(given: str, name: str) -> None:
     assert model_name(given) == name
 
 
-class TestSettings:
-    @pytest.mark.parametrize(
-        ("arguments", "value", "rest"),
-        [
-            ([], "", []),
-            (["-p", "hi"], "", ["-p", "hi"]),
-            (["--settings", "a", "-p"], "a", ["-p"]),
-            (["--settings=a", "--settings=b"], "b", []),
-            (["--", "--settings", "a"], "", ["--", "--settings", "a"]),
-            (["--settings"], "", ["--settings"]),
-        ],
-    )
-    def test_the_users_own_are_found_among_the_arguments(
-        self, arguments: list[str], value: str, rest: list[str]
-    ) -> None:
-        assert take_settings(arguments) == (value, rest)
-
-    def test_ours_win_and_theirs_stay(self) -> None:
+class TestOverlay:
+    def test_it_goes_over_the_users_own_settings(self, tmp_path: Path) -> None:
         theirs = {
             "model": "opus",
             "apiKeyHelper": "pass show key",
+            "permissions": {"deny": ["Bash"], "allow": ["Read"], "defaultMode": "plan"},
             "env": {"ANTHROPIC_BASE_URL": "https://elsewhere", "MINE": "1"},
         }
-        both = merged(theirs, made().settings())
+        with overlay(made(), theirs, [], folder=tmp_path) as arguments:
+            both = json.loads(Path(arguments[1]).read_text())
         assert both["model"] == "opus"
         assert both["apiKeyHelper"] == ""
+        assert both["permissions"] == theirs["permissions"] | {"disableAutoMode": "disable"}
         assert both["env"]["MINE"] == "1"
         assert both["env"]["ANTHROPIC_BASE_URL"] == URL
         assert both["env"]["CLAUDE_CODE_USE_BEDROCK"] == ""
 
-    def test_the_overlay_is_private_and_gone_afterwards(self, tmp_path: Path) -> None:
-        with overlay(
-            made(token="secret"), ["-p", "--settings", '{"a": 1}'], folder=tmp_path / "run"
-        ) as arguments:
+    def test_it_is_private_and_gone_afterwards(self, tmp_path: Path) -> None:
+        with overlay(made(token="secret"), {"a": 1}, ["-p"], folder=tmp_path / "run") as arguments:
             option, path, *rest = arguments
             assert (option, rest) == ("--settings", ["-p"])
             settings = json.loads(Path(path).read_text())
@@ -156,24 +141,42 @@ class TestSettings:
         left, alive = (tmp_path / f"claude-settings-{pid}.json" for pid in (ended.pid, os.getppid()))
         left.write_text("{}")
         alive.write_text("{}")
-        with overlay(made(), [], folder=tmp_path):
+        with overlay(made(), {}, [], folder=tmp_path):
             assert not left.exists()
             assert alive.exists()
 
-    @pytest.mark.parametrize(
-        ("given", "says"),
-        [("gone.json", "cannot be read"), ("{", "is not JSON"), ("list.json", "no JSON object")],
-    )
-    def test_settings_that_cannot_be_read_are_told(
-        self, tmp_path: Path, given: str, says: str, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("key", ["permissions", "env"])
+    @pytest.mark.parametrize("value", [5, None, "Bash", ["Bash"]])
+    def test_settings_that_it_cannot_go_into_are_told_not_dropped(
+        self, tmp_path: Path, key: str, value: Any
     ) -> None:
-        monkeypatch.chdir(tmp_path)
-        Path("list.json").write_text("[]")
         with (
-            pytest.raises(CommandFailed, match=says),
-            overlay(made(), ["--settings", given], folder=tmp_path),
+            pytest.raises(CommandFailed, match=f"{key} must be a JSON object"),
+            overlay(made(), {key: value}, [], folder=tmp_path),
         ):
             pass
+
+    @pytest.mark.parametrize(
+        ("arguments", "backend", "off"),
+        [
+            ([], "mlx", True),
+            ([], "openai", True),
+            ([], "claude", False),
+            (["--permission-mode", "plan"], "mlx", True),
+            (["--permission-mode=acceptEdits"], "mlx", True),
+            (["--permission-mode", "auto"], "mlx", False),
+            (["-p", "hi", "--permission-mode=auto"], "mlx", False),
+            (["--permission-mode", "auto", "--permission-mode", "plan"], "mlx", True),
+            (["-p", "--", "--permission-mode", "auto"], "mlx", True),
+        ],
+    )
+    def test_auto_mode_is_off_unless_it_is_asked_for_or_answered(
+        self, tmp_path: Path, arguments: list[str], backend: str, off: bool
+    ) -> None:
+        with overlay(made(backend=backend), {}, arguments, folder=tmp_path) as full_arguments:
+            settings = json.loads(Path(full_arguments[1]).read_text())
+        assert settings.get("permissions") == ({"disableAutoMode": "disable"} if off else None)
+        assert full_arguments[2:] == arguments
 
 
 WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=12)

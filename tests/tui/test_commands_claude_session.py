@@ -115,6 +115,64 @@ def test_the_clients_environment_leads_to_the_host_alone(client: Path) -> None:
     assert not Path(got["args"][1]).exists()
 
 
+def test_auto_mode_is_off_and_the_users_own_rules_stay(client: Path) -> None:
+    rules = '{"permissions": {"deny": ["Bash(rm *)"], "defaultMode": "acceptEdits"}}'
+    with scripted_host() as host:
+        _, got, said = run(client, "--attach", host.url, "claude", "--settings", rules, "-p")
+    assert got["settings"]["permissions"] == {
+        "deny": ["Bash(rm *)"],
+        "defaultMode": "acceptEdits",
+        "disableAutoMode": "disable",
+    }
+    assert "auto mode" not in said
+
+
+def test_who_insists_on_auto_mode_gets_it_and_is_told(client: Path) -> None:
+    with scripted_host() as host:
+        _, got, said = run(client, "--attach", host.url, "claude", "--permission-mode", "auto")
+    assert "permissions" not in got["settings"]
+    assert "will stop at a question before each command" in said
+
+
+def test_auto_mode_is_left_to_a_vendor_who_answers_it(client: Path) -> None:
+    with scripted_host(backend="claude") as host:
+        _, got, said = run(client, "--attach", host.url, "claude", "--permission-mode", "auto")
+    assert "permissions" not in got["settings"]
+    assert "auto mode" not in said
+
+
+def test_settings_that_are_broken_end_it_before_anything_starts(client: Path) -> None:
+    with scripted_host() as host:
+        code, got, said = run(
+            client, "--attach", host.url, "claude", "--settings", '{"permissions": ["Bash"]}'
+        )
+    assert (code, got) == (2, None)
+    assert "permissions must be a JSON object" in said
+
+
+@pytest.mark.parametrize("form", ["", "--json", "--fish"])
+def test_env_says_how_to_switch_auto_mode_off_and_keeps_stdout_clean(client: Path, form: str) -> None:
+    with scripted_host() as host:
+        ended = subprocess.run(
+            [str(COMMAND), "--attach", host.url, "env", *([form] if form else [])],
+            env=clean_environment(HOME=str(client.parent.parent)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        host.backend = "claude"
+        passing = subprocess.run(
+            [str(COMMAND), "--attach", host.url, "env"],
+            env=clean_environment(HOME=str(client.parent.parent)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert """claude --settings '{"permissions":{"disableAutoMode":"disable"}}'""" in ended.stderr
+    assert "permissions" not in ended.stdout
+    assert "permissions" not in passing.stderr + passing.stdout
+
+
 def test_the_models_window_comes_from_the_host(client: Path) -> None:
     with scripted_host() as host:
         host.engine["context_tokens"] = 40_960

@@ -13,6 +13,7 @@ from typing import Any
 
 from proxy.config import BackendKind
 from proxy.model_folder import context_window
+from tui.commands.auto_mode import OFF as AUTO_MODE_OFF
 
 BUNDLED_MODEL = "bundled-demo-model"
 ANY_TOKEN = "anyclaude"  # the client wants one even where the host asks for none
@@ -54,11 +55,16 @@ class ClaudeEnvironment:
         kept = {name: value for name, value in environ.items() if name not in self.unset}
         return {**kept, **self.variables}
 
-    def settings(self) -> dict[str, Any]:
-        """What `--settings` gets; an empty value is as good as none to the client."""
+    def settings(self, *, auto_mode: bool = False) -> dict[str, Any]:
+        """What `--settings` gets; an empty value is as good as none to the client.
+
+        `auto_mode` leaves it as the client has it, also where nobody answers its check.
+        """
         settings: dict[str, Any] = {"env": {**dict.fromkeys(self.unset, ""), **self.variables}}
         if not self.own_account:
             settings["apiKeyHelper"] = ""  # its key is for somebody else
+            if not auto_mode:
+                settings |= AUTO_MODE_OFF
         return settings
 
 

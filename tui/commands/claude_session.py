@@ -8,18 +8,21 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from engine import bundled_model
 from proxy.config import HostConfig
 from proxy.config_settling import Settled
 from proxy.events import HostState
 from proxy.known_backends import backend_kind
+from tui.commands import auto_mode
 from tui.commands.claude_environment import WINDOW, ClaudeEnvironment, claude_environment
 from tui.commands.claude_settings import overlay
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
 from tui.commands.port_check import check_ports
+from tui.commands.user_settings import UserSettings, read_user_settings
 from tui.host_client import HostClient, HostError
 from tui.host_process import HostFailed, HostProcess
 
@@ -37,7 +40,8 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
     """
     program = find_claude(claude_path or invocation.environ.get("ANYCLAUDE_CLAUDE", ""), invocation.environ)
     settled = invocation.settle()
-    return asyncio.run(_session(invocation, settled, program, arguments))
+    theirs = read_user_settings(arguments, environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
+    return asyncio.run(_session(invocation, settled, program, theirs))
 
 
 def find_claude(named: str, environ: Mapping[str, str]) -> str:
@@ -58,7 +62,7 @@ def find_claude(named: str, environ: Mapping[str, str]) -> str:
     )
 
 
-async def _session(invocation: Invocation, settled: Settled, program: str, arguments: Sequence[str]) -> int:
+async def _session(invocation: Invocation, settled: Settled, program: str, theirs: UserSettings) -> int:
     config = settled.config
     async with _host(invocation, settled) as (url, process):
         client = HostClient(url, config.token)
@@ -79,7 +83,10 @@ async def _session(invocation: Invocation, settled: Settled, program: str, argum
                 "the model's context window is not known, so Claude Code guesses when to compact; "
                 f"set backends.{state.backend}.contextTokens or ANYCLAUDE_CONTEXT_TOKENS"
             )
-        with overlay(environment, arguments, folder=config.home / "run") as full_arguments:
+        if not environment.own_account and (remark := auto_mode.remark(theirs.arguments, theirs.layers)):
+            say(remark)
+        folder = config.home / "run"
+        with overlay(environment, theirs.given, theirs.arguments, folder=folder) as full_arguments:
             code = await _in_front([program, *full_arguments], environment, invocation.environ)
         if process is not None and process.exit_code is not None:
             say(f"the host ended during the session (exit code {process.exit_code}); see {process.log_path}")

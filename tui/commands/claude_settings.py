@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,30 @@ from typing import Any
 import psutil
 
 from proxy.state_folder import write_private
+from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment
 from tui.commands.exit_codes import CommandFailed, ExitCode
-
-OPTION = "--settings"
+from tui.commands.settings_layers import SettingsClash, layered
+from tui.commands.user_settings import OPTION
 
 
 @contextmanager
-def overlay(environment: ClaudeEnvironment, arguments: Sequence[str], *, folder: Path) -> Iterator[list[str]]:
-    """Client arguments with the overlay in front; settings among `arguments` are taken into it.
+def overlay(
+    environment: ClaudeEnvironment, theirs: Mapping[str, Any], arguments: Sequence[str], *, folder: Path
+) -> Iterator[list[str]]:
+    """Client arguments with the overlay in front: the user's settings `theirs`, and ours over them.
 
-    The client takes one `--settings` only, so the user's cannot stand beside ours: their values are kept, and
-    ours win where both name a variable.
+    The client takes one `--settings` only, so the user's cannot stand beside ours.
 
     Raises:
-        CommandFailed: the user's settings cannot be read, or the overlay cannot be written.
+        CommandFailed: the user's settings leave no place for ours, or the overlay cannot be written.
     """
-    given, rest = take_settings(arguments)
-    settings = merged(_read(given) if given else {}, environment.settings())
+    try:
+        settings = layered(theirs, environment.settings(auto_mode=auto_mode.asked_for(arguments)))
+    except SettingsClash as clash:
+        raise CommandFailed(
+            ExitCode.USAGE, f"{OPTION}: {clash}; Claude Code would not obey any of it"
+        ) from None
     path = folder / f"claude-settings-{os.getpid()}.json"
     try:
         _remove_left_behind(folder)
@@ -40,7 +46,7 @@ def overlay(environment: ClaudeEnvironment, arguments: Sequence[str], *, folder:
     except OSError as error:
         raise CommandFailed(ExitCode.USAGE, f"{path} cannot be written: {error.strerror or error}") from None
     try:
-        yield [OPTION, str(path), *rest]
+        yield [OPTION, str(path), *arguments]
     finally:
         path.unlink(missing_ok=True)
 
@@ -51,43 +57,3 @@ def _remove_left_behind(folder: Path) -> None:
         pid = path.stem.rsplit("-", 1)[-1]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             path.unlink(missing_ok=True)
-
-
-def take_settings(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """The value of the last `--settings` before any `--`, and the arguments without it."""
-    value = ""
-    rest: list[str] = []
-    left = list(arguments)
-    while left:
-        argument = left.pop(0)
-        if argument == "--":
-            return value, [*rest, argument, *left]
-        if argument == OPTION and left:
-            value = left.pop(0)
-        elif argument.startswith(OPTION + "="):
-            value = argument.removeprefix(OPTION + "=")
-        else:
-            rest.append(argument)
-    return value, rest
-
-
-def merged(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    """The user's settings with ours over them, and our environment over theirs."""
-    env = theirs.get("env")
-    return {**theirs, **ours, "env": {**(env if isinstance(env, dict) else {}), **ours["env"]}}
-
-
-def _read(given: str) -> dict[str, Any]:
-    """Settings as the client takes them: JSON itself, or the name of a file that holds it."""
-    try:
-        text = given if given.lstrip().startswith("{") else Path(given).expanduser().read_text("utf-8")
-        settings = json.loads(text)
-    except OSError as error:
-        raise CommandFailed(
-            ExitCode.USAGE, f"{OPTION} {given[:200]} cannot be read: {error.strerror or error}"
-        ) from None
-    except ValueError as error:
-        raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} is not JSON: {error}") from None
-    if not isinstance(settings, dict):
-        raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} holds no JSON object")
-    return settings

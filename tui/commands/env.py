@@ -6,12 +6,15 @@ import asyncio
 import json
 import re
 import sys
+from pathlib import Path
 from shlex import quote
 
 from proxy.events import HostState
 from proxy.known_backends import backend_kind
+from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.invocation import Invocation, say
+from tui.commands.user_settings import read_user_settings
 from tui.host_client import HostClient, HostError
 
 
@@ -34,6 +37,9 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         context_tokens=(state.engine.context_tokens if state else 0) or config.context_tokens,
         environ=invocation.environ,
     )
+    theirs = read_user_settings((), environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
+    if not environment.own_account and not auto_mode.is_off(theirs.layers):
+        say(f"note: {auto_mode.BY_HAND}")
     sys.stdout.write(as_text(environment, as_json=as_json, fish=fish))
     return 0
 

@@ -1,0 +1,32 @@
+"""Options among the arguments that go to Claude Code, found as it finds them.
+
+A value stands behind its option or, after `=`, in it; of an option that is given twice the last counts; from
+`--` on there are no options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def take_option(arguments: Sequence[str], option: str) -> tuple[str | None, list[str]]:
+    """The value of `option`, None where it is not given, and the arguments without it."""
+    value = None
+    rest: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        if argument == "--":
+            return value, [*rest, argument, *left]
+        if argument == option and left:
+            value = left.pop(0)
+        elif argument.startswith(option + "="):
+            value = argument.removeprefix(option + "=")
+        else:
+            rest.append(argument)
+    return value, rest
+
+
+def option_value(arguments: Sequence[str], option: str) -> str | None:
+    """The value of `option`, None where it is not given."""
+    return take_option(arguments, option)[0]

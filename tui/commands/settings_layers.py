@@ -1,0 +1,34 @@
+"""Settings of Claude Code in layers: one JSON object over another, down to the single value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class SettingsClash(ValueError):
+    """The lower layer has something else where the upper one has an object; raised by `layered`."""
+
+
+def layered(lower: Mapping[str, Any], upper: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
+    """`upper` over `lower`: objects go into each other, lists are joined, of single values `upper`'s counts.
+
+    `where` names the object that both are, for the error.
+
+    Raises:
+        SettingsClash: to go on would drop what `lower` has there, such as a rule of the user's.
+    """
+    both = dict(lower)
+    for key, value in upper.items():
+        both[key] = _joined(both[key], value, f"{where}.{key}" if where else key) if key in both else value
+    return both
+
+
+def _joined(lower: Any, upper: Any, where: str) -> Any:
+    if isinstance(upper, Mapping):
+        if not isinstance(lower, Mapping):
+            raise SettingsClash(f"{where} must be a JSON object")
+        return layered(lower, upper, where=where)
+    if isinstance(upper, list) and isinstance(lower, list):
+        return [*lower, *(item for item in upper if item not in lower)]
+    return upper

@@ -1,0 +1,98 @@
+"""The user's own settings of Claude Code: those among the arguments, and the files that count beside them.
+
+Only read, never written. Strength as Claude Code 2.1.332 has it: `--settings`, the project's
+`settings.local.json`, the project's `settings.json`, the user's. (Managed settings are stronger than all of
+them, ours too, and need no care here.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tui.commands.client_arguments import option_value, take_option
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.settings_anchor import anchored
+
+OPTION = "--settings"
+SOURCES = "--setting-sources"
+LOCAL, PROJECT, USER = "local", "project", "user"
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    """The user's own settings, and the arguments without the option that named some of them."""
+
+    given: Mapping[str, Any]  # by `--settings`
+    files: tuple[Mapping[str, Any], ...]  # of the others, the strongest first
+    arguments: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[Mapping[str, Any], ...]:
+        """All of them, the strongest first."""
+        return (self.given, *self.files)
+
+    def variable(self, name: str) -> str:
+        """What their `env` says of a variable, empty where it is not in it."""
+        for layer in self.layers:
+            env = layer.get("env")
+            value = env.get(name) if isinstance(env, Mapping) else None
+            if isinstance(value, (str, int, float)) and str(value):
+                return str(value)
+        return ""
+
+
+def read_user_settings(
+    arguments: Sequence[str], *, environ: Mapping[str, str], cwd: Path, user_home: Path
+) -> UserSettings:
+    """Everything that counts for a session in `cwd` with these arguments.
+
+    Raises:
+        CommandFailed: what `--settings` names cannot be read. Of the files, the client itself tells it.
+    """
+    given, rest = take_option(arguments, OPTION)
+    named = option_value(arguments, SOURCES)
+    sources = {LOCAL, PROJECT, USER} if named is None else {name.strip() for name in named.split(",")}
+    paths = _files(sources, environ, cwd, user_home)
+    files = tuple(found for path in paths if (found := _read_file(path)) is not None)
+    return UserSettings(_read_given(given) if given else {}, files, tuple(rest))
+
+
+def _files(sources: set[str], environ: Mapping[str, str], cwd: Path, user_home: Path) -> Iterator[Path]:
+    if LOCAL in sources:
+        root = next((folder for folder in (cwd, *cwd.parents) if (folder / ".git").exists()), cwd)
+        for folder in dict.fromkeys((cwd, root)):
+            yield folder / ".claude" / "settings.local.json"
+    if PROJECT in sources:
+        yield cwd / ".claude" / "settings.json"
+    if USER in sources:
+        named = environ.get("CLAUDE_CONFIG_DIR")
+        yield (Path(named) if named else user_home / ".claude") / "settings.json"
+
+
+def _read_file(path: Path) -> dict[str, Any] | None:
+    try:
+        settings = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def _read_given(given: str) -> dict[str, Any]:
+    """Settings as the client takes them: JSON itself, or the name of a file that holds it."""
+    file = None if given.lstrip().startswith("{") else Path(os.path.abspath(Path(given).expanduser()))
+    try:
+        settings = json.loads(file.read_text("utf-8-sig") if file else given)
+    except OSError as error:
+        raise CommandFailed(
+            ExitCode.USAGE, f"{OPTION} {given[:200]} cannot be read: {error.strerror or error}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} is not JSON: {error}") from None
+    if not isinstance(settings, dict):
+        raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} holds no JSON object")
+    return anchored(settings, file.parent) if file else settings
