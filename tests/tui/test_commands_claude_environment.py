@@ -59,10 +59,20 @@ class TestVariables:
         assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "262144"
         assert variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] == "262144"
 
-    def test_a_window_below_the_clients_least_is_no_compact_window(self) -> None:
-        variables = made(context_tokens=32768).variables
-        assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "32768"
+    def test_a_window_below_the_clients_least_is_no_compact_window_and_shortens_answers(self) -> None:
+        variables = made(context_tokens=40_000).variables
+        assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "40000"
+        assert variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "4096"
         assert "CLAUDE_CODE_AUTO_COMPACT_WINDOW" not in variables
+
+    def test_what_an_earlier_host_was_told_of_its_window_is_taken_back(self) -> None:
+        before = dict(made(context_tokens=40_000).variables)
+        after = made(context_tokens=131_072, environ=before)
+        assert after.variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "131072"
+        assert "CLAUDE_CODE_MAX_OUTPUT_TOKENS" not in after.applied_to(before)
+        assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS" not in made(backend="claude", environ=before).applied_to(
+            before
+        )
 
     def test_an_unknown_window_is_left_to_the_client(self) -> None:
         assert "CLAUDE_CODE_MAX_CONTEXT_TOKENS" not in made().variables

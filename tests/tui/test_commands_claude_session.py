@@ -185,6 +185,50 @@ def test_the_models_window_comes_from_the_host(client: Path) -> None:
         assert "backends.mlx.contextTokens" in said
 
 
+def test_in_a_small_window_answers_are_shorter_and_the_users_own_values_win(client: Path) -> None:
+    names = ("CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_CODE_MAX_OUTPUT_TOKENS")
+
+    def told(*arguments: str, **environ: str) -> tuple[str, str]:
+        _, got, said = run(client, "--attach", host.url, "claude", *arguments, **environ)
+        assert "too small" not in said
+        effective = {**got["env"], **{k: v for k, v in got["settings"]["env"].items() if k in names}}
+        return effective[names[0]], effective[names[1]]
+
+    with scripted_host() as host:
+        host.engine["context_tokens"] = 40_960
+        assert told() == ("40960", "4096")
+        assert told(CLAUDE_CODE_MAX_OUTPUT_TOKENS="3000") == ("40960", "3000")
+        given = '{"env": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "50000"}}'
+        assert told("--settings", given) == ("50000", "5000")
+
+        project = client.parent.parent / ".claude"
+        project.mkdir()
+        (project / "settings.json").write_text('{"env": {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "2000"}}')
+        _, got, _ = run(client, "--attach", host.url, "claude")
+        assert names[1] not in got["env"]
+        assert names[1] not in got["settings"]["env"]
+
+
+def test_a_window_too_small_for_long_tasks_is_said_by_claude_and_by_env(client: Path) -> None:
+    with scripted_host() as host:
+        host.engine["context_tokens"] = 32_768
+        code, _, said = run(client, "--attach", host.url, "claude")
+        env = subprocess.run(
+            [str(COMMAND), "--attach", host.url, "env"],
+            env=clean_environment(HOME=str(client.parent.parent)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        host.backend = "claude"
+        _, _, passing = run(client, "--attach", host.url, "claude")
+    assert code == 7
+    assert "the window of 32768 tokens is too small for long tasks" in said
+    assert "the window of 32768 tokens is too small for long tasks" in env.stderr
+    assert "export CLAUDE_CODE_MAX_OUTPUT_TOKENS=2048" in env.stdout
+    assert "too small" not in passing
+
+
 def test_a_host_on_the_port_is_joined(client: Path) -> None:
     with scripted_host() as host:
         port = host.url.rsplit(":", 1)[1]

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from proxy.config import BackendKind
 from proxy.model_folder import context_window
 from tui.commands.auto_mode import OFF as AUTO_MODE_OFF
+from tui.commands.claude_window import left_over, window_remark, window_variables
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 BUNDLED_MODEL = "bundled-demo-model"
 ANY_TOKEN = "anyclaude"  # the client wants one even where the host asks for none
 
@@ -37,9 +40,6 @@ MODEL_NAMES = (
     "ANTHROPIC_DEFAULT_HAIKU_MODEL",
     "CLAUDE_CODE_SUBAGENT_MODEL",
 )
-WINDOW = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
-# Claude Code takes no smaller window for automatic compaction and says so in each session.
-LEAST_COMPACT_WINDOW = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class ClaudeEnvironment:
     variables: Mapping[str, str]
     unset: tuple[str, ...] = ()
     own_account: bool = False  # the client signs in as it always does
+    remark: str = ""  # what the user should know before the session
 
     def applied_to(self, environ: Mapping[str, str]) -> dict[str, str]:
         """A whole environment for the client."""
@@ -73,19 +74,23 @@ def claude_environment(
     *,
     token: str,
     backend: BackendKind,
+    backend_name: str = "",
     model: str,
     context_tokens: int = 0,
     environ: Mapping[str, str],
+    own: Mapping[str, str] = NOTHING,
 ) -> ClaudeEnvironment:
     """What Claude Code needs to work on the host at `url`.
 
     With the `claude` backend the client keeps its own account and models; it is only led through the host.
     `model` is a folder, a hub id or a model's name; `context_tokens` is its window, 0 where it is not known.
+    `own` are the user's own values of the variables that tell the window (`claude_window.own_values`).
     """
     variables = {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}
     variables |= _no_proxy(environ)
     if backend == "claude":
-        return ClaudeEnvironment(variables, OTHER_PROVIDERS, own_account=True)
+        stale = sorted(left_over(environ) - own.keys())
+        return ClaudeEnvironment(variables, (*OTHER_PROVIDERS, *stale), own_account=True)
     variables |= {
         "ANTHROPIC_AUTH_TOKEN": token or ANY_TOKEN,
         "ANTHROPIC_API_KEY": "",
@@ -94,11 +99,10 @@ def claude_environment(
     }
     variables |= dict.fromkeys(MODEL_NAMES, model_name(model))
     tokens = context_tokens or model_window(model)
-    if tokens:
-        variables[WINDOW] = str(tokens)
-    if tokens >= LEAST_COMPACT_WINDOW:
-        variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(tokens)
-    return ClaudeEnvironment(variables, OTHER_PROVIDERS + OTHER_ACCOUNT)
+    variables |= window_variables(tokens, own)
+    stale = sorted(left_over(environ) - variables.keys() - own.keys())
+    remark = window_remark(tokens, own, told_by=f"backends.{backend_name or backend}.contextTokens")
+    return ClaudeEnvironment(variables, (*OTHER_PROVIDERS, *OTHER_ACCOUNT, *stale), remark=remark)
 
 
 def model_name(model: str) -> str:

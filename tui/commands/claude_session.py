@@ -16,8 +16,9 @@ from proxy.config_settling import Settled
 from proxy.events import HostState
 from proxy.known_backends import backend_kind
 from tui.commands import auto_mode
-from tui.commands.claude_environment import WINDOW, ClaudeEnvironment, claude_environment
+from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_settings import overlay
+from tui.commands.claude_window import own_values
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
@@ -74,17 +75,19 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
             url,
             token=config.token,
             backend=backend_kind(state.backend),
+            backend_name=state.backend,
             model=state.model or config.model,
             context_tokens=state.engine.context_tokens or config.context_tokens,
             environ=invocation.environ,
+            own=own_values(theirs, invocation.environ),
         )
-        if not environment.own_account and WINDOW not in environment.variables:
-            say(
-                "the model's context window is not known, so Claude Code guesses when to compact; "
-                f"set backends.{state.backend}.contextTokens or ANYCLAUDE_CONTEXT_TOKENS"
-            )
-        if not environment.own_account and (remark := auto_mode.remark(theirs.arguments, theirs.layers)):
-            say(remark)
+        answered = environment.own_account  # auto mode's check, by the vendor
+        for remark in (
+            environment.remark,
+            "" if answered else auto_mode.remark(theirs.arguments, theirs.layers),
+        ):
+            if remark:
+                say(remark)
         folder = config.home / "run"
         with overlay(environment, theirs.given, theirs.arguments, folder=folder) as full_arguments:
             code = await _in_front([program, *full_arguments], environment, invocation.environ)

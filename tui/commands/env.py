@@ -13,6 +13,7 @@ from proxy.events import HostState
 from proxy.known_backends import backend_kind
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
+from tui.commands.claude_window import WINDOW, own_values
 from tui.commands.invocation import Invocation, say
 from tui.commands.user_settings import read_user_settings
 from tui.host_client import HostClient, HostError
@@ -29,15 +30,19 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
     state = asyncio.run(_running(url, config.token))
     if state is None:
         say(f"note: no host answers on {url} yet; start one with: anyclaude-tui")
+    theirs = read_user_settings((), environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     environment = claude_environment(
         url,
         token=config.token,
         backend=backend_kind(state.backend) if state else config.backend,
+        backend_name=state.backend if state else config.backend_name,
         model=state.model if state else config.model,
         context_tokens=(state.engine.context_tokens if state else 0) or config.context_tokens,
         environ=invocation.environ,
+        own=own_values(theirs, invocation.environ),
     )
-    theirs = read_user_settings((), environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
+    if environment.remark and (state is not None or WINDOW in environment.variables):
+        say(f"note: {environment.remark}")
     if not environment.own_account and not auto_mode.is_off(theirs.layers):
         say(f"note: {auto_mode.BY_HAND}")
     sys.stdout.write(as_text(environment, as_json=as_json, fish=fish))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.commands.claude_window import (
+    COMPACTION,
+    LEAST_COMPACTION,
+    LEAST_WINDOW,
+    OUTPUT,
+    SET_HERE,
+    WINDOW,
+    compacts_at,
+    longest_answer,
+    own_values,
+    window_remark,
+    window_variables,
+)
+from tui.commands.user_settings import UserSettings
+
+KEY = "backends.mlx.contextTokens"
+
+
+@pytest.mark.parametrize(
+    ("window", "answer", "compaction"),
+    [
+        (4_096, 1_024, -9_928),
+        (32_768, 2_048, 17_720),
+        (37_000, 2_048, 21_952),
+        (39_999, 2_048, 24_951),
+        (40_000, 4_096, 22_904),
+        (40_960, 4_096, 23_864),
+        (49_000, 4_096, 31_904),
+        (50_000, 5_000, 32_000),
+        (60_000, 15_000, 32_000),
+        (65_536, 20_536, 32_536),
+        (80_000, 32_000, 47_000),
+        (99_999, 32_000, 66_999),
+    ],
+)
+def test_the_longest_answer_leaves_room_for_the_conversation(
+    window: int, answer: int, compaction: int
+) -> None:
+    assert longest_answer(window) == answer
+    assert compacts_at(window, answer) == compaction
+
+
+@given(window=st.integers(LEAST_WINDOW, 99_999))
+def test_every_window_that_was_seen_to_work_has_that_room(window: int) -> None:
+    assert compacts_at(window, longest_answer(window)) >= LEAST_COMPACTION
+    assert window_remark(window, {}, told_by=KEY) == ""
+
+
+@pytest.mark.parametrize(
+    ("tokens", "own", "variables"),
+    [
+        (0, {}, {}),
+        (40_000, {}, {WINDOW: "40000", OUTPUT: "4096"}),
+        (99_999, {}, {WINDOW: "99999", OUTPUT: "32000"}),
+        (100_000, {}, {WINDOW: "100000", COMPACTION: "100000"}),
+        (262_144, {}, {WINDOW: "262144", COMPACTION: "262144"}),
+        (40_000, {OUTPUT: "8000"}, {WINDOW: "40000"}),
+        (131_072, {WINDOW: "50000"}, {OUTPUT: "5000"}),
+        (0, {WINDOW: "50000"}, {OUTPUT: "5000"}),
+        (40_000, {WINDOW: "200000", COMPACTION: "150000"}, {}),
+        (40_000, {WINDOW: "wide", OUTPUT: "-"}, {}),
+    ],
+)
+def test_the_variables_follow_the_window_and_the_users_own_values_win(
+    tokens: int, own: dict[str, str], variables: dict[str, str]
+) -> None:
+    told = window_variables(tokens, own)
+    assert told.pop(SET_HERE, "").split() == [f"{name}={value}" for name, value in variables.items()]
+    assert told == variables
+
+
+class TestOwnValues:
+    def test_settings_win_over_the_environment_and_the_strongest_settings_over_others(self) -> None:
+        settings = UserSettings({"env": {OUTPUT: 1000}}, ({"env": {OUTPUT: "2", WINDOW: "3"}},), ())
+        assert own_values(settings, {OUTPUT: "4", COMPACTION: "5"}) == {
+            OUTPUT: "1000",
+            WINDOW: "3",
+            COMPACTION: "5",
+        }
+
+    @pytest.mark.parametrize("env", [None, [], {OUTPUT: None}, {OUTPUT: ""}, {OUTPUT: {}}])
+    def test_what_says_nothing_is_no_value(self, env: Any) -> None:
+        assert own_values(UserSettings({"env": env}, (), ()), {OUTPUT: ""}) == {}
+
+    def test_what_was_set_here_for_a_shell_is_not_the_users(self) -> None:
+        before = window_variables(40_000, {})
+        nothing = UserSettings({}, (), ())
+        assert own_values(nothing, before) == {}
+        assert own_values(nothing, {**before, OUTPUT: "9000"}) == {OUTPUT: "9000"}
+
+
+class TestRemark:
+    def test_a_window_that_is_too_small_is_told_with_the_least_that_works(self) -> None:
+        said = window_remark(32_768, {}, told_by=KEY)
+        assert "the window of 32768 tokens is too small for long tasks" in said
+        assert "compacts at 17720; 37000 is the least" in said
+
+    @pytest.mark.parametrize("value", ["32000", "abc"])
+    def test_answers_of_the_users_own_that_fill_the_window_are_told(self, value: str) -> None:
+        said = window_remark(50_000, {OUTPUT: value}, told_by=KEY)
+        assert f"{OUTPUT}={value} of your own" in said
+        assert "5000 would do" in said
+
+    def test_a_window_of_the_users_own_is_judged_as_theirs(self) -> None:
+        assert "the window of 30000" in window_remark(131_072, {WINDOW: "30000"}, told_by=KEY)
+        assert window_remark(30_000, {WINDOW: "131072"}, told_by=KEY) == ""
+
+    def test_an_unknown_window_is_told_with_what_to_set(self) -> None:
+        assert KEY in window_remark(0, {}, told_by=KEY)
+        assert window_remark(0, {WINDOW: "abc"}, told_by=KEY) == ""
+
+    def test_the_bundled_model_has_room(self) -> None:
+        assert window_remark(131_072, {}, told_by=KEY) == ""

@@ -1,0 +1,116 @@
+"""What Claude Code is told of a model's context window, so that a long task survives its compactions.
+
+As Claude Code 2.1.332 has it: it compacts a conversation at `compacts_at` tokens, and gives up ("Autocompact
+is thrashing") where the conversation is full again within three turns, three times in a row. Its first prompt
+alone is some 15,000 tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.commands.user_settings import UserSettings
+
+WINDOW = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
+OUTPUT = "CLAUDE_CODE_MAX_OUTPUT_TOKENS"
+COMPACTION = "CLAUDE_CODE_AUTO_COMPACT_WINDOW"
+NAMES = (WINDOW, OUTPUT, COMPACTION)
+# Which of them were set here, as NAME=VALUE: a shell or session below does not take them for the user's.
+SET_HERE = "ANYCLAUDE_CLIENT_WINDOW"
+
+# Claude Code takes no smaller window for automatic compaction and says so in each session.
+LEAST_COMPACT_WINDOW = 100_000
+OUTPUT_RESERVED = 20_000  # at most so much of the longest answer is kept free
+RESERVED = 13_000  # and so much besides
+DEFAULT_OUTPUT = 32_000  # of a model whose name the client does not know
+
+CONVERSATION = 32_000  # worth more than longer answers: a window of 65,536 has it without any help
+LEAST_OUTPUT, LEAST_OUTPUT_BELOW_40K = 4_096, 2_048
+# By 24 rounds of tests/e2e/test_claude_code_in_small_windows.py in a terminal: 36,000 is not enough.
+LEAST_WINDOW = 37_000
+LEAST_COMPACTION = 21_900
+
+
+def compacts_at(window: int, output: int) -> int:
+    """The tokens at which the client compacts, with answers of at most `output` tokens."""
+    return window - min(output, OUTPUT_RESERVED) - RESERVED
+
+
+def longest_answer(window: int) -> int:
+    """Tokens of the longest answer in a window below `LEAST_COMPACT_WINDOW`.
+
+    What the window holds beyond the client's reserve and a conversation. A longer answer is not lost: the
+    client asks the model to go on.
+    """
+    least = LEAST_OUTPUT if window >= 40_000 else min(LEAST_OUTPUT_BELOW_40K, window // 4)
+    return max(least, min(window - RESERVED - CONVERSATION, DEFAULT_OUTPUT))
+
+
+def own_values(theirs: UserSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The user's own values of `NAMES`: of their settings, else of their environment."""
+    ours = environ.get(SET_HERE, "").split()
+    values = {name: theirs.variable(name) for name in NAMES}
+    for name in NAMES:
+        given = environ.get(name, "")
+        if not values[name] and f"{name}={given}" not in ours:
+            values[name] = given
+    return {name: value for name, value in values.items() if value}
+
+
+def left_over(environ: Mapping[str, str]) -> set[str]:
+    """Which variables of the environment were set here for another session."""
+    ours = environ.get(SET_HERE, "").split()
+    values = {name for name in NAMES if name in environ and f"{name}={environ[name]}" in ours}
+    return values | ({SET_HERE} & environ.keys())
+
+
+def window_variables(tokens: int, own: Mapping[str, str]) -> dict[str, str]:
+    """The variables for a window of `tokens`, 0 where it is not known, but for those of the user's `own`."""
+    window = _number(own.get(WINDOW)) or tokens
+    if not window:
+        return {}
+    values = {WINDOW: window}
+    if window >= LEAST_COMPACT_WINDOW:
+        values[COMPACTION] = window
+    else:
+        values[OUTPUT] = longest_answer(window)
+    chosen = {name: str(value) for name, value in values.items() if name not in own}
+    if chosen:
+        chosen[SET_HERE] = " ".join(f"{name}={value}" for name, value in chosen.items())
+    return chosen
+
+
+def window_remark(tokens: int, own: Mapping[str, str], *, told_by: str) -> str:
+    """What to say before a session in a window that nobody knows, or in which a long task cannot end well.
+
+    `told_by` is the configuration's key for it.
+    """
+    window = _number(own.get(WINDOW)) or tokens
+    if not window and WINDOW not in own:
+        return (
+            "the model's context window is not known, so Claude Code guesses when to compact; "
+            f"set {told_by} or ANYCLAUDE_CONTEXT_TOKENS"
+        )
+    if not 0 < window < LEAST_COMPACT_WINDOW:
+        return ""
+    output = (_number(own[OUTPUT]) or DEFAULT_OUTPUT) if OUTPUT in own else longest_answer(window)
+    if compacts_at(window, output) >= LEAST_COMPACTION:
+        return ""
+    if window >= LEAST_WINDOW:
+        return (
+            f"{OUTPUT}={own[OUTPUT]} of your own leaves too little of the window of {window} tokens: "
+            f'long tasks will end in "Autocompact is thrashing"; {longest_answer(window)} would do'
+        )
+    return (
+        f"the window of {window} tokens is too small for long tasks, they will end in "
+        f'"Autocompact is thrashing": Claude Code fills some 15,000 with its first prompt and compacts at '
+        f"{max(0, compacts_at(window, output))}; {LEAST_WINDOW} is the least that was seen to work"
+    )
+
+
+def _number(text: str | None) -> int:
+    """A count of tokens, 0 where it is none; what the client makes of such a value is its own affair."""
+    try:
+        return max(0, int(text or "0"))
+    except ValueError:
+        return 0
