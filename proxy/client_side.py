@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.errors import ProxyError, RequestTooLarge, error_body
 from proxy.events import ErrorInfo
 from proxy.json_text import encode_json
+from proxy.task_end import end_tasks
 from proxy.translate.event_bytes import PING, event
 
 DRAINED_BYTES = 16 * 2**20  # of a body that is too large anyway, read on so that its sender hears why
@@ -98,16 +99,14 @@ async def run_while_connected(receive: Receive, work: Coroutine[Any, Any, None])
         await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return await task
-        task.cancel()
-        await asyncio.wait((task,))
-        if not task.cancelled() and task.exception() is None:
+        await end_tasks(task)
+        if task.done() and not task.cancelled() and task.exception() is None:
             return None  # it was done at the same moment
         raise ClientLeft
     finally:
         leaving.cancel()
         if not task.done():  # this very task is cancelled: the server is ending
-            task.cancel()
-            await asyncio.wait((task,))
+            await end_tasks(task)
 
 
 async def _until_disconnect(receive: Receive) -> None:

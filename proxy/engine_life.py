@@ -12,9 +12,14 @@ from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand, EngineProcess, Patience
 from proxy.engine_status import StatusBoard, Traffic
 from proxy.engine_watch import EngineWatch
+from proxy.task_end import end_tasks
 
 _NO_FAULT = ("INFO ", "DEBUG ")  # how the engine begins lines that explain no end
 _NO_PATIENCE = Patience(closed_s=0.5, terminated_s=0.5)  # with an engine that has been given up
+_UNENDING = (
+    "the engine's process {pid} does not end, not even by SIGKILL: it waits for a device; if it is there"
+    " for more than a minute, restart the machine"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,11 @@ class LifeEnd:
     exit: EngineExit | None
     healthy_s: float = 0.0
     broken: int = 0  # requests that it took with it
+
+    @property
+    def told(self) -> str:
+        """Why it ended, and what became of its requests, for people."""
+        return _told(self.exit.reason, self.broken) if self.exit is not None else ""
 
 
 class EngineLife:
@@ -50,8 +60,12 @@ class EngineLife:
         self._monotonic = monotonic
         self._last_line = ""
 
-    async def run(self, unwanted: asyncio.Event) -> LifeEnd:
-        """Live until the process ends, has to be ended, or `unwanted` is set; the process is gone then."""
+    async def run(self, unwanted: asyncio.Event, *, on_leave: Callable[[], None] = lambda: None) -> LifeEnd:
+        """Live until the process ends, has to be ended, or `unwanted` is set; the process is gone then.
+
+        The board says that the engine is gone from the moment that this is known: nothing that takes time
+        comes before it. `on_leave` is called in that moment where the engine was unwanted.
+        """
         self._board.set(
             "starting", pid=None, started=self._clock(), progress=None, detail="", running=0, queue=0,
             cache=None,
@@ -61,48 +75,69 @@ class EngineLife:
         except OSError as error:
             return LifeEnd(EngineExit(f"the engine could not be started: {error}", final=True))
         self._board.set(pid=process.pid)
-        ending = asyncio.create_task(process.wait())
-        watching = asyncio.create_task(self._watch_over(process))
+        watching = asyncio.create_task(self._watch_over(process, unwanted))
         interrupted = asyncio.create_task(unwanted.wait())
-        tasks = (ending, watching, interrupted)
         patience = self._timing.patience
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((process.ended, watching, interrupted), return_when=asyncio.FIRST_COMPLETED)
             broken = self._traffic.broken_now()
-            given_up = watching.result() if watching.done() and not ending.done() else ""
-            by_itself = ending.done()
+            exit = self._exit(process)  # before all else that happened in the same moment
+            given_up = watching.result() if exit is None and watching.done() else ""
             if given_up:
-                patience = _NO_PATIENCE
+                exit, patience = EngineExit(given_up), _NO_PATIENCE
+            if exit is not None:
+                self._show_end(exit, broken)
+            else:
+                on_leave()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(watching, interrupted)
             code = await process.stop(patience)
+        if code is None:
+            exit = EngineExit(_UNENDING.format(pid=process.pid), final=True)
+        elif exit is not None and not given_up:
+            exit = self._exit(process)  # its last words are read now
         ready_since = self._watch.ready_since
-        healthy = 0.0 if ready_since is None else self._monotonic() - ready_since
-        if given_up:
-            return LifeEnd(EngineExit(given_up), healthy, broken)
-        if not by_itself:
-            return LifeEnd(None, healthy, broken)
-        exit = explain_exit(
-            code,
+        return LifeEnd(exit, 0.0 if ready_since is None else self._monotonic() - ready_since, broken)
+
+    def _exit(self, process: EngineProcess) -> EngineExit | None:
+        """Why it ended by itself, as far as it is known now; None while it runs."""
+        if process.exit_code is None:
+            return None
+        return explain_exit(
+            process.exit_code,
             announced=process.announced_error,
             last_line=self._last_line,
-            was_ready=ready_since is not None,
+            was_ready=self._watch.ready_since is not None,
         )
-        return LifeEnd(exit, healthy, broken)
+
+    def _show_end(self, exit: EngineExit, broken: int) -> None:
+        self._board.set(
+            "exited", pid=None, progress=None, last_exit=exit.reason, detail=_told(exit.reason, broken),
+            running=0, queue=0, memory_bytes=0, cache=None,
+        )  # fmt: skip
 
     def _take_line(self, line: str) -> None:
         if line.strip() and not line.startswith(_NO_FAULT):
             self._last_line = line.strip()
         self._log.add(line)
 
-    async def _watch_over(self, process: EngineProcess) -> str:
+    async def _watch_over(self, process: EngineProcess, unwanted: asyncio.Event) -> str:
         """Show how it fares; returns why it must be ended, once it must."""
         limit = self._timing.listens_within
         try:
-            url = await asyncio.wait_for(process.listening(), limit)
+            async with asyncio.timeout(limit):
+                url = await process.listening()
         except TimeoutError:
             return f"engine did not listen within {limit:g} s"
-        self._board.set("loading", url=url)
-        return await self._watch.over(url, process.pid)
+
+        def lasts() -> bool:
+            return process.exit_code is None and not unwanted.is_set()
+
+        if lasts():
+            self._board.set("loading", url=url)
+        return await self._watch.over(url, process.pid, lasts=lasts)
+
+
+def _told(reason: str, broken: int) -> str:
+    requests = "1 request was" if broken == 1 else f"{broken} requests were"
+    return f"{reason}; {requests} told to retry" if broken else reason

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.task_end import end_tasks
+
 _PIECE = 65_536
+_LAST_WORDS_S = 1.0  # for its last lines; a grandchild may hold the pipes open, whose words nobody waits for
 _LONGEST_LINE = 1 << 20  # bytes; a longer line is taken in pieces
 
 
@@ -29,17 +32,23 @@ class EngineCommand:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds that an engine gets to end, by closed pipe and by signal, before the next step is taken."""
+    """Seconds that an engine gets to end, by closed pipe and by signal, before the next step is taken.
+
+    `killed_s` is the last: a process that waits for a device in the kernel does not end by SIGKILL either.
+    """
 
     closed_s: float = 5.0
     terminated_s: float = 2.0
+    killed_s: float = 5.0
 
 
 class EngineProcess:
     """A running engine; made by `start`, and to be ended by `stop` in every case."""
 
-    def __init__(self, process: Process, on_line: Callable[[str], None]) -> None:
+    def __init__(self, process: Process, ended: asyncio.Future[None], on_line: Callable[[str], None]) -> None:
         self.announced_error = ""
+        self.ended = ended
+        """Done as soon as the system says that the process has ended; not to be cancelled."""
         self._process = process
         self._on_line = on_line
         self._listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -55,7 +64,9 @@ class EngineProcess:
         Raises:
             OSError: the program cannot be started.
         """
-        process = await asyncio.create_subprocess_exec(
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(
+            lambda: _Exit(loop),
             *command.arguments,
             stdin=PIPE,
             stdout=PIPE,
@@ -63,7 +74,8 @@ class EngineProcess:
             env=dict(command.environment),
             start_new_session=True,  # Ctrl-C in the terminal is for us: we end the engine in order
         )
-        engine = cls(process, on_line)
+        process = Process(transport, protocol, loop)
+        engine = cls(process, protocol.exited, on_line)
         assert process.stdin is not None
         try:
             process.stdin.write(json.dumps(dict(command.settings)).encode() + b"\n")
@@ -80,35 +92,33 @@ class EngineProcess:
         """The address that it announced; waits for it, for ever if need be."""
         return await asyncio.shield(self._listening)
 
-    async def wait(self) -> int:
-        """Its exit code, negative for a signal, once it has ended and its last lines are read."""
-        code = await self._process.wait()
-        # A grandchild may hold the pipes open; its words are not waited for.
-        await asyncio.wait(self._readers, timeout=1.0)
-        return code
+    @property
+    def exit_code(self) -> int | None:
+        """Negative for a signal; None while it runs."""
+        return self._process.returncode
 
-    async def stop(self, patience: Patience = Patience()) -> int:
-        """End it: by its closed stdin, then by SIGTERM, then by SIGKILL. Returns its exit code."""
+    async def stop(self, patience: Patience = Patience()) -> int | None:
+        """End it: by its closed stdin, then by SIGTERM, then by SIGKILL; its last lines are read then.
+
+        Returns its exit code, or None for one that nothing has ended within `patience`.
+        """
         assert self._process.stdin is not None
         self._process.stdin.close()
         if not await self._ends_within(patience.closed_s):
             self._signal(self._process.terminate)
             if not await self._ends_within(patience.terminated_s):
                 self._signal(self._process.kill)
-        code = await self.wait()
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+                await self._ends_within(patience.killed_s)
+        if self.exit_code is not None:
+            await asyncio.wait(self._readers, timeout=_LAST_WORDS_S)
+        await end_tasks(*self._readers)
         self._listening.cancel()
         self._process._transport.close()  # type: ignore[attr-defined]  # pipes that a grandchild holds open
-        return code
+        return self.exit_code
 
     async def _ends_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._process.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        await asyncio.wait((self.ended,), timeout=seconds)
+        return self.ended.done()
 
     def _signal(self, send: Callable[[], None]) -> None:
         try:
@@ -131,6 +141,19 @@ class EngineProcess:
         assert self._process.stderr is not None
         async for line in _lines(self._process.stderr):
             self._on_line(line)
+
+
+class _Exit(SubprocessStreamProtocol):
+    """Says when the process has ended, whoever holds its pipes; `Process.wait` may wait for them too."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_PIECE, loop=loop)
+        self.exited: asyncio.Future[None] = loop.create_future()
+
+    def process_exited(self) -> None:
+        if not self.exited.done():
+            self.exited.set_result(None)
+        super().process_exited()
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:

@@ -53,16 +53,23 @@ class EngineWatch:
         self._probed = 0.0
         self._failed = False  # so it said when it last answered
 
-    async def over(self, url: str, pid: int | None) -> str:
-        """Watch until there is no hope; returns what is wrong, for people."""
+    async def over(self, url: str, pid: int | None, *, lasts: Callable[[], bool] = lambda: True) -> str:
+        """Watch until there is no hope; returns what is wrong, for people.
+
+        Args:
+            lasts: whether there still is something to watch; once it says no, nothing more is shown and "" is
+                returned.
+        """
         watchdog = Watchdog(
             stalled_after_s=self.timing.stalled_after,
             lost_after_s=self.timing.lost_after,
             loading_lost_after_s=self.timing.loading_lost_after,
             monotonic=self._monotonic,
         )
-        while True:
+        while lasts():
             probe, health = await self._probe.ask(url)
+            if not lasts():  # the board belongs to those who tell its end
+                break
             self._probed = self._monotonic()
             verdict = watchdog.judge(health)
             if verdict == "lost":
@@ -71,6 +78,7 @@ class EngineWatch:
             if not self._is_ending(health, watchdog.silence_s):
                 self._show(pid, probe, health, verdict, watchdog.silence_s)
             await self._pause(probe)
+        return ""
 
     def _is_ending(self, health: EngineHealth | None, silence_s: float) -> bool:
         """Whether it could not load its model: it ends by itself then, and its end tells why.
@@ -118,9 +126,8 @@ class EngineWatch:
             return
         at_rest = state == "ready" and probe.ok and not self._traffic.in_flight
         try:
-            await asyncio.wait_for(
-                self._traffic.arrived.wait(), timing.probe_idle if at_rest else timing.probe_busy
-            )
+            async with asyncio.timeout(timing.probe_idle if at_rest else timing.probe_busy):
+                await self._traffic.arrived.wait()
         except TimeoutError:
             pass
         self._traffic.arrived.clear()

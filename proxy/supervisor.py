@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from proxy.engine_exit import EngineExit
@@ -27,6 +28,7 @@ from proxy.restart_policy import Restart, RestartPolicy
 
 _log = logging.getLogger("anyclaude.supervisor")
 
+_ASKED = "the engine was ended because a restart was asked for"
 _LAST_WORDS = 3  # lines of the log in what is said when it gives up
 
 
@@ -86,7 +88,7 @@ class Supervisor:
         self._task = asyncio.create_task(self._go_round())
 
     async def stop(self) -> None:
-        """End the engine and return when its process is gone."""
+        """End the engine and return when its process is gone, or nothing can end it."""
         self._stopping = True
         self._woken.set()
         if self._task is not None:
@@ -95,7 +97,7 @@ class Supervisor:
         self.log.close()
 
     def restart(self) -> None:
-        """End the engine and start it again now, also after it was given up."""
+        """End the engine and start it again now, in whatever state it is, also after it was given up."""
         self._policy.forget()
         self._woken.set()
 
@@ -103,34 +105,47 @@ class Supervisor:
         """What to tell a request that arrives now; None: the engine takes it."""
         return gate(self.board.state, now=self._clock(), restart_at=self._restart_at)
 
+    def unready(self) -> UpstreamError | None:
+        """Why it cannot take requests now; None where it can."""
+        return self.gate()
+
     async def _go_round(self) -> None:
-        try:
-            while not self._stopping:
-                self._woken.clear()
-                end = await self._new_life(watch=self._new_watch()).run(self._woken)
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                end = await self._new_life(watch=self._new_watch()).run(
+                    self._woken, on_leave=self._show_leaving
+                )
                 if end.exit is not None:
                     await self._after(end.exit, end)
-        except Exception:  # a fault of ours must not look like an engine that runs
-            _log.exception("the supervisor failed")
-            self.board.set("failed", pid=None, detail="the supervisor failed; its log has the traceback")
-            raise
+            except Exception:  # a fault of ours must not look like an engine that runs
+                _log.exception("the supervisor failed")
+                self.board.set("failed", pid=None, detail="the supervisor failed; its log has the traceback")
+                await self._woken.wait()
         self.board.set("stopped", pid=None, progress=None, detail="", running=0, queue=0, cache=None)
+
+    def _show_leaving(self) -> None:
+        if self._stopping:
+            self.board.set("stopped", progress=None, detail="it is being ended")
+        else:
+            self.board.set("restarting", progress=None, last_exit=_ASKED, detail=_ASKED)
 
     async def _after(self, exit: EngineExit, end: LifeEnd) -> None:
         """Say what happened, and wait until it is time for the next life."""
         holder = self._port_holder() if exit.port_busy else ""
-        reason = f"{exit.reason} (it is held by {holder})" if holder else exit.reason
-        told = f"; {_requests(end.broken)} told to retry" if end.broken else ""
+        if holder:
+            exit = replace(exit, reason=f"{exit.reason} (it is held by {holder})")
+            end = replace(end, exit=exit)
         self.board.set(
-            "exited", pid=None, progress=None, last_exit=reason, detail=f"{reason}{told}",
+            "exited", pid=None, progress=None, last_exit=exit.reason, detail=end.told,
             running=0, queue=0, memory_bytes=0, cache=None,
         )  # fmt: skip
         restart = None if exit.final else self._policy.next(end.healthy_s)
         if restart is None:
-            self._give_up(reason, final=exit.final)
+            self._give_up(exit.reason, final=exit.final)
             await self._woken.wait()
         else:
-            await self._pause(f"{reason}{told}", restart)
+            await self._pause(end.told, restart)
 
     async def _pause(self, reason: str, restart: Restart) -> None:
         text = f"{reason}; restart {restart.attempt} of {restart.of} in {restart.delay_s:g} s"
@@ -142,7 +157,8 @@ class Supervisor:
         )
         self.board.set("restarting", detail=text, restarts=self.board.state.restarts + 1)
         try:
-            await asyncio.wait_for(self._woken.wait(), restart.delay_s)
+            async with asyncio.timeout(restart.delay_s):
+                await self._woken.wait()
         except TimeoutError:
             pass
 
@@ -155,7 +171,3 @@ class Supervisor:
             text += f". Its log is {self.log.path}; mend the cause"
         _log.error("the engine failed: %s", text)
         self.board.set("failed", detail=text)
-
-
-def _requests(count: int) -> str:
-    return "1 request was" if count == 1 else f"{count} requests were"

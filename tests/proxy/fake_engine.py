@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -51,6 +52,21 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        for number in range(20):
+            self.chunk(delta={"content": f"{number} "})
+            time.sleep(0.002)
+        self.chunk(delta={}, finish_reason="stop")
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def chunk(self, **choice: Any) -> None:
+        said = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [{"index": 0, **choice}]}
+        self.wfile.write(b"data: " + json.dumps(said).encode() + b"\n\n")
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
@@ -78,6 +94,9 @@ if behave == "no model":
     fail(4)
 if behave == "deaf":
     time.sleep(600)
+if behave == "with a child":
+    # It has the same pipes, and ends when the supervisor lets go of them.
+    subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"])
 if behave == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if behave == "garbage":

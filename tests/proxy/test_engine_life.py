@@ -1,0 +1,229 @@
+"""The end of an engine that comes in the same tick as something else; the process is made to end on cue."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy import engine_life
+from proxy.engine_health import EngineHealth, HealthProbe
+from proxy.engine_life import EngineLife, LifeEnd
+from proxy.engine_log import EngineLog
+from proxy.engine_process import EngineCommand, Patience
+from proxy.engine_status import StatusBoard, Traffic
+from proxy.engine_watch import EngineWatch, Timing
+from proxy.event_bus import EventBus
+from proxy.events import EngineState, Probe, RequestReceived
+from tests.ticks import TICKS, cancelled_beside
+
+NEVER = Timing(listens_within=600, probe_loading=600, probe_busy=600, probe_idle=600, lost_after=600)
+
+
+class Well(HealthProbe):
+    """An engine that is always well; `asked` counts."""
+
+    asked = 0
+
+    async def ask(self, url: str) -> tuple[Probe, EngineHealth | None]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return Probe(ok=True), EngineHealth(state="ready")
+
+
+class Process:
+    """Announces and ends when the test says so; `obeys` tells whether it can be ended at all."""
+
+    pid = 4711
+    announced_error = ""
+
+    def __init__(self, *, obeys: bool = True) -> None:
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.announced: asyncio.Future[str] = loop.create_future()
+        self.exit_code: int | None = None
+        self._obeys = obeys
+
+    async def listening(self) -> str:
+        return await asyncio.shield(self.announced)
+
+    def end(self, code: int) -> None:
+        self.exit_code = code
+        self.ended.set_result(None)
+
+    async def stop(self, patience: Patience) -> int | None:
+        if self.exit_code is None and self._obeys:
+            self.end(0)
+        return self.exit_code
+
+
+class Lived:
+    """A life that runs, and all that belongs to it."""
+
+    def __init__(self, folder: Path, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bus = EventBus()
+        self.board = StatusBoard(self.bus, EngineState(state="stopped"))
+        self.traffic = Traffic(self.bus)
+        self.probe = Well()
+        self.process = process
+        self.unwanted = asyncio.Event()
+        self.left = 0
+        self.watch = EngineWatch(board=self.board, traffic=self.traffic, probe=self.probe, timing=NEVER)
+        life = EngineLife(
+            EngineCommand({}, {}),
+            board=self.board,
+            log=EngineLog(folder / "engine.log", tell=str, notice=str),
+            traffic=self.traffic,
+            watch=self.watch,
+        )
+
+        class Made:
+            @staticmethod
+            async def start(command: EngineCommand, on_line: Callable[[str], None]) -> Process:
+                return process
+
+        monkeypatch.setattr(engine_life, "EngineProcess", Made)
+        self.task = asyncio.create_task(life.run(self.unwanted, on_leave=self._leave))
+
+    def _leave(self) -> None:
+        self.left += 1
+
+    def asks(self) -> None:
+        self.bus.publish("request.received", RequestReceived(), "req_1")
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def end(self) -> LifeEnd:
+        async with asyncio.timeout(2):
+            return await self.task
+
+
+@asynccontextmanager
+async def lived(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, process: Process | None = None
+) -> AsyncIterator[Lived]:
+    life = Lived(folder, process or Process(), monkeypatch)
+    try:
+        yield life
+    finally:
+        life.task.cancel()
+        await asyncio.wait((life.task,), timeout=2)
+        await life.probe.close()
+
+
+@pytest.mark.parametrize("ticks", TICKS)
+async def test_a_request_in_the_tick_of_its_cancel_does_not_keep_the_watch_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    async with lived(tmp_path, monkeypatch) as life:
+        work = life.watch.over("http://127.0.0.1:9", None)
+        await cancelled_beside(work, life.asks, ticks)
+
+
+@pytest.mark.parametrize(("before", "after"), itertools.product(TICKS, TICKS))
+async def test_an_end_beside_a_request_is_noticed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
+    async with lived(tmp_path, monkeypatch) as life:
+        life.process.announced.set_result("http://127.0.0.1:9")
+        async with asyncio.timeout(2):
+            await life.board.until("ready")
+        await life.settle()
+        life.asks()
+        for _ in range(before):
+            await asyncio.sleep(0)
+        life.process.end(-signal.SIGKILL)
+        for _ in range(after):
+            await asyncio.sleep(0)
+        life.asks()
+        end = await life.end()
+        assert end.exit is not None
+        assert "signal 9" in end.exit.reason
+        assert life.board.state.state == "exited"
+
+
+@pytest.mark.parametrize("ticks", TICKS)
+async def test_an_end_in_the_tick_of_the_announcement_is_noticed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    async with lived(tmp_path, monkeypatch) as life:
+        await life.settle()
+        life.process.announced.set_result("http://127.0.0.1:9")
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        life.process.end(-signal.SIGKILL)
+        assert (await life.end()).exit is not None
+        assert life.board.state.state == "exited"
+
+
+@pytest.mark.parametrize("ticks", TICKS)
+async def test_being_unwanted_beside_a_request_ends_the_engine_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    async with lived(tmp_path, monkeypatch) as life:
+        life.process.announced.set_result("http://127.0.0.1:9")
+        async with asyncio.timeout(2):
+            await life.board.until("ready")
+        await life.settle()
+        life.asks()
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        life.unwanted.set()
+        assert (await life.end()).exit is None
+        assert life.left == 1
+
+
+async def test_a_watch_that_takes_no_cancel_holds_nothing_up_and_shows_nothing_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def deaf(url: str) -> tuple[Probe, EngineHealth | None]:
+        asking.set()
+        try:
+            await answered.wait()
+        except asyncio.CancelledError:
+            pass  # as a library that swallows one
+        return Probe(ok=True), EngineHealth(state="ready")
+
+    async with lived(tmp_path, monkeypatch) as life:
+        asking, answered = asyncio.Event(), asyncio.Event()
+        monkeypatch.setattr(life.probe, "ask", deaf)
+        life.process.announced.set_result("http://127.0.0.1:9")
+        async with asyncio.timeout(2):
+            await asking.wait()
+        life.process.end(-signal.SIGKILL)
+        await life.end()
+        assert life.board.state.state == "exited"
+
+
+async def test_an_end_in_the_tick_of_a_lost_watch_is_the_engines_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def over(url: str, pid: int | None, *, lasts: Callable[[], bool]) -> str:
+        return "engine did not answer for 180 s"
+
+    async with lived(tmp_path, monkeypatch) as life:
+        monkeypatch.setattr(life.watch, "over", over)
+        life.process.announced.set_result("http://127.0.0.1:9")
+        life.process.end(-signal.SIGKILL)
+        end = await life.end()
+        assert end.exit is not None
+        assert "signal 9" in end.exit.reason
+
+
+async def test_a_process_that_nothing_ends_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lived(tmp_path, monkeypatch, Process(obeys=False)) as life:
+        await life.settle()
+        life.unwanted.set()
+        end = await life.end()
+        assert end.exit is not None
+        assert end.exit.final
+        assert "process 4711 does not end, not even by SIGKILL" in end.exit.reason
