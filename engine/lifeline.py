@@ -39,12 +39,17 @@ def watch_parent(on_gone: Callable[[], None], *, grace_s: float = 5.0, stream: T
                 pass
         except (OSError, ValueError):
             pass
-        ended = threading.Timer(grace_s, os._exit, args=(0,))
-        ended.daemon = True
-        ended.start()
+        end_within(grace_s)
         on_gone()
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def end_within(grace_s: float, code: int = 0) -> None:
+    """End the process with `code` if it still runs `grace_s` seconds from now, whatever it waits for then."""
+    ending = threading.Timer(grace_s, os._exit, args=(code,))
+    ending.daemon = True
+    ending.start()
 
 
 def announce(**fields: Any) -> None:

@@ -16,11 +16,11 @@ from functools import partial
 import uvloop
 from pydantic import ValidationError
 
-from engine.lifeline import announce, read_settings, watch_parent
+from engine.lifeline import announce, end_within, read_settings, watch_parent
 from proxy.config import HostConfig
 from proxy.host import FINE, INTERRUPTED, USAGE, serve
 
-_LAST_S = 20.0  # for the engine and the traces, when the parent is gone
+_LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone
 
 
 def main() -> int:
@@ -56,6 +56,7 @@ async def _serve(config: HostConfig) -> int:
     def end(code: int) -> None:
         ended_with.append(code)
         stop.set()
+        end_within(_LAST_S, code)
 
     for number, code in codes.items():
         loop.add_signal_handler(number, end, code)

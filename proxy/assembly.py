@@ -114,6 +114,10 @@ class Host:
         """What to tell a request that arrives now; None: it may pass."""
         return self._engine.gate() if self._engine is not None else None
 
+    def unready(self) -> UpstreamError | None:
+        """Why the engine cannot take requests now; None where it can, or where it is not watched."""
+        return self._engine.unready() if self._engine is not None else None
+
     def engine_state(self) -> EngineState:
         """The engine as it stands; for backends that are elsewhere, that there is none."""
         if self._engine is not None:

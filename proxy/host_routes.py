@@ -92,7 +92,7 @@ def _add_health(router: APIRouter, host: Host) -> None:
     @router.get("/health/ready")
     async def ready() -> Response:
         """503 until the engine takes requests."""
-        state, error = host.engine_state(), host.gate()
+        state, error = host.engine_state(), host.unready()
         told = {"ready": error is None, "engine": state.state, "detail": state.detail}
         if error is None:
             return JSONResponse(told)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+from proxy.engine_gate import gate
 from proxy.engine_health import HealthProbe
 from proxy.engine_status import StatusBoard, Traffic
 from proxy.engine_watch import EngineWatch, Timing
 from proxy.errors import UpstreamError
 from proxy.event_bus import EventBus
 from proxy.events import EngineState
+from proxy.task_end import end_tasks
 
 
 class JoinedEngine:
@@ -30,13 +33,16 @@ class JoinedEngine:
     async def stop(self) -> None:
         """End the watch; the engine goes on."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
         await self._probe.close()
 
     def gate(self) -> UpstreamError | None:
         """Requests always pass: what the engine cannot take, it says itself."""
         return None
+
+    def unready(self) -> UpstreamError | None:
+        """Why it cannot take requests now, by what it last said; None where it can."""
+        return gate(self.board.state, now=time.time(), restart_at=0.0)
 
     async def _go_round(self) -> None:
         while True:

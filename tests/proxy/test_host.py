@@ -71,12 +71,14 @@ async def served(home: Path, **fields: Any) -> AsyncIterator[Served]:
     serving = asyncio.create_task(
         serve(config, ready=listening.set_result, stop=stop, engine_arguments=ENGINE)
     )
-    host = Served(await asyncio.wait_for(listening, 10), config, stop)
+    async with asyncio.timeout(10):
+        host = Served(await listening, config, stop)
     try:
         yield host
     finally:
         stop.set()
-        assert await asyncio.wait_for(serving, 15) == 0
+        async with asyncio.timeout(15):
+            assert await serving == 0
         await host.client.aclose()
 
 
@@ -243,9 +245,17 @@ async def test_an_engine_that_runs_already_is_watched_and_left_alone(tmp_path: P
     async with served(tmp_path, manage_engine=False, engine_port=int(address.rpartition(":")[2])) as host:
         assert (await host.until_engine("ready")).engine.model == "fake"
         assert (await host.client.post("/anyclaude/engine/restart")).status_code == 400
+        assert (await host.client.get("/health/ready")).status_code == 200
     assert process.returncode is None
     process.stdin.close()
     assert await process.wait() == 0
+
+
+async def test_readiness_tells_the_truth_of_an_engine_that_somebody_else_runs(tmp_path: Path) -> None:
+    async with served(tmp_path, manage_engine=False, engine_port=9) as host:
+        assert "no engine answers" in (await host.until_engine("exited")).engine.detail
+        ready = await host.client.get("/health/ready")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
 
 
 async def test_a_token_guards_what_the_host_tells(tmp_path: Path) -> None:

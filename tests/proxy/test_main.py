@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,20 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"backend": "openai", "backend_url": "http://127.0.0.1:9/v1", "port": 0}
 
 
+# A disk, or a task, that never lets the host end.
+HANGS = """
+import asyncio, proxy.__main__, proxy.host
+proxy.__main__._LAST_S = 0.3
+proxy.host.Host.close = lambda self: asyncio.Event().wait()
+raise SystemExit(proxy.__main__.main())
+"""
+
+
 @contextmanager
-def proxy(settings: Any) -> Iterator[subprocess.Popen[str]]:
+def proxy(settings: Any, program: Sequence[str] = ("-m", "proxy")) -> Iterator[subprocess.Popen[str]]:
     line = settings if isinstance(settings, str) else json.dumps(settings)
     with subprocess.Popen(
-        [sys.executable, "-m", "proxy"],
+        [sys.executable, *program],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     ) as process:  # fmt: skip
         assert process.stdin is not None
@@ -59,6 +68,14 @@ def test_it_tells_where_it_listens_and_ends_when_its_parent_closes_the_pipe(tmp_
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_signals_end_it_with_the_codes_of_the_contract(tmp_path: Path, number: int, code: int) -> None:
     with proxy(ELSEWHERE | {"home": str(tmp_path)}) as process:
+        said(process)
+        process.send_signal(number)
+        assert process.wait(10) == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_signals_end_it_in_bounded_time_whatever_hangs(tmp_path: Path, number: int, code: int) -> None:
+    with proxy(ELSEWHERE | {"home": str(tmp_path)}, ("-c", HANGS)) as process:
         said(process)
         process.send_signal(number)
         assert process.wait(10) == code

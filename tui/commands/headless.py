@@ -7,18 +7,21 @@ import logging
 import os
 import signal
 import sys
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 import uvloop
 
 from engine import bundled_model
+from engine.lifeline import end_within
 from proxy.config import HostConfig
+from proxy.task_end import end_tasks
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
 from tui.commands.port_check import check_ports
 from tui.host_client import HostClient
+
+LAST_S = 20.0  # for open answers, the engine and the traces, once it has been told to end
 
 
 def run_headless(invocation: Invocation) -> int:
@@ -85,6 +88,7 @@ class _Foreground:
     def _end(self, code: ExitCode) -> None:
         self.code = code
         self.stop.set()
+        end_within(LAST_S, code)
 
     def _ready(self, url: str) -> None:
         config = self.config
@@ -106,8 +110,6 @@ class _Foreground:
 
     async def _close(self) -> None:
         if self.listening is not None:
-            self.listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self.listening
+            await end_tasks(self.listening)
         if self.client is not None:
             await self.client.close()
