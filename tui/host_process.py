@@ -17,6 +17,7 @@ from typing import Any
 
 from proxy.config import HostConfig
 from proxy.state_folder import open_private, private_folder
+from proxy.task_end import end_tasks
 
 ENGINE_FAILED = 4  # the exit code of a command whose host ended without naming one
 START_S = 60.0  # to import everything on a cold disk and listen; loading a model comes after that
@@ -89,7 +90,8 @@ class HostProcess:
         except OSError as error:
             raise HostFailed(2, f"the host could not be started: {error}") from None
         try:
-            self.url = await asyncio.wait_for(self._announced(self._process), self._start_s)
+            async with asyncio.timeout(self._start_s):
+                self.url = await self._announced(self._process)
         except TimeoutError:
             await self.stop(timeout=1.0)
             raise HostFailed(
@@ -114,16 +116,13 @@ class HostProcess:
             return None
         if process.returncode is None:
             _signal(process.terminate)
-            try:
-                await asyncio.wait_for(process.wait(), timeout)
-            except TimeoutError:
+            if not await _ends_within(process, timeout):
                 _signal(process.kill)
                 await process.wait()
         if process.stdin is not None:
             process.stdin.close()
         if self._drain is not None:
-            self._drain.cancel()
-            await asyncio.gather(self._drain, return_exceptions=True)
+            await end_tasks(self._drain)
             self._drain = None
         return process.returncode
 
@@ -153,22 +152,25 @@ class HostProcess:
             if "listening" in said:
                 return str(said["listening"])
             if "error" in said:
-                await self._ended(process)
+                await _ends_within(process, 5.0)  # `start` ends one that does not
                 raise HostFailed(_code(said.get("exit_code")), str(said["error"]))
         code = await process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise HostFailed(_code(code), f"the host ended before it listened ({how}){self._log_hint()}")
 
-    async def _ended(self, process: Process) -> None:
-        try:
-            await asyncio.wait_for(process.wait(), 5.0)
-        except TimeoutError:
-            pass  # `start` ends it
-
     def _log_hint(self) -> str:
         words = self.last_words
         last = f"; it last said: {words[-1]}" if words else ""
         return f"{last}; its log is {self.log_path}"
+
+
+async def _ends_within(process: Process, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _announcement(line: bytes) -> dict[str, Any]:

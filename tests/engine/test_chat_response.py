@@ -48,7 +48,8 @@ async def respond(form: type[ChatResponse], *steps: Step | Exception | None, **o
     connection = Connection()
     answer = LiveAnswer(Steps(*steps), AnswerText(Spelling(["a", "ä", "c"]), AnswerStyle()), 7)
     response = form(answer, HEAD, RunningAnswers(), **options)
-    await asyncio.wait_for(response(SCOPE, connection.receive, connection.send), 5)
+    async with asyncio.timeout(5):
+        await response(SCOPE, connection.receive, connection.send)
     return connection
 
 
@@ -86,7 +87,8 @@ async def test_a_failure_in_the_middle_is_an_error_and_no_done(feed: bool) -> No
         connection.wrote.clear()
         await connection.wrote.wait()
     running.abort_all("why")
-    await asyncio.wait_for(response, 5)
+    async with asyncio.timeout(5):
+        await response
     lines = [json.loads(line[6:]) for line in connection.body.splitlines() if line]
     assert lines[-1]["error"]["message"] == "why"
     assert "[DONE]" not in connection.body
@@ -128,7 +130,8 @@ async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]
     )
     await asyncio.sleep(0)
     connection.gone.set()
-    await asyncio.wait_for(response, 5)
+    async with asyncio.timeout(5):
+        await response
     assert steps.cancelled.is_set()
 
 
@@ -145,7 +148,8 @@ async def test_an_answer_is_remembered_before_its_end_is_told(form: type[ChatRes
         kept.append((message["content"], tokens, 'finish_reason":"stop' in connection.body))
 
     response = form(answer, HEAD, RunningAnswers(), remember=remember)
-    await asyncio.wait_for(response(SCOPE, connection.receive, connection.send), 5)
+    async with asyncio.timeout(5):
+        await response(SCOPE, connection.receive, connection.send)
     assert kept == [("a", [0], False)]
     assert 'finish_reason":"stop' in connection.body
 

@@ -508,7 +508,8 @@ async def test_a_token_is_delivered_before_someone_elses_chunk_is_computed(shelf
         assert await asyncio.to_thread(gate.reached.wait, 30)
         generated = scheduler.stats()["loop"]["generated_tokens"]
         for _ in range(generated - 1):
-            assert isinstance(await asyncio.wait_for(anext(steps), 30), TokenStep | CacheStep)
+            async with asyncio.timeout(30):
+                assert isinstance(await anext(steps), TokenStep | CacheStep)
         gate.opened.set()
         stream.cancel()
 

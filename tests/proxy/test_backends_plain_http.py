@@ -161,4 +161,5 @@ async def test_leaving_closes_the_connection() -> None:
         async with http.stream("GET", url) as response:
             async for _ in response.aiter_raw():
                 break
-        await asyncio.wait_for(gone.wait(), 10)
+        async with asyncio.timeout(10):
+            await gone.wait()

@@ -3,8 +3,11 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
 from proxy.event_bus import EventBus, EventReader
 from proxy.events import Event, EventData, HostNotice, Lost, RequestDelta, RequestToolCall
+from tests.ticks import TICKS, cancelled_beside
 
 
 def say(bus: EventBus, *texts: str) -> None:
@@ -140,3 +143,17 @@ async def test_wire_text_that_is_no_valid_unicode_does_not_stop_the_feed() -> No
     first, second = [json.loads(event.json) for event in await reader.next()]
     assert first["data"]["text"] == "a�b"
     assert second["data"]["input"] == {"n": 10**30}
+
+
+@pytest.mark.parametrize("ticks", TICKS)
+async def test_a_reader_that_is_cancelled_in_the_tick_of_an_event_ends_and_loses_nothing(ticks: int) -> None:
+    bus = EventBus()
+    reader = bus.follow()
+
+    async def follow() -> None:
+        while not got:
+            got.extend(await reader.next(timeout=60))
+
+    got: list[object] = []
+    await cancelled_beside(follow(), lambda: say(bus, "now"), ticks)
+    assert got or await texts(reader) == ["now"]

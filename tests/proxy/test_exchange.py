@@ -393,7 +393,8 @@ async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_pa
         await running.until("request.first_token")
         asking.cancel()
         await asyncio.wait([asking])
-        await asyncio.wait_for(upstream.left.wait(), 10)
+        async with asyncio.timeout(10):
+            await upstream.left.wait()
         told = await running.until("request.failed")
     assert told["cancelled"] is True
     (trace,) = running.traces()
@@ -437,7 +438,8 @@ async def test_requests_do_not_wait_for_each_other(tmp_path: Path) -> None:
     async with proxy_over(upstream, tmp_path) as running:
         asked = [asyncio.create_task(running.http.post(PATH, json=body(stream=True))) for _ in range(20)]
         for _ in asked:
-            await asyncio.wait_for(upstream.arrivals.acquire(), 10)
+            async with asyncio.timeout(10):
+                await upstream.arrivals.acquire()
         gate.set()
         responses: list[httpx.Response] = await asyncio.gather(*asked)
     assert all("message_stop" in response.text for response in responses)

@@ -226,7 +226,8 @@ async def test_a_client_that_leaves_ends_the_passage(tmp_path: Path) -> None:
         await running.until("request.first_token")
         asking.cancel()
         await asyncio.wait([asking])
-        await asyncio.wait_for(upstream.left.wait(), 10)
+        async with asyncio.timeout(10):
+            await upstream.left.wait()
         assert (await running.until("request.failed"))["cancelled"] is True
 
 

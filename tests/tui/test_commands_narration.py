@@ -72,7 +72,8 @@ async def heard(host: ScriptedHost, until: str) -> list[str]:
     task = asyncio.create_task(listen(client, Narrator(lines.append), news.set))
     try:
         while not any(until in line for line in lines):
-            await asyncio.wait_for(news.wait(), 10)
+            async with asyncio.timeout(10):
+                await news.wait()
             news.clear()
     finally:
         task.cancel()

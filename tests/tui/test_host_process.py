@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from proxy.config import HostConfig
+from tests.ticks import TICKS, cancelled_beside
 from tui.host_process import HostFailed, HostProcess
 
 # Each plays a host that behaves in one way.
@@ -103,7 +104,8 @@ async def test_wait_tells_when_it_died(tmp_path: Path) -> None:
     async with started(tmp_path, WAITS) as running:
         assert running.pid is not None
         os.kill(running.pid, signal.SIGKILL)
-        assert await asyncio.wait_for(running.wait(), 10) == -signal.SIGKILL
+        async with asyncio.timeout(10):
+            assert await running.wait() == -signal.SIGKILL
 
 
 async def test_one_that_ignores_the_signal_is_ended_all_the_same(tmp_path: Path) -> None:
@@ -122,7 +124,8 @@ async def test_stopping_twice_or_before_the_start_is_nothing(tmp_path: Path) -> 
 async def test_what_it_prints_later_does_not_stop_it(tmp_path: Path) -> None:
     script = LISTENS + "print('x' * 3_000_000, flush=True); raise SystemExit(7)"
     async with started(tmp_path, script) as running:
-        assert await asyncio.wait_for(running.wait(), 10) == 7
+        async with asyncio.timeout(10):
+            assert await running.wait() == 7
 
 
 async def test_its_log_is_private_and_put_aside_when_it_is_long(
@@ -196,3 +199,64 @@ def gone() -> Callable[[int], None]:
             pass
 
     return wait
+
+
+class OnCue:
+    """Stands in for the child where it must announce, or end, in one certain turn of the loop."""
+
+    pid = 4711
+    stdin = None
+
+    def __init__(self, *, obeys: bool = True) -> None:
+        self.returncode: int | None = None
+        self.stdout = asyncio.StreamReader()
+        self._obeys = obeys
+        self._ended = asyncio.Event()
+
+    def announce(self) -> None:
+        self.stdout.feed_data(b'{"listening": "http://127.0.0.1:5"}\n')
+
+    def terminate(self) -> None:
+        if self._obeys:
+            self.kill()
+
+    def kill(self) -> None:
+        self.returncode = -signal.SIGKILL
+        self.stdout.feed_eof()
+        self._ended.set()
+
+    async def wait(self) -> int | None:
+        await self._ended.wait()
+        return self.returncode
+
+
+def host_of(folder: Path, process: OnCue, monkeypatch: pytest.MonkeyPatch) -> HostProcess:
+    async def spawn() -> OnCue:
+        return process
+
+    made = host(folder, "")
+    monkeypatch.setattr(made, "_spawn", spawn)
+    return made
+
+
+@pytest.mark.parametrize("ticks", TICKS)
+async def test_a_start_that_is_cancelled_in_the_tick_of_the_announcement_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    process = OnCue()
+    made = host_of(tmp_path, process, monkeypatch)
+    starting = await cancelled_beside(made.start(), process.announce, ticks)
+    assert (process.returncode is not None) == starting.cancelled()
+    await made.stop()
+
+
+@pytest.mark.parametrize("ticks", TICKS)
+async def test_a_stop_that_is_cancelled_in_the_tick_of_the_end_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    process = OnCue(obeys=False)
+    made = host_of(tmp_path, process, monkeypatch)
+    process.announce()
+    await made.start()
+    await cancelled_beside(made.stop(), process.kill, ticks)
+    assert await made.stop() == -signal.SIGKILL

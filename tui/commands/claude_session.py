@@ -15,6 +15,7 @@ from proxy.config import HostConfig
 from proxy.config_settling import Settled
 from proxy.events import HostState
 from proxy.known_backends import backend_kind
+from proxy.task_end import end_tasks
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_settings import overlay
@@ -170,10 +171,7 @@ async def _until_ready(client: HostClient, process: HostProcess | None) -> HostS
     except HostError as error:
         raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host is gone: {error}") from None
     finally:
-        tasks = [task for task in (listening, ended) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*(task for task in (listening, ended) if task is not None))
 
 
 async def _set_at_end(process: HostProcess, news: asyncio.Event) -> None:
