@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from proxy.backends.upstream import Backend, Dialect, UpstreamRequest
+from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.client_side import (
     ClientLeft,
     EventStream,
@@ -168,19 +168,27 @@ class Exchange:
             self._record.note(note)
         answer = self._answer = Answer(_answer_head(body, translated, backend.dialect))
         observation = Observation(self._record, answer)
-        async with aclosing(backend.stream(request)) as arrivals:
-            async for steps in arrivals:
-                for step in steps:
-                    answer.feed(step)
-                data = answer.take()
-                if data and self._stream is not None:
-                    await self._stream.write(data)
-                observation.take(steps)
+        try:
+            async with aclosing(backend.stream(request)) as arrivals:
+                async for steps in arrivals:
+                    await self._pass_on(steps, answer, observation)
+        except UpstreamError as error:
+            await self._pass_on([Broken(error)], answer, observation)
         if answer.fault is not None:
             raise answer.fault
         if not answer.stop_reason:
             raise UpstreamUnavailable("the upstream ended without a verdict; please retry")
         return answer
+
+    async def _pass_on(self, steps: list[UpstreamEvent], answer: Answer, observation: Observation) -> None:
+        """Let the client have what the steps add to the answer, and put them on record."""
+        for step in steps:
+            answer.feed(step)
+        data = answer.take()
+        # A client that has no byte yet gets a fault as a status, which it repeats the request for.
+        if data and self._stream is not None and (answer.fault is None or self._stream.started):
+            await self._stream.write(data)
+        observation.take(steps)
 
     @asynccontextmanager
     async def _pings(self) -> AsyncIterator[None]:

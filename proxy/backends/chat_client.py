@@ -13,7 +13,8 @@ from proxy.backends.chat_stream import ChatStream, parse_json
 from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
 from proxy.backends.sse import EventReader
-from proxy.backends.upstream import UpstreamEvent
+from proxy.backends.upstream import Broken, Finish, UpstreamEvent
+from proxy.errors import UpstreamError
 from proxy.json_text import encode_json
 
 _CONNECT_S = 10.0
@@ -56,7 +57,7 @@ class ChatClient:
         reader: ChatStream,
         read_event: Callable[[bytes], list[UpstreamEvent]],
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Post a streaming request and yield the steps of each network read; the last is the Finish."""
+        """Post a streaming request and yield the steps of each network read; the last is the end."""
         max_tokens = body.get("max_tokens") or 0
         async with self._posted(body, headers) as response:
             if response.status_code != 200:
@@ -66,17 +67,24 @@ class ChatClient:
                 )
             if response.headers.get("content-type", "").startswith("application/json"):
                 whole = parse_json(await response.aread(), self.who)
-                yield [*reader.read_chunk(whole), reader.finish()]
+                yield [*reader.read_chunk(whole), _end(reader)]
                 return
             async for events in _arrivals(response):
-                steps = [step for data in events for step in read_event(data)]
+                steps: list[UpstreamEvent] = []
+                try:
+                    for data in events:
+                        steps += read_event(data)
+                        if reader.done:
+                            break
+                except UpstreamError as error:
+                    yield [*steps, Broken(error)]
+                    return
                 if reader.done:
-                    break
+                    yield [*steps, _end(reader)]
+                    return
                 if steps:
                     yield steps
-            else:
-                steps = []
-            yield [*steps, reader.finish()]
+            yield [_end(reader)]
 
     async def call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """A plain JSON call; `url` may be relative to the base URL."""
@@ -111,6 +119,13 @@ class ChatClient:
                 yield response
         except httpx.HTTPError as error:
             raise fault_of_connection(error, self.who) from error
+
+
+def _end(reader: ChatStream) -> Finish | Broken:
+    try:
+        return reader.finish()
+    except UpstreamError as error:
+        return Broken(error)
 
 
 async def _arrivals(response: httpx.Response) -> AsyncIterator[list[bytes]]:

@@ -13,29 +13,19 @@ from typing import Any, Self
 
 import orjson
 
+from proxy.backends.answer_ends import fault_of_end, is_known_fault, reason_of
 from proxy.backends.call_numbers import CallNumbers
-from proxy.backends.faults import error_in_stream
+from proxy.backends.faults import error_in_stream, tells_an_error
 from proxy.backends.upstream import (
     Finish,
     FinishReason,
-    Note,
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
     UpstreamEvent,
 )
-from proxy.errors import UpstreamUnavailable
+from proxy.errors import UpstreamError, UpstreamUnavailable
 from proxy.json_text import encode_json
-
-_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
 
 
 class ChatStream:
@@ -46,11 +36,12 @@ class ChatStream:
     """
 
     def __init__(self, who: str, *, max_tokens: int = 0, stops: Collection[str] = ()) -> None:
-        self.done = False  # `[DONE]` was seen
+        self.done = False  # `[DONE]` was seen, or a fault
         self._who = who
         self._max_tokens = max_tokens
         self._stops = stops
         self._reason: FinishReason | None = None
+        self._fault: UpstreamError | None = None
         self._stop_sequence: str | None = None
         self._usage: dict[str, Any] = {}
         self._numbers = CallNumbers()
@@ -61,10 +52,10 @@ class ChatStream:
         return cls(who, max_tokens=body.get("max_tokens") or 0, stops=body.get("stop") or ())
 
     def read(self, data: bytes) -> list[UpstreamEvent]:
-        """The steps of one event.
+        """The steps of one event; where it is an error, `finish` tells it.
 
         Raises:
-            UpstreamError: the event is an error, or no JSON object.
+            UpstreamUnavailable: the event is no JSON object.
         """
         if data == b"[DONE]":
             self.done = True
@@ -73,29 +64,32 @@ class ChatStream:
 
     def read_chunk(self, chunk: dict[str, Any]) -> list[UpstreamEvent]:
         """The steps of one chunk or one whole completion."""
-        if chunk.get("error") or chunk.get("object") == "error":
-            raise error_in_stream(chunk, self._who, self._max_tokens)
+        if tells_an_error(chunk):
+            self._break_off(error_in_stream(chunk, self._who, self._max_tokens))
         self._usage = _object(chunk.get("usage")) or self._usage
         steps: list[UpstreamEvent] = []
         for choice in _objects(chunk.get("choices")):
             if choice.get("index"):  # one answer was asked for; more are not ours
                 continue
             self._read_delta(_object(choice.get("delta")) or _object(choice.get("message")), steps)
-            reason = choice.get("finish_reason")
-            if reason:
-                self._read_finish(reason, choice, steps)
+            if choice.get("error"):
+                self._break_off(error_in_stream(choice, self._who, self._max_tokens))
+            elif choice.get("finish_reason"):
+                self._read_finish(choice["finish_reason"], choice)
         return steps
 
     def finish(self) -> Finish:
         """The last step, once the stream has ended.
 
         Raises:
-            UpstreamUnavailable: it ended without a verdict, so the upstream broke off.
+            UpstreamError: it ended with an error, or with none of the ends that are known to be good.
         """
+        if self._fault is not None:
+            raise self._fault
         if self._reason is None and not self.done:
             raise UpstreamUnavailable(f"{self._who} broke off in the middle of its answer; please retry")
         output = _count(self._usage.get("completion_tokens"))
-        reason: FinishReason = self._reason or "stop"
+        reason: FinishReason = self._reason or "unsaid"
         if reason == "length" and 0 < (output or 0) < self._max_tokens:
             reason = "context_length"
         if self._stop_sequence is not None:
@@ -137,11 +131,22 @@ class ChatStream:
         number = self._numbers.number(_count(call.get("index")), call_id, name, arguments, beside=beside)
         return ToolCallDelta(number, arguments, id=call_id, name=name)
 
-    def _read_finish(self, reason: Any, choice: dict[str, Any], steps: list[UpstreamEvent]) -> None:
-        self._reason = _REASONS.get(reason) if isinstance(reason, str) else None
+    def _break_off(self, fault: UpstreamError) -> None:
+        """What has arrived with it is taken, nothing of what follows."""
+        self._fault = self._fault or fault
+        self.done = True
+
+    def _read_finish(self, word: Any, choice: dict[str, Any]) -> None:
+        self._reason = reason_of(word)
         if self._reason is None:
-            self._reason = "stop"
-            steps.append(Note(f"the upstream ended with the unknown finish_reason {reason!r}: taken as stop"))
+            self._break_off(fault_of_end(word, self._who))
+            return
+        # A gateway may call an end good that its own upstream does not.
+        more = _object(choice.get("provider_specific_fields"))
+        for native in (choice.get("native_finish_reason"), more.get("native_finish_reason")):
+            if is_known_fault(native):
+                self._break_off(fault_of_end(native, self._who))
+                return
         for field in ("stop_sequence", "stop_reason", "matched_stop"):
             stopped = choice.get(field)
             if self._reason == "stop" and isinstance(stopped, str) and stopped in self._stops:

@@ -79,6 +79,17 @@ def fault_of_status(
     return UpstreamFailed(f"{who} failed with status {status}: {message}")
 
 
+def tells_an_error(chunk: Mapping[str, Any]) -> bool:
+    """Whether an object of a 200 answer is an error, in OpenAI's form or in that of a gateway."""
+    if chunk.get("error") or chunk.get("object") == "error":
+        return True
+    if "choices" in chunk or not _message_of(chunk, b""):
+        return False
+    code = chunk.get("code", chunk.get("error_code"))
+    failed = chunk.get("success") is False or chunk.get("status") in ("failed", "error") or "detail" in chunk
+    return failed or (code is not None and str(code) not in ("0", "200"))
+
+
 def error_in_stream(chunk: Mapping[str, Any], who: str, max_tokens: int = 0) -> UpstreamError:
     """The error for an error object in the middle of a stream."""
     inner = chunk.get("error")
@@ -87,12 +98,13 @@ def error_in_stream(chunk: Mapping[str, Any], who: str, max_tokens: int = 0) -> 
     overflow = _overflow(error, message, max_tokens)
     if overflow is not None:
         return overflow
-    kind, code = str(error.get("type") or ""), error.get("code")
-    if code == 429 or "rate_limit" in kind:
+    code = str(error.get("code") or error.get("error_code") or "")  # a status, or a word
+    kind = f"{error.get('type') or ''} {code}".lower()
+    if code == "429" or "rate_limit" in kind:
         return UpstreamRateLimited(f"{who}: {message}")
-    if code in (502, 503, 529) or "overload" in kind or "unavailable" in kind:
+    if code in ("502", "503", "529") or "overload" in kind or "unavailable" in kind:
         return UpstreamUnavailable(f"{who}: {message}")
-    if code == 400 or "invalid_request" in kind:
+    if code == "400" or "invalid_request" in kind or "invalidparameter" in kind:
         return UpstreamRejected(f"{who} rejected the request: {message}")
     return UpstreamFailed(f"{who} failed in the middle of its answer: {message}")
 
@@ -134,7 +146,7 @@ def _error_object(body: bytes) -> dict[str, Any]:
 
 
 def _message_of(error: Mapping[str, Any], body: bytes) -> str:
-    for field in ("message", "error", "detail"):
+    for field in ("message", "error", "detail", "msg", "error_msg"):
         value = error.get(field)
         if isinstance(value, str) and value:
             return value[:_MAX_MESSAGE]

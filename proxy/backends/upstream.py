@@ -2,8 +2,9 @@
 
 A backend turns an `UpstreamRequest` into an async iterator of `UpstreamEvent`s, in lists of what arrived
 together, so that each network read is translated and written at once. It raises `UpstreamError` for
-everything that goes wrong, before or in the middle of the stream, and closes its connection when the
-iterator is closed, so that a client that leaves stops the work upstream.
+everything that goes wrong, before or in the middle of the stream; where something arrived together with the
+fault, `Broken` stands behind it as the last step. It closes its connection when the iterator is closed, so
+that a client that leaves stops the work upstream.
 """
 
 from __future__ import annotations
@@ -12,9 +13,19 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from proxy.errors import UpstreamError
 from proxy.events import CacheChange, CacheEvent, CacheVerdict
 
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stop_sequence", "context_length"]
+FinishReason = Literal[
+    "stop",
+    "length",
+    "tool_calls",
+    "content_filter",
+    "stop_sequence",
+    "context_length",
+    "repetition",  # the upstream ended it because it went in circles
+    "unsaid",  # the stream was closed in order, and nobody said how the answer ended
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """The last step of an answer that has no end: why."""
+
+    error: UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The last step. Token counts are None where the upstream does not tell."""
 
@@ -130,6 +148,7 @@ UpstreamEvent = (
     | CacheChanged
     | Note
     | Finish
+    | Broken
 )
 
 

@@ -25,6 +25,7 @@ from proxy.translate.pending_calls import CallIds, PendingCall, PendingCalls
 from proxy.translate.tools import ToolSet
 
 CUT = "the answer ended within the call"
+UNSENT = "the answer broke off before the call was sent"
 
 Way = Literal["text", "structure"]
 """How a call came: in the answer's text, or told apart from it by the upstream."""
@@ -130,6 +131,26 @@ class AnswerCalls:
             self._record_half(half, cut=cut)
         self._settle(self._pending.take_all(), cut=cut)
 
+    @property
+    def held(self) -> bool:
+        """Whether there are calls that are not sent yet."""
+        return bool(self._pending)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a call has begun and is not whole."""
+        live = self._live is not None and not self._live.complete
+        return live or bool(self._halves) or self._pending.unfinished
+
+    def break_off(self) -> None:
+        """No end will come: what is not sent stays so, and a block that is open stays open."""
+        live, self._live = self._live, None
+        for call in (*self._halves, *([live] if live else []), *self._pending.take_all()):
+            entry = _cut_entry(call, UNSENT if call.complete else CUT)
+            self.notes.append(f"a call of {call.name!r} is not carried out: {entry.detail}")
+            self.judged.append(entry)
+        self._halves = []
+
     # -- calls that are passed on as they come ------------------------------------------------------------
 
     def _begin_live(self, step: ToolCallDelta) -> None:
@@ -229,9 +250,9 @@ def _meaning(entry: TraceToolCall) -> str:
         return entry.id  # too deep to be compared: taken for another call than all others
 
 
-def _cut_entry(call: PendingCall) -> TraceToolCall:
+def _cut_entry(call: PendingCall, why: str = CUT) -> TraceToolCall:
     """A call without its end has no input: what there is of it might mean something else."""
-    entry = _entry(call, Verdict("unparsed", detail=CUT))
+    entry = _entry(call, Verdict("unparsed", detail=why))
     entry.verdict = "cut"
     return entry
 

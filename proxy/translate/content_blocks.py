@@ -79,6 +79,13 @@ class ContentBlocks:
         return [*self.content, self._assembled()] if self._kind else list(self.content)
 
     @property
+    def says_something(self) -> bool:
+        """Whether there is more than thinking."""
+        return self._kind in ("text", "tool_use") or any(
+            block["type"] != "thinking" for block in self.content
+        )
+
+    @property
     def _index(self) -> int:
         return len(self.content)
 

@@ -81,6 +81,11 @@ class PendingCalls:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether one of them is not whole."""
+        return any(not call.complete for call in self._calls.values())
+
     def add(self, piece: ToolCallDelta) -> bool:
         """Add a piece; True when it began a call while others were pending."""
         call = self._calls.get(piece.index)

@@ -14,6 +14,7 @@ from typing import Any
 from engine.tool_calls.families import FAMILIES
 from engine.tool_calls.stray_calls import MOST_FAILURES, StrayCall, StrayCalls
 from proxy.backends.upstream import (
+    Broken,
     Finish,
     Lookup,
     Note,
@@ -25,7 +26,7 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
-from proxy.errors import UpstreamUnavailable
+from proxy.errors import UpstreamError, UpstreamUnavailable
 from proxy.events import CacheVerdict, Usage
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.answer_calls import AnswerCalls
@@ -41,8 +42,17 @@ _STOP_REASONS = {
     "content_filter": "refusal",
     "stop_sequence": "stop_sequence",
     "context_length": "model_context_window_exceeded",
+    "repetition": "end_turn",
+    "unsaid": "end_turn",
 }
 _BY_ITSELF = ("stop", "tool_calls")  # reasons of a model that has said all it wanted to
+_AFTER_CALLS = (
+    "stop",
+    "tool_calls",
+    "stop_sequence",
+    "repetition",
+    "unsaid",
+)  # what was called is carried out
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ class Answer:
     """One answer under way: `feed` it steps, `take` the events to send."""
 
     def __init__(self, head: AnswerHead) -> None:
-        self.fault: UpstreamUnavailable | None = None  # why there is no stop reason at the end
+        self.fault: UpstreamError | None = None  # why there is no stop reason at the end
         self.usage = Usage()
         self.stop_reason = ""
         self.stop_sequence: str | None = None
@@ -97,6 +107,7 @@ class Answer:
             Progress: self._progress,
             Note: self._note,
             Finish: self._finish,
+            Broken: lambda step: self._break_off(step.error),
         }
 
     @property
@@ -226,7 +237,18 @@ class Answer:
     def _note(self, step: Note) -> None:
         self.notes.append(step.text)
 
+    def _break_off(self, error: UpstreamError) -> None:
+        """No end will come: nothing that is held is sent as a call, and no block that is open is ended."""
+        self.fault = error
+        self._calls.break_off()
+        self._end_text(cut=True)
+
     def _finish(self, step: Finish) -> None:
+        if step.reason == "unsaid":
+            self._take_unsaid()
+            if self.fault is not None:
+                self._count(step)
+                return
         self._start()
         cut = step.reason not in _BY_ITSELF
         self._end_text(cut=cut)
@@ -238,12 +260,31 @@ class Answer:
             return
         self.stop_reason = _STOP_REASONS[step.reason]
         self.stop_sequence = step.stop_sequence if step.reason == "stop_sequence" else None
-        if self._calls.sent and step.reason in ("stop", "tool_calls", "stop_sequence"):
+        if self._calls.sent and step.reason in _AFTER_CALLS:
             self.stop_reason, self.stop_sequence = "tool_use", None
         if self._hidden_characters:
             self.notes.append(
                 f"left out {self._hidden_characters} characters of thinking: the request does not enable it"
             )
+
+    def _take_unsaid(self) -> None:
+        """Judge an end of which nobody said what it is: some servers never say it.
+
+        The stream was closed in order, so what is whole is taken. A call without its end is not, whatever it
+        may be mended into, nor is an answer that says nothing.
+        """
+        if self._calls.unfinished:
+            what = "within a call, which was not sent"
+        elif not (self._text_open or self._calls.held or self._blocks.says_something):
+            what = "before it said anything"
+        else:
+            self.notes.append("the upstream closed its answer without a finish_reason: taken as a whole one")
+            return
+        self._break_off(
+            UpstreamUnavailable(
+                f"the upstream closed its answer without a finish_reason, {what}; please retry"
+            )
+        )
 
     def _count(self, step: Finish) -> None:
         if step.output_tokens is not None:

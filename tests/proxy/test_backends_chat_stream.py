@@ -210,6 +210,20 @@ ENDS: list[tuple[dict[str, Any], Finish]] = [
     (finishing("stop", stop_reason=151643), Finish("stop")),
     (finishing("stop", stop_reason="<|im_end|>"), Finish("stop")),
     (finishing("length", stop_reason="END"), Finish("length")),
+    (finishing("STOP"), Finish("stop")),
+    (finishing("eos_token"), Finish("stop")),
+    (finishing("eosFound"), Finish("stop")),
+    (finishing("end_turn"), Finish("stop")),
+    (finishing("tool-calls"), Finish("tool_calls")),
+    (finishing("tool_call"), Finish("tool_calls")),
+    (finishing("tool_use"), Finish("tool_calls")),
+    (finishing("MAX_TOKENS"), Finish("length")),
+    (finishing("model_length"), Finish("context_length")),
+    (finishing("sensitive"), Finish("content_filter")),
+    (finishing("SAFETY"), Finish("content_filter")),
+    (finishing("repetition"), Finish("repetition")),
+    (finishing({"type": "stop", "matched": 151645}), Finish("stop")),
+    (finishing("stop", native_finish_reason="completed"), Finish("stop")),
 ]
 
 
@@ -222,7 +236,7 @@ ODD: list[dict[str, Any]] = [
     {"choices": [None, 3], "usage": "much"},
     {"choices": {"index": 0, "delta": "text"}},
     delta(tool_calls=[None, "call"], function_call="call", content=[3]),
-    finishing(["stop"], matched_stop={}),
+    delta(content=None) | {"service_tier": {}},
     {"choices": [], "usage": {"prompt_tokens": [], "prompt_tokens_details": 4, "completion_tokens": 2.5}},
 ]
 
@@ -230,8 +244,8 @@ ODD: list[dict[str, Any]] = [
 @pytest.mark.parametrize("chunk", ODD)
 def test_fields_of_a_kind_that_nobody_knows_count_as_none(chunk: dict[str, Any]) -> None:
     *before, finish = read(chunk)
-    assert finish == Finish("stop")
-    assert not [step for step in before if not isinstance(step, Note)]
+    assert finish == Finish("unsaid")
+    assert not before
 
 
 def test_numbers_may_be_texts() -> None:
@@ -239,10 +253,46 @@ def test_numbers_may_be_texts() -> None:
     assert read(chunk, max_tokens=3)[-1] == Finish("length", prompt_tokens=7, output_tokens=3)
 
 
-def test_an_unknown_end_is_noted() -> None:
-    _, note, finish = read(delta(content="x"), finishing("tired"))
-    assert isinstance(note, Note)
-    assert finish == Finish("stop")
+BAD: list[tuple[dict[str, Any], type[UpstreamError], str]] = [
+    (finishing("abort"), UpstreamUnavailable, "broke off its answer (finish_reason 'abort')"),
+    (finishing("cancelled"), UpstreamUnavailable, "'cancelled'"),
+    (finishing("incomplete"), UpstreamUnavailable, "'incomplete'"),
+    (finishing("insufficient_system_resource"), UpstreamUnavailable, "'insufficient_system_resource'"),
+    (finishing("network_error"), UpstreamUnavailable, "'network_error'"),
+    (finishing("error"), UpstreamFailed, "failed in the middle of its answer"),
+    (finishing("MALFORMED_FUNCTION_CALL"), UpstreamFailed, "'MALFORMED_FUNCTION_CALL'"),
+    (finishing("tired"), UpstreamFailed, "the unknown finish_reason 'tired'"),
+    (finishing(["stop"]), UpstreamFailed, "the unknown finish_reason ['stop']"),
+    (finishing("stop", native_finish_reason="MALFORMED_FUNCTION_CALL"), UpstreamFailed, "'MALFORMED"),
+    (
+        finishing("stop", provider_specific_fields={"native_finish_reason": "insufficient_system_resource"}),
+        UpstreamUnavailable,
+        "'insufficient_system_resource'",
+    ),
+    (finishing("error", error={"code": 502, "message": "gone"}), UpstreamUnavailable, "it: gone"),
+    (finishing("error") | {"error": {"code": 429, "message": "slow"}}, UpstreamRateLimited, "it: slow"),
+]
+
+
+@pytest.mark.parametrize(("chunk", "kind", "says"), BAD)
+def test_an_end_that_is_not_known_to_be_good_is_a_fault(
+    chunk: dict[str, Any], kind: type[UpstreamError], says: str
+) -> None:
+    stream = ChatStream("it")
+    assert stream.read(orjson.dumps(delta(content="x"))) == [TextDelta("x")]
+    assert stream.read(orjson.dumps(chunk)) == []
+    assert stream.done
+    with pytest.raises(kind) as caught:
+        stream.finish()
+    assert says in caught.value.message
+
+
+def test_what_comes_with_a_fault_is_read() -> None:
+    chunk = delta(content="the last words") | {"error": "boom"}
+    stream = ChatStream("it")
+    assert stream.read(orjson.dumps(chunk)) == [TextDelta("the last words")]
+    with pytest.raises(UpstreamFailed, match="boom"):
+        stream.finish()
 
 
 def test_a_window_that_is_full_is_no_limit_that_was_asked_for() -> None:
@@ -265,8 +315,9 @@ def test_an_end_without_done_is_an_end_once_a_reason_was_given() -> None:
     assert read(delta(content="x"), FINISH, done=False)[-1] == Finish("stop")
 
 
-def test_done_without_a_reason_is_an_end_too() -> None:
-    assert read(delta(content="x"))[-1] == Finish("stop")
+@pytest.mark.parametrize("reason", [None, ""])
+def test_done_without_a_reason_is_told_as_such(reason: str | None) -> None:
+    assert read(delta(content="x"), finishing(reason))[-1] == Finish("unsaid")
 
 
 def test_an_end_without_either_is_a_break() -> None:
@@ -288,6 +339,13 @@ ERRORS: list[tuple[Any, type[UpstreamError]]] = [
     ({"error": {"message": "odd", "type": "invalid_request_error"}}, UpstreamRejected),
     ({"object": "error", "message": "old form", "code": 400}, UpstreamRejected),
     ({"error": {"message": "full", "code": "context_length_exceeded"}}, ContextOverflow),
+    ({"error": {"message": "busy", "code": "503"}}, UpstreamUnavailable),
+    ({"error": {"message": "slow", "code": "rate_limit_exceeded"}}, UpstreamRateLimited),
+    ({"code": "InvalidParameter", "message": "Range of input length"}, UpstreamRejected),
+    ({"code": 1113, "msg": "the balance is exhausted", "success": False}, UpstreamFailed),
+    ({"error_code": 18, "error_msg": "too many queries"}, UpstreamFailed),
+    ({"detail": "Not authenticated"}, UpstreamFailed),
+    ({"status": "failed", "message": "quota exceeded"}, UpstreamFailed),
 ]
 
 
@@ -295,6 +353,11 @@ ERRORS: list[tuple[Any, type[UpstreamError]]] = [
 def test_errors_inside_the_stream_are_raised(chunk: Any, kind: type[UpstreamError]) -> None:
     with pytest.raises(kind):
         read(delta(content="x"), chunk)
+
+
+@pytest.mark.parametrize("chunk", [{"type": "status", "message": "loading"}, {"code": 0, "msg": "success"}])
+def test_an_object_that_says_something_else_is_no_error(chunk: dict[str, Any]) -> None:
+    assert read(chunk, delta(content="x"), FINISH) == [TextDelta("x"), Finish("stop")]
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"<html>"])

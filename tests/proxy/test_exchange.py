@@ -242,9 +242,17 @@ async def test_a_call_that_is_cut_while_it_is_passed_on_ends_as_max_tokens(tmp_p
 
 @pytest.mark.parametrize("end", [[BREAK], [FINISH, DONE]], ids=["broke off", "ended"])
 async def test_half_a_call_that_will_not_go_on_is_an_error(tmp_path: Path, end: list[Any]) -> None:
-    upstream = Upstream([*opened('{"pa'), *end])
+    seen = asyncio.Event()
+    upstream = Upstream([*opened('{"pa'), seen, *end])
     async with proxy_over(upstream, tmp_path, kind="mlx") as running:
-        events = sse((await running.http.post(PATH, json=body(stream=True, tools=[READ]))).text)
+        asking = running.http.stream("POST", PATH, json=body(stream=True, tools=[READ]))
+        async with asking as response:
+            text = ""
+            async for piece in response.aiter_text():
+                text += piece
+                if "tool_use" in text:
+                    seen.set()  # the upstream goes on only now
+    events = sse(text)
     assert events[-1]["type"] == "error"
     assert "message_stop" not in [event["type"] for event in events]
     (trace,) = running.traces()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from proxy.backends.upstream import (
+    Broken,
     Finish,
     FinishReason,
     Lookup,
@@ -23,6 +24,7 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
+from proxy.errors import UpstreamUnavailable
 from proxy.events import CacheVerdict
 from proxy.translate.response import Answer, AnswerHead
 from proxy.translate.thinking import ThinkingMode, thinking_text
@@ -342,7 +344,37 @@ steps = st.one_of(
     st.builds(ToolCallRaw, st.integers(0, 2), st.text(min_size=1, max_size=4)),
     st.builds(Progress, st.integers(0, 99), st.text(max_size=4)),
 )
-ENDS: list[FinishReason] = ["stop", "tool_calls", "length", "stop_sequence"]
+BREAKS: list[UpstreamEvent] = [Broken(UpstreamUnavailable("gone")), Finish("unsaid", output_tokens=1)]
+
+
+@given(st.lists(steps, max_size=12), st.sampled_from(BREAKS), st.booleans())
+def test_of_an_answer_that_breaks_off_no_further_call_is_made_and_no_text_is_lost(
+    given_steps: list[UpstreamEvent], end: UpstreamEvent, streamed: bool
+) -> None:
+    answer = Answer(answer_head(streamed=streamed))
+    for step in given_steps:
+        answer.feed(step)
+    before, settled = called(answer), len(answer.calls)
+    answer.feed(end)
+    if isinstance(end, Broken):
+        assert answer.fault is end.error
+    if answer.fault is None:
+        assert all(call.input is not None for call in answer.calls if call.id in called(answer) - before)
+        return
+    assert answer.stop_reason == ""
+    assert called(answer) == before
+    assert all(call.verdict == "cut" for call in answer.calls[settled:])
+    spoken = "".join(block.get("text", "") for block in answer.message()["content"])
+    for step in given_steps:
+        if isinstance(step, TextDelta):
+            assert step.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") in spoken
+
+
+def called(answer: Answer) -> set[str]:
+    return {block["id"] for block in answer.message()["content"] if block["type"] == "tool_use"}
+
+
+ENDS: list[FinishReason] = ["repetition", "stop", "tool_calls", "length", "stop_sequence"]
 
 
 @given(st.lists(steps, max_size=12), st.sampled_from(ENDS), st.booleans(), st.booleans(), st.booleans())
