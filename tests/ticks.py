@@ -28,7 +28,7 @@ async def cancelled_beside(
         await asyncio.sleep(0)
     if not task.done():
         task.cancel()
-        await asyncio.wait((task,), timeout=0.5)
+        await asyncio.wait((task,), timeout=5)
         assert task.done(), "the cancel was lost: the task goes on"
         assert task.cancelled(), "the cancel was lost: the task ended as if nobody had wanted it to"
     return task

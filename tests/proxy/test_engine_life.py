@@ -101,7 +101,7 @@ class Lived:
             await asyncio.sleep(0)
 
     async def end(self) -> LifeEnd:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             return await self.task
 
 
@@ -133,7 +133,7 @@ async def test_an_end_beside_a_request_is_noticed_at_once(
 ) -> None:
     async with lived(tmp_path, monkeypatch) as life:
         life.process.announced.set_result("http://127.0.0.1:9")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await life.board.until("ready")
         await life.settle()
         life.asks()
@@ -169,7 +169,7 @@ async def test_being_unwanted_beside_a_request_ends_the_engine_at_once(
 ) -> None:
     async with lived(tmp_path, monkeypatch) as life:
         life.process.announced.set_result("http://127.0.0.1:9")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await life.board.until("ready")
         await life.settle()
         life.asks()
@@ -195,7 +195,7 @@ async def test_a_watch_that_takes_no_cancel_holds_nothing_up_and_shows_nothing_a
         asking, answered = asyncio.Event(), asyncio.Event()
         monkeypatch.setattr(life.probe, "ask", deaf)
         life.process.announced.set_result("http://127.0.0.1:9")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await asking.wait()
         life.process.end(-signal.SIGKILL)
         await life.end()

@@ -297,7 +297,7 @@ async def test_a_restart_and_a_stop_work_in_every_state(
             await befalls(engine)
         await engine.until(state)
         await engine.until_told("engine.state", lambda data: data["pid"] is not None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             if then == "restart":
                 old = {data["pid"] for data in engine.told("engine.state")}
                 engine.report(state="ready")
@@ -313,7 +313,7 @@ async def test_an_end_is_noticed_while_a_child_of_the_engine_holds_its_pipes(tmp
     async with watched(tmp_path, behave="with a child", delays_s=(600,)) as engine:
         await engine.until("ready")
         os.kill(engine.pids()[0], signal.SIGKILL)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             assert "signal 9" in (await engine.until("exited")).detail
         await engine.until("restarting")
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from proxy.task_end import end_tasks
 from tui.commands.event_stream import read_events
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
@@ -121,22 +122,16 @@ def _as_text(raw: bytes, event: dict[str, Any]) -> str:
 
 
 async def _until_reader_leaves(work: Callable[[], Coroutine[Any, Any, None]], client: HostClient) -> None:
-    task = asyncio.create_task(work())
     loop = asyncio.get_running_loop()
-    reader_left = False
-
-    def leave() -> None:
-        nonlocal reader_left
-        reader_left = True
-        task.cancel()
-
-    _watch_reader(sys.stdout.fileno(), lambda: loop.call_soon_threadsafe(leave))
+    left = asyncio.Event()
+    _watch_reader(sys.stdout.fileno(), lambda: loop.call_soon_threadsafe(left.set))
+    working, leaving = asyncio.create_task(work()), asyncio.create_task(left.wait())
     try:
-        await task
-    except asyncio.CancelledError:
-        if not reader_left:
-            raise
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
     finally:
+        await end_tasks(working, leaving)
         await client.close()
 
 
