@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -28,6 +29,7 @@ from proxy.metrics import Metrics
 from proxy.port_holder import port_holder
 from proxy.recorder import Recorder
 from proxy.server import create_app
+from proxy.state_folder import private_folder
 from proxy.supervisor import Supervisor
 from proxy.totals import Totals
 from proxy.traces.files import TRACES_FOLDER
@@ -168,7 +170,7 @@ class Host:
             "model": config.model,
             "host": ENGINE_HOST,
             "port": config.engine_port,
-            "kv_cache_dir": str(config.kv_cache_folder),
+            "kv_cache_dir": str(config.kv_cache_folder.absolute()),
             "prefix_cache_bytes": config.prefix_cache_bytes,
             "disk_cache_bytes": config.disk_cache_bytes,
             "disk_writes_per_day_bytes": config.disk_writes_per_day_bytes,
@@ -180,7 +182,8 @@ class Host:
         }
         if config.context_tokens:
             settings["context_length"] = config.context_tokens
-        command = EngineCommand(settings, dict(os.environ))
+        # Not in the working directory: its files and folders are the user's project, not the engine's.
+        command = EngineCommand(settings, dict(os.environ), folder=_folder_apart(config.home))
         return Supervisor(
             command if arguments is None else replace(command, arguments=arguments),
             bus=self.bus,
@@ -197,6 +200,13 @@ class Host:
             ),
             port_holder=lambda: port_holder(config.engine_port),
         )
+
+
+def _folder_apart(home: Path) -> Path:
+    try:
+        return private_folder(home.absolute())
+    except OSError:
+        return Path("/")  # that it cannot be written is told by those who write there
 
 
 def program_version() -> str:

@@ -11,6 +11,7 @@ import sys
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from proxy.task_end import end_tasks
@@ -22,12 +23,16 @@ _LONGEST_LINE = 1 << 20  # bytes; a longer line is taken in pieces
 
 @dataclass(frozen=True, slots=True)
 class EngineCommand:
-    """How to start an engine."""
+    """How to start an engine.
+
+    `folder` is where it runs; None: where we do. A hub id must not meet a folder of that name there.
+    """
 
     settings: Mapping[str, Any]
     environment: Mapping[str, str]
     # -P: a folder named `engine` where the user happens to be must not be taken for ours.
     arguments: Sequence[str] = field(default=(sys.executable, "-P", "-m", "engine"))
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class EngineProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=dict(command.environment),
+            cwd=command.folder,
             start_new_session=True,  # Ctrl-C in the terminal is for us: we end the engine in order
         )
         process = Process(transport, protocol, loop)

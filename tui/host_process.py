@@ -138,6 +138,8 @@ class HostProcess:
                 stdout=PIPE,
                 stderr=log,
                 limit=1 << 20,
+                # Not in the working directory: nothing that lies there is meant for the host.
+                cwd=self.log_path.parent,
                 # A group of its own: ctrl+c in the terminal is for the one in front, who then stops the host.
                 start_new_session=True,
             )

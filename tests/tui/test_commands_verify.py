@@ -38,7 +38,7 @@ def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch
     configured = invocation(tmp_path, draft_model="some/draft", draft_tokens=5, kv_bits=8)
     assert run_verify_cache(configured, exact=True, conversations=1, head_tokens=60) == 0
     (command,) = commands
-    options = dict(zip(command[3::2], command[4::2], strict=True))
+    options = dict(zip(command[4::2], command[5::2], strict=True))
     assert options["--draft-tokens"] == "5"
     assert options["--draft-model"] == "some/draft"
     assert options["--kv-cache-dir"] == str(tmp_path / "kv-cache")

@@ -8,6 +8,7 @@ import sys
 
 from engine.blas import engine_environment
 from proxy.known_backends import backend_kind
+from proxy.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
 
@@ -28,10 +29,12 @@ def run_verify_cache(invocation: Invocation, *, exact: bool, conversations: int,
             f"the backend {config.backend_name} has a cache of its own; verify the built-in engine with:"
             " anyclaude-tui --backend mlx verify cache --exact",
         )
-    command = [sys.executable, "-m", "engine.cache_verification"]
+    # -P, and not in the working directory: nothing that lies there is meant for the engine.
+    command = [sys.executable, "-P", "-m", "engine.cache_verification"]
     command += ["--conversations", str(conversations), "--head", str(head_tokens)]
     command += ["--model", config.model, "--kv-cache-dir", str(config.kv_cache_folder)]
     command += ["--draft-model", config.draft_model, "--draft-tokens", str(config.draft_tokens)]
     command += ["--kv-bits", str(config.kv_bits)] if config.kv_bits else []
     environment, _ = engine_environment(os.environ)
-    return subprocess.run(command, env=environment, check=False).returncode
+    apart = private_folder(config.home)
+    return subprocess.run(command, env=environment, cwd=apart, check=False).returncode
