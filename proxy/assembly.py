@@ -144,6 +144,7 @@ class Host:
             backend=self.config.backend_name,
             model=engine.model or self.config.model,
             home=str(self.config.home),
+            destination=self.config.destination,
             seq=self.bus.seq,
             first_seq=self.bus.first_seq,
             counters=self.totals.counters,

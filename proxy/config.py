@@ -15,11 +15,12 @@ class ConfigError(ValueError):
     """The configuration cannot be used; raised before anything starts.
 
     `problems` has one line for each thing that is wrong, each naming where it stands, the value and what
-    is allowed.
+    is allowed; `warnings` what was found beside it, such as a file that does not count.
     """
 
-    def __init__(self, problems: str | Sequence[str]) -> None:
+    def __init__(self, problems: str | Sequence[str], warnings: Sequence[str] = ()) -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.warnings = tuple(warnings)
         super().__init__("\n".join(self.problems))
 
 
@@ -32,6 +33,7 @@ class HostConfig(BaseModel):
     backend_name: str = "mlx"  # as the user named it: "vllm-mlx", "lmstudio", "openrouter" ...
     backend_url: str = ""  # of the openai and claude backends; empty for the built-in engine
     backend_key: str = ""
+    destination: str = ""  # where requests go and who says so, for people; empty: to the built-in engine
     upstream_system_turns: bool = False  # the openai backend's template takes system entries anywhere
     model: str = ""  # folder or hub id for mlx, model name for openai; empty: the bundled demo model
     context_tokens: int = 0  # the model's window as the user states it; 0: as the model's own files state it

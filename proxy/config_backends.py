@@ -6,6 +6,7 @@ Each rule completes `fields`, which become those of `HostConfig`, and adds what 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from proxy.config import BackendKind, ConfigError, HostConfig
+from proxy.config_destination import destination, public_url, settle_key
 from proxy.config_layers import Layers
+from proxy.config_sources import DEFAULT, TRUSTED, Origin, Source
 from proxy.known_backends import KNOWN_BACKENDS
-from proxy.model_folder import hub_id_or_folder
+from proxy.model_folder import hub_id_or_folder, is_hub_id
 
-Rule = Callable[[Layers, dict[str, Any], str, Path, Path], None]
+Rule = Callable[[Layers, dict[str, Any], Path, Path], None]
 
 
 def check_access(layers: Layers, fields: dict[str, Any]) -> None:
@@ -30,28 +33,47 @@ def check_access(layers: Layers, fields: dict[str, Any]) -> None:
         )
 
 
-def _mlx(layers: Layers, fields: dict[str, Any], section: str, cwd: Path, user_home: Path) -> None:
-    # The engine listens for this machine only, so that key protects nothing; and it is no client's token.
-    fields.pop("backend_key", None)
+def _mlx(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> None:
+    # The engine listens for this machine only, so that a key protects nothing; and it is no client's token.
+    layers.take("backend_key", "", DEFAULT)
     address = urlsplit(fields.pop("backend_url", ""))
     if address.hostname and not _is_loopback(address.hostname):
         layers.problems.append(
-            f"{layers.sources['backend_url']} is {address.geturl()}, but the engine runs on this machine; "
-            'allowed: a local address, or backend "openai" for a server elsewhere'
+            f"{layers.sources['backend_url']} is {public_url(address.geturl())}, but the engine runs on this "
+            'machine; allowed: a local address, or backend "openai" for a server elsewhere'
         )
-    _engine_port(layers, fields, section, address)
-    if model := fields.get("model"):
-        try:
-            base = layers.base("model", cwd)
-            fields["model"] = hub_id_or_folder(model, base=base, user_home=user_home)
-        except ConfigError as error:
-            layers.problems += [f"{layers.sources['model']}: {problem}" for problem in error.problems]
+    _engine_port(layers, fields, address)
+    for name in ("model", "draft_model"):
+        if model := fields.get(name):
+            try:
+                fields[name] = _model(layers, name, model, cwd, user_home)
+            except ConfigError as error:
+                layers.problems += [f"{layers.sources[name]}: {problem}" for problem in error.problems]
 
 
-def _engine_port(layers: Layers, fields: dict[str, Any], section: str, address: SplitResult) -> None:
+def _model(layers: Layers, name: str, text: str, cwd: Path, user_home: Path) -> str:
+    """A model's folder, made absolute, or its hub id.
+
+    A variable is set once for all folders, so a mere name in it is never a folder that happens to be here;
+    nor is one in a file that came with the working directory and is not trusted.
+    """
+    source = layers.sources[name]
+    if source.origin is Origin.FOLDER_FILE and source.standing != TRUSTED and is_hub_id(text):
+        return text
+    both = source.folder is None and is_hub_id(text) and os.path.lexists(cwd / text)
+    if both and source.origin is Origin.ENVIRONMENT:
+        layers.warnings.append(f"{source}: {text} is taken for a hub id; the folder here would be ./{text}")
+        return text
+    if both:
+        layers.warnings.append(f"{source}: {text} is taken for the folder here, not for the hub's model")
+    return hub_id_or_folder(text, base=source.folder or cwd, user_home=user_home)
+
+
+def _engine_port(layers: Layers, fields: dict[str, Any], address: SplitResult) -> None:
     """The engine's port: as set, else as the backend's section has it, in `port` or in `baseUrl`."""
-    port, where = layers.section_value(section, "port")
-    if port is not None and address.port not in (None, port) and layers.from_file("backend_url"):
+    port, where = layers.section_value(fields["backend_name"], "port")
+    from_file = layers.sources["backend_url"].folder is not None
+    if port is not None and address.port not in (None, port) and from_file:
         layers.warnings.append(f"{where} is {port} but baseUrl says {address.port}; port counts")
     if "engine_port" not in fields:
         if port is not None:
@@ -68,37 +90,54 @@ def _engine_port(layers: Layers, fields: dict[str, Any], section: str, address: 
         )
 
 
-def _openai(layers: Layers, fields: dict[str, Any], section: str, cwd: Path, user_home: Path) -> None:
+def _openai(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> None:
     name = fields["backend_name"]
     known = KNOWN_BACKENDS[name]
-    file = str(layers.file.path) if layers.file else "~/.anyclauderc.json"
-    url = fields.get("backend_url") or _usual_url(layers, section, known.url)
+    url, address = _address(layers, fields, known.url)
     if not url:
         layers.problems.append(
-            f'backend "{name}" has no address; set backends.{name}.baseUrl in {file} '
-            "or ANYCLAUDE_BASE_URL, such as http://127.0.0.1:8000/v1"
+            f'backend "{name}" has no address; give --base-url, set ANYCLAUDE_BASE_URL, or set '
+            f"backends.{name}.baseUrl in ~/.anyclauderc.json, such as http://127.0.0.1:8000/v1"
         )
     elif not urlsplit(url).path:
         url += "/v1"  # where every OpenAI-compatible server has it
     fields["backend_url"] = url
-    if known.needs_key and not fields.get("backend_key"):
+    layers.warnings += (withheld := settle_key(layers, name, url, address))
+    fields["destination"] = destination(layers, name, url, address, passing=False)
+    if known.needs_key and not layers.values["backend_key"] and not withheld:
         layers.problems.append(
-            f'backend "{name}" needs a key; set ANYCLAUDE_API_KEY, or backends.{name}.apiKey in {file}'
+            f'backend "{name}" needs a key; set ANYCLAUDE_API_KEY, '
+            f"or backends.{name}.apiKey in ~/.anyclauderc.json"
         )
+    elif known.needs_key and not layers.values["backend_key"]:
+        layers.problems += withheld
 
 
-def _usual_url(layers: Layers, section: str, url: str) -> str:
-    """The backend's usual address, on the port that its section names, if it names one."""
-    port, _ = layers.section_value(section, "port")
-    address = urlsplit(url)
+def _address(layers: Layers, fields: dict[str, Any], usual: str) -> tuple[str, list[Source]]:
+    """The backend's address, and the source of each part of it that somebody named."""
+    if url := fields.get("backend_url"):
+        return url, [layers.sources["backend_url"]]
+    port, where = layers.section_value(fields["backend_name"], "port")
+    address = urlsplit(usual)
     if port and _is_loopback(address.hostname or ""):
-        return f"{address.scheme}://{address.hostname}:{port}{address.path}"
-    return url
+        return f"{address.scheme}://{address.hostname}:{port}{address.path}", [where]
+    return usual, []
 
 
-def _claude(layers: Layers, fields: dict[str, Any], section: str, cwd: Path, user_home: Path) -> None:
-    url = fields.get("backend_url") or KNOWN_BACKENDS[fields["backend_name"]].url
-    fields["backend_url"] = url.removesuffix("/v1")  # the client's paths begin with it
+def _claude(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> None:
+    name = fields["backend_name"]
+    url, address = _address(layers, fields, KNOWN_BACKENDS[name].url)
+    fields["backend_url"] = url = url.removesuffix("/v1")  # the client's paths begin with it
+    if any(part.origin is Origin.FOLDER_FILE for part in address):
+        layers.problems.append(
+            f'{address[0]} is {public_url(url)}, and with backend "claude" the client\'s own credentials go '
+            "there; no file of the working directory decides that, be it trusted: name the address in "
+            f"~/.anyclauderc.json, or give --base-url {public_url(url)}"
+        )
+    withheld = settle_key(layers, name, url, address)
+    # A key that stays behind would leave its place to the client's own credentials.
+    (layers.warnings if layers.values["backend_key"] else layers.problems).extend(withheld)
+    fields["destination"] = destination(layers, name, url, address, passing=True)
 
 
 BACKEND_RULES: dict[BackendKind, Rule] = {"mlx": _mlx, "openai": _openai, "claude": _claude}

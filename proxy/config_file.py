@@ -1,19 +1,19 @@
-"""`.anyclauderc.json`: finding it, reading it, and saying exactly what is wrong with it.
+"""`.anyclauderc.json`: reading one, and saying exactly what is wrong with it.
 
 The format is that of earlier versions: `backend` picks one of `backends`, `debug` switches records on and
-off.
+off. Which files there are and what counts of them is told in `proxy.config_files`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from proxy.config import ConfigError
+from proxy.config_sources import Origin, Source
 from proxy.config_values import (
     BACKEND,
     BYTES,
@@ -31,11 +31,14 @@ from proxy.config_values import (
     Kind,
     checked,
     nearest,
+    printable,
     shown,
 )
 from proxy.known_backends import KNOWN_BACKENDS
+from proxy.small_file import FileTooLarge, SmallFile, read_small_file
 
 FILE_NAME = ".anyclauderc.json"
+MOST_BYTES = 1 << 20
 
 _TOP: dict[str, Kind] = {
     "backend": BACKEND,
@@ -68,43 +71,44 @@ _BACKEND: dict[str, Kind] = {
 
 @dataclass(slots=True)
 class ConfigFile:
-    """What one file says: checked values under dotted keys such as `backends.mlx.port`, and its warnings."""
+    """What one file says: checked values under dotted keys such as `backends.mlx.port`, and its warnings.
+
+    `problems` are its wrong values, each with its key. `standing` says for people how it counts.
+    """
 
     path: Path
+    origin: Origin = Origin.OWN_FILE
+    standing: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
     def where(self, key: str) -> str:
         """How messages name a place in this file."""
-        return f"{self.path}: {key}"
+        return f"{self.path}: {printable(key)}"
+
+    def source(self, key: str) -> Source:
+        """Where a value of this file comes from."""
+        return Source(self.origin, self.where(key), self.path.parent, self.standing)
 
     def section(self, backend: str) -> str:
         """The name under which `backends` describes it: its own, or the other name of the built-in engine."""
         named = {key.split(".")[1] for key in self.values if key.startswith("backends.")}
-        if backend not in named and KNOWN_BACKENDS[backend].kind == "mlx":
+        known = KNOWN_BACKENDS.get(backend)
+        if backend not in named and known is not None and known.kind == "mlx":
             return next((name for name in ("mlx", "vllm-mlx") if name in named), backend)
         return backend
+
+    def raise_problems(self, keys: Iterable[str] | None = None) -> None:
+        """Raises: ConfigError: values are wrong; `keys` limits it to those."""
+        wanted = None if keys is None else set(keys)
+        if told := [problem for key, problem in self.problems if wanted is None or key in wanted]:
+            raise ConfigError(told)
 
 
 def expand_home(path: str, user_home: Path) -> Path:
     """`~` as this user's home; other users' homes are not looked up."""
     return user_home / path[2:] if path.startswith("~/") or path == "~" else Path(path)
-
-
-def find_config_file(named: str, cwd: Path, user_home: Path) -> Path | None:
-    """The file to read: the one that was named, else the nearest of the two usual ones, else None.
-
-    Raises:
-        ConfigError: a file was named and is not there.
-    """
-    if named:
-        path = cwd / expand_home(named, user_home)
-        if not os.path.isfile(path):
-            what = "is a folder" if os.path.isdir(path) else "is not there"
-            raise ConfigError(f"the config file {path} {what}; name a file, or leave --config out")
-        return path
-    usual = (cwd / FILE_NAME, user_home / FILE_NAME)
-    return next((path for path in usual if os.path.isfile(path)), None)
 
 
 def read_config_file(path: Path) -> ConfigFile:
@@ -113,22 +117,64 @@ def read_config_file(path: Path) -> ConfigFile:
     Raises:
         ConfigError: it cannot be read, is not JSON, or holds wrong values; one line for each of them.
     """
-    repeated: list[str] = []
-    document = _parse(path, repeated)
-    found = ConfigFile(path)
-    found.warnings += [f'{path}: "{key}" stands there twice; the last one counts' for key in repeated]
-    problems: list[str] = []
-    _take(found, document, "", _TOP, {"debug", "backends"}, problems)
-    if (debug := _object(found, document, "debug", problems)) is not None:
-        _take(found, debug, "debug.", _DEBUG, set(), problems)
-    for name, section in (_object(found, document, "backends", problems) or {}).items():
-        _take_backend(found, name, section, problems)
-    if problems:
-        raise ConfigError(problems)
+    found = parse_config(read_content(path))
+    found.raise_problems()
     return found
 
 
-def _parse(path: Path, repeated: list[str]) -> dict[str, Any]:
+def read_content(path: Path) -> SmallFile:
+    """The content of one file, read once.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return read_small_file(path, most=MOST_BYTES)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: OSError) -> ConfigError:
+    """Why a file cannot be read, as the error that ends the command."""
+    if isinstance(error, FileTooLarge):
+        return ConfigError(f"{path} is no configuration: it holds {error.strerror}")
+    return ConfigError(f"{path} cannot be read: {error.strerror or error}")
+
+
+def parse_config(content: SmallFile, origin: Origin = Origin.OWN_FILE) -> ConfigFile:
+    """Check what a file says; wrong values are in its `problems`.
+
+    Raises:
+        ConfigError: it is no JSON object.
+    """
+    path = content.path
+    repeated: list[str] = []
+    document = _parse(content, repeated)
+    found = ConfigFile(path, origin)
+    found.warnings += [
+        f'{path}: "{printable(key)}" stands there twice; the last one counts' for key in repeated
+    ]
+    _take(found, document, "", _TOP, {"debug", "backends"})
+    if (debug := _object(found, document, "debug")) is not None:
+        _take(found, debug, "debug.", _DEBUG, set())
+    for name, section in (_object(found, document, "backends") or {}).items():
+        _take_backend(found, name, section)
+    return found
+
+
+def kind_of(key: str) -> Kind:
+    """What a value under this dotted key may be."""
+    first, _, rest = key.partition(".")
+    match first:
+        case "debug":
+            return _DEBUG[rest]
+        case "backends":
+            return _BACKEND[rest.partition(".")[2]]
+        case _:
+            return _TOP[key]
+
+
+def _parse(content: SmallFile, repeated: list[str]) -> dict[str, Any]:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in items:
@@ -137,25 +183,27 @@ def _parse(path: Path, repeated: list[str]) -> dict[str, Any]:
             seen[key] = value
         return seen
 
+    path = content.path
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        document = json.loads(text, object_pairs_hook=pairs)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
+        document = json.loads(content.data.decode("utf-8-sig"), object_pairs_hook=pairs)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except json.JSONDecodeError as error:
-        raise ConfigError(_syntax_line(path, error)) from None
+        raise ConfigError(_syntax_line(content, error)) from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply to be a configuration") from None
     except ValueError:  # a number with thousands of digits
         raise ConfigError(f"{path} holds a number that is too long to be meant") from None
     if not isinstance(document, dict):
-        raise ConfigError(f"{path} holds {shown(document)}; allowed: one JSON object {{...}}")
+        what = "something else" if content.is_link else shown(document)
+        raise ConfigError(f"{path} holds {what}; allowed: one JSON object {{...}}")
     return document
 
 
-def _syntax_line(path: Path, error: json.JSONDecodeError) -> str:
+def _syntax_line(content: SmallFile, error: json.JSONDecodeError) -> str:
+    place = f"{content.path}, line {error.lineno}, column {error.colno}: {error.msg}"
+    if content.is_link:
+        return place  # it may lead to any file of the user's, whose text belongs in no log
     line = (error.doc.split("\n")[error.lineno - 1 :] or [""])[0].strip()
     hint = ""
     if line.startswith(("//", "#", "/*")):
@@ -163,16 +211,14 @@ def _syntax_line(path: Path, error: json.JSONDecodeError) -> str:
     elif error.msg.startswith(("Expecting property name", "Expecting value", "Illegal trailing comma")):
         before = error.doc[: error.pos].rstrip()
         hint = " (a comma too many?)" if before.endswith(",") or error.msg.startswith("Illegal") else ""
-    return f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{hint}: {shown(line)}"
+    return f"{place}{hint}: {shown(line)}"
 
 
-def _object(
-    found: ConfigFile, parent: Mapping[str, Any], key: str, problems: list[str]
-) -> dict[str, Any] | None:
+def _object(found: ConfigFile, parent: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     value = parent.get(key, {})
     if isinstance(value, dict):
         return value
-    problems.append(f"{found.where(key)} is {shown(value)}; allowed: an object {{...}}")
+    found.problems.append((key, f"{found.where(key)} is {shown(value)}; allowed: an object {{...}}"))
     return None
 
 
@@ -182,7 +228,6 @@ def _take(
     prefix: str,
     kinds: Mapping[str, Kind],
     nested: set[str],
-    problems: list[str],
 ) -> None:
     for key, value in section.items():
         if key in nested:
@@ -194,16 +239,17 @@ def _take(
         try:
             found.values[prefix + key] = checked(kinds[key], value, found.where(prefix + key))
         except ValueError as error:
-            problems.append(str(error))
+            found.problems.append((prefix + key, str(error)))
 
 
-def _take_backend(found: ConfigFile, name: str, section: Any, problems: list[str]) -> None:
+def _take_backend(found: ConfigFile, name: str, section: Any) -> None:
     where = found.where(f"backends.{name}")
     if name not in KNOWN_BACKENDS:
         found.warnings.append(f"{where} is not known and was ignored{nearest(name, KNOWN_BACKENDS)}")
     elif not isinstance(section, dict):
-        problems.append(f"{where} is {shown(section)}; allowed: an object {{...}}")
+        problem = f"{where} is {shown(section)}; allowed: an object {{...}}"
+        found.problems.append((f"backends.{name}", problem))
     else:
-        _take(found, section, f"backends.{name}.", _BACKEND, set(), problems)
+        _take(found, section, f"backends.{name}.", _BACKEND, set())
         if section.get("serverScript"):
             found.warnings.append(f"{where}.serverScript is not used: the engine is built in")

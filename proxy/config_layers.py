@@ -1,15 +1,16 @@
-"""Where a setting can come from: command line over `ANYCLAUDE_*` environment over file over default."""
+"""Where a setting can come from: command line over `ANYCLAUDE_*` environment over files over default."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from proxy.config import ConfigError
 from proxy.config_file import ConfigFile, expand_home
+from proxy.config_sources import DEFAULT, Origin, Source
 from proxy.config_values import (
     BACKEND,
     BYTES,
@@ -41,7 +42,7 @@ class Setting:
 
 SETTINGS: dict[str, Setting] = {
     "backend_name": Setting(BACKEND, "ANYCLAUDE_BACKEND", "--backend", "backend"),
-    "backend_url": Setting(URL, "ANYCLAUDE_BASE_URL", "", "backends.{backend}.baseUrl"),
+    "backend_url": Setting(URL, "ANYCLAUDE_BASE_URL", "--base-url", "backends.{backend}.baseUrl"),
     "backend_key": Setting(SECRET, "ANYCLAUDE_API_KEY", "", "backends.{backend}.apiKey"),
     "model": Setting(TEXT, "ANYCLAUDE_MODEL", "--model", "backends.{backend}.model"),
     "context_tokens": Setting(TOKENS, "ANYCLAUDE_CONTEXT_TOKENS", "", "backends.{backend}.contextTokens"),
@@ -74,43 +75,60 @@ OTHER_VARIABLES = ("ANYCLAUDE_CONFIG", "ANYCLAUDE_CLAUDE")
 
 
 class Layers:
-    """The layers of one run, the values picked from them so far, and what was found wrong."""
+    """The layers of one run, the values picked from them so far, and what was found wrong.
+
+    `files` are those that count, the uppermost first.
+    """
 
     def __init__(
-        self, options: Mapping[str, Any], environ: Mapping[str, str], file: ConfigFile | None
+        self,
+        options: Mapping[str, Any],
+        environ: Mapping[str, str],
+        files: Sequence[ConfigFile] = (),
+        warnings: Sequence[str] = (),
     ) -> None:
-        self.options, self.environ, self.file = options, environ, file
+        self.options, self.environ, self.files = options, environ, files
         self.values: dict[str, Any] = {}
-        self.sources: dict[str, str] = {}
+        self.sources: dict[str, Source] = {}
         self.problems: list[str] = []
-        self.warnings: list[str] = []
+        self.warnings = list(warnings)
 
-    def pick(self, name: str, section: str, default: Any = None) -> Any:
+    def pick(self, name: str, backend: str, default: Any = None) -> Any:
         """Take one setting from the uppermost layer that has it; `default` where none has a good value."""
-        setting = SETTINGS[name]
-        file_key = setting.file.format(backend=section)
-        if (given := self.options.get(name)) is not None:
-            return self._accept(name, setting.option, given, default)
-        if text := self.environ.get(setting.env, "").strip():
-            return self._accept(name, setting.env, setting.kind.from_text(text), default)
-        if self.file and file_key in self.file.values:
-            self.sources[name] = self.file.where(file_key)
-            self.values[name] = self.file.values[file_key]
-            return self.values[name]
-        self.sources[name] = "default"
-        return default
-
-    def from_file(self, name: str) -> bool:
-        return self.file is not None and self.sources.get(name, "").startswith(f"{self.file.path}: ")
-
-    def _accept(self, name: str, where: str, value: Any, default: Any) -> Any:
-        self.sources[name] = where
+        said = next(self._said(name, backend), None)
+        if said is None:
+            self.sources[name] = DEFAULT
+            return default
+        value, self.sources[name] = said
         try:
-            self.values[name] = checked(SETTINGS[name].kind, value, where)
+            self.values[name] = checked(SETTINGS[name].kind, value, str(self.sources[name]))
         except ValueError as error:
             self.problems.append(str(error))
             return default
         return self.values[name]
+
+    def each(self, name: str, backend: str) -> Iterator[tuple[Any, Source]]:
+        """What every layer has for one setting, the uppermost first; wrong values are left out and told."""
+        for value, source in self._said(name, backend):
+            try:
+                yield checked(SETTINGS[name].kind, value, str(source)), source
+            except ValueError as error:
+                self.problems.append(str(error))
+
+    def take(self, name: str, value: Any, source: Source) -> None:
+        """Settle a setting that was chosen from `each`."""
+        self.values[name], self.sources[name] = value, source
+
+    def _said(self, name: str, backend: str) -> Iterator[tuple[Any, Source]]:
+        setting = SETTINGS[name]
+        if (given := self.options.get(name)) is not None:
+            yield given, Source(Origin.COMMAND_LINE, setting.option)
+        if text := self.environ.get(setting.env, "").strip():
+            yield setting.kind.from_text(text), Source(Origin.ENVIRONMENT, setting.env)
+        for file in self.files:
+            key = setting.file.format(backend=file.section(backend))
+            if key in file.values:
+                yield file.values[key], file.source(key)
 
     def absolute(self, name: str, cwd: Path, user_home: Path) -> Path:
         """A path setting made absolute: in a file it is meant from the file's folder, else from `cwd`."""
@@ -118,19 +136,20 @@ class Layers:
 
     def base(self, name: str, cwd: Path) -> Path:
         """The folder from which a relative path in this setting is meant."""
-        return self.file.path.parent if self.file and self.from_file(name) else cwd
+        return self.sources[name].folder or cwd
 
-    def section_value(self, section: str, key: str) -> tuple[Any, str]:
-        """What the file says in the backend's section, and where; (None, "") where it is silent."""
-        path = f"backends.{section}.{key}"
-        if self.file is None or path not in self.file.values:
-            return None, ""
-        return self.file.values[path], self.file.where(path)
+    def section_value(self, backend: str, key: str) -> tuple[Any, Source]:
+        """What the files say in the backend's section, and where; (None, DEFAULT) where they are silent."""
+        for file in self.files:
+            path = f"backends.{file.section(backend)}.{key}"
+            if path in file.values:
+                return file.values[path], file.source(path)
+        return None, DEFAULT
 
     def raise_problems(self) -> None:
         """Raises: ConfigError: something was found wrong."""
         if self.problems:
-            raise ConfigError(self.problems)
+            raise ConfigError(self.problems, self.warnings)
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

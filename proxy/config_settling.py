@@ -12,11 +12,13 @@ from typing import Any
 
 from proxy.config import HostConfig
 from proxy.config_backends import BACKEND_RULES, check_access
-from proxy.config_file import find_config_file, read_config_file
+from proxy.config_destination import ENGINE_HERE
+from proxy.config_file import ConfigFile
+from proxy.config_files import STATE_FOLDER, Ask, Named, gather_files, trust_list
 from proxy.config_layers import SETTINGS, Layers, unknown_variables
+from proxy.config_sources import Origin, Source
+from proxy.config_values import printable
 from proxy.known_backends import KNOWN_BACKENDS
-
-DEFAULT_HOME = ".anyclaude"  # in the user's home
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,46 +27,85 @@ class Settled:
 
     config: HostConfig
     warnings: tuple[str, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
-    file: Path | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    files: tuple[ConfigFile, ...] = ()  # that count, the uppermost first
+
+    @property
+    def account(self) -> tuple[str, ...]:
+        """What a command that starts a host says first: which files count, and where requests go."""
+        lines = []
+        if self.files:
+            lines.append("configuration: " + ", over ".join(_described(file) for file in self.files))
+        model = self.sources.get("model")
+        if model is not None and model.origin is Origin.FOLDER_FILE:
+            lines.append(f"model: {printable(self.config.model)} (from {model.described})")
+        lines.append(f"requests go to {self.config.destination or ENGINE_HERE}")
+        return tuple(lines)
 
 
-def settle(options: Mapping[str, Any], *, environ: Mapping[str, str], cwd: Path, user_home: Path) -> Settled:
+def settle(
+    options: Mapping[str, Any],
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    user_home: Path,
+    ask: Ask | None = None,
+) -> Settled:
     """Merge the layers and check the whole.
 
     `options` holds the command line's values under `HostConfig`'s field names (`backend_name` for
-    `--backend`), and `config` for `--config`; None stands for an option that was not given.
+    `--backend`), and `config` for `--config`; None stands for an option that was not given. `ask` is called
+    where a file of the working directory has more to say than counts without the user's trust.
 
     Raises:
         ConfigError: one line for each thing that is wrong.
     """
-    named = options.get("config") or environ.get("ANYCLAUDE_CONFIG") or ""
-    path = find_config_file(str(named), cwd, user_home)
-    file = read_config_file(path) if path else None
-    layers = Layers(options, environ, file)
+    trust = trust_list(user_home)
+    found = gather_files(_named(options, environ), cwd=cwd, user_home=user_home, trust=trust, ask=ask)
+    layers = Layers(options, environ, found.files, found.warnings)
     backend = layers.pick("backend_name", "", default="mlx")
-    section = file.section(backend) if file and backend in KNOWN_BACKENDS else backend
     for name in SETTINGS:
-        if name != "backend_name":
-            layers.pick(name, section)
+        if name not in ("backend_name", "backend_key"):  # the key: by where it would go
+            layers.pick(name, backend)
     layers.raise_problems()
-    fields = _resolve(layers, backend, section, cwd, user_home)
+    fields = _resolve(layers, backend, cwd, user_home)
     layers.raise_problems()
-    warnings = [*(file.warnings if file else ()), *layers.warnings, *unknown_variables(environ)]
-    return Settled(HostConfig(**fields), tuple(warnings), layers.sources, path)
+    warnings = (*layers.warnings, *unknown_variables(environ))
+    return Settled(HostConfig(**fields), warnings, layers.sources, tuple(found.files))
 
 
-def _resolve(layers: Layers, backend: str, section: str, cwd: Path, user_home: Path) -> dict[str, Any]:
+def _named(options: Mapping[str, Any], environ: Mapping[str, str]) -> Named | None:
+    if given := options.get("config"):
+        return Named(str(given), Origin.COMMAND_LINE)
+    if given := environ.get("ANYCLAUDE_CONFIG"):
+        return Named(given, Origin.ENVIRONMENT)
+    return None
+
+
+def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[str, Any]:
     """The fields of `HostConfig`, with paths made absolute and the backend's own rules applied."""
     known = KNOWN_BACKENDS[backend]
     fields = {**layers.values, "backend": known.kind, "backend_name": backend}
-    fields["home"] = user_home / DEFAULT_HOME
+    fields["home"] = user_home / STATE_FOLDER
     if layers.values.get("home"):
         fields["home"] = layers.absolute("home", cwd, user_home)
-    enabled, where = layers.section_value(section, "enabled")
+    enabled, where = layers.section_value(backend, "enabled")
     if enabled is False:
         asked = layers.sources["backend_name"]
         layers.warnings.append(f"{where} is false, but the backend was chosen by {asked}; it is used")
-    BACKEND_RULES[known.kind](layers, fields, section, cwd, user_home)
+    BACKEND_RULES[known.kind](layers, fields, cwd, user_home)
+    fields["backend_key"] = layers.values["backend_key"]
     check_access(layers, fields)
     return fields
+
+
+def _described(file: ConfigFile) -> str:
+    """A file and how far it counts, for people."""
+    path = printable(str(file.path), 500)
+    match file.origin:
+        case Origin.OWN_FILE:
+            return f"{path} (yours)"
+        case Origin.FOLDER_FILE:
+            return f"{path} ({file.standing or 'harmless keys only'})"
+        case _:
+            return path

@@ -102,6 +102,8 @@ def _tool_format(value: Any) -> str:
 
 def _url(value: Any) -> str:
     text = _text(value).rstrip("/")
+    if "\\" in text or any(char.isspace() for char in text):  # read in different ways by different programs
+        raise _refuse()
     parts = urlsplit(text)  # raises ValueError itself for a broken IPv6 address
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise _refuse()
@@ -140,9 +142,14 @@ def checked(kind: Kind, value: Any, where: str) -> Any:
 
 def shown(value: Any) -> str:
     """A value for people: JSON, shortened, without control characters."""
-    text = json.dumps(value, ensure_ascii=False)
-    text = "".join(char if char.isprintable() else "?" for char in text)
+    text = printable(json.dumps(value, ensure_ascii=False), most=10_000)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def printable(text: str, most: int = 200) -> str:
+    """Text from elsewhere for a terminal: no control or direction characters, and not without end."""
+    text = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -369,3 +369,4 @@ class HostState(BaseModel):
     engine: EngineState
     probes: list[tuple[float, Probe]] = []  # newest last, with their times
     engine_log: list[str] = []  # last lines, newest last
+    destination: str = ""  # where requests go and who says so; empty: to the host's own engine

@@ -42,6 +42,11 @@ def hub_id_or_folder(text: str, *, base: Path, user_home: Path) -> str:
     )
 
 
+def is_hub_id(text: str) -> bool:
+    """Is this `owner/name`?"""
+    return _HUB_ID.fullmatch(text) is not None
+
+
 def check_model_folder(folder: Path) -> None:
     """Find what would keep the engine from loading it.
 

@@ -32,9 +32,11 @@ Examples
 
 \b
 Configuration
-  --config FILE, else .anyclauderc.json here, else ~/.anyclauderc.json.
-  Options win over ANYCLAUDE_* variables (ANYCLAUDE_MODEL, ANYCLAUDE_PORT, ...),
-  those over the file.
+  ~/.anyclauderc.json, over it .anyclauderc.json here; --config FILE alone
+  replaces both. Options win over ANYCLAUDE_* variables (ANYCLAUDE_MODEL,
+  ANYCLAUDE_PORT, ...), those over the files. The file here may have come with
+  a repository: what decides where prompts and keys go counts only after
+  "anyclaude-tui config trust".
 
 \b
 Where data lives
@@ -68,6 +70,23 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 
+TRUST_HELP = """Trust the .anyclauderc.json of a folder: obey all of it, until it changes.
+
+A file that came with a repository could lead prompts and keys elsewhere. So of the working directory's file
+only this counts at first: model (by name), toolFormat, contextTokens, grammar, draftTokens, kvBits, debug.
+Trust is remembered in ~/.anyclaude/trust, by place and content; a file that changes has to be trusted anew.
+
+Even then a key from your environment or your own file goes only to an address from the same source or the
+command line, and backend "claude" takes no address from such a file.
+
+\b
+Examples
+  anyclaude-tui config trust              the file here
+  anyclaude-tui config trust ~/project    that folder's
+  anyclaude-tui config trust --list       what was decided so far
+  anyclaude-tui config trust --revoke     take it back for the file here
+"""
+
 Attach = Annotated[str | None, typer.Option(metavar="URL", help="A host that runs elsewhere.")]
 Port = Annotated[int | None, typer.Option(metavar="PORT", help="Port of the proxy.  [8082]")]
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file.")]
@@ -95,6 +114,9 @@ def start(
         str | None,
         typer.Option(metavar="NAME", help="mlx, openai, lmstudio, ollama, vllm, openrouter, claude.  [mlx]"),
     ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Address of the backend's server.")
+    ] = None,
     port: Port = None,
     engine_port: Annotated[
         int | None, typer.Option(metavar="PORT", help="Port of the engine.  [8081]")
@@ -113,6 +135,7 @@ def start(
     options = {
         "backend_name": backend,
         "model": model,
+        "backend_url": base_url,
         "port": port,
         "engine_port": engine_port,
         "tool_format": tool_format,
@@ -203,6 +226,24 @@ def events(
     raise typer.Exit(
         run_events(invocation, as_json=as_json, since=since, only_new=only_new, types=types or ())
     )
+
+
+configuration = typer.Typer(help="The configuration, and whom it comes from.", no_args_is_help=True)
+app.add_typer(configuration, name="config")
+
+
+@configuration.command("trust", help=TRUST_HELP)
+def config_trust(
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="The file, or its folder.  [here]", show_default=False)
+    ] = "",
+    revoke: Annotated[bool, typer.Option("--revoke", help="Forget what was decided about it.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="All decisions, a line each.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --list: each as one line of JSON.")] = False,
+) -> None:
+    from tui.commands.config_trust import run_config_trust
+
+    raise typer.Exit(run_config_trust(file, revoke=revoke, listing=listing, as_json=as_json))
 
 
 verify = typer.Typer(

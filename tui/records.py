@@ -185,6 +185,7 @@ class HostFacts:
     backend: str = ""
     model: str = ""
     home: str = ""
+    destination: str = ""  # where it sends requests, and who says so
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Store:
             backend=line_text(state.backend),
             model=line_text(state.model),
             home=line_text(state.home),
+            destination=line_text(state.destination),
         )
         self._totals = Totals.of(state.counters)
         self._covered = max(self._covered, state.seq)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.config import ConfigError
-from proxy.config_file import FILE_NAME, find_config_file, read_config_file
+from proxy.config_file import FILE_NAME, read_config_file
 
 EARLIER_USERS_FILE = """
 {"backend": "vllm-mlx",
@@ -40,38 +40,6 @@ def test_the_file_of_earlier_users_loads_and_says_what_is_unused(tmp_path: Path)
     assert found.values["backends.vllm-mlx.port"] == 8081
     assert len(found.warnings) == 1
     assert "serverScript is not used" in found.warnings[0]
-
-
-class TestFinding:
-    def test_the_named_file_wins(self, tmp_path: Path) -> None:
-        write(tmp_path, "{}")
-        named = tmp_path / "other.json"
-        named.write_text("{}")
-        assert find_config_file("other.json", tmp_path, tmp_path) == named
-
-    def test_the_working_directory_comes_before_the_home(self, tmp_path: Path) -> None:
-        (here := tmp_path / "here").mkdir()
-        (home := tmp_path / "home").mkdir()
-        write(home, "{}")
-        assert find_config_file("", here, home) == home / FILE_NAME
-        write(here, "{}")
-        assert find_config_file("", here, home) == here / FILE_NAME
-
-    def test_without_any_there_is_none(self, tmp_path: Path) -> None:
-        assert find_config_file("", tmp_path, tmp_path) is None
-
-    def test_a_tilde_is_the_home(self, tmp_path: Path) -> None:
-        path = write(tmp_path, "{}")
-        assert find_config_file(f"~/{FILE_NAME}", tmp_path / "elsewhere", tmp_path) == path
-
-    @pytest.mark.parametrize(
-        ("name", "says"),
-        [("gone.json", "is not there"), ("", "is a folder"), ("x" * 5000, "is not there")],
-        ids=["missing", "folder", "long"],
-    )
-    def test_a_named_file_must_be_one(self, tmp_path: Path, name: str, says: str) -> None:
-        with pytest.raises(ConfigError, match=says):
-            find_config_file(str(tmp_path / name), tmp_path, tmp_path)
 
 
 class TestBrokenFiles:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.config import ConfigError, HostConfig
 from proxy.config_file import FILE_NAME
 from proxy.config_settling import Settled, settle
+from proxy.config_sources import DEFAULT
 from tests.proxy.test_config_file import EARLIER_USERS_FILE
 from tests.proxy.test_model_folder import model
 
@@ -34,7 +35,7 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     assert result.config == HostConfig(home=tmp_path / ".anyclaude")
     assert result.config.trace
     assert result.warnings == ()
-    assert set(result.sources.values()) == {"default"}
+    assert set(result.sources.values()) == {DEFAULT}
 
 
 def test_the_file_of_earlier_users_settles(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_the_file_of_earlier_users_settles(tmp_path: Path) -> None:
         trace=False,
         home=tmp_path / ".anyclaude",
     )
-    assert result.file == tmp_path / FILE_NAME
+    assert [file.path for file in result.files] == [tmp_path / FILE_NAME]
 
 
 def test_the_engines_key_is_no_client_token(tmp_path: Path) -> None:
@@ -89,17 +90,17 @@ class TestOrder:
     def test_the_file_is_over_the_default(self, tmp_path: Path) -> None:
         result = settled(tmp_path, file=self.FILE)
         assert (result.config.port, result.config.trace) == (1001, False)
-        assert result.sources["port"] == f"{tmp_path / FILE_NAME}: port"
+        assert str(result.sources["port"]) == f"{tmp_path / FILE_NAME}: port"
 
     def test_the_environment_is_over_the_file(self, tmp_path: Path) -> None:
         result = settled(tmp_path, file=self.FILE, environ={"ANYCLAUDE_PORT": "1002", "ANYCLAUDE_TRACE": "1"})
         assert (result.config.port, result.config.trace) == (1002, True)
-        assert result.sources["port"] == "ANYCLAUDE_PORT"
+        assert str(result.sources["port"]) == "ANYCLAUDE_PORT"
 
     def test_the_command_line_is_over_the_environment(self, tmp_path: Path) -> None:
         result = settled(tmp_path, file=self.FILE, environ={"ANYCLAUDE_PORT": "1002"}, port=1003)
         assert result.config.port == 1003
-        assert result.sources["port"] == "--port"
+        assert str(result.sources["port"]) == "--port"
 
     def test_an_empty_variable_is_as_none(self, tmp_path: Path) -> None:
         assert settled(tmp_path, file=self.FILE, environ={"ANYCLAUDE_PORT": ""}).config.port == 1001

@@ -41,6 +41,10 @@ class Terminal:
                 break
         assert text in self.drawn, self.drawn[-2000:]
 
+    def answer(self, keys: bytes) -> None:
+        """Type something."""
+        os.write(self.master, keys)
+
     def end(self) -> int:
         """Read to the end; returns the exit code."""
         while self._read():
@@ -59,7 +63,8 @@ class Terminal:
 @contextmanager
 def terminal(folder: Path, *arguments: str, **environ: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
-    environment = clean_environment(HOME=str(folder), TERM="xterm-256color", **environ)
+    environment = clean_environment(**({"HOME": str(folder), "TERM": "xterm-256color"} | environ))
+    environment = environment if "CI" in environ else {**environment, "CI": ""}
     with subprocess.Popen(
         [str(COMMAND), *arguments],
         cwd=folder,

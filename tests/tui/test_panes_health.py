@@ -35,6 +35,12 @@ def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
     assert "qwen3" in said
 
 
+def test_where_requests_go_is_told_with_who_says_so() -> None:
+    host = HostFacts(backend="openai", destination="http://127.0.0.1:9/v1 (from --base-url), without a key")
+    said = text_of(View(host=host, engine=EngineState(state="stopped")))
+    assert "sends to  http://127.0.0.1:9/v1 (from --base-url), without a key" in said
+
+
 def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
     def said(model: str) -> str:
         return text_of(View(engine=EngineState(state="ready", model=model)))

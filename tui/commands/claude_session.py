@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine import bundled_model
 from proxy.config import HostConfig
+from proxy.config_layers import SETTINGS
 from proxy.config_settling import Settled
 from proxy.events import HostState
 from proxy.known_backends import backend_kind
@@ -21,9 +22,10 @@ from tui.commands.claude_environment import ClaudeEnvironment, claude_environmen
 from tui.commands.claude_settings import overlay
 from tui.commands.claude_window import own_values
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.invocation import Invocation, local_url, say
-from tui.commands.narration import Narrator, listen
+from tui.commands.invocation import Invocation, check_own_account, local_url, say
+from tui.commands.narration import Narrator, destination_of, listen
 from tui.commands.port_check import check_ports
+from tui.commands.trust_question import question
 from tui.commands.user_settings import UserSettings, read_user_settings
 from tui.host_client import HostClient, HostError
 from tui.host_process import HostFailed, HostProcess
@@ -41,7 +43,9 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
         proxy.config.ConfigError, tui.host_process.HostFailed, CommandFailed: there is nothing to run it on.
     """
     program = find_claude(claude_path or invocation.environ.get("ANYCLAUDE_CLAUDE", ""), invocation.environ)
-    settled = invocation.settle()
+    printing = any(argument in ("-p", "--print") for argument in arguments)
+    asks = not (invocation.attach or printing)
+    settled = invocation.settle(question(invocation.environ) if asks else None)
     theirs = read_user_settings(arguments, environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     return asyncio.run(_session(invocation, settled, program, theirs))
 
@@ -82,6 +86,8 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
             environ=invocation.environ,
             own=own_values(theirs, invocation.environ),
         )
+        if environment.own_account and process is None and not invocation.attach:
+            check_own_account(settled, url)
         answered = environment.own_account  # auto mode's check, by the vendor
         for remark in (
             environment.remark,
@@ -102,17 +108,20 @@ async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple
     """A host's address: of one that runs, else of one that is started now and stopped afterwards."""
     config = settled.config
     if invocation.attach or config.port:
-        url = invocation.base_url(config)
+        url = invocation.base_url(settled)
         state = await _running(url, config.token, must=bool(invocation.attach))
         if state is not None:
             say(f"joined the host on {url} ({state.backend}, {state.model or bundled_model.NAME})")
-            unused = [name for name in ("backend_name", "model", "home") if invocation.options.get(name)]
-            for name in unused:
-                say(f"--{name.removesuffix('_name')} is not used: the host that runs has its own")
+            say(f"requests go to {destination_of(state)}, as that host says")
+            for name in ("backend_name", "backend_url", "model", "home"):
+                if invocation.options.get(name):
+                    say(f"{SETTINGS[name].option} is not used: the host that runs has its own")
             yield url, None
             return
     process = HostProcess(config, log_path=config.home / "logs" / "host.log")
     try:
+        for line in settled.account:
+            say(line)
         url = await _start(process, config)
         yield url, process
     finally:

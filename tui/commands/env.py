@@ -14,7 +14,8 @@ from proxy.known_backends import backend_kind
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_window import WINDOW, own_values
-from tui.commands.invocation import Invocation, say
+from tui.commands.invocation import Invocation, check_own_account, say
+from tui.commands.narration import destination_of
 from tui.commands.user_settings import read_user_settings
 from tui.host_client import HostClient, HostError
 
@@ -26,10 +27,12 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
     """
     settled = invocation.settle()
-    config, url = settled.config, invocation.base_url(settled.config)
+    config, url = settled.config, invocation.base_url(settled)
     state = asyncio.run(_running(url, config.token))
     if state is None:
         say(f"note: no host answers on {url} yet; start one with: anyclaude-tui")
+    else:
+        say(f"requests go to {destination_of(state)}, as the host on {url} says")
     theirs = read_user_settings((), environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     environment = claude_environment(
         url,
@@ -41,6 +44,8 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         environ=invocation.environ,
         own=own_values(theirs, invocation.environ),
     )
+    if environment.own_account and not invocation.attach:
+        check_own_account(settled, url)
     if environment.remark and (state is not None or WINDOW in environment.variables):
         say(f"note: {environment.remark}")
     if not environment.own_account and not auto_mode.is_off(theirs.layers):

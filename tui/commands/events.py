@@ -36,7 +36,7 @@ def run_events(
         proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no host answers.
     """
     settled = invocation.settle()
-    client = HostClient(invocation.base_url(settled.config), settled.config.token)
+    client = HostClient(invocation.base_url(settled), settled.config.token)
     line = _as_json if as_json else _as_text
 
     async def print_all() -> None:

@@ -34,8 +34,8 @@ def run_headless(invocation: Invocation) -> int:
     settled = invocation.settle()
     config = settled.config
     check_ports(config)
-    if settled.file:
-        say(f"configuration: {settled.file}")
+    for line in settled.account:
+        say(line)
     logging.basicConfig(
         level=logging.DEBUG if config.debug_level > 0 else logging.WARNING,
         stream=sys.stderr,

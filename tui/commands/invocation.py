@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from tui.commands.exit_codes import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
-    from proxy.config import HostConfig
+    from proxy.config_files import Ask
     from proxy.config_settling import Settled
 
 
 def say(line: str) -> None:
-    """One line of narration, on stderr: stdout is for data."""
+    """One line of narration, on stderr: stdout is for data. A terminal obeys nothing that is in it."""
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() or char == "\t" else "?" for char in line)
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
@@ -33,39 +35,100 @@ class Invocation:
     attach: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
-    def settle(self) -> Settled:
-        """The configuration; its warnings are said.
+    def settle(self, ask: Ask | None = None) -> Settled:
+        """The configuration; its warnings are said. `ask` is asked about the working directory's file.
 
         Raises:
             proxy.config.ConfigError: one line for each thing that is wrong.
             CommandFailed: there is no working directory or no home.
         """
+        from proxy.config import ConfigError
         from proxy.config_settling import settle  # not for --help: the wire models take 100 ms to import
 
+        cwd, user_home = surroundings()
+        warnings: Sequence[str] = ()
         try:
-            cwd, user_home = Path.cwd(), Path.home()
-        except (OSError, RuntimeError) as error:
-            raise CommandFailed(
-                ExitCode.USAGE, f"the working directory or the home folder is gone: {error}"
-            ) from None
-        settled = settle(self.options, environ=self.environ, cwd=cwd, user_home=user_home)
-        for warning in settled.warnings:
-            say(f"warning: {warning}")
+            settled = settle(self.options, environ=self.environ, cwd=cwd, user_home=user_home, ask=ask)
+            warnings = settled.warnings
+        except ConfigError as error:
+            warnings = error.warnings
+            raise
+        finally:
+            for warning in warnings:
+                say(f"warning: {warning}")
         return settled
 
-    def base_url(self, config: HostConfig) -> str:
+    def base_url(self, settled: Settled) -> str:
         """The address of the host that commands talk to: `--attach`, else the configured port here.
 
         Raises:
-            CommandFailed: the address is none, or the port is not settled.
+            CommandFailed: the address is none, the port is not settled, or the token may not go there.
         """
         if self.attach:
             return attach_url(self.attach)
+        config = settled.config
         if config.port == 0:
             raise CommandFailed(
                 ExitCode.USAGE, "port 0 is any free port, so nobody can say where the host is; name its port"
             )
-        return local_url(config.host, config.port)
+        url = local_url(config.host, config.port)
+        if refusal := token_refusal(settled, url):
+            raise CommandFailed(ExitCode.USAGE, refusal)
+        return url
+
+
+def surroundings() -> tuple[Path, Path]:
+    """The working directory and the user's home.
+
+    Raises:
+        CommandFailed: one of them is gone, or the home is no whole path.
+    """
+    try:
+        cwd, user_home = Path.cwd(), Path.home()
+    except (OSError, RuntimeError) as error:
+        raise CommandFailed(
+            ExitCode.USAGE, f"the working directory or the home folder is gone: {error}"
+        ) from None
+    if not user_home.is_absolute():  # the working directory's files would be taken for the user's own
+        raise CommandFailed(ExitCode.USAGE, f"the home folder is {user_home}; HOME must be a whole path")
+    return cwd, user_home
+
+
+def check_own_account(settled: Settled, url: str) -> None:
+    """Pass if the client may send its own credentials to a host at its configured address.
+
+    Raises:
+        CommandFailed: the working directory's file has named that address; be it trusted, only the user does.
+    """
+    from proxy.config_sources import Origin
+
+    for part in (settled.sources["host"], settled.sources["port"]):
+        if part.origin is Origin.FOLDER_FILE:
+            raise CommandFailed(
+                ExitCode.USAGE,
+                f"the client's own credentials are not sent to {url}, an address from {part.described}; "
+                f"if that is your host, say so: --attach {url}",
+            )
+
+
+def token_refusal(settled: Settled, url: str) -> str:
+    """Why the host's token may not be sent to its configured address; empty where it may."""
+    from engine.loopback import is_loopback_name
+    from proxy.config_sources import Origin, may_be_sent
+
+    config, sources = settled.config, settled.sources
+    address = [sources["host"], sources["port"]]
+    if not config.token or may_be_sent(sources["token"], address):
+        return ""
+    others = [part for part in address if not may_be_sent(sources["token"], [part])]
+    here = is_loopback_name(config.host) or config.host in ("0.0.0.0", "::")
+    # On this machine the user's own sources may name the port and the token apart from each other.
+    if here and all(part.origin is not Origin.FOLDER_FILE for part in others):
+        return ""
+    return (
+        f"the token ({sources['token'].described}) is not sent to {url}, an address from "
+        f"{others[0].described}; if that is your host, say so: --attach {url}"
+    )
 
 
 def local_url(host: str, port: int) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from proxy.config_destination import ENGINE_HERE, public_url
+from proxy.config_values import printable
 from proxy.events import EngineRestart, EngineState, Event, HostNotice, HostState
 from proxy.known_backends import backend_kind
 from tui.commands.event_stream import read_events
@@ -17,6 +19,13 @@ from tui.host_client import HostClient, HostError
 SERVING = ("ready", "busy")
 LOG_LINES = 8  # of the engine's log, with a failure
 PAUSES_S = (0.1, 0.3, 1.0, 3.0)
+
+
+def destination_of(state: HostState) -> str:
+    """Where a host sends requests, by its own account."""
+    if state.destination or backend_kind(state.backend) == "mlx":
+        return printable(state.destination, 500) or ENGINE_HERE
+    return public_url(state.engine.url) or state.backend  # a host of an earlier version
 
 
 @dataclass(slots=True)

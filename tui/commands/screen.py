@@ -6,10 +6,13 @@ import asyncio
 import sys
 
 from proxy.config import HostConfig
+from proxy.events import HostState
 from proxy.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.invocation import Invocation
+from tui.commands.invocation import Invocation, say
+from tui.commands.narration import destination_of
 from tui.commands.port_check import check_ports
+from tui.commands.trust_question import question
 
 
 def run_screen(invocation: Invocation) -> int:
@@ -19,17 +22,23 @@ def run_screen(invocation: Invocation) -> int:
         proxy.config.ConfigError: the configuration is wrong.
         CommandFailed: there is no terminal, a port is busy, or no host answers where one should.
     """
-    config = invocation.settle().config
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    asks = terminal and not invocation.attach
+    settled = invocation.settle(question(invocation.environ) if asks else None)
+    config = settled.config
+    if not terminal:
         raise CommandFailed(
             ExitCode.USAGE,
             "the screen needs a terminal, and this is none; start without one: anyclaude-tui --no-ui",
         )
     if invocation.attach:
-        url = invocation.base_url(config)
-        asyncio.run(_must_answer(url, config.token))
+        url = invocation.base_url(settled)
+        state = asyncio.run(_must_answer(url, config.token))
+        say(f"requests go to {destination_of(state)}, as the host on {url} says")
         return _show(config, url)
     check_ports(config)
+    for line in settled.account:
+        say(line)
     return _show(config, None)
 
 
@@ -42,12 +51,12 @@ def _show(config: HostConfig, attach_url: str | None) -> int:
     return run_app(host, attach_url, token=config.token, log_path=logs / "screen.log")
 
 
-async def _must_answer(url: str, token: str) -> None:
+async def _must_answer(url: str, token: str) -> HostState:
     from tui.host_client import HostClient, HostError
 
     client = HostClient(url, token)
     try:
-        await client.state()
+        return await client.state()
     except HostError as error:
         raise CommandFailed(ExitCode.USAGE, f"no host to attach to on {url}: {error}") from None
     finally:

@@ -129,6 +129,8 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
         words = f"Answers come from {view.host.backend}, so this host has no engine of its own."
         known: list[Line] = [[("model", "muted"), (f"     {view.host.model or '-'}", "")]]
         known.append([("host at", "muted"), (f"   {view.host.url}", "")])
+        if view.host.destination:
+            known.append([("sends to", "muted"), (f"  {shorten(view.host.destination, width - 14)}", "")])
         return [[], [("  ", ""), (words, "")], [], *([("  ", ""), *row] for row in known)]
     lines: list[Line] = [[], _state_line(engine, now, width)]
     advice = ADVICE.get(engine.state, "") if engine.state != "failed" or view.link.state == "live" else ""

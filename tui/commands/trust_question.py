@@ -1,0 +1,80 @@
+"""Asking, in a terminal, whether the working directory's configuration file is to be obeyed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import termios
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.config_destination import without_password
+from proxy.config_file import ConfigFile, kind_of
+from proxy.config_files import HOW_TO_TRUST, Ask
+from proxy.config_values import URL, printable
+from tui.commands.invocation import say
+
+YES = ("y", "yes")
+_ADDRESSES = ("backend", "baseUrl", "host", "port")
+_MOST = 400  # characters of a value
+
+
+def question(environ: Mapping[str, str]) -> Ask | None:
+    """How to ask; None where nobody is there to answer."""
+    try:
+        there = sys.stdin.isatty() and sys.stderr.isatty() and not environ.get("CI")
+    except (AttributeError, ValueError):  # closed
+        there = False
+    return ask if there else None
+
+
+def ask(file: ConfigFile, keys: tuple[str, ...]) -> bool | None:
+    """Show what would be obeyed, and ask once; None: no answer."""
+    try:
+        # What was typed or pasted before the question was seen is no answer to it.
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    except (OSError, ValueError, termios.error):
+        return None
+    say(f"{_named(file)} came with this folder and is not yours alone to write. Trusted, it also sets:")
+    for line in told(file, keys):
+        say(f"  {line}")
+    say("These decide where prompts and keys go. Without trust everything else in it counts, these do not.")
+    sys.stderr.write("Obey them, until the file changes? [y/N] ")
+    sys.stderr.flush()
+    try:
+        answer = sys.stdin.readline()
+    except (OSError, ValueError):
+        answer = ""
+    if not answer:
+        say("")
+        return None
+    if answer.strip().lower() in YES:
+        say(f"trusted; to take it back: {HOW_TO_TRUST} --revoke")
+        return True
+    say("not trusted, and not asked again for this content")
+    return False
+
+
+def told(file: ConfigFile, keys: tuple[str, ...]) -> list[str]:
+    """A line for each key and its value; no secret is shown, and nothing that a terminal would obey.
+
+    What decides where requests go comes last, where a long list does not push it out of sight.
+    """
+    ordered = sorted(keys, key=lambda key: key.split(".")[-1] in _ADDRESSES)
+    return [f"{printable(key)} = {_value(key, file.values.get(key))}" for key in ordered]
+
+
+def _value(key: str, value: Any) -> str:
+    if kind_of(key).secret:
+        return f"(hidden, {len(value)} characters)" if value else '""'
+    if kind_of(key) is URL:
+        value = without_password(value)
+    # ASCII alone: a letter that only looks like another shows as what it is.
+    text = json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= _MOST else f"{text[:_MOST]}... ({len(text)} characters)"
+
+
+def _named(file: ConfigFile) -> str:
+    path, real = str(file.path), os.path.realpath(file.path)
+    return path if path == real else f"{path} (a link to {real})"
