@@ -60,7 +60,8 @@ def _model(layers: Layers, name: str, text: str, cwd: Path, user_home: Path) -> 
     source = layers.sources[name]
     if source.origin is Origin.FOLDER_FILE and source.standing != TRUSTED and is_hub_id(text):
         return text
-    both = source.folder is None and is_hub_id(text) and os.path.lexists(cwd / text)
+    typed = source.origin in (Origin.ENVIRONMENT, Origin.COMMAND_LINE)
+    both = typed and is_hub_id(text) and os.path.lexists(cwd / text)
     if both and source.origin is Origin.ENVIRONMENT:
         layers.warnings.append(f"{source}: {text} is taken for a hub id; the folder here would be ./{text}")
         return text

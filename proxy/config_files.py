@@ -1,7 +1,7 @@
 """Which configuration files count, and how much of them: the working directory's over the user's own.
 
-A file that was named counts alone, as what its namer says. The working directory's may have come with
-somebody else's repository: it counts whole only where the user has trusted that very content.
+A file that was named counts whole and alone: the user has named it. The working directory's may have come
+with somebody else's repository: it counts whole only where the user has trusted that very content.
 """
 
 from __future__ import annotations
@@ -33,14 +33,6 @@ Ask = Callable[[ConfigFile, tuple[str, ...]], bool | None]
 """Ask the user about a file and the keys that would count; None: there was no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The file that was named, and by whom."""
-
-    path: str
-    origin: Origin
-
-
 @dataclass(slots=True)
 class ConfigFiles:
     """The files that count, the uppermost first, and what is to be said about them."""
@@ -55,17 +47,18 @@ def trust_list(user_home: Path) -> TrustList:
 
 
 def gather_files(
-    named: Named | None, *, cwd: Path, user_home: Path, trust: TrustList, ask: Ask | None = None
+    named: str, *, cwd: Path, user_home: Path, trust: TrustList, ask: Ask | None = None
 ) -> ConfigFiles:
     """Read the files of one run, each once.
 
-    `ask` is called for a file of the working directory about which the user has not decided.
+    `named` is the file that was named, empty where none was. `ask` is called for a file of the working
+    directory about which the user has not decided.
 
     Raises:
         ConfigError: a file that counts cannot be read or holds wrong values, or a named one is not there.
     """
     found = ConfigFiles()
-    if named is not None:
+    if named:
         found.files.append(_named_file(named, cwd, user_home))
     else:
         own = _usual_file(user_home / FILE_NAME, found)
@@ -91,12 +84,12 @@ def is_own_file(path: Path, user_home: Path) -> bool:
         return False
 
 
-def _named_file(named: Named, cwd: Path, user_home: Path) -> ConfigFile:
-    path = cwd / expand_home(named.path, user_home)
+def _named_file(named: str, cwd: Path, user_home: Path) -> ConfigFile:
+    path = cwd / expand_home(named, user_home)
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "is not there"
         raise ConfigError(f"the config file {path} {what}; name a file, or leave --config out")
-    file = parse_config(read_content(path), named.origin)
+    file = parse_config(read_content(path), Origin.NAMED_FILE)
     file.raise_problems()
     return file
 

@@ -14,7 +14,7 @@ from proxy.config import HostConfig
 from proxy.config_backends import BACKEND_RULES, check_access
 from proxy.config_destination import ENGINE_HERE
 from proxy.config_file import ConfigFile
-from proxy.config_files import STATE_FOLDER, Ask, Named, gather_files, trust_list
+from proxy.config_files import STATE_FOLDER, Ask, gather_files, trust_list
 from proxy.config_layers import SETTINGS, Layers, unknown_variables
 from proxy.config_sources import Origin, Source
 from proxy.config_values import printable
@@ -61,7 +61,8 @@ def settle(
         ConfigError: one line for each thing that is wrong.
     """
     trust = trust_list(user_home)
-    found = gather_files(_named(options, environ), cwd=cwd, user_home=user_home, trust=trust, ask=ask)
+    named = str(options.get("config") or environ.get("ANYCLAUDE_CONFIG") or "")
+    found = gather_files(named, cwd=cwd, user_home=user_home, trust=trust, ask=ask)
     layers = Layers(options, environ, found.files, found.warnings)
     backend = layers.pick("backend_name", "", default="mlx")
     for name in SETTINGS:
@@ -72,14 +73,6 @@ def settle(
     layers.raise_problems()
     warnings = (*layers.warnings, *unknown_variables(environ))
     return Settled(HostConfig(**fields), warnings, layers.sources, tuple(found.files))
-
-
-def _named(options: Mapping[str, Any], environ: Mapping[str, str]) -> Named | None:
-    if given := options.get("config"):
-        return Named(str(given), Origin.COMMAND_LINE)
-    if given := environ.get("ANYCLAUDE_CONFIG"):
-        return Named(given, Origin.ENVIRONMENT)
-    return None
 
 
 def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[str, Any]:

@@ -12,11 +12,12 @@ TRUSTED, NOT_TRUSTED = "trusted", "not trusted"
 
 
 class Origin(Enum):
-    """Who says it. A file that was named (`--config`, `ANYCLAUDE_CONFIG`) speaks for who named it."""
+    """Who says it."""
 
     DEFAULT = "default"
     OWN_FILE = "the user's own file"
     FOLDER_FILE = "the working directory's file"
+    NAMED_FILE = "the file that was named"  # by --config or ANYCLAUDE_CONFIG
     ENVIRONMENT = "the environment"
     COMMAND_LINE = "the command line"
 

@@ -50,11 +50,7 @@ class Layers:
         return place.settle(self.environ, **self.options)
 
 
-# What is said on the command line is the user's own word for this very run; a file that was named there too.
-SENT = {(key, address) for key in SOURCES for address in ("command line", "default", key)} | {
-    ("environment", "named file"),
-    ("named file", "named file"),
-}
+SENT = {(key, address) for key in SOURCES for address in ("command line", "default", key)}
 # A named file replaces the other two, so that they have nothing to say.
 APART = {("named file", "own file"), ("named file", "trusted folder")} | {
     ("own file", "named file"),

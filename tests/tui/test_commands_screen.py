@@ -111,6 +111,7 @@ def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
     with serving(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
         environ = {"ANYCLAUDE_BACKEND": "openai", "ANYCLAUDE_BASE_URL": url, "ANYCLAUDE_PORT": "0"}
         with terminal(tmp_path, "--model", "scripted", **environ) as screen:
+            screen.until(f"requests go to {url} (from ANYCLAUDE_BASE_URL), without a key".encode())
             screen.until(b"scripted")
             children = psutil.Process(screen.process.pid).children(recursive=True)
             assert children
