@@ -36,10 +36,10 @@ def ask(file: ConfigFile, keys: tuple[str, ...]) -> bool | None:
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
     except (OSError, ValueError, termios.error):
         return None
-    say(f"{_named(file)} came with this folder and is not yours alone to write. Trusted, it also sets:")
+    say(f"{_named(file)} may have come with somebody else's repository. Trusted, it also sets:")
     for line in told(file, keys):
         say(f"  {line}")
-    say("These decide where prompts and keys go. Without trust everything else in it counts, these do not.")
+    say("They can decide where prompts and keys go. Without trust the rest of it counts, these do not.")
     sys.stderr.write("Obey them, until the file changes? [y/N] ")
     sys.stderr.flush()
     try:
