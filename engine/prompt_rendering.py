@@ -18,6 +18,8 @@ from typing import Any
 
 from engine.answer_memory import AnswerMemory, KeptAnswer, TextDigest
 from engine.chat_wire import Message, content_text
+from engine.control_tokens import OWN, well_formed
+from engine.guarded_template import GuardedTemplate
 from engine.segment_encoder import SegmentEncoder
 from engine.template_traits import TemplateTraits, probe_template
 from engine.turn_folding import SYSTEM_ROLES, fold_system_turns
@@ -69,9 +71,10 @@ class PromptRenderer:
         self._tokenizer = tokenizer
         self._answers = AnswerMemory() if answers is None else answers
         special, added = _special_tokens(tokenizer)
-        template = getattr(tokenizer, "chat_template", None)
+        self._template = GuardedTemplate(tokenizer, plain_transcript)
+        self._apply, self._encode_whole = self._template.apply, self._template.encode
         self.traits: TemplateTraits = probe_template(
-            self._apply, template_text=template or "", encode=self._encode_whole, special=special
+            self._apply, template_text=self._template.source or "", encode=self._encode_whole, special=special
         )
         marks = [added[number] for number in self.traits.turn_starts if number in added]
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
@@ -86,13 +89,14 @@ class PromptRenderer:
         """
         text, prepared, notes = self._text(messages, tools, template_kwargs)
         pieces = self._recalled(text, prepared, tools, template_kwargs)
-        reminders = _reminders_end(text, prepared)
+        reminders = _reminders_end(self._template.clear(text), prepared)
         if not pieces[0].tokens and 0 < reminders < len(pieces[0].text):
             first = pieces[0].text
             pieces[:1] = [_Piece(first[:reminders]), _Piece(first[reminders:])]
         else:
             reminders = 0
         text = "".join(piece.text for piece in pieces)
+        notes += self._template.leaks(text)
         if tools and not self.traits.tools_shown:
             notes.append("the model's chat template has no place for tools; it does not see them")
         parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
@@ -101,7 +105,7 @@ class PromptRenderer:
         if reminders:
             cuts, segments = _with_cut(cuts, segments, len(parts[0]))
         return RenderedPrompt(
-            text,
+            self._template.clear(text),
             tokens,
             cuts,
             bool(reminders) or _has_head(prepared, bool(tools)),
@@ -120,11 +124,12 @@ class PromptRenderer:
             PromptRefused: see `render`.
         """
         text, _, notes = self._text(messages, tools, template_kwargs)
-        return text, notes
+        return self._template.clear(text), notes
 
     def _text(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, template_kwargs: dict[str, Any]
     ) -> tuple[str, list[Message], list[str]]:
+        """The text with what is masked in it, the messages as the template got them, and notes."""
         prepared, notes = prepare_messages(messages, self.traits)
         try:
             text = self._apply(prepared, tools or None, **(self.traits.steady_kwargs | template_kwargs))
@@ -208,7 +213,7 @@ class PromptRenderer:
         return _joined(pieces)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of rendered text; special tokens in it are recognised and none is added."""
+        """Token ids of rendered text; control tokens in it are recognised, and none is added."""
         return self._segments(text)
 
     def thinking_kwargs(self, effort: str | None) -> dict[str, Any]:
@@ -217,28 +222,6 @@ class PromptRenderer:
             return {}
         switch = self.traits.thinking_switch
         return {"reasoning_effort": effort} | ({switch: effort != "none"} if switch else {})
-
-    def _encode_whole(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
-    def _apply(
-        self,
-        messages: Sequence[Message],
-        tools: list[dict[str, Any]] | None,
-        add_generation_prompt: bool = True,
-        **template_kwargs: Any,
-    ) -> str:
-        if not self._tokenizer.has_chat_template:
-            return plain_transcript(messages)
-        text = self._tokenizer.apply_chat_template(
-            list(messages),
-            tools=tools,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            **template_kwargs,
-        )
-        return str(text)
 
     def _cuts(self, tokens: list[int]) -> tuple[int, ...]:
         starts = self.traits.turn_starts
@@ -373,6 +356,8 @@ def _mapping(arguments: Any) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(arguments)
+        if "\\ud" in arguments.lower():  # half a character, escaped, is none
+            value = json.loads(well_formed(json.dumps(value, ensure_ascii=False)))
     except (TypeError, ValueError):
         value = None
     return value if isinstance(value, dict) else {"text": arguments}
@@ -387,12 +372,13 @@ def _call_id(call_id: str, traits: TemplateTraits) -> str:
 def _calls_as_text(message: Message) -> Message:
     """Calls and results written into the text, in the form that most models were trained on."""
     if message["role"] == "tool":
-        return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
+        text = f"{OWN}<tool_response>\n{message['content']}\n{OWN}</tool_response>"
+        return {"role": "user", "content": text}
     calls = message.get("tool_calls")
     if not calls:
         return message
     written = [json.dumps(call["function"], ensure_ascii=False) for call in calls]
-    texts = [message["content"] or "", *(f"<tool_call>\n{call}\n</tool_call>" for call in written)]
+    texts = [message["content"] or "", *(f"{OWN}<tool_call>\n{call}\n{OWN}</tool_call>" for call in written)]
     rest = {name: value for name, value in message.items() if name != "tool_calls"}
     return rest | {"content": "\n".join(text for text in texts if text)}
 

@@ -1,0 +1,123 @@
+"""A chat template's view of what a client sent: with all that spells a control token masked.
+
+A template copies content, or asks what is in it. What it sees masked it cannot take for its own marks: a
+tool's result with `</think>` in it is split nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from engine.chat_wire import Message
+from engine.control_tokens import ControlTokens
+
+Render = Callable[..., str]
+Mask = Callable[[str], str]
+
+# What a template does to a text that may bring together a token's spelling that was not there before.
+_ALTERS = re.compile(
+    r"\b(?:replace|lower|upper|title|capitalize|swapcase|translate|reverse|striptags|truncate)\b"
+    r"|\w*(?:content|text|result|value|thought|thinking)\w*\s*\[[^\]]*:"
+)
+_SPLITS = re.compile(r"""\bsplit\(\s*(?:(['"])(.*?)\1)?""")
+
+# Words of JSON schema that templates compare with. What is named by them is nobody's text.
+_SCHEMA_WORDS = frozenset(
+    {"type", "function", "name", "description", "parameters", "properties", "required", "items", "enum"}
+    | {"default", "format", "title", "anyOf", "oneOf", "allOf", "not", "const", "additionalProperties"}
+    | {"strict", "minimum", "maximum", "pattern", "$ref", "$defs", "definitions", "return", "response"}
+    | {"string", "number", "integer", "boolean", "object", "array", "null"}
+)
+
+
+class ContentGuard:
+    """Renders by a template whose control tokens are `tokens`, from content in which they are masked."""
+
+    def __init__(self, tokens: ControlTokens, template: str | None) -> None:
+        """`template` is its source, None if it is not known."""
+        self._tokens = tokens
+        self._alters = template is None or _may_alter(template, tokens)
+
+    def render(
+        self, render: Render, messages: list[Message], tools: list[dict[str, Any]] | None, **options: Any
+    ) -> str:
+        """What `render` makes of messages, tools and options, with their stand-ins in it."""
+        text = self._rendered(render, self._tokens.masked, messages, tools, options)
+        if not self._alters:
+            return text
+        # Taking something out of the middle of a text may leave a token's spelling.
+        careful = self._rendered(render, self._tokens.masked_throughout, messages, tools, options)
+        marks = self._tokens.pattern.findall
+        return text if marks(text) == marks(careful) else careful
+
+    def _rendered(
+        self,
+        render: Render,
+        mask: Mask,
+        messages: list[Message],
+        tools: list[dict[str, Any]] | None,
+        options: dict[str, Any],
+    ) -> str:
+        text = render(
+            [_masked_message(message, mask) for message in messages],
+            _masked_tools(tools, mask),
+            **{name: _masked_option(value, mask) for name, value in options.items()},
+        )
+        if "\\udc" in text and not any("\\udc" in sent for sent in _texts([messages, tools, options])):
+            return self._tokens.unescaped(text)
+        return text
+
+
+def _may_alter(template: str, tokens: ControlTokens) -> bool:
+    splits = any(found[2] is None or found[2] not in tokens.numbers for found in _SPLITS.finditer(template))
+    return splits or _ALTERS.search(template) is not None
+
+
+def _masked_message(message: Message, mask: Mask) -> Message:
+    """The message with its fields' values masked, and the names of the fields as they are."""
+    masked = {name: _masked(value, mask) for name, value in message.items() if name != "tool_calls"}
+    masked["role"] = message["role"]
+    if calls := message.get("tool_calls"):
+        masked["tool_calls"] = [_masked_call(call, mask) for call in calls]
+    return masked
+
+
+def _masked_call(call: dict[str, Any], mask: Mask) -> dict[str, Any]:
+    function = {name: _masked(value, mask) for name, value in call["function"].items()}
+    return call | {"id": _masked(call.get("id"), mask), "function": function}
+
+
+def _masked_tools(tools: list[dict[str, Any]] | None, mask: Mask) -> list[dict[str, Any]] | None:
+    masked: list[dict[str, Any]] | None = _masked(
+        tools, lambda text: text if text in _SCHEMA_WORDS else mask(text)
+    )
+    return masked
+
+
+def _masked_option(value: Any, mask: Mask) -> Any:
+    """The value of a template's argument; one word is a choice that the template compares with its own."""
+    return value if isinstance(value, str) and value.isalnum() else _masked(value, mask)
+
+
+def _masked(value: Any, mask: Mask) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {_masked(key, mask): _masked(item, mask) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(item, mask) for item in value]
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)

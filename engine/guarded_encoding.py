@@ -1,0 +1,94 @@
+"""Tokenization of a prompt in which a client's spellings of control tokens are masked.
+
+Any tokenizer will do, whatever it is made of: the text is cut behind each stand-in, so that no part holds the
+whole spelling, and each part is tokenized by itself. Where a tokenizer finds a token all the same (it folds
+letters of other widths into one, say), the part is halved until it does not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from engine.control_tokens import ControlTokens
+
+Encode = Callable[[str], list[int]]
+
+_ANCHORS = ("\n", ".", "1", "\u4e2d")
+_ORDINARY = ("", "word", "\u0378", "\U000e0fff")  # the last two stand for no letter
+_MOST_TRIED = 256  # tokens; beyond are hundreds and thousands of their kind that nothing uses yet
+
+
+class GuardedEncoder:
+    """Encodes like `encode`, but what is masked never becomes a control token.
+
+    `leaks` are the tokens, found by trying when this is made, that the tokenizer sees in any text that
+    spells them.
+    """
+
+    def __init__(
+        self,
+        encode: Encode,
+        decode: Callable[[list[int]], str],
+        tokens: ControlTokens,
+    ) -> None:
+        self._encode = encode
+        self._tokens = tokens
+        # Not the token for what is unknown, nor one that a tokenizer puts before each text.
+        self._watched = tokens.ids.difference(*map(encode, _ORDINARY))
+        # SentencePiece's tokenizers put a blank before a text, WordPiece's one between any two.
+        self._needs_anchor = decode(encode("x") + encode("y")) != "xy"
+        tried = [text for text in tokens.foremost() if tokens.numbers[text] in self._watched]
+        self.leaks = tuple(text for text in tried[:_MOST_TRIED] if self._leaks(text))
+
+    def __call__(self, text: str) -> list[int]:
+        """The token ids of a text with stand-ins in it, or of one without."""
+        parts = self._tokens.parts(text)
+        ids = list(self._encode(parts[0])) if parts else []
+        for part in parts[1:]:
+            ids += self._continued(part)
+        return ids if self._only_marks(ids, text) else self._apart(text)
+
+    def _only_marks(self, ids: list[int], text: str) -> bool:
+        """Whether all control tokens in `ids` are marks of the template's."""
+        found = Counter(token for token in ids if token in self._watched)
+        if not found:
+            return True
+        written = Counter(self._tokens.numbers[mark] for mark in self._tokens.pattern.findall(text))
+        return found <= written
+
+    def _apart(self, text: str) -> list[int]:
+        """The same with each mark of the template's by itself, and nothing else as a control token."""
+        ids: list[int] = []
+        at = 0
+        for mark in self._tokens.pattern.finditer(text):
+            ids += self._plain(text[at : mark.start()], first=at == 0)
+            ids.append(self._tokens.numbers[mark[0]])
+            at = mark.end()
+        return ids + self._plain(text[at:], first=at == 0)
+
+    def _plain(self, text: str, *, first: bool) -> list[int]:
+        ids: list[int] = []
+        for part in self._tokens.parts(text):
+            ids += self._halved(part, first=first and not ids)
+        return ids
+
+    def _halved(self, text: str, *, first: bool) -> list[int]:
+        ids = self._encode(text) if first else self._continued(text)
+        if len(text) < 2 or self._watched.isdisjoint(ids):
+            return ids
+        middle = len(text) // 2
+        return self._halved(text[:middle], first=first) + self._halved(text[middle:], first=False)
+
+    def _continued(self, text: str) -> list[int]:
+        """The ids of a text that goes on where another ended."""
+        if self._needs_anchor:
+            for anchor in _ANCHORS:
+                lead = self._encode(anchor)
+                ids = self._encode(anchor + text)
+                if lead and ids[: len(lead)] == lead:
+                    return ids[len(lead) :]
+        return self._encode(text)
+
+    def _leaks(self, token: str) -> bool:
+        return not self._watched.isdisjoint(self(f"a {self._tokens.masked(token)} b"))

@@ -1,0 +1,81 @@
+"""A model's chat template and tokenizer, put together so that content stays text.
+
+Here the text of a conversation has stand-ins in it wherever a client's text spells a control token
+(`engine.control_tokens`): what `apply` returns is for `encode`, what `clear` makes of it is what the model
+reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from engine.chat_wire import Message
+from engine.content_guard import ContentGuard
+from engine.control_tokens import control_tokens
+from engine.guarded_encoding import GuardedEncoder
+
+
+class GuardedTemplate:
+    """Renders and tokenizes conversations; control tokens come of the template only."""
+
+    def __init__(self, tokenizer: Any, transcript: Callable[[Sequence[Message]], str]) -> None:
+        """`tokenizer` is mlx-lm's wrapper; `transcript` renders for a model without a template."""
+        self._tokenizer = tokenizer
+        self._transcript = transcript
+        self.source = _source(tokenizer)
+        self._control = control_tokens(tokenizer, self.source)
+        self._guard = ContentGuard(self._control, self.source)
+        self.encode = GuardedEncoder(self._encode, self._decode, self._control)
+        """Token ids of text: control tokens in it are recognised, but for masked ones, and none is added."""
+
+    def apply(self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, **options: Any) -> str:
+        """The text of a conversation, with stand-ins; raises what the template raises."""
+        return self._guard.render(self.fill, list(messages), tools, **options)
+
+    def fill(
+        self,
+        messages: list[Message],
+        tools: list[dict[str, Any]] | None,
+        add_generation_prompt: bool = True,
+        **template_kwargs: Any,
+    ) -> str:
+        """What the template makes of messages as they are."""
+        if not self._tokenizer.has_chat_template:
+            return self._transcript(messages)
+        text = self._tokenizer.apply_chat_template(
+            messages,
+            tools=tools,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            **template_kwargs,
+        )
+        return str(text)
+
+    def clear(self, text: str) -> str:
+        """The text without stand-ins, as long as before."""
+        return self._control.clear(text)
+
+    def leaks(self, text: str) -> list[str]:
+        """A note on each control token that a client's text spells and the tokenizer cannot but see in it."""
+        seen = [token for token in self.encode.leaks if self._control.masked(token) in text]
+        return [f"a text spells {token}; this tokenizer reads it as that control token" for token in seen]
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    def _decode(self, tokens: list[int]) -> str:
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=False))
+
+
+def _source(tokenizer: Any) -> str | None:
+    """The source of the chat template, of all if there are several; None if it is a program."""
+    if getattr(tokenizer, "_chat_template", None) is not None:  # of mlx-lm's own
+        return None
+    template = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, dict):
+        return "\n".join(map(str, template.values()))
+    if isinstance(template, str):
+        return template
+    return None if tokenizer.has_chat_template else ""

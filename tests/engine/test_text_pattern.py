@@ -1,0 +1,26 @@
+"""One pattern finds the longest of many texts."""
+
+from __future__ import annotations
+
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.text_pattern import longest_of
+
+TEXTS = st.text("ab<|.", min_size=1, max_size=4)
+
+
+@given(texts=st.lists(TEXTS, max_size=8), text=st.text("ab<|.", max_size=12), place=st.integers(0, 12))
+def test_it_finds_the_longest_that_stands_at_a_place(texts: list[str], text: str, place: int) -> None:
+    found = longest_of(texts).match(text, place)
+    standing = [one for one in texts if place <= len(text) and text.startswith(one, place)]
+    assert (found[0] if found else "") == max(standing, key=len, default="")
+
+
+def test_their_number_has_no_part_in_the_time() -> None:
+    pattern = longest_of([f"<unused{number}>" for number in range(6000)])
+    began = time.perf_counter()
+    assert pattern.findall("<unused> <b> <" * 20_000 + "<unused77>") == ["<unused77>"]
+    assert time.perf_counter() - began < 1  # one after the other takes a minute
