@@ -20,6 +20,7 @@ from engine.answer_memory import AnswerMemory, KeptAnswer, TextDigest
 from engine.chat_wire import Message, content_text
 from engine.control_tokens import OWN, well_formed
 from engine.guarded_template import GuardedTemplate
+from engine.inline_thoughts import InlineThoughts
 from engine.segment_encoder import SegmentEncoder
 from engine.template_traits import TemplateTraits, probe_template
 from engine.turn_folding import SYSTEM_ROLES, fold_system_turns
@@ -76,6 +77,11 @@ class PromptRenderer:
         self.traits: TemplateTraits = probe_template(
             self._apply, template_text=self._template.source or "", encode=self._encode_whole, special=special
         )
+        self._thoughts = InlineThoughts(
+            getattr(tokenizer, "think_start", None),
+            getattr(tokenizer, "think_end", None),
+            self._template.fill,
+        )
         marks = [added[number] for number in self.traits.turn_starts if number in added]
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
 
@@ -130,7 +136,7 @@ class PromptRenderer:
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, template_kwargs: dict[str, Any]
     ) -> tuple[str, list[Message], list[str]]:
         """The text with what is masked in it, the messages as the template got them, and notes."""
-        prepared, notes = prepare_messages(messages, self.traits)
+        prepared, notes = prepare_messages(self._thoughts.apart(messages), self.traits)
         try:
             text = self._apply(prepared, tools or None, **(self.traits.steady_kwargs | template_kwargs))
         except Exception as error:  # a template may raise anything, and whatever it raises is about its input
