@@ -19,7 +19,7 @@ Mask = Callable[[str], str]
 # What a template does to a text that may bring together a token's spelling that was not there before.
 _ALTERS = re.compile(
     r"\b(?:replace|lower|upper|title|capitalize|swapcase|translate|reverse|striptags|truncate)\b"
-    r"|\w*(?:content|text|result|value|thought|thinking)\w*\s*\[[^\]]*:"
+    r"|(?:content|text|result|value|thought|thinking)\w*(?:['\"]\])?\s*\[[^\]]*:"
 )
 _SPLITS = re.compile(r"""\bsplit\(\s*(?:(['"])(.*?)\1)?""")
 
@@ -86,7 +86,7 @@ def _masked_message(message: Message, mask: Mask) -> Message:
 
 def _masked_call(call: dict[str, Any], mask: Mask) -> dict[str, Any]:
     function = {name: _masked(value, mask) for name, value in call["function"].items()}
-    return call | {"id": _masked(call.get("id"), mask), "function": function}
+    return call | {"function": function} | ({"id": _masked(call["id"], mask)} if "id" in call else {})
 
 
 def _masked_tools(tools: list[dict[str, Any]] | None, mask: Mask) -> list[dict[str, Any]] | None:

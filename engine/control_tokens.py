@@ -52,7 +52,7 @@ class ControlTokens:
         alphabet = sorted(set("".join(numbers)))[: len(_STAND_INS)]
         self._stand_ins = dict(zip(alphabet, map(chr, _STAND_INS), strict=False))
         self._characters = {stand_in: character for character, stand_in in self._stand_ins.items()}
-        self._masked_short = lru_cache(1 << 16)(self._masked)
+        self._masked_short = lru_cache(1 << 14)(self._masked)
 
     def foremost(self) -> list[str]:
         """The tokens' texts, those that the template writes before the others."""

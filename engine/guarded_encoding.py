@@ -8,12 +8,14 @@ letters of other widths into one, say), the part is halved until it does not.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from engine.control_tokens import ControlTokens
 
 Encode = Callable[[str], list[int]]
 
+_SHORT, _KNOWN_PARTS = 64, 4096  # what lies between two spellings is often the same
 _ANCHORS = ("\n", ".", "1", "\u4e2d")
 _ORDINARY = ("", "word", "\u0378", "\U000e0fff")  # the last two stand for no letter
 _MOST_TRIED = 256  # tokens; beyond are hundreds and thousands of their kind that nothing uses yet
@@ -34,6 +36,7 @@ class GuardedEncoder:
     ) -> None:
         self._encode = encode
         self._tokens = tokens
+        self._known_parts = lru_cache(_KNOWN_PARTS)(lambda text: tuple(self._after_anchor(text)))
         # Not the token for what is unknown, nor one that a tokenizer puts before each text.
         self._watched = tokens.ids.difference(*map(encode, _ORDINARY))
         # SentencePiece's tokenizers put a blank before a text, WordPiece's one between any two.
@@ -74,14 +77,17 @@ class GuardedEncoder:
         return ids
 
     def _halved(self, text: str, *, first: bool) -> list[int]:
-        ids = self._encode(text) if first else self._continued(text)
+        ids = list(self._encode(text) if first else self._continued(text))
         if len(text) < 2 or self._watched.isdisjoint(ids):
             return ids
         middle = len(text) // 2
         return self._halved(text[:middle], first=first) + self._halved(text[middle:], first=False)
 
-    def _continued(self, text: str) -> list[int]:
+    def _continued(self, text: str) -> Sequence[int]:
         """The ids of a text that goes on where another ended."""
+        return self._known_parts(text) if len(text) <= _SHORT else self._after_anchor(text)
+
+    def _after_anchor(self, text: str) -> list[int]:
         if self._needs_anchor:
             for anchor in _ANCHORS:
                 lead = self._encode(anchor)
