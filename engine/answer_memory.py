@@ -24,8 +24,8 @@ _MOST_TOKENS = 1 << 20  # of all answers together
 
 @dataclass(slots=True)
 class KeptAnswer:
-    """`tokens` are what the model generated; `before` is the digest of the prompt's text up to where the
-    answer's turn opens, and `opening` what the prompt had behind that. `text` is what the tokens spell, once
+    """`tokens` are what the model generated; `before` is the digest of the prompt's text up to its generation
+    prompt, which is `opening`. `text` is what the tokens spell, once
     somebody has asked."""
 
     before: bytes

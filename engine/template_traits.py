@@ -44,7 +44,6 @@ class TemplateTraits:
     thinking_switch: str = ""  # the template argument that turns thinking on and off
     steady_kwargs: dict[str, Any] = field(default_factory=dict)
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
-    answer_opening: str | None = None  # what a prompt has behind the start that turns of the past have
 
 
 def probe_template(
@@ -62,7 +61,6 @@ def probe_template(
         thinking_switch=_thinking_switch(render, lead),
         steady_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
         turn_starts=_turn_starts(render, lead, encode, special),
-        answer_opening=_answer_opening(render, lead),
         **calls,
     )
 
@@ -188,17 +186,6 @@ def _turn_starts(
         tokens = [token for token in encode(glue) if token in special]
         starts.update(tokens[1:2] or tokens[:1])
     return frozenset(starts)
-
-
-def _answer_opening(render: Render, lead: list[Message]) -> str | None:
-    """What follows in a prompt where, in a later one, the answer's text begins; mostly nothing."""
-    asked = [*lead, _user("probebravo")]
-    prompt = _attempt(render, asked)
-    later = _attempt(render, [*asked, _assistant("probecharlie"), _user("probedelta")])
-    if prompt is None or later is None or "probecharlie" not in later:
-        return None
-    before = later[: later.index("probecharlie")]
-    return prompt[len(before) :] if prompt.startswith(before) else None
 
 
 def _between(text: str, words: Sequence[str]) -> list[str]:

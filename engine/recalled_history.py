@@ -1,0 +1,348 @@
+"""History as it was generated: each answer of the past that is known stands in a prompt token for token.
+
+What a chat template writes for one answer is learnt from a sample: the answer between neighbours of the same
+kind, whose contents are marker words, rendered with the template as the conversation is. The sample tells the
+very bytes of the answer and what the template puts behind them. An answer is replaced only where the prompt
+has these bytes, what stands before them is what the answer was generated behind, and what stands behind them
+is what the sample has there. So all of the prompt that is not an answer's own bytes is what the template made
+of the whole conversation, and an answer whose bytes cannot be told stays as the template spells it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.answer_memory import AnswerMemory, KeptAnswer, TextDigest
+from engine.chat_wire import Message
+from engine.message_preparation import AnswerTurn, PreparedMessages
+from engine.template_traits import Render
+
+_BEFORE, _ANSWER, _BEHIND = "probebefore", "probeanswer", "probebehind"
+_REMEMBERED_CHARACTERS = 16 << 20  # of samples and what they were rendered from
+_MOST_PLACES = 256  # at which one answer is looked for in a prompt
+_TAIL = 8  # characters of what was generated that tell its end where no end-of-turn token does
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a prompt; with `tokens` it is not tokenized again."""
+
+    text: str
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledAnswer:
+    """`text[start:end]` of a prompt is an answer as it was generated, where the template writes `spelled`."""
+
+    start: int
+    end: int
+    spelled: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledPrompt:
+    """A prompt in pieces, the answers of the past that stand in it, how many have no place."""
+
+    pieces: list[Piece]
+    answers: tuple[RecalledAnswer, ...]
+    unplaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStart:
+    """Where the next answer begins: the digest of the prompt's text up to the generation prompt, and that."""
+
+    before: bytes
+    opening: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """An answer's turn begins where, in a sample, the last of so many words and `glue` are behind.
+
+    The text before may differ: it may have thinking only while no question has followed.
+    """
+
+    words: int
+    glue: str
+    opening: str  # what a prompt has there
+
+    def behind(self, sample: str) -> str:
+        """What a sample has from there on; empty where it has no such place."""
+        at = 0
+        for _ in range(self.words):
+            if (found := sample.find(_BEFORE, at)) < 0:
+                return ""
+            at = found + len(_BEFORE)
+        return sample[at + len(self.glue) :] if sample.startswith(self.glue, at) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """`whole` is what the template writes for an answer and up to the content of the turn behind it.
+
+    The answer ends at `end` of it; where the sample does not tell, at `least` or later.
+    """
+
+    whole: str
+    end: int | None
+    least: int
+    has_calls: bool
+
+    def end_of(self, generated: str, marks: tuple[str, ...]) -> int | None:
+        """Where in `whole` the answer ends that was generated as this; None where that cannot be told.
+
+        Where no token that ends answers tells, it is where `whole` has what was generated last, at one of
+        the tokenizer's `marks`.
+        """
+        if self.end is not None:
+            return self.end
+        said = generated.rstrip()
+        for end in range(len(self.whole), self.least, -1):
+            at_mark = self.whole.endswith(marks, 0, end) or self.whole.startswith(marks, end)
+            if at_mark and said.endswith(self.whole[max(0, end - _TAIL) : end]):
+                return end
+        return None if self.has_calls else self.least
+
+
+class RecalledHistory:
+    """Puts remembered answers into prompts of one chat template; for one thread at a time."""
+
+    def __init__(
+        self,
+        render: Render,
+        decode: Callable[[Sequence[int]], str],
+        marks: Collection[str],
+        ends: Collection[str],
+        answers: AnswerMemory,
+    ) -> None:
+        """`marks` are the texts of all added tokens, `ends` those of the tokens that end an answer."""
+        self._render = render
+        self._decode = decode
+        self._marks = tuple(mark for mark in marks if mark)
+        self._ends = tuple(end for end in ends if end)
+        self._answers = answers
+        self._samples: OrderedDict[str, str | None] = OrderedDict()
+        self._room = _REMEMBERED_CHARACTERS
+
+    def recall(
+        self,
+        text: str,
+        prepared: PreparedMessages,
+        tools: list[dict[str, Any]] | None,
+        kwargs: dict[str, Any],
+    ) -> RecalledPrompt:
+        """`text`, which the template made of `prepared`, with the answers that are known."""
+        pieces: list[Piece] = []
+        recalled: list[RecalledAnswer] = []
+        so_far = TextDigest()
+        at = length = unplaced = 0
+
+        def add(piece: Piece) -> None:
+            nonlocal length
+            if piece.text:
+                pieces.append(piece)
+                so_far.add(piece.text)
+                length += len(piece.text)
+
+        for turn in prepared.answers:
+            if turn.stop == len(prepared.messages) or not self._answers.knows(turn.message):
+                continue  # with nothing behind it the end of an answer cannot be told for sure
+            extent = self._extent(prepared.messages, turn, _Sampling(tools, kwargs))
+            if extent is None:
+                unplaced += 1
+                continue
+            start = text.find(extent.whole, at)
+            unplaced += start < 0
+            for _ in range(_MOST_PLACES):
+                if start < 0:
+                    break
+                add(Piece(text[at:start]))
+                at = start
+                kept = self._answers.find(turn.message, so_far.value())
+                end = None if kept is None else extent.end_of(self._text_of(kept), self._marks)
+                if kept is not None and end is not None:
+                    begin = length
+                    add(Piece(kept.opening))
+                    add(Piece(kept.text, kept.tokens))
+                    recalled.append(RecalledAnswer(begin, length, text[start : start + end]))
+                    at = start + end
+                    break
+                start = text.find(extent.whole, start + 1)
+        add(Piece(text[at:]))
+        return RecalledPrompt(_joined(pieces), tuple(recalled), unplaced)
+
+    def answer_start(
+        self,
+        text: str,
+        messages: Sequence[Message],
+        tools: list[dict[str, Any]] | None,
+        kwargs: dict[str, Any],
+    ) -> AnswerStart | None:
+        """Where the answer to a prompt begins; None where the template opens it in no known way."""
+        before = _before(messages, len(messages))
+        sampling = _Sampling(tools, kwargs)
+        start = self._start(before, sampling)
+        if start is None or not text.endswith(start.opening):
+            return None
+        told = TextDigest(text[: len(text) - len(start.opening)])
+        return AnswerStart(told.value(), start.opening)
+
+    def _text_of(self, kept: KeptAnswer) -> str:
+        if not kept.text:
+            kept.text = self._decode(kept.tokens)
+        return kept.text
+
+    def _extent(self, messages: Sequence[Message], turn: AnswerTurn, sampling: _Sampling) -> _Extent | None:
+        """What the template writes for one answer of these messages; None where that cannot be told."""
+        before, behind = _before(messages, turn.start), _behind(messages, turn.stop)
+        own = messages[turn.start : turn.stop]
+        said = self._sample([*before, *own, *behind], sampling)
+        marked = self._sample([*before, *(_sketch(m, _ANSWER) for m in own), *behind], sampling)
+        if (start := self._start(before, sampling)) is None or said is None or marked is None:
+            return None
+        if not (said := start.behind(said)) or not (marked := start.behind(marked)):
+            return None
+        if said.count(_BEHIND) != marked.count(_BEHIND) or _ANSWER not in marked:
+            return None
+        answer, shown, _ = marked.partition(_BEHIND)
+        if not shown or marked.rindex(_ANSWER) > len(answer):
+            return None  # something of the answer stands behind what follows it
+        rest = answer[answer.rindex(_ANSWER) + len(_ANSWER) :]
+        whole = said.partition(_BEHIND)[0]
+        ends = [place for end in self._ends if (place := rest.find(end)) >= 0]
+        has_calls = any(message.get("tool_calls") for message in own)
+        close = rest[min(ends) :] if ends else rest
+        if (ends or not has_calls) and not whole.endswith(close):
+            return None
+        end = len(whole) - len(close) if ends else None
+        return _Extent(whole, end, max(0, len(whole) - len(rest)), has_calls) if whole else None
+
+    def _start(self, before: Sequence[Message], sampling: _Sampling) -> _Start | None:
+        """Where the turn of an answer begins that these messages stand before."""
+        asked = self._sample(before, sampling)
+        if asked is None:
+            return None
+        said = asked.rfind(_BEFORE) + len(_BEFORE) if _BEFORE in asked else 0
+        plain = self._sample(before, sampling, generation_prompt=False)
+        if plain is not None and said <= len(plain) < len(asked) and asked.startswith(plain):
+            at = len(plain)
+        else:  # the template asks for an answer always, or never
+            answered = [*before, _said("assistant", _BEHIND)]
+            later = [
+                self._sample(answered, sampling, generation_prompt=False),
+                self._sample([*answered, _said("user", _BEHIND)], sampling),
+            ]
+            known = [_shared_length(asked, text) for text in later if text is not None]
+            at = min((length for length in known if length >= said), default=-1)
+        return _Start(asked.count(_BEFORE), asked[said:at], asked[at:]) if at >= 0 else None
+
+    def _sample(
+        self, messages: Sequence[Message], sampling: _Sampling, generation_prompt: bool = True
+    ) -> str | None:
+        """What the template makes of a few messages, from memory where it can be; None: it refuses them."""
+        tools = sampling.tools_for(messages)
+        name = json.dumps([messages, tools, sampling.kwargs, generation_prompt], default=str)
+        if name in self._samples:
+            self._samples.move_to_end(name)
+            return self._samples[name]
+        try:
+            text = self._render(messages, tools, add_generation_prompt=generation_prompt, **sampling.kwargs)
+        except Exception:  # a template may raise anything; then it has no such place for an answer
+            text = None
+        self._samples[name] = text
+        self._room -= len(name) + len(text or "")
+        while self._room < 0 and len(self._samples) > 1:
+            oldest, made = self._samples.popitem(last=False)
+            self._room += len(oldest) + len(made or "")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampling:
+    """What samples are rendered with: of many tools only those that a sample calls, as they are long."""
+
+    tools: list[dict[str, Any]] | None
+    kwargs: dict[str, Any]
+
+    def tools_for(self, messages: Sequence[Message]) -> list[dict[str, Any]] | None:
+        called = {call["function"]["name"] for m in messages for call in m.get("tool_calls") or []}
+        offered = self.tools or []
+        return [tool for tool in offered if _tool_name(tool) in called] or offered[:1] or None
+
+
+def _tool_name(tool: dict[str, Any]) -> Any:
+    function = tool.get("function")
+    return function.get("name") if isinstance(function, dict) else None
+
+
+def _before(messages: Sequence[Message], at: int) -> list[Message]:
+    """Marker words for what stands before position `at`: a question, and the turn before if it is another."""
+    if at == 0:
+        return []
+    first = at - 1
+    while messages[first]["role"] == "tool" and first > 0:
+        first -= 1
+    head = [_said("system", _BEFORE)] if messages[0]["role"] == "system" and first > 0 else []
+    last = [_sketch(message, _BEFORE) for message in messages[first:at]]
+    for message in last:
+        message.pop("reasoning_content", None)
+    asks = last[0]["role"] == "user" or (last[0]["role"] == "system" and first == 0)
+    return [*head, *last] if asks else [*head, _said("user", _BEFORE), *last]
+
+
+def _behind(messages: Sequence[Message], at: int) -> list[Message]:
+    """Marker words for what stands from position `at` to the next answer, and for a later question."""
+    stop = at
+    while stop < len(messages) and messages[stop]["role"] != "assistant":
+        stop += 1
+    behind = [_sketch(message, _BEHIND) for message in messages[at:stop]]
+    asked = any(message["role"] == "user" for message in messages[at:stop])
+    if not asked and any(message["role"] == "user" for message in messages[stop:]):
+        return [*behind, _said("assistant", _BEHIND), _said("user", _BEHIND)]
+    return [*behind, _said("assistant", _BEHIND)] if stop < len(messages) and not asked else behind
+
+
+def _shared_length(one: str, other: str) -> int:
+    """How many letters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _said(role: str, text: str) -> Message:
+    return {"role": role, "content": text}
+
+
+def _sketch(message: Message, word: str) -> Message:
+    """A message of the same shape that says only `word`: the same calls with other arguments."""
+    sketch = dict(message)
+    if message["role"] in {"user", "tool"} or (message.get("content") or "").strip():
+        sketch["content"] = word
+    if message.get("reasoning_content"):
+        sketch["reasoning_content"] = word
+    if calls := message.get("tool_calls"):
+        sketch["tool_calls"] = [_sketched_call(call, word) for call in calls]
+    return sketch
+
+
+def _sketched_call(call: dict[str, Any], word: str) -> dict[str, Any]:
+    arguments: Any = {"probe": word}
+    if isinstance(call["function"]["arguments"], str):
+        arguments = json.dumps(arguments)
+    return call | {"function": call["function"] | {"arguments": arguments}}
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Text that stands together in one piece, so that it is tokenized as one."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        if joined and not piece.tokens and not joined[-1].tokens:
+            joined[-1] = Piece(joined[-1].text + piece.text)
+        else:
+            joined.append(piece)
+    return joined
