@@ -150,10 +150,12 @@ class RecalledHistory:
                 so_far.add(piece.text)
                 length += len(piece.text)
 
+        sampling = _Sampling(tools, kwargs)
+        course = _Course(prepared.messages)
         for turn in prepared.answers:
             if turn.stop == len(prepared.messages) or not self._answers.knows(turn.message):
                 continue  # with nothing behind it the end of an answer cannot be told for sure
-            extent = self._extent(prepared.messages, turn, _Sampling(tools, kwargs))
+            extent = self._extent(course, turn, sampling)
             if extent is None:
                 unplaced += 1
                 continue
@@ -198,9 +200,10 @@ class RecalledHistory:
             kept.text = self._decode(kept.tokens)
         return kept.text
 
-    def _extent(self, messages: Sequence[Message], turn: AnswerTurn, sampling: _Sampling) -> _Extent | None:
-        """What the template writes for one answer of these messages; None where that cannot be told."""
-        before, behind = _before(messages, turn.start), _behind(messages, turn.stop)
+    def _extent(self, course: _Course, turn: AnswerTurn, sampling: _Sampling) -> _Extent | None:
+        """What the template writes for one answer of a conversation; None where that cannot be told."""
+        messages = course.messages
+        before, behind = _before(messages, turn.start), course.behind(turn.stop)
         own = messages[turn.start : turn.stop]
         said = self._sample([*before, *own, *behind], sampling)
         marked = self._sample([*before, *(_sketch(m, _ANSWER) for m in own), *behind], sampling)
@@ -263,17 +266,17 @@ class RecalledHistory:
         return text
 
 
-@dataclass(frozen=True, slots=True)
 class _Sampling:
     """What samples are rendered with: of many tools only those that a sample calls, as they are long."""
 
-    tools: list[dict[str, Any]] | None
-    kwargs: dict[str, Any]
+    def __init__(self, tools: list[dict[str, Any]] | None, kwargs: dict[str, Any]) -> None:
+        self.kwargs = kwargs
+        self._first = (tools or [])[:1] or None
+        self._named = {str(_tool_name(tool)): tool for tool in tools or []}
 
     def tools_for(self, messages: Sequence[Message]) -> list[dict[str, Any]] | None:
         called = {call["function"]["name"] for m in messages for call in m.get("tool_calls") or []}
-        offered = self.tools or []
-        return [tool for tool in offered if _tool_name(tool) in called] or offered[:1] or None
+        return [self._named[name] for name in sorted(called) if name in self._named] or self._first
 
 
 def _tool_name(tool: dict[str, Any]) -> Any:
@@ -296,16 +299,30 @@ def _before(messages: Sequence[Message], at: int) -> list[Message]:
     return [*head, *last] if asks else [*head, _said("user", _BEFORE), *last]
 
 
-def _behind(messages: Sequence[Message], at: int) -> list[Message]:
-    """Marker words for what stands from position `at` to the next answer, and for a later question."""
-    stop = at
-    while stop < len(messages) and messages[stop]["role"] != "assistant":
-        stop += 1
-    behind = [_sketch(message, _BEHIND) for message in messages[at:stop]]
-    asked = any(message["role"] == "user" for message in messages[at:stop])
-    if not asked and any(message["role"] == "user" for message in messages[stop:]):
-        return [*behind, _said("assistant", _BEHIND), _said("user", _BEHIND)]
-    return [*behind, _said("assistant", _BEHIND)] if stop < len(messages) and not asked else behind
+class _Course:
+    """A conversation, and what marker words stand for what follows in it."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self._last_question = self._last_text = -1
+        for at, message in enumerate(messages):
+            if message["role"] == "user":
+                self._last_question = at
+            elif message["role"] == "assistant" and not message.get("tool_calls"):
+                self._last_text = at
+
+    def behind(self, at: int) -> list[Message]:
+        """What stands from position `at` to the next answer, that one, and what kind of turns follow it."""
+        messages, stop = self.messages, at
+        while stop < len(messages) and messages[stop]["role"] != "assistant":
+            stop += 1
+        stop += stop < len(messages)
+        while stop < len(messages) and messages[stop]["role"] == "tool":
+            stop += 1
+        behind = [_sketch(message, _BEHIND) for message in messages[at:stop]]
+        if self._last_text >= stop and not (behind and behind[-1]["role"] == "assistant"):
+            behind.append(_said("assistant", _BEHIND))
+        return [*behind, _said("user", _BEHIND)] if self._last_question >= stop else behind
 
 
 def _shared_length(one: str, other: str) -> int:
