@@ -33,6 +33,10 @@ class GuardedTemplate:
         """The text of a conversation, with stand-ins; raises what the template raises."""
         return self._guard.render(self.fill, list(messages), tools, **options)
 
+    def transcript(self, messages: Sequence[Message]) -> str:
+        """The text of a conversation without the template, with stand-ins."""
+        return self._guard.render(lambda masked, _: self._transcript(masked), list(messages), None)
+
     def fill(
         self,
         messages: list[Message],

@@ -16,6 +16,7 @@ from typing import Any
 from engine.chat_wire import Message, content_text
 from engine.control_tokens import OWN, well_formed
 from engine.template_traits import TemplateTraits
+from engine.turn_arrangement import Turn, arrange_turns, joined_text, result_as_text
 from engine.turn_folding import SYSTEM_ROLES, fold_system_turns
 
 
@@ -44,14 +45,19 @@ def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> Pre
     if not traits.system_in_place:
         prepared, notes = fold_system_turns(prepared, keep_first=traits.first_system)
     names = _call_names(prepared)
-    prepared = plain = [plain_message(message, names, traits) for message in prepared]
+    plain = [plain_message(message, names, traits) for message in prepared]
+    turns, more = arrange_turns(plain, traits)
     if not traits.tool_turns:
-        prepared = [_calls_as_text(message) for message in prepared]
+        turns = [_calls_as_text(turn) for turn in turns]
     if not traits.repeated_roles:
-        prepared = _merge_repeated(prepared)
-    whole = {id(message) for message in plain if message["role"] == "assistant"}
-    answers = [AnswerTurn(at, at + 1, m) for at, m in enumerate(prepared) if id(m) in whole]
-    return PreparedMessages(prepared, tuple(answers), tuple(notes))
+        turns = _merge_repeated(turns, apart=traits.call_text == "before")
+    flat: list[Message] = []
+    answers: list[AnswerTurn] = []
+    for turn in turns:
+        if turn.answer is not None:
+            answers.append(AnswerTurn(len(flat), len(flat) + len(turn.messages), turn.answer))
+        flat += turn.messages
+    return PreparedMessages(flat, tuple(answers), (*notes, *more))
 
 
 def _call_names(messages: Sequence[Message]) -> dict[str, str]:
@@ -109,11 +115,14 @@ def _call_id(call_id: str, traits: TemplateTraits) -> str:
     return hashlib.sha256(call_id.encode()).hexdigest()[:9]
 
 
-def _calls_as_text(message: Message) -> Message:
+def _calls_as_text(turn: Turn) -> Turn:
     """Calls and results written into the text, in the form that most models were trained on."""
+    return Turn(tuple(_as_text(message) for message in turn.messages), turn.answer)
+
+
+def _as_text(message: Message) -> Message:
     if message["role"] == "tool":
-        text = f"{OWN}<tool_response>\n{message['content']}\n{OWN}</tool_response>"
-        return {"role": "user", "content": text}
+        return result_as_text(message)
     calls = message.get("tool_calls")
     if not calls:
         return message
@@ -123,20 +132,28 @@ def _calls_as_text(message: Message) -> Message:
     return rest | {"content": "\n".join(text for text in texts if text)}
 
 
-def _merge_repeated(messages: Sequence[Message]) -> list[Message]:
-    """Join user turns, and assistant turns, that follow one another."""
-    merged: list[Message] = []
-    for message in messages:
-        if merged and message["role"] == merged[-1]["role"] and message["role"] in {"user", "assistant"}:
-            merged[-1] = _merged(merged[-1], message)
+def _merge_repeated(turns: Sequence[Turn], *, apart: bool) -> list[Turn]:
+    """Join user turns, and assistant turns, that follow one another.
+
+    With `apart` an assistant's text stays before the calls that follow it.
+    """
+    merged: list[Turn] = []
+    for turn in turns:
+        last, first = (merged[-1].messages[-1] if merged else None), turn.messages[0]
+        joins = last is not None and first["role"] == last["role"] and first["role"] in {"user", "assistant"}
+        calls_behind_text = last is not None and "tool_calls" in first and "tool_calls" not in last
+        if last is None or not joins or (apart and calls_behind_text):
+            merged.append(turn)
         else:
-            merged.append(message)
+            merged[-1] = Turn((*merged[-1].messages[:-1], _merged(last, first), *turn.messages[1:]))
     return merged
 
 
 def _merged(first: Message, second: Message) -> Message:
     both = first | second
-    both["content"] = "\n\n".join(text for text in (first["content"], second["content"]) if text)
+    both["content"] = joined_text(first["content"], second["content"])
     if calls := [*first.get("tool_calls", []), *second.get("tool_calls", [])]:
         both["tool_calls"] = calls
+    if thoughts := [m["reasoning_content"] for m in (first, second) if "reasoning_content" in m]:
+        both["reasoning_content"] = "\n\n".join(thoughts)
     return both

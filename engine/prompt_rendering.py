@@ -8,6 +8,7 @@ their keys, and what a template refuses is put differently at the same spot.
 from __future__ import annotations
 
 import bisect
+import logging
 import re
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -15,26 +16,30 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.answer_memory import AnswerMemory, KeptAnswer
-from engine.chat_wire import Message, content_text
+from engine.chat_wire import Message
 from engine.guarded_template import GuardedTemplate
 from engine.inline_thoughts import InlineThoughts
-from engine.message_preparation import PreparedMessages, plain_message, prepare_messages
+from engine.message_preparation import plain_message
 from engine.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
+from engine.refusal_fallbacks import PlainRendering, plain_transcript, render_somehow
 from engine.segment_encoder import SegmentEncoder
+from engine.shown_text import unseen_note
+from engine.template_switches import TemplateSwitches
 from engine.template_traits import TemplateTraits, probe_template
 
-_TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result"}
+_log = logging.getLogger(__name__)
+
 _SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
 _REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
 _SMALLEST_CUT = 4  # tokens; nothing but a start mark lies before
 _UNPLACED = (
-    "{} earlier answer(s) stand as the chat template spells them, not as they were generated, since it writes"
-    " them where they cannot be told from what is around them; what follows them is computed again"
+    "{} earlier answer(s) stand as the chat template spells them, not as they were generated: it writes them,"
+    " or the turn before them, in another way once more has followed; what is behind them is computed again"
 )
 
 
 class PromptRefused(ValueError):
-    """The model's chat template does not take these messages; raised by `PromptRenderer.render`."""
+    """There is nothing to make a prompt of; raised by `PromptRenderer.render`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,14 @@ class PromptRenderer:
             getattr(tokenizer, "think_end", None),
             self._template.fill,
         )
+        if self.traits.broken:
+            _log.warning(
+                "the model's chat template cannot be used (%s); prompts are plain transcripts, to which the"
+                " model may answer badly; download the model again, or mend its chat_template.jinja or"
+                " tokenizer_config.json",
+                self.traits.broken,
+            )
+        self._switches = TemplateSwitches(self._apply)
         marks = [added[number] for number in self.traits.turn_starts if number in added]
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
         self._history = RecalledHistory(
@@ -89,12 +102,11 @@ class PromptRenderer:
         """Render and tokenize a conversation, ready for the next answer.
 
         Raises:
-            PromptRefused: the template raised; the message is the template's own.
+            PromptRefused: there are no messages. What the template refuses is rendered in another way.
         """
-        text, prepared = self._text(messages, tools, template_kwargs)
-        notes, turns = list(prepared.notes), prepared.messages
-        kwargs = self.traits.steady_kwargs | template_kwargs
-        recalled = self._history.recall(text, prepared, tools, kwargs)
+        plain = self._plain(messages, tools, template_kwargs)
+        notes, turns, text = list(plain.notes), plain.prepared.messages, plain.text
+        recalled = self._history.recall(text, plain.prepared, plain.tools, plain.kwargs)
         if recalled.unplaced:
             notes.append(_UNPLACED.format(recalled.unplaced))
         pieces = recalled.pieces
@@ -106,7 +118,7 @@ class PromptRenderer:
             reminders = 0
         text = "".join(piece.text for piece in pieces)
         notes += self._template.leaks(text)
-        if tools and not self.traits.tools_shown:
+        if plain.tools and not self.traits.tools_shown:
             notes.append("the model's chat template has no place for tools; it does not see them")
         parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
         tokens = [token for part in parts for token in part]
@@ -121,7 +133,7 @@ class PromptRenderer:
             segments if len(segments) == len(cuts) else (),
             tuple(notes),
             self._opens_thinking(text),
-            self._history.answer_start(text, turns, tools, kwargs),
+            self._history.answer_start(text, turns, plain.tools, plain.kwargs),
             tuple(replace(a, spelled=self._template.clear(a.spelled)) for a in recalled.answers),
         )
 
@@ -133,21 +145,22 @@ class PromptRenderer:
         Raises:
             PromptRefused: see `render`.
         """
-        text, prepared = self._text(messages, tools, template_kwargs)
-        return self._template.clear(text), list(prepared.notes)
+        plain = self._plain(messages, tools, template_kwargs)
+        return self._template.clear(plain.text), list(plain.notes)
 
-    def _text(
+    def _plain(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, template_kwargs: dict[str, Any]
-    ) -> tuple[str, PreparedMessages]:
-        """The text with what is masked in it, and the messages as the template got them."""
-        prepared = prepare_messages(self._thoughts.apart(messages), self.traits)
-        try:
-            text = self._apply(
-                prepared.messages, tools or None, **(self.traits.steady_kwargs | template_kwargs)
-            )
-        except Exception as error:  # a template may raise anything, and whatever it raises is about its input
-            raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
-        return text, prepared
+    ) -> PlainRendering:
+        """A prompt's text with what is masked in it."""
+        if not messages:
+            raise PromptRefused("there are no messages to answer")
+        switches = self._switches.taken(self.traits.steady_kwargs | template_kwargs)
+        apart = self._thoughts.apart(messages)
+        plain = render_somehow(
+            self._apply, self._template.transcript, self.traits, apart, tools or None, switches.kwargs
+        )
+        unseen = unseen_note(messages, self._template.clear(plain.text))
+        return replace(plain, notes=(*switches.notes, *plain.notes, *unseen))
 
     def remember(
         self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int]
@@ -229,12 +242,6 @@ def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
 def _has_head(messages: Sequence[Message], tools: bool) -> bool:
     """Whether something comes before the first message of the conversation."""
     return tools or (bool(messages) and messages[0]["role"] == "system")
-
-
-def plain_transcript(messages: Sequence[Message]) -> str:
-    """The prompt for a model without a chat template."""
-    turns = [f"{_TITLES.get(m['role'], m['role'])}: {content_text(m.get('content'))}" for m in messages]
-    return "\n\n".join([*turns, "Assistant:"])
 
 
 def _special_tokens(tokenizer: Any) -> tuple[frozenset[int], dict[int, str]]:

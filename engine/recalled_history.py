@@ -168,6 +168,9 @@ class RecalledHistory:
                 at = start
                 kept = self._answers.find(turn.message, so_far.value())
                 end = None if kept is None else extent.end_of(self._text_of(kept), self._marks)
+                if kept is not None and end is None:
+                    unplaced += 1
+                    break
                 if kept is not None and end is not None:
                     begin = length
                     add(Piece(kept.opening))

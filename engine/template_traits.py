@@ -9,19 +9,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from engine.chat_wire import Message
 
 Render = Callable[..., str]
 """`(messages, tools, add_generation_prompt=True, **template_kwargs)`; raises whatever the template raises."""
 
+CallText = Literal["beside", "before", "result"]
+"""In the calls' own turn, in a turn before it, or with the first result."""
+
 PROBE_TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "probekilo",
         "description": "probelima",
-        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
+        "parameters": {
+            "type": "object",
+            "properties": {"path": {"type": "string", "description": "probeyankee"}},
+            "required": ["path"],
+        },
     },
 }
 
@@ -41,16 +48,29 @@ class TemplateTraits:
     text_arguments: bool = False  # a call's arguments go in as a JSON string, not as a mapping
     short_call_ids: bool = False  # ids must be nine letters and digits (Mistral)
     empty_content: str | None = ""  # of a message that only calls tools; transformers leaves None out
+    parallel_calls: bool = True  # all calls of a turn are shown
+    call_text: CallText = "beside"  # where an answer's text stands that also calls
+    thought_beside: bool = True  # text and thinking may stand beside calls together
+    user_after_result: bool = True  # a user's turn directly behind a result is shown
+    unanswered_calls: bool = True  # so is a call that no result follows
+    orphan_results: bool = True  # so is a result that follows no call
+    assistant_first: bool = True  # so is a conversation that begins with an assistant's turn
     thinking_switch: str = ""  # the template argument that turns thinking on and off
     steady_kwargs: dict[str, Any] = field(default_factory=dict)
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
+    broken: str = ""  # why the template cannot be used at all
 
 
 def probe_template(
     render: Render, *, template_text: str, encode: Callable[[str], list[int]], special: frozenset[int]
 ) -> TemplateTraits:
     """Find the traits of the template behind `render`."""
-    first_system = _shows(render, [_system("probealpha"), _user("probebravo")], ["probealpha", "probebravo"])
+    broken = _refusal(render, [_user("probebravo")])
+    if broken and not _refusal(render, [_user("probebravo")], [PROBE_TOOL]):
+        render, broken = _with_tools(render), ""  # a template for prompts with tools alone
+    if broken and not _refusal(render, [_system("probealpha"), _user("probebravo")]):
+        broken = ""
+    first_system = _leads(render)
     lead = [_system("probealpha")] if first_system else []
     calls = _call_traits(render, lead)
     return TemplateTraits(
@@ -61,6 +81,10 @@ def probe_template(
         thinking_switch=_thinking_switch(render, lead),
         steady_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
         turn_starts=_turn_starts(render, lead, encode, special),
+        assistant_first=_shows(
+            render, [*lead, _assistant("probeoscar"), _user("probebravo")], ["probeoscar"]
+        ),
+        broken=broken,
         **calls,
     )
 
@@ -82,6 +106,19 @@ def _attempt(render: Render, messages: list[Message], tools: Any = None, **kwarg
         return render(messages, tools, **kwargs)
     except Exception:  # a template may raise anything: its own refusals, type errors, undefined names
         return None
+
+
+def _with_tools(render: Render) -> Render:
+    return lambda messages, tools, **kwargs: render(messages, tools or [PROBE_TOOL], **kwargs)
+
+
+def _refusal(render: Render, messages: list[Message], tools: Any = None) -> str:
+    """Why a template refuses messages; empty: it does not."""
+    try:
+        render(messages, tools)
+    except Exception as error:  # see above
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _in_order(text: str | None, words: Iterable[str]) -> bool:
@@ -126,36 +163,108 @@ def _repeats(render: Render, lead: list[Message]) -> bool:
     return _in_order(_attempt(render, [*lead, *turns, _user("probehotel")]), words)
 
 
+def _leads(render: Render) -> bool:
+    """Whether a leading system entry is shown before all else, also while a conversation grows."""
+    lead, asked = _system("probealpha"), [_user("probebravo")]
+    said = [*asked, _assistant("probecharlie"), _user("probedelta")]
+    words = ["probebravo", "probecharlie", "probedelta"]
+    if not _stands_first(_attempt(render, [lead, *asked]), "probealpha", "probebravo"):
+        return False
+    grown = _attempt(render, [lead, *said])
+    return _stands_first(grown, "probealpha", "probebravo") or not _in_order(_attempt(render, said), words)
+
+
+def _stands_first(text: str | None, word: str, other: str) -> bool:
+    return text is not None and -1 < text.find(word) < text.find(other)
+
+
 def _call_traits(render: Render, lead: list[Message]) -> dict[str, Any]:
     """Try the forms in which templates want calls, the most common first."""
     words = ["probebravo", "probemike", "probenovember"]
     for empty, as_text, short in itertools.product(("", None), (False, True), (False, True)):
-        text = _attempt(render, [*lead, *_call_turns(empty, as_text, short)], [PROBE_TOOL])
+        form = _CallForm(empty, as_text, short)
+        calls = form.turn("probemike")
+        text = _attempt(
+            render, [*lead, _user("probebravo"), calls, *form.results("probenovember")], [PROBE_TOOL]
+        )
         # A mapping where text is wanted, or text where a mapping is, shows as escapes or quotes of Python.
         if (
             _in_order(text, words)
             and text is not None
             and '\\"probemike' not in text
-            and "'probemike" not in text
+            and "'path': 'probemike" not in text
         ):
             return {
                 "tool_turns": True,
                 "text_arguments": as_text,
                 "short_call_ids": short,
                 "empty_content": empty,
-            }
+            } | _call_turn_traits(render, lead, form)
     return {"tool_turns": False}
 
 
-def _call_turns(empty: str | None, as_text: bool, short: bool) -> list[Message]:
-    call_id = "probe0123" if short else "call_0123456789abcdef01234567"
-    arguments: Any = '{"path": "probemike"}' if as_text else {"path": "probemike"}
-    call = {"id": call_id, "type": "function", "function": {"name": "probekilo", "arguments": arguments}}
-    return [
-        _user("probebravo"),
-        {"role": "assistant", "content": empty, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": call_id, "name": "probekilo", "content": "probenovember"},
-    ]
+@dataclass(frozen=True, slots=True)
+class _CallForm:
+    """A form of calls, and turns in it; the arguments and contents are one word each."""
+
+    empty: str | None
+    as_text: bool
+    short: bool
+
+    def turn(self, *words: str, text: str = "", thinking: str = "") -> Message:
+        calls = [self._call(number, word) for number, word in enumerate(words)]
+        turn: Message = {"role": "assistant", "content": text or self.empty, "tool_calls": calls}
+        return turn | ({"reasoning_content": thinking} if thinking else {})
+
+    def results(self, *words: str) -> list[Message]:
+        return [
+            {"role": "tool", "tool_call_id": self._id(number), "name": "probekilo", "content": word}
+            for number, word in enumerate(words)
+        ]
+
+    def _id(self, number: int) -> str:
+        return f"probe012{number}" if self.short else f"call_0123456789abcdef0123456{number}"
+
+    def _call(self, number: int, word: str) -> dict[str, Any]:
+        arguments: Any = f'{{"path": "{word}"}}' if self.as_text else {"path": word}
+        function = {"name": "probekilo", "arguments": arguments}
+        return {"id": self._id(number), "type": "function", "function": function}
+
+
+def _call_turn_traits(render: Render, lead: list[Message], form: _CallForm) -> dict[str, Any]:
+    """How turns with calls may follow each other and other turns."""
+    asked, call, result = _user("probebravo"), form.turn("probemike"), form.results("probenovember")
+    answered, later = _assistant("proberomeo"), _user("probesierra")
+
+    def text_of(*turns: Message) -> str | None:
+        return _attempt(render, [*lead, asked, *turns], [PROBE_TOOL])
+
+    def shown(*turns: Message, words: str) -> bool:
+        text = text_of(*turns)
+        return text is not None and all(f"probe{word}" in text for word in words.split())
+
+    def in_order(*turns: Message) -> bool:
+        words = ["probebravo", "probeoscar", "probemike", "probenovember", "proberomeo", "probesierra"]
+        return _in_order(text_of(*turns, *result, answered, later), words)
+
+    beside, before = form.turn("probemike", text="probeoscar"), [_assistant("probeoscar"), call]
+    text: CallText = "result"
+    if not in_order(beside) and in_order(*before):
+        text = "before"
+    elif shown(beside, *result, answered, later, words="bravo oscar mike november romeo sierra"):
+        text = "beside"
+    both = form.turn("probemike", text="probeoscar", thinking="probetango")
+    two = [form.turn("probemike", "probepapa"), *form.results("probenovember", "probequebec")]
+    return {
+        "parallel_calls": shown(*two, words="bravo mike papa november quebec"),
+        "call_text": text,
+        "thought_beside": shown(both, *result, words="bravo oscar mike november"),
+        "user_after_result": shown(
+            call, *result, later, answered, _user("probetango"), words="november sierra romeo tango"
+        ),
+        "unanswered_calls": shown(call, later, words="bravo mike sierra"),
+        "orphan_results": shown(*result, words="bravo november"),
+    }
 
 
 def _thinking_switch(render: Render, lead: list[Message]) -> str:

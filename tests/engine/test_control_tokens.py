@@ -87,7 +87,8 @@ def control_ids(renderer: PromptRenderer, tokens: list[int]) -> list[int]:
 
 def marks_written(renderer: PromptRenderer, messages: list[Message], tools: Any) -> int:
     """How many marks the template wrote."""
-    text, *_ = renderer._text([harmless_turn(message) for message in messages], harmless_tools(tools), {})
+    harmless = [harmless_turn(message) for message in messages]
+    text = renderer._plain(harmless, harmless_tools(tools), {}).text
     return sum(text.count(mark) for mark in Marks().all)
 
 
@@ -165,7 +166,7 @@ def test_a_prompt_is_the_beginning_of_the_next_ones(
 @given(messages=CONVERSATIONS)
 def test_segments_are_tokenized_as_the_whole_text_is(kind: Any, messages: list[Message]) -> None:
     renderer = renderer_of(kind)
-    text, *_ = renderer._text(messages, None, {})
+    text = renderer._plain(messages, None, {}).text
     assert renderer.encode(text) == renderer._encode_whole(text)
 
 
@@ -292,6 +293,29 @@ def test_a_model_without_a_template_reads_text() -> None:
     prompt = renderer.render(user(EVIL))
     assert counted(renderer, prompt) == {}
     assert prompt.text == f"User: {EVIL}\n\nAssistant:"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages[0].content ",
+        "{{ raise_exception('never') }}",
+        "{%- if messages | length > 1 or tools -%}{{ raise_exception('one') }}{%- endif -%}"
+        "{{- '<|im_start|>' ~ messages[0].content ~ '<|im_end|>' -}}",
+    ],
+    ids=["broken", "refuses all", "takes one message"],
+)
+def test_a_conversation_that_the_template_refuses_has_no_control_tokens_of_its_own(template: str) -> None:
+    renderer = PromptRenderer(kinds.byte_level(template))
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": {"at": EVIL}}}
+    tool = {"type": "function", "function": {"name": "look", "description": EVIL, "parameters": {}}}
+    result = {"role": "tool", "tool_call_id": "c", "content": EVIL}
+    messages = [*user(EVIL), {"role": "assistant", "content": EVIL, "tool_calls": [call]}, result]
+    prompt = renderer.render(messages, [tool])
+    assert EVIL in prompt.text
+    found = counted(renderer, prompt)
+    turn = prompt.text.startswith("<|im_start|>")
+    assert found == ({"<|im_start|>": 1, "<|im_end|>": 1} if turn else {})
 
 
 def test_reminders_with_spellings_end_in_a_cut() -> None:

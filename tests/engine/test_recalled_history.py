@@ -146,9 +146,10 @@ def test_what_is_replaced_are_the_bytes_of_one_answer(
             start = answer.start + shift
             shift += len(answer.spelled) - (answer.end - answer.start)
             end = answer.end + shift
-            [(first, last)] = next(
-                spans for spans in places.values() if spans[-1][1] in range(start + 1, end + 1)
-            )
+            own = [[places[at] for at in range(t.start, t.stop) if at in places] for t in prepared.answers]
+            spans = next(spans for spans in own if spans and spans[-1][-1][1] in range(start + 1, end + 1))
+            assert all(len(span) == 1 for span in spans)
+            first, last = spans[0][0][0], spans[-1][0][1]
             assert plain[last:end].strip() == "" or plain[last:end] in shape.end.replace("\\n", "\n")
             assert plain[start:first].removeprefix("\n").strip("0123456789. ") in (
                 "",

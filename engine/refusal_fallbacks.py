@@ -1,0 +1,213 @@
+"""What a chat template refuses is rendered in another way, so that no refusal ends a session.
+
+The traits of a template, found when the model loads, are why it mostly refuses nothing. Where it does, the
+conversation is put differently step by step: each single step first, then the steps up to it together. The
+last steps cannot be refused: a transcript in one user's turn, and the transcript without the template. A step
+changes each turn by itself, so that the beginning of a conversation stays as it is once a step was needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.chat_wire import Message, content_text
+from engine.message_preparation import PreparedMessages, prepare_messages
+from engine.template_traits import Render, TemplateTraits
+
+_TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result", "tools": "Tools"}
+_ALTERNATING: dict[str, Any] = {
+    "repeated_roles": False,
+    "user_after_result": False,
+    "unanswered_calls": False,
+    "orphan_results": False,
+    "assistant_first": False,
+}
+_TEXT_ONLY: dict[str, Any] = {"tool_turns": False, "repeated_roles": False, "assistant_first": False}
+
+Tools = list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRendering:
+    """A prompt's text, and what the template was given for it; notes on what was put differently."""
+
+    text: str
+    prepared: PreparedMessages
+    tools: Tools
+    kwargs: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One way to put a conversation differently: other traits, tools in another form."""
+
+    note: str
+    traits: dict[str, Any] = field(default_factory=dict)
+    complete_tools: bool = False
+    tools_as_text: bool = False
+
+
+_STEPS = (
+    _Step("the ids of calls are nine letters and digits each", {"short_call_ids": True}),
+    _Step("a turn of the user stands first", {"assistant_first": False}),
+    _Step("each call stands in a turn of its own, with its result", {"parallel_calls": False}),
+    _Step("text beside calls stands in a turn before them", {"call_text": "before", "thought_beside": False}),
+    _Step("text beside calls stands with their result", {"call_text": "result"}),
+    _Step("turns were joined so that users and assistants alternate", _ALTERNATING),
+    _Step("system entries stand in the turns of the user", {"first_system": False, "system_in_place": False}),
+    _Step("tools, a description or parameters that are not there are given as empty", complete_tools=True),
+    _Step("the tools are written out as text before the conversation", tools_as_text=True),
+    _Step("calls and results are written as text", _TEXT_ONLY),
+)
+
+
+Transcribe = Callable[[list[Message]], str]
+"""A prompt without the template, in which what spells a control token is masked as in `Render`'s."""
+
+
+def render_somehow(
+    render: Render,
+    transcribe: Transcribe,
+    traits: TemplateTraits,
+    messages: Sequence[Message],
+    tools: Tools,
+    kwargs: dict[str, Any],
+) -> PlainRendering:
+    """The prompt for these messages, as the template renders them where it can be brought to it."""
+    if traits.broken:
+        return _transcript(transcribe, traits, messages, tools, f"cannot be used ({traits.broken})")
+    refusal = ""
+    tried: list[tuple[list[Message], Tools]] = []
+    for changes in _changes():
+        other = dataclasses.replace(traits, **_merged(changes))
+        given, offered = messages, tools
+        if any(step.tools_as_text for step in changes):
+            given, offered = _with_tools_text(messages, tools), None
+        elif any(step.complete_tools for step in changes):
+            offered = _completed(tools)
+        prepared = prepare_messages(given, other)
+        if (prepared.messages, offered) in tried:
+            continue
+        tried.append((prepared.messages, offered))
+        try:
+            text = render(prepared.messages, offered, **kwargs)
+        except Exception as error:  # a template may raise anything, and what it raises is about its input
+            refusal = refusal or str(error) or type(error).__name__
+            continue
+        notes = [*prepared.notes, *([_note(refusal, changes)] if changes else [])]
+        return PlainRendering(text, prepared, offered, kwargs, tuple(notes))
+    return _one_turn(render, transcribe, traits, messages, tools, kwargs, refusal)
+
+
+def plain_transcript(messages: Sequence[Message]) -> str:
+    """The prompt for a model without a chat template."""
+    return "\n\n".join([*_told(messages), "Assistant:"])
+
+
+def _told(messages: Sequence[Message]) -> list[str]:
+    return [f"{_TITLES.get(m['role'], m['role'])}: {content_text(m.get('content'))}" for m in messages]
+
+
+def _changes() -> Iterator[tuple[_Step, ...]]:
+    """No step, then each alone, then the first so many together."""
+    yield ()
+    for step in _STEPS:
+        yield (step,)
+    for count in range(2, len(_STEPS) + 1):
+        yield _STEPS[:count]
+
+
+def _merged(changes: Sequence[_Step]) -> dict[str, Any]:
+    return {name: value for step in changes for name, value in step.traits.items()}
+
+
+def _note(refusal: str, changes: Sequence[_Step]) -> str:
+    done = "; ".join(step.note for step in changes)
+    return f"the model's chat template refuses these messages ({refusal}); so, in all of them, {done}"
+
+
+def _one_turn(
+    render: Render,
+    transcribe: Transcribe,
+    traits: TemplateTraits,
+    messages: Sequence[Message],
+    tools: Tools,
+    kwargs: dict[str, Any],
+    refusal: str,
+) -> PlainRendering:
+    """All text in one turn of the user, without the tools and arguments where those are refused too."""
+    told: Callable[[Tools], list[Message]] = lambda written: [  # noqa: E731
+        {"role": "user", "content": "\n\n".join(_told([*_offered(written), *_as_text(messages, traits)]))}
+    ]
+    note = f"the model's chat template refuses these messages ({refusal}); they are a transcript in one turn"
+    for offered, written, options in ((tools, None, kwargs), (None, tools, kwargs), (None, tools, {})):
+        prepared = PreparedMessages(told(written), (), ())
+        try:
+            text = render(prepared.messages, offered or None, **options)
+        except Exception as error:  # see above
+            refusal = str(error) or type(error).__name__
+            continue
+        return PlainRendering(text, prepared, offered, options, (note, *_more_notes(messages, written)))
+    why = f"refuses even one turn of the user ({refusal})"
+    return _transcript(transcribe, traits, messages, tools, why)
+
+
+def _transcript(
+    transcribe: Transcribe, traits: TemplateTraits, messages: Sequence[Message], tools: Tools, why: str
+) -> PlainRendering:
+    prepared = PreparedMessages([*_offered(tools), *_as_text(messages, traits)], (), ())
+    text = transcribe(prepared.messages)
+    note = f"the model's chat template {why}; the prompt is a plain transcript, which the model may not know"
+    return PlainRendering(text, prepared, None, {}, (note, *_more_notes(messages, tools)))
+
+
+def _as_text(messages: Sequence[Message], traits: TemplateTraits) -> list[Message]:
+    return prepare_messages(messages, dataclasses.replace(traits, tool_turns=False)).messages
+
+
+def _offered(tools: Tools) -> list[Message]:
+    """The tools as the first entry of a transcript."""
+    listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools or [])
+    return [{"role": "tools", "content": f"\n{listed}"}] if tools else []
+
+
+def _with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]:
+    """Messages with the tools in the system text."""
+    leads = messages[0].get("role") == "system"
+    said = [content_text(messages[0].get("content"))] if leads else []
+    lead = {"role": "system", "content": "\n\n".join([*said, *_told(_offered(tools))])}
+    return [lead, *messages[leads:]] if tools else list(messages)
+
+
+def _more_notes(messages: Sequence[Message], tools: Tools) -> list[str]:
+    """What else a transcript has in another form, or not at all."""
+    notes = ["the tools are written out as text before the conversation"] if tools else []
+    if any(message.get("reasoning_content") or message.get("reasoning") for message in messages):
+        notes.append("the thinking of earlier turns was left out")
+    return notes
+
+
+def _completed(tools: Tools) -> Tools:
+    """Tools with all that templates look for; for a template that always wants tools, an empty list."""
+    return [_complete(tool) for tool in tools or []]
+
+
+def _complete(tool: dict[str, Any]) -> dict[str, Any]:
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        return tool
+    parameters = function.get("parameters")
+    parameters = parameters if isinstance(parameters, dict) else {}
+    properties = parameters.get("properties")
+    described = {
+        name: {"type": "string", "description": ""} | shape if isinstance(shape, dict) else shape
+        for name, shape in (properties if isinstance(properties, dict) else {}).items()
+    }
+    whole = {"type": "object", "required": []} | parameters | {"properties": described}
+    function = function | {"description": function.get("description") or "", "parameters": whole}
+    return tool | {"type": "function", "function": function}

@@ -1,0 +1,184 @@
+"""Turns in an order and a shape that a chat template takes: calls, results and what stands beside them.
+
+Pure, and free of mlx. Templates that take one call a turn get each call with its result; text that would be
+dropped beside calls gets a place of its own; a user's text behind a result joins it where turns have to
+alternate. Each turn is changed by itself and by its neighbours, never by what comes later, so that what was
+rendered of a conversation stays as it is while it grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.chat_wire import Message
+from engine.control_tokens import OWN
+from engine.template_traits import TemplateTraits
+
+NO_RESULT = "[no result: this call was interrupted]"
+_NO_BEGINNING = "[what was said before is not shown]"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Messages that belong together; `answer` is the whole answer of the model that they are, if any."""
+
+    messages: tuple[Message, ...]
+    answer: Message | None = None
+
+
+def arrange_turns(messages: Sequence[Message], traits: TemplateTraits) -> tuple[list[Turn], list[str]]:
+    """Turns for a template with these traits, and notes on what stands otherwise than it was sent."""
+    notes: list[str] = []
+    arranged = list(messages)
+    if not traits.orphan_results:
+        arranged = _orphans_as_text(arranged, notes)
+    if not traits.unanswered_calls:
+        arranged = _answered(arranged, notes)
+    if not traits.assistant_first:
+        arranged = _asked_first(arranged, notes)
+    if not traits.user_after_result:
+        arranged = _user_text_with_results(arranged, notes)
+    whole = {id(message) for message in messages if message["role"] == "assistant"}
+    turns = [Turn((m,), m if id(m) in whole else None) for m in arranged]
+    if not traits.parallel_calls:
+        turns = _one_call_a_turn(turns, notes)
+    return _text_placed(turns, traits, notes), notes
+
+
+def result_as_text(message: Message) -> Message:
+    """A result as a user's turn."""
+    text = f"{OWN}<tool_response>\n{message['content']}\n{OWN}</tool_response>"
+    return {"role": "user", "content": text}
+
+
+def joined_text(*texts: str | None) -> str:
+    """Texts with an empty line between."""
+    return "\n\n".join(text for text in texts if text)
+
+
+def _calls_before(messages: Sequence[Message], at: int) -> list[str]:
+    """The ids of the calls that results at position `at` may belong to."""
+    while at > 0 and messages[at - 1]["role"] == "tool":
+        at -= 1
+    calls = messages[at - 1].get("tool_calls") or [] if at > 0 else []
+    return [call["id"] for call in calls]
+
+
+def _orphans_as_text(messages: Sequence[Message], notes: list[str]) -> list[Message]:
+    """Results that follow no call of theirs as text of the user."""
+    arranged: list[Message] = []
+    for at, message in enumerate(messages):
+        orphan = message["role"] == "tool" and message["tool_call_id"] not in _calls_before(messages, at)
+        arranged.append(result_as_text(message) if orphan else message)
+        if orphan:
+            notes.append(f"result {at + 1} of {len(messages)} messages follows no call; it is shown as text")
+    return arranged
+
+
+def _answered(messages: Sequence[Message], notes: list[str]) -> list[Message]:
+    """A result that says so for each call that has none; not for calls at the very end."""
+    arranged: list[Message] = []
+    open_calls: list[dict[str, str]] = []
+    for message in messages:
+        if message["role"] == "tool":
+            open_calls = [call for call in open_calls if call["tool_call_id"] != message["tool_call_id"]]
+        else:
+            arranged += [{"role": "tool", "content": NO_RESULT, **call} for call in open_calls]
+            if open_calls:
+                notes.append(f"{len(open_calls)} call(s) without a result got one that says so")
+            open_calls = [
+                {"tool_call_id": call["id"], "name": call["function"]["name"]}
+                for call in message.get("tool_calls") or []
+            ]
+        arranged.append(message)
+    return arranged
+
+
+def _asked_first(messages: Sequence[Message], notes: list[str]) -> list[Message]:
+    """A user's turn at the start of a conversation that has none there."""
+    at = 1 if messages and messages[0]["role"] == "system" else 0
+    if messages[at : at + 1] and messages[at]["role"] == "user":
+        return list(messages)
+    notes.append("the conversation does not begin with the user; a turn was put before it that says so")
+    return [*messages[:at], {"role": "user", "content": _NO_BEGINNING}, *messages[at:]]
+
+
+def _user_text_with_results(messages: Sequence[Message], notes: list[str]) -> list[Message]:
+    """A user's text that stands behind results with the last of them."""
+    arranged: list[Message] = []
+    joined = 0
+    for message in messages:
+        if message["role"] == "user" and arranged and arranged[-1]["role"] == "tool":
+            said = f"<user-message>\n{message['content']}\n</user-message>"
+            arranged[-1] = arranged[-1] | {"content": joined_text(arranged[-1]["content"], said)}
+            joined += 1
+        else:
+            arranged.append(message)
+    if joined:
+        notes.append(
+            f"{joined} user message(s) behind a result were joined to it: the model's chat template wants"
+            " users and assistants to alternate"
+        )
+    return arranged
+
+
+def _one_call_a_turn(turns: Sequence[Turn], notes: list[str]) -> list[Turn]:
+    """Each call of a turn with several in a turn of its own, with its result behind it."""
+    arranged: list[Turn] = []
+    split = at = 0
+    while at < len(turns):
+        [message] = turns[at].messages
+        calls = message.get("tool_calls") or []
+        if len(calls) < 2:
+            arranged.append(turns[at])
+            at += 1
+            continue
+        split, at, results = split + 1, at + 1, []
+        while at < len(turns) and turns[at].messages[0]["role"] == "tool":
+            results.append(turns[at].messages[0])
+            at += 1
+        for number, call in enumerate(calls):
+            own = message | {"tool_calls": [call]} if number == 0 else _bare(message, [call])
+            arranged.append(Turn((own,)))
+            arranged += [Turn((result,)) for result in results if result["tool_call_id"] == call["id"]]
+        known = {call["id"] for call in calls}
+        arranged += [Turn((result,)) for result in results if result["tool_call_id"] not in known]
+    if split:
+        notes.append(
+            f"{split} turn(s) with several calls were split, each call with its result: the model's chat"
+            " template shows one call a turn"
+        )
+    return arranged
+
+
+def _bare(message: Message, calls: list[dict[str, object]]) -> Message:
+    """A turn that only calls."""
+    return {"role": "assistant", "content": None if message["content"] is None else "", "tool_calls": calls}
+
+
+def _text_placed(turns: Sequence[Turn], traits: TemplateTraits, notes: list[str]) -> list[Turn]:
+    """Text beside calls where the template shows it."""
+    arranged: list[Turn] = []
+    waiting, moved = "", 0
+    for turn in turns:
+        [message] = turn.messages
+        if waiting and message["role"] == "tool":
+            said = f"<assistant-message>\n{waiting}\n</assistant-message>"
+            turn = Turn((message | {"content": joined_text(said, message["content"])},))
+            moved += 1
+        waiting = ""
+        text = (message.get("content") or "") if message.get("tool_calls") else ""
+        both = "reasoning_content" in message and not traits.thought_beside
+        if text.strip() and (traits.call_text == "before" or (traits.call_text == "beside" and both)):
+            calls = message | {"content": traits.empty_content}
+            turn = Turn(({"role": "assistant", "content": text}, calls), turn.answer)
+        elif text.strip() and traits.call_text == "result":
+            waiting = text.strip()
+        arranged.append(turn)
+    if moved:
+        notes.append(
+            f"the text beside calls in {moved} turn(s) stands with the call's result: the model's chat"
+            " template does not show it beside calls"
+        )
+    return arranged
