@@ -7,6 +7,7 @@ tool's result with `</think>` in it is split nowhere.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,13 +45,21 @@ class ContentGuard:
         self, render: Render, messages: list[Message], tools: list[dict[str, Any]] | None, **options: Any
     ) -> str:
         """What `render` makes of messages, tools and options, with their stand-ins in it."""
-        text = self._rendered(render, self._tokens.masked, messages, tools, options)
-        if not self._alters:
+        joins = self._alters
+
+        def masked(text: str) -> str:
+            nonlocal joins
+            joins = joins or self._tokens.may_join(text)
+            return self._tokens.masked(text)
+
+        text = self._rendered(render, masked, messages, tools, options)
+        if not joins:
             return text
-        # Taking something out of the middle of a text may leave a token's spelling.
+        # A token may have come of parts: of content and what stands beside it, or what was taken out of it.
+        # Then more than the spellings has to be masked, which a template may notice.
         careful = self._rendered(render, self._tokens.masked_throughout, messages, tools, options)
-        marks = self._tokens.pattern.findall
-        return text if marks(text) == marks(careful) else careful
+        written, sure = (Counter(self._tokens.pattern.findall(one)) for one in (text, careful))
+        return text if written <= sure else careful
 
     def _rendered(
         self,

@@ -1,9 +1,9 @@
 """The tokens that structure a prompt, and text that spells them without being them.
 
 A tokenizer looks for its added tokens in a text before it splits the rest, wherever they come from. What a
-client sends must never become one: a file that holds `<|im_end|>` would end the turn that shows it. So the
-first character of each such spelling in a client's text is masked before the chat template sees it: replaced
-by a stand-in, one character for one, that is put back where the text is tokenized, cut in two behind it
+client sends must never become one: a file that holds `<|im_end|>` would end the turn that shows it. So a
+character of each such spelling in a client's text is masked before the chat template sees it: replaced by a
+stand-in, one character for one, that is put back where the text is tokenized, cut in two behind it
 (`engine.guarded_encoding`). What is not masked was written by the template.
 
 Stand-ins are lone surrogates: no client can send one, since none is in any valid text.
@@ -12,7 +12,7 @@ Stand-ins are lone surrogates: no client can send one, since none is in any vali
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -53,6 +53,7 @@ class ControlTokens:
         self._stand_ins = dict(zip(alphabet, map(chr, _STAND_INS), strict=False))
         self._characters = {stand_in: character for character, stand_in in self._stand_ins.items()}
         self._masked_short = lru_cache(1 << 14)(self._masked)
+        self._edges_short = lru_cache(1 << 14)(self._edges)
 
     def foremost(self) -> list[str]:
         """The tokens' texts, those that the template writes before the others."""
@@ -60,15 +61,18 @@ class ControlTokens:
         return sorted(self.numbers, key=lambda text: text not in template)
 
     def masked(self, text: str) -> str:
-        """A client's text with the first character of each spelling of a token masked.
+        """A client's text with a character of each spelling of a token masked.
 
-        So are the first character of an end that what follows might complete to a token, and of a beginning
-        that might complete what stands before. Marks behind an `OWN` stay, and the `OWN` goes.
+        Marks behind an `OWN` stay, and the `OWN` goes.
         """
         return self._around_own(text, self._masked_short if len(text) <= _SHORT else self._masked)
 
+    def may_join(self, text: str) -> bool:
+        """Whether an end of a client's text may be part of a token of which its neighbours are the rest."""
+        return bool(self._edges_short(text) if len(text) <= _SHORT else self._edges(text))
+
     def masked_throughout(self, text: str) -> str:
-        """A client's text in which no token can begin, whatever is taken out of it or changed in it."""
+        """A client's text of which no part can be a part of a token, whatever is done to it."""
         return self._around_own(text, self._masked_throughout)
 
     def clear(self, text: str) -> str:
@@ -78,16 +82,16 @@ class ControlTokens:
         return _STAND_IN.sub(lambda found: self._characters.get(found[0], found[0]), text)
 
     def parts(self, text: str) -> list[str]:
-        """The text, cleared, cut behind each stand-in that keeps a token from being seen."""
+        """The text, cleared, cut within each spelling of a token that has a stand-in in it.
+
+        The places depend on the spellings alone, not on what else is masked.
+        """
         if _is_valid(text):
             return [text] if text else []
         clear = self.clear(text)
-        ends = [found.end() for found in _STAND_IN.finditer(text) if self._is_seen(clear, found.start())]
-        return [
-            clear[start:end]
-            for start, end in zip([0, *ends], [*ends, len(clear)], strict=True)
-            if start < end
-        ]
+        stand_ins = (found.start() for found in _STAND_IN.finditer(text))
+        cuts = sorted({cut for place in stand_ins for cut in self._cuts(clear, place)})
+        return [clear[start:end] for start, end in zip([0, *cuts], [*cuts, len(clear)], strict=True)]
 
     def unescaped(self, text: str) -> str:
         r"""The text with the stand-ins that a template wrote as `\udc12`, as JSON in ASCII has them."""
@@ -98,11 +102,16 @@ class ControlTokens:
 
         return _ESCAPED.sub(stand_in, text)
 
-    def _is_seen(self, text: str, place: int) -> bool:
-        """Whether the character at `place` is in the spelling of a token."""
-        starts = range(max(0, place - self._longest + 1), place + 1)
-        found = (self.pattern.match(text, start) for start in starts)
-        return any(match is not None and match.end() > place for match in found)
+    def _cuts(self, text: str, place: int) -> Iterator[int]:
+        """Where the tokens are cut in whose spelling the character at `place` is."""
+        for start in range(max(0, place - self._longest + 1), place + 1):
+            found = self.pattern.match(text, start)
+            if found and found.end() > place:
+                yield start + self._first_part(text, start)
+
+    def _first_part(self, text: str, start: int) -> int:
+        """How much of a token's spelling is left of its cut; templates look for the first character."""
+        return 1 if any(text[start : start + size] in self.numbers for size in (1, 2)) else 2
 
     def _around_own(self, text: str, mask: Callable[[str], str]) -> str:
         if _is_valid(text):
@@ -115,15 +124,18 @@ class ControlTokens:
             masked += [part[:end], mask(_SURROGATE.sub("\ufffd", part[end:]))]
         return "".join(masked)
 
+    def _masked(self, text: str) -> str:
+        spellings = self._spellings(text)
+        return self._with_stand_ins(text, {start + self._first_part(text, start) - 1 for start in spellings})
+
     def _masked_throughout(self, text: str) -> str:
-        text = self._masked(text)
+        text = self._with_stand_ins(self._masked(text), self._edges(text))
         for first in self._firsts:
             if not first.isalnum() and not first.isspace():
                 text = text.replace(first, self._stand_ins.get(first, first))
         return text
 
-    def _masked(self, text: str) -> str:
-        places = self._spellings(text) | self._ends(text) | self._starts(text)
+    def _with_stand_ins(self, text: str, places: Collection[int]) -> str:
         if not places:
             return text
         characters = list(text)
@@ -131,18 +143,22 @@ class ControlTokens:
             while text[place : place + 1].isspace():  # which a template may look for
                 place += 1
             if place < len(text):
-                characters[place] = self._stand_ins.get(text[place], text[place])
+                characters[place] = self._stand_ins.get(characters[place], characters[place])
         return "".join(characters)
 
-    def _spellings(self, text: str) -> set[int]:
+    def _spellings(self, text: str) -> list[int]:
         """Where a token is spelt, also one within another."""
-        places: set[int] = set()
+        places = []
         if any(first in text for first in self._firsts):
             found = self.pattern.search(text)
             while found:
-                places.add(found.start())
+                places.append(found.start())
                 found = self.pattern.search(text, found.start() + 1)
         return places
+
+    def _edges(self, text: str) -> set[int]:
+        """Where an end of the text begins that may be the rest of a token, or its first part."""
+        return self._ends(text) | self._starts(text)
 
     def _ends(self, text: str) -> set[int]:
         """Where an end begins that is the beginning of a token; templates may strip blanks behind it."""
