@@ -2,7 +2,9 @@
 
 The text of a grammar is a pure function of an `AnswerRules`, so that it can be cached; `engine.grammar` runs
 it. Free text stays free: from the first letter of an opening mark to the end of the call the family's rules
-hold, and nowhere else. Everything is matched byte by byte, since tokens may reach over the borders of marks.
+hold, and nowhere else. A mark in code or in a quotation opens nothing, and in a thought none can be written,
+so that a model that wants to call closes its thought first. Everything is matched byte by byte, since tokens
+may reach over the borders of marks.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.code_places import PLACES
+from engine.thinking_grammar import thinking_rules, without_openings
 from engine.tool_calls.family import Family
 from engine.tool_calls.lark_text import json_value, literal
-from engine.tool_calls.pattern_source import exactly, pattern
 from engine.tool_calls.schemas import ToolSchema
 
 Choice = Literal["auto", "required", "none"]
@@ -24,8 +27,9 @@ class AnswerRules:
     """What a request asks of its answer.
 
     `tools` are those that may be called. With `schema` the answer, but for calls, is JSON that fits it.
-    `thinking` are the marks around the thinking, and `opens_thinking` tells that the prompt ends inside.
-    `layout` are marks that may stand before what is asked for.
+    `thinking` are the marks around the thinking that may come first, and `opens_thinking` tells that the
+    prompt ends inside; `marks` are those around thinking wherever it comes. `layout` are marks that may stand
+    before what is asked for.
     """
 
     family: Family | None = None
@@ -35,6 +39,7 @@ class AnswerRules:
     schema: Mapping[str, Any] | None = None
     thinking: tuple[str, str] | None = None
     opens_thinking: bool = False
+    marks: tuple[str, str] | None = None
     layout: tuple[str, ...] = ()
 
     @property
@@ -65,21 +70,27 @@ def grammar_text(rules: AnswerRules, loose: Mapping[str, Looseness] | None = Non
     tools = [_without_bounds(tool) if loose.get(tool.name) == "any" else tool for tool in rules.tools]
     calls = rules.family.grammar(tools, lambda tool, part=None: _arguments(tool, part, loose))
     # Behind the only call the answer ends: text would keep the client waiting for nothing.
-    more = "section* TEXT" if rules.parallel else "SPACE?"
+    thinking = " | thinking" if rules.marks else ""
+    more = f"(section{thinking})* last" if rules.parallel else "SPACE?"
     if rules.schema is not None:
         body = f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}"
-        lines += _start(rules, body, rules.family, more)
+        lines += _start(rules, body)
         lines += _answer(rules, loose)
     elif rules.choice == "required":
-        lines += _start(rules, f"now {more}", rules.family, more)
+        lines += _start(rules, f"now {more}")
     else:
-        lines.append("start: section* TEXT" if rules.parallel else "start: section SPACE? | TEXT")
+        begun = "thought_end" if rules.opens_thinking else ""
+        single = f"{'thinking* ' if rules.marks else ''}(section SPACE? | last)"
+        lines.append(f"start: {begun} {more if rules.parallel else single}")
         lines.append(f"SPACE: {_SPACE}")
-    lines.append(free)
+        if rules.opens_thinking:
+            lines.append(_thought_end(rules))
+    lines += [free, PLACES, *thinking_rules(rules.family, rules.marks, rules.layout)]
     openings = rules.family.openings
     for number, mark in enumerate(openings):
-        before = "/((?s:.*)\\n)?/" if mark in rules.family.bare_openings else "TEXT"
-        lines.append(f"open{number}[lazy]: {before} {literal(mark)}")
+        line_start = " & /((?s:.*)\\n)?/" if mark in rules.family.bare_openings else ""
+        lines.append(f"BEFORE{number}: OUTSIDE{line_start}")
+        lines.append(f"open{number}[lazy]: BEFORE{number} {literal(mark)}")
     lines.append("section: " + " | ".join(f"open{number} calls" for number in range(len(openings))))
     # What the reader takes for the beginning of a line is not known behind thinking and layout.
     at_once = [mark for mark in openings if mark not in rules.family.bare_openings]
@@ -87,37 +98,27 @@ def grammar_text(rules: AnswerRules, loose: Mapping[str, Looseness] | None = Non
     return "\n".join([*lines, calls, ""])
 
 
-def _start(rules: AnswerRules, body: str, caller: Family | None = None, more: str = "") -> list[str]:
-    """A `start` that leads to `body` by way of thinking, white space and marks of the layout only.
-
-    A call of the family `caller` may stand in the thinking and ends it; `more` is what follows that call.
-    """
+def _start(rules: AnswerRules, body: str) -> list[str]:
+    """A `start` that leads to `body` by way of thinking, white space and marks of the layout only."""
     lines = []
     if rules.thinking is None:
         lines.append(f"start: layout {body}")
     else:
-        opened, closed = rules.thinking
         optional = "" if rules.opens_thinking else "?"
-        head = "" if rules.opens_thinking else literal(opened)
-        called = f" | layout {head} thought_call {more}" if caller is not None else ""
-        lines.append(f"start: layout thought{optional} layout {body}{called}")
+        head = "" if rules.opens_thinking else literal(rules.thinking[0])
+        lines.append(f"start: layout thought{optional} layout {body}")
         lines.append(f"thought: {head} thought_end")
-        lines.append(f"thought_end[lazy]: /(?s:.*)/ {literal(closed)}")
-        if caller is not None:
-            lines += _thought_calls(caller, rules.opens_thinking)
+        lines.append(_thought_end(rules))
     marks = "".join(f" | {literal(mark)}" for mark in rules.layout)
     return [*lines, f"layout: (SPACE{marks}){{0,6}}", f"SPACE: {_SPACE}"]
 
 
-def _thought_calls(family: Family, at_line_start: bool) -> list[str]:
-    """Calls behind the beginning of thinking; `at_line_start` tells that it is the answer's beginning too."""
-    lines = []
-    line = "/((?s:.*)\\n)?/" if at_line_start else "/(?s:.*)\\n/"
-    for number, mark in enumerate(family.openings):
-        before = line if mark in family.bare_openings else "/(?s:.*)/"
-        lines.append(f"thought_open{number}[lazy]: {before} {literal(mark)}")
-    ways = " | ".join(f"thought_open{number} calls" for number in range(len(family.openings)))
-    return [*lines, f"thought_call: {ways}"]
+def _thought_end(rules: AnswerRules) -> str:
+    """A thought that the answer begins with: no call can be opened in it, so it ends before the first."""
+    assert rules.thinking is not None
+    calling = rules.family is not None and rules.tools and rules.choice != "none"
+    thought = without_openings(rules.family) if calling and rules.family is not None else "/(?s:.*)/"
+    return f"THOUGHT: {thought}\nthought_end[lazy]: THOUGHT {literal(rules.thinking[1])}"
 
 
 def _answer(rules: AnswerRules, loose: Mapping[str, Looseness]) -> list[str]:
@@ -149,8 +150,7 @@ def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], loose: Loosene
 def _free_text(rules: AnswerRules) -> str:
     if rules.choice != "none" or rules.family is None:
         return "/(?s:.*)/"
-    marks = rules.family.openings
-    return " & ".join(["/(?s:.*)/", *("~" + pattern(f"(?s:.*){exactly(mark)}(?s:.*)") for mark in marks)])
+    return without_openings(rules.family, anywhere=True)
 
 
 def each_alone(rules: AnswerRules) -> Iterable[tuple[str, AnswerRules]]:

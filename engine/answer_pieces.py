@@ -93,6 +93,7 @@ class AnswerStyle:
     opens_thinking: bool = False
     drop: tuple[str, ...] = ()  # marks of the model's own message format
     family: Family | None = None  # how it writes calls; None: in a way that is not known
+    bare_json: bool = False  # without a family: JSON that is the whole answer may be a call
     tools: ToolSchemas = field(default_factory=lambda: ToolSchemas(()))  # none: call marks are text
     guaranteed: frozenset[str] = frozenset()  # tools whose calls a grammar holds to their schema
     parallel: bool = True

@@ -10,6 +10,8 @@ from typing import Any
 from engine.answer_grammar import ANSWER, AnswerRules
 from engine.answer_pieces import AnswerStyle
 from engine.grammar import CompiledGrammar, Grammars, GrammarUnavailable
+from engine.model_thinking import thinking_marks
+from engine.tool_calls.call_forms import bare_json_of
 from engine.tool_calls.families import family_named, family_of
 from engine.tool_calls.family import Family
 from engine.tool_calls.schemas import tool_schemas
@@ -43,7 +45,8 @@ class AnswerPlanner:
         """
         self.family = _family(tokenizer, tool_format)
         self.unavailable = ""  # why nothing is held to a grammar
-        self._thinking = _thinking(tokenizer, self.family)
+        self._thinking = thinking_marks(tokenizer) or (self.family.thinking if self.family else None)
+        self._bare_json = self.family is None and _writes_bare_json(tokenizer)
         self._layout = (*tokenizer.structural_markers, *(self.family.layout if self.family else ()))
         self._grammars: Grammars | None = None
         if not grammar:
@@ -71,6 +74,7 @@ class AnswerPlanner:
             opens_thinking=opens_thinking,
             drop=self._layout,
             family=self.family,
+            bare_json=self._bare_json,
             tools=tools,
             parallel=parallel,
         )
@@ -83,6 +87,7 @@ class AnswerPlanner:
             schema=chat.answer_schema,
             thinking=self._thinking if opens_thinking or chat.may_think else None,
             opens_thinking=opens_thinking,
+            marks=self._thinking,
             layout=self._layout,
         )
         return self._held_to(rules, style)
@@ -123,14 +128,13 @@ class AnswerPlanner:
         return AnswerPlan(style, grammar, tuple(unheld), relaxed)
 
 
+def _writes_bare_json(tokenizer: Any) -> bool:
+    template = getattr(tokenizer, "chat_template", None)
+    return bare_json_of(template if isinstance(template, str) else "", tokenizer.get_vocab())
+
+
 def _family(tokenizer: Any, tool_format: str | None) -> Family | None:
     if tool_format is not None:
         return family_named(tool_format)
     template = getattr(tokenizer, "chat_template", None)
     return family_of(template if isinstance(template, str) else "", tokenizer.get_vocab())
-
-
-def _thinking(tokenizer: Any, family: Family | None) -> tuple[str, str] | None:
-    if tokenizer.has_thinking:
-        return tokenizer.think_start, tokenizer.think_end
-    return family.thinking if family is not None else None

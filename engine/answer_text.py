@@ -11,12 +11,19 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from engine.answer_calls import CallSection, GivenBack, recovered
-from engine.answer_pieces import AnswerStyle, Call, CallCut, Composing, Piece, Stopped, Text, Thinking
+from engine.answer_pieces import AnswerStyle, Call, CallCut, Composing, Piece, Remark, Stopped, Text, Thinking
+from engine.answer_thoughts import AnswerThoughts
+from engine.code_places import CodePlaces
 from engine.marker_scanner import MarkerScanner
-from engine.tool_calls.families import FAMILIES
-from engine.tool_calls.stray_calls import MOST_FAILURES, StrayCall, StrayCalls
+from engine.tool_calls.call_forms import CallForms
+from engine.tool_calls.end_calls import EndCalls, EndingCalls
+from engine.tool_calls.family import Family
 
 Mode = Literal["text", "thinking"]
+
+NOT_CARRIED_OUT = (
+    "a tool call at the end of a thought that never ended was not carried out: it is shown as text"
+)
 
 _KEPT_TOKENS = 64  # of text: those that may still turn out to spell an opening mark
 
@@ -30,7 +37,9 @@ class AnswerText:
         self.mode: Mode = "thinking" if style.opens_thinking else "text"
         self.done = False
         self.reasoning_tokens = 0
-        self._scanners = _scanners(style)
+        self._thoughts = AnswerThoughts(style)
+        self._scanners = _scanners(style, self._thoughts)
+        self._places = CodePlaces()
         self._space = ""  # white space that is shown only if something visible follows
         self._at_edge = style.opens_thinking  # nothing was shown since the last mark
         self._section: CallSection | None = None
@@ -38,14 +47,15 @@ class AnswerText:
         self._awaits_json = style.answers_json  # the first text is the beginning of a JSON answer
         self._space_before_call = ""
         self._spelling = _Spelling()
-        self._stray = self._new_stray()
-        self._no_calls = 0  # texts that looked like calls and were none
+        self._ending = self._new_ending()
+        self._undecided = ""  # a mark of thinking: the next letter tells whether it opens a thought
+        self._said = False  # words, since the beginning or since a thought
 
     def add(self, token: int) -> list[Piece]:
         """What one more token makes visible."""
         if self.done:
             return []
-        if self.mode == "thinking" and self._section is None:
+        if self.mode == "thinking":
             self.reasoning_tokens += 1
         self._detokenizer.add_token(token)
         segment: str = self._detokenizer.last_segment
@@ -69,6 +79,8 @@ class AnswerText:
             yield from self._placed(section.close(cut=cut))
             self._leave(section)
             yield from self._read(section.rest, final=True)
+        if self.mode == "thinking":
+            yield from self._end_thought(final=not cut)
         yield from self._settle(cut=cut)
         if self._space and not self._at_edge:
             yield self._piece(self._space)
@@ -95,6 +107,11 @@ class AnswerText:
                 continue
             mode = self.mode
             for before, mark in self._scanners[mode].feed(text, final=final):
+                if self._undecided and (before or mark or final):
+                    yield from self._decide(before or mark or "")
+                    if self.mode != mode:
+                        text = before + (mark or "") + self._scanners[mode].flush()
+                        break
                 if self._awaits_json and mode == "text" and before.strip():
                     text = before + (mark or "") + self._scanners[mode].flush()
                     self._begin_json()
@@ -102,6 +119,8 @@ class AnswerText:
                 self._spelling.read(len(before) + len(mark or ""))
                 if before:
                     self._at_line_start = before.endswith("\n")
+                    if mode == "text":
+                        self._thoughts.pass_text(before, self._places)
                 yield from self._show(before)
                 if mark is not None:
                     yield from self._pass_mark(mark)
@@ -127,33 +146,83 @@ class AnswerText:
         return section.rest
 
     def _pass_mark(self, mark: str) -> Iterator[Piece]:
-        style = self._style
-        yield from self._settle(cut=False)
-        if mark in style.stops and self.mode == "text":
+        if self.mode == "thinking":
+            if mark in self._thoughts.ends:
+                yield from self._end_thought(final=False)
+                self._enter("text")
+            elif mark in self._thoughts.starts and self._said:
+                yield from self._show(mark)
+        elif mark in self._style.stops:
+            yield from self._settle(cut=False)
             if self._space:
                 yield self._piece(self._space)
             yield Stopped(mark)
-        elif mark == style.think_start:
-            self._enter("thinking")
-        elif mark == style.think_end:
-            self._enter("text")
-        elif style.family is not None and style.tools and mark in style.family.openings:
-            if mark in style.family.bare_openings and not self._at_line_start:
-                yield from self._spoken(mark)
-                return
-            self._space_before_call, self._space = self._space, ""
-            self._section = CallSection(style.family, mark, style)
-            self._spelling.begin(len(mark))
-            yield Composing(mark)
+        elif mark in self._thoughts.marks:
+            yield from self._pass_thought_mark(mark)
+        elif self._style.family is not None and mark in self._style.family.openings and self._style.tools:
+            yield from self._pass_opening(self._style.family, mark)
         else:
+            yield from self._settle(cut=False)
             self._at_line_start = False  # the mark stands before what follows
+
+    def _pass_thought_mark(self, mark: str) -> Iterator[Piece]:
+        match self._thoughts.meaning(mark, self._places, said=self._said):
+            case "text":
+                yield from self._shown_mark(mark)
+            case "mention over":
+                yield from self._show(mark)
+                self._places.restart()
+                self._at_line_start = True
+            case "undecided":
+                self._undecided = mark
+            case "opens":
+                yield from self._open_thought(mark)
+            case "left out":
+                yield from self._settle(cut=False)
+                self._places.feed(mark)
+                self._at_line_start = False
+                if not self._said:
+                    self._space, self._at_edge = "", True
+
+    def _decide(self, text: str) -> Iterator[Piece]:
+        """Text follows a mark of thinking that stands within a line."""
+        mark, self._undecided = self._undecided, ""
+        if text.startswith("\n"):
+            yield from self._open_thought(mark)
+        else:
+            self._thoughts.mention()
+            yield from self._shown_mark(mark)
+
+    def _open_thought(self, mark: str) -> Iterator[Piece]:
+        yield from self._settle(cut=False)
+        self._thoughts.open(mark)
+        self._scanners["thinking"] = _thinking_scanner(self._style, self._thoughts)
+        self._enter("thinking")
+
+    def _pass_opening(self, family: Family, mark: str) -> Iterator[Piece]:
+        bare = mark in family.bare_openings and not self._at_line_start
+        if bare or self._places.inside or self._thoughts.mentioned:
+            yield from self._shown_mark(mark)
+            return
+        yield from self._settle(cut=False)
+        self._space_before_call, self._space = self._space, ""
+        self._section = CallSection(family, mark, self._style)
+        self._spelling.begin(len(mark))
+        yield Composing(mark)
+
+    def _shown_mark(self, mark: str) -> Iterator[Piece]:
+        """A mark that is a text like any other."""
+        self._places.feed(mark)
+        self._at_line_start = False
+        yield from self._show(mark)
 
     def _placed(self, pieces: Iterable[Piece | GivenBack]) -> Iterator[Piece]:
         """Pieces of calls, with what was given back as text of the mode in which it stood."""
         for piece in pieces:
             if isinstance(piece, GivenBack):
                 self._space, self._space_before_call = self._space_before_call, ""
-                yield from self._show(piece.text, settled=True)
+                self._places.feed(piece.text)
+                yield from self._spoken(piece.text)
             elif isinstance(piece, Call):
                 yield replace(piece, tokens=self._spelling.end())
             elif isinstance(piece, CallCut):
@@ -163,44 +232,63 @@ class AnswerText:
 
     def _leave(self, section: CallSection) -> None:
         self._section = None
+        self._places.restart()
         if section.calls:
             self._awaits_json = False
             self._enter("text")
         self._at_line_start = True
 
     def _enter(self, mode: Mode) -> None:
-        self.mode, self._space, self._at_edge = mode, "", True
-        self._at_line_start = False  # the mark that led here stands before
+        self.mode, self._space, self._at_edge, self._said = mode, "", True, False
+        self._at_line_start = True
+        self._places.restart()
 
-    def _show(self, text: str, *, settled: bool = False) -> Iterator[Piece]:
-        """Text of the mode we are in, with what in it is a call after all, unless that is `settled`."""
-        if self._stray is None or settled or self.mode == "thinking":
+    def _show(self, text: str) -> Iterator[Piece]:
+        """Text of the mode we are in; what may yet turn out to be a call at its end is held back."""
+        if self.mode == "thinking":
+            for part in self._thoughts.feed(text):
+                yield from self._spoken(part)
+        elif self._ending is None:
             yield from self._spoken(text)
         else:
-            yield from self._sorted(self._stray.feed(text), cut=False)
+            yield from self._sorted(self._ending, self._ending.feed(text), cut=False)
 
     def _settle(self, *, cut: bool) -> Iterator[Piece]:
         """Decide on text that was held back because it might have become a call."""
-        if self._stray is not None:
-            yield from self._sorted(self._stray.finish(), cut=cut)
-            self._stray = self._new_stray()
+        if self._ending is not None:
+            yield from self._sorted(self._ending, self._ending.finish(), cut=cut)
+            self._ending = self._new_ending()
 
-    def _new_stray(self) -> StrayCalls | None:
+    def _new_ending(self) -> EndCalls | None:
         """What finds calls in the text of a model whose way to write them is not known."""
-        unknown = self._style.family is None and bool(self._style.tools)
-        return StrayCalls(self._style.tools, FAMILIES) if unknown else None
+        style = self._style
+        unknown = style.family is None and bool(style.tools)
+        return EndCalls(style.tools, CallForms(bare_json=style.bare_json)) if unknown else None
 
-    def _sorted(self, found: Iterable[str | StrayCall], *, cut: bool) -> Iterator[Piece]:
-        for part in found:
+    def _sorted(self, ending: EndCalls, parts: Iterable[Any], *, cut: bool) -> Iterator[Piece]:
+        for part in parts:
             if isinstance(part, str):
                 yield from self._spoken(part)
-            elif cut or self._no_calls >= MOST_FAILURES:
+            elif cut or not part.whole:
                 yield from self._spoken(part.raw)
             else:
                 self._space_before_call, self._space = self._space, ""
-                pieces = list(recovered(part.raw, self._style))
-                self._no_calls += not any(isinstance(piece, Call) for piece in pieces)
-                yield from self._placed(pieces)
+                yield from self._placed(recovered(part.raw, self._style))
+        for note in ending.notes:
+            yield Remark(note)
+        ending.notes.clear()
+
+    def _end_thought(self, *, final: bool) -> Iterator[Piece]:
+        """The thought is over. If the answer is over too, a call at its end is shown as text."""
+        for part in self._thoughts.finish():
+            if not isinstance(part, EndingCalls):
+                yield from self._spoken(part)
+            elif final and part.whole:
+                yield Remark(NOT_CARRIED_OUT)
+                self._enter("text")
+                yield from self._spoken(part.raw)
+            else:
+                yield from self._spoken(part.raw)
 
     def _spoken(self, text: str) -> Iterator[Piece]:
         """Text but for white space at its end, which waits for what follows."""
@@ -210,7 +298,7 @@ class AnswerText:
         shown = text.rstrip()
         self._space = text[len(shown) :]
         if shown:
-            self._at_edge = False
+            self._at_edge, self._said = False, True
             yield self._piece(shown)
 
     def _piece(self, text: str) -> Piece:
@@ -252,12 +340,16 @@ class _Spelling:
         return tuple(tokens)
 
 
-def _scanners(style: AnswerStyle) -> dict[Mode, MarkerScanner]:
+def _scanners(style: AnswerStyle, thoughts: AnswerThoughts) -> dict[Mode, MarkerScanner]:
     openings = style.family.openings if style.family is not None and style.tools else ()
     return {
-        "text": MarkerScanner([*style.stops, style.think_start, *openings, *style.drop]),
-        "thinking": MarkerScanner([style.think_end, *openings, *style.drop]),
+        "text": MarkerScanner([*style.stops, *thoughts.marks, *openings, *style.drop]),
+        "thinking": _thinking_scanner(style, thoughts),
     }
+
+
+def _thinking_scanner(style: AnswerStyle, thoughts: AnswerThoughts) -> MarkerScanner:
+    return MarkerScanner([*thoughts.starts, *thoughts.ends, *style.drop])
 
 
 def _finalized(detokenizer: Any) -> str:

@@ -15,9 +15,10 @@ from engine.chat_wire import Message, content_text
 class InlineThoughts:
     """Finds thoughts at the front of answers, if the template of a model takes both forms for the same."""
 
-    def __init__(self, start: str | None, end: str | None, fill: Callable[..., str]) -> None:
-        """`start` and `end` are the marks of the model's thinking; `fill` renders as they are sent."""
-        self._start, self._end = start or "", end or ""
+    def __init__(self, start: str, end: str, fill: Callable[..., str]) -> None:
+        """`start` and `end` are the marks of the model's thinking, empty if it has none; `fill` renders
+        messages as they are."""
+        self._start, self._end = start, end
         self._known = bool(start and end) and self._are_one(fill)
 
     def apart(self, messages: Sequence[Message]) -> list[Message]:

@@ -20,6 +20,7 @@ from engine.chat_wire import Message
 from engine.guarded_template import GuardedTemplate
 from engine.inline_thoughts import InlineThoughts
 from engine.message_preparation import plain_message
+from engine.model_thinking import opens_thinking, thinking_marks
 from engine.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
 from engine.refusal_fallbacks import PlainRendering, plain_transcript, render_somehow
 from engine.segment_encoder import SegmentEncoder
@@ -77,11 +78,8 @@ class PromptRenderer:
         self.traits: TemplateTraits = probe_template(
             self._apply, template_text=self._template.source or "", encode=self._encode_whole, special=special
         )
-        self._thoughts = InlineThoughts(
-            getattr(tokenizer, "think_start", None),
-            getattr(tokenizer, "think_end", None),
-            self._template.fill,
-        )
+        self._thinking = thinking_marks(tokenizer)
+        self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.fill)
         if self.traits.broken:
             _log.warning(
                 "the model's chat template cannot be used (%s); prompts are plain transcripts, to which the"
@@ -125,6 +123,7 @@ class PromptRenderer:
         cuts, segments = self._cuts(tokens), segment_names(turns, bool(tools))
         if reminders:
             cuts, segments = _with_cut(cuts, segments, len(parts[0]))
+        start = self._history.answer_start(text, turns, plain.tools, plain.kwargs)
         return RenderedPrompt(
             self._template.clear(text),
             tokens,
@@ -132,8 +131,8 @@ class PromptRenderer:
             bool(reminders) or _has_head(turns, bool(tools)),
             segments if len(segments) == len(cuts) else (),
             tuple(notes),
-            self._opens_thinking(text),
-            self._history.answer_start(text, turns, plain.tools, plain.kwargs),
+            opens_thinking(text, self._thinking, start.opening if start else None),
+            start,
             tuple(replace(a, spelled=self._template.clear(a.spelled)) for a in recalled.answers),
         )
 
@@ -196,10 +195,6 @@ class PromptRenderer:
     def _cuts(self, tokens: list[int]) -> tuple[int, ...]:
         starts = self.traits.turn_starts
         return tuple(at for at, token in enumerate(tokens) if token in starts and at >= _SMALLEST_CUT)
-
-    def _opens_thinking(self, text: str) -> bool:
-        mark: str = getattr(self._tokenizer, "think_start", None) or ""
-        return mark != "" and text[-64:].rstrip().endswith(mark)
 
 
 def render(tokenizer: Any, body: dict[str, Any]) -> str:

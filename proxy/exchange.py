@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
+from engine.tool_calls.call_forms import CallForms
 from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.client_side import (
     ClientLeft,
@@ -166,7 +167,10 @@ class Exchange:
         self._record.upstream(request.body, model)
         for note in translated.notes:
             self._record.note(note)
-        answer = self._answer = Answer(_answer_head(body, translated, backend.dialect))
+        used_ids = _call_ids(body)
+        forms = _call_forms(translated, backend.dialect)
+        head = _answer_head(body, translated, backend.dialect, used_ids, forms)
+        answer = self._answer = Answer(head)
         observation = Observation(self._record, answer)
         try:
             async with aclosing(backend.stream(request)) as arrivals:
@@ -222,22 +226,39 @@ class Exchange:
         )
 
 
-def _answer_head(body: Mapping[str, Any], translated: TranslatedRequest, dialect: Dialect) -> AnswerHead:
-    used = frozenset(
+def _call_ids(body: Mapping[str, Any]) -> frozenset[str]:
+    """The ids of all calls in the request's history."""
+    return frozenset(
         block["id"]
         for message in body["messages"]
         if message["role"] == "assistant" and isinstance(message["content"], list)
         for block in message["content"]
         if block["type"] == "tool_use"
     )
+
+
+def _call_forms(translated: TranslatedRequest, dialect: Dialect) -> CallForms | None:
+    """The ways in which calls may stand at the end of the answer's text."""
+    if translated.most_calls == 0 or dialect.tells_calls_apart:
+        return None
+    return CallForms()
+
+
+def _answer_head(
+    body: Mapping[str, Any],
+    translated: TranslatedRequest,
+    dialect: Dialect,
+    used_ids: frozenset[str],
+    call_forms: CallForms | None,
+) -> AnswerHead:
     return AnswerHead(
         message_id=f"msg_{uuid.uuid4().hex[:24]}",
         model=body["model"],
         tools=translated.tools,
         thinking=translated.thinking,
-        used_ids=used,
+        used_ids=used_ids,
         streamed=bool(body.get("stream")),
         most_calls=translated.most_calls,
-        stray_calls=translated.most_calls != 0 and not dialect.tells_calls_apart,
-        json_answer=translated.wants_json,
+        call_forms=call_forms,
+        mixed_thinking=dialect.mixed_thinking,
     )

@@ -17,13 +17,12 @@ Marks = dict[str, list[Family]]
 """Opening marks, each with the families that have it."""
 
 
-def marks_of(families: Sequence[Family], *, tokens_only: bool = False) -> Marks:
-    """The opening marks of families; with `tokens_only`, none that is plain text."""
+def marks_of(families: Sequence[Family]) -> Marks:
+    """The opening marks of families."""
     marks: Marks = {}
     for family in families:
         for mark in family.openings:
-            if not tokens_only or _SPECIAL.search(mark):
-                marks.setdefault(mark, []).append(family)
+            marks.setdefault(mark, []).append(family)
     return marks
 
 

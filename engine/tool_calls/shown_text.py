@@ -1,4 +1,4 @@
-"""Where an answer shows text instead of acting: in Markdown's code and in comments."""
+"""Where an answer shows text instead of acting: in Markdown's code and quotations, and in comments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PLAIN = re.compile(r"[^`~\s<>!-]+")
 _CODE_COLUMNS = 4
 _SHORTEST_FENCE = 3
 
-Place = Literal["", "code span", "fence", "indented code", "comment"]
+Place = Literal["", "code span", "fence", "indented code", "comment", "quotation"]
 
 
 class ShownText:
@@ -21,7 +21,10 @@ class ShownText:
 
     def __init__(self) -> None:
         self.line_start = True  # nothing but blanks since the last line end, or since a call
+        self.said_nothing = True  # but blanks, since the beginning or since a thought
+        self.paragraph = 0  # how many empty lines stand before
         self._column = 0
+        self._quotation = False  # this line is quoted
         self._said = False  # there was more than white space
         self._blank_line = True
         self._code_line = False
@@ -41,6 +44,8 @@ class ShownText:
             return "comment"
         if self._fence and not self._fence_closes:
             return "fence"
+        if self._quotation:
+            return "quotation"
         if self._span:
             return "code span"
         indented = self.line_start and self._code_may_follow and self._column >= _CODE_COLUMNS
@@ -53,9 +58,14 @@ class ShownText:
             at = plain.end() if plain else at + 1
             self._take(plain[0] if plain else text[at - 1])
 
+    def begin_again(self) -> None:
+        """A thought stands here: what follows is the beginning of what is said."""
+        self.pass_call()
+        self.said_nothing = True
+
     def pass_call(self) -> None:
         """A call stands here, which is no text: what follows it may be another one."""
-        self.line_start, self._column = True, 0
+        self.line_start, self._column, self.said_nothing = True, 0, False
         self._said, self._blank_line, self._code_line = True, False, False
         self._fence = "" if self._fence_closes else self._fence
         self._fence_opens = self._fence_closes = False
@@ -70,6 +80,11 @@ class ShownText:
             self._column += _CODE_COLUMNS - self._column % _CODE_COLUMNS if letters == "\t" else 1
         else:
             self._code_line = self.place == "indented code"
+            quoted = (
+                letters == ">" and self.line_start and not (self._fence or self._comment or self._code_line)
+            )
+            self._quotation = self._quotation or quoted
+            self.said_nothing = False
             if letters in "`~" and not self._comment and not self._code_line:
                 self._take_run(letters)
             else:
@@ -83,6 +98,8 @@ class ShownText:
     def _end_line(self) -> None:
         if self._fence_closes:
             self._fence = ""
+        self.paragraph += self._blank_line
+        self._quotation = False
         self._code_may_follow = self._code_line or (self._blank_line and self._said)
         self.line_start = self._blank_line = True
         self._fence_opens = self._fence_closes = self._code_line = False

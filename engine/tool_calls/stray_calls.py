@@ -1,71 +1,71 @@
-"""Calls in a text stream that should come elsewhere: found while the text comes, and kept out of it.
+"""Calls in a text stream that should come elsewhere, and thinking in it: found while the text comes.
 
-For servers that should send `tool_calls` and whose model, template or parser lets them through as text.
+For servers that should send `tool_calls` and `reasoning_content`, and whose model, template or parser lets
+them through as text. What is found may still be a text that shows a call: `engine.tool_calls.end_calls`
+decides.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.tool_calls.call_forms import CallForms
 from engine.tool_calls.call_heads import call_heads
-from engine.tool_calls.call_watches import FirstOf, JsonWatch, PythonWatch, TagWatch, Watch
-from engine.tool_calls.family import Family
+from engine.tool_calls.call_watches import FirstOf, JsonWatch, Watch
 from engine.tool_calls.family_watch import FamilyWatch, marks_of
-from engine.tool_calls.fence_watch import FenceWatch
 from engine.tool_calls.schemas import ToolSchemas
 from engine.tool_calls.shown_text import ShownText
+from engine.tool_calls.thought_scan import Thought, ThoughtMarks, ThoughtOver
 
 
 @dataclass(frozen=True, slots=True)
 class StrayCall:
-    """Text that is meant to be one or more calls, whole or at the answer's end, for `recover_text`."""
+    """Text that is meant to be one or more calls, for `recover_text`; `whole`: their end was found too."""
 
     raw: str
+    whole: bool = True
+    bare: bool = False  # JSON without a mark
 
 
-Found = str | StrayCall
+Found = str | StrayCall | Thought | ThoughtOver
 
-
-MOST_FAILURES = 20
-"""Texts of one answer that turned out to be no calls, after which it is not worth to look for more."""
+_SEPARATORS = " \t\r\n;,"  # between calls without marks
 
 
 class StrayCalls:
     """Reads one answer's text.
 
-    What is looked for: an opening mark of a family, if what follows it may be a call; calls in tags
-    (`<function=`, `<invoke name=`, `<NAME>` of an offered tool); JSON at the beginning of a line, or in a
-    fence that holds nothing else, whose beginning names an offered tool; Python's call syntax if it is all of
-    the answer. Other code fences, indented code and comments show things; in them, only marks that no text
-    shows count (`<|...|>`), and in a code span nothing does.
+    What is looked for: an opening mark of a family, if what follows it may be a call; where the model writes
+    so, JSON that names an offered tool and that nothing but such JSON stands before; and with `thoughts`
+    marks of thinking. In code, comments and quotations there is neither.
 
     Text that may still become a call is held back, and no other; put together, all that is found is the text
-    that was fed, and where it was cut makes no difference to the calls that are found in it.
+    that was fed, but for marks of thinking and the white space around them, and where it was cut makes no
+    difference to what is found in it.
     """
 
-    def __init__(self, tools: ToolSchemas, families: Sequence[Family], *, json_answer: bool = False) -> None:
-        """With `json_answer` the text is asked to be JSON, so that JSON without a mark is no call."""
+    def __init__(self, tools: ToolSchemas, forms: CallForms, *, thoughts: bool = False) -> None:
         self._tools = tools
-        self._json_answer = json_answer
+        self._bare_json = forms.bare_json and bool(tools)
         self._heads = call_heads(tools)
-        self._marks = marks_of(families)
-        self._token_marks = marks_of(families, tokens_only=True)
+        self._marks = marks_of(forms.families) if tools else {}
+        self._thoughts = ThoughtMarks() if thoughts else None
         firsts = {mark[0] for mark in self._marks}
-        self._interesting = re.compile("[" + re.escape("".join(sorted(firsts | set("<`{[")))) + "]")
-        self._mark_letters = frozenset(firsts)
+        if self._thoughts is not None:
+            firsts |= self._thoughts.first_letters
+        self._interesting = re.compile("[" + re.escape("".join(sorted(firsts))) + "]") if firsts else None
+        self._mark_letters = frozenset(mark[0] for mark in self._marks)
         self._text = ""  # not looked through yet
         self._watch: Watch | None = None
         self._watched: list[str] = []
         self._shown = ShownText()  # where the text that was passed on has led to
-        self._answer_start = True  # nothing but blanks so far
+        self._calls_only = True  # nothing but calls without a mark so far
+        self._final = False
         self._out: list[Found] = []
 
     def feed(self, text: str) -> list[Found]:
         """Take the next text; returns what is beyond doubt."""
-        if not self._tools:
-            return [text] if text else []
         if self._watch is None:
             self._text += text
         else:
@@ -75,6 +75,7 @@ class StrayCalls:
 
     def finish(self) -> list[Found]:
         """The answer has ended; returns what was held back."""
+        self._final = True
         while self._watch is not None or self._text:
             if self._watch is not None:
                 self._watch.finish()
@@ -83,12 +84,25 @@ class StrayCalls:
         return self._taken()
 
     def _scan(self) -> None:
-        """Look through text for places where a call may begin, and set up a watch there."""
+        """Look through text for places where a call or a thought may begin."""
         while self._watch is None and self._text:
+            if self._thoughts is not None and self._thoughts.inside:
+                self._text = self._thoughts.read(self._text, self._out, final=self._final)
+                if self._thoughts.inside:
+                    return
+                self._shown.begin_again()
+                continue
             at = self._next_place()
             self._pass(at)
             if not self._text:
                 return
+            if self._thoughts is not None:
+                taken = self._thoughts.at(self._text, self._shown, final=self._final)
+                if taken is None:
+                    return  # the next text tells
+                if taken:
+                    self._pass_thought_mark(taken)
+                    continue
             watches = self._watches_here()
             if not watches:
                 self._pass(1)
@@ -98,39 +112,39 @@ class StrayCalls:
             self._watching(text)
 
     def _next_place(self) -> int:
-        if self._answer_start:
-            return len(self._text) - len(self._text.lstrip())
-        found = self._interesting.search(self._text)
+        if self._bare_json and self._calls_only:
+            return len(self._text) - len(self._text.lstrip(_SEPARATORS))
+        found = self._interesting.search(self._text) if self._interesting is not None else None
         return found.start() if found else len(self._text)
 
+    def _pass_thought_mark(self, length: int) -> None:
+        """Leave a mark of thinking behind: text where it is only mentioned."""
+        assert self._thoughts is not None
+        meaning = self._thoughts.take()
+        if meaning == "mentioned":
+            self._pass(length)
+            return
+        self._text = self._text[length:]
+        self._shown.begin_again()
+        if meaning in ("over", "again"):
+            self._out.append(ThoughtOver(text_before=meaning == "over"))
+
     def _watches_here(self) -> list[Watch]:
-        first, place = self._text[0], self._shown.place
-        if place == "code span":
+        first = self._text[0]
+        if self._shown.place or (self._thoughts is not None and self._thoughts.mentioned(self._shown)):
             return []
         watches: list[Watch] = []
         if first in self._mark_letters:
-            marks = self._token_marks if place else self._marks
+            line_start = self._shown.line_start
+            marks = {
+                mark: families
+                for mark, families in self._marks.items()
+                if line_start or not any(mark in family.bare_openings for family in families)
+            }
             watches.append(FamilyWatch(marks, self._heads, self._tools))
-        if place:
-            return watches
-        if first == "<":
-            watches.append(TagWatch(self._heads, self._tools))
-        if self._shown.line_start and first in "{[" and not self._json_answer:
+        if self._bare_json and self._calls_only and first in "{[":
             watches.append(JsonWatch(self._heads))
-        if self._shown.line_start and first == "`" and not self._json_answer:
-            watches.append(FenceWatch(self._heads, self._watch_in_fence))
-        if self._answer_start:
-            watches.append(PythonWatch(self._heads, self._tools))
         return watches
-
-    def _watch_in_fence(self) -> Watch:
-        return FirstOf(
-            [
-                FamilyWatch(self._marks, self._heads, self._tools),
-                TagWatch(self._heads, self._tools),
-                JsonWatch(self._heads),
-            ]
-        )
 
     def _watching(self, text: str) -> None:
         assert self._watch is not None
@@ -148,10 +162,11 @@ class StrayCalls:
         if length is None:
             self._pass(1)
         else:
-            self._out.append(StrayCall(text[:length]))
+            bare = text[0] in "{[" and not any(text.startswith(mark) for mark in self._marks)
+            self._out.append(StrayCall(text[:length], not self._final, bare))
             self._text = text[length:]
             self._shown.pass_call()
-            self._answer_start = False
+            self._calls_only = self._calls_only and bare
 
     def _pass(self, length: int) -> None:
         """Let text go on as it is."""
@@ -160,7 +175,7 @@ class StrayCalls:
         text, self._text = self._text[:length], self._text[length:]
         self._out.append(text)
         self._shown.feed(text)
-        self._answer_start = self._answer_start and not text.strip()
+        self._calls_only = self._calls_only and not text.strip(_SEPARATORS)
 
     def _taken(self) -> list[Found]:
         """What is to be given out, neighbouring texts as one."""

@@ -22,7 +22,7 @@ class OpenAIBackend:
         self, base_url: str, model: str, *, name: str = "openai", key: str = "", system_turns: bool = False
     ) -> None:
         self.name = name
-        self.dialect = Dialect(system_turns=system_turns, images=True)
+        self.dialect = Dialect(system_turns=system_turns, images=True, mixed_thinking=True)
         self._client = ChatClient(base_url, name, key=key)
         self._model = model
 

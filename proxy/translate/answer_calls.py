@@ -3,21 +3,23 @@
 A call that the upstream's grammar holds to its tool is passed on piece by piece. Every other call is held
 until it is whole: what fits its schema is sent, what can be mended is mended and sent, the rest is text.
 
-Some upstreams tell a call apart and leave it in the text too. The client gets the one that comes first, so
-that neither the call nor what follows it has to wait for the other.
+Calls that came as text are taken at the answer's end only. Some upstreams tell a call apart and leave it in
+the text too: then the text is left out, and else, beside calls that were told apart, a call in the text is
+text.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any
 
+from engine.tool_calls.end_calls import EndingCalls
 from engine.tool_calls.families import family_that_reads
 from engine.tool_calls.recovery import Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas import Verdict
-from engine.tool_calls.stray_calls import StrayCall
 from proxy.backends.upstream import ToolCallDelta, ToolCallOpen, ToolCallRaw
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.content_blocks import ContentBlocks
@@ -25,10 +27,10 @@ from proxy.translate.pending_calls import CallIds, PendingCall, PendingCalls
 from proxy.translate.tools import ToolSet
 
 CUT = "the answer ended within the call"
+NOT_WHOLE = "its end is missing"
+IN_THOUGHT = "it stands at the end of a thought that never ended"
+BESIDE = "the upstream tells calls apart from text"
 UNSENT = "the answer broke off before the call was sent"
-
-Way = Literal["text", "structure"]
-"""How a call came: in the answer's text, or told apart from it by the upstream."""
 
 
 class AnswerCalls:
@@ -61,8 +63,8 @@ class AnswerCalls:
         self._live_index = -1
         self._live: PendingCall | None = None  # the call whose block is open
         self._halves: list[PendingCall] = []  # sent in part; the end of the answer tells why
-        # What was sent of each way, and has not come the other way yet.
-        self._unpaired: dict[Way, Counter[str]] = {"text": Counter(), "structure": Counter()}
+        self.told_apart: list[str] = []  # ids of the calls that the upstream told apart from text
+        self._unpaired: Counter[str] = Counter()  # what these do, but for those that came as text too
 
     def open(self, step: ToolCallOpen) -> None:
         """The next call is bound by a grammar."""
@@ -99,30 +101,38 @@ class AnswerCalls:
         if self._pending:
             self._settle(self._pending.take_complete())
 
-    def take_stray(self, stray: StrayCall, *, cut: bool = False) -> bool:
-        """Send the calls that came as text; with `cut` the answer ended within them. False: it stays text."""
-        self.give_way()
-        family = family_that_reads(stray.raw, self._tools.schemas)
-        found = Unrecovered(CUT, ()) if cut else recover_text(stray.raw, self._tools.schemas, family)
+    def take_text(self, calls: EndingCalls, *, cut: bool = False) -> None:
+        """Send the calls that the answer's text ends with; what cannot be sent stays text.
+
+        Everything else of the answer has been taken before; with `cut` its end was not the model's own will.
+        """
+        family = family_that_reads(calls.raw, self._tools.schemas)
+        why = CUT if cut else IN_THOUGHT if calls.in_thought else "" if calls.whole else NOT_WHOLE
+        found = Unrecovered(why) if why else recover_text(calls.raw, self._tools.schemas, family)
+        if self.told_apart and not isinstance(found, Unrecovered):
+            meant = Counter(_meaning(call.name, call.verdict.input) for call in found)
+            if meant <= self._unpaired:
+                self._unpaired -= meant
+                self.notes.append("a call came both in the text and told apart from it: sent it once")
+                return
+            found = Unrecovered(BESIDE)
         if isinstance(found, Unrecovered):
-            self._blocks.text(stray.raw)
+            self._blocks.text(calls.raw)
             self.notes.append(f"text that looks like a tool call stayed text: {found.why}")
-            return False
+            return
         for call in found:
             self._send(
                 TraceToolCall(
                     id=self._ids.fresh(),
                     name=call.name,
-                    raw=stray.raw,
+                    raw=calls.raw,
                     family=family.name if family is not None else "",
                     input=call.verdict.input,
                     repairs=["took it out of the text", *call.repairs],
                     verdict=call.verdict.verdict,
                     detail=call.verdict.detail,
-                ),
-                "text",
+                )
             )
-        return True
 
     def finish(self, *, cut: bool) -> None:
         """The answer has ended; with `cut` not by the model's own will, so that no half call is mended."""
@@ -174,7 +184,7 @@ class AnswerCalls:
         self.sent += 1
         entry = _entry(call, verdict)
         self.judged.append(entry)
-        self._unpaired["structure"][_meaning(entry)] += 1
+        self._tell_apart(entry)
         if not verdict.usable:
             self.notes.append(
                 f"a call of {call.name!r} was passed on while it was written, and does not fit:"
@@ -201,7 +211,7 @@ class AnswerCalls:
                 continue
             verdict = self._tools.judge(call.name, call.arguments)
             if verdict.usable:
-                self._send(_entry(call, verdict), "structure")
+                self._send(_entry(call, verdict), told_apart=True)
             else:
                 self._mend(call, verdict)
 
@@ -215,23 +225,19 @@ class AnswerCalls:
             return
         entry.name, entry.input = found.name, found.verdict.input
         entry.verdict, entry.detail = found.verdict.verdict, found.verdict.detail
-        self._send(entry, "structure")
+        self._send(entry, told_apart=True)
 
-    def _send(self, entry: TraceToolCall, way: Way) -> None:
-        """Send a call, unless it came the other way before: one call that would be carried out twice."""
-        other: Way = "structure" if way == "text" else "text"
-        meaning = _meaning(entry)
-        if self._unpaired[other][meaning]:
-            self._unpaired[other][meaning] -= 1
-            self.notes.append(
-                f"a call of {entry.name!r} came both in the text and told apart from it: sent it once"
-            )
-            return
+    def _tell_apart(self, entry: TraceToolCall) -> None:
+        self.told_apart.append(entry.id)
+        self._unpaired[_meaning(entry.name, entry.input)] += 1
+
+    def _send(self, entry: TraceToolCall, *, told_apart: bool = False) -> None:
         if self._most is not None and self.sent >= self._most:
             entry.detail = "the request forbids calls" if not self._most else "the request allows one call"
             self._give_back(entry)
             return
-        self._unpaired[way][meaning] += 1
+        if told_apart:
+            self._tell_apart(entry)
         self._blocks.tool_use(entry.id, entry.name, entry.input or {})
         self.sent += 1
         self.judged.append(entry)
@@ -242,12 +248,12 @@ class AnswerCalls:
         self.judged.append(entry)
 
 
-def _meaning(entry: TraceToolCall) -> str:
+def _meaning(name: str, tool_input: Any) -> str:
     """The same for all calls that do the same, however they are spelled."""
     try:
-        return json.dumps([entry.name, entry.input], sort_keys=True)
+        return json.dumps([name, tool_input], sort_keys=True)
     except RecursionError:
-        return entry.id  # too deep to be compared: taken for another call than all others
+        return uuid.uuid4().hex  # too deep to be compared: taken for another call than all others
 
 
 def _cut_entry(call: PendingCall, why: str = CUT) -> TraceToolCall:

@@ -38,6 +38,15 @@ class ContentBlocks:
             self._open("thinking", start, delta_head(self._index, "thinking_delta", "thinking"))
         self._add(text, shown=shown)
 
+    def take_text(self) -> str:
+        """Take back the text of a message that is sent as a whole, if it holds nothing else so far."""
+        self.close()
+        if any(block["type"] != "text" for block in self.content):
+            return ""
+        text = "".join(block["text"] for block in self.content)
+        self.content.clear()
+        return text
+
     def tool_use(self, call_id: str, name: str, tool_input: dict[str, Any]) -> None:
         """A whole tool call."""
         self.close()

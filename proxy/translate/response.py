@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tool_calls.families import FAMILIES
-from engine.tool_calls.stray_calls import MOST_FAILURES, StrayCall, StrayCalls
+from engine.tool_calls.call_forms import CallForms
+from engine.tool_calls.end_calls import EndingCalls, Part
+from engine.tool_calls.thought_scan import Thought, ThoughtOver
 from proxy.backends.upstream import (
     Broken,
     Finish,
@@ -30,6 +31,7 @@ from proxy.errors import UpstreamError, UpstreamUnavailable
 from proxy.events import CacheVerdict, Usage
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.answer_calls import AnswerCalls
+from proxy.translate.answer_words import AnswerWords
 from proxy.translate.content_blocks import ContentBlocks
 from proxy.translate.event_bytes import MESSAGE_STOP, PING, event, usage_fields
 from proxy.translate.thinking import ThinkingMode
@@ -60,8 +62,8 @@ class AnswerHead:
     """What the request fixes about its answer; `used_ids` are the tool call ids of its history.
 
     `streamed`: the client reads events, not one message. `most_calls`: as many as the client takes, None for
-    any number. `stray_calls`: calls may stand in the text. `json_answer`: JSON was asked for, so that JSON in
-    the text is no call.
+    any number. `call_forms`: the ways in which calls may stand at the end of the text; None: in none.
+    `mixed_thinking`: marks of thinking may stand in the text and around thinking, and calls in the thinking.
     """
 
     message_id: str
@@ -71,8 +73,8 @@ class AnswerHead:
     used_ids: frozenset[str] = frozenset()
     streamed: bool = True
     most_calls: int | None = None
-    stray_calls: bool = False
-    json_answer: bool = False
+    call_forms: CallForms | None = None
+    mixed_thinking: bool = False
 
 
 class Answer:
@@ -91,9 +93,9 @@ class Answer:
         self._calls = AnswerCalls(
             head.tools, self._blocks, head.used_ids, streamed=head.streamed, most=head.most_calls
         )
-        self._stray = self._new_stray() if head.stray_calls else None
-        self._no_calls = 0  # texts that looked like calls and were none
-        self._text_open = False  # it may hold back text
+        looked_through = head.call_forms is not None or head.mixed_thinking
+        self._words = AnswerWords(head.tools.schemas, head.call_forms) if looked_through else None
+        self._ending: list[EndingCalls] = []  # calls as text, until all else of the answer is known
         self._started = False
         self._cache: CacheVerdict | None = None
         self._hidden_characters = 0
@@ -114,6 +116,11 @@ class Answer:
     def calls(self) -> list[TraceToolCall]:
         """Each call as soon as it is judged, until somebody takes it out."""
         return self._calls.judged
+
+    @property
+    def told_apart(self) -> list[str]:
+        """Ids of the calls that the upstream told apart from the text."""
+        return self._calls.told_apart
 
     @property
     def notes(self) -> list[str]:
@@ -175,51 +182,62 @@ class Answer:
             return
         self._begin_output()
         self.output_tokens += 1
-        if self._stray is None:
+        if self._words is None:
             self._say(step.text)
         else:
-            self._text_open = True
-            self._say_all(self._stray.feed(step.text))
+            self._take_words(self._words.text(step.text))
 
     def _say(self, text: str) -> None:
         self._calls.give_way()
         self._blocks.text(text)
 
-    def _say_all(self, pieces: Iterable[str | StrayCall], *, cut: bool = False) -> None:
-        for piece in pieces:
-            if isinstance(piece, str):
-                if piece:
-                    self._say(piece)
-            elif self._no_calls >= MOST_FAILURES:
-                self._say(piece.raw)
-            elif not self._calls.take_stray(piece, cut=cut):
-                self._no_calls += 1
+    def _take_words(self, parts: Iterable[Part]) -> None:
+        """Text and thinking that were told apart; calls wait for the end of the answer."""
+        for part in parts:
+            if isinstance(part, Thought):
+                self._think(part.text)
+            elif isinstance(part, EndingCalls):
+                self._ending.append(part)
+            elif isinstance(part, ThoughtOver):
+                self._text_was_thinking()
+            else:
+                self._say(part)
+        if self._words is not None:
+            self.notes.extend(self._words.take_notes())
 
-    def _end_text(self, *, cut: bool = False) -> None:
-        """Give out the text that was held back because it might have become a call."""
-        if self._stray is not None and self._text_open:
-            self._text_open = False
-            self._say_all(self._stray.finish(), cut=cut)
-            self._stray = self._new_stray()
+    def _text_was_thinking(self) -> None:
+        """A thought has ended that no mark had opened: what was sent of it stays text."""
+        if self._head.streamed:
+            return
+        said = self._blocks.take_text()
+        if said:
+            self._think(said)
 
-    def _new_stray(self) -> StrayCalls:
-        return StrayCalls(self._head.tools.schemas, FAMILIES, json_answer=self._head.json_answer)
+    def _end_words(self, *, final: bool = False) -> None:
+        """Give out the words that were held back because they might have become a call, or a mark."""
+        if self._words is not None:
+            self._take_words(self._words.end(final=final))
 
     def _thinking(self, step: ThinkingDelta) -> None:
         if not step.text:
             return
         self._begin_output()
         self.output_tokens += 1
+        if self._words is None:
+            self._think(step.text)
+        else:
+            self._take_words(self._words.thinking(step.text))
+
+    def _think(self, text: str) -> None:
         if not self._head.thinking.enabled:
-            self._hidden_characters += len(step.text)
+            self._hidden_characters += len(text)
             return
-        self._end_text()
         self._calls.give_way()
-        self._blocks.thinking(step.text, shown=self._head.thinking.shown)
+        self._blocks.thinking(text, shown=self._head.thinking.shown)
 
     def _tool_open(self, step: ToolCallOpen) -> None:
         self._begin_output()
-        self._end_text()
+        self._end_words()
         self._calls.open(step)
 
     def _tool_piece(self, step: ToolCallDelta) -> None:
@@ -227,7 +245,7 @@ class Answer:
         if step.arguments:
             self.output_tokens += 1
         if step.name:
-            self._end_text()
+            self._end_words()
         self._calls.add(step)
 
     def _progress(self, step: Progress) -> None:
@@ -241,7 +259,8 @@ class Answer:
         """No end will come: nothing that is held is sent as a call, and no block that is open is ended."""
         self.fault = error
         self._calls.break_off()
-        self._end_text(cut=True)
+        self._end_words(final=True)
+        self._take_ending(cut=True)
 
     def _finish(self, step: Finish) -> None:
         if step.reason == "unsaid":
@@ -251,8 +270,9 @@ class Answer:
                 return
         self._start()
         cut = step.reason not in _BY_ITSELF
-        self._end_text(cut=cut)
+        self._end_words(final=True)
         self._calls.finish(cut=cut)
+        self._take_ending(cut=cut)
         self._blocks.close()
         self._count(step)
         if self._calls.fault:
@@ -267,15 +287,24 @@ class Answer:
                 f"left out {self._hidden_characters} characters of thinking: the request does not enable it"
             )
 
+    def _take_ending(self, *, cut: bool) -> None:
+        """The calls that the text ends with, now that all else of the answer is known."""
+        for calls in self._ending:
+            self._calls.take_text(calls, cut=cut)
+        self._ending = []
+
     def _take_unsaid(self) -> None:
         """Judge an end of which nobody said what it is: some servers never say it.
 
         The stream was closed in order, so what is whole is taken. A call without its end is not, whatever it
         may be mended into, nor is an answer that says nothing.
         """
-        if self._calls.unfinished:
+        unfinished = self._calls.unfinished
+        if not unfinished:
+            self._end_words(final=True)
+        if unfinished:
             what = "within a call, which was not sent"
-        elif not (self._text_open or self._calls.held or self._blocks.says_something):
+        elif not (self._ending or self._calls.held or self._blocks.says_something):
             what = "before it said anything"
         else:
             self.notes.append("the upstream closed its answer without a finish_reason: taken as a whole one")

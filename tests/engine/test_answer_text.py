@@ -70,7 +70,8 @@ CASES: list[tuple[AnswerStyle, str, list[tuple[str, str]]]] = [
     (STYLE, f"I look.\n{LOOK}", [("text", "I look."), ("call", 'look{"at": "it"}')]),
     (STYLE, f"{LOOK}\n{LOOK}", [("call", 'look{"at": "it"}')] * 2),
     (STYLE, f"{LOOK}\nDone", [("call", 'look{"at": "it"}'), ("text", "Done")]),
-    (STYLE, f"<think>so {LOOK}", [("thinking", "so"), ("call", 'look{"at": "it"}')]),
+    (STYLE, f"<think>so {LOOK}", [("thinking", "so"), ("text", LOOK)]),
+    (STYLE, f"<think>so {LOOK} not</think>Hi", [("thinking", f"so {LOOK} not"), ("text", "Hi")]),
     (PLAIN, f"I look.\n{LOOK}", [("text", f"I look.\n{LOOK}")]),
     (
         STYLE,
@@ -254,20 +255,34 @@ def test_a_broken_call_is_repaired_and_tells_how(text: str, found: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "bare_json"),
     [
-        '{"name": "look", "arguments": {"at": "it"}}',
-        '```json\n{"name": "look", "arguments": {"at": "it"}}\n```',
-        LOOK,
-        "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>",
+        ('{"name": "look", "arguments": {"at": "it"}}', True),
+        (LOOK, False),
+        ("<function=look>\n<parameter=at>\nit\n</parameter>\n</function>", False),
     ],
 )
-def test_a_model_whose_way_is_not_known_has_its_calls_found_in_the_text(text: str) -> None:
-    style = AnswerStyle(tools=TOOLS)
+def test_a_model_whose_way_is_not_known_has_its_calls_found_at_the_end(text: str, bare_json: bool) -> None:
+    style = AnswerStyle(tools=TOOLS, bare_json=bare_json)
     for pieces in (read(style, text), read(style, *text)):
         assert [(kind, said) for kind, said in shown(pieces) if said.strip()] == [
             ("call", 'look{"at": "it"}')
         ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "look", "arguments": {"at": "it"}}',
+        '```json\n{"name": "look", "arguments": {"at": "it"}}\n```',
+        f"{LOOK} is how it looks.",
+        f"> {LOOK}",
+        'look(at="it")',
+    ],
+)
+def test_text_that_shows_a_call_is_text(text: str) -> None:
+    style = AnswerStyle(tools=TOOLS)
+    assert shown(read(style, *text)) == shown(read(style, text)) == [("text", text)]
 
 
 BARE = "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>"

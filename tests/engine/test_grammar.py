@@ -29,6 +29,7 @@ READ = ToolSchema(
 GO = ToolSchema("Go", {"type": "object", "properties": {}, "additionalProperties": False})
 CALLS = AnswerRules(family=Hermes(), tools=(READ, GO))
 REQUIRED = AnswerRules(family=Hermes(), tools=(READ, GO), choice="required", thinking=THINKING)
+THINKING_CALLS = AnswerRules(family=Hermes(), tools=(READ, GO), thinking=THINKING, marks=THINKING)
 FORBIDDEN = AnswerRules(family=Hermes(), tools=(READ, GO), choice="none")
 TITLE = {
     "type": "object",
@@ -72,7 +73,8 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
     ("the beginning of a mark at the end", CALLS, "what is a <tool_ca"),
     ("a required call at once", REQUIRED, A_CALL),
     ("a required call behind thinking", REQUIRED, f"<think>which?</think>\n\n{A_CALL}"),
-    ("a required call within thinking", REQUIRED, f"<think>which? {A_CALL} Done"),
+    ("a call behind thinking", THINKING_CALLS, f"<think>which?</think>\n\n{A_CALL}"),
+    ("a mark in a code span", CALLS, "with `<tool_call>` around it"),
     ("text behind a required call", REQUIRED, f"{A_CALL}\nDone"),
     ("text where calls are forbidden", FORBIDDEN, "no <tool_cal here"),
     ("JSON", AnswerRules(schema=TITLE), '{"title": "A day"}'),
@@ -109,17 +111,14 @@ REFUSED: list[tuple[str, AnswerRules, str, str]] = [
     ("a tool that is not offered", CALLS, '<tool_call>{"name": "R', "m"),
     ("an argument of another type", CALLS, '<tool_call>{"name": "Read", "arguments": {"path": ', "3"),
     ("a call without what it needs", CALLS, '<tool_call>{"name": "Read", "arguments": {', "}"),
+    ("a call within thinking", THINKING_CALLS, "<think>so <tool_call", ">"),
+    ("a call within thinking, by its token", THINKING_CALLS, "<think>so ", "<tool_call>"),
+    ("a required call within thinking", REQUIRED, "<think>so <tool_call", ">"),
     (
-        "an unknown argument of a call within thinking",
-        REQUIRED,
-        '<think>so <tool_call>{"name": "Go", "arguments": {',
-        '"',
-    ),
-    (
-        "an unknown argument of a call within thinking before JSON",
+        "a call within thinking before JSON",
         AnswerRules(family=Hermes(), tools=(GO,), schema=TITLE, thinking=THINKING),
-        '<think>so <tool_call>{"name": "Go", "arguments": {',
-        '"',
+        "<think>so <tool_call",
+        ">",
     ),
     (
         "a required call that its reader would not see",

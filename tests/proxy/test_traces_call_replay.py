@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engine.tool_calls.call_forms import ANY_FAMILY
 from engine.tool_calls.pieces import CallArguments, CallBegin, CallEnd
 from proxy.backends.upstream import (
     Finish,
@@ -65,7 +66,7 @@ ANSWERS: list[tuple[str, list[UpstreamEvent], Finish, bool]] = [
     ("steps", "end", "stray"), [case[1:] for case in ANSWERS], ids=[case[0] for case in ANSWERS]
 )
 def test_a_call_reads_again_as_it_was_read(steps: list[UpstreamEvent], end: Finish, stray: bool) -> None:
-    answer, _ = told(*steps, end, stray_calls=stray)
+    answer, _ = told(*steps, end, call_forms=ANY_FAMILY if stray else None)
     call = only(answer)
     read = again(call)
     assert read.disagreements == ()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.tool_calls.call_forms import ANY_FAMILY
 from proxy.backends.upstream import (
     Finish,
     TextDelta,
@@ -257,8 +258,9 @@ def test_a_call_whose_pieces_alternate_with_thinking_is_whole() -> None:
     assert (only(answer).input, only(answer).verdict) == ({"path": "a}"}, "valid")
 
 
+# Calls are taken from a text's end only.
 def in_text(*texts: str, tools: ToolSet = TOOLS, end: Finish = DONE) -> tuple[Answer, list[dict[str, Any]]]:
-    return told(*map(TextDelta, texts), end, tools=tools, stray_calls=True)
+    return told(*map(TextDelta, texts), end, tools=tools, call_forms=ANY_FAMILY)
 
 
 STRAY = '<tool_call>\n{"name": "Read", "arguments": {"path": "a"}}\n</tool_call>'
@@ -291,21 +293,15 @@ class TestACallThatComesAsText:
         assert answer.stop_reason == "max_tokens"
         assert answer.calls == []
 
-    def test_keeps_its_place_before_what_follows(self) -> None:
+    def test_stays_text_where_more_follows(self) -> None:
         steps = [TextDelta("a <"), ThinkingDelta("hm"), TextDelta(f"b {STRAY}"), TextDelta("c <tool")]
         native = ToolCallDelta(0, '{"path": "d"}', name="Read")
         mode = ThinkingMode(enabled=True)
-        _, events = told(*steps, native, DONE, stray_calls=True, thinking=mode)
+        answer, events = told(*steps, native, DONE, call_forms=ANY_FAMILY, thinking=mode)
         blocks = rebuilt(events)
-        assert [block["type"] for block in blocks] == [
-            "text",
-            "thinking",
-            "text",
-            "tool_use",
-            "text",
-            "tool_use",
-        ]
-        assert (blocks[0]["text"], blocks[4]["text"]) == ("a <", "c <tool")
+        assert [block["type"] for block in blocks] == ["text", "thinking", "text", "tool_use"]
+        assert (blocks[0]["text"], blocks[2]["text"]) == ("a <", f"b {STRAY}c <tool")
+        assert any("more follows it" in note for note in answer.notes)
 
     def test_is_left_alone_where_the_upstream_tells_calls_apart(self) -> None:
         answer, events = told(TextDelta(STRAY), Finish("stop"))
@@ -322,57 +318,56 @@ def structured_call(path: str, index: int) -> ToolCallDelta:
 
 
 class TestACallThatComesBothAsTextAndToldApart:
-    @pytest.mark.parametrize("said", [(), (TextDelta(" And so on."),)], ids=["alone", "with text between"])
     @pytest.mark.parametrize("text_first", [True, False])
     @pytest.mark.parametrize("in_one", [True, False])
-    def test_is_sent_once(self, said: tuple[TextDelta, ...], text_first: bool, in_one: bool) -> None:
-        calls = [text_call("a"), *said, structured_call("a", 0)]
+    def test_is_sent_once(self, text_first: bool, in_one: bool) -> None:
+        calls = [text_call("a"), structured_call("a", 0)]
         answer, events = told(
-            *(calls if text_first else calls[::-1]), DONE, stray_calls=True, streamed=not in_one
+            *(calls if text_first else calls[::-1]), DONE, call_forms=ANY_FAMILY, streamed=not in_one
         )
         blocks = answer.message()["content"]
         assert in_one or rebuilt(events) == blocks
-        assert sum(block["type"] == "tool_use" for block in blocks) == 1
-        assert "".join(block.get("text", "") for block in blocks) == "".join(step.text for step in said)
+        assert [block["type"] for block in blocks] == ["tool_use"]
         assert only(answer).input == {"path": "a"}
         assert answer.stop_reason == "tool_use"
         assert [note for note in answer.notes if "sent it once" in note]
 
+    @pytest.mark.parametrize("text_first", [True, False])
+    def test_and_is_another_stays_text(self, text_first: bool) -> None:
+        calls = [text_call("a"), structured_call("b", 0)]
+        answer, events = told(*(calls if text_first else calls[::-1]), DONE, call_forms=ANY_FAMILY)
+        blocks = rebuilt(events)
+        assert [block["input"]["path"] for block in blocks if block["type"] == "tool_use"] == ["b"]
+        assert [block["text"] for block in blocks if block["type"] == "text"] == [text_call("a").text]
+        assert any("tells calls apart" in note for note in answer.notes)
+
     def test_and_is_mended_is_sent_once(self) -> None:
         broken = ToolCallDelta(0, "{'path': 'a',}", name="read")
-        answer, events = told(text_call("a"), broken, DONE, stray_calls=True)
+        answer, events = told(text_call("a"), broken, DONE, call_forms=ANY_FAMILY)
         assert [block["type"] for block in rebuilt(events)] == ["tool_use"]
         assert only(answer).name == "Read"
 
     def test_and_streams_before_its_text_is_sent_once(self) -> None:
-        answer, events = told(*streamed('{"path": "a"}', [3], "Read"), text_call("a"), DONE, stray_calls=True)
+        steps = [*streamed('{"path": "a"}', [3], "Read"), text_call("a")]
+        answer, events = told(*steps, DONE, call_forms=ANY_FAMILY)
         assert [block["type"] for block in rebuilt(events)] == ["tool_use"]
         assert only(answer).raw == "<call>"
 
-    def test_leaves_text_behind_it_to_stream(self) -> None:
-        answer = Answer(answer_head(tools=TOOLS, stray_calls=True))
-        for step in (text_call("a"), TextDelta(" Then"), TextDelta(" this.")):
-            answer.feed(step)
-        assert [block["type"] for block in answer.message()["content"]] == ["tool_use", "text"]
-        assert b" this." in answer.take()
-
     @given(st.lists(st.tuples(st.booleans(), st.sampled_from("ab")), max_size=8))
-    def test_is_one_for_each_pair_and_no_other_is_lost(self, calls: list[tuple[bool, str]]) -> None:
+    def test_is_no_other_than_those_told_apart(self, calls: list[tuple[bool, str]]) -> None:
         steps = [
             text_call(path) if as_text else structured_call(path, index)
             for index, (as_text, path) in enumerate(calls)
         ]
-        answer, events = told(*steps, DONE, stray_calls=True)
-        sent = [block["input"]["path"] for block in rebuilt(events)]
-        for path in "ab":
-            # As many as came in the way that brought more of them.
-            assert sent.count(path) == max(calls.count((True, path)), calls.count((False, path)))
+        answer, events = told(*steps, DONE, call_forms=ANY_FAMILY)
+        sent = [block["input"]["path"] for block in rebuilt(events) if block["type"] == "tool_use"]
+        told_apart = [path for as_text, path in calls if not as_text]
+        assert sent == (told_apart or [path for _, path in calls])
         assert len(answer.calls) == len(sent)
-        assert len([note for note in answer.notes if "sent it once" in note]) == len(calls) - len(sent)
 
     def test_twice_in_the_same_way_are_two(self) -> None:
         for calls in ([text_call("a")] * 2, [structured_call("a", 0), structured_call("a", 1)]):
-            answer, _ = told(*calls, DONE, stray_calls=True)
+            answer, _ = told(*calls, DONE, call_forms=ANY_FAMILY)
             assert len(answer.calls) == 2
 
 
@@ -415,14 +410,5 @@ class TestCallsBeyondWhatTheRequestTakes:
 
     def test_are_counted_with_those_that_came_as_text(self) -> None:
         call = '<tool_call>\n{"name": "Read", "arguments": {"path": "b"}}\n</tool_call>'
-        _, events = told(TextDelta(call), *TWO, DONE, most_calls=1, stray_calls=True)
+        _, events = told(TextDelta(call), *TWO, DONE, most_calls=1, call_forms=ANY_FAMILY)
         assert [block["type"] for block in rebuilt(events)] == ["tool_use", "text"]
-
-
-@pytest.mark.parametrize(
-    "text", ['{"name": "Read", "path": "a"}', '```json\n{"name": "Read", "path": "a"}\n```']
-)
-def test_json_that_was_asked_for_is_no_call(text: str) -> None:
-    for json_answer, kind in ((True, "text"), (False, "tool_use")):
-        _, events = told(TextDelta(text), Finish("stop"), stray_calls=True, json_answer=json_answer)
-        assert [block["type"] for block in rebuilt(events)] == [kind]

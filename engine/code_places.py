@@ -1,0 +1,90 @@
+"""Where an answer shows code or a quotation, by rules so plain that a grammar can follow them too.
+
+A backtick opens a code span, and the next one or the end of the line closes it. A line of three backticks or
+more opens a fence, and a line with nothing else closes it. A line that begins with `>` is a quotation. What
+`CodePlaces` follows letter by letter `OUTSIDE` says as an expression of Lark: `engine.answer_grammar` binds
+calls at the same places at which `engine.answer_text` reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+_FENCE, _INDENT = 3, 3
+_PLAIN = re.compile(r"[^`\n> ]+")
+
+PLACES = "\n".join(
+    [
+        r"CODE_LINE: /(?:[^`\n]|`[^`\n]*`)*(?:`[^`\n]*)?\n/ & ~/ {0,3}(?:>|```+[^`\n]*\n)(?s:.*)/",
+        r"CODE_QUOTE: / {0,3}>[^\n]*\n/",
+        r"CODE_SHUT: / {0,3}```+[ \t]*\n/",
+        r"CODE_FENCE: / {0,3}```+[^`\n]*\n/ (/[^\n]*\n/ & ~CODE_SHUT)* CODE_SHUT",
+        r"CODE_LINES: (CODE_LINE | CODE_QUOTE | CODE_FENCE)*",
+        r"CODE_SPANS: /(?:[^`\n]|`[^`\n]*`)*/ & ~/ {0,3}>(?s:.*)/",
+        "OUTSIDE: CODE_LINES CODE_SPANS",
+    ]
+)
+"""Terminals: `OUTSIDE` is a text whose next letter stands in no code and in no quotation."""
+
+
+class CodePlaces:
+    """Follows a text in any pieces; `inside` tells where its next letter stands."""
+
+    def __init__(self) -> None:
+        self._fence = False
+        self._begin_line()
+
+    @property
+    def inside(self) -> bool:
+        """Whether the next letter stands in code, or in a quotation."""
+        return self._fence or self._quote or self._odd
+
+    @property
+    def line_start(self) -> bool:
+        """Whether nothing but blanks stands before it in its line."""
+        return self._blank
+
+    def restart(self) -> None:
+        """A call or a thought stands here: what follows is at a beginning."""
+        self._fence = False
+        self._begin_line()
+
+    def feed(self, text: str) -> None:
+        at = 0
+        while at < len(text):
+            plain = _PLAIN.match(text, at)
+            at = plain.end() if plain else at + 1
+            self._take(plain[0] if plain else text[at - 1])
+
+    def _begin_line(self) -> None:
+        self._at: Literal["indent", "run", "text"] = "indent"
+        self._indent = 0
+        self._run = 0  # of the backticks that the line begins with
+        self._more = False  # one stands behind that run
+        self._blank_behind = True  # nothing but blanks does
+        self._odd = False  # a code span is open
+        self._quote = False
+        self._blank = True
+
+    def _take(self, letters: str) -> None:
+        """One letter that has a meaning here, or several that have none."""
+        if letters == "\n":
+            fenced = self._run >= _FENCE and not self._more
+            self._fence = not (fenced and self._blank_behind) if self._fence else fenced
+            self._begin_line()
+            return
+        if letters == " " and self._at == "indent":
+            self._indent += 1
+            self._at = "indent" if self._indent <= _INDENT else "text"
+            return
+        if letters == "`":
+            self._odd = not self._odd
+            self._more = self._more or self._at == "text"
+            if self._at != "text":
+                self._at, self._run = "run", self._run + 1
+        else:
+            self._quote = self._quote or (letters == ">" and self._at == "indent")
+            self._blank_behind = self._blank_behind and not letters.strip(" \t")
+            self._at = "text"
+        self._blank = self._blank and not letters.strip(" \t")

@@ -1,0 +1,34 @@
+"""The marks that one model puts around its thinking, and whether a prompt of it ends inside of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.tool_calls.thinking_marks import ends_inside, marks_of_model
+
+
+def thinking_marks(tokenizer: Any) -> tuple[str, str] | None:
+    """The model's marks: as mlx-lm knows them, else the usual ones that its tokens or its template have."""
+    if getattr(tokenizer, "has_thinking", False):
+        return tokenizer.think_start, tokenizer.think_end
+    template = getattr(tokenizer, "chat_template", None)
+    return marks_of_model(template if isinstance(template, str) else "", _vocabulary(tokenizer))
+
+
+def opens_thinking(prompt: str, marks: tuple[str, str] | None, answer_opening: str | None) -> bool:
+    """Whether an answer to `prompt` begins inside of thinking.
+
+    `answer_opening` is what the template puts before an answer; it may open the thinking with some words.
+    """
+    if marks is None:
+        return False
+    start, end = marks
+    if ends_inside(prompt, [start]):
+        return True
+    opening = answer_opening or ""
+    return start in opening and prompt.endswith(opening) and end not in opening[opening.rindex(start) :]
+
+
+def _vocabulary(tokenizer: Any) -> Any:
+    words = getattr(tokenizer, "get_vocab", None)
+    return words() if words is not None else ()

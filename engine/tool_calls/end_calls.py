@@ -1,0 +1,156 @@
+"""What an answer's text holds: words, thinking, and calls, which count only whole and at the end.
+
+A call that other text follows is shown, not meant; so is one in a thought. A text that ends with calls is
+held back until its end, or until something else follows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import regex
+
+from engine.tool_calls.call_forms import CallForms
+from engine.tool_calls.families import family_that_reads
+from engine.tool_calls.schemas import ToolSchemas
+from engine.tool_calls.stray_calls import Found, StrayCall, StrayCalls
+from engine.tool_calls.thought_scan import Thought, ThoughtOver
+
+FOLLOWED = "a text that looks like a tool call stayed text: more follows it"
+THOUGHT_ABOUT = "a tool call in a thought was not carried out"
+UNOPENED = "thinking came as text, without the mark that opens it: nothing in it was carried out"
+
+# White space, and marks that end a call, a turn or an answer.
+_BEHIND = regex.compile(
+    r"(?:\s|<\|start\|>assistant|</(?:\w+:)?(?:tool_calls?|function)>|\[/?TOOL_CALLS\]|<[|｜][^<>\n|｜]{1,60}[|｜]>"
+    r"|</s>|<end_of_turn>|<eos>)*+"
+)
+_BEHIND_BARE = regex.compile(r"(?:[\s;,]|<[|｜][^<>\n|｜]{1,60}[|｜]>)*+")
+
+
+@dataclass(frozen=True, slots=True)
+class EndingCalls:
+    """The calls that the text ends with; `in_thought`: in a thought that never ended, so they are none."""
+
+    raw: str
+    whole: bool
+    in_thought: bool = False
+
+
+Part = str | Thought | ThoughtOver | EndingCalls
+
+
+class EndCalls:
+    """Reads one text; `notes` gather what became of texts that look like calls, until somebody takes them."""
+
+    def __init__(self, tools: ToolSchemas, forms: CallForms, *, thoughts: bool = False) -> None:
+        self.notes: list[str] = []
+        self._tools = tools
+        self._forms = forms
+        self._scan = StrayCalls(tools, forms, thoughts=thoughts)
+        self._calls: list[StrayCall] = []  # that nothing has followed yet, with the text between them
+        self._held: list[str] = []  # those calls as text, and what stands behind them
+        self._behind = ""
+        self._after = False  # a thought, or the end of one, was passed
+        self._space = ""  # before the first words, which may be a thought's
+        self._at_edge = thoughts  # nothing was said since the beginning or since a thought
+        self._thought_end: EndCalls | None = None  # what a thought ends with
+        self._out: list[Part] = []
+
+    def feed(self, text: str) -> list[Part]:
+        """Take the next text; returns what is beyond doubt."""
+        self._sort(self._scan.feed(text))
+        return self._taken()
+
+    def finish(self) -> list[Part]:
+        """The text has ended: the rest of it, and at last the calls that it ends with."""
+        self._sort(self._scan.finish())
+        self._end_thought(final=True)
+        if self._calls and self._ends_here(final=True):
+            whole = all(call.whole for call in self._calls)
+            raw = "".join(self._held)
+            whole = whole or family_that_reads(raw, self._tools) is not None
+            self._out.append(EndingCalls(raw, whole))
+            self._calls, self._held, self._behind = [], [], ""
+        self._give_back()
+        if self._space and not self._at_edge:
+            self._out.append(self._space)
+        return self._taken()
+
+    def _sort(self, found: list[Found]) -> None:
+        for each in found:
+            if isinstance(each, Thought):
+                self._think(each.text)
+                continue
+            self._end_thought(final=False)
+            if isinstance(each, StrayCall):
+                self._calls.append(each)
+                self._held += [each.raw]
+                self._behind = ""
+            elif isinstance(each, ThoughtOver):
+                self._give_back()
+                if each.text_before:
+                    self.notes.append(UNOPENED)
+                    self._out.append(each)
+                self._at_edge, self._after, self._space = True, True, ""
+            else:
+                self._say(each)
+
+    def _say(self, text: str) -> None:
+        if self._calls:
+            self._held.append(text)
+            self._behind += text
+            if not self._ends_here(final=False):
+                self.notes.append(FOLLOWED)
+                self._give_back()
+            return
+        if self._at_edge:
+            text = self._space + text
+            if not text.strip():
+                self._space = text
+                return
+            # Before a thought that has yet to come it would be layout; before words it is theirs.
+            text, self._space, self._at_edge = (text.lstrip() if self._after else text), "", False
+        self._out.append(text)
+
+    def _ends_here(self, *, final: bool) -> bool:
+        pattern = _BEHIND_BARE if self._calls[-1].bare else _BEHIND
+        return pattern.fullmatch(self._behind, partial=not final) is not None
+
+    def _give_back(self) -> None:
+        """What was held is text after all."""
+        if self._held:
+            self._out.append("".join(self._held))
+            self._at_edge = False
+        self._calls, self._held, self._behind = [], [], ""
+
+    def _think(self, text: str) -> None:
+        if self._calls:
+            self.notes.append(FOLLOWED)
+            self._give_back()
+        self._at_edge, self._after, self._space = True, True, ""
+        if self._thought_end is None:
+            self._thought_end = EndCalls(self._tools, self._forms)
+        for part in self._thought_end.feed(text):
+            assert isinstance(part, str)
+            self._out.append(Thought(part))
+
+    def _end_thought(self, *, final: bool) -> None:
+        """A thought is over; calls at its end are thinking, unless the text ends with them too."""
+        ended, self._thought_end = self._thought_end, None
+        parts = ended.finish() if ended is not None else []
+        considered = ended is not None and (ended.notes or any(isinstance(p, EndingCalls) for p in parts))
+        if considered:
+            self.notes.append(THOUGHT_ABOUT)
+        for part in parts:
+            if isinstance(part, EndingCalls) and final and part.whole:
+                self._out.append(EndingCalls(part.raw, part.whole, in_thought=True))
+            elif isinstance(part, EndingCalls):
+                self._out.append(Thought(part.raw))
+            else:
+                assert isinstance(part, str)
+                self._out.append(Thought(part))
+
+    def _taken(self) -> list[Part]:
+        taken, self._out = self._out, []
+        return taken

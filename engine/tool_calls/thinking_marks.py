@@ -1,0 +1,64 @@
+"""The marks that models put around their thinking, whatever family they come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+HARMONY_START = "<|channel|>analysis<|message|>"
+
+THINKING_MARKS: Mapping[str, tuple[str, ...]] = {
+    "<think>": ("</think>",),
+    "<thinking>": ("</thinking>",),
+    "<thought>": ("</thought>",),
+    "<seed:think>": ("</seed:think>",),
+    "<mm:think>": ("</mm:think>",),
+    "<think:opensource>": ("</think:opensource>",),
+    "<longcat_think>": ("</longcat_think>",),
+    "[THINK]": ("[/THINK]",),
+    "<|START_THINKING|>": ("<|END_THINKING|>",),
+    "<|inner_prefix|>": ("<|inner_suffix|>",),
+    "<|think|>": ("<|/think|>", "<|end|>", "</think>"),
+    "<|think:start|>": ("<|think:end|>",),
+    "<|open|>think<|sep|>": ("<|close|>think<|sep|>",),
+    "<|channel>thought": ("<channel|>",),
+    HARMONY_START: ("<|end|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    "◁think▷": ("◁/think▷",),
+}
+"""Each mark that opens thinking, with those that end it."""
+
+ENDS = tuple(
+    dict.fromkeys(end for ends in THINKING_MARKS.values() for end in ends if not end.startswith("<|end|>"))
+)
+"""The marks that end thinking and nothing else, so that one alone tells of thinking before it."""
+
+_TAG = re.compile(r"</?[\w:]+>")
+
+
+def is_tag(mark: str) -> bool:
+    """Whether a mark looks like markup, so that people write it in a text as well."""
+    return _TAG.fullmatch(mark) is not None
+
+
+def marks_that_end(start: str, end: str) -> tuple[str, ...]:
+    """The marks that end a thought which `start` has opened; the model's own `end` first."""
+    return tuple(dict.fromkeys([end, *THINKING_MARKS.get(start, ())]))
+
+
+def marks_of_model(template: str, vocabulary: Collection[str]) -> tuple[str, str] | None:
+    """The marks of a model that has one of them as a token, or names both in its chat template."""
+    for start, ends in THINKING_MARKS.items():
+        for end in ends:
+            if start in vocabulary and end in vocabulary:
+                return start, end
+    for start, ends in THINKING_MARKS.items():
+        for end in ends:
+            if start in template and end in template:
+                return start, end
+    return None
+
+
+def ends_inside(prompt: str, starts: Iterable[str] = THINKING_MARKS) -> bool:
+    """Whether the last words of a prompt open thinking."""
+    said = prompt[-200:].rstrip()
+    return any(start and said.endswith(start) for start in starts)

@@ -1,0 +1,84 @@
+"""The text and the thinking of one answer, as an upstream sends them: told apart, without their marks. Pure.
+
+Some upstreams leave thinking in the text, or its marks in the thinking, or a call that the model made before
+it closed a thought. What is found in the text and in the thinking is one sequence of parts.
+"""
+
+from __future__ import annotations
+
+from engine.tool_calls.call_forms import CallForms
+from engine.tool_calls.end_calls import EndCalls, EndingCalls, Part
+from engine.tool_calls.schemas import ToolSchemas
+from engine.tool_calls.thought_scan import Thought, ThoughtOver
+
+_NONE = CallForms(())
+
+
+class AnswerWords:
+    """Reads the text and the thinking of one answer; `forms`: of the calls that the text may end with."""
+
+    def __init__(self, tools: ToolSchemas, forms: CallForms | None) -> None:
+        self._tools = tools
+        self._forms = forms or _NONE
+        self._text: EndCalls | None = None  # what is being read
+        self._thinking: EndCalls | None = None
+        self._said = False  # something that the client sees as the answer
+        self._notes: list[str] = []
+
+    def text(self, text: str) -> list[Part]:
+        """Take text of the answer."""
+        parts = self._end_thinking(final=False)
+        if self._text is None:
+            self._text = EndCalls(self._tools, self._forms, thoughts=True)
+        return [*parts, *self._noted(self._text.feed(text))]
+
+    def thinking(self, text: str) -> list[Part]:
+        """Take thinking that the upstream has told apart; all of it is thinking, whatever marks it has."""
+        parts = self._end_text()
+        if self._thinking is None:
+            self._thinking = EndCalls(self._tools, CallForms(), thoughts=True)
+        return [*parts, *map(_as_thought, _words(self._thinking.feed(text)))]
+
+    def end(self, *, final: bool) -> list[Part]:
+        """A call that was told apart comes next, or with `final` nothing: what was held back."""
+        parts = [*self._end_text(), *self._end_thinking(final=final)]
+        self._said = True
+        return parts
+
+    def take_notes(self) -> list[str]:
+        """What became of texts that look like calls, once."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def _end_text(self) -> list[Part]:
+        ended, self._text = self._text, None
+        parts = self._noted(ended.finish()) if ended is not None else []
+        if ended is not None:
+            self._notes += ended.notes
+        return parts
+
+    def _end_thinking(self, *, final: bool) -> list[Part]:
+        """Calls at its end are thinking, unless the answer ends with them and says nothing else."""
+        ended, self._thinking = self._thinking, None
+        parts: list[Part] = []
+        for part in ended.finish() if ended is not None else ():
+            if isinstance(part, EndingCalls):
+                shown = final and part.whole and not self._said
+                parts.append(
+                    EndingCalls(part.raw, part.whole, in_thought=True) if shown else Thought(part.raw)
+                )
+            elif not isinstance(part, ThoughtOver):
+                parts.append(_as_thought(part))
+        return parts
+
+    def _noted(self, parts: list[Part]) -> list[Part]:
+        self._said = self._said or any(not isinstance(part, Thought | ThoughtOver) for part in parts)
+        return parts
+
+
+def _words(parts: list[Part]) -> list[str | Thought]:
+    return [part for part in parts if isinstance(part, str | Thought)]
+
+
+def _as_thought(part: str | Thought) -> Thought:
+    return part if isinstance(part, Thought) else Thought(part)
