@@ -7,12 +7,12 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from engine.tool_calls.call_forms import CallForms
+from engine.tool_calls.call_forms import CallForms, forms_of
 from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.client_side import (
     ClientLeft,
@@ -29,6 +29,7 @@ from proxy.lanes import Caller, identify
 from proxy.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.observation import Observation
 from proxy.preview import preview
+from proxy.told_apart import ToldApart
 from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.response import Answer, AnswerHead
 
@@ -52,6 +53,7 @@ class Service:
     backend_name: str
     ping_s: float = PING_S
     max_body_bytes: int = MAX_BODY_BYTES
+    told_apart: ToldApart = field(default_factory=ToldApart)
 
 
 class MessagesEndpoint:
@@ -167,8 +169,10 @@ class Exchange:
         self._record.upstream(request.body, model)
         for note in translated.notes:
             self._record.note(note)
-        used_ids = _call_ids(body)
-        forms = _call_forms(translated, backend.dialect)
+        used_ids, told_apart = _call_ids(body), self._service.told_apart
+        forms = _call_forms(translated, backend.dialect, model)
+        if told_apart.knows(caller.session, used_ids):
+            forms = None
         head = _answer_head(body, translated, backend.dialect, used_ids, forms)
         answer = self._answer = Answer(head)
         observation = Observation(self._record, answer)
@@ -178,6 +182,8 @@ class Exchange:
                     await self._pass_on(steps, answer, observation)
         except UpstreamError as error:
             await self._pass_on([Broken(error)], answer, observation)
+        if answer.told_apart:
+            told_apart.remember(caller.session, answer.told_apart)
         if answer.fault is not None:
             raise answer.fault
         if not answer.stop_reason:
@@ -237,11 +243,12 @@ def _call_ids(body: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
-def _call_forms(translated: TranslatedRequest, dialect: Dialect) -> CallForms | None:
+def _call_forms(translated: TranslatedRequest, dialect: Dialect, model: str) -> CallForms | None:
     """The ways in which calls may stand at the end of the answer's text."""
     if translated.most_calls == 0 or dialect.tells_calls_apart:
         return None
-    return CallForms()
+    forms = forms_of(model, dialect.tool_format)
+    return replace(forms, bare_json=False) if translated.wants_json else forms
 
 
 def _answer_head(

@@ -9,21 +9,27 @@ from proxy.config import BackendKind
 
 @dataclass(frozen=True, slots=True)
 class KnownBackend:
-    """What a backend name stands for; `url` is empty where there is no usual one."""
+    """What a backend name stands for; `url` is empty where there is no usual one.
+
+    `tells_calls_apart`: it parses its models' calls itself, or refuses tools where it cannot.
+    """
 
     kind: BackendKind
     url: str = ""
     needs_key: bool = False
+    tells_calls_apart: bool = False
 
 
 KNOWN_BACKENDS: dict[str, KnownBackend] = {
     "mlx": KnownBackend("mlx"),
     "vllm-mlx": KnownBackend("mlx"),  # the built-in engine's old name, still in users' files
     "openai": KnownBackend("openai"),
-    "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1"),
-    "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1"),
-    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1"),
-    "openrouter": KnownBackend("openai", "https://openrouter.ai/api/v1", needs_key=True),
+    "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", tells_calls_apart=True),
+    "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", tells_calls_apart=True),
+    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1", tells_calls_apart=True),
+    "openrouter": KnownBackend(
+        "openai", "https://openrouter.ai/api/v1", needs_key=True, tells_calls_apart=True
+    ),
     "claude": KnownBackend("claude", "https://api.anthropic.com"),
 }
 

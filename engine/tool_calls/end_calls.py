@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import regex
 
 from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.families import family_that_reads
+from engine.tool_calls.call_heads import call_heads
+from engine.tool_calls.families import FAMILIES, family_that_reads
 from engine.tool_calls.schemas import ToolSchemas
 from engine.tool_calls.stray_calls import Found, StrayCall, StrayCalls
 from engine.tool_calls.thought_scan import Thought, ThoughtOver
 
+SHOWN = "the answer shows a tool call and makes none: only its end can be one, in its model's own marks"
 FOLLOWED = "a text that looks like a tool call stayed text: more follows it"
 THOUGHT_ABOUT = "a tool call in a thought was not carried out"
 UNOPENED = "thinking came as text, without the mark that opens it: nothing in it was carried out"
@@ -35,6 +37,12 @@ class EndingCalls:
     raw: str
     whole: bool
     in_thought: bool = False
+
+
+def shows_call(text: str, tools: ToolSchemas) -> bool:
+    """Whether a text has a family's mark in it, or JSON that begins as a call of a tool that is offered."""
+    marks = (mark for family in FAMILIES for mark in family.openings)
+    return any(mark in text for mark in marks) or call_heads(tools).json.search(text) is not None
 
 
 Part = str | Thought | ThoughtOver | EndingCalls

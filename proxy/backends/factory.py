@@ -32,4 +32,6 @@ def make_backend(config: HostConfig) -> Backend | ClaudeBackend:
         name=config.backend_name,
         key=config.backend_key,
         system_turns=config.upstream_system_turns,
+        tells_calls_apart=known is not None and known.tells_calls_apart,
+        tool_format=config.tool_format,
     )

@@ -15,14 +15,29 @@ class OpenAIBackend:
     """A server that the user runs or rents; `model` empty: the first that it lists.
 
     With `system_turns` it is sent system entries where they stand; else they are folded into their
-    neighbours, as most chat templates refuse them after the first message.
+    neighbours, as most chat templates refuse them after the first message. With `tells_calls_apart` its text
+    is never searched for calls, unless `tool_format` names the family in whose marks they come.
     """
 
     def __init__(
-        self, base_url: str, model: str, *, name: str = "openai", key: str = "", system_turns: bool = False
+        self,
+        base_url: str,
+        model: str,
+        *,
+        name: str = "openai",
+        key: str = "",
+        system_turns: bool = False,
+        tells_calls_apart: bool = False,
+        tool_format: str = "",
     ) -> None:
         self.name = name
-        self.dialect = Dialect(system_turns=system_turns, images=True, mixed_thinking=True)
+        self.dialect = Dialect(
+            system_turns=system_turns,
+            images=True,
+            tells_calls_apart=tells_calls_apart and not tool_format,
+            tool_format=tool_format,
+            mixed_thinking=True,
+        )
         self._client = ChatClient(base_url, name, key=key)
         self._model = model
 

@@ -173,6 +173,7 @@ class Dialect:
     top_k: bool = False
     template_switches: bool = False  # `chat_template_kwargs`
     tells_calls_apart: bool = False  # a call of a tool that it was offered never comes as text
+    tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name tells
     mixed_thinking: bool = False  # thinking may come as text, and with its marks
 
 

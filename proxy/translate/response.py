@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.end_calls import EndingCalls, Part
+from engine.tool_calls.end_calls import SHOWN, EndingCalls, Part, shows_call
 from engine.tool_calls.thought_scan import Thought, ThoughtOver
 from proxy.backends.upstream import (
     Broken,
@@ -274,6 +274,7 @@ class Answer:
         self._calls.finish(cut=cut)
         self._take_ending(cut=cut)
         self._blocks.close()
+        self._note_what_is_shown()
         self._count(step)
         if self._calls.fault:
             self.fault = UpstreamUnavailable(f"{self._calls.fault}; please retry")
@@ -314,6 +315,14 @@ class Answer:
                 f"the upstream closed its answer without a finish_reason, {what}; please retry"
             )
         )
+
+    def _note_what_is_shown(self) -> None:
+        """Somebody may wonder why a text that shows a call was not carried out."""
+        tools = self._head.tools.schemas
+        if self._words is None or self._calls.sent or not tools:
+            return
+        if shows_call("\n".join(block.get("text", "") for block in self._blocks.content), tools):
+            self.notes.append(SHOWN)
 
     def _count(self, step: Finish) -> None:
         if step.output_tokens is not None:

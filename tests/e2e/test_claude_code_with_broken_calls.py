@@ -45,9 +45,6 @@ def ways(folder: Path) -> list[Way]:
         call = Call(turn.pop("spelled", tool), arguments, written)
         return Way(name, Turn("", (call,), **turn), ((tool, arguments),))
 
-    def as_text(name: str, tool: str, arguments: dict[str, Any], text: str) -> Way:
-        return Way(name, Turn(text), ((tool, arguments),))
-
     def bash(command: str) -> dict[str, Any]:
         return {"command": command, "description": "Run it"}
 
@@ -79,27 +76,6 @@ def ways(folder: Path) -> list[Way]:
             "ReportFindings",
             report,
             json.dumps({"findings": json.dumps(FINDINGS)}),
-        ),
-        as_text(
-            "a call in the text",
-            "Bash",
-            bash("echo three"),
-            "I run it.\n<tool_call>\n"
-            + json.dumps({"name": "Bash", "arguments": bash("echo three")})
-            + "\n</tool_call>",
-        ),
-        as_text(
-            "tags without their wrapper",
-            "Bash",
-            bash("echo four"),
-            "<function=Bash>\n<parameter=command>\necho four\n</parameter>\n<parameter=description>\nRun it\n"
-            "</parameter>\n</function>",
-        ),
-        as_text(
-            "a call in a fence",
-            "Bash",
-            bash("echo five"),
-            "```json\n" + json.dumps({"name": "Bash", "arguments": bash("echo five")}) + "\n```",
         ),
         Way(
             "parallel calls with one index",

@@ -5,20 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import mlx.core as mx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlx_lm.models.cache import make_prompt_cache
 
 from engine.answer_grammar import AnswerRules
 from engine.answer_pieces import AnswerStyle, Call, CallOpened, Composing, Piece, Remark, Text, Thinking
 from engine.answer_text import AnswerText
+from engine.decode_batch import DecodeBatch, Row
 from engine.grammar import AnswerGuide, Grammars, token_masks
+from engine.model_loading import load_model
 from engine.tool_calls.families import FAMILIES, family_named
 from engine.tool_calls.family import Family
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from engine.tool_calls.thinking_marks import THINKING_MARKS
 from tests.engine.byte_tokens import ByteTokens
 from tests.engine.spelling import Spelling
+from tests.engine.test_decode_batch import prompt
+from tests.engine.test_guided_decoding import join_held, until_end
+from tests.models import ModelShelf
 
 BASH = ToolSchema(
     "Bash",
@@ -218,3 +225,42 @@ def test_a_grammar_binds_calls_where_the_reader_reads_them(
     at = GRAMMARS.compile(rules(start, end, family, opens_thinking=opened)).guide()
     binds = allows(at, text) and not allows(at, "x")
     assert binds == reads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_model_that_would_call_before_it_closes_its_thought_closes_it_first(
+    shelf: ModelShelf, opened: bool
+) -> None:
+    """A real model with a will of its own: a call at once, else the end of the thought, else its end."""
+    loaded = load_model(shelf.tiny("qwen3"))
+    vocabulary = loaded.tokenizer.get_vocab()
+    go = ToolSchema("Go", {"type": "object", "properties": {}, "additionalProperties": False})
+    marks = ("<think>", "</think>")
+    asked = AnswerRules(
+        family=HERMES, tools=(go,), parallel=False, thinking=marks, marks=marks, opens_thinking=opened
+    )
+    wishes = {vocabulary["<tool_call>"]: 3e4, vocabulary["</think>"]: 2e4} | dict.fromkeys(
+        loaded.eos_token_ids, 1e4
+    )
+    bias = [wishes.get(token, 0.0) for token in range(loaded.model.args.vocab_size)]
+    guided = Grammars(loaded.tokenizer, loaded.eos_token_ids).compile(asked)
+    begun = [] if opened else [vocabulary["<think>"]]
+    row = Row([], lambda logits: mx.argmax(logits + mx.array(bias), axis=-1), guide=guided.guide(begun))
+    batch = DecodeBatch(loaded.model)
+    join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(1, 20), row)
+    tokens = begun + until_end(batch, loaded, [row])[0]
+    tools = ToolSchemas([go])
+    style = AnswerStyle(
+        family=HERMES,
+        tools=tools,
+        think_start="<think>",
+        think_end="</think>",
+        opens_thinking=opened,
+        guaranteed=frozenset({"Go"}),
+    )
+    reader = AnswerText(loaded.tokenizer.detokenizer, style)
+    pieces = [piece for token in tokens for piece in reader.add(token)] + reader.finish()
+    assert tokens[len(begun)] == vocabulary["</think>"]
+    assert [piece.name for piece in pieces if isinstance(piece, Call)] == ["Go"]
+    assert said(pieces)[:2] == ("", "")
