@@ -96,5 +96,6 @@ class AnswerStyle:
     bare_json: bool = False  # without a family: JSON that is the whole answer may be a call
     tools: ToolSchemas = field(default_factory=lambda: ToolSchemas(()))  # none: call marks are text
     guaranteed: frozenset[str] = frozenset()  # tools whose calls a grammar holds to their schema
+    bound: bool = False  # a grammar binds every call: what follows one takes nothing back
     parallel: bool = True
     answers_json: bool = False  # a grammar lets the first text be the beginning of JSON only

@@ -124,7 +124,7 @@ class AnswerPlanner:
         if self.family is not None:
             loose = {name: self.family.unheld(tool) for name, tool in style.tools.items()}
             relaxed = {name: why for name, why in loose.items() if why} | relaxed
-            style = replace(style, guaranteed=frozenset(style.tools) - relaxed.keys())
+            style = replace(style, guaranteed=frozenset(style.tools) - relaxed.keys(), bound=True)
         return AnswerPlan(style, grammar, tuple(unheld), relaxed)
 
 

@@ -15,17 +15,17 @@ from engine.answer_pieces import AnswerStyle, Call, CallCut, Composing, Piece, R
 from engine.answer_thoughts import AnswerThoughts
 from engine.code_places import CodePlaces
 from engine.marker_scanner import MarkerScanner
+from engine.token_spelling import TokenSpelling
 from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.end_calls import EndCalls, EndingCalls
+from engine.tool_calls.end_calls import FOLLOWED, EndCalls, EndingCalls
 from engine.tool_calls.family import Family
+from engine.waiting_calls import WaitingCalls
 
 Mode = Literal["text", "thinking"]
 
 NOT_CARRIED_OUT = (
     "a tool call at the end of a thought that never ended was not carried out: it is shown as text"
 )
-
-_KEPT_TOKENS = 64  # of text: those that may still turn out to spell an opening mark
 
 
 class AnswerText:
@@ -46,7 +46,8 @@ class AnswerText:
         self._at_line_start = True
         self._awaits_json = style.answers_json  # the first text is the beginning of a JSON answer
         self._space_before_call = ""
-        self._spelling = _Spelling()
+        self._waiting = WaitingCalls()
+        self._spelling = TokenSpelling()
         self._ending = self._new_ending()
         self._undecided = ""  # a mark of thinking: the next letter tells whether it opens a thought
         self._said = False  # words, since the beginning or since a thought
@@ -64,7 +65,7 @@ class AnswerText:
 
     def let_go(self) -> None:
         """No grammar guarantees anything from here on: calls are held until they are whole."""
-        self._style = replace(self._style, guaranteed=frozenset())
+        self._style = replace(self._style, guaranteed=frozenset(), bound=False)
         if self._section is not None:
             self._section.let_go()
 
@@ -82,7 +83,9 @@ class AnswerText:
         if self.mode == "thinking":
             yield from self._end_thought(final=not cut)
         yield from self._settle(cut=cut)
-        if self._space and not self._at_edge:
+        if self._waiting:
+            yield from self._waiting.take()
+        elif self._space and not self._at_edge:
             yield self._piece(self._space)
         self.done = True
 
@@ -154,7 +157,9 @@ class AnswerText:
                 yield from self._show(mark)
         elif mark in self._style.stops:
             yield from self._settle(cut=False)
-            if self._space:
+            if self._waiting:
+                yield from self._waiting.take()
+            elif self._space:
                 yield self._piece(self._space)
             yield Stopped(mark)
         elif mark in self._thoughts.marks:
@@ -195,6 +200,7 @@ class AnswerText:
 
     def _open_thought(self, mark: str) -> Iterator[Piece]:
         yield from self._settle(cut=False)
+        yield from self._take_back()
         self._thoughts.open(mark)
         self._scanners["thinking"] = _thinking_scanner(self._style, self._thoughts)
         self._enter("thinking")
@@ -222,9 +228,17 @@ class AnswerText:
             if isinstance(piece, GivenBack):
                 self._space, self._space_before_call = self._space_before_call, ""
                 self._places.feed(piece.text)
-                yield from self._spoken(piece.text)
+                if self._waiting:
+                    self._waiting.add(Text(piece.text), self._space)
+                    self._space = ""
+                else:
+                    yield from self._spoken(piece.text)
             elif isinstance(piece, Call):
-                yield replace(piece, tokens=self._spelling.end())
+                call = replace(piece, tokens=self._spelling.end())
+                if call.opened or self._style.bound:
+                    yield call
+                else:
+                    self._waiting.add(call, self._space_before_call)
             elif isinstance(piece, CallCut):
                 yield replace(piece, tokens=self._spelling.end(), before=self._space_before_call)
             else:
@@ -236,6 +250,7 @@ class AnswerText:
         if section.calls:
             self._awaits_json = False
             self._enter("text")
+            self._at_edge = not self._waiting
         self._at_line_start = True
 
     def _enter(self, mode: Mode) -> None:
@@ -299,45 +314,17 @@ class AnswerText:
         self._space = text[len(shown) :]
         if shown:
             self._at_edge, self._said = False, True
+            yield from self._take_back()
             yield self._piece(shown)
+
+    def _take_back(self) -> Iterator[Piece]:
+        """More follows: calls that would have counted at the end are text."""
+        if self._waiting:
+            yield Remark(FOLLOWED)
+            yield Text(self._waiting.as_text())
 
     def _piece(self, text: str) -> Piece:
         return Thinking(text) if self.mode == "thinking" else Text(text)
-
-
-class _Spelling:
-    """Which tokens spelled which text, for the raw text of calls."""
-
-    def __init__(self) -> None:
-        self._ends: list[tuple[int, int]] = []  # a token and where its text ends
-        self._spelled = 0  # letters that all tokens so far have
-        self._read = 0  # letters of them that were read
-        self._begun = 0
-
-    def add(self, token: int, letters: int, *, keep: bool) -> None:
-        self._spelled += letters
-        self._ends.append((token, self._spelled))
-        if not keep and len(self._ends) > 2 * _KEPT_TOKENS:
-            del self._ends[:-_KEPT_TOKENS]
-
-    def read(self, letters: int) -> None:
-        """So many more letters were read; fewer than none where some are to be read again."""
-        self._read += letters
-
-    def begin(self, letters: int) -> None:
-        """A call begins so many letters before the place that was read last."""
-        self._begun = self._read - letters
-
-    def end(self) -> tuple[int, ...]:
-        """The tokens of the call that ends at the place that was read last."""
-        tokens: list[int] = []
-        start = 0
-        for token, end in self._ends:
-            if end > self._begun and start < self._read:
-                tokens.append(token)
-            start = end
-        self._begun = self._read
-        return tuple(tokens)
 
 
 def _scanners(style: AnswerStyle, thoughts: AnswerThoughts) -> dict[Mode, MarkerScanner]:

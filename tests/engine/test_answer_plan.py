@@ -48,6 +48,7 @@ def test_calls_are_guaranteed_where_their_schemas_have_a_grammar(planner: Answer
     assert made.style.guaranteed == {"look"}
     assert made.relaxed.keys() == {"odd"}
     assert made.notes == ()
+    assert made.style.bound
 
 
 @pytest.mark.parametrize("format_name", ["hermes", "qwen3_coder", "gemma4", "deepseek_v4"])
@@ -178,6 +179,7 @@ def test_without_grammars_what_was_asked_for_is_noted(tokenizer: Any) -> None:
     made = plan(free, tools=[LOOK], tool_choice="required", response_format=TITLE)
     assert made.grammar is None
     assert not made.style.guaranteed
+    assert not made.style.bound
     assert made.relaxed == {"look": "grammars are switched off"}
     assert [note.partition(" is accepted")[0] for note in made.notes] == ["tool_choice", "response_format"]
     assert not free.can_forbid_calls

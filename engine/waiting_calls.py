@@ -1,0 +1,39 @@
+"""Calls that no grammar has held the model to: they count where nothing follows them."""
+
+from __future__ import annotations
+
+from engine.answer_pieces import Call, Text
+
+
+class WaitingCalls:
+    """The calls that an answer has come to, until its end or until words follow.
+
+    Beside them, texts that were meant as calls: such a text between calls takes none of them back.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[Call | Text, str]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def add(self, call: Call | Text, before: str) -> None:
+        """One more; `before` is the white space between it and what stands before."""
+        self._calls.append((call, before))
+
+    def take(self) -> list[Call | Text]:
+        """The answer ends with them."""
+        calls, self._calls = self._calls, []
+        return [Text(before + call.text) if isinstance(call, Text) else call for call, before in calls]
+
+    def as_text(self) -> str:
+        """Words follow: what the model wrote, each text once, however many calls it is."""
+        calls, self._calls = self._calls, []
+        texts: list[str] = []
+        last = ""
+        for call, before in calls:
+            raw = call.text if isinstance(call, Text) else call.raw
+            if raw != last or before:
+                texts.append(before + raw)
+            last = raw
+        return "".join(texts)
