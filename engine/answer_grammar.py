@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.code_places import PLACES
+from engine.code_places import places
 from engine.thinking_grammar import thinking_rules, without_openings
 from engine.tool_calls.family import Family
 from engine.tool_calls.lark_text import json_value, literal
@@ -85,7 +85,7 @@ def grammar_text(rules: AnswerRules, loose: Mapping[str, Looseness] | None = Non
         lines.append(f"SPACE: {_SPACE}")
         if rules.opens_thinking:
             lines.append(_thought_end(rules))
-    lines += [free, PLACES, *thinking_rules(rules.family, rules.marks, rules.layout)]
+    lines += [free, places(rules.layout), *thinking_rules(rules.family, rules.marks)]
     openings = rules.family.openings
     for number, mark in enumerate(openings):
         line_start = " & /((?s:.*)\\n)?/" if mark in rules.family.bare_openings else ""

@@ -168,6 +168,7 @@ class AnswerText:
             yield from self._pass_opening(self._style.family, mark)
         else:
             yield from self._settle(cut=False)
+            self._places.restart()
             self._at_line_start = False  # the mark stands before what follows
 
     def _pass_thought_mark(self, mark: str) -> Iterator[Piece]:

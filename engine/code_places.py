@@ -2,19 +2,22 @@
 
 A backtick opens a code span, and the next one or the end of the line closes it. A line of three backticks or
 more opens a fence, and a line with nothing else closes it. A line that begins with `>` is a quotation. What
-`CodePlaces` follows letter by letter `OUTSIDE` says as an expression of Lark: `engine.answer_grammar` binds
+`CodePlaces` follows letter by letter `places` says to a grammar: `engine.answer_grammar` binds
 calls at the same places at which `engine.answer_text` reads them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
+
+from engine.tool_calls.lark_text import literal
 
 _FENCE, _INDENT = 3, 3
 _PLAIN = re.compile(r"[^`\n> ]+")
 
-PLACES = "\n".join(
+_PLACES = "\n".join(
     [
         r"CODE_LINE: /(?:[^`\n]|`[^`\n]*`)*(?:`[^`\n]*)?\n/ & ~/ {0,3}(?:>|```+[^`\n]*\n)(?s:.*)/",
         r"CODE_QUOTE: / {0,3}>[^\n]*\n/",
@@ -22,10 +25,33 @@ PLACES = "\n".join(
         r"CODE_FENCE: / {0,3}```+[^`\n]*\n/ (/[^\n]*\n/ & ~CODE_SHUT)* CODE_SHUT",
         r"CODE_LINES: (CODE_LINE | CODE_QUOTE | CODE_FENCE)*",
         r"CODE_SPANS: /(?:[^`\n]|`[^`\n]*`)*/ & ~/ {0,3}>(?s:.*)/",
-        "OUTSIDE: CODE_LINES CODE_SPANS",
     ]
 )
-"""Terminals: `OUTSIDE` is a text whose next letter stands in no code and in no quotation."""
+
+
+def places(borders: Sequence[str]) -> str:
+    """Terminals for Lark: `OUTSIDE` is a text whose next letter stands in no code and in no quotation.
+
+    `LINE_START` is one behind which nothing but blanks stands in its line. At each of `borders`, marks
+    between messages, all begins anew.
+    """
+    if not borders:
+        return f"{_PLACES}\nOUTSIDE: CODE_LINES CODE_SPANS\nLINE_START: CODE_LINES /[ \\t]*/"
+    marks = " | ".join(literal(mark) for mark in borders)
+    within = "& ~(/(?s:.*)/ CODE_BORDER /(?s:.*)/)"
+    return "\n".join(
+        [
+            _PLACES,
+            f"CODE_BORDER: {marks}",
+            "CODE_BEFORE: (/(?s:.*)/ CODE_BORDER)?",
+            "CODE_TEXT: CODE_LINES CODE_SPANS",
+            f"CODE_LAST: CODE_TEXT {within}",
+            "OUTSIDE: CODE_BEFORE CODE_LAST",
+            "CODE_BLANK: CODE_LINES /[ \\t]*/",
+            f"CODE_START: CODE_BLANK {within}",
+            "LINE_START: CODE_BEFORE CODE_START",
+        ]
+    )
 
 
 class CodePlaces:
@@ -46,7 +72,7 @@ class CodePlaces:
         return self._blank
 
     def restart(self) -> None:
-        """A call or a thought stands here: what follows is at a beginning."""
+        """A call, a thought or a border stands here: what follows is at a beginning."""
         self._fence = False
         self._begin_line()
 

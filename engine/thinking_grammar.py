@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.tool_calls.family import Family
 from engine.tool_calls.lark_text import literal
 from engine.tool_calls.pattern_source import exactly, pattern
@@ -23,12 +21,12 @@ def without_openings(family: Family, *, anywhere: bool = False) -> str:
     return " & ".join(texts)
 
 
-def thinking_rules(family: Family, marks: tuple[str, str] | None, layout: Sequence[str]) -> list[str]:
+def thinking_rules(family: Family, marks: tuple[str, str] | None) -> list[str]:
     """Rules for `thinking`, and for `last`: the text behind which the answer ends, `TEXT` or a thought.
 
     They read an answer as `engine.answer_text` does. A mark that looks like markup opens a thought at the
     beginning of a line and before a line break; elsewhere it is mentioned, and no call is opened up to the
-    mark's end or the end of the paragraph. `OUTSIDE` are the places where marks count.
+    mark's end or the end of the paragraph. `engine.code_places` has the places where marks count.
     """
     if marks is None:
         return ["last: TEXT"]
@@ -42,10 +40,8 @@ def thinking_rules(family: Family, marks: tuple[str, str] | None, layout: Sequen
             "thinking: think think_end",
             "last: TEXT | think CALM",
         ]
-    blanks = "".join(f" | {literal(mark)}" for mark in layout)
     return [
         thought,
-        f"LINE_START: CODE_LINES (/[ \\t]/{blanks})*",
         f"think[lazy]: LINE_START {opened}",
         f"mention[lazy]: MIDDLE {opened}",
         "MIDDLE: OUTSIDE & ~LINE_START",

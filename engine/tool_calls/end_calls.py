@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import regex
 
-from engine.tool_calls.call_forms import CallForms
+from engine.tool_calls.call_forms import ANY_FAMILY, CallForms
 from engine.tool_calls.call_heads import call_heads
 from engine.tool_calls.families import FAMILIES, family_that_reads
 from engine.tool_calls.schemas import ToolSchemas
@@ -54,7 +54,6 @@ class EndCalls:
     def __init__(self, tools: ToolSchemas, forms: CallForms, *, thoughts: bool = False) -> None:
         self.notes: list[str] = []
         self._tools = tools
-        self._forms = forms
         self._scan = StrayCalls(tools, forms, thoughts=thoughts)
         self._calls: list[StrayCall] = []  # that nothing has followed yet, with the text between them
         self._held: list[str] = []  # those calls as text, and what stands behind them
@@ -138,7 +137,7 @@ class EndCalls:
             self._give_back()
         self._at_edge, self._after, self._space = True, True, ""
         if self._thought_end is None:
-            self._thought_end = EndCalls(self._tools, self._forms)
+            self._thought_end = EndCalls(self._tools, ANY_FAMILY)
         for part in self._thought_end.feed(text):
             assert isinstance(part, str)
             self._out.append(Thought(part))

@@ -51,6 +51,11 @@ class ShownText:
         indented = self.line_start and self._code_may_follow and self._column >= _CODE_COLUMNS
         return "indented code" if indented or self._code_line else ""
 
+    @property
+    def last_letter(self) -> str:
+        """What stands last, a line end included; empty at the beginning."""
+        return self._last[-1:]
+
     def feed(self, text: str) -> None:
         at = 0
         while at < len(text):

@@ -22,7 +22,11 @@ THINKING_MARKS: Mapping[str, tuple[str, ...]] = {
     "<|think:start|>": ("<|think:end|>",),
     "<|open|>think<|sep|>": ("<|close|>think<|sep|>",),
     "<|channel>thought": ("<channel|>",),
-    HARMONY_START: ("<|end|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    HARMONY_START: (
+        "<|end|>",
+        "<|end|><|start|>assistant",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+    ),
     "◁think▷": ("◁/think▷",),
 }
 """Each mark that opens thinking, with those that end it."""

@@ -9,7 +9,9 @@ from engine.tool_calls.mark_search import begun
 from engine.tool_calls.shown_text import ShownText
 from engine.tool_calls.thinking_marks import ENDS, THINKING_MARKS, is_tag
 
-_IN_PROSE = frozenset(" \t.,;:!?)'\"`*_/-")
+# A mark that is a word of a sentence has one of these on either side.
+_BEFORE_WORDS = frozenset(" (\"'*_/-")
+_BEHIND_WORDS = frozenset(" \t.,;:!?)'\"`*_/-")
 
 Meaning = Literal["opened", "over", "again", "mentioned"]
 
@@ -103,7 +105,7 @@ class ThoughtMarks:
             return "opened" if opens else "mentioned"
         if shown.said_nothing:
             return "again"
-        ends = not is_tag(mark) or behind not in _IN_PROSE
+        ends = not is_tag(mark) or not (behind in _BEHIND_WORDS and shown.last_letter in _BEFORE_WORDS)
         return "over" if ends and not self._thought else "mentioned"
 
     def _think(self, text: str, out: list[Any]) -> None:

@@ -181,21 +181,11 @@ def test_under_a_grammar_a_thought_is_closed_before_a_call_is_opened(
         assert not allows(grammar.guide(), f"{begun}hm{end}\n\n<tool_call>x")
 
 
+BORDER = "<|end|>"
 FRAGMENTS = st.sampled_from(
     [
-        "a",
-        " ",
-        "\n",
-        "\n\n",
-        "`",
-        "```",
-        "```\n",
-        "\n```\n",
-        "> ",
-        "<think>",
-        "</think>",
-        "[THINK]",
-        "[/THINK]",
+        *("a", " ", "\n", "\n\n", "`", "```", "```\n", "\n```\n", "> ", BORDER),
+        *("<think>", "</think>", "[THINK]", "[/THINK]"),
     ]
 )
 
@@ -219,10 +209,11 @@ def test_a_grammar_binds_calls_where_the_reader_reads_them(
         think_end=end,
         opens_thinking=opened,
         guaranteed=frozenset({"Bash"}),
+        drop=(BORDER,),
     )
     text = before + opening
     reads = any(isinstance(piece, Composing) for piece in read(style, *text))
-    at = GRAMMARS.compile(rules(start, end, family, opens_thinking=opened)).guide()
+    at = GRAMMARS.compile(rules(start, end, family, opens_thinking=opened, layout=(BORDER,))).guide()
     binds = allows(at, text) and not allows(at, "x")
     assert binds == reads
 

@@ -181,6 +181,11 @@ def test_an_end_that_nothing_has_opened_makes_the_text_before_it_a_thought(end: 
         ("```\n<think>\n```\nso", ["```\n<think>\n```\nso"]),
         ("The <think> tag, and </think> ends it.", ["The <think> tag, and </think> ends it."]),
         ("It ends with </think>, always.", ["It ends with </think>, always."]),
+        ("I look.</think> Well.", ["I look.", ThoughtOver(True), "Well."]),
+        (
+            "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Hi",
+            [Thought("hm"), "Hi"],
+        ),
         (f"The <think> tag.\n\n{HERMES}", ["The <think> tag.\n\n", call(HERMES)]),
         (f"So: <think>maybe {HERMES}", [f"So: <think>maybe {HERMES}"]),
         ("Well. <think>\nhm</think>Hi", ["Well. ", Thought("hm"), "Hi"]),

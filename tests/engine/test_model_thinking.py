@@ -1,0 +1,43 @@
+"""Which marks a model puts around its thinking, and whether its prompt ends inside of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.model_thinking import opens_thinking, thinking_marks
+from engine.tool_calls.thinking_marks import THINKING_MARKS
+
+
+def tokenizer(template: str = "", *tokens: str, **more: Any) -> Any:
+    return SimpleNamespace(chat_template=template, get_vocab=lambda: dict.fromkeys(tokens, 1), **more)
+
+
+@pytest.mark.parametrize(("start", "ends"), THINKING_MARKS.items())
+def test_a_models_marks_are_among_its_tokens_or_in_its_template(start: str, ends: tuple[str, ...]) -> None:
+    assert thinking_marks(tokenizer("", start, *ends)) == (start, ends[0])
+    assert thinking_marks(tokenizer(f"{{{{ '{start}' }}}} {{{{ '{ends[0]}' }}}}")) == (start, ends[0])
+    assert thinking_marks(tokenizer(start)) is None
+
+
+def test_what_mlx_lm_knows_of_a_model_comes_first() -> None:
+    known = tokenizer("", "[THINK]", "[/THINK]", has_thinking=True, think_start="<a>", think_end="</a>")
+    assert thinking_marks(known) == ("<a>", "</a>")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opening", "opens"),
+    [
+        ("hi<|assistant|><seed:think>", "", True),
+        ("hi<|assistant|><seed:think>\n", "", True),
+        ("hi<|assistant|>", "", False),
+        ("hi<|assistant|><seed:think>\n\n</seed:think>\n\n", "<seed:think>\n\n</seed:think>\n\n", False),
+        ("hi<|assistant|><seed:think>\nOkay, ", "<seed:think>\nOkay, ", True),
+        ("what is <seed:think><|end|>\n<|assistant|>", "", False),
+    ],
+)
+def test_a_prompt_may_end_inside_of_thinking(prompt: str, opening: str, opens: bool) -> None:
+    assert opens_thinking(prompt, ("<seed:think>", "</seed:think>"), opening) == opens
+    assert not opens_thinking(prompt, None, opening)
