@@ -62,7 +62,13 @@ class EndCalls:
         self._space = ""  # before the first words, which may be a thought's
         self._at_edge = thoughts  # nothing was said since the beginning or since a thought
         self._thought_end: EndCalls | None = None  # what a thought ends with
+        self._thought: list[str] = []  # all of the newest thought
         self._out: list[Part] = []
+
+    @property
+    def unended(self) -> str:
+        """The thought that the text has ended in, if no mark has ended it."""
+        return "".join(self._thought) if self._scan.in_thought else ""
 
     def feed(self, text: str) -> list[Part]:
         """Take the next text; returns what is beyond doubt."""
@@ -137,7 +143,9 @@ class EndCalls:
             self._give_back()
         self._at_edge, self._after, self._space = True, True, ""
         if self._thought_end is None:
+            self._thought = []
             self._thought_end = EndCalls(self._tools, ANY_FAMILY)
+        self._thought.append(text)
         for part in self._thought_end.feed(text):
             assert isinstance(part, str)
             self._out.append(Thought(part))

@@ -64,6 +64,11 @@ class StrayCalls:
         self._final = False
         self._out: list[Found] = []
 
+    @property
+    def in_thought(self) -> bool:
+        """Whether what comes next is thinking."""
+        return self._thoughts is not None and self._thoughts.inside
+
     def feed(self, text: str) -> list[Found]:
         """Take the next text; returns what is beyond doubt."""
         if self._watch is None:

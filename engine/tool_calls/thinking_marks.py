@@ -10,7 +10,6 @@ HARMONY_START = "<|channel|>analysis<|message|>"
 THINKING_MARKS: Mapping[str, tuple[str, ...]] = {
     "<think>": ("</think>",),
     "<thinking>": ("</thinking>",),
-    "<thought>": ("</thought>",),
     "<seed:think>": ("</seed:think>",),
     "<mm:think>": ("</mm:think>",),
     "<think:opensource>": ("</think:opensource>",),

@@ -28,7 +28,7 @@ from proxy.translate.tools import ToolSet
 
 CUT = "the answer ended within the call"
 NOT_WHOLE = "its end is missing"
-IN_THOUGHT = "it stands at the end of a thought that never ended"
+IN_THOUGHT = "it stands at the end of a thought"
 BESIDE = "the upstream tells calls apart from text"
 UNSENT = "the answer broke off before the call was sent"
 

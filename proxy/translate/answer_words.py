@@ -24,6 +24,7 @@ class AnswerWords:
         self._thinking: EndCalls | None = None
         self._said = False  # something that the client sees as the answer
         self._notes: list[str] = []
+        self.unended = ""  # a thought in the text that the answer has ended in
 
     def text(self, text: str) -> list[Part]:
         """Take text of the answer."""
@@ -55,6 +56,7 @@ class AnswerWords:
         parts = self._noted(ended.finish()) if ended is not None else []
         if ended is not None:
             self._notes += ended.notes
+            self.unended = ended.unended
         return parts
 
     def _end_thinking(self, *, final: bool) -> list[Part]:

@@ -272,6 +272,8 @@ class Answer:
         cut = step.reason not in _BY_ITSELF
         self._end_words(final=True)
         self._calls.finish(cut=cut)
+        if not cut:
+            self._show_hidden_thought()
         self._take_ending(cut=cut)
         self._blocks.close()
         self._note_what_is_shown()
@@ -315,6 +317,17 @@ class Answer:
                 f"the upstream closed its answer without a finish_reason, {what}; please retry"
             )
         )
+
+    def _show_hidden_thought(self) -> None:
+        """A thought in the text that never ended may be the answer, and the client is shown no thinking."""
+        if (
+            self._words is not None
+            and self._words.unended
+            and not (self._head.thinking.enabled or self._ending)
+        ):
+            self._hidden_characters -= len(self._words.unended)
+            self._say(self._words.unended)
+            self.notes.append("a thought in the text that never ended was sent as text")
 
     def _note_what_is_shown(self) -> None:
         """Somebody may wonder why a text that shows a call was not carried out."""

@@ -177,7 +177,19 @@ async def test_nothing_is_carried_out_that_was_only_thought(tmp_path: Path) -> N
 async def test_a_call_in_a_thought_that_is_not_asked_for_is_no_empty_turn(tmp_path: Path) -> None:
     blocks, notes = await answered(tmp_path, cut(f"<think>Now {HERMES}"))
     assert blocks == [("text", HERMES)]
-    assert any("thought that never ended" in note for note in notes)
+    assert any("at the end of a thought" in note for note in notes)
+
+
+async def test_a_thought_that_never_ended_swallows_no_answer(tmp_path: Path) -> None:
+    async with asking(tmp_path) as ask:
+        for text in ("<think>It is Ulm.", "The mark is\n<think>\nand no other."):
+            blocks, notes = await ask(cut(text))
+            assert (
+                "".join(said for _, said in blocks)
+                .replace("\n", " ")
+                .endswith(text.split("<think>")[1].strip())
+            )
+            assert any("never ended" in note for note in notes)
 
 
 async def test_thinking_that_no_mark_has_opened_is_thinking_in_a_whole_message(tmp_path: Path) -> None:
