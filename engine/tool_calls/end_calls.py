@@ -80,10 +80,8 @@ class EndCalls:
         self._sort(self._scan.finish())
         self._end_thought(final=True)
         if self._calls and self._ends_here(final=True):
-            whole = all(call.whole for call in self._calls)
-            raw = "".join(self._held)
-            whole = whole or family_that_reads(raw, self._tools) is not None
-            self._out.append(EndingCalls(raw, whole))
+            whole = all(call.whole or family_that_reads(call.raw, self._tools) for call in self._calls)
+            self._out.append(EndingCalls("".join(self._held), whole))
             self._calls, self._held, self._behind = [], [], ""
         self._give_back()
         if self._space and not self._at_edge:

@@ -131,7 +131,9 @@ class StrayCalls:
             return
         self._text = self._text[length:]
         self._shown.begin_again()
-        if meaning in ("over", "again"):
+        if meaning == "opened":
+            self._out.append(Thought(""))  # it stands behind what was said, though it may say nothing
+        else:
             self._out.append(ThoughtOver(text_before=meaning == "over"))
 
     def _watches_here(self) -> list[Watch]:

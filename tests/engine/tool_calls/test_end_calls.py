@@ -193,6 +193,9 @@ def test_an_end_that_nothing_has_opened_makes_the_text_before_it_a_thought(end: 
         ("<think>a</think>\n</think>b", [Thought("a"), "b"]),
         ("<think>a</think>b </think> c", [Thought("a"), "b </think> c"]),
         ("<th", ["<th"]),
+        (f"{HERMES}<think>", [HERMES]),
+        (f"{HERMES}<tool_call><|end|>", [call(f"{HERMES}<tool_call><|end|>", whole=False)]),
+        (f"{HERMES}\n<think>\n</think>", [f"{HERMES}\n"]),
         (
             "<tool_call>\n<function=Bash>\n<parameter=command>\n<think>\n</think>\n</parameter>\n</function>",
             [
