@@ -91,7 +91,7 @@ class PromptRenderer:
         marks = [added[number] for number in self.traits.turn_starts if number in added]
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
         self._history = RecalledHistory(
-            self._apply, self._decode, added.values(), self._end_texts(), self._answers
+            self._applied, self._decode, added.values(), self._end_texts(), self._answers
         )
 
     def render(
@@ -104,11 +104,12 @@ class PromptRenderer:
         """
         plain = self._plain(messages, tools, template_kwargs)
         notes, turns, text = list(plain.notes), plain.prepared.messages, plain.text
-        recalled = self._history.recall(text, plain.prepared, plain.tools, plain.kwargs)
+        clear = self._template.clear(text)
+        recalled = self._history.recall(text, clear, plain.prepared, plain.tools, plain.kwargs)
         if recalled.unplaced:
             notes.append(_UNPLACED.format(recalled.unplaced))
         pieces = recalled.pieces
-        reminders = _reminders_end(self._template.clear(text), turns)
+        reminders = _reminders_end(clear, turns)
         if not pieces[0].tokens and 0 < reminders < len(pieces[0].text):
             first = pieces[0].text
             pieces[:1] = [Piece(first[:reminders]), Piece(first[reminders:])]
@@ -123,9 +124,10 @@ class PromptRenderer:
         cuts, segments = self._cuts(tokens), segment_names(turns, bool(tools))
         if reminders:
             cuts, segments = _with_cut(cuts, segments, len(parts[0]))
-        start = self._history.answer_start(text, turns, plain.tools, plain.kwargs)
+        clear = self._template.clear(text)
+        start = self._history.answer_start(clear, turns, plain.tools, plain.kwargs)
         return RenderedPrompt(
-            self._template.clear(text),
+            clear,
             tokens,
             cuts,
             bool(reminders) or _has_head(turns, bool(tools)),
@@ -133,7 +135,7 @@ class PromptRenderer:
             tuple(notes),
             opens_thinking(text, self._thinking, start.opening if start else None),
             start,
-            tuple(replace(a, spelled=self._template.clear(a.spelled)) for a in recalled.answers),
+            recalled.answers,
         )
 
     def text(
@@ -158,7 +160,7 @@ class PromptRenderer:
         plain = render_somehow(
             self._apply, self._template.transcript, self.traits, apart, tools or None, switches.kwargs
         )
-        unseen = unseen_note(messages, self._template.clear(plain.text))
+        unseen = unseen_note(apart, self._template.clear(plain.text))
         return replace(plain, notes=(*switches.notes, *plain.notes, *unseen))
 
     def remember(
@@ -184,6 +186,10 @@ class PromptRenderer:
             return {}
         switch = self.traits.thinking_switch
         return {"reasoning_effort": effort} | ({switch: effort != "none"} if switch else {})
+
+    def _applied(self, messages: Sequence[Message], tools: Any, **options: Any) -> str:
+        """What the model reads of what the template makes of messages."""
+        return self._template.clear(self._apply(messages, tools, **options))
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))

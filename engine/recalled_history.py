@@ -132,22 +132,27 @@ class RecalledHistory:
 
     def recall(
         self,
+        masked: str,
         text: str,
         prepared: PreparedMessages,
         tools: list[dict[str, Any]] | None,
         kwargs: dict[str, Any],
     ) -> RecalledPrompt:
-        """`text`, which the template made of `prepared`, with the answers that are known."""
+        """What the template made of `prepared`, with the answers that are known.
+
+        `masked` is `text`, as long, for the tokenizer: with stand-ins where a client's text spells a control
+        token. Samples are compared with `text`, as not all of a prompt is masked in the same way in each.
+        """
         pieces: list[Piece] = []
         recalled: list[RecalledAnswer] = []
         so_far = TextDigest()
         at = length = unplaced = 0
 
-        def add(piece: Piece) -> None:
+        def add(piece: Piece, shown: str | None = None) -> None:
             nonlocal length
             if piece.text:
                 pieces.append(piece)
-                so_far.add(piece.text)
+                so_far.add(piece.text if shown is None else shown)
                 length += len(piece.text)
 
         sampling = _Sampling(tools, kwargs)
@@ -164,7 +169,7 @@ class RecalledHistory:
             for _ in range(_MOST_PLACES):
                 if start < 0:
                     break
-                add(Piece(text[at:start]))
+                add(Piece(masked[at:start]), text[at:start])
                 at = start
                 kept = self._answers.find(turn.message, so_far.value())
                 end = None if kept is None else extent.end_of(self._text_of(kept), self._marks)
@@ -179,7 +184,7 @@ class RecalledHistory:
                     at = start + end
                     break
                 start = text.find(extent.whole, start + 1)
-        add(Piece(text[at:]))
+        add(Piece(masked[at:]), text[at:])
         return RecalledPrompt(_joined(pieces), tuple(recalled), unplaced)
 
     def answer_start(

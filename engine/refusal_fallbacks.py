@@ -18,7 +18,7 @@ from engine.chat_wire import Message, content_text
 from engine.message_preparation import PreparedMessages, prepare_messages
 from engine.template_traits import Render, TemplateTraits
 
-_TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result", "tools": "Tools"}
+_TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result"}
 _ALTERNATING: dict[str, Any] = {
     "repeated_roles": False,
     "user_after_result": False,
@@ -29,6 +29,7 @@ _ALTERNATING: dict[str, Any] = {
 _TEXT_ONLY: dict[str, Any] = {"tool_turns": False, "repeated_roles": False, "assistant_first": False}
 
 Tools = list[dict[str, Any]] | None
+Transcript = Callable[[Sequence[Message]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +67,20 @@ _STEPS = (
 )
 
 
-Transcribe = Callable[[list[Message]], str]
-"""A prompt without the template, in which what spells a control token is masked as in `Render`'s."""
-
-
 def render_somehow(
     render: Render,
-    transcribe: Transcribe,
+    transcript: Transcript,
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,
     kwargs: dict[str, Any],
 ) -> PlainRendering:
-    """The prompt for these messages, as the template renders them where it can be brought to it."""
+    """The prompt for these messages, as the template renders them where it can be brought to it.
+
+    `transcript` renders without the template.
+    """
     if traits.broken:
-        return _transcript(transcribe, traits, messages, tools, f"cannot be used ({traits.broken})")
+        return _transcript(transcript, traits, messages, tools, f"cannot be used ({traits.broken})")
     refusal = ""
     tried: list[tuple[list[Message], Tools]] = []
     for changes in _changes():
@@ -101,7 +101,7 @@ def render_somehow(
             continue
         notes = [*prepared.notes, *([_note(refusal, changes)] if changes else [])]
         return PlainRendering(text, prepared, offered, kwargs, tuple(notes))
-    return _one_turn(render, transcribe, traits, messages, tools, kwargs, refusal)
+    return _one_turn(render, transcript, traits, messages, tools, kwargs, refusal)
 
 
 def plain_transcript(messages: Sequence[Message]) -> str:
@@ -133,7 +133,7 @@ def _note(refusal: str, changes: Sequence[_Step]) -> str:
 
 def _one_turn(
     render: Render,
-    transcribe: Transcribe,
+    transcript: Transcript,
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,
@@ -142,7 +142,7 @@ def _one_turn(
 ) -> PlainRendering:
     """All text in one turn of the user, without the tools and arguments where those are refused too."""
     told: Callable[[Tools], list[Message]] = lambda written: [  # noqa: E731
-        {"role": "user", "content": "\n\n".join(_told([*_offered(written), *_as_text(messages, traits)]))}
+        {"role": "user", "content": "\n\n".join([*_tools_text(written), *_told(_as_text(messages, traits))])}
     ]
     note = f"the model's chat template refuses these messages ({refusal}); they are a transcript in one turn"
     for offered, written, options in ((tools, None, kwargs), (None, tools, kwargs), (None, tools, {})):
@@ -153,15 +153,18 @@ def _one_turn(
             refusal = str(error) or type(error).__name__
             continue
         return PlainRendering(text, prepared, offered, options, (note, *_more_notes(messages, written)))
-    why = f"refuses even one turn of the user ({refusal})"
-    return _transcript(transcribe, traits, messages, tools, why)
+    return _transcript(transcript, traits, messages, tools, f"refuses even one turn of the user ({refusal})")
 
 
 def _transcript(
-    transcribe: Transcribe, traits: TemplateTraits, messages: Sequence[Message], tools: Tools, why: str
+    transcript: Transcript,
+    traits: TemplateTraits,
+    messages: Sequence[Message],
+    tools: Tools,
+    why: str,
 ) -> PlainRendering:
-    prepared = PreparedMessages([*_offered(tools), *_as_text(messages, traits)], (), ())
-    text = transcribe(prepared.messages)
+    prepared = PreparedMessages(_as_text(_with_tools_text(messages, tools), traits), (), ())
+    text = transcript(prepared.messages)
     note = f"the model's chat template {why}; the prompt is a plain transcript, which the model may not know"
     return PlainRendering(text, prepared, None, {}, (note, *_more_notes(messages, tools)))
 
@@ -170,17 +173,17 @@ def _as_text(messages: Sequence[Message], traits: TemplateTraits) -> list[Messag
     return prepare_messages(messages, dataclasses.replace(traits, tool_turns=False)).messages
 
 
-def _offered(tools: Tools) -> list[Message]:
-    """The tools as the first entry of a transcript."""
-    listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools or [])
-    return [{"role": "tools", "content": f"\n{listed}"}] if tools else []
+def _tools_text(tools: Tools) -> list[str]:
+    if not tools:
+        return []
+    return ["\n".join(["Tools:", *(json.dumps(tool, ensure_ascii=False) for tool in tools)])]
 
 
 def _with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]:
     """Messages with the tools in the system text."""
     leads = messages[0].get("role") == "system"
     said = [content_text(messages[0].get("content"))] if leads else []
-    lead = {"role": "system", "content": "\n\n".join([*said, *_told(_offered(tools))])}
+    lead = {"role": "system", "content": "\n\n".join([*said, *_tools_text(tools)])}
     return [lead, *messages[leads:]] if tools else list(messages)
 
 
