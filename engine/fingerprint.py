@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ _SAMPLE_BYTES = 1024  # of each tensor at its start, in its middle and at its en
 _LONGEST_HEADER = 1 << 28
 
 
-def weights_fingerprint(folder: Path) -> str:
+def weights_fingerprint(folder: Path, weights: Iterable[Path]) -> str:
     """Sixteen hex digits over a model's configuration and samples of each tensor of its weights and adapters.
+
+    `weights` are the files that are loaded, which need not be all that the folder has.
 
     A tensor that was trained on, or replaced, differs in all of its parts; its samples tell. So the time is
     that of reading a few KB of each.
@@ -25,8 +26,7 @@ def weights_fingerprint(folder: Path) -> str:
     for path in (path for path in configs if path.is_file()):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
         digest.update(path.read_bytes())
-    weights = itertools.chain(folder.glob("model*.safetensors"), folder.glob("adapter*.safetensors"))
-    for path in sorted(weights):
+    for path in sorted([*weights, *folder.glob("adapter*.safetensors")]):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
         for sample in _samples(path):
             digest.update(sample)

@@ -4,7 +4,7 @@
     ├── ModelFolderMissing       the path does not exist
     ├── NotAModel                a folder lacks something
     │   ├── ConfigMissing        no config.json, or not readable as one
-    │   ├── WeightsMissing       no model*.safetensors
+    │   ├── WeightsMissing       no weight files, or none yet
     │   └── TokenizerMissing     no tokenizer, or one that cannot be loaded
     ├── UnsupportedArchitecture  mlx-lm has no such model_type, or refuses its configuration
     ├── BrokenWeights            the weights are damaged, incomplete or of another model
@@ -66,3 +66,10 @@ class HubModelMissing(HubError):
 
 class HubUnreachable(HubError):
     """The hub does not answer, and no whole copy is in its local cache."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, short enough for a line of ours."""
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[0]
+    return line if len(line) <= 160 else line[:159] + "…"

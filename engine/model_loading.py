@@ -4,40 +4,35 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import mlx.core as mx
 import mlx_lm.utils
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-from mlx.utils import tree_flatten
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
 from engine.fingerprint import weights_fingerprint
 from engine.model_errors import (
-    BrokenWeights,
     ConfigMissing,
     HubModelMissing,
     HubUnreachable,
     ModelError,
     ModelFolderMissing,
     TokenizerMissing,
-    UnsupportedArchitecture,
-    WeightsMissing,
+    first_line,
 )
+from engine.weight_files import WeightChoice, weight_choices
+from engine.weight_loading import OnProgress, build, read_weights
 
 __all__ = ["LoadedModel", "ModelError", "OnProgress", "load_model"]
 
-OnProgress = Callable[[float, str], None]
-"""Told the fraction that is done (0 to 1) and what is going on, for people."""
-
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "*.tiktoken", "vocab.json")
-_STEP_BYTES = 256 << 20  # of weights read between two reports
 _SAMPLING_RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
@@ -46,6 +41,8 @@ _SAMPLING_RANGES = {
     "repetition_penalty": (0.01, 10.0),
 }
 _DEFAULT_CONTEXT = 32768  # where config.json names none
+
+log = logging.getLogger("engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +92,13 @@ def load_model(
     """
     path, own_name = _locate(path_or_id, on_progress, download)
     name = name or own_name
-    _check_folder(path)
+    choices = _check_folder(path)
     on_progress(0.0, f"loading {name}")
-    model, config = _build(path)
+    model, config, weights = build(path, choices)
+    for note in weights.notes:
+        log.warning("%s: %s", name, note)
     tokenizer = _load_tokenizer(path, config)
-    _read_weights(model, path, name, on_progress)
+    read_weights(model, path, name, on_progress)
     text_config = config.get("text_config") or {}
     context = config.get("max_position_embeddings") or text_config.get("max_position_embeddings")
     vocab_size = config.get("vocab_size") or text_config.get("vocab_size") or len(tokenizer)
@@ -109,7 +108,7 @@ def load_model(
         tokenizer=tokenizer,
         name=name,
         path=path,
-        fingerprint=weights_fingerprint(path),
+        fingerprint=weights_fingerprint(path, weights.files),
         context_length=int(context or _DEFAULT_CONTEXT),
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
         vocab_size=int(vocab_size),
@@ -149,7 +148,7 @@ def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -
         ) from error
     except Exception as error:  # whatever the network, the disk or the hub's client come up with
         raise HubUnreachable(
-            f"{hub_id} could not be downloaded ({_first_line(error)}); check the connection and try again"
+            f"{hub_id} could not be downloaded ({first_line(error)}); check the connection and try again"
             " (what has arrived is kept), or name a local folder"
         ) from error
     return Path(folder)
@@ -194,53 +193,14 @@ def sampling_defaults(path: Path) -> dict[str, Any]:
     }
 
 
-def _check_folder(path: Path) -> None:
-    """Tell what is missing before anything is loaded."""
+def _check_folder(path: Path) -> list[WeightChoice]:
+    """Tell what is missing before anything is loaded; returns the weights that are there."""
     if not (path / "config.json").is_file():
         raise ConfigMissing(f"{path} has no config.json; name the folder of an MLX model")
-    if not any(path.glob("model*.safetensors")):
-        raise WeightsMissing(
-            f"{path} has no model*.safetensors; finish the download, or convert the model with mlx_lm.convert"
-        )
-    index = path / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise BrokenWeights(f"{index} cannot be read; download the model again") from error
-        if missing := [shard for shard in shards if not (path / shard).is_file()]:
-            raise BrokenWeights(
-                f"{path} lacks {len(missing)} of {len(shards)} weight files, first {missing[0]};"
-                " finish the download"
-            )
+    choices = weight_choices(path)
     if not any(file for pattern in _TOKENIZER_FILES for file in path.glob(pattern)):
         raise TokenizerMissing(f"{path} has no tokenizer (such as tokenizer.json); download the model again")
-
-
-def _build(path: Path) -> tuple[Any, dict[str, Any]]:
-    """The module with its weights still on disk, and its configuration."""
-    try:
-        config = mlx_lm.utils.load_config(path)
-        model_type = config["model_type"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigMissing(
-            f"{path / 'config.json'} is no model configuration; download the model again"
-        ) from error
-    try:
-        mlx_lm.utils._get_classes(config)
-    except (ValueError, TypeError) as error:
-        raise UnsupportedArchitecture(
-            f"model type {model_type!r} of {path} is unknown to mlx-lm; upgrade mlx-lm or take another model"
-        ) from error
-    try:
-        return mlx_lm.utils.load_model(path, lazy=True)  # type: ignore[no-any-return]
-    except (TypeError, KeyError, AttributeError, AssertionError) as error:
-        raise UnsupportedArchitecture(
-            f"mlx-lm cannot build a {model_type} model from {path / 'config.json'} ({_first_line(error)});"
-            " choose a model in MLX format"
-        ) from error
-    except Exception as error:  # mlx raises RuntimeError or ValueError for files and shapes alike
-        raise _broken(path, error) from error
+    return choices
 
 
 def _load_tokenizer(path: Path, config: dict[str, Any]) -> Any:
@@ -248,45 +208,5 @@ def _load_tokenizer(path: Path, config: dict[str, Any]) -> Any:
         return mlx_lm.utils.load_tokenizer(path, eos_token_ids=config.get("eos_token_id"))
     except Exception as error:  # transformers and tokenizers raise plain Exception for a damaged file
         raise TokenizerMissing(
-            f"the tokenizer of {path} cannot be loaded ({_first_line(error)}); download the model again"
+            f"the tokenizer of {path} cannot be loaded ({first_line(error)}); download the model again"
         ) from error
-
-
-def _read_weights(model: Any, path: Path, name: str, on_progress: OnProgress) -> None:
-    """Bring the weights into memory step by step, so that progress is what has been read."""
-    weights = [array for _, array in tree_flatten(model.parameters())]
-    total = sum(array.nbytes for array in weights) or 1
-    done = 0
-    for step in _steps(weights):
-        try:
-            mx.eval(step)
-        except RuntimeError as error:
-            raise _broken(path, error) from error
-        done += sum(array.nbytes for array in step)
-        on_progress(done / total, f"loading {name}: {done / 1e9:.1f} of {total / 1e9:.1f} GB")
-
-
-def _steps(weights: list[Any]) -> Iterator[list[Any]]:
-    step: list[Any] = []
-    size = 0
-    for array in weights:
-        step.append(array)
-        size += array.nbytes
-        if size >= _STEP_BYTES:
-            yield step
-            step, size = [], 0
-    if step:
-        yield step
-
-
-def _broken(path: Path, error: Exception) -> BrokenWeights:
-    return BrokenWeights(
-        f"the weights of {path} are damaged or do not fit its config.json ({_first_line(error)});"
-        " download the model again"
-    )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0]
-    return line if len(line) <= 160 else line[:159] + "…"

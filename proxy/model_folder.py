@@ -1,7 +1,7 @@
 """Is this a model that MLX can load? Answered from the folder's files alone, without mlx.
 
-A model folder is what Hugging Face repositories hold: `config.json` with a `model_type`, and weights in
-`model*.safetensors`, split ones listed in `model.safetensors.index.json`.
+A model folder is what Hugging Face repositories hold: `config.json` with a `model_type`, and weights, which
+`engine.weight_files` chooses for the engine as well.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from engine.model_errors import ModelError
+from engine.weight_files import weight_choices
 from proxy.config import ConfigError
 from proxy.config_file import expand_home
 
 # Hugging Face: owner/name, letters, digits, dots, dashes and underscores.
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_LFS_POINTER = b"version https://git-lfs"
 
 
 def hub_id_or_folder(text: str, *, base: Path, user_home: Path) -> str:
@@ -64,7 +65,10 @@ def check_model_folder(folder: Path) -> None:
     config = _read_json(folder / "config.json")
     if not isinstance(config.get("model_type"), str) or not config["model_type"]:
         raise ConfigError(f'{folder} is no model: its config.json has no "model_type"')
-    _check_weights(folder, names)
+    try:
+        weight_choices(folder)
+    except ModelError as error:
+        raise ConfigError(str(error)) from None
 
 
 def context_window(folder: Path) -> int:
@@ -79,41 +83,6 @@ def context_window(folder: Path) -> int:
         if isinstance(tokens, int) and tokens > 0:
             return tokens
     return 0
-
-
-def _check_weights(folder: Path, names: set[str]) -> None:
-    weights = sorted(name for name in names if name.startswith("model") and name.endswith(".safetensors"))
-    index = "model.safetensors.index.json"
-    if index in names:
-        weight_map = _read_json(folder / index).get("weight_map")
-        listed = set(weight_map.values()) if isinstance(weight_map, dict) else set()
-        missing = sorted(name for name in listed if isinstance(name, str) and name not in names)
-        if missing:
-            raise ConfigError(
-                f"{folder} is unfinished: {len(missing)} of {len(listed)} weight files are missing, "
-                f"first {missing[0]}; download it again"
-            )
-    if not weights:
-        hint = "no model*.safetensors"
-        if any(name.endswith(".gguf") for name in names):
-            hint += "; MLX does not read .gguf, look for the model's MLX version"
-        elif any(name.endswith((".bin", ".pth", ".pt")) for name in names):
-            hint += "; convert it with mlx_lm.convert"
-        raise ConfigError(f"{folder} has no weights that MLX can load: {hint}")
-    for name in weights:
-        _check_not_pointer(folder / name)
-
-
-def _check_not_pointer(file: Path) -> None:
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(len(_LFS_POINTER))
-    except OSError as error:
-        raise ConfigError(f"the weights {file} cannot be read: {error.strerror}") from None
-    if head == _LFS_POINTER:
-        raise ConfigError(f"{file} is a git-lfs pointer, not weights; run: git lfs pull")
-    if len(head) < 8:  # a safetensors file begins with eight bytes of length
-        raise ConfigError(f"{file} is empty or cut off; download it again")
 
 
 def _inner_hint(folder: Path, names: set[str]) -> str:

@@ -27,6 +27,9 @@ SHARED_ENGINE_MODULES = {
     "engine.blas",
     "engine.chat_wire",
     "engine.bundled_model",
+    "engine.model_errors",
+    "engine.safetensors_header",
+    "engine.weight_files",
 }
 
 # Where a screen is drawn. Everything else in `tui` serves commands and must not need Textual.

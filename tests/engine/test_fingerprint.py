@@ -19,30 +19,40 @@ def folder(tmp_path: Path, shelf: ModelShelf) -> Path:
     return copy
 
 
+def fingerprint_of(folder: Path) -> str:
+    return weights_fingerprint(folder, [folder / "model.safetensors"])
+
+
 def test_each_tensor_counts(folder: Path) -> None:
     path = str(folder / "model.safetensors")
-    before = weights_fingerprint(folder)
+    before = fingerprint_of(folder)
     weights = mx.load(path)
     assert isinstance(weights, dict)
     found = set()
     for name in weights:
         mx.save_safetensors(path, weights | {name: weights[name] + 1}, metadata={"format": "mlx"})
-        found.add(weights_fingerprint(folder))
+        found.add(fingerprint_of(folder))
     assert len(found) == len(weights)
     assert before not in found
 
 
 def test_adapters_and_configuration_count(folder: Path) -> None:
-    found = [weights_fingerprint(folder)]
+    found = [fingerprint_of(folder)]
     mx.save_safetensors(str(folder / "adapters.safetensors"), {"a": mx.ones(4)})
-    found.append(weights_fingerprint(folder))
+    found.append(fingerprint_of(folder))
     (folder / "adapter_config.json").write_text("{}")
-    found.append(weights_fingerprint(folder))
+    found.append(fingerprint_of(folder))
     (folder / "config.json").write_text("{}")
-    found.append(weights_fingerprint(folder))
+    found.append(fingerprint_of(folder))
     (folder / "model.safetensors").write_bytes(b"no weights")
-    found.append(weights_fingerprint(folder))
+    found.append(fingerprint_of(folder))
     assert len(set(found)) == 5
+
+
+def test_files_that_are_not_loaded_do_not_count(folder: Path) -> None:
+    before = fingerprint_of(folder)
+    mx.save_safetensors(str(folder / "model-stray.safetensors"), {"a": mx.ones(4)})
+    assert fingerprint_of(folder) == before
 
 
 def test_circumstances_count_whatever_their_order() -> None:

@@ -41,7 +41,8 @@ def test_a_model_in_parts_passes(tmp_path: Path) -> None:
         (None, {}, "no weights"),
         (None, {"x.gguf": b"GGUF"}, "does not read .gguf"),
         (None, {"pytorch_model.bin": b"1"}, "mlx_lm.convert"),
-        (None, {"adapters.safetensors": WEIGHTS}, "no weights"),
+        (None, {"adapters.safetensors": WEIGHTS}, "fuse them"),
+        (None, {"model.safetensors.incomplete": WEIGHTS}, "finish the download"),
         (None, {"model.safetensors": b"version https://git-lfs.github.com/spec/v1\n"}, "git lfs pull"),
         (None, {"model.safetensors": b""}, "empty or cut off"),
         (
@@ -52,7 +53,11 @@ def test_a_model_in_parts_passes(tmp_path: Path) -> None:
             },
             "1 of 2 weight files are missing, first model-2.safetensors",
         ),
-        (None, {"model-1.safetensors": WEIGHTS, "model.safetensors.index.json": b"{"}, "is not JSON"),
+        (
+            None,
+            {"model-1-of-2.safetensors": WEIGHTS, "model.safetensors.index.json": b"{"},
+            "1 of 2 weight files are missing, first model-2-of-2.safetensors",
+        ),
     ],
 )  # fmt: skip
 def test_what_mlx_could_not_load_is_said_in_one_line(

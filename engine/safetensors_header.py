@@ -1,0 +1,57 @@
+"""What a safetensors file holds, from its header: eight bytes of length, then JSON; no mlx needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from engine.model_errors import BrokenWeights
+
+_LFS_POINTER = b"version https://git-lfs"
+_LONGEST_HEADER = 1 << 28
+
+
+def tensor_shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
+    """The names of a file's tensors, and their shapes.
+
+    Raises:
+        BrokenWeights: it is no such file, or is shorter than its header says.
+    """
+    status = file.stat()
+    return _read(file, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _read(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
+    """Of a file as it was changed last; a folder is looked at several times on its way to a model."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(len(_LFS_POINTER))
+            if head == _LFS_POINTER:
+                raise BrokenWeights(f"{file} is a git-lfs pointer, not weights; run: git lfs pull")
+            length = int.from_bytes(head[:8], "little")
+            if len(head) < 8 or size < 8:
+                raise BrokenWeights(f"{file} is empty or cut off; download it again")
+            if length > min(size - 8, _LONGEST_HEADER):
+                raise BrokenWeights(f"{file} is damaged: it does not begin as weights do; download it again")
+            stream.seek(8)
+            entries = _entries(file, stream.read(length))
+    except OSError as error:
+        raise BrokenWeights(f"the weights {file} cannot be read: {error.strerror or error}") from error
+    end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    if end > size:
+        raise BrokenWeights(f"{file} is damaged or cut off: {size} of {end} bytes; download it again")
+    return {name: tuple(entry["shape"]) for name, entry in entries.items()}
+
+
+def _entries(file: Path, text: bytes) -> dict[str, Any]:
+    try:
+        entries = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
+        if all(len(entry["data_offsets"]) == 2 and len(entry["shape"]) >= 0 for entry in entries.values()):
+            return entries
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise BrokenWeights(f"{file} is damaged: its header cannot be read; download it again")

@@ -1,0 +1,224 @@
+"""Which files of a model folder are its weights; told from names, index and headers alone, without mlx.
+
+The index, `model.safetensors.index.json`, is the manifest: only what it names is loaded. Folders do not
+always keep to it. A quantized copy may still have the index of the model that it was made from, which names
+files that were never shipped; a second download may lie beside the first. mlx-lm merges all that is called
+`model*.safetensors`, in the order in which the system lists it. So here the files are chosen beforehand.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.model_errors import BrokenWeights, WeightsMissing
+from engine.safetensors_header import tensor_shapes
+
+INDEX = "model.safetensors.index.json"
+PATTERN = "model*.safetensors"
+"""What mlx-lm takes for weights."""
+
+_NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d+)-of-(?P<total>\d+)\.safetensors")
+_LAYER = re.compile(r"(?<![\w])(?:layers|h|blocks|layer)\.(\d+)\.")
+_OTHER_SENSES = re.compile(r"vision|visual|audio|image|mtp")  # parts that a text model may well lack
+_UNFINISHED = (".incomplete", ".part", ".crdownload", ".download")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightChoice:
+    """Files that may be all of a model's weights, in order, and why they were chosen, for people."""
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+def weight_choices(folder: Path) -> list[WeightChoice]:
+    """The files to load, best first; what comes later is for a model that finds weights missing in the first.
+
+    Raises:
+        WeightsMissing: there are none.
+        BrokenWeights: some are missing, damaged, or no weights at all.
+    """
+    there = {path.name: path for path in sorted(folder.glob(PATTERN)) if path.is_file()}
+    manifest, fault = _read_index(folder)
+    named = {name: folder / name for name in sorted(set(manifest.values())) if (folder / name).is_file()}
+    lacking = sorted(set(manifest.values()) - named.keys())
+    if named and not lacking:
+        return _by_index(folder, named, there)
+    if not there:
+        raise _no_weights(folder, lacking)
+    if not lacking:
+        return [_chosen(folder, there, [fault] if fault else [])]
+    stale = (
+        f"{INDEX} names {len(lacking)} files that are not there, first {lacking[0]};"
+        " it is that of other weights and is not used"
+    )
+    try:
+        choice = _chosen(folder, there, [stale])
+    except BrokenWeights as error:
+        raise _unfinished(folder, lacking, len(lacking) + len(named)) from error
+    if not _is_stale(folder, manifest, lacking, choice):
+        raise _unfinished(folder, lacking, len(lacking) + len(named))
+    return [choice]
+
+
+def _by_index(folder: Path, named: Mapping[str, Path], there: Mapping[str, Path]) -> list[WeightChoice]:
+    for path in named.values():
+        tensor_shapes(path)  # raises for what is no weights
+    files = tuple(named.values())
+    stray = [path for name, path in there.items() if name not in named]
+    if not stray:
+        return [WeightChoice(files)]
+    told = f"{_listed(stray)} is not named by {INDEX} and is not loaded"
+    try:
+        other = _chosen(folder, there, [f"{INDEX} does not name all weights of this model and is not used"])
+    except BrokenWeights:  # what is wrong with files that the index does not name is no fault of the model
+        return [WeightChoice(files, (told,))]
+    return [WeightChoice(files, (told,)), other]
+
+
+def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> WeightChoice:
+    """Files without an index to go by: whole sets, none of which brings weights that another has.
+
+    `notes` say what is wrong with the index, where there is one.
+    """
+    whole, parts = _sets(there.values())
+    taken: list[Path] = []
+    left: list[Path] = []
+    tensors: set[str] = set()
+    for files in whole:
+        names = _names(files)
+        if names & tensors:
+            left += files
+        else:
+            taken += files
+            tensors |= names
+    for files, missing in parts:
+        if not taken or not _names(files) & tensors:
+            raise _unfinished(folder, missing, len(files) + len(missing))
+        left += files
+    if left:
+        notes = [*notes, f"{_listed(left)} has weights that {_listed(taken)} has too, and is not loaded"]
+    elif len(taken) > 1 and not notes:
+        notes = [f"there is no {INDEX}; loaded is {_listed(taken)}"]
+    return WeightChoice(tuple(taken), tuple(notes))
+
+
+def _sets(files: Iterable[Path]) -> tuple[list[list[Path]], list[tuple[list[Path], list[str]]]]:
+    """Files that belong together by their numbers: whole sets, best first, and others with what they lack."""
+    numbered: dict[tuple[str, int, int], dict[int, Path]] = {}
+    single: list[list[Path]] = []
+    for path in files:
+        if found := _NUMBERED.fullmatch(path.name):
+            key = (found["stem"], int(found["total"]), len(found["total"]))
+            numbered.setdefault(key, {})[int(found["number"])] = path
+        elif path.name == "model.safetensors":
+            single.insert(0, [path])
+        else:
+            single.append([path])
+    whole: list[list[Path]] = []
+    parts: list[tuple[list[Path], list[str]]] = []
+    for (stem, total, width), members in sorted(numbered.items()):
+        wanted = range(total) if 0 in members else range(1, total + 1)
+        missing = [number for number in wanted if number not in members]
+        held = [members[number] for number in sorted(members)]
+        if missing:
+            lost = [f"{stem}-{number:0{width}}-of-{total:0{width}}.safetensors" for number in missing]
+            parts.append((held, lost))
+        else:
+            whole.append(held)
+    first = single[:1] if single and single[0][0].name == "model.safetensors" else []
+    return [*first, *whole, *single[len(first) :]], parts
+
+
+def _is_stale(folder: Path, manifest: Mapping[str, str], lacking: list[str], choice: WeightChoice) -> bool:
+    """Whether an index that names missing files is that of other weights than those that are there."""
+    have = _names(choice.files)
+    lost = {tensor for tensor, name in manifest.items() if name in lacking}
+    if lost <= have:
+        return True
+    if {path.name for path in choice.files} & set(manifest.values()):
+        return False
+    layers = _layers(manifest, _layer_count(folder)) - _layers(have, None)
+    return not layers
+
+
+def _layers(tensors: Iterable[str], count: int | None) -> set[int]:
+    """The numbers of the text model's layers that tensors of these names belong to."""
+    found = {
+        int(match[1])
+        for tensor in tensors
+        if not _OTHER_SENSES.search(tensor) and (match := _LAYER.search(tensor))
+    }
+    return found if count is None else {number for number in found if number < count}
+
+
+def _layer_count(folder: Path) -> int | None:
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    sections = [config, *config.values()] if isinstance(config, dict) else []
+    counts = [section.get("num_hidden_layers") for section in sections if isinstance(section, dict)]
+    return next((count for count in counts if type(count) is int), None)
+
+
+def _read_index(folder: Path) -> tuple[dict[str, str], str]:
+    """Which file has each tensor, and why the index is of no use where it is none."""
+    file = folder / INDEX
+    if not file.is_file():
+        return {}, ""
+    try:
+        weight_map: Any = json.loads(file.read_bytes())["weight_map"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}, f"{INDEX} is no index of weights and is not used; download it again"
+    if not isinstance(weight_map, dict) or not weight_map:
+        return {}, f"{INDEX} names no weights and is not used"
+    if not all(isinstance(name, str) and _is_plain(name) for name in weight_map.values()):
+        return {}, f"{INDEX} names what are no safetensors files of this folder, and is not used"
+    return weight_map, ""
+
+
+def _is_plain(name: str) -> bool:
+    """Whether this names a file of the folder itself: an index that came with a model leads nowhere else."""
+    return name == Path(name).name and name.endswith(".safetensors")
+
+
+def _names(files: Iterable[Path]) -> set[str]:
+    return set(itertools.chain.from_iterable(tensor_shapes(path) for path in files))
+
+
+def _no_weights(folder: Path, lacking: list[str]) -> WeightsMissing:
+    names = sorted(path.name for path in folder.iterdir())
+    if unfinished := next((name for name in names if name.endswith(_UNFINISHED)), ""):
+        return WeightsMissing(f"{folder} is unfinished: there is {unfinished}; finish the download")
+    if lacking:
+        return WeightsMissing(
+            f"{folder} is unfinished: all {len(lacking)} weight files are missing, first {lacking[0]};"
+            " finish the download"
+        )
+    hint = "finish the download, or convert the model with mlx_lm.convert"
+    if any(name.endswith(".gguf") for name in names):
+        hint = "MLX does not read .gguf, look for the model's MLX version"
+    elif any(name.endswith((".bin", ".pth", ".pt")) for name in names):
+        hint = "convert it with mlx_lm.convert"
+    elif any(name.startswith("adapter") for name in names):
+        hint = "these are adapters; fuse them into their model with mlx_lm.fuse"
+    return WeightsMissing(f"{folder} has no weights that MLX can load: no {PATTERN}; {hint}")
+
+
+def _unfinished(folder: Path, lacking: list[str], of: int) -> BrokenWeights:
+    return BrokenWeights(
+        f"{folder} is unfinished: {len(lacking)} of {of} weight files are missing, first {lacking[0]};"
+        " finish the download"
+    )
+
+
+def _listed(files: Iterable[Path]) -> str:
+    names = [path.name for path in files]
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -1,0 +1,136 @@
+"""Weight files become the module that mlx-lm has for them, and then arrays in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx_lm.utils
+from mlx.utils import tree_flatten
+
+from engine.model_errors import BrokenWeights, ConfigMissing, UnsupportedArchitecture, first_line
+from engine.weight_files import PATTERN, WeightChoice
+
+OnProgress = Callable[[float, str], None]
+"""Told the fraction that is done (0 to 1) and what is going on, for people."""
+
+_STEP_BYTES = 256 << 20  # of weights read between two reports
+_CONFIGS = ("config.json", "generation_config.json", "hf_quant_config.json")
+"""What mlx-lm reads beside the weights."""
+
+log = logging.getLogger("engine")
+
+
+def build(path: Path, choices: Sequence[WeightChoice]) -> tuple[Any, dict[str, Any], WeightChoice]:
+    """The module with its weights still on disk, its configuration, and which of the choices they are.
+
+    Raises:
+        ConfigMissing, UnsupportedArchitecture, BrokenWeights: see `engine.model_errors`.
+    """
+    model_type = _known_type(path)
+    fault: BrokenWeights | None = None
+    for choice in choices:
+        try:
+            model, config = _built(path, choice.files, model_type)
+        except BrokenWeights as error:
+            fault = fault or error
+        else:
+            return model, config, choice
+    raise fault or BrokenWeights(f"{path} has no weights; download the model again")
+
+
+def read_weights(model: Any, path: Path, name: str, on_progress: OnProgress) -> None:
+    """Bring the weights into memory step by step, so that progress is what has been read.
+
+    Raises:
+        BrokenWeights: they cannot be read.
+    """
+    weights = [array for _, array in tree_flatten(model.parameters())]
+    total = sum(array.nbytes for array in weights) or 1
+    done = 0
+    for step in _steps(weights):
+        try:
+            mx.eval(step)
+        except RuntimeError as error:
+            raise _broken(path, error) from error
+        done += sum(array.nbytes for array in step)
+        on_progress(done / total, f"loading {name}: {done / 1e9:.1f} of {total / 1e9:.1f} GB")
+
+
+def _known_type(path: Path) -> str:
+    try:
+        config = mlx_lm.utils.load_config(path)
+        model_type: str = config["model_type"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigMissing(
+            f"{path / 'config.json'} is no model configuration; download the model again"
+        ) from error
+    try:
+        mlx_lm.utils._get_classes(config)
+    except (ValueError, TypeError) as error:
+        raise UnsupportedArchitecture(
+            f"model type {model_type!r} of {path} is unknown to mlx-lm; upgrade mlx-lm or take another model"
+        ) from error
+    except (Exception, SystemExit) as error:  # a module may want a package that is not there, and end all
+        raise UnsupportedArchitecture(
+            f"mlx-lm's module for model type {model_type!r} of {path} cannot be used here"
+            f" ({first_line(error)}); take another model"
+        ) from error
+    return model_type
+
+
+def _built(path: Path, files: Sequence[Path], model_type: str) -> tuple[Any, dict[str, Any]]:
+    try:
+        with _holding(path, files) as folder:
+            return mlx_lm.utils.load_model(folder, lazy=True)  # type: ignore[no-any-return]
+    except (TypeError, KeyError, AttributeError, AssertionError) as error:
+        raise UnsupportedArchitecture(
+            f"mlx-lm cannot build a {model_type} model from {path / 'config.json'} ({first_line(error)});"
+            " choose a model in MLX format"
+        ) from error
+    except Exception as error:  # mlx raises RuntimeError or ValueError for files and shapes alike
+        raise _broken(path, error) from error
+
+
+@contextlib.contextmanager
+def _holding(path: Path, files: Sequence[Path]) -> Iterator[Path]:
+    """A folder in which mlx-lm finds these weights and no others: the model's own, or one of links to it.
+
+    Files that were opened stay readable when the links are gone.
+    """
+    if set(files) == set(path.glob(PATTERN)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="anyclaude-weights-") as made:
+        folder = Path(made)
+        for name in _CONFIGS:
+            if (path / name).is_file():
+                (folder / name).symlink_to((path / name).absolute())
+        for number, file in enumerate(files):
+            (folder / f"model-{number:05}.safetensors").symlink_to(file.absolute())
+        yield folder
+
+
+def _steps(weights: list[Any]) -> Iterator[list[Any]]:
+    step: list[Any] = []
+    size = 0
+    for array in weights:
+        step.append(array)
+        size += array.nbytes
+        if size >= _STEP_BYTES:
+            yield step
+            step, size = [], 0
+    if step:
+        yield step
+
+
+def _broken(path: Path, error: Exception) -> BrokenWeights:
+    return BrokenWeights(
+        f"the weights of {path} are damaged or do not fit its config.json ({first_line(error)});"
+        " download the model again"
+    )

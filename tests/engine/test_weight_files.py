@@ -1,0 +1,250 @@
+"""Of the weight files in a folder those are loaded that belong together, and it is said which are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from engine.model_errors import BrokenWeights, ModelError, WeightsMissing
+from engine.model_loading import LoadedModel, load_model
+from engine.weight_files import INDEX, weight_choices
+from proxy.config import ConfigError
+from proxy.model_folder import check_model_folder
+from tests.models import ModelShelf
+
+Weights = Mapping[str, mx.array]
+FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+F, S = f"first {FIRST}; finish the download", f"first {SECOND}; finish the download"
+
+
+class Folder:
+    """A model whose weight files a test lays out; `good` are its weights, `other` ones of the same names."""
+
+    def __init__(self, path: Path, source: Path) -> None:
+        self.path = path
+        path.mkdir()
+        for file in source.iterdir():
+            if file.suffix != ".safetensors":
+                (path / file.name).symlink_to(file)
+        good = mx.load(str(source / "model.safetensors"))
+        assert isinstance(good, dict)
+        self.good: Weights = good
+        self.other: Weights = {name: array + 1 for name, array in good.items()}
+        names = sorted(good)
+        self.halves = names[: len(names) // 2], names[len(names) // 2 :]
+
+    def put(self, name: str, weights: Weights) -> None:
+        mx.save_safetensors(str(self.path / name), dict(weights), metadata={"format": "mlx"})
+
+    def put_halves(self) -> None:
+        for name, half in zip((FIRST, SECOND), self.halves, strict=True):
+            self.put(name, {tensor: self.good[tensor] for tensor in half})
+
+    def index(self, content: Any) -> None:
+        text = content if isinstance(content, str) else json.dumps({"weight_map": content})
+        (self.path / INDEX).write_text(text)
+
+    def index_halves(self, names: tuple[str, str] = (FIRST, SECOND)) -> None:
+        self.index({tensor: name for name, half in zip(names, self.halves, strict=True) for tensor in half})
+
+    def loaded(self) -> LoadedModel:
+        check_model_folder(self.path)
+        return load_model(self.path)
+
+    def is_good(self, loaded: LoadedModel) -> bool:
+        return bool(mx.array_equal(loaded.model.model.norm.weight, self.good["model.norm.weight"]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, shelf: ModelShelf) -> Folder:
+    return Folder(tmp_path / "model", shelf.tiny())
+
+
+Lay = Callable[[Folder], None]
+
+
+def stale_index(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.index_halves(("model-00001-of-00009.safetensors", "model-00009-of-00009.safetensors"))
+
+
+def stale_index_beside_parts(folder: Folder) -> None:
+    folder.put_halves()
+    folder.index_halves(("model-00001-of-00009.safetensors", "model-00009-of-00009.safetensors"))
+
+
+def stale_index_in_part(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.index_halves(("model.safetensors", "model-extra.safetensors"))
+
+
+def index_of_no_json(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.index("version https://git-lfs.github.com/spec/v1")
+
+
+def empty_index(folder: Folder) -> None:
+    folder.put_halves()
+    folder.index({})
+
+
+def index_that_leads_elsewhere(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.put("../model.safetensors", folder.other)
+    folder.index(dict.fromkeys(folder.other, "../model.safetensors"))
+
+
+def stray(name: str) -> Lay:
+    def lay(folder: Folder) -> None:
+        folder.put_halves()
+        folder.index_halves()
+        folder.put(name, folder.other)
+
+    return lay
+
+
+def stray_that_is_damaged(folder: Folder) -> None:
+    stray("model.safetensors")(folder)
+    (folder.path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+
+
+def index_that_is_not_all(folder: Folder) -> None:
+    folder.put_halves()
+    folder.index(dict.fromkeys(folder.halves[0], FIRST))
+
+
+def index_of_another_name(folder: Folder) -> None:
+    folder.put("weights.safetensors", folder.good)
+    folder.index(dict.fromkeys(folder.good, "weights.safetensors"))
+
+
+def parts_without_index(folder: Folder) -> None:
+    folder.put_halves()
+
+
+def copy_without_index(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.put("model copy.safetensors", folder.other)
+
+
+def part_of_another_without_index(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.put(FIRST, {tensor: folder.other[tensor] for tensor in folder.halves[0]})
+
+
+@pytest.mark.parametrize(
+    ("lay", "told"),
+    [
+        (stale_index, "names 2 files that are not there, first model-00001-of-00009.safetensors"),
+        (stale_index_beside_parts, "is that of other weights and is not used"),
+        (stale_index_in_part, "names 1 files that are not there, first model-extra.safetensors"),
+        (index_of_no_json, "is no index of weights"),
+        (empty_index, "names no weights"),
+        (index_that_leads_elsewhere, "names what are no safetensors files of this folder"),
+        (stray("model-00001-of-00004.safetensors"), "model-00001-of-00004.safetensors is not named"),
+        (stray("model (1).safetensors"), "is not loaded"),
+        (stray("model.safetensors"), "is not loaded"),
+        (stray_that_is_damaged, "is not loaded"),
+        (index_that_is_not_all, "does not name all weights"),
+        (index_of_another_name, ""),
+        (parts_without_index, f"there is no {INDEX}"),
+        (copy_without_index, "model copy.safetensors has weights that model.safetensors has too"),
+        (part_of_another_without_index, f"{FIRST} has weights that model.safetensors has too"),
+    ],
+)
+def test_the_weights_that_belong_together_are_loaded_and_the_log_says_what_was_done(
+    folder: Folder, caplog: pytest.LogCaptureFixture, lay: Lay, told: str
+) -> None:
+    lay(folder)
+    assert folder.is_good(folder.loaded())
+    lines = [record.getMessage() for record in caplog.records if record.name == "engine"]
+    assert len(lines) == bool(told)
+    assert all(told in line and "\n" not in line for line in lines)
+
+
+def test_the_same_weights_have_the_same_fingerprint_whatever_lies_beside_them(folder: Folder) -> None:
+    folder.put_halves()
+    folder.index_halves()
+    before = folder.loaded().fingerprint
+    folder.put("model.safetensors", folder.other)
+    assert folder.loaded().fingerprint == before
+    (folder.path / INDEX).unlink()  # now model.safetensors is the model
+    assert folder.loaded().fingerprint != before
+
+
+def without(name: str, lay: Lay) -> Lay:
+    def lose(folder: Folder) -> None:
+        lay(folder)
+        (folder.path / name).unlink()
+
+    return lose
+
+
+def indexed(folder: Folder) -> None:
+    folder.put_halves()
+    folder.index_halves()
+
+
+def some_more_layers(folder: Folder) -> None:
+    folder.put("model-visual.safetensors", {"visual.patch": mx.ones(4)})
+    folder.index_halves()
+
+
+def half_a_download(folder: Folder) -> None:
+    folder.index_halves()
+    (folder.path / f"{FIRST}.incomplete").write_bytes(b"")
+
+
+def cut_off(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    weights = (folder.path / "model.safetensors").read_bytes()
+    (folder.path / "model.safetensors").write_bytes(weights[:-1])
+
+
+def a_part_and_something_else(folder: Folder) -> None:
+    folder.put("model-visual.safetensors", {"visual.patch": mx.ones(4)})
+    folder.put(FIRST, {tensor: folder.good[tensor] for tensor in folder.halves[0]})
+
+
+@pytest.mark.parametrize(
+    ("lay", "error", "says"),
+    [
+        (without(SECOND, indexed), BrokenWeights, f"1 of 2 weight files are missing, {S}"),
+        (without(FIRST, indexed), BrokenWeights, f"1 of 2 weight files are missing, {F}"),
+        (without(SECOND, parts_without_index), BrokenWeights, f"1 of 2 weight files are missing, {S}"),
+        (some_more_layers, BrokenWeights, f"2 of 2 weight files are missing, {F}"),
+        (a_part_and_something_else, BrokenWeights, f"1 of 2 weight files are missing, {S}"),
+        (half_a_download, WeightsMissing, f"is unfinished: there is {FIRST}.incomplete"),
+        (lambda folder: folder.index_halves(), WeightsMissing, f"all 2 weight files are missing, {F}"),
+        (cut_off, BrokenWeights, "is damaged or cut off"),
+    ],
+)  # fmt: skip
+def test_what_is_unfinished_is_refused_before_anything_is_loaded_with_the_file_that_is_missing(
+    folder: Folder, lay: Lay, error: type[ModelError], says: str
+) -> None:
+    lay(folder)
+    with pytest.raises(error) as caught:
+        load_model(folder.path)
+    with pytest.raises(ConfigError) as refused:
+        check_model_folder(folder.path)
+    assert says in str(caught.value)
+    assert str(refused.value) == str(caught.value)
+    assert str(folder.path) in str(caught.value)
+
+
+def test_a_folder_that_has_not_all_weights_that_the_model_wants_says_so(folder: Folder) -> None:
+    folder.put("model.safetensors", {tensor: folder.good[tensor] for tensor in folder.halves[0]})
+    with pytest.raises(BrokenWeights, match=r"do not fit its config\.json \(Missing \d+ parameters"):
+        load_model(folder.path)
+
+
+def test_a_source_may_have_layers_that_the_quantized_model_does_without(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    names = ["model.layers.1.mlp.weight", "model.layers.2.mtp_block.weight", "visual.blocks.31.weight"]
+    folder.index(dict.fromkeys(names, "model-00001-of-00001.safetensors"))
+    assert weight_choices(folder.path)[0].files == (folder.path / "model.safetensors",)
