@@ -13,9 +13,7 @@ from engine.scheduler import Scheduler
 HEALTHY = frozenset({"ready", "busy"})
 
 
-def health_report(
-    scheduler: Scheduler, model: str, accelerated: str, context_tokens: int
-) -> tuple[int, dict[str, Any]]:
+def health_report(scheduler: Scheduler, model: str, accelerated: str) -> tuple[int, dict[str, Any]]:
     """Status code and body of `/health`, as docs/architecture.md lists it; never blocks."""
     health = scheduler.health()
     loaded = scheduler.loaded
@@ -31,7 +29,7 @@ def health_report(
         "queue": health.queue,
         "memory_bytes": memory_bytes(),
         "accelerated": accelerated,
-        "context_tokens": context_tokens,
+        "context_tokens": loaded.context_length if loaded is not None else 0,
         "prefix_cache": scheduler.stats()["prefix_cache"],
     }
     return (200 if health.state in HEALTHY else 503), report

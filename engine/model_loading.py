@@ -16,6 +16,7 @@ import mlx_lm.utils
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
+from engine.context_window import window_of
 from engine.fingerprint import weights_fingerprint
 from engine.model_errors import (
     ConfigMissing,
@@ -40,7 +41,8 @@ _SAMPLING_RANGES = {
     "min_p": (0.0, 1.0),
     "repetition_penalty": (0.01, 10.0),
 }
-_DEFAULT_CONTEXT = 32768  # where config.json names none
+DEFAULT_CONTEXT = 32768
+"""The window of a model whose files state none."""
 
 log = logging.getLogger("engine")
 
@@ -50,11 +52,12 @@ class LoadedModel:
     """A model in memory and what the engine must know about it.
 
     `model` is the mlx-lm module, `tokenizer` mlx-lm's `TokenizerWrapper`; neither has type information.
-    `fingerprint` tells one set of weights from another; `context_length` is in tokens. `sampling` holds what
-    its makers recommend where a request names nothing, under the names of a chat completion body. How it is
-    to run: keys and values in `kv_bits` bits (None: as computed), of which `kv_group` numbers share a scale
-    (None: it is tried out), and with `draft_tokens` tokens at a time guessed by the smaller model `draft`;
-    prompts in chunks of `prefill_chunk` (None: as the device likes it).
+    `fingerprint` tells one set of weights from another; `context_length` is in tokens, and so is
+    `most_tokens`, the limit that no setting can lift (None: there is none). `sampling` holds what its makers
+    recommend where a request names nothing, under the names of a chat completion body. How it is to run:
+    keys and values in `kv_bits` bits (None: as computed), of which `kv_group` numbers share a scale (None: it
+    is tried out), and with `draft_tokens` tokens at a time guessed by the smaller model `draft`; prompts in
+    chunks of `prefill_chunk` (None: as the device likes it).
     """
 
     model: Any
@@ -65,6 +68,7 @@ class LoadedModel:
     context_length: int
     eos_token_ids: frozenset[int]
     vocab_size: int
+    most_tokens: int | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     kv_bits: int | None = None
     kv_group: int | None = None
@@ -99,8 +103,8 @@ def load_model(
         log.warning("%s: %s", name, note)
     tokenizer = _load_tokenizer(path, config)
     read_weights(model, path, name, on_progress)
+    window = window_of(config, path, weights.files)
     text_config = config.get("text_config") or {}
-    context = config.get("max_position_embeddings") or text_config.get("max_position_embeddings")
     vocab_size = config.get("vocab_size") or text_config.get("vocab_size") or len(tokenizer)
     on_progress(1.0, f"{name} is loaded")
     return LoadedModel(
@@ -109,11 +113,19 @@ def load_model(
         name=name,
         path=path,
         fingerprint=weights_fingerprint(path, weights.files),
-        context_length=int(context or _DEFAULT_CONTEXT),
+        context_length=window.tokens or _assumed_window(name),
+        most_tokens=window.most or None,
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
         vocab_size=int(vocab_size),
         sampling=sampling_defaults(path),
     )
+
+
+def _assumed_window(name: str) -> int:
+    log.warning(
+        "the files of %s do not state its context window; %d tokens are assumed", name, DEFAULT_CONTEXT
+    )
+    return DEFAULT_CONTEXT
 
 
 def _locate(

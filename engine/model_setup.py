@@ -49,9 +49,37 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
         draft=draft,
         draft_tokens=settings.draft_tokens,
     )
+    loaded = replace(loaded, context_length=served_window(loaded, settings.context_length))
     if settings.kv_bits:
         loaded = replace(loaded, kv_group=kv_group(loaded, settings.kv_bits))
     return replace(loaded, prefill_chunk=settings.prefill_chunk or _chunk(loaded, settings))
+
+
+def served_window(loaded: LoadedModel, asked: int | None) -> int:
+    """The tokens that prompt and answer share: as `asked`, else as the files state; never too many."""
+    tokens = asked or loaded.context_length
+    limits = [loaded.most_tokens] if loaded.most_tokens else []
+    if loaded.draft is not None:  # it runs some tokens ahead, and so does what checks them
+        limits += [loaded.draft.most_tokens] if loaded.draft.most_tokens else []
+        limits = [limit - loaded.draft_tokens - 1 for limit in limits]
+    most = min(limits, default=tokens)
+    if tokens > most:
+        log.warning(
+            "%s has learned %d positions and cannot take %d tokens; it serves %d",
+            loaded.name,
+            most,
+            tokens,
+            most,
+        )
+        return most
+    if tokens > loaded.context_length:
+        log.warning(
+            "%s serves %d tokens as the settings say; its files state %d",
+            loaded.name,
+            tokens,
+            loaded.context_length,
+        )
+    return tokens
 
 
 def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> None:
@@ -109,11 +137,11 @@ def _chunk(loaded: LoadedModel, settings: EngineSettings) -> int:
     """
     runner = ModelRunner(loaded)
     if not settings.kv_cache_dir:
-        return measured_chunk(runner, runner.new_cache)
+        return measured_chunk(runner, runner.new_cache, most=loaded.most_tokens)
     file = _folder(settings) / CHUNKS_FILE
     known = _remembered(file)
     if loaded.fingerprint not in known:
-        known[loaded.fingerprint] = measured_chunk(runner, runner.new_cache)
+        known[loaded.fingerprint] = measured_chunk(runner, runner.new_cache, most=loaded.most_tokens)
         _remember(file, known)
     return known[loaded.fingerprint]
 

@@ -66,21 +66,28 @@ def largest_chunk() -> int:
 
 
 def measured_chunk(
-    model: Any, new_cache: Callable[[], list[Any]], clock: Callable[[], float] = time.perf_counter
+    model: Any,
+    new_cache: Callable[[], list[Any]],
+    clock: Callable[[], float] = time.perf_counter,
+    *,
+    most: int | None = None,
 ) -> int:
     """The largest chunk, a power of two, that this model computes in about 200 ms on this machine.
 
-    `model` takes tokens of shape (1, n) and `cache`. The fastest of some samples counts: the first warms the
-    device up, and others may be disturbed by what else the machine does.
+    `model` takes tokens of shape (1, n) and `cache`, where there is a limit `most` of them. The fastest of
+    some samples counts: the first warms the device up, and others may be disturbed by what else the machine
+    does.
     """
     cache = new_cache()
     took = math.inf
+    sample = max(1, min(_SAMPLE, (most or math.inf) // _SAMPLES))
+    tokens = mx.arange(int(sample))[None]
     for _ in range(_SAMPLES):
         began = clock()
-        model(mx.arange(_SAMPLE)[None], cache=cache)
+        model(tokens, cache=cache)
         mx.eval([layer.state for layer in cache])
         took = min(took, clock() - began)
     size = largest_chunk()
-    while size > _SMALLEST and took * size / _SAMPLE > _STALL_S:
+    while size > _SMALLEST and took * size / sample > _STALL_S:
         size //= 2
     return size

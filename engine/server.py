@@ -54,7 +54,6 @@ class Engine:
     scheduler: Scheduler
     model: str = ""  # as it was asked for, until it is loaded
     accelerated: str = ""
-    context_length: int | None = None  # a limit below the model's own
     tool_format: str = ""  # how it writes tool calls; empty: as its chat template shows
     grammar: bool = True  # hold tool calls and JSON answers to their grammar
     answers: AnswerMemory = field(default_factory=AnswerMemory)  # what history is rendered from
@@ -79,10 +78,6 @@ class Engine:
         if health.state == "failed":
             raise NotReady(f"the model could not be loaded: {health.detail}")
         raise NotReady(f"the model is still loading ({health.progress:.0%}); try again in a moment")
-
-    def room(self, loaded: LoadedModel) -> int:
-        """The number of tokens that prompt and answer share."""
-        return min(loaded.context_length, self.context_length or loaded.context_length)
 
     async def prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:
         """The prompt of a request and the plan for its answer, made off the event loop.
@@ -181,9 +176,7 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
 
     @app.get("/health")
     async def health() -> Response:
-        loaded = engine.scheduler.loaded
-        room = engine.room(loaded) if loaded is not None else 0
-        status, report = health_report(engine.scheduler, engine.model, engine.accelerated, room)
+        status, report = health_report(engine.scheduler, engine.model, engine.accelerated)
         return _json(report, status)
 
     @app.get("/stats")
@@ -200,11 +193,11 @@ async def _complete(engine: Engine, request: Request) -> Response:
     loaded = engine.require_model()
     chat.check_tokens(loaded.vocab_size)
     prompt, plan = await engine.prepare(loaded, chat)
-    room = engine.room(loaded) - len(prompt.tokens)
+    room = loaded.context_length - len(prompt.tokens)
     if not prompt.tokens:
         raise InvalidRequest("the prompt is empty", param="messages")
     if room < 1:
-        message = context_length_message(len(prompt.tokens), engine.room(loaded))
+        message = context_length_message(len(prompt.tokens), loaded.context_length)
         raise InvalidRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), loaded.name)
     lane = _lane(request)

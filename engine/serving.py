@@ -83,7 +83,6 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         scheduler,
         settings.model or bundled_model.NAME,
         accelerated=accelerated,
-        context_length=settings.context_length,
         tool_format=settings.tool_format,
         grammar=settings.grammar,
         answers=answers,

@@ -25,7 +25,7 @@ class EngineSettings(BaseModel):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8081, ge=0, le=65535, description="port to listen on; 0: any free one")
     context_length: int | None = Field(
-        None, ge=16, description="serve at most so many tokens, where the model could take more"
+        None, ge=16, description="tokens that prompt and answer share; default: as the model's files state"
     )
     prefix_cache_bytes: int | None = Field(
         None, ge=0, description="memory for the prefix cache; default: by the machine's memory"

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from engine.context_window import read_window
 from engine.model_errors import ModelError
 from engine.weight_files import weight_choices
 from proxy.config import ConfigError
@@ -72,17 +73,8 @@ def check_model_folder(folder: Path) -> None:
 
 
 def context_window(folder: Path) -> int:
-    """The model's context window in tokens as its `config.json` states it, 0 where it does not."""
-    try:
-        config = _read_json(folder / "config.json")
-    except ConfigError:
-        return 0
-    inner = config.get("text_config")
-    for section in (config, inner if isinstance(inner, dict) else {}):
-        tokens = section.get("max_position_embeddings")
-        if isinstance(tokens, int) and tokens > 0:
-            return tokens
-    return 0
+    """The model's context window in tokens as its files state it, 0 where they do not."""
+    return read_window(folder).tokens
 
 
 def _inner_hint(folder: Path, names: set[str]) -> str:

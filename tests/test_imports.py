@@ -27,6 +27,7 @@ SHARED_ENGINE_MODULES = {
     "engine.blas",
     "engine.chat_wire",
     "engine.bundled_model",
+    "engine.context_window",
     "engine.model_errors",
     "engine.safetensors_header",
     "engine.weight_files",

@@ -1,0 +1,129 @@
+"""How many tokens prompt and answer can share, as a model's files state it; told without mlx.
+
+Families name the window differently in config.json, some in a section of their own. Where positions are
+learned, the table of them is a limit that nothing can exceed: a token behind its end would read memory that
+is not its own. Elsewhere the number is what the model was made for, and a user may know better.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.model_errors import ModelError
+from engine.safetensors_header import tensor_shapes
+from engine.weight_files import weight_choices
+
+_NAMES = (
+    "max_position_embeddings",
+    "n_positions",
+    "n_ctx",
+    "max_sequence_length",
+    "max_seq_len",
+    "max_seq_length",
+    "seq_length",
+    "context_length",
+    "model_max_length",
+)
+_SECTIONS = ("text_config", "language_config", "llm_config", "thinker_config", "language_model")
+_SANE = range(16, 100_000_000)  # tokenizers state 10**30 where they know no limit
+_POSITIONS = re.compile(
+    r"(?:^|\.)(?:wpe|embed_positions|position_embeddings?|positional_embeddings?|pos_emb(?:ed)?)\.weight"
+)
+_OTHER_SENSES = re.compile(r"vision|visual|audio|image|encoder")
+
+
+@dataclass(frozen=True, slots=True)
+class ContextWindow:
+    """`stated` is what the files say, `most` the learned positions; 0 where there is no such number."""
+
+    stated: int
+    most: int
+
+    @property
+    def tokens(self) -> int:
+        """What the model can take, 0 where its files do not tell."""
+        return min(self.stated or self.most, self.most or self.stated)
+
+
+def read_window(folder: Path) -> ContextWindow:
+    """The window of the model in a folder; files that cannot be read tell nothing."""
+    try:
+        weights = weight_choices(folder)[0].files
+    except (ModelError, OSError):
+        weights = ()
+    return window_of(_read(folder / "config.json"), folder, weights)
+
+
+def window_of(config: Mapping[str, Any], folder: Path, weights: Iterable[Path]) -> ContextWindow:
+    """The window of a model with this config.json and these weight files.
+
+    Raises:
+        BrokenWeights: a weight file cannot be read.
+    """
+    tokenizer = _read(folder / "tokenizer_config.json")
+    stated = _stated(config) or _tokens(tokenizer.get("model_max_length"))
+    return ContextWindow(stated, learned_positions(weights))
+
+
+def learned_positions(weights: Iterable[Path]) -> int:
+    """The rows of the smallest table of positions in these files, 0 where there is none.
+
+    Raises:
+        BrokenWeights: a file cannot be read.
+    """
+    shapes = [
+        shape
+        for file in weights
+        for name, shape in tensor_shapes(file).items()
+        if _POSITIONS.search(name) and not _OTHER_SENSES.search(name)
+    ]
+    return min((shape[0] for shape in shapes if len(shape) == 2), default=0)
+
+
+def _stated(config: Mapping[str, Any], depth: int = 3) -> int:
+    for name in _NAMES:
+        if tokens := _tokens(config.get(name)):
+            return _scaled(tokens, config)
+    inner = (config.get(name) for name in _SECTIONS if depth)
+    sections = (section for section in inner if isinstance(section, dict))
+    return next((tokens for section in sections if (tokens := _stated(section, depth - 1))), 0)
+
+
+def _scaled(tokens: int, config: Mapping[str, Any]) -> int:
+    """`tokens` times the factor of the position scaling, where it is the number before scaling.
+
+    Most configurations state the number behind it, and the original within the scaling.
+    """
+    for scaling in _scalings(config):
+        original, factor = scaling.get("original_max_position_embeddings"), scaling.get("factor")
+        if _tokens(original) == tokens and isinstance(factor, int | float) and factor > 1:
+            return _tokens(tokens * factor) or tokens
+    return tokens
+
+
+def _scalings(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for name in ("rope_scaling", "rope_parameters"):
+        found = config.get(name)
+        if isinstance(found, dict):
+            yield found
+            yield from (part for part in found.values() if isinstance(part, dict))  # one for a kind of layer
+
+
+def _tokens(value: Any) -> int:
+    """A number of tokens, 0 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _SANE.stop:
+        return 0
+    return int(value) if int(value) in _SANE else 0
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

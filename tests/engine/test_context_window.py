@@ -1,0 +1,166 @@
+"""The window is what a model's files state, under whatever name; learned positions are its limit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from engine.context_window import ContextWindow, learned_positions, read_window
+from engine.generation import FailStep, FinishStep
+from engine.model_loading import load_model
+from engine.model_setup import load
+from engine.random_model import RandomShape, new_model, write_model
+from engine.settings import EngineSettings
+from engine.stdlib_tokenizer import save_tokenizer, standard_library_texts, train_tokenizer
+from tests.engine.model_thread import answer, ask, running
+from tests.models import ModelShelf
+
+POSITIONS = 200
+
+
+def folder_of(path: Path, config: Any, tokenizer: Any = None) -> Path:
+    (path / "config.json").write_text(json.dumps(config))
+    if tokenizer is not None:
+        (path / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    return path
+
+
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+
+
+@pytest.mark.parametrize(
+    ("config", "tokens"),
+    [
+        ({"max_position_embeddings": 40960}, 40960),
+        ({"n_positions": 1024, "n_ctx": 1024}, 1024),
+        ({"n_ctx": 2048}, 2048),
+        ({"seq_length": 131072}, 131072),
+        ({"max_sequence_length": 2048}, 2048),
+        ({"max_seq_len": 2048}, 2048),
+        ({"model_max_length": 1048576}, 1048576),
+        ({"text_config": {"max_position_embeddings": 4096}}, 4096),
+        ({"llm_config": {"max_position_embeddings": 8192}}, 8192),
+        ({"language_config": {"text_config": {"n_positions": 512}}}, 512),
+        ({"max_position_embeddings": 131072, "text_config": {"max_position_embeddings": 9}}, 131072),
+        ({"vision_config": {"max_position_embeddings": 577}, "text_config": {"n_ctx": 2048}}, 2048),
+        ({"max_position_embeddings": 32768, "rope_scaling": YARN}, 131072),
+        ({"max_position_embeddings": 131072, "rope_scaling": YARN}, 131072),
+        ({"max_position_embeddings": 32768, "rope_parameters": {"full_attention": YARN}}, 131072),
+        ({"max_position_embeddings": 131072, "rope_scaling": {"rope_type": "linear", "factor": 8}}, 131072),
+        ({"max_position_embeddings": 4096, "rope_scaling": None}, 4096),
+        ({"max_position_embeddings": 4096.0}, 4096),
+        ({"sliding_window": 512}, 0),
+        ({"max_position_embeddings": 10**30, "n_ctx": 77}, 77),
+        ({"max_position_embeddings": "many", "n_positions": True, "text_config": None}, 0),
+        ({"max_position_embeddings": -1}, 0),
+        ([], 0),
+    ],
+)
+def test_the_window_is_read_under_each_of_its_names(tmp_path: Path, config: Any, tokens: int) -> None:
+    assert read_window(folder_of(tmp_path, config)).tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("config", "stated", "tokens"),
+    [
+        ({}, 8192, 8192),
+        ({}, 10**30, 0),
+        ({}, 1e30, 0),
+        ({}, None, 0),
+        ({"max_position_embeddings": 40960}, 131072, 40960),
+    ],
+)
+def test_the_tokenizers_number_counts_where_it_is_one_and_the_model_has_none(
+    tmp_path: Path, config: Any, stated: Any, tokens: int
+) -> None:
+    assert read_window(folder_of(tmp_path, config, {"model_max_length": stated})).tokens == tokens
+
+
+def test_files_that_cannot_be_read_tell_nothing(tmp_path: Path) -> None:
+    assert read_window(tmp_path / "gone") == ContextWindow(0, 0)
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "model.safetensors").write_text("no weights")
+    assert read_window(tmp_path) == ContextWindow(0, 0)
+
+
+def test_a_table_of_positions_is_a_limit_but_not_one_for_pictures(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    arrays = {
+        "visual.position_embedding.weight": mx.ones((50, 4)),
+        "model.embed_tokens.weight": mx.ones((9, 4)),
+    }
+    mx.save_safetensors(str(file), arrays)
+    assert learned_positions([file]) == 0
+    mx.save_safetensors(str(file), arrays | {"model.wpe.weight": mx.ones((100, 4))})
+    assert read_window(folder_of(tmp_path, {"n_positions": 4096})).tokens == 100
+    assert read_window(folder_of(tmp_path, {})).tokens == 100
+    assert read_window(folder_of(tmp_path, {"n_positions": 80})) == ContextWindow(80, 100)
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with learned positions."""
+    out = tmp_path_factory.mktemp("gpt2")
+    config = {
+        "model_type": "gpt2",
+        "n_ctx": POSITIONS,
+        "n_positions": POSITIONS,
+        "n_embd": 32,
+        "n_head": 2,
+        "n_layer": 1,
+        "layer_norm_epsilon": 1e-5,
+        "vocab_size": 512,
+        "num_key_value_heads": 2,
+    }
+    write_model(out, new_model(config), config)
+    texts = standard_library_texts(20_000)
+    save_tokenizer(train_tokenizer(512, texts), out, RandomShape().context_length)
+    return out
+
+
+def served(model: Path, **settings: Any) -> int:
+    return load(EngineSettings(model=str(model), **settings), lambda done, what: None).context_length
+
+
+def test_the_settings_window_is_served_up_to_the_learned_positions(
+    gpt2: Path, shelf: ModelShelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert served(gpt2) == POSITIONS
+    assert served(gpt2, context_length=100) == 100
+    assert not caplog.records
+    assert served(gpt2, context_length=5000) == POSITIONS
+    assert f"has learned {POSITIONS} positions and cannot take 5000 tokens" in caplog.text
+    assert served(shelf.tiny(), context_length=100_000) == 100_000
+    assert "its files state 32768" in caplog.text
+
+
+def test_a_window_that_no_file_states_is_assumed_and_said(
+    tmp_path: Path, shelf: ModelShelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(shelf.tiny(), tmp_path / "model"))
+    for name, key in (
+        ("config.json", "max_position_embeddings"),
+        ("tokenizer_config.json", "model_max_length"),
+    ):
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | {key: 10**30}))
+    assert load_model(folder).context_length == 32768
+    assert "32768 tokens are assumed" in caplog.text
+
+
+async def test_a_prompt_beyond_the_learned_positions_is_refused_and_one_that_fills_them_is_answered(
+    gpt2: Path,
+) -> None:
+    settings = EngineSettings(model=str(gpt2), context_length=4096)
+    with running(lambda on_progress: load(settings, on_progress)) as scheduler:
+        got = await answer(scheduler, ask([5] * (POSITIONS - 1), 100))
+        assert isinstance(got.end, FinishStep)
+        assert len(got.tokens) <= 1
+        refused = await answer(scheduler, ask([5] * POSITIONS, 4))
+        assert isinstance(refused.end, FailStep)
+        assert f"this model's context is {POSITIONS}" in refused.end.message
