@@ -105,6 +105,11 @@ def nbytes_of(rows: Rows, states: States) -> int:
     return sum(array.nbytes for array in arrays)
 
 
+def computed(cache: Sequence[Any]) -> list[Any]:
+    """What a prompt cache holds, for `mx.eval`: its states, or the arrays of a class that tells none."""
+    return [layer.state if hasattr(layer, "state") else list(vars(layer).values()) for layer in cache]
+
+
 def evaluate(rows: Rows, states: States) -> None:
     """Compute what is to be kept, so that it holds on to nothing that it was cut from."""
     mx.eval(rows, [layer.state for layer in states])

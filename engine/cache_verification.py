@@ -22,7 +22,6 @@ Prints a table. Exit codes: 1 not equal where it has to be, 2 wrong options, 4 n
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 import tempfile
 import threading
@@ -37,6 +36,7 @@ from mlx_lm.models.cache import trim_prompt_cache
 
 from engine.cache_disk import DiskTier
 from engine.cache_layers import layout_of
+from engine.cache_trial import restore_fault
 from engine.checkpoints import checkpoints, needs_checkpoints
 from engine.decode_batch import Batch, Row
 from engine.generation import Sampling
@@ -105,7 +105,7 @@ class Outcome:
 
 
 class NotComparable(Exception):
-    """The model computes NaN, which nothing is equal to; the message is one line."""
+    """There is no cache to compare with, or the model computes NaN; the message is one line."""
 
 
 class Verification:
@@ -350,6 +350,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         loaded = load(_settings(chosen), _tell)
+        if fault := restore_fault(ModelRunner(loaded)):
+            raise NotComparable(f"{loaded.name} runs without a prefix cache: {fault}")
         longest = chosen.head + chosen.turns * (_LONGEST_TURN + chosen.answer)
         if longest > loaded.context_length:
             parser.error(
@@ -362,7 +364,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             made,
             chunk=loaded.prefill_chunk or largest_chunk(),
             answer_tokens=chosen.answer,
-            on_progress=functools.partial(_tell_done, len(made)),
+            on_progress=lambda done: _tell(done / len(made), f"conversation {done} of {len(made)} compared"),
         )
     except (ModelError, NotComparable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the one line that a user reads
@@ -390,10 +392,6 @@ def _settings(chosen: argparse.Namespace) -> EngineSettings:
 
 def _tell(done: float, what: str) -> None:
     print(f"{done:4.0%} {what}", file=sys.stderr, flush=True)  # noqa: T201 - progress
-
-
-def _tell_done(total: int, done: int) -> None:
-    _tell(done / total, f"conversation {done} of {total} compared")
 
 
 if __name__ == "__main__":

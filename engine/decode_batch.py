@@ -63,8 +63,10 @@ class Batch(Protocol):
 class DecodeBatch:
     """The rows of one batch and their cache. Used on one thread, within a stream of that thread."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, alone: bool = False) -> None:
+        """`alone` is for models that compute something else for several rows: there is one."""
         self._model = model
+        self._alone = alone
         self._cache: list[Any] = []  # of a single row as prefill left it, of several merged
         self._next: Any = None  # tokens of shape (rows,), sampled but not yet in the cache
         self._mergeable = True
@@ -77,7 +79,7 @@ class DecodeBatch:
         """Whether a sequence of `length` tokens can join without padding more than a batch may."""
         if not self.rows:
             return True
-        if not (self._mergeable and mergeable(cache)):
+        if self._alone or not (self._mergeable and mergeable(cache)):
             return False
         lengths = [length, *(len(row.tokens) for row in self.rows)]
         padding = len(lengths) * max(lengths) - sum(lengths)

@@ -30,6 +30,7 @@ def health_report(scheduler: Scheduler, model: str, accelerated: str) -> tuple[i
         "memory_bytes": memory_bytes(),
         "accelerated": accelerated,
         "context_tokens": loaded.context_length if loaded is not None else 0,
+        "notes": list(loaded.notes) if loaded is not None else [],
         "prefix_cache": scheduler.stats()["prefix_cache"],
     }
     return (200 if health.state in HEALTHY else 503), report

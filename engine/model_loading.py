@@ -57,7 +57,8 @@ class LoadedModel:
     recommend where a request names nothing, under the names of a chat completion body. How it is to run:
     keys and values in `kv_bits` bits (None: as computed), of which `kv_group` numbers share a scale (None: it
     is tried out), and with `draft_tokens` tokens at a time guessed by the smaller model `draft`; prompts in
-    chunks of `prefill_chunk` (None: as the device likes it).
+    chunks of `prefill_chunk` (None: as the device likes it); `alone`, one row at a time, where not empty: it
+    says why. `notes` are what people should know of all this, a sentence each.
     """
 
     model: Any
@@ -75,6 +76,8 @@ class LoadedModel:
     draft: LoadedModel | None = None
     draft_tokens: int = 3
     prefill_chunk: int | None = None
+    alone: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def load_model(
@@ -118,6 +121,7 @@ def load_model(
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
         vocab_size=int(vocab_size),
         sampling=sampling_defaults(path),
+        notes=weights.notes,
     )
 
 

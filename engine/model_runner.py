@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import ArraysCache, KVCache, can_trim_prompt_cache, make_prompt_cache
 
+from engine.cache_layers import computed
 from engine.decode_batch import Batch, DecodeBatch
 from engine.model_errors import OptionUnsupported
 from engine.model_loading import LoadedModel
@@ -25,6 +26,7 @@ class ModelRunner:
         self._model = loaded.model
         self._draft = loaded.draft.model if loaded.draft is not None else None
         self._draft_tokens = loaded.draft_tokens
+        self._alone = loaded.alone != ""
         self._quantization: tuple[int, int] | None = None
         if loaded.kv_bits is not None:
             self._quantization = loaded.kv_group or kv_group(loaded, loaded.kv_bits), loaded.kv_bits
@@ -47,9 +49,9 @@ class ModelRunner:
         return layers + (make_prompt_cache(self._draft) if self._draft is not None else [])
 
     def new_batch(self) -> Batch:
-        """An empty batch for decoding; with a draft model it holds one row."""
+        """An empty batch for decoding; with a draft model, or where rows must be alone, it holds one row."""
         if self._draft is None:
-            return DecodeBatch(self._model)
+            return DecodeBatch(self._model, alone=self._alone)
         return SpeculativeDecode(self._model, self._draft, self._draft_tokens)
 
 
@@ -79,7 +81,7 @@ def kv_group(loaded: LoadedModel, bits: int) -> int:
     for group in _KV_GROUPS:
         try:
             cache = _quantized(make_prompt_cache(loaded.model), group, bits)
-            mx.eval(loaded.model(mx.array([[0, 0]]), cache=cache), [layer.state for layer in cache])
+            mx.eval(loaded.model(mx.array([[0, 0]]), cache=cache), computed(cache))
         except Exception as error:  # mlx and the models raise what they like for shapes that do not fit
             fault = error
         else:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import mlx.core as mx
@@ -15,16 +12,14 @@ from engine import bundled_model
 from engine.answer_memory import AnswerMemory
 from engine.cache_disk import DiskTier
 from engine.cache_files import FORMAT
-from engine.cache_layers import layout_of
+from engine.cache_layers import computed, layout_of
+from engine.cache_trial import restore_fault
 from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
-from engine.prefill import measured_chunk
+from engine.model_trials import chunk_of, in_batches, libraries, noted, try_out
 from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
-
-CHUNKS_FILE = "prefill-chunks.json"
-"""Beside the saved prompts: the chunk that was measured for each model, by fingerprint."""
 
 log = logging.getLogger("engine")
 
@@ -39,7 +34,10 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
         loaded = load_model(settings.model, on_progress)
     else:
         loaded = load_model(bundled_model.FOLDER, on_progress, name=bundled_model.NAME)
+    try_out(loaded)
     draft = load_model(settings.draft_model, on_progress) if settings.draft_model else None
+    if draft is not None:
+        try_out(draft)
     ways = [f"kv{settings.kv_bits}"] if settings.kv_bits else []
     ways += [f"draft-{draft.fingerprint}"] if draft else []
     loaded = replace(
@@ -52,7 +50,9 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
     loaded = replace(loaded, context_length=served_window(loaded, settings.context_length))
     if settings.kv_bits:
         loaded = replace(loaded, kv_group=kv_group(loaded, settings.kv_bits))
-    return replace(loaded, prefill_chunk=settings.prefill_chunk or _chunk(loaded, settings))
+    folder = _folder(settings) if settings.kv_cache_dir else None
+    loaded = replace(loaded, prefill_chunk=settings.prefill_chunk or chunk_of(loaded, folder))
+    return loaded if settings.max_batch == 1 or draft is not None else in_batches(loaded, folder)
 
 
 def served_window(loaded: LoadedModel, asked: int | None) -> int:
@@ -82,13 +82,20 @@ def served_window(loaded: LoadedModel, asked: int | None) -> int:
     return tokens
 
 
-def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> None:
-    """Let the cache know what a token takes, so that the first prompt is told rightly what is kept of it."""
+def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> LoadedModel:
+    """Let the cache know what a token takes, so that the first prompt is told rightly what is kept of it.
+
+    It is switched off where this model's prompts cannot be kept; what is returned says so.
+    """
     runner = ModelRunner(loaded)
+    if fault := restore_fault(runner):
+        prefix_cache.switch_off()
+        return noted(loaded, f"the prefix cache is off, each prompt is computed whole: {fault}")
     cache = runner.new_cache()
     runner(mx.array([[0]]), cache=cache)
-    mx.eval([layer.state for layer in cache])
+    mx.eval(computed(cache))
     prefix_cache.learn_sizes(cache, 1)
+    return loaded
 
 
 def attach_disk(
@@ -106,9 +113,7 @@ def attach_disk(
         return
     circumstances = {
         "format": FORMAT,
-        "mlx": version("mlx"),
-        "mlx-lm": version("mlx-lm"),
-        "device": mx.default_device().type,
+        **libraries(),
         "matrix products": accelerated,
         "prefill chunk": loaded.prefill_chunk,
     }
@@ -127,42 +132,3 @@ def attach_disk(
 
 def _folder(settings: EngineSettings) -> Path:
     return Path(settings.kv_cache_dir).expanduser()
-
-
-def _chunk(loaded: LoadedModel, settings: EngineSettings) -> int:
-    """The chunk that suits model and machine.
-
-    It is measured once and remembered: prompts that are computed in other chunks can differ in their last
-    bits, so that those on disk belong to one chunk.
-    """
-    runner = ModelRunner(loaded)
-    if not settings.kv_cache_dir:
-        return measured_chunk(runner, runner.new_cache, most=loaded.most_tokens)
-    file = _folder(settings) / CHUNKS_FILE
-    known = _remembered(file)
-    if loaded.fingerprint not in known:
-        known[loaded.fingerprint] = measured_chunk(runner, runner.new_cache, most=loaded.most_tokens)
-        _remember(file, known)
-    return known[loaded.fingerprint]
-
-
-def _remembered(file: Path) -> dict[str, int]:
-    try:
-        known = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(known, dict):
-        return {}
-    return {name: chunk for name, chunk in known.items() if type(chunk) is int and chunk > 0}
-
-
-def _remember(file: Path, known: dict[str, int]) -> None:
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(known, stream)
-        part.replace(file)
-    except OSError as error:
-        log.warning("the prefill chunk is measured again next time: %s", error)

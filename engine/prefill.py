@@ -10,6 +10,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from engine.cache_layers import computed
+
 _STALL_S = 0.2  # what others who decode may wait for a chunk, about
 _SMALLEST = 64  # tokens; smaller ones cost too much of the speed
 _TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
@@ -54,7 +56,7 @@ class Prefill:
         """Compute one chunk."""
         end = self._edges[bisect_right(self._edges, self.position)]
         self._model(mx.array([self._tokens[self.position : end]]), cache=self.cache)
-        mx.eval([layer.state for layer in self.cache])
+        mx.eval(computed(self.cache))
         if end // _TIDY_TOKENS > self.position // _TIDY_TOKENS:
             mx.clear_cache()
         self.position = end
@@ -85,7 +87,7 @@ def measured_chunk(
     for _ in range(_SAMPLES):
         began = clock()
         model(tokens, cache=cache)
-        mx.eval([layer.state for layer in cache])
+        mx.eval(computed(cache))
         took = min(took, clock() - began)
     size = largest_chunk()
     while size > _SMALLEST and took * size / sample > _STALL_S:

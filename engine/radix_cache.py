@@ -111,6 +111,10 @@ class RadixPrefixCache:
             self._learn_from_files([file for file, _ in found if file.layout == fits])
         self._forget_beyond_shares(())
 
+    def switch_off(self) -> None:
+        """Keep nothing from now on. Call it before the first lookup."""
+        self._max_bytes = 0
+
     def known(self, tokens: TokenArray) -> int:
         return self._in_memory(self._tree.walk(tokens[:-1]))[1] if self._max_bytes > 0 else 0
 

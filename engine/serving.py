@@ -68,7 +68,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
 
     def load_all(on_progress: OnProgress) -> LoadedModel:
         loaded = load(settings, on_progress)
-        learn_sizes(prefix_cache, loaded)
+        loaded = learn_sizes(prefix_cache, loaded)
         attach_disk(prefix_cache, answers, loaded, settings, accelerated)
         return loaded
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
+from mlx.utils import tree_flatten, tree_unflatten
 
 from engine.random_model import (
     Architecture,
@@ -56,6 +58,29 @@ def tiny_model(
     """A random model that loads in a blink; by default its answers never end by themselves."""
     shape = replace(TINY, context_length=context_length)
     return build_random_model(out, architecture, shape, seed=seed, eos_every=eos_every)
+
+
+def bare_model(out: Path, config: dict[str, Any], *, seed: int = 7) -> Path:
+    """A model of any configuration that mlx-lm knows, with freshly drawn weights; its answers mean nothing.
+
+    Norms and biases are drawn as well, since those that are all alike hide what is left out.
+    """
+    mx.random.seed(seed)
+    model = new_model(config)
+    drawn = [
+        (name, array + 0.1 * mx.random.normal(array.shape) if _is_even(array) else array)
+        for name, array in tree_flatten(model.parameters())
+    ]
+    model.update(tree_unflatten(drawn))
+    write_model(out, model, config)
+    vocab_size = config.get("vocab_size") or config["text_config"]["vocab_size"]
+    texts = standard_library_texts(20_000)
+    save_tokenizer(train_tokenizer(vocab_size, texts), out, TINY.context_length)
+    return out
+
+
+def _is_even(array: mx.array) -> bool:
+    return mx.issubdtype(array.dtype, mx.floating) and bool(mx.all(array == array.flatten()[0]).item())
 
 
 def scripted_model(out: Path, script: str, *, context_length: int = TINY.context_length) -> Path:

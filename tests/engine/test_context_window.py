@@ -14,11 +14,9 @@ from engine.context_window import ContextWindow, learned_positions, read_window
 from engine.generation import FailStep, FinishStep
 from engine.model_loading import load_model
 from engine.model_setup import load
-from engine.random_model import RandomShape, new_model, write_model
 from engine.settings import EngineSettings
-from engine.stdlib_tokenizer import save_tokenizer, standard_library_texts, train_tokenizer
 from tests.engine.model_thread import answer, ask, running
-from tests.models import ModelShelf
+from tests.models import ModelShelf, bare_model
 
 POSITIONS = 200
 
@@ -105,7 +103,6 @@ def test_a_table_of_positions_is_a_limit_but_not_one_for_pictures(tmp_path: Path
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model with learned positions."""
-    out = tmp_path_factory.mktemp("gpt2")
     config = {
         "model_type": "gpt2",
         "n_ctx": POSITIONS,
@@ -117,10 +114,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "vocab_size": 512,
         "num_key_value_heads": 2,
     }
-    write_model(out, new_model(config), config)
-    texts = standard_library_texts(20_000)
-    save_tokenizer(train_tokenizer(512, texts), out, RandomShape().context_length)
-    return out
+    return bare_model(tmp_path_factory.mktemp("gpt2"), config)
 
 
 def served(model: Path, **settings: Any) -> int:

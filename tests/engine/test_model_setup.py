@@ -12,7 +12,8 @@ import pytest
 
 from engine.answer_memory import AnswerMemory
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.model_setup import CHUNKS_FILE, attach_disk, learn_sizes, load
+from engine.model_setup import attach_disk, learn_sizes, load
+from engine.model_trials import CHUNKS_FILE
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
