@@ -1,12 +1,20 @@
-"""What was found out about models on this machine, in a JSON file, so that it is found out once."""
+"""What was found out about models on this machine, in a JSON file, so that it is found out once.
+
+Native code can end the process that tries something. The next one finds the trial begun and never ended.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+_LATELY_S = 600.0  # users end engines in the middle of a trial too, but hardly some times in a row
 
 log = logging.getLogger("engine")
 
@@ -22,8 +30,9 @@ class Measurements:
         return self._read().get(name)
 
     def put(self, name: str, value: Any) -> None:
-        """Keep a value, beside those that another process may have put there meanwhile."""
-        known = self._read() | {name: value}
+        """Keep a value, beside those that another process may have put there meanwhile; None forgets one."""
+        known = {key: old for key, old in self._read().items() if key != name}
+        known |= {} if value is None else {name: value}
         part = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,3 +49,30 @@ class Measurements:
         except (OSError, ValueError, RecursionError):
             return {}
         return known if isinstance(known, dict) else {}
+
+
+class Trial:
+    """A block that may end the process; entering it tells how often that has happened lately."""
+
+    def __init__(
+        self, measurements: Measurements | None, name: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._measurements = measurements
+        self._name = name
+        self._clock = clock
+
+    def __enter__(self) -> int:
+        if self._measurements is None:
+            return 0
+        last = self._measurements.get(self._name)
+        count, at = (last.get("begun"), last.get("at")) if isinstance(last, dict) else (0, 0)
+        lately = isinstance(at, int | float) and 0 <= self._clock() - at < _LATELY_S
+        begun = count if lately and type(count) is int else 0
+        self._measurements.put(self._name, {"begun": begun + 1, "at": self._clock()})
+        return begun
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._measurements is not None:
+            self._measurements.put(self._name, None)

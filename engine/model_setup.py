@@ -17,7 +17,7 @@ from engine.cache_trial import restore_fault
 from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
-from engine.model_trials import chunk_of, in_batches, libraries, noted, try_out
+from engine.model_trials import chunk_of, first_run, in_batches, libraries, noted
 from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
 
@@ -34,10 +34,7 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
         loaded = load_model(settings.model, on_progress)
     else:
         loaded = load_model(bundled_model.FOLDER, on_progress, name=bundled_model.NAME)
-    try_out(loaded)
     draft = load_model(settings.draft_model, on_progress) if settings.draft_model else None
-    if draft is not None:
-        try_out(draft)
     ways = [f"kv{settings.kv_bits}"] if settings.kv_bits else []
     ways += [f"draft-{draft.fingerprint}"] if draft else []
     loaded = replace(
@@ -48,10 +45,11 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
         draft_tokens=settings.draft_tokens,
     )
     loaded = replace(loaded, context_length=served_window(loaded, settings.context_length))
-    if settings.kv_bits:
-        loaded = replace(loaded, kv_group=kv_group(loaded, settings.kv_bits))
     folder = _folder(settings) if settings.kv_cache_dir else None
-    loaded = replace(loaded, prefill_chunk=settings.prefill_chunk or chunk_of(loaded, folder))
+    with first_run(loaded, folder):
+        if settings.kv_bits:
+            loaded = replace(loaded, kv_group=kv_group(loaded, settings.kv_bits))
+        loaded = replace(loaded, prefill_chunk=settings.prefill_chunk or chunk_of(loaded, folder))
     return loaded if settings.max_batch == 1 or draft is not None else in_batches(loaded, folder)
 
 

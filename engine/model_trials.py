@@ -6,6 +6,8 @@ The figures lie beside the saved prompts, for as long as model, libraries and ma
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +17,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from engine.batch_check import batch_fault
 from engine.fingerprint import cache_fingerprint
-from engine.measurements import Measurements
+from engine.measurements import Measurements, Trial
 from engine.model_errors import UnsupportedArchitecture, first_line
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
@@ -25,20 +27,34 @@ CHUNKS_FILE = "prefill-chunks.json"
 """The chunk that was measured for each model, by fingerprint."""
 
 BATCHES_FILE = "batch-checks.json"
-"""Why rows are decoded alone, by fingerprint and libraries; a number counts trials that were begun."""
+"""Why rows are decoded alone, by fingerprint and libraries, and trials that were begun."""
 
-_MOST_TRIALS = 2
+_MOST_TRIALS = 3  # that end the process
 _TRIED_TOKENS = 64  # mixtures of experts compute so many by other means than a few
 
 log = logging.getLogger("engine")
 
 
-def try_out(loaded: LoadedModel) -> None:
-    """See that a model runs on this machine at all.
+@contextmanager
+def first_run(loaded: LoadedModel, folder: Path | None) -> Iterator[None]:
+    """A block in which a model runs for the first time; `folder` is where it is noted that it does.
 
     Raises:
-        UnsupportedArchitecture: it does not.
+        UnsupportedArchitecture: it does not run on this machine, or has ended the process again and again.
     """
+    with Trial(_checks(folder), f"run {_name(loaded)}") as ended:
+        if ended >= _MOST_TRIALS:
+            raise UnsupportedArchitecture(
+                f"{loaded.name} has ended the engine's process {ended} times when it was tried: a fault in"
+                " native code, or too little memory; take another model, or upgrade mlx and mlx-lm"
+            )
+        _try_out(loaded)
+        if loaded.draft is not None:
+            _try_out(loaded.draft)
+        yield
+
+
+def _try_out(loaded: LoadedModel) -> None:
     cache = make_prompt_cache(loaded.model)
     try:
         for tokens in (min(_TRIED_TOKENS, (loaded.most_tokens or _TRIED_TOKENS) - 1), 1):
@@ -67,22 +83,16 @@ def chunk_of(loaded: LoadedModel, folder: Path | None) -> int:
 
 
 def in_batches(loaded: LoadedModel, folder: Path | None) -> LoadedModel:
-    """The model with the way its rows are decoded: together, or alone where others change what is computed.
-
-    A trial that ended the process, as native code can, is repeated once; then rows are alone.
-    """
-    known = Measurements(folder / BATCHES_FILE) if folder is not None else None
-    name = cache_fingerprint(loaded.fingerprint, libraries())
+    """The model with the way its rows are decoded: together, or alone where others would change them."""
+    known, name = _checks(folder), _name(loaded)
     found = known.get(name) if known is not None else None
     if not isinstance(found, str):
-        begun = found if type(found) is int else 0
-        if known is not None:
-            known.put(name, begun + 1)
-        found = (
-            _tried_in_batches(loaded)
-            if begun < _MOST_TRIALS
-            else "since the process ended when several were tried"
-        )
+        with Trial(known, f"batch {name}") as ended:
+            found = (
+                _tried_in_batches(loaded)
+                if ended < _MOST_TRIALS
+                else "since the process ended when several were tried"
+            )
         if known is not None:
             known.put(name, found)
     if not found:
@@ -99,6 +109,14 @@ def noted(loaded: LoadedModel, note: str) -> LoadedModel:
 def libraries() -> dict[str, str]:
     """What computes, beside the model: what it computes may differ between any two."""
     return {"mlx": version("mlx"), "mlx-lm": version("mlx-lm"), "device": str(mx.default_device().type)}
+
+
+def _checks(folder: Path | None) -> Measurements | None:
+    return Measurements(folder / BATCHES_FILE) if folder is not None else None
+
+
+def _name(loaded: LoadedModel) -> str:
+    return cache_fingerprint(loaded.fingerprint, libraries())
 
 
 def _tried_in_batches(loaded: LoadedModel) -> str:

@@ -77,9 +77,10 @@ def _known_type(path: Path) -> str:
             f"model type {model_type!r} of {path} is unknown to mlx-lm; upgrade mlx-lm or take another model"
         ) from error
     except (Exception, SystemExit) as error:  # a module may want a package that is not there, and end all
+        why = "it ends the program" if isinstance(error, SystemExit) else first_line(error)
         raise UnsupportedArchitecture(
-            f"mlx-lm's module for model type {model_type!r} of {path} cannot be used here"
-            f" ({first_line(error)}); take another model"
+            f"mlx-lm's module for model type {model_type!r} of {path} cannot be used here ({why});"
+            " take another model"
         ) from error
     return model_type
 

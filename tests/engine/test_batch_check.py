@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from mlx_lm.models.cache import make_prompt_cache
 from engine.batch_check import batch_fault
 from engine.model_loading import LoadedModel, load_model
 from engine.model_setup import load
-from engine.model_trials import BATCHES_FILE, in_batches
+from engine.model_trials import in_batches
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
 from tests.engine.model_thread import answers, ask, running
@@ -155,25 +154,6 @@ def test_what_was_found_is_remembered_for_model_and_libraries(
     monkeypatch.setattr("engine.model_trials.batch_fault", lambda *_: "")
     monkeypatch.setattr("engine.model_trials.libraries", lambda: {"mlx": "another"})
     assert in_batches(loaded, tmp_path).alone == ""
-
-
-def test_a_trial_that_ends_the_process_is_repeated_once(
-    tmp_path: Path, shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = load_model(shelf.tiny())
-
-    class Crash(BaseException):
-        pass
-
-    def crash(*_: Any) -> str:
-        raise Crash
-
-    monkeypatch.setattr("engine.model_trials.batch_fault", crash)
-    for _ in range(2):
-        with pytest.raises(Crash):
-            in_batches(loaded, tmp_path)
-    assert list(json.loads((tmp_path / BATCHES_FILE).read_bytes()).values()) == [2]
-    assert "the process ended" in in_batches(loaded, tmp_path).alone
 
 
 @pytest.mark.parametrize("config", [AFM7, GPT_BIGCODE], ids=lambda config: str(config["model_type"]))

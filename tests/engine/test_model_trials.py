@@ -1,0 +1,106 @@
+"""A model that ends the process when it runs is refused, or decoded alone, by the processes after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.fingerprint import cache_fingerprint
+from engine.measurements import Measurements, Trial
+from engine.model_errors import UnsupportedArchitecture
+from engine.model_loading import LoadedModel, load_model
+from engine.model_setup import load
+from engine.model_trials import BATCHES_FILE, first_run, in_batches, libraries
+from engine.settings import EngineSettings
+from tests.models import ModelShelf
+
+
+class Crash(Exception):
+    """Stands for the process's end: what has to be undone after it is not."""
+
+
+@pytest.fixture
+def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No trial ends."""
+    monkeypatch.setattr(Trial, "__exit__", lambda *_: None)
+
+
+@pytest.fixture
+def loaded(shelf: ModelShelf) -> LoadedModel:
+    return load_model(shelf.tiny())
+
+
+def crash(*_: Any) -> None:
+    raise Crash
+
+
+@pytest.mark.usefixtures("crashing")
+def test_a_model_that_ends_the_process_is_refused_after_some_times(
+    tmp_path: Path, loaded: LoadedModel
+) -> None:
+    for _ in range(3):
+        with pytest.raises(Crash), first_run(loaded, tmp_path):
+            raise Crash
+    again = pytest.raises(UnsupportedArchitecture, match="has ended the engine's process 3 times")
+    with again, first_run(loaded, tmp_path):
+        pass
+
+
+@pytest.mark.usefixtures("crashing")
+def test_a_model_that_ends_the_process_in_a_batch_is_decoded_alone_after_some_times(
+    tmp_path: Path, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        with (
+            pytest.raises(Crash),
+            Trial(
+                Measurements(tmp_path / BATCHES_FILE),
+                f"batch {cache_fingerprint(loaded.fingerprint, libraries())}",
+            ),
+        ):
+            raise Crash
+    assert "the process ended when several were tried" in in_batches(loaded, tmp_path).alone
+    assert "the process ended when several were tried" in in_batches(loaded, tmp_path).alone
+
+
+def test_a_model_that_raises_when_it_runs_is_refused_with_words(tmp_path: Path, loaded: LoadedModel) -> None:
+    loaded.model.layers[0] = crash
+    refused = pytest.raises(
+        UnsupportedArchitecture, match=r"cannot be run on this machine \(.*\); take another"
+    )
+    with refused, first_run(loaded, tmp_path):
+        pass
+
+
+def test_a_model_that_runs_leaves_no_trial_begun(tmp_path: Path, shelf: ModelShelf) -> None:
+    settings = EngineSettings(model=str(shelf.tiny()), kv_cache_dir=str(tmp_path))
+    for _ in range(5):
+        assert load(settings, lambda done, what: None).alone == ""
+    assert "begun" not in (tmp_path / BATCHES_FILE).read_text()
+
+
+class TestTrial:
+    def test_one_that_was_begun_long_ago_does_not_count(self, tmp_path: Path) -> None:
+        known, now = Measurements(tmp_path / "file"), [1000.0]
+        for expected in (0, 1, 2):
+            assert Trial(known, "a", lambda: now[0]).__enter__() == expected
+        now[0] += 601
+        with Trial(known, "a", lambda: now[0]) as begun:
+            assert begun == 0
+        with Trial(known, "a", lambda: now[0]) as begun:
+            assert begun == 0
+
+    @pytest.mark.parametrize("content", ["damaged", "[]", '{"a": 3}', '{"a": {"begun": "x", "at": null}}'])
+    def test_a_file_that_makes_no_sense_counts_nothing(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "file").write_text(content)
+        assert Trial(Measurements(tmp_path / "file"), "a").__enter__() == 0
+
+    def test_a_folder_that_cannot_be_written_changes_nothing_and_is_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "file").write_text("in the way")
+        with Trial(Measurements(tmp_path / "file" / "inner"), "a") as begun:
+            assert begun == 0
+        assert "cannot be written" in caplog.text
