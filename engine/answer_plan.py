@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.answer_grammar import ANSWER, AnswerRules
 from engine.answer_pieces import AnswerStyle
+from engine.chat_template import template_text
 from engine.grammar import CompiledGrammar, Grammars, GrammarUnavailable
 from engine.model_thinking import thinking_marks
 from engine.tool_calls.call_forms import bare_json_of
@@ -129,12 +130,10 @@ class AnswerPlanner:
 
 
 def _writes_bare_json(tokenizer: Any) -> bool:
-    template = getattr(tokenizer, "chat_template", None)
-    return bare_json_of(template if isinstance(template, str) else "", tokenizer.get_vocab())
+    return bare_json_of(template_text(tokenizer), tokenizer.get_vocab())
 
 
 def _family(tokenizer: Any, tool_format: str | None) -> Family | None:
     if tool_format is not None:
         return family_named(tool_format)
-    template = getattr(tokenizer, "chat_template", None)
-    return family_of(template if isinstance(template, str) else "", tokenizer.get_vocab())
+    return family_of(template_text(tokenizer), tokenizer.get_vocab())

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine.chat_template import template_text
 from engine.chat_wire import Message
 from engine.content_guard import ContentGuard
 from engine.control_tokens import control_tokens
@@ -77,9 +78,4 @@ def _source(tokenizer: Any) -> str | None:
     """The source of the chat template, of all if there are several; None if it is a program."""
     if getattr(tokenizer, "_chat_template", None) is not None:  # of mlx-lm's own
         return None
-    template = getattr(tokenizer, "chat_template", None)
-    if isinstance(template, dict):
-        return "\n".join(map(str, template.values()))
-    if isinstance(template, str):
-        return template
-    return None if tokenizer.has_chat_template else ""
+    return template_text(tokenizer) or (None if tokenizer.has_chat_template else "")

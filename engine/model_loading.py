@@ -27,6 +27,7 @@ from engine.model_errors import (
     TokenizerMissing,
     first_line,
 )
+from engine.tokenizer_loading import load_tokenizer
 from engine.weight_files import WeightChoice, weight_choices
 from engine.weight_loading import OnProgress, build, read_weights
 
@@ -58,7 +59,8 @@ class LoadedModel:
     keys and values in `kv_bits` bits (None: as computed), of which `kv_group` numbers share a scale (None: it
     is tried out), and with `draft_tokens` tokens at a time guessed by the smaller model `draft`; prompts in
     chunks of `prefill_chunk` (None: as the device likes it); `alone`, one row at a time, where not empty: it
-    says why. `notes` are what people should know of all this, a sentence each.
+    says why, as `template_fault` says what is wrong with the chat template. `notes` are what people should
+    know of all this, a sentence each.
     """
 
     model: Any
@@ -77,6 +79,7 @@ class LoadedModel:
     draft_tokens: int = 3
     prefill_chunk: int | None = None
     alone: str = ""
+    template_fault: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -102,9 +105,11 @@ def load_model(
     choices = _check_folder(path)
     on_progress(0.0, f"loading {name}")
     model, config, weights = build(path, choices)
-    for note in weights.notes:
+    found = load_tokenizer(path, config.get("eos_token_id"))
+    tokenizer = found.tokenizer
+    notes = [note for note in (*weights.notes, found.decoder_fault, found.template_fault) if note]
+    for note in notes:
         log.warning("%s: %s", name, note)
-    tokenizer = _load_tokenizer(path, config)
     read_weights(model, path, name, on_progress)
     window = window_of(config, path, weights.files)
     text_config = config.get("text_config") or {}
@@ -121,7 +126,8 @@ def load_model(
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
         vocab_size=int(vocab_size),
         sampling=sampling_defaults(path),
-        notes=weights.notes,
+        template_fault=found.template_fault,
+        notes=tuple(notes),
     )
 
 
@@ -217,12 +223,3 @@ def _check_folder(path: Path) -> list[WeightChoice]:
     if not any(file for pattern in _TOKENIZER_FILES for file in path.glob(pattern)):
         raise TokenizerMissing(f"{path} has no tokenizer (such as tokenizer.json); download the model again")
     return choices
-
-
-def _load_tokenizer(path: Path, config: dict[str, Any]) -> Any:
-    try:
-        return mlx_lm.utils.load_tokenizer(path, eos_token_ids=config.get("eos_token_id"))
-    except Exception as error:  # transformers and tokenizers raise plain Exception for a damaged file
-        raise TokenizerMissing(
-            f"the tokenizer of {path} cannot be loaded ({first_line(error)}); download the model again"
-        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.chat_template import template_text
 from engine.tool_calls.thinking_marks import ends_inside, marks_of_model
 
 
@@ -11,8 +12,7 @@ def thinking_marks(tokenizer: Any) -> tuple[str, str] | None:
     """The model's marks: as mlx-lm knows them, else the usual ones that its tokens or its template have."""
     if getattr(tokenizer, "has_thinking", False):
         return tokenizer.think_start, tokenizer.think_end
-    template = getattr(tokenizer, "chat_template", None)
-    return marks_of_model(template if isinstance(template, str) else "", _vocabulary(tokenizer))
+    return marks_of_model(template_text(tokenizer), _vocabulary(tokenizer))
 
 
 def opens_thinking(prompt: str, marks: tuple[str, str] | None, answer_opening: str | None) -> bool:

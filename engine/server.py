@@ -223,7 +223,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
         head,
         engine.running,
         plan=plan,
-        notes=[*prompt.notes, *plan.notes],
+        notes=[*([loaded.template_fault] if loaded.template_fault else []), *prompt.notes, *plan.notes],
         feed=request.headers.get(FEED_HEADER) == "1",
         with_usage=chat.wants_usage,
         thinks=plan.style.think_start != "",

@@ -17,6 +17,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelShelf:
 @pytest.fixture(scope="session")
 def tokenizer(shelf: ModelShelf) -> Any:
     """mlx-lm's wrapper around the random models' tokenizer and template."""
-    from mlx_lm.tokenizer_utils import load
+    from engine.tokenizer_loading import load_tokenizer
 
-    return load(shelf.tiny())
+    return load_tokenizer(shelf.tiny()).tokenizer

@@ -329,11 +329,10 @@ def test_thinking_is_counted() -> None:
     assert reader.reasoning_tokens == 3  # a, b and the mark that ends it
 
 
-# mlx-lm's detokenizer drops a leading space and misreads NUL.
-LETTERS = st.characters(codec="utf-8", exclude_characters="<\0")
+LETTERS = st.characters(codec="utf-8", exclude_characters="<")
 
 
-@given(st.text(LETTERS, max_size=20).filter(lambda text: text[:1] != " "))
+@given(st.text(LETTERS, max_size=20))
 def test_characters_of_many_bytes_arrive_whole(text: str) -> None:
     tokenizer = _TOKENIZER[0]
     reader = AnswerText(tokenizer.detokenizer, PLAIN)

@@ -1,0 +1,130 @@
+"""Which chat template a model has, and what is wrong with it; found when the model loads.
+
+transformers reads a tokenizer's templates from `chat_template.jinja` and `additional_chat_templates/`, else
+from tokenizer_config.json. `chat_template.json` it reads for processors alone, though models that ship it
+often have no other.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateSyntaxError
+
+from engine.model_errors import first_line
+
+SIDECAR = "chat_template.json"
+
+Templates = str | dict[str, str]
+"""One, or several by name; transformers takes `tool_use` where tools are offered, else `default`."""
+
+_WORD = "probebravo"
+_PLAIN = "messages are written to it as plain text (User: …)"
+
+
+def template_text(tokenizer: Any) -> str:
+    """The text of a tokenizer's template, or of all that it has."""
+    template = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, dict):
+        return "\n".join(str(text) for text in template.values())
+    return template if isinstance(template, str) else ""
+
+
+def overlooked_templates(folder: Path) -> Templates | None:
+    """What transformers has to be given as a tokenizer's template, since it would not find it by itself."""
+    inline = _templates(_read(folder / "tokenizer_config.json"))
+    files = _jinja_files(folder)
+    if "default" in files or ("default" in inline and not files):
+        return None
+    sidecar = {} if "default" in inline else _templates(_read(folder / SIDECAR))
+    found = sidecar | inline | files
+    if not found:
+        return None
+    if "default" not in found:
+        found["default"] = found.get("tool_use") or found[min(found)]
+    return found["default"] if len(found) == 1 else found
+
+
+def settle_template(tokenizer: Any) -> str:
+    """Have mlx-lm's wrapper do without a template that is of no use; returns why, in words.
+
+    What a template refuses, or cannot show, is no matter here: see `engine.template_traits`.
+    """
+    if not tokenizer.has_chat_template:
+        return f"the model has no chat template; {_PLAIN}"
+    template = tokenizer.chat_template
+    if template is None:
+        return ""  # a renderer of mlx-lm's own
+    fault = _fault(tokenizer, template)
+    if fault:
+        tokenizer.has_chat_template = False
+        return f"the model's chat template {fault}; {_PLAIN}"
+    return ""
+
+
+def _fault(tokenizer: Any, template: Any) -> str:
+    named = template if isinstance(template, dict) else {"": template}
+    for name, text in named.items():
+        if not isinstance(text, str) or not text.strip():
+            return "is empty"
+        if fault := _fault_of(tokenizer, text):
+            return f"{name} {fault}".strip()
+    return ""
+
+
+def _fault_of(tokenizer: Any, template: str) -> str:
+    user = {"role": "user", "content": _WORD}
+    parts = {"role": "user", "content": [{"type": "text", "text": _WORD}]}
+    shown = []
+    for messages in ([user], [{"role": "system", "content": "probealpha"}, user], [parts]):
+        try:
+            shown.append(
+                tokenizer._tokenizer.apply_chat_template(
+                    messages, chat_template=template, tokenize=False, add_generation_prompt=True
+                )
+            )
+        except TemplateSyntaxError as error:
+            return f"has a fault in line {error.lineno} ({first_line(error)})"
+        except Exception:  # its refusal of some message, which says nothing of others
+            continue
+    if shown and not any(_WORD in text for text in shown):
+        return "does not show what it is given"
+    return ""
+
+
+def _jinja_files(folder: Path) -> dict[str, str]:
+    files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
+    if (folder / "chat_template.jinja").is_file():
+        files["default"] = folder / "chat_template.jinja"
+    found = {}
+    for name, path in files.items():
+        try:
+            found[name] = path.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def _templates(document: Any) -> dict[str, str]:
+    """The templates in a JSON document's `chat_template`: a text, named ones, or a list of such."""
+    found = document.get("chat_template") if isinstance(document, dict) else None
+    if isinstance(found, str):
+        found = {"default": found}
+    if isinstance(found, list):
+        found = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        name: text
+        for name, text in found.items()
+        if isinstance(name, str) and isinstance(text, str) and text.strip()
+    }
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None

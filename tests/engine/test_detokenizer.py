@@ -1,0 +1,165 @@
+"""Tokens become the text that they were made of, whatever decoder a tokenizer was shipped with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers.decoders import Decoder
+
+from engine.detokenizer import PROBES, ByteDetokenizer
+from engine.grammar import token_bytes
+from engine.stdlib_tokenizer import save_tokenizer
+from engine.tokenizer_loading import LoadedTokenizer, load_tokenizer
+from tests.models import ModelShelf
+
+TEXTS = ["Hello, how can I help? return self don't a b c", *PROBES] * 3
+
+
+def sentencepiece_decoder(*, strip: bool = True) -> Decoder:
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    return decoders.Sequence([*parts, decoders.Strip(content=" ", left=1, right=0)] if strip else parts)
+
+
+def byte_level(*, prefix: bool = False, decoder: Decoder | None = None) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(r"\s?\p{L}+|\s?[^\s\p{L}]+|\s+"), behavior="isolated")
+    level = pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=False)
+    tokenizer.pre_tokenizer = level if prefix else pre_tokenizers.Sequence([split, level])
+    tokenizer.decoder = decoder or decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    return tokenizer
+
+
+def sentencepiece(*, decoder: Decoder | None = None) -> Tokenizer:
+    """As Llama 2's: a blank is put in front, and is taken away."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoder or sentencepiece_decoder()
+    special = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(["▁" + text.replace(" ", "▁") for text in TEXTS], trainer)
+    return tokenizer
+
+
+Load = Callable[[Tokenizer], LoadedTokenizer]
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Load:
+    def load(tokenizer: Tokenizer) -> LoadedTokenizer:
+        tokenizer.add_special_tokens([AddedToken("<|im_end|>"), AddedToken("<|endoftext|>")])
+        tokenizer.add_tokens([AddedToken("<tool_call>"), AddedToken("é｜ü")])
+        save_tokenizer(tokenizer, tmp_path, 4096)
+        return load_tokenizer(tmp_path)
+
+    return load
+
+
+def streamed(tokenizer: Any, ids: list[int]) -> str:
+    detokenizer = tokenizer.detokenizer
+    text = ""
+    for token in ids:
+        detokenizer.add_token(token)
+        text += detokenizer.last_segment
+    detokenizer.finalize()
+    return text + str(detokenizer.last_segment)
+
+
+MORE = [
+    *PROBES,
+    " one blank",
+    "  two",
+    "\n    a line",
+    "<tool_call>{}",
+    "é｜ü",
+    "e\u0301\u200d👩\u200d💻",
+    "▁Ġ",
+]
+
+
+@pytest.mark.parametrize(
+    ("decoder", "mended"),
+    [
+        (decoders.ByteLevel(), False),
+        (sentencepiece_decoder(), True),
+        (sentencepiece_decoder(strip=False), True),
+        (decoders.Metaspace(), True),
+        (decoders.Fuse(), True),
+    ],
+    ids=["its own", "sentencepiece's", "without strip", "metaspace", "none to speak of"],
+)
+def test_a_byte_level_tokenizer_gives_all_back_with_any_decoder(
+    loaded: Load, decoder: Decoder, mended: bool
+) -> None:
+    found = loaded(byte_level(decoder=decoder))
+    assert bool(found.decoder_fault) == mended
+    tokenizer = found.tokenizer
+    for text in MORE:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        assert streamed(tokenizer, ids) == text
+        assert b"".join(token_bytes(tokenizer)[token] for token in ids).decode() == text
+        assert tokenizer.decode(ids, skip_special_tokens=False) == text or "é｜ü" in text
+
+
+@pytest.mark.parametrize(
+    ("decoder", "mended"),
+    [
+        (sentencepiece_decoder(), False),
+        (sentencepiece_decoder(strip=False), False),
+        (decoders.ByteLevel(), True),
+    ],
+    ids=["its own", "without strip", "byte-level's"],
+)
+def test_so_does_a_sentencepiece_tokenizer_but_for_the_blank_that_it_puts_in_front(
+    loaded: Load, decoder: Decoder, mended: bool
+) -> None:
+    found = loaded(sentencepiece(decoder=decoder))
+    assert bool(found.decoder_fault) == mended
+    for text in PROBES:
+        ids = found.tokenizer.encode(text, add_special_tokens=False)
+        assert streamed(found.tokenizer, ids).removeprefix(" ") == text.removeprefix(" ") or text == PROBES[1]
+        assert streamed(found.tokenizer, ids).strip() == text.strip()
+
+
+def test_the_blank_that_a_tokenizer_puts_in_front_is_none_of_the_answers(loaded: Load) -> None:
+    tokenizer = loaded(byte_level(prefix=True)).tokenizer
+    for text in ("Hello", "Hello, how"):
+        assert streamed(tokenizer, tokenizer.encode(text, add_special_tokens=False)) == text
+
+
+def test_a_character_waits_until_it_is_whole_and_one_that_never_is_is_shown_at_the_end(loaded: Load) -> None:
+    tokenizer = loaded(byte_level()).tokenizer
+    detokenizer = tokenizer.detokenizer
+    ids = tokenizer.encode("🙂", add_special_tokens=False)
+    pieces = []
+    for token in ids:
+        detokenizer.add_token(token)
+        pieces.append(detokenizer.last_segment)
+    assert "".join(pieces[:-1]) == ""
+    assert pieces[-1] == "🙂"
+    assert streamed(tokenizer, ids[:-1]) == "\ufffd"
+    assert streamed(tokenizer, [10**6, *ids]) == "🙂"  # a token of the model that its tokenizer does not have
+
+
+def test_two_answers_at_the_same_time_do_not_mix(loaded: Load) -> None:
+    tokenizer = loaded(byte_level()).tokenizer
+    ids = tokenizer.encode("🙂", add_special_tokens=False)
+    first, second = tokenizer.detokenizer, tokenizer.detokenizer
+    first.add_token(ids[0])
+    for token in ids:
+        second.add_token(token)
+    assert (first.last_segment, second.last_segment) == ("", "🙂")
+
+
+def test_the_models_of_tests_are_read_by_bytes(shelf: ModelShelf, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(shelf.tiny(), tmp_path / "model"))
+    found = load_tokenizer(folder)
+    assert isinstance(found.tokenizer.detokenizer, ByteDetokenizer)
+    assert (found.template_fault, found.decoder_fault) == ("", "")
