@@ -70,6 +70,5 @@ class HubUnreachable(HubError):
 
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, short enough for a line of ours."""
-    text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0]
+    line = " ".join(str(error).split()) or type(error).__name__
     return line if len(line) <= 160 else line[:159] + "…"

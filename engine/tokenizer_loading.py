@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,22 +33,45 @@ def load_tokenizer(path: Path, eos: Any = None) -> LoadedTokenizer:
         TokenizerMissing: it cannot be loaded.
     """
     templates = overlooked_templates(path)
-    extra = {"chat_template": templates} if templates is not None else None
+    extra: dict[str, Any] = {"trust_remote_code": False}  # without it, transformers may ask on the terminal
+    if templates is not None:
+        extra["chat_template"] = templates
     try:
         tokenizer = mlx_lm.utils.load_tokenizer(path, extra, eos_token_ids=eos)
     except Exception as error:  # transformers and tokenizers raise plain Exception for a damaged file
-        raise TokenizerMissing(_why(path, error)) from error
+        tokenizer = _without_config(path, extra, eos)
+        if tokenizer is None:
+            raise TokenizerMissing(_why(path, error)) from error
     decoder_fault = settle_decoding(tokenizer)
     return LoadedTokenizer(tokenizer, settle_template(tokenizer), decoder_fault)
+
+
+def _without_config(path: Path, extra: dict[str, Any], eos: Any) -> Any | None:
+    """The tokenizer by itself, where transformers refuses a config.json of which it knows too little."""
+    with tempfile.TemporaryDirectory(prefix="anyclaude-tokenizer-") as made:
+        for file in path.iterdir():
+            if file.name != "config.json":
+                (Path(made) / file.name).symlink_to(file.absolute())
+        try:
+            return mlx_lm.utils.load_tokenizer(Path(made), extra, eos_token_ids=eos)
+        except Exception:  # then the first refusal is the one to tell
+            return None
 
 
 def _why(path: Path, error: Exception) -> str:
     file = path / "tokenizer.json"
     if file.is_file() and file.read_bytes()[: len(_LFS_POINTER)] == _LFS_POINTER.encode():
         return f"{file} is a git-lfs pointer, not a tokenizer; run: git lfs pull"
-    if "custom code" in str(error):
+    if "custom code" in str(error) or (not file.is_file() and _has_own_code(path)):
         return (
             f"the tokenizer of {path} wants code of its own to be run, which is never done; take a copy of"
             " this model that has a tokenizer.json"
         )
     return f"the tokenizer of {path} cannot be loaded ({first_line(error)}); download the model again"
+
+
+def _has_own_code(path: Path) -> bool:
+    try:
+        return "AutoTokenizer" in json.loads((path / "tokenizer_config.json").read_bytes())["auto_map"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,31 @@ def _built(path: Path, files: Sequence[Path], model_type: str) -> tuple[Any, dic
             " choose a model in MLX format"
         ) from error
     except Exception as error:  # mlx raises RuntimeError or ValueError for files and shapes alike
+        config = mlx_lm.utils.load_config(path)
+        if (code := config.get("model_file")) is not None:
+            raise UnsupportedArchitecture(
+                f"{path} wants code of its own to be run ({code!r}), which is never done; take a model that"
+                " mlx-lm knows"
+            ) from error
+        if (way := _foreign_quantization(config)) and not _is_of_weights(error):
+            raise UnsupportedArchitecture(
+                f"mlx-lm cannot read how the weights of {path} are quantized ({way}: {first_line(error)});"
+                " take the model's MLX version"
+            ) from error
         raise _broken(path, error) from error
+
+
+def _foreign_quantization(config: Mapping[str, Any]) -> str:
+    """Who quantized the weights, where it was not mlx-lm."""
+    found = config.get("quantization_config")
+    if config.get("quantization") is not None or not isinstance(found, dict):
+        return ""
+    return str(found.get("quant_method") or "unknown method")
+
+
+def _is_of_weights(error: Exception) -> bool:
+    """Whether weights are missing, or damaged, whoever quantized them; other names are another's way."""
+    return str(error).startswith(("Missing ", "[load_safetensors]"))
 
 
 @contextlib.contextmanager

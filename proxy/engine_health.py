@@ -31,6 +31,7 @@ class EngineHealth(BaseModel):
     memory_bytes: int = 0
     accelerated: str | bool | None = ""
     context_tokens: int = 0
+    notes: list[str] = []
     prefix_cache: EngineCache | None = None
 
     @property

@@ -150,4 +150,5 @@ def _told(health: EngineHealth) -> dict[str, Any]:
     work = {"running": health.running, "queue": health.queue, "cache": health.prefix_cache}
     named = {"model": health.model, "accelerated": health.accelerated}
     said: dict[str, Any] = {name: value for name, value in named.items() if isinstance(value, str) and value}
+    said["notes"] = health.notes
     return work | said | ({"context_tokens": health.context_tokens} if health.context_tokens else {})

@@ -248,6 +248,7 @@ class EngineState(EventData):
     running: int = 0
     accelerated: str = ""  # "metal", "openblas", "reference BLAS" ...
     context_tokens: int = 0  # what prompt and answer share; 0: not known yet
+    notes: list[str] = []  # what people should know of how the model was loaded and is run
     cache: EngineCache | None = None  # None: not known
 
     @property

@@ -61,6 +61,10 @@ def check_model_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise ConfigError(f"{folder} is a file; name the folder that holds the model")
     names = {path.name for path in folder.iterdir()}
+    if "config.json" not in names and "adapter_config.json" in names:
+        raise ConfigError(
+            f"{folder} holds adapters, not a model; fuse them into their model with mlx_lm.fuse"
+        )
     if "config.json" not in names:
         raise ConfigError(f"{folder} is no model: it has no config.json{_inner_hint(folder, names)}")
     config = _read_json(folder / "config.json")

@@ -138,6 +138,25 @@ def drop_a_weight(folder: Path) -> None:
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9085657\n"
+
+
+def quantized_by_others(folder: Path) -> None:
+    edit_config(quantization_config={"quant_method": "bitsandbytes"})(folder)
+    weights = mx.load(str(folder / "model.safetensors"))
+    assert isinstance(weights, dict)
+    weights["extra.absmax"] = mx.ones(3)
+    mx.save_safetensors(str(folder / "model.safetensors"), weights)
+
+
+def tokenizer_with_code(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tiktoken.model").write_text("IQ== 0\nIg== 1\n")
+    (folder / "own.py").write_text("raise SystemExit('ran code of the folder')")
+    settings = {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": ["own.OwnTokenizer", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
 @pytest.mark.parametrize(
     ("damage", "error", "says"),
     [
@@ -150,11 +169,28 @@ def drop_a_weight(folder: Path) -> None:
         (write("tokenizer.json", "{"), TokenizerMissing, "cannot be loaded"),
         (edit_config(model_type="telepathy"), UnsupportedArchitecture, "model type 'telepathy'"),
         (edit_config(model_type="olmo"), UnsupportedArchitecture, "module for model type 'olmo'"),
+        (
+            edit_config(model_file="own.py"),
+            UnsupportedArchitecture,
+            "wants code of its own to be run ('own.py')",
+        ),
+        (
+            edit_config(quantization_config={"quant_method": "modelopt", "quant_algo": "FP8"}),
+            UnsupportedArchitecture,
+            "are quantized (modelopt: Unsupported modelopt quant_algo: FP8); take the model's MLX version",
+        ),
+        (
+            quantized_by_others,
+            UnsupportedArchitecture,
+            "are quantized (bitsandbytes: Received 1 parameters not in model: extra.absmax",
+        ),
+        (write("tokenizer.json", POINTER), TokenizerMissing, "run: git lfs pull"),
+        (tokenizer_with_code, TokenizerMissing, "take a copy of this model that has a tokenizer.json"),
         (edit_config(num_attention_heads="two"), UnsupportedArchitecture, "cannot build a qwen3 model"),
         (edit_config(hidden_size=128), BrokenWeights, "do not fit its config.json"),
         (write("model.safetensors", "not weights"), BrokenWeights, "damaged"),
         (cut_short, BrokenWeights, "damaged"),
-        (drop_a_weight, BrokenWeights, "damaged"),
+        (drop_a_weight, BrokenWeights, "Missing 1 parameters: lm_head.weight"),
     ],
 )
 def test_a_damaged_folder_has_an_error_of_its_own(
@@ -230,3 +266,8 @@ def test_every_error_has_its_place_in_the_tree() -> None:
     errors = [value for value in vars(model_errors).values() if isinstance(value, type)]
     tree = model_errors.__doc__ or ""
     assert all(issubclass(error, ModelError) and error.__name__ in tree and error.__doc__ for error in errors)
+
+
+def test_a_tokenizer_loads_though_transformers_refuses_the_models_configuration(folder: Path) -> None:
+    edit_config(layer_types=["conv_mixer", "full_attention"])(folder)
+    assert load_model(folder).tokenizer.encode("a", add_special_tokens=False)

@@ -77,6 +77,12 @@ def test_a_missing_folder_a_file_and_a_plain_folder_are_told_apart(tmp_path: Pat
             check_model_folder(tmp_path / name)
 
 
+def test_a_folder_of_adapters_is_told_from_a_model(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="holds adapters, not a model; fuse them"):
+        check_model_folder(tmp_path)
+
+
 def test_the_model_one_folder_further_down_is_suggested(tmp_path: Path) -> None:
     inner = model(tmp_path / "inner")
     with pytest.raises(ConfigError, match=f"did you mean {inner}"):

@@ -40,6 +40,13 @@ def state(name: str, **data: Any) -> Event:
             ["engine: ready, m, metal"],
         ),
         (
+            [
+                state("ready", model="m", notes=["no chat template"]),
+                state("busy", notes=["no chat template"]),
+            ],
+            ["engine: ready, m", "engine: no chat template"],
+        ),
+        (
             [event("engine.restart", attempt=2, of=5, delay_s=4, reason="exited with signal 9")],
             ["engine: exited with signal 9; restart 2 of 5 in 4 s"],
         ),

@@ -87,6 +87,8 @@ class Narrator:
             self.was_ready = True
             parts = ["ready", state.model, state.accelerated]
             self.write(f"engine: {', '.join(part for part in parts if part)}")
+            for note in state.notes:
+                self.write(f"engine: {note}")
         else:
             progress = f" {percent} %" if percent is not None else ""
             detail = f": {state.detail}" if state.detail else ""

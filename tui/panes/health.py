@@ -172,9 +172,11 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
     host = view.host
     bundled = engine.model == bundled_model.NAME
     version = f"   {host.version}" if host and room > 34 else ""
+    notes: list[tuple[str, Line]] = [("note", [(shorten(note, room), "warn")]) for note in engine.notes]
     return [
         ("model", [(shorten_middle(engine.model, room), "")] if engine.model else []),
         ("", [("--model for a real one", "muted")] if bundled else []),
+        *notes,
         ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
         ("uptime", [(uptime, "")] if uptime else []),
         ("restarts", restarts),
