@@ -44,7 +44,7 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
         draft=draft,
         draft_tokens=settings.draft_tokens,
     )
-    loaded = replace(loaded, context_length=served_window(loaded, settings.context_length))
+    loaded = serving(loaded, settings.context_length)
     folder = _folder(settings) if settings.kv_cache_dir else None
     with first_run(loaded, folder):
         if settings.kv_bits:
@@ -53,31 +53,20 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
     return loaded if settings.max_batch == 1 or draft is not None else in_batches(loaded, folder)
 
 
-def served_window(loaded: LoadedModel, asked: int | None) -> int:
-    """The tokens that prompt and answer share: as `asked`, else as the files state; never too many."""
+def serving(loaded: LoadedModel, asked: int | None) -> LoadedModel:
+    """The model with the window it is served with: as `asked`, else as its files state; never too large."""
     tokens = asked or loaded.context_length
     limits = [loaded.most_tokens] if loaded.most_tokens else []
     if loaded.draft is not None:  # it runs some tokens ahead, and so does what checks them
         limits += [loaded.draft.most_tokens] if loaded.draft.most_tokens else []
         limits = [limit - loaded.draft_tokens - 1 for limit in limits]
     most = min(limits, default=tokens)
+    served = replace(loaded, context_length=min(tokens, most))
     if tokens > most:
-        log.warning(
-            "%s has learned %d positions and cannot take %d tokens; it serves %d",
-            loaded.name,
-            most,
-            tokens,
-            most,
-        )
-        return most
+        return noted(served, f"it has learned {most} positions; it serves so many tokens, not {tokens}")
     if tokens > loaded.context_length:
-        log.warning(
-            "%s serves %d tokens as the settings say; its files state %d",
-            loaded.name,
-            tokens,
-            loaded.context_length,
-        )
-    return tokens
+        return noted(served, f"it serves {tokens} tokens as asked; its files state {loaded.context_length}")
+    return served
 
 
 def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> LoadedModel:

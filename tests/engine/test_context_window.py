@@ -128,9 +128,9 @@ def test_the_settings_window_is_served_up_to_the_learned_positions(
     assert served(gpt2, context_length=100) == 100
     assert not caplog.records
     assert served(gpt2, context_length=5000) == POSITIONS
-    assert f"has learned {POSITIONS} positions and cannot take 5000 tokens" in caplog.text
+    assert f"it has learned {POSITIONS} positions; it serves so many tokens, not 5000" in caplog.text
     assert served(shelf.tiny(), context_length=100_000) == 100_000
-    assert "its files state 32768" in caplog.text
+    assert "it serves 100000 tokens as asked; its files state 32768" in caplog.text
 
 
 def test_a_window_that_no_file_states_is_assumed_and_said(
