@@ -25,12 +25,12 @@ def sentencepiece_decoder(*, strip: bool = True) -> Decoder:
     return decoders.Sequence([*parts, decoders.Strip(content=" ", left=1, right=0)] if strip else parts)
 
 
-def byte_level(*, prefix: bool = False, decoder: Decoder | None = None) -> Tokenizer:
+def byte_level(*, prefix: bool = False, decoder: Decoder | None = decoders.ByteLevel()) -> Tokenizer:  # noqa: B008
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(r"\s?\p{L}+|\s?[^\s\p{L}]+|\s+"), behavior="isolated")
     level = pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=False)
     tokenizer.pre_tokenizer = level if prefix else pre_tokenizers.Sequence([split, level])
-    tokenizer.decoder = decoder or decoders.ByteLevel()
+    tokenizer.decoder = decoder
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(TEXTS, trainer)
@@ -92,11 +92,12 @@ MORE = [
         (sentencepiece_decoder(strip=False), True),
         (decoders.Metaspace(), True),
         (decoders.Fuse(), True),
+        (None, True),
     ],
-    ids=["its own", "sentencepiece's", "without strip", "metaspace", "none to speak of"],
+    ids=["its own", "sentencepiece's", "without strip", "metaspace", "none to speak of", "none"],
 )
 def test_a_byte_level_tokenizer_gives_all_back_with_any_decoder(
-    loaded: Load, decoder: Decoder, mended: bool
+    loaded: Load, decoder: Decoder | None, mended: bool
 ) -> None:
     found = loaded(byte_level(decoder=decoder))
     assert bool(found.decoder_fault) == mended
