@@ -159,7 +159,7 @@ class AnswerText:
             yield from self._settle(cut=False)
             if self._waiting:
                 yield from self._waiting.take()
-            elif self._space:
+            elif self._space and not self._at_edge:
                 yield self._piece(self._space)
             yield Stopped(mark)
         elif mark in self._thoughts.marks:
@@ -307,10 +307,14 @@ class AnswerText:
                 yield from self._spoken(part.raw)
 
     def _spoken(self, text: str) -> Iterator[Piece]:
-        """Text but for white space at its end, which waits for what follows."""
+        """Text but for white space at its end, which waits for what follows.
+
+        Behind a mark empty lines are left out, as are blanks on its own line; indentation is kept.
+        """
         text = self._space + text
-        if self._at_edge:
-            text = text.lstrip()
+        if self._at_edge and (visible := text.lstrip()):
+            _, line_break, indentation = text[: len(text) - len(visible)].rpartition("\n")
+            text = (indentation if line_break else "") + visible
         shown = text.rstrip()
         self._space = text[len(shown) :]
         if shown:

@@ -322,6 +322,21 @@ def test_its_other_text_passes_and_a_stop_still_stops() -> None:
     ]
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("between", "shown_as"),
+    [("\n\n    ", "    "), (" ", ""), ("\n", ""), ("  \n \n\t", "\t"), ("", "")],
+)
+def test_an_answers_indentation_behind_its_thinking_is_kept(size: int, between: str, shown_as: str) -> None:
+    text = f"<think>so</think>{between}return x\n"
+    pieces = read(STYLE, *(text[at : at + size] for at in range(0, len(text), size)))
+    assert shown(pieces) == [("thinking", "so"), ("text", f"{shown_as}return x\n")]
+
+
+def test_white_space_alone_behind_thinking_is_no_answer() -> None:
+    assert shown(read(STYLE, "<think>so</think>", "\n\n   ")) == [("thinking", "so")]
+
+
 def test_thinking_is_counted() -> None:
     reader = AnswerText(Spelling(["<think>", "a", "b", "</think>", "c"]), STYLE)
     for token in range(5):
