@@ -43,6 +43,14 @@ def layout_from(text: str) -> Layout:
     return Layout(layers, has_states(layers))
 
 
+def describes(text: str, layout: Layout) -> bool:
+    """Whether `layout_text` wrote this of such a layout."""
+    try:
+        return layout_from(text) == layout
+    except ValueError:
+        return False
+
+
 def rows_to_arrays(rows: Rows) -> Arrays:
     """Rows under names that tell layer and array."""
     return {f"rows.{number}.{n}": array for number, layer in enumerate(rows) for n, array in enumerate(layer)}

@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 
 from engine.cache_disk import NO_DISK, DiskTier
-from engine.cache_encoding import NotSavable, layout_from, layout_text
+from engine.cache_encoding import NotSavable, describes, layout_text
 from engine.cache_files import SpanFile
 from engine.cache_layers import (
     Layout,
@@ -103,7 +103,7 @@ class RadixPrefixCache:
         self._disk = disk
         # Of several that describe it, by their number types say, the most common: one may well be damaged.
         layouts = Counter(file.layout for file, _ in found).most_common()
-        fits = next((text for text, _ in layouts if _describes(text, layout)), None)
+        fits = next((text for text, _ in layouts if describes(text, layout)), None)
         disk.set_aside([file for file, _ in found if file.layout != fits], LAID_OUT_DIFFERENTLY)
         disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
         if fits is not None:
@@ -394,10 +394,3 @@ class RadixPrefixCache:
 def _index_bytes(tokens: int) -> int:
     """What the index takes of a prompt that is one span."""
     return tokens * np.dtype(np.int32).itemsize + NODE_BYTES
-
-
-def _describes(text: str, layout: Layout) -> bool:
-    try:
-        return layout_from(text) == layout
-    except ValueError:
-        return False

@@ -39,7 +39,7 @@ def test_the_configured_model_is_verified(tmp_path: Path, shelf: ModelShelf) -> 
 def test_a_model_that_cannot_be_loaded_fails_the_engine(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text('{"model_type": "qwen3"}')
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"no weights")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
     done = verified(tmp_path, str(tmp_path / "model"))
     assert done.returncode == ExitCode.ENGINE_FAILED
     assert "no tokenizer" in done.stderr
