@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import pairwise
 
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from engine.bundled_model.training import answers
 from engine.bundled_model.training.conversations import Conversations
 from engine.bundled_model.training.evaluation import Examination
-from engine.bundled_model.training.exchanges import first_call, is_error
+from engine.bundled_model.training.exchanges import Message, called, first_call
+from engine.bundled_model.training.failure_wordings import TRAINING as TRAINING_FAILURES
+from engine.bundled_model.training.failures import Failures
 from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
+from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
 from engine.bundled_model.training.lexicon import TRAINING
 from engine.bundled_model.training.wordings import TRAINING as TRAINING_WORDINGS
 
@@ -26,6 +30,14 @@ def test_nothing_that_is_held_out_is_trained(part: str) -> None:
 def test_no_wording_that_is_held_out_is_trained(kind: str) -> None:
     trained = {wording.lower() for wording in TRAINING_WORDINGS.requests[kind]}
     asked = {wording.lower() for wording in HELD_OUT_WORDINGS.requests[kind]}
+    assert asked
+    assert not trained & asked
+
+
+@pytest.mark.parametrize("group", [field.name for field in fields(TRAINING_FAILURES)])
+def test_no_wording_of_a_failure_that_is_held_out_is_trained(group: str) -> None:
+    trained = {wording.lower() for wording in getattr(TRAINING_FAILURES, group)}
+    asked = {wording.lower() for wording in getattr(HELD_OUT_FAILURES, group)}
     assert asked
     assert not trained & asked
 
@@ -60,8 +72,24 @@ def test_the_learning_rate_falls_to_nothing() -> None:
     assert rates[-1] == pytest.approx(0.0)
 
 
-BEGINNINGS = ("Done: ", "That did not work: ", "The command printed", "There is nothing.", "These are there:")
-ENDINGS = (" is empty.", " lines.", " was not found.", "```", "\nThere is more.")
+BEGINNINGS = (
+    "Done: ",
+    "That did not work: ",
+    "That was not allowed",
+    "There is no permission for ",
+    "The command ",
+    "There is nothing.",
+    "These are there:",
+)
+ENDINGS = (
+    " is empty.",
+    " lines.",
+    " was not found.",
+    "```",
+    "\nThere is more.",
+    " does not exist.",
+    " is a folder.",
+)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -70,7 +98,8 @@ def test_calls_hold_what_the_request_says_and_answers_follow_from_results(seed: 
         if message["role"] == "tool":
             said = following["content"]
             if following["role"] != "system" and not following.get("tool_calls"):
-                assert said.startswith(BEGINNINGS) or said.endswith(ENDINGS)
+                told = said.startswith(BEGINNINGS) or said.endswith(ENDINGS)
+                assert told or " is not in " in said or " is more than once in " in said
         if message["role"] != "user":
             continue
         for call in following.get("tool_calls", []):
@@ -116,15 +145,46 @@ def test_a_file_that_was_read_is_edited_at_once() -> None:
     assert message["tool_calls"][0]["function"]["name"] == "Edit"
 
 
+@given(seed=st.integers(0, 10**6))
+def test_the_answer_to_a_failure_is_one_line_that_names_what_was_asked_for(seed: int) -> None:
+    source = Conversations(seed)
+    failures = Failures(source.strings)
+    tools = ["Bash", "Edit", "Glob", "Grep", "Read", "Write"]
+    request = source.requests.draw(source.kind_for(tools))
+    calling = first_call(request, tools)
+    assert calling is not None
+    failure = failures.draw(request, called(calling))
+    assert failure.answer.endswith(".") or failure.kind in ("command", "missing", "folder", "forbidden")
+    assert "\n" not in failure.answer
+    if failure.kind in ("missing", "folder", "forbidden") and request.kind != "run":
+        assert (request.slots.get("f") or request.slots["d"]) in failure.answer
+    if failure.kind == "other":
+        assert failure.answer.removeprefix("That did not work: ").removesuffix(".") in failure.result
+
+
 @pytest.mark.parametrize(
-    ("result", "error"),
+    ("error", "said"),
     [
-        ("Error: a.txt does not exist.", True),
-        ("<tool_use_error>File has not been read yet.</tool_use_error>", True),
-        ("cat: a.txt: No such file or directory", True),
-        ("no errors here", False),
-        ("1\tError: not one", False),
+        ("Error: a.b went wrong. It is late.\nmore", "That did not work: a.b went wrong."),
+        ("<tool_use_error>No such tool: X</tool_use_error>", "That did not work: No such tool: X."),
+        ("Refusing to write a.txt: it moved.", "That did not work: Refusing to write a.txt: it moved."),
     ],
 )
-def test_errors_are_known_by_their_first_line(result: str, error: bool) -> None:
-    assert is_error(result) is error
+def test_of_any_other_error_the_first_sentence_is_said(error: str, said: str) -> None:
+    assert answers.failed(error) == said
+
+
+def test_what_the_user_stopped_is_no_answer_to_learn() -> None:
+    source = Conversations(4)
+    stopped = [m for _ in range(60) for m in source.stopped(["Bash", "Read"], set())]
+    assert any(m["role"] == "assistant" and m.get("whole") is False for m in stopped)
+    assert all(m.get("tool_calls") or m["whole"] is False for m in stopped if m["role"] == "assistant")
+
+
+@given(seed=st.integers(0, 10**6))
+def test_the_request_behind_a_turn_that_was_stopped_is_the_last_text_of_the_user(seed: int) -> None:
+    source = Conversations(seed)
+    asked: Message = {"role": "user", "content": "read a.txt"}
+    turns = source.after_stop("[Interrupted]", asked)
+    assert turns[-1]["content"].split("\n\n")[-1] == "read a.txt"
+    assert source.after_stop("", asked) == [asked]

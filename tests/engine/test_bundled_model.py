@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,8 @@ def test_the_model_learns_to_write_the_answers_and_nothing_else(encoder: Encoder
         written = tokenizer.decode(
             [token for token, mine in zip(ids, own, strict=True) if mine], skip_special_tokens=False
         )
-        turns = encoder.text(conversation).split(ASSISTANT)[1:]
+        whole = [m.get("whole", True) for m in conversation.messages if m["role"] == "assistant"]
+        turns = list(compress(encoder.text(conversation).split(ASSISTANT)[1:], whole))
         assert written == "".join(turn[: turn.index(END) + len(END)] for turn in turns)
 
 

@@ -30,6 +30,9 @@ JOKES = (
 SHOWN_LINES = 3
 CUT_MARK = "[...]"
 
+IN_BACKGROUND = "The command takes long and goes on in the background."
+
+_ERROR_MARKS = re.compile(r"^(?:<\w+>|[Ee]rror: )|</\w+>$")
 _NUMBERED = re.compile(r"^ *\d+(?:\t|→)", re.MULTILINE)
 
 
@@ -95,6 +98,42 @@ def replaced(old: str, new: str, file: str) -> str:
     return f"Done: {old} is now {new} in {file}."
 
 
+def missing(name: str) -> str:
+    """The answer where a file or folder is not there."""
+    return f"{name} does not exist."
+
+
+def is_folder(name: str) -> str:
+    """The answer where a file was asked for and a folder is there."""
+    return f"{name} is a folder."
+
+
+def forbidden(name: str) -> str:
+    """The answer where the system lets nobody at a file."""
+    return f"There is no permission for {name}."
+
+
+def refused(name: str, done: str) -> str:
+    """The answer where the user, or their settings, did not allow a call; without a name, what it was for."""
+    return f"That was not allowed: {name} was not {done}." if name else "That was not allowed."
+
+
+def absent(old: str, file: str) -> str:
+    """The answer where a text that was to be changed is not in the file."""
+    return f"{old} is not in {file}."
+
+
+def several(old: str, file: str) -> str:
+    """The answer where a text that was to be changed is there more than once."""
+    return f"{old} is more than once in {file}."
+
+
+def command_failed(code: str, line: str = "") -> str:
+    """The answer after a command that failed: its exit code and the first line that it printed."""
+    return f"The command failed with exit code {code}" + (f": {line}" if line else ".")
+
+
 def failed(error: str) -> str:
-    """The answer after an error: its first line."""
-    return f"That did not work: {error.split(chr(10))[0]}"
+    """The answer after any other error: the first sentence of its first line, without marks around it."""
+    line = _ERROR_MARKS.sub("", error.split("\n")[0])
+    return f"That did not work: {line.split('. ')[0].rstrip('.')}."

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from random import Random
 
 from engine.bundled_model.training import answers, noise
-from engine.bundled_model.training.exchanges import Exchanges, Message, say, title_of
+from engine.bundled_model.training.exchanges import (
+    Exchanges,
+    Message,
+    called,
+    first_call,
+    returned,
+    say,
+    title_of,
+)
+from engine.bundled_model.training.failure_wordings import TRAINING as TRAINING_FAILURES
+from engine.bundled_model.training.failure_wordings import FailureWordings
 from engine.bundled_model.training.lexicon import TRAINING, Lexicon
 from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Requests
 from engine.bundled_model.training.strings import Strings
@@ -43,12 +53,16 @@ class Conversations:
     """Draws conversations; the same seed and lists give the same ones."""
 
     def __init__(
-        self, seed: int, lexicon: Lexicon = TRAINING, wordings: Wordings = TRAINING_WORDINGS
+        self,
+        seed: int,
+        lexicon: Lexicon = TRAINING,
+        wordings: Wordings = TRAINING_WORDINGS,
+        failures: FailureWordings = TRAINING_FAILURES,
     ) -> None:
         self.random = Random(seed)
         self.strings = Strings(self.random, lexicon)
         self.requests = Requests(self.strings, wordings)
-        self.exchanges = Exchanges(self.strings)
+        self.exchanges = Exchanges(self.strings, failures)
 
     def draw(self) -> Conversation:
         """Any conversation."""
@@ -58,6 +72,8 @@ class Conversations:
             return self.naming()
         if draw < 0.18:
             return self.chat(self.random.randint(4, 9))
+        if draw < 0.4:
+            return self.trouble(self.random.choice((1, 1, 2, 2, 3)))
         return self.work(self.random.choice((1, 1, 2, 2, 3)))
 
     def naming(self) -> Conversation:
@@ -89,6 +105,43 @@ class Conversations:
             file = self.random.choice(sorted(read)) if read and self.random.random() < 0.4 else None
             messages += self.exchanges.carry_out(self.requests.draw(kind, file), tools, read)
         return Conversation(self.interrupted(messages), tools)
+
+    def trouble(self, exchanges: int) -> Conversation:
+        """Requests whose calls mostly fail, or whose turns the user stops before the next one."""
+        tools = self.tool_set()
+        messages = self._opening(short=self.random.random() < 0.6)
+        read: set[str] = set()
+        for _ in range(exchanges):
+            if self.random.random() < 0.3:
+                messages += self.stopped(tools, read)
+                mark = self.exchanges.failures.interruption()
+            else:
+                mark = ""
+            request = self.requests.draw(self.kind_for(tools))
+            asked, *done = self.exchanges.carry_out(request, tools, read, failing=0.75)
+            messages += [*self.after_stop(mark, asked), *done]
+        return Conversation(self.interrupted(messages), tools)
+
+    def stopped(self, tools: Collection[str], read: set[str]) -> list[Message]:
+        """A request, and as much of its turn as there was before the user stopped it."""
+        request = self.requests.draw(self.kind_for(tools))
+        asked: Message = {"role": "user", "content": request.text}
+        calling = first_call(request, tools, read)
+        draw = self.random.random()
+        if calling is not None and draw < 0.5:
+            refusal = self.exchanges.failures.draw(request, called(calling), "refused")
+            return [asked, calling, returned(refusal.result)]
+        if draw < 0.8:
+            return [asked, say(self.strings.phrase(2, 12)) | {"whole": False}]
+        return [asked]
+
+    def after_stop(self, mark: str, asked: Message) -> list[Message]:
+        """A request behind the mark of a turn that was stopped, if there is a mark."""
+        if not mark:
+            return [asked]
+        if self.random.random() < 0.7:
+            return [asked | {"content": f"{mark}\n\n{asked['content']}"}]
+        return [{"role": "user", "content": mark}, asked]
 
     def tool_set(self) -> list[str]:
         """Names of tools, of those that the chat template shows."""

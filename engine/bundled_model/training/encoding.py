@@ -48,14 +48,18 @@ class Encoder:
         return self._template.render(messages=conversation.messages, tools=tools)
 
     def ids(self, conversation: Conversation) -> tuple[list[int], list[bool]]:
-        """Token ids, and for each whether the model is to write it: answers with their end marks."""
+        """Token ids, and for each whether the model is to write it: answers with their end marks.
+
+        Of an answer that was stopped (`"whole": False`) it is to write nothing.
+        """
         ids: list[int] = self._tokenizer.encode(self.text(conversation), add_special_tokens=False).ids
+        whole = (m.get("whole", True) for m in conversation.messages if m["role"] == "assistant")
         own: list[bool] = []
         writing = False
         for token in ids:
             own.append(writing)
             if token == self._assistant:
-                writing = True
+                writing = next(whole)
             elif token == self._end:
                 writing = False
         return ids, own
@@ -93,6 +97,11 @@ def train_tokenizer(seed: int, conversations: int = 20_000, vocab_size: int = VO
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in MARKUP_TOKENS])
     return tokenizer
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a model folder."""
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> None:

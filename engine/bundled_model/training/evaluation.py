@@ -2,10 +2,12 @@
 
     make eval-bundled          (python -m engine.bundled_model.training.evaluation [--model FOLDER])
 
-Three parts. Single requests: is the first thing it writes the right call with exactly the right arguments or,
+Four parts. Single requests: is the first thing it writes the right call with exactly the right arguments or,
 where no tool serves, a plain no? Two steps: call, made-up result, answer; both must be exact, word for word.
-Free questions: who it is, jokes, small sums, greetings, session titles, and what it cannot do. Greedy
-decoding. Exit code 1 where a part misses its goal.
+Free questions: who it is, jokes, small sums, greetings, session titles, and what it cannot do.
+Failures: what it says after calls that failed or were not allowed, in wordings that training never has, and
+after empty results, and what it does with the request behind a turn that was stopped. Greedy decoding. Exit
+code 1 where a part misses its goal.
 """
 
 from __future__ import annotations
@@ -28,15 +30,27 @@ from engine.blas import engine_environment
 from engine.bundled_model import FOLDER
 from engine.bundled_model.training import answers, noise
 from engine.bundled_model.training.conversations import Conversation, Conversations
-from engine.bundled_model.training.exchanges import Message, call, first_call, fixed_answer, title_of
+from engine.bundled_model.training.exchanges import (
+    Message,
+    call,
+    called,
+    edit_arguments,
+    empty_answer,
+    first_call,
+    fixed_answer,
+    returned,
+    say,
+    title_of,
+)
 from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
-from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS
+from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
+from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request
 from engine.tool_calls.families import family_of
 from engine.tool_calls.pieces import CallEnd
 from engine.tool_calls.schemas import tool_schemas
 
-SINGLES, TWO_STEPS, FREE = 500, 200, 300
-GOALS = {"single requests": 0.95, "two-step tasks": 0.90, "free questions": 0.95}
+SINGLES, TWO_STEPS, FREE, FAILURES = 500, 200, 300, 300
+GOALS = {"single requests": 0.95, "two-step tasks": 0.90, "free questions": 0.95, "failures": 0.95}
 
 _BATCH, _MAX_TOKENS = 20, 400
 _PARAMETERS = {
@@ -64,7 +78,7 @@ class Examination:
     """Draws cases from the held-out lists; the same seed gives the same cases."""
 
     def __init__(self, seed: int) -> None:
-        self._source = Conversations(seed, HELD_OUT, HELD_OUT_WORDINGS)
+        self._source = Conversations(seed, HELD_OUT, HELD_OUT_WORDINGS, HELD_OUT_FAILURES)
         self._random = self._source.random
 
     def single(self) -> Case:
@@ -109,6 +123,44 @@ class Examination:
         asked = [*self._opening(), {"role": "user", "content": request.text}]
         expected = [{"role": "assistant", "content": text} for text in texts]
         return Case(kind, source.interrupted(asked), tools, expected)
+
+    def failure(self) -> Case:
+        """A call that failed or returned nothing, or a request behind a turn that was stopped."""
+        source, failures = self._source, self._source.exchanges.failures
+        tools, read = source.tool_set(), set[str]()
+        messages = self._opening()
+        if self._random.random() < 0.3:
+            earlier = source.requests.draw(self._random.choice(("read", "write", "run", "list")))
+            messages += source.exchanges.carry_out(earlier, tools, read, failing=0.5)
+        if self._random.random() < 0.2:
+            messages += source.stopped(tools, read)
+            request = source.requests.draw(source.kind_for(tools))
+            asked = source.after_stop(failures.interruption(), {"role": "user", "content": request.text})
+            return Case(
+                "stopped",
+                [*messages, *asked],
+                tools,
+                [first_call(request, tools, read) or say(answers.NO_TOOL)],
+            )
+        request, calling = self._served(tools, read)
+        messages += [{"role": "user", "content": request.text}, calling]
+        if (nothing := empty_answer(request)) and self._random.random() < 0.2:
+            return Case("nothing", [*messages, returned(failures.nothing())], tools, [say(nothing)])
+        if called(calling) == "Read" and request.kind.startswith("edit") and self._random.random() < 0.6:
+            content = source.exchanges.results.numbered(
+                source.exchanges.results.content(contains=request.slots["o"])
+            )
+            messages += [returned(content), call("Edit", edit_arguments(request))]
+        on_edit = called(messages[-1]) == "Edit"
+        failed = failures.of_edit(request) if on_edit else failures.draw(request, called(calling))
+        return Case(failed.kind, [*messages, returned(failed.result)], tools, [say(failed.answer)])
+
+    def _served(self, tools: list[str], read: set[str]) -> tuple[Request, Message]:
+        """A request for which there is a tool, and its first call."""
+        while True:
+            request = self._source.requests.draw(self._random.choice(TOOL_KINDS))
+            if calling := first_call(request, tools, read):
+                return request, calling
 
     def _title(self) -> Case:
         strings = self._source.strings
@@ -226,7 +278,9 @@ def examine(model: Model, seed: int, scale: float = 1.0) -> list[Part]:
     _follow(model, two_steps, [examination.two_step() for _ in range(int(TWO_STEPS * scale))])
     free = Part("free questions")
     _ask(model, free, [examination.free() for _ in range(int(FREE * scale))])
-    return [singles, two_steps, free]
+    failures = Part("failures")
+    _ask(model, failures, [examination.failure() for _ in range(int(FAILURES * scale))])
+    return [singles, two_steps, free, failures]
 
 
 def _ask(model: Model, part: Part, cases: list[Case]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from engine.bundled_model.training import answers
+from engine.bundled_model.training.failure_wordings import TRAINING, FailureWordings
+from engine.bundled_model.training.failures import Failures
 from engine.bundled_model.training.requests import Request
 from engine.bundled_model.training.results import Results
 from engine.bundled_model.training.strings import Strings
@@ -13,6 +15,8 @@ from engine.bundled_model.training.strings import Strings
 Message = dict[str, Any]
 
 RESULT_CHARACTERS = 600  # as many of a tool's result does the chat template show
+
+_FAILING = 0.12  # share of calls that fail, where no other is asked for
 
 
 def first_call(request: Request, tools: Collection[str], read: Collection[str] = ()) -> Message | None:
@@ -80,12 +84,18 @@ def say(text: str) -> Message:
 class Exchanges:
     """Carries requests out with made-up results."""
 
-    def __init__(self, strings: Strings) -> None:
+    def __init__(self, strings: Strings, failures: FailureWordings = TRAINING) -> None:
         self._random = strings.random
-        self._results = Results(strings)
+        self.results = Results(strings)
+        self.failures = Failures(strings, failures)
 
-    def carry_out(self, request: Request, tools: Collection[str], read: set[str]) -> list[Message]:
-        """The messages from the request to the answer; files that were read are added to `read`."""
+    def carry_out(
+        self, request: Request, tools: Collection[str], read: set[str], failing: float = _FAILING
+    ) -> list[Message]:
+        """The messages from the request to the answer; files that were read are added to `read`.
+
+        A call fails with the probability `failing`.
+        """
         messages: list[Message] = [{"role": "user", "content": request.text}]
         if request.kind not in _TOOL_ANSWERS:
             return [*messages, say(self.free_answer(request))]
@@ -93,13 +103,19 @@ class Exchanges:
         if calling is None:
             return [*messages, say(answers.NO_TOOL)]
         messages.append(calling)
+        fails = self._random.random() < failing
         if request.kind.startswith("edit"):
-            return messages + self._finish_edit(request, calling, read)
+            return messages + self._finish_edit(request, calling, read, fails=fails)
+        if fails:
+            failure = self.failures.draw(request, called(calling))
+            return [*messages, returned(failure.result), say(failure.answer)]
         result = self._result(request, calling)
-        answer = self.answer(request, result)
-        if request.kind in ("read", "write") and not is_error(result):
+        if request.kind in ("read", "write"):
             read.add(request.slots["f"])
-        return [*messages, _tool(result), say(answer)]
+        answer = _TOOL_ANSWERS[request.kind](request, cut(result))
+        if not result and request.kind in _SAID_TO_BE_EMPTY:
+            result = self.failures.nothing()
+        return [*messages, returned(result), say(answer)]
 
     def free_answer(self, request: Request) -> str:
         """The answer to a request that takes no tool."""
@@ -107,39 +123,30 @@ class Exchanges:
             return self._random.choice(answers.JOKES)
         return fixed_answer(request)
 
-    def answer(self, request: Request, result: str) -> str:
-        """The answer once a tool has returned `result`, as far as the model sees it."""
-        return (
-            _TOOL_ANSWERS[request.kind](request, cut(result))
-            if not is_error(result)
-            else answers.failed(result)
-        )
-
-    def _finish_edit(self, request: Request, calling: Message, read: set[str]) -> list[Message]:
+    def _finish_edit(
+        self, request: Request, calling: Message, read: set[str], *, fails: bool
+    ) -> list[Message]:
         messages: list[Message] = []
         file = request.slots["f"]
-        if calling["tool_calls"][0]["function"]["name"] == "Read":
-            if self._random.random() < 0.1:
-                error = self._results.error(file)
-                error = error if is_error(error) else f"Error: {error}"
-                return [_tool(error), say(answers.failed(error))]
+        if called(calling) == "Read":
+            if fails and self._random.random() < 0.5:
+                failure = self.failures.draw(request, "Read")
+                return [returned(failure.result), say(failure.answer)]
             read.add(file)
-            content = self._results.content(contains=request.slots["o"])
-            messages += [_tool(self._results.numbered(content)), call("Edit", edit_arguments(request))]
-        result = self._results.success(file)
-        if self._random.random() < 0.12:
-            result = self._results.error(file)
-        return [*messages, _tool(result), say(self.answer(request, result))]
+            content = self.results.content(contains=request.slots["o"])
+            messages += [returned(self.results.numbered(content)), call("Edit", edit_arguments(request))]
+        if fails:
+            failure = self.failures.of_edit(request)
+            return [*messages, returned(failure.result), say(failure.answer)]
+        result = self.results.success(file)
+        return [*messages, returned(result), say(_after_edit(request, result))]
 
     def _result(self, request: Request, calling: Message) -> str:
-        function = calling["tool_calls"][0]["function"]
-        slots, results = request.slots, self._results
-        if self._random.random() < 0.12:
-            return results.error(slots.get("f") or slots.get("d") or "it")
+        slots, results = request.slots, self.results
         match request.kind:
             case "read":
                 content = results.content()
-                return results.numbered(content) if function["name"] == "Read" else content
+                return results.numbered(content) if called(calling) == "Read" else content
             case "list" | "find":
                 return results.listing()
             case "search":
@@ -164,6 +171,11 @@ def fixed_answer(request: Request) -> str:
         "thanks": answers.WELCOME,
         "cannot": answers.CANNOT,
     }[request.kind]
+
+
+def empty_answer(request: Request) -> str:
+    """The answer where a listing, a search or a command returned nothing; empty for other requests."""
+    return _TOOL_ANSWERS[request.kind](request, "") if request.kind in _SAID_TO_BE_EMPTY else ""
 
 
 def title_of(request: Request) -> str:
@@ -197,12 +209,6 @@ def title_of(request: Request) -> str:
             }[kind]
 
 
-def is_error(result: str) -> bool:
-    """Whether a tool's result is an error, by the marks that clients give it."""
-    head = result.split("\n")[0].lower()
-    return head.startswith(("error", "<error", "<tool_error")) or "_error>" in head or "no such file" in head
-
-
 def cut(result: str) -> str:
     """A tool's result as the chat template shows it."""
     if len(result) <= RESULT_CHARACTERS:
@@ -210,7 +216,14 @@ def cut(result: str) -> str:
     return result[:RESULT_CHARACTERS] + "\n" + answers.CUT_MARK
 
 
-def _tool(result: str) -> Message:
+def called(message: Message) -> str:
+    """The tool that an assistant's message calls."""
+    name: str = message["tool_calls"][0]["function"]["name"]
+    return name
+
+
+def returned(result: str) -> Message:
+    """A tool's result as a message."""
     return {"role": "tool", "tool_call_id": "call_0", "content": result}
 
 
@@ -222,6 +235,8 @@ def _after_edit(request: Request, result: str) -> str:
     slots = request.slots
     return answers.replaced(slots["o"], slots["n"], slots["f"])
 
+
+_SAID_TO_BE_EMPTY = ("list", "find", "search", "run")  # clients put words there where nothing came
 
 _TOOL_ANSWERS = {
     "read": lambda request, result: answers.file_says(request.slots["f"], result),

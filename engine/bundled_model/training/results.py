@@ -1,4 +1,4 @@
-"""What tools return: made-up file contents, listings, matches, outputs and errors."""
+"""What tools return: made-up file contents, listings, matches and outputs."""
 
 from __future__ import annotations
 
@@ -74,34 +74,6 @@ class Results:
         if draw < 0.2:
             return str(self._strings.number())
         return "\n".join(self._line() for _ in range(self._random.choice((1, 1, 2, 2, 3, 3, 4, 6))))
-
-    def error(self, file: str) -> str:
-        """An error; its first line says what is wrong."""
-        w, d, n = self._strings.word(), self._strings.phrase(2, 5), self._random.randint(1, 127)
-        text = self._random.choice(
-            (
-                f"Error: {file} does not exist.",
-                f"Error: file {file} was not found",
-                f"Error: {file}: no such file",
-                f"Error: cannot open {file}: {d}",
-                f"Error: {d}",
-                f"Error: {w}: {d}.",
-                f"<error>{file}: {d}</error>",
-                f"<tool_error>The file does not exist. {d}.</tool_error>",
-                f"<{w}_error>{d}</{w}_error>",
-                f"Error: exit code {n}\n{w}: {file}: no such file or directory",
-                f"Error: Exit code {n}\n{d}",
-                f"Error: {w}: command not found",
-                f"Error: permission denied: {file}",
-                f"Error: the text was not found in {file}.",
-                f"error: {d}",
-                f"Error: no permission to use {w}: {d}",
-                f"{w}: {file}: No such file or directory",
-                f"Error: {w}Error: {d} ({file})",
-                f"Error: timeout after {n} s",
-            )
-        )
-        return text + (f"\n{self._strings.phrase()}" if self._random.random() < 0.2 else "")
 
     def success(self, file: str) -> str:
         """What a tool says when it has written a file."""

@@ -1,6 +1,10 @@
-"""Train the bundled model from scratch: tokenizer, network, weights.
+"""Train the bundled model: tokenizer, network, weights.
 
-    python -m engine.bundled_model.training.train [--out FOLDER] [--seed N] [--tokens N]
+    python -m engine.bundled_model.training.train [--out FOLDER] [--from FOLDER] [--seed N] [--tokens N]
+
+From scratch, or with `--from` on from the weights and with the tokenizer of a model folder, for one that of
+`engine/bundled_model` itself: a few million tokens at a lower `--rate` teach it what is new in the data. Take
+another seed then than those weights had, or it sees their conversations again.
 
 Needs PyTorch (`pip install -e '.[train]'`). With the same seed, machine and versions it makes the same model;
 elsewhere sums of floating point numbers differ and the weights with them. Every few minutes it saves where it
@@ -20,7 +24,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
@@ -30,6 +34,7 @@ from engine.bundled_model.training.conversations import Conversations
 from engine.bundled_model.training.encoding import (
     END,
     Encoder,
+    read_tokenizer,
     save_tokenizer,
     template_text,
     token_id,
@@ -91,9 +96,9 @@ def loss_of(network: Network, batch: Batch) -> tuple[Tensor, float]:
     return loss, right
 
 
-def learning_rate(done: float) -> float:
+def learning_rate(done: float, peak: float = _PEAK_RATE) -> float:
     """The rate after a share `done` of the training: constant, then falling to zero along a line."""
-    return _PEAK_RATE * min(1.0, max(0.0, 1 - done) / _COOL_DOWN)
+    return peak * min(1.0, max(0.0, 1 - done) / _COOL_DOWN)
 
 
 def optimizers(network: Network) -> list[torch.optim.Optimizer]:
@@ -108,13 +113,28 @@ def optimizers(network: Network) -> list[torch.optim.Optimizer]:
     ]
 
 
-def train(out: Path, tokenizer: Tokenizer, seed: int, token_budget: int) -> Network:
-    """Train until `token_budget` tokens were seen, going on from `training.pt` in `out` if it is there."""
+def train(
+    out: Path,
+    tokenizer: Tokenizer,
+    seed: int,
+    token_budget: int,
+    *,
+    start: Path | None = None,
+    peak: float = _PEAK_RATE,
+) -> Network:
+    """Train until `token_budget` tokens were seen, going on from `training.pt` in `out` if it is there.
+
+    Else it begins with the weights of the model folder `start`, or with fresh ones. Each time that it saves
+    where it is, it writes the model as well, so that it can be evaluated.
+    """
     torch.manual_seed(seed)
     shape = Shape(vocab_size=tokenizer.get_vocab_size())
     encoder = Encoder(tokenizer, template_text())
     network = Network(shape)
-    set_initial_weights(network, shape, seed)
+    if start is None:
+        set_initial_weights(network, shape, seed)
+    else:
+        network.load_state_dict(load_file(start / "model.safetensors"))
     rules = optimizers(network)
     state: dict[str, Any] = {"step": 0, "tokens": 0}
     saved = out / "training.pt"
@@ -134,7 +154,7 @@ def train(out: Path, tokenizer: Tokenizer, seed: int, token_budget: int) -> Netw
     seen = 0
     while state["tokens"] < token_budget:
         batch = next(source)
-        rate = learning_rate(state["tokens"] / token_budget) * min(1.0, (state["step"] + 1) / _WARM_UP)
+        rate = learning_rate(state["tokens"] / token_budget, peak) * min(1.0, (state["step"] + 1) / _WARM_UP)
         loss, right = loss_of(network, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -161,6 +181,7 @@ def train(out: Path, tokenizer: Tokenizer, seed: int, token_budget: int) -> Netw
         if time.monotonic() - last_saved > _SAVE_EVERY_S:
             last_saved = time.monotonic()
             _save_state(saved, network, rules, state)
+            write_model(out, network, tokenizer)
     _save_state(saved, network, rules, state)
     return network
 
@@ -198,10 +219,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/bundled_model"), help="folder to write")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=44_000_000, help="tokens to train on, padding included")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="start",
+        metavar="FOLDER",
+        help="model folder whose weights to train on from",
+    )
+    parser.add_argument("--rate", type=float, default=_PEAK_RATE, help="highest learning rate")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(chosen.seed)
-    network = train(chosen.out, tokenizer, chosen.seed, chosen.tokens)
+    start: Path | None = chosen.start
+    tokenizer = train_tokenizer(chosen.seed) if start is None else read_tokenizer(start)
+    network = train(chosen.out, tokenizer, chosen.seed, chosen.tokens, start=start, peak=chosen.rate)
     write_model(chosen.out, network, tokenizer)
     print(chosen.out)
     return 0

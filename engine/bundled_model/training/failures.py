@@ -1,0 +1,175 @@
+"""What tools return where they could not do what was asked, and what the model is to say to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from engine.bundled_model.training import answers
+from engine.bundled_model.training.failure_wordings import TRAINING, FailureWordings
+from engine.bundled_model.training.requests import Request
+from engine.bundled_model.training.strings import Strings
+
+_ON_FILES = ("read", "count", "write", "edit", "edit_all")
+_DEFAULT_PROGRAMS = {"read": "cat", "list": "ls", "search": "grep", "find": "find", "count": "wc"}
+
+# What the model is to name of a request, and what it says was not done to it.
+_NAMED = {
+    "read": ("f", "read"),
+    "list": ("d", "listed"),
+    "search": ("p", "searched for"),
+    "find": ("g", "searched for"),
+    "run": ("c", "run"),
+    "count": ("f", "counted"),
+    "write": ("f", "written"),
+    "edit": ("f", "changed"),
+    "edit_all": ("f", "changed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A tool's result and the answer to it; `kind` says what was wrong."""
+
+    kind: str
+    result: str
+    answer: str
+
+
+class Failures:
+    """Draws failures that fit a request and the tool that was called for it."""
+
+    def __init__(self, strings: Strings, wordings: FailureWordings = TRAINING) -> None:
+        self._strings = strings
+        self._random = strings.random
+        self._wordings = wordings
+
+    def draw(self, request: Request, tool: str, kind: str | None = None) -> Failure:
+        """A failure of `tool`, of one of `kinds` that fit."""
+        kind = kind or self._random.choice(self.kinds(request, tool))
+        words = self._wordings
+        if kind == "refused":
+            return Failure(kind, self._one(words.refused, request), refused(request))
+        if tool == "Bash":
+            return self._of_command(request, kind)
+        result = self._one(getattr(words, kind), request)
+        return Failure(kind, result, self._answer(request, kind, result))
+
+    @staticmethod
+    def kinds(request: Request, tool: str) -> tuple[str, ...]:
+        """What can go wrong with a request that is served by `tool`; what is likelier more often."""
+        named = named_place(request)
+        if tool == "Bash":
+            places = ("missing", "missing", "folder", "forbidden") if named else ()
+            return (*places, "command", "command", "exit", "background", "refused")
+        places = ("missing", "missing", "missing", "forbidden") if named and request.kind != "write" else ()
+        if request.kind == "write":
+            places = ("forbidden",)
+        folder = ("folder",) if request.kind in _ON_FILES else ()
+        return (*places, *folder, "refused", "refused", "other")
+
+    def of_edit(self, request: Request, kind: str | None = None) -> Failure:
+        """What an edit of a file that was read can end in."""
+        kinds = ("absent", "absent", "several", "refused", "other", "forbidden", "missing")
+        return self.draw(request, "Edit", kind or self._random.choice(kinds))
+
+    def nothing(self) -> str:
+        """What stands in place of an empty result; often that is empty indeed."""
+        return (
+            "" if self._random.random() < 0.4 else self._filled(self._random.choice(self._wordings.nothing))
+        )
+
+    def interruption(self) -> str:
+        """The line that a client writes before the request that follows on a turn that was stopped."""
+        return self._filled(self._random.choice(self._wordings.interruptions))
+
+    def _of_command(self, request: Request, kind: str) -> Failure:
+        words = self._wordings
+        if kind == "background":
+            return Failure(kind, self._one(words.background, request), answers.IN_BACKGROUND)
+        if kind == "exit":
+            result = self._one(words.bare_exits, request)
+            return Failure(kind, result, answers.command_failed(exit_code(result)))
+        groups = {
+            "missing": words.shell_missing,
+            "folder": words.shell_folder,
+            "forbidden": words.shell_forbidden,
+            "command": words.shell_other,
+        }
+        # Whatever was wrong with a command of the user's own, what it printed is the answer.
+        group = groups[self._random.choice(tuple(groups)) if request.kind == "run" else kind]
+        line = self._one(group, request)
+        result = self._one(words.exits, request, line)
+        if kind != "command":
+            return Failure(kind, result, self._answer(request, kind, result))
+        return Failure(kind, result, answers.command_failed(exit_code(result), line.split("\n")[0]))
+
+    def _answer(self, request: Request, kind: str, result: str) -> str:
+        place = named_place(request)
+        match kind:
+            case "missing":
+                return answers.missing(place)
+            case "folder":
+                return answers.is_folder(place)
+            case "forbidden":
+                return answers.forbidden(place)
+            case "absent":
+                return answers.absent(request.slots["o"], place)
+            case "several":
+                return answers.several(request.slots["o"], place)
+        return answers.failed(result)
+
+    def _one(self, group: tuple[str, ...], request: Request, line: str | None = None) -> str:
+        return self._filled(self._random.choice(group), request, line)
+
+    def _filled(self, wording: str, request: Request | None = None, line: str | None = None) -> str:
+        strings, random = self._strings, self._random
+        command = request.slots.get("c", "") if request else ""
+        named = named_place(request) if request else ""
+        named = named or command.split(" ")[-1].strip("\"'")
+        program = command.split(" ")[0] or _DEFAULT_PROGRAMS.get(request.kind if request else "", "cat")
+
+        def value(match: re.Match[str]) -> str:
+            match match[1]:
+                case "f":
+                    return named or strings.file()
+                case "a":
+                    return f"{self._folder()}/{(named or strings.file()).removeprefix('/')}"
+                case "d":
+                    return self._folder()
+                case "o":
+                    return request.slots.get("o", "") if request else ""
+                case "x":
+                    return program
+                case "n":
+                    return str(random.choice((1, 1, 2, random.randint(2, 255))))
+                case "w":
+                    return random.choice((strings.word(), strings.word().capitalize()))
+                case "p":
+                    return strings.phrase(2, 7)
+                case _:
+                    return line or ""
+
+        return re.sub(r"\{(\w+)\}", value, wording)
+
+    def _folder(self) -> str:
+        lead = self._random.choice(("/tmp/", "/home/", "/Users/", "/", "/root/", "/var/", "/work/"))
+        count = self._random.choice((1, 2, 2, 3))
+        return lead + "/".join(self._strings.identifier() for _ in range(count))
+
+
+def named_place(request: Request) -> str:
+    """The file or folder that a request is about, or an empty text."""
+    return request.slots.get("f") or request.slots.get("d") or ""
+
+
+def refused(request: Request) -> str:
+    """The answer where a call was not allowed."""
+    slot, done = _NAMED[request.kind]
+    return answers.refused(request.slots.get(slot, ""), done)
+
+
+def exit_code(result: str) -> str:
+    """The number behind "exit code"."""
+    found = re.search(r"exit code (\d+)", result, re.IGNORECASE)
+    return found[1] if found else ""
