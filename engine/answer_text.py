@@ -63,6 +63,16 @@ class AnswerText:
         self._spelling.add(token, len(segment), keep=self._section is not None)
         return list(self._until_done(self._read(segment))) if segment else []
 
+    @property
+    def in_call(self) -> bool:
+        """Whether the last token was part of a call."""
+        return self._section is not None
+
+    @property
+    def answers_json(self) -> bool:
+        """Whether a grammar holds the answer to JSON."""
+        return self._style.answers_json
+
     def let_go(self) -> None:
         """No grammar guarantees anything from here on: calls are held until they are whole."""
         self._style = replace(self._style, guaranteed=frozenset(), bound=False)

@@ -115,9 +115,10 @@ class ChatResponse(Response):
         self._open: dict[str, Any] = {}  # the call that is being sent in parts
 
     async def _keep(self) -> None:
-        """Hand on what was generated, unless a stop string cut it: history then goes on from less."""
+        """Hand on what was generated, unless the client has another end of it: of a stop string or a loop."""
         answer = self._answer
-        whole = answer.finish_reason is not None and answer.failure is None and answer.stop_sequence is None
+        ended_early = answer.stop_sequence is not None or answer.looped
+        whole = answer.finish_reason is not None and answer.failure is None and not ended_early
         if self._remember is not None and whole:
             message: dict[str, Any] = {"role": "assistant", "content": "".join(self._said)}
             calls = {"tool_calls": self._calls} if self._calls else {}

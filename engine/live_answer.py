@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from engine.answer_pieces import Call, Piece, Remark, Stopped
+from engine.answer_pieces import Call, CallCut, Piece, Remark, Stopped, Text
 from engine.answer_text import AnswerText
 from engine.chat_wire import FinishReason
 from engine.generation import (
@@ -20,6 +20,7 @@ from engine.generation import (
     TokenStep,
     UnheldStep,
 )
+from engine.repetition import ENDED, LoopGuard
 
 Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
 
@@ -27,7 +28,14 @@ Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
 class LiveAnswer:
     """Iterate `batches` once; then `finish_reason`, `failure` or `left` tells how it ended."""
 
-    def __init__(self, generation: Generation, reader: AnswerText, prompt_tokens: int) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        reader: AnswerText,
+        prompt_tokens: int,
+        guard: LoopGuard | None = None,
+    ) -> None:
+        """`guard` ends an answer that repeats itself."""
         self.prompt_tokens = prompt_tokens
         self.output_tokens = 0
         self.cached_tokens = 0
@@ -37,9 +45,12 @@ class LiveAnswer:
         self.stop_sequence: str | None = None
         self.unheld = ""  # why it is not held to its grammar any more
         self.failure: FailStep | None = None
+        self.looped = False  # the guard ended it
         self.left = False
         self._generation = generation
         self._reader = reader
+        self._guard = guard
+        self._spoke = False  # some text was shown
         self._arrived: list[Step] = []
         self._wake = asyncio.Event()
         self._settled = False  # the generation gave its verdict
@@ -108,6 +119,8 @@ class LiveAnswer:
                 self.output_tokens += 1
                 self.tokens.append(step.token)
                 self._add(self._reader.add(step.token), shown)
+                if self._loops(step.token):
+                    self._end_loop(shown)
             elif isinstance(step, UnheldStep):
                 self.unheld = step.why
                 self._reader.let_go()
@@ -131,9 +144,31 @@ class LiveAnswer:
                 self.stop_sequence = piece.stop
                 self._end("stop")
                 return
-            if isinstance(piece, Call):
-                self.calls += 1
+            self.calls += isinstance(piece, Call)
+            self._spoke = self._spoke or isinstance(piece, Text)
             shown.append(piece)
+
+    def _loops(self, token: int) -> bool:
+        if self._guard is None or self.over:
+            return False
+        return self._guard.add(token, in_call=self._reader.in_call or self._reader.answers_json)
+
+    def _end_loop(self, shown: list[Shown]) -> None:
+        """End an answer that repeats itself, as the model's own end with a word on it.
+
+        Half a call that was sent already, or half of a JSON answer, must not pass for whole: it ends as at
+        the limit of its length. A call of which nothing was sent becomes text.
+        """
+        assert self._guard is not None
+        self.looped = True
+        pieces = self._reader.finish(cut=True)
+        self._add(pieces, shown)
+        half = self._reader.answers_json or any(isinstance(piece, CallCut) for piece in pieces)
+        if not self._reader.answers_json:
+            shown.append(Text(f"\n\n{ENDED}" if self._spoke else ENDED))
+        shown.append(Remark(self._guard.why))
+        if self.finish_reason is None:
+            self._end("length" if half else "stop")
 
     def _end(self, reason: FinishReason) -> None:
         self.finish_reason = "tool_calls" if reason == "stop" and self.calls else reason

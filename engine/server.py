@@ -35,6 +35,7 @@ from engine.live_answer import LiveAnswer
 from engine.loopback import PageGuard
 from engine.model_loading import LoadedModel
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
+from engine.repetition import LoopGuard
 from engine.scheduler import Scheduler
 from engine.wire import ChatRequest, InvalidRequest, parse_body, parse_chat
 
@@ -56,6 +57,7 @@ class Engine:
     accelerated: str = ""
     tool_format: str = ""  # how it writes tool calls; empty: as its chat template shows
     grammar: bool = True  # hold tool calls and JSON answers to their grammar
+    loop_tokens: int = 2000  # that an answer repeats itself for before it is ended; 0: it may for ever
     answers: AnswerMemory = field(default_factory=AnswerMemory)  # what history is rendered from
     running: RunningAnswers = field(default_factory=RunningAnswers)
     # One thread: tokenizers raise when two use them at the same time.
@@ -216,7 +218,8 @@ async def _complete(engine: Engine, request: Request) -> Response:
         asyncio.get_running_loop(),
     )
     reader = AnswerText(loaded.tokenizer.detokenizer, plan.style)
-    answer = LiveAnswer(generation, reader, len(prompt.tokens))
+    guard = LoopGuard(engine.loop_tokens) if engine.loop_tokens else None
+    answer = LiveAnswer(generation, reader, len(prompt.tokens), guard)
     form: type[ChatResponse] = ChatStream if chat.stream else WholeChat
     return form(
         answer,

@@ -85,6 +85,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         accelerated=accelerated,
         tool_format=settings.tool_format,
         grammar=settings.grammar,
+        loop_tokens=settings.loop_tokens,
         answers=answers,
     )
     config = uvicorn.Config(

@@ -59,6 +59,12 @@ class EngineSettings(BaseModel):
         "", description="small model of the same family that guesses tokens ahead; folder or hub id"
     )
     draft_tokens: int = Field(3, ge=1, le=16, description="tokens that the draft model guesses at a time")
+    loop_tokens: int = Field(
+        2000,
+        ge=0,
+        description="end an answer whose last so many tokens are one passage over and over; in calls and JSON"
+        " it takes eight times as many; 0: never",
+    )
     stall_after_s: float = Field(
         60.0, gt=0, description="seconds without a step of a busy loop after which the engine is unhealthy"
     )

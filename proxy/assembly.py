@@ -180,6 +180,7 @@ class Host:
             "grammar": config.grammar,
             "draft_model": config.draft_model,
             "draft_tokens": config.draft_tokens,
+            "loop_tokens": config.loop_tokens,
         }
         if config.context_tokens:
             settings["context_length"] = config.context_tokens

@@ -21,6 +21,7 @@ from proxy.config_values import (
     GUESSES,
     KV_BITS,
     LEVEL,
+    LOOP,
     NAME,
     PORT,
     SECRET,
@@ -64,6 +65,7 @@ _BACKEND: dict[str, Kind] = {
     "grammar": FLAG,
     "draftModel": TEXT,
     "draftTokens": GUESSES,
+    "loopTokens": LOOP,
     "diskCacheBytes": BYTES,
     "diskWritesPerDayBytes": BYTES,
 }

@@ -18,6 +18,7 @@ from proxy.config_values import (
     GUESSES,
     KV_BITS,
     LEVEL,
+    LOOP,
     NAME,
     PORT,
     SECRET,
@@ -57,6 +58,7 @@ SETTINGS: dict[str, Setting] = {
     "grammar": Setting(FLAG, "ANYCLAUDE_GRAMMAR", "", "backends.{backend}.grammar"),
     "draft_model": Setting(TEXT, "ANYCLAUDE_DRAFT_MODEL", "", "backends.{backend}.draftModel"),
     "draft_tokens": Setting(GUESSES, "ANYCLAUDE_DRAFT_TOKENS", "", "backends.{backend}.draftTokens"),
+    "loop_tokens": Setting(LOOP, "ANYCLAUDE_LOOP_TOKENS", "", "backends.{backend}.loopTokens"),
     "disk_cache_bytes": Setting(BYTES, "ANYCLAUDE_DISK_CACHE_BYTES", "", "backends.{backend}.diskCacheBytes"),
     "disk_writes_per_day_bytes": Setting(
         BYTES, "ANYCLAUDE_DISK_WRITES_PER_DAY_BYTES", "", "backends.{backend}.diskWritesPerDayBytes"

@@ -73,6 +73,17 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
     return check
 
 
+def _none_or(low: int, high: int) -> Callable[[Any], int]:
+    whole = _whole(0, high)
+
+    def check(value: Any) -> int:
+        if 0 < whole(value) < low:
+            raise _refuse()
+        return whole(value)
+
+    return check
+
+
 def _one_of(*allowed: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         if isinstance(value, bool) or value not in allowed:
@@ -122,6 +133,7 @@ TOKENS = Kind("a whole number of tokens from 1024 to 100000000", _whole(1024, 10
 BYTES = Kind("a whole number of bytes, 0 for off", _whole(0, 10**14), _whole_word)
 KV_BITS = Kind("4 or 8", _one_of(4, 8), _whole_word)
 GUESSES = Kind("a whole number from 1 to 16", _whole(1, 16), _whole_word)
+LOOP = Kind("a whole number of tokens from 100, or 0 for off", _none_or(100, 10**8), _whole_word)
 TOOL_FORMAT = Kind("one of " + ", ".join(FAMILY_NAMES), _tool_format)
 URL = Kind("a web address such as http://127.0.0.1:1234/v1", _url)
 BACKEND = Kind("one of " + ", ".join(KNOWN_BACKENDS), _backend)

@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from engine.answer_pieces import Call, CallCut, CallOpened, CallPart, Remark
+from engine.answer_pieces import Call, CallCut, CallOpened, CallPart, Remark, Thinking
 from engine.answer_text import AnswerStyle, AnswerText, Text
 from engine.generation import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
 from engine.live_answer import LiveAnswer, Shown
+from engine.repetition import ENDED, LoopGuard
 from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling, Steps
@@ -117,3 +118,91 @@ async def test_later_calls_are_held_as_well() -> None:
     pieces = [piece for batch in await read(live) for piece in batch]
     assert [piece.opened for piece in pieces if isinstance(piece, Call)] == [False]
     assert not any(isinstance(piece, CallOpened) for piece in pieces)
+
+
+def looping(
+    texts: list[str], times: int, style: AnswerStyle | None = None, end: Step | None = None, limit: int = 20
+) -> tuple[LiveAnswer, Steps]:
+    """An answer of these texts, of which the last comes `times` times."""
+    tokens = [*range(len(texts)), *[len(texts) - 1] * (times - 1)]
+    steps = Steps(*(TokenStep(token) for token in tokens), end)
+    reader = AnswerText(Spelling(texts), style or AnswerStyle())
+    return LiveAnswer(steps, reader, 7, LoopGuard(limit)), steps
+
+
+async def test_an_answer_that_repeats_itself_ends_as_by_itself_and_says_so() -> None:
+    live, steps = looping(["Well. ", "again "], 100)
+    shown = [piece for batch in await read(live) for piece in batch]
+    said = "".join(piece.text for piece in shown if isinstance(piece, Text))
+    assert said == "Well. " + "again " * 20 + f"\n\n{ENDED}"
+    assert (live.finish_reason, live.looped, live.output_tokens) == ("stop", True, 21)
+    assert [type(piece) for piece in shown][-1] is Remark
+    assert steps.cancelled.is_set()
+
+
+async def test_without_a_guard_nothing_is_ended() -> None:
+    steps = Steps(*[TokenStep(0)] * 500, FinishStep("length", 500))
+    live = answer(steps)
+    await read(live)
+    assert (live.finish_reason, live.looped, live.output_tokens) == ("length", False, 500)
+
+
+async def test_a_thought_that_repeats_itself_ends_with_a_text() -> None:
+    style = AnswerStyle(think_start="<think>", think_end="</think>", opens_thinking=True)
+    live, _ = looping(["Wait. ", "again "], 100, style)
+    shown = [piece for batch in await read(live) for piece in batch]
+    assert [piece.text for piece in shown if isinstance(piece, Text)] == [ENDED]
+    assert isinstance(shown[0], Thinking)
+    assert live.finish_reason == "stop"
+
+
+LOOSE = AnswerStyle(family=Hermes(), tools=LOOK)
+IN_CALL = ['<tool_call>{"name": "look", "arguments": {"at": "', "on and ", "on, "]
+
+
+def call_that_loops(style: AnswerStyle) -> tuple[LiveAnswer, Steps]:
+    """A call whose argument repeats two tokens over and over."""
+    steps = Steps(TokenStep(0), *[TokenStep(token) for _ in range(200) for token in (1, 2)], None)
+    return LiveAnswer(steps, AnswerText(Spelling(IN_CALL), style), 7, LoopGuard(20)), steps
+
+
+async def test_a_call_that_repeats_itself_becomes_text_and_is_no_call() -> None:
+    live, steps = call_that_loops(LOOSE)
+    shown = [piece for batch in await read(live) for piece in batch]
+    said = "".join(piece.text for piece in shown if isinstance(piece, Text))
+    assert said.startswith(IN_CALL[0] + "on and on, ")
+    assert said.endswith(f"\n\n{ENDED}")
+    assert not any(isinstance(piece, Call | CallOpened | CallPart) for piece in shown)
+    assert (live.finish_reason, live.calls, live.output_tokens) == ("stop", 0, 1 + 160)
+    assert steps.cancelled.is_set()
+
+
+async def test_half_a_call_that_was_sent_ends_as_at_the_limit() -> None:
+    live, _ = call_that_loops(HELD)
+    shown = [piece for batch in await read(live) for piece in batch]
+    assert any(isinstance(piece, CallCut) for piece in shown)
+    assert not any(isinstance(piece, Call) for piece in shown)
+    assert (live.finish_reason, live.looped) == ("length", True)
+
+
+async def test_half_of_a_json_answer_does_not_pass_for_whole() -> None:
+    steps = Steps(TokenStep(0), *[TokenStep(token) for _ in range(200) for token in (1, 2)], None)
+    reader = AnswerText(Spelling(['{"a": [', "1, ", "2, "]), AnswerStyle(answers_json=True))
+    live = LiveAnswer(steps, reader, 7, LoopGuard(20))
+    shown = [piece for batch in await read(live) for piece in batch]
+    assert not any(isinstance(piece, Text) and ENDED in piece.text for piece in shown)
+    assert (live.finish_reason, live.output_tokens) == ("length", 1 + 160)
+
+
+async def test_calls_that_came_before_a_loop_are_made() -> None:
+    call = '<tool_call>{"name": "look", "arguments": {"at": "it"}}</tool_call>'
+    live, _ = looping([call, " and then"], 100, LOOSE)
+    shown = [piece for batch in await read(live) for piece in batch]
+    assert [piece.name for piece in shown if isinstance(piece, Call)] == ["look"]
+    assert live.finish_reason == "tool_calls"
+
+
+async def test_a_stop_string_at_the_last_token_of_a_loop_comes_first() -> None:
+    live, _ = looping(["go ", "on "], 100, AnswerStyle(stops=("on " * 20,)))
+    await read(live)
+    assert (live.stop_sequence, live.looped) == ("on " * 20, False)
