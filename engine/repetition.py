@@ -12,6 +12,7 @@ import numpy as np
 
 LONGEST = 512  # tokens of a passage that is looked for
 TIMES, TIMES_IN_CALLS = 8, 64  # that it must have been written
+BRIEF, LESS_IF_BRIEF = 4, 5  # a word or two, over and over in a text, is a loop after a fifth of the tokens
 MORE_IN_CALLS = 8  # times as many tokens in arguments of calls, which may be data
 
 ENDED = "[This answer was ended because it repeated itself.]"
@@ -23,13 +24,20 @@ class LoopLimits:
     """When tokens are a loop: the last ones are one passage of at most `longest` tokens, again and again.
 
     It must have been written at least `times` times, and make up at least `tokens` tokens in all; the last
-    time need not be whole. Without `runs` one token over and over is none.
+    time need not be whole. A passage of up to `BRIEF` tokens needs `brief_tokens` in all, if that is set.
+    Without `runs` one token over and over is none.
     """
 
     tokens: int
     times: int
     longest: int = LONGEST
     runs: bool = True
+    brief_tokens: int = 0
+
+    def needed(self, period: int) -> int:
+        """Tokens that a loop of this period takes in all."""
+        tokens = self.brief_tokens if self.brief_tokens and period <= BRIEF else self.tokens
+        return max(self.times * period, tokens)
 
 
 class LoopDetector:
@@ -39,14 +47,12 @@ class LoopDetector:
         self.limits = limits
         self.period = 0  # tokens of the passage, once a loop was found
         self.length = 0  # tokens of the loop
-        self._periods = np.arange(1, limits.longest + 1)
-        self._needed = np.maximum(limits.times * self._periods, limits.tokens) - self._periods
+        periods = range(1, limits.longest + 1)
+        self._needed = np.array([limits.needed(period) - period for period in periods], dtype=np.int64)
         # The last tokens, the newest first, begin at `_at`, and grow to the left.
         self._tokens = np.full(4 * limits.longest, -1, dtype=np.int64)
         self._at = len(self._tokens) - limits.longest
-        self._runs = np.zeros(
-            len(self._periods), dtype=np.int64
-        )  # for each period: how many fit it at the end
+        self._runs = np.zeros(limits.longest, dtype=np.int64)  # for each period: how many fit it at the end
         self._least = int(self._needed.min())
         self._seen = 0
 
@@ -92,8 +98,8 @@ class LoopGuard:
     """
 
     def __init__(self, tokens: int) -> None:
-        """A loop takes at least `tokens` tokens, and a multiple in calls."""
-        self._text = LoopDetector(LoopLimits(tokens, TIMES))
+        """A loop takes at least `tokens` tokens, fewer if its passage is brief, and a multiple in calls."""
+        self._text = LoopDetector(LoopLimits(tokens, TIMES, brief_tokens=max(1, tokens // LESS_IF_BRIEF)))
         # Over the whole answer: the same call, written again and again, is a loop as well.
         self._all = LoopDetector(LoopLimits(MORE_IN_CALLS * tokens, TIMES_IN_CALLS, runs=False))
         self._in_call = False

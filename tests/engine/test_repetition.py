@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.bundled_model import FOLDER
-from engine.repetition import LoopDetector, LoopGuard, LoopLimits
+from engine.repetition import BRIEF, LoopDetector, LoopGuard, LoopLimits
 
 DEFAULT = 2000
 
@@ -27,7 +27,8 @@ def first_loop(limits: LoopLimits, tokens: list[int]) -> int | None:
 def loops_by_definition(limits: LoopLimits, tokens: list[int]) -> bool:
     """Whether the end of `tokens` is a loop, asked in the words of `LoopLimits`."""
     for period in range(1, limits.longest + 1):
-        length = max(limits.times * period, limits.tokens)
+        least = limits.brief_tokens if period <= BRIEF and limits.brief_tokens else limits.tokens
+        length = max(limits.times * period, least)
         end = tokens[-length:]
         repeats = len(end) == length and all(end[i] == end[i - period] for i in range(period, length))
         if repeats and (limits.runs or len(set(end)) > 1):
@@ -41,6 +42,7 @@ LIMITS = st.builds(
     times=st.integers(2, 5),
     longest=st.integers(3, 9),
     runs=st.booleans(),
+    brief_tokens=st.sampled_from([0, 0, 4, 9]),
 )
 
 
@@ -169,6 +171,14 @@ def test_a_text_that_never_ends_is_ended(tokenizer: Tokenizer, passage: str) -> 
     assert "loopTokens" in found.why
 
 
+def test_a_word_over_and_over_is_ended_soon() -> None:
+    found = ended([1, 2, *[3] * 1000], in_call=False)
+    assert found is not None
+    assert found.found is not None
+    assert (found.found.period, found.found.length) == (1, DEFAULT // 5)
+    assert ended([3, 4] * (DEFAULT // 10 - 1), in_call=False) is None
+
+
 def test_a_call_that_never_ends_is_ended_later(tokenizer: Tokenizer) -> None:
     line = tokenizer.encode("    result.append(value)\n").ids
     found = ended(line * 5000, in_call=True)
@@ -185,6 +195,5 @@ def test_the_same_call_over_and_over_is_a_loop_and_calls_between_texts_are_none(
     ] * 100
     at = next(at for at, (token, in_call) in enumerate(endless, 1) if guard.add(token, in_call=in_call))
     assert at == 64 * 80
-    assert not any(
-        LoopGuard(10).add(token, in_call=in_call) for token, in_call in [(1, False), (2, True)] * 30
-    )
+    guard = LoopGuard(30)
+    assert not any(guard.add(token, in_call=in_call) for token, in_call in [(1, False), (2, True)] * 100)

@@ -68,10 +68,10 @@ def test_the_prompts_disk_is_limited_by_file_and_environment(tmp_path: Path) -> 
 
 
 def test_how_long_an_answer_may_repeat_itself_is_configured(tmp_path: Path) -> None:
+    assert settled(tmp_path).config.loop_tokens == 2000
     file = {"backends": {"mlx": {"loopTokens": 0}}}
     assert settled(tmp_path, file=file).config.loop_tokens == 0
     assert settled(tmp_path, file=file, environ={"ANYCLAUDE_LOOP_TOKENS": "500"}).config.loop_tokens == 500
-    assert settled(tmp_path).config.loop_tokens == 2000
     [problem] = problems(tmp_path, file={"backends": {"mlx": {"loopTokens": 99}}})
     assert "loopTokens is 99" in problem
     assert "from 100, or 0 for off" in problem

@@ -62,9 +62,9 @@ class Failures:
         if tool == "Bash":
             places = ("missing", "missing", "folder", "forbidden") if named else ()
             return (*places, "command", "command", "exit", "background", "refused")
-        places = ("missing", "missing", "missing", "forbidden") if named else ()
+        places: tuple[str, ...] = ("missing", "missing", "missing", "forbidden") if named else ()
         if request.kind == "write":
-            places = ("forbidden",) * 4
+            places = ("forbidden",)
         folder = ("folder",) if request.kind in _ON_FILES else ()
         return (*places, *folder, "refused", "refused", "other")
 
