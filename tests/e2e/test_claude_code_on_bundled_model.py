@@ -77,6 +77,17 @@ def test_it_edits_a_file(ask: Callable[[str], str], tmp_path: Path) -> None:
     assert (tmp_path / "project" / "colors.txt").read_text() == "green\nblue\nyellow\n"
 
 
+def test_a_file_that_is_not_there_ends_the_turn_soon(
+    host: tuple[Child, Path], ask: Callable[[str], str]
+) -> None:
+    before = len(servers.traces(host[1]))
+    assert ask("Read the file nosuch.txt")
+    last = servers.traces(host[1])[before:][-1].response.message
+    assert last is not None
+    assert last["stop_reason"] == "end_turn"
+    assert last["usage"]["output_tokens"] < 1000  # it wrote its whole window full
+
+
 def test_every_call_was_the_models_and_is_on_record(
     host: tuple[Child, Path], ask: Callable[[str], str]
 ) -> None:

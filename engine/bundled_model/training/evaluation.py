@@ -97,12 +97,12 @@ class Examination:
         return Case(kind, source.interrupted(asked), tools, [expected])
 
     def two_step(self) -> Case:
-        """A request that tools serve, with what comes after."""
+        """A request that tools serve, with what comes after; what fails is a part of its own."""
         source = self._source
         while True:
             kind, tools = self._random.choice(TOOL_KINDS), source.tool_set()
             request = source.requests.draw(kind)
-            done = source.exchanges.carry_out(request, tools, set())
+            done = source.exchanges.carry_out(request, tools, set(), failing=0)
             if len(done) < 3:
                 continue
             messages = self._opening()

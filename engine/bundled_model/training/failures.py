@@ -58,13 +58,14 @@ class Failures:
     @staticmethod
     def kinds(request: Request, tool: str) -> tuple[str, ...]:
         """What can go wrong with a request that is served by `tool`; what is likelier more often."""
-        named = named_place(request)
+        places: tuple[str, ...] = ()
         if tool == "Bash":
-            places = ("missing", "missing", "folder", "forbidden") if named else ()
+            places = ("missing", "missing", "folder", "forbidden") if named_place(request) else ()
             return (*places, "command", "command", "exit", "background", "refused")
-        places: tuple[str, ...] = ("missing", "missing", "missing", "forbidden") if named else ()
         if request.kind == "write":
             places = ("forbidden",)
+        elif named_place(request):
+            places = ("missing", "missing", "missing", "forbidden")
         folder = ("folder",) if request.kind in _ON_FILES else ()
         return (*places, *folder, "refused", "refused", "other")
 
