@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -196,7 +197,7 @@ async def test_half_of_a_json_answer_does_not_pass_for_whole() -> None:
 
 async def test_calls_that_came_before_a_loop_are_made() -> None:
     call = '<tool_call>{"name": "look", "arguments": {"at": "it"}}</tool_call>'
-    live, _ = looping([call, " and then"], 100, LOOSE)
+    live, _ = looping([call, " and then"], 100, replace(LOOSE, bound=True))
     shown = [piece for batch in await read(live) for piece in batch]
     assert [piece.name for piece in shown if isinstance(piece, Call)] == ["look"]
     assert live.finish_reason == "tool_calls"

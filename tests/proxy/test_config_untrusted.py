@@ -42,6 +42,7 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.draftModel": "org/small",
     "backends.lmstudio.diskCacheBytes": 5,
     "backends.lmstudio.diskWritesPerDayBytes": 5,
+    "backends.lmstudio.loopTokens": 5,
 }
 
 
