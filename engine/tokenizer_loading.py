@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import mlx_lm.utils
+from tokenizers import Tokenizer
 
 from engine.chat_template import overlooked_templates, settle_template
-from engine.detokenizer import settle_decoding
+from engine.detokenizer import PROBES, settle_decoding
 from engine.model_errors import TokenizerMissing, first_line
+
+_SPLITS = (
+    *PROBES,
+    "def f(a, b):\n        return a  # 12345",
+    "x == 1;\n\n\n   HTTPServer's",
+    "e\u0301 \ufb01 \u00bd",
+)
+"""Texts that tokenizers split and normalize in ways of their own."""
 
 _LFS_POINTER = "version https://git-lfs"
 
@@ -42,8 +51,35 @@ def load_tokenizer(path: Path, eos: Any = None) -> LoadedTokenizer:
         tokenizer = _without_config(path, extra, eos)
         if tokenizer is None:
             raise TokenizerMissing(_why(path, error)) from error
+    _encode_as_written(path, tokenizer)
     decoder_fault = settle_decoding(tokenizer)
     return LoadedTokenizer(tokenizer, settle_template(tokenizer), decoder_fault)
+
+
+def _encode_as_written(path: Path, tokenizer: Any) -> None:
+    """Have transformers take texts apart as tokenizer.json says, which the model was trained on.
+
+    For some architectures it takes the class that their first models had, whatever the file says, with a
+    splitting of texts and a normalizer of its own.
+    """
+    backend = getattr(getattr(tokenizer, "_tokenizer", None), "backend_tokenizer", None)
+    try:
+        written = Tokenizer.from_file(str(path / "tokenizer.json"))
+    except Exception:  # not there, or not readable by itself: then what was loaded has to do
+        return
+    if backend is None or _encode_alike(backend, written):
+        return
+    kept = backend.pre_tokenizer, backend.normalizer
+    backend.pre_tokenizer, backend.normalizer = written.pre_tokenizer, written.normalizer
+    if not _encode_alike(backend, written):  # it differs in more, so that neither half is to be trusted
+        backend.pre_tokenizer, backend.normalizer = kept
+
+
+def _encode_alike(one: Tokenizer, other: Tokenizer) -> bool:
+    return all(
+        one.encode(text, add_special_tokens=False).ids == other.encode(text, add_special_tokens=False).ids
+        for text in _SPLITS
+    )
 
 
 def _without_config(path: Path, extra: dict[str, Any], eos: Any) -> Any | None:

@@ -45,6 +45,7 @@ from engine.bundled_model.training.exchanges import (
 from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
 from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
 from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request
+from engine.tokenizer_loading import load_tokenizer
 from engine.tool_calls.families import family_of
 from engine.tool_calls.pieces import CallEnd
 from engine.tool_calls.schemas import tool_schemas
@@ -183,7 +184,8 @@ class Model:
     """Answers conversations greedily, several at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._model, self._tokenizer = mlx_lm.load(str(folder))[:2]
+        self._model = mlx_lm.load(str(folder))[0]
+        self._tokenizer = load_tokenizer(folder).tokenizer
         self._family = family_of(self._tokenizer.chat_template, self._tokenizer.get_vocab())
 
     def answers(self, cases: Sequence[Conversation]) -> Iterator[Message]:

@@ -1,0 +1,50 @@
+"""A model's tokenizer is what its tokenizer.json says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+
+from engine import bundled_model
+from engine.tokenizer_loading import load_tokenizer
+
+TEXTS = ("def f(a):\n        return a", "x-y_z.py  12345", "HTTPServer's", "caf\u0065\u0301 \ufb01")
+
+
+def written(folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def same_ids(folder: Path) -> bool:
+    """Whether the loaded tokenizer takes texts apart as the file's own does."""
+    loaded, own = load_tokenizer(folder).tokenizer, written(folder)
+    return all(
+        loaded.encode(text, add_special_tokens=False) == own.encode(text, add_special_tokens=False).ids
+        for text in TEXTS
+    )
+
+
+def test_the_bundled_model_reads_the_tokens_that_it_was_trained_on() -> None:
+    assert same_ids(bundled_model.FOLDER)
+
+
+@pytest.mark.parametrize("model_type", ["qwen2", "llama", "qwen3"])
+def test_a_splitting_and_a_normalizer_of_the_models_own_count(tmp_path: Path, model_type: str) -> None:
+    for file in bundled_model.FOLDER.glob("*.*"):
+        shutil.copy(file, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_bytes()) | {"model_type": model_type}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    tokenizer = written(tmp_path)
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\s+|\w|[^\s\w]+"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert same_ids(tmp_path)
