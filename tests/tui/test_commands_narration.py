@@ -27,6 +27,16 @@ def state(name: str, **data: Any) -> Event:
     return event("engine.state", state=name, **data)
 
 
+def test_a_remark_is_told_once_with_an_engine_that_is_ready() -> None:
+    lines: list[str] = []
+    narrator = Narrator(lines.append, lambda engine: "small" if engine.context_tokens < 9 else "")
+    for tokens in (5, 5, 10):
+        narrator.hear(state("loading"))
+        narrator.hear(state("ready", model="m", context_tokens=tokens))
+        narrator.hear(state("busy", model="m", context_tokens=tokens))
+    assert [line for line in lines if "small" in line] == ["engine: small"] * 2
+
+
 @pytest.mark.parametrize(
     ("events", "lines"),
     [

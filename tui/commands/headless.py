@@ -14,7 +14,9 @@ import uvloop
 from engine import bundled_model
 from engine.lifeline import end_within
 from proxy.config import HostConfig
+from proxy.events import EngineState
 from proxy.task_end import end_tasks
+from tui.commands.claude_window import window_remark
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
@@ -46,12 +48,17 @@ def run_headless(invocation: Invocation) -> int:
     return int(uvloop.run(_Foreground(config).run()))
 
 
+def _small_window(engine: EngineState) -> str:
+    """What a session of Claude Code will meet in a small window; empty where it has room."""
+    return window_remark(engine.context_tokens, {}, told_by="") if engine.context_tokens else ""
+
+
 class _Foreground:
     """One host in this process, from its start to its end."""
 
     def __init__(self, config: HostConfig) -> None:
         self.config = config
-        self.narrator = Narrator(say)
+        self.narrator = Narrator(say, _small_window)
         self.stop = asyncio.Event()
         self.code = ExitCode.FINE
         self.reason = ""  # why the engine did not come up

@@ -33,6 +33,7 @@ class Narrator:
     """Turns what a host says into lines, and knows how its engine stands; repeats nothing."""
 
     write: Callable[[str], None]
+    remark: Callable[[EngineState], str] = lambda _: ""  # what else to say of an engine that is ready
     engine: EngineState | None = None
     was_ready: bool = False
     log: list[str] = field(default_factory=list)
@@ -87,7 +88,7 @@ class Narrator:
             self.was_ready = True
             parts = ["ready", state.model, state.accelerated]
             self.write(f"engine: {', '.join(part for part in parts if part)}")
-            for note in state.notes:
+            for note in filter(None, (*state.notes, self.remark(state))):
                 self.write(f"engine: {note}")
         else:
             progress = f" {percent} %" if percent is not None else ""
