@@ -50,8 +50,17 @@ def _read(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
 def _entries(file: Path, text: bytes) -> dict[str, Any]:
     try:
         entries = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
-        if all(len(entry["data_offsets"]) == 2 and len(entry["shape"]) >= 0 for entry in entries.values()):
+        if all(
+            len(entry["data_offsets"]) == 2
+            and _are_sizes(entry["data_offsets"])
+            and _are_sizes(entry["shape"])
+            for entry in entries.values()
+        ):
             return entries
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise BrokenWeights(f"{file} is damaged: its header cannot be read; download it again")
+
+
+def _are_sizes(numbers: Any) -> bool:
+    return isinstance(numbers, list) and all(type(number) is int and number >= 0 for number in numbers)

@@ -26,6 +26,7 @@ PATTERN = "model*.safetensors"
 _NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d+)-of-(?P<total>\d+)\.safetensors")
 _LAYER = re.compile(r"(?<![\w])(?:layers|h|blocks|layer)\.(\d+)\.")
 _OTHER_SENSES = re.compile(r"vision|visual|audio|image|mtp")  # parts that a text model may well lack
+_LONGEST_NAME = 255  # bytes, on every usual file system
 _UNFINISHED = (".incomplete", ".part", ".crdownload", ".download")
 
 
@@ -185,8 +186,12 @@ def _read_index(folder: Path) -> tuple[dict[str, str], str]:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether this names a file of the folder itself: an index that came with a model leads nowhere else."""
-    return name == Path(name).name and name.endswith(".safetensors")
+    """Whether this names a file of the folder itself: an index that came with a model leads nowhere else.
+
+    Nor does it bring what a terminal obeys, or a name that no file can have.
+    """
+    of_folder = name == Path(name).name and name.endswith(".safetensors")
+    return of_folder and name.isprintable() and len(name.encode()) <= _LONGEST_NAME
 
 
 def _names(files: Iterable[Path]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -126,9 +127,10 @@ def _is_of_weights(error: Exception) -> bool:
 def _holding(path: Path, files: Sequence[Path]) -> Iterator[Path]:
     """A folder in which mlx-lm finds these weights and no others: the model's own, or one of links to it.
 
-    Files that were opened stay readable when the links are gone.
+    Files that were opened stay readable when the links are gone. mlx-lm takes a folder's name for a pattern:
+    one with brackets would not be found, or another one would.
     """
-    if set(files) == set(path.glob(PATTERN)):
+    if set(files) == set(path.glob(PATTERN)) and glob.escape(str(path)) == str(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="anyclaude-weights-") as made:

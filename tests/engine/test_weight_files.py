@@ -14,8 +14,8 @@ from engine.model_errors import BrokenWeights, ModelError, WeightsMissing
 from engine.model_loading import LoadedModel, load_model
 from engine.weight_files import INDEX, weight_choices
 from proxy.config import ConfigError
-from proxy.model_folder import check_model_folder
-from tests.models import ModelShelf
+from proxy.model_folder import check_model_folder, context_window
+from tests.models import TINY, ModelShelf
 
 Weights = Mapping[str, mx.array]
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -99,6 +99,16 @@ def index_that_leads_elsewhere(folder: Folder) -> None:
     folder.index(dict.fromkeys(folder.other, "../model.safetensors"))
 
 
+def index_of_a_name_that_no_file_has(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.index(dict.fromkeys(folder.good, "x" * 300 + ".safetensors"))
+
+
+def index_with_orders_for_a_terminal(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    folder.index(dict.fromkeys(folder.good, "\n\x1b[2Jmodel.safetensors"))
+
+
 def stray(name: str) -> Lay:
     def lay(folder: Folder) -> None:
         folder.put_halves()
@@ -146,6 +156,8 @@ def part_of_another_without_index(folder: Folder) -> None:
         (index_of_no_json, "is no index of weights"),
         (empty_index, "names no weights"),
         (index_that_leads_elsewhere, "names what are no safetensors files of this folder"),
+        (index_of_a_name_that_no_file_has, "names what are no safetensors files of this folder"),
+        (index_with_orders_for_a_terminal, "names what are no safetensors files of this folder"),
         (stray("model-00001-of-00004.safetensors"), "model-00001-of-00004.safetensors is not named"),
         (stray("model (1).safetensors"), "is not loaded"),
         (stray("model.safetensors"), "is not loaded"),
@@ -175,6 +187,38 @@ def test_the_same_weights_have_the_same_fingerprint_whatever_lies_beside_them(fo
     assert folder.loaded().fingerprint == before
     (folder.path / INDEX).unlink()  # now model.safetensors is the model
     assert folder.loaded().fingerprint != before
+
+
+@pytest.mark.parametrize("name", ["model[4bit]", "[ab]", "a*", "mødel 漢 (1)"])
+def test_a_folder_of_any_name_is_loaded_and_no_other(tmp_path: Path, shelf: ModelShelf, name: str) -> None:
+    right, wrong = Folder(tmp_path / name, shelf.tiny()), Folder(tmp_path / "ab", shelf.tiny())
+    right.put("model.safetensors", right.good)
+    wrong.put("model.safetensors", wrong.other)
+    assert right.is_good(right.loaded())
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"shape": [1], "data_offsets": ["0", "4"]},
+        {"shape": [1], "data_offsets": [None, None]},
+        {"shape": [1], "data_offsets": [-4, 0]},
+        {"shape": [1], "data_offsets": [0, 1e400]},
+        {"shape": ["2", "2"], "data_offsets": [0, 4]},
+        {"shape": {"2": 2}, "data_offsets": [0, 4]},
+        {"shape": [-1, 4], "data_offsets": [0, 4]},
+    ],
+    ids=str,
+)
+def test_a_header_whose_sizes_are_none_is_damaged(folder: Folder, entry: dict[str, Any]) -> None:
+    header = json.dumps({"wpe.weight": {"dtype": "F32"} | entry}).encode()
+    weights = len(header).to_bytes(8, "little") + header + bytes(8)
+    (folder.path / "model.safetensors").write_bytes(weights)
+    with pytest.raises(ConfigError, match="its header cannot be read; download it again"):
+        check_model_folder(folder.path)
+    with pytest.raises(BrokenWeights, match="its header cannot be read; download it again"):
+        load_model(folder.path)
+    assert context_window(folder.path) == TINY.context_length
 
 
 def without(name: str, lay: Lay) -> Lay:
