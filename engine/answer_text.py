@@ -65,13 +65,19 @@ class AnswerText:
 
     @property
     def in_call(self) -> bool:
-        """Whether the last token was part of a call."""
-        return self._section is not None
+        """Whether the last token was part of a call, or of what may yet be one."""
+        in_text = self.mode == "text" and self._ending is not None and self._ending.in_call
+        return self._section is not None or in_text
 
     @property
     def answers_json(self) -> bool:
         """Whether a grammar holds the answer to JSON."""
         return self._style.answers_json
+
+    @property
+    def in_json(self) -> bool:
+        """Whether the last token was part of a JSON answer; thoughts and white space come before it."""
+        return self.answers_json and self.mode == "text" and not self._awaits_json
 
     def let_go(self) -> None:
         """No grammar guarantees anything from here on: calls are held until they are whole."""

@@ -151,7 +151,7 @@ class LiveAnswer:
     def _loops(self, token: int) -> bool:
         if self._guard is None or self.over:
             return False
-        return self._guard.add(token, in_call=self._reader.in_call or self._reader.answers_json)
+        return self._guard.add(token, in_call=self._reader.in_call or self._reader.in_json)
 
     def _end_loop(self, shown: list[Shown]) -> None:
         """End an answer that repeats itself, as the model's own end with a word on it.

@@ -56,13 +56,6 @@ class LoopDetector:
         self._least = int(self._needed.min())
         self._seen = 0
 
-    def restart(self) -> None:
-        """Forget what came before."""
-        if self._seen:
-            self._tokens.fill(-1)
-            self._runs.fill(0)
-            self._at, self._seen = len(self._tokens) - self.limits.longest, 0
-
     def add(self, token: int) -> bool:
         """Whether the answer loops with this token."""
         limits = self.limits
@@ -95,27 +88,22 @@ class LoopGuard:
     """Watches one answer, with more patience inside of calls: a file may well be full of zeros.
 
     There a run of one token alone never counts, and the passage must be written more often and fill more.
+    The same whole call over and over is no data: such a loop is found behind its calls, as in a text.
     """
 
     def __init__(self, tokens: int) -> None:
         """A loop takes at least `tokens` tokens, fewer if its passage is brief, and a multiple in calls."""
         self._text = LoopDetector(LoopLimits(tokens, TIMES, brief_tokens=max(1, tokens // LESS_IF_BRIEF)))
-        # Over the whole answer: the same call, written again and again, is a loop as well.
+        # Both see the whole answer: what is alike in a text and in a call is hardly ever a loop of the two.
         self._all = LoopDetector(LoopLimits(MORE_IN_CALLS * tokens, TIMES_IN_CALLS, runs=False))
-        self._in_call = False
         self.found: LoopDetector | None = None
 
     def add(self, token: int, *, in_call: bool) -> bool:
         """Take the next token; true at the one with which the answer loops."""
-        if in_call != self._in_call:
-            self._in_call = in_call
-            self._text.restart()
-        loops = self._all.add(token)
-        if loops:
-            self.found = self._all
-        elif not in_call and self._text.add(token):
-            self.found, loops = self._text, True
-        return loops
+        loops, loops_in_call = self._text.add(token) and not in_call, self._all.add(token)
+        if loops or loops_in_call:
+            self.found = self._text if loops else self._all
+        return loops or loops_in_call
 
     @property
     def why(self) -> str:

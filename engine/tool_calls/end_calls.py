@@ -70,6 +70,11 @@ class EndCalls:
         """The thought that the text has ended in, if no mark has ended it."""
         return "".join(self._thought) if self._scan.in_thought else ""
 
+    @property
+    def in_call(self) -> bool:
+        """Whether the last text may be part of a call that is not whole."""
+        return self._scan.in_call
+
     def feed(self, text: str) -> list[Part]:
         """Take the next text; returns what is beyond doubt."""
         self._sort(self._scan.feed(text))

@@ -69,6 +69,11 @@ class StrayCalls:
         """Whether what comes next is thinking."""
         return self._thoughts is not None and self._thoughts.inside
 
+    @property
+    def in_call(self) -> bool:
+        """Whether the last text may be part of a call that is not whole."""
+        return self._watch is not None
+
     def feed(self, text: str) -> list[Found]:
         """Take the next text; returns what is beyond doubt."""
         if self._watch is None:

@@ -178,6 +178,21 @@ async def test_a_call_that_repeats_itself_becomes_text_and_is_no_call() -> None:
     assert steps.cancelled.is_set()
 
 
+@pytest.mark.parametrize(
+    "opening",
+    [IN_CALL[0], "<function=look>\n<parameter=at>\n", '{"name": "look", "arguments": {"at": "'],
+)
+async def test_a_call_has_as_much_patience_where_it_is_not_known_how_the_model_writes_them(
+    opening: str,
+) -> None:
+    steps = Steps(TokenStep(0), *[TokenStep(token) for _ in range(200) for token in (1, 2)], None)
+    style = AnswerStyle(tools=LOOK, bare_json=True)
+    live = LiveAnswer(steps, AnswerText(Spelling([opening, *IN_CALL[1:]]), style), 7, LoopGuard(20))
+    shown = [piece for batch in await read(live) for piece in batch]
+    assert not any(isinstance(piece, Call) for piece in shown)
+    assert (live.finish_reason, live.looped, live.output_tokens) == ("stop", True, 1 + 160)
+
+
 async def test_half_a_call_that_was_sent_ends_as_at_the_limit() -> None:
     live, _ = call_that_loops(HELD)
     shown = [piece for batch in await read(live) for piece in batch]
@@ -193,6 +208,14 @@ async def test_half_of_a_json_answer_does_not_pass_for_whole() -> None:
     shown = [piece for batch in await read(live) for piece in batch]
     assert not any(isinstance(piece, Text) and ENDED in piece.text for piece in shown)
     assert (live.finish_reason, live.output_tokens) == ("length", 1 + 160)
+
+
+@pytest.mark.parametrize("texts", [["<think>", "Hm"], [" ", "\n"]])
+async def test_a_thought_or_white_space_before_a_json_answer_is_no_data(texts: list[str]) -> None:
+    style = AnswerStyle(think_start="<think>", think_end="</think>", answers_json=True)
+    live, _ = looping(texts, 1000, style, FinishStep("length", 1001))
+    await read(live)
+    assert (live.looped, live.output_tokens) == (True, 9)
 
 
 async def test_calls_that_came_before_a_loop_are_made() -> None:

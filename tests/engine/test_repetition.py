@@ -82,14 +82,6 @@ def test_it_takes_as_many_tokens_and_times_as_were_promised(
         assert first_loop(limits, [*start, *loop[:-1], next(new)]) is None
 
 
-def test_what_came_before_a_restart_does_not_count() -> None:
-    detector = LoopDetector(LoopLimits(10, 2))
-    assert not any(detector.add(7) for _ in range(9))
-    detector.restart()
-    assert [detector.add(7) for _ in range(10)] == [False] * 9 + [True]
-    assert (detector.period, detector.length) == (1, 10)
-
-
 def merging() -> Tokenizer:
     """A byte-level tokenizer that merges digits, blanks and signs, as those of large models do."""
     tokenizer = Tokenizer(models.BPE())
@@ -187,13 +179,31 @@ def test_a_call_that_never_ends_is_ended_later(tokenizer: Tokenizer) -> None:
     assert (found.found.period, found.found.length) == (len(line), max(8 * DEFAULT, 64 * len(line)))
 
 
-def test_the_same_call_over_and_over_is_a_loop_and_calls_between_texts_are_none() -> None:
-    guard = LoopGuard(100)
-    call, text = list(range(50)), list(range(50, 80))
-    endless = [
-        (token, in_call) for tokens, in_call in ((call, True), (text, False)) for token in tokens
-    ] * 100
-    at = next(at for at, (token, in_call) in enumerate(endless, 1) if guard.add(token, in_call=in_call))
-    assert at == 64 * 80
-    guard = LoopGuard(30)
-    assert not any(guard.add(token, in_call=in_call) for token, in_call in [(1, False), (2, True)] * 100)
+def marked(*parts: tuple[list[int], bool]) -> list[tuple[int, bool]]:
+    """Tokens, each with whether it is in a call."""
+    return [(token, in_call) for tokens, in_call in parts for token in tokens]
+
+
+def first_end(tokens: list[tuple[int, bool]], limit: int = 100) -> int | None:
+    guard = LoopGuard(limit)
+    ends = (at for at, (token, in_call) in enumerate(tokens, 1) if guard.add(token, in_call=in_call))
+    return next(ends, None)
+
+
+@pytest.mark.parametrize("text", [[], list(range(50, 80))], ids=["side by side", "with words"])
+def test_the_same_call_over_and_over_is_a_loop_as_soon_as_a_passage_of_text_is(text: list[int]) -> None:
+    call = marked((list(range(49)), True), ([49], False), (text, False))
+    assert first_end(call * 100) == 8 * len(call)
+
+
+def test_calls_that_differ_and_the_data_in_them_are_none() -> None:
+    calls = [marked((list(range(40)), True), ([100 + number], True), ([49], False)) for number in range(100)]
+    assert first_end([token for call in calls for token in call]) is None
+    row = list(range(10))
+    data = marked((row, False), (row * 60, True), ([10], True), (row, False))
+    assert first_end(data) is None
+
+
+def test_a_text_that_looks_like_a_call_now_and_then_is_a_loop_all_the_same() -> None:
+    passage = marked((list(range(20)), False), (list(range(20, 30)), True), ([30], False))
+    assert first_end(passage * 100) == 8 * len(passage)
