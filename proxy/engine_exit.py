@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 USAGE, PORT_BUSY, MODEL_FAILED = 2, 3, 4  # exit codes of `python -m engine`
 
+_LONGEST_WORDS = 500  # characters of its own words; the log has the rest
 _GUESSES = {
     signal.SIGKILL: "out of memory?",
     signal.SIGSEGV: "a fault in native code",
@@ -40,7 +41,7 @@ def explain_exit(code: int, *, announced: str, last_line: str, was_ready: bool) 
         was_ready: whether it had come up before it ended; what was right once is no wrong setting.
     """
     if code in (USAGE, PORT_BUSY, MODEL_FAILED) and not was_ready:
-        reason = announced or last_line or f"engine exited with code {code}"
+        reason = _brief(announced or last_line) or f"engine exited with code {code}"
         return EngineExit(reason, final=True, port_busy=code == PORT_BUSY)
     number = -code if code < 0 else code - 128  # a shell between us and the engine adds 128
     if code < 0 or number in set(signal.Signals):
@@ -48,5 +49,11 @@ def explain_exit(code: int, *, announced: str, last_line: str, was_ready: bool) 
         return EngineExit(f"engine exited with signal {number}" + (f" ({guess})" if guess else ""))
     if code == 0:
         return EngineExit("engine ended by itself")
-    why = announced or last_line
+    why = _brief(announced or last_line)
     return EngineExit(f"engine exited with code {code}" + (f": {why}" if why else ""))
+
+
+def _brief(words: str) -> str:
+    """Its own words as one line that each screen and each refused request can bear."""
+    line = words.strip().rpartition("\r")[2]  # a progress bar redraws itself; what it shows last counts
+    return line if len(line) <= _LONGEST_WORDS else f"{line[:_LONGEST_WORDS]} [… more in its log]"
