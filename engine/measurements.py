@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_LATELY_S = 600.0  # users end engines in the middle of a trial too, but hardly some times in a row
+_LATELY_S = 600.0  # what kills a process, such as a full memory, is often gone by then
 
 log = logging.getLogger("engine")
 
@@ -52,7 +52,10 @@ class Measurements:
 
 
 class Trial:
-    """A block that may end the process; entering it tells how often that has happened lately."""
+    """A block that may end the process; entering it tells how often that has happened lately.
+
+    What ends the process from outside calls `leave_trials`, so that it does not count.
+    """
 
     def __init__(
         self, measurements: Measurements | None, name: str, clock: Callable[[], float] = time.time
@@ -60,19 +63,36 @@ class Trial:
         self._measurements = measurements
         self._name = name
         self._clock = clock
+        self._before: Any = None  # what was known of it
 
     def __enter__(self) -> int:
         if self._measurements is None:
             return 0
-        last = self._measurements.get(self._name)
+        last = self._before = self._measurements.get(self._name)
         count, at = (last.get("begun"), last.get("at")) if isinstance(last, dict) else (0, 0)
         lately = isinstance(at, int | float) and 0 <= self._clock() - at < _LATELY_S
         begun = count if lately and type(count) is int else 0
         self._measurements.put(self._name, {"begun": begun + 1, "at": self._clock()})
+        _under_way.add(self)
         return begun
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _under_way.discard(self)
         if self._measurements is not None:
             self._measurements.put(self._name, None)
+
+    def leave(self) -> None:
+        """Take back that it was begun."""
+        if self._measurements is not None:
+            self._measurements.put(self._name, self._before)
+
+
+_under_way: set[Trial] = set()
+
+
+def leave_trials() -> None:
+    """Somebody ends this process: the trials that are under way do not end it, and count as never begun."""
+    for trial in tuple(_under_way):
+        trial.leave()

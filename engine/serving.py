@@ -16,6 +16,7 @@ import uvicorn
 from engine import bundled_model
 from engine.answer_memory import AnswerMemory
 from engine.lifeline import announce, watch_parent
+from engine.measurements import leave_trials
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_setup import attach_disk, learn_sizes, load
 from engine.radix_cache import RadixPrefixCache
@@ -106,6 +107,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     log.info("listening on %s:%d; matrix products by %s", host, port, accelerated)
     server.run(sockets=[listener])
+    leave_trials()
     engine.close()
     scheduler.stop(GRACE_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted
     prefix_cache.close()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -79,6 +84,48 @@ def test_a_model_that_runs_leaves_no_trial_begun(tmp_path: Path, shelf: ModelShe
     for _ in range(5):
         assert load(settings, lambda done, what: None).alone == ""
     assert "begun" not in (tmp_path / BATCHES_FILE).read_text()
+
+
+ENGINE_THAT_TRIES_FOR_EVER = """
+import os, threading
+import engine.model_trials
+from engine.__main__ import main
+
+def try_out(loaded):
+    print("trying", flush=True)
+    threading.Event().wait()
+
+engine.model_trials._try_out = try_out
+os._exit(main([]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["a closed pipe", "SIGTERM"])
+def test_an_engine_that_is_ended_while_it_tries_a_model_has_not_been_ended_by_it(
+    tmp_path: Path, shelf: ModelShelf, loaded: LoadedModel, by: str
+) -> None:
+    settings = {"model": str(shelf.tiny()), "port": 0, "kv_cache_dir": str(tmp_path / "kept")}
+    known = Measurements(tmp_path / "kept" / BATCHES_FILE)
+    name = f"run {cache_fingerprint(loaded.fingerprint, libraries())}"
+    known.put(name, {"begun": 2, "at": time.time()})
+    command = [sys.executable, "-P", "-c", ENGINE_THAT_TRIES_FOR_EVER]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(settings) + "\n")
+            process.stdin.flush()
+            assert any(line == "trying\n" for line in process.stdout)
+            assert known.get(name)["begun"] == 3
+            if by == "SIGTERM":
+                process.terminate()
+            else:
+                process.stdin.close()
+            process.wait(20)
+        finally:
+            process.kill()
+    assert known.get(name)["begun"] == 2
 
 
 class TestTrial:
