@@ -45,6 +45,7 @@ class HealthProbe:
 
     def __init__(self, *, timeout_s: float = 5.0, monotonic: Callable[[], float] = time.monotonic) -> None:
         # Never through a proxy that the environment names: the engine is on this machine.
+        self.refused = False  # the last time nobody listened there
         self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
         self._timeout = timeout_s
         self._monotonic = monotonic
@@ -52,12 +53,14 @@ class HealthProbe:
     async def ask(self, url: str) -> tuple[Probe, EngineHealth | None]:
         """How it went, and the answer if there was one that makes sense."""
         began = self._monotonic()
+        self.refused = False
         try:
             response = await self._client.get(f"{url}/health")
             health = EngineHealth.model_validate_json(response.content)
         except httpx.TimeoutException:
             return Probe(ok=False, latency_s=self._timeout, detail="no answer in time"), None
         except httpx.HTTPError as error:
+            self.refused = isinstance(error, httpx.ConnectError)
             return Probe(ok=False, detail=str(error) or type(error).__name__), None
         except ValidationError:
             return Probe(ok=False, detail=f"status {response.status_code} and no health report"), None

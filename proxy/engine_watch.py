@@ -53,12 +53,20 @@ class EngineWatch:
         self._probed = 0.0
         self._failed = False  # so it said when it last answered
 
-    async def over(self, url: str, pid: int | None, *, lasts: Callable[[], bool] = lambda: True) -> str:
+    async def over(
+        self,
+        url: str,
+        pid: int | None,
+        *,
+        lasts: Callable[[], bool] = lambda: True,
+        ends_refused: bool = False,
+    ) -> str:
         """Watch until there is no hope; returns what is wrong, for people.
 
         Args:
             lasts: whether there still is something to watch; once it says no, nothing more is shown and "" is
                 returned.
+            ends_refused: that nobody listens there any more is the end; of a process of ours its exit tells.
         """
         watchdog = Watchdog(
             stalled_after_s=self.timing.stalled_after,
@@ -70,6 +78,8 @@ class EngineWatch:
             probe, health = await self._probe.ask(url)
             if not lasts():  # the board belongs to those who tell its end
                 break
+            if ends_refused and self._probe.refused:
+                return f"no engine answers at {url} any more ({probe.detail}); start one there"
             self._probed = self._monotonic()
             verdict = watchdog.judge(health)
             if verdict == "lost":

@@ -51,7 +51,7 @@ class JoinedEngine:
                 watch = EngineWatch(
                     board=self.board, traffic=self._traffic, probe=self._probe, timing=self._timing
                 )
-                reason = await watch.over(self._url, None)
+                reason = await watch.over(self._url, None, ends_refused=True)
             else:
                 reason = f"no engine answers at {self._url} ({probe.detail}); start one there"
             if not self.board.shows("exited", detail=reason):

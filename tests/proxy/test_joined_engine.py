@@ -1,0 +1,53 @@
+"""An engine that somebody else runs: whether it is there is told as soon as it is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.engine_watch import Timing
+from proxy.event_bus import EventBus
+from proxy.events import EngineStatus, RequestReceived
+from proxy.joined_engine import JoinedEngine
+
+SELDOM = Timing(probe_busy=0.05, probe_idle=600)
+WELL = b'HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 17\r\n\r\n{"state":"ready"}'
+
+
+@asynccontextmanager
+async def engine(port: int = 0) -> AsyncIterator[int]:
+    """Somebody's engine, which is well."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(WELL)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", port) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def until(joined: JoinedEngine, state: EngineStatus) -> None:
+    async with asyncio.timeout(10):
+        await joined.board.until(state)
+
+
+async def test_that_nobody_listens_any_more_is_told_at_once_and_so_is_that_somebody_does_again() -> None:
+    bus = EventBus()
+    async with engine() as port:
+        joined = JoinedEngine(f"http://127.0.0.1:{port}", bus=bus, model="m", timing=SELDOM)
+        joined.start()
+        await until(joined, "ready")
+        assert joined.unready() is None
+    try:
+        bus.publish("request.received", RequestReceived(), "req_1")
+        await until(joined, "exited")
+        assert joined.unready() is not None
+        assert joined.gate() is None
+        assert "no engine answers" in joined.board.state.detail
+        async with engine(port):
+            await until(joined, "ready")
+    finally:
+        await joined.stop()
