@@ -52,11 +52,11 @@ class ContextWindow:
 
 def read_window(folder: Path) -> ContextWindow:
     """The window of the model in a folder; files that cannot be read tell nothing."""
+    config = _read(folder / "config.json")
     try:
-        weights = weight_choices(folder)[0].files
-    except (ModelError, OSError):
-        weights = ()
-    return window_of(_read(folder / "config.json"), folder, weights)
+        return window_of(config, folder, weight_choices(folder)[0].files)
+    except (ModelError, OSError):  # also of weights that are being replaced while they are read
+        return window_of(config, folder, ())
 
 
 def window_of(config: Mapping[str, Any], folder: Path, weights: Iterable[Path]) -> ContextWindow:

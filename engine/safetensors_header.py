@@ -18,9 +18,12 @@ def tensor_shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
     """The names of a file's tensors, and their shapes.
 
     Raises:
-        BrokenWeights: it is no such file, or is shorter than its header says.
+        BrokenWeights: it is no such file, is shorter than its header says, or cannot be read.
     """
-    status = file.stat()
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise _unreadable(file, error) from error
     return _read(file, status.st_size, status.st_mtime_ns)
 
 
@@ -40,7 +43,7 @@ def _read(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
             stream.seek(8)
             entries = _entries(file, stream.read(length))
     except OSError as error:
-        raise BrokenWeights(f"the weights {file} cannot be read: {error.strerror or error}") from error
+        raise _unreadable(file, error) from error
     end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     if end > size:
         raise BrokenWeights(f"{file} is damaged or cut off: {size} of {end} bytes; download it again")
@@ -64,3 +67,7 @@ def _entries(file: Path, text: bytes) -> dict[str, Any]:
 
 def _are_sizes(numbers: Any) -> bool:
     return isinstance(numbers, list) and all(type(number) is int and number >= 0 for number in numbers)
+
+
+def _unreadable(file: Path, error: OSError) -> BrokenWeights:
+    return BrokenWeights(f"the weights {file} cannot be read: {error.strerror or error}")

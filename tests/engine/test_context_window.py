@@ -12,9 +12,11 @@ import pytest
 
 from engine.context_window import ContextWindow, learned_positions, read_window
 from engine.generation import FailStep, FinishStep
+from engine.model_errors import BrokenWeights
 from engine.model_loading import load_model
 from engine.model_setup import load
 from engine.settings import EngineSettings
+from engine.weight_files import WeightChoice
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf, bare_model
 
@@ -84,6 +86,16 @@ def test_files_that_cannot_be_read_tell_nothing(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     (tmp_path / "model.safetensors").write_text("no weights")
     assert read_window(tmp_path) == ContextWindow(0, 0)
+
+
+def test_weights_that_go_while_they_are_read_tell_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "model.safetensors"
+    with pytest.raises(BrokenWeights, match="cannot be read: No such file"):
+        learned_positions([gone])
+    monkeypatch.setattr("engine.context_window.weight_choices", lambda folder: [WeightChoice((gone,))])
+    assert read_window(folder_of(tmp_path, {"n_ctx": 2048})).tokens == 2048
 
 
 def test_a_table_of_positions_is_a_limit_but_not_one_for_pictures(tmp_path: Path) -> None:
