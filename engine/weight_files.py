@@ -54,7 +54,8 @@ def weight_choices(folder: Path) -> list[WeightChoice]:
     if not there:
         raise _no_weights(folder, lacking)
     if not lacking:
-        return [_chosen(folder, there, [fault] if fault else [])]
+        notes = [fault] if fault else []
+        return _with_fewer(_chosen(folder, there, notes), notes)
     stale = (
         f"{INDEX} names {len(lacking)} files that are not there, first {lacking[0]};"
         " it is that of other weights and is not used"
@@ -65,7 +66,7 @@ def weight_choices(folder: Path) -> list[WeightChoice]:
         raise _unfinished(folder, lacking, len(lacking) + len(named)) from error
     if not _is_stale(folder, manifest, lacking, choice):
         raise _unfinished(folder, lacking, len(lacking) + len(named))
-    return [choice]
+    return _with_fewer(choice, [stale])
 
 
 def _by_index(folder: Path, named: Mapping[str, Path], there: Mapping[str, Path]) -> list[WeightChoice]:
@@ -108,6 +109,17 @@ def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> Weight
     elif len(taken) > 1 and not notes:
         notes = [f"there is no {INDEX}; loaded is {_listed(taken)}"]
     return WeightChoice(tuple(taken), tuple(notes))
+
+
+def _with_fewer(choice: WeightChoice, notes: list[str]) -> list[WeightChoice]:
+    """The choice, and without what lies beside its first set, for which a model may have no place."""
+    first, *others = _sets(choice.files)[0]
+    if not others:
+        return [choice]
+    told = (
+        f"{_listed([*itertools.chain(*others)])} has weights that this model does not take, and is not loaded"
+    )
+    return [choice, WeightChoice(tuple(first), (*notes, told))]
 
 
 def _sets(files: Iterable[Path]) -> tuple[list[list[Path]], list[tuple[list[Path], list[str]]]]:

@@ -142,6 +142,11 @@ def copy_without_index(folder: Folder) -> None:
     folder.put("model copy.safetensors", folder.other)
 
 
+def weights_that_the_model_does_not_take(folder: Folder) -> None:
+    folder.put_halves()
+    folder.put("model-mtp.safetensors", {"mtp.weight": mx.ones(4)})
+
+
 def part_of_another_without_index(folder: Folder) -> None:
     folder.put("model.safetensors", folder.good)
     folder.put(FIRST, {tensor: folder.other[tensor] for tensor in folder.halves[0]})
@@ -166,6 +171,7 @@ def part_of_another_without_index(folder: Folder) -> None:
         (index_of_another_name, ""),
         (parts_without_index, f"there is no {INDEX}"),
         (copy_without_index, "model copy.safetensors has weights that model.safetensors has too"),
+        (weights_that_the_model_does_not_take, "model-mtp.safetensors has weights that this model does not"),
         (part_of_another_without_index, f"{FIRST} has weights that model.safetensors has too"),
     ],
 )
