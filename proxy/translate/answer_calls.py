@@ -28,6 +28,8 @@ from proxy.translate.tools import ToolSet
 
 CUT = "the answer ended within the call"
 NOT_WHOLE = "its end is missing"
+BAD_END = "the answer has no end that is known to be the model's own"
+MORE_FOLLOWS = "more follows it"
 IN_THOUGHT = "it stands at the end of a thought"
 BESIDE = "the upstream tells calls apart from text"
 UNSENT = "the answer broke off before the call was sent"
@@ -101,13 +103,15 @@ class AnswerCalls:
         if self._pending:
             self._settle(self._pending.take_complete())
 
-    def take_text(self, calls: EndingCalls, *, cut: bool = False) -> None:
+    def take_text(self, calls: EndingCalls, *, cut: bool = False, followed: bool = False) -> None:
         """Send the calls that the answer's text ends with; what cannot be sent stays text.
 
-        Everything else of the answer has been taken before; with `cut` its end was not the model's own will.
+        Everything that stands before has been taken; with `cut` the answer's end was not the model's own
+        will, and with `followed` words come next.
         """
         family = family_that_reads(calls.raw, self._tools.schemas)
-        why = CUT if cut else IN_THOUGHT if calls.in_thought else "" if calls.whole else NOT_WHOLE
+        why = IN_THOUGHT if calls.in_thought else "" if calls.whole else CUT if cut else NOT_WHOLE
+        why = why or (BAD_END if cut else "")
         found = Unrecovered(why) if why else recover_text(calls.raw, self._tools.schemas, family)
         if self.told_apart and not isinstance(found, Unrecovered):
             meant = Counter(_meaning(call.name, call.verdict.input) for call in found)
@@ -116,6 +120,8 @@ class AnswerCalls:
                 self.notes.append("a call came both in the text and told apart from it: sent it once")
                 return
             found = Unrecovered(BESIDE)
+        if followed and not isinstance(found, Unrecovered):
+            found = Unrecovered(MORE_FOLLOWS)
         if isinstance(found, Unrecovered):
             self._blocks.text(calls.raw)
             self.notes.append(f"text that looks like a tool call stayed text: {found.why}")

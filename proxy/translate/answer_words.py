@@ -7,7 +7,7 @@ it closed a thought. What is found in the text and in the thinking is one sequen
 from __future__ import annotations
 
 from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.end_calls import EndCalls, EndingCalls, Part
+from engine.tool_calls.end_calls import FOLLOWED, EndCalls, EndingCalls, Part
 from engine.tool_calls.schemas import ToolSchemas
 from engine.tool_calls.thought_scan import Thought, ThoughtOver
 
@@ -22,6 +22,7 @@ class AnswerWords:
         self._forms = forms or _NONE
         self._text: EndCalls | None = None  # what is being read
         self._thinking: EndCalls | None = None
+        self._space = ""  # before thinking that may come
         self._said = False  # something that the client sees as the answer
         self._notes: list[str] = []
         self.unended = ""  # a thought in the text that the answer has ended in
@@ -34,8 +35,15 @@ class AnswerWords:
         return [*parts, *self._noted(self._text.feed(text))]
 
     def thinking(self, text: str) -> list[Part]:
-        """Take thinking that the upstream has told apart; all of it is thinking, whatever marks it has."""
-        parts = self._end_text()
+        """Take thinking that the upstream has told apart; all of it is thinking, whatever marks it has.
+
+        Calls that stand before it are text, as they are before any words; white space alone follows nothing.
+        """
+        text, self._space = self._space + text, ""
+        if self._thinking is None and not text.strip():
+            self._space = text
+            return []
+        parts = self._followed(self._end_text())
         if self._thinking is None:
             self._thinking = EndCalls(self._tools, CallForms(), thoughts=True)
         return [*parts, *map(_as_thought, _words(self._thinking.feed(text)))]
@@ -58,6 +66,12 @@ class AnswerWords:
             self._notes += ended.notes
             self.unended = ended.unended
         return parts
+
+    def _followed(self, parts: list[Part]) -> list[Part]:
+        """Calls that more follows are shown, not meant."""
+        if any(isinstance(part, EndingCalls) for part in parts):
+            self._notes.append(FOLLOWED)
+        return [part.raw if isinstance(part, EndingCalls) else part for part in parts]
 
     def _end_thinking(self, *, final: bool) -> list[Part]:
         """Calls at its end are thinking, unless the answer ends with them and says nothing else."""

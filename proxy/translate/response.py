@@ -99,6 +99,7 @@ class Answer:
         self._started = False
         self._cache: CacheVerdict | None = None
         self._hidden_characters = 0
+        self._retracted = ""  # text that was thinking after all
         self._steps: dict[type, Callable[[Any], None]] = {
             Lookup: self._lookup,
             TextDelta: self._text,
@@ -189,6 +190,8 @@ class Answer:
 
     def _say(self, text: str) -> None:
         self._calls.give_way()
+        if self._ending and text.strip():
+            self._take_ending(followed=True)
         self._blocks.text(text)
 
     def _take_words(self, parts: Iterable[Part]) -> None:
@@ -209,9 +212,9 @@ class Answer:
         """A thought has ended that no mark had opened: what was sent of it stays text."""
         if self._head.streamed:
             return
-        said = self._blocks.take_text()
-        if said:
-            self._think(said)
+        self._retracted = self._blocks.take_text()
+        if self._retracted:
+            self._think(self._retracted)
 
     def _end_words(self, *, final: bool = False) -> None:
         """Give out the words that were held back because they might have become a call, or a mark."""
@@ -290,11 +293,11 @@ class Answer:
                 f"left out {self._hidden_characters} characters of thinking: the request does not enable it"
             )
 
-    def _take_ending(self, *, cut: bool) -> None:
-        """The calls that the text ends with, now that all else of the answer is known."""
-        for calls in self._ending:
-            self._calls.take_text(calls, cut=cut)
-        self._ending = []
+    def _take_ending(self, *, cut: bool = False, followed: bool = False) -> None:
+        """The calls that the text ends with, now that all else of the answer, or what follows, is known."""
+        ending, self._ending = self._ending, []
+        for calls in ending:
+            self._calls.take_text(calls, cut=cut, followed=followed)
 
     def _take_unsaid(self) -> None:
         """Judge an end of which nobody said what it is: some servers never say it.
@@ -319,15 +322,19 @@ class Answer:
         )
 
     def _show_hidden_thought(self) -> None:
-        """A thought in the text that never ended may be the answer, and the client is shown no thinking."""
-        if (
-            self._words is not None
-            and self._words.unended
-            and not (self._head.thinking.enabled or self._ending)
-        ):
-            self._hidden_characters -= len(self._words.unended)
-            self._say(self._words.unended)
-            self.notes.append("a thought in the text that never ended was sent as text")
+        """A thought in the text that never ended may be the answer, and the client is shown no thinking.
+
+        So may text be that turned out to be one, where nothing stands behind its end.
+        """
+        if self._words is None or self._head.thinking.enabled or self._ending:
+            return
+        thought, why = self._words.unended, "that never ended"
+        if not (thought or self._blocks.says_something):
+            thought, why = self._retracted, "that nothing follows"
+        if thought:
+            self._hidden_characters -= len(thought)
+            self._say(thought)
+            self.notes.append(f"a thought in the text {why} was sent as text")
 
     def _note_what_is_shown(self) -> None:
         """Somebody may wonder why a text that shows a call was not carried out."""

@@ -201,6 +201,12 @@ async def test_thinking_that_no_mark_has_opened_is_thinking_in_a_whole_message(t
     assert streamed(stream) == [("text", f"{MUSED}Shall I?")]
 
 
+async def test_text_that_turns_out_to_be_thinking_leaves_no_turn_empty(tmp_path: Path) -> None:
+    async with asking(tmp_path) as ask:
+        blocks, _ = await ask(cut("It is Ulm.</think>\n"))
+    assert blocks == [("text", "It is Ulm.")]
+
+
 async def ask_twice(running: Proxy, upstream: Upstream, text: str, *, session: str, history: bool) -> Blocks:
     """A call that is told apart, then a text that ends with one, in one conversation."""
     headers = {"x-claude-code-session-id": session} if session else {}
