@@ -65,7 +65,7 @@ class AnswerText:
 
     @property
     def in_call(self) -> bool:
-        """Whether the last token was part of a call, or of what may yet be one."""
+        """Whether the last token was part of a call."""
         in_text = self.mode == "text" and self._ending is not None and self._ending.in_call
         return self._section is not None or in_text
 
@@ -178,6 +178,8 @@ class AnswerText:
             elif self._space and not self._at_edge:
                 yield self._piece(self._space)
             yield Stopped(mark)
+        elif self._ending is not None and self._ending.in_call:
+            yield from self._show(mark)  # marks in arguments are data
         elif mark in self._thoughts.marks:
             yield from self._pass_thought_mark(mark)
         elif self._style.family is not None and mark in self._style.family.openings and self._style.tools:

@@ -14,10 +14,16 @@ from engine.tool_calls.loose_extent import LooseExtent
 
 
 class Watch(Protocol):
-    """`refused`: it is no call; `length`: how much of the text the call takes, once it is whole."""
+    """`refused`: it is no call; `length`: how much of the text the call takes, once it is whole.
+
+    `begun`: it has begun as a call does, so that its end is looked for.
+    """
 
     refused: bool
     length: int | None
+
+    @property
+    def begun(self) -> bool: ...
 
     def feed(self, text: str) -> None:
         """Take more text; not to be called once refused or whole."""
@@ -39,6 +45,10 @@ class JsonWatch:
         self._text = ""
         self._seen = 0
         self._extent = LooseExtent()
+
+    @property
+    def begun(self) -> bool:
+        return self._found
 
     def feed(self, text: str) -> None:
         if not self._found:
@@ -67,6 +77,10 @@ class FirstOf:
         self.length: int | None = None
         self._watches = list(watches)
         self._parts: list[str] = []
+
+    @property
+    def begun(self) -> bool:
+        return self._watches[0].begun
 
     def feed(self, text: str) -> None:
         self._parts.append(text)

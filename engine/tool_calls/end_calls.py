@@ -72,7 +72,7 @@ class EndCalls:
 
     @property
     def in_call(self) -> bool:
-        """Whether the last text may be part of a call that is not whole."""
+        """Whether what comes next is part of what has begun as a call."""
         return self._scan.in_call
 
     def feed(self, text: str) -> list[Part]:

@@ -40,6 +40,10 @@ class FamilyWatch:
         self._followed: list[_Followed] = []
         self._letters = _UNDECIDED  # that may pass until it is clear whom to follow
 
+    @property
+    def begun(self) -> bool:
+        return bool(self._followed)
+
     def feed(self, text: str) -> None:
         if self._followed:
             self._read(text)

@@ -71,8 +71,8 @@ class StrayCalls:
 
     @property
     def in_call(self) -> bool:
-        """Whether the last text may be part of a call that is not whole."""
-        return self._watch is not None
+        """Whether what comes next is part of what has begun as a call."""
+        return self._watch is not None and self._watch.begun
 
     def feed(self, text: str) -> list[Found]:
         """Take the next text; returns what is beyond doubt."""
