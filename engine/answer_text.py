@@ -19,12 +19,13 @@ from engine.token_spelling import TokenSpelling
 from engine.tool_calls.call_forms import CallForms
 from engine.tool_calls.end_calls import FOLLOWED, EndCalls, EndingCalls
 from engine.tool_calls.family import Family
+from engine.tool_calls.thought_scan import Thought, ThoughtOver
 from engine.waiting_calls import WaitingCalls
 
 Mode = Literal["text", "thinking"]
 
 NOT_CARRIED_OUT = (
-    "a tool call at the end of a thought that never ended was not carried out: it is shown as text"
+    "a tool call at the end of a thought that nothing follows was not carried out: it is shown as text"
 )
 
 
@@ -51,6 +52,7 @@ class AnswerText:
         self._ending = self._new_ending()
         self._undecided = ""  # a mark of thinking: the next letter tells whether it opens a thought
         self._said = False  # words, since the beginning or since a thought
+        self._considered = ("", "")  # white space and a call that the last thought ends with
 
     def add(self, token: int) -> list[Piece]:
         """What one more token makes visible."""
@@ -97,17 +99,25 @@ class AnswerText:
             self._leave(section)
             yield from self._read(section.rest, final=True)
         if self.mode == "thinking":
-            yield from self._end_thought(final=not cut)
+            yield from self._end_thought()
+            self._enter("text")
         yield from self._settle(cut=cut)
         if self._waiting:
             yield from self._waiting.take()
         elif self._space and not self._at_edge:
             yield self._piece(self._space)
+        if self._considered[1] and not cut:
+            (_, raw), self._considered = self._considered, ("", "")
+            yield Remark(NOT_CARRIED_OUT)
+            yield Text(raw)
+        yield from self._thought_call()
         self.done = True
 
     def _until_done(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Up to the first call if one only is wanted, and up to a stop."""
         for piece in pieces:
+            if not isinstance(piece, Remark):
+                yield from self._thought_call()
             yield piece
             if isinstance(piece, Stopped):
                 self.done = True
@@ -167,7 +177,7 @@ class AnswerText:
     def _pass_mark(self, mark: str) -> Iterator[Piece]:
         if self.mode == "thinking":
             if mark in self._thoughts.ends:
-                yield from self._end_thought(final=False)
+                yield from self._end_thought()
                 self._enter("text")
             elif mark in self._thoughts.starts and self._said:
                 yield from self._show(mark)
@@ -178,8 +188,9 @@ class AnswerText:
             elif self._space and not self._at_edge:
                 yield self._piece(self._space)
             yield Stopped(mark)
-        elif self._ending is not None and self._ending.in_call:
-            yield from self._show(mark)  # marks in arguments are data
+        elif self._ending is not None and (self._ending.in_call or self._ending.in_thought):
+            # Data, if it stands in arguments; what turns out to stand behind the call is read there.
+            yield from self._show(mark)
         elif mark in self._thoughts.marks:
             yield from self._pass_thought_mark(mark)
         elif self._style.family is not None and mark in self._style.family.openings and self._style.tools:
@@ -203,6 +214,7 @@ class AnswerText:
                 yield from self._open_thought(mark)
             case "left out":
                 yield from self._settle(cut=False)
+                yield from self._take_back()  # a thought that nothing has opened ends here
                 self._places.feed(mark)
                 self._at_line_start = False
                 if not self._said:
@@ -258,6 +270,7 @@ class AnswerText:
                     yield call
                 else:
                     self._waiting.add(call, self._space_before_call)
+                    self._space_before_call = ""
             elif isinstance(piece, CallCut):
                 yield replace(piece, tokens=self._spelling.end(), before=self._space_before_call)
             else:
@@ -297,13 +310,17 @@ class AnswerText:
         """What finds calls in the text of a model whose way to write them is not known."""
         style = self._style
         unknown = style.family is None and bool(style.tools)
-        return EndCalls(style.tools, CallForms(bare_json=style.bare_json)) if unknown else None
+        return EndCalls(style.tools, CallForms(bare_json=style.bare_json), thoughts=True) if unknown else None
 
     def _sorted(self, ending: EndCalls, parts: Iterable[Any], *, cut: bool) -> Iterator[Piece]:
         for part in parts:
             if isinstance(part, str):
                 yield from self._spoken(part)
-            elif cut or not part.whole:
+            elif isinstance(part, Thought | ThoughtOver):
+                yield from self._take_back()
+                if isinstance(part, Thought) and part.text:
+                    yield Thinking(part.text)
+            elif cut or not part.whole or part.in_thought:
                 yield from self._spoken(part.raw)
             else:
                 self._space_before_call, self._space = self._space, ""
@@ -312,17 +329,21 @@ class AnswerText:
             yield Remark(note)
         ending.notes.clear()
 
-    def _end_thought(self, *, final: bool) -> Iterator[Piece]:
-        """The thought is over. If the answer is over too, a call at its end is shown as text."""
+    def _end_thought(self) -> Iterator[Piece]:
+        """The thought is over. A call at its end is shown as text if the answer ends with it too."""
         for part in self._thoughts.finish():
             if not isinstance(part, EndingCalls):
                 yield from self._spoken(part)
-            elif final and part.whole:
-                yield Remark(NOT_CARRIED_OUT)
-                self._enter("text")
-                yield from self._spoken(part.raw)
+            elif part.whole:
+                self._considered, self._space = (self._space, part.raw), ""
             else:
                 yield from self._spoken(part.raw)
+
+    def _thought_call(self) -> Iterator[Piece]:
+        """More follows a thought: the call at its end is thinking."""
+        (space, raw), self._considered = self._considered, ("", "")
+        if raw:
+            yield Thinking(space + raw)
 
     def _spoken(self, text: str) -> Iterator[Piece]:
         """Text but for white space at its end, which waits for what follows.

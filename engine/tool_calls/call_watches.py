@@ -16,7 +16,7 @@ from engine.tool_calls.loose_extent import LooseExtent
 class Watch(Protocol):
     """`refused`: it is no call; `length`: how much of the text the call takes, once it is whole.
 
-    `begun`: it has begun as a call does, so that its end is looked for.
+    `begun`: a call has begun in it and has not ended.
     """
 
     refused: bool

@@ -32,7 +32,7 @@ _BEHIND_BARE = regex.compile(r"(?:[\s;,]|<[|｜][^<>\n|｜]{1,60}[|｜]>)*+")
 
 @dataclass(frozen=True, slots=True)
 class EndingCalls:
-    """The calls that the text ends with; `in_thought`: in a thought that never ended, so they are none."""
+    """The calls that the text ends with; those `in_thought`, which nothing follows, are none."""
 
     raw: str
     whole: bool
@@ -71,6 +71,11 @@ class EndCalls:
         return "".join(self._thought) if self._scan.in_thought else ""
 
     @property
+    def in_thought(self) -> bool:
+        """Whether what comes next is thinking."""
+        return self._scan.in_thought
+
+    @property
     def in_call(self) -> bool:
         """Whether what comes next is part of what has begun as a call."""
         return self._scan.in_call
@@ -97,6 +102,9 @@ class EndCalls:
         for each in found:
             if isinstance(each, Thought):
                 self._think(each.text)
+                continue
+            if self._thought_end is not None and isinstance(each, str) and not each.strip():
+                self._space += each  # the answer may end with the thought, though it has ended
                 continue
             self._end_thought(final=False)
             if isinstance(each, StrayCall):
@@ -145,8 +153,9 @@ class EndCalls:
             self.notes.append(FOLLOWED)
             self._give_back()
         self._at_edge, self._after, self._space = True, True, ""
-        if self._thought_end is None:
+        if not text:
             self._thought = []
+        if self._thought_end is None:
             self._thought_end = EndCalls(self._tools, ANY_FAMILY)
         self._thought.append(text)
         for part in self._thought_end.feed(text):

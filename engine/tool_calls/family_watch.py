@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.tool_calls.call_heads import CallHeads
 from engine.tool_calls.family import CallReader, Family
-from engine.tool_calls.pieces import CallBegin
+from engine.tool_calls.pieces import CallBegin, CallBroken, CallEnd
 from engine.tool_calls.schemas import ToolSchemas
 
 _UNDECIDED = 500  # characters in which a reader must have found its call to be the only one that is followed
@@ -42,7 +42,7 @@ class FamilyWatch:
 
     @property
     def begun(self) -> bool:
-        return bool(self._followed)
+        return any(followed.in_call for followed in self._followed)
 
     def feed(self, text: str) -> None:
         if self._followed:
@@ -111,6 +111,7 @@ class _Followed:
 
     def __init__(self, reader: CallReader) -> None:
         self.end: int | None = None
+        self.in_call = False
         self._reader = reader
         self._fed = 0
 
@@ -122,6 +123,8 @@ class _Followed:
         self._fed += len(text)
         if self._reader.over:
             self.end = self._fed - len(self._reader.rest)
+        for piece in pieces:
+            self.in_call = not isinstance(piece, CallEnd | CallBroken)
         return any(isinstance(piece, CallBegin) for piece in pieces)
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ class AnswerWords:
         self._thinking: EndCalls | None = None
         self._space = ""  # before thinking that may come
         self._said = False  # something that the client sees as the answer
+        self._called = False
         self._notes: list[str] = []
         self.unended = ""  # a thought in the text that the answer has ended in
 
@@ -43,15 +44,16 @@ class AnswerWords:
         if self._thinking is None and not text.strip():
             self._space = text
             return []
-        parts = self._followed(self._end_text())
+        parts = self._followed(self._end_text(final=False))
         if self._thinking is None:
             self._thinking = EndCalls(self._tools, CallForms(), thoughts=True)
         return [*parts, *map(_as_thought, _words(self._thinking.feed(text)))]
 
     def end(self, *, final: bool) -> list[Part]:
         """A call that was told apart comes next, or with `final` nothing: what was held back."""
-        parts = [*self._end_text(), *self._end_thinking(final=final)]
-        self._said = True
+        final = final and not self._called
+        parts = [*self._end_text(final=final), *self._end_thinking(final=final)]
+        self._said = self._called = True
         return parts
 
     def take_notes(self) -> list[str]:
@@ -59,13 +61,17 @@ class AnswerWords:
         notes, self._notes = self._notes, []
         return notes
 
-    def _end_text(self) -> list[Part]:
+    def _end_text(self, *, final: bool) -> list[Part]:
+        """Calls at the end of a thought are shown where the answer ends with them, and makes no call."""
         ended, self._text = self._text, None
         parts = self._noted(ended.finish()) if ended is not None else []
         if ended is not None:
             self._notes += ended.notes
             self.unended = ended.unended
-        return parts
+        return [
+            Thought(part.raw) if isinstance(part, EndingCalls) and part.in_thought and not final else part
+            for part in parts
+        ]
 
     def _followed(self, parts: list[Part]) -> list[Part]:
         """Calls that more follows are shown, not meant."""

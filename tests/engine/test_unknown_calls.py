@@ -1,4 +1,4 @@
-"""Calls of a model whose way to write them is not known: what their arguments hold is data."""
+"""Calls that no grammar binds, above all of a model whose way to write them is not known."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from engine.answer_pieces import AnswerStyle, Call
+from engine.answer_pieces import AnswerStyle, Call, Text
 from engine.answer_text import AnswerText
-from engine.tool_calls.families import FAMILIES
+from engine.tool_calls.families import FAMILIES, family_named
 from engine.tool_calls.family import Family
 from tests.engine.spelling import Spelling
-from tests.engine.test_answer_text import TOOLS, read
+from tests.engine.test_answer_text import TOOLS, read, shown
 
 STRANGE = AnswerStyle(tools=TOOLS)
 THINKS = AnswerStyle(tools=TOOLS, think_start="<think>", think_end="</think>", drop=("<|sep|>",))
@@ -29,10 +29,48 @@ def test_marks_in_its_arguments_are_data(family: Family, at: str) -> None:
 
 
 def test_a_call_is_under_way_while_its_arguments_are_written() -> None:
-    texts = ["So <", "tool_call", ">\n{", '"name": "lo', 'ok"}', "</tool_call>"]
+    texts = ["So <", "tool_call>", '{"name": "look", ', '"arguments": {"at": "0', '0"}}', "</tool_call>"]
     reader = AnswerText(Spelling(texts), STRANGE)
     under_way = []
     for token in range(len(texts)):
         reader.add(token)
         under_way.append(reader.in_call)
-    assert under_way == [False, False, True, True, True, False]
+    assert under_way == [False, False, False, True, True, False]
+
+
+def test_a_thought_behind_it_is_none_of_its_arguments() -> None:
+    family = family_named("glm")
+    text = family.write([("look", {"at": "it"})], TOOLS)
+    for start, end in (("So:\n<think>\n", "</think>"), ("<|think:start|>", "<|think:end|>")):
+        pieces = f"{text}{start}{text}{end}Hi"
+        kinds = [kind for kind, _ in shown(read(STRANGE, *pieces))]
+        assert kinds == [kind for kind, _ in shown(read(STRANGE, pieces))] == ["text", "thinking", "text"]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_call_in_a_thought_that_nothing_follows_leaves_no_turn_empty(family: Family, known: bool) -> None:
+    text = family.write([("look", {"at": "it"})], TOOLS)
+    style = AnswerStyle(tools=TOOLS, family=family if known else None, stops=("STOP",))
+    for end in ("", "\n", "</think>", "</think>\n\n"):
+        pieces = f"<think>\nhm\n{text}\n{end}"
+        found = shown(read(style, *pieces))
+        assert shown(read(style, pieces)) == found
+        assert [(kind, said.strip()) for kind, said in found] == [("thinking", "hm"), ("text", text.strip())]
+        assert [kind for kind, _ in shown(read(style, pieces, cut=True))] == ["thinking"]
+    for more in ("\n\nHi", "STOP"):
+        (kind, thought), *_ = shown(read(style, *f"<think>\nhm\n{text}</think>{more}"))
+        assert (kind, thought) == ("thinking", f"hm\n{text}".strip())
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("known", [True, False])
+def test_calls_that_are_taken_back_are_text_once(family: Family, known: bool) -> None:
+    text = family.write([("look", {"at": "a"}), ("look", {"at": "b"})], TOOLS)
+    style = AnswerStyle(tools=TOOLS, family=family if known else None)
+    for more in (" Do not.", "\n<think>\nhm</think>", "\n</think>"):
+        pieces = read(style, f"So:\n\n{text}{more}")
+        said = "".join(piece.text for piece in pieces if isinstance(piece, Text))
+        assert said.replace("\n", "").startswith(f"So:{text}".replace("\n", ""))
+        assert said.count(text.strip()) <= 1
+        assert not any(isinstance(piece, Call) for piece in pieces)

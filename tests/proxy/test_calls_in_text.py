@@ -163,6 +163,17 @@ THOUGHT: list[tuple[list[Any], Blocks]] = [
         ],
         [("thinking", f"Now {HERMES}"), ("tool_use", {"command": "ls"})],
     ),
+    (cut(f"<think>Now {HERMES}</think>\n"), [("thinking", "Now "), ("text", HERMES)]),
+    (
+        [
+            delta(content=f"<think>Now {HERMES}</think>\n"),
+            calls("Bash", '{"command": "ls"}'),
+            FINISH,
+            USAGE,
+            DONE,
+        ],
+        [("thinking", f"Now {HERMES}"), ("tool_use", {"command": "ls"})],
+    ),
     (cut(f"<think>hm</think>{HERMES}"), [("thinking", "hm"), ("tool_use", REMOVE)]),
     (cut("Put `<think>` and </think> there."), [("text", "Put `<think>` and </think> there.")]),
 ]

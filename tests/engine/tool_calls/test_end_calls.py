@@ -161,7 +161,8 @@ def test_thinking_is_told_apart_and_a_call_in_it_is_none(start: str, ends: tuple
         assert however_cut(text) == [Thought(thought), "I ask first."]
         assert however_cut(f"{start}hm{end}{HERMES}") == [Thought("hm"), call(HERMES)]
         shown = [Thought("maybe "), call(HERMES, in_thought=True)]
-        assert however_cut(f"{start}maybe {HERMES}") == shown
+        for ended in ("", end, f"{end}\n\n"):
+            assert however_cut(f"{start}maybe {HERMES}{ended}") == shown
 
 
 @pytest.mark.parametrize("end", ENDS)
