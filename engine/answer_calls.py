@@ -109,10 +109,13 @@ class CallSection:
 
 
 def recovered(
-    raw: str, style: AnswerStyle, family: Family | None = None, why: str = ""
+    raw: str, style: AnswerStyle, family: Family | None = None, why: str = "", *, of: str = ""
 ) -> Iterator[Piece | GivenBack]:
-    """The calls that `raw` is meant to be, each with all of it as its raw text, or the text again."""
-    found = recover_text(raw, style.tools, family)
+    """The calls that `raw` is meant to be, each with all of it as its raw text, or the text again.
+
+    `of` is what is read, if that is less than `raw`.
+    """
+    found = recover_text(of or raw, style.tools, family)
     if isinstance(found, Unrecovered):
         yield from _give_back(raw, why or found.why)
         return

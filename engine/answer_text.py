@@ -324,7 +324,7 @@ class AnswerText:
                 yield from self._spoken(part.raw)
             else:
                 self._space_before_call, self._space = self._space, ""
-                yield from self._placed(recovered(part.raw, self._style))
+                yield from self._placed(recovered(part.raw, self._style, of=part.calls))
         for note in ending.notes:
             yield Remark(note)
         ending.notes.clear()

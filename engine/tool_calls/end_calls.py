@@ -6,7 +6,7 @@ held back until its end, or until something else follows them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import regex
 
@@ -25,7 +25,7 @@ UNOPENED = "thinking came as text, without the mark that opens it: nothing in it
 # White space, and marks that end a call, a turn or an answer.
 _BEHIND = regex.compile(
     r"(?:\s|<\|start\|>assistant|</(?:\w+:)?(?:tool_calls?|function)>|\[/?TOOL_CALLS\]|<[|｜][^<>\n|｜]{1,60}[|｜]>"
-    r"|</s>|<end_of_turn>|<eos>)*+"
+    r"|</s>|<end_of_turn>|<eos>|<turn\|>|<\|tool_response>|<start_function_response>|<seed:eos>|\[e~\[)*+"
 )
 _BEHIND_BARE = regex.compile(r"(?:[\s;,]|<[|｜][^<>\n|｜]{1,60}[|｜]>)*+")
 
@@ -37,6 +37,12 @@ class EndingCalls:
     raw: str
     whole: bool
     in_thought: bool = False
+    behind: str = field(default="", compare=False)  # white space and marks at the end of `raw`
+
+    @property
+    def calls(self) -> str:
+        """`raw` up to the end of the last call."""
+        return self.raw.removesuffix(self.behind)
 
 
 def shows_call(text: str, tools: ToolSchemas) -> bool:
@@ -91,7 +97,7 @@ class EndCalls:
         self._end_thought(final=True)
         if self._calls and self._ends_here(final=True):
             whole = all(call.whole or family_that_reads(call.raw, self._tools) for call in self._calls)
-            self._out.append(EndingCalls("".join(self._held), whole))
+            self._out.append(EndingCalls("".join(self._held), whole, behind=self._behind))
             self._calls, self._held, self._behind = [], [], ""
         self._give_back()
         if self._space and not self._at_edge:

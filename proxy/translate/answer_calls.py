@@ -109,10 +109,10 @@ class AnswerCalls:
         Everything that stands before has been taken; with `cut` the answer's end was not the model's own
         will, and with `followed` words come next.
         """
-        family = family_that_reads(calls.raw, self._tools.schemas)
+        family = family_that_reads(calls.calls, self._tools.schemas)
         why = IN_THOUGHT if calls.in_thought else "" if calls.whole else CUT if cut else NOT_WHOLE
         why = why or (BAD_END if cut else "")
-        found = Unrecovered(why) if why else recover_text(calls.raw, self._tools.schemas, family)
+        found = Unrecovered(why) if why else recover_text(calls.calls, self._tools.schemas, family)
         if self.told_apart and not isinstance(found, Unrecovered):
             meant = Counter(_meaning(call.name, call.verdict.input) for call in found)
             if meant <= self._unpaired:

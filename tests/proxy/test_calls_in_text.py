@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,15 +11,19 @@ from typing import Any
 
 import pytest
 
-from engine.tool_calls.call_forms import forms_of
+from engine.tool_calls.call_forms import ANY_FAMILY, CallForms, forms_of
 from engine.tool_calls.families import FAMILIES, family_named
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas
 from proxy.backends.factory import make_backend
 from proxy.backends.openai import OpenAIBackend
+from proxy.backends.upstream import Finish, TextDelta
 from proxy.config import HostConfig
 from proxy.known_backends import KNOWN_BACKENDS
 from proxy.told_apart import ToldApart
+from proxy.translate.response import Answer
+from proxy.translate.tools import tool_set
 from tests.proxy.live import DONE, FINISH, USAGE, Proxy, Upstream, calls, delta, proxy, says, serve, sse
+from tests.proxy.test_translate_response import answer_head
 
 PATH = "/v1/messages"
 COMMAND = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
@@ -119,6 +124,31 @@ async def test_calls_at_the_end_are_carried_out_in_every_familys_own_marks(tmp_p
             blocks, _ = await ask(cut(f"I look.\n\n{text}\n"))
             assert blocks[0][1].strip() == "I look."
             assert blocks[1:] == [("tool_use", {"command": "ls"}), ("tool_use", {"command": "pwd"})]
+
+
+ENDS_OF_TURNS = [
+    *("</s>", "<eos>", "<end_of_turn>", "<|im_end|>\n", "<|eot_id|>", "<|observation|>", "<|return|>"),
+    *(
+        "<｜end▁of▁sentence｜>",
+        "<turn|>",
+        "<|tool_response>",
+        "<start_function_response>",
+        "<seed:eos>",
+        "[e~[",
+    ),
+]
+
+
+def test_the_mark_that_ends_a_turn_follows_no_call() -> None:
+    for family, end in itertools.product(FAMILIES, ENDS_OF_TURNS):
+        text = family.write([("Bash", {"command": "ls"}), ("Bash", {"command": "pwd"})], SCHEMAS) + end
+        for forms in (ANY_FAMILY, CallForms((family,))):
+            answer = Answer(answer_head(tools=tool_set([BASH]), call_forms=forms, mixed_thinking=True))
+            for letter in text:
+                answer.feed(TextDelta(letter))
+            answer.feed(Finish("stop", output_tokens=1))
+            blocks = blocks_of(answer.message())
+            assert blocks == [("tool_use", {"command": "ls"}), ("tool_use", {"command": "pwd"})], text
 
 
 async def test_what_the_answers_limit_has_cut_is_not_carried_out(tmp_path: Path) -> None:
