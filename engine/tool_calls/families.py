@@ -68,8 +68,11 @@ def family_named(name: str) -> Family:
     raise UnknownFamily(f"there is no tool format {name!r}; known are {known}")
 
 
-def family_that_reads(raw: str, tools: ToolSchemas) -> Family | None:
-    """The family whose reader finds whole calls of these tools in `raw`, and nothing that is broken."""
+def family_that_reads(raw: str, tools: ToolSchemas, *, cut: bool = False) -> Family | None:
+    """The family whose reader finds whole calls of these tools in `raw`, and nothing that is broken.
+
+    With `cut` more might have come, which a call must not lack.
+    """
     text = raw.lstrip()
     for family in FAMILIES:
         opening = next((mark for mark in family.openings if text.startswith(mark)), None)
@@ -78,7 +81,7 @@ def family_that_reads(raw: str, tools: ToolSchemas) -> Family | None:
         reader = family.reader(opening, tools)
         pieces = reader.feed(text[len(opening) :])
         if not reader.over:
-            pieces += reader.close()
+            pieces += reader.close(cut=cut)
         if pieces and not any(isinstance(piece, CallBroken) for piece in pieces):
             return family
     return None

@@ -72,6 +72,11 @@ _FAILED = frozenset(
 )
 
 
+def says_nothing(word: Any) -> bool:
+    """Whether a `finish_reason` is none: some write JSON's null, or Python's None, as text in every chunk."""
+    return not word or _normal(word) in ("null", "none")
+
+
 def reason_of(word: Any) -> FinishReason | None:
     """The end that a `finish_reason` tells of; None for one that is not known to be good."""
     return _REASONS.get(_normal(word))

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import orjson
 
-from proxy.backends.answer_ends import fault_of_end, is_known_fault, reason_of
+from proxy.backends.answer_ends import fault_of_end, is_known_fault, reason_of, says_nothing
 from proxy.backends.call_numbers import CallNumbers
 from proxy.backends.faults import error_in_stream, tells_an_error
 from proxy.backends.upstream import (
@@ -74,7 +74,7 @@ class ChatStream:
             self._read_delta(_object(choice.get("delta")) or _object(choice.get("message")), steps)
             if choice.get("error"):
                 self._break_off(error_in_stream(choice, self._who, self._max_tokens))
-            elif choice.get("finish_reason"):
+            elif not says_nothing(choice.get("finish_reason")):
                 self._read_finish(choice["finish_reason"], choice)
         return steps
 

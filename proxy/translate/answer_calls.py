@@ -103,12 +103,16 @@ class AnswerCalls:
         if self._pending:
             self._settle(self._pending.take_complete())
 
-    def take_text(self, calls: EndingCalls, *, cut: bool = False, followed: bool = False) -> None:
+    def take_text(
+        self, calls: EndingCalls, *, cut: bool = False, unsaid: bool = False, followed: bool = False
+    ) -> None:
         """Send the calls that the answer's text ends with; what cannot be sent stays text.
 
-        Everything that stands before has been taken; with `cut` the answer's end was not the model's own
-        will, and with `followed` words come next.
+        Everything that stands before has been taken. With `cut` the answer's end was not the model's own
+        will, with `unsaid` nobody knows, so that calls must have their end; with `followed` words come next.
         """
+        if unsaid:
+            cut = family_that_reads(calls.calls, self._tools.schemas, cut=True) is None
         family = family_that_reads(calls.calls, self._tools.schemas)
         why = IN_THOUGHT if calls.in_thought else "" if calls.whole else CUT if cut else NOT_WHOLE
         why = why or (BAD_END if cut else "")

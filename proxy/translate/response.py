@@ -277,7 +277,7 @@ class Answer:
         self._calls.finish(cut=cut)
         if not cut:
             self._show_hidden_thought()
-        self._take_ending(cut=cut)
+        self._take_ending(cut=cut, unsaid=step.reason == "unsaid")
         self._blocks.close()
         self._note_what_is_shown()
         self._count(step)
@@ -293,11 +293,11 @@ class Answer:
                 f"left out {self._hidden_characters} characters of thinking: the request does not enable it"
             )
 
-    def _take_ending(self, *, cut: bool = False, followed: bool = False) -> None:
+    def _take_ending(self, **known: bool) -> None:
         """The calls that the text ends with, now that all else of the answer, or what follows, is known."""
         ending, self._ending = self._ending, []
         for calls in ending:
-            self._calls.take_text(calls, cut=cut, followed=followed)
+            self._calls.take_text(calls, **known)
 
     def _take_unsaid(self) -> None:
         """Judge an end of which nobody said what it is: some servers never say it.

@@ -45,7 +45,10 @@ BAD: list[tuple[str, list[Any], int]] = [
     ("closed", [], 529),
     ("cut", [BREAK], 529),
 ]
-UNSAID: list[tuple[str, list[Any]]] = [("[DONE]", [DONE]), ("null", ending(None)), ("empty", ending(""))]
+UNSAID: list[tuple[str, list[Any]]] = [
+    *(("[DONE]", [DONE]), ("null", ending(None)), ("empty", ending(""))),
+    *(("text", ending("null")), ("Python's", ending("None"))),
+]
 
 
 async def asked(running: Proxy, *, stream: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -146,6 +149,14 @@ async def test_an_answer_that_is_closed_without_a_word_is_taken_where_it_is_whol
         upstream.answer = [delta(content=IN_TEXT), *end]
         said, blocks = await asked(running, stream=stream)
         assert (said["stop_reason"], [block["type"] for block in blocks]) == ("end_turn", ["text"])
+
+
+async def test_an_answer_whose_chunks_all_have_null_as_text_is_read_to_its_end(tmp_path: Path) -> None:
+    upstream = Upstream()
+    async with proxy_over(upstream, tmp_path) as running:
+        upstream.answer = [*ending("null")[:1], delta(content=TEXT), call(WHOLE), *ending("tool_calls")]
+        said, blocks = await asked(running, stream=False)
+    assert (said["stop_reason"], [one["type"] for one in blocks]) == ("tool_use", ["text", "tool_use"])
 
 
 GOOD: list[tuple[str, str, str]] = [

@@ -330,10 +330,13 @@ class TestACallThatComesAsText:
         answer, _ = told(TextDelta(STRAY), ThinkingDelta("\n"), DONE, call_forms=ANY_FAMILY)
         assert only(answer).verdict == "valid"
 
-    def test_and_has_no_good_end_is_text_and_the_note_says_why(self) -> None:
-        answer, _ = told(TextDelta(STRAY), Finish("unsaid", output_tokens=1), call_forms=ANY_FAMILY)
-        assert answer.calls == []
-        assert any("no end that is known" in note for note in answer.notes)
+    @pytest.mark.parametrize("letters", range(20, len(STRAY) + 1))
+    def test_is_a_call_where_nobody_says_how_the_answer_ended_only_if_it_is_whole(self, letters: int) -> None:
+        steps = [TextDelta(STRAY[:letters]), Finish("unsaid", output_tokens=1)]
+        answer, events = told(*steps, call_forms=ANY_FAMILY)
+        whole = STRAY.index("}") < letters  # no argument can follow
+        assert [block["type"] for block in rebuilt(events)] == ["tool_use" if whole else "text"]
+        assert whole or any("the answer ended within" in note for note in answer.notes)
 
     def test_is_left_alone_where_the_upstream_tells_calls_apart(self) -> None:
         answer, events = told(TextDelta(STRAY), Finish("stop"))
