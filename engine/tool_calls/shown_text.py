@@ -34,6 +34,7 @@ class ShownText:
         self._fence_closes = False  # if nothing else stands in this line
         self._span = 0  # how many backticks have opened it
         self._comment = False
+        self._comment_in_line = False  # words stand before it
         self._run = ""  # the backticks or tildes that stand last
         self._before_run = ("", 0, False)  # fence, span, and whether the run stands at a line's start
         self._last = ""
@@ -95,6 +96,8 @@ class ShownText:
             else:
                 self._run = ""
                 self._fence_closes = False
+            if letters == "<" and not self._comment:
+                self._comment_in_line = not self.line_start
             self.line_start = self._blank_line = False
             self._said = True
         self._last = (self._last + letters)[-4:]
@@ -104,6 +107,8 @@ class ShownText:
         if self._fence_closes:
             self._fence = ""
         self.paragraph += self._blank_line
+        if self._blank_line and self._comment_in_line:
+            self._comment = False
         self._quotation = False
         self._code_may_follow = self._code_line or (self._blank_line and self._said)
         self.line_start = self._blank_line = True

@@ -76,6 +76,7 @@ def however_cut(text: str, forms: CallForms = CallForms()) -> list[Part]:  # noq
         (f"```sh\nls\n```\n{HERMES}", ["```sh\nls\n```\n", call(HERMES)]),
         (f"{HERMES} and {HERMES}", [f"{HERMES} and ", call(HERMES)]),
         (f"> so\n\n{HERMES}", ["> so\n\n", call(HERMES)]),
+        (f"I cut the <!-- in a.html.\n\n{HERMES}", ["I cut the <!-- in a.html.\n\n", call(HERMES)]),
     ],
 )
 def test_calls_that_a_text_ends_with_are_found(text: str, found: list[Part]) -> None:
@@ -109,6 +110,9 @@ def test_the_calls_of_every_family_are_found_at_the_end(family: Family) -> None:
         f"~~~\n{HERMES}",
         f"Thus:\n\n    {JSON}\n    {HERMES.replace(chr(10), '')}",
         f"<!-- {HERMES}",
+        f"<!--\n\n{HERMES}",
+        f"Thus: <!-- {HERMES} -->",
+        f"Thus: <!-- so\n{HERMES}",
         f"> {HERMES.replace(chr(10), chr(10) + '> ')}",
         f"`{HERMES.replace(chr(10), ' ')}`",
         f"Qwen writes {FUNCTION}",
