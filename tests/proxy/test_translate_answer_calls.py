@@ -303,41 +303,6 @@ class TestACallThatComesAsText:
         assert (blocks[0]["text"], blocks[2]["text"]) == ("a <", f"b {STRAY}c <tool")
         assert any("more follows it" in note for note in answer.notes)
 
-    @pytest.mark.parametrize(
-        ("then", "kinds"),
-        [
-            ([ThinkingDelta(" \n"), ThinkingDelta("No."), TextDelta("Do not run it.")], "text thinking text"),
-            ([ThinkingDelta("No.")], "text thinking"),
-            ([ToolCallDelta(0, "{}", name="Fly"), TextDelta("Do not run it.")], "text"),
-            ([ToolCallDelta(0, '{"path": "b"}', name="Read"), TextDelta("Done.")], "tool_use text"),
-        ],
-    )
-    @pytest.mark.parametrize("streamed", [True, False])
-    def test_stays_text_where_anything_follows_it(
-        self, then: list[UpstreamEvent], kinds: str, streamed: bool
-    ) -> None:
-        mode = ThinkingMode(enabled=True)
-        steps = [TextDelta(STRAY), *then, Finish("stop", output_tokens=1)]
-        answer, events = told(*steps, call_forms=ANY_FAMILY, thinking=mode, streamed=streamed)
-        blocks = rebuilt(events)
-        assert " ".join(block["type"] for block in blocks) == kinds
-        spoken = "".join(block.get("text", "") for block in blocks)
-        assert STRAY in spoken
-        assert spoken.endswith("".join(step.text for step in then if isinstance(step, TextDelta)))
-        assert any("more follows it" in note or "tells calls apart" in note for note in answer.notes)
-
-    def test_is_a_call_where_nothing_but_white_space_follows_it_as_thinking(self) -> None:
-        answer, _ = told(TextDelta(STRAY), ThinkingDelta("\n"), DONE, call_forms=ANY_FAMILY)
-        assert only(answer).verdict == "valid"
-
-    @pytest.mark.parametrize("letters", range(20, len(STRAY) + 1))
-    def test_is_a_call_where_nobody_says_how_the_answer_ended_only_if_it_is_whole(self, letters: int) -> None:
-        steps = [TextDelta(STRAY[:letters]), Finish("unsaid", output_tokens=1)]
-        answer, events = told(*steps, call_forms=ANY_FAMILY)
-        whole = STRAY.index("}") < letters  # no argument can follow
-        assert [block["type"] for block in rebuilt(events)] == ["tool_use" if whole else "text"]
-        assert whole or any("the answer ended within" in note for note in answer.notes)
-
     def test_is_left_alone_where_the_upstream_tells_calls_apart(self) -> None:
         answer, events = told(TextDelta(STRAY), Finish("stop"))
         assert rebuilt(events) == [{"type": "text", "text": STRAY}]
