@@ -335,6 +335,7 @@ class AnswerText:
             if not isinstance(part, EndingCalls):
                 yield from self._spoken(part)
             elif part.whole:
+                yield from self._thought_call()
                 self._considered, self._space = (self._space, part.raw), ""
             else:
                 yield from self._spoken(part.raw)

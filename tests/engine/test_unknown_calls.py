@@ -58,6 +58,8 @@ def test_a_call_in_a_thought_that_nothing_follows_leaves_no_turn_empty(family: F
         assert shown(read(style, pieces)) == found
         assert [(kind, said.strip()) for kind, said in found] == [("thinking", "hm"), ("text", text.strip())]
         assert [kind for kind, _ in shown(read(style, pieces, cut=True))] == ["thinking"]
+    twice = shown(read(style, *f"<think>{text}</think>\n<think>{text}</think>"))
+    assert [kind for kind, _ in twice] == ["thinking", "text"]
     for more in ("\n\nHi", "STOP"):
         (kind, thought), *_ = shown(read(style, *f"<think>\nhm\n{text}</think>{more}"))
         assert (kind, thought) == ("thinking", f"hm\n{text}".strip())
