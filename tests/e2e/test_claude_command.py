@@ -109,3 +109,19 @@ def test_a_deny_rule_of_the_users_own_settings_is_still_obeyed(tmp_path: Path) -
     assert len(results) == 2
     assert all("denied" in str(result) for result in results), results
     assert not (project / "made.txt").exists()
+
+
+def test_a_web_proxy_in_a_folders_settings_gets_nothing(tmp_path: Path) -> None:
+    (settings := tmp_path / "project" / ".claude" / "settings.json").parent.mkdir(parents=True)
+    proxy_names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+    with (
+        serving(ScriptedUpstream(in_order([Turn("The web proxy.")])).app) as elsewhere,
+        serving(ScriptedUpstream(in_order([Turn(SAID)])).app) as url,
+        servers.proxy(tmp_path, backend="openai", backend_url=url, model="scripted") as proxy,
+    ):
+        env = dict.fromkeys(proxy_names, elsewhere.removesuffix("/v1")) | {"NO_PROXY": "", "no_proxy": "corp"}
+        settings.write_text(json.dumps({"env": env}))
+        ended = run(tmp_path, "--attach", proxy.url)
+
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["result"] == SAID

@@ -85,17 +85,24 @@ class TestVariables:
         assert "apiKeyHelper" not in passing.settings()
 
     @pytest.mark.parametrize(
-        ("environ", "no_proxy"),
+        ("environ", "settings", "no_proxy"),
         [
-            ({}, None),
-            ({"HTTPS_PROXY": "http://p"}, "127.0.0.1,localhost,::1"),
-            ({"http_proxy": "http://p", "no_proxy": "corp, localhost"}, "corp,localhost,127.0.0.1,::1"),
+            ({}, "", "127.0.0.1,localhost,::1"),  # files may name one, which is known to the client alone
+            ({"NO_PROXY": "corp, localhost"}, "", "corp,localhost,127.0.0.1,::1"),
+            ({"no_proxy": "corp"}, "lab", "lab,127.0.0.1,localhost,::1"),
+            ({"NO_PROXY": "*"}, "", "*"),
         ],
     )
-    def test_a_web_proxy_does_not_get_what_is_for_this_machine(
-        self, environ: dict[str, str], no_proxy: str | None
+    def test_a_web_proxy_does_not_get_what_is_for_the_host(
+        self, environ: dict[str, str], settings: str, no_proxy: str
     ) -> None:
-        assert made(environ=environ).variables.get("NO_PROXY") == no_proxy
+        told = made(environ=environ, no_proxy=settings)
+        assert told.variables["NO_PROXY"] == told.variables["no_proxy"] == no_proxy
+        assert told.settings()["env"]["NO_PROXY"] == no_proxy
+
+    def test_nor_what_is_for_a_host_on_another_machine(self) -> None:
+        told = claude_environment("http://lab:8082", token="t", backend="mlx", model="m", environ={})
+        assert told.variables["NO_PROXY"] == "127.0.0.1,localhost,::1,lab"
 
     def test_applied_it_takes_out_and_puts_in_and_leaves_the_rest(self) -> None:
         environ = {"PATH": "/bin", "CLAUDE_CODE_USE_BEDROCK": "1", "ANTHROPIC_BASE_URL": "https://elsewhere"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from proxy.config import BackendKind
 from proxy.model_folder import context_window
@@ -79,15 +80,17 @@ def claude_environment(
     context_tokens: int = 0,
     environ: Mapping[str, str],
     own: Mapping[str, str] = NOTHING,
+    no_proxy: str = "",
 ) -> ClaudeEnvironment:
     """What Claude Code needs to work on the host at `url`.
 
     With the `claude` backend the client keeps its own account and models; it is only led through the host.
     `model` is a folder, a hub id or a model's name; `context_tokens` is its window, 0 where it is not known.
-    `own` are the user's own values of the variables that tell the window (`claude_window.own_values`).
+    `own` are the user's own values of the variables that tell the window (`claude_window.own_values`);
+    `no_proxy` is what the user's settings have in NO_PROXY.
     """
     variables = {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}
-    variables |= _no_proxy(environ)
+    variables |= _no_proxy(url, no_proxy or environ.get("NO_PROXY") or environ.get("no_proxy") or "")
     if backend == "claude":
         stale = sorted(left_over(environ) - own.keys())
         return ClaudeEnvironment(variables, (*OTHER_PROVIDERS, *stale), own_account=True)
@@ -117,11 +120,12 @@ def model_window(model: str) -> int:
     return context_window(Path(model)) if model.startswith("/") else 0
 
 
-def _no_proxy(environ: Mapping[str, str]) -> dict[str, str]:
-    """A web proxy in the environment must not get what is meant for this machine."""
-    if not any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in environ):
-        return {}
-    given = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+def _no_proxy(url: str, given: str) -> dict[str, str]:
+    """A web proxy must not get what is meant for the host, whoever names one.
+
+    Said in every session: settings files name proxies too, also one that came with the working directory.
+    """
     names = [name.strip() for name in given.split(",") if name.strip()]
-    wanted = [*names, *(name for name in ("127.0.0.1", "localhost", "::1") if name not in names)]
+    here = ["127.0.0.1", "localhost", "::1", urlsplit(url).hostname or "localhost"]
+    wanted = names if "*" in names else [*names, *(name for name in dict.fromkeys(here) if name not in names)]
     return {"NO_PROXY": ",".join(wanted), "no_proxy": ",".join(wanted)}

@@ -85,6 +85,7 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
             context_tokens=state.engine.context_tokens or config.context_tokens,
             environ=invocation.environ,
             own=own_values(theirs, invocation.environ),
+            no_proxy=theirs.variable("NO_PROXY") or theirs.variable("no_proxy"),
         )
         if environment.own_account and process is None and not invocation.attach:
             check_own_account(settled, url)

@@ -43,6 +43,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         context_tokens=(state.engine.context_tokens if state else 0) or config.context_tokens,
         environ=invocation.environ,
         own=own_values(theirs, invocation.environ),
+        no_proxy=theirs.variable("NO_PROXY") or theirs.variable("no_proxy"),
     )
     if environment.own_account and not invocation.attach:
         check_own_account(settled, url)
