@@ -30,6 +30,11 @@ def _among_own(port: int) -> str:
     return ""
 
 
+def held_by_own_process(port: int) -> bool:
+    """Does a process of this user, or one that the system lets us look into, listen on the port?"""
+    return bool(_among_own(port))
+
+
 def _listens(connection: Any, port: int) -> bool:
     return bool(
         connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port

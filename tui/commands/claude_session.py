@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from engine import bundled_model
-from proxy.config import HostConfig
 from proxy.config_layers import SETTINGS
 from proxy.config_settling import Settled
 from proxy.events import HostState
@@ -22,7 +21,7 @@ from tui.commands.claude_environment import ClaudeEnvironment, claude_environmen
 from tui.commands.claude_settings import overlay
 from tui.commands.claude_window import own_values
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.invocation import Invocation, check_own_account, local_url, say
+from tui.commands.invocation import Invocation, check_own_account, say
 from tui.commands.narration import Narrator, destination_of, listen
 from tui.commands.port_check import check_ports
 from tui.commands.trust_question import question
@@ -107,38 +106,53 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
 @asynccontextmanager
 async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple[str, HostProcess | None]]:
     """A host's address: of one that runs, else of one that is started now and stopped afterwards."""
-    config = settled.config
-    if invocation.attach or config.port:
-        url = invocation.base_url(settled)
-        state = await _running(url, config.token, must=bool(invocation.attach))
-        if state is not None:
-            say(f"joined the host on {url} ({state.backend}, {state.model or bundled_model.NAME})")
-            say(f"requests go to {destination_of(state)}, as that host says")
-            for name in ("backend_name", "backend_url", "model", "home"):
-                if invocation.options.get(name):
-                    say(f"{SETTINGS[name].option} is not used: the host that runs has its own")
-            yield url, None
-            return
-    process = HostProcess(config, log_path=config.home / "logs" / "host.log")
+    joined = None
+    if invocation.attach or settled.config.port:
+        joined = await _joined(invocation, settled)
+    if joined is not None:
+        yield joined, None
+        return
+    process = HostProcess(settled.config, log_path=settled.config.home / "logs" / "host.log")
     try:
-        for line in settled.account:
-            say(line)
-        url = await _start(process, config)
-        yield url, process
+        yield await _started(invocation, settled, process)
     finally:
         await process.stop()
 
 
-async def _start(process: HostProcess, config: HostConfig) -> str:
-    check_ports(config)
-    say(f"starting a host for this session; its log is {process.log_path}")
+async def _started(
+    invocation: Invocation, settled: Settled, process: HostProcess
+) -> tuple[str, HostProcess | None]:
+    """The address of a host that is started now, or of one that another session has started meanwhile."""
     try:
-        return await process.start()
-    except HostFailed as failed:
-        url = local_url(config.host, config.port)
-        if failed.exit_code == ExitCode.PORT_BUSY and await _running(url, config.token):
-            return url  # another session was faster
+        check_ports(settled.config)
+        for line in settled.account:
+            say(line)
+        say(f"starting a host for this session; its log is {process.log_path}")
+        return await process.start(), process
+    except (CommandFailed, HostFailed) as failed:
+        if failed.exit_code == ExitCode.PORT_BUSY and settled.config.port:
+            joined = await _joined(invocation, settled)
+            if joined is not None:
+                return joined, None
         raise
+
+
+async def _joined(invocation: Invocation, settled: Settled) -> str | None:
+    """The address of the host that runs where this one would, and a word about it; None where none does.
+
+    Raises:
+        CommandFailed: there is none but must be, or nothing may be sent there.
+    """
+    url = invocation.base_url(settled)
+    state = await _running(url, settled.config.token, must=bool(invocation.attach))
+    if state is None:
+        return None
+    say(f"joined the host on {url} ({state.backend}, {state.model or bundled_model.NAME})")
+    say(f"requests go to {destination_of(state)}, as that host says")
+    for name in ("backend_name", "backend_url", "model", "home"):
+        if invocation.options.get(name):
+            say(f"{SETTINGS[name].option} is not used: the host that runs has its own")
+    return url
 
 
 async def _running(url: str, token: str, *, must: bool = False) -> HostState | None:

@@ -62,7 +62,8 @@ class Invocation:
         """The address of the host that commands talk to: `--attach`, else the configured port here.
 
         Raises:
-            CommandFailed: the address is none, the port is not settled, or the token may not go there.
+            CommandFailed: the address is none, the port is not settled, or the token may not go there, or
+                nothing at all: another user of this machine listens there.
         """
         if self.attach:
             return attach_url(self.attach)
@@ -74,6 +75,15 @@ class Invocation:
         url = local_url(config.host, config.port)
         if refusal := token_refusal(settled, url):
             raise CommandFailed(ExitCode.USAGE, refusal)
+        from proxy.port_owner import is_another_users
+
+        if is_another_users(config.port):
+            raise CommandFailed(
+                ExitCode.PORT_BUSY,
+                f"port {config.port} is held by a program of another user of this machine, who would see "
+                "your prompts and keys; choose another port with --port, or, if you mean that program: "
+                f"--attach {url}",
+            )
         return url
 
 
