@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proxy.config import HostConfig
+from proxy.config import ConfigError, HostConfig
 from proxy.config_backends import BACKEND_RULES, check_access
 from proxy.config_destination import ENGINE_HERE
 from proxy.config_file import ConfigFile
@@ -61,7 +61,7 @@ def settle(
         ConfigError: one line for each thing that is wrong.
     """
     trust = trust_list(user_home)
-    named = str(options.get("config") or environ.get("ANYCLAUDE_CONFIG") or "")
+    named = str(options.get("config") or "") or _whole_path("ANYCLAUDE_CONFIG", environ, "--config")
     found = gather_files(named, cwd=cwd, user_home=user_home, trust=trust, ask=ask)
     layers = Layers(options, environ, found.files, found.warnings)
     backend = layers.pick("backend_name", "", default="mlx")
@@ -81,6 +81,8 @@ def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[s
     fields = {**layers.values, "backend": known.kind, "backend_name": backend}
     fields["home"] = user_home / STATE_FOLDER
     if layers.values.get("home"):
+        if layers.sources["home"].origin is Origin.ENVIRONMENT:
+            _whole_path("ANYCLAUDE_HOME", layers.environ, "--home")
         fields["home"] = layers.absolute("home", cwd, user_home)
     enabled, where = layers.section_value(backend, "enabled")
     if enabled is False:
@@ -90,6 +92,24 @@ def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[s
     fields["backend_key"] = layers.values["backend_key"]
     check_access(layers, fields)
     return fields
+
+
+def _whole_path(name: str, environ: Mapping[str, str], option: str) -> str:
+    """A variable that names a path, empty where it is not set.
+
+    It is set once for all folders. A relative path in it would be another place in each of them, also in a
+    repository that has something there.
+
+    Raises:
+        ConfigError: the path is relative.
+    """
+    path = environ.get(name, "").strip()
+    if path and not path.startswith(("/", "~/")) and path != "~":
+        raise ConfigError(
+            f"{name} is {printable(path)}, another place in each folder; allowed: a whole path. "
+            f"For this one run: {option} {printable(path)}"
+        )
+    return path
 
 
 def _described(file: ConfigFile) -> str:

@@ -83,11 +83,13 @@ class TestLayers:
         config = place.settle().config
         assert (config.engine_port, config.kv_bits, config.context_tokens) == (9002, 8, 4096)
 
-    @pytest.mark.parametrize("environ", [{}, {"ANYCLAUDE_CONFIG": "named.json"}])
-    def test_a_named_file_counts_whole_and_alone(self, place: Place, environ: dict[str, str]) -> None:
+    @pytest.mark.parametrize("by", ["--config", "ANYCLAUDE_CONFIG"])
+    def test_a_named_file_counts_whole_and_alone(self, place: Place, by: str) -> None:
         place.own({"port": 9001})
         place.shipped({"debug": {"level": 2}})
-        write(place.repository / "named.json", {"host": "127.0.0.2"})
+        path = place.repository / "named.json"
+        write(path, {"host": "127.0.0.2"})
+        environ = {by: str(path)} if by == "ANYCLAUDE_CONFIG" else {}
         settled = place.settle(environ, config=None if environ else "named.json")
         assert (settled.config.host, settled.config.port, settled.config.debug_level) == (
             "127.0.0.2",
@@ -95,6 +97,15 @@ class TestLayers:
             0,
         )
         assert settled.warnings == ()
+
+    @pytest.mark.parametrize("path", [FILE_NAME, "./named.json", "../repository/named.json"])
+    @pytest.mark.parametrize("name", ["ANYCLAUDE_CONFIG", "ANYCLAUDE_HOME"])
+    def test_a_variable_for_all_folders_names_no_path_of_this_one(
+        self, place: Place, name: str, path: str
+    ) -> None:
+        place.shipped({"port": 9002})
+        with pytest.raises(ConfigError, match=f"{name} is .*: a whole path"):
+            place.settle({name: path})
 
     def test_in_the_home_there_is_one_file_and_it_is_the_users_own(self, place: Place) -> None:
         place.own({"port": 9001})
@@ -157,7 +168,9 @@ class TestTrusted:
         path = place.shipped(content)
         trust_list(place.repository).remember(place_of(path), path.read_bytes(), trusted=True)
         assert place.settle().config.port == 8082
-        assert place.settle({"ANYCLAUDE_HOME": ".anyclaude"}).config.port == 8082
+        own_state = {"ANYCLAUDE_HOME": str(place.repository / ".anyclaude")}
+        assert place.settle(own_state).config.port == 8082
+        assert place.settle(home=".anyclaude").config.port == 8082
 
     def test_a_damaged_memory_trusts_nothing_and_is_told(self, place: Place) -> None:
         place.shipped({"port": 9002})

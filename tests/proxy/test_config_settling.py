@@ -117,7 +117,10 @@ class TestOrder:
 
     def test_a_file_can_be_named_by_the_environment(self, tmp_path: Path) -> None:
         (tmp_path / "mine.json").write_text('{"port": 1004}')
-        assert settled(tmp_path, environ={"ANYCLAUDE_CONFIG": "mine.json"}).config.port == 1004
+        assert (
+            settled(tmp_path, environ={"ANYCLAUDE_CONFIG": str(tmp_path / "mine.json")}).config.port == 1004
+        )
+        assert settled(tmp_path, environ={"ANYCLAUDE_CONFIG": "~/mine.json"}).config.port == 1004
 
 
 class TestBackends:

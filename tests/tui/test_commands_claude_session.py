@@ -340,6 +340,12 @@ def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, arguments: lis
     assert says in ended.stderr
 
 
+def test_no_program_of_the_folder_is_taken_for_the_client_by_a_variable(client: Path) -> None:
+    code, got, said = run(client, "--port", "0", "claude", ANYCLAUDE_CLAUDE="bin/claude")
+    assert (code, got) == (2, None)
+    assert "ANYCLAUDE_CLAUDE is bin/claude, another program in each folder" in said
+
+
 class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_the_client_decides_what_they_mean(self, client: Path, number: signal.Signals) -> None:

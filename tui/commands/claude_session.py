@@ -41,12 +41,28 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
     Raises:
         proxy.config.ConfigError, tui.host_process.HostFailed, CommandFailed: there is nothing to run it on.
     """
-    program = find_claude(claude_path or invocation.environ.get("ANYCLAUDE_CLAUDE", ""), invocation.environ)
+    program = find_claude(claude_path or _named_by_variable(invocation.environ), invocation.environ)
     printing = any(argument in ("-p", "--print") for argument in arguments)
     asks = not (invocation.attach or printing)
     settled = invocation.settle(question(invocation.environ) if asks else None)
     theirs = read_user_settings(arguments, environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     return asyncio.run(_session(invocation, settled, program, theirs))
+
+
+def _named_by_variable(environ: Mapping[str, str]) -> str:
+    """The program that ANYCLAUDE_CLAUDE names, for all folders: none that only some folder has.
+
+    Raises:
+        CommandFailed: it is a path from the working directory.
+    """
+    named = environ.get("ANYCLAUDE_CLAUDE", "")
+    if "/" in named and not named.startswith("/"):
+        raise CommandFailed(
+            ExitCode.USAGE,
+            f"ANYCLAUDE_CLAUDE is {named}, another program in each folder; allowed: a name on the PATH, or a "
+            f"whole path. For this one session: claude --claude-path {named}",
+        )
+    return named
 
 
 def find_claude(named: str, environ: Mapping[str, str]) -> str:
