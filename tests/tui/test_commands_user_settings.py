@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,22 @@ class TestFiles:
     def test_one_that_cannot_be_read_is_the_clients_to_tell(self, project: Path, text: str) -> None:
         path = written(project / ".claude" / "settings.json")
         path.write_text(text, errors="surrogatepass")
+        assert settings_read(project).files == ()
+
+    @pytest.mark.parametrize("device", ["pipe", "/dev/zero", "/dev/tty"])
+    def test_nothing_that_stands_in_its_place_holds_the_session_up(self, project: Path, device: str) -> None:
+        path = project / ".claude" / "settings.json"
+        path.parent.mkdir()
+        if device == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(device)
+        assert settings_read(project).files == ()
+
+    def test_a_huge_one_is_passed_over(self, project: Path) -> None:
+        path = written(project / ".claude" / "settings.json")
+        with path.open("r+b") as file:
+            file.truncate(1 << 34)
         assert settings_read(project).files == ()
 
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxy.small_file import read_small_file
 from tui.commands.client_arguments import option_value, take_option
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.settings_anchor import anchored
 
 OPTION = "--settings"
 SOURCES = "--setting-sources"
+MOST_BYTES = 4 << 20
 LOCAL, PROJECT, USER = "local", "project", "user"
 
 
@@ -75,8 +77,9 @@ def _files(sources: set[str], environ: Mapping[str, str], cwd: Path, user_home: 
 
 
 def _read_file(path: Path) -> dict[str, Any] | None:
+    """What a file says, None where it says nothing: a pipe or a device in its place is not waited for."""
     try:
-        settings = json.loads(path.read_text("utf-8-sig"))
+        settings = json.loads(read_small_file(path, most=MOST_BYTES).data.decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None
     return settings if isinstance(settings, dict) else None
