@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from engine.loopback import is_loopback_name
 from proxy.backends.faults import fault_of_connection
 from proxy.errors import UpstreamError
 
@@ -34,7 +35,12 @@ class ClaudeBackend:
         self._base = base_url.rstrip("/").removesuffix("/v1")
         self._key = key.encode()
         self._token = token.encode()
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(600.0, connect=10.0), follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(600.0, connect=10.0),
+            follow_redirects=False,
+            # A proxy of the environment is for the outside, never between two processes of one machine.
+            trust_env=not is_loopback_name(httpx.URL(base_url).host),
+        )
 
     @asynccontextmanager
     async def forward(

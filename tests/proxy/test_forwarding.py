@@ -253,3 +253,13 @@ async def test_a_base_url_may_have_a_path(tmp_path: Path) -> None:
     upstream = Upstream(other={"/gateway/v1/models": {"data": []}})
     async with serve(upstream) as url, proxy(tmp_path, ClaudeBackend(f"{url}/gateway/v1")) as running:
         assert (await running.http.get("/v1/models")).json() == {"data": []}
+
+
+async def test_a_web_proxy_of_the_environment_gets_nothing_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream, elsewhere = Upstream(other={"/v1/models": {"data": []}}), Upstream()
+    async with serve(elsewhere) as web_proxy, serve(upstream) as url:
+        monkeypatch.setenv("HTTP_PROXY", web_proxy)
+        async with proxy(tmp_path, ClaudeBackend(url)) as running:
+            assert (await running.http.get("/v1/models")).json() == {"data": []}
