@@ -43,9 +43,16 @@ def _refuse() -> ValueError:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or any(ord(char) < 32 for char in value):
+    # Halves of UTF-16 pairs, which JSON can hold, are no text: no path, no request can be made of them.
+    if not isinstance(value, str) or any(ord(char) < 32 or "\ud800" <= char <= "\udfff" for char in value):
         raise _refuse()
     return value.strip()
+
+
+def _secret(value: Any) -> str:
+    if not (text := _text(value)).isascii() or "\x7f" in text:  # it has to go into a header
+        raise _refuse()
+    return text
 
 
 def _filled_text(value: Any) -> str:
@@ -124,7 +131,7 @@ def _url(value: Any) -> str:
 
 
 TEXT = Kind("a text in quotes", _text)
-SECRET = Kind("a text in quotes", _text, secret=True)
+SECRET = Kind("a text in quotes, of plain letters, digits and signs (ASCII)", _secret, secret=True)
 NAME = Kind("a text that is not empty", _filled_text)
 FLAG = Kind("true or false", _flag, _flag_word)
 PORT = Kind("a whole number from 0 to 65535 (0: any free port)", _whole(0, 65535), _whole_word)

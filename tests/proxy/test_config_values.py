@@ -84,6 +84,18 @@ def test_a_wrong_value_names_the_place_the_value_and_what_is_allowed(kind: Kind,
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["sk-\u2026", "sk-\u043a\u043b", "sk-\x7f"])
+def test_a_secret_that_no_header_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"HERE is not usable; allowed: .*ASCII"):
+        checked(SECRET, text, "HERE")
+
+
+@pytest.mark.parametrize("kind", [TEXT, NAME, SECRET, URL], ids=["text", "name", "secret", "url"])
+def test_half_a_character_is_no_text(kind: Kind) -> None:
+    with pytest.raises(ValueError, match="HERE is"):
+        checked(kind, "http://a\ud800", "HERE")
+
+
 def test_a_secret_is_not_repeated_in_a_message() -> None:
     with pytest.raises(ValueError, match="allowed") as caught:
         checked(SECRET, "sk-live\n123", "HERE")
