@@ -129,16 +129,26 @@ def _claude(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) 
     name = fields["backend_name"]
     url, address = _address(layers, fields, KNOWN_BACKENDS[name].url)
     fields["backend_url"] = url = url.removesuffix("/v1")  # the client's paths begin with it
-    if any(part.origin is Origin.FOLDER_FILE for part in address):
+    if any(_came_with_folder(part, cwd, user_home) for part in address):
         layers.problems.append(
             f'{address[0]} is {public_url(url)}, and with backend "claude" the client\'s own credentials go '
-            "there; no file of the working directory decides that, be it trusted: name the address in "
-            f"~/.anyclauderc.json, or give --base-url {public_url(url)}"
+            "there; no file of the working directory decides that, be it trusted or named: put the "
+            f"address into ~/.anyclauderc.json, or give --base-url {public_url(url)}"
         )
     withheld = settle_key(layers, name, url, address)
     # A key that stays behind would leave its place to the client's own credentials.
     (layers.warnings if layers.values["backend_key"] else layers.problems).extend(withheld)
     fields["destination"] = destination(layers, name, url, address, passing=True)
+
+
+def _came_with_folder(source: Source, cwd: Path, user_home: Path) -> bool:
+    """Is this a file of the working directory or below it, named or not? Of the home, all are the user's."""
+    if source.origin is Origin.NAMED_FILE and source.folder is not None:
+        here = os.path.realpath(cwd)
+        return here != os.path.realpath(user_home) and Path(os.path.realpath(source.folder)).is_relative_to(
+            here
+        )
+    return source.origin is Origin.FOLDER_FILE
 
 
 BACKEND_RULES: dict[BackendKind, Rule] = {"mlx": _mlx, "openai": _openai, "claude": _claude}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.config import ConfigError
+from proxy.config_settling import settle
 from proxy.config_sources import Origin, Source, may_be_sent
 from tests.proxy.test_config_files import Place, write
 from tests.proxy.test_config_files import place as place
@@ -111,6 +112,29 @@ def test_with_claude_the_clients_own_credentials_go_to_no_address_of_the_folder(
         assert "~/.anyclauderc.json" in str(caught.value)
     else:
         assert layers.config().config.destination.endswith("with the client's own credentials")
+
+
+@pytest.mark.parametrize("named", [".anyclauderc.json", "conf/gateway.json"])
+def test_nor_to_one_of_a_file_in_the_folder_that_was_named(place: Place, named: str) -> None:
+    path = place.repository / named
+    path.parent.mkdir(exist_ok=True)
+    content = {"backends": {"claude": {"baseUrl": URL}}}
+    write(path, content)
+    (place.repository / "link").symlink_to(path.parent)
+    for name in (named, str(path), f"link/{path.name}"):
+        with pytest.raises(ConfigError, match="the client's own credentials"):
+            place.settle(config=name, backend_name="claude")
+    assert place.settle(config=named, backend_name="claude", backend_url=URL).config.backend_url
+    write(path, {"backends": {"claude": {"baseUrl": URL, "apiKey": "beside"}}})
+    with pytest.raises(ConfigError, match="--base-url"):
+        place.settle(config=named, backend_name="claude")
+
+
+def test_a_named_file_of_the_home_is_the_users_own_to_say_where(place: Place) -> None:
+    write(place.home / "gateway.json", {"backends": {"claude": {"baseUrl": URL}}})
+    options = {"config": "gateway.json", "backend_name": "claude"}
+    settled = settle(options, environ={}, cwd=place.home, user_home=place.home)
+    assert settled.config.destination.endswith("with the client's own credentials")
 
 
 def test_a_key_that_stands_beside_the_address_is_taken_where_the_uppermost_may_not_go(place: Place) -> None:
