@@ -20,6 +20,7 @@ from proxy.state_folder import write_private
 TRUST_FOLDER = "trust"
 _MOST_BYTES = 64 << 10
 _SUFFIX = ".json"
+_END_OF_TIME = 1e11  # seconds, some three thousand years: what a calendar can still show
 
 
 class DamagedDecision(ValueError):
@@ -140,6 +141,6 @@ def _decision(data: bytes) -> Decision:
             "sha256": str(digest),
             "trusted": bool(trusted),
             "time": int() | float() as at,
-        }:
+        } if 0 <= at < _END_OF_TIME:
             return Decision(file, digest, trusted, float(at))
     raise DamagedDecision("it is no decision")

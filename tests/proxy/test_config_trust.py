@@ -63,8 +63,9 @@ def test_nobody_else_can_read_or_write_it_whatever_the_umask(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"\xff", b"[]", b'{"trusted": true}', b"[" * 50_000, b"x" * 100_000],
-    ids=["empty", "half", "no text", "list", "too little", "deep", "huge"],
+    [b"", b"{", b"\xff", b"[]", b'{"trusted": true}', b"[" * 50_000, b"x" * 100_000]
+    + [b'{"file": "/f", "sha256": "", "trusted": true, "time": %s}' % at for at in (b"1e300", b"NaN", b"-1")],
+    ids=["empty", "half", "no text", "list", "too little", "deep", "huge", "late", "no time", "early"],
 )
 def test_a_damaged_decision_trusts_nothing_and_is_quarantined_and_told(
     tmp_path: Path, content: bytes
