@@ -41,8 +41,10 @@ def _owners(table: Path, port: int) -> Iterator[int]:
 
 
 def _is_listened_to(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), _CONNECT_S):
+    for address in ("127.0.0.1", "::1"):
+        try:
+            socket.create_connection((address, port), _CONNECT_S).close()
             return True
-    except OSError:
-        return False
+        except OSError:
+            continue
+    return False

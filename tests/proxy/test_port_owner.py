@@ -58,11 +58,15 @@ def test_an_own_listener_and_a_free_port_are_nobody_elses(tables: list[Path] | N
     assert not is_another_users(port, user=os.geteuid(), **given)
 
 
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
 def test_without_tables_a_listener_that_no_own_process_holds_is_somebody_elses(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, family: socket.AddressFamily
 ) -> None:
     monkeypatch.setattr("proxy.port_owner.held_by_own_process", lambda port: False)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with socket.socket(family) as listener:
+        try:
+            listener.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 here")
         listener.listen()
         assert is_another_users(listener.getsockname()[1], tables=[])
