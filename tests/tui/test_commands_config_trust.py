@@ -92,6 +92,18 @@ class TestTheCommand:
         row = json.loads(line)
         assert (row["file"], row["trusted"], row["state"]) == (str(path), True, "trusted, gone")
 
+    def test_where_requests_would_go_comes_last_and_is_not_pushed_out_of_sight(
+        self, repository: Path
+    ) -> None:
+        decoy = {"baseUrl": "http://friend.example/" + "a" * 500, "port": 1, "apiKey": "k"}
+        backends = {"openai": {"baseUrl": "http://foe.example/v1"}, "vllm": decoy, "ollama": decoy}
+        shipped(repository, {"backend": "openai", "backends": backends})
+        ended = run(repository, "config", "trust", HOME=str(repository.parent))
+        assert ended.stderr.splitlines()[-2:] == [
+            '  backend = "openai"',
+            '  backends.openai.baseUrl = "http://foe.example/v1"',
+        ]
+
     def test_a_secret_is_neither_shown_nor_kept(self, repository: Path) -> None:
         home = repository.parent
         shipped(repository, {"token": "hunter2", "backends": {"openai": {"apiKey": "hunter2", **LOGIN}}})

@@ -59,10 +59,18 @@ def ask(file: ConfigFile, keys: tuple[str, ...]) -> bool | None:
 def told(file: ConfigFile, keys: tuple[str, ...]) -> list[str]:
     """A line for each key and its value; no secret is shown, and nothing that a terminal would obey.
 
-    What decides where requests go comes last, where a long list does not push it out of sight.
+    What decides where requests go comes last, where a long list does not push it out of sight; of that, the
+    addresses of backends that the file does not choose come first.
     """
-    ordered = sorted(keys, key=lambda key: key.split(".")[-1] in _ADDRESSES)
-    return [f"{printable(key)} = {_value(key, file.values.get(key))}" for key in ordered]
+    chosen = file.values.get("backend")
+
+    def rank(key: str) -> int:
+        parts = key.split(".")
+        if parts[-1] not in _ADDRESSES:
+            return 0
+        return 1 if chosen and len(parts) > 1 and parts[1] != chosen else 2
+
+    return [f"{printable(key)} = {_value(key, file.values.get(key))}" for key in sorted(keys, key=rank)]
 
 
 def _value(key: str, value: Any) -> str:
