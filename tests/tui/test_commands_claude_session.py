@@ -136,7 +136,7 @@ def test_who_insists_on_auto_mode_gets_it_and_is_told(client: Path) -> None:
     with scripted_host() as host:
         _, got, said = run(client, "--attach", host.url, "claude", "--permission-mode", "auto")
     assert "permissions" not in got["settings"]
-    assert "will stop at a question before each command" in said
+    assert "will edit your project unasked, and stop at a question before a command" in said
 
 
 def test_auto_mode_is_left_to_a_vendor_who_answers_it(client: Path) -> None:

@@ -112,7 +112,7 @@ PLAN: dict[str, Any] = {"permissions": {"defaultMode": "plan"}}
 
 class TestAutoMode:
     def test_who_asks_for_it_is_told_what_will_happen(self) -> None:
-        assert "will stop at a question" in auto_mode.remark(["--permission-mode", "auto"], [])
+        assert "edit your project unasked" in auto_mode.remark(["--permission-mode", "auto"], [])
         assert auto_mode.remark(["-p", "hi"], [{}]) == ""
 
     def test_settings_that_begin_in_it_do_not_here_and_it_is_said(self) -> None:

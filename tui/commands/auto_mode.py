@@ -1,8 +1,9 @@
 """Auto mode of Claude Code: off in sessions on a model of one's own, unless their arguments ask for it.
 
 As Claude Code 2.1.332 has it: a fresh interactive session begins in auto mode, in which the server is asked
-to judge each command (`safeguards` in the request). Anthropic's servers do; without a verdict an interactive
-session stops at a dialog, and one with `-p` refuses every command.
+to judge commands (`safeguards` in the request): not edits of the project's files, nor commands that only look
+at or make such files, which are carried out unasked. Anthropic's servers judge; without a verdict an
+interactive session stops at a dialog, and one with `-p` refuses the command.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def remark(arguments: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> s
     if asked_for(arguments):
         return (
             f"{OPTION} {AUTO}: only Anthropic's servers answer the check that auto mode makes; "
-            "Claude Code will stop at a question before each command, and with -p refuse them all"
+            "Claude Code will edit your project unasked, and stop at a question before a command that wants "
+            "it, with -p refuse that"
         )
     if not option_value(arguments, OPTION) and default_mode(settings) == AUTO:
         return (
