@@ -87,7 +87,7 @@ class ConfigFile:
 
     def where(self, key: str) -> str:
         """How messages name a place in this file."""
-        return f"{self.path}: {printable(key)}"
+        return f"{printable(str(self.path), 4096)}: {printable(key)}"
 
     def source(self, key: str) -> Source:
         """Where a value of this file comes from."""

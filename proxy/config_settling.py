@@ -91,7 +91,22 @@ def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[s
     BACKEND_RULES[known.kind](layers, fields, cwd, user_home)
     fields["backend_key"] = layers.values["backend_key"]
     check_access(layers, fields)
+    for name in ("home", "model", "draft_model"):
+        path = str(fields.get(name, ""))
+        if not _is_text(path):  # a process that is started takes text alone
+            layers.problems.append(
+                f"{layers.sources[name]}: {printable(path)} has a name that is no UTF-8 text; rename it, "
+                "or choose another"
+            )
     return fields
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole_path(name: str, environ: Mapping[str, str], option: str) -> str:

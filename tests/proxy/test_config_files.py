@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,28 @@ class TestLayers:
         settled = place.settle()
         assert (settled.config.port, settled.warnings) == (9001, ())
         assert [file.origin for file in settled.files] == [Origin.OWN_FILE]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
+class TestAFolderWhoseNameIsNoText:
+    @pytest.fixture
+    def odd(self, place: Place) -> Place:
+        odd = Place(place.home, place.home / "a\udcff\x1b[31m")
+        odd.repository.mkdir()
+        return odd
+
+    def test_its_file_can_say_where_requests_go(self, odd: Place) -> None:
+        odd.shipped({"backend": "openai", "backends": {"openai": {"baseUrl": "http://127.0.0.1:9/v1"}}})
+        odd.trust()
+        settled = odd.settle()
+        assert settled.config.model_dump_json()  # as the host's process gets it
+        assert settled.config.destination.isprintable()
+
+    def test_what_is_kept_there_is_refused_in_words(self, odd: Place) -> None:
+        odd.shipped({"home": "state"})
+        odd.trust()
+        with pytest.raises(ConfigError, match=r"home: .* is no UTF-8 text"):
+            odd.settle()
 
 
 class TestTrusted:
