@@ -27,6 +27,21 @@ def test_what_cannot_be_verified_is_a_usage_error(tmp_path: Path, exact: bool, b
     assert failed.value.exit_code == ExitCode.USAGE
 
 
+def test_a_model_that_the_folders_file_names_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nothing(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0)
+
+    (folder := tmp_path / "repository").mkdir()
+    (folder / ".anyclauderc.json").write_text('{"backends": {"mlx": {"model": "their/model"}}}')
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("tui.commands.verify.subprocess.run", nothing)
+    run_verify_cache(invocation(tmp_path), exact=True, conversations=1, head_tokens=60)
+    assert "model: their/model (from " in capsys.readouterr().err
+
+
 def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 

@@ -10,7 +10,7 @@ from engine.blas import engine_environment
 from proxy.known_backends import backend_kind
 from proxy.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.invocation import Invocation
+from tui.commands.invocation import Invocation, say
 
 
 def run_verify_cache(invocation: Invocation, *, exact: bool, conversations: int, head_tokens: int) -> int:
@@ -22,13 +22,16 @@ def run_verify_cache(invocation: Invocation, *, exact: bool, conversations: int,
     """
     if not exact:
         raise CommandFailed(ExitCode.USAGE, "say what to verify: anyclaude-tui verify cache --exact")
-    config = invocation.settle().config
+    settled = invocation.settle()
+    config = settled.config
     if backend_kind(config.backend_name) != "mlx":
         raise CommandFailed(
             ExitCode.USAGE,
             f"the backend {config.backend_name} has a cache of its own; verify the built-in engine with:"
             " anyclaude-tui --backend mlx verify cache --exact",
         )
+    for line in settled.account:
+        say(line)
     # -P, and not in the working directory: nothing that lies there is meant for the engine.
     command = [sys.executable, "-P", "-m", "engine.cache_verification"]
     command += ["--conversations", str(conversations), "--head", str(head_tokens)]
