@@ -61,6 +61,18 @@ class GuardedTemplate:
         """The text without stand-ins, as long as before."""
         return self._control.clear(text)
 
+    def spelled(self, tokens: Sequence[int]) -> str:
+        """What generated tokens spell, with stand-ins in all that spells a control token and is none."""
+        text = ""
+        plain: list[int] = []
+        for token in tokens:
+            if token in self._control.ids:
+                text += self._masked(plain) + self._decode([token])
+                plain = []
+            else:
+                plain.append(token)
+        return text + self._masked(plain)
+
     def leaks(self, text: str) -> list[str]:
         """A note on each control token that a client's text spells and the tokenizer cannot but see in it."""
         seen = [token for token in self.encode.leaks if self._control.masked(token) in text]
@@ -69,6 +81,9 @@ class GuardedTemplate:
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
+
+    def _masked(self, tokens: list[int]) -> str:
+        return self._control.masked(self._decode(tokens)) if tokens else ""
 
     def _decode(self, tokens: list[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=False))

@@ -91,7 +91,12 @@ class PromptRenderer:
         marks = [added[number] for number in self.traits.turn_starts if number in added]
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
         self._history = RecalledHistory(
-            self._applied, self._decode, added.values(), self._end_texts(), self._answers
+            self._applied,
+            self._decode,
+            added.values(),
+            self._end_texts(),
+            self._answers,
+            self._template.spelled,
         )
 
     def render(

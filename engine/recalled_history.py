@@ -25,6 +25,7 @@ _BEFORE, _ANSWER, _BEHIND = "probebefore", "probeanswer", "probebehind"
 _REMEMBERED_CHARACTERS = 16 << 20  # of samples and what they were rendered from
 _MOST_PLACES = 256  # at which one answer is looked for in a prompt
 _TAIL = 8  # characters of what was generated that tell its end where no end-of-turn token does
+_LAST_TOKENS = 64  # of an answer, that have these characters and the blanks behind them
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,12 @@ class _Start:
 class _Extent:
     """`whole` is what the template writes for an answer and up to the content of the turn behind it.
 
-    The answer ends at `end` of it; where the sample does not tell, at `least` or later.
+    The answer ends at `end` of it; where the sample does not tell, at `least` or later. Its first `lead`
+    letters are the template's.
     """
 
     whole: str
+    lead: int
     end: int | None
     least: int
     has_calls: bool
@@ -98,16 +101,22 @@ class _Extent:
         """Where in `whole` the answer ends that was generated as this; None where that cannot be told.
 
         Where no token that ends answers tells, it is where `whole` has what was generated last, at one of
-        the tokenizer's `marks`.
+        the tokenizer's `marks`. In `generated` only tokens spell marks: a text that does so ends nothing.
         """
         if self.end is not None:
             return self.end
         said = generated.rstrip()
         for end in range(len(self.whole), self.least, -1):
             at_mark = self.whole.endswith(marks, 0, end) or self.whole.startswith(marks, end)
-            if at_mark and said.endswith(self.whole[max(0, end - _TAIL) : end]):
+            if at_mark and said.endswith(self.whole[self._tail(end, marks) : end]):
                 return end
         return None if self.has_calls else self.least
+
+    def _tail(self, end: int, marks: tuple[str, ...]) -> int:
+        """Where the last letters before `end` begin, a mark among them whole."""
+        tail = max(0, end - _TAIL)
+        starts = (self.whole.find(mark, max(0, tail - len(mark) + 1), tail + len(mark) - 1) for mark in marks)
+        return min((start for start in starts if 0 <= start < tail), default=tail)
 
 
 class RecalledHistory:
@@ -120,13 +129,18 @@ class RecalledHistory:
         marks: Collection[str],
         ends: Collection[str],
         answers: AnswerMemory,
+        spell: Callable[[Sequence[int]], str],
     ) -> None:
-        """`marks` are the texts of all added tokens, `ends` those of the tokens that end an answer."""
+        """`marks` are the texts of all added tokens, `ends` those of the tokens that end an answer.
+
+        `spell` decodes with stand-ins in all that spells a control token and is none.
+        """
         self._render = render
         self._decode = decode
         self._marks = tuple(mark for mark in marks if mark)
         self._ends = tuple(end for end in ends if end)
         self._answers = answers
+        self._spell = spell
         self._samples: OrderedDict[str, str | None] = OrderedDict()
         self._room = _REMEMBERED_CHARACTERS
 
@@ -171,8 +185,10 @@ class RecalledHistory:
                     break
                 add(Piece(masked[at:start]), text[at:start])
                 at = start
-                kept = self._answers.find(turn.message, so_far.value())
-                end = None if kept is None else extent.end_of(self._text_of(kept), self._marks)
+                # What a client's text spells is no turn of the template's.
+                written = masked.startswith(extent.whole[: extent.lead], start)
+                kept = self._answers.find(turn.message, so_far.value()) if written else None
+                end = None if kept is None else self._end(extent, kept)
                 if kept is not None and end is None:
                     unplaced += 1
                     break
@@ -203,10 +219,11 @@ class RecalledHistory:
         told = TextDigest(text[: len(text) - len(start.opening)])
         return AnswerStart(told.value(), start.opening)
 
-    def _text_of(self, kept: KeptAnswer) -> str:
+    def _end(self, extent: _Extent, kept: KeptAnswer) -> int | None:
         if not kept.text:
             kept.text = self._decode(kept.tokens)
-        return kept.text
+        last = "" if extent.end is not None else self._spell(kept.tokens[-_LAST_TOKENS:])
+        return extent.end_of(last, self._marks)
 
     def _extent(self, course: _Course, turn: AnswerTurn, sampling: _Sampling) -> _Extent | None:
         """What the template writes for one answer of a conversation; None where that cannot be told."""
@@ -232,7 +249,8 @@ class RecalledHistory:
         if (ends or not has_calls) and not whole.endswith(close):
             return None
         end = len(whole) - len(close) if ends else None
-        return _Extent(whole, end, max(0, len(whole) - len(rest)), has_calls) if whole else None
+        lead = min(answer.index(_ANSWER), _shared_length(whole, answer))
+        return _Extent(whole, lead, end, max(0, len(whole) - len(rest)), has_calls) if whole else None
 
     def _start(self, before: Sequence[Message], sampling: _Sampling) -> _Start | None:
         """Where the turn of an answer begins that these messages stand before."""
