@@ -23,6 +23,9 @@ _SPLITS = (
 )
 """Texts that tokenizers split and normalize in ways of their own."""
 
+_PARTS = ("pre_tokenizer", "normalizer", "model")
+_RULES = ("ignore_merges", "byte_fallback", "fuse_unk", "unk_token", "dropout")
+
 _LFS_POINTER = "version https://git-lfs"
 
 
@@ -67,19 +70,36 @@ def _encode_as_written(path: Path, tokenizer: Any) -> None:
         written = Tokenizer.from_file(str(path / "tokenizer.json"))
     except Exception:  # not there, or not readable by itself: then what was loaded has to do
         return
-    if backend is None or _encode_alike(backend, written):
+    if backend is None:
         return
-    kept = backend.pre_tokenizer, backend.normalizer
-    backend.pre_tokenizer, backend.normalizer = written.pre_tokenizer, written.normalizer
-    if not _encode_alike(backend, written):  # it differs in more, so that neither half is to be trusted
-        backend.pre_tokenizer, backend.normalizer = kept
+    for one in (backend, written):  # the file may have what one call was made with; each call sets its own
+        one.no_padding()
+        one.no_truncation()
+    if _encode_alike(backend, written):
+        return
+    kept = [getattr(backend, part) for part in _PARTS]
+    for part in _PARTS:
+        setattr(backend, part, getattr(written, part))
+    if not _encode_alike(backend, written):  # it differs in more, so that no part is to be trusted
+        for part, value in zip(_PARTS, kept, strict=True):
+            setattr(backend, part, value)
 
 
 def _encode_alike(one: Tokenizer, other: Tokenizer) -> bool:
-    return all(
-        one.encode(text, add_special_tokens=False).ids == other.encode(text, add_special_tokens=False).ids
-        for text in _SPLITS
-    )
+    # What merges do not lead to is in few words only, so that texts would not tell.
+    rules = [(type(model), *(getattr(model, rule, None) for rule in _RULES)) for model in _models(one, other)]
+    return rules[0] == rules[1] and all(_ids(one, text) == _ids(other, text) for text in _SPLITS)
+
+
+def _models(*tokenizers: Tokenizer) -> list[Any]:
+    return [tokenizer.model for tokenizer in tokenizers]
+
+
+def _ids(tokenizer: Tokenizer, text: str) -> list[int] | None:
+    try:
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+    except Exception:  # plain ones: a model of another kind has no token for what is unknown, say
+        return None
 
 
 def _without_config(path: Path, extra: dict[str, Any], eos: Any) -> Any | None:

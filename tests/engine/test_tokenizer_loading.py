@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 
 from engine import bundled_model
 from engine.tokenizer_loading import load_tokenizer
+from tests.engine import tokenizer_kinds
 
 TEXTS = ("def f(a):\n        return a", "x-y_z.py  12345", "HTTPServer's", "caf\u0065\u0301 \ufb01")
 
@@ -48,3 +51,32 @@ def test_a_splitting_and_a_normalizer_of_the_models_own_count(tmp_path: Path, mo
     )
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     assert same_ids(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared"),
+    [
+        (tokenizer_kinds.unigram, "LlamaTokenizer"),
+        (tokenizer_kinds.mistral3, "Qwen2Tokenizer"),
+        (tokenizer_kinds.byte_level, "BertTokenizerFast"),  # raises at a text with unknown letters
+        (tokenizer_kinds.llama3, "GPT2TokenizerFast"),
+    ],
+)
+def test_a_model_of_another_kind_than_its_tokenizers_class_has_encodes_as_its_file_says(
+    tmp_path: Path, kind: Callable[[], Any], declared: str
+) -> None:
+    kind()._tokenizer.save_pretrained(tmp_path)
+    config = tmp_path / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"tokenizer_class": declared}))
+    file = tmp_path / "tokenizer.json"
+    whole = json.loads(file.read_text())
+    if declared.startswith("GPT2"):  # a word that no merges lead to
+        whole["model"]["vocab"]["zqx"] = max(whole["model"]["vocab"].values()) + 100
+    whole["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    file.write_text(json.dumps(whole))
+    own = written(tmp_path)
+    own.no_truncation()
+    loaded = load_tokenizer(tmp_path).tokenizer
+    for text in ("hello  wörld\n 12", "zqx"):
+        ids = loaded.encode(text, add_special_tokens=False)
+        assert ids == own.encode(text, add_special_tokens=False).ids
