@@ -65,6 +65,7 @@ def probe_template(
     render: Render, *, template_text: str, encode: Callable[[str], list[int]], special: frozenset[int]
 ) -> TemplateTraits:
     """Find the traits of the template behind `render`."""
+    given = render
     broken = _refusal(render, [_user("probebravo")])
     if broken and not _refusal(render, [_user("probebravo")], [PROBE_TOOL]):
         render, broken = _with_tools(render), ""  # a template for prompts with tools alone
@@ -77,7 +78,7 @@ def probe_template(
         first_system=first_system,
         system_in_place=first_system and _keeps_system(render),
         repeated_roles=_repeats(render, lead),
-        tools_shown=_shows_tools(render, [*lead, _user("probebravo")]),
+        tools_shown=_shows_tools(given, [*lead, _user("probebravo")]),
         thinking_switch=_thinking_switch(render, lead),
         steady_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
         turn_starts=_turn_starts(render, lead, encode, special),

@@ -204,6 +204,15 @@ def test_a_template_without_system_and_tool_roles_gets_alternating_turns(rendere
     assert "no place for tools" in prompt.notes[-1]
 
 
+def test_a_template_for_prompts_with_tools_alone_is_not_said_to_have_no_place_for_them(
+    renderer_of: Any,
+) -> None:
+    refusing = "{{- raise_exception('tools are wanted') if not tools -}}{{- tools | tojson -}}"
+    prompt = renderer_of(refusing + templates.STRICT).render([{"role": "user", "content": "x"}], [TOOL])
+    assert TOOL["function"]["name"] in prompt.text
+    assert prompt.notes == ()
+
+
 def test_a_template_that_wants_short_ids_text_and_no_empty_content_gets_them(renderer_of: Any) -> None:
     renderer = renderer_of(templates.SHORT_IDS)
     traits = renderer.traits
