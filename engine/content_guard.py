@@ -19,9 +19,10 @@ Mask = Callable[[str], str]
 
 # What a template does to a text that may bring together a token's spelling that was not there before.
 _ALTERS = re.compile(
-    r"\b(?:replace|lower|upper|title|capitalize|swapcase|translate|reverse|striptags|truncate)\b"
+    r"\b(?:replace|title|capitalize|swapcase|translate|reverse|striptags|truncate)\b"
     r"|(?:content|text|result|value|thought|thinking)\w*(?:['\"]\])?\s*\[[^\]]*:"
 )
+_RECASES = {"lower": str.lower, "upper": str.upper}  # of which is known what they make of a text
 _SPLITS = re.compile(r"""\bsplit\(\s*(?:(['"])(.*?)\1)?""")
 
 # Words of JSON schema that templates compare with. What is named by them is nobody's text.
@@ -40,6 +41,9 @@ class ContentGuard:
         """`template` is its source, None if it is not known."""
         self._tokens = tokens
         self._alters = template is None or _may_alter(template, tokens)
+        self._recases = [
+            change for name, change in _RECASES.items() if re.search(rf"\b{name}\b", template or "")
+        ]
 
     def render(
         self, render: Render, messages: list[Message], tools: list[dict[str, Any]] | None, **options: Any
@@ -49,7 +53,7 @@ class ContentGuard:
 
         def masked(text: str) -> str:
             nonlocal joins
-            joins = joins or self._tokens.may_join(text)
+            joins = joins or self._tokens.may_join(text) or self._may_become(text)
             return self._tokens.masked(text)
 
         text = self._rendered(render, masked, messages, tools, options)
@@ -60,6 +64,14 @@ class ContentGuard:
         careful = self._rendered(render, self._tokens.masked_throughout, messages, tools, options)
         written, sure = (Counter(self._tokens.pattern.findall(one)) for one in (text, careful))
         return text if written <= sure else careful
+
+    def _may_become(self, text: str) -> bool:
+        """Whether a token may come of a text in letters of the other case."""
+        changed = (change(text) for change in self._recases)
+        return any(
+            other != text and (self._tokens.may_join(other) or self._tokens.masked(other) != other)
+            for other in changed
+        )
 
     def _rendered(
         self,
@@ -86,8 +98,8 @@ def _may_alter(template: str, tokens: ControlTokens) -> bool:
 
 def _masked_message(message: Message, mask: Mask) -> Message:
     """The message with its fields' values masked, and the names of the fields as they are."""
-    masked = {name: _masked(value, mask) for name, value in message.items() if name != "tool_calls"}
-    masked["role"] = message["role"]
+    others = (name for name in message if name not in {"role", "tool_calls"})
+    masked: Message = {"role": message["role"]} | {name: _masked(message[name], mask) for name in others}
     if calls := message.get("tool_calls"):
         masked["tool_calls"] = [_masked_call(call, mask) for call in calls]
     return masked

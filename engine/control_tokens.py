@@ -49,7 +49,9 @@ class ControlTokens:
         self._beginnings = {text[:size] for text in numbers for size in range(1, len(text))}
         self._endings = {text[size:] for text in numbers for size in range(1, len(text))}
         self._joined = "\0".join(numbers)
-        alphabet = sorted(set("".join(numbers)))[: len(_STAND_INS)]
+        letters = set("".join(numbers))
+        others = {form for letter in letters for form in (letter.lower(), letter.upper()) if len(form) == 1}
+        alphabet = [*sorted(letters), *sorted(others - letters)][: len(_STAND_INS)]
         self._stand_ins = dict(zip(alphabet, map(chr, _STAND_INS), strict=False))
         self._characters = {stand_in: character for character, stand_in in self._stand_ins.items()}
         self._masked_short = lru_cache(1 << 14)(self._masked)
@@ -129,7 +131,8 @@ class ControlTokens:
         return self._with_stand_ins(text, {start + self._first_part(text, start) - 1 for start in spellings})
 
     def _masked_throughout(self, text: str) -> str:
-        text = self._with_stand_ins(self._masked(text), self._edges(text))
+        edges = (self._edges(form) for form in {text, _recased(text, str.lower), _recased(text, str.upper)})
+        text = self._with_stand_ins(self._masked(text), set().union(*edges))
         for first in self._firsts:
             if not first.isalnum() and not first.isspace():
                 text = text.replace(first, self._stand_ins.get(first, first))
@@ -226,6 +229,14 @@ def _is_valid(text: str) -> bool:
 def well_formed(text: str) -> str:
     """The text without halves of characters, which no client can send but in escapes."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _recased(text: str, change: Callable[[str], str]) -> str:
+    """The text in letters of one case, as long as before."""
+    changed = change(text)
+    if len(changed) == len(text):
+        return changed
+    return "".join(change(letter) if len(change(letter)) == 1 else letter for letter in text)
 
 
 def _structures(text: str, special: bool, template: str) -> bool:
