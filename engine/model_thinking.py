@@ -5,14 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from engine.chat_template import template_text
-from engine.tool_calls.thinking_marks import ends_inside, marks_of_model
+from engine.tool_calls.thinking_marks import THINKING_MARKS, ends_inside, marks_of_model
 
 
 def thinking_marks(tokenizer: Any) -> tuple[str, str] | None:
-    """The model's marks: as mlx-lm knows them, else the usual ones that its tokens or its template have."""
-    if getattr(tokenizer, "has_thinking", False):
-        return tokenizer.think_start, tokenizer.think_end
-    return marks_of_model(template_text(tokenizer), _vocabulary(tokenizer))
+    """The model's marks: as mlx-lm knows them, else the usual ones that its tokens or its template have.
+
+    mlx-lm looks at the tokens alone. A model made of another has that one's marks among them still, though
+    its template writes others.
+    """
+    template, vocabulary = template_text(tokenizer), _vocabulary(tokenizer)
+    if not getattr(tokenizer, "has_thinking", False):
+        return marks_of_model(template, vocabulary)
+    known = tokenizer.think_start, tokenizer.think_end
+    if not any(mark in template for mark in known):
+        for start, (end, *_) in THINKING_MARKS.items():
+            if all(mark in template and mark in vocabulary for mark in (start, end)):
+                return start, end
+    return known
 
 
 def opens_thinking(prompt: str, marks: tuple[str, str] | None, answer_opening: str | None) -> bool:

@@ -27,6 +27,16 @@ def test_what_mlx_lm_knows_of_a_model_comes_first() -> None:
     assert thinking_marks(known) == ("<a>", "</a>")
 
 
+def test_marks_that_a_models_template_writes_come_before_those_of_the_model_that_it_was_made_of() -> None:
+    ours = ("<mm:think>", "</mm:think>")
+    theirs: dict[str, Any] = {"has_thinking": True, "think_start": "<think>", "think_end": "</think>"}
+    tokens = ("<think>", "</think>", *ours)
+    assert thinking_marks(tokenizer("x".join(ours), *tokens, **theirs)) == ours
+    for template in ("", "no marks", "</think>".join(ours), "<mm:think>"):
+        assert thinking_marks(tokenizer(template, *tokens, **theirs)) == ("<think>", "</think>")
+    assert thinking_marks(tokenizer("x".join(ours), *tokens[:2], **theirs)) == ("<think>", "</think>")
+
+
 @pytest.mark.parametrize(
     ("prompt", "opening", "opens"),
     [
