@@ -24,9 +24,9 @@ from engine.model_thinking import opens_thinking, thinking_marks
 from engine.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
 from engine.refusal_fallbacks import PlainRendering, plain_transcript, render_somehow
 from engine.segment_encoder import SegmentEncoder
-from engine.shown_text import unseen_note
 from engine.template_switches import TemplateSwitches
 from engine.template_traits import TemplateTraits, probe_template
+from engine.unseen_messages import unseen_note
 
 _log = logging.getLogger(__name__)
 
