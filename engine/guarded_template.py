@@ -27,7 +27,7 @@ class GuardedTemplate:
         self.source = _source(tokenizer)
         self._control = control_tokens(tokenizer, self.source)
         self._guard = ContentGuard(self._control, self.source)
-        self.encode = GuardedEncoder(self._encode, self._decode, self._control)
+        self.encode = GuardedEncoder(self._encode, self.decode, self._control)
         """Token ids of text: control tokens in it are recognised, but for masked ones, and none is added."""
 
     def apply(self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, **options: Any) -> str:
@@ -61,13 +61,17 @@ class GuardedTemplate:
         """The text without stand-ins, as long as before."""
         return self._control.clear(text)
 
+    def decode(self, tokens: Sequence[int]) -> str:
+        """What tokens spell, control tokens included."""
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
+
     def spelled(self, tokens: Sequence[int]) -> str:
         """What generated tokens spell, with stand-ins in all that spells a control token and is none."""
         text = ""
         plain: list[int] = []
         for token in tokens:
             if token in self._control.ids:
-                text += self._masked(plain) + self._decode([token])
+                text += self._masked(plain) + self.decode([token])
                 plain = []
             else:
                 plain.append(token)
@@ -83,10 +87,7 @@ class GuardedTemplate:
         return ids
 
     def _masked(self, tokens: list[int]) -> str:
-        return self._control.masked(self._decode(tokens)) if tokens else ""
-
-    def _decode(self, tokens: list[int]) -> str:
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=False))
+        return self._control.masked(self.decode(tokens)) if tokens else ""
 
 
 def _source(tokenizer: Any) -> str | None:

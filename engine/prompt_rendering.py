@@ -92,7 +92,7 @@ class PromptRenderer:
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
         self._history = RecalledHistory(
             self._applied,
-            self._decode,
+            self._template.decode,
             added.values(),
             self._end_texts(),
             self._answers,
@@ -196,12 +196,9 @@ class PromptRenderer:
         """What the model reads of what the template makes of messages."""
         return self._template.clear(self._apply(messages, tools, **options))
 
-    def _decode(self, tokens: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
-
     def _end_texts(self) -> list[str]:
         ends = getattr(self._tokenizer, "eos_token_ids", None) or ()
-        return [self._decode([number]) for number in sorted(ends)]
+        return [self._template.decode([number]) for number in sorted(ends)]
 
     def _cuts(self, tokens: list[int]) -> tuple[int, ...]:
         starts = self.traits.turn_starts
