@@ -325,7 +325,7 @@ async def test_a_suspect_does_not_wait_for_one_who_waits_for_the_disk(shelf: Mod
     pair = [driven.come(ask(prompt(seed), 12)) for seed in (1, 2)]
     for fetch in cache.fetches:
         fetch.done = True
-    driven.until(lambda: len(driven.loop._decoding) == 2)
+    driven.until(lambda: len(driven.loop._places.decoding) == 2)
     late = driven.come(ask(prompt(3), 2))
     driven.until(lambda: driven.loop.counts.finished == 2)
     assert driven.loop.counts.rebuilds == 1
