@@ -17,6 +17,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from engine.batch_check import batch_fault
 from engine.fingerprint import cache_fingerprint
+from engine.machine import machine
 from engine.measurements import Measurements, Trial
 from engine.model_errors import UnsupportedArchitecture, first_line
 from engine.model_loading import LoadedModel
@@ -108,7 +109,12 @@ def noted(loaded: LoadedModel, note: str) -> LoadedModel:
 
 def libraries() -> dict[str, str]:
     """What computes, beside the model: what it computes may differ between any two."""
-    return {"mlx": version("mlx"), "mlx-lm": version("mlx-lm"), "device": str(mx.default_device().type)}
+    return {
+        "mlx": version("mlx"),
+        "mlx-lm": version("mlx-lm"),
+        "device": str(mx.default_device().type),
+        **machine(),
+    }
 
 
 def _checks(folder: Path | None) -> Measurements | None:
