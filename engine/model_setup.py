@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from engine import bundled_model
+from engine import bundled_model, chunk_rule
 from engine.answer_memory import AnswerMemory
 from engine.cache_disk import DiskTier
 from engine.cache_files import FORMAT
@@ -103,6 +103,7 @@ def attach_disk(
         **libraries(),
         "matrix products": accelerated,
         "prefill chunk": loaded.prefill_chunk,
+        "chunk rule": chunk_rule.VERSION,
     }
     disk = DiskTier(
         _folder(settings),

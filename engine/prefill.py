@@ -11,9 +11,9 @@ from typing import Any
 import mlx.core as mx
 
 from engine.cache_layers import computed
+from engine.chunk_rule import SMALLEST, chunk_edges
 
 _STALL_S = 0.2  # what others who decode may wait for a chunk, about
-_SMALLEST = 64  # tokens; smaller ones cost too much of the speed
 _TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
 _SAMPLE = 128  # tokens
 _SAMPLES = 4
@@ -23,17 +23,18 @@ class Prefill:
     """A prompt on its way into a cache, all but its last token, whose step is the first of decoding.
 
     Where a chunk begins and ends can show in the last bits of what is computed for it. Chunks end at `stops`
-    and at all multiples of `chunk`, so that a prompt which starts behind a cached prefix runs the chunks of
-    one that does not. Used on one thread, within a stream of that thread.
+    and at the edges of `engine.chunk_rule`, which depend on the position alone, so that a prompt which starts
+    behind a cached prefix runs the chunks of one that does not. Used on one thread, within a stream of that
+    thread.
     """
 
     def __init__(
         self, model: Any, tokens: list[int], cache: list[Any], matched: int, stops: Iterable[int], chunk: int
     ) -> None:
-        """`cache` holds the first `matched` tokens, and is given away."""
+        """`cache` holds the first `matched` tokens, and is given away; a first chunk has `chunk` tokens."""
         self._model = model
         self._tokens = tokens
-        self._edges = sorted({*stops, *range(chunk, len(tokens), chunk), len(tokens) - 1})
+        self._edges = sorted({*stops, *chunk_edges(len(tokens), chunk), len(tokens) - 1})
         self.cache = cache
         self.position = matched
 
@@ -90,6 +91,6 @@ def measured_chunk(
         mx.eval(computed(cache))
         took = min(took, clock() - began)
     size = largest_chunk()
-    while size > _SMALLEST and took * size / sample > _STALL_S:
+    while size > SMALLEST and took * size / sample > _STALL_S:
         size //= 2
     return size

@@ -29,6 +29,7 @@ from engine.model_loading import load_model
 from engine.prefix_cache import Match
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
+from tests.engine.model_thread import Observed
 from tests.models import ModelShelf, tiny_model
 
 
@@ -57,6 +58,22 @@ class FastProducts:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "gemma3_text", "qwen3_5"])
+def test_what_is_reused_is_exact_where_chunks_get_shorter_with_depth(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch, architecture: Architecture
+) -> None:
+    monkeypatch.setattr("engine.chunk_rule.HALVED_AT", 96)
+    monkeypatch.setattr("engine.chunk_rule.SMALLEST", 8)
+    loaded = load_model(shelf.tiny(architecture))
+    lengths: list[int] = []
+    watched = replace(loaded, model=Observed(loaded.model, lambda rows: lengths.append(len(rows[0]))))
+    made = conversations(loaded, count=2, turns=3, head=250, seed=3)
+    outcomes = verify(watched, made, chunk=48, answer_tokens=4)
+    assert {way: is_exact(outcomes[way]) for way in EXACT} == dict.fromkeys(EXACT, True)
+    assert outcomes["disk"].reused == outcomes["warm"].reused > 2 * 2 * 250
+    assert {48, 24, 12, 8} <= set(lengths)
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "gemma3_text", "qwen3_5"])

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine import chunk_rule
 from engine.answer_memory import AnswerMemory
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_setup import attach_disk, learn_sizes, load
@@ -67,6 +68,15 @@ def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(tmp_path: Path, 
     assert set(json.loads(file.read_bytes())) == {fingerprint, f"{fingerprint}-kv8"}
     file.write_text("damaged")
     assert chunk() in (64, 128, 256, 512)
+
+
+def test_rows_of_another_chunk_rule_are_not_mixed_in(
+    tmp_path: Path, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_budget(loaded, kv_cache_dir=str(tmp_path))
+    monkeypatch.setattr("engine.chunk_rule.VERSION", chunk_rule.VERSION + 1)
+    disk_budget(loaded, kv_cache_dir=str(tmp_path))
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
 @pytest.mark.parametrize("budget", [0, 5000, 10_000, 1 << 20])
