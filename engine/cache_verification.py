@@ -38,13 +38,14 @@ from engine.cache_disk import DiskTier
 from engine.cache_layers import layout_of
 from engine.cache_trial import restore_fault
 from engine.checkpoints import checkpoints, needs_checkpoints
+from engine.chunk_fit import largest_chunk
 from engine.decode_batch import Batch, Row
 from engine.generation import Sampling
 from engine.model_errors import ModelError
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.model_setup import load
-from engine.prefill import Prefill, largest_chunk
+from engine.prefill import Prefill
 from engine.prefix_cache import as_token_array, common_prefix
 from engine.radix_cache import RadixPrefixCache
 from engine.sampling import build_sampler

@@ -17,6 +17,7 @@ import mlx.core as mx
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from engine.checkpoints import needs_checkpoints
+from engine.chunk_fit import largest_chunk
 from engine.decode_batch import Batch, Row
 from engine.generation import FinishStep, TokenStep, UnheldStep
 from engine.live_request import LiveRequest, RequestState
@@ -25,7 +26,8 @@ from engine.loop_faults import Recovery, fault_message
 from engine.loop_reporting import LoopCounts, LoopReporting
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
-from engine.prefill import Prefill, largest_chunk
+from engine.prefill import Prefill
+from engine.prefill_pace import prefill_stats
 from engine.prefix_cache import Kind, PrefixCache
 from engine.request_places import RequestPlaces
 from engine.sampling import build_logits_processors, build_sampler
@@ -60,6 +62,8 @@ class DecodeLoop:
         self._max_batch = max_batch
         self._clock = clock
         self._stream = mx.new_thread_local_stream(mx.default_device())
+        self._chunk = prefill_chunk or loaded.prefill_chunk or largest_chunk()
+        self._pace = loaded.pace
         self._exact_only = needs_checkpoints(self._runner.new_cache())
         self._places = RequestPlaces(exact_only=self._exact_only)
         self._line = self._places.line
@@ -71,7 +75,7 @@ class DecodeLoop:
             prefix_cache,
             self._places,
             self._reporting,
-            chunk=prefill_chunk or loaded.prefill_chunk or largest_chunk(),
+            chunk=self._chunk,
             exact_only=self._exact_only,
             wake=wake,
             clock=clock,
@@ -93,6 +97,10 @@ class DecodeLoop:
     def queued(self) -> int:
         """Requests that wait."""
         return self._places.queued
+
+    def prefill_stats(self) -> dict[str, Any]:
+        """As `/stats` has it: the chunk in tokens, and the fit that it was chosen by."""
+        return prefill_stats(self._chunk, self._pace)
 
     def arrive(self, live: LiveRequest) -> None:
         """Check a request and let it wait for its prefill. Whatever is wrong with it, this returns."""
@@ -155,12 +163,14 @@ class DecodeLoop:
         return True
 
     def _advance(self, live: LiveRequest, prefill: Prefill) -> None:
-        before = prefill.position
+        before, began = prefill.position, self._clock()
         prefill.advance()
         after = prefill.position
         self._line.worked(after - before)
         self.counts.prefilled_tokens += after - before
         self.last_progress = self._clock()
+        if self._pace is not None and not self._places.decoding:  # a token on its way would take part of it
+            self._pace.add(before, after, self.last_progress - began)
         awaited = not self._exact_only and self._line.awaited_between(live, before, after)
         if kind := live.stops.get(after, "main" if awaited else None):
             self._keep(live, prefill.held_tokens, prefill.cache, kind)

@@ -27,6 +27,7 @@ from engine.model_errors import (
     TokenizerMissing,
     first_line,
 )
+from engine.prefill_pace import PrefillPace
 from engine.tokenizer_loading import load_tokenizer
 from engine.weight_files import WeightChoice, weight_choices
 from engine.weight_loading import OnProgress, build, read_weights
@@ -58,9 +59,9 @@ class LoadedModel:
     recommend where a request names nothing, under the names of a chat completion body. How it is to run:
     keys and values in `kv_bits` bits (None: as computed), of which `kv_group` numbers share a scale (None: it
     is tried out), and with `draft_tokens` tokens at a time guessed by the smaller model `draft`; prompts in
-    chunks of `prefill_chunk` (None: as the device likes it); `alone`, one row at a time, where not empty: it
-    says why, as `template_fault` says what is wrong with the chat template. `notes` are what people should
-    know of all this, a sentence each.
+    chunks of `prefill_chunk` (None: as the device likes it), chosen by what `pace` compares them with (None:
+    it was asked for); `alone`, one row at a time, where not empty: it says why, as `template_fault` says what
+    is wrong with the chat template. `notes` are what people should know of all this, a sentence each.
     """
 
     model: Any
@@ -78,6 +79,7 @@ class LoadedModel:
     draft: LoadedModel | None = None
     draft_tokens: int = 3
     prefill_chunk: int | None = None
+    pace: PrefillPace | None = None
     alone: str = ""
     template_fault: str = ""
     notes: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from engine.cache_trial import restore_fault
 from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
-from engine.model_trials import chunk_of, first_run, in_batches, libraries, noted
+from engine.model_trials import first_run, in_batches, libraries, noted, pace_of
 from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
 
@@ -49,7 +49,11 @@ def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
     with first_run(loaded, folder):
         if settings.kv_bits:
             loaded = replace(loaded, kv_group=kv_group(loaded, settings.kv_bits))
-        loaded = replace(loaded, prefill_chunk=settings.prefill_chunk or chunk_of(loaded, folder))
+        if settings.prefill_chunk:
+            loaded = replace(loaded, prefill_chunk=settings.prefill_chunk)
+        else:
+            pace = pace_of(loaded, folder, on_progress)
+            loaded = replace(loaded, prefill_chunk=pace.fit.chunk_tokens, pace=pace)
     return loaded if settings.max_batch == 1 or draft is not None else in_batches(loaded, folder)
 
 

@@ -8,29 +8,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
 from engine.batch_check import batch_fault
+from engine.chunk_fit import ChunkFit, measured_fit
 from engine.fingerprint import cache_fingerprint
-from engine.machine import machine
+from engine.machine import machine, machine_in_words
 from engine.measurements import Measurements, Trial
 from engine.model_errors import UnsupportedArchitecture, first_line
-from engine.model_loading import LoadedModel
+from engine.model_loading import LoadedModel, OnProgress
 from engine.model_runner import ModelRunner
-from engine.prefill import measured_chunk
+from engine.prefill_pace import PrefillPace
 
 CHUNKS_FILE = "prefill-chunks.json"
-"""The chunk that was measured for each model, by fingerprint."""
+"""The chunk that was measured for each model and what it was chosen by, by fingerprint and machine."""
 
 BATCHES_FILE = "batch-checks.json"
 """Why rows are decoded alone, by fingerprint and libraries, and trials that were begun."""
 
 _MOST_TRIALS = 3  # that end the process
+_OFF = "off"  # of what is remembered of a chunk: how far from it prompts have been
 _TRIED_TOKENS = 64  # mixtures of experts compute so many by other means than a few
 
 log = logging.getLogger("engine")
@@ -66,21 +69,70 @@ def _try_out(loaded: LoadedModel) -> None:
         ) from error
 
 
-def chunk_of(loaded: LoadedModel, folder: Path | None) -> int:
-    """The prefill chunk that suits model and machine; `folder` is where it is remembered.
+def pace_of(loaded: LoadedModel, folder: Path | None, on_progress: OnProgress) -> PrefillPace:
+    """The prefill chunk that suits model and machine, and whether prompts run as fast as it was chosen by.
 
-    Prompts that are computed in other chunks can differ in their last bits, so that those on disk belong to
+    It is remembered in `folder` until model, machine or libraries are others, or prompts have turned out to
+    be more than twice as fast or as slow. Then it is measured at the next start, not at once: prompts that
+    are computed in other chunks can differ in their last bits, so that those in memory and on disk belong to
     one chunk.
     """
+    known, name = Measurements(folder / CHUNKS_FILE) if folder is not None else None, _name(loaded)
+    remembered: Any = known.get(name) if known is not None else None
+    fit = _fit_of(remembered)
+    if fit is not None and _OFF not in remembered:
+        log.info("%s: %s, as measured on %s", loaded.name, fit, fit.measured_for)
+    else:
+        fit = _measured(loaded, fit.chunk_tokens if fit is not None else None, on_progress)
+        if known is not None:
+            known.put(name, asdict(fit))
+
+    def on_off(ratio: float) -> None:
+        when = "when the engine next starts" if known is not None else "at each start"
+        log.warning(
+            "%s: prompts take %.1f times as long as measured when chunks of %d tokens were chosen;"
+            " that is measured again %s",
+            *(loaded.name, ratio, fit.chunk_tokens, when),
+        )
+        if known is not None:
+            known.put(name, asdict(fit) | {_OFF: ratio})
+
+    return PrefillPace(fit, on_off)
+
+
+def _measured(loaded: LoadedModel, before: int | None, on_progress: OnProgress) -> ChunkFit:
+    on_progress(1.0, f"measuring how fast {loaded.name} reads prompts")
     runner = ModelRunner(loaded)
-    known = Measurements(folder / CHUNKS_FILE) if folder is not None else None
-    chunk = known.get(loaded.fingerprint) if known is not None else None
-    if type(chunk) is int and chunk > 0:
-        return chunk
-    chunk = measured_chunk(runner, runner.new_cache, most=loaded.most_tokens)
-    if known is not None:
-        known.put(loaded.fingerprint, chunk)
-    return chunk
+    fit = measured_fit(
+        runner,
+        runner.new_cache,
+        vocab_size=loaded.vocab_size,
+        most=loaded.most_tokens,
+        before=before,
+        measured_for=machine_in_words(),
+    )
+    on_progress(1.0, f"{loaded.name} is loaded")
+    log.info("%s: %s, measured now on %s", loaded.name, fit, fit.measured_for)
+    if before not in (None, fit.chunk_tokens):
+        log.info(
+            "%s: prompts on disk that were computed in chunks of %d tokens are not used from now on",
+            *(loaded.name, before),
+        )
+    return fit
+
+
+def _fit_of(remembered: Any) -> ChunkFit | None:
+    """What a file remembers, None where that makes no sense."""
+    match remembered:
+        case {
+            "chunk_tokens": int(chunk),
+            "fixed_s": int() | float() as fixed_s,
+            "per_token_s": int() | float() as per_token_s,
+            "lengths": [int(short), int(long)],
+            "measured_for": str(measured_for),
+        } if chunk > 0 and fixed_s >= 0 and per_token_s >= 0 and 0 < short <= long:
+            return ChunkFit(chunk, float(fixed_s), float(per_token_s), (short, long), measured_for)
+    return None
 
 
 def in_batches(loaded: LoadedModel, folder: Path | None) -> LoadedModel:

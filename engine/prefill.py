@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import mlx.core as mx
 
 from engine.cache_layers import computed
-from engine.chunk_rule import SMALLEST, chunk_edges
+from engine.chunk_rule import chunk_edges
 
-_STALL_S = 0.2  # what others who decode may wait for a chunk, about
 _TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
-_SAMPLE = 128  # tokens
-_SAMPLES = 4
 
 
 class Prefill:
@@ -61,36 +56,3 @@ class Prefill:
         if end // _TIDY_TOKENS > self.position // _TIDY_TOKENS:
             mx.clear_cache()
         self.position = end
-
-
-def largest_chunk() -> int:
-    """The tokens beyond which a longer chunk makes prefill no faster on this device."""
-    return 2048 if mx.default_device().type == mx.DeviceType.gpu else 512
-
-
-def measured_chunk(
-    model: Any,
-    new_cache: Callable[[], list[Any]],
-    clock: Callable[[], float] = time.perf_counter,
-    *,
-    most: int | None = None,
-) -> int:
-    """The largest chunk, a power of two, that this model computes in about 200 ms on this machine.
-
-    `model` takes tokens of shape (1, n) and `cache`, where there is a limit `most` of them. The fastest of
-    some samples counts: the first warms the device up, and others may be disturbed by what else the machine
-    does.
-    """
-    cache = new_cache()
-    took = math.inf
-    sample = max(1, min(_SAMPLE, (most or math.inf) // _SAMPLES))
-    tokens = mx.arange(int(sample))[None]
-    for _ in range(_SAMPLES):
-        began = clock()
-        model(tokens, cache=cache)
-        mx.eval(computed(cache))
-        took = min(took, clock() - began)
-    size = largest_chunk()
-    while size > SMALLEST and took * size / sample > _STALL_S:
-        size //= 2
-    return size

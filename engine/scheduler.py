@@ -58,7 +58,7 @@ class Scheduler:
         stall_after_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`prefill_chunk` None suits the device: 512 tokens on a CPU, 2048 on a GPU."""
+        """`prefill_chunk`, of a prompt's first chunk, is by default as the loaded model has it."""
         self._load = load
         self._prefix_cache = prefix_cache
         self._max_queue = max_queue
@@ -150,6 +150,7 @@ class Scheduler:
         counts = asdict(self._loop.counts) if self._loop else {}
         return {
             "loop": counts | {"overloaded": self._overloaded},
+            "prefill": self._loop.prefill_stats() if self._loop else {},
             "prefix_cache": self._prefix_cache.stats(),
         }
 

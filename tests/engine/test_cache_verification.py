@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ from engine.cache_verification import (
     report,
     verify,
 )
+from engine.chunk_fit import ChunkFit
+from engine.fingerprint import cache_fingerprint
 from engine.model_loading import load_model
+from engine.model_trials import CHUNKS_FILE, libraries
 from engine.prefix_cache import Match
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
@@ -139,8 +142,9 @@ def test_prompts_are_computed_in_the_chunks_that_the_engine_remembers(
     monkeypatch.setattr(cache_verification, "verify", noted)
     folder = tmp_path / "kv-cache"
     folder.mkdir()
-    fingerprint = load_model(shelf.tiny()).fingerprint
-    (folder / "prefill-chunks.json").write_text(json.dumps({fingerprint: 96}))
+    name = cache_fingerprint(load_model(shelf.tiny()).fingerprint, libraries())
+    fit = ChunkFit(96, 0.01, 0.001, (128, 512))
+    (folder / CHUNKS_FILE).write_text(json.dumps({name: asdict(fit)}))
     assert main(["--model", str(shelf.tiny()), "--kv-cache-dir", str(folder)]) == 0
     assert chunks == [96]
 

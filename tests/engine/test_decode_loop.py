@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from engine.chunk_fit import ChunkFit
 from engine.decode_batch import DecodeBatch, Row
 from engine.decode_loop import DecodeLoop
 from engine.disk_reads import READ_WITHIN_S
 from engine.generation import FailStep, FinishStep, GenerationRequest, Sampling, Step, TokenStep, UnheldStep
 from engine.generation_stream import StepStream
-from engine.live_request import LiveRequest
+from engine.live_request import LiveRequest, RequestState
 from engine.model_loading import load_model
+from engine.prefill_pace import PrefillPace
 from engine.prefix_cache import CacheChange, Fetch, as_token_array
 from engine.radix_cache import RadixPrefixCache
 from tests.engine.model_thread import Observed, ask
@@ -42,8 +44,9 @@ class Driven:
         cache: RadixPrefixCache | None = None,
         context_length: int = 32768,
         clock: Callable[[], float] = time.monotonic,
+        pace: PrefillPace | None = None,
     ) -> None:
-        loaded = load_model(shelf.tiny(context_length=context_length))
+        loaded = replace(load_model(shelf.tiny(context_length=context_length)), pace=pace)
         observed = Observed(loaded.model, before_call) if before_call else loaded.model
         loaded = replace(loaded, model=observed, draft=loaded if draft else None)
         self.cache = cache or RadixPrefixCache(max_bytes=1 << 26)
@@ -400,3 +403,46 @@ async def test_a_grammar_that_fails_is_told_before_the_first_token_that_it_does_
     steps = [step async for step in live.stream]
     told = [type(step) for step in steps if isinstance(step, TokenStep | UnheldStep | FinishStep)]
     assert told == [*[TokenStep] * 3, UnheldStep, *[TokenStep] * 5, FinishStep]
+
+
+class Slowing:
+    """A clock that calls of the model move on, each by what its tokens take."""
+
+    def __init__(self, per_token_s: float) -> None:
+        self.now = 0.0
+        self._per_token_s = per_token_s
+
+    def __call__(self) -> float:
+        return self.now
+
+    def compute(self, inputs: list[list[int]]) -> None:
+        self.now += self._per_token_s * len(inputs[0])
+
+
+async def test_prompts_that_are_slower_than_measured_are_reported_from_the_loop(shelf: ModelShelf) -> None:
+    reports: list[float] = []
+    pace = PrefillPace(ChunkFit(CHUNK, 0.0, 0.001, (32, CHUNK)), reports.append)
+    clock = Slowing(0.003)
+    driven = Driven(shelf, before_call=clock.compute, clock=clock, pace=pace)
+    driven.come(ask(prompt(1, CHUNK * 6 + 1), 1))
+    driven.finish()
+    assert reports == []
+    driven.come(ask(prompt(2, CHUNK * 6 + 1), 1))
+    driven.finish()
+    assert reports == [pytest.approx(3.0)]
+    assert driven.loop.prefill_stats()["per_token_s"] == 0.001
+
+
+async def test_a_prompt_beside_an_answer_is_slower_than_measured_and_that_tells_nothing(
+    shelf: ModelShelf,
+) -> None:
+    reports: list[float] = []
+    pace = PrefillPace(ChunkFit(CHUNK, 0.0, 0.001, (32, CHUNK)), reports.append)
+    clock = Slowing(0.003)
+    driven = Driven(shelf, before_call=clock.compute, clock=clock, pace=pace)
+    answering = driven.come(ask(prompt(1), 10_000))
+    driven.until(lambda: answering.state is RequestState.DECODE)
+    driven.come(ask(prompt(2, CHUNK * 20), 1))
+    driven.until(lambda: driven.loop.running == 1)
+    assert reports == []
+    driven.loop.cancel(answering)

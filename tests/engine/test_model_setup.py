@@ -12,9 +12,11 @@ import pytest
 
 from engine import chunk_rule
 from engine.answer_memory import AnswerMemory
+from engine.fingerprint import cache_fingerprint
+from engine.machine import machine
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_setup import attach_disk, learn_sizes, load
-from engine.model_trials import CHUNKS_FILE
+from engine.model_trials import CHUNKS_FILE, libraries
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
@@ -51,23 +53,114 @@ def test_what_can_show_in_the_last_bits_has_a_folder_of_its_own(tmp_path: Path, 
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 3
 
 
-def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(tmp_path: Path, shelf: ModelShelf) -> None:
-    file = tmp_path / "kv" / CHUNKS_FILE
-    asked: dict[str, Any] = {"model": str(shelf.tiny()), "kv_cache_dir": str(file.parent)}
+class Starts:
+    """Starts of an engine with a model in one folder."""
 
-    def chunk(**settings: Any) -> int | None:
-        return load(EngineSettings(**asked, **settings), lambda done, what: None).prefill_chunk
+    def __init__(self, model: Path, folder: Path) -> None:
+        self.model = model
+        self.file = folder / CHUNKS_FILE
+        self._asked: dict[str, Any] = {"model": str(model), "kv_cache_dir": str(folder)}
 
-    assert chunk() in (64, 128, 256, 512)
-    assert file.stat().st_mode & 0o777 == 0o600
-    (fingerprint,) = json.loads(file.read_bytes())
-    file.write_text(json.dumps({fingerprint: 96}))
-    assert chunk() == 96
-    assert chunk(prefill_chunk=32) == 32
-    assert chunk(kv_bits=8) in (64, 128, 256, 512)
-    assert set(json.loads(file.read_bytes())) == {fingerprint, f"{fingerprint}-kv8"}
-    file.write_text("damaged")
-    assert chunk() in (64, 128, 256, 512)
+    def load(self, **settings: Any) -> LoadedModel:
+        return load(EngineSettings(**self._asked, **settings), lambda done, what: None)
+
+    def remembered(self) -> dict[str, dict[str, Any]]:
+        return dict(json.loads(self.file.read_bytes()))
+
+    def remember(self, **changed: Any) -> None:
+        """Change what is remembered of the one model that is."""
+        ((name, fit),) = self.remembered().items()
+        self.file.write_text(json.dumps({name: fit | changed}))
+
+
+@pytest.fixture
+def starts(tmp_path: Path, shelf: ModelShelf) -> Starts:
+    return Starts(shelf.tiny(), tmp_path / "kv")
+
+
+def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(
+    starts: Starts, loaded: LoadedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "engine")
+    assert starts.load().prefill_chunk in (64, 128, 256, 512)
+    assert starts.file.stat().st_mode & 0o777 == 0o600
+    assert "in steps of 128" in caplog.text
+    assert "measured now on " in caplog.text
+    (name,) = starts.remembered()
+    assert name == cache_fingerprint(loaded.fingerprint, libraries())
+    starts.remember(chunk_tokens=96)
+    caplog.clear()
+    assert starts.load().prefill_chunk == 96
+    assert "chunks of 96 tokens" in caplog.text
+    assert "as measured on " in caplog.text
+    assert starts.load(prefill_chunk=32).prefill_chunk == 32
+    assert starts.load(prefill_chunk=32).pace is None
+    assert starts.load(kv_bits=8).prefill_chunk in (64, 128, 256, 512)
+    assert len(starts.remembered()) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"chunk_tokens": 0}, {"fixed_s": "x"}, {"lengths": [128]}, {"per_token_s": -1}, {"lengths": None}],
+)
+def test_what_is_remembered_wrongly_of_a_chunk_is_measured_anew(starts: Starts, damage: Any) -> None:
+    starts.load()
+    starts.remember(**{"chunk_tokens": 96, **damage})
+    assert starts.load().prefill_chunk in (64, 128, 256, 512)
+    starts.file.write_text("damaged")
+    assert starts.load().prefill_chunk in (64, 128, 256, 512)
+
+
+@pytest.mark.parametrize("what", ["architecture", "system", "wheel"])
+def test_on_another_machine_the_chunk_is_measured_anew(
+    starts: Starts, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A home folder moves with its owner to a new Mac, and macOS and MLX are upgraded beneath it."""
+    starts.load()
+    starts.remember(chunk_tokens=96)
+    monkeypatch.setattr("engine.model_trials.machine", lambda: machine() | {what: "another"})
+    assert starts.load().prefill_chunk != 96
+    assert len(starts.remembered()) == 2
+
+
+def test_a_chunk_is_measured_again_at_the_start_after_prompts_were_off(
+    starts: Starts, caplog: pytest.LogCaptureFixture
+) -> None:
+    starts.load()
+    starts.remember(chunk_tokens=96, fixed_s=0.0, per_token_s=0.001)
+    loaded = starts.load()
+    assert loaded.pace is not None
+    for _ in range(8):
+        loaded.pace.add(0, 512, 2.0)
+    assert "prompts take 3.9 times as long as measured" in caplog.text
+    assert "when the engine next starts" in caplog.text
+    caplog.set_level("INFO", "engine")
+    again = starts.load()
+    assert again.prefill_chunk in (64, 128, 256, 512)
+    assert "computed in chunks of 96 tokens are not used" in caplog.text
+    caplog.clear()
+    assert starts.load().prefill_chunk == again.prefill_chunk
+    assert "as measured on " in caplog.text
+
+
+def test_a_model_that_remembers_nothing_says_that_prompts_are_off(
+    shelf: ModelShelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = load(EngineSettings(model=str(shelf.tiny())), lambda done, what: None)
+    assert loaded.pace is not None
+    for _ in range(8):
+        loaded.pace.add(0, 512, 1000.0)
+    assert "again at each start" in caplog.text
+
+
+def test_who_waits_for_a_model_reads_that_it_is_measured(starts: Starts) -> None:
+    told: list[str] = []
+    settings = EngineSettings(model=str(starts.model), kv_cache_dir=str(starts.file.parent))
+    load(settings, lambda done, what: told.append(what))
+    assert told[-2:] == [f"measuring how fast {starts.model.name} reads prompts", told[-3]]
+    told.clear()
+    load(settings, lambda done, what: told.append(what))
+    assert not any("measuring" in what for what in told)
 
 
 def test_rows_of_another_chunk_rule_are_not_mixed_in(

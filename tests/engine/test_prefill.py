@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import mlx.core as mx
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.checkpoints import checkpoints
-from engine.prefill import Prefill, largest_chunk, measured_chunk
+from engine.chunk_rule import chunk_at
+from engine.prefill import Prefill
 
 
 class Recorder:
@@ -54,14 +54,37 @@ def test_what_is_left_of_a_prompt_is_cut_where_a_whole_one_is_cut(
     assert {part[0] for part in parts[1:]} <= {part[0] for part in whole}
 
 
-@pytest.mark.parametrize(
-    ("tokens_per_s", "chunk"), [(10_000, largest_chunk()), (700, 128), (320, 64), (50, 64)]
+class Lengths:
+    """Stands for a model: notes how many tokens each call has."""
+
+    def __init__(self) -> None:
+        self.noted: list[int] = []
+
+    def __call__(self, inputs: mx.array, cache: list[Any]) -> None:
+        self.noted.append(inputs.size)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    length=st.integers(30_000, 140_000),
+    matched=st.integers(0, 139_999),
+    chunk=st.sampled_from([96, 512, 1024, 2048]),
+    cuts=st.lists(st.integers(1, 139_999), unique=True, max_size=6).map(sorted),
 )
-def test_a_chunk_is_what_a_model_computes_in_a_fifth_of_a_second(tokens_per_s: int, chunk: int) -> None:
-    now = 0.0
+def test_chunks_get_shorter_with_depth_and_are_cut_alike_wherever_a_prompt_begins(
+    length: int, matched: int, chunk: int, cuts: list[int]
+) -> None:
+    tokens, matched = [7] * length, min(matched, length - 1)
 
-    def model(inputs: mx.array, cache: list[Any]) -> None:
-        nonlocal now
-        now += inputs.size / tokens_per_s
+    def edges_behind(start: int) -> list[int]:
+        model = Lengths()
+        prefill = Prefill(model, tokens, [], start, checkpoints(cuts, length, start, exact_only=True), chunk)
+        edges = []
+        while prefill.remaining:
+            begin = prefill.position
+            prefill.advance()
+            edges.append(prefill.position)
+            assert model.noted[-1] <= chunk_at(begin, chunk)
+        return edges
 
-    assert measured_chunk(model, list, lambda: now) == chunk
+    assert edges_behind(matched) == [edge for edge in edges_behind(0) if edge > matched]

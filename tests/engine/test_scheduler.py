@@ -531,6 +531,14 @@ async def test_one_who_waits_for_a_running_prefill_starts_once_it_is_past_their_
     assert computed < 1500
 
 
+async def test_stats_tell_in_what_chunks_prompts_are_computed(shelf: ModelShelf) -> None:
+    with running(shelf.tiny(), loaded=False) as scheduler:
+        assert set(scheduler.stats()) >= {"loop", "prefill", "prefix_cache"}
+    asked_for = {"chunk_tokens": 96, "fixed_s": None, "per_token_s": None, "measured_for": ""}
+    with running(shelf.tiny(), prefill_chunk=96) as scheduler:
+        assert scheduler.stats()["prefill"] == asked_for
+
+
 async def test_requests_may_come_while_the_model_loads(shelf: ModelShelf) -> None:
     with running(shelf.tiny(), loaded=False) as scheduler:
         assert (await answer(scheduler, ask(PROMPT, 1))).end == FinishStep("length", 1)

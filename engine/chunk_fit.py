@@ -1,0 +1,172 @@
+"""How long a prefill chunk is at a prompt's start: fitted to what two lengths take on this machine.
+
+A step has a part that is the same for any length, such as reading the weights (in a mixture of experts nearly
+all of them, from some hundred tokens on), and one that grows with the tokens. So one length cannot tell how
+fast a longer one is; two can, as `fixed_s + per_token_s * tokens`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+
+from engine.cache_layers import computed
+from engine.chunk_rule import SMALLEST
+
+_WAIT_S = 0.2  # that others who decode are delayed by a chunk, about, where speed allows it
+_ENOUGH = 0.9  # of the best speed
+_STILL_ENOUGH = 0.8  # of it, for a size that prompts on disk belong to
+_SAMPLES = 3  # of each length: the fastest counts, as others may be disturbed by what else the machine does
+_LONG_SAMPLE_S = 2.0  # samples that take so long together are enough: disturbances are small beside them
+_MOST_WARM_UPS = 200
+_SPREAD = 997  # the tokens of a sample are so far apart, so that they go to many experts
+_TICK_S = 1e-9  # the least that a step takes, whatever a coarse clock has measured
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """What is tried and chosen on one kind of device, in tokens; `warm_up_s` in seconds."""
+
+    smallest: int
+    largest: int  # a longer chunk makes prefill no faster
+    short: int
+    long: int
+    warm_up_s: float
+
+
+ON_GPU = ChunkLimits(smallest=512, largest=2048, short=128, long=1024, warm_up_s=1.0)
+"""Much of a GPU is idle with fewer tokens than the smallest chunk has; one that was idle is clocked down."""
+
+ON_CPU = ChunkLimits(smallest=SMALLEST, largest=512, short=128, long=512, warm_up_s=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFit:
+    """A chunk size and why: a step of n tokens at a prompt's start takes `fixed_s + per_token_s * n` seconds.
+
+    `lengths` are the two that were measured, in tokens; `measured_for` names the machine for people.
+    """
+
+    chunk_tokens: int
+    fixed_s: float
+    per_token_s: float
+    lengths: tuple[int, int]
+    measured_for: str = ""
+
+    def seconds(self, tokens: int) -> float:
+        """What a step of so many tokens takes at a prompt's start."""
+        return _seconds(self.fixed_s, self.per_token_s, tokens)
+
+    def speed(self, tokens: int) -> float:
+        """Tokens a second in steps of `tokens`."""
+        return tokens / self.seconds(tokens)
+
+    def __str__(self) -> str:
+        """For the log: the size, and the speeds that it was chosen by."""
+        measured = ", ".join(f"{self.speed(length):.0f} in steps of {length}" for length in self.lengths)
+        return (
+            f"chunks of {self.chunk_tokens} tokens, at {self.speed(self.chunk_tokens):.0f} tokens a second"
+            f" (measured: {measured})"
+        )
+
+
+def limits() -> ChunkLimits:
+    """Those of the device that this process computes on."""
+    return ON_GPU if mx.default_device().type == mx.DeviceType.gpu else ON_CPU
+
+
+def largest_chunk() -> int:
+    """The tokens beyond which a longer chunk makes prefill no faster on this device."""
+    return limits().largest
+
+
+def chosen_chunk(fixed_s: float, per_token_s: float, within: ChunkLimits, before: int | None = None) -> int:
+    """The chunk for a machine that takes `fixed_s + per_token_s * n` seconds for n tokens: a power of two.
+
+    It is the smallest that has 90 % of the best speed; a longer one where that makes others wait no more than
+    about 200 ms. `before` is what was chosen earlier, and stays as long as it has 80 % of the best speed:
+    prompts on disk belong to it.
+    """
+    sizes = [within.smallest]
+    while sizes[-1] * 2 <= within.largest:
+        sizes.append(sizes[-1] * 2)
+    seconds = {size: _seconds(fixed_s, per_token_s, size) for size in sizes}
+    speeds = {size: size / seconds[size] for size in sizes}
+    best = max(speeds.values())
+    if before in speeds and speeds[before] >= _STILL_ENOUGH * best:
+        return before
+    fast = next(size for size in sizes if speeds[size] >= _ENOUGH * best)
+    return max(fast, *(size for size in sizes if size == fast or seconds[size] <= _WAIT_S))
+
+
+def fitted(first: tuple[int, float], second: tuple[int, float]) -> tuple[float, float]:
+    """The fixed part and the part a token of the line through two measurements, (tokens, seconds) each.
+
+    Where they contradict it, since the shorter step took as long or the longer one more than its share, what
+    the longer one took is taken for proportional.
+    """
+    (few, short_s), (many, long_s) = first, second
+    if many > few and long_s > short_s:
+        per_token_s = (long_s - short_s) / (many - few)
+        fixed_s = short_s - per_token_s * few
+        if fixed_s >= 0:
+            return fixed_s, per_token_s
+    return 0.0, long_s / many
+
+
+def measured_fit(
+    model: Any,
+    new_cache: Callable[[], list[Any]],
+    clock: Callable[[], float] = time.perf_counter,
+    *,
+    vocab_size: int,
+    most: int | None = None,
+    within: ChunkLimits | None = None,
+    before: int | None = None,
+    measured_for: str = "",
+) -> ChunkFit:
+    """Measure what two lengths take, on a device that has warmed up, and choose the chunk.
+
+    `model` takes tokens of shape (1, n) and `cache`, where there is a limit `most` of them. `before` is as in
+    `chosen_chunk`.
+    """
+    within = within or limits()
+    long = max(1, min(within.long, most or within.long))
+    short = max(1, min(within.short, long // 2))
+
+    def run(length: int) -> float:
+        tokens = (mx.arange(length) * _SPREAD % vocab_size)[None]
+        cache = new_cache()
+        mx.eval(tokens, computed(cache))
+        began = clock()
+        model(tokens, cache=cache)
+        mx.eval(computed(cache))
+        return clock() - began
+
+    warm = run(long)  # kernels of this length are compiled or loaded the first time
+    for _ in range(_MOST_WARM_UPS):
+        warm += run(short)
+        if warm >= within.warm_up_s:
+            break
+    fixed_s, per_token_s = fitted((short, _fastest(run, short)), (long, _fastest(run, long)))
+    chunk = chosen_chunk(fixed_s, per_token_s, within, before)
+    return ChunkFit(chunk, fixed_s, per_token_s, (short, long), measured_for)
+
+
+def _fastest(run: Callable[[int], float], length: int) -> float:
+    fastest, spent = math.inf, 0.0
+    for _ in range(_SAMPLES):
+        took = run(length)
+        fastest, spent = min(fastest, took), spent + took
+        if spent >= _LONG_SAMPLE_S:
+            break
+    return fastest
+
+
+def _seconds(fixed_s: float, per_token_s: float, tokens: int) -> float:
+    return max(fixed_s + per_token_s * tokens, _TICK_S)
