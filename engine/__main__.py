@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from engine.blas import engine_environment
+from engine.gpu_watchdog import relaxed_watchdog
 from engine.lifeline import announce, read_settings
 from engine.listening import PortBusy, bind
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
@@ -44,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), USAGE)
     except ValueError as error:
         return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", USAGE)
+    if settings.relax_gpu_watchdog:
+        added, told = relaxed_watchdog(os.environ)
+        os.environ.update(added)
+        logging.getLogger("engine").info(told)
     if not settings.model or Path(settings.model).expanduser().is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all is here: nothing is to be asked of the hub
     try:

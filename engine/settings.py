@@ -43,7 +43,9 @@ class EngineSettings(BaseModel):
     )
     max_batch: int = Field(8, ge=1, description="requests that generate at the same time")
     max_queue: int = Field(64, ge=1, description="requests that may wait; more are refused")
-    prefill_chunk: int | None = Field(None, ge=1, description="prompt tokens a step; default: by the model")
+    prefill_chunk: int | None = Field(
+        None, ge=1, description="prompt tokens of a first step; default: measured"
+    )
     kv_bits: Literal[4, 8] | None = Field(
         None, description="bits of a stored key or value, 4 or 8; default: as the model computes them"
     )
@@ -64,6 +66,11 @@ class EngineSettings(BaseModel):
         ge=0,
         description="end an answer whose last so many tokens are one passage over and over; in calls and JSON"
         " it takes eight times as many; 0: never",
+    )
+    relax_gpu_watchdog: bool = Field(
+        False,
+        description="let macOS's GPU driver wait longer before it ends what a chunk of a prompt computes;"
+        " windows may stutter meanwhile",
     )
     stall_after_s: float = Field(
         60.0, gt=0, description="seconds without a step of a busy loop after which the engine is unhealthy"

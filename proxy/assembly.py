@@ -181,6 +181,7 @@ class Host:
             "draft_model": config.draft_model,
             "draft_tokens": config.draft_tokens,
             "loop_tokens": config.loop_tokens,
+            "relax_gpu_watchdog": config.relax_gpu_watchdog,
         }
         if config.context_tokens:
             settings["context_length"] = config.context_tokens

@@ -44,6 +44,7 @@ class HostConfig(BaseModel):
     draft_model: str = ""  # folder or hub id of a small model that guesses tokens ahead
     draft_tokens: int = 3
     loop_tokens: int = 2000  # that an answer may repeat itself for in the built-in engine; 0: for ever
+    relax_gpu_watchdog: bool = False  # let macOS wait longer before it ends work of the built-in engine
     disk_cache_bytes: int = 20_000_000_000  # for prompts of the built-in engine, below home; 0: none
     disk_writes_per_day_bytes: int = 50_000_000_000  # most that is written there in a day
     host: str = "127.0.0.1"

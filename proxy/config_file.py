@@ -66,6 +66,7 @@ _BACKEND: dict[str, Kind] = {
     "draftModel": TEXT,
     "draftTokens": GUESSES,
     "loopTokens": LOOP,
+    "relaxGpuWatchdog": FLAG,
     "diskCacheBytes": BYTES,
     "diskWritesPerDayBytes": BYTES,
 }

@@ -59,6 +59,9 @@ SETTINGS: dict[str, Setting] = {
     "draft_model": Setting(TEXT, "ANYCLAUDE_DRAFT_MODEL", "", "backends.{backend}.draftModel"),
     "draft_tokens": Setting(GUESSES, "ANYCLAUDE_DRAFT_TOKENS", "", "backends.{backend}.draftTokens"),
     "loop_tokens": Setting(LOOP, "ANYCLAUDE_LOOP_TOKENS", "", "backends.{backend}.loopTokens"),
+    "relax_gpu_watchdog": Setting(
+        FLAG, "ANYCLAUDE_RELAX_GPU_WATCHDOG", "", "backends.{backend}.relaxGpuWatchdog"
+    ),
     "disk_cache_bytes": Setting(BYTES, "ANYCLAUDE_DISK_CACHE_BYTES", "", "backends.{backend}.diskCacheBytes"),
     "disk_writes_per_day_bytes": Setting(
         BYTES, "ANYCLAUDE_DISK_WRITES_PER_DAY_BYTES", "", "backends.{backend}.diskWritesPerDayBytes"

@@ -77,6 +77,16 @@ def test_how_long_an_answer_may_repeat_itself_is_configured(tmp_path: Path) -> N
     assert "from 100, or 0 for off" in problem
 
 
+def test_the_gpus_watchdog_is_relaxed_for_those_who_ask(tmp_path: Path) -> None:
+    assert settled(tmp_path).config.relax_gpu_watchdog is False
+    file = {"backends": {"mlx": {"relaxGpuWatchdog": True}}}
+    assert settled(tmp_path, file=file).config.relax_gpu_watchdog is True
+    environ = {"ANYCLAUDE_RELAX_GPU_WATCHDOG": "false"}
+    assert settled(tmp_path, file=file, environ=environ).config.relax_gpu_watchdog is False
+    [problem] = problems(tmp_path, file={"backends": {"mlx": {"relaxGpuWatchdog": 3}}})
+    assert "true or false" in problem
+
+
 def test_how_the_engine_runs_its_model_is_configured(tmp_path: Path) -> None:
     mlx = {
         "kvBits": 8,

@@ -43,6 +43,7 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.diskCacheBytes": 5,
     "backends.lmstudio.diskWritesPerDayBytes": 5,
     "backends.lmstudio.loopTokens": 5,
+    "backends.lmstudio.relaxGpuWatchdog": True,
 }
 
 
