@@ -9,7 +9,7 @@ greedily in several ways, and tokens and logits are compared:
 - carried:  with a draft model: without a store, each turn in the very arrays that the answer before it left
 - warm:     behind what the conversation's earlier turns left in memory; compared with stepped, or carried
 - disk:     behind what they left on disk, in a cache that begins anew; compared with stepped, or carried
-- whole:    without a cache, the prompt in one piece instead of chunks
+- whole:    without a cache, the prompt in one piece instead of chunks (in few, beyond 32,768 tokens)
 - batched:  without a cache, beside other rows
 
 `again`, `warm` and `disk` have to be equal to the last bit. The others show how much the last bits of this

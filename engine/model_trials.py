@@ -103,11 +103,12 @@ def pace_of(loaded: LoadedModel, folder: Path | None, on_progress: OnProgress) -
 def _measured(loaded: LoadedModel, before: int | None, on_progress: OnProgress) -> ChunkFit:
     on_progress(1.0, f"measuring how fast {loaded.name} reads prompts")
     runner = ModelRunner(loaded)
+    limits = [one.most_tokens for one in (loaded, loaded.draft) if one is not None and one.most_tokens]
     fit = measured_fit(
         runner,
         runner.new_cache,
         vocab_size=loaded.vocab_size,
-        most=loaded.most_tokens,
+        most=min(limits, default=None),
         before=before,
         measured_for=machine_in_words(),
     )

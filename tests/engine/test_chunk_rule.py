@@ -65,3 +65,21 @@ def test_the_longest_chunk_bounds_every_window_that_models_have() -> None:
     places = [0, *chunk_edges(1 << 20, 2048), 1 << 20]
     pairs = [(end - begin) * end for begin, end in pairwise(places)]
     assert max(pairs) == 2048 * 32_768
+
+
+@pytest.mark.parametrize("chunk", [512, 1024, 2048])
+def test_who_decodes_waits_for_little_longer_far_into_a_prompt_than_at_its_start(chunk: int) -> None:
+    """In Qwen3-30B-A3B a token's attention over 8,192 others costs about as much as all else of it."""
+    fixed, a_token, a_pair = 0.067, 0.00054, 0.00054 / 8192
+
+    def waits(edges: list[int]) -> list[float]:
+        return [
+            fixed + (end - begin) * (a_token + a_pair * (begin + end) / 2)
+            for begin, end in pairwise([0, *edges, 262_144])
+        ]
+
+    by_rule = waits(chunk_edges(262_144, chunk))
+    assert max(by_rule) < 5 * by_rule[0]
+    of_one_size = waits(list(range(chunk, 262_144, chunk)))
+    assert max(of_one_size) > 20 * of_one_size[0]
+    assert sum(by_rule) < 1.15 * sum(of_one_size)

@@ -208,9 +208,14 @@ def test_an_engine_process_saves_prompts_and_knows_them_after_a_kill(
             httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=60).raise_for_status()
             stats = httpx.get(f"{running.url}/stats", timeout=60).json()["prefix_cache"]
         assert stats["disk_budget_bytes"] == 1 << 30
+        prefill = httpx.get(f"{running.url}/stats", timeout=60).json()["prefill"]
         running.process.kill()
         running.process.wait(30)
     with engine(shelf.tiny(), tmp_path, **settings) as running:
         stats = httpx.get(f"{running.url}/stats", timeout=60).json()["prefix_cache"]
+        assert httpx.get(f"{running.url}/stats", timeout=60).json()["prefill"] == prefill  # remembered
+        assert prefill["chunk_tokens"] in (64, 128, 256, 512)
+        assert prefill["fixed_s"] + prefill["per_token_s"] > 0
+        assert "mlx" in prefill["measured_for"]
         assert stats["disk_entries"] > 0
         assert stats["entries"] == 0
