@@ -21,8 +21,9 @@ from engine.chunk_rule import SMALLEST
 _WAIT_S = 0.2  # that others who decode are delayed by a chunk, about, where speed allows it
 _ENOUGH = 0.9  # of the best speed
 _STILL_ENOUGH = 0.8  # of it, for a size that prompts on disk belong to
-_SAMPLES = 3  # of each length: the fastest counts, as others may be disturbed by what else the machine does
-_LONG_SAMPLE_S = 2.0  # samples that take so long together are enough: disturbances are small beside them
+_SAMPLES, _MOST_SAMPLES = 3, 8  # of each length: the fastest counts, other programs may disturb others
+_SHORT_SAMPLES_S = 0.5  # more than three are taken while they take no longer than this together
+_LONG_SAMPLE_S = 2.0  # fewer are enough that take so long together: disturbances are small beside them
 _MOST_WARM_UPS = 200
 _SPREAD = 997  # the tokens of a sample are so far apart, so that they go to many experts
 _TICK_S = 1e-9  # the least that a step takes, whatever a coarse clock has measured
@@ -35,7 +36,7 @@ class ChunkLimits:
     smallest: int
     largest: int  # a longer chunk makes prefill no faster
     short: int
-    long: int
+    long: int  # at most
     warm_up_s: float
 
 
@@ -49,13 +50,15 @@ ON_CPU = ChunkLimits(smallest=SMALLEST, largest=512, short=128, long=512, warm_u
 class ChunkFit:
     """A chunk size and why: a step of n tokens at a prompt's start takes `fixed_s + per_token_s * n` seconds.
 
-    `lengths` are the two that were measured, in tokens; `measured_for` names the machine for people.
+    `lengths` are the two that were measured, in tokens, `speeds` what they came to, in tokens a second;
+    `measured_for` names the machine for people.
     """
 
     chunk_tokens: int
     fixed_s: float
     per_token_s: float
     lengths: tuple[int, int]
+    speeds: tuple[float, float]
     measured_for: str = ""
 
     def seconds(self, tokens: int) -> float:
@@ -68,7 +71,8 @@ class ChunkFit:
 
     def __str__(self) -> str:
         """For the log: the size, and the speeds that it was chosen by."""
-        measured = ", ".join(f"{self.speed(length):.0f} in steps of {length}" for length in self.lengths)
+        timed = zip(self.speeds, self.lengths, strict=True)
+        measured = ", ".join(f"{speed:.0f} in steps of {length}" for speed, length in timed)
         return (
             f"chunks of {self.chunk_tokens} tokens, at {self.speed(self.chunk_tokens):.0f} tokens a second"
             f" (measured: {measured})"
@@ -136,8 +140,8 @@ def measured_fit(
     `chosen_chunk`.
     """
     within = within or limits()
-    long = max(1, min(within.long, most or within.long))
-    short = max(1, min(within.short, long // 2))
+    most = min(within.long, most or within.long)
+    short = max(1, min(within.short, most // 2))
 
     def run(length: int) -> float:
         tokens = (mx.arange(length) * _SPREAD % vocab_size)[None]
@@ -148,22 +152,34 @@ def measured_fit(
         mx.eval(computed(cache))
         return clock() - began
 
-    warm = run(long)  # kernels of this length are compiled or loaded the first time
+    warm = 0.0
     for _ in range(_MOST_WARM_UPS):
-        warm += run(short)
         if warm >= within.warm_up_s:
             break
-    fixed_s, per_token_s = fitted((short, _fastest(run, short)), (long, _fastest(run, long)))
-    chunk = chosen_chunk(fixed_s, per_token_s, within, before)
-    return ChunkFit(chunk, fixed_s, per_token_s, (short, long), measured_for)
+        warm += run(short)
+    least = 2 if within.warm_up_s else 1  # a GPU compiles or loads the kernels for a length at its first step
+    short_s = _fastest(run, short, least)
+    long = max(1, most)
+    while long // 2 >= max(2 * short, within.smallest) and short_s * long / short > _LONG_SAMPLE_S:
+        long //= 2  # a start is not held up for what a slow machine can show with fewer tokens
+    long_s = _fastest(run, long, least)
+    fixed_s, per_token_s = fitted((short, short_s), (long, long_s))
+    return ChunkFit(
+        chosen_chunk(fixed_s, per_token_s, within, before),
+        fixed_s,
+        per_token_s,
+        (short, long),
+        (short / max(short_s, _TICK_S), long / max(long_s, _TICK_S)),
+        measured_for,
+    )
 
 
-def _fastest(run: Callable[[int], float], length: int) -> float:
+def _fastest(run: Callable[[int], float], length: int, least: int) -> float:
     fastest, spent = math.inf, 0.0
-    for _ in range(_SAMPLES):
+    for number in range(1, _MOST_SAMPLES + 1):
         took = run(length)
         fastest, spent = min(fastest, took), spent + took
-        if spent >= _LONG_SAMPLE_S:
+        if spent >= (_SHORT_SAMPLES_S if number >= _SAMPLES else _LONG_SAMPLE_S) and number >= least:
             break
     return fastest
 

@@ -130,9 +130,10 @@ def _fit_of(remembered: Any) -> ChunkFit | None:
             "fixed_s": int() | float() as fixed_s,
             "per_token_s": int() | float() as per_token_s,
             "lengths": [int(short), int(long)],
+            "speeds": [int() | float() as slow, int() | float() as fast],
             "measured_for": str(measured_for),
         } if chunk > 0 and fixed_s >= 0 and per_token_s >= 0 and 0 < short <= long:
-            return ChunkFit(chunk, float(fixed_s), float(per_token_s), (short, long), measured_for)
+            return ChunkFit(chunk, fixed_s, per_token_s, (short, long), (slow, fast), measured_for)
     return None
 
 

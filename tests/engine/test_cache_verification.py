@@ -143,7 +143,7 @@ def test_prompts_are_computed_in_the_chunks_that_the_engine_remembers(
     folder = tmp_path / "kv-cache"
     folder.mkdir()
     name = cache_fingerprint(load_model(shelf.tiny()).fingerprint, libraries())
-    fit = ChunkFit(96, 0.01, 0.001, (128, 512))
+    fit = ChunkFit(96, 0.01, 0.001, (128, 512), (1000.0, 1000.0))
     (folder / CHUNKS_FILE).write_text(json.dumps({name: asdict(fit)}))
     assert main(["--model", str(shelf.tiny()), "--kv-cache-dir", str(folder)]) == 0
     assert chunks == [96]

@@ -79,7 +79,7 @@ def test_a_chunk_is_as_fast_as_any_and_no_longer_than_that_takes(
     fixed_s: float, per_token_s: float, within: ChunkLimits, before: int | None
 ) -> None:
     chunk = chosen_chunk(fixed_s, per_token_s, within, before)
-    fit = ChunkFit(chunk, fixed_s, per_token_s, (128, 512))
+    fit = ChunkFit(chunk, fixed_s, per_token_s, (128, 512), (1000.0, 1000.0))
     best = fit.speed(within.largest)
     assert within.smallest <= chunk <= within.largest
     assert chunk & (chunk - 1) == 0
@@ -110,9 +110,13 @@ def test_a_step_that_something_else_delayed_does_not_count() -> None:
 
 
 def test_a_slow_machine_is_not_measured_for_longer_than_needed() -> None:
-    slow = Machine(0.0, 0.02)  # 50 tokens a second
-    slow.measured(ON_CPU)
-    assert slow.lengths == [512, 128, 128, 512]
+    slow = Machine(0.0, 1 / 76)  # tokens a second, as without a fast BLAS
+    assert slow.measured(ON_CPU).lengths == (128, 256)
+    assert slow.lengths == [128, 128, 256]
+    slow = Machine(*M1_PRO)
+    assert slow.measured(ON_GPU).lengths == (128, 512)
+    assert slow.lengths == [128, 128, 128, 128, 128, 512, 512]
+    assert Machine(*M4_MAX).measured(ON_GPU).lengths == (128, 1024)
 
 
 def test_a_clock_that_stands_still_ends_no_start() -> None:
@@ -148,3 +152,5 @@ def test_the_log_has_the_size_and_the_speeds_it_was_chosen_by() -> None:
         "chunks of 1024 tokens, at 1652 tokens a second"
         " (measured: 940 in steps of 128, 1652 in steps of 1024)"
     )
+    off_the_line = ChunkFit(512, 0.0, 0.001, (128, 512), (1100.0, 1000.0))
+    assert "1100 in steps of 128, 1000 in steps of 512" in str(off_the_line)

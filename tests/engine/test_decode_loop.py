@@ -421,7 +421,7 @@ class Slowing:
 
 async def test_prompts_that_are_slower_than_measured_are_reported_from_the_loop(shelf: ModelShelf) -> None:
     reports: list[float] = []
-    pace = PrefillPace(ChunkFit(CHUNK, 0.0, 0.001, (32, CHUNK)), reports.append)
+    pace = PrefillPace(ChunkFit(CHUNK, 0.0, 0.001, (32, CHUNK), (1000.0, 1000.0)), reports.append)
     clock = Slowing(0.003)
     driven = Driven(shelf, before_call=clock.compute, clock=clock, pace=pace)
     driven.come(ask(prompt(1, CHUNK * 6 + 1), 1))
@@ -437,7 +437,7 @@ async def test_a_prompt_beside_an_answer_is_slower_than_measured_and_that_tells_
     shelf: ModelShelf,
 ) -> None:
     reports: list[float] = []
-    pace = PrefillPace(ChunkFit(CHUNK, 0.0, 0.001, (32, CHUNK)), reports.append)
+    pace = PrefillPace(ChunkFit(CHUNK, 0.0, 0.001, (32, CHUNK), (1000.0, 1000.0)), reports.append)
     clock = Slowing(0.003)
     driven = Driven(shelf, before_call=clock.compute, clock=clock, pace=pace)
     answering = driven.come(ask(prompt(1), 10_000))

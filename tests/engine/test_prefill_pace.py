@@ -9,7 +9,7 @@ import pytest
 from engine.chunk_fit import ChunkFit
 from engine.prefill_pace import PrefillPace, prefill_stats
 
-FIT = ChunkFit(1024, 0.067, 0.00054, (128, 1024), "a Mac")
+FIT = ChunkFit(1024, 0.067, 0.00054, (128, 1024), (940.0, 1652.0), "a Mac")
 
 
 class Prompts:
@@ -66,7 +66,7 @@ def test_steps_of_a_few_tokens_and_of_no_time_tell_nothing() -> None:
         prompts.read(0, 100)
     assert prompts.reports == []
     quick: list[float] = []
-    pace = PrefillPace(ChunkFit(512, 0.0, 1e-5, (128, 512)), quick.append)
+    pace = PrefillPace(ChunkFit(512, 0.0, 1e-5, (128, 512), (1000.0, 1000.0)), quick.append)
     for _ in range(50):
         pace.add(0, 512, 0.04)
     assert quick == []
