@@ -41,6 +41,7 @@ SCREEN = {
     "tui.looks",
     "tui.palette",
     "tui.terminal",
+    "tui.terminal_colours",
     "tui.themes",
     "tui.panes",
     "tui.screens",

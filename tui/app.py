@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from textual import on, work
 from textual.app import App
 from textual.binding import BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from tui.figures import plural
@@ -33,6 +34,7 @@ from tui.screens.main import MainScreen
 from tui.screens.trace import TraceScreen
 from tui.store import Store
 from tui.terminal import terminal_apart
+from tui.terminal_colours import In256Colours
 from tui.themes import DAY, NIGHT
 from tui.wire_text import line_text
 
@@ -107,6 +109,7 @@ class ControlCenter(App[None]):
         self._looks: Looks | None = None
         self._feed: Feed | None = None
         self._refreshing = False
+        self._in_256_colours = In256Colours()
         self.register_theme(NIGHT)
         self.register_theme(DAY)
         self.theme = os.environ.get("TEXTUAL_THEME") or NIGHT.name
@@ -117,6 +120,10 @@ class ControlCenter(App[None]):
         if self._looks is None:
             self._looks = Looks(self.theme_variables)
         return self._looks
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, self._in_256_colours] if self.console.color_system == "256" else filters
 
     def _theme_changed(self, theme: object) -> None:
         self._looks = None

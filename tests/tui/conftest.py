@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before Textual is imported: it reads both only once.
+# Before Textual is imported: it reads them only once.
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)
+os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
 import pytest
 from pytest_textual_snapshot import normalize_svg

@@ -1,0 +1,126 @@
+"""256 colours: what a terminal without true colour shows, chosen so that all text on it can be read.
+
+Terminal.app before macOS 26 has no more, and tmux has no more unless COLORTERM reaches it. Rich maps each
+colour by itself, by a rule that makes dark blues black, navy or teal: text and background come out too near.
+Here the background is chosen first, and then the text for it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import dist
+
+from rich.color import Color as RichColor
+from rich.color import ColorType
+from rich.segment import Segment
+from rich.style import Style
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
+from textual.color import Color
+from textual.filter import LineFilter
+
+CONTRAST = 4.5
+"""Between text and its background, as WCAG 2.2 asks of text (success criterion 1.4.3)."""
+
+RGB = tuple[int, int, int]
+
+# The first 16 are the user's own. The others are the same everywhere: a cube of 6 shades, and 24 greys.
+_FIRST = 16
+_CUBE = (0, 95, 135, 175, 215, 255)
+_COLOURS: list[RGB] = [(red, green, blue) for red in _CUBE for green in _CUBE for blue in _CUBE]
+_COLOURS += [(grey, grey, grey) for grey in range(8, 239, 10)]
+
+# Of two colours that are as near, the one of the same hue looks more alike: no grey text may turn green.
+_HUE_WEIGHT = 3
+
+
+class In256Colours(LineFilter):
+    """Draws true colours in those that a terminal of 256 colours has; the user's own 16 stay as they are.
+
+    Text gets a contrast of `CONTRAST` at the least. Lines, bars and graphs get what they have in true colour,
+    up to that: they may well be meant to recede.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        under = background.rich_color
+        return [
+            Segment(text, _style(style, under, _is_drawing(text)) if style is not None else None, None)
+            for text, style, _ in segments
+        ]
+
+
+def contrast(one: RGB, other: RGB) -> float:
+    """The contrast of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@lru_cache(4096)
+def _style(style: Style, under: RichColor, drawing: bool) -> Style:
+    back = style.bgcolor if style.bgcolor is not None and not style.bgcolor.is_default else under
+    fore = style.color
+    changed_back = _nearest(back)
+    if fore is None or fore.type is not ColorType.TRUECOLOR:
+        return style + Style(bgcolor=changed_back)
+    triplet, on = _rgb(fore), _rgb(changed_back)
+    wanted = min(CONTRAST, contrast(triplet, _rgb(back))) if drawing else CONTRAST
+    return style + Style(color=_colour(_readable(triplet, on, wanted)), bgcolor=changed_back)
+
+
+def _nearest(colour: RichColor) -> RichColor:
+    """The nearest of the 256; a colour that is one of the terminal's already stays."""
+    return _colour(_readable(_rgb(colour), (0, 0, 0), 1)) if colour.type is ColorType.TRUECOLOR else colour
+
+
+@lru_cache(4096)
+def _readable(colour: RGB, on: RGB, wanted: float) -> int:
+    """The place in the palette of the nearest colour with at least so much contrast to `on`.
+
+    There is one for each ratio up to 4.58: of black and white, the further one has that to any colour.
+    """
+    fitting = [place for place, known in enumerate(_COLOURS) if contrast(known, on) >= wanted]
+    here = _seen(colour)
+    return min(fitting, key=lambda place: dist(here, _seen(_COLOURS[place])))
+
+
+def _colour(place: int) -> RichColor:
+    return RichColor.from_ansi(_FIRST + place)
+
+
+def _rgb(colour: RichColor) -> RGB:
+    red, green, blue = colour.get_truecolor(DEFAULT_TERMINAL_THEME)
+    return red, green, blue
+
+
+@lru_cache(4096)
+def _luminance(colour: RGB) -> float:
+    red, green, blue = _linear(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@lru_cache(4096)
+def _seen(colour: RGB) -> tuple[float, float, float]:
+    """A colour as eyes see it: lightness, and its hue, weighted (Oklab, by Björn Ottosson, 2020)."""
+    red, green, blue = _linear(colour)
+    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
+    middle = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
+    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        _HUE_WEIGHT * (1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short),
+        _HUE_WEIGHT * (0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short),
+    )
+
+
+def _linear(colour: RGB) -> tuple[float, float, float]:
+    """The three parts as shares of light (the inverse of sRGB's transfer function)."""
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+        for share in (part / 255 for part in colour)
+    )
+    return red, green, blue
+
+
+@lru_cache(4096)
+def _is_drawing(text: str) -> bool:
+    """Whether a piece of the screen is made of lines, blocks and dots (U+2500 to U+259F, braille) alone."""
+    return all(character in " ·" or "─" <= character <= "▟" or "⠀" <= character <= "⣿" for character in text)
