@@ -1,23 +1,110 @@
-"""The clipboard: macOS's own tool where it is there (Terminal.app ignores OSC 52), else the terminal's."""
+"""The clipboard of the machine that the user sits at: macOS's own tool, else the terminal's (OSC 52).
+
+Terminal.app ignores OSC 52, so on a Mac `pbcopy` comes first. Over ssh it would fill the clipboard of the Mac
+that is logged in to; there the terminal alone is asked.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
-import subprocess
 import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping
 
 from textual.app import App
 
 from tui.figures import plural
 
+TIMEOUT_S = 5.0
+# Without a UTF-8 locale (ssh, launchd) pbcopy reads bytes in another encoding.
+_UTF8 = {"LC_ALL": "en_US.UTF-8"}
 
-def copy(app: App[None], text: str, what: str) -> None:
-    """Copy `text` and say what was copied; nothing to copy is said as well."""
+
+class _Failed(Exception):
+    """The tool did not copy; the message says why."""
+
+
+def copy(
+    app: App[None],
+    text: str,
+    what: str,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    timeout_s: float = TIMEOUT_S,
+) -> None:
+    """Copy `text` and say what was copied; nothing to copy is said as well.
+
+    macOS's tool runs beside the screen; where it fails or takes too long, the terminal is asked instead and
+    a note says so.
+    """
     if not text:
         app.notify(f"There is no {what} to copy yet.", severity="warning", timeout=3, markup=False)
         return
-    if sys.platform == "darwin" and (tool := shutil.which("pbcopy")):
-        subprocess.run([tool], input=text.encode(), check=False, timeout=5)
+    text = text.encode(errors="replace").decode()  # half of a surrogate pair has no bytes
+    tool = _tool(environ)
+    if tool:
+        app.run_worker(
+            _with_tool(app, tool, text, what, dict(environ) | _UTF8, timeout_s),
+            name="copy",
+            group="copy",
+            exclusive=True,  # what is copied last is what the user wants
+            exit_on_error=False,
+        )
     else:
         app.copy_to_clipboard(text)
+        _say_copied(app, text, what)
+
+
+def _tool(environ: Mapping[str, str]) -> str | None:
+    if sys.platform != "darwin" or environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
+        return None
+    return shutil.which("pbcopy", path=environ.get("PATH"))
+
+
+async def _with_tool(
+    app: App[None], tool: str, text: str, what: str, environ: Mapping[str, str], timeout_s: float
+) -> None:
+    try:
+        await _run(tool, text.encode(), environ, timeout_s)
+    except _Failed as failure:
+        app.copy_to_clipboard(text)
+        app.notify(
+            f"pbcopy did not copy the {what} ({failure}). The terminal was asked to do it, which Terminal.app"
+            " does not; paste to see.",
+            severity="warning",
+            timeout=8,
+            markup=False,
+        )
+    else:
+        _say_copied(app, text, what)
+
+
+async def _run(tool: str, content: bytes, environ: Mapping[str, str], timeout_s: float) -> None:
+    """Give `content` to the tool and wait for its end; it does not outlive this call.
+
+    Raises:
+        _Failed: it cannot be run, failed, or took longer.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            tool, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, env=environ
+        )
+    except OSError as error:
+        raise _Failed(error.strerror or str(error)) from error
+    try:
+        async with asyncio.timeout(timeout_s):
+            await process.communicate(content)
+    except TimeoutError:
+        raise _Failed(f"no end within {timeout_s:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise _Failed(f"exit code {process.returncode}")
+
+
+def _say_copied(app: App[None], text: str, what: str) -> None:
     app.notify(f"Copied the {what}: {plural(len(text), 'character')}.", timeout=2, markup=False)
