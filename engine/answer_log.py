@@ -26,7 +26,7 @@ import orjson
 import xxhash
 
 from engine.answer_memory import KeptAnswer
-from engine.cache_files import sync_path
+from engine.cache_files import sync_folder, sync_path
 from engine.cache_folder import UNFINISHED_ANSWERS
 from engine.cache_limits import DiskLimits
 from engine.saving_pause import SavingPause
@@ -238,7 +238,7 @@ class AnswerLog:
         except OSError:  # a full disk has no room for what is of no use
             self._unfinished.unlink(missing_ok=True)
             raise
-        sync_path(self._path.parent)
+        sync_folder(self._path.parent)
 
     def _sync(self, _: bytes) -> bool:
         sync_path(self._path)

@@ -35,7 +35,6 @@ from engine.saving_pause import SavingPause
 _log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 1 << 30  # that wait to be written; most of them are in the tree's budget as well
-KEEP_FREE_BYTES = 1 << 30  # of the disk, for everybody else
 NO_DISK = dict.fromkeys(
     (
         "disk_entries",
@@ -66,7 +65,8 @@ class DiskTier:
         max_bytes: int,
         max_daily_bytes: int,
         queue_bytes: int = QUEUE_BYTES,
-        keep_free_bytes: int = KEEP_FREE_BYTES,
+        keep_free_bytes: int | None = None,
+        total_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).total,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
@@ -75,7 +75,8 @@ class DiskTier:
         """`max_bytes` is for all files below `root`, `max_daily_bytes` for what is written below it in a day.
 
         The fingerprint tells apart what must not be mixed: weights, versions, number types. `clock` gives
-        epoch seconds, `free_bytes` what is free on the disk that a folder is on.
+        epoch seconds, `free_bytes` and `total_bytes` what is free on the disk that a folder is on, and its
+        size. `keep_free_bytes` is left to everybody else; by default what `reserve_bytes` says for the disk.
         """
         self._folder = CacheFolder(root, fingerprint, max_bytes=max_bytes, clock=clock)
         self._index = SpanIndex()
@@ -86,6 +87,7 @@ class DiskTier:
             max_daily_bytes=max_daily_bytes,
             keep_free_bytes=keep_free_bytes,
             free_bytes=free_bytes,
+            total_bytes=total_bytes,
         )
         self._pause = SavingPause(self._limits.free, monotonic)
         self._clock, self._monotonic = clock, monotonic

@@ -9,6 +9,7 @@ is its id and the hash of its bytes.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -44,6 +45,7 @@ _UNFINISHED = re.compile(r"writing-[0-9a-f]{32}\.safetensors")
 _FIRST_READ = 1 << 14  # bytes; most headers are shorter
 _LONGEST_HEADER = 1 << 26
 _HASHED_AT_ONCE = 1 << 20
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class BadSpanFile(Exception):
@@ -127,9 +129,11 @@ def write_span(
             file.digest, file.nbytes = _digest(stream)
             os.fsync(stream.fileno())
         temporary.rename(folder / file.name)
-        sync_path(folder)
+        sync_folder(folder)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        if file.digest:
+            (folder / file.name).unlink(missing_ok=True)
         raise
 
 
@@ -199,8 +203,17 @@ def read_span(path: Path, file: SpanFile) -> Rows | States:
         raise BadSpanFile(f"it cannot be loaded: {error}") from error
 
 
+def sync_folder(path: Path) -> None:
+    """Bring what was renamed in a folder to the disk; some disks (SMB, exFAT) cannot be asked to."""
+    try:
+        sync_path(path)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
 def sync_path(path: Path) -> None:
-    """Bring what was written to a file, or renamed in a folder, to the disk."""
+    """Bring what was written to a file to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

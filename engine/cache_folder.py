@@ -20,6 +20,7 @@ from pathlib import Path
 
 import orjson
 
+from engine.backup_exclusion import exclude_from_backups
 from engine.cache_files import BadSpanFile, SpanFile, is_span_file, is_unfinished, read_header
 from engine.prefix_cache import RANK, TokenArray
 
@@ -50,7 +51,7 @@ class CacheFolder:
         self._lock = -1
 
     def open(self) -> None:
-        """Make the folder and take hold of it.
+        """Make the folder and take hold of it. Backups leave it out, but not the root: it may be the user's.
 
         Raises:
             FolderInUse: another engine has it.
@@ -58,6 +59,7 @@ class CacheFolder:
         """
         for folder in (self.root, self.path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        exclude_from_backups(self.path)
         self._lock = _take_hold(self.path)
 
     def close(self) -> None:
@@ -101,6 +103,7 @@ class CacheFolder:
         aside = self.root / SET_ASIDE
         try:
             aside.mkdir(mode=0o700, exist_ok=True)
+            exclude_from_backups(aside)
             path.rename(aside / path.name)
             os.utime(aside / path.name, (self._clock(), self._clock()))
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,20 @@ from engine.prefix_cache import Kind
 _LOOK_SHARE = 1 / 100  # of the budget, written between two looks at what other models have
 _SLACK = 1 / 100  # of the budget, freed beyond what is needed, so that not every file looks for room
 _ROOM_SHARE = 1 / 16  # of what is left free: so much more has to be free than before, to be called room
+_RESERVE_BYTES = 1 << 30
+_MAC_RESERVE_BYTES, _MAC_RESERVE_SHARE = 10_000_000_000, 1 / 20
 _HEADS_SHARE = 1 / 10  # of what may be written in a day, for heads alone
+
+
+def reserve_bytes(total: int, system: str | None = None) -> int:
+    """Bytes that are left free for everybody else on a disk of `total` bytes.
+
+    macOS makes swap files as it needs them, and with a large model it does when memory is short: a disk that
+    a cache has filled then stops the whole machine.
+    """
+    if (system or platform.system()) == "Darwin":
+        return max(_MAC_RESERVE_BYTES, int(total * _MAC_RESERVE_SHARE))
+    return _RESERVE_BYTES
 
 
 class DiskLimits:
@@ -26,16 +40,19 @@ class DiskLimits:
         *,
         max_bytes: int,
         max_daily_bytes: int,
-        keep_free_bytes: int,
+        keep_free_bytes: int | None,
         free_bytes: Callable[[Path], int],
+        total_bytes: Callable[[Path], int],
     ) -> None:
         self.max_bytes = max_bytes
         self.max_daily_bytes = max_daily_bytes
         self.answer_bytes = 0  # of this model's answers
         self._folder = folder
         self._index = index
-        self._keep_free_bytes = keep_free_bytes
+        self._asked_to_keep_free = keep_free_bytes
+        self._keep_free_bytes = keep_free_bytes or 0
         self._free_bytes = free_bytes
+        self._total_bytes = total_bytes
         self._dropping_helps = True  # what is removed here becomes free; not so where snapshots keep it
         self._written = "", 0  # a day, and the bytes that are known to be written on it
         self._other_bytes = 0  # of other models
@@ -43,7 +60,12 @@ class DiskLimits:
         self._lock = threading.RLock()
 
     def look(self) -> None:
-        """Learn what others have and what was written today."""
+        """Learn how large the disk is, what others have and what was written today."""
+        if self._asked_to_keep_free is None:
+            try:
+                self._keep_free_bytes = reserve_bytes(self._total_bytes(self._folder.path))
+            except OSError:
+                self._keep_free_bytes = reserve_bytes(0)
         with self._lock:
             self._look_at_others()
         self._written = self._folder.day(), self._folder.written_today()
@@ -86,7 +108,10 @@ class DiskLimits:
             lacking = nbytes + self._keep_free_bytes - self.free()
             self._dropping_helps = lacking <= 0
         if lacking > 0:
-            raise OSError("the disk is almost full")
+            raise OSError(
+                f"the disk is almost full: {self.free() / 1e9:.1f} GB are free, and"
+                f" {self._keep_free_bytes / 1e9:.1f} GB are left to others"
+            )
         return self.fit(nbytes)
 
     def free(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -206,3 +207,45 @@ def test_a_class_of_a_models_own_is_not_savable() -> None:
 
     with pytest.raises(NotSavable, match="no class Own"):
         layout_text(layout_of([Own()]), [])
+
+
+def refusing_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A disk that brings files to its medium, but not what was renamed in a folder."""
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_disk_that_cannot_sync_a_folder_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refusing_folders(monkeypatch, number)
+    file = written(tmp_path, rows_of_type(mx.float16))
+    assert read_header(tmp_path / file.name, FINGERPRINT)[0].digest == file.digest
+
+
+def test_of_a_file_that_may_not_be_on_the_disk_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing_folders(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match="Input/output"):
+        written(tmp_path, rows_of_type(mx.float16))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_synced_counts_as_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Invalid argument"):
+        written(tmp_path, rows_of_type(mx.float16))
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from engine import cache_limits
 from engine.cache_layers import layout_of
+from engine.cache_limits import reserve_bytes
 from engine.radix_cache import RadixPrefixCache
 from tests.engine.disk_tiers import FINGERPRINT, cache_on, files_in, make_tier
 from tests.engine.telling_caches import computed
@@ -58,3 +62,44 @@ def test_a_new_day_begins_at_midnight_also_where_nothing_is_saved(tmp_path: Path
         assert tier.stats()["disk_written_today_bytes"] > 0
         now[0] += 1
         assert tier.stats()["disk_written_today_bytes"] == 0
+
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("system", "total", "reserve"),
+    [
+        ("Darwin", 128 * GB, 10 * GB),
+        ("Darwin", 256 * GB, 12.8 * GB),
+        ("Darwin", 1000 * GB, 50 * GB),
+        ("Darwin", 0, 10 * GB),
+        ("Linux", 1000 * GB, 1 << 30),
+    ],
+)
+def test_on_a_mac_the_disk_keeps_room_for_swap(system: str, total: int, reserve: float) -> None:
+    assert reserve_bytes(total, system) == reserve
+
+
+@pytest.mark.parametrize(("free", "saved"), [(49 * GB, 0), (51 * GB, 1)])
+def test_the_reserve_follows_the_size_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, free: int, saved: int
+) -> None:
+    monkeypatch.setattr(cache_limits.platform, "system", lambda: "Darwin")
+    disk = {"free_bytes": lambda path: free, "total_bytes": lambda path: 1000 * GB}
+    with cache_on(tier := make_tier(tmp_path, keep_free_bytes=None, **disk), ROWS) as cache:
+        insert(cache, 1)
+        assert tier.flush()
+        assert len(files_in(tmp_path)) == saved
+    assert saved or "49.0 GB are free, and 50.0 GB are left to others" in caplog.text
+
+
+def test_a_disk_that_does_not_tell_its_size_keeps_the_least(tmp_path: Path) -> None:
+    def refuse(path: Path) -> int:
+        raise OSError("Operation not supported")
+
+    disk = {"free_bytes": lambda path: 20 * GB, "total_bytes": refuse}
+    with cache_on(tier := make_tier(tmp_path, keep_free_bytes=None, **disk), ROWS) as cache:
+        insert(cache, 1)
+        assert tier.flush()
+        assert len(files_in(tmp_path)) == 1
