@@ -177,7 +177,7 @@ class PassingThrough(TyperCommand):
 def claude(
     context: typer.Context,
     claude_path: Annotated[
-        str, typer.Option(metavar="FILE", help="The claude program.  [ANYCLAUDE_CLAUDE, else on the PATH]")
+        str, typer.Option(metavar="FILE", help="The claude program.  [ANYCLAUDE_CLAUDE, else as installed]")
     ] = "",
 ) -> None:
     from tui.commands.claude_session import run_claude

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +17,7 @@ from proxy.known_backends import backend_kind
 from proxy.task_end import end_tasks
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
+from tui.commands.claude_program import find_claude, named_by_variable
 from tui.commands.claude_settings import overlay
 from tui.commands.claude_window import own_values
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -29,7 +29,6 @@ from tui.commands.user_settings import UserSettings, read_user_settings
 from tui.host_client import HostClient, HostError
 from tui.host_process import HostFailed, HostProcess
 
-INSTALL = "npm install -g @anthropic-ai/claude-code"
 # For the session in front to act on; whoever holds its terminal must outlive it.
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
@@ -41,46 +40,12 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
     Raises:
         proxy.config.ConfigError, tui.host_process.HostFailed, CommandFailed: there is nothing to run it on.
     """
-    program = find_claude(claude_path or _named_by_variable(invocation.environ), invocation.environ)
+    program = find_claude(claude_path or named_by_variable(invocation.environ), invocation.environ)
     printing = any(argument in ("-p", "--print") for argument in arguments)
     asks = not (invocation.attach or printing)
     settled = invocation.settle(question(invocation.environ) if asks else None)
     theirs = read_user_settings(arguments, environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     return asyncio.run(_session(invocation, settled, program, theirs))
-
-
-def _named_by_variable(environ: Mapping[str, str]) -> str:
-    """The program that ANYCLAUDE_CLAUDE names, for all folders: none that only some folder has.
-
-    Raises:
-        CommandFailed: it is a path from the working directory.
-    """
-    named = environ.get("ANYCLAUDE_CLAUDE", "")
-    if "/" in named and not named.startswith("/"):
-        raise CommandFailed(
-            ExitCode.USAGE,
-            f"ANYCLAUDE_CLAUDE is {named}, another program in each folder; allowed: a name on the PATH, or a "
-            f"whole path. For this one session: claude --claude-path {named}",
-        )
-    return named
-
-
-def find_claude(named: str, environ: Mapping[str, str]) -> str:
-    """The program: as named, else on the PATH.
-
-    Raises:
-        CommandFailed: it is not there.
-    """
-    found = shutil.which(named or "claude", path=environ.get("PATH"))
-    if found:
-        return found
-    if named:
-        raise CommandFailed(ExitCode.USAGE, f"{named} is no program that can be run; name Claude Code's own")
-    how = INSTALL if shutil.which("npm", path=environ.get("PATH")) else f"Node.js, then: {INSTALL}"
-    raise CommandFailed(
-        ExitCode.USAGE,
-        f"Claude Code is not on the PATH; install it: {how}   (or name it with --claude-path)",
-    )
 
 
 async def _session(invocation: Invocation, settled: Settled, program: str, theirs: UserSettings) -> int:
