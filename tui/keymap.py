@@ -66,7 +66,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Restart the engine", "restart", "r", "health", "restart engine", 6),
     Command("Copy the log", "copy", "y", "health", "copy log", 7),
     Command("Open the trace", "open", "enter", "traces", "open", 6),
-    Command("Load the list again", "reload", "f5", "traces"),
+    Command("Load the list again", "reload", "r,f5", "traces"),
     Command("All of the list", "list", "escape", "traces"),
     Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
     Command("Back to the list", "back", "escape,q", "trace", "back", 1, "esc"),

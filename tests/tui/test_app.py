@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -221,6 +222,17 @@ async def test_traces_are_found_by_the_host_and_loaded_again_when_one_was_writte
         it.app.inbox.put(it.morning.emit("request.finished", "x", trace="mlx/newest.json"))
         await it.settle()
         await it.settle()
+        assert table.rows[0].id == "newest"
+
+
+@pytest.mark.parametrize("key", ["r", "f5"])  # a MacBook's f5 needs fn
+async def test_a_key_loads_the_list_of_traces_again(key: str) -> None:
+    async with scene() as it:
+        await it.press("5")
+        it.host.rows.insert(0, it.host.rows[0].model_copy(update={"id": "newest"}))
+        await it.press(key)
+        table = it.app.main.traces.main_table
+        assert table is not None
         assert table.rows[0].id == "newest"
 
 

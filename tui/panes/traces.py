@@ -221,7 +221,7 @@ class TracesPane(Pane):
     def _empty(self) -> list[Line]:
         if self._problem:
             return paragraphs(
-                [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "f5 tries again."
+                [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "r tries again."
             )
         if self._busy or self.view.link.state != "live":
             return paragraphs("Asking the host for its traces …")
