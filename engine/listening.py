@@ -1,31 +1,64 @@
-"""The engine's socket, bound before anything slow is imported, so that a busy port is told at once."""
+"""Is a port free, and the engine's socket on it, bound before anything slow is imported.
+
+A busy port is so told at once. This module imports no mlx: proxy and commands ask the same question.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+
+_CONNECT_S = 0.3
 
 
 class PortBusy(Exception):
     """The address cannot be listened on; raised by `bind`."""
 
 
+def is_listened_to(host: str, port: int) -> bool:
+    """Whether a program accepts connections at an address of this machine; False for other machines.
+
+    To be asked before `bind`, which alone does not tell: with SO_REUSEADDR macOS and BSD let one program have
+    `127.0.0.1:8081` while another listens on `*:8081`, and the two then share what arrives there.
+    """
+    address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    with socket.socket(_family(address), socket.SOCK_STREAM) as asking:
+        asking.settimeout(_CONNECT_S)
+        try:
+            asking.bind((address, 0))  # refused for an address that is not of this machine
+            asking.connect((address, port))
+            # A socket can meet itself, where the system gives it the very port that nobody listens on.
+            return bool(asking.getsockname() != asking.getpeername())
+        except OSError:
+            return False
+
+
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """A listening socket; port 0 takes any free one.
 
     Raises:
         PortBusy: the port is taken, or the address is not of this machine.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    if port and is_listened_to(host, port):
+        raise _busy(host, port, os.strerror(errno.EADDRINUSE))
+    listener = socket.socket(_family(host), socket.SOCK_STREAM)
+    # For connections that linger after a server has ended, which must not keep the next one from the port.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         listener.listen(512)
     except OSError as error:
         listener.close()
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        advice = "end what listens there or choose another port"
-        raise PortBusy(f"the engine cannot listen on {host}:{port}: {reason}; {advice}") from error
+        raise _busy(host, port, os.strerror(error.errno) if error.errno else str(error)) from error
     listener.setblocking(False)
     return listener
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _busy(host: str, port: int, reason: str) -> PortBusy:
+    advice = "end what listens there or choose another port"
+    return PortBusy(f"the engine cannot listen on {host}:{port}: {reason}; {advice}")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.listening import is_listened_to
 from proxy.port_holder import held_by_own_process
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))  # as Linux has them
 _LISTENS = "0A"
 _ROOT = 0  # reads everything anyway; a container's port is often passed on by it
-_CONNECT_S = 0.5
 
 
 def is_another_users(port: int, *, tables: Sequence[Path] = TABLES, user: int | None = None) -> bool:
@@ -25,7 +24,8 @@ def is_another_users(port: int, *, tables: Sequence[Path] = TABLES, user: int | 
     if found:
         return any(owner not in own for path in found for owner in _owners(path, port))
     # macOS tells about the processes of other users to root alone.
-    return _is_listened_to(port) and not held_by_own_process(port)
+    listened_to = any(is_listened_to(address, port) for address in ("127.0.0.1", "::1"))
+    return listened_to and not held_by_own_process(port)
 
 
 def _owners(table: Path, port: int) -> Iterator[int]:
@@ -38,13 +38,3 @@ def _owners(table: Path, port: int) -> Iterator[int]:
         columns = line.split()
         if len(columns) > 7 and columns[3] == _LISTENS and columns[1].endswith(f":{port:04X}"):
             yield int(columns[7])
-
-
-def _is_listened_to(port: int) -> bool:
-    for address in ("127.0.0.1", "::1"):
-        try:
-            socket.create_connection((address, port), _CONNECT_S).close()
-            return True
-        except OSError:
-            continue
-    return False

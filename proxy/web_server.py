@@ -12,6 +12,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from engine.listening import is_listened_to
 from proxy.port_holder import port_holder
 
 _GRACE_S = 3  # for open answers, once the end is near
@@ -31,6 +32,8 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         CannotListen: the message says why, and who holds the port where that is known.
     """
+    if port and is_listened_to(host, port):
+        raise _explained(OSError(errno.EADDRINUSE, ""), host, port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -23,6 +23,7 @@ SHARED_ENGINE_MODULES = {
     "engine.tool_calls",
     "engine.turn_folding",
     "engine.lifeline",
+    "engine.listening",
     "engine.loopback",
     "engine.blas",
     "engine.chat_wire",

@@ -40,6 +40,16 @@ def test_a_busy_one_names_its_holder_and_the_option(busy: int) -> None:
     assert "\n" not in said
 
 
+def test_a_port_that_accepts_is_busy_although_bind_succeeds(
+    busy: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS beside a program that listens on all addresses."""
+    monkeypatch.setattr(socket.socket, "bind", lambda self, address: None)
+    with pytest.raises(CommandFailed, match=f"port {busy} is in use by ") as caught:
+        check_port("127.0.0.1", busy, option="--port")
+    assert caught.value.exit_code == ExitCode.PORT_BUSY
+
+
 def test_an_address_of_another_machine_is_a_usage_error() -> None:
     with pytest.raises(CommandFailed, match=r"cannot listen on 192\.0\.2\.1 port") as caught:
         check_port("192.0.2.1", 0, option="--port")

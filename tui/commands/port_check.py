@@ -10,6 +10,7 @@ import http.client
 import json
 import socket
 
+from engine.listening import is_listened_to
 from proxy.config import HostConfig
 from proxy.port_holder import port_holder
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -35,6 +36,8 @@ def check_port(host: str, port: int, *, option: str) -> None:
     Raises:
         CommandFailed: something listens there, or the address or port is not ours to use.
     """
+    if port and is_listened_to(host, port):
+        raise _refusal(host, port, option, OSError(errno.EADDRINUSE, ""))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         # As servers do it: a connection that still lingers there does not count.
