@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,14 +13,13 @@ import httpx
 
 from bench.child import clean_environment, poll
 from engine.blas import engine_environment
-from proxy.web_server import free_port
 
 
 @contextmanager
 def library_server(folder: Path, model: Path) -> Iterator[str]:
     """Its base URL once it answers; it has the same BLAS as the engine."""
     environment, _ = engine_environment(clean_environment(HOME=str(folder)))
-    port = free_port("127.0.0.1")
+    port = _free_port()
     command = [sys.executable, "-m", "mlx_lm", "server", "--model", str(model), "--port", str(port)]
     with (folder / "mlx_lm.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment | {"HF_HUB_OFFLINE": "1"})
@@ -34,6 +34,12 @@ def library_server(folder: Path, model: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:  # it ends its requests first, which may take long
             process.kill()
             process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

@@ -34,7 +34,6 @@ from proxy.supervisor import Supervisor
 from proxy.totals import Totals
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.record import TraceStore
-from proxy.web_server import free_port
 
 _log = logging.getLogger("anyclaude")
 _stream_log = logging.getLogger("anyclaude.stream")
@@ -62,7 +61,7 @@ class Host:
         engine_arguments: tuple[str, ...] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.config = config = _settled(config)
+        self.config = config
         self.url = url
         self.started = clock()
         self.bus = EventBus(clock=clock)
@@ -73,15 +72,13 @@ class Host:
             config.home / TRACES_FOLDER, secrets=(config.token, config.backend_key), notice=self.notice
         )
         self.recorder = Recorder(self.bus, self.store if config.trace else None, clock=clock)
-        self.backend = make_backend(config)
+        self.backend = make_backend(config, lambda: self.engine_state().url)
         self.supervisor: Supervisor | None = None
         self._engine: Supervisor | JoinedEngine | None = None
         if config.backend == "mlx" and config.manage_engine:
             self._engine = self.supervisor = self._make_supervisor(engine_arguments)
         elif config.backend == "mlx":
-            base = config.backend_url or f"http://{ENGINE_HOST}:{config.engine_port}"
-            address = base.rstrip("/").removesuffix("/v1")
-            self._engine = JoinedEngine(address, bus=self.bus, model=config.model)
+            self._engine = JoinedEngine(_joined_address(config), bus=self.bus, model=config.model)
         self.app: FastAPI = create_app(config, self.backend, self.recorder, self.gate)
         self.app.include_router(host_routes(self))
 
@@ -198,7 +195,7 @@ class Host:
             first=EngineState(
                 state="stopped",
                 model=config.model or bundled_model.NAME,
-                url=f"http://{ENGINE_HOST}:{config.engine_port}",
+                url=_engine_address(config.engine_port),
                 accelerated=accelerated,
             ),
             port_holder=lambda: port_holder(config.engine_port),
@@ -220,12 +217,16 @@ def program_version() -> str:
         return "unknown"
 
 
-def _settled(config: HostConfig) -> HostConfig:
-    """The configuration with an engine port in it that the backend and the engine agree on."""
-    if config.backend != "mlx" or not config.manage_engine:
-        return config
-    port = config.engine_port or free_port(ENGINE_HOST)
-    return config.model_copy(update={"engine_port": port, "backend_url": ""})
+def _engine_address(port: int) -> str:
+    """Where an engine on this port is found; "" for any free one, which only the engine can tell."""
+    return f"http://{ENGINE_HOST}:{port}" if port else ""
+
+
+def _joined_address(config: HostConfig) -> str:
+    address = config.backend_url.rstrip("/").removesuffix("/v1") or _engine_address(config.engine_port)
+    if not address:
+        raise ValueError("an engine that runs already needs its address: engine_port or backend_url")
+    return address
 
 
 def _log_deltas(type: str, request: str | None, data: EventData) -> None:

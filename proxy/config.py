@@ -49,7 +49,7 @@ class HostConfig(BaseModel):
     disk_writes_per_day_bytes: int = 50_000_000_000  # most that is written there in a day
     host: str = "127.0.0.1"
     port: int = 8082
-    engine_port: int = 8081
+    engine_port: int = 0  # of the built-in engine; 0: any free one, which it announces
     home: Path
     token: str = ""  # asked of clients when not empty
     trace: bool = True

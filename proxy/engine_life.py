@@ -37,7 +37,10 @@ class LifeEnd:
 
 
 class EngineLife:
-    """Starts one process and shows on the board how it fares; `run` may be called once."""
+    """Starts one process and shows on the board how it fares; `run` may be called once.
+
+    `url` is where it will listen, "" where only its announcement tells.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class EngineLife:
         log: EngineLog,
         traffic: Traffic,
         watch: EngineWatch,
+        url: str = "",
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,6 +59,7 @@ class EngineLife:
         self._log = log
         self._traffic = traffic
         self._watch = watch
+        self._url = url
         self._timing = watch.timing
         self._clock = clock
         self._monotonic = monotonic
@@ -67,8 +72,8 @@ class EngineLife:
         comes before it. `on_leave` is called in that moment where the engine was unwanted.
         """
         self._board.set(
-            "starting", pid=None, started=self._clock(), progress=None, detail="", running=0, queue=0,
-            cache=None,
+            "starting", pid=None, url=self._url, started=self._clock(), progress=None, detail="", running=0,
+            queue=0, cache=None,
         )  # fmt: skip
         try:
             process = await EngineProcess.start(self._command, self._take_line)

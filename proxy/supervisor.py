@@ -36,7 +36,7 @@ class Supervisor:
     """The engine of this host.
 
     Args:
-        first: what is known of the engine before it starts: its model, its address.
+        first: what is known of the engine before it starts: its model, its address if its port is fixed.
         port_holder: says which program holds the engine's port, or "" where that cannot be known.
     """
 
@@ -75,6 +75,7 @@ class Supervisor:
             board=self.board,
             log=log,
             traffic=traffic,
+            url=first.url,
             clock=clock,
             monotonic=monotonic,
         )

@@ -55,13 +55,6 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def free_port(host: str) -> int:
-    """A port that is free now."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        return int(listener.getsockname()[1])
-
-
 class WebServer(uvicorn.Server):
     """Serves an application on a bound socket until it is told to end."""
 

@@ -119,7 +119,7 @@ def start(
     ] = None,
     port: Port = None,
     engine_port: Annotated[
-        int | None, typer.Option(metavar="PORT", help="Port of the engine.  [8081]")
+        int | None, typer.Option(metavar="PORT", help="Port of the engine.  [any free one]")
     ] = None,
     tool_format: Annotated[
         str | None,

@@ -21,6 +21,7 @@ _CONNECT_S = 10.0
 _SILENCE_S = 600.0  # a server without progress reports may prefill for minutes
 _IDLE_S = 3.0  # below uvicorn's five, so that no pooled connection is closed under a request
 
+_ANY_PORT_HERE = "http://127.0.0.1"
 _AT_ONCE = 32  # events that are translated before the client is sent anything
 
 STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
@@ -29,14 +30,16 @@ STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 class ChatClient:
     """HTTP to one base URL; `who` names the upstream in errors.
 
+    Where the base URL is a function, each request asks it anew: that is for a server of this machine whose
+    port changes, and it may raise an `UpstreamError` while there is none.
+
     Every method raises `proxy.errors.UpstreamError` for what the upstream or the way to it does.
     """
 
-    def __init__(self, base_url: str, who: str, *, key: str = "") -> None:
-        self.base_url = base_url.rstrip("/")
+    def __init__(self, base_url: str | Callable[[], str], who: str, *, key: str = "") -> None:
+        self._base_url = base_url
         self.who = who
-        self._completions = httpx.URL(f"{self.base_url}/chat/completions")
-        address = httpx.URL(base_url)
+        address = httpx.URL(_ANY_PORT_HERE if callable(base_url) else base_url)
         # Compression would only hold back tokens.
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if key:
@@ -49,6 +52,11 @@ class ChatClient:
             # A proxy of the environment is for the outside, never between two processes of one machine.
             trust_env=not is_loopback_name(address.host),
         )
+
+    @property
+    def base_url(self) -> str:
+        """Without a slash at its end."""
+        return (self._base_url() if callable(self._base_url) else self._base_url).rstrip("/")
 
     async def stream(
         self,
@@ -112,9 +120,10 @@ class ChatClient:
     async def _posted(
         self, body: dict[str, Any], headers: Mapping[str, str]
     ) -> AsyncIterator[httpx.Response]:
+        url = f"{self.base_url}/chat/completions"
         try:
             async with self._http.stream(
-                "POST", self._completions, content=encode_json(body), headers=dict(headers)
+                "POST", url, content=encode_json(body), headers=dict(headers)
             ) as response:
                 yield response
         except httpx.HTTPError as error:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine import bundled_model
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Backend
 from proxy.config import HostConfig
+from proxy.errors import UpstreamUnavailable
 from proxy.known_backends import KNOWN_BACKENDS
 
 
-def make_backend(config: HostConfig) -> Backend | ClaudeBackend:
+def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend | ClaudeBackend:
     """Make the backend; nothing is connected before the first request.
+
+    `engine_url` says where the built-in engine listens now, "" while that is not known.
 
     Raises:
         ValueError: the backend needs a URL and the configuration has none.
     """
     if config.backend == "mlx":
-        url = config.backend_url or f"http://127.0.0.1:{config.engine_port}"
-        return MlxBackend(url.rstrip("/").removesuffix("/v1") + "/v1", config.model or bundled_model.NAME)
+
+        def base_url() -> str:
+            if url := engine_url():
+                return f"{url}/v1"
+            raise UpstreamUnavailable("the engine is not up yet; please retry")
+
+        return MlxBackend(base_url, config.model or bundled_model.NAME)
     known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)
     url = config.backend_url or (known.url if known is not None else "")
     if not url:

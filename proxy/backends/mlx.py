@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from engine.chat_wire import LANE_HEADER
@@ -37,7 +37,7 @@ class MlxBackend:
         system_turns=True, reasoning=True, top_k=True, template_switches=True, tells_calls_apart=True
     )
 
-    def __init__(self, base_url: str, model: str) -> None:
+    def __init__(self, base_url: str | Callable[[], str], model: str) -> None:
         self._client = ChatClient(base_url, _WHO)
         self._model = model
 

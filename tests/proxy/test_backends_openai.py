@@ -13,7 +13,7 @@ from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamRequest
 from proxy.config import HostConfig
-from proxy.errors import UpstreamModelMissing
+from proxy.errors import UpstreamModelMissing, UpstreamUnavailable
 from tests.proxy.live import Upstream, says, serve
 
 REQUEST = UpstreamRequest({"model": "m", "messages": [{"role": "user", "content": "hi"}]}, "req_1")
@@ -70,13 +70,13 @@ async def test_a_server_without_models_is_told_of() -> None:
 
 
 async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:
-    engine = make_backend(HostConfig(home=tmp_path, engine_port=9))
-    other = make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="lmstudio"))
-    forward = make_backend(HostConfig(home=tmp_path, backend="claude", backend_name="claude"))
+    engine = make_backend(HostConfig(home=tmp_path), str)
+    other = make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="lmstudio"), str)
+    forward = make_backend(HostConfig(home=tmp_path, backend="claude", backend_name="claude"), str)
     asked = HostConfig(
         home=tmp_path, backend="openai", backend_name="mine", backend_url="http://127.0.0.1:9/v1"
     )
-    takes_system = make_backend(asked.model_copy(update={"upstream_system_turns": True}))
+    takes_system = make_backend(asked.model_copy(update={"upstream_system_turns": True}), str)
     assert isinstance(engine, MlxBackend)
     assert isinstance(other, OpenAIBackend)
     assert isinstance(forward, ClaudeBackend)
@@ -84,6 +84,24 @@ async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:
     assert (other.name, other.dialect.system_turns) == ("lmstudio", False)
     assert takes_system.dialect.system_turns
     with pytest.raises(ValueError, match="needs a base URL"):
-        make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="mine"))
+        make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="mine"), str)
     for backend in (engine, other, forward, takes_system):
         await backend.close()
+
+
+async def test_requests_follow_the_engine_from_port_to_port(tmp_path: Path) -> None:
+    first, second = Upstream(says("one")), Upstream(says("two"))
+    async with serve(first) as one, serve(second) as two:
+        listens_at = ["", one, two]
+        backend = make_backend(HostConfig(home=tmp_path), lambda: listens_at[0])
+        assert isinstance(backend, MlxBackend)
+        with pytest.raises(UpstreamUnavailable, match="not up yet"):
+            await backend.models()
+        with pytest.raises(UpstreamUnavailable, match="not up yet"):
+            await anext(backend.stream(REQUEST))
+        said = []
+        for _ in (one, two):
+            listens_at.pop(0)
+            said += [step async for batch in backend.stream(REQUEST) for step in batch]
+        await backend.close()
+    assert [step.text for step in said if isinstance(step, TextDelta)] == ["one", "two"]

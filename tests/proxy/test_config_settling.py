@@ -215,7 +215,7 @@ class TestProblems:
             ({"environ": {"ANYCLAUDE_TRACE": "perhaps"}}, 'ANYCLAUDE_TRACE is "perhaps"; allowed: true or'),
             ({"backend_name": "llama"}, '--backend is "llama"; allowed: one of mlx'),
             ({"port": 70000}, "--port is 70000; allowed"),
-            ({"port": 8081}, "port 8081 is meant for both"),
+            ({"port": 9005, "engine_port": 9005}, "port 9005 is meant for both"),
             ({"environ": {"ANYCLAUDE_HOST": "0.0.0.0"}}, "set a token"),
             ({"model": "/nowhere/at/all"}, "--model: the model folder /nowhere/at/all does not exist"),
             ({"model": "Qwen"}, '--model: "Qwen" is neither'),
@@ -232,6 +232,10 @@ class TestProblems:
     def test_the_same_free_port_twice_is_two_ports(self, tmp_path: Path) -> None:
         config = settled(tmp_path, port=0, engine_port=0).config
         assert (config.port, config.engine_port) == (0, 0)
+
+    def test_only_a_port_that_was_named_for_the_engine_is_not_the_proxys(self, tmp_path: Path) -> None:
+        config = settled(tmp_path, port=8081).config
+        assert (config.port, config.engine_port) == (8081, 0)
 
     def test_a_token_opens_the_host_to_other_machines(self, tmp_path: Path) -> None:
         config = settled(tmp_path, file={"host": "0.0.0.0", "token": "t"}).config

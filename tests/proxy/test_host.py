@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
@@ -142,6 +143,39 @@ async def test_the_engine_is_restarted_on_demand(tmp_path: Path) -> None:
         assert told[-1]["data"]["pid"] != before.engine.pid
 
 
+async def test_the_engine_has_a_free_port_of_its_own_in_each_life_and_requests_follow_it(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as host, served(tmp_path) as other:
+        before = await host.until_engine("ready")
+        assert before.engine.url != (await other.until_engine("ready")).engine.url
+        for _ in range(2):
+            assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
+            state = await host.state()
+            old = state.engine.pid
+            await host.client.post("/anyclaude/engine/restart")
+            told = await host.events(
+                lambda event, old=old: event["data"].get("state") == "ready" and event["data"]["pid"] != old,  # type: ignore[misc]
+                params={"since": str(state.seq)},
+            )
+            states = [event["data"] for event in told if event["type"] == "engine.state"]
+            assert next(state["url"] for state in states if state["state"] == "starting") == ""
+            engine = psutil.Process(states[-1]["pid"])
+            ports = [one.laddr.port for one in engine.net_connections("tcp") if one.status == "LISTEN"]
+            assert states[-1]["url"] == f"http://127.0.0.1:{ports[0]}"
+
+
+async def test_a_port_that_is_named_for_the_engine_is_the_engines(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    async with served(tmp_path, engine_port=port) as host:
+        first = (await host.state()).engine
+        ready = (await host.until_engine("ready")).engine
+        assert first.url == ready.url == f"http://127.0.0.1:{port}"
+        assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
+
+
 async def test_an_answer_is_on_disk_in_the_list_and_in_the_feed(tmp_path: Path) -> None:
     call = Call("Read", {"path": "a"})
     async with served_with_upstream(tmp_path, Turn(text="I am.", calls=(call,))) as host:
@@ -256,6 +290,13 @@ async def test_readiness_tells_the_truth_of_an_engine_that_somebody_else_runs(tm
         assert "no engine answers" in (await host.until_engine("exited")).engine.detail
         ready = await host.client.get("/health/ready")
         assert (ready.status_code, ready.json()["ready"]) == (503, False)
+
+
+async def test_an_engine_that_runs_already_needs_an_address(tmp_path: Path) -> None:
+    said: list[str] = []
+    config = HostConfig(home=tmp_path, port=0, manage_engine=False)
+    assert await serve(config, ready=said.append, stop=asyncio.Event(), failed=said.append) == 2
+    assert said == ["an engine that runs already needs its address: engine_port or backend_url"]
 
 
 async def test_a_token_guards_what_the_host_tells(tmp_path: Path) -> None:

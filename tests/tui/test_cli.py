@@ -65,7 +65,7 @@ def test_the_version_is_data(tmp_path: Path) -> None:
         (["--no-ui", "--attach", "127.0.0.1:1"], "--attach"),
         (["--no-ui", "env"], '"env"'),
         (["--backend", "llama", "--no-ui"], '--backend is "llama"'),
-        (["--port", "8081", "--no-ui"], "port 8081"),
+        (["--port", "9005", "--engine-port", "9005", "--no-ui"], "port 9005"),
         (["--model", "/nowhere", "--no-ui"], "/nowhere does not exist"),
         (["--model", "/nowhere"], "/nowhere does not exist"),
         (["--model", "/nowhere", "claude", "--claude-path", "/bin/true"], "/nowhere does not exist"),

@@ -46,8 +46,8 @@ def test_a_remark_is_told_once_with_an_engine_that_is_ready() -> None:
             ["engine: loading 0 %", "engine: loading 10 %", "engine: loading 90 %"],
         ),
         (
-            [state("ready", model="m", accelerated="metal"), state("busy"), state("ready")],
-            ["engine: ready, m, metal"],
+            [state("ready", model="m", accelerated="metal", url="http://h:1"), state("busy"), state("ready")],
+            ["engine: ready, m, metal, at http://h:1"],
         ),
         (
             [

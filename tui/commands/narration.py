@@ -86,7 +86,7 @@ class Narrator:
         self._last = told
         if state.state in SERVING:
             self.was_ready = True
-            parts = ["ready", state.model, state.accelerated]
+            parts = ["ready", state.model, state.accelerated, f"at {state.url}" if state.url else ""]
             self.write(f"engine: {', '.join(part for part in parts if part)}")
             for note in filter(None, (*state.notes, self.remark(state))):
                 self.write(f"engine: {note}")
