@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,6 +160,9 @@ def _locate(
 
 def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -> Path:
     on_progress(0.0, f"looking for {hub_id} on the hub")
+    # Else tqdm makes a lock between processes. Where those are spawned, as on macOS, a tracker of such locks
+    # runs until after this process and then complains on its stderr.
+    tqdm.set_lock(threading.RLock())
     try:
         folder = download(
             hub_id,

@@ -17,6 +17,7 @@ from engine import bundled_model
 from engine.answer_memory import AnswerMemory
 from engine.lifeline import announce, watch_parent
 from engine.measurements import leave_trials
+from engine.model_errors import first_line
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_setup import attach_disk, learn_sizes, load
 from engine.radix_cache import RadixPrefixCache
@@ -100,12 +101,12 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     server = EngineServer(config, lambda: engine.running.abort_all("the engine is shutting down"))
     failed = threading.Event()
     scheduler.start()
-    _watch_loading(engine, server, failed)
     if watch_stdin:
         watch_parent(server.end)
     host, port = listener.getsockname()[:2]
     announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     log.info("listening on %s:%d; matrix products by %s", host, port, accelerated)
+    _watch_loading(engine, server, failed)
     server.run(sockets=[listener])
     leave_trials()
     engine.close()
@@ -118,21 +119,25 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
 def _watch_loading(engine: Engine, server: EngineServer, failed: threading.Event) -> None:
     """Tell when the model is there; end the server if it will not come."""
 
+    def fail(reason: str) -> None:
+        # Announced too: what libraries write to stderr while the process ends may come after our last line.
+        announce(error=reason, exit_code=MODEL_FAILED)
+        failed.set()
+        server.end()
+
     def wait() -> None:
         try:
             loaded = engine.scheduler.wait_until_loaded()
         except ModelError as error:
             sys.stderr.write(f"{error}\n")  # in one piece: the log writes there too
             sys.stderr.flush()
-            failed.set()
-            server.end()
+            fail(str(error))
             return
         except Exception as error:
             if server.should_exit:
                 return
             log.exception("the model could not be loaded: %s", error)
-            failed.set()
-            server.end()
+            fail(f"the model could not be loaded: {first_line(error)}")
             return
         engine.warm_up()
         log.info("%s is loaded; %d tokens of context", loaded.name, loaded.context_length)

@@ -57,8 +57,45 @@ def test_a_model_that_is_not_there_is_told_after_listening_with_exit_code_4(tmp_
 def test_by_hand_it_takes_options(tmp_path: Path) -> None:
     ended = run("--model", str(tmp_path), "--port", "0")
     assert ended.returncode == 4
-    assert "listening" in json.loads(ended.stdout)
-    assert "config.json" in ended.stderr
+    listening, failed = map(json.loads, ended.stdout.splitlines())
+    assert "listening" in listening
+    assert failed == {"error": ended.stderr.splitlines()[-1], "exit_code": 4}
+    assert "config.json" in failed["error"]
+
+
+# As on macOS: processes are spawned, and locks between them have a tracker that outlives us.
+DOWNLOAD_FAILS = """
+import multiprocessing, runpy, sys
+multiprocessing.set_start_method("spawn")
+import huggingface_hub
+
+def download(hub_id, tqdm_class, **_):
+    tqdm_class(total=10, unit="B").update(1)
+    raise OSError(28, "No space left on device")
+
+huggingface_hub.snapshot_download = download
+sys.argv = ["engine", "--model", "org/model", "--port", "0"]
+runpy.run_module("engine", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_download_that_fails_is_the_last_word_and_announced() -> None:
+    ended = subprocess.run(
+        python("-c", DOWNLOAD_FAILS),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=clean_environment(),
+        check=False,
+    )
+    assert ended.returncode == 4
+    failed = json.loads(ended.stdout.splitlines()[-1])
+    assert failed["exit_code"] == 4
+    assert "org/model could not be downloaded" in failed["error"]
+    assert "No space left on device" in failed["error"]
+    assert ended.stderr.splitlines()[-1] == failed["error"]
+    assert "resource_tracker" not in ended.stderr
 
 
 @pytest.mark.parametrize(

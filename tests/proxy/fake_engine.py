@@ -92,6 +92,12 @@ if behave == "port busy":
 if behave == "no model":
     print("no model at models/none: no such folder", file=sys.stderr, flush=True)
     fail(4)
+if behave == "tracked":
+    say(error="org/model could not be downloaded", exit_code=4)
+    print("org/model could not be downloaded", file=sys.stderr)
+    print("UserWarning: resource_tracker: There appear to be 1 leaked semaphore objects", file=sys.stderr)
+    print("  warnings.warn(", file=sys.stderr, flush=True)
+    fail(4)
 if behave == "deaf":
     time.sleep(600)
 if behave == "with a child":

@@ -236,6 +236,7 @@ async def test_a_restart_on_demand_cuts_a_pause_short(tmp_path: Path) -> None:
     [
         ("port busy", "cannot listen on 127.0.0.1:8081"),
         ("no model", "no model at models/none: no such folder"),
+        ("tracked", "org/model could not be downloaded"),
     ],
 )
 async def test_what_no_restart_would_mend_is_told_at_once(tmp_path: Path, behave: str, says: str) -> None:
