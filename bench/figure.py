@@ -109,10 +109,9 @@ def _processor() -> str:
 
 def _blas() -> str:
     from engine.blas import find_openblas
+    from engine.device_name import computing_device
 
-    if platform.system() == "Darwin":
-        return "metal"
-    return "openblas" if find_openblas() else "reference BLAS"
+    return computing_device("openblas" if find_openblas() else "reference BLAS").name
 
 
 def table(figures: Iterable[Figure]) -> str:

@@ -15,11 +15,13 @@ import uvicorn
 
 from engine import bundled_model
 from engine.answer_memory import AnswerMemory
+from engine.device_name import computing_device
 from engine.lifeline import announce, watch_parent
 from engine.measurements import leave_trials
 from engine.model_errors import first_line
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_setup import attach_disk, learn_sizes, load
+from engine.model_trials import noted
 from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 from engine.server import Engine, create_app
@@ -64,15 +66,19 @@ class EngineServer(uvicorn.Server):
 
 
 def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str, watch_stdin: bool) -> int:
-    """Serve until a signal, the parent's end, or a model that cannot be loaded; returns the exit code."""
+    """Serve until a signal, the parent's end, or a model that cannot be loaded; returns the exit code.
+
+    `accelerated` is what multiplies matrices where the CPU does.
+    """
+    device = computing_device(accelerated)
     prefix_cache = RadixPrefixCache(max_bytes=settings.prefix_cache_bytes)
     answers = AnswerMemory()
 
     def load_all(on_progress: OnProgress) -> LoadedModel:
         loaded = load(settings, on_progress)
         loaded = learn_sizes(prefix_cache, loaded)
-        attach_disk(prefix_cache, answers, loaded, settings, accelerated)
-        return loaded
+        attach_disk(prefix_cache, answers, loaded, settings, device.name)
+        return noted(loaded, device.fault) if device.fault else loaded
 
     scheduler = Scheduler(
         load_all,
@@ -84,7 +90,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     engine = Engine(
         scheduler,
         settings.model or bundled_model.NAME,
-        accelerated=accelerated,
+        accelerated=device.name,
         tool_format=settings.tool_format,
         grammar=settings.grammar,
         loop_tokens=settings.loop_tokens,
@@ -105,7 +111,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         watch_parent(server.end)
     host, port = listener.getsockname()[:2]
     announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    log.info("listening on %s:%d; matrix products by %s", host, port, accelerated)
+    log.info("listening on %s:%d; matrix products by %s", host, port, device.name)
     _watch_loading(engine, server, failed)
     server.run(sockets=[listener])
     leave_trials()

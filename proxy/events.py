@@ -246,7 +246,7 @@ class EngineState(EventData):
     probe: Probe | None = None
     queue: int = 0
     running: int = 0
-    accelerated: str = ""  # "metal", "openblas", "reference BLAS" ...
+    accelerated: str = ""  # "metal (Apple M4 Max)", "openblas (…)" ...; "": not known yet
     context_tokens: int = 0  # what prompt and answer share; 0: not known yet
     notes: list[str] = []  # what people should know of how the model was loaded and is run
     cache: EngineCache | None = None  # None: not known

@@ -40,7 +40,7 @@ def test_a_threaded_library_is_preferred() -> None:
 
 def test_other_systems_need_none() -> None:
     assert find_openblas("Darwin", "arm64", lambda path: True) is None
-    assert engine_environment({"A": "1"}, "Darwin") == ({"A": "1"}, "metal")
+    assert engine_environment({"A": "1"}, "Darwin") == ({"A": "1"}, "")
 
 
 def test_the_library_is_preloaded_beside_what_is_preloaded_already() -> None:

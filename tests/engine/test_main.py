@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.child import clean_environment, poll, python
+from bench.child import clean_environment, poll, python, wait_ready
 from tests.models import ModelShelf
 from tests.servers import engine, server
 
@@ -122,6 +122,29 @@ def test_help_teaches_every_option() -> None:
     assert ended.returncode == 0
     for option in ("--model", "--port", "--context-length", "--prefix-cache-bytes", "Example:"):
         assert option in ended.stdout
+
+
+# A Mac in whose session MLX finds no Metal device, and so takes the CPU.
+NO_METAL = """
+import platform, runpy, types
+import mlx.core as mx
+mx.set_default_device(mx.cpu)
+import engine.device_name
+engine.device_name.platform = types.SimpleNamespace(system=lambda: "Darwin")
+runpy.run_module("engine", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_mac_that_computes_without_metal_says_so(shelf: ModelShelf, tmp_path: Path) -> None:
+    settings = {"model": str(shelf.tiny()), "port": 0}
+    with server("engine", "-c", NO_METAL, settings=settings, folder=tmp_path / "home") as running:
+        wait_ready(running, "/health")
+        health = httpx.get(f"{running.url}/health", trust_env=False).json()
+        assert health["accelerated"] == "cpu: no Metal device in this session"
+        assert any("fifty times slower" in note for note in health["notes"])
+        log = running.log_tail()
+        assert "matrix products by cpu: no Metal device in this session" in log
+        assert "WARNING engine: " in log
 
 
 def test_it_answers_while_it_loads_and_ends_promptly_all_the_same(shelf: ModelShelf, tmp_path: Path) -> None:

@@ -48,3 +48,13 @@ def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
     assert "bundled demo model" in said("bundled demo model")
     assert "--model for a real one" in said("bundled demo model")
     assert "for a real one" not in said("Qwen3-Coder")
+
+
+def test_a_mac_that_computes_without_metal_stands_out() -> None:
+    def looks(accelerated: str) -> list[str]:
+        state = EngineState(state="ready", pid=7, accelerated=accelerated)
+        lines = engine_block(View(engine=state), 0.0, 200, 20)
+        return [look for line in lines for text, look in line if accelerated in text]
+
+    assert looks("cpu: no Metal device in this session") == ["warn"]
+    assert looks("metal (Apple M4 Max)") == ["muted"]

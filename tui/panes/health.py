@@ -171,6 +171,7 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
     uptime = seconds(now - engine.started) if engine.started else ""
     host = view.host
     bundled = engine.model == bundled_model.NAME
+    computes = "warn" if engine.accelerated.startswith("cpu") else "muted"
     version = f"   {host.version}" if host and room > 34 else ""
     notes: list[tuple[str, Line]] = [("note", [(shorten(note, room), "warn")]) for note in engine.notes]
     return [
@@ -180,7 +181,7 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
         ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
         ("uptime", [(uptime, "")] if uptime else []),
         ("restarts", restarts),
-        ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", "muted")] if engine.pid else []),
+        ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", computes)] if engine.pid else []),
         ("engine at", [(engine.url, "muted")] if engine.url else []),
         ("last exit", [(shorten(engine.last_exit, room), "warn")] if engine.last_exit else []),
         ("host at", [(host.url, "muted"), (version, "dim")] if host else []),
