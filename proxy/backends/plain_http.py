@@ -9,7 +9,9 @@ server learns that nobody listens any more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, cast
 
 import httptools
@@ -19,11 +21,18 @@ _MAX_BUFFERED = 2**20  # bytes read ahead before the server is made to wait
 
 
 class PlainTransport(httpx.AsyncBaseTransport):
-    """Serves `http://` URLs; raises the errors that httpx documents for its own transports."""
+    """Serves `http://` URLs; raises the errors that httpx documents for its own transports.
+
+    Silence is measured by `monotonic`, which on macOS stands while the machine sleeps. The loop's own clock
+    runs on there: an answer that was open when the lid was shut would end on waking, before it is read.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         timeouts = request.extensions.get("timeout", {})
-        connection = await _connect(request.url, timeouts.get("connect"))
+        connection = await _connect(request.url, timeouts.get("connect"), self._monotonic)
         try:
             connection.send(_request_bytes(request, await request.aread()), timeouts.get("read"))
             await connection.wait_for_head()
@@ -41,11 +50,12 @@ class PlainTransport(httpx.AsyncBaseTransport):
 class _Connection(asyncio.Protocol):
     """One request and its response; httptools calls the `on_` methods while it parses."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self._parser = httptools.HttpResponseParser(self)
         self._loop = asyncio.get_running_loop()
+        self._monotonic = monotonic
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._last_byte = 0.0
@@ -63,7 +73,7 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(data)
         if silence_s is not None:
-            self._last_byte = self._loop.time()
+            self._last_byte = self._monotonic()
             self._silence_s = silence_s
             self._watch = self._loop.call_later(silence_s, self._check_silence)
 
@@ -105,7 +115,7 @@ class _Connection(asyncio.Protocol):
 
     def _check_silence(self) -> None:
         """One timer a connection: a deadline set anew for each read would cost more than the read."""
-        rest = self._last_byte + self._silence_s - self._loop.time()
+        rest = self._last_byte + self._silence_s - self._monotonic()
         if rest <= 0 and not self._paused:
             self._fail(httpx.ReadTimeout(f"no byte for {self._silence_s:g} s"))
             self.close()
@@ -122,7 +132,7 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
 
     def data_received(self, data: bytes) -> None:
-        self._last_byte = self._loop.time()
+        self._last_byte = self._monotonic()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -186,12 +196,12 @@ class _Body(httpx.AsyncByteStream):
         self._connection.close()
 
 
-async def _connect(url: httpx.URL, timeout_s: float | None) -> _Connection:
+async def _connect(url: httpx.URL, timeout_s: float | None, monotonic: Callable[[], float]) -> _Connection:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
             made: tuple[Any, _Connection] = await loop.create_connection(
-                _Connection, url.host, url.port or 80
+                partial(_Connection, monotonic), url.host, url.port or 80
             )
     except TimeoutError:
         raise httpx.ConnectTimeout(f"no connection within {timeout_s:g} s") from None

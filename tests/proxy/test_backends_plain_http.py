@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -122,6 +123,26 @@ async def test_nobody_there_is_a_connect_error() -> None:
     async with client() as http:
         with pytest.raises(httpx.ConnectError):
             await http.get(url)
+
+
+async def test_a_sleep_of_the_machine_is_no_silence() -> None:
+    """macOS: the loop's clock runs on, so that its timer is due; the other stood while the machine slept."""
+    checked = asyncio.Event()
+    readings = itertools.count()
+
+    def monotonic() -> float:
+        if next(readings):  # the first is taken when the request is sent
+            checked.set()
+        return 0.0
+
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+    timeout = httpx.Timeout(0.05, connect=5.0)
+    async with (
+        raw_server(checked, head + b"hello") as url,
+        httpx.AsyncClient(transport=PlainTransport(monotonic), timeout=timeout) as http,
+    ):
+        assert (await http.get(url)).content == b"hello"
+    assert checked.is_set()
 
 
 async def test_silence_is_a_timeout() -> None:
