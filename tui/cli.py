@@ -262,6 +262,9 @@ def verify_cache(
     head_tokens: Annotated[
         int, typer.Option("--head", metavar="TOKENS", min=1, help="Length of what comes before them.")
     ] = 2000,
+    beside_host: Annotated[
+        bool, typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Is a cached answer the same as an uncached one? Runs the model by itself, without the host.
@@ -272,7 +275,13 @@ def verify_cache(
 
     invocation = _with(context, attach=None, config=config)
     raise typer.Exit(
-        run_verify_cache(invocation, exact=exact, conversations=conversations, head_tokens=head_tokens)
+        run_verify_cache(
+            invocation,
+            exact=exact,
+            conversations=conversations,
+            head_tokens=head_tokens,
+            beside_host=beside_host,
+        )
     )
 
 

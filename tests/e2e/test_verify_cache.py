@@ -18,7 +18,7 @@ COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 
 
 def verified(folder: Path, model: str) -> subprocess.CompletedProcess[str]:
-    command = [str(COMMAND), "--model", model, "--home", str(folder)]
+    command = [str(COMMAND), "--model", model, "--home", str(folder), "--port", "0"]
     return subprocess.run(
         [*command, "verify", "cache", "--exact", "--conversations", "1", "--head", "60"],
         cwd=folder,

@@ -15,7 +15,7 @@ from tui.commands.verify import run_verify_cache
 
 
 def invocation(tmp_path: Path, **options: Any) -> Invocation:
-    return Invocation({"home": str(tmp_path), **options}, "", dict(os.environ))
+    return Invocation({"home": str(tmp_path), "port": 0, **options}, "", dict(os.environ))
 
 
 @pytest.mark.parametrize(("exact", "backend"), [(False, "mlx"), (True, "claude")])

@@ -11,14 +11,19 @@ from proxy.known_backends import backend_kind
 from proxy.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
+from tui.commands.second_model import check_room, memory_now
 
 
-def run_verify_cache(invocation: Invocation, *, exact: bool, conversations: int, head_tokens: int) -> int:
+def run_verify_cache(
+    invocation: Invocation, *, exact: bool, conversations: int, head_tokens: int, beside_host: bool = False
+) -> int:
     """Run `engine.cache_verification` on the configured model; returns its exit code.
+
+    `beside_host` does so while a host runs, whatever memory there is.
 
     Raises:
         proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; or nothing that can
-            be verified was asked for.
+            be verified was asked for; or a host runs, and its model and this one may not both fit.
     """
     if not exact:
         raise CommandFailed(ExitCode.USAGE, "say what to verify: anyclaude-tui verify cache --exact")
@@ -30,6 +35,8 @@ def run_verify_cache(invocation: Invocation, *, exact: bool, conversations: int,
             f"the backend {config.backend_name} has a cache of its own; verify the built-in engine with:"
             " anyclaude-tui --backend mlx verify cache --exact",
         )
+    if not beside_host:
+        check_room(settled, memory_now())
     for line in settled.account:
         say(line)
     # -P, and not in the working directory: nothing that lies there is meant for the engine.
