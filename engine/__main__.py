@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.blas import engine_environment
 from engine.gpu_watchdog import relaxed_watchdog
+from engine.install_check import refusal_here
 from engine.lifeline import announce, read_settings
 from engine.listening import PortBusy, bind
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
@@ -33,6 +34,8 @@ _QUIET = {
 def main(arguments: list[str] | None = None) -> int:
     """Run the engine until it is told to end; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if refusal := refusal_here():
+        return _fail(refusal, USAGE)
     accelerated = _accelerate()
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     logging.getLogger("engine").setLevel(logging.INFO)

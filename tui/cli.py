@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from engine.install_check import refusal_here
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 
@@ -132,6 +133,8 @@ def start(
         typer.Option("--version", help="Say it and end.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
+    if refusal := refusal_here():
+        raise CommandFailed(ExitCode.USAGE, refusal)
     options = {
         "backend_name": backend,
         "model": model,
