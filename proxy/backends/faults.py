@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import platform
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +25,11 @@ from proxy.errors import (
 
 _OVERFLOW_CODES = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
 _MAX_MESSAGE = 600
+_NO_ROUTE = "no route to host"
+_LOCAL_NETWORK = (
+    "; if the server is on your own network, your terminal may lack the permission: System Settings >"
+    " Privacy & Security > Local Network"
+)
 
 # Each names the numbers `limit` and, where it tells, `prompt` (and `total` for prompt and answer together).
 _OVERFLOWS = tuple(
@@ -109,10 +116,11 @@ def error_in_stream(chunk: Mapping[str, Any], who: str, max_tokens: int = 0) -> 
     return UpstreamFailed(f"{who} failed in the middle of its answer: {message}")
 
 
-def fault_of_connection(error: httpx.HTTPError, who: str) -> UpstreamError:
-    """The error for a connection that could not be made, or was lost."""
+def fault_of_connection(error: httpx.HTTPError, who: str, *, system: str = "") -> UpstreamError:
+    """The error for a connection that could not be made, or was lost; `system` is as `platform` names it."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return UpstreamUnavailable(f"{who} cannot be reached ({_reason(error)}); please retry")
+        hint = _permission_hint(error, system or platform.system())
+        return UpstreamUnavailable(f"{who} cannot be reached ({_reason(error)}); please retry{hint}")
     if isinstance(error, httpx.TimeoutException):
         return UpstreamUnavailable(f"{who} has been silent for too long ({_reason(error)}); please retry")
     return UpstreamUnavailable(f"the connection to {who} was lost ({_reason(error)}); please retry")
@@ -161,6 +169,18 @@ def _seconds(value: str | None) -> float | None:
     except ValueError:  # an HTTP date
         return None
     return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _permission_hint(error: BaseException, system: str) -> str:
+    """What else "no route to host" may mean since macOS 15, where a refused permission looks the same."""
+    if system != "Darwin":
+        return ""
+    seen: BaseException | None = error
+    while seen is not None:
+        if (isinstance(seen, OSError) and seen.errno == errno.EHOSTUNREACH) or _NO_ROUTE in str(seen).lower():
+            return _LOCAL_NETWORK
+        seen = seen.__cause__ or seen.__context__
+    return ""
 
 
 def _reason(error: Exception) -> str:

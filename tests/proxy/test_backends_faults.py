@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 from typing import Any
 
 import httpx
@@ -7,6 +10,7 @@ import orjson
 import pytest
 
 from proxy.backends.faults import fault_of_connection, fault_of_status
+from proxy.backends.plain_http import PlainTransport
 from proxy.errors import (
     ContextOverflow,
     UpstreamError,
@@ -148,3 +152,43 @@ def test_a_lost_connection_asks_for_a_retry(lost: httpx.HTTPError, told: str) ->
     assert isinstance(error, UpstreamUnavailable)
     assert told in error.message
     assert error.headers["retry-after"] == "2"
+
+
+def no_route(inner: BaseException) -> httpx.ConnectError:
+    """As a transport raises it, with what the system said as its cause."""
+    error = httpx.ConnectError("All connection attempts failed")
+    error.__cause__ = inner
+    return error
+
+
+UNREACHABLE = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+
+
+@pytest.mark.parametrize(
+    ("lost", "system", "named"),
+    [
+        (no_route(UNREACHABLE), "Darwin", True),
+        (no_route(no_route(UNREACHABLE)), "Darwin", True),
+        (httpx.ConnectError("Multiple exceptions: [Errno 65] No route to host, [Errno 61]"), "Darwin", True),
+        (no_route(UNREACHABLE), "Linux", False),
+        (no_route(ConnectionRefusedError(errno.ECONNREFUSED, "refused")), "Darwin", False),
+        (httpx.ConnectTimeout("10 s"), "Darwin", False),
+    ],
+)
+def test_a_mac_that_finds_no_route_is_asked_for_its_permission(
+    lost: httpx.HTTPError, system: str, named: bool
+) -> None:
+    message = fault_of_connection(lost, "lmstudio", system=system).message
+    assert message.startswith("lmstudio cannot be reached (")
+    assert ("Privacy & Security > Local Network" in message) is named
+
+
+async def test_the_transport_of_plain_http_lets_it_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*_: Any, **__: Any) -> None:
+        raise UNREACHABLE
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", unreachable)
+    async with httpx.AsyncClient(transport=PlainTransport()) as http:
+        with pytest.raises(httpx.ConnectError) as lost:
+            await http.get("http://192.0.2.1:1234/v1")
+    assert "Local Network" in fault_of_connection(lost.value, "lmstudio", system="Darwin").message
