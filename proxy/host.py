@@ -40,7 +40,7 @@ async def serve(
         SIGINT.
     """
     try:
-        listener = bind(config.host, config.port)
+        listener = await asyncio.to_thread(bind, config.host, config.port)  # it may look for who has the port
     except CannotListen as error:
         failed(str(error))
         return PORT_BUSY if error.busy else USAGE

@@ -37,7 +37,8 @@ class Supervisor:
 
     Args:
         first: what is known of the engine before it starts: its model, its address if its port is fixed.
-        port_holder: says which program holds the engine's port, or "" where that cannot be known.
+        port_holder: says which program holds the engine's port, or "" where that cannot be known; it is
+            called in a thread.
     """
 
     def __init__(
@@ -133,7 +134,8 @@ class Supervisor:
 
     async def _after(self, exit: EngineExit, end: LifeEnd) -> None:
         """Say what happened, and wait until it is time for the next life."""
-        holder = self._port_holder() if exit.port_busy else ""
+        # Where the system tells about each process by itself, as macOS does, this takes up to a second.
+        holder = await asyncio.to_thread(self._port_holder) if exit.port_busy else ""
         if holder:
             exit = replace(exit, reason=f"{exit.reason} (it is held by {holder})")
             end = replace(end, exit=exit)

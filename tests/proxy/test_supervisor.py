@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -365,6 +366,22 @@ async def test_a_port_that_another_program_holds_is_told_with_its_name(tmp_path:
         async with watched(tmp_path, behave="port busy", port_holder=holder) as engine:
             state = await engine.until("failed")
     assert f"(pid {os.getpid()})" in state.detail
+
+
+async def test_to_find_out_who_holds_a_port_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """On macOS it goes through all processes, which takes up to a second."""
+    asked, goes_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def holder() -> str:
+        loop.call_soon_threadsafe(asked.set)
+        assert goes_on.wait(10), "the loop stood still"
+        return "metro (pid 7)"
+
+    async with watched(tmp_path, behave="port busy", port_holder=holder) as engine:
+        await asked.wait()
+        goes_on.set()
+        assert "it is held by metro (pid 7)" in (await engine.until("failed")).detail
 
 
 async def test_stop_while_it_is_starting_leaves_nothing(tmp_path: Path) -> None:
