@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from engine.blas import engine_environment
+from engine.descriptors import limits_kept, raise_descriptor_limit
 from engine.gpu_watchdog import relaxed_watchdog
 from engine.install_check import refusal_here
 from engine.lifeline import announce, read_settings
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if refusal := refusal_here():
         return _fail(refusal, USAGE)
+    raise_descriptor_limit()
     accelerated = _accelerate()
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     logging.getLogger("engine").setLevel(logging.INFO)
@@ -59,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     except PortBusy as error:
         return _fail(str(error), PORT_BUSY)
     # Only now: this imports MLX, and what is wrong with the settings should be told at once.
-    from engine.serving import serve
+    with limits_kept():
+        from engine.serving import serve
 
     return serve(settings, listener, accelerated=accelerated, watch_stdin=not arguments)
 

@@ -16,6 +16,7 @@ from functools import partial
 import uvloop
 from pydantic import ValidationError
 
+from engine.descriptors import raise_descriptor_limit
 from engine.lifeline import announce, end_within, read_settings, watch_parent
 from proxy.config import HostConfig
 from proxy.host import FINE, INTERRUPTED, USAGE, serve
@@ -25,6 +26,7 @@ _LAST_S = 20.0  # for the engine and the traces, after a signal or when the pare
 
 def main() -> int:
     """Run a host until its parent ends it; returns the exit code."""
+    raise_descriptor_limit()
     if sys.stdin is None or sys.stdin.isatty():
         return _fail(
             "python -m proxy reads its settings as one JSON line on stdin; see anyclaude-tui --no-ui"

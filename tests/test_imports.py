@@ -22,6 +22,7 @@ SHARED_ENGINE_MODULES = {
     "engine.feed",
     "engine.tool_calls",
     "engine.turn_folding",
+    "engine.descriptors",
     "engine.install_check",
     "engine.lifeline",
     "engine.listening",

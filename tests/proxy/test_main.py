@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -18,12 +19,16 @@ import httpx
 import psutil
 import pytest
 
+from engine.descriptors import raise_descriptor_limit
 from proxy.__main__ import main
+from tests.engine.test_descriptors import WITH_FEW
+from tests.proxy.live import Upstream, delta, says, serve
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"backend": "openai", "backend_url": "http://127.0.0.1:9/v1", "port": 0}
+NO_LIMITS = httpx.Limits(max_connections=None)
 
 
 # A disk, or a task, that never lets the host end.
@@ -132,6 +137,30 @@ def test_a_model_that_is_missing_fails_the_engine_at_once_and_not_the_host(tmp_p
         assert engine["state"] == "failed"
         assert str(missing) in engine["detail"]
         assert engine["restarts"] == 0
+
+
+async def test_a_host_that_was_given_few_descriptors_serves_a_hundred_requests_at_once(
+    tmp_path: Path,
+) -> None:
+    raise_descriptor_limit()  # both ends of each connection but the host's are here
+    program = WITH_FEW + "runpy.run_module('proxy', run_name='__main__', alter_sys=True)"
+    all_there = asyncio.Event()
+    upstream = Upstream([delta(content="hi"), all_there, *says("!")])
+    ask = {"model": "m", "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]}
+    async with serve(upstream) as elsewhere:
+        settings = ELSEWHERE | {"home": str(tmp_path), "backend_url": f"{elsewhere}/v1", "model": "m"}
+        with proxy(settings, ("-c", program)) as process:
+            url = (await asyncio.to_thread(said, process))["listening"]
+            async with (
+                httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=NO_LIMITS) as client,
+                asyncio.TaskGroup() as tasks,
+            ):
+                asked = [tasks.create_task(client.post("/v1/messages", json=ask)) for _ in range(100)]
+                async with asyncio.timeout(60):
+                    for _ in asked:
+                        await upstream.arrivals.acquire()
+                all_there.set()
+    assert [answer.result().status_code for answer in asked] == [200] * 100
 
 
 def test_nothing_of_the_screen_or_the_model_is_imported() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -18,7 +19,11 @@ import pytest
 
 from bench.child import clean_environment
 from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
+from engine.descriptors import WANTED
+from proxy.config import HostConfig
+from tests.engine.test_descriptors import hard as hard
 from tests.tui.scripted_host import scripted_host
+from tui.commands.screen import _show
 
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -119,3 +124,14 @@ def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
             assert screen.end() == 130
             _, alive = psutil.wait_procs(children, timeout=10)
             assert alive == []
+
+
+def test_the_screen_takes_more_descriptors_than_it_was_given(
+    hard: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limit(*_: object, **__: object) -> int:
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    monkeypatch.setattr("tui.app.run_app", limit)
+    assert _show(HostConfig(home=tmp_path), None) == min(hard, WANTED)

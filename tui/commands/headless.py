@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from engine import bundled_model
+from engine.descriptors import raise_descriptor_limit
 from engine.lifeline import end_within
 from proxy.config import HostConfig
 from proxy.events import EngineState
@@ -38,6 +39,7 @@ def run_headless(invocation: Invocation) -> int:
     check_ports(config)
     for line in settled.account:
         say(line)
+    raise_descriptor_limit()
     logging.basicConfig(
         level=logging.DEBUG if config.debug_level > 0 else logging.WARNING,
         stream=sys.stderr,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from engine.descriptors import raise_descriptor_limit
 from proxy.config import HostConfig
 from proxy.events import HostState
 from proxy.state_folder import private_folder
@@ -43,6 +44,7 @@ def run_screen(invocation: Invocation) -> int:
 
 
 def _show(config: HostConfig, attach_url: str | None) -> int:
+    raise_descriptor_limit()
     from tui.app import run_app
     from tui.host_process import HostProcess
 
