@@ -53,8 +53,10 @@ def test_beside_a_host_without_room_it_is_refused_with_what_to_do(verify: Verify
         assert verify(host, FULL, beside_host=True) == 0
     assert refused.value.exit_code == ExitCode.USAGE
     said = refused.value.message
-    assert said.startswith(f"a host runs on {host.url} with /models/Tiny, and there may be no memory")
-    assert "it takes about 1.5 GB, 1.5 GB of 32.0 GB are free" in said
+    assert said.startswith(
+        f"a host runs on {host.url} with /models/Tiny, and a second model of about 1.5 GB may"
+    )
+    assert "not fit beside it (1.5 GB of 32.0 GB are free)" in said
     assert said.endswith("end that host first, or try all the same with --beside-host")
 
 

@@ -63,13 +63,11 @@ def check_room(settled: Settled, memory: Memory) -> None:
     if need is not None and fits(need, state.engine if state is not None else None, memory):
         return
     held = f" with {state.model or bundled_model.NAME}" if state is not None else ""
-    takes = (
-        "takes an unknown amount, it is not downloaded yet" if need is None else f"takes about {size(need)}"
-    )
+    takes = f"of about {size(need)}" if need is not None else "of unknown size, as it is not downloaded yet,"
     raise CommandFailed(
         ExitCode.USAGE,
-        f"a host runs on {url}{held}, and there may be no memory for a second model: it {takes}, "
-        f"{size(memory.available)} of {size(memory.total)} are free; end that host first, or try all the "
+        f"a host runs on {url}{held}, and a second model {takes} may not fit beside it "
+        f"({size(memory.available)} of {size(memory.total)} are free); end that host first, or try all the "
         "same with --beside-host",
     )
 
