@@ -289,7 +289,7 @@ async def test_a_backend_that_tells_calls_apart_has_no_calls_in_its_text(tmp_pat
                 home=tmp_path,
                 tool_format=tool_format,
             )
-            async with proxy(tmp_path, make_backend(config)) as running:
+            async with proxy(tmp_path, make_backend(config, str)) as running:
                 message = (await running.http.post(PATH, json=body())).json()
             assert message["stop_reason"] == ("tool_use" if searched else "end_turn"), tool_format
 
