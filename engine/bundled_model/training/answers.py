@@ -133,7 +133,12 @@ def command_failed(code: str, line: str = "") -> str:
     return f"The command failed with exit code {code}" + (f": {line}" if line else ".")
 
 
+def without_error_marks(line: str) -> str:
+    """An error's line without "Error:" or a tag around it."""
+    return _ERROR_MARKS.sub("", line)
+
+
 def failed(error: str) -> str:
     """The answer after any other error: the first sentence of its first line, without marks around it."""
-    line = _ERROR_MARKS.sub("", error.split("\n")[0])
+    line = without_error_marks(error.split("\n")[0])
     return f"That did not work: {line.split('. ')[0].rstrip('.')}."

@@ -72,7 +72,7 @@ class Conversations:
             return self.naming()
         if draw < 0.18:
             return self.chat(self.random.randint(4, 9))
-        if draw < 0.4:
+        if draw < 0.48:
             return self.trouble(self.random.choice((1, 1, 2, 2, 3)))
         return self.work(self.random.choice((1, 1, 2, 2, 3)))
 

@@ -32,6 +32,9 @@ class FailureWordings:
     background: tuple[str, ...]  # the command took too long and goes on
     nothing: tuple[str, ...]  # in place of an empty listing, search or output
     interruptions: tuple[str, ...]  # what a client puts before the next request after a turn was stopped
+    frames: tuple[
+        str, ...
+    ] = ()  # what may stand around `{core}`, the wording of an error without its own marks
 
 
 def lines(text: str) -> tuple[str, ...]:
@@ -70,6 +73,30 @@ TRAINING = FailureWordings(
         File not found: {f}
         {f} does not exist.
         There is no such file.
+        Error: no file {f}
+        Error: there is no such file as {f}
+        Error: there is nothing at {a}
+        Error: no {w} at {a}
+        Error: could not open {f}: no such file or directory
+        Error: can't find {a}
+        Error: cannot find {f}
+        Error: file missing: {f}
+        Error: missing file: {a}. {p}.
+        Error: {f} is not there
+        Error: {f}: No such file or directory (os error 2)
+        Error: [Errno 2] No such file or directory: '{a}'
+        Error: ENOENT: no such file or directory, {w} '{a}'
+        Error: The path {a} does not exist
+        Error: The {w} {f} does not exist
+        Error: the {w} {a} was not found. {p}.
+        Error: File does not exist. {p} {d}.
+        Error: File does not exist. The {w} {w} is {d}.
+        Error: FileNotFoundError: {a}
+        Error: not found: {f}. {p}.
+        Error: No file found at {a}
+        Error: No such {w}: {f}
+        <tool_use_error>The path {a} was not found</tool_use_error>
+        <tool_use_error>There is no file {f}. {p}, {p}.</tool_use_error>
         """
     ),
     folder=lines(
@@ -87,6 +114,16 @@ TRAINING = FailureWordings(
         <error>{f}: is a directory</error>
         error: is a directory: {a}
         Error: expected a file, but {f} is a folder
+        Error: EISDIR: illegal operation on a directory, {w} '{a}'
+        Error: [Errno 21] Is a directory: '{a}'
+        Error: {f}: Is a directory
+        Error: {a} names a directory
+        Error: the {w} {f} is a directory
+        Error: cannot {w} {a}: it is a directory
+        Error: IsADirectoryError: {a}
+        Error: {f} is a folder
+        Error: not a file but a directory: {a}
+        Error: {a} is a directory, so {p}
         """
     ),
     forbidden=lines(
@@ -104,6 +141,15 @@ TRAINING = FailureWordings(
         <tool_use_error>Permission denied: {f}</tool_use_error>
         <error>{a}: permission denied</error>
         error: permission denied ({a})
+        Error: EACCES: permission denied, {w} '{a}'
+        Error: EPERM: operation not permitted, {w} '{a}'
+        Error: [Errno 13] Permission denied: '{a}'
+        Error: cannot {w} {f}: permission denied
+        Error: could not open {a}: operation not permitted
+        Error: PermissionError: {a}
+        Error: Permission denied (os error 13): {f}
+        Error: the system denies permission for {a}
+        Error: {f} may not be read: permission denied. {p}.
         """
     ),
     refused=lines(
@@ -141,6 +187,36 @@ TRAINING = FailureWordings(
         The user doesn't want to proceed with this. The {w} was rejected ({p}, {p}). {p}.
         The user doesn't want this action. {p}.
         Permission was not granted: {p}
+        Error: The user doesn't want to {w} with this {w}. {p}.
+        Error: The user does not want to {w} this {w}. {p}.
+        Error: The user does not want this. {p}.
+        Error: The user does not want the {w}. The {w} was rejected ({p}).
+        Error: The user rejected this {w} ({p}). {p}.
+        Error: The user rejected it ({p})
+        Error: The user rejected the call. {p}, {p}.
+        Error: The user declined the {w}.
+        Error: The user denied this {w}
+        Error: The user stopped this {w}. {p}.
+        Error: Claude requested permissions to {w} {a}, but you haven't granted it yet.
+        Error: Claude requested permissions to {w} {a}, but {p}.
+        Error: {x} in '{a}' needs your approval. {p}.
+        Error: {x} in '{a}' requires {w} approval. {p}, {p}.
+        Error: {x} in '{a}' was blocked for {w}. {p}.
+        Error: {x} in '{a}' was stopped. For your safety, {p}: '{d}'.
+        Error: {x} on '{a}' was blocked. {p}, {p}.
+        Error: This {w} requires approval
+        Error: This {w} needs approval: {p}
+        Error: This requires the user's approval. {p}.
+        Error: Approval is required
+        Error: Permission to use {w} was denied
+        Error: Permission to use {w} was refused by {p}.
+        Error: Permission for {w} has been denied by {p}
+        Error: {w} is denied by your settings
+        Error: blocked by a hook: {p}
+        Error: rejected by {w}: {p}
+        The user does not want to {w} this. {p}.
+        The user doesn't want to {w} with this {w}. {p}.
+        The user rejected this {w}. {p}.
         """
     ),
     absent=lines(
@@ -154,6 +230,18 @@ TRAINING = FailureWordings(
         Error: {o} was not found in {f}
         <error>text not found: {o}</error>
         error: no match for {o} in {f}
+        Error: old_string is not in {f}
+        Error: old_string was not found
+        Error: the old text was not found in {a}
+        Error: the {w} was not found in {f}
+        Error: could not find {o} in {f}
+        Error: {o}: not found in {a}
+        Error: no such text in {f}: {o}
+        Error: {f} does not contain {o}
+        Error: The string to replace is not in the file.\\nString: {o}
+        Error: The {w} to replace was not found in {f}.\\nString: {o}
+        Error: Text to replace not found.\\n{o}
+        error: {o} is not in {f}
         """
     ),
     several=lines(
@@ -165,6 +253,16 @@ TRAINING = FailureWordings(
         Error: old_string has {n} matches, it must be unique
         Error: {n} matches for {o}
         error: {o} is not unique in {f} ({n} matches)
+        Error: Found {n} matches of the {w} in {f}
+        Error: Found {n} matches in {f}. {p}.
+        Error: Found {n} matches for {o} in {a}. {p}.
+        Error: Found {n} places with the string, {p}.\\nString: {o}
+        Error: {n} matches of {o} in {f}
+        Error: {o} matches {n} times in {f}
+        Error: {o} is there {n} times. {p}.
+        Error: old_string has {n} matches in {f}. {p}.
+        Error: the old text is not unique: {n} matches
+        Error: more than one match ({n}) of {o} in {a}
         """
     ),
     other=lines(
@@ -186,6 +284,30 @@ TRAINING = FailureWordings(
         <{w}_error>{p}</{w}_error>
         error: {p}
         Error: {p}\\n{p}
+        Error: {w} is not {w}: {p}.
+        Error: {w} was not {w}: {p}.
+        Error: {w} was {w}. {p}.
+        Error: the {w} was too {w}: {p}
+        Error: the {w} is {w}
+        Error: {w} could not {w}: {p}.
+        Error: {w} cannot {w} {p}
+        Error: unable to {w} the {w}
+        Error: invalid {w}: {p}
+        Error: expected {w}, got {p}
+        Error: {w} must be {w}, not {w}
+        Error: {p}, {p}
+        Error: {p} ({n})
+        Error: {p}: {w}: {p}
+        Error: {w} {w}: {p}
+        Error: {w} {w}Error: {w}: {p}
+        Error: {w} {w}Error {n}: {p}
+        Error: {w}Error: {p}
+        Error: {w}{w}: {p}
+        Error: something is {w} with {p}
+        <error>{w} was not {w}</error>
+        <tool_use_error>{w}: {p}.</tool_use_error>
+        <tool_use_error>{w} {w}: {w}</tool_use_error>
+        <tool_use_error>{p}: {p}.</tool_use_error>
         """
     ),
     exits=lines(
@@ -198,6 +320,20 @@ TRAINING = FailureWordings(
         Error: exit code {n}: {line}
         <error>Exit code {n}\\n{line}</error>
         <tool_use_error>Exit code {n}\\n{line}</tool_use_error>
+        Error: Exit code {n}\\n{line}\\n{p}\\n{p}
+        Error: Exit code {n}\\n{line}\\n{w}: {p}
+        Error: Exit code {n}\\n{line}\\n\\n{p}
+        Exit code {n}\\n{line}\\n{p}
+        Error: exit code {n}\\n{line}\\n{line}\\n{line}
+        <tool_use_error>Exit code {n}\\n{line}\\n{p}, {p}</tool_use_error>
+        Error: The command failed with exit code {n}\\n{line}
+        Error: Command exited with exit code {n}\\n{line}
+        Error: {w} ended with exit code {n}\\n{line}
+        Error: the command returned exit code {n}: {line}
+        <error>The {w} had exit code {n}\\n{line}</error>
+        <error>Command ended, exit code {n}\\n{line}</error>
+        <tool_use_error>The command failed with exit code {n}\\n{line}</tool_use_error>
+        The {w} ended with exit code {n}\\n{line}
         """
     ),
     bare_exits=lines(
@@ -207,6 +343,16 @@ TRAINING = FailureWordings(
         Exit code {n}
         Error: exit code {n}
         <error>Exit code {n}</error>
+        Error: The command failed with exit code {n}
+        Error: {w} ended with exit code {n}
+        Error: Command exited with exit code {n}
+        Error: the process returned exit code {n}
+        Error: exit code {n} ({p})
+        <error>The command had exit code {n}</error>
+        <error>The {w} ended with exit code {n}.</error>
+        <tool_use_error>The command failed: exit code {n}</tool_use_error>
+        The command ended with exit code {n}.
+        <tool_use_error>It had exit code {n}</tool_use_error>
         """
     ),
     shell_missing=lines(
@@ -219,6 +365,12 @@ TRAINING = FailureWordings(
         {x}: can't open '{f}': [Errno 2] No such file or directory
         {x}: '{f}': No such file or directory
         {x}: {f}: no such file
+        {x}: cannot {w} '{f}': No such file or directory
+        {x}: cannot read {f}: No such file or directory
+        {x}: cannot find {f}: no such file or directory
+        {x}: {f} does not exist: No such file or directory
+        {x}: {f}: not found
+        {x}: stat '{f}': No such file or directory
         """
     ),
     shell_folder=lines(
@@ -227,6 +379,10 @@ TRAINING = FailureWordings(
         {x}: {f}: Is a directory
         {x}: read error: {f}: Is a directory
         {x}: {f} is a directory
+        {x}: '{f}' is a directory
+        {x}: cannot open '{f}': Is a directory
+        {x}: {a} is a directory
+        {x}: {w}: {a}: Is a directory
         """
     ),
     shell_forbidden=lines(
@@ -236,6 +392,10 @@ TRAINING = FailureWordings(
         {x}: cannot open directory '{f}': Permission denied
         {x}: cannot open '{f}' for reading: Permission denied
         {x}: {a}: Operation not permitted
+        {x}: cannot {w} '{f}': Permission denied
+        {x}: '{f}': Operation not permitted
+        {x}: {a}: Permission denied
+        {x}: {f}: permission denied ({w})
         """
     ),
     shell_other=lines(
@@ -268,6 +428,27 @@ TRAINING = FailureWordings(
         {p}
         {p}\\n{p}
         {w}Error: {p}
+        sh: {x}: command not found
+        sh: {n}: {x}: Permission denied
+        dash: {n}: {x}: not found
+        /bin/zsh: {n}: {x}: command not found
+        /bin/sh: line {n}: {x}: not found
+        /bin/bash: line {n}: {x}: cannot {w}: {p}
+        bash: {x}: cannot execute
+        Command timed out after {n} seconds
+        Timed out after {n} minutes
+        {x}: cannot {w} '{d}': {p}
+        {x}: cannot remove '{d}': No such file or directory
+        {x}: missing {w}
+        {x}: missing argument to '{w}'
+        {x}: too many arguments
+        {x}: {w} error: {p}
+        {x}: fatal: {p}
+        fatal: {w} {w}: {p}
+        warning: {w}: {p}
+        error: {w} {w}: {p}
+        make: *** No {w} specified and no {w} found.  Stop.
+        Traceback (most recent call last):\\n  File "{w}.py", line {n}, in {w}\\n    {p}\\n{w}Error: {p}
         """
     ),
     background=lines(
@@ -276,6 +457,10 @@ TRAINING = FailureWordings(
         Command did not finish within {n} s and was moved to the background. {p}. {p}.
         Command is running in the background with ID {w}. {p} {p}.
         Command running in background with ID: {w}. {p}.
+        Command did not end within {n} s and was moved to the background ({w}). {p}, {p}.
+        The command goes on in the background (ID: {w}). {p}. {p}.
+        Command is still running in the background, ID {w}. {p}.
+        Command was moved to the background (ID: {w}). {p}, {p}.
         """
     ),
     nothing=lines(
@@ -290,6 +475,23 @@ TRAINING = FailureWordings(
         (nothing)
         (The command completed with no output)
         Tool ran without output
+        (no results)
+        [no matches]
+        [empty]
+        [no results]
+        [nothing]
+        There were no results
+        No files were there
+        Nothing found
+        Nothing matches
+        0 results
+        No lines
+        no output
+        Nothing was printed
+        The command completed and printed nothing
+        The command ended without output
+        Done without output
+        (completed without output)
         """
     ),
     interruptions=lines(
@@ -304,6 +506,37 @@ TRAINING = FailureWordings(
         [The user interrupted the request]
         [The user stopped the {w}]
         [interrupted]
+        [The turn was interrupted by the user]
+        [The request was stopped by the user]
+        [Request cancelled by the user]
+        [Interrupted by user during {w}]
+        [Request interrupted by user before {w}]
+        [Request interrupted while {w}]
+        [The user cancelled the request]
+        [Stopped by user]
+        [Request aborted by user]
+        [Request interrupted by user ({p})]
+        """
+    ),
+    frames=lines(
+        """
+        Error: {core}
+        Error: {core}.
+        Error: {core}. {p}.
+        Error: {core} ({p})
+        Error: {core}, {p}
+        Error: {core}\\n{p}
+        Error: {w}: {core}
+        error: {core}
+        <error>{core}</error>
+        <error>{core}. {p}.</error>
+        <{w}_error>{core}</{w}_error>
+        <tool_error>{core}</tool_error>
+        <tool_use_error>{core}</tool_use_error>
+        <tool_use_error>{core}.</tool_use_error>
+        <tool_use_error>{core}. {p}.</tool_use_error>
+        <tool_use_error>{core} ({p}). {p}.</tool_use_error>
+        <tool_use_error>{w}: {core}</tool_use_error>
         """
     ),
 )

@@ -49,10 +49,10 @@ class Failures:
         kind = kind or self._random.choice(self.kinds(request, tool))
         words = self._wordings
         if kind == "refused":
-            return Failure(kind, self._one(words.refused, request), refused(request))
+            return Failure(kind, self._error(words.refused, request), refused(request))
         if tool == "Bash":
             return self._of_command(request, kind)
-        result = self._one(getattr(words, kind), request)
+        result = self._error(getattr(words, kind), request)
         return Failure(kind, result, self._answer(request, kind, result))
 
     @staticmethod
@@ -119,6 +119,15 @@ class Failures:
             case "several":
                 return answers.several(request.slots["o"], place)
         return answers.failed(result)
+
+    def _error(self, group: tuple[str, ...], request: Request) -> str:
+        """An error of `group`, often in another frame than its wording has: the frame tells nothing."""
+        wording = self._random.choice(group)
+        frames = self._wordings.frames
+        if frames and wording.count("\n") == 0 and self._random.random() < 0.5:
+            core = answers.without_error_marks(wording).rstrip(".")
+            wording = self._random.choice(frames).replace("{core}", core)
+        return self._filled(wording, request)
 
     def _one(self, group: tuple[str, ...], request: Request, line: str | None = None) -> str:
         return self._filled(self._random.choice(group), request, line)
