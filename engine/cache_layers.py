@@ -111,8 +111,12 @@ def computed(cache: Sequence[Any]) -> list[Any]:
 
 
 def evaluate(rows: Rows, states: States) -> None:
-    """Compute what is to be kept, so that it holds on to nothing that it was cut from."""
+    """Compute what is to be kept, so that it holds on to nothing that it was cut from.
+
+    Waits until the device has: a fault of it, also in what these were computed from, is raised here.
+    """
     mx.eval(rows, [layer.state for layer in states])
+    mx.synchronize()
 
 
 def _leaves(cache: Sequence[Any]) -> Iterator[Any]:

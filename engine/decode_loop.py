@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import mlx.core as mx
 from mlx_lm.utils import maybe_set_recommended_wired_limit
@@ -19,10 +19,11 @@ from mlx_lm.utils import maybe_set_recommended_wired_limit
 from engine.checkpoints import needs_checkpoints
 from engine.chunk_fit import largest_chunk
 from engine.decode_batch import Batch, Row
+from engine.device_faults import DeviceRefuses, device_fault
 from engine.generation import FinishStep, TokenStep, UnheldStep
 from engine.live_request import LiveRequest, RequestState
 from engine.loop_admission import LoopAdmission
-from engine.loop_faults import Recovery, fault_message
+from engine.loop_faults import UNCONFIRMED, Recovery, fault_message
 from engine.loop_reporting import LoopCounts, LoopReporting
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _CLEARED_AFTER = 4  # tokens that a suspect produces alone before it may be batched again
 _TIDY_EVERY = 512  # turns between two returns of unused buffers to the system
+_PROVE_EVERY = 32  # steps of decoding after which the device is waited for, to know that it did compute them
 
 
 class DecodeLoop:
@@ -59,7 +61,6 @@ class DecodeLoop:
         self._loaded = loaded
         self._runner = ModelRunner(loaded)
         self._cache = prefix_cache
-        self._max_batch = max_batch
         self._clock = clock
         self._stream = mx.new_thread_local_stream(mx.default_device())
         self._chunk = prefill_chunk or loaded.prefill_chunk or largest_chunk()
@@ -68,7 +69,9 @@ class DecodeLoop:
         self._places = RequestPlaces(exact_only=self._exact_only)
         self._line = self._places.line
         self._reporting = LoopReporting(self._places, clock)
-        self._recovery = Recovery(self._places, self._reporting)
+        self._recovery = Recovery(
+            self._places, self._reporting, prefix_cache, max_batch=max_batch, clock=clock
+        )
         self._admission = LoopAdmission(
             loaded,
             self._runner,
@@ -81,6 +84,7 @@ class DecodeLoop:
             clock=clock,
         )
         self._wired_limit = maybe_set_recommended_wired_limit()
+        self._unproven_steps = 0
         self.last_progress: float | None = None
 
     @property
@@ -107,23 +111,35 @@ class DecodeLoop:
         self._admission.arrive(live)
 
     def cancel(self, live: LiveRequest) -> None:
-        """Drop a request; what its cache holds so far is kept. It may have ended, or not arrived yet."""
+        """Drop a request; what its cache holds so far is kept. It may have ended, or not arrived yet.
+
+        Raises:
+            DeviceRefuses: as `turn` does.
+        """
         if live in self._places:
-            self._let_go(live)
-            self._reporting.end(live, RequestState.CANCELLED)
+            try:
+                self._let_go(live)
+            finally:
+                self._reporting.end(live, RequestState.CANCELLED)
 
     def turn(self) -> bool:
-        """Do one turn; false if there was nothing to do. Whatever a request does wrong, this returns."""
+        """Do one turn; false if there was nothing to do. Whatever a request does wrong, this returns.
+
+        Raises:
+            DeviceRefuses: the device does no more work for this process; end the loop with `fail_all`.
+        """
         if not self._line and not self._places.decoding:
             return False
         self.counts.turns += 1
         with mx.stream(self._stream):
-            self._admission.settle()
+            self._settle()
             for batch in list(self._places.batches):
                 self._decode(batch)
             if self._line:
                 self.flush()  # what is decoded does not wait for someone's chunk
             prefilled = self._prefill()
+            if not self.running:
+                self._prove(computed=False)  # what is left of a fault must not meet the next request
         if self.counts.turns % _TIDY_EVERY == 0:
             mx.clear_cache()
         self._reporting.queue()
@@ -134,29 +150,68 @@ class DecodeLoop:
         self._reporting.flush(more_soon=more_soon)
 
     def fail_all(self, message: str) -> None:
-        """End every request, for a loop that ends; what their caches hold so far is kept."""
+        """End every request, for a loop that ends; what their caches hold so far is kept.
+
+        Returns when nothing of them is under way on the device any more.
+        """
+        kind: Literal["overloaded", "internal"] = "overloaded" if self._recovery.refused else "internal"
         for live in self._places.all:
             if live in self._places:
-                self._let_go(live)
-                self._reporting.fail(live, "internal", message)
+                try:
+                    self._let_go(live)
+                except DeviceRefuses:
+                    _log.warning("what was computed for request %s is not kept", live.request.request_id)
+                    self._places.drop(live)
+                self._reporting.fail(live, kind, message)
         self.flush()
+        self._recovery.drain()
         if self._wired_limit is not None:
             mx.set_wired_limit(self._wired_limit)
+
+    # The device
+
+    def _settle(self) -> None:
+        try:
+            self._admission.settle()
+        except Exception as error:
+            self._recovery.device_failed(error)
+
+    def _prove(self, *, computed: bool = True) -> bool:
+        """Wait for the device; whether it has computed all that it was given."""
+        try:
+            mx.synchronize()
+        except Exception as error:
+            self._recovery.device_failed(error)
+            return False
+        self._proven(computed=computed)
+        return True
+
+    def _proven(self, *, computed: bool = True) -> None:
+        self._unproven_steps = 0
+        self._recovery.proven(computed=computed)
 
     # Prefill
 
     def _prefill(self) -> bool:
         """Compute one chunk of one prompt; false if there is none to compute."""
-        live = self._line.choose(list(self._places.decoding.values()), self._max_batch)
+        live = self._line.choose(list(self._places.decoding.values()), self._recovery.max_batch)
         if live is None:
             return False
+        sole = live.suspect
+        if sole and not self._prove(computed=False):
+            return True
         try:
             prefill = live.prefill or self._admission.start(live)
             if prefill.remaining:
                 self._advance(live, prefill)
             if not prefill.remaining:
                 self._begin_decode(live, prefill)
+        except DeviceRefuses:
+            raise
         except Exception as error:
+            if device_fault(error):
+                self._recovery.device_failed(error, [live], sole=sole)
+                return True
             _log.exception("the prefill of request %s failed", live.request.request_id)
             self._places.drop(live)
             self._reporting.fail(live, "internal", fault_message(error))
@@ -166,6 +221,7 @@ class DecodeLoop:
         before, began = prefill.position, self._clock()
         prefill.advance()
         after = prefill.position
+        self._proven()
         self._line.worked(after - before)
         self.counts.prefilled_tokens += after - before
         self.last_progress = self._clock()
@@ -196,6 +252,8 @@ class DecodeLoop:
         try:
             batch.join(row, prefill.cache, prefill.last_token)
         except Exception as error:
+            if device_fault(error):
+                raise
             self._recovery.take_apart(batch, error, [live])
             return
         self._line.worked(1)
@@ -213,13 +271,31 @@ class DecodeLoop:
 
     def _decode(self, batch: Batch) -> None:
         rows = list(batch.rows)
+        if not rows:  # it was given up within this turn
+            return
+        suspects = [live for live in self._places.members(batch) if live.suspect]
+        if suspects and not self._prove(computed=False):
+            return
         try:
-            for row, token in zip(rows, batch.step(), strict=True):
+            tokens = batch.step()
+            if suspects:  # what fails is to be known for theirs
+                mx.synchronize()
+                self._proven()
+            for row, token in zip(rows, tokens, strict=True):
                 live = self._places.decoding.get(row)
                 if live is not None:  # else one that left has failed, and all others run on alone
                     self._decoded(live, token)
+        except DeviceRefuses:
+            raise
         except Exception as error:  # one request's fault must not end the loop
-            self._recovery.take_apart(batch, error)
+            if device_fault(error):
+                self._recovery.device_failed(error, suspects, sole=bool(suspects))
+            else:
+                self._recovery.take_apart(batch, error)
+            return
+        self._unproven_steps += 1
+        if self._unproven_steps >= _PROVE_EVERY:
+            self._prove()
 
     def _decoded(self, live: LiveRequest, token: int) -> None:
         self.last_progress = self._clock()
@@ -227,12 +303,18 @@ class DecodeLoop:
         live.generated.append(token)
         if live.suspect and len(live.generated) >= live.resumed_at + _CLEARED_AFTER:
             live.suspect = False
+        if not live.repeats():
+            self._give_up(live)
+            return
         eos = self._loaded.eos_token_ids
         reason = live.ended_by(token, eos)
+        if reason is not None:
+            mx.synchronize()  # the end of an answer is not told before it is known that all was computed
+            self._proven()
         if reason == "stop":
             shown = live.hold_back.end() if token in eos else live.hold_back.stop(token)
         else:
-            shown = live.hold_back.add(token)
+            shown = live.pass_on(token)
             shown += live.hold_back.end() if reason else []
         for one in shown:
             self._reporting.emit(live, TokenStep(one))
@@ -240,19 +322,32 @@ class DecodeLoop:
         if guide is not None and guide.failure and not live.unheld:
             live.unheld = True
             self._reporting.emit(live, UnheldStep(guide.failure))
-        if reason is not None:
+        if reason is None:
+            return
+        try:
             self._leave_batch(live)
+        finally:  # the answer is proven, whatever becomes of what is kept of it
             self._places.drop(live)
+            self._recovery.answered()
             self._reporting.emit(live, FinishStep(reason, len(live.generated)))
             self._reporting.end(live, RequestState.FINISHED)
 
+    def _give_up(self, live: LiveRequest) -> None:
+        """End a request of whose answer the client has a part that another computation does not confirm."""
+        if live.batch is not None and live.row is not None:
+            live.batch.leave(live.row)
+        self._places.drop(live)
+        self._reporting.fail(live, "overloaded", UNCONFIRMED)
+
     def _leave_batch(self, live: LiveRequest) -> None:
-        """Take a request out of its batch and keep the state it had come to."""
+        """Take a request out of its batch and keep the state it had come to; a device fault comes through."""
         assert live.batch is not None
         assert live.row is not None
         try:
             cache = live.batch.leave(live.row)
         except Exception as error:  # the others in the batch go on
+            if device_fault(error):
+                raise
             self._recovery.take_apart(live.batch, error, leaving=live)
             return
         self._keep(live, live.row.tokens, cache)
@@ -260,7 +355,10 @@ class DecodeLoop:
     # Keeping and letting go
 
     def _keep(self, live: LiveRequest, tokens: list[int], cache: list[Any], kind: Kind = "main") -> None:
-        """Put what was computed into the cache; side requests, which nothing follows, only read it."""
+        """Put what was computed into the cache; side requests, which nothing follows, only read it.
+
+        A fault of the device comes through: what else this request has computed is not to be relied on.
+        """
         lane = live.request.lane
         if not tokens or lane == "auxiliary":
             return
@@ -268,7 +366,9 @@ class DecodeLoop:
             kind = "subagent"
         try:
             changes = self._cache.insert(tokens, cache, kind)
-        except Exception:  # the request goes on without it
+        except Exception as error:  # the request goes on without it
+            if device_fault(error):
+                raise
             _log.exception("the prefix cache could not keep %d tokens", len(tokens))
             return
         for change in changes:
@@ -276,9 +376,20 @@ class DecodeLoop:
 
     def _let_go(self, live: LiveRequest) -> None:
         """Stop what is done for a request, and keep what was computed."""
+        if self._recovery.refused:  # nothing can be computed any more, not even a copy
+            self._places.drop(live)
+            return
         with mx.stream(self._stream):
-            if live.prefill is not None:
-                self._keep(live, live.prefill.held_tokens, live.prefill.cache)
-            elif live.row is not None:
-                self._leave_batch(live)
+            try:
+                if live.prefill is not None:
+                    self._keep(live, live.prefill.held_tokens, live.prefill.cache)
+                elif live.row is not None:
+                    mx.synchronize()
+                    self._proven()
+                    self._leave_batch(live)
+            except Exception as error:
+                if not device_fault(error):
+                    raise
+                self._places.drop(live)
+                self._recovery.device_failed(error, by_another=True)
         self._places.drop(live)

@@ -114,7 +114,10 @@ class FinishStep:
 
 @dataclass(frozen=True, slots=True)
 class FailStep:
-    """The last step of a request that failed; the loop and all other requests go on."""
+    """The last step of a request that failed; the loop and all other requests go on.
+
+    "overloaded" means that the same request may succeed in a moment: too many wait, or the device failed.
+    """
 
     kind: Literal["invalid_request", "overloaded", "internal"]
     message: str

@@ -77,6 +77,9 @@ class LiveRequest:
     row: Row | None = None  # its place in the batch
     max_tokens: int = 0  # of the whole answer, cut to the model's context
     generated: list[int] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)  # of them, those that are or may become text
+    proven: int = 0  # of them, those that the device is known to have computed
+    is_repeatable: bool = False  # the same tokens come again where it is computed again
     resumed_at: int = 0  # tokens generated when it was last prefilled
     restored: int = 0  # tokens that it did not have to prefill then
     suspect: bool = False  # was in a batch that failed, and has a batch of its own until it is cleared
@@ -105,6 +108,27 @@ class LiveRequest:
         if self.prefill:
             return self.prefill.remaining
         return len(self.tokens) + len(self.generated) - self.known
+
+    def roll_back(self) -> None:
+        """After a fault of the device: forget the tokens of which it is not sure that they were computed.
+
+        A client may have them already. Those of a request that is repeatable are computed again and compared
+        (`repeats`); others would come out differently, so that it goes on behind what was passed on.
+        """
+        keep = self.proven if self.is_repeatable else len(self.passed)
+        del self.generated[keep:]
+
+    def repeats(self) -> bool:
+        """Whether the token that was just added to `generated` is the one that was passed on there before."""
+        place = len(self.generated) - 1
+        return place >= len(self.passed) or self.passed[place] == self.generated[place]
+
+    def pass_on(self, token: int) -> list[int]:
+        """What is text now that the token that was just added to `generated` is neither an end nor a stop."""
+        if len(self.passed) >= len(self.generated):
+            return []  # it was passed on before it was computed again
+        self.passed.append(token)
+        return self.hold_back.add(token)
 
     def ended_by(self, token: int, eos: frozenset[int]) -> Literal["stop", "length"] | None:
         """Why its answer ends with the token that was just added to `generated`, if it does."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from engine.admission import miss_in_words, request_fault, segment_at
 from engine.checkpoints import checkpoints
+from engine.device_faults import device_fault
 from engine.disk_reads import DiskReads
 from engine.generation import LookupStep, QueuedStep
 from engine.live_request import LiveRequest, RequestState
@@ -16,6 +17,7 @@ from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
 from engine.prefix_cache import Match, PrefixCache
 from engine.request_places import RequestPlaces
+from engine.sampling import is_greedy
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +64,10 @@ class LoopAdmission:
             self._reporting.fail(live, "internal", f"the request could not be taken in: {error}")
 
     def settle(self) -> None:
-        """Take in what was read from disk, and wait no longer for a disk that does not answer."""
+        """Take in what was read from disk, and wait no longer for a disk that does not answer.
+
+        A fault of the device comes through; what was read for that request is lost then.
+        """
         hang = self._reads.hang()
         for live in self._places.line.waiting:
             fetch = live.fetch
@@ -77,7 +82,10 @@ class LoopAdmission:
             try:
                 for change in self._cache.settle(fetch):
                     self._reporting.cache_change(live, change)
-            except Exception:
+            except Exception as error:
+                live.known -= fetch.tokens
+                if device_fault(error):
+                    raise
                 _log.exception("what was read from disk for request %s is lost", live.request.request_id)
 
     def start(self, live: LiveRequest) -> Prefill:
@@ -105,6 +113,8 @@ class LoopAdmission:
             self._reporting.fail(live, "invalid_request", fault)
             return
         live.max_tokens = min(request.max_tokens, self._loaded.context_length - len(request.prompt))
+        seeded = request.sampling.seed is not None and self._loaded.draft is None
+        live.is_repeatable = seeded or is_greedy(request.sampling)
         live.known = self._cache.known(live.tokens)
         self._places.wait(live)
         self._fetch(live)
@@ -127,7 +137,9 @@ class LoopAdmission:
     def _lookup(self, live: LiveRequest) -> Match:
         try:
             return self._cache.lookup(live.sequence if live.generated else live.tokens)
-        except Exception:
+        except Exception as error:
+            if device_fault(error):
+                raise
             _log.exception("the prefix cache failed and was emptied")
             self._cache.clear()
             return Match(None, 0, "none", None)

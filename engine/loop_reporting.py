@@ -31,6 +31,7 @@ class LoopCounts:
     generated_tokens: int = 0
     turns: int = 0
     rebuilds: int = 0
+    device_faults: int = 0
 
 
 class LoopReporting:
@@ -70,7 +71,9 @@ class LoopReporting:
                 live.queue_told = now
                 self.emit(live, QueuedStep(position, now - live.arrived))
 
-    def fail(self, live: LiveRequest, kind: Literal["invalid_request", "internal"], message: str) -> None:
+    def fail(
+        self, live: LiveRequest, kind: Literal["invalid_request", "overloaded", "internal"], message: str
+    ) -> None:
         """End a request with a fault; it has been dropped."""
         self.emit(live, FailStep(kind, message))
         self.end(live, RequestState.FAILED)

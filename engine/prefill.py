@@ -49,10 +49,11 @@ class Prefill:
         return self._tokens[-1]
 
     def advance(self) -> None:
-        """Compute one chunk."""
+        """Compute one chunk, and wait until the device has: only then is a fault of it sure to be raised."""
         end = self._edges[bisect_right(self._edges, self.position)]
         self._model(mx.array([self._tokens[self.position : end]]), cache=self.cache)
         mx.eval(computed(self.cache))
+        mx.synchronize()
         if end // _TIDY_TOKENS > self.position // _TIDY_TOKENS:
             mx.clear_cache()
         self.position = end

@@ -42,6 +42,18 @@ class CacheChange:
     budget_bytes: int
 
 
+@dataclass(slots=True)
+class CacheCounts:
+    """What a cache has done since it was made."""
+
+    lookups: int = 0
+    hits: int = 0
+    restored_tokens: int = 0
+    looked_up_tokens: int = 0
+    insertions: int = 0
+    evictions: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """What a lookup found; `cache` holds exactly the first `matched` tokens and belongs to the caller.
@@ -100,6 +112,21 @@ class PrefixCache(Protocol):
 
     def settle(self, fetch: Fetch) -> list[CacheChange]:
         """Take in what a fetch that is done has loaded; the lookup that follows finds it in memory."""
+        ...
+
+    def prove(self) -> None:
+        """Note that the device has computed all that was inserted so far, without a fault."""
+        ...
+
+    def take_back(self) -> int:
+        """After a fault of the device: drop what was inserted since the last `prove`, also from disk.
+
+        Returns how many tokens that were.
+        """
+        ...
+
+    def shrink(self, max_bytes: int) -> list[CacheChange]:
+        """Evict until at most so many bytes are kept in memory, as far as that can be."""
         ...
 
     def keeps(self, tokens: int) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ from engine.eviction import Victims, forget, is_cold, is_ghost
 from engine.prefix_cache import (
     RANK,
     CacheChange,
+    CacheCounts,
     CacheEvent,
     Fetch,
     Kind,
@@ -63,16 +64,6 @@ __all__ = ["NODE_BYTES", "RadixPrefixCache"]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Counts:
-    lookups: int = 0
-    hits: int = 0
-    restored_tokens: int = 0
-    looked_up_tokens: int = 0
-    insertions: int = 0
-    evictions: int = 0
-
-
 class RadixPrefixCache:
     """A `engine.prefix_cache.PrefixCache` that stores each span once."""
 
@@ -87,7 +78,7 @@ class RadixPrefixCache:
         self._is_proven = False  # that a cache of this model is laid out so
         self._row_bytes = 0.0  # of one token
         self._state_bytes = 0  # of one position
-        self._counts = _Counts()
+        self._counts = CacheCounts()
         self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
     def attach(self, disk: DiskTier, layout: Layout) -> None:
@@ -185,6 +176,7 @@ class RadixPrefixCache:
         changes, fits = self._make_room(needed, path)
         if fits and (rows or states):
             evaluate([layer for held in rows.values() for layer in held], [])
+            self._tree.note(*rows)
             for node, held in rows.items():
                 self._tree.hold(node, held)
                 node.from_disk = True
@@ -203,20 +195,31 @@ class RadixPrefixCache:
         return self._max_bytes > 0 and self._cost(tokens) + _index_bytes(tokens) <= self._max_bytes
 
     def stats(self) -> dict[str, int]:
-        counts = self._counts
         return {
             "entries": self._tree.live,
             "bytes": self._tree.nbytes,
             "budget_bytes": self._max_bytes,
-            "lookups": counts.lookups,
-            "hits": counts.hits,
-            "restored_tokens": counts.restored_tokens,
-            "looked_up_tokens": counts.looked_up_tokens,
-            "insertions": counts.insertions,
-            "evictions": counts.evictions,
+            **asdict(self._counts),
             **{f"misses_{reason}": count for reason, count in self._misses.items()},
             **(self._disk.stats() if self._disk is not None else NO_DISK),
         }
+
+    def prove(self) -> None:
+        self._tree.unproven.clear()
+
+    def take_back(self) -> int:
+        unproven, self._tree.unproven = self._tree.unproven, {}
+        tokens = 0
+        for node in sorted(unproven, key=lambda node: node.start, reverse=True):  # what continues it first
+            if node.is_live or node.states is not None:
+                tokens += len(node.tokens)
+                self._evict(node, whole=not unproven[node].rows)
+            if self._disk is not None:
+                self._disk.forget([file for file in node.files if file not in unproven[node].files])
+        return tokens
+
+    def shrink(self, max_bytes: int) -> list[CacheChange]:
+        return self._make_room(self._max_bytes - max_bytes, ())[0] if max_bytes < self._tree.nbytes else []
 
     def clear(self) -> list[CacheChange]:
         changes = []
@@ -309,6 +312,7 @@ class RadixPrefixCache:
         if not fits or not (rows or states):
             return changes
         evaluate([layer for span in rows.values() for layer in span], states or [])
+        self._tree.note(*rows, *([last] if states is not None else []))
         if known < len(stored):
             self._tree.add(last)
         for node, span in rows.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,6 +76,13 @@ class Node:
             old.references -= 1
 
 
+class Before(NamedTuple):
+    """What a node had before it got more."""
+
+    rows: bool
+    files: list[SpanFile]
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     """How far the tree knows a sequence: whole nodes, and the part of one more."""
@@ -96,6 +104,8 @@ class RadixTree:
         self.nbytes = 0
         self.live = 0
         self.clock = 0
+        self.unproven: dict[Node, Before] = {}
+        """What nodes had that got rows or states since the device was last known to have computed all."""
 
     def walk(self, tokens: TokenArray, below: Node | None = None) -> Walk:
         """Follow tokens from the root, or from a node on."""
@@ -152,9 +162,12 @@ class RadixTree:
         upper = Node(node.tokens[:at].copy(), node.start, node.parent, node.kind, node.used)
         lower_tokens = node.tokens[at:].copy()
         if node.rows is not None:
-            upper.rows, node.rows = split_rows(node.rows, at)
-            evaluate([*upper.rows, *node.rows], [])
+            parts = split_rows(node.rows, at)
+            evaluate([*parts[0], *parts[1]], [])  # where that fails, the tree is as it was
+            upper.rows, node.rows = parts
             self.live += 1
+        if node in self.unproven:
+            self.unproven[upper] = self.unproven[node]
         upper.from_disk = node.from_disk
         upper.use_file(node.rows_file)
         node.parent.children[int(upper.tokens[0])] = upper
@@ -163,6 +176,11 @@ class RadixTree:
         for part in (upper, node):
             self.weigh(part)
         return upper
+
+    def note(self, *nodes: Node) -> None:
+        """Nodes get rows or states, of which it is not proven yet that the device has computed them."""
+        for node in nodes:
+            self.unproven.setdefault(node, Before(node.is_live, node.files))
 
     def weigh(self, node: Node) -> None:
         """Count what a node holds now in place of what it held."""

@@ -48,10 +48,15 @@ def check_sampling(sampling: Sampling, vocab_size: int) -> str | None:
     return None
 
 
+def is_greedy(sampling: Sampling) -> bool:
+    """Whether the likeliest token is taken."""
+    # Colder would overflow; a nucleus of nothing would leave no token at all.
+    return sampling.temperature < _COLDEST or sampling.top_p == 0
+
+
 def build_sampler(sampling: Sampling, vocab_size: int, generated: int = 0) -> Sampler:
     """The sampler of one request, which has `generated` tokens already (it is resumed if that is not 0)."""
-    # Colder would overflow; a nucleus of nothing would leave no token at all.
-    if sampling.temperature < _COLDEST or sampling.top_p == 0:
+    if is_greedy(sampling):
         return greedy_sampler  # type: ignore[no-any-return]
     top_k = sampling.top_k if sampling.top_k < vocab_size else 0
     settings = (sampling.temperature, sampling.top_p, sampling.min_p, top_k)

@@ -40,6 +40,7 @@ class Driven:
         shelf: ModelShelf,
         *,
         before_call: Callable[[list[list[int]]], None] | None = None,
+        around: Callable[[Any], Any] = lambda model: model,
         draft: bool = False,
         cache: RadixPrefixCache | None = None,
         context_length: int = 32768,
@@ -48,7 +49,7 @@ class Driven:
     ) -> None:
         loaded = replace(load_model(shelf.tiny(context_length=context_length)), pace=pace)
         observed = Observed(loaded.model, before_call) if before_call else loaded.model
-        loaded = replace(loaded, model=observed, draft=loaded if draft else None)
+        loaded = replace(loaded, model=around(observed), draft=loaded if draft else None)
         self.cache = cache or RadixPrefixCache(max_bytes=1 << 26)
         self.loop = DecodeLoop(loaded, self.cache, prefill_chunk=CHUNK, clock=clock)
 

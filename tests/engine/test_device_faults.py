@@ -1,0 +1,39 @@
+"""What MLX raises for a device is told from all else, and put in words."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from engine.device_faults import device_fault, in_words
+from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (RuntimeError(TIMEOUT), "timeout"),
+        (RuntimeError(VICTIM), "victim"),
+        (RuntimeError(MEMORY), "memory"),
+        (RuntimeError(REFUSED), "refused"),
+        (RuntimeError("[METAL] Command buffer execution failed: GPU Hang Error (3:…ErrorHang)."), "timeout"),
+        (RuntimeError("[METAL] … Impacting Interactivity (e:…ErrorImpactingInteractivity)."), "timeout"),
+        (RuntimeError("[METAL] Command buffer execution failed: Internal Error (e:…Error)."), "other"),
+        (RuntimeError("[malloc] Unable to allocate 4096 bytes."), "memory"),
+        (RuntimeError("[metal::malloc] Resource limit (499000) exceeded."), "memory"),
+        (RuntimeError("[metal::CommandEncoder] Failed to make new command queue."), "other"),
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "no memory"), "memory"),
+        (OSError(errno.ENOSPC, "no space"), None),
+        (RuntimeError("bad kernel"), None),
+        (ValueError("[METAL] is a word of the prompt"), None),
+    ],
+)
+def test_faults_of_the_device_are_told_from_all_others(error: Exception, kind: str | None) -> None:
+    assert device_fault(error) == kind
+
+
+def test_words_name_the_fault_and_what_the_system_said() -> None:
+    assert in_words("memory", RuntimeError(MEMORY)) == f"the GPU had no memory left ({MEMORY})"
+    assert in_words("memory", MemoryError()) == "the GPU had no memory left (MemoryError)"
