@@ -1,8 +1,8 @@
 """`python -m engine`: one engine process.
 
 Started by a parent it reads its settings as one JSON line on stdin and ends when stdin closes; started by
-hand it takes options. Exit codes: 0 ended, 2 wrong settings, 3 port busy, 4 the model cannot be loaded,
-130 interrupted.
+hand it takes options. Exit codes: 0 ended, 1 a fault of the engine itself, 2 wrong settings, 3 port busy,
+4 the model cannot be loaded, 5 the GPU refused further work, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import mlx.core as mx
 
 from engine.decode_loop import DecodeLoop
+from engine.device_faults import DeviceRefuses
 from engine.generation import FailStep, Generation, GenerationRequest
 from engine.generation_stream import StepOutbox, StepStream
 from engine.live_request import LiveRequest
@@ -82,6 +83,15 @@ class Scheduler:
     def start(self) -> None:
         """Start the thread; loading goes on in the background."""
         self._thread.start()
+
+    def wait_until_ended(self) -> None:
+        """Block until the thread has ended: it was stopped, or `failure` tells why."""
+        self._thread.join()
+
+    def end_soon(self) -> None:
+        """Begin to stop: the chunk or token that is under way is finished, and nothing after it is begun."""
+        self._stopping = True
+        self._work.set()
 
     def wait_until_loaded(self, timeout_s: float | None = None) -> LoadedModel:
         """Block until the model is there.
@@ -155,9 +165,8 @@ class Scheduler:
         }
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Fail what still runs, end the thread and wait for it."""
-        self._stopping = True
-        self._work.set()
+        """Fail what still runs, end the thread and wait for it; nothing is under way on the device then."""
+        self.end_soon()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -180,7 +189,7 @@ class Scheduler:
 
     def _refusal(self) -> FailStep | None:
         if self._failure is not None or self._stopping:
-            return FailStep("internal", f"the engine does not run: {self._failure or 'it is stopping'}")
+            return self._end_step()
         if self._queue_length() >= self._max_queue:
             self._overloaded += 1
             return FailStep("overloaded", f"{self._max_queue} requests wait already; try again in a moment")
@@ -233,9 +242,7 @@ class Scheduler:
     def _end(self) -> None:
         if self._loop is not None:
             try:
-                self._loop.fail_all(
-                    f"the engine does not run: {self._failure or 'it is stopping'}; try again later"
-                )
+                self._loop.fail_all(self._end_step().message)
             except Exception:
                 _log.exception("requests were left without an answer")
         self._refuse_arrivals()
@@ -247,7 +254,13 @@ class Scheduler:
                 live = self._arrivals.popleft()
             except IndexError:  # taken by the other thread that refuses
                 break
-            outbox.put(
-                live.stream, FailStep("internal", f"the engine does not run: {self._failure or 'it stopped'}")
-            )
+            outbox.put(live.stream, self._end_step())
         outbox.flush()
+
+    def _end_step(self) -> FailStep:
+        """What a request is told that meets the end of the loop."""
+        if isinstance(self._failure, DeviceRefuses):
+            return FailStep("overloaded", f"{self._failure}; the engine is started again, try again")
+        return FailStep(
+            "internal", f"the engine does not run: {self._failure or 'it is stopping'}; try again later"
+        )

@@ -15,6 +15,7 @@ import uvicorn
 
 from engine import bundled_model
 from engine.answer_memory import AnswerMemory
+from engine.device_faults import DeviceRefuses, device_fault, in_words
 from engine.device_name import computing_device
 from engine.lifeline import announce, watch_parent
 from engine.measurements import leave_trials
@@ -27,9 +28,11 @@ from engine.scheduler import Scheduler
 from engine.server import Engine, create_app
 from engine.settings import EngineSettings
 
-MODEL_FAILED, INTERRUPTED = 4, 130
+LOOP_FAILED, MODEL_FAILED, GPU_REFUSED, INTERRUPTED = 1, 4, 5, 130
 
 GRACE_S = 3  # for open answers to be told, once the end is near
+CHUNK_S = 5  # for the model's thread to finish its chunk: what ends with work on the GPU may harm the system
+ENDS_WITHIN_S = 9  # after the parent's end, whatever is waited for then
 
 log = logging.getLogger("engine")
 
@@ -41,10 +44,23 @@ class EngineServer(uvicorn.Server):
         super().__init__(config)
         self._on_exit = on_exit
         self.interrupted = False
+        self.fault = 0
+        """The exit code of what ended it from inside, if anything did."""
 
     def end(self) -> None:
         """Stop; call from any thread."""
         self.should_exit = True
+
+    def fail(self, message: str, code: int) -> None:
+        """Stop for a fault: say so to the parent, and to whoever reads the log; call from any thread.
+
+        To both: what libraries write to stderr while the process ends may come after our last line.
+        """
+        sys.stderr.write(f"{message}\n")  # in one piece: the log writes there too
+        sys.stderr.flush()
+        announce(error=message, exit_code=code)
+        self.fault = code
+        self.end()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_exit()
@@ -66,9 +82,10 @@ class EngineServer(uvicorn.Server):
 
 
 def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str, watch_stdin: bool) -> int:
-    """Serve until a signal, the parent's end, or a model that cannot be loaded; returns the exit code.
+    """Serve until a signal, the parent's end, or a model that cannot be loaded or runs no more.
 
-    `accelerated` is what multiplies matrices where the CPU does.
+    `accelerated` is what multiplies matrices where the CPU does. Returns the exit code. Nothing is under way on
+    the GPU then, unless it hangs.
     """
     device = computing_device(accelerated)
     prefix_cache = RadixPrefixCache(max_bytes=settings.prefix_cache_bytes)
@@ -104,48 +121,65 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         lifespan="off",
         timeout_graceful_shutdown=GRACE_S,
     )
-    server = EngineServer(config, lambda: engine.running.abort_all("the engine is shutting down"))
-    failed = threading.Event()
+
+    def on_exit() -> None:
+        failure = scheduler.failure
+        engine.running.abort_all(f"{failure}; try again" if failure else "the engine is shutting down")
+        scheduler.end_soon()
+
+    server = EngineServer(config, on_exit)
     scheduler.start()
     if watch_stdin:
-        watch_parent(server.end)
+        watch_parent(server.end, grace_s=ENDS_WITHIN_S)
     host, port = listener.getsockname()[:2]
     announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     log.info("listening on %s:%d; matrix products by %s", host, port, device.name)
-    _watch_loading(engine, server, failed)
+    _watch_loading(engine, server)
     server.run(sockets=[listener])
     leave_trials()
     engine.close()
-    scheduler.stop(GRACE_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted
+    scheduler.stop(CHUNK_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted
     prefix_cache.close()
     sys.stderr.flush()
-    return MODEL_FAILED if failed.is_set() else INTERRUPTED if server.interrupted else 0
+    return server.fault or (INTERRUPTED if server.interrupted else 0)
 
 
-def _watch_loading(engine: Engine, server: EngineServer, failed: threading.Event) -> None:
-    """Tell when the model is there; end the server if it will not come."""
-
-    def fail(reason: str) -> None:
-        # Announced too: what libraries write to stderr while the process ends may come after our last line.
-        announce(error=reason, exit_code=MODEL_FAILED)
-        failed.set()
-        server.end()
+def _watch_loading(engine: Engine, server: EngineServer) -> None:
+    """Tell when the model is there; end the server if it will not come, or when it runs no more."""
 
     def wait() -> None:
         try:
             loaded = engine.scheduler.wait_until_loaded()
         except ModelError as error:
-            sys.stderr.write(f"{error}\n")  # in one piece: the log writes there too
-            sys.stderr.flush()
-            fail(str(error))
+            server.fail(str(error), MODEL_FAILED)
             return
         except Exception as error:
             if server.should_exit:
                 return
+            if refused := _refused(error):
+                server.fail(refused, GPU_REFUSED)
+                return
             log.exception("the model could not be loaded: %s", error)
-            fail(f"the model could not be loaded: {first_line(error)}")
+            server.fail(f"the model could not be loaded: {first_line(error)}", MODEL_FAILED)
             return
         engine.warm_up()
         log.info("%s is loaded; %d tokens of context", loaded.name, loaded.context_length)
+        engine.scheduler.wait_until_ended()
+        failure = engine.scheduler.failure
+        if refused := _refused(failure):
+            server.fail(refused, GPU_REFUSED)
+        elif failure is not None:
+            server.fail(f"the model's loop failed ({type(failure).__name__}: {failure})", LOOP_FAILED)
 
     threading.Thread(target=wait, name="loading", daemon=True).start()
+
+
+def _refused(failure: Exception | None) -> str:
+    """In words that the GPU works for this process no more; empty for all other faults.
+
+    That memory is short while the model is loaded is none: it would be short for the next process as well.
+    """
+    if isinstance(failure, DeviceRefuses):
+        return str(failure)
+    kind = device_fault(failure) if failure is not None else None
+    return "" if failure is None or kind in (None, "memory") else in_words(kind, failure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-USAGE, PORT_BUSY, MODEL_FAILED = 2, 3, 4  # exit codes of `python -m engine`
+USAGE, PORT_BUSY, MODEL_FAILED, GPU_REFUSED = 2, 3, 4, 5  # exit codes of `python -m engine`
 
 _LONGEST_WORDS = 500  # characters of its own words; the log has the rest
 _GUESSES = {
@@ -23,12 +23,14 @@ class EngineExit:
     """The end of one engine process.
 
     `final` means that the next start would end in the same way: a wrong setting, a missing model, a port
-    that somebody else holds.
+    that somebody else holds. `at_once` means that nothing but a new process is needed: the system lets this
+    one do no more work on the GPU.
     """
 
     reason: str
     final: bool = False
     port_busy: bool = False
+    at_once: bool = False
 
 
 def explain_exit(code: int, *, announced: str, last_line: str, was_ready: bool) -> EngineExit:
@@ -43,6 +45,8 @@ def explain_exit(code: int, *, announced: str, last_line: str, was_ready: bool) 
     if code in (USAGE, PORT_BUSY, MODEL_FAILED) and not was_ready:
         reason = _brief(announced or last_line) or f"engine exited with code {code}"
         return EngineExit(reason, final=True, port_busy=code == PORT_BUSY)
+    if code == GPU_REFUSED:
+        return EngineExit(_brief(announced or last_line) or "the GPU refused further work", at_once=True)
     number = -code if code < 0 else code - 128  # a shell between us and the engine adds 128
     if code < 0 or number in set(signal.Signals):
         guess = _GUESSES.get(signal.Signals(number)) if number in set(signal.Signals) else None

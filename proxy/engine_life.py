@@ -15,7 +15,9 @@ from proxy.engine_watch import EngineWatch
 from proxy.task_end import end_tasks
 
 _NO_FAULT = ("INFO ", "DEBUG ")  # how the engine begins lines that explain no end
-_NO_PATIENCE = Patience(closed_s=0.5, terminated_s=0.5)  # with an engine that has been given up
+# With an engine that has been given up. What is killed while the GPU works for it can take the system down:
+# it gets the time to finish what is under way.
+_LITTLE_PATIENCE = Patience(closed_s=0.5, terminated_s=5.0)
 _UNENDING = (
     "the engine's process {pid} does not end, not even by SIGKILL: it waits for a device; if it is there"
     " for more than a minute, restart the machine"
@@ -89,7 +91,7 @@ class EngineLife:
             exit = self._exit(process)  # before all else that happened in the same moment
             given_up = watching.result() if exit is None and watching.done() else ""
             if given_up:
-                exit, patience = EngineExit(given_up), _NO_PATIENCE
+                exit, patience = EngineExit(given_up), _LITTLE_PATIENCE
             if exit is not None:
                 self._show_end(exit, broken)
             else:

@@ -39,11 +39,12 @@ class EngineCommand:
 class Patience:
     """Seconds that an engine gets to end, by closed pipe and by signal, before the next step is taken.
 
-    `killed_s` is the last: a process that waits for a device in the kernel does not end by SIGKILL either.
+    It finishes the chunk that its GPU works on, which SIGKILL does not wait for. `killed_s` is the last: a
+    process that waits for a device in the kernel does not end by SIGKILL either.
     """
 
     closed_s: float = 5.0
-    terminated_s: float = 2.0
+    terminated_s: float = 5.0
     killed_s: float = 5.0
 
 

@@ -91,13 +91,13 @@ class EngineWatch:
         return ""
 
     def _is_ending(self, health: EngineHealth | None, silence_s: float) -> bool:
-        """Whether it could not load its model: it ends by itself then, and its end tells why.
+        """Whether it could not load its model, or runs no more: it ends by itself, and its end tells why.
 
         On its way out it may say so once more, or not answer at all.
         """
         if health is not None:
             self._failed = health.state == "failed"
-        return self._failed and self.ready_since is None and silence_s < self.timing.stalled_after
+        return self._failed and silence_s < self.timing.stalled_after
 
     def _show(
         self, pid: int | None, probe: Probe, health: EngineHealth | None, verdict: Verdict, silence_s: float

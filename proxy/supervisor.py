@@ -143,7 +143,7 @@ class Supervisor:
             "exited", pid=None, progress=None, last_exit=exit.reason, detail=end.told,
             running=0, queue=0, memory_bytes=0, cache=None,
         )  # fmt: skip
-        restart = None if exit.final else self._policy.next(end.healthy_s)
+        restart = None if exit.final else self._policy.next(end.healthy_s, at_once=exit.at_once)
         if restart is None:
             self._give_up(exit.reason, final=exit.final)
             await self._woken.wait()
@@ -151,7 +151,8 @@ class Supervisor:
             await self._pause(end.told, restart)
 
     async def _pause(self, reason: str, restart: Restart) -> None:
-        text = f"{reason}; restart {restart.attempt} of {restart.of} in {restart.delay_s:g} s"
+        when = f"in {restart.delay_s:g} s" if restart.delay_s else "now"
+        text = f"{reason}; restart {restart.attempt} of {restart.of} {when}"
         _log.warning("%s", text)
         self._restart_at = self._clock() + restart.delay_s
         self._bus.publish(

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from bench.child import clean_environment, poll, python, wait_ready
+from tests.engine.faulty_device import REFUSED
 from tests.models import ModelShelf
 from tests.servers import engine, server
 
@@ -182,6 +183,60 @@ def test_a_signal_tells_open_streams_and_ends(
                     running.process.send_signal(number)
         assert "shutting down" in lines[-1]["error"]["message"]
         assert running.process.wait(5) == code
+
+
+FAILING = """
+import os, sys
+import mlx.core as mx
+from pathlib import Path
+from engine.__main__ import main
+from engine.decode_loop import DecodeLoop
+
+def failing(run):
+    def wrapped(*arguments):
+        if Path(os.environ["HOME"], "fail").exists():
+            raise {fault}
+        return run(*arguments)
+    return wrapped
+
+{what} = failing({what})
+code = main([])
+sys.stdout.flush()
+os._exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "fault", "code", "status", "words"),
+    [
+        (
+            "mx.synchronize",
+            f"RuntimeError({REFUSED!r})",
+            *(5, 503, "the GPU refused further work ([METAL]"),
+        ),
+        (
+            "DecodeLoop.turn",
+            "KeyError('a fault of ours')",
+            *(1, 500, "the model's loop failed (KeyError: 'a fault of ours')"),
+        ),
+    ],
+)
+def test_an_engine_whose_loop_ends_tells_its_requests_and_ends_as_a_process(
+    shelf: ModelShelf, tmp_path: Path, what: str, fault: str, code: int, status: int, words: str
+) -> None:
+    settings = {"model": str(shelf.tiny()), "host": "127.0.0.1", "port": 0}
+    program = FAILING.format(what=what, fault=fault)
+    with server("engine", "-c", program, settings=settings, folder=tmp_path) as running:
+        wait_ready(running, "/health")
+        (tmp_path / "fail").touch()
+        body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+        answer = httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=30, trust_env=False)
+        assert answer.status_code == status
+        assert running.process.wait(20) == code
+        assert words in running.log_tail()
+        if code == 5:
+            assert answer.json()["error"]["message"].startswith(words)
+            assert "try again" in answer.json()["error"]["message"]
 
 
 def test_it_ends_with_its_parent(shelf: ModelShelf, tmp_path: Path) -> None:

@@ -71,6 +71,20 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
+def refuse() -> None:
+    """End as an engine does whose GPU works for it no more."""
+    said = "the GPU refused further work ([METAL] Ignored)"
+    print(said, file=sys.stderr, flush=True)
+    say(error=said, exit_code=5)
+    os._exit(5)
+
+
+def stop_file_gone() -> None:
+    """Wait until the test removes the file `stop`."""
+    while os.path.exists(settings["stop"]):
+        time.sleep(0.01)
+
+
 def follow_parent() -> None:
     while sys.stdin.readline():
         pass
@@ -105,6 +119,8 @@ if behave == "with a child":
     subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"])
 if behave == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if behave == "gpu refuses":
+    threading.Thread(target=lambda: (stop_file_gone(), refuse()), daemon=True).start()
 if behave == "garbage":
     sys.stdout.buffer.write(b"\xff\xfe no json\n[1, 2]\n\n" + b"x" * 3_000_000 + b"\n")
     sys.stdout.flush()

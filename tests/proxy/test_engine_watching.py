@@ -52,6 +52,8 @@ def clock() -> Clock:
         (4, "the loop ended", "", True, EngineExit("engine exited with code 4: the loop ended")),
         (3, "port is taken", "", False, EngineExit("port is taken", final=True, port_busy=True)),
         (2, "", "", False, EngineExit("engine exited with code 2", final=True)),
+        (5, "the GPU …", "x", True, EngineExit("the GPU …", at_once=True)),
+        (5, "", "", False, EngineExit("the GPU refused further work", at_once=True)),
     ],
 )
 def test_ends_are_put_in_words(

@@ -190,6 +190,23 @@ async def test_a_killed_engine_is_started_again_and_people_are_told_why(tmp_path
     assert engine.states()[3:] == ["exited", "restarting", "starting", "loading", "ready", "stopped"]
 
 
+async def test_an_engine_whose_gpu_refuses_is_started_again_at_once(tmp_path: Path) -> None:
+    stop = tmp_path / "stop"
+    stop.touch()
+    delays = (600.0, 600.0)
+    settings = {"behave": "gpu refuses", "stop": str(stop), "first": 1, "then": "well"}
+    async with watched(tmp_path, delays_s=delays, **settings) as engine:
+        await engine.until("ready")
+        stop.unlink()
+        told = await engine.until_told("engine.restart")
+        assert (told["attempt"], told["delay_s"]) == (1, 0.0)
+        assert told["reason"] == "the GPU refused further work ([METAL] Ignored)"
+        await engine.until("restarting", "starting", "loading")
+        state = await engine.until("ready")
+        assert state.last_exit == "the GPU refused further work ([METAL] Ignored)"
+        assert len(engine.pids()) == 2
+
+
 async def test_an_engine_that_never_comes_up_is_given_up_with_its_last_words(tmp_path: Path) -> None:
     async with watched(tmp_path, delays_s=(0.01, 0.02), behave="crash") as engine:
         state = await engine.until("failed")

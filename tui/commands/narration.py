@@ -71,7 +71,8 @@ class Narrator:
             case EngineState():
                 self._engine(payload)
             case EngineRestart(attempt=attempt, of=of, delay_s=delay, reason=reason):
-                self.write(f"engine: {reason}; restart {attempt} of {of} in {delay:.0f} s")
+                when = f"in {delay:.0f} s" if delay else "now"
+                self.write(f"engine: {reason}; restart {attempt} of {of} {when}")
             case HostNotice(level=level, text=text):
                 self.write(text if level == "info" else f"{level}: {text}")
 

@@ -57,7 +57,8 @@ class HostLedger:
                 self._add("log", LogLine(event.time, line_text(data.line)))
             case "engine.restart":
                 self.restart_limit = max(1, data.of)
-                text = f"engine restart {data.attempt} of {data.of} in {data.delay_s:.0f} s: {data.reason}"
+                when = f"in {data.delay_s:.0f} s" if data.delay_s else "now"
+                text = f"engine restart {data.attempt} of {data.of} {when}: {data.reason}"
                 self._add("notices", LogLine(event.time, line_text(text), "warning"))
             case "host.notice":
                 self._add("notices", LogLine(event.time, line_text(data.text), data.level))
