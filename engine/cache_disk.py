@@ -17,8 +17,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import mlx.core as mx
-
 from engine.answer_log import AnswerLog
 from engine.answer_memory import AnswerMemory
 from engine.cache_encoding import NotSavable
@@ -30,6 +28,7 @@ from engine.cache_limits import DiskLimits
 from engine.cache_loader import Loading, OnDone, SpanLoader
 from engine.cache_writer import SpanWriter, WriteJob
 from engine.prefix_cache import CacheEvent, Kind, TokenArray, longest_kept
+from engine.safetensors_writing import write_safetensors
 from engine.saving_pause import SavingPause
 
 _log = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ class DiskTier:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
-        write: Write = mx.save_safetensors,
+        write: Write = write_safetensors,
     ) -> None:
         """`max_bytes` is for all files below `root`, `max_daily_bytes` for what is written below it in a day.
 

@@ -24,7 +24,6 @@ import orjson
 import xxhash
 
 from engine.cache_encoding import (
-    Arrays,
     rows_from_arrays,
     rows_to_arrays,
     states_from_arrays,
@@ -32,13 +31,14 @@ from engine.cache_encoding import (
 )
 from engine.cache_layers import Rows, States
 from engine.prefix_cache import Kind, TokenArray
+from engine.safetensors_writing import Arrays, write_safetensors
 
 FORMAT = 1
 """Goes up with each change of what files hold; other formats are other fingerprints."""
 
 Part = Literal["rows", "states"]
 Write = Callable[[str, Arrays, dict[str, str]], None]
-"""`mx.save_safetensors`, or what a test puts in its place."""
+"""`write_safetensors`, or what a test puts in its place."""
 
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})\.safetensors")
 _UNFINISHED = re.compile(r"writing-[0-9a-f]{32}\.safetensors")
@@ -100,12 +100,13 @@ def write_span(
     fingerprint: str,
     tokens: TokenArray,
     content: Rows | States,
-    write: Write = mx.save_safetensors,
+    write: Write = write_safetensors,
 ) -> None:
     """Write a file under a temporary name, bring it to the disk and rename it; sets digest and size.
 
-    The arrays must have been evaluated. On macOS the disk may still hold the bytes in its own memory; a file
-    that a power cut damages is found out by its digest.
+    The arrays must have been evaluated; nothing is done on the device, so that any thread may write. On macOS
+    the disk may still hold the bytes in its own memory; a file that a power cut damages is found out by its
+    digest.
 
     Raises:
         OSError, RuntimeError: the file could not be written; nothing is left of it.
@@ -117,10 +118,10 @@ def write_span(
         **{key: getattr(file, key) for key in ("id", "parent", "start", "part", "kind", "layout")},
     }
     if file.part == "states":
-        described["states"], arrays = states_to_arrays(content)
+        described["states"], held = states_to_arrays(content)
     else:
-        arrays = rows_to_arrays(content)
-    arrays["tokens"] = mx.array(tokens)
+        held = rows_to_arrays(content)
+    arrays: Arrays = {**held, "tokens": tokens.astype("<i4")}
     temporary = folder / f"writing-{file.id}.safetensors"
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))

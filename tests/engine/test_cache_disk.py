@@ -19,6 +19,7 @@ import pytest
 from engine.cache_layers import layout_of
 from engine.prefix_cache import Kind, MissAt, as_token_array
 from engine.radix_cache import RadixPrefixCache
+from engine.safetensors_writing import write_safetensors
 from tests.engine.disk_tiers import FINGERPRINT, Fetching, cache_on, fetched, files_in, make_tier
 from tests.engine.telling_caches import computed, holds
 
@@ -332,7 +333,7 @@ class FailingWrites:
         self.tries += 1
         if not self.works:
             raise OSError("no space left on device")
-        mx.save_safetensors(path, arrays, metadata)
+        write_safetensors(path, arrays, metadata)
 
 
 def test_saving_is_tried_again_after_growing_pauses_and_told_once_when_it_goes_on(
@@ -444,7 +445,7 @@ def test_what_does_not_fit_the_queue_is_skipped_and_tried_again(tmp_path: Path) 
     def slow(path: str, arrays: Any, metadata: Any) -> None:
         begun.set()
         assert go.wait(30)
-        mx.save_safetensors(path, arrays, metadata)
+        write_safetensors(path, arrays, metadata)
 
     with cache_on(tier := make_tier(tmp_path, write=slow, queue_bytes=1), ROWS) as cache:
         cache.insert(FIRST, computed(FIRST, with_state=False), "main")
@@ -466,7 +467,7 @@ def test_heads_are_written_before_what_waits(tmp_path: Path) -> None:
         begun.set()
         assert go.wait(30)
         order.append(int(arrays["tokens"][0]))
-        mx.save_safetensors(path, arrays, metadata)
+        write_safetensors(path, arrays, metadata)
 
     with cache_on(tier := make_tier(tmp_path, write=slow), ROWS) as cache:
         kinds: list[Kind] = ["main", "subagent", "main", "head"]
@@ -647,8 +648,8 @@ def test_a_fetch_ends_when_the_cache_is_closed(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-import mlx.core as mx
 from engine.cache_layers import layout_of
+from engine.safetensors_writing import write_safetensors
 from tests.engine.disk_tiers import cache_on, make_tier
 from tests.engine.telling_caches import computed
 
@@ -660,7 +661,7 @@ def write(path, arrays, metadata):
         Path(path).write_bytes(b"half of a file")
         print("writing", flush=True)
         sys.stdin.read()
-    mx.save_safetensors(path, arrays, metadata)
+    write_safetensors(path, arrays, metadata)
 
 tier = make_tier(Path(sys.argv[1]), write=write)
 with cache_on(tier, layout_of(computed([0], with_state=True))) as cache:
