@@ -312,7 +312,7 @@ class DiskTier:
                 error,
             )
             return
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, MemoryError) as error:
             self._give_up(file)
             if self._pause.begin(self._limits.room_for(job.nbytes)):
                 _log.warning(

@@ -30,6 +30,7 @@ from engine.cache_encoding import (
     states_to_arrays,
 )
 from engine.cache_layers import Rows, States
+from engine.device_faults import device_fault
 from engine.prefix_cache import Kind, TokenArray
 from engine.safetensors_writing import Arrays, write_safetensors
 
@@ -186,7 +187,7 @@ def read_span(path: Path, file: SpanFile) -> Rows | States:
 
     Raises:
         BadSpanFile: it is damaged or no regular file, or holds what this version of mlx-lm does not know.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or there is no memory for it; nothing is wrong with the file.
     """
     with _open(path) as stream:
         digest, nbytes = _digest(stream)
@@ -200,7 +201,9 @@ def read_span(path: Path, file: SpanFile) -> Rows | States:
             del arrays["tokens"]
             return rows_from_arrays(arrays)
         return states_from_arrays(orjson.loads(metadata["span"])["states"], arrays)
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (RuntimeError, ValueError, KeyError, MemoryError) as error:
+        if device_fault(error):
+            raise OSError(f"it cannot be loaded: {error}") from error
         raise BadSpanFile(f"it cannot be loaded: {error}") from error
 
 

@@ -164,7 +164,8 @@ class DecodeLoop:
                     self._places.drop(live)
                 self._reporting.fail(live, kind, message)
         self.flush()
-        self._recovery.drain()
+        with mx.stream(self._stream):
+            self._recovery.drain()
         if self._wired_limit is not None:
             mx.set_wired_limit(self._wired_limit)
 
@@ -201,11 +202,7 @@ class DecodeLoop:
         if sole and not self._prove(computed=False):
             return True
         try:
-            prefill = live.prefill or self._admission.start(live)
-            if prefill.remaining:
-                self._advance(live, prefill)
-            if not prefill.remaining:
-                self._begin_decode(live, prefill)
+            self._compute(live)
         except DeviceRefuses:
             raise
         except Exception as error:
@@ -216,6 +213,13 @@ class DecodeLoop:
             self._places.drop(live)
             self._reporting.fail(live, "internal", fault_message(error))
         return True
+
+    def _compute(self, live: LiveRequest) -> None:
+        prefill = live.prefill or self._admission.start(live)
+        if prefill.remaining:
+            self._advance(live, prefill)
+        if not prefill.remaining:
+            self._begin_decode(live, prefill)
 
     def _advance(self, live: LiveRequest, prefill: Prefill) -> None:
         before, began = prefill.position, self._clock()

@@ -8,6 +8,7 @@ from what was proven to be computed, one at a time until it is known whose work 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 
 import mlx.core as mx
@@ -127,7 +128,8 @@ class Recovery:
         counts.device_faults += 1
         self._in_a_row += 1
         self._unanswered += 1
-        self.drain()
+        traceback.clear_frames(error.__traceback__)  # they hold what was being computed
+        kinds = {kind, *(device_fault(left) for left in self.drain())}
         taken = self._cache.take_back()
         if taken:
             _log.warning(
@@ -140,12 +142,13 @@ class Recovery:
         for live in affected:
             self._places.drop(live)
             live.roll_back()
-        self._free_memory(kind)
-        refuses = kind == "refused" or self._in_a_row >= _MAX_FAULTS or self._unanswered >= _MAX_UNANSWERED
+        self._free_memory(short="memory" in kinds)
+        counts_against = kind != "victim"  # its work is not what failed
+        refuses = "refused" in kinds or self._in_a_row >= _MAX_FAULTS or self._unanswered >= _MAX_UNANSWERED
         alone = sole or (len(affected) == 1 and not by_another)
         for live in affected:
             live.failures += 1
-            once_more = live.failures <= _MAX_FAILURES and not (alone and live.suspect and kind != "victim")
+            once_more = live.failures <= _MAX_FAILURES and not (alone and live.suspect and counts_against)
             if once_more or refuses:  # those that wait when the loop ends are told why it does
                 live.suspect = True
                 self._places.wait(live)
@@ -155,18 +158,21 @@ class Recovery:
             self.refused = True
             raise DeviceRefuses(f"{_IN_THE_END} ({first_line(error)})") from error
 
-    def drain(self) -> None:
-        """Wait for all that is under way; what that raises belongs to a fault that is known."""
+    def drain(self) -> list[Exception]:
+        """Wait for all that is under way; returns what that raised, of a fault that is known."""
+        drained: list[Exception] = []
         for _ in range(_DRAINS):
             try:
                 mx.synchronize()
             except Exception as left:
                 _log.info("drained: %s", first_line(left))
+                drained.append(left)
             else:
-                return
+                break
+        return drained
 
-    def _free_memory(self, kind: DeviceFault) -> None:
-        if kind == "memory":
+    def _free_memory(self, *, short: bool) -> None:
+        if short:
             bytes_kept = self._cache.stats()["bytes"] // 2
             gone = self._cache.shrink(bytes_kept)
             self._fewer = max(1, self.max_batch // 2)

@@ -260,7 +260,9 @@ class Scheduler:
     def _end_step(self) -> FailStep:
         """What a request is told that meets the end of the loop."""
         if isinstance(self._failure, DeviceRefuses):
-            return FailStep("overloaded", f"{self._failure}; the engine is started again, try again")
+            return FailStep(
+                "overloaded", f"{self._failure}; the engine ends to be started again, try again in a moment"
+            )
         return FailStep(
             "internal", f"the engine does not run: {self._failure or 'it is stopping'}; try again later"
         )

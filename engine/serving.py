@@ -84,8 +84,8 @@ class EngineServer(uvicorn.Server):
 def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str, watch_stdin: bool) -> int:
     """Serve until a signal, the parent's end, or a model that cannot be loaded or runs no more.
 
-    `accelerated` is what multiplies matrices where the CPU does. Returns the exit code. Nothing is under way on
-    the GPU then, unless it hangs.
+    `accelerated` is what multiplies matrices where the CPU does. Returns the exit code. Nothing is under way
+    on the GPU then, unless it hangs.
     """
     device = computing_device(accelerated)
     prefix_cache = RadixPrefixCache(max_bytes=settings.prefix_cache_bytes)
@@ -124,7 +124,9 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
 
     def on_exit() -> None:
         failure = scheduler.failure
-        engine.running.abort_all(f"{failure}; try again" if failure else "the engine is shutting down")
+        engine.running.abort_all(
+            f"{failure}; try again in a moment" if failure else "the engine is shutting down"
+        )
         scheduler.end_soon()
 
     server = EngineServer(config, on_exit)

@@ -112,6 +112,22 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert file.state == "queued"
 
 
+@pytest.mark.parametrize("fault", [RuntimeError("[malloc] Unable to allocate 9 bytes."), MemoryError()])
+def test_a_file_for_which_there_is_no_memory_is_not_called_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    file = written(tmp_path, rows_of_type(mx.float32))
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mx, "load", full)
+        with pytest.raises(OSError, match="it cannot be loaded"):
+            read_span(tmp_path / file.name, file)
+    assert read_span(tmp_path / file.name, file)
+
+
 def test_an_id_stands_for_all_tokens_before_it() -> None:
     first = span_id("", 0, TOKENS, "rows")
     assert span_id("", 0, TOKENS.copy(), "rows") == first

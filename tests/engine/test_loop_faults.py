@@ -283,6 +283,21 @@ async def test_a_device_that_ignores_submissions_ends_the_loop_at_once(
         assert (await driven.steps(one))[-1] == FailStep("overloaded", "told why")
 
 
+async def test_what_is_left_of_a_fault_can_say_that_the_device_refuses(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raising = Raising()
+    device = FaultyDevice(monkeypatch, Script())
+    driven = Driven(shelf, before_call=raising, around=device.around)
+    driven.come(ask(LONG, 4))
+    raising.texts = [TIMEOUT]
+    device.left = REFUSED
+    with pytest.raises(DeviceRefuses):
+        driven.loop.turn()
+    driven.loop.fail_all("told why")
+    assert driven.ends == (0, 1, 0)
+
+
 async def test_a_fault_that_shows_when_one_is_cancelled_leaves_the_others_their_answers(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
