@@ -313,6 +313,22 @@ async def test_a_fault_that_shows_when_one_is_cancelled_leaves_the_others_their_
     assert await driven.tokens(stays) == expected
 
 
+async def test_nothing_is_under_way_on_the_device_when_a_loop_has_ended(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = FaultyDevice(monkeypatch, Script())
+    driven = Driven(shelf, around=device.around)
+    live = driven.come(ask(prompt(1), 100))
+    driven.until(lambda: len(live.generated) > 2)
+    device.left = VICTIM
+    driven.loop.fail_all("it is stopping")
+    assert device.left == ""
+    assert (await driven.steps(live))[-1] == FailStep("internal", "it is stopping")
+    device.left = VICTIM  # of a copy that was kept, say
+    driven.loop.fail_all("it is stopping")
+    assert device.left == ""
+
+
 async def test_a_split_that_fails_leaves_the_tree_as_it_was(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -227,3 +227,7 @@ async def test_a_process_that_nothing_ends_is_told_as_such(
         assert end.exit is not None
         assert end.exit.final
         assert "process 4711 does not end, not even by SIGKILL" in end.exit.reason
+
+
+def test_an_engine_is_not_killed_before_it_can_finish_what_its_gpu_works_on() -> None:
+    assert min(Patience().terminated_s, engine_life._LITTLE_PATIENCE.terminated_s) >= 5
