@@ -248,6 +248,11 @@ class DiskTier:
         """What happened since the last call: event, tokens and bytes of each."""
         return [self._news.popleft() for _ in range(len(self._news))]
 
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes of arrays that wait to be written; any thread may ask."""
+        return self._writer.queued_bytes
+
     def stats(self) -> dict[str, int]:
         """Counters and totals; any thread may ask."""
         return NO_DISK | {

@@ -98,11 +98,16 @@ def assemble(cache_layout: Layout, spans: Sequence[Rows], tokens: int, states: S
 
 def nbytes_of(rows: Rows, states: States) -> int:
     """Bytes of spans and states."""
-    arrays = [array for layer in rows for array in layer]
-    arrays += [
-        leaf for layer in states for _, leaf in tree_flatten(layer.state) if isinstance(leaf, mx.array)
+    return sum(array.nbytes for array in arrays_of(rows, states))
+
+
+def arrays_of(rows: Rows, states: States) -> list[mx.array]:
+    """The arrays of spans and states, each a buffer of its own."""
+    leaves = (leaf for layer in states for _, leaf in tree_flatten(layer.state))
+    return [
+        *(array for layer in rows for array in layer),
+        *(leaf for leaf in leaves if isinstance(leaf, mx.array)),
     ]
-    return sum(array.nbytes for array in arrays)
 
 
 def computed(cache: Sequence[Any]) -> list[Any]:

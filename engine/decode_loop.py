@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import mlx.core as mx
-from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from engine.checkpoints import needs_checkpoints
 from engine.chunk_fit import largest_chunk
@@ -24,7 +23,10 @@ from engine.generation import FinishStep, TokenStep, UnheldStep
 from engine.live_request import LiveRequest, RequestState
 from engine.loop_admission import LoopAdmission
 from engine.loop_faults import UNCONFIRMED, Recovery, fault_message
+from engine.loop_memory import LoopMemory
 from engine.loop_reporting import LoopCounts, LoopReporting
+from engine.memory.guard import MemoryGuard
+from engine.memory.ledger import Verdict
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
@@ -52,8 +54,11 @@ class DecodeLoop:
         prefill_chunk: int | None = None,
         wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        memory: MemoryGuard | None = None,
     ) -> None:
         """`wake` is called from any thread when a turn would find something to do again.
+
+        Without `memory` nothing is limited.
 
         Raises:
             OptionUnsupported: the model cannot be run as `loaded` asks.
@@ -83,8 +88,18 @@ class DecodeLoop:
             wake=wake,
             clock=clock,
         )
-        self._wired_limit = maybe_set_recommended_wired_limit()
         self._unproven_steps = 0
+        self._guard = memory or MemoryGuard(prefix_cache)
+        self._memory = LoopMemory(
+            self._guard,
+            self._places,
+            self._reporting,
+            put_back=self._put_back,
+            fetch=self._admission.fetch,
+            clock=clock,
+        )
+        self._admission.may_fetch = self._memory.may_fetch
+        self._admission.before_settling = self._memory.update
         self.last_progress: float | None = None
 
     @property
@@ -128,11 +143,13 @@ class DecodeLoop:
         Raises:
             DeviceRefuses: the device does no more work for this process; end the loop with `fail_all`.
         """
+        self._memory.watch()
         if not self._line and not self._places.decoding:
             return False
         self.counts.turns += 1
         with mx.stream(self._stream):
             self._settle()
+            self._memory.grow()
             for batch in list(self._places.batches):
                 self._decode(batch)
             if self._line:
@@ -166,8 +183,7 @@ class DecodeLoop:
         self.flush()
         with mx.stream(self._stream):
             self._recovery.drain()
-        if self._wired_limit is not None:
-            mx.set_wired_limit(self._wired_limit)
+        self._guard.close()
 
     # The device
 
@@ -196,8 +212,12 @@ class DecodeLoop:
     def _prefill(self) -> bool:
         """Compute one chunk of one prompt; false if there is none to compute."""
         live = self._line.choose(list(self._places.decoding.values()), self._recovery.max_batch)
+        if live is not None and live.prefill is None:
+            live = self._admitted(live)
         if live is None:
             return False
+        if live.state is RequestState.FAILED:  # it will never fit
+            return True
         sole = live.suspect
         if sole and not self._prove(computed=False):
             return True
@@ -213,6 +233,20 @@ class DecodeLoop:
             self._places.drop(live)
             self._reporting.fail(live, "internal", fault_message(error))
         return True
+
+    def _admitted(self, live: LiveRequest) -> LiveRequest | None:
+        """Who is prefilled next: a request that may begin, or where it waits one that has begun; else None.
+
+        One that will never fit has failed.
+        """
+        live = self._memory.turn_of(live)
+        verdict = self._memory.admit(live)
+        if verdict is Verdict.WAITS:
+            return next((one for one in self._line.ranking() if one in self._line.started), None)
+        if verdict is Verdict.NEVER:
+            self._places.drop(live)
+            self._reporting.fail(live, "invalid_request", self._memory.refusal(live))
+        return live
 
     def _compute(self, live: LiveRequest) -> None:
         prefill = live.prefill or self._admission.start(live)
@@ -377,6 +411,11 @@ class DecodeLoop:
             return
         for change in changes:
             self._reporting.cache_change(live, change)
+
+    def _put_back(self, live: LiveRequest) -> None:
+        """Let a running request wait again; what was computed is kept as far as there is room for it."""
+        self._let_go(live)
+        self._places.wait(live)
 
     def _let_go(self, live: LiveRequest) -> None:
         """Stop what is done for a request, and keep what was computed."""

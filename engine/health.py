@@ -16,7 +16,7 @@ HEALTHY = frozenset({"ready", "busy"})
 def health_report(scheduler: Scheduler, model: str, accelerated: str) -> tuple[int, dict[str, Any]]:
     """Status code and body of `/health`, as docs/architecture.md lists it; never blocks."""
     health = scheduler.health()
-    loaded = scheduler.loaded
+    loaded, stats = scheduler.loaded, scheduler.stats()
     report = {
         "state": health.state,
         "progress": round(health.progress, 4),
@@ -31,7 +31,8 @@ def health_report(scheduler: Scheduler, model: str, accelerated: str) -> tuple[i
         "accelerated": accelerated,
         "context_tokens": loaded.context_length if loaded is not None else 0,
         "notes": list(loaded.notes) if loaded is not None else [],
-        "prefix_cache": scheduler.stats()["prefix_cache"],
+        "prefix_cache": stats["prefix_cache"],
+        "memory": stats["memory"],
     }
     return (200 if health.state in HEALTHY else 503), report
 

@@ -70,6 +70,7 @@ class LiveRequest:
     came_at: int = 0  # tokens that had been prefilled for anyone when it came
     known: int = 0  # tokens of its sequence that the cache had when it came
     fetch: Fetch | None = None  # what is being read from disk for it
+    unread: bool = False  # what the disk has of it is read once there is memory for it
     read_s: float = 0.0  # what that took
     stops: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
     prefill: Prefill | None = None

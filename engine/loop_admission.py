@@ -49,6 +49,8 @@ class LoopAdmission:
         self._wake = wake
         self._clock = clock
         self._reads = DiskReads(clock)
+        self.may_fetch: Callable[[LiveRequest], bool] = lambda live: True
+        self.before_settling: Callable[[], None] = lambda: None
 
     def arrive(self, live: LiveRequest) -> None:
         """Check a request and let it wait for its prefill. Whatever is wrong with it, this returns."""
@@ -79,6 +81,7 @@ class LoopAdmission:
             if not fetch.done:  # what it still reads is let go of when it is read
                 live.known -= fetch.tokens
                 continue
+            self.before_settling()
             try:
                 for change in self._cache.settle(fetch):
                     self._reporting.cache_change(live, change)
@@ -117,11 +120,13 @@ class LoopAdmission:
         live.is_repeatable = seeded or is_greedy(request.sampling)
         live.known = self._cache.known(live.tokens)
         self._places.wait(live)
-        self._fetch(live)
+        live.unread = not self.may_fetch(live)
+        if not live.unread:
+            self.fetch(live)
         live.queue_told = self._clock()
         self._reporting.emit(live, QueuedStep(self._places.line.ranking().index(live), 0.0))
 
-    def _fetch(self, live: LiveRequest) -> None:
+    def fetch(self, live: LiveRequest) -> None:
         """Begin to read from disk what that has of a prompt beyond memory, if the disk answers."""
         if self._reads.hang():
             return

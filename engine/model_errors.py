@@ -8,6 +8,7 @@
     │   └── TokenizerMissing     no tokenizer, or one that cannot be loaded
     ├── UnsupportedArchitecture  mlx-lm has no such model_type, or refuses its configuration
     ├── BrokenWeights            the weights are damaged, incomplete or of another model
+    ├── ModelTooLarge            this machine has not the memory for it
     ├── OptionUnsupported        it cannot be run in the way that was asked for
     └── HubError
         ├── HubModelMissing      the hub has no such model, or not for this user
@@ -54,6 +55,10 @@ class BrokenWeights(ModelError):
 
 class OptionUnsupported(ModelError):
     """Its caches allow no quantized keys and values or no draft model, or the draft does not fit."""
+
+
+class ModelTooLarge(ModelError):
+    """It does not fit into the memory that the engine may take, or leaves no room for a prompt."""
 
 
 class HubError(ModelError):

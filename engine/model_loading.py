@@ -33,7 +33,9 @@ from engine.tokenizer_loading import load_tokenizer
 from engine.weight_files import WeightChoice, weight_choices
 from engine.weight_loading import OnProgress, build, read_weights
 
-__all__ = ["LoadedModel", "ModelError", "OnProgress", "load_model"]
+__all__ = ["CheckWeights", "LoadedModel", "ModelError", "OnProgress", "load_model"]
+
+CheckWeights = Callable[[str, int], None]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "*.tiktoken", "vocab.json")
@@ -92,10 +94,12 @@ def load_model(
     *,
     name: str = "",
     download: Callable[..., str] = huggingface_hub.snapshot_download,
+    check_weights: CheckWeights = lambda name, nbytes: None,
 ) -> LoadedModel:
     """Load a model on the calling thread, which must be the one that will run it.
 
-    `name` is what it will be called, instead of its folder's name or hub id.
+    `name` is what it will be called, instead of its folder's name or hub id. `check_weights` gets it and the
+    bytes of the weights before these are read, and may raise a `ModelError`.
 
     Progress counts the bytes of weights that are in memory, of those that the model has; while a hub model is
     fetched, the bytes that are on disk.
@@ -113,6 +117,7 @@ def load_model(
     notes = [note for note in (*weights.notes, found.decoder_fault, found.template_fault) if note]
     for note in notes:
         log.warning("%s: %s", name, note)
+    check_weights(name, sum(file.stat().st_size for file in weights.files))
     read_weights(model, path, name, on_progress)
     window = window_of(config, path, weights.files)
     text_config = config.get("text_config") or {}

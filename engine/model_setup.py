@@ -14,8 +14,11 @@ from engine.cache_disk import DiskTier
 from engine.cache_files import FORMAT
 from engine.cache_layers import computed, layout_of
 from engine.cache_trial import restore_fault
+from engine.chunk_fit import largest_chunk
 from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
-from engine.model_loading import LoadedModel, OnProgress, load_model
+from engine.memory.guard import MemoryGuard
+from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
+from engine.model_loading import CheckWeights, LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
 from engine.model_trials import first_run, in_batches, libraries, noted, pace_of
 from engine.radix_cache import RadixPrefixCache
@@ -24,17 +27,23 @@ from engine.settings import EngineSettings
 log = logging.getLogger("engine")
 
 
-def load(settings: EngineSettings, on_progress: OnProgress) -> LoadedModel:
+def load(
+    settings: EngineSettings, on_progress: OnProgress, check_weights: CheckWeights = lambda name, nbytes: None
+) -> LoadedModel:
     """Load what the settings name, to run as they say; an empty model is the bundled one.
+
+    `check_weights` may refuse each model's weights before they are read.
 
     Raises:
         ModelError: it cannot be loaded, or not be run so.
     """
     if settings.model:
-        loaded = load_model(settings.model, on_progress)
+        loaded = load_model(settings.model, on_progress, check_weights=check_weights)
     else:
         loaded = load_model(bundled_model.FOLDER, on_progress, name=bundled_model.NAME)
-    draft = load_model(settings.draft_model, on_progress) if settings.draft_model else None
+    draft = None
+    if settings.draft_model:
+        draft = load_model(settings.draft_model, on_progress, check_weights=check_weights)
     ways = [f"kv{settings.kv_bits}"] if settings.kv_bits else []
     ways += [f"draft-{draft.fingerprint}"] if draft else []
     loaded = replace(
@@ -71,6 +80,27 @@ def serving(loaded: LoadedModel, asked: int | None) -> LoadedModel:
     if tokens > loaded.context_length:
         return noted(served, f"it serves {tokens} tokens as asked; its files state {loaded.context_length}")
     return served
+
+
+def fitting(memory: MemoryGuard, loaded: LoadedModel) -> LoadedModel:
+    """The model with the window that this machine has memory for, which `memory` keeps to from now on.
+
+    Raises:
+        ModelTooLarge: it leaves no room for a prompt.
+    """
+    if not memory.is_limited:
+        return loaded
+    chunk = loaded.prefill_chunk or largest_chunk()
+    cost = request_cost(loaded, lambda position: chunk)
+    tokens = memory.take_in(
+        loaded.name, weight_bytes(loaded), cost, arrays_of_a_request(loaded), loaded.context_length
+    )
+    if tokens == loaded.context_length:
+        return loaded
+    return noted(
+        replace(loaded, context_length=tokens),
+        f"it serves {tokens} of {loaded.context_length} tokens: {memory.in_words}",
+    )
 
 
 def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> LoadedModel:

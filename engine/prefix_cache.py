@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,14 @@ class Match:
     change: CacheChange | None = None
 
 
+class CacheMemory(NamedTuple):
+    """What of a prefix cache is arrays: their bytes, their number, and the bytes that wait to be written."""
+
+    array_bytes: int
+    buffers: int
+    queued_bytes: int
+
+
 class Fetch(Protocol):
     """Spans on their way from the disk; `PrefixCache.settle` takes them in once they are `done`."""
 
@@ -131,6 +139,19 @@ class PrefixCache(Protocol):
 
     def keeps(self, tokens: int) -> bool:
         """Whether a prompt of so many tokens would be kept, as far as is known now."""
+        ...
+
+    def memory(self) -> CacheMemory:
+        """What it takes now; may be called from any thread."""
+        ...
+
+    def hold_within(
+        self, nbytes: int, *, max_buffers: int | None = None, keep: TokenArray | None = None
+    ) -> list[CacheChange]:
+        """From now on hold no more bytes of arrays than this, nor more buffers; evict what is beyond.
+
+        What is on disk stays known. The path of the prompt `keep` goes last.
+        """
         ...
 
     def stats(self) -> dict[str, int]:

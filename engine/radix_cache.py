@@ -22,12 +22,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import psutil
 
 from engine.cache_disk import NO_DISK, DiskTier
 from engine.cache_encoding import NotSavable, describes, layout_text
-from engine.cache_files import SpanFile
 from engine.cache_layers import (
     Layout,
     assemble,
@@ -39,6 +37,7 @@ from engine.cache_layers import (
     states_of,
 )
 from engine.cache_misses import explain
+from engine.cache_room import CacheRoom, PromptSizes, index_bytes_of
 from engine.cold_spans import LAID_OUT_DIFFERENTLY, SpanFetch, files_to_load, plant, save_path
 from engine.eviction import Victims, forget, is_cold, is_ghost
 from engine.prefix_cache import (
@@ -46,6 +45,7 @@ from engine.prefix_cache import (
     CacheChange,
     CacheCounts,
     CacheEvent,
+    CacheMemory,
     Fetch,
     Kind,
     Match,
@@ -70,14 +70,13 @@ class RadixPrefixCache:
     def __init__(self, *, max_bytes: int | None = None) -> None:
         """`max_bytes` counts arrays and index; None is a fifth of the machine's memory, 0 switches it off."""
         total = int(psutil.virtual_memory().total)
-        self._max_bytes = int(total * _MEMORY_SHARE) if max_bytes is None else max_bytes
         self._tree = RadixTree()
+        self._room = CacheRoom(self._tree, int(total * _MEMORY_SHARE) if max_bytes is None else max_bytes)
+        self._sizes = PromptSizes()
         self._disk: DiskTier | None = None
         self._layout: Layout | None = None
         self._layout_text = ""  # with number types, for files; empty: not known, or they cannot hold it
         self._is_proven = False  # that a cache of this model is laid out so
-        self._row_bytes = 0.0  # of one token
-        self._state_bytes = 0  # of one position
         self._counts = CacheCounts()
         self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
@@ -86,7 +85,7 @@ class RadixPrefixCache:
 
         Call it before the first lookup. Where the tier cannot be opened, there is none.
         """
-        if self._max_bytes <= 0:
+        if self._room.max_bytes <= 0:
             return
         found = disk.open()
         if not disk.is_open:
@@ -99,21 +98,21 @@ class RadixPrefixCache:
         disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
         if fits is not None:
             self._layout, self._layout_text = layout, fits
-            self._learn_from_files([file for file, _ in found if file.layout == fits])
+            self._sizes.learn_from_files([file for file, _ in found if file.layout == fits])
         self._forget_beyond_shares(())
 
     def switch_off(self) -> None:
         """Keep nothing from now on. Call it before the first lookup."""
-        self._max_bytes = 0
+        self._room.max_bytes = 0
 
     def known(self, tokens: TokenArray) -> int:
-        return self._in_memory(self._tree.walk(tokens[:-1]))[1] if self._max_bytes > 0 else 0
+        return self._in_memory(self._tree.walk(tokens[:-1]))[1] if self._room.max_bytes > 0 else 0
 
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
         prompt = as_token_array(tokens)
         self._counts.lookups += 1
         self._counts.looked_up_tokens += len(prompt)
-        if self._max_bytes <= 0:
+        if self._room.max_bytes <= 0:
             self._misses["disabled"] += 1
             return Match(None, 0, "none", MissAt("disabled", 0))
         walk = self._tree.walk(prompt[:-1])
@@ -131,12 +130,12 @@ class RadixPrefixCache:
         from_disk = any(node.from_disk for node in nodes)
         for node in nodes:
             node.from_disk = False
-        change = self._change("restored", matched, self._cost(matched))
+        change = self._change("restored", matched, self._sizes.cost(matched))
         return Match(cache, matched, "disk" if from_disk else "memory", miss, change)
 
     def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
         stored = as_token_array(tokens)
-        if self._max_bytes <= 0 or not len(stored):
+        if self._room.max_bytes <= 0 or not len(stored):
             return []
         changes = self._check_layout(cache)
         assert self._layout is not None
@@ -188,17 +187,34 @@ class RadixPrefixCache:
 
     def learn_sizes(self, cache: list[Any], tokens: int) -> None:
         """Know what prompts take before the first is kept, from a prompt cache of so many tokens."""
-        self._row_bytes = nbytes_of(rows_between(cache, 0, tokens), []) / tokens
-        self._state_bytes = nbytes_of([], states_of(cache))
+        self._sizes.learn(cache, tokens)
 
     def keeps(self, tokens: int) -> bool:
-        return self._max_bytes > 0 and self._cost(tokens) + _index_bytes(tokens) <= self._max_bytes
+        return self._room.max_bytes > 0 and self._room.fits(self._sizes.cost(tokens), index_bytes_of(tokens))
+
+    def memory(self) -> CacheMemory:
+        queued = self._disk.queued_bytes if self._disk is not None else 0
+        return CacheMemory(self._tree.array_bytes, self._tree.buffers, queued)
+
+    def hold_within(
+        self, nbytes: int, *, max_buffers: int | None = None, keep: TokenArray | None = None
+    ) -> list[CacheChange]:
+        self._room.max_arrays = nbytes
+        if max_buffers is not None:
+            self._room.max_buffers = max_buffers
+        changes: list[CacheChange] = []
+        path = self._tree.walk(keep).path if keep is not None and self._room.over(0) > 0 else []
+        for kept in [path, []] if path else [[]]:
+            changes += self._evict_while(lambda: self._room.over(0) > 0, kept)
+        if changes:
+            self._forget_beyond_shares(path)
+        return changes
 
     def stats(self) -> dict[str, int]:
         return {
             "entries": self._tree.live,
             "bytes": self._tree.nbytes,
-            "budget_bytes": self._max_bytes,
+            "budget_bytes": self._room.max_bytes,
             **asdict(self._counts),
             **{f"misses_{reason}": count for reason, count in self._misses.items()},
             **(self._disk.stats() if self._disk is not None else NO_DISK),
@@ -219,7 +235,10 @@ class RadixPrefixCache:
         return tokens
 
     def shrink(self, max_bytes: int) -> list[CacheChange]:
-        return self._make_room(self._max_bytes - max_bytes, ())[0] if max_bytes < self._tree.nbytes else []
+        changes = self._evict_while(lambda: self._tree.nbytes > max_bytes, ())
+        if changes:
+            self._forget_beyond_shares(())
+        return changes
 
     def clear(self) -> list[CacheChange]:
         changes = []
@@ -250,7 +269,7 @@ class RadixPrefixCache:
             return [], 0
         whole = list(walk.whole)
         nodes, length = resumable(walk, exact=self._is_exact, cold=True)
-        while nodes and self._cost(length) + sum(map(index_bytes, nodes)) > self._max_bytes:
+        while nodes and not self._room.fits(self._sizes.cost(length), sum(map(index_bytes, nodes))):
             whole = whole[: len(nodes) - 1]
             nodes, length = resumable(
                 Walk(whole, None, whole[-1].end if whole else 0), exact=self._is_exact, cold=True
@@ -306,7 +325,7 @@ class RadixPrefixCache:
         new_node = last.tokens.nbytes + NODE_BYTES if known < len(stored) else 0
         tokens = sum(len(node.tokens) for node in rows)
         if tokens:
-            self._row_bytes = sum(nbytes_of(span, []) for span in rows.values()) / tokens
+            self._sizes.row_bytes = sum(nbytes_of(span, []) for span in rows.values()) / tokens
         self._tree.touch(path, kind)
         changes, fits = self._make_room(added + new_node, path)
         if not fits or not (rows or states):
@@ -319,7 +338,7 @@ class RadixPrefixCache:
             self._tree.hold(node, span)
         if states is not None:
             last.states, last.states_used = states, self._tree.clock
-            self._state_bytes = max(self._state_bytes, nbytes_of([], states))
+            self._sizes.state_bytes = max(self._sizes.state_bytes, nbytes_of([], states))
             self._tree.weigh(last)
         self._counts.insertions += 1
         return [*changes, self._change("inserted", tokens, added)]
@@ -329,44 +348,38 @@ class RadixPrefixCache:
             save_path(self._disk, path, self._layout_text)
         return self._news()
 
-    def _cost(self, tokens: int) -> int:
-        return int(tokens * self._row_bytes) + self._state_bytes
-
-    def _learn_from_files(self, files: Sequence[SpanFile]) -> None:
-        """What a token and a position take, from files: a little more than in memory."""
-        rows = [file for file in files if file.part == "rows"]
-        if rows and not self._row_bytes:
-            self._row_bytes = min(file.nbytes / file.length for file in rows)
-        states = (file.nbytes for file in files if file.part == "states")
-        self._state_bytes = max(states, default=self._state_bytes)
-
     # Evicting
 
     def _make_room(self, needed: int, path: Sequence[Node]) -> tuple[list[CacheChange], bool]:
         """Evict until `needed` bytes fit beside what is kept; nothing of `path` but states inside of it."""
         changes: list[CacheChange] = []
-        if needed > self._max_bytes or self._over(needed) <= 0:
-            return changes, needed <= self._max_bytes
+        if not self._room.fits(needed) or self._room.over(needed) <= 0:
+            return changes, self._room.fits(needed)
         kept = set(path)
         self._forget_beyond_shares(kept)
         victims = Victims(self._tree, kept)
         index = 0  # bytes that what went still takes; forgetting looks at the whole tree, so it waits
-        while self._over(needed) > 0:
-            if index and self._over(needed) <= index:
+        while self._room.over(needed) > 0:
+            if index and self._room.over(needed) <= index:
                 self._forget_beyond_shares(kept)
                 index = 0
             elif (victim := victims.pop()) is not None:
                 node, whole = victim
                 changes.append(self._evict(node, whole=whole))
                 index += node.nbytes if whole else 0
-            elif not any(forget(self._tree, kept, 0, which) for which in (is_ghost, is_cold)):
+            elif self._room.over_budget(needed) <= 0 or not any(
+                forget(self._tree, kept, 0, which) for which in (is_ghost, is_cold)
+            ):
                 return changes, False
         self._forget_beyond_shares(kept)
         return changes, True
 
-    def _over(self, needed: int) -> int:
-        """How much more than the budget there would be with `needed` bytes more."""
-        return self._tree.nbytes + needed - self._max_bytes
+    def _evict_while(self, beyond: Callable[[], bool], path: Collection[Node]) -> list[CacheChange]:
+        changes: list[CacheChange] = []
+        victims = Victims(self._tree, set(path)) if beyond() else None
+        while victims is not None and beyond() and (victim := victims.pop()) is not None:
+            changes.append(self._evict(victim[0], whole=victim[1]))
+        return changes
 
     def _evict(self, node: Node, *, whole: bool = True) -> CacheChange:
         """Drop the rows and states of a leaf, or a node's states alone."""
@@ -378,14 +391,14 @@ class RadixPrefixCache:
 
     def _forget_beyond_shares(self, kept: Collection[Node]) -> None:
         """Forget what is known beyond its shares. Files stay: the next start knows them again."""
-        forget(self._tree, kept, min(_GHOST_BYTES, int(self._max_bytes * _GHOST_SHARE)), is_ghost)
+        forget(self._tree, kept, min(_GHOST_BYTES, int(self._room.max_bytes * _GHOST_SHARE)), is_ghost)
         if self._disk is not None:
-            forget(self._tree, kept, int(self._max_bytes * _COLD_SHARE), is_cold)
+            forget(self._tree, kept, int(self._room.max_bytes * _COLD_SHARE), is_cold)
 
     # Telling
 
     def _change(self, event: CacheEvent, tokens: int, nbytes: int) -> CacheChange:
-        return CacheChange(event, tokens, nbytes, self._tree.live, self._tree.nbytes, self._max_bytes)
+        return CacheChange(event, tokens, nbytes, self._tree.live, self._tree.nbytes, self._room.max_bytes)
 
     def _news(self) -> list[CacheChange]:
         news = self._disk.news() if self._disk is not None else []
@@ -393,8 +406,3 @@ class RadixPrefixCache:
 
     def _nodes(self) -> Iterator[Node]:
         return self._tree.nodes()
-
-
-def _index_bytes(tokens: int) -> int:
-    """What the index takes of a prompt that is one span."""
-    return tokens * np.dtype(np.int32).itemsize + NODE_BYTES

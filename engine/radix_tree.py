@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.cache_files import SpanFile
-from engine.cache_layers import Rows, States, evaluate, nbytes_of, split_rows
+from engine.cache_layers import Rows, States, arrays_of, evaluate, split_rows
 from engine.prefix_cache import Kind, TokenArray, common_prefix, longest_kept
 
 NODE_BYTES = 1024
@@ -34,6 +34,8 @@ class Node:
     states: States | None = None
     states_used: int = 0  # when its states were last made or taken
     nbytes: int = 0  # of rows, states and index
+    array_bytes: int = 0  # of that without the index
+    buffers: int = 0  # how many arrays these are
     rows_file: SpanFile | None = None  # which may have more rows than this span
     states_file: SpanFile | None = None
     from_disk: bool = False  # loaded, and not used since
@@ -97,11 +99,17 @@ class Walk:
 
 
 class RadixTree:
-    """Spans by their tokens. `nbytes` is the weight of all nodes, `live` counts those with rows."""
+    """Spans by their tokens.
+
+    `nbytes` is the weight of all nodes, `array_bytes` and `buffers` of that the arrays and their number;
+    `live` counts nodes with rows.
+    """
 
     def __init__(self) -> None:
         self.root = Node(np.empty(0, np.int32), 0, None, "head", 0)
         self.nbytes = 0
+        self.array_bytes = 0
+        self.buffers = 0
         self.live = 0
         self.clock = 0
         self.unproven: dict[Node, Before] = {}
@@ -145,7 +153,7 @@ class RadixTree:
         """Take a leaf off; the files that nothing else needs now have no references."""
         assert node.parent is not None
         del node.parent.children[int(node.tokens[0])]
-        self.nbytes -= node.nbytes
+        self._count(node, -1)
         self.live -= node.is_live
         for file in node.files:
             file.references -= 1
@@ -184,9 +192,16 @@ class RadixTree:
 
     def weigh(self, node: Node) -> None:
         """Count what a node holds now in place of what it held."""
-        self.nbytes -= node.nbytes
-        node.nbytes = nbytes_of(node.rows or [], node.states or []) + index_bytes(node)
-        self.nbytes += node.nbytes
+        self._count(node, -1)
+        arrays = arrays_of(node.rows or [], node.states or [])
+        node.array_bytes, node.buffers = sum(array.nbytes for array in arrays), len(arrays)
+        node.nbytes = node.array_bytes + index_bytes(node)
+        self._count(node, 1)
+
+    def _count(self, node: Node, sign: int) -> None:
+        self.nbytes += sign * node.nbytes
+        self.array_bytes += sign * node.array_bytes
+        self.buffers += sign * node.buffers
 
 
 def resumable(walk: Walk, *, exact: bool, cold: bool) -> tuple[list[Node], int]:

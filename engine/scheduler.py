@@ -18,6 +18,7 @@ from engine.device_faults import DeviceRefuses
 from engine.generation import FailStep, Generation, GenerationRequest
 from engine.generation_stream import StepOutbox, StepStream
 from engine.live_request import LiveRequest
+from engine.memory.guard import MemoryGuard
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache import PrefixCache
 
@@ -58,10 +59,15 @@ class Scheduler:
         prefill_chunk: int | None = None,
         stall_after_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        memory: MemoryGuard | None = None,
     ) -> None:
-        """`prefill_chunk`, of a prompt's first chunk, is by default as the loaded model has it."""
+        """`prefill_chunk`, of a prompt's first chunk, is by default as the loaded model has it.
+
+        Without `memory` nothing is limited.
+        """
         self._load = load
         self._prefix_cache = prefix_cache
+        self._memory = memory or MemoryGuard(prefix_cache)
         self._max_queue = max_queue
         self._max_batch = max_batch
         self._prefill_chunk = prefill_chunk
@@ -162,6 +168,7 @@ class Scheduler:
             "loop": counts | {"overloaded": self._overloaded},
             "prefill": self._loop.prefill_stats() if self._loop else {},
             "prefix_cache": self._prefix_cache.stats(),
+            "memory": self._memory.stats(),
         }
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -207,6 +214,7 @@ class Scheduler:
                 prefill_chunk=self._prefill_chunk,
                 wake=self._work.set,
                 clock=self._clock,
+                memory=self._memory,
             )
             self._heartbeat = self._clock()
             self._settled.set()

@@ -19,9 +19,11 @@ from engine.device_faults import DeviceRefuses, device_fault, in_words
 from engine.device_name import computing_device
 from engine.lifeline import announce, watch_parent
 from engine.measurements import leave_trials
+from engine.memory.guard import MemoryGuard
+from engine.memory.machine import this_machine
 from engine.model_errors import first_line
 from engine.model_loading import LoadedModel, ModelError, OnProgress
-from engine.model_setup import attach_disk, learn_sizes, load
+from engine.model_setup import attach_disk, fitting, learn_sizes, load
 from engine.model_trials import noted
 from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
@@ -89,11 +91,15 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     """
     device = computing_device(accelerated)
     prefix_cache = RadixPrefixCache(max_bytes=settings.prefix_cache_bytes)
+    memory = MemoryGuard(
+        prefix_cache, this_machine(), asked=settings.memory_limit_bytes, wired=settings.wired
+    )
     answers = AnswerMemory()
 
     def load_all(on_progress: OnProgress) -> LoadedModel:
-        loaded = load(settings, on_progress)
+        loaded = load(settings, on_progress, memory.check_weights)
         loaded = learn_sizes(prefix_cache, loaded)
+        loaded = fitting(memory, loaded)
         attach_disk(prefix_cache, answers, loaded, settings, device.name)
         return noted(loaded, device.fault) if device.fault else loaded
 
@@ -103,6 +109,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         max_queue=settings.max_queue,
         max_batch=settings.max_batch,
         stall_after_s=settings.stall_after_s,
+        memory=memory,
     )
     engine = Engine(
         scheduler,
@@ -136,7 +143,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     host, port = listener.getsockname()[:2]
     announce(listening=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     log.info("listening on %s:%d; matrix products by %s", host, port, device.name)
-    _watch_loading(engine, server)
+    _watch_loading(engine, server, memory)
     server.run(sockets=[listener])
     leave_trials()
     engine.close()
@@ -146,7 +153,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     return server.fault or (INTERRUPTED if server.interrupted else 0)
 
 
-def _watch_loading(engine: Engine, server: EngineServer) -> None:
+def _watch_loading(engine: Engine, server: EngineServer, memory: MemoryGuard) -> None:
     """Tell when the model is there; end the server if it will not come, or when it runs no more."""
 
     def wait() -> None:
@@ -165,7 +172,9 @@ def _watch_loading(engine: Engine, server: EngineServer) -> None:
             server.fail(f"the model could not be loaded: {first_line(error)}", MODEL_FAILED)
             return
         engine.warm_up()
-        log.info("%s is loaded; %d tokens of context", loaded.name, loaded.context_length)
+        log.info(
+            "%s is loaded; %d tokens of context; %s", loaded.name, loaded.context_length, memory.in_words
+        )
         engine.scheduler.wait_until_ended()
         failure = engine.scheduler.failure
         if refused := _refused(failure):

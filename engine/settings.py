@@ -30,6 +30,14 @@ class EngineSettings(BaseModel):
     prefix_cache_bytes: int | None = Field(
         None, ge=0, description="memory for the prefix cache; default: by the machine's memory"
     )
+    memory_limit_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="memory that the engine may take with weights and prompts; default: by the machine",
+    )
+    wired: Literal["weights", "off"] = Field(
+        "weights", description="what macOS may never page out: the weights, or nothing"
+    )
     kv_cache_dir: str = Field(
         "", description="folder in which computed prompts outlive the engine; empty: they are in memory alone"
     )

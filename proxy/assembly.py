@@ -170,6 +170,8 @@ class Host:
             "port": config.engine_port,
             "kv_cache_dir": str(config.kv_cache_folder.absolute()),
             "prefix_cache_bytes": config.prefix_cache_bytes,
+            "memory_limit_bytes": config.memory_limit_bytes,
+            "wired": config.wired,
             "disk_cache_bytes": config.disk_cache_bytes,
             "disk_writes_per_day_bytes": config.disk_writes_per_day_bytes,
             "kv_bits": config.kv_bits,

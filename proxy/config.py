@@ -38,6 +38,8 @@ class HostConfig(BaseModel):
     model: str = ""  # folder or hub id for mlx, model name for openai; empty: the bundled demo model
     context_tokens: int = 0  # the model's window as the user states it; 0: as the model's own files state it
     prefix_cache_bytes: int | None = None  # memory for prompts of the built-in engine; None: by the machine
+    memory_limit_bytes: int | None = None  # that the built-in engine may take; None: by the machine
+    wired: Literal["weights", "off"] = "weights"  # what macOS may not page out of the built-in engine
     kv_bits: int | None = None  # of a stored key or value, 4 or 8; None: as the model computes them
     tool_format: str = ""  # how the model writes tool calls; empty: as its chat template shows
     grammar: bool = True  # the built-in engine holds tool calls and JSON answers to their grammar

@@ -19,6 +19,7 @@ from proxy.config_values import (
     KV_BITS,
     LEVEL,
     LOOP,
+    MEMORY,
     NAME,
     PORT,
     SECRET,
@@ -26,6 +27,7 @@ from proxy.config_values import (
     TOKENS,
     TOOL_FORMAT,
     URL,
+    WIRED,
     Kind,
     checked,
 )
@@ -51,6 +53,10 @@ SETTINGS: dict[str, Setting] = {
     "prefix_cache_bytes": Setting(
         BYTES, "ANYCLAUDE_PREFIX_CACHE_BYTES", "", "backends.{backend}.prefixCacheBytes"
     ),
+    "memory_limit_bytes": Setting(
+        MEMORY, "ANYCLAUDE_MEMORY_LIMIT_BYTES", "", "backends.{backend}.memoryLimitBytes"
+    ),
+    "wired": Setting(WIRED, "ANYCLAUDE_WIRED", "", "backends.{backend}.wired"),
     "kv_bits": Setting(KV_BITS, "ANYCLAUDE_KV_BITS", "", "backends.{backend}.kvBits"),
     "tool_format": Setting(
         TOOL_FORMAT, "ANYCLAUDE_TOOL_FORMAT", "--tool-format", "backends.{backend}.toolFormat"

@@ -100,6 +100,15 @@ def _one_of(*allowed: int) -> Callable[[Any], int]:
     return check
 
 
+def _word(*allowed: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if _text(value) not in allowed:
+            raise _refuse()
+        return _text(value)
+
+    return check
+
+
 def _whole_word(text: str) -> Any:
     stripped = text.strip()
     # Longer than any allowed number; int() refuses very long ones with an error of its own.
@@ -138,6 +147,8 @@ PORT = Kind("a whole number from 0 to 65535 (0: any free port)", _whole(0, 65535
 LEVEL = Kind("a whole number from 0 to 3", _whole(0, 3), _whole_word)
 TOKENS = Kind("a whole number of tokens from 1024 to 100000000", _whole(1024, 100_000_000), _whole_word)
 BYTES = Kind("a whole number of bytes, 0 for off", _whole(0, 10**14), _whole_word)
+MEMORY = Kind("a whole number of bytes from 100000000", _whole(10**8, 10**14), _whole_word)
+WIRED = Kind('"weights" or "off"', _word("weights", "off"))
 KV_BITS = Kind("4 or 8", _one_of(4, 8), _whole_word)
 GUESSES = Kind("a whole number from 1 to 16", _whole(1, 16), _whole_word)
 LOOP = Kind("a whole number of tokens from 100, or 0 for off", _none_or(100, 10**8), _whole_word)

@@ -10,7 +10,7 @@ from typing import Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from proxy.events import EngineCache, Probe
+from proxy.events import EngineCache, EngineMemory, Probe
 
 Verdict = Literal["well", "stalled", "lost"]
 
@@ -33,6 +33,7 @@ class EngineHealth(BaseModel):
     context_tokens: int = 0
     notes: list[str] = []
     prefix_cache: EngineCache | None = None
+    memory: EngineMemory | None = None
 
     @property
     def busy(self) -> bool:

@@ -157,7 +157,12 @@ def memory_bytes(pid: int | None, health: EngineHealth | None) -> int:
 
 def _told(health: EngineHealth) -> dict[str, Any]:
     """What the engine says of its work, its cache and its model, the last as far as it says it."""
-    work = {"running": health.running, "queue": health.queue, "cache": health.prefix_cache}
+    work = {
+        "running": health.running,
+        "queue": health.queue,
+        "cache": health.prefix_cache,
+        "memory": health.memory,
+    }
     named = {"model": health.model, "accelerated": health.accelerated}
     said: dict[str, Any] = {name: value for name, value in named.items() if isinstance(value, str) and value}
     said["notes"] = health.notes

@@ -229,6 +229,25 @@ class EngineCache(EventData):
     disk_paused: bool = False  # the disk would not take the last file
 
 
+class EngineMemory(EventData):
+    """What the engine holds of memory, in bytes; `limit_bytes` 0: nothing is limited."""
+
+    limit_bytes: int = 0
+    limit_reason: str = ""
+    weights_bytes: int = 0
+    prefix_cache_bytes: int = 0
+    requests_bytes: int = 0  # set apart for those that run
+    draft_bytes: int = 0
+    write_queue_bytes: int = 0
+    buffer_cache_bytes: int = 0
+    active_bytes: int = 0
+    peak_bytes: int = 0
+    buffers: int = 0
+    buffers_limit: int = 0  # 0: there is none
+    window_tokens: int = 0
+    pressure: str = "normal"  # or "warning", "critical": the machine is short of memory
+
+
 class EngineState(EventData):
     """The engine as the supervisor sees it: sent on every change, and with each probe."""
 
@@ -250,6 +269,7 @@ class EngineState(EventData):
     context_tokens: int = 0  # what prompt and answer share; 0: not known yet
     notes: list[str] = []  # what people should know of how the model was loaded and is run
     cache: EngineCache | None = None  # None: not known
+    memory: EngineMemory | None = None  # None: not known
 
     @property
     def is_gone(self) -> bool:

@@ -141,7 +141,7 @@ class Supervisor:
             end = replace(end, exit=exit)
         self.board.set(
             "exited", pid=None, progress=None, last_exit=exit.reason, detail=end.told,
-            running=0, queue=0, memory_bytes=0, cache=None,
+            running=0, queue=0, memory_bytes=0, cache=None, memory=None,
         )  # fmt: skip
         restart = None if exit.final else self._policy.next(end.healthy_s, at_once=exit.at_once)
         if restart is None:

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import mlx.core as mx
 import pytest
 
 from engine import chunk_rule
 from engine.answer_memory import AnswerMemory
 from engine.fingerprint import cache_fingerprint
 from engine.machine import machine
+from engine.memory.guard import MemoryGuard
+from engine.memory.limits import Machine
+from engine.model_errors import ModelTooLarge
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.model_setup import attach_disk, learn_sizes, load
+from engine.model_setup import attach_disk, fitting, learn_sizes, load
 from engine.model_trials import CHUNKS_FILE, libraries
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
@@ -219,3 +223,44 @@ def test_an_engine_process_saves_prompts_and_knows_them_after_a_kill(
         assert "mlx" in prefill["measured_for"]
         assert stats["disk_entries"] > 0
         assert stats["entries"] == 0
+
+
+class Nothing:
+    """A meter of a process that holds nothing but what a test loads."""
+
+    def active(self) -> int:
+        return 0
+
+    cached = peak = resident = active
+
+    def clear(self) -> None:
+        pass
+
+
+def memory_for(nbytes: int) -> MemoryGuard:
+    return MemoryGuard(RadixPrefixCache(max_bytes=0), Machine(1 << 50), asked=nbytes, meter=Nothing())
+
+
+def test_the_window_is_what_there_is_memory_for_and_people_are_told(loaded: LoadedModel) -> None:
+    before = mx.set_memory_limit(1 << 40)
+    plenty, little = memory_for(1 << 40), memory_for(12_000_000)
+    try:
+        assert fitting(plenty, loaded) == loaded
+        fitted = fitting(little, loaded)
+        assert 1024 <= fitted.context_length < loaded.context_length
+        assert fitted.context_length == little.stats()["window_tokens"]
+        assert f"it serves {fitted.context_length} of 32768 tokens" in fitted.notes[-1]
+        assert "memoryLimitBytes" in fitted.notes[-1]
+    finally:
+        little.close()
+        plenty.close()
+        mx.set_memory_limit(before)
+
+
+def test_a_model_that_is_larger_than_the_memory_is_not_read(shelf: ModelShelf) -> None:
+    with pytest.raises(ModelTooLarge, match="take a smaller model"):
+        load(EngineSettings(model=str(shelf.tiny())), lambda done, what: None, memory_for(1000).check_weights)
+
+
+def test_without_a_limit_the_window_stays(loaded: LoadedModel) -> None:
+    assert fitting(MemoryGuard(RadixPrefixCache(max_bytes=0)), loaded) is loaded

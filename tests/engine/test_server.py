@@ -353,6 +353,7 @@ def test_health_is_the_loops_and_the_model_is_listed(caller: Child) -> None:
     report = health.json()
     assert (health.status_code, report["state"], report["pid"]) == (200, "ready", caller.pid)
     assert report["memory_bytes"] > 10**6
+    assert report["memory"]["pressure"] == "normal"
     assert report["prefix_cache"]["disk_budget_bytes"] == 0
     assert report["prefix_cache"]["budget_bytes"] > 0
     assert report["accelerated"]

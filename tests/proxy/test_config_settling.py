@@ -87,6 +87,18 @@ def test_the_gpus_watchdog_is_relaxed_for_those_who_ask(tmp_path: Path) -> None:
     assert "true or false" in problem
 
 
+def test_the_engines_memory_is_configured(tmp_path: Path) -> None:
+    assert settled(tmp_path).config.memory_limit_bytes is None
+    assert settled(tmp_path).config.wired == "weights"
+    file = {"backends": {"mlx": {"memoryLimitBytes": 30_000_000_000, "wired": "off"}}}
+    config = settled(tmp_path, file=file, environ={"ANYCLAUDE_MEMORY_LIMIT_BYTES": "20000000000"}).config
+    assert (config.memory_limit_bytes, config.wired) == (20_000_000_000, "off")
+    [problem] = problems(tmp_path, file={"backends": {"mlx": {"memoryLimitBytes": 30}}})
+    assert "memoryLimitBytes is 30" in problem
+    [problem] = problems(tmp_path, file={"backends": {"mlx": {"wired": "all"}}})
+    assert '"weights" or "off"' in problem
+
+
 def test_how_the_engine_runs_its_model_is_configured(tmp_path: Path) -> None:
     mlx = {
         "kvBits": 8,

@@ -44,6 +44,8 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.diskWritesPerDayBytes": 5,
     "backends.lmstudio.loopTokens": 5,
     "backends.lmstudio.relaxGpuWatchdog": True,
+    "backends.lmstudio.memoryLimitBytes": 5_000_000_000,
+    "backends.lmstudio.wired": "off",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.events import EngineState
+from proxy.events import EngineMemory, EngineState
 from tui.panes.cells import engine_word
 from tui.panes.health import engine_block
 from tui.records import HostFacts, View
@@ -58,3 +58,33 @@ def test_a_mac_that_computes_without_metal_stands_out() -> None:
 
     assert looks("cpu: no Metal device in this session") == ["warn"]
     assert looks("metal (Apple M4 Max)") == ["muted"]
+
+
+LEDGER = EngineMemory(
+    limit_bytes=25_800_000_000,
+    weights_bytes=17_200_000_000,
+    requests_bytes=2_100_000_000,
+    prefix_cache_bytes=1_300_000_000,
+)
+
+
+def test_memory_is_told_with_its_limit_and_what_takes_it() -> None:
+    said = text_of(View(engine=EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)))
+    assert "20.6 GB of 25.8 GB" in said
+    assert "weights 17.2 GB   requests 2.1 GB   prefixes 1.3 GB" in said
+
+
+def test_a_machine_that_is_short_of_memory_is_told() -> None:
+    ledger = LEDGER.model_copy(update={"pressure": "critical"})
+    said = text_of(View(engine=EngineState(state="busy", memory=ledger)))
+    assert "this machine is short of memory (critical)" in said
+
+
+def test_without_a_limit_memory_is_told_alone() -> None:
+    said = text_of(View(engine=EngineState(state="busy", memory_bytes=5_000_000_000, memory=EngineMemory())))
+    assert "memory  5.0 GB" in said
+    assert "GB of" not in said
+
+
+def test_the_context_that_is_served_is_told() -> None:
+    assert "47384 tokens" in text_of(View(engine=EngineState(state="ready", context_tokens=47_384)))

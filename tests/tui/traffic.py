@@ -53,8 +53,10 @@ class Morning:
         if state != self._engine.get("state"):
             self._engine["since"] = self.now
         memory = 17_400_000_000 + self.cache_bytes if state in ("ready", "busy", "stalled") else 2_100_000_000
-        held = self.cache() if state in ("ready", "busy", "stalled") else None
-        self._engine |= {"state": state, "memory_bytes": memory, "probe": None, "cache": held} | more
+        is_up = state in ("ready", "busy", "stalled")
+        held, ledger = (self.cache(), self.memory()) if is_up else (None, None)
+        told = {"memory_bytes": memory, "probe": None, "cache": held, "memory": ledger}
+        self._engine |= {"state": state, **told} | more
         self.emit("engine.state", **{key: value for key, value in self._engine.items() if value is not None})
 
     def cache(self) -> dict[str, int]:
@@ -70,6 +72,16 @@ class Morning:
             "disk_daily_budget_bytes": 50_000_000_000,
             "disk_loaded_tokens": 18_432 if self.saved_bytes else 0,
             "disk_skipped": 2 if self.saved_bytes else 0,
+        }
+
+    def memory(self) -> dict[str, Any]:
+        """What the engine says of its memory."""
+        return {
+            "limit_bytes": 51_500_000_000,
+            "limit_reason": "the working set that the GPU recommends",
+            "weights_bytes": 17_200_000_000,
+            "prefix_cache_bytes": self.cache_bytes,
+            "requests_bytes": 4_100_000_000,
         }
 
     def probe(self, ok: bool = True, detail: str = "") -> None:

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from engine import bundled_model
 from tui.figures import clock, percent, plural, seconds, size
 from tui.keymap import bindings
-from tui.lines import Line, bar, beside, facts, fit, graph, line_width
+from tui.lines import Line, bar, beside, facts, fit, graph, joined, line_width
 from tui.panes.cells import ENGINE_LOOKS, elsewhere
 from tui.panes.pane import Pane, paragraphs
 from tui.records import LogLine, View
@@ -21,7 +21,7 @@ from tui.widgets.text_tail import TextTail
 from tui.wire_text import shorten, shorten_middle
 
 if TYPE_CHECKING:
-    from proxy.events import EngineState
+    from proxy.events import EngineMemory, EngineState
 
 ADVICE = {
     "failed": "It will not start again by itself. Read the log below, mend the cause, then press r.",
@@ -182,6 +182,7 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
         ("uptime", [(uptime, "")] if uptime else []),
         ("restarts", restarts),
         ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", computes)] if engine.pid else []),
+        ("context", [(f"{engine.context_tokens} tokens", "")] if engine.context_tokens else []),
         ("engine at", [(engine.url, "muted")] if engine.url else []),
         ("last exit", [(shorten(engine.last_exit, room), "warn")] if engine.last_exit else []),
         ("host at", [(host.url, "muted"), (version, "dim")] if host else []),
@@ -192,11 +193,18 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
 def _histories(view: View, width: int, rows: int) -> list[Line]:
     memory = [float(amount) for _, amount in view.memory]
     now = memory[-1] if memory else float(view.engine.memory_bytes if view.engine else 0)
+    ledger = view.engine.memory if view.engine is not None else None
     title: Line = [("memory  ", "label"), (size(now) if now else "·", "bold")]
+    if ledger is not None and ledger.limit_bytes:
+        title.append((f" of {size(ledger.limit_bytes)}", "bad" if now > ledger.limit_bytes else ""))
     if memory:
         title.append((f"   most {size(max(memory))}", "muted"))
     graph_rows = 1 if rows < 8 else 2 if rows < 10 else 3
-    out = [fit(title, width), *graph(memory, width, graph_rows, "area.lane.main"), []]
+    out = [
+        fit(title, width),
+        *graph(memory, width, graph_rows, "area.lane.main"),
+        *_claims(ledger, width, rows),
+    ]
     latencies = [probe.latency_s for _, probe in view.probes]
     good = [probe.latency_s for _, probe in view.probes if probe.ok]
     failed = len(latencies) - len(good)
@@ -206,6 +214,26 @@ def _histories(view: View, width: int, rows: int) -> list[Line]:
     if failed:
         probes.append((f"   {failed} failed", "bad"))
     return [*out, fit(probes, width), _probe_strip(view, width), _last_failure(view, width)]
+
+
+def _claims(ledger: EngineMemory | None, width: int, rows: int) -> list[Line]:
+    """What of the engine's limit is claimed, as a bar up to the limit, and what its parts are."""
+    if ledger is None or not ledger.limit_bytes:
+        return [[]]
+    weights = ledger.weights_bytes + ledger.draft_bytes
+    parts = (
+        ("weights", weights, "lane.main"),
+        ("requests", ledger.requests_bytes, "decode"),
+        ("prefixes", ledger.prefix_cache_bytes, "reused"),
+    )
+    line = bar([(nbytes / ledger.limit_bytes, look) for _, nbytes, look in parts], width)
+    if ledger.pressure != "normal":
+        short = f"this machine is short of memory ({ledger.pressure})"
+        return [line, fit([(short, "bad" if ledger.pressure == "critical" else "warn")], width)]
+    if rows < 9:
+        return [line]
+    legend = joined([[(name, look), (f" {size(nbytes)}", "muted")] for name, nbytes, look in parts])
+    return [line, fit(legend, width)]
 
 
 def _probe_strip(view: View, width: int) -> Line:

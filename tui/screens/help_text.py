@@ -162,7 +162,8 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Histories",
             (
-                ("memory", "lane.main", "of the engine's process, newest at the right"),
+                ("memory", "lane.main", "of the engine's process, newest at the right; of what it may take"),
+                ("━", "reused", "what of that is claimed: by weights, requests, prefixes kept for later"),
                 ("probes", "ok", "health probes: height is latency"),
                 ("✗", "bad", "a probe that failed"),
             ),

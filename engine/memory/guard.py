@@ -1,0 +1,326 @@
+"""Keeps what the engine takes of memory below its limit: measures, asks the ledger, and has room made.
+
+The order in which room is made: buffers that MLX holds for later, then the prefix cache, least useful first
+(what has a file comes back from disk), then waiting, and only for a prompt that would not fit if it were
+alone a refusal. Where the machine itself is short of memory, the prefix cache is given back before the
+system takes anything, and requests run one at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Hashable
+from typing import Any, Protocol
+
+import mlx.core as mx
+import psutil
+
+from engine.memory.costs import RequestCost
+from engine.memory.heap import trim_heap
+from engine.memory.ledger import Ledger, Verdict
+from engine.memory.limits import (
+    GB,
+    Machine,
+    MemoryLimit,
+    Wired,
+    buffer_cache_limit,
+    cache_buffers,
+    memory_limit,
+    wired_target,
+)
+from engine.memory.pressure import Pressure, PressureWatch
+from engine.model_errors import ModelTooLarge
+from engine.prefix_cache import CacheChange, PrefixCache, TokenArray
+
+_log = logging.getLogger("engine")
+
+_LEAST_WINDOW = 1024  # tokens; with fewer nothing can be done with a model that has more
+_AGAIN_S = 10.0  # pressure that lasts so long has more given back
+_LOOK_EVERY = 16  # times that the ledger is brought up to date, between two looks at the process
+_UNLIMITED = 1 << 60
+
+
+class Meter(Protocol):
+    """What MLX and this process hold now, in bytes."""
+
+    def active(self) -> int:
+        """Bytes of arrays."""
+        ...
+
+    def cached(self) -> int:
+        """Bytes of freed arrays that are held for the next ones."""
+        ...
+
+    def peak(self) -> int:
+        """The most that arrays took at a time."""
+        ...
+
+    def resident(self) -> int:
+        """Bytes of the process's memory, as the system counts them."""
+        ...
+
+    def clear(self) -> None:
+        """Give back what is held for the next arrays."""
+        ...
+
+
+class MlxMeter:
+    """The real meter."""
+
+    def active(self) -> int:
+        return int(mx.get_active_memory())
+
+    def cached(self) -> int:
+        return int(mx.get_cache_memory())
+
+    def peak(self) -> int:
+        return int(mx.get_peak_memory())
+
+    def resident(self) -> int:
+        return int(psutil.Process().memory_info().rss)
+
+    def clear(self) -> None:
+        mx.clear_cache()
+        trim_heap()
+
+
+class MemoryGuard:
+    """The ledger of one engine and the means to keep to it.
+
+    Without a `machine` nothing is limited. Used on the model's thread, but for `stats`.
+    """
+
+    def __init__(
+        self,
+        prefix_cache: PrefixCache,
+        machine: Machine | None = None,
+        *,
+        asked: int | None = None,
+        wired: Wired = "weights",
+        meter: Meter | None = None,
+        pressure: PressureWatch | None = None,
+    ) -> None:
+        """`asked` is the user's own limit in bytes."""
+        self._cache = prefix_cache
+        self._machine = machine
+        self.limit = memory_limit(machine, asked) if machine else MemoryLimit(_UNLIMITED, "")
+        self._wired: Wired = wired
+        self._meter = meter or MlxMeter()
+        self._pressure = pressure if pressure is not None or machine is None else PressureWatch()
+        self._level: Pressure = "normal"
+        self._held_to: int | None = None  # what pressure leaves to the prefix cache
+        self._given_back = 0.0
+        self._before: dict[str, int] = {}  # MLX's limits, to put back
+        self._weights = self._draft = self._arrays = 0
+        self._arrays_each = 0  # of a request's cache
+        self._beside = 0  # bytes that the process takes outside of MLX, as far as they count
+        self._looks = self._held_on = 0
+        self.window_tokens = 0
+        self.ledger = Ledger(self.limit.bytes)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit to keep to."""
+        return self._machine is not None
+
+    @property
+    def in_words(self) -> str:
+        """The limit, for the log."""
+        return f"it may take {self.limit.bytes / GB:.1f} GB of memory ({self.limit.reason})"
+
+    # Before and after a model is loaded
+
+    def check_weights(self, name: str, nbytes: int) -> None:
+        """Refuse weights that would not fit, before they are read.
+
+        Raises:
+            ModelTooLarge: the limit is below them.
+        """
+        if nbytes > self.limit.bytes:
+            raise ModelTooLarge(
+                f"the weights of {name} take {nbytes / GB:.1f} GB, and the engine may take"
+                f" {self.limit.bytes / GB:.1f} GB here ({self.limit.reason}); take a smaller model or one in"
+                " fewer bits"
+            )
+
+    def take_in(
+        self,
+        name: str,
+        weights: tuple[int, int, int],
+        cost: RequestCost,
+        arrays_each: int,
+        context_length: int,
+    ) -> int:
+        """Set MLX's limits for a model that has been loaded; returns the context that fits, in tokens.
+
+        `weights` are bytes of the model, of its draft model, and the number of their arrays; `arrays_each`
+        how many arrays a request's cache has. Call it once, on the model's thread.
+
+        Raises:
+            ModelTooLarge: no prompt fits beside it.
+        """
+        self._weights, self._draft, self._arrays = weights
+        self._arrays_each = arrays_each
+        self.window_tokens = context_length
+        if self._machine is None:
+            return context_length
+        self._meter.clear()
+        fixed = max(self._meter.active(), self._weights + self._draft)
+        if not self._machine.working_set_bytes:  # all that the process has is of the same memory
+            fixed = max(fixed, self._meter.resident())
+        self._beside = fixed - self._meter.active()
+        self.ledger = Ledger(self.limit.bytes, fixed, cost)
+        self.window_tokens = self.ledger.window(context_length)
+        if self.window_tokens < min(_LEAST_WINDOW, context_length):
+            raise ModelTooLarge(
+                f"{name} takes {fixed / GB:.1f} GB, and of the {self.limit.bytes / GB:.1f} GB that the engine"
+                f" may take here ({self.limit.reason}) too little is left for a prompt; take a smaller model"
+                " or one in fewer bits"
+            )
+        self._set_limits()
+        self._cache.hold_within(self.ledger.cache_room_bytes, max_buffers=cache_buffers(self._machine))
+        return self.window_tokens
+
+    def close(self) -> None:
+        """Put MLX's limits back."""
+        for name, value in self._before.items():
+            getattr(mx, name)(value)
+        self._before = {}
+
+    # While requests run
+
+    def admit(self, request: Hashable, least: int, wanted: int) -> Verdict:
+        """May this request begin? Where it may, its memory is set apart; `settle` then makes room.
+
+        `least` and `wanted` are how many tokens it needs room for, and would like to.
+        """
+        if not self.is_limited:
+            return Verdict.FITS
+        if self._level != "normal" and self.ledger.has_others(request):
+            return Verdict.WAITS
+        return self.ledger.admit(request, least, wanted)
+
+    def grow(self, request: Hashable, least: int, wanted: int) -> bool:
+        """Room for more of an answer; false where another request has to make way."""
+        return not self.is_limited or self.ledger.grow(request, least, wanted)
+
+    def known(self, tokens: TokenArray) -> int:
+        """How many tokens of a prompt the prefix cache has in memory."""
+        return self._cache.known(tokens)
+
+    def may_load(self, tokens: int, *, early: bool = False) -> bool:
+        """Whether so many tokens may be read from disk beside all that is promised and kept.
+
+        `early`: the request that they are for has no memory yet, and needs some when they are there.
+        """
+        if not self.is_limited:
+            return True
+        cost = self.ledger.cost
+        needed = cost.kept(tokens) + (cost.alone(tokens) if early else 0)
+        kept = self._cache.memory().array_bytes
+        return self.ledger.claimed_bytes + kept + needed <= self.limit.bytes
+
+    def spills(self, request: Hashable) -> bool:
+        """Whether what waits to be written to disk is in the way of a request that begins."""
+        if not self.is_limited or not self._cache.memory().queued_bytes:
+            return False
+        needed = self.ledger.cost.alone(self.ledger.tokens_of(request))
+        return self._taken + needed > self.limit.bytes
+
+    def settle(
+        self, running: Collection[Hashable], loading_bytes: int, keep: TokenArray | None = None
+    ) -> list[CacheChange]:
+        """Bring ledger and prefix cache up to date; returns what the cache had to give up.
+
+        `running` are all requests that hold memory, `loading_bytes` what is on its way from disk for others,
+        `keep` a prompt that the cache gives up last.
+        """
+        if not self.is_limited:
+            return []
+        self.ledger.retain(running)
+        self.ledger.loading_bytes = loading_bytes + self._unexplained(fresh=keep is not None)
+        room = self.ledger.cache_room_bytes
+        if self._held_to is not None:
+            room = min(room, self._held_to)
+        # More than the ledger knows of may be there: what waits to be written, what was reckoned too low.
+        if self._taken + self._meter.cached() > self.limit.bytes:
+            self._meter.clear()
+            excess = self._taken - self.limit.bytes
+            if excess > 0:
+                room = min(room, max(0, self._cache.memory().array_bytes - excess))
+        return self._cache.hold_within(room, keep=keep)
+
+    def watch(self, now: float) -> list[CacheChange]:
+        """Look whether the machine is short of memory, and give some back; cheap enough for each turn."""
+        if self._pressure is None:
+            return []
+        level = self._pressure.level
+        before, self._level = self._level, level
+        if level == "normal":
+            if before != "normal":
+                self._held_to = None
+                _log.info("there is memory enough again; the prefix cache may grow")
+            return []
+        if level == before and now - self._given_back < _AGAIN_S:
+            return []
+        self._given_back = now
+        held = self._cache.memory().array_bytes
+        self._held_to = held // 2 if level == "warning" else 0
+        changes = self._cache.hold_within(self._held_to)
+        self._meter.clear()
+        given = held - self._cache.memory().array_bytes
+        if level != before or given:
+            _log.warning(
+                "this machine is short of memory (%s): %.1f GB of the prefix cache were given back, and"
+                " requests run one at a time until there is more",
+                level,
+                given / GB,
+            )
+        return changes
+
+    def stats(self) -> dict[str, Any]:
+        """The ledger as `/stats` has it; any thread. Without a limit, `limit_bytes` is 0."""
+        kept = self._cache.memory()
+        requests = len(self.ledger)
+        return {
+            "limit_bytes": self.limit.bytes if self.is_limited else 0,
+            "limit_reason": self.limit.reason,
+            "weights_bytes": self._weights,
+            "prefix_cache_bytes": kept.array_bytes,
+            "requests_bytes": self.ledger.requests_bytes,
+            "draft_bytes": self._draft,
+            "write_queue_bytes": kept.queued_bytes,
+            "buffer_cache_bytes": self._meter.cached(),
+            "active_bytes": self._meter.active(),
+            "peak_bytes": self._meter.peak(),
+            "buffers": self._arrays + kept.buffers + requests * self._arrays_each,
+            "buffers_limit": self._machine.buffers if self._machine else 0,
+            "window_tokens": self.window_tokens,
+            "pressure": self._level,
+        }
+
+    @property
+    def _taken(self) -> int:
+        return self._meter.active() + self._beside
+
+    def _unexplained(self, *, fresh: bool) -> int:
+        """Bytes of a process without GPU that no array accounts for: what the heap holds on to.
+
+        Where no request runs, nothing can be gained by waiting.
+        """
+        if self._machine is None or self._machine.working_set_bytes or not len(self.ledger):
+            return 0
+        self._looks += 1
+        if fresh or self._looks % _LOOK_EVERY == 0:
+            self._held_on = max(0, self._meter.resident() - self._taken - self._meter.cached())
+        return self._held_on
+
+    def _set_limits(self) -> None:
+        assert self._machine is not None
+        limit, weights = self.limit.bytes, self._weights + self._draft
+        self._before["set_memory_limit"] = mx.set_memory_limit(limit)
+        if self._machine.working_set_bytes:  # MLX's own for a CPU is small
+            self._before["set_cache_limit"] = mx.set_cache_limit(buffer_cache_limit(limit, weights))
+        target = wired_target(self._wired, min(weights, self._meter.active()), self._machine)
+        if target is not None:
+            self._before["set_wired_limit"] = mx.set_wired_limit(target)

@@ -1,0 +1,92 @@
+"""How much memory the engine may take of a machine, and how much of it may be wired; told without mlx.
+
+A Mac's GPU has a working set that it recommends: two thirds to three quarters of the memory. Beyond it the
+system pages, and other programs have to live as well. A CPU has no such figure; there the memory is the
+limit, or that of the control group which the process is in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+GB = 10**9
+
+Wired = Literal["weights", "off"]
+"""What the system may never page out. Never all: wiring what comes and goes is reported to panic macOS
+(ml-explore/mlx#3186)."""
+
+_RESERVE_SHARE, _LEAST_RESERVE, _MOST_RESERVE = 1 / 4, 4 * GB, 32 * GB  # of RAM, for everything else
+_GROUP_RESERVE_SHARE = 1 / 8  # of a control group's memory, which is for the engine alone: for files it reads
+_WIRED_OF_RAM = 1 / 2  # larger weights are not wired: what is left would not do for the rest
+_WIRED_OF_WORKING_SET = 0.9
+_BUFFER_CACHE_SHARE, _MOST_BUFFER_CACHE, _LEAST_BUFFER_CACHE = 1 / 8, 2 * GB, GB // 8
+_BUFFER_SHARE = 0.6  # of the buffers that a process may have, for the prefix cache
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Memory in bytes; 0 where there is no such limit.
+
+    `working_set_bytes` is what the GPU's driver recommends at most, `group_bytes` the limit of the control
+    group, `buffers` how many buffers the GPU's driver gives to a process.
+    """
+
+    ram_bytes: int
+    working_set_bytes: int = 0
+    group_bytes: int = 0
+    buffers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """What the engine may take, in bytes, and why no more, for people."""
+
+    bytes: int
+    reason: str
+
+
+def reserve_bytes(ram_bytes: int) -> int:
+    """What is left to the system and to all other programs: a quarter, 4 to 32 GB, at most half."""
+    share = int(ram_bytes * _RESERVE_SHARE)
+    return min(max(share, _LEAST_RESERVE), _MOST_RESERVE, ram_bytes // 2)
+
+
+def memory_limit(machine: Machine, asked: int | None = None) -> MemoryLimit:
+    """What the engine may take: what the user asked for, else the least of what the machine allows."""
+    if asked is not None:
+        return MemoryLimit(min(asked, machine.ram_bytes), "as set by memoryLimitBytes")
+    reserve = reserve_bytes(machine.ram_bytes)
+    limits = []
+    if machine.working_set_bytes:
+        limits.append(MemoryLimit(machine.working_set_bytes, "the working set that the GPU recommends"))
+    limits.append(MemoryLimit(machine.ram_bytes - reserve, f"RAM less {_gb(reserve)} for everything else"))
+    if machine.group_bytes:
+        reserve = int(machine.group_bytes * _GROUP_RESERVE_SHARE)
+        text = f"the control group's memory less {_gb(reserve)}"
+        limits.append(MemoryLimit(machine.group_bytes - reserve, text))
+    return min(limits, key=lambda limit: limit.bytes)
+
+
+def wired_target(wired: Wired, weights_bytes: int, machine: Machine) -> int | None:
+    """How many bytes to wire once the weights are loaded, at most the weights; None: leave it alone."""
+    if wired == "off" or not machine.working_set_bytes:
+        return None
+    if weights_bytes > machine.ram_bytes * _WIRED_OF_RAM:
+        return None
+    return min(weights_bytes, int(machine.working_set_bytes * _WIRED_OF_WORKING_SET))
+
+
+def buffer_cache_limit(limit_bytes: int, weights_bytes: int) -> int:
+    """How much freed memory MLX may hold for the next arrays: an eighth of what is left, to 2 GB."""
+    share = int(max(0, limit_bytes - weights_bytes) * _BUFFER_CACHE_SHARE)
+    return min(max(share, _LEAST_BUFFER_CACHE), _MOST_BUFFER_CACHE)
+
+
+def cache_buffers(machine: Machine) -> int | None:
+    """How many buffers the prefix cache may hold; None: as many as fit."""
+    return int(machine.buffers * _BUFFER_SHARE) if machine.buffers else None
+
+
+def _gb(nbytes: int) -> str:
+    return f"{nbytes / GB:.1f} GB"

@@ -1,0 +1,118 @@
+"""What a request of a model takes: read off its caches, and off MLX's peak while it runs a little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import mlx.core as mx
+from mlx.utils import tree_flatten, tree_map
+from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache, RotatingKVCache
+
+from engine.cache_layers import computed
+from engine.memory.costs import STEP_TOKENS, RequestCost
+from engine.model_loading import LoadedModel
+from engine.model_runner import ModelRunner
+
+_SAMPLE = 32  # tokens; they and the first fit into what a cache has room for before it grows
+_DEEP_SAMPLE, _DEPTH = 16, 4096  # so far behind, attention takes more than all else, if it takes anything
+_CLEARLY = 1.25
+_ARRAYS, _ARRAYS_QUANTIZED = 2, 6  # keys and values; with scales and biases
+_ROWS_DECODED = 8  # at once, at most of which a step is reckoned
+_LOGIT_BYTES = 4 * 4  # float32, some times: logits, their logarithms, what a sampler sorts
+
+
+def request_cost(loaded: LoadedModel, chunk_at: Callable[[int], int]) -> RequestCost:
+    """Run the model on some tokens and see what they took; on the model's thread."""
+    runner = ModelRunner(loaded)
+    cache = runner.new_cache()
+    most = loaded.most_tokens or 2 * _DEPTH
+    sample = min(_SAMPLE, (most - 1) // 2)
+    _run(runner, cache, 1)
+    shallow = _run(runner, cache, sample)
+    layers = list(_leaves(cache))
+    # The same chunk near the beginning and far behind: if it takes clearly more there, attention is not fused
+    # and that is for the pairs of its tokens with all before them. When arrays are freed is a matter of time,
+    # so that a small difference tells nothing; times a long context it would be gigabytes.
+    deep_sample, depth = min(_DEEP_SAMPLE, sample), min(_DEPTH, most - sample)
+    near = _run(runner, cache, deep_sample)
+    _deepen(layers, depth)
+    far = _run(runner, cache, deep_sample)
+    pair = far / deep_sample / depth if far > _CLEARLY * near else 0.0
+    return RequestCost(
+        row_bytes=sum(_row_bytes(layer) for layer in layers if _keeps_all(layer)),
+        windows=tuple(
+            (_row_bytes(layer), int(layer.max_size)) for layer in layers if isinstance(layer, RotatingKVCache)
+        ),
+        state_bytes=sum(
+            _nbytes(layer)
+            for layer in layers
+            if not _keeps_all(layer) and not isinstance(layer, RotatingKVCache)
+        ),
+        chunk_bytes=shallow // sample,
+        pair_bytes=pair,
+        step_bytes=loaded.vocab_size * _LOGIT_BYTES * _ROWS_DECODED,
+        chunk_at=chunk_at,
+    )
+
+
+def weight_bytes(loaded: LoadedModel) -> tuple[int, int, int]:
+    """Bytes of the model's weights and of its draft model's, and the number of their arrays."""
+    own = _arrays(loaded.model.parameters())
+    draft = _arrays(loaded.draft.model.parameters()) if loaded.draft is not None else []
+    return sum(array.nbytes for array in own), sum(array.nbytes for array in draft), len(own) + len(draft)
+
+
+def arrays_of_a_request(loaded: LoadedModel) -> int:
+    """How many arrays, each a buffer of the GPU, the cache of a request has."""
+    layers = list(_leaves(ModelRunner(loaded).new_cache()))
+    return sum(_ARRAYS_QUANTIZED if type(layer) is QuantizedKVCache else _ARRAYS for layer in layers)
+
+
+def _run(runner: ModelRunner, cache: list[Any], tokens: int) -> int:
+    """Bytes at the peak of a chunk beyond what was there before it."""
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    runner(mx.zeros((1, tokens), mx.int32), cache=cache)
+    mx.eval(computed(cache))
+    return max(0, mx.get_peak_memory() - before)
+
+
+def _deepen(layers: Sequence[Any], depth: int) -> None:
+    """Make caches of layers that keep all tokens as long as that, of zeros, with room for another step."""
+    for layer in layers:
+        if _keeps_all(layer):
+            room = depth + (0 if type(layer) is ConcatenateKVCache else STEP_TOKENS)
+            layer.keys, layer.values = tree_map(
+                lambda array, room=room: mx.zeros((*array.shape[:-2], room, array.shape[-1]), array.dtype),
+                (layer.keys, layer.values),
+            )
+            layer.offset = depth
+    mx.eval(computed(layers))
+
+
+def _leaves(cache: Iterable[Any]) -> Iterable[Any]:
+    for layer in cache:
+        if isinstance(layer, CacheList):
+            yield from _leaves(layer.caches)
+        else:
+            yield layer
+
+
+def _keeps_all(layer: Any) -> bool:
+    return type(layer) in (KVCache, QuantizedKVCache, ConcatenateKVCache)
+
+
+def _row_bytes(layer: Any) -> int:
+    """Bytes of one token's keys and values."""
+    arrays = _arrays([layer.keys, layer.values])
+    return sum(array.nbytes // max(1, array.shape[-2]) for array in arrays)
+
+
+def _nbytes(layer: Any) -> int:
+    held = layer.state if hasattr(layer, "state") else list(vars(layer).values())
+    return sum(array.nbytes for array in _arrays(held))
+
+
+def _arrays(tree: Any) -> Sequence[mx.array]:
+    return [leaf for _, leaf in tree_flatten(tree) if isinstance(leaf, mx.array)]

@@ -1,0 +1,63 @@
+"""What a model's requests are reckoned to take is what they do take, for each kind of cache."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import mlx.core as mx
+import pytest
+
+from engine.cache_layers import computed
+from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
+from engine.model_loading import load_model
+from engine.model_runner import ModelRunner
+from engine.random_model import Architecture
+from tests.models import ModelShelf
+
+CHUNK = 64
+_SLACK = 16_384  # of small arrays
+
+
+@pytest.mark.parametrize("architecture", get_args(Architecture))
+def test_a_prompt_takes_no_more_than_is_reckoned(shelf: ModelShelf, architecture: Architecture) -> None:
+    loaded = load_model(shelf.tiny(architecture))
+    cost = request_cost(loaded, lambda position: CHUNK)
+    runner = ModelRunner(loaded)
+    for tokens in (CHUNK, 10 * CHUNK, 30 * CHUNK):
+        cache = runner.new_cache()
+        mx.clear_cache()
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        for _ in range(tokens // CHUNK):
+            runner(mx.zeros((1, CHUNK), mx.int32), cache=cache)
+            mx.eval(computed(cache))
+        kept = mx.get_active_memory() - before
+        assert kept <= cost.kept(tokens) + _SLACK
+        # With one or two layers of its kind, a cache that grows is there twice; with 48 of them it is not.
+        assert mx.get_peak_memory() - before <= cost.alone(tokens) + cost.kept(tokens) + _SLACK
+        assert cost.kept(tokens) <= 1.6 * kept + 256 * cost.row_bytes
+
+
+def test_quantized_rows_and_a_draft_model_count(shelf: ModelShelf) -> None:
+    loaded = load_model(shelf.tiny())
+    plain = request_cost(loaded, lambda position: CHUNK)
+    quantized = request_cost(replace(loaded, kv_bits=8, kv_group=32), lambda position: CHUNK)
+    drafted = request_cost(replace(loaded, draft=loaded), lambda position: CHUNK)
+    assert plain.row_bytes / 4 < quantized.row_bytes < plain.row_bytes
+    assert drafted.row_bytes == 2 * plain.row_bytes
+    assert arrays_of_a_request(loaded) == 4
+    assert arrays_of_a_request(replace(loaded, kv_bits=8, kv_group=32)) == 12
+
+
+def test_weights_are_counted_by_model(shelf: ModelShelf) -> None:
+    loaded = load_model(shelf.tiny())
+    own, draft, arrays = weight_bytes(loaded)
+    assert draft == 0
+    assert own >= sum(file.stat().st_size for file in loaded.path.glob("*.safetensors")) * 0.9
+    assert weight_bytes(replace(loaded, draft=loaded)) == (own, own, 2 * arrays)
+
+
+def test_learned_positions_are_not_exceeded(shelf: ModelShelf) -> None:
+    loaded = replace(load_model(shelf.tiny()), most_tokens=32)
+    assert request_cost(loaded, lambda position: CHUNK).row_bytes > 0
