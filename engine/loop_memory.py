@@ -134,6 +134,8 @@ class LoopMemory:
     def _settle(self, live: LiveRequest | None, more_bytes: int = 0) -> None:
         """Bring the ledger up to date and make room, for one that begins, and for so many bytes more."""
         self._made_way = {one: ended for one, ended in self._made_way.items() if one in self._places}
+        if self._turn is not None and self._turn not in self._places.line.waiting:
+            self._turn = None  # it has ended
         reading = [one for one in self._places.line.waiting if one.fetch is not None]
         claims = {*self._running(), *(one for one in [*reading, self._turn, live] if one is not None)}
         loading = sum(one.fetch.bytes for one in reading if one.fetch is not None)

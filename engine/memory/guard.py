@@ -238,8 +238,11 @@ class MemoryGuard:
         if not self.is_limited:
             return []
         self.ledger.retain(running)
-        self.ledger.loading_bytes = loading_bytes + self._unexplained(fresh=keep is not None)
+        held_on = self._unexplained(fresh=keep is not None)
+        self.ledger.loading_bytes = loading_bytes + held_on
         room = self.ledger.cache_room_bytes
+        if len(running) < 2:  # nobody else's end would free it: who is alone would wait for ever
+            self.ledger.loading_bytes = loading_bytes
         if self._held_to is not None:
             room = min(room, self._held_to)
         # More than the ledger knows of may be there: what waits to be written, what was reckoned too low.
@@ -304,11 +307,8 @@ class MemoryGuard:
         return self._meter.active() + self._beside
 
     def _unexplained(self, *, fresh: bool) -> int:
-        """Bytes of a process without GPU that no array accounts for: what the heap holds on to.
-
-        Where no request runs, nothing can be gained by waiting.
-        """
-        if self._machine is None or self._machine.working_set_bytes or not len(self.ledger):
+        """Bytes of a process without GPU that no array accounts for: what the heap holds on to."""
+        if self._machine is None or self._machine.working_set_bytes:
             return 0
         self._looks += 1
         if fresh or self._looks % _LOOK_EVERY == 0:
