@@ -36,7 +36,8 @@ _log = logging.getLogger("engine")
 
 _LEAST_WINDOW = 1024  # tokens; with fewer nothing can be done with a model that has more
 _AGAIN_S = 10.0  # pressure that lasts so long has more given back
-_LOOK_EVERY = 16  # times that the ledger is brought up to date, between two looks at the process
+_LOOK_EVERY = 64  # times that the ledger is brought up to date, between two looks at the process
+_PROCESS = psutil.Process()
 _UNLIMITED = 1 << 60
 
 
@@ -77,7 +78,7 @@ class MlxMeter:
         return int(mx.get_peak_memory())
 
     def resident(self) -> int:
-        return int(psutil.Process().memory_info().rss)
+        return int(_PROCESS.memory_info().rss)
 
     def clear(self) -> None:
         mx.clear_cache()
