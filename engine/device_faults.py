@@ -26,7 +26,8 @@ _IN_WORDS: dict[DeviceFault, str] = {
     "refused": "the GPU refused further work",
     "victim": "the GPU was reset after a fault of other work, and what it computed for this request was lost",
     "memory": "the GPU had no memory left",
-    "timeout": "the system ended what the GPU computed for this request, since it took too long",
+    "timeout": "the GPU watchdog of macOS ended what was computed for this request, since it took too long"
+    " (relaxGpuWatchdog may help)",
     "other": "the GPU failed",
 }
 

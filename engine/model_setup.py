@@ -91,7 +91,7 @@ def fitting(memory: MemoryGuard, loaded: LoadedModel) -> LoadedModel:
     if not memory.is_limited:
         return loaded
     chunk = loaded.prefill_chunk or largest_chunk()
-    cost = request_cost(loaded, lambda position: chunk)
+    cost = request_cost(loaded, lambda position: chunk_rule.chunk_at(position, chunk))
     tokens = memory.take_in(
         loaded.name, weight_bytes(loaded), cost, arrays_of_a_request(loaded), loaded.context_length
     )

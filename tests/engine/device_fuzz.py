@@ -44,7 +44,7 @@ FAILS = 0.03  # of the model's calls
 NOTICED = 0.1  # of the evaluations that follow a fault raise it
 IN_A_ROW = 0.2  # of the faults are followed by another at the next call
 TEXTS = [TIMEOUT] * 15 + [VICTIM] * 10 + [MEMORY] * 9 + [REFUSED]
-WORDS = ("the GPU", "the system ended what the GPU computed")
+WORDS = ("the GPU",)
 
 
 class Harmless(Faults):

@@ -211,7 +211,7 @@ async def test_a_prompt_that_the_device_cannot_compute_fails_alone_and_is_told_w
     (*_, end) = await driven.steps(failing)
     assert isinstance(end, FailStep)
     assert end.kind == "overloaded"
-    assert end.message.startswith("the system ended what the GPU computed for this request")
+    assert end.message.startswith("the GPU watchdog of macOS ended what was computed for this request")
     assert "compact the conversation" in end.message
 
 
