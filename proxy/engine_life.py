@@ -119,8 +119,8 @@ class EngineLife:
 
     def _show_end(self, exit: EngineExit, broken: int) -> None:
         self._board.set(
-            "exited", pid=None, progress=None, last_exit=exit.reason, detail=_told(exit.reason, broken),
-            running=0, queue=0, memory_bytes=0, cache=None,
+            "exited", pid=None, url=self._url, progress=None, last_exit=exit.reason,
+            detail=_told(exit.reason, broken), running=0, queue=0, memory_bytes=0, cache=None,
         )  # fmt: skip
 
     def _take_line(self, line: str) -> None:

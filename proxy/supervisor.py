@@ -58,6 +58,7 @@ class Supervisor:
         self.board = StatusBoard(bus, first, clock=clock)
         self._bus = bus
         self._policy = policy or RestartPolicy()
+        self._url = first.url  # a port that the system chose may be another program's after the engine's end
         self._port_holder = port_holder
         self._clock = clock
         self._probe = HealthProbe(monotonic=monotonic)
@@ -76,7 +77,7 @@ class Supervisor:
             board=self.board,
             log=log,
             traffic=traffic,
-            url=first.url,
+            url=self._url,
             clock=clock,
             monotonic=monotonic,
         )
@@ -124,13 +125,15 @@ class Supervisor:
                 _log.exception("the supervisor failed")
                 self.board.set("failed", pid=None, detail="the supervisor failed; its log has the traceback")
                 await self._woken.wait()
-        self.board.set("stopped", pid=None, progress=None, detail="", running=0, queue=0, cache=None)
+        self.board.set(
+            "stopped", pid=None, url=self._url, progress=None, detail="", running=0, queue=0, cache=None
+        )
 
     def _show_leaving(self) -> None:
         if self._stopping:
-            self.board.set("stopped", progress=None, detail="it is being ended")
+            self.board.set("stopped", url=self._url, progress=None, detail="it is being ended")
         else:
-            self.board.set("restarting", progress=None, last_exit=_ASKED, detail=_ASKED)
+            self.board.set("restarting", url=self._url, progress=None, last_exit=_ASKED, detail=_ASKED)
 
     async def _after(self, exit: EngineExit, end: LifeEnd) -> None:
         """Say what happened, and wait until it is time for the next life."""
@@ -140,7 +143,7 @@ class Supervisor:
             exit = replace(exit, reason=f"{exit.reason} (it is held by {holder})")
             end = replace(end, exit=exit)
         self.board.set(
-            "exited", pid=None, progress=None, last_exit=exit.reason, detail=end.told,
+            "exited", pid=None, url=self._url, progress=None, last_exit=exit.reason, detail=end.told,
             running=0, queue=0, memory_bytes=0, cache=None, memory=None,
         )  # fmt: skip
         restart = None if exit.final else self._policy.next(end.healthy_s, at_once=exit.at_once)

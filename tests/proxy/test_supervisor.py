@@ -138,6 +138,30 @@ async def test_an_engine_comes_up_and_is_ended_in_order(tmp_path: Path) -> None:
     assert engine.states() == ["starting", "loading", "ready", "stopped"]
 
 
+async def test_an_address_is_forgotten_with_the_process_that_had_it(tmp_path: Path) -> None:
+    """Its port was any free one, and may be another program's by now, which nobody should ask anything."""
+    async with watched(tmp_path, behave="well", first=2, then="no model") as engine:
+        for _ in range(2):
+            await engine.until("ready")
+            os.kill(engine.pids()[-1], signal.SIGKILL)
+            await engine.until("exited")
+        await engine.until("failed")
+        told = engine.told("engine.state")
+        assert {bool(data["url"]) for data in told if data["state"] in ("loading", "ready")} == {True}
+        gone = ("starting", "exited", "restarting", "failed")
+        assert {data["url"] for data in told if data["state"] in gone} == {""}
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_nor_is_it_told_while_an_engine_leaves(tmp_path: Path, restarted: bool) -> None:
+    async with watched(tmp_path) as engine:
+        await engine.until("ready")
+        if restarted:
+            engine.supervisor.restart()
+            assert (await engine.until("restarting")).url == ""
+    assert {data["url"] for data in engine.told("engine.state") if data["state"] == "stopped"} == {""}
+
+
 async def test_loading_is_shown_with_its_progress(tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text('{"state": "loading", "progress": 0.25, "detail": "layer 7"}')
     async with watched(tmp_path) as engine:
