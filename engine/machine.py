@@ -1,4 +1,4 @@
-"""What computes, beside MLX's version: the GPU's family, the system's release and MLX's own build.
+"""What computes, beside MLX's version: the processor, the system's release and MLX's own build.
 
 MLX ships its Metal kernels in one wheel for each release of macOS, others are compiled by the system while it
 runs, and which are chosen depends on the family of the GPU. So what one Mac computes can differ in its last
@@ -31,6 +31,7 @@ def machine(
     major = macos.partition(".")[0]
     return {
         "architecture": str(device.get("architecture", "")),
+        "processor": str(device.get("device_name", "")),  # where the CPU computes, its kernels go by it
         "system": f"macOS {major}" if major else platform.system(),
         "wheel": wheel_flavour(find),
     }

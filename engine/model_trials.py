@@ -17,7 +17,7 @@ import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
 from engine.batch_check import batch_fault
-from engine.chunk_fit import ChunkFit, measured_fit
+from engine.chunk_fit import ChunkFit, largest_chunk, measured_fit
 from engine.fingerprint import cache_fingerprint
 from engine.machine import machine, machine_in_words
 from engine.measurements import Measurements, Trial
@@ -34,6 +34,7 @@ BATCHES_FILE = "batch-checks.json"
 
 _MOST_TRIALS = 3  # that end the process
 _OFF = "off"  # of what is remembered of a chunk: how far from it prompts have been
+_ENDLESS = 1e12  # no seconds and no tokens a second that anyone has measured; JSON may have any figure
 _TRIED_TOKENS = 64  # mixtures of experts compute so many by other means than a few
 
 log = logging.getLogger("engine")
@@ -123,7 +124,8 @@ def _measured(loaded: LoadedModel, before: int | None, on_progress: OnProgress) 
 
 
 def _fit_of(remembered: Any) -> ChunkFit | None:
-    """What a file remembers, None where that makes no sense."""
+    """What a file remembers, None where that makes no sense on this device."""
+    most = largest_chunk()
     match remembered:
         case {
             "chunk_tokens": int(chunk),
@@ -132,8 +134,10 @@ def _fit_of(remembered: Any) -> ChunkFit | None:
             "lengths": [int(short), int(long)],
             "speeds": [int() | float() as slow, int() | float() as fast],
             "measured_for": str(measured_for),
-        } if chunk > 0 and fixed_s >= 0 and per_token_s >= 0 and 0 < short <= long:
-            return ChunkFit(chunk, fixed_s, per_token_s, (short, long), (slow, fast), measured_for)
+        } if 0 < chunk <= most and chunk is not True and 0 < short <= long <= most:
+            figures = (fixed_s, per_token_s, slow, fast)
+            if all(0 <= figure < _ENDLESS for figure in figures) and measured_for.isprintable():
+                return ChunkFit(chunk, fixed_s, per_token_s, (short, long), (slow, fast), measured_for)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What computes is told apart by the GPU's family, the system's release and MLX's build."""
+"""What computes is told apart by the processor, the system's release and MLX's build."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def on_a_mac(folder: Path, *, macos: str = "26.1", built: str = "26_0", **device
 def test_a_mac_is_told_by_gpu_release_and_wheel(tmp_path: Path) -> None:
     assert on_a_mac(tmp_path) == {
         "architecture": "applegpu_g16s",
+        "processor": "Apple M4 Max",
         "system": "macOS 26",
         "wheel": "mlx-metal macosx_26_0_arm64",
     }
@@ -48,6 +49,15 @@ def test_a_mac_is_told_by_gpu_release_and_wheel(tmp_path: Path) -> None:
 )
 def test_another_gpu_release_or_wheel_is_another_machine(tmp_path: Path, other: dict[str, Any]) -> None:
     assert on_a_mac(tmp_path / "this", **other) != on_a_mac(tmp_path / "that")
+
+
+def test_two_processors_that_read_the_same_instructions_are_two_machines(tmp_path: Path) -> None:
+    """A BLAS chooses its kernels by the processor; and one is several times as fast as the other."""
+    wheel = Installed(tmp_path, mlx_cpu=["py3-none-manylinux_2_35_x86_64"])
+    first, second = (
+        machine({"architecture": "x86_64", "device_name": name}, "", wheel) for name in ("Xeon", "EPYC")
+    )
+    assert first != second
 
 
 def test_a_small_update_of_the_system_is_the_same_machine(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,22 @@ def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(
 
 @pytest.mark.parametrize(
     "damage",
-    [{"chunk_tokens": 0}, {"fixed_s": "x"}, {"lengths": [128]}, {"per_token_s": -1}, {"lengths": None}],
+    [
+        {"chunk_tokens": 0},
+        {"chunk_tokens": True},
+        {"chunk_tokens": 1 << 20},  # a prompt in one piece, which a GPU's watchdog ends
+        {"fixed_s": "x"},
+        {"fixed_s": math.inf},
+        {"fixed_s": 10**400},
+        {"per_token_s": -1},
+        {"per_token_s": math.nan},
+        {"lengths": [128]},
+        {"lengths": [128, 10**400]},
+        {"lengths": None},
+        {"speeds": [100, 10**400]},
+        {"measured_for": "a\nmachine"},
+    ],
+    ids=lambda damage: str(damage)[:30],
 )
 def test_what_is_remembered_wrongly_of_a_chunk_is_measured_anew(starts: Starts, damage: Any) -> None:
     starts.load()
@@ -115,7 +131,7 @@ def test_what_is_remembered_wrongly_of_a_chunk_is_measured_anew(starts: Starts, 
     assert starts.load().prefill_chunk in (64, 128, 256, 512)
 
 
-@pytest.mark.parametrize("what", ["architecture", "system", "wheel"])
+@pytest.mark.parametrize("what", ["architecture", "processor", "system", "wheel"])
 def test_on_another_machine_the_chunk_is_measured_anew(
     starts: Starts, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
