@@ -130,12 +130,9 @@ class EngineLife:
 
     async def _watch_over(self, process: EngineProcess, unwanted: asyncio.Event) -> str:
         """Show how it fares; returns why it must be ended, once it must."""
-        limit = self._timing.listens_within
-        try:
-            async with asyncio.timeout(limit):
-                url = await process.listening()
-        except TimeoutError:
-            return f"engine did not listen within {limit:g} s"
+        url = await self._address(process)
+        if not url:
+            return f"engine did not listen within {self._timing.listens_within:g} s"
 
         def lasts() -> bool:
             return process.exit_code is None and not unwanted.is_set()
@@ -143,6 +140,21 @@ class EngineLife:
         if lasts():
             self._board.set("loading", url=url)
         return await self._watch.over(url, process.pid, lasts=lasts)
+
+    async def _address(self, process: EngineProcess) -> str:
+        """Where it listens; "" where it has not said so in time.
+
+        A timer of the loop alone does not tell: on macOS it goes on while the machine sleeps, and the engine
+        does not.
+        """
+        until = self._monotonic() + self._timing.listens_within
+        while (left := until - self._monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    return await process.listening()
+            except TimeoutError:
+                pass
+        return ""
 
 
 def _told(reason: str, broken: int) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +68,14 @@ class Process:
 class Lived:
     """A life that runs, and all that belongs to it."""
 
-    def __init__(self, folder: Path, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        process: Process,
+        monkeypatch: pytest.MonkeyPatch,
+        timing: Timing = NEVER,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.bus = EventBus()
         self.board = StatusBoard(self.bus, EngineState(state="stopped"))
         self.traffic = Traffic(self.bus)
@@ -73,13 +83,14 @@ class Lived:
         self.process = process
         self.unwanted = asyncio.Event()
         self.left = 0
-        self.watch = EngineWatch(board=self.board, traffic=self.traffic, probe=self.probe, timing=NEVER)
+        self.watch = EngineWatch(board=self.board, traffic=self.traffic, probe=self.probe, timing=timing)
         life = EngineLife(
             EngineCommand({}, {}),
             board=self.board,
             log=EngineLog(folder / "engine.log", tell=str, notice=str),
             traffic=self.traffic,
             watch=self.watch,
+            monotonic=monotonic,
         )
 
         class Made:
@@ -107,9 +118,9 @@ class Lived:
 
 @asynccontextmanager
 async def lived(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, process: Process | None = None
+    folder: Path, monkeypatch: pytest.MonkeyPatch, process: Process | None = None, **timed: Any
 ) -> AsyncIterator[Lived]:
-    life = Lived(folder, process or Process(), monkeypatch)
+    life = Lived(folder, process or Process(), monkeypatch, **timed)
     try:
         yield life
     finally:
@@ -227,6 +238,46 @@ async def test_a_process_that_nothing_ends_is_told_as_such(
         assert end.exit is not None
         assert end.exit.final
         assert "process 4711 does not end, not even by SIGKILL" in end.exit.reason
+
+
+class Slept:
+    """A clock that stands while the machine sleeps, as the loop's own does not on macOS."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked = 0
+        self.often = asyncio.Event()  # asked, though hardly any of its time has passed
+
+    def __call__(self) -> float:
+        self.asked += 1
+        if self.asked > 5:
+            self.often.set()
+        return self.now
+
+
+async def test_an_engine_that_slept_while_it_started_is_not_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Slept()
+    short = replace(NEVER, listens_within=0.01)
+    async with lived(tmp_path, monkeypatch, timing=short, monotonic=clock) as life, asyncio.timeout(5):
+        await clock.often.wait()
+        life.process.announced.set_result("http://127.0.0.1:9")
+        assert (await life.board.until("ready")).url == "http://127.0.0.1:9"
+
+
+async def test_one_that_is_late_by_its_own_time_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Slept()
+    short = replace(NEVER, listens_within=0.01)
+    async with lived(tmp_path, monkeypatch, timing=short, monotonic=clock) as life:
+        async with asyncio.timeout(5):
+            await clock.often.wait()
+        clock.now = 1.0
+        end = await life.end()
+        assert end.exit is not None
+        assert end.exit.reason == "engine did not listen within 0.01 s"
 
 
 def test_an_engine_is_not_killed_before_it_can_finish_what_its_gpu_works_on() -> None:
