@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -23,6 +25,35 @@ def busy() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def busy_drips() -> Iterator[int]:
+    """A program that sends a byte now and then, as long as anybody reads."""
+    ended = threading.Event()
+
+    def drip(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not ended.wait(0.05):
+                client.sendall(b" ")
+
+    def accept() -> None:
+        while not ended.is_set():
+            client, _ = listener.accept()
+            threads.append(threading.Thread(target=drip, args=(client,)))
+            threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads = [threading.Thread(target=accept)]
+        threads[0].start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            ended.set()
+            socket.create_connection(listener.getsockname()).close()
+            for thread in threads:
+                thread.join()
 
 
 def test_a_free_port_passes() -> None:
@@ -65,3 +96,9 @@ def test_a_host_of_ours_is_offered_to_be_watched() -> None:
 
 def test_a_port_that_does_not_speak_http_is_no_host(busy: int) -> None:
     assert not is_host(f"http://127.0.0.1:{busy}")
+
+
+def test_an_answer_that_drips_and_never_ends_is_not_waited_for(busy_drips: int) -> None:
+    assert not is_host(f"http://127.0.0.1:{busy_drips}")
+    with pytest.raises(CommandFailed, match=f"port {busy_drips} is in use by "):
+        check_port("127.0.0.1", busy_drips, option="--port")

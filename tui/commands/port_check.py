@@ -9,6 +9,9 @@ import errno
 import http.client
 import json
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from engine.listening import is_listened_to
 from proxy.config import HostConfig
@@ -73,14 +76,36 @@ def is_host(url: str) -> bool:
     """Does a host of ours answer there, be it to ask for its token?"""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=ASK_S)
     try:
-        connection.request("GET", "/anyclaude/state")
-        answer = connection.getresponse()
-        said = json.loads(answer.read(1 << 20))
+        connection.connect()
+        with _ended_within(connection.sock, ASK_S):
+            connection.request("GET", "/anyclaude/state")
+            answer = connection.getresponse()
+            said = json.loads(answer.read(1 << 20))
     except (OSError, http.client.HTTPException, ValueError):
         return False
     finally:
         connection.close()
     return isinstance(said, dict) and ("engine" in said if answer.status == 200 else answer.status == 401)
+
+
+@contextmanager
+def _ended_within(connected: socket.socket, seconds: float) -> Iterator[None]:
+    """A block in which a connection lasts no longer: a timeout begins anew with each byte that drips in."""
+    own = connected.dup()  # the other is closed with the answer, and its number may be another file's then
+    ending = threading.Timer(seconds, _shut, args=(own,))
+    ending.daemon = True
+    ending.start()
+    try:
+        yield
+    finally:
+        ending.cancel()
+        ending.join()
+        own.close()
+
+
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):  # the other side has left
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _by_whom(port: int) -> str:
