@@ -72,7 +72,7 @@ class Host:
             config.home / TRACES_FOLDER, secrets=(config.token, config.backend_key), notice=self.notice
         )
         self.recorder = Recorder(self.bus, self.store if config.trace else None, clock=clock)
-        self.backend = make_backend(config, lambda: self.engine_state().url)
+        self.backend = make_backend(config, self._engine_url)
         self.supervisor: Supervisor | None = None
         self._engine: Supervisor | JoinedEngine | None = None
         if config.backend == "mlx" and config.manage_engine:
@@ -149,6 +149,17 @@ class Host:
             probes=list(self._engine.board.probes) if self._engine is not None else [],
             engine_log=list(self.supervisor.log.tail) if self.supervisor is not None else [],
         )
+
+    def _engine_url(self) -> str:
+        """Where the engine is to be asked.
+
+        Raises:
+            UpstreamError: an engine of ours does not listen now. Whoever does on its port is another program.
+        """
+        state = self.engine_state()
+        if self.supervisor is not None and state.is_gone and (fault := self.gate()):
+            raise fault
+        return state.url
 
     def _listen(self) -> None:
         self.bus.listen(self.totals.observe)

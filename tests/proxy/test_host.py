@@ -165,15 +165,23 @@ async def test_the_engine_has_a_free_port_of_its_own_in_each_life_and_requests_f
             assert states[-1]["url"] == f"http://127.0.0.1:{ports[0]}"
 
 
-async def test_no_program_that_got_the_engines_old_port_is_asked_for_models(tmp_path: Path) -> None:
-    async with served(tmp_path) as host:
+@pytest.mark.parametrize("named", [False, True])
+async def test_no_program_that_got_the_port_of_an_engine_that_is_gone_is_asked_for_models(
+    tmp_path: Path, named: bool
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1] if named else 0
+    async with served(tmp_path, engine_port=port) as host:
         ready = (await host.until_engine("ready")).engine
         assert ready.pid is not None
         os.kill(ready.pid, signal.SIGKILL)
-        assert (await host.until_engine("restarting")).engine.url == ""
+        gone = (await host.until_engine("restarting")).engine
+        assert gone.url == (ready.url if named else "")
         listed = await host.client.get("/v1/models")
         assert listed.status_code == 529
-        assert listed.json()["error"]["message"] == "the engine is not up yet; please retry"
+        message = listed.json()["error"]["message"]
+        assert "it is being restarted" in message or "the engine is starting" in message
 
 
 async def test_a_port_that_is_named_for_the_engine_is_the_engines(tmp_path: Path) -> None:
