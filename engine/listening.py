@@ -10,6 +10,7 @@ import os
 import socket
 
 _CONNECT_S = 0.3
+_WILDCARDS = {"": ("127.0.0.1",), "0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}  # `::` takes both
 
 
 class PortBusy(Exception):
@@ -22,7 +23,10 @@ def is_listened_to(host: str, port: int) -> bool:
     To be asked before `bind`, which alone does not tell: with SO_REUSEADDR macOS and BSD let one program have
     `127.0.0.1:8081` while another listens on `*:8081`, and the two then share what arrives there.
     """
-    address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return any(_accepts(address, port) for address in _WILDCARDS.get(host, (host,)))
+
+
+def _accepts(address: str, port: int) -> bool:
     with socket.socket(_family(address), socket.SOCK_STREAM) as asking:
         asking.settimeout(_CONNECT_S)
         try:

@@ -23,7 +23,7 @@ def bind_always_succeeds(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("bind_always_succeeds")
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "", "::"])
 def test_a_port_that_accepts_is_busy_although_bind_succeeds(busy: int, host: str) -> None:
     with pytest.raises(PortBusy, match=rf"cannot listen on {host}:{busy}: Address already in use; end what"):
         bind(host, busy)
