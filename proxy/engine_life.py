@@ -75,7 +75,7 @@ class EngineLife:
         """
         self._board.set(
             "starting", pid=None, url=self._url, started=self._clock(), progress=None, detail="", running=0,
-            queue=0, cache=None,
+            queue=0, memory_bytes=0, cache=None, memory=None,
         )  # fmt: skip
         try:
             process = await EngineProcess.start(self._command, self._take_line)

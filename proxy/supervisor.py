@@ -126,8 +126,9 @@ class Supervisor:
                 self.board.set("failed", pid=None, detail="the supervisor failed; its log has the traceback")
                 await self._woken.wait()
         self.board.set(
-            "stopped", pid=None, url=self._url, progress=None, detail="", running=0, queue=0, cache=None
-        )
+            "stopped", pid=None, url=self._url, progress=None, detail="", running=0, queue=0,
+            memory_bytes=0, cache=None, memory=None,
+        )  # fmt: skip
 
     def _show_leaving(self) -> None:
         if self._stopping:

@@ -162,6 +162,20 @@ async def test_nor_is_it_told_while_an_engine_leaves(tmp_path: Path, restarted: 
     assert {data["url"] for data in engine.told("engine.state") if data["state"] == "stopped"} == {""}
 
 
+async def test_memory_is_nobodys_once_a_process_has_ended_as_it_was_asked_to(tmp_path: Path) -> None:
+    async with watched(tmp_path) as engine:
+        engine.report(state="ready", memory={"limit_bytes": 7, "weights_bytes": 5})
+        held = await engine.until_told("engine.state", lambda data: bool(data["memory"]))
+        assert (held["state"], held["memory"]["limit_bytes"]) == ("ready", 7)
+        engine.supervisor.restart()
+        await engine.until("starting")
+        await engine.until("ready")
+    told = engine.told("engine.state")
+    gone = [data for data in told if data["state"] == "starting"] + told[-1:]
+    assert gone[-1]["state"] == "stopped"
+    assert [(data["memory_bytes"], data["memory"]) for data in gone] == [(0, None)] * len(gone)
+
+
 async def test_loading_is_shown_with_its_progress(tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text('{"state": "loading", "progress": 0.25, "detail": "layer 7"}')
     async with watched(tmp_path) as engine:
