@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -38,7 +39,11 @@ class HostClient:
 
     async def state(self) -> HostState:
         """The host's own account of itself."""
-        answer = await self._ask("GET", "/anyclaude/state")
+        try:
+            async with asyncio.timeout(TIMEOUT_S):  # httpx's begins anew with each byte that drips in
+                answer = await self._ask("GET", "/anyclaude/state")
+        except TimeoutError:
+            raise HostError(f"{self.url}: no answer in time") from None
         try:
             return HostState.model_validate_json(answer.content)
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bench.scripted_upstream import serving
@@ -86,3 +87,16 @@ async def test_nothing_there_is_said_in_words() -> None:
     with pytest.raises(HostError, match=r"127\.0\.0\.1:9: nothing listens there"):
         await client.state()
     await client.close()
+
+
+async def test_a_program_that_drips_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.host_client.TIMEOUT_S", 0.2)
+
+    async def drops() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.05)
+
+    async with host({"/anyclaude/state": StreamingResponse(drops())}) as (client, _), asyncio.timeout(5):
+        with pytest.raises(HostError, match="no answer in time"):
+            await client.state()
