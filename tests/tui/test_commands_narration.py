@@ -77,6 +77,38 @@ def test_what_a_host_does_is_told_once_and_in_words(events: list[Event], lines: 
     assert told(*events) == lines
 
 
+def test_why_an_engine_cannot_start_is_told_once() -> None:
+    lines = told(
+        state("loading"),
+        event("engine.log", line="INFO engine: listening"),
+        event("engine.log", line="no such model"),
+        state("exited", detail="no such model"),
+        state("failed", detail="no such model"),
+    )
+    assert lines == [
+        "engine: loading",
+        "engine: exited: no such model",
+        "engine: failed",
+        "  | INFO engine: listening",
+    ]
+
+
+def test_why_it_is_restarted_is_told_once() -> None:
+    reason = "engine exited with signal 9"
+    lines = told(
+        event("engine.restart", attempt=1, of=5, delay_s=1.0, reason=reason),
+        state("restarting", detail=f"{reason}; restart 1 of 5 in 1 s"),
+        state("starting"),
+        state("exited", detail=f"{reason}; restart 1 of 5 in 1 s"),
+    )
+    assert lines == [
+        f"engine: {reason}; restart 1 of 5 in 1 s",
+        "engine: restarting",
+        "engine: starting",
+        f"engine: exited: {reason}; restart 1 of 5 in 1 s",
+    ]
+
+
 def test_a_failure_after_it_was_ready_says_what_clients_get() -> None:
     assert "clients get errors" in told(state("ready"), state("failed"))[-1]
 

@@ -38,6 +38,7 @@ class Narrator:
     was_ready: bool = False
     log: list[str] = field(default_factory=list)
     _last: tuple[object, ...] = ()
+    _reason: str = ""  # the detail that was written last
 
     @property
     def failed(self) -> bool:
@@ -72,7 +73,8 @@ class Narrator:
                 self._engine(payload)
             case EngineRestart(attempt=attempt, of=of, delay_s=delay, reason=reason):
                 when = f"in {delay:.0f} s" if delay else "now"
-                self.write(f"engine: {reason}; restart {attempt} of {of} {when}")
+                self._reason = f"{reason}; restart {attempt} of {of} {when}"
+                self.write(f"engine: {self._reason}")
             case HostNotice(level=level, text=text):
                 self.write(text if level == "info" else f"{level}: {text}")
 
@@ -93,11 +95,13 @@ class Narrator:
                 self.write(f"engine: {note}")
         else:
             progress = f" {percent} %" if percent is not None else ""
-            detail = f": {state.detail}" if state.detail else ""
+            detail = f": {state.detail}" if state.detail and state.detail != self._reason else ""
+            self._reason = state.detail
             self.write(f"engine: {state.state}{progress}{detail}")
         if state.state == "failed":
             for line in self.log:
-                self.write(f"  | {line}")
+                if line not in state.detail:  # its last line is the reason, more often than not
+                    self.write(f"  | {line}")
             if self.was_ready:
                 self.write("engine: it stays down; clients get errors that they retry until it is restarted")
 
