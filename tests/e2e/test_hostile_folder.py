@@ -252,7 +252,7 @@ class TestPrograms:
         trap = f"import os\nos.close(os.open({str(home / 'sprung')!r}, os.O_CREAT))\n"
         for name in ("proxy", "engine", "tui"):
             (home / "repository" / name).mkdir()
-            for module in ("__init__", "__main__", "cache_verification"):
+            for module in ("__init__", "__main__", "cache_verification", "verification"):
                 (home / "repository" / name / f"{module}.py").write_text(trap)
         for module in ("json", "typing", "sitecustomize", "usercustomize", "mlx_lm", "httpx", "uvloop"):
             (home / "repository" / f"{module}.py").write_text(trap)

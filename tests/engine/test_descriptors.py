@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_a_library_that_sets_limits_while_it_is_imported_changes_none(hard: int)
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (200, hard)
+
+
+@pytest.mark.slow
+def test_a_check_of_the_cache_runs_where_few_are_allowed() -> None:
+    """mlx-lm wants 4096, and raises where it may not have them."""
+    program = (
+        "import resource, runpy\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))\n"
+        "runpy.run_module('engine.verification', run_name='__main__', alter_sys=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is a cached answer the same" in done.stdout
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from tui.commands.second_model import check_room, memory_now
 def run_verify_cache(
     invocation: Invocation, *, exact: bool, conversations: int, head_tokens: int, beside_host: bool = False
 ) -> int:
-    """Run `engine.cache_verification` on the configured model; returns its exit code.
+    """Run `engine.verification` on the configured model; returns its exit code.
 
     `beside_host` does so while a host runs, whatever memory there is.
 
@@ -40,7 +40,7 @@ def run_verify_cache(
     for line in settled.account:
         say(line)
     # -P, and not in the working directory: nothing that lies there is meant for the engine.
-    command = [sys.executable, "-P", "-m", "engine.cache_verification"]
+    command = [sys.executable, "-P", "-m", "engine.verification"]
     command += ["--conversations", str(conversations), "--head", str(head_tokens)]
     command += ["--model", config.model, "--kv-cache-dir", str(config.kv_cache_folder)]
     command += ["--draft-model", config.draft_model, "--draft-tokens", str(config.draft_tokens)]
