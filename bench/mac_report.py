@@ -227,12 +227,12 @@ def table_row(cells: Sequence[str]) -> str:
 
 
 def exactness(model: str, *, quick: bool) -> Iterator[str]:
-    """The table of `engine.cache_verification`, run in a process of its own.
+    """The table of `engine.verification`, run in a process of its own.
 
     Raises:
         RuntimeError: it found a difference, or could not compare; the message ends with its last line.
     """
-    command = [*python("-m", "engine.cache_verification"), "--model", model]
+    command = [*python("-m", "engine.verification"), "--model", model]
     command += _QUICK_EXACTNESS if quick else ()
     environment, _ = engine_environment(clean_environment())
     with subprocess.Popen(
