@@ -6,12 +6,14 @@ import json
 import socket
 from threading import Thread
 
+import orjson
 import pytest
 
 from bench import decode, tool_parsers
 from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
+from engine.chat_wire import CompletionHead
 from engine.tool_calls.families import FAMILIES
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
@@ -68,6 +70,13 @@ def test_an_answer_that_came_in_one_read_is_asked_for_again_since_it_has_no_spee
             decode.timed(f"http://127.0.0.1:{server.getsockname()[1]}", "/v1/x", {}, delta=b"delta")
         serving.join()
     assert len(asked) == decode.ATTEMPTS
+
+
+def test_the_chunk_that_tells_the_role_is_no_delta() -> None:
+    """It comes before prefill; counted as the first delta, prefill would be part of decoding's time."""
+    head = CompletionHead("chatcmpl-1", 1, "bench")
+    assert decode.ENGINE_DELTA not in orjson.dumps(head.delta({"role": "assistant", "content": ""}))
+    assert decode.ENGINE_DELTA in orjson.dumps(head.delta({"content": "word"}))
 
 
 @pytest.mark.slow
