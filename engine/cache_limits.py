@@ -15,7 +15,8 @@ _LOOK_SHARE = 1 / 100  # of the budget, written between two looks at what other 
 _SLACK = 1 / 100  # of the budget, freed beyond what is needed, so that not every file looks for room
 _ROOM_SHARE = 1 / 16  # of what is left free: so much more has to be free than before, to be called room
 _RESERVE_BYTES = 1 << 30
-_MAC_RESERVE_BYTES, _MAC_RESERVE_SHARE = 10_000_000_000, 1 / 20
+_MAC_RESERVE_SHARE = 1 / 20
+_MAC_LEAST_RESERVE_BYTES, _MAC_MOST_RESERVE_BYTES = 10_000_000_000, 100_000_000_000
 _HEADS_SHARE = 1 / 10  # of what may be written in a day, for heads alone
 
 
@@ -23,10 +24,12 @@ def reserve_bytes(total: int, system: str | None = None) -> int:
     """Bytes that are left free for everybody else on a disk of `total` bytes.
 
     macOS makes swap files as it needs them, and with a large model it does when memory is short: a disk that
-    a cache has filled then stops the whole machine.
+    a cache has filled then stops the whole machine. How much they take follows memory, not the disk: a
+    very large one is not asked for more.
     """
     if (system or platform.system()) == "Darwin":
-        return max(_MAC_RESERVE_BYTES, int(total * _MAC_RESERVE_SHARE))
+        share = int(total * _MAC_RESERVE_SHARE)
+        return min(max(_MAC_LEAST_RESERVE_BYTES, share), _MAC_MOST_RESERVE_BYTES)
     return _RESERVE_BYTES
 
 

@@ -73,6 +73,8 @@ GB = 10**9
         ("Darwin", 128 * GB, 10 * GB),
         ("Darwin", 256 * GB, 12.8 * GB),
         ("Darwin", 1000 * GB, 50 * GB),
+        ("Darwin", 2000 * GB, 100 * GB),
+        ("Darwin", 8000 * GB, 100 * GB),
         ("Darwin", 0, 10 * GB),
         ("Linux", 1000 * GB, 1 << 30),
     ],
