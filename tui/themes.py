@@ -1,4 +1,4 @@
-"""Our two themes: calm, one hue for one meaning, and readable at a glance (contrast of 4.5 to 1 or more)."""
+"""Our two themes: calm, one hue for one meaning; tui/looks.py sees to it that all text can be read."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pyte
 import pytest
@@ -49,16 +50,44 @@ def shown(colour: RichColor | None) -> RGB:
     return red, green, blue
 
 
+def own(colour: RichColor | None) -> RGB:
+    """What a terminal with true colour shows for a colour."""
+    assert colour is not None
+    red, green, blue = colour.get_truecolor(DEFAULT_TERMINAL_THEME)
+    return red, green, blue
+
+
 @pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if not theme.ansi])
 def test_each_look_can_be_read_on_each_background(name: str) -> None:
     looks = Looks(variables(THEMES[name]))
     back = Color.parse(variables(THEMES[name])["background"])
-    names = {name for name in looks._colours if name != "back"}
-    bases = {name for name in names if name.startswith("on-")}
-    for look, base in itertools.product(names - bases, ["", *bases]):
+    bases = [name for name in looks._colours if name.startswith("on-")]
+    for look, base in itertools.product(looks.of_text, ["", *bases]):
         (drawn,) = looks.strip([("text", look)], 4, base).apply_filter(In256Colours(), back)
         assert drawn.style is not None
         assert contrast(shown(drawn.style.color), shown(drawn.style.bgcolor)) >= CONTRAST, (look, base)
+
+
+@pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if not theme.ansi])
+def test_in_true_colour_too_each_look_can_be_read_on_each_background(name: str) -> None:
+    looks = Looks(variables(THEMES[name]))
+    plain = [Color.parse(variables(THEMES[name])[ground]) for ground in ("background", "surface")]
+    for look in looks.of_text:
+        for base in ("", "on-selected", "on-resting", "on-panel"):
+            style = looks.style(look, base)
+            grounds = (
+                [style.bgcolor] if style.bgcolor is not None else [ground.rich_color for ground in plain]
+            )
+            for ground in grounds:
+                assert contrast(own(style.color), own(ground)) >= CONTRAST, (look, base)
+
+
+@pytest.mark.parametrize("theme", [NIGHT, DAY], ids=lambda theme: theme.name)
+def test_what_recedes_does_so_in_steps(theme: Theme) -> None:
+    looks = Looks(variables(theme))
+    back = Color.parse(variables(theme)["background"]).rich_color
+    steps = [contrast(own(looks.style(look).color), own(back)) for look in ("text", "muted", "dim", "track")]
+    assert all(before > after + 1 for before, after in itertools.pairwise(steps)), steps
 
 
 @pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if not theme.ansi])
@@ -99,10 +128,12 @@ def test_contrast_is_as_wcag_counts_it() -> None:
     assert contrast((10, 20, 30), (10, 20, 30)) == 1
 
 
-def pieces(app: ControlCenter) -> Iterator[tuple[str, Style]]:
-    """All that is on the screen."""
-    for strip in app.screen._compositor.render_strips():
-        for text, style, _ in strip:
+def pieces(app: ControlCenter, *, all_of_it: bool = True) -> Iterator[tuple[str, Style]]:
+    """What is on the screen; not `all_of_it`: without what is faded on purpose, behind a dialog."""
+    behind = app.screen.is_modal and not all_of_it
+    box = app.screen.children[-1].region if behind else app.screen.region
+    for row, strip in enumerate(app.screen._compositor.render_strips()):
+        for text, style, _ in strip.crop(box.x, box.right) if box.y <= row < box.bottom else ():
             if text.strip() and style is not None:
                 yield text, style
 
@@ -114,11 +145,19 @@ def busy(app: ControlCenter, morning: Morning) -> None:
     app.inbox.put(Link("live"))
 
 
-@pytest.mark.parametrize("theme", [NIGHT.name, DAY.name, "nord", "solarized-light"])
-async def test_all_text_of_every_pane_can_be_read(theme: str) -> None:
+@pytest.mark.parametrize(
+    ("theme", "colours"),
+    [
+        *itertools.product([NIGHT.name, DAY.name], ["256", "truecolor"]),
+        ("nord", "256"),
+        ("solarized-light", "256"),
+    ],
+)
+async def test_all_text_of_every_pane_can_be_read(theme: str, colours: Literal["256", "truecolor"]) -> None:
     morning = Morning().play()
     app = ControlCenter(clock=lambda: morning.now)
-    app.console = Console(color_system="256", file=io.StringIO(), force_terminal=True)
+    app.console = Console(color_system=colours, file=io.StringIO(), force_terminal=True)
+    seen_as = shown if colours == "256" else own
     app.theme = theme
     busy(app, morning)
     seen = 0
@@ -142,10 +181,10 @@ async def test_all_text_of_every_pane_can_be_read(theme: str) -> None:
                 app.frame()
                 await pilot.pause()
                 await loaded(app)
-            for text, style in pieces(app):
+            for text, style in pieces(app, all_of_it=colours == "256"):
                 if any(character.isalnum() for character in text):
                     seen += 1
-                    ratio = contrast(shown(style.color), shown(style.bgcolor))
+                    ratio = contrast(seen_as(style.color), seen_as(style.bgcolor))
                     assert ratio >= CONTRAST, (key, text, style)
     assert seen > 500
 
