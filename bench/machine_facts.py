@@ -63,8 +63,11 @@ def system_facts(run: Run = said, system: str | None = None) -> Iterator[Fact]:
 
 
 def _panics(folder: Path) -> str:
-    found = sorted(folder.glob("*.panic"))
     of_gpu = 0
+    try:
+        found = [path for path in folder.iterdir() if path.suffix == ".panic"]
+    except OSError:
+        return "unreadable"
     for path in found:
         try:
             of_gpu += "IOGPUMemory" in path.read_text(errors="replace")

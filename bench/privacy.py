@@ -6,8 +6,17 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from proxy.traces.secret_shapes import redact_shapes
+
 _SHORTEST_NAME = 4  # a shorter one is part of too many words
-_PATH = re.compile(r"""(?<![\w.:/…~])/(?:[^\s/:'"(),]+/)+""")
+# Folders may have spaces and apostrophes in their names; it takes rather too many words out than too few.
+_LETTER = r"""(?:[^\s/:'"(),|]|(?<=\w)['’](?=\w))"""
+_PATH = re.compile(rf"(?<![\w./…~])~?/(?:{_LETTER}+(?: {_LETTER}+){{0,3}}/)+")
+# Of a company's mirror or proxy, say; ours and the hub's tell nothing of anybody.
+_ADDRESS = re.compile(
+    r"""\b[a-z][a-z0-9+.-]*://(?!(?:127\.0\.0\.1|localhost|huggingface\.co)(?![\w.@-]))[^\s'"()<>|]+""",
+    re.IGNORECASE,
+)
 
 
 class Privacy:
@@ -22,11 +31,12 @@ class Privacy:
         self._names = {name: instead for name, instead in names.items() if len(name) >= _SHORTEST_NAME}
 
     def clean(self, text: str) -> str:
-        """The text without them; other absolute paths are shortened to their last part."""
+        """The text without them, keys and addresses; other paths are shortened to their last part."""
+        text = _ADDRESS.sub("(address)", redact_shapes(text))
         for path in self._paths:
             text = text.replace(path, f"…/{Path(path).name}")
         if self._home:
-            text = text.replace(self._home, "~")
+            text = re.sub(rf"{re.escape(self._home)}(?![\w.-])", "~", text)
         text = _PATH.sub("…/", text)
         for name, instead in self._names.items():
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", instead, text, flags=re.IGNORECASE)

@@ -189,7 +189,20 @@ def test_a_report_that_is_cut_off_has_what_was_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "clean"),
     [
-        ("/Users/annabell/models/x has no config.json", "~/models/x has no config.json"),
+        ("/Users/annabell/models/x has no config.json", "…/x has no config.json"),
+        ("~/clients/acme/x is gone", "…/x is gone"),
+        ("/Users/annabella/acme/x", "…/x"),
+        ("'/Users/annabell/Library/Application Support/acme/x.bin'", "'…/x.bin'"),
+        ("/Volumes/Anna's Disk 2/acme/x.json: gone", "…/x.json: gone"),
+        ("path:/opt/acme/models/x", "path:…/x"),
+        ("file:///Users/annabell/acme/x", "(address)"),
+        ("no answer from https://anna:hunter22@mirror.acme.corp/api?token=a1", "no answer from (address)"),
+        ("https://huggingface.co.acme.corp/x/y", "(address)"),
+        (
+            "https://huggingface.co/a/b, http://127.0.0.1:80/v1",
+            "https://huggingface.co/a/b, http://127.0.0.1:80/v1",
+        ),
+        ("authorization: Bearer hf_abcdefghijklmnopqrstuvwxyz", "authorization: Bearer [redacted]"),
         ("/Volumes/Annas Disk/models/Qwen3-Coder-4bit: no", "…/Qwen3-Coder-4bit: no"),
         ("BLAS (/usr/lib/x/libblas.so.3)", "BLAS (…/libblas.so.3)"),
         ("on annas-macbook-pro, by Annabell", "on (host), by (user)"),
@@ -242,6 +255,14 @@ def test_a_mac_is_described_without_its_serial_numbers() -> None:
     assert found["Low Power Mode"] == "on"
     assert found["performance cores"] == MISSING
     assert not any("SECRET" in value or "4522083" in value for value in found.values())
+
+
+def test_panics_that_nobody_may_read_are_not_none(tmp_path: Path) -> None:
+    """The folder is open to administrators alone."""
+    assert machine_facts._panics(tmp_path / "closed") == "unreadable"
+    (tmp_path / "panic-full-1.panic").write_text("IOGPUMemory.cpp:550")
+    (tmp_path / "x.ips").write_text("IOGPUMemory.cpp:550")
+    assert machine_facts._panics(tmp_path) == "1, 1"
 
 
 def test_pressure_is_told_in_words(tmp_path: Path) -> None:
