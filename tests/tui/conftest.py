@@ -7,13 +7,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before Textual is imported: it reads them only once.
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)
-os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
 import pytest
+import textual.constants
 from pytest_textual_snapshot import normalize_svg
+
+# Not by its variable: pytest has loaded Textual with a plugin by now, which has read it. Else the colours
+# would be those of the terminal that the tests are started in.
+textual.constants.COLOR_SYSTEM = "truecolor"  # type: ignore[misc]
 
 SNAPSHOTS = Path(__file__).parents[2] / "snapshots"
 
