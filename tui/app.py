@@ -34,7 +34,7 @@ from tui.screens.main import MainScreen
 from tui.screens.trace import TraceScreen
 from tui.store import Store
 from tui.terminal import terminal_apart
-from tui.terminal_colours import In256Colours
+from tui.terminal_colours import In16Colours, In256Colours
 from tui.themes import DAY, NIGHT
 from tui.wire_text import line_text
 
@@ -109,7 +109,10 @@ class ControlCenter(App[None]):
         self._looks: Looks | None = None
         self._feed: Feed | None = None
         self._refreshing = False
-        self._in_256_colours = In256Colours()
+        self._in_fewer_colours: dict[str, list[LineFilter]] = {
+            "256": [In256Colours()],
+            "standard": [In16Colours()],
+        }
         self.register_theme(NIGHT)
         self.register_theme(DAY)
         self.theme = os.environ.get("TEXTUAL_THEME") or NIGHT.name
@@ -122,8 +125,10 @@ class ControlCenter(App[None]):
         return self._looks
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        filters = super().get_line_filters()
-        return [*filters, self._in_256_colours] if self.console.color_system == "256" else filters
+        return [
+            *super().get_line_filters(),
+            *self._in_fewer_colours.get(self.console.color_system or "", []),
+        ]
 
     def _theme_changed(self, theme: object) -> None:
         self._looks = None

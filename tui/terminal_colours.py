@@ -1,8 +1,8 @@
-"""256 colours: what a terminal without true colour shows, chosen so that all text on it can be read.
+"""256 or 16 colours: what a terminal without true colour shows, chosen so that all text on it can be read.
 
 Terminal.app before macOS 26 has no more, and tmux has no more unless COLORTERM reaches it. Rich maps each
 colour by itself, by a rule that makes dark blues black, navy or teal: text and background come out too near.
-Here the background is chosen first, and then the text for it.
+Here the background is chosen first, and then the text for it. A console of Linux, or TERM=xterm, has 16.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ _CUBE = (0, 95, 135, 175, 215, 255)
 _COLOURS: list[RGB] = [(red, green, blue) for red in _CUBE for green in _CUBE for blue in _CUBE]
 _COLOURS += [(grey, grey, grey) for grey in range(8, 239, 10)]
 
+# The 16 as most terminals have them. Bright black is for lines alone: some palettes make it their background.
+_OWN = [RichColor.from_ansi(place).get_truecolor(DEFAULT_TERMINAL_THEME) for place in range(_FIRST)]
+_BLACK, _GREY, _BRIGHT_BLACK, _WHITE = 0, 7, 8, 15
+_RAISED = 1.25  # contrast of a background to the screen's that shows: of the selected line, not of a panel
+
 # Of two colours that are as near, the one of the same hue looks more alike: no grey text may turn green.
 _HUE_WEIGHT = 3
 
@@ -44,6 +49,20 @@ class In256Colours(LineFilter):
         under = background.rich_color
         return [
             Segment(text, _style(style, under, _is_drawing(text)) if style is not None else None, None)
+            for text, style, _ in segments
+        ]
+
+
+class In16Colours(LineFilter):
+    """Draws true colours in the 16 that any terminal has: black or white, and grey where a line stands out.
+
+    Text gets a contrast of `CONTRAST` at the least, in a palette that is like most.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        under = background.rich_color
+        return [
+            Segment(text, _style_of_16(style, under, _is_drawing(text)) if style is not None else None, None)
             for text, style, _ in segments
         ]
 
@@ -64,6 +83,31 @@ def _style(style: Style, under: RichColor, drawing: bool) -> Style:
     triplet, on = _rgb(fore), _rgb(changed_back)
     wanted = min(CONTRAST, contrast(triplet, _rgb(back))) if drawing else CONTRAST
     return style + Style(color=_colour(_readable(triplet, on, wanted)), bgcolor=changed_back)
+
+
+@lru_cache(4096)
+def _style_of_16(style: Style, under: RichColor, drawing: bool) -> Style:
+    back = style.bgcolor if style.bgcolor is not None and not style.bgcolor.is_default else under
+    place = back.number
+    if back.type is ColorType.TRUECOLOR:
+        ground = _BLACK if _luminance(_rgb(under)) < _luminance(_OWN[_BRIGHT_BLACK]) else _WHITE
+        place = _GREY if contrast(_rgb(back), _rgb(under)) >= _RAISED else ground
+    if place is None:
+        return style
+    style += Style(bgcolor=RichColor.from_ansi(place))
+    fore = style.color
+    if fore is None or fore.type is not ColorType.TRUECOLOR:
+        return style
+    wanted = min(CONTRAST, contrast(_rgb(fore), _rgb(back))) if drawing else CONTRAST
+    fitting = [
+        one
+        for one, colour in enumerate(_OWN)
+        if (drawing or one != _BRIGHT_BLACK) and contrast(colour, _OWN[place]) >= wanted
+    ]
+    here = _seen(_rgb(fore))
+    return style + Style(
+        color=RichColor.from_ansi(min(fitting, key=lambda one: dist(here, _seen(_OWN[one]))))
+    )
 
 
 def _nearest(colour: RichColor) -> RichColor:

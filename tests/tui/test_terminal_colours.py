@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import Color as RichColor
-from rich.color import ColorSystem
+from rich.color import ColorSystem, ColorType
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -31,7 +31,7 @@ from tests.tui.traffic import Morning
 from tui.app import ControlCenter
 from tui.looks import Looks
 from tui.records import Link
-from tui.terminal_colours import CONTRAST, RGB, In256Colours, contrast
+from tui.terminal_colours import CONTRAST, RGB, In16Colours, In256Colours, contrast
 from tui.themes import DAY, NIGHT
 
 THEMES = {theme.name: theme for theme in (NIGHT, DAY, *BUILTIN_THEMES.values())}
@@ -103,6 +103,30 @@ def test_the_selected_line_stands_out(name: str) -> None:
     assert grounds[""].bgcolor != grounds["on-selected"].bgcolor
 
 
+@pytest.mark.parametrize("theme", [NIGHT, DAY], ids=lambda theme: theme.name)
+@pytest.mark.parametrize("base", ["", "on-selected", "on-resting", "on-panel"])
+def test_with_16_colours_each_look_can_be_read_and_the_selected_line_seen(theme: Theme, base: str) -> None:
+    looks = Looks(variables(theme))
+    back = Color.parse(variables(theme)["background"])
+    for look in looks.of_text:
+        (drawn,) = looks.strip([("text", look)], 4, base).apply_filter(In16Colours(), back)
+        assert drawn.style is not None
+        assert drawn.style.color is not None
+        assert drawn.style.bgcolor is not None
+        assert drawn.style.color.type is drawn.style.bgcolor.type is ColorType.STANDARD
+        assert contrast(own(drawn.style.color), own(drawn.style.bgcolor)) >= CONTRAST, look
+        assert (drawn.style.bgcolor.number == 7) is (base == "on-selected")
+
+
+@given(colours, colours, colours)
+def test_any_colours_can_be_told_in_16(fore: RGB, back: RGB, under: RGB) -> None:
+    style = Style(color=RichColor.from_rgb(*fore), bgcolor=RichColor.from_rgb(*back))
+    text, line = In16Colours().apply([Segment("a b", style), Segment("──", style)], Color(*under))
+    assert text.style is not None
+    assert line.style is not None
+    assert contrast(own(text.style.color), own(text.style.bgcolor)) >= CONTRAST
+
+
 @given(colours, colours)
 def test_any_text_can_be_read_and_what_is_drawn_is_as_plain_as_in_true_colour(fore: RGB, back: RGB) -> None:
     style = Style(color=RichColor.from_rgb(*fore), bgcolor=RichColor.from_rgb(*back), bold=True)
@@ -118,8 +142,9 @@ def test_any_text_can_be_read_and_what_is_drawn_is_as_plain_as_in_true_colour(fo
 @given(st.integers(0, 15), st.integers(0, 15))
 def test_the_colours_that_the_user_chose_for_the_terminal_stay(fore: int, back: int) -> None:
     style = Style(color=RichColor.from_ansi(fore), bgcolor=RichColor.from_ansi(back))
-    (drawn,) = In256Colours().apply([Segment("a", style)], Color(0, 0, 0))
-    assert drawn.style == style
+    for fewer in (In16Colours(), In256Colours()):
+        (drawn,) = fewer.apply([Segment("a", style)], Color(0, 0, 0))
+        assert drawn.style == style
 
 
 def test_contrast_is_as_wcag_counts_it() -> None:
@@ -148,12 +173,14 @@ def busy(app: ControlCenter, morning: Morning) -> None:
 @pytest.mark.parametrize(
     ("theme", "colours"),
     [
-        *itertools.product([NIGHT.name, DAY.name], ["256", "truecolor"]),
+        *itertools.product([NIGHT.name, DAY.name], ["standard", "256", "truecolor"]),
         ("nord", "256"),
         ("solarized-light", "256"),
     ],
 )
-async def test_all_text_of_every_pane_can_be_read(theme: str, colours: Literal["256", "truecolor"]) -> None:
+async def test_all_text_of_every_pane_can_be_read(
+    theme: str, colours: Literal["standard", "256", "truecolor"]
+) -> None:
     morning = Morning().play()
     app = ControlCenter(clock=lambda: morning.now)
     app.console = Console(color_system=colours, file=io.StringIO(), force_terminal=True)
@@ -181,7 +208,7 @@ async def test_all_text_of_every_pane_can_be_read(theme: str, colours: Literal["
                 app.frame()
                 await pilot.pause()
                 await loaded(app)
-            for text, style in pieces(app, all_of_it=colours == "256"):
+            for text, style in pieces(app, all_of_it=colours != "truecolor"):
                 if any(character.isalnum() for character in text):
                     seen += 1
                     ratio = contrast(seen_as(style.color), seen_as(style.bgcolor))
