@@ -25,7 +25,7 @@ ANSWER_TOKENS = 64
 _ROOM = 256  # tokens of the window that the template and the question may take
 _LOADED_WITHIN_S, _ANSWERED_WITHIN_S = 3600.0, 7200.0
 _SAMPLE_CHARACTERS = 40_000
-_QUESTION = "\n\nTell in a few sentences what this source does.\n"
+_QUESTION = "Tell in a few sentences what this source does."
 
 Stats = Mapping[str, Any]
 
@@ -111,10 +111,10 @@ class EngineUnderTest:
             "/v1/tokenize", json={"text": source[:_SAMPLE_CHARACTERS], "count_only": True}
         ).json()
         per_token = _SAMPLE_CHARACTERS / int(counted["count"])
-        self._answer("warm up", 8)  # what is compiled and mapped at first use
+        self._answer(_said("warm up"), 8)  # what is compiled and mapped at first use
         for number, length in enumerate(lengths):
             text = source[number * 50_000 :][: int(length * per_token)]
-            prompt = f"Part {number + 1} of {len(lengths)}.\n{text}{_QUESTION}"
+            prompt = _said(f"Part {number + 1} of {len(lengths)}, please.", text, _QUESTION)
             try:
                 first = self._answer(prompt, ANSWER_TOKENS)
                 again = self._answer(prompt, 1)
@@ -131,10 +131,10 @@ class EngineUnderTest:
                 again.first_s,
             )
 
-    def _answer(self, prompt: str, tokens: int) -> _Answer:
+    def _answer(self, prompt: Sequence[Mapping[str, str]], tokens: int) -> _Answer:
         body = {
             "model": "report",
-            "messages": [{"role": "user", "content": prompt}],
+            "messages": prompt,
             "max_tokens": tokens,
             "temperature": 0,
             "stream": True,
@@ -232,6 +232,11 @@ def _footprint(pid: int, run: Run) -> str:
         return "not reported"
     found = re.search(r"Footprint: ([\d.]+ \w+)", run(["footprint", "-p", str(pid)]))
     return found[1] if found else "not reported"
+
+
+def _said(*texts: str) -> list[dict[str, str]]:
+    """What user and model said, in turns: the bundled model reads but the start of a user's long message."""
+    return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
 
 
 def _has_text(delta: Mapping[str, Any]) -> bool:

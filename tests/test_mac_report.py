@@ -78,6 +78,15 @@ def test_an_engine_that_cannot_start_leaves_a_report_that_says_why(tmp_path: Pat
     assert str(tmp_path) not in text
 
 
+@pytest.mark.slow
+def test_the_bundled_model_reads_all_of_a_prompt_too(tmp_path: Path) -> None:
+    """Of a user's message it reads 2,000 characters."""
+    out = tmp_path / "report.md"
+    assert main(["--lengths", "2500", "--without-exactness", "--out", str(out)]) == 0
+    (row,) = [line for line in parts(out.read_text())["Speed"].splitlines() if line[:3].strip("| ").isdigit()]
+    assert 2_000 < int(row.split("|")[1].replace(",", "")) < 3_000
+
+
 def test_a_file_that_cannot_be_written_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
