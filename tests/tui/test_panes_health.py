@@ -60,6 +60,24 @@ def test_a_mac_that_computes_without_metal_stands_out() -> None:
     assert looks("metal (Apple M4 Max)") == ["muted"]
 
 
+def test_in_a_low_terminal_with_notes_the_port_that_was_free_can_be_read() -> None:
+    engine = EngineState(
+        state="ready",
+        pid=7,
+        started=1.0,
+        model="Qwen3-Coder",
+        url="http://127.0.0.1:53121",
+        context_tokens=47_384,
+        notes=["it serves 47,384 of 262,144 tokens", "answers are generated one at a time"],
+        last_exit="signal 9",
+    )
+    host = HostFacts(backend="mlx", url="http://127.0.0.1:8082")
+    lines = engine_block(View(engine=engine, host=host), 9.0, 78, 11)[:11]
+    said = "\n".join("".join(text for text, _ in line) for line in lines)
+    for fact in ("47,384 tokens", "http://127.0.0.1:53121", "restarts"):
+        assert fact in said
+
+
 LEDGER = EngineMemory(
     limit_bytes=25_800_000_000,
     weights_bytes=17_200_000_000,
@@ -87,4 +105,4 @@ def test_without_a_limit_memory_is_told_alone() -> None:
 
 
 def test_the_context_that_is_served_is_told() -> None:
-    assert "47384 tokens" in text_of(View(engine=EngineState(state="ready", context_tokens=47_384)))
+    assert "47,384 tokens" in text_of(View(engine=EngineState(state="ready", context_tokens=47_384)))

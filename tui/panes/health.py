@@ -174,17 +174,18 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
     computes = "warn" if engine.accelerated.startswith("cpu") else "muted"
     version = f"   {host.version}" if host and room > 34 else ""
     notes: list[tuple[str, Line]] = [("note", [(shorten(note, room), "warn")]) for note in engine.notes]
+    # What is asked for most comes first: in a low terminal with notes, the last ones have no room.
     return [
         ("model", [(shorten_middle(engine.model, room), "")] if engine.model else []),
         ("", [("--model for a real one", "muted")] if bundled else []),
         *notes,
         ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
-        ("uptime", [(uptime, "")] if uptime else []),
-        ("restarts", restarts),
         ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", computes)] if engine.pid else []),
-        ("context", [(f"{engine.context_tokens} tokens", "")] if engine.context_tokens else []),
+        ("context", [(f"{engine.context_tokens:,} tokens", "")] if engine.context_tokens else []),
         ("engine at", [(engine.url, "muted")] if engine.url else []),
+        ("restarts", restarts),
         ("last exit", [(shorten(engine.last_exit, room), "warn")] if engine.last_exit else []),
+        ("uptime", [(uptime, "")] if uptime else []),
         ("host at", [(host.url, "muted"), (version, "dim")] if host else []),
         ("backend", [(host.backend, "muted")] if host and host.backend else []),
     ]
