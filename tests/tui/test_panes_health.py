@@ -92,6 +92,12 @@ def test_memory_is_told_with_its_limit_and_what_takes_it() -> None:
     assert "weights 17.2 GB   requests 2.1 GB   prefixes 1.3 GB" in said
 
 
+def test_a_narrow_terminal_has_the_memory_and_its_limit_too() -> None:
+    engine = EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)
+    lines = engine_block(View(engine=engine), 0.0, 70, 11)
+    assert any("20.6 GB of 25.8 GB" in "".join(text for text, _ in line) for line in lines)
+
+
 def test_a_machine_that_is_short_of_memory_is_told() -> None:
     ledger = LEDGER.model_copy(update={"pressure": "critical"})
     said = text_of(View(engine=EngineState(state="busy", memory=ledger)))

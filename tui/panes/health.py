@@ -146,7 +146,10 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
     rows = max(5, height - len(lines))
     beside_cells = min(FACT_CELLS, max(42, width * 2 // 5))
     left_cells = width - 2 if width < 76 else beside_cells
-    left = facts(_facts(view, engine, now, left_cells - 15), left_cells - 4, 11)
+    told = _facts(view, engine, now, left_cells - 15)
+    if width < 76:  # the histories, which begin with it, have no room
+        told.insert(1, ("memory", _memory(view)))
+    left = facts(told, left_cells - 4, 11)
     left = [[("    ", ""), *line] for line in left[:rows]]
     if width < 76:
         return [*lines, *left]
@@ -191,13 +194,20 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
     ]
 
 
+def _memory(view: View) -> Line:
+    """What the engine's process takes, and its limit."""
+    ledger = view.engine.memory if view.engine is not None else None
+    now = view.memory[-1][1] if view.memory else (view.engine.memory_bytes if view.engine else 0)
+    line: Line = [(size(now) if now else "·", "bold")]
+    if ledger is not None and ledger.limit_bytes:
+        line.append((f" of {size(ledger.limit_bytes)}", "bad" if now > ledger.limit_bytes else ""))
+    return line
+
+
 def _histories(view: View, width: int, rows: int) -> list[Line]:
     memory = [float(amount) for _, amount in view.memory]
-    now = memory[-1] if memory else float(view.engine.memory_bytes if view.engine else 0)
     ledger = view.engine.memory if view.engine is not None else None
-    title: Line = [("memory  ", "label"), (size(now) if now else "·", "bold")]
-    if ledger is not None and ledger.limit_bytes:
-        title.append((f" of {size(ledger.limit_bytes)}", "bad" if now > ledger.limit_bytes else ""))
+    title: Line = [("memory  ", "label"), *_memory(view)]
     if memory:
         title.append((f"   most {size(max(memory))}", "muted"))
     graph_rows = 1 if rows < 8 else 2 if rows < 10 else 3
