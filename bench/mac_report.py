@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine_facts
-from bench.child import ChildFailed, clean_environment, python
+from bench.child import clean_environment, python
 from bench.engine_figures import (
     LENGTHS,
     EngineUnderTest,
@@ -171,7 +171,7 @@ def _measured(
     try:
         with engine_under_test(folder, chosen.model, _say) as engine:
             yield from _speeds(engine, chosen, samples, stats)
-    except (ChildFailed, OSError, RuntimeError, TimeoutError):
+    except Exception:  # also of the client: an engine that the GPU ends leaves a broken connection
         tail = log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
         yield from ["", "The engine's last lines:", "", *(f"    {line}" for line in tail)]
         raise

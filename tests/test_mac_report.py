@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,6 +160,28 @@ def test_what_is_refused_is_a_row_of_its_own() -> None:
     assert taken == "| 800 | 800 | 1.00 | 50.0 | 64 | 1.00 | 0 |"
     assert refused == "| 900 | refused: HTTP 400: the prompt is too long: 900 tokens |"
     assert [one.when for one in samples] == ["after loading", "after 800 tokens", "after 900 tokens"]
+
+
+def test_an_engine_that_ends_in_an_answer_leaves_its_last_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def engine(folder: Path, *others: Any) -> Iterator[None]:
+        (folder / "engine.log").write_text("[METAL] Command buffer execution failed\n")
+        yield
+
+    def speeds(*others: Any) -> Iterator[str]:
+        yield "| 900 | 5,000 |"
+        raise httpx.RemoteProtocolError("incomplete chunked read")
+
+    monkeypatch.setattr(mac_report, "engine_under_test", engine)
+    monkeypatch.setattr(mac_report, "_speeds", speeds)
+    chosen = mac_report._parser().parse_args([])
+    report = Report(tmp_path / "r.md", PRIVACY, ["# head"])
+    report.part("Speed", lambda: mac_report._measured(chosen, tmp_path, [], {}))
+    speed = parts((tmp_path / "r.md").read_text())["Speed"]
+    assert "    [METAL] Command buffer execution failed" in speed
+    assert "FAILED: RemoteProtocolError: incomplete chunked read" in speed
 
 
 def test_the_window_of_the_memory_ledger_bounds_the_lengths() -> None:
