@@ -65,14 +65,16 @@ class Looks:
         for name in (*base.split(), *names.split()):
             if name in _ATTRIBUTES:
                 style += Style.parse(name)
-            elif name.startswith("on-"):
+            elif name.startswith("on-") and self._colours[name].a:
                 style += Style(bgcolor=self._colours[name].rich_color)
                 grounds = (self._colours[name],)
+            elif name == "on-selected":  # in a theme of the terminal's own colours, which has no other ground
+                style += Style(reverse=True)
             elif name.startswith("@"):
                 style += Style.from_meta({"@click": name[1:].replace("~", " ")})
             elif name in _SHADES and self._colours[name].ansi is not None:
                 style += Style(dim=True)
-            elif name in self._colours:
+            elif name in self._colours and not name.startswith("on-"):
                 fore, is_line = self._colours[name], _is_drawn(name)
         if not is_line:
             for ground in grounds:

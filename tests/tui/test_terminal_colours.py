@@ -82,6 +82,14 @@ def test_in_true_colour_too_each_look_can_be_read_on_each_background(name: str) 
                 assert contrast(own(style.color), own(ground)) >= CONTRAST, (look, base)
 
 
+@pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if theme.ansi])
+def test_in_the_terminals_own_colours_the_selected_line_is_turned_round(name: str) -> None:
+    looks = Looks(variables(THEMES[name]))
+    for base, turned in (("", None), ("on-resting", None), ("on-selected", True)):
+        style = looks.style("text", base)
+        assert (style.bgcolor, style.reverse) == (None, turned)
+
+
 @pytest.mark.parametrize("theme", [NIGHT, DAY], ids=lambda theme: theme.name)
 def test_what_recedes_does_so_in_steps(theme: Theme) -> None:
     looks = Looks(variables(theme))
