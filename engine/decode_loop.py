@@ -413,26 +413,39 @@ class DecodeLoop:
             self._reporting.cache_change(live, change)
 
     def _put_back(self, live: LiveRequest) -> None:
-        """Let a running request wait again; what was computed is kept as far as there is room for it."""
-        self._let_go(live)
-        self._places.wait(live)
+        """Let a running request wait again; what was computed is kept as far as there is room for it.
+
+        Where a fault of the device meets that, it is one of those that are tried again.
+        """
+        try:
+            self._stop(live)
+        except Exception as error:
+            if not device_fault(error):
+                raise
+            self._recovery.device_failed(error, [live])
+        else:
+            self._places.wait(live)
 
     def _let_go(self, live: LiveRequest) -> None:
-        """Stop what is done for a request, and keep what was computed."""
+        """Stop what is done for a request that ends, and keep what was computed."""
         if self._recovery.refused:  # nothing can be computed any more, not even a copy
             self._places.drop(live)
             return
         with mx.stream(self._stream):
             try:
-                if live.prefill is not None:
-                    self._keep(live, live.prefill.held_tokens, live.prefill.cache)
-                elif live.row is not None:
-                    mx.synchronize()
-                    self._proven()
-                    self._leave_batch(live)
+                self._stop(live)
             except Exception as error:
                 if not device_fault(error):
                     raise
                 self._places.drop(live)
                 self._recovery.device_failed(error, by_another=True)
+
+    def _stop(self, live: LiveRequest) -> None:
+        """Keep what was computed for a request, and drop it; a device fault comes through."""
+        if live.prefill is not None:
+            self._keep(live, live.prefill.held_tokens, live.prefill.cache)
+        elif live.row is not None:
+            mx.synchronize()
+            self._proven()
+            self._leave_batch(live)
         self._places.drop(live)

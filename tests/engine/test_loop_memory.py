@@ -14,6 +14,7 @@ import pytest
 
 from engine.cache_layers import layout_of
 from engine.decode_loop import DecodeLoop
+from engine.device_faults import DeviceRefuses
 from engine.generation import FailStep, FinishStep, GenerationRequest, LookupStep, Step, TokenStep
 from engine.generation_stream import StepStream
 from engine.live_request import LiveRequest
@@ -29,6 +30,7 @@ from engine.radix_cache import RadixPrefixCache
 from proxy.backends.faults import error_in_stream
 from proxy.errors import ContextOverflow
 from tests.engine.disk_tiers import make_tier
+from tests.engine.faulty_device import REFUSED, TIMEOUT, FaultyDevice, Script
 from tests.engine.model_thread import Observed, ask
 from tests.models import ModelShelf
 
@@ -69,6 +71,7 @@ class Guarded:
         cache: RadixPrefixCache | None = None,
         before_call: Callable[[list[list[int]]], None] = lambda inputs: None,
         pressure: Callable[[], Pressure] = lambda: "normal",
+        around: Callable[[Any], Any] = lambda model: model,
     ) -> None:
         self.now = 0.0
         self.samples: list[int] = []
@@ -79,7 +82,7 @@ class Guarded:
             self.samples.append(self.meter.active())
             before_call(inputs)
 
-        self.loaded = replace(loaded, model=Observed(loaded.model, sample))
+        self.loaded = replace(loaded, model=around(Observed(loaded.model, sample)))
         self.cache = cache or RadixPrefixCache(max_bytes=1 << 26)
         cost = COST
         room = cost.in_passing(tokens) + int(contexts * cost.reserved(tokens, alone=False))
@@ -305,3 +308,48 @@ async def test_prompts_that_are_on_disk_are_read_when_there_is_memory_for_them(
         (lookup,) = [step for step in await guarded.steps(live) if isinstance(step, LookupStep)]
         restored += lookup.matched_tokens > LENGTH - 2 * CHUNK
     assert restored >= 2  # what has no room beside those that run is computed
+
+
+async def made_way_in_a_fault(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch, text: str
+) -> tuple[Guarded, list[LiveRequest], list[GenerationRequest]]:
+    """Two requests, the newer of which makes way just when a fault has hit the step that is under way."""
+    monkeypatch.setattr("engine.loop_memory._AHEAD", 100)
+    requests = [ask(prompt(seed, 700), 400) for seed in (1, 2)]
+    device = FaultyDevice(monkeypatch, Script())
+    guarded = Guarded(shelf, 1.9, tokens=1100, around=device.around)
+    lives = [guarded.come(request) for request in requests]
+    put_back = guarded.loop._memory._put_back
+    met: list[LiveRequest] = []
+
+    def makes_way(live: LiveRequest) -> None:
+        if not met:
+            met.append(live)
+            assert len(live.generated) > live.proven
+            live.generated[live.proven :] = [7] * (len(live.generated) - live.proven)  # never computed
+            device.left = text
+        put_back(live)
+
+    guarded.loop._memory._put_back = makes_way
+    return guarded, lives, requests
+
+
+async def test_a_fault_that_meets_one_who_makes_way_has_it_go_on_from_what_is_proven(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded, lives, requests = await made_way_in_a_fault(shelf, monkeypatch, TIMEOUT)
+    guarded.finish()
+    assert guarded.loop.counts.device_faults == 1
+    assert [await guarded.tokens(live) for live in lives] == await alone(shelf, *requests)
+
+
+async def test_who_makes_way_while_the_device_refuses_is_told_the_end_as_all_others_are(
+    shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded, lives, _ = await made_way_in_a_fault(shelf, monkeypatch, REFUSED)
+    with pytest.raises(DeviceRefuses):
+        guarded.finish()
+    guarded.loop.fail_all("it ends")
+    assert guarded.loop.counts.failed == 2
+    for live in lives:
+        assert (await guarded.steps(live))[-1] == FailStep("overloaded", "it ends")
