@@ -386,6 +386,8 @@ class RadixPrefixCache:
         before = node.nbytes
         node.states = None
         self._tree.hold(node, None if whole else node.rows)
+        if whole and node in self._tree.unproven:  # what it may get anew was never proven
+            self._tree.unproven[node] = self._tree.unproven[node]._replace(rows=False)
         self._counts.evictions += 1
         return self._change("evicted", len(node.tokens) if whole else 0, before - node.nbytes)
 

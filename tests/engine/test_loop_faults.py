@@ -21,6 +21,7 @@ from engine.radix_cache import RadixPrefixCache
 from tests.engine.disk_tiers import FINGERPRINT, files_in, make_tier
 from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM, FaultyDevice, Script
 from tests.engine.model_thread import ask
+from tests.engine.telling_caches import computed
 from tests.engine.test_decode_loop import CHUNK, Driven, prompt
 from tests.models import ModelShelf
 
@@ -346,3 +347,19 @@ async def test_a_split_that_fails_leaves_the_tree_as_it_was(
     assert [await driven.tokens(one) for one in (live, again)] == expected
     assert again.restored >= len(LONG) - 1
     assert driven.loop.counts.device_faults == 1
+
+
+def test_what_was_evicted_and_kept_anew_since_the_last_proof_is_taken_out_whole() -> None:
+    """The rows that it had before were proven; they went when memory was short."""
+    cache = RadixPrefixCache(max_bytes=1 << 20)
+    head = [1, 2, 3, 4, 5]
+    for tokens in ([*head, 6, 7], [*head, 8, 9]):
+        cache.insert(tokens, computed(tokens, with_state=True), "main")
+    cache.prove()
+    cache.insert(head, computed(head, with_state=True), "main")  # its rows are there, its state is not
+    cache.hold_within(0)
+    cache.hold_within(1 << 20)
+    cache.insert(head, computed(head, with_state=True), "main")
+    assert cache.known(as_token_array([*head, 10])) == len(head)
+    cache.take_back()
+    assert cache.memory().array_bytes == 0
