@@ -21,7 +21,7 @@ from engine.lifeline import announce, end_within, read_settings, watch_parent
 from proxy.config import HostConfig
 from proxy.host import FINE, INTERRUPTED, USAGE, serve
 
-_LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone
+LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone
 
 
 def main() -> int:
@@ -58,11 +58,11 @@ async def _serve(config: HostConfig) -> int:
     def end(code: int) -> None:
         ended_with.append(code)
         stop.set()
-        end_within(_LAST_S, code)
+        end_within(LAST_S, code)
 
     for number, code in codes.items():
         loop.add_signal_handler(number, end, code)
-    watch_parent(partial(loop.call_soon_threadsafe, stop.set), grace_s=_LAST_S)  # type: ignore[arg-type]
+    watch_parent(partial(loop.call_soon_threadsafe, stop.set), grace_s=LAST_S)  # type: ignore[arg-type]
     reasons: list[str] = []
     served = await serve(config, ready=lambda url: announce(listening=url), stop=stop, failed=reasons.append)
     if reasons:

@@ -21,6 +21,8 @@ from proxy.task_end import end_tasks
 
 ENGINE_FAILED = 4  # the exit code of a command whose host ended without naming one
 START_S = 60.0  # to import everything on a cold disk and listen; loading a model comes after that
+# More than a host takes that ends itself: killed before, it leaves an engine behind that does not answer.
+STOP_S = 22.0
 LOG_LIMIT = 8 << 20  # bytes after which a log is put aside when the next host starts
 LAST_WORDS = 20  # lines
 
@@ -109,7 +111,7 @@ class HostProcess:
             raise RuntimeError("the host was not started")
         return await self._process.wait()
 
-    async def stop(self, timeout: float = 10.0) -> int | None:
+    async def stop(self, timeout: float = STOP_S) -> int | None:
         """End it: asked by a signal, then, `timeout` seconds later, without asking. Returns its exit code."""
         process = self._process
         if process is None:

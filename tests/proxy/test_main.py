@@ -34,7 +34,7 @@ NO_LIMITS = httpx.Limits(max_connections=None)
 # A disk, or a task, that never lets the host end.
 HANGS = """
 import asyncio, proxy.__main__, proxy.host
-proxy.__main__._LAST_S = 0.3
+proxy.__main__.LAST_S = 0.3
 proxy.host.Host.close = lambda self: asyncio.Event().wait()
 raise SystemExit(proxy.__main__.main())
 """

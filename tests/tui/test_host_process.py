@@ -13,9 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from proxy.__main__ import LAST_S
 from proxy.config import HostConfig
+from proxy.engine_process import Patience
 from tests.ticks import TICKS, cancelled_beside
-from tui.host_process import HostFailed, HostProcess
+from tui.host_process import STOP_S, HostFailed, HostProcess
 
 # Each plays a host that behaves in one way.
 LISTENS = 'import sys; sys.stdin.readline(); print(\'{"listening": "http://127.0.0.1:5"}\', flush=True);'
@@ -115,6 +117,12 @@ async def test_one_that_ignores_the_signal_is_ended_all_the_same(tmp_path: Path)
     assert await running.stop(timeout=0.2) == -signal.SIGKILL
 
 
+def test_a_host_has_time_to_end_an_engine_that_does_not_answer() -> None:
+    """Killed before, it would leave that engine behind, with its memory and its port."""
+    patience = Patience()
+    assert patience.closed_s + patience.terminated_s + patience.killed_s < LAST_S < STOP_S
+
+
 async def test_stopping_twice_or_before_the_start_is_nothing(tmp_path: Path) -> None:
     assert await host(tmp_path, WAITS).stop() is None
     async with started(tmp_path, WAITS) as running:
@@ -162,7 +170,9 @@ async def test_a_folder_of_the_same_name_is_not_taken_for_ours(
 PARENT = """
 import asyncio, sys
 from pathlib import Path
+from proxy.__main__ import LAST_S
 from proxy.config import HostConfig
+from proxy.engine_process import Patience
 from tui.host_process import HostProcess
 
 async def main():
