@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -48,9 +48,10 @@ from tests.engine.test_loop_memory import Since
 from tests.models import ModelShelf
 
 CHUNK = 32
-LONGEST_PROMPT, LONGEST_ANSWER = 200, 60
-CONTEXTS = (1.05, 1.3, 1.9, 2.6, 4.0)
+LONGEST_PROMPT, LONGEST_ANSWER = 200, 80
+CONTEXTS = (0.55, 1.05, 1.3, 1.9, 4.0)
 REQUESTS = 12
+SHORT = 0.02  # of the looks whether there is room for more of an answer find none
 BOUND_S = 60.0
 ENDED = "the engine ended; try again"
 
@@ -109,9 +110,9 @@ class Episode:
         self._more = False
         self._now = 0.0
         self._woken = threading.Event()
-        patch.setattr("engine.loop_memory._AHEAD", self._chance.choice([33, 48, 1024]))
+        patch.setattr("engine.loop_memory._AHEAD", self._chance.choice([33, 33, 48, 1024]))
         device = FaultyDevice(patch, self._fault, notices=lambda: self._chance.random() < NOTICED)
-        self._fails = self._chance.choice([0.0, FAILS / 3, FAILS, 2 * FAILS])
+        self._fails = self._chance.choice([0.003, 0.01, FAILS])
         self.cache = RadixPrefixCache(max_bytes=1 << 26)
         if folder is not None:
             self.cache.attach(make_tier(folder), layout_of(ModelRunner(loaded).new_cache()))
@@ -138,6 +139,19 @@ class Episode:
             wake=self._woken.set,
         )
         self._prompts: list[list[int]] = [[]]
+        put_back = self.loop._memory._put_back
+
+        def makes_way(live: LiveRequest) -> None:
+            report.made_way += 1
+            put_back(live)
+
+        grow = self.guard.grow
+
+        def grows(request: Hashable, least: int, wanted: int) -> bool:
+            return self._chance.random() > SHORT and grow(request, least, wanted)
+
+        patch.setattr(self.guard, "grow", grows)
+        patch.setattr(self.loop._memory, "_put_back", makes_way)
         self._lives: list[LiveRequest] = []
 
     async def run(self) -> None:
@@ -168,7 +182,7 @@ class Episode:
         chance, until = self._chance, time.monotonic() + BOUND_S
         to_come = REQUESTS
         while time.monotonic() < until:
-            if to_come and chance.random() < 0.1:
+            if to_come and chance.random() < 0.2:
                 to_come -= 1
                 self._come()
             if chance.random() < 0.01 and self._lives:
@@ -270,7 +284,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = asyncio.run(
             run(ModelShelf(folder / "models"), folder, chosen.model_kind, seeds, patch=patch)
         )
-    for line in (f"outcomes: {dict(report.outcomes)}", f"loop: {dict(report.loop)}", *report.faults[:20]):
+    for line in (
+        f"outcomes: {dict(report.outcomes)}",
+        f"loop: {dict(report.loop)}",
+        f"made way: {report.made_way}",
+        *report.faults[:20],
+    ):
         print(line)
     return 1 if report.faults else 0
 

@@ -1,0 +1,27 @@
+"""With little memory and a device that fails, each request ends, none wrongly, and nothing stays set apart.
+
+The long run is `python -m tests.engine.memory_fuzz`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.engine.fuzz import ModelKind
+from tests.engine.memory_fuzz import run
+from tests.models import ModelShelf
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", get_args(ModelKind))
+async def test_who_makes_way_meets_no_fault_of_the_device_that_shows(
+    shelf: ModelShelf, tmp_path: Path, kind: ModelKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = await run(shelf, tmp_path, kind, range(3003, 3006), patch=monkeypatch)
+    assert report.faults == []
+    assert report.made_way > 0
+    assert report.loop["device_faults"] > 0
+    assert report.outcomes["finished"] > 0
