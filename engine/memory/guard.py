@@ -19,12 +19,12 @@ from engine.memory.costs import RequestCost
 from engine.memory.heap import trim_heap
 from engine.memory.ledger import Ledger, Verdict
 from engine.memory.limits import (
-    GB,
     Machine,
     MemoryLimit,
     Wired,
     buffer_cache_limit,
     cache_buffers,
+    in_gb,
     memory_limit,
     wired_target,
 )
@@ -105,6 +105,9 @@ class MemoryGuard:
         self._cache = prefix_cache
         self._machine = machine
         self.limit = memory_limit(machine, asked) if machine else MemoryLimit(_UNLIMITED, "")
+        self._advice = "take a smaller model or one in fewer bits"
+        if machine is not None and asked is not None and asked < memory_limit(machine).bytes:
+            self._advice = f"raise that limit, or {self._advice}"
         self._wired: Wired = wired
         self._meter = meter or MlxMeter()
         self._pressure = pressure if pressure is not None or machine is None else PressureWatch()
@@ -127,7 +130,7 @@ class MemoryGuard:
     @property
     def in_words(self) -> str:
         """The limit, for the log."""
-        return f"it may take {self.limit.bytes / GB:.1f} GB of memory ({self.limit.reason})"
+        return f"it may take {in_gb(self.limit.bytes)} of memory ({self.limit.reason})"
 
     # Before and after a model is loaded
 
@@ -139,9 +142,8 @@ class MemoryGuard:
         """
         if nbytes > self.limit.bytes:
             raise ModelTooLarge(
-                f"the weights of {name} take {nbytes / GB:.1f} GB, and the engine may take"
-                f" {self.limit.bytes / GB:.1f} GB here ({self.limit.reason}); take a smaller model or one in"
-                " fewer bits"
+                f"the weights of {name} take {in_gb(nbytes)}, and the engine may take"
+                f" {in_gb(self.limit.bytes)} here ({self.limit.reason}); {self._advice}"
             )
 
     def take_in(
@@ -174,9 +176,8 @@ class MemoryGuard:
         self.window_tokens = self.ledger.window(context_length)
         if self.window_tokens < min(_LEAST_WINDOW, context_length):
             raise ModelTooLarge(
-                f"{name} takes {fixed / GB:.1f} GB, and of the {self.limit.bytes / GB:.1f} GB that the engine"
-                f" may take here ({self.limit.reason}) too little is left for a prompt; take a smaller model"
-                " or one in fewer bits"
+                f"{name} takes {in_gb(fixed)}, and of the {in_gb(self.limit.bytes)} that the engine may take"
+                f" here ({self.limit.reason}) too little is left for a prompt; {self._advice}"
             )
         self._set_limits()
         self._cache.hold_within(self.ledger.cache_room_bytes, max_buffers=cache_buffers(self._machine))
@@ -275,10 +276,10 @@ class MemoryGuard:
         given = held - self._cache.memory().array_bytes
         if level != before or given:
             _log.warning(
-                "this machine is short of memory (%s): %.1f GB of the prefix cache were given back, and"
+                "this machine is short of memory (%s): %s of the prefix cache were given back, and"
                 " requests run one at a time until there is more",
                 level,
-                given / GB,
+                in_gb(given),
             )
         return changes
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-GB = 10**9
+GB, MB = 10**9, 10**6
 
 Wired = Literal["weights", "off"]
 """What the system may never page out. Never all: wiring what comes and goes is reported to panic macOS
@@ -60,10 +60,10 @@ def memory_limit(machine: Machine, asked: int | None = None) -> MemoryLimit:
     limits = []
     if machine.working_set_bytes:
         limits.append(MemoryLimit(machine.working_set_bytes, "the working set that the GPU recommends"))
-    limits.append(MemoryLimit(machine.ram_bytes - reserve, f"RAM less {_gb(reserve)} for everything else"))
+    limits.append(MemoryLimit(machine.ram_bytes - reserve, f"RAM less {in_gb(reserve)} for everything else"))
     if machine.group_bytes:
         reserve = int(machine.group_bytes * _GROUP_RESERVE_SHARE)
-        text = f"the control group's memory less {_gb(reserve)}"
+        text = f"the control group's memory less {in_gb(reserve)}"
         limits.append(MemoryLimit(machine.group_bytes - reserve, text))
     return min(limits, key=lambda limit: limit.bytes)
 
@@ -88,5 +88,6 @@ def cache_buffers(machine: Machine) -> int | None:
     return int(machine.buffers * _BUFFER_SHARE) if machine.buffers else None
 
 
-def _gb(nbytes: int) -> str:
-    return f"{nbytes / GB:.1f} GB"
+def in_gb(nbytes: int) -> str:
+    """Bytes for people; small amounts so that two of them can be told apart."""
+    return f"{nbytes / GB:.1f} GB" if nbytes >= GB else f"{nbytes / MB:.0f} MB"

@@ -142,6 +142,18 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_read() -> None:
         guard.check_weights("big", 60 * GB)
 
 
+def test_who_set_the_limit_is_told_that_it_may_be_raised() -> None:
+    cache = RadixPrefixCache(max_bytes=0)
+    guard = MemoryGuard(cache, MAC, asked=120_000_000, meter=FakeMeter(0))
+    with pytest.raises(
+        ModelTooLarge, match=r"take 143 MB.*120 MB here .*; raise that limit, or take a small"
+    ):
+        guard.check_weights("small", 143_000_000)
+    beyond = MemoryGuard(cache, MAC, asked=32 << 30, meter=FakeMeter(0))
+    with pytest.raises(ModelTooLarge, match=r"\); take a smaller model"):
+        beyond.check_weights("big", 60 * GB)
+
+
 @pytest.mark.usefixtures("calls")
 def test_weights_that_leave_no_room_for_a_prompt_are_refused() -> None:
     with pytest.raises(ModelTooLarge, match="too little is left for a prompt"):
