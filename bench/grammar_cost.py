@@ -127,10 +127,10 @@ def _seconds(url: str, body: Body) -> float:
 
 def _compile_times(model: Path, tools: list[dict[str, Any]], *, quick: bool) -> list[Figure]:
     """A plan for a new tool set, and for a known one, in milliseconds."""
-    from engine.answer_plan import AnswerPlanner
+    from engine.api.answer_plan import AnswerPlanner
+    from engine.api.requests import parse_chat
     from engine.model_loading import load_model
     from engine.prompt_rendering import PromptRenderer
-    from engine.wire import parse_chat
 
     loaded = load_model(model)
     planner = AnswerPlanner(loaded.tokenizer, loaded.eos_token_ids)

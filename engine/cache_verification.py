@@ -44,12 +44,12 @@ from engine.generation import Sampling
 from engine.model_errors import ModelError
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
-from engine.model_setup import load
 from engine.prefill import Prefill
 from engine.prefix_cache import as_token_array, common_prefix
 from engine.radix_cache import RadixPrefixCache
 from engine.sampling import build_sampler
 from engine.settings import EngineSettings, SettingsError, settings_from
+from engine.startup import load
 from engine.stdlib_tokenizer import standard_library_texts
 
 EXACT = ("again", "warm", "disk")

@@ -1,6 +1,6 @@
 """What the web side asks of the model's thread, and the steps that come back.
 
-The seam between `engine.server` (asyncio, text, OpenAI's wire) and `engine.scheduler` (one thread that owns
+The seam between `engine.api.app` (asyncio, text, OpenAI's wire) and `engine.scheduler` (one thread that owns
 the model, token ids only).
 """
 

@@ -15,6 +15,7 @@ import uvicorn
 
 from engine import bundled_model
 from engine.answer_memory import AnswerMemory
+from engine.api.app import Engine, create_app
 from engine.device_faults import DeviceRefuses, device_fault, in_words
 from engine.device_name import computing_device
 from engine.lifeline import announce, watch_parent
@@ -23,12 +24,11 @@ from engine.memory.guard import MemoryGuard
 from engine.memory.machine import this_machine
 from engine.model_errors import first_line
 from engine.model_loading import LoadedModel, ModelError, OnProgress
-from engine.model_setup import attach_disk, fitting, learn_sizes, load
 from engine.model_trials import noted
 from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
-from engine.server import Engine, create_app
 from engine.settings import EngineSettings
+from engine.startup import attach_disk, fitting, learn_sizes, load
 
 LOOP_FAILED, MODEL_FAILED, GPU_REFUSED, INTERRUPTED = 1, 4, 5, 130
 

@@ -197,7 +197,7 @@ class TestAFreshInterpreter:
         assert not {top(name) for name in loaded(f"import {module}")} & MLX
 
     def test_the_engine_needs_neither_proxy_nor_screen(self) -> None:
-        assert not {top(name) for name in loaded("import engine.server")} & {"proxy", "tui", "textual"}
+        assert not {top(name) for name in loaded("import engine.api.app")} & {"proxy", "tui", "textual"}
 
     def test_help_imports_nothing_heavy(self) -> None:
         tops = {top(name) for name in loaded(RUN, "--help")}

@@ -12,10 +12,10 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from engine.batch_check import batch_fault
 from engine.model_loading import LoadedModel, load_model
-from engine.model_setup import load
 from engine.model_trials import in_batches
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
+from engine.startup import load
 from tests.engine.model_thread import answers, ask, running
 from tests.models import ModelShelf, bare_model
 

@@ -14,8 +14,8 @@ from engine.context_window import ContextWindow, learned_positions, read_window
 from engine.generation import FailStep, FinishStep
 from engine.model_errors import BrokenWeights
 from engine.model_loading import load_model
-from engine.model_setup import load
 from engine.settings import EngineSettings
+from engine.startup import load
 from engine.weight_files import WeightChoice
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf, bare_model

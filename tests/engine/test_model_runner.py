@@ -15,9 +15,9 @@ from engine.generation import FinishStep, Sampling
 from engine.model_errors import OptionUnsupported
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
-from engine.model_setup import learn_sizes, load
 from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
+from engine.startup import learn_sizes, load
 from tests.engine.model_thread import answer, answers, ask, running
 from tests.models import ModelShelf, tiny_model
 
@@ -97,7 +97,7 @@ def test_quantized_keys_are_tried_out_once(shelf: ModelShelf, monkeypatch: pytes
         tried.append(bits)
         return kv_group(loaded, bits)
 
-    for module in ("engine.model_setup", "engine.model_runner"):
+    for module in ("engine.startup", "engine.model_runner"):
         monkeypatch.setattr(f"{module}.kv_group", noted)
     loaded = load(EngineSettings(model=str(shelf.tiny()), kv_bits=8), lambda done, what: None)
     learn_sizes(RadixPrefixCache(max_bytes=1 << 20), loaded)

@@ -20,11 +20,11 @@ from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
 from engine.model_errors import ModelTooLarge
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.model_setup import attach_disk, fitting, learn_sizes, load
 from engine.model_trials import CHUNKS_FILE, libraries
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
+from engine.startup import attach_disk, fitting, learn_sizes, load
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf
 from tests.servers import engine

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.answer_grammar import ANSWER, AnswerRules
 from engine.answer_pieces import AnswerStyle
+from engine.api.requests import ChatRequest
 from engine.chat_template import template_text
 from engine.grammar import CompiledGrammar, Grammars, GrammarUnavailable
 from engine.model_thinking import thinking_marks
@@ -16,7 +17,6 @@ from engine.tool_calls.call_forms import bare_json_of
 from engine.tool_calls.families import family_named, family_of
 from engine.tool_calls.family import Family
 from engine.tool_calls.schemas import tool_schemas
-from engine.wire import ChatRequest
 
 _log = logging.getLogger(__name__)
 

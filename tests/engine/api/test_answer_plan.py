@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.answer_plan import AnswerPlan, AnswerPlanner
+from engine.api.answer_plan import AnswerPlan, AnswerPlanner
+from engine.api.requests import parse_chat
 from engine.tool_calls.families import UnknownFamily
 from engine.tool_calls.family_names import FAMILY_NAMES
-from engine.wire import parse_chat
 
 HI = [{"role": "user", "content": "hi"}]
 

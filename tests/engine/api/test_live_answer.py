@@ -9,8 +9,8 @@ import pytest
 
 from engine.answer_pieces import Call, CallCut, CallOpened, CallPart, Remark, Thinking
 from engine.answer_text import AnswerStyle, AnswerText, Text
+from engine.api.live_answer import LiveAnswer, Shown
 from engine.generation import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
-from engine.live_answer import LiveAnswer, Shown
 from engine.repetition import ENDED, LoopGuard
 from engine.tool_calls.hermes import Hermes
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas

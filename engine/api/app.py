@@ -18,9 +18,12 @@ from starlette.responses import Response
 
 from engine import bundled_model
 from engine.answer_memory import AnswerMemory
-from engine.answer_plan import AnswerPlan, AnswerPlanner
 from engine.answer_text import AnswerText
-from engine.chat_response import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
+from engine.api.answer_plan import AnswerPlan, AnswerPlanner
+from engine.api.health import health_report
+from engine.api.live_answer import LiveAnswer
+from engine.api.requests import ChatRequest, InvalidRequest, parse_body, parse_chat
+from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.chat_wire import (
     CONTEXT_LENGTH_EXCEEDED,
     LANE_HEADER,
@@ -30,14 +33,11 @@ from engine.chat_wire import (
 )
 from engine.feed import FEED_HEADER
 from engine.generation import GenerationRequest, Lane
-from engine.health import health_report
-from engine.live_answer import LiveAnswer
 from engine.loopback import PageGuard
 from engine.model_loading import LoadedModel
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.repetition import LoopGuard
 from engine.scheduler import Scheduler
-from engine.wire import ChatRequest, InvalidRequest, parse_body, parse_chat
 
 _SAVED_WITHIN_S = 0.2  # that the end of an answer waits for its copy on disk, at most
 

@@ -1,0 +1,1 @@
+"""The HTTP side of the engine: OpenAI's chat completions, the models, health and statistics."""
