@@ -21,7 +21,7 @@ from bench.claude_request import prose
 from bench.engine_server import engine_server
 from bench.figure import Figure, Peer
 from bench.library_server import library_server
-from engine.feed import FEED_HEADER, FEED_OBJECT
+from engine.wire.feed import FEED_HEADER, FEED_OBJECT
 
 TOGETHER, PASSING = 1.0, 1.1
 SESSIONS, TURNS = 4, 3

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.cache_misses import AROUND
-from engine.feed import Miss
 from engine.generation import GenerationRequest
 from engine.model_loading import LoadedModel
 from engine.prefix_cache import MissAt
 from engine.sampling import check_sampling
+from engine.wire.feed import Miss
 
 _MISS_CHARS = 40
 _MISS_LEAD = 16  # of them, what both sides begin with

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.chat_wire import Message, content_text
+from engine.wire.chat import Message, content_text
 
 _MOST_TOKENS = 1 << 20  # of all answers together
 

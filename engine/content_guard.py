@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.chat_wire import Message
 from engine.control_tokens import ControlTokens
+from engine.wire.chat import Message
 
 Render = Callable[..., str]
 Mask = Callable[[str], str]

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from engine.feed import Miss
 from engine.grammar import CompiledGrammar
+from engine.wire.feed import Miss
 
 Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 

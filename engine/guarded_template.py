@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.chat_template import template_text
-from engine.chat_wire import Message
 from engine.content_guard import ContentGuard
 from engine.control_tokens import control_tokens
 from engine.guarded_encoding import GuardedEncoder
+from engine.wire.chat import Message
 
 
 class GuardedTemplate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from engine.chat_wire import Message, content_text
+from engine.wire.chat import Message, content_text
 
 
 class InlineThoughts:

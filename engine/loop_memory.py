@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from engine.chat_wire import context_length_message
 from engine.live_request import LiveRequest
 from engine.loop_reporting import LoopReporting
 from engine.memory.guard import MemoryGuard
 from engine.memory.ledger import Verdict
 from engine.prefix_cache import CacheChange
 from engine.request_places import RequestPlaces
+from engine.wire.chat import context_length_message
 
 _log = logging.getLogger(__name__)
 

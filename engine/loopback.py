@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine.chat_wire import error_body
+from engine.wire.chat import error_body
 
 
 @lru_cache(256)  # the same few names come with every request

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.answer_memory import AnswerMemory, KeptAnswer
-from engine.chat_wire import Message
 from engine.guarded_template import GuardedTemplate
 from engine.inline_thoughts import InlineThoughts
 from engine.message_preparation import plain_message
@@ -27,6 +26,7 @@ from engine.segment_encoder import SegmentEncoder
 from engine.template_switches import TemplateSwitches
 from engine.template_traits import TemplateTraits, probe_template
 from engine.unseen_messages import unseen_note
+from engine.wire.chat import Message
 
 _log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.answer_memory import AnswerMemory, KeptAnswer, TextDigest
-from engine.chat_wire import Message
 from engine.message_preparation import AnswerTurn, PreparedMessages
 from engine.template_traits import Render
+from engine.wire.chat import Message
 
 _BEFORE, _ANSWER, _BEHIND = "probebefore", "probeanswer", "probebehind"
 _REMEMBERED_CHARACTERS = 16 << 20  # of samples and what they were rendered from

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.chat_wire import Message
+from engine.wire.chat import Message
 
 Render = Callable[..., str]
 """`(messages, tools, add_generation_prompt=True, **template_kwargs)`; raises whatever the template raises."""

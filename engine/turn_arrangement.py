@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.chat_wire import Message
 from engine.control_tokens import OWN
 from engine.template_traits import TemplateTraits
+from engine.wire.chat import Message
 
 NO_RESULT = "[no result: this call was interrupted]"
 _NO_BEGINNING = "[what was said before is not shown]"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.chat_wire import Message, content_text
+from engine.wire.chat import Message, content_text
 
 _MOST_WORDS = 24  # of a text that is not shown letter for letter that are looked for
 _MOST_NAMED = 5

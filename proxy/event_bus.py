@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.wire.json_text import encode_json
 from proxy.events import EventData, Lost
-from proxy.json_text import encode_json
 
 Listener = Callable[[str, str | None, EventData], None]
 """Called with type, request id and payload of each event as it is published; must return at once."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from engine.wire.json_text import encode_json
 from proxy.errors import InvalidRequest
-from proxy.json_text import encode_json
 
 MAX_BODY_BYTES = 64 * 2**20
 

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from engine import bundled_model
+from engine.wire.json_text import encode_json
 from proxy.backends.upstream import Backend
 from proxy.errors import InvalidRequest, NotFound
-from proxy.json_text import encode_json
 
 _CREATED = "1970-01-01T00:00:00Z"  # Anthropic's own value for a release date that is not known
 _MAX_PAGE = 1000

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from engine.wire.json_text import encode_json
 from proxy.access import AccessGuard
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend, UpstreamRequest
@@ -20,7 +21,6 @@ from proxy.config import HostConfig
 from proxy.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
 from proxy.exchange import PING_S, MessagesEndpoint, Service
 from proxy.forwarding import ForwardEndpoint
-from proxy.json_text import encode_json
 from proxy.messages import MAX_BODY_BYTES, check_prompt, parse_body
 from proxy.model_list import add_model_routes
 from proxy.translate.request import translate_request

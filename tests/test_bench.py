@@ -13,8 +13,8 @@ from bench import decode, tool_parsers
 from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
-from engine.chat_wire import CompletionHead
 from engine.tool_calls.families import FAMILIES
+from engine.wire.chat import CompletionHead
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
 

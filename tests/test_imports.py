@@ -19,16 +19,16 @@ MLX = {"mlx", "mlx_lm", "transformers"}
 
 # Modules of the engine that its clients share; they must stay free of mlx themselves.
 SHARED_ENGINE_MODULES = {
-    "engine.feed",
+    "engine.wire.feed",
     "engine.tool_calls",
-    "engine.turn_folding",
+    "engine.wire.turn_folding",
     "engine.descriptors",
     "engine.install_check",
     "engine.lifeline",
     "engine.listening",
     "engine.loopback",
     "engine.blas",
-    "engine.chat_wire",
+    "engine.wire.chat",
     "engine.bundled_model",
     "engine.context_window",
     "engine.model_errors",

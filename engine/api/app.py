@@ -24,20 +24,20 @@ from engine.api.health import health_report
 from engine.api.live_answer import LiveAnswer
 from engine.api.requests import ChatRequest, InvalidRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
-from engine.chat_wire import (
-    CONTEXT_LENGTH_EXCEEDED,
-    LANE_HEADER,
-    CompletionHead,
-    context_length_message,
-    error_body,
-)
-from engine.feed import FEED_HEADER
 from engine.generation import GenerationRequest, Lane
 from engine.loopback import PageGuard
 from engine.model_loading import LoadedModel
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.repetition import LoopGuard
 from engine.scheduler import Scheduler
+from engine.wire.chat import (
+    CONTEXT_LENGTH_EXCEEDED,
+    LANE_HEADER,
+    CompletionHead,
+    context_length_message,
+    error_body,
+)
+from engine.wire.feed import FEED_HEADER
 
 _SAVED_WITHIN_S = 0.2  # that the end of an answer waits for its copy on disk, at most
 

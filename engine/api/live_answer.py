@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 from engine.answer_pieces import Call, CallCut, Piece, Remark, Stopped, Text
 from engine.answer_text import AnswerText
-from engine.chat_wire import FinishReason
 from engine.generation import (
     CacheStep,
     FailStep,
@@ -21,6 +20,7 @@ from engine.generation import (
     UnheldStep,
 )
 from engine.repetition import ENDED, LoopGuard
+from engine.wire.chat import FinishReason
 
 Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
 

@@ -31,9 +31,9 @@ from engine.answer_pieces import (
 )
 from engine.api.answer_plan import AnswerPlan
 from engine.api.live_answer import LiveAnswer, Shown
-from engine.chat_wire import CompletionHead, error_body, tool_call, usage
-from engine.feed import FeedKind, feed_chunk
 from engine.generation import CacheStep, FailStep, LookupStep, PrefillStep, QueuedStep
+from engine.wire.chat import CompletionHead, error_body, tool_call, usage
+from engine.wire.feed import FeedKind, feed_chunk
 
 STATUS = {"invalid_request": 400, "overloaded": 503, "internal": 500}
 _TYPES = {

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 
 from engine.loopback import is_loopback_name
+from engine.wire.json_text import encode_json
 from proxy.backends.chat_stream import ChatStream, parse_json
 from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
 from proxy.backends.sse import EventReader
 from proxy.backends.upstream import Broken, Finish, UpstreamEvent
 from proxy.errors import UpstreamError
-from proxy.json_text import encode_json
 
 _CONNECT_S = 10.0
 _SILENCE_S = 600.0  # a server without progress reports may prefill for minutes

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import orjson
 
+from engine.wire.json_text import encode_json
 from proxy.backends.answer_ends import fault_of_end, is_known_fault, reason_of, says_nothing
 from proxy.backends.call_numbers import CallNumbers
 from proxy.backends.faults import error_in_stream, tells_an_error
@@ -25,7 +26,6 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.errors import UpstreamError, UpstreamUnavailable
-from proxy.json_text import encode_json
 
 
 class ChatStream:

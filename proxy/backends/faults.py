@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import orjson
 
-from engine.chat_wire import CONTEXT_LENGTH_EXCEEDED
+from engine.wire.chat import CONTEXT_LENGTH_EXCEEDED
 from proxy.errors import (
     ContextOverflow,
     UpstreamError,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from engine.chat_wire import LANE_HEADER
-from engine.feed import FEED_HEADER, FEED_OBJECT
+from engine.wire.chat import LANE_HEADER
+from engine.wire.feed import FEED_HEADER, FEED_OBJECT
 from proxy.backends.chat_client import STREAMED, ChatClient
 from proxy.backends.chat_stream import ChatStream, parse_json
 from proxy.backends.faults import error_in_stream

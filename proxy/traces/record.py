@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy.json_text import encode_json
+from engine.wire.json_text import encode_json
 from proxy.state_folder import write_private
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex

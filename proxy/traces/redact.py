@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from proxy.json_text import plain_text
+from engine.wire.json_text import plain_text
 from proxy.traces.schema import Trace, TraceToolCall
 from proxy.traces.secret_shapes import REDACTED, redact_shapes
 

@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 
 from engine.tool_calls.schemas import parse_json
+from engine.wire.json_text import encode_json
 from proxy.backends.upstream import ToolCallDelta, ToolCallRaw
-from proxy.json_text import encode_json
 
 # Shorter ids are counters in many upstreams ("call_0") and would be the same in each answer.
 _TRUSTED_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.turn_folding import fold_system_turns
+from engine.wire.turn_folding import fold_system_turns
 from proxy.backends.upstream import Dialect
 from proxy.errors import InvalidRequest
 from proxy.translate.thinking import ThinkingMode, thinking_mode

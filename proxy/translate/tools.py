@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from engine.tool_calls.schemas import ToolSchema, ToolSchemas, Verdict
-from proxy.json_text import encode_json
+from engine.wire.json_text import encode_json
 
 __all__ = ["ToolSet", "Verdict", "tool_choice", "tool_set"]
 

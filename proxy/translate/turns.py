@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from engine.wire.json_text import encode_json
 from proxy.backends.upstream import Dialect
-from proxy.json_text import encode_json
 from proxy.prompt_prefix import joined_text, system_text
 from proxy.translate.thinking import thinking_text
 

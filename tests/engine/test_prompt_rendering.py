@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.prompt_rendering import PromptRenderer, plain_transcript, render
-from engine.turn_folding import marked
+from engine.wire.turn_folding import marked
 from tests.engine import templates
 from tests.engine.conversations import conversations, extended
 

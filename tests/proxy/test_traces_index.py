@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.json_text import encode_json
+from engine.wire.json_text import encode_json
 from proxy.state_folder import write_private
 from proxy.traces.files import trace_path
 from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from bench.child import Child, poll
-from engine.chat_wire import context_length_numbers
+from engine.wire.chat import context_length_numbers
 from tests.models import ModelShelf
 from tests.servers import engine
 

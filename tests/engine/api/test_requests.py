@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from engine.api.requests import MAX_STOPS, InvalidRequest, parse_body, parse_chat
-from engine.chat_wire import content_text, context_length_message, context_length_numbers
 from engine.generation import Sampling
 from engine.sampling import check_sampling
+from engine.wire.chat import content_text, context_length_message, context_length_numbers
 
 HI = [{"role": "user", "content": "hi"}]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}

@@ -11,8 +11,8 @@ import pytest
 from engine.answer_text import AnswerStyle, AnswerText
 from engine.api.live_answer import LiveAnswer
 from engine.api.responses import ChatResponse, ChatStream, RunningAnswers, WholeChat
-from engine.chat_wire import CompletionHead
 from engine.generation import FailStep, FinishStep, PrefillStep, QueuedStep, Step, TokenStep
+from engine.wire.chat import CompletionHead
 from tests.engine.spelling import Spelling, Steps
 
 HEAD = CompletionHead("chatcmpl-1", 0, "test")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.chat_wire import content_text
-from engine.turn_folding import fold_system_turns, marked
+from engine.wire.chat import content_text
+from engine.wire.turn_folding import fold_system_turns, marked
 from tests.engine.conversations import conversations, extended
 
 S = {"role": "system", "content": "rules"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.chat_wire import Message, content_text
+from engine.wire.chat import Message, content_text
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 

@@ -1,0 +1,1 @@
+"""The shapes that the engine writes and its clients read, free of mlx."""
