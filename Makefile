@@ -14,7 +14,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.path.insert(0, ""); from engine.install_check import refusal_here; sys.exit(refusal_here() or None)'
+	@$(PYTHON) -c 'import sys; sys.path.insert(0, ""); from engine.process.install_check import refusal_here; sys.exit(refusal_here() or None)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -65,7 +65,7 @@ claude-code: ## the real Claude Code, for its end-to-end tests
 
 # On Linux the mlx wheel's reference BLAS makes everything slower, not wrong. Installed in CI; elsewhere it is your machine.
 openblas: ## Linux: is the fast BLAS there, and how to get it
-	@if [ "$$(uname -s)" != Linux ] || $(BIN)/python -c 'import sys; from engine.blas import find_openblas; sys.exit(find_openblas() is None)' 2>/dev/null; then :; \
+	@if [ "$$(uname -s)" != Linux ] || $(BIN)/python -c 'import sys; from engine.process.blas import find_openblas; sys.exit(find_openblas() is None)' 2>/dev/null; then :; \
 	elif [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq libopenblas0-pthread; \
 	else echo "OpenBLAS is not here; the tests with models will be slow. On Debian: apt-get install libopenblas0-pthread"; fi
 

@@ -16,7 +16,7 @@ from typing import Any
 from bench.child import Child, child, clean_environment, python, wait_ready
 from bench.figure import Figure, Peer
 from bench.raw_stream import RawStream, StreamTiming
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 
 RATIO = 0.95
 ATTEMPTS = 10  # at an answer whose deltas come one by one

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.child import child, clean_environment, python, wait_ready
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 
 
 @contextmanager

@@ -108,8 +108,8 @@ def _processor() -> str:
 
 
 def _blas() -> str:
-    from engine.blas import find_openblas
     from engine.device_name import computing_device
+    from engine.process.blas import find_openblas
 
     return computing_device("openblas" if find_openblas() else "reference BLAS").name
 

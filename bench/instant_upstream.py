@@ -12,7 +12,7 @@ import asyncio
 import json
 from typing import Any
 
-from engine.lifeline import announce, read_settings, watch_parent
+from engine.process.parent_watch import announce, read_settings, watch_parent
 
 
 def stream_chunks(deltas: int) -> list[bytes]:

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from engine.lifeline import announce, read_settings
+from engine.process.parent_watch import announce, read_settings
 
 _CHUNK = 512  # tokens; of what is known, whose time does not count
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from bench.child import clean_environment, poll
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 
 
 @contextmanager

@@ -41,7 +41,7 @@ from bench.engine_figures import (
 )
 from bench.machine_facts import Fact
 from bench.privacy import Privacy
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 
 MISSING = "not reported"
 PREFILL_FIELDS = ("chunk_tokens", "fixed_s", "per_token_s", "measured_for")

@@ -12,7 +12,7 @@ from bench.child import Child, child, clean_environment, poll, python, wait_read
 from bench.claude_code import claude_is_there, claude_path, run_claude
 from bench.scratch_project import AGENTIC, DELEGATE, ScratchProject
 from bench.scripted_upstream import ScriptedUpstream, serving
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 from proxy.traces.schema import Trace
 
 PROMPTS = (

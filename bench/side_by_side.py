@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.child import clean_environment, python
 from bench.figure import Figure, Peer
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 
 STEP, MEMORY = 1.15, 1.05
 SHORT = 100  # tokens of the request that joins
@@ -69,8 +69,8 @@ def _figure(what: str, measured: dict[str, Any], tokens: int, target: float, rou
 
 def main() -> None:
     """Measure both ways and print {"engine": {"step": [...], "memory": [...]}, "library": {...}}."""
-    from engine.lifeline import announce, read_settings
     from engine.model_loading import load_model
+    from engine.process.parent_watch import announce, read_settings
 
     settings = read_settings()
     loaded = load_model(settings["model"], lambda *_: None)

@@ -19,7 +19,7 @@ from bench.child import Child, child, clean_environment, python, wait_ready
 from bench.claude_request import prose
 from bench.figure import Figure, Peer
 from bench.library_server import library_server
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 
 LIBRARY_SHARE = 0.97
 LONG, NEW = 15_000, 150  # tokens

@@ -12,12 +12,12 @@ import os
 import sys
 from pathlib import Path
 
-from engine.blas import engine_environment
-from engine.descriptors import limits_kept, raise_descriptor_limit
-from engine.gpu_watchdog import relaxed_watchdog
-from engine.install_check import refusal_here
-from engine.lifeline import announce, read_settings
-from engine.listening import PortBusy, bind
+from engine.process.blas import engine_environment
+from engine.process.descriptors import limits_kept, raise_descriptor_limit
+from engine.process.gpu_watchdog import relaxed_watchdog
+from engine.process.install_check import refusal_here
+from engine.process.listening import PortBusy, bind
+from engine.process.parent_watch import announce, read_settings
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
 
 USAGE, PORT_BUSY = 2, 3

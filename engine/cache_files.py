@@ -30,8 +30,8 @@ from engine.cache_encoding import (
     states_to_arrays,
 )
 from engine.cache_layers import Rows, States
-from engine.device_faults import device_fault
 from engine.prefix_cache import Kind, TokenArray
+from engine.process.device_faults import device_fault
 from engine.safetensors_writing import Arrays, write_safetensors
 
 FORMAT = 1

@@ -18,7 +18,6 @@ import mlx.core as mx
 from engine.checkpoints import needs_checkpoints
 from engine.chunk_fit import largest_chunk
 from engine.decode_batch import Batch, Row
-from engine.device_faults import DeviceRefuses, device_fault
 from engine.generation import FinishStep, TokenStep, UnheldStep
 from engine.live_request import LiveRequest, RequestState
 from engine.loop_admission import LoopAdmission
@@ -32,6 +31,7 @@ from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
 from engine.prefill_pace import prefill_stats
 from engine.prefix_cache import Kind, PrefixCache
+from engine.process.device_faults import DeviceRefuses, device_fault
 from engine.request_places import RequestPlaces
 from engine.sampling import build_logits_processors, build_sampler
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from engine.admission import miss_in_words, request_fault, segment_at
 from engine.checkpoints import checkpoints
-from engine.device_faults import device_fault
 from engine.disk_reads import DiskReads
 from engine.generation import LookupStep, QueuedStep
 from engine.live_request import LiveRequest, RequestState
@@ -16,6 +15,7 @@ from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
 from engine.prefix_cache import Match, PrefixCache
+from engine.process.device_faults import device_fault
 from engine.request_places import RequestPlaces
 from engine.sampling import is_greedy
 

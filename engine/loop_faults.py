@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 import mlx.core as mx
 
 from engine.decode_batch import Batch
-from engine.device_faults import DeviceFault, DeviceRefuses, device_fault, first_line, in_words
 from engine.live_request import LiveRequest
 from engine.loop_reporting import LoopReporting
 from engine.prefix_cache import PrefixCache
+from engine.process.device_faults import DeviceFault, DeviceRefuses, device_fault, first_line, in_words
 from engine.request_places import RequestPlaces
 
 _log = logging.getLogger(__name__)

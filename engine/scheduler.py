@@ -14,13 +14,13 @@ from typing import Any, Literal
 import mlx.core as mx
 
 from engine.decode_loop import DecodeLoop
-from engine.device_faults import DeviceRefuses
 from engine.generation import FailStep, Generation, GenerationRequest
 from engine.generation_stream import StepOutbox, StepStream
 from engine.live_request import LiveRequest
 from engine.memory.guard import MemoryGuard
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache import PrefixCache
+from engine.process.device_faults import DeviceRefuses
 
 _log = logging.getLogger(__name__)
 

@@ -16,15 +16,15 @@ import uvicorn
 from engine import bundled_model
 from engine.answer_memory import AnswerMemory
 from engine.api.app import Engine, create_app
-from engine.device_faults import DeviceRefuses, device_fault, in_words
 from engine.device_name import computing_device
-from engine.lifeline import announce, watch_parent
 from engine.measurements import leave_trials
 from engine.memory.guard import MemoryGuard
 from engine.memory.machine import this_machine
 from engine.model_errors import first_line
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_trials import noted
+from engine.process.device_faults import DeviceRefuses, device_fault, in_words
+from engine.process.parent_watch import announce, watch_parent
 from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 from engine.settings import EngineSettings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from engine.descriptors import limits_kept
+from engine.process.descriptors import limits_kept
 
 if __name__ == "__main__":
     with limits_kept():

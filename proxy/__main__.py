@@ -16,8 +16,8 @@ from functools import partial
 import uvloop
 from pydantic import ValidationError
 
-from engine.descriptors import raise_descriptor_limit
-from engine.lifeline import announce, end_within, read_settings, watch_parent
+from engine.process.descriptors import raise_descriptor_limit
+from engine.process.parent_watch import announce, end_within, read_settings, watch_parent
 from proxy.config import HostConfig
 from proxy.host import FINE, INTERRUPTED, USAGE, serve
 

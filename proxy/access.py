@@ -1,6 +1,6 @@
 """Who gets in: this machine, or a holder of the token; never a web page from elsewhere.
 
-How a page gives itself away is told in `engine.loopback`.
+How a page gives itself away is told in `engine.process.loopback`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import uuid
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.loopback import foreign_host, foreign_origin, is_loopback_name
+from engine.process.loopback import foreign_host, foreign_origin, is_loopback_name
 from proxy.errors import Forbidden, ProxyError, Unauthenticated, error_body
 
 

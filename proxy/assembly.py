@@ -14,7 +14,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from engine import bundled_model
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
+from engine.process.port_holder import port_holder
 from proxy.backends.factory import make_backend
 from proxy.config import HostConfig
 from proxy.engine_log import EngineLog
@@ -26,7 +27,6 @@ from proxy.events import EngineState, EventData, HostNotice, HostState, RequestD
 from proxy.host_routes import host_routes
 from proxy.joined_engine import JoinedEngine
 from proxy.metrics import Metrics
-from proxy.port_holder import port_holder
 from proxy.recorder import Recorder
 from proxy.server import create_app
 from proxy.state_folder import private_folder

@@ -1,6 +1,7 @@
 """One engine process: its settings in over stdin, its address and its log out, and its end.
 
-The pipe to its stdin stays open as long as we live: when it closes, the engine stops (`engine.lifeline`).
+The pipe to its stdin stays open as long as we live: when it closes, the engine stops
+(`engine.process.parent_watch`).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from engine.listening import is_listened_to
-from proxy.port_holder import port_holder
+from engine.process.listening import is_listened_to
+from engine.process.port_holder import port_holder
 
 _GRACE_S = 3  # for open answers, once the end is near
 

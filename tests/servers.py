@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.child import Child, child, clean_environment, python, wait_ready
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 from proxy.traces.schema import Trace
 
 STARTED: list[Child] = []  # what the failure report of a test may have to show

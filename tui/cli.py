@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from engine.install_check import refusal_here
+from engine.process.install_check import refusal_here
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 

@@ -1,7 +1,8 @@
 """The proxy as a child process: started, listened to, watched and stopped.
 
 The child reads its settings as one JSON line on stdin and watches that pipe: it ends when this process does,
-however this process ends (`engine.lifeline`). Its stderr goes to a file: nothing may paint over a screen.
+however this process ends (`engine.process.parent_watch`). Its stderr goes to a file: nothing may paint over a
+screen.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from engine.api.live_answer import LiveAnswer
 from engine.api.requests import ChatRequest, InvalidRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.generation import GenerationRequest, Lane
-from engine.loopback import PageGuard
 from engine.model_loading import LoadedModel
+from engine.process.loopback import PageGuard
 from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.repetition import LoopGuard
 from engine.scheduler import Scheduler

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from engine.loopback import is_loopback_name
+from engine.process.loopback import is_loopback_name
 from engine.wire.json_text import encode_json
 from proxy.backends.chat_stream import ChatStream, parse_json
 from proxy.backends.faults import fault_of_connection, fault_of_status

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from engine.loopback import is_loopback_name
+from engine.process.loopback import is_loopback_name
 from proxy.backends.faults import fault_of_connection
 from proxy.errors import UpstreamError
 

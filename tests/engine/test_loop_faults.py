@@ -10,13 +10,13 @@ import mlx.core as mx
 import pytest
 
 from engine.cache_layers import evaluate, layout_of
-from engine.device_faults import DeviceRefuses
 from engine.generation import FailStep, FinishStep, Sampling
 from engine.live_request import LiveRequest
 from engine.loop_faults import UNCONFIRMED
 from engine.model_loading import load_model
 from engine.model_runner import ModelRunner
 from engine.prefix_cache import as_token_array
+from engine.process.device_faults import DeviceRefuses
 from engine.radix_cache import RadixPrefixCache
 from tests.engine.disk_tiers import FINGERPRINT, files_in, make_tier
 from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM, FaultyDevice, Script

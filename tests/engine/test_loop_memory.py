@@ -14,7 +14,6 @@ import pytest
 
 from engine.cache_layers import layout_of
 from engine.decode_loop import DecodeLoop
-from engine.device_faults import DeviceRefuses
 from engine.generation import FailStep, FinishStep, GenerationRequest, LookupStep, Step, TokenStep
 from engine.generation_stream import StepStream
 from engine.live_request import LiveRequest
@@ -26,6 +25,7 @@ from engine.memory.pressure import Pressure, PressureWatch
 from engine.model_loading import LoadedModel, load_model
 from engine.model_runner import ModelRunner
 from engine.prefix_cache import Fetch
+from engine.process.device_faults import DeviceRefuses
 from engine.radix_cache import RadixPrefixCache
 from proxy.backends.faults import error_in_stream
 from proxy.errors import ContextOverflow

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from engine.loopback import is_loopback_name
+from engine.process.loopback import is_loopback_name
 from proxy.access import AccessGuard
 
 HERE = ("127.0.0.1", 50000)

@@ -19,9 +19,9 @@ import httpx
 import psutil
 import pytest
 
-from engine.descriptors import raise_descriptor_limit
+from engine.process.descriptors import raise_descriptor_limit
 from proxy.__main__ import main
-from tests.engine.test_descriptors import WITH_FEW
+from tests.engine.process.test_descriptors import WITH_FEW
 from tests.proxy.live import Upstream, delta, says, serve
 
 pytestmark = pytest.mark.slow

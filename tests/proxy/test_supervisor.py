@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from engine.process.port_holder import port_holder
 from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand, Patience
 from proxy.engine_watch import Timing
@@ -26,7 +27,6 @@ from proxy.errors import UpstreamFailed, UpstreamUnavailable
 from proxy.event_bus import EventBus
 from proxy.events import EngineLog as EngineLogLine
 from proxy.events import EngineRestart, EngineState, EngineStatus, Event, HostNotice, RequestReceived
-from proxy.port_holder import port_holder
 from proxy.restart_policy import RestartPolicy
 from proxy.supervisor import Supervisor
 from proxy.totals import Totals

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.descriptors import WANTED
-from tests.engine.test_descriptors import hard as hard
+from engine.process.descriptors import WANTED
+from tests.engine.process.test_descriptors import hard as hard
 from tui.commands.headless import run_headless
 from tui.commands.invocation import Invocation
 

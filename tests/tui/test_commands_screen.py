@@ -19,9 +19,9 @@ import pytest
 
 from bench.child import clean_environment
 from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
-from engine.descriptors import WANTED
+from engine.process.descriptors import WANTED
 from proxy.config import HostConfig
-from tests.engine.test_descriptors import hard as hard
+from tests.engine.process.test_descriptors import hard as hard
 from tests.tui.scripted_host import scripted_host
 from tui.commands.screen import _show
 

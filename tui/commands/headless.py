@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import uvloop
 
 from engine import bundled_model
-from engine.descriptors import raise_descriptor_limit
-from engine.lifeline import end_within
+from engine.process.descriptors import raise_descriptor_limit
+from engine.process.parent_watch import end_within
 from proxy.config import HostConfig
 from proxy.events import EngineState
 from proxy.task_end import end_tasks

@@ -75,7 +75,7 @@ class Invocation:
         url = local_url(config.host, config.port)
         if refusal := token_refusal(settled, url):
             raise CommandFailed(ExitCode.USAGE, refusal)
-        from proxy.port_owner import is_another_users
+        from engine.process.port_owner import is_another_users
 
         if is_another_users(config.port):
             raise CommandFailed(
@@ -123,7 +123,7 @@ def check_own_account(settled: Settled, url: str) -> None:
 
 def token_refusal(settled: Settled, url: str) -> str:
     """Why the host's token may not be sent to its configured address; empty where it may."""
-    from engine.loopback import is_loopback_name
+    from engine.process.loopback import is_loopback_name
     from proxy.config_sources import Origin, may_be_sent
 
     config, sources = settled.config, settled.sources

@@ -13,9 +13,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from engine.listening import is_listened_to
+from engine.process.listening import is_listened_to
+from engine.process.port_holder import port_holder
 from proxy.config import HostConfig
-from proxy.port_holder import port_holder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from engine.descriptors import raise_descriptor_limit
+from engine.process.descriptors import raise_descriptor_limit
 from proxy.config import HostConfig
 from proxy.events import HostState
 from proxy.state_folder import private_folder

@@ -13,12 +13,12 @@ import psutil
 
 from engine import bundled_model
 from engine.model_errors import ModelError
+from engine.process.port_owner import is_another_users
 from engine.weight_files import weight_choices
 from proxy.config_settling import Settled
 from proxy.events import EngineState, HostState
 from proxy.known_backends import backend_kind
 from proxy.model_folder import is_hub_id
-from proxy.port_owner import is_another_users
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url, token_refusal
 from tui.commands.port_check import is_host

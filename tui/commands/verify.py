@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from engine.blas import engine_environment
+from engine.process.blas import engine_environment
 from proxy.known_backends import backend_kind
 from proxy.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode

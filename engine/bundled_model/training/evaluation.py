@@ -26,7 +26,6 @@ import mlx_lm
 from mlx_lm.generate import batch_generate
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from engine.blas import engine_environment
 from engine.bundled_model import FOLDER
 from engine.bundled_model.training import answers, noise
 from engine.bundled_model.training.conversations import Conversation, Conversations
@@ -45,6 +44,7 @@ from engine.bundled_model.training.exchanges import (
 from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
 from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
 from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request
+from engine.process.blas import engine_environment
 from engine.tokenizer_loading import load_tokenizer
 from engine.tool_calls.families import family_of
 from engine.tool_calls.pieces import CallEnd

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.child import clean_environment
-from engine.install_check import refusal, refusal_here
+from engine.process.install_check import refusal, refusal_here
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # Read by each Python that has it on its path: the machine is then another one.
 OTHER_MACHINE = """
@@ -102,5 +102,5 @@ def test_a_start_says_it_too(old_mac: dict[str, str], module: str) -> None:
 
 def test_older_pythons_understand_the_check() -> None:
     """Xcode's is 3.9, and has to be told that it is too old."""
-    ast.parse((ROOT / "engine" / "install_check.py").read_text(), feature_version=(3, 8))
+    ast.parse((ROOT / "engine" / "process" / "install_check.py").read_text(), feature_version=(3, 8))
     ast.parse((ROOT / "engine" / "__init__.py").read_text(), feature_version=(3, 8))

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from bench.child import wait_ready
-from engine.descriptors import WANTED, limits_kept, raise_descriptor_limit
+from engine.process.descriptors import WANTED, limits_kept, raise_descriptor_limit
 from tests.models import ModelShelf
 from tests.servers import server
 

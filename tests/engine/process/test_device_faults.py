@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from engine.device_faults import device_fault, in_words
+from engine.process.device_faults import device_fault, in_words
 from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.child import clean_environment, python
-from engine.gpu_watchdog import VARIABLE, relaxed_watchdog
+from engine.process.gpu_watchdog import VARIABLE, relaxed_watchdog
 
 
 def test_on_macos_the_driver_is_told_to_wait_longer() -> None:

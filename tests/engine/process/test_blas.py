@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.blas import engine_environment, find_openblas
+from engine.process.blas import engine_environment, find_openblas
 
 
 def only(*paths: str) -> Callable[[Path], bool]:
@@ -82,5 +82,7 @@ def test_the_environment_that_was_given_is_not_changed() -> None:
 
 
 def test_asking_imports_no_mlx() -> None:
-    code = "import sys, engine.blas; sys.exit(any(name.split('.')[0] == 'mlx' for name in sys.modules))"
+    code = (
+        "import sys, engine.process.blas; sys.exit(any(name.split('.')[0] == 'mlx' for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

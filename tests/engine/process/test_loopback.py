@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from engine.loopback import PageGuard
+from engine.process.loopback import PageGuard
 
 OWN = "http://127.0.0.1:8081"
 

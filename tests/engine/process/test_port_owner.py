@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.port_owner import is_another_users
+from engine.process.port_owner import is_another_users
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
 ROW = "{n}: {address}:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 {user:>5} 0 305"
@@ -62,7 +62,7 @@ def test_an_own_listener_and_a_free_port_are_nobody_elses(tables: list[Path] | N
 def test_without_tables_a_listener_that_no_own_process_holds_is_somebody_elses(
     monkeypatch: pytest.MonkeyPatch, family: socket.AddressFamily
 ) -> None:
-    monkeypatch.setattr("proxy.port_owner.held_by_own_process", lambda port: False)
+    monkeypatch.setattr("engine.process.port_owner.held_by_own_process", lambda port: False)
     with socket.socket(family) as listener:
         try:
             listener.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from proxy.port_holder import port_holder
+from engine.process.port_holder import port_holder
 
 
 @pytest.fixture

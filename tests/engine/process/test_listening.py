@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.listening import PortBusy, bind, is_listened_to
+from engine.process.listening import PortBusy, bind, is_listened_to
 
 
 @pytest.fixture

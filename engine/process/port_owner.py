@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.listening import is_listened_to
-from proxy.port_holder import held_by_own_process
+from engine.process.listening import is_listened_to
+from engine.process.port_holder import held_by_own_process
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))  # as Linux has them
 _LISTENS = "0A"
