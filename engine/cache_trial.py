@@ -14,7 +14,7 @@ from mlx_lm.models import cache as cache_classes
 from mlx_lm.models.cache import CacheList
 
 from engine.cache_layers import computed
-from engine.model_errors import first_line
+from engine.model_files.errors import first_line
 from engine.model_runner import ModelRunner
 from engine.radix_cache import RadixPrefixCache
 

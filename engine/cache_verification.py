@@ -41,7 +41,7 @@ from engine.checkpoints import checkpoints, needs_checkpoints
 from engine.chunk_fit import largest_chunk
 from engine.decode_batch import Batch, Row
 from engine.generation import Sampling
-from engine.model_errors import ModelError
+from engine.model_files.errors import ModelError
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.prefill import Prefill

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError
 
-from engine.model_errors import first_line
+from engine.model_files.errors import first_line
 
 SIDECAR = "chat_template.json"
 

@@ -1,4 +1,4 @@
-"""A model folder or hub id becomes a loaded model, or one clear error (`engine.model_errors`)."""
+"""A model folder or hub id becomes a loaded model, or one clear error (`engine.model_files.errors`)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import mlx_lm.utils
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
-from engine.context_window import window_of
 from engine.fingerprint import weights_fingerprint
-from engine.model_errors import (
+from engine.model_files.context_window import window_of
+from engine.model_files.errors import (
     ConfigMissing,
     HubModelMissing,
     HubUnreachable,
@@ -28,9 +28,9 @@ from engine.model_errors import (
     TokenizerMissing,
     first_line,
 )
+from engine.model_files.weight_files import WeightChoice, weight_choices
 from engine.prefill_pace import PrefillPace
 from engine.tokenizer_loading import load_tokenizer
-from engine.weight_files import WeightChoice, weight_choices
 from engine.weight_loading import OnProgress, build, read_weights
 
 __all__ = ["CheckWeights", "LoadedModel", "ModelError", "OnProgress", "load_model"]
@@ -105,7 +105,7 @@ def load_model(
     fetched, the bytes that are on disk.
 
     Raises:
-        ModelError: one subclass for each situation, see `engine.model_errors`.
+        ModelError: one subclass for each situation, see `engine.model_files.errors`.
     """
     path, own_name = _locate(path_or_id, on_progress, download)
     name = name or own_name

@@ -9,7 +9,7 @@ from mlx_lm.models.cache import ArraysCache, KVCache, can_trim_prompt_cache, mak
 
 from engine.cache_layers import computed
 from engine.decode_batch import Batch, DecodeBatch
-from engine.model_errors import OptionUnsupported
+from engine.model_files.errors import OptionUnsupported
 from engine.model_loading import LoadedModel
 from engine.speculative_decode import SpeculativeDecode
 

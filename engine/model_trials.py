@@ -21,7 +21,7 @@ from engine.chunk_fit import ChunkFit, largest_chunk, measured_fit
 from engine.fingerprint import cache_fingerprint
 from engine.machine import machine, machine_in_words
 from engine.measurements import Measurements, Trial
-from engine.model_errors import UnsupportedArchitecture, first_line
+from engine.model_files.errors import UnsupportedArchitecture, first_line
 from engine.model_loading import LoadedModel, OnProgress
 from engine.model_runner import ModelRunner
 from engine.prefill_pace import PrefillPace

@@ -20,7 +20,7 @@ from engine.device_name import computing_device
 from engine.measurements import leave_trials
 from engine.memory.guard import MemoryGuard
 from engine.memory.machine import this_machine
-from engine.model_errors import first_line
+from engine.model_files.errors import first_line
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_trials import noted
 from engine.process.device_faults import DeviceRefuses, device_fault, in_words

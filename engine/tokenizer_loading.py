@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from engine.chat_template import overlooked_templates, settle_template
 from engine.detokenizer import PROBES, settle_decoding
-from engine.model_errors import TokenizerMissing, first_line
+from engine.model_files.errors import TokenizerMissing, first_line
 
 _SPLITS = (
     *PROBES,

@@ -14,8 +14,8 @@ import mlx.core as mx
 import mlx_lm.utils
 from mlx.utils import tree_flatten
 
-from engine.model_errors import BrokenWeights, ConfigMissing, UnsupportedArchitecture, first_line
-from engine.weight_files import PATTERN, WeightChoice
+from engine.model_files.errors import BrokenWeights, ConfigMissing, UnsupportedArchitecture, first_line
+from engine.model_files.weight_files import PATTERN, WeightChoice
 
 OnProgress = Callable[[float, str], None]
 """Told the fraction that is done (0 to 1) and what is going on, for people."""
@@ -31,7 +31,7 @@ def build(path: Path, choices: Sequence[WeightChoice]) -> tuple[Any, dict[str, A
     """The module with its weights still on disk, its configuration, and which of the choices they are.
 
     Raises:
-        ConfigMissing, UnsupportedArchitecture, BrokenWeights: see `engine.model_errors`.
+        ConfigMissing, UnsupportedArchitecture, BrokenWeights: see `engine.model_files.errors`.
     """
     model_type = _known_type(path)
     fault: BrokenWeights | None = None

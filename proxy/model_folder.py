@@ -1,7 +1,7 @@
 """Is this a model that MLX can load? Answered from the folder's files alone, without mlx.
 
 A model folder is what Hugging Face repositories hold: `config.json` with a `model_type`, and weights, which
-`engine.weight_files` chooses for the engine as well.
+`engine.model_files.weight_files` chooses for the engine as well.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from engine.context_window import read_window
-from engine.model_errors import ModelError
-from engine.weight_files import weight_choices
+from engine.model_files.context_window import read_window
+from engine.model_files.errors import ModelError
+from engine.model_files.weight_files import weight_choices
 from proxy.config import ConfigError
 from proxy.config_file import expand_home
 

@@ -30,10 +30,10 @@ SHARED_ENGINE_MODULES = {
     "engine.process.blas",
     "engine.wire.chat",
     "engine.bundled_model",
-    "engine.context_window",
-    "engine.model_errors",
-    "engine.safetensors_header",
-    "engine.weight_files",
+    "engine.model_files.context_window",
+    "engine.model_files.errors",
+    "engine.model_files.safetensors_header",
+    "engine.model_files.weight_files",
 }
 
 # Where a screen is drawn. Everything else in `tui` serves commands and must not need Textual.

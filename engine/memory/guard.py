@@ -29,7 +29,7 @@ from engine.memory.limits import (
     wired_target,
 )
 from engine.memory.pressure import Pressure, PressureWatch
-from engine.model_errors import ModelTooLarge
+from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache import CacheChange, PrefixCache, TokenArray
 
 _log = logging.getLogger("engine")

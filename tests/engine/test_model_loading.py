@@ -14,8 +14,9 @@ import mlx.core as mx
 import pytest
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from engine import model_errors, weight_loading
-from engine.model_errors import (
+from engine import weight_loading
+from engine.model_files import errors as model_errors
+from engine.model_files.errors import (
     BrokenWeights,
     ConfigMissing,
     HubModelMissing,

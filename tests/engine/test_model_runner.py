@@ -12,7 +12,7 @@ from mlx_lm.models.cache import QuantizedKVCache
 
 from engine.decode_loop import DecodeLoop
 from engine.generation import FinishStep, Sampling
-from engine.model_errors import OptionUnsupported
+from engine.model_files.errors import OptionUnsupported
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
 from engine.radix_cache import RadixPrefixCache

@@ -14,7 +14,7 @@ import pytest
 
 from engine.fingerprint import cache_fingerprint
 from engine.measurements import Measurements, Trial
-from engine.model_errors import UnsupportedArchitecture
+from engine.model_files.errors import UnsupportedArchitecture
 from engine.model_loading import LoadedModel, load_model
 from engine.model_trials import BATCHES_FILE, first_run, in_batches, libraries
 from engine.settings import EngineSettings

@@ -22,7 +22,7 @@ from engine.generation import (
     Sampling,
     TokenStep,
 )
-from engine.model_errors import WeightsMissing
+from engine.model_files.errors import WeightsMissing
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler

@@ -18,7 +18,7 @@ from engine.fingerprint import cache_fingerprint
 from engine.machine import machine
 from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
-from engine.model_errors import ModelTooLarge
+from engine.model_files.errors import ModelTooLarge
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_trials import CHUNKS_FILE, libraries
 from engine.radix_cache import RadixPrefixCache

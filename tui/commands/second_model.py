@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 
 from engine import bundled_model
-from engine.model_errors import ModelError
+from engine.model_files.errors import ModelError
+from engine.model_files.weight_files import weight_choices
 from engine.process.port_owner import is_another_users
-from engine.weight_files import weight_choices
 from proxy.config_settling import Settled
 from proxy.events import EngineState, HostState
 from proxy.known_backends import backend_kind

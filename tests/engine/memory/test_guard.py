@@ -14,7 +14,7 @@ from engine.memory.guard import MemoryGuard, MlxMeter
 from engine.memory.ledger import Verdict
 from engine.memory.limits import GB, Machine
 from engine.memory.pressure import Pressure, PressureWatch
-from engine.model_errors import ModelTooLarge
+from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache import as_token_array
 from engine.radix_cache import RadixPrefixCache
 from tests.engine.telling_caches import computed

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.model_errors import BrokenWeights, WeightsMissing
-from engine.safetensors_header import tensor_shapes
+from engine.model_files.errors import BrokenWeights, WeightsMissing
+from engine.model_files.safetensors_header import tensor_shapes
 
 INDEX = "model.safetensors.index.json"
 PATTERN = "model*.safetensors"

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.model_errors import BrokenWeights
+from engine.model_files.errors import BrokenWeights
 
 _LFS_POINTER = b"version https://git-lfs"
 _LONGEST_HEADER = 1 << 28

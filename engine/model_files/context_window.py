@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.model_errors import ModelError
-from engine.safetensors_header import tensor_shapes
-from engine.weight_files import weight_choices
+from engine.model_files.errors import ModelError
+from engine.model_files.safetensors_header import tensor_shapes
+from engine.model_files.weight_files import weight_choices
 
 _NAMES = (
     "max_position_embeddings",

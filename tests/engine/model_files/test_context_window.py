@@ -10,13 +10,13 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from engine.context_window import ContextWindow, learned_positions, read_window
 from engine.generation import FailStep, FinishStep
-from engine.model_errors import BrokenWeights
+from engine.model_files.context_window import ContextWindow, learned_positions, read_window
+from engine.model_files.errors import BrokenWeights
+from engine.model_files.weight_files import WeightChoice
 from engine.model_loading import load_model
 from engine.settings import EngineSettings
 from engine.startup import load
-from engine.weight_files import WeightChoice
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf, bare_model
 
@@ -94,7 +94,9 @@ def test_weights_that_go_while_they_are_read_tell_nothing(
     gone = tmp_path / "model.safetensors"
     with pytest.raises(BrokenWeights, match="cannot be read: No such file"):
         learned_positions([gone])
-    monkeypatch.setattr("engine.context_window.weight_choices", lambda folder: [WeightChoice((gone,))])
+    monkeypatch.setattr(
+        "engine.model_files.context_window.weight_choices", lambda folder: [WeightChoice((gone,))]
+    )
     assert read_window(folder_of(tmp_path, {"n_ctx": 2048})).tokens == 2048
 
 
