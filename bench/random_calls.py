@@ -21,9 +21,9 @@ from typing import Any
 from bench.figure import Figure, Peer
 from bench.grammar_cost import claude_tools
 from engine.answer_pieces import AnswerStyle, Call, Text, Thinking
-from engine.tool_calls.families import FAMILIES
-from engine.tool_calls.family import Family
-from engine.tool_calls.schemas import ToolSchemas, tool_schemas
+from engine.tool_calls.families.registry import FAMILIES
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchemas, tool_schemas
 
 CALLS = 1_000
 _ROWS, _MOST_TOKENS = 8, 1_500

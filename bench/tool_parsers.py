@@ -17,9 +17,9 @@ from typing import Any
 
 from engine.answer_pieces import AnswerStyle, Call, Text
 from engine.answer_text import AnswerText
-from engine.tool_calls.families import FAMILIES
-from engine.tool_calls.family import Family
-from engine.tool_calls.schemas import ToolSchemas, tool_schemas
+from engine.tool_calls.families.registry import FAMILIES
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchemas, tool_schemas
 
 LIBRARY = {
     "hermes": "json_tools",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from engine.answer_pieces import AnswerStyle, Call, CallCut, CallOpened, CallPart, Composing, Piece, Remark
-from engine.tool_calls.family import CallReader, Family
-from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
-from engine.tool_calls.recovery import Unrecovered, recover_arguments, recover_text
+from engine.tool_calls.reading.family import CallReader, Family
+from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from engine.code_places import places
 from engine.thinking_grammar import thinking_rules, without_openings
-from engine.tool_calls.family import Family
-from engine.tool_calls.lark_text import json_value, literal
-from engine.tool_calls.schemas import ToolSchema
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.lark_text import json_value, literal
+from engine.tool_calls.schemas.tools import ToolSchema
 
 Choice = Literal["auto", "required", "none"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.tool_calls.family import Family
-from engine.tool_calls.schemas import ToolSchemas
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchemas
 
 
 @dataclass(frozen=True, slots=True)

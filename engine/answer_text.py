@@ -16,10 +16,10 @@ from engine.answer_thoughts import AnswerThoughts
 from engine.code_places import CodePlaces
 from engine.marker_scanner import MarkerScanner
 from engine.token_spelling import TokenSpelling
-from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.end_calls import FOLLOWED, EndCalls, EndingCalls
-from engine.tool_calls.family import Family
-from engine.tool_calls.thought_scan import Thought, ThoughtOver
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.stray.call_forms import CallForms
+from engine.tool_calls.stray.end_calls import FOLLOWED, EndCalls, EndingCalls
+from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 from engine.waiting_calls import WaitingCalls
 
 Mode = Literal["text", "thinking"]

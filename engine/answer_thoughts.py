@@ -7,9 +7,9 @@ from typing import Literal
 
 from engine.answer_pieces import AnswerStyle
 from engine.code_places import CodePlaces
-from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.end_calls import EndCalls, EndingCalls
-from engine.tool_calls.thinking_marks import ENDS, THINKING_MARKS, is_tag, marks_that_end
+from engine.tool_calls.stray.call_forms import CallForms
+from engine.tool_calls.stray.end_calls import EndCalls, EndingCalls
+from engine.tool_calls.stray.thinking_marks import ENDS, THINKING_MARKS, is_tag, marks_that_end
 
 Meaning = Literal["opens", "undecided", "left out", "text", "mention over"]
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from engine.tool_calls.lark_text import literal
+from engine.tool_calls.schemas.lark_text import literal
 
 _FENCE, _INDENT = 3, 3
 _PLAIN = re.compile(r"[^`\n> ]+")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from engine.tool_calls.family_names import FAMILY_NAMES
+from engine.tool_calls.families.names import FAMILY_NAMES
 
 
 class SettingsError(ValueError):

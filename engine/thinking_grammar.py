@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engine.tool_calls.family import Family
-from engine.tool_calls.lark_text import literal
-from engine.tool_calls.pattern_source import exactly, pattern
-from engine.tool_calls.thinking_marks import is_tag
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.lark_text import literal
+from engine.tool_calls.schemas.pattern_source import exactly, pattern
+from engine.tool_calls.stray.thinking_marks import is_tag
 
 
 def without_openings(family: Family, *, anywhere: bool = False) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.tool_calls.family_names import FAMILY_NAMES
+from engine.tool_calls.families.names import FAMILY_NAMES
 from proxy.known_backends import KNOWN_BACKENDS
 
 _WORDS = {

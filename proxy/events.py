@@ -20,7 +20,7 @@ Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 EngineStatus = Literal[
     "stopped", "starting", "loading", "ready", "busy", "stalled", "exited", "restarting", "failed"
 ]
-# Of `engine.tool_calls.schemas`, and "cut": the answer ended within the call.
+# Of `engine.tool_calls.schemas.tools`, and "cut": the answer ended within the call.
 ToolVerdict = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked", "cut"]
 MissReason = Literal["cold", "diverged", "evicted", "disabled"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from engine.tool_calls.call_forms import CallForms, forms_of
+from engine.tool_calls.stray.call_forms import CallForms, forms_of
 from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.client_side import (
     ClientLeft,

@@ -13,7 +13,7 @@ from bench import decode, tool_parsers
 from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
-from engine.tool_calls.families import FAMILIES
+from engine.tool_calls.families.registry import FAMILIES
 from engine.wire.chat import CompletionHead
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}

@@ -13,10 +13,10 @@ from engine.api.requests import ChatRequest
 from engine.chat_template import template_text
 from engine.grammar import CompiledGrammar, Grammars, GrammarUnavailable
 from engine.model_thinking import thinking_marks
-from engine.tool_calls.call_forms import bare_json_of
-from engine.tool_calls.families import family_named, family_of
-from engine.tool_calls.family import Family
-from engine.tool_calls.schemas import tool_schemas
+from engine.tool_calls.families.registry import family_named, family_of
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import tool_schemas
+from engine.tool_calls.stray.call_forms import bare_json_of
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class AnswerPlanner:
         Without `grammar` nothing is held to one: calls are read, and repaired where they are broken.
 
         Raises:
-            engine.tool_calls.families.UnknownFamily: there is none of that name.
+            engine.tool_calls.families.registry.UnknownFamily: there is none of that name.
         """
         self.family = _family(tokenizer, tool_format)
         self.unavailable = ""  # why nothing is held to a grammar

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.tool_calls.json_extent import JsonExtent
+from engine.tool_calls.reading.json_extent import JsonExtent
 
 
 @dataclass(slots=True)

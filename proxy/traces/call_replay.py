@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from engine.tool_calls.families import FAMILIES
-from engine.tool_calls.family import Family
-from engine.tool_calls.pieces import CallArguments, CallBroken, CallEnd, CallPiece
-from engine.tool_calls.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
-from engine.tool_calls.schemas import ToolSchemas, Verdict
+from engine.tool_calls.families.registry import FAMILIES
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.reading.pieces import CallArguments, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.recovery.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
+from engine.tool_calls.schemas.tools import ToolSchemas, Verdict
 from proxy.events import ToolVerdict
 from proxy.traces.schema import Trace, TraceToolCall
 from proxy.traces.secret_shapes import REDACTED

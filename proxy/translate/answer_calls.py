@@ -16,10 +16,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from engine.tool_calls.end_calls import EndingCalls
-from engine.tool_calls.families import family_that_reads
-from engine.tool_calls.recovery import Unrecovered, recover_arguments, recover_text
-from engine.tool_calls.schemas import Verdict
+from engine.tool_calls.families.registry import family_that_reads
+from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text
+from engine.tool_calls.schemas.tools import Verdict
+from engine.tool_calls.stray.end_calls import EndingCalls
 from proxy.backends.upstream import ToolCallDelta, ToolCallOpen, ToolCallRaw
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.content_blocks import ContentBlocks

@@ -6,10 +6,10 @@ it closed a thought. What is found in the text and in the thinking is one sequen
 
 from __future__ import annotations
 
-from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.end_calls import FOLLOWED, EndCalls, EndingCalls, Part
-from engine.tool_calls.schemas import ToolSchemas
-from engine.tool_calls.thought_scan import Thought, ThoughtOver
+from engine.tool_calls.schemas.tools import ToolSchemas
+from engine.tool_calls.stray.call_forms import CallForms
+from engine.tool_calls.stray.end_calls import FOLLOWED, EndCalls, EndingCalls, Part
+from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 
 _NONE = CallForms(())
 

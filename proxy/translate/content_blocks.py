@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.tool_calls.schemas import parse_json
+from engine.tool_calls.schemas.tools import parse_json
 from engine.wire.json_text import encode_json
 from proxy.translate.event_bytes import DELTA_TAIL, block_start, block_stop, delta_head
 from proxy.translate.thinking import sign

@@ -6,7 +6,7 @@ import re
 import uuid
 from dataclasses import dataclass, field
 
-from engine.tool_calls.schemas import parse_json
+from engine.tool_calls.schemas.tools import parse_json
 from engine.wire.json_text import encode_json
 from proxy.backends.upstream import ToolCallDelta, ToolCallRaw
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tool_calls.call_forms import CallForms
-from engine.tool_calls.end_calls import SHOWN, EndingCalls, Part, shows_call
-from engine.tool_calls.thought_scan import Thought, ThoughtOver
+from engine.tool_calls.stray.call_forms import CallForms
+from engine.tool_calls.stray.end_calls import SHOWN, EndingCalls, Part, shows_call
+from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 from proxy.backends.upstream import (
     Broken,
     Finish,

@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from engine.tool_calls.schemas import ToolSchema, ToolSchemas, Verdict
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, Verdict
 from engine.wire.json_text import encode_json
 
 __all__ = ["ToolSet", "Verdict", "tool_choice", "tool_set"]

@@ -24,10 +24,10 @@ from engine.answer_pieces import (
     Thinking,
 )
 from engine.answer_text import AnswerText
-from engine.tool_calls.families import FAMILIES, family_named
-from engine.tool_calls.family import Family
-from engine.tool_calls.hermes import Hermes
-from engine.tool_calls.schemas import ToolSchema, ToolSchemas
+from engine.tool_calls.families.hermes import Hermes
+from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling
 
 TOOLS = ToolSchemas([ToolSchema("look", {"type": "object"})])

@@ -17,10 +17,10 @@ from engine.answer_text import AnswerText
 from engine.decode_batch import DecodeBatch, Row
 from engine.grammar import AnswerGuide, Grammars, token_masks
 from engine.model_loading import load_model
-from engine.tool_calls.families import FAMILIES, family_named
-from engine.tool_calls.family import Family
-from engine.tool_calls.schemas import ToolSchema, ToolSchemas
-from engine.tool_calls.thinking_marks import THINKING_MARKS
+from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+from engine.tool_calls.stray.thinking_marks import THINKING_MARKS
 from tests.engine.byte_tokens import ByteTokens
 from tests.engine.spelling import Spelling
 from tests.engine.test_decode_batch import prompt

@@ -23,9 +23,9 @@ from engine.bundled_model.training.encoding import ASSISTANT, END, Encoder, temp
 from engine.bundled_model.training.evaluation import GOALS, Examination, main
 from engine.model_loading import load_model
 from engine.prompt_rendering import PromptRenderer
-from engine.tool_calls.families import family_of
-from engine.tool_calls.pieces import CallEnd
-from engine.tool_calls.schemas import tool_schemas
+from engine.tool_calls.families.registry import family_of
+from engine.tool_calls.reading.pieces import CallEnd
+from engine.tool_calls.schemas.tools import tool_schemas
 from tests.engine.conversations import conversations, extended
 from tests.models import tiny_model
 

@@ -9,10 +9,10 @@ import pytest
 
 from engine.answer_grammar import ANSWER, AnswerRules
 from engine.grammar import AnswerGuide, Grammars, GrammarUnavailable, token_bytes, token_masks
-from engine.tool_calls.families import FAMILIES, family_named
-from engine.tool_calls.family import Family
-from engine.tool_calls.hermes import Hermes
-from engine.tool_calls.schemas import ToolSchema, ToolSchemas
+from engine.tool_calls.families.hermes import Hermes
+from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.byte_tokens import END, ByteTokens
 
 TOKENS = ByteTokens()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
-from engine.tool_calls.schemas import parse_json
+from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.schemas.tools import parse_json
 from proxy.traces.call_replay import CallReplay
 from proxy.traces.schema import Trace, TraceToolCall
 from tui.figures import plural, seconds

@@ -46,9 +46,9 @@ from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
 from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request
 from engine.process.blas import engine_environment
 from engine.tokenizer_loading import load_tokenizer
-from engine.tool_calls.families import family_of
-from engine.tool_calls.pieces import CallEnd
-from engine.tool_calls.schemas import tool_schemas
+from engine.tool_calls.families.registry import family_of
+from engine.tool_calls.reading.pieces import CallEnd
+from engine.tool_calls.schemas.tools import tool_schemas
 
 SINGLES, TWO_STEPS, FREE, FAILURES = 500, 200, 300, 300
 GOALS = {"single requests": 0.95, "two-step tasks": 0.90, "free questions": 0.95, "failures": 0.95}

@@ -10,8 +10,8 @@ import pytest
 
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.requests import parse_chat
-from engine.tool_calls.families import UnknownFamily
-from engine.tool_calls.family_names import FAMILY_NAMES
+from engine.tool_calls.families.names import FAMILY_NAMES
+from engine.tool_calls.families.registry import UnknownFamily
 
 HI = [{"role": "user", "content": "hi"}]
 

@@ -12,8 +12,8 @@ from engine.answer_text import AnswerStyle, AnswerText, Text
 from engine.api.live_answer import LiveAnswer, Shown
 from engine.generation import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
 from engine.repetition import ENDED, LoopGuard
-from engine.tool_calls.hermes import Hermes
-from engine.tool_calls.schemas import ToolSchema, ToolSchemas
+from engine.tool_calls.families.hermes import Hermes
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling, Steps
 
 LETTERS = [TokenStep(0), TokenStep(1), TokenStep(2)]

@@ -8,8 +8,8 @@ import pytest
 
 from engine.answer_pieces import AnswerStyle, Call, Text
 from engine.answer_text import AnswerText
-from engine.tool_calls.families import FAMILIES, family_named
-from engine.tool_calls.family import Family
+from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.reading.family import Family
 from tests.engine.spelling import Spelling
 from tests.engine.test_answer_text import TOOLS, read, shown
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from engine.tool_calls.family import Family
-from engine.tool_calls.schemas import ToolSchema, ToolSchemas
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 JSON_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 MANY = {

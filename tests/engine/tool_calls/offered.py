@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from engine.tool_calls.schemas import ToolSchema, ToolSchemas
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 TODO = {
     "type": "object",

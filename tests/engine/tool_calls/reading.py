@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 from engine.marker_scanner import MarkerScanner
-from engine.tool_calls.family import CallReader, Family
-from engine.tool_calls.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
-from engine.tool_calls.schemas import ToolSchemas
+from engine.tool_calls.reading.family import CallReader, Family
+from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.schemas.tools import ToolSchemas
 
 Part = str | CallPiece
 

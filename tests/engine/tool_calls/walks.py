@@ -12,8 +12,8 @@ import llguidance.numpy
 import numpy as np
 
 from engine.grammar import LIMITS
-from engine.tool_calls.family import Family
-from engine.tool_calls.schemas import ToolSchema
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.schemas.tools import ToolSchema
 
 _PATIENCE = 150  # tokens, from where on the walk hurries to its end
 

@@ -1,0 +1,1 @@
+"""One module a model family: how it writes tool calls."""

@@ -1,0 +1,1 @@
+"""Readers and grammars of call formats, for the families that share them."""

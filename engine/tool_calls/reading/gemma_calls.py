@@ -1,0 +1,270 @@
+"""Reads calls in Gemma's notation: JSON with bare keys, and strings between marks of their own.
+
+call:Write{file_path:<escape>/a<escape>,lines:[1,2],options:{mode:420}}
+
+Nothing is escaped, so a mark ends a string only where the structure goes on behind it, as far as the brackets
+that are open tell: the next key or value, or all of the ends up to the call's own. The end of a call is taken
+back when text follows it and then a string's end behind which the structure goes on: then the first one was
+content.
+
+What stays ambiguous: a string that holds a mark with a comma and a key (in a list: a comma and a value)
+behind it, or with all of the ends and, directly, an opening mark behind it, or with all of the ends, other
+text, and a whole call's beginning.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import regex
+
+from engine.tool_calls.reading.mark_search import begun
+from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.reading.stepping_reader import SteppingReader
+from engine.tool_calls.schemas.argument_texts import json_text, string_piece
+from engine.tool_calls.schemas.tools import ToolSchemas
+
+_SPACE = r"[ \t\r\n]{0,8}"
+_DEEPEST = 16  # open brackets that a string's end is checked against
+_HEAD = rf"{_SPACE}call:{_SPACE}(?P<name>[^\s{{}}:<]{{1,256}}){_SPACE}\{{"
+_SCALAR = regex.compile(rf"{_SPACE}(?P<scalar>[^\s,{{}}\[\]<>:\"]{{1,4096}})(?={_SPACE}[,\]}}])")
+
+
+class GemmaMarks:
+    """The marks of one Gemma, and what is looked for with them."""
+
+    def __init__(self, opening: str, end: str, quote: str) -> None:
+        self.opening, self.end, self.quote = opening, end, quote
+        mark = regex.escape(quote)
+        quoted = rf"{mark}(?P<quoted>(?:(?!{mark}).){{1,256}}){mark}"
+        key = rf"{_SPACE}(?:{quoted}|(?P<bare>[^\s,:{{}}\[\]<>\"]{{1,256}})){_SPACE}:"
+        self.head = regex.compile(_HEAD)
+        self.begin = regex.compile(regex.escape(opening) + _HEAD)
+        self.key = regex.compile(key)
+        self.quoted = regex.compile(_SPACE + mark)
+        self.tail = regex.compile(_SPACE + regex.escape(end))
+        self.behind = lru_cache(256)(self._behind)
+        self._key_source = regex.sub(r"\?P<\w+>", "?:", key)
+        self._value_source = rf"{_SPACE}(?:{mark}|[-\d{{\[]|true|false|null|True|False|None)"
+
+    def _behind(self, brackets: str) -> Any:
+        """What may stand behind a string in the open `brackets`; its group `end` is the end of the call."""
+        source = f"(?P<end>{_SPACE}{regex.escape(self.end)})" if len(brackets) <= _DEEPEST else ""
+        for bracket in brackets[-_DEEPEST:]:
+            more, close = (self._key_source, r"\}") if bracket == "{" else (self._value_source, r"\]")
+            source = rf"{_SPACE}(?:,{more}|{close}{source})"
+        return regex.compile(source)
+
+
+class GemmaCallReader(SteppingReader):
+    """Reads one call; see `engine.tool_calls.reading.family.CallReader`."""
+
+    def __init__(self, marks: GemmaMarks, tools: ToolSchemas) -> None:
+        super().__init__(marks.opening, tools)
+        self._marks = marks
+        self._name = ""
+        self._brackets = ""  # those that are open
+        self._end = ""  # an end of the call that may yet be content
+        self._held: list[str] = []  # the text behind it
+        self._held_blank = True
+
+    # States; each returns whether another may follow at once
+
+    def _head(self, pieces: list[CallPiece]) -> bool:
+        found = self._marks.head.match(self._buffer, partial=True)
+        if found is None or found.partial:
+            return self._missing([found], "it does not begin as a call does")
+        self._take(found.end())
+        if found["name"] not in self._tools:
+            return self._skip(f"it names {found['name']!r}, which was not offered")
+        self._name = found["name"]
+        pieces.append(CallBegin(self._name))
+        self._open("{", pieces)
+        return True
+
+    def _first(self, pieces: list[CallPiece]) -> bool:
+        """Behind an opening bracket: its end, or what it holds."""
+        close = _CLOSE[self._brackets[-1]].match(self._buffer, partial=True)
+        if close is None:
+            self._state = self._key if self._brackets[-1] == "{" else self._value
+            return True
+        if close.partial:
+            return self._missing([close], "")
+        self._take(close.end())
+        self._close_bracket(pieces)
+        return True
+
+    def _key(self, pieces: list[CallPiece]) -> bool:
+        found = self._marks.key.match(self._buffer, partial=True)
+        if found is None or found.partial:
+            return self._missing([found], "a key is missing")
+        self._take(found.end())
+        key = found["bare"] if found["quoted"] is None else found["quoted"]
+        self._say(f"{json.dumps(key, ensure_ascii=False)}: ", pieces)
+        self._state = self._value
+        return True
+
+    def _value(self, pieces: list[CallPiece]) -> bool:
+        quoted = self._marks.quoted.match(self._buffer, partial=True)
+        bracket = _BRACKET.match(self._buffer, partial=True)
+        scalar = _SCALAR.match(self._buffer, partial=True)
+        if quoted is not None and not quoted.partial:
+            self._take(quoted.end())
+            self._say('"', pieces)
+            self._state = self._in_string
+        elif bracket is not None and not bracket.partial:
+            self._take(bracket.end())
+            self._open(bracket[1], pieces)
+        elif scalar is not None and not scalar.partial:
+            value = json_text(scalar["scalar"])
+            if value is None:
+                return self._skip(f"the value {scalar['scalar']!r} is no JSON")
+            self._take(scalar.end())
+            self._say(value, pieces)
+            self._state = self._behind_value
+        else:
+            return self._missing([quoted, bracket, scalar], "a value is missing")
+        return True
+
+    def _behind_value(self, pieces: list[CallPiece]) -> bool:
+        bracket = self._brackets[-1]
+        comma = _COMMA.match(self._buffer, partial=True)
+        close = _CLOSE[bracket].match(self._buffer, partial=True)
+        if comma is not None and not comma.partial:
+            self._take(comma.end())
+            self._say(", ", pieces)
+            self._state = self._key if bracket == "{" else self._value
+        elif close is not None and not close.partial:
+            self._take(close.end())
+            self._close_bracket(pieces)
+        else:
+            return self._missing([comma, close], "more follows a value")
+        return True
+
+    def _in_string(self, pieces: list[CallPiece]) -> bool:
+        quote = self._marks.quote
+        at = self._buffer.find(quote)
+        if at < 0:
+            self._grow(self._cut(begun(self._buffer, (quote,))), pieces)
+            return self._skip("it was cut") if self._closed else False
+        self._grow(self._cut(at), pieces)
+        found = self._marks.behind(self._brackets).match(self._buffer, len(quote), partial=True)
+        if found is None:
+            self._grow(self._cut(len(quote)), pieces)
+        elif found.partial and not self._closed:
+            return False
+        elif not found.partial and found.groupdict().get("end") is not None:
+            self._end, self._held, self._held_blank = self._cut(found.end()), [], True
+            self._state = self._behind_end
+        else:
+            self._take(len(quote))
+            self._say('"', pieces)
+            self._state = self._behind_value
+        return True
+
+    def _behind_end(self, pieces: list[CallPiece]) -> bool:
+        """Behind an end of the call that was content if a string's end comes before the next call."""
+        marks = (self._marks.quote, self._marks.opening)
+        places = [at for at in (self._buffer.find(mark) for mark in marks) if at >= 0]
+        if not places:
+            self._hold(len(self._buffer) if self._closed else begun(self._buffer, marks))
+            return self._accept_end(pieces) if self._closed else False
+        self._hold(min(places))
+        quote = self._marks.quote
+        if self._buffer.startswith(quote):
+            found = self._marks.behind(self._brackets).match(self._buffer, len(quote), partial=True)
+            if found is not None and not found.partial:
+                held = self._end + "".join(self._held)
+                self._grow(held, pieces)
+                self._state = self._in_string
+                return True
+        elif self._held_blank:
+            return self._accept_end(pieces)
+        else:
+            found = self._marks.begin.match(self._buffer, partial=True)
+            if found is not None and not found.partial:
+                return self._accept_end(pieces)
+        if found is not None and not self._closed:
+            return False
+        self._hold(1)
+        return True
+
+    def _tail(self, pieces: list[CallPiece]) -> bool:
+        found = self._marks.tail.match(self._buffer, partial=True)
+        if found is None or (found.partial and not self._closed):
+            return self._missing([found], "more follows its arguments")
+        self._take(found.end())
+        self._end_call(pieces)
+        return False
+
+    def _broken(self, pieces: list[CallPiece]) -> bool:
+        """In a call that cannot be read: look for the mark that ends it, or for the next call's."""
+        marks = (self._marks.end, self._marks.opening)
+        places = [at for at in (self._buffer.find(mark) for mark in marks) if at >= 0]
+        if places:
+            self._take(min(places))
+            if self._buffer.startswith(self._marks.end):
+                self._take(len(self._marks.end))
+        else:
+            self._take(len(self._buffer) if self._closed else begun(self._buffer, marks))
+            if not self._closed:
+                return False
+        pieces.append(CallBroken("".join(self._raw), self._why))
+        self._finish()
+        return False
+
+    # Steps
+
+    def _missing(self, found: list[Any], why: str) -> bool:
+        """Nothing of what could follow is there; it may be still to come."""
+        if any(found):
+            return self._skip("it was cut") if self._closed else False
+        return self._skip(why)
+
+    def _open(self, bracket: str, pieces: list[CallPiece]) -> None:
+        self._brackets += bracket
+        self._say(bracket, pieces)
+        self._state = self._first
+
+    def _close_bracket(self, pieces: list[CallPiece]) -> None:
+        self._say("}" if self._brackets[-1] == "{" else "]", pieces)
+        self._brackets = self._brackets[:-1]
+        self._state = self._behind_value if self._brackets else self._tail
+
+    def _accept_end(self, pieces: list[CallPiece]) -> bool:
+        closes = "".join("}" if bracket == "{" else "]" for bracket in reversed(self._brackets))
+        self._say('"' + closes, pieces)
+        self._raw.append(self._end)
+        self._buffer = "".join(self._held) + self._buffer
+        self._end_call(pieces)
+        return False
+
+    def _end_call(self, pieces: list[CallPiece]) -> None:
+        pieces.append(CallEnd(self._name, "".join(self._arguments), "".join(self._raw)))
+        self._finish()
+
+    def _skip(self, why: str) -> bool:
+        self._why = why
+        self._state = self._broken
+        return True
+
+    def _grow(self, text: str, pieces: list[CallPiece]) -> None:
+        self._raw.append(text)
+        self._say(string_piece(text), pieces)
+
+    def _say(self, text: str, pieces: list[CallPiece]) -> None:
+        if text:
+            self._arguments.append(text)
+            pieces.append(CallArguments(text))
+
+    def _hold(self, length: int) -> None:
+        text = self._cut(length)
+        self._held.append(text)
+        self._held_blank = self._held_blank and not text.strip()
+
+
+_BRACKET = regex.compile(_SPACE + r"([{\[])")
+_COMMA = regex.compile(_SPACE + ",")
+_CLOSE = {"{": regex.compile(_SPACE + r"\}"), "[": regex.compile(_SPACE + r"\]")}

@@ -1,0 +1,211 @@
+"""Calls whose arguments stand as one JSON object between marks: Hermes, Mistral, DeepSeek, Kimi, harmony."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+
+from engine.tool_calls.reading.json_extent import JsonExtent
+from engine.tool_calls.reading.mark_search import begun
+from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.reading.stepping_reader import SteppingReader
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, parse_json
+
+Pattern = Any  # a compiled pattern of the `regex` package, which can tell a match that is still possible
+
+
+_CUT_WORD: Pattern = regex.compile(r"[\s\w.+\\-]*$")
+_LONGEST = 4096  # characters of marks and white space around arguments; more is no layout
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSyntax:
+    """What stands around the arguments of calls behind one opening mark.
+
+    `head` leads to the arguments and names the tool in its group `name`; `tail` ends one call, and may be
+    missing where `tail_may_miss`. `more` leads to a further call in the same section and `end` ends the
+    section; without them a section is one call. `end_marks` are the texts at which a call that cannot be read
+    is given up.
+    """
+
+    head: Pattern
+    tail: Pattern
+    more: Pattern | None = None
+    end: Pattern | None = None
+    end_marks: tuple[str, ...] = ()
+    tail_may_miss: bool = False
+
+
+def json_unheld(tool: ToolSchema) -> str:
+    """What a grammar of JSON arguments does not hold to of a schema that it has words for."""
+    # A value that is no object is not read as arguments.
+    is_object = tool.parameters.get("type", "object") == "object"
+    return "" if is_object else "arguments that are no object"
+
+
+class JsonCallReader(SteppingReader):
+    """Reads the calls of one section; see `engine.tool_calls.reading.family.CallReader`.
+
+    Of several syntaxes, the head of each call tells which it is in.
+    """
+
+    def __init__(self, syntaxes: Sequence[JsonSyntax], opening: str, tools: ToolSchemas) -> None:
+        super().__init__(opening, tools)
+        self._syntaxes = syntaxes
+        self._syntax = syntaxes[0]
+        self._opening = opening
+        self._name = ""
+        self._extent = JsonExtent()
+        self._conclude: Callable[[list[CallPiece]], None] = self._end_call
+
+    # States; each returns whether another may follow at once
+
+    def _head(self, pieces: list[CallPiece]) -> bool:
+        heads = [(syntax, self._match(syntax.head)) for syntax in self._syntaxes]
+        whole = [(syntax, found) for syntax, found in heads if found is not None and not found.partial]
+        if not whole:
+            if all(found is None for _, found in heads):
+                return self._skip("it does not begin as a call does")
+            return self._skip("it was cut") if self._closed else False
+        self._syntax, found = whole[0]
+        self._name = found["name"]
+        if self._name not in self._tools:
+            return self._skip(f"it names {self._name!r}, which was not offered")
+        self._take(found.end())
+        pieces.append(CallBegin(self._name))
+        self._arguments, self._extent = [], JsonExtent()
+        self._state = self._object
+        return True
+
+    def _object(self, pieces: list[CallPiece]) -> bool:
+        if not self._arguments:
+            self._take(len(self._buffer) - len(self._buffer.lstrip()))
+            if self._buffer and not self._buffer.startswith("{"):
+                return self._skip("its arguments are no JSON object")
+        taken = self._extent.feed(self._buffer)
+        if taken:
+            self._arguments.append(self._buffer[:taken])
+            pieces.append(CallArguments(self._buffer[:taken]))
+            self._take(taken)
+        if self._extent.done:
+            self._state = self._tail
+            return True
+        return self._skip("it was cut") if self._closed else False
+
+    def _tail(self, pieces: list[CallPiece]) -> bool:
+        found = self._match(self._syntax.tail)
+        if found is None and not self._syntax.tail_may_miss:
+            return self._skip("more follows its arguments")
+        if found is not None:
+            if found.partial and not self._closed:
+                return False
+            self._take(found.end())
+        self._conclude = self._end_call
+        self._state = self._between
+        return True
+
+    def _between(self, pieces: list[CallPiece]) -> bool:
+        """Behind a call: another one, the end of the section, or text."""
+        end, more = (
+            self._match(pattern) if pattern is not None else None
+            for pattern in (self._syntax.end, self._syntax.more)
+        )
+        if end is not None and (not end.partial or self._closed):
+            self._take(end.end())
+        elif more is not None and not more.partial:
+            self._conclude(pieces)
+            self._take(more.end())
+            self._state = self._head
+            return True
+        elif not self._closed and (end is not None or more is not None):
+            return False
+        self._conclude(pieces)
+        self._finish()
+        return False
+
+    def _skipped(self, pieces: list[CallPiece]) -> bool:
+        """In a call that cannot be read: look for the mark that ends it, or for the next call's."""
+        marks = (self._opening, *self._syntax.end_marks)
+        mark = _search(self._buffer, marks)
+        if mark is None:
+            self._skip_over(len(self._buffer) if self._closed else begun(self._buffer, marks))
+            if self._closed:
+                self._end_at_first_mark(marks)
+                self._conclude = self._give_up
+                self._state = self._between
+            return self._closed
+        self._skip_over(mark.start())
+        if self._extent.in_string:
+            self._skip_over(len(mark[0]))
+            return True
+        if mark[0] != self._opening:
+            self._take(len(mark[0]))
+        self._conclude = self._give_up
+        self._state = self._between
+        return True
+
+    def _skip(self, why: str) -> bool:
+        self._why = why
+        self._state = self._skipped
+        text = "".join(self._raw)
+        self._raw, self._buffer = [], text + self._buffer
+        self._extent = JsonExtent()
+        self._skip_over(len(text))
+        return True
+
+    def _skip_over(self, length: int) -> None:
+        text = self._buffer[:length]
+        self._take(length)
+        if not (self._extent.begun or "{" in text) or self._extent.done:
+            return
+        self._extent.feed(text if self._extent.begun else text[text.index("{") :])
+
+    def _end_at_first_mark(self, marks: Sequence[str]) -> None:
+        """No mark stands outside of what seem to be strings: where quotes are wrong, the first one counts."""
+        text = "".join(self._raw)
+        mark = _search(text, marks, len(self._opening))
+        if mark is not None and not _is_cut(text[text.find("{") :]):
+            end = mark.start() if mark[0] == self._opening else mark.end()
+            self._raw, self._buffer = [text[:end]], text[end:]
+
+    def _end_call(self, pieces: list[CallPiece]) -> None:
+        arguments = "".join(self._arguments)
+        try:
+            parse_json(arguments)
+        except ValueError as error:
+            self._why = f"its arguments are not valid JSON: {error}"
+            self._give_up(pieces)
+            return
+        pieces.append(CallEnd(self._name, arguments, "".join(self._raw)))
+        self._raw = []
+
+    def _give_up(self, pieces: list[CallPiece]) -> None:
+        pieces.append(CallBroken("".join(self._raw), self._why))
+        self._raw = []
+
+    def _match(self, pattern: Pattern) -> Any:
+        found = pattern.match(self._buffer, 0, _LONGEST, partial=True)
+        return None if found is not None and found.partial and len(self._buffer) > _LONGEST else found
+
+
+def _search(text: str, marks: Sequence[str], at: int = 0) -> Any:
+    return regex.compile("|".join(regex.escape(mark) for mark in marks)).search(text, at)
+
+
+def _is_cut(text: str) -> bool:
+    """Whether nothing is wrong with a JSON value but that its end is missing."""
+    try:
+        json.JSONDecoder(strict=False).raw_decode(text)
+    except json.JSONDecodeError as error:
+        # A word, a number or an escape that is cut is an error at its beginning.
+        return (
+            error.msg.startswith("Unterminated string")
+            or error.pos >= _CUT_WORD.search(text, max(0, len(text) - 64)).start()
+        )
+    except RecursionError:
+        pass
+    return False

@@ -1,0 +1,344 @@
+"""Calls whose arguments stand bare between tags: Qwen3-Coder, GLM, MiniMax, DeepSeek's DSML.
+
+Nothing is escaped between the tags, so a mark ends a value only where the structure goes on behind it: with
+the next argument, or with the end of the call. The end of a section is taken back when text follows it and
+then another close of a value behind which the structure goes on: then the first one was content. The text
+behind an end is held until that is known, which is at the next call or at the end of the answer.
+
+What stays ambiguous: a string that holds a close of its own with the next argument's (or the next call's)
+opening behind it, or with the end of the section and, directly, an opening mark behind it, or with the end
+of the section, other text, and a whole call's beginning behind that.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import regex
+
+from engine.tool_calls.reading.json_extent import JsonExtent
+from engine.tool_calls.reading.mark_search import begun
+from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.reading.stepping_reader import SteppingReader
+from engine.tool_calls.schemas.argument_texts import argument_json, json_text, string_piece
+from engine.tool_calls.schemas.text_schemas import text_schema
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+
+Follow = Literal["parameter", "call", "end", "wait", "nothing"]
+
+SPACE = r"[ \t\r\n]{0,8}"
+"""What may lay out a call between its tags; bounded, so that waiting for more of it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSyntax:
+    """The tags of a family; `head`, `parameter` and `next_call` are patterns, the others are texts.
+
+    `head` leads to the arguments and names the tool in its group `name`; `parameter` opens one (group `key`,
+    and where the family tells whether it is a string, group `string`: `true` or `false`); `close` ends a
+    value; `call_end` ends a call, `section_end` what the opening mark has opened; `next_call` begins a
+    further call in the section. With `newlines`, one line break at either end of a value is layout. Where a
+    section may stay open, `call_end` is enough.
+    """
+
+    openings: tuple[str, ...]
+    head: str
+    parameter: str
+    close: str
+    call_end: str
+    section_end: str
+    next_call: str = ""
+    newlines: bool = False
+    section_may_stay_open: bool = False
+
+
+class TaggedPatterns:
+    """A syntax, ready to be looked for."""
+
+    def __init__(self, syntax: TaggedSyntax) -> None:
+        self.syntax = syntax
+        call_end = SPACE + regex.escape(syntax.call_end) if syntax.call_end else ""
+        section_end = regex.escape(syntax.section_end)
+        openings = "|".join(regex.escape(opening) for opening in syntax.openings)
+        self.head = regex.compile(SPACE + syntax.head)
+        self.parameter = regex.compile(SPACE + syntax.parameter)
+        self.call_end = regex.compile(call_end)
+        self.end = regex.compile(call_end + SPACE + section_end)
+        self.next_call = regex.compile(call_end + SPACE + syntax.next_call) if syntax.next_call else None
+        self.opening = regex.compile(f"(?:{openings}){SPACE}{syntax.head}")
+        self.held_marks = regex.compile(f"{regex.escape(syntax.close)}|{openings}")
+        self.held_starts = (syntax.close, *syntax.openings)
+        broken_end = syntax.call_end if syntax.section_may_stay_open else syntax.section_end
+        self.broken_marks = regex.compile(f"(?P<end>{regex.escape(broken_end)})|{openings}")
+        self.broken_starts = (broken_end, *syntax.openings)
+
+
+class TaggedCallReader(SteppingReader):
+    """Reads the calls of one section; see `engine.tool_calls.reading.family.CallReader`."""
+
+    def __init__(self, patterns: TaggedPatterns, opening: str, tools: ToolSchemas) -> None:
+        super().__init__(opening, tools)
+        self._patterns = patterns
+        self._syntax = patterns.syntax
+        self._tool = ToolSchema("")
+        self._keys: set[str] = set()
+        self._value = _Value("", "text", free=False)
+        self._end = ""  # an end of the section that may yet be content
+        self._held: list[str] = []  # the text behind it
+        self._held_blank = True
+
+    # States; each returns whether another may follow at once
+
+    def _head(self, pieces: list[CallPiece]) -> bool:
+        found = self._patterns.head.match(self._buffer, partial=True)
+        if found is None:
+            return self._skip("it does not begin as a call does")
+        if found.partial:
+            return self._skip("it was cut") if self._closed else False
+        self._take(found.end())
+        name = found["name"]
+        if name not in self._tools:
+            return self._skip(f"it names {name!r}, which was not offered")
+        self._tool, self._arguments, self._keys = self._tools[name], [], set()
+        pieces.append(CallBegin(name))
+        self._state = self._arguments_or_end
+        return True
+
+    def _arguments_or_end(self, pieces: list[CallPiece]) -> bool:
+        """Behind the head, or behind an argument that is read: another argument, or the end."""
+        follow, end, found = self._follow(0)
+        match follow:
+            case "wait":
+                return False
+            case "nothing":
+                return self._skip("it was cut" if self._closed else "it does not go on as a call does")
+            case "parameter":
+                self._take(end)
+                return self._open(found, pieces)
+            case "call":
+                self._take(end)
+                self._end_call(pieces)
+                self._state = self._head
+                return True
+        self._take(end)
+        self._end_call(pieces)
+        self._finish()
+        return False
+
+    def _value_begin(self, pieces: list[CallPiece]) -> bool:
+        if not self._buffer and not self._closed:
+            return False
+        if self._syntax.newlines and self._buffer.startswith("\n"):
+            self._take(1)
+        self._state = self._in_value
+        return True
+
+    def _in_value(self, pieces: list[CallPiece]) -> bool:
+        close = self._syntax.close
+        at = self._buffer.find(close)
+        if at < 0:
+            self._grow(self._cut(self._before_newline(begun(self._buffer, (close,)))), pieces)
+            return self._skip("it was cut") if self._closed else False
+        self._grow(self._cut(self._before_newline(at)), pieces)
+        at = self._buffer.find(close) + len(close)
+        follow, end, _ = ("nothing", 0, None) if self._value.in_string else self._follow(at)
+        if follow == "wait":
+            return False
+        if follow == "nothing" and self._at_limit and not self._buffer[at:].strip():
+            return self._skip("it was cut")  # rather than take the mark for content
+        if follow == "nothing":
+            self._grow(self._cut(at), pieces)
+        elif follow == "end" and self._value.free:
+            self._end, self._held, self._held_blank = self._cut(end), [], True
+            self._state = self._behind_end
+        else:
+            self._end_value(pieces)
+            self._take(at)
+            self._state = self._arguments_or_end
+        return True
+
+    def _behind_end(self, pieces: list[CallPiece]) -> bool:
+        """Behind an end of the section that was content if a value's close comes before the next call."""
+        mark = self._patterns.held_marks.search(self._buffer)
+        if mark is None:
+            starts = self._patterns.held_starts
+            self._hold(len(self._buffer) if self._closed else begun(self._buffer, starts))
+            return self._accept_end(pieces) if self._closed else False
+        self._hold(mark.start())
+        if mark[0] == self._syntax.close:
+            follow, _, _ = self._follow(len(mark[0]))
+            if follow == "wait":
+                return False
+            if follow != "nothing":
+                self._buffer = self._end + "".join(self._held) + self._buffer
+                length = len(self._end) + sum(map(len, self._held))
+                self._grow(self._cut(self._before_newline(length)), pieces)
+                self._state = self._in_value
+                return True
+        elif self._held_blank:
+            return self._accept_end(pieces)
+        else:
+            begins = self._patterns.opening.match(self._buffer, partial=True)
+            if begins is not None and begins.partial and not self._closed:
+                return False
+            if begins is not None and not begins.partial:
+                return self._accept_end(pieces)
+        self._hold(len(mark[0]))
+        return True
+
+    def _broken(self, pieces: list[CallPiece]) -> bool:
+        """In a call that cannot be read: look for the mark that ends it, or for the next call."""
+        mark = self._patterns.broken_marks.search(self._buffer)
+        if mark is None:
+            starts = self._patterns.broken_starts
+            self._take(len(self._buffer) if self._closed else begun(self._buffer, starts))
+            return self._give_up(pieces) if self._closed else False
+        self._take(mark.start())
+        if mark["end"] is not None:
+            self._take(len(mark[0]))
+            return self._give_up(pieces)
+        begins = self._patterns.opening.match(self._buffer, partial=True)
+        if begins is not None and begins.partial and not self._closed:
+            return False
+        if begins is not None and not begins.partial:
+            return self._give_up(pieces)
+        self._take(len(mark[0]))
+        return True
+
+    # Steps
+
+    def _follow(self, at: int) -> tuple[Follow, int, Any]:
+        """What stands at `at`, behind a head or a value's close: its kind, its end, its match."""
+        patterns, text = self._patterns, self._buffer
+        parameter = patterns.parameter.match(text, at, partial=True)
+        end = patterns.end.match(text, at, partial=True)
+        call = patterns.next_call.match(text, at, partial=True) if patterns.next_call else None
+        kinds: tuple[tuple[Follow, Any], ...] = (("parameter", parameter), ("end", end), ("call", call))
+        call_end = patterns.call_end.match(text, at)
+        for kind, found in kinds:
+            if found is not None and not found.partial:
+                # A further call's head belongs to that call.
+                return kind, call_end.end() if kind == "call" and call_end else found.end(), found
+        if not self._closed and any(found is not None for _, found in kinds):
+            return "wait", 0, None
+        if call_end is not None:
+            # Where nothing stands behind the last argument, a model that ended has ended the call too.
+            stops = not text[at:].strip() and not self._at_limit
+            if end is not None and (parameter is None or stops):
+                return "end", len(text), None
+            # What is there of a further call takes nothing from this one.
+            if call is not None or self._syntax.section_may_stay_open:
+                return "end", call_end.end(), None
+        return "nothing", 0, None
+
+    def _open(self, found: Any, pieces: list[CallPiece]) -> bool:
+        key = found["key"]
+        if key in self._keys:
+            return self._skip(f"it gives {key!r} twice")
+        types = self._tool.types(key)
+        kind: ValueKind = "whole"
+        if types == {"string"}:
+            kind = "text"
+        elif types and "string" not in types:
+            kind = "json"
+        if (told := found.groupdict().get("string")) is not None:
+            kind = "text" if told == "true" else "json"
+        self._say(f"{', ' if self._keys else '{'}{json.dumps(key, ensure_ascii=False)}: ", pieces)
+        if kind == "text":
+            self._say('"', pieces)
+        self._keys.add(key)
+        free = kind != "json" and bool(text_schema(self._tool.argument(key)).texts)
+        self._value = _Value(key, kind, free)
+        self._state = self._value_begin
+        return True
+
+    def _grow(self, text: str, pieces: list[CallPiece]) -> None:
+        self._raw.append(text)
+        if self._value.kind == "text":
+            self._say(string_piece(text), pieces)
+        else:
+            self._value.add(text)
+
+    def _end_value(self, pieces: list[CallPiece]) -> None:
+        value = self._value
+        match value.kind:
+            case "text":
+                self._say('"', pieces)
+            case "json":
+                text = value.text
+                self._say(json_text(text) or f'"{string_piece(text)}"', pieces)
+            case "whole":
+                self._say(argument_json(value.text, self._tool, value.key), pieces)
+
+    def _hold(self, length: int) -> None:
+        text = self._cut(length)
+        self._held.append(text)
+        self._held_blank = self._held_blank and not text.strip()
+
+    def _accept_end(self, pieces: list[CallPiece]) -> bool:
+        self._end_value(pieces)
+        self._raw.append(self._end)
+        self._end_call(pieces)
+        self._buffer = "".join(self._held) + self._buffer
+        self._finish()
+        return False
+
+    def _end_call(self, pieces: list[CallPiece]) -> None:
+        self._say("}" if self._keys else "{}", pieces)
+        pieces.append(CallEnd(self._tool.name, "".join(self._arguments), "".join(self._raw)))
+        self._raw = []
+
+    def _skip(self, why: str) -> bool:
+        self._why = why
+        self._state = self._broken
+        return True
+
+    def _give_up(self, pieces: list[CallPiece]) -> bool:
+        pieces.append(CallBroken("".join(self._raw), self._why))
+        self._raw = []
+        self._finish()
+        return False
+
+    def _say(self, text: str, pieces: list[CallPiece]) -> None:
+        if text:
+            self._arguments.append(text)
+            pieces.append(CallArguments(text))
+
+    def _before_newline(self, at: int) -> int:
+        """`at`, or the line break before it where that is layout."""
+        return at - 1 if self._syntax.newlines and at and self._buffer[at - 1] == "\n" else at
+
+
+ValueKind = Literal["text", "json", "whole"]  # streams; ends outside of JSON strings only; anything
+
+
+class _Value:
+    """The argument that is read now; `free` if its text may hold anything, ends of calls too."""
+
+    def __init__(self, key: str, kind: ValueKind, free: bool) -> None:
+        self.key = key
+        self.kind = kind
+        self.free = free
+        self._parts: list[str] = []
+        self._extent: JsonExtent | None = None
+        self._blank = True
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    @property
+    def in_string(self) -> bool:
+        """Whether what was added is JSON that is inside of a string."""
+        return self._extent is not None and self._extent.in_string
+
+    def add(self, text: str) -> None:
+        if self.kind == "json":
+            if self._blank and (begin := text.lstrip()[:1]):
+                self._blank = False
+                self._extent = JsonExtent() if begin in '{["' else None
+            if self._extent is not None and not self._extent.done:
+                self._extent.feed(text)
+        self._parts.append(text)

@@ -1,0 +1,175 @@
+"""The grammar of calls whose arguments stand bare between tags; the other side of `tagged_calls`.
+
+Arguments come in the schema's order, required ones always, others if the model likes, each once. A string
+may hold anything but a close of its own with structure behind it, in any layout that the reader takes for
+one: text lexemes are lazy and end there, and where that structure may not follow they exclude it.
+
+Not constrained, and left to the verdict: what a schema asks of its arguments together (`anyOf`, `allOf`,
+`dependentRequired` at its top), and of a string beyond length, pattern and enumeration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.tool_calls.reading.family import ArgumentsRule
+from engine.tool_calls.reading.tagged_calls import SPACE, TaggedSyntax
+from engine.tool_calls.schemas.lark_text import choice, is_counted, literal, text_pattern
+from engine.tool_calls.schemas.pattern_source import exactly, pattern
+from engine.tool_calls.schemas.text_schemas import REMARKS, text_schema
+from engine.tool_calls.schemas.tools import DEFINITIONS, ToolSchema
+
+_FEW_LETTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedLayout:
+    """How a family lays out its tags when it writes.
+
+    A call is NAME `head_end` (`open` KEY `key_end` VALUE `close`)* `call_end`, then `next_call` and a further
+    one, or `section_end`. `told`, where the family tells strings from JSON, stands in place of `key_end`
+    behind the keys of strings and of JSON. With `loose`, line breaks in these may be missing.
+    """
+
+    letters: str
+    head_end: str
+    open: str
+    key_end: str
+    close: str
+    call_end: str
+    section_end: str
+    next_call: str = ""
+    told: tuple[str, str] | None = None
+    loose: bool = False
+
+
+def tagged_rules(
+    layout: TaggedLayout, syntax: TaggedSyntax, tools: Sequence[ToolSchema], arguments: ArgumentsRule
+) -> str:
+    """Lark rules; the one named as the layout's letters is NAME and all that follows it in a section."""
+    rules = _Rules(layout, syntax, arguments)
+    calls = [rules.call(number, tool) for number, tool in enumerate(tools)]
+    return "\n".join([f"{layout.letters}: " + "\n  | ".join(calls), *rules.lines.values()])
+
+
+def tagged_unheld(tool: ToolSchema) -> str:
+    """What of a tool's schema these rules do not hold to; empty: nothing."""
+    beyond = sorted(tool.parameters.keys() - REMARKS - _HELD)
+    if beyond:
+        return f"{', '.join(beyond)} of the arguments as a whole"
+    if tool.parameters.get("type", "object") != "object":
+        return "arguments that are no object"
+    if tool.asks_the_impossible:
+        return "arguments that it both requires and forbids"
+    keys = dict.fromkeys([*tool.properties, *tool.required])
+    loose = [key for key in keys if not (_PLAIN_KEY.fullmatch(key) and text_schema(tool.argument(key)).whole)]
+    return f"all that is asked of {', '.join(map(repr, loose))}" if loose else ""
+
+
+_HELD = frozenset(["type", "properties", "required", "additionalProperties"])
+_PLAIN_KEY = re.compile(r"[^<>\"\s](?:[^<>\"\n\r]{0,254}[^<>\"\s])?")  # what all readers take for a name
+
+
+@dataclass
+class _Rules:
+    layout: TaggedLayout
+    syntax: TaggedSyntax
+    arguments: ArgumentsRule
+    lines: dict[str, str] = field(default_factory=dict)
+    lexemes: dict[str, str] = field(default_factory=dict)
+
+    def call(self, number: int, tool: ToolSchema) -> str:
+        """NAME and what may follow it."""
+        properties = tool.properties
+        required = set(tool.required)
+        keys = [key for key in properties if properties[key] is not False or key in required]
+        keys += [key for key in tool.required if key not in properties]
+        ends = {place for place in range(len(keys) + 1) if required.isdisjoint(keys[place:])}
+        name = f"{self.layout.letters}_{number}"
+        for place, key in enumerate(keys):
+            more = f"{name}_{place + 1}" if place + 1 < len(keys) else ""
+            rule = f"{literal(key)} {self._value(tool, key, more, place + 1 in ends)}"
+            if key not in required and more:
+                rule += f"\n  | {more}"
+            self.lines[f"{name}_{place}"] = f"{name}_{place}: {rule}"
+        behind = self._structure(self.layout.head_end, f"{name}_0" if keys else "", 0 in ends)
+        return f"{literal(tool.name)} {behind}"
+
+    def _value(self, tool: ToolSchema, key: str, more: str, may_end: bool) -> str:
+        """What stands behind a key, up to the end of the section."""
+        argument = tool.argument(key)
+        parts = text_schema(argument)
+        behind = self._structure(self.layout.close, more, may_end)
+        texts = [self._text(schema, more, may_end) for schema in parts.texts]
+        if parts.words:
+            texts.append(f"{choice([literal(word) for word in parts.words])} {behind}")
+        json = []
+        # Free text takes in all that JSON could say there, unless the family tells them apart.
+        if not parts.texts or self.layout.told:
+            kept = {name: argument.parameters[name] for name in DEFINITIONS if name in argument.parameters}
+            json = [f"{self.arguments(tool, kept | schema)} {behind}" for schema in parts.json]
+        if self.layout.told is None:
+            return f"{self._mark(self.layout.key_end)} {choice(list(dict.fromkeys(texts + json)))}"
+        told = zip(self.layout.told, (texts, json), strict=True)
+        return choice([f"{literal(mark)} {choice(values)}" for mark, values in told if values])
+
+    def _structure(self, before: str, more: str, may_end: bool) -> str:
+        """Where no free text is, the layout tells how to go on."""
+        layout = self.layout
+        ways = [f"{self._mark(before + layout.open)} {more}"] if more else []
+        if may_end:
+            ways.append(self._mark(before + layout.call_end + layout.section_end))
+            if layout.next_call:
+                ways.append(f"{self._mark(before + layout.call_end + layout.next_call)} {layout.letters}")
+        return choice(ways)
+
+    def _text(self, schema: Mapping[str, Any], more: str, may_end: bool) -> str:
+        """A string, by what ends it."""
+        layout = self.layout
+        ways = [f"{self._lexeme('more', schema, not may_end)} {more}"] if more else []
+        if may_end:
+            ways.append(self._lexeme("end", schema, not more))
+            if layout.next_call:
+                ways.append(f"{self._lexeme('next', schema, not more)} {layout.letters}")
+        return choice(ways)
+
+    def _lexeme(self, way: str, schema: Mapping[str, Any], alone: bool) -> str:
+        """The rule of a string with the structure that ends it.
+
+        A structure that may end it in another way does so as lazily; one that may not is excluded, but where
+        letters are counted, since that would take as many states as there are pairs of count and mark.
+        """
+        ends = self._ends()
+        bounds = text_pattern(schema, whole_lines=self.syntax.newlines)
+        content = pattern("(?s:.*)" if bounds is None else bounds)
+        if alone and (bounds is None or schema.get("maxLength", 0) <= _FEW_LETTERS):
+            others = "|".join(end for other, end in ends.items() if (other == "more") != (way == "more"))
+            content = f"({content} & ~{pattern(f'(?s:.*)({others})(?s:.*)')})"
+        line_break = ""
+        if bounds is not None and self.syntax.newlines:
+            # One that a pattern may end with is told from the layout's, since that one always follows.
+            line_break = "\\n?" if is_counted(schema) else "\\n"
+        source = f"{content} {pattern(line_break + ends[way])}"
+        if source not in self.lexemes:
+            name = self.lexemes[source] = f"{self.layout.letters}_text_{len(self.lexemes)}"
+            self.lines[name.upper()] = f"{name.upper()}: {source}"
+            self.lines[name] = f"{name}[lazy]: {name.upper()}"
+        return self.lexemes[source]
+
+    def _ends(self) -> dict[str, str]:
+        """The structures that end a string, as sources of patterns, in any layout."""
+        syntax, layout = self.syntax, self.layout
+        close = exactly(syntax.close) + SPACE
+        call_end = exactly(syntax.call_end) + SPACE if syntax.call_end else ""
+        ends = {"more": close + exactly(layout.open), "end": close + call_end + exactly(syntax.section_end)}
+        if layout.next_call:
+            ends["next"] = close + call_end + exactly(layout.next_call.strip())
+        return ends
+
+    def _mark(self, text: str) -> str:
+        if self.layout.loose and "\n" in text:
+            return pattern(exactly(text).replace("\\n", "\\n?"))
+        return literal(text)

@@ -1,0 +1,155 @@
+"""Arguments of a call whose tool is known: parsed, mended, and brought to the tool's schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.tool_calls.recovery.call_shapes import calls_of
+from engine.tool_calls.recovery.recovered import (
+    RecoveredCall,
+    Unrecovered,
+    one_call,
+    only_outcome,
+    with_repairs,
+)
+from engine.tool_calls.repair.coercion import SpelledFloat, coerced
+from engine.tool_calls.repair.json_repair import Reading, Unreadable, json_text, readings
+from engine.tool_calls.schemas.name_matching import matching_name
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, referenced
+
+
+def recover_arguments(
+    name: str, arguments: str, tools: ToolSchemas, *, ended: bool = False
+) -> RecoveredCall | Unrecovered:
+    """A call whose name and argument text are told apart already, as in an upstream's `tool_calls`.
+
+    `ended`: an end mark behind the arguments shows that nothing was cut off, so that a number at their very
+    end is whole.
+    """
+    meant = matching_name(name, tools)
+    if meant is None:
+        return Unrecovered(f"the request offers no tool named {name!r}")
+    repairs = () if meant == name else (f"took the tool {meant!r} for {name!r}",)
+    if not arguments.strip():
+        arguments = "{}"
+        repairs = (*repairs, "took no arguments for an empty object")
+    verdict = tools.judge(meant, arguments)
+    if verdict.usable:
+        return RecoveredCall(meant, arguments, repairs, verdict)
+    schema = tools[meant].parameters
+    try:
+        found = readings(arguments, schema, schema, ended=ended)
+    except Unreadable as error:
+        return Unrecovered(str(error), repairs)
+    outcomes = [(one_call(_outcome(meant, each, repairs, tools)), each.suspect) for each in found]
+    outcome = only_outcome(outcomes)
+    return outcome if isinstance(outcome, Unrecovered) else outcome[0]
+
+
+def recovered_object(
+    name: str, arguments: Any, tools: ToolSchemas, repairs: tuple[str, ...], *, closed: bool = False
+) -> RecoveredCall | Unrecovered:
+    """A call whose arguments were read as part of some larger text, with the `repairs` made there.
+
+    `closed`: one of them closed brackets.
+    """
+    if arguments is None:
+        arguments = {}
+    meant = matching_name(name, tools)
+    if closed and meant and (stray := _misplaced(arguments, tools[meant])):
+        return Unrecovered(_where(stray), repairs)
+    try:
+        text = arguments if isinstance(arguments, str) else json_text(arguments)
+    except (TypeError, ValueError) as error:
+        return Unrecovered(f"the arguments are no JSON: {error}", repairs)
+    return with_repairs(recover_arguments(name, text, tools), repairs)
+
+
+def exact_json(text: str) -> Any:
+    """JSON as Python values that lose nothing of how numbers were written.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return json.loads(text, parse_float=SpelledFloat.read)
+
+
+def _outcome(
+    name: str, reading: Reading, before: tuple[str, ...], tools: ToolSchemas
+) -> RecoveredCall | Unrecovered:
+    repairs = [*before, *reading.repairs]
+    tool = tools[name]
+    if reading.closed and (stray := _misplaced(reading.value, tool)):
+        return Unrecovered(_where(stray), tuple(repairs))
+    if isinstance(reading.value, dict) and (verdict := tools.judge_input(name, reading.value)).usable:
+        return RecoveredCall(name, reading.text, tuple(repairs), verdict)
+    try:
+        value = exact_json(reading.text)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+            repairs.append("took the arguments out of an array")
+        if isinstance(value, dict):
+            inner = _unwrapped(name, value, tools)
+            if inner is not None:
+                value = inner
+                repairs.append("took the arguments out of an object around them")
+        if not isinstance(value, dict):
+            return Unrecovered("the arguments are no JSON object", tuple(repairs))
+        value, changes = coerced(value, tool)
+        repairs += changes
+        text = json_text(value)
+    except (ValueError, RecursionError) as error:
+        return Unrecovered(f"the arguments are no JSON: {error}", tuple(repairs))
+    verdict = tools.judge(name, text)
+    if verdict.usable:
+        return RecoveredCall(name, text, tuple(repairs), verdict)
+    return Unrecovered(verdict.detail, tuple(repairs))
+
+
+def _unwrapped(name: str, value: dict[str, Any], tools: ToolSchemas) -> dict[str, Any] | None:
+    """The arguments within `{"arguments": {...}}`, or within a whole call of the tool, given as arguments."""
+    tool = tools[name]
+    if any(key in tool.properties for key in value):
+        return None
+    if len(value) == 1 and next(iter(value)) in ("arguments", "parameters", "input", "args", "kwargs"):
+        inner = next(iter(value.values()))
+    else:
+        calls = calls_of(value, tools)
+        if len(calls) != 1 or matching_name(calls[0].name, tools) != name:
+            return None
+        inner = calls[0].arguments
+    if isinstance(inner, str):
+        try:
+            inner = exact_json(inner)
+        except ValueError:
+            return None
+    return inner if isinstance(inner, dict) else None
+
+
+def _misplaced(value: Any, tool: ToolSchema) -> str | None:
+    """A key deep within mended arguments that only an outer object knows: was a bracket missing before it?"""
+    return _stray(value, tool.parameters, tool.parameters, frozenset())
+
+
+def _where(stray: str) -> str:
+    return f"it is not clear which object {stray!r} belongs to"
+
+
+def _stray(value: Any, schema: Any, root: Mapping[str, Any], outer: frozenset[str]) -> str | None:
+    if isinstance(schema, dict) and isinstance(reference := schema.get("$ref"), str):
+        schema = referenced(reference, root)
+    schema = schema if isinstance(schema, dict) else {}
+    if isinstance(value, list):
+        found = (_stray(element, schema.get("items"), root, outer) for element in value)
+    elif isinstance(value, dict):
+        properties = schema.get("properties")
+        own = properties if isinstance(properties, dict) else {}
+        if strays := [str(key) for key in value if key in outer and key not in own]:
+            return strays[0]
+        inner = outer | own.keys()
+        found = (_stray(part, own.get(key), root, inner) for key, part in value.items())
+    else:
+        return None
+    return next((stray for stray in found if stray), None)

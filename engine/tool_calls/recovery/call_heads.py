@@ -1,0 +1,60 @@
+"""How calls begin that belong to no family: patterns that tell "it is one" from "it may become one".
+
+All are patterns of the `regex` package, for partial matches. They look no further than needed: a text that
+cannot be a call fails at the letter that shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+
+from engine.tool_calls.schemas.tools import ToolSchemas
+
+Pattern = Any
+
+_S = r"\s{0,80}"
+_Q = "[\"']"
+_NEVER = r"(?!)"
+
+
+@dataclass(frozen=True)
+class CallHeads:
+    """`json`: how a call without marks begins; `body`: what may stand behind an opening mark."""
+
+    json: Pattern
+    body: Pattern
+
+
+def call_heads(tools: ToolSchemas) -> CallHeads:
+    """The patterns for a request's tools."""
+    name = _either(map(_loosely, tools))
+    prefixed = rf"(?:(?:functions?|tools?|default_api)[.:])?(?:{name})"
+    return CallHeads(
+        json=regex.compile(_json(prefixed), regex.IGNORECASE),
+        body=regex.compile(rf"{_S}(?:[{{\[<]|call:|{prefixed})", regex.IGNORECASE),
+    )
+
+
+def _json(name: str) -> str:
+    def key(*names: str) -> str:
+        return rf"{_Q}(?:{'|'.join(names)}){_Q}{_S}:{_S}"
+
+    of_call = key("type") + rf"{_Q}(?:function|tool_use|tool_call){_Q}"
+    counted = key("id", "index", "call_id") + rf"(?:{_Q}[\w.:-]{{0,80}}{_Q}|\d{{1,9}})"
+    beside = rf"(?:(?:{of_call}|{counted}){_S},{_S}){{0,4}}"
+    named = key("name", "tool", "tool_name", "function", "function_name", "recipient_name")
+    within = rf"(?:{key('function', 'tool')}\{{{_S})?"
+    call = rf"\{{{_S}{beside}{within}{named}{_Q}{name}{_Q}"
+    return rf"(?:\[{_S})?{call}|\{{{_S}{key('tool_calls', 'tool_uses', 'calls')}\[{_S}{call}"
+
+
+def _loosely(name: str) -> str:
+    return "".join("[_-]?" if letter in "_-" else regex.escape(letter) for letter in name)
+
+
+def _either(patterns: Iterable[str]) -> str:
+    return "|".join(sorted(patterns, key=len, reverse=True)) or _NEVER

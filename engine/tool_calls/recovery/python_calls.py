@@ -1,0 +1,89 @@
+"""Calls in Python's syntax: `Read(file_path="/a")`, alone or several in a list."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from engine.tool_calls.recovery.call_shapes import ShapedCall
+from engine.tool_calls.schemas.name_matching import matching_name
+from engine.tool_calls.schemas.tools import ToolSchemas
+
+_BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = frozenset("\\'\"abfnrtvxNuU01234567\n")
+_NAMES = {"true": True, "false": False, "null": None}
+
+
+class _NoLiteral(ValueError):
+    """An expression that is no plain value."""
+
+
+def python_calls(text: str, tools: ToolSchemas) -> list[ShapedCall]:
+    """The calls that a text consists of; none if it is anything else, or calls what was not offered."""
+    # A backslash that escapes nothing makes the parser warn, and shows that the text is not Python's.
+    if "(" not in text or not _ESCAPES.issuperset(_BACKSLASH.findall(text)):
+        return []
+    try:
+        tree = ast.parse(text.strip(), mode="exec")
+        nodes = [_expression(statement) for statement in tree.body]
+        return [call for node in nodes for call in _calls(node, tools)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _expression(statement: ast.stmt) -> ast.expr:
+    if not isinstance(statement, ast.Expr):
+        raise _NoLiteral
+    return statement.value
+
+
+def _calls(node: ast.expr, tools: ToolSchemas) -> list[ShapedCall]:
+    if isinstance(node, ast.List | ast.Tuple):
+        return [call for element in node.elts for call in _calls(element, tools)]
+    if not isinstance(node, ast.Call):
+        raise _NoLiteral
+    spelled = ast.unparse(node.func)
+    if spelled == "print" and len(node.args) == 1 and not node.keywords:
+        return _calls(node.args[0], tools)
+    if matching_name(spelled, tools) is None:
+        raise _NoLiteral
+    return [ShapedCall(spelled, _arguments(node))]
+
+
+def _arguments(node: ast.Call) -> dict[str, Any]:
+    if len(node.args) == 1 and not node.keywords and isinstance(node.args[0], ast.Dict):
+        value = _literal(node.args[0])
+        assert isinstance(value, dict)
+        return value
+    if node.args:
+        raise _NoLiteral
+    arguments: dict[str, Any] = {}
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            raise _NoLiteral
+        arguments[keyword.arg] = _literal(keyword.value)
+    return arguments
+
+
+def _literal(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=None | bool() | int() | float() | str()):
+            return node.value
+        case ast.List(elts=elements) | ast.Tuple(elts=elements):
+            return [_literal(element) for element in elements]
+        case ast.Dict():
+            pairs = [(_key(key), _literal(value)) for key, value in zip(node.keys, node.values, strict=True)]
+            if len(dict(pairs)) == len(pairs):
+                return dict(pairs)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+            return -number
+        case ast.Name(id=name) if name in _NAMES:
+            return _NAMES[name]
+    raise _NoLiteral
+
+
+def _key(node: ast.expr | None) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    raise _NoLiteral

@@ -1,0 +1,67 @@
+"""What becomes of a call that did not come as it should: a call that fits after all, or text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.tool_calls.schemas.tools import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredCall:
+    """A call that a client may be sent: `arguments` is JSON text with its keys in the model's order.
+
+    `repairs` says, for people and in order, what was done to it; `()` when nothing had to be done. `verdict`
+    is usable.
+    """
+
+    name: str
+    arguments: str
+    repairs: tuple[str, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecovered:
+    """Text that is to be shown as it is: why, and what was tried and got how far; both for people."""
+
+    why: str
+    repairs: tuple[str, ...] = ()
+
+
+Outcome = tuple[RecoveredCall, ...] | Unrecovered
+"""All calls of a text, or why it is to be shown."""
+
+
+def one_call(outcome: RecoveredCall | Unrecovered) -> Outcome:
+    """The outcome of a text that is one call."""
+    return outcome if isinstance(outcome, Unrecovered) else (outcome,)
+
+
+def with_repairs(
+    outcome: RecoveredCall | Unrecovered, before: tuple[str, ...]
+) -> RecoveredCall | Unrecovered:
+    """An outcome that earlier repairs led to."""
+    if isinstance(outcome, Unrecovered):
+        return Unrecovered(outcome.why, (*before, *outcome.repairs))
+    return RecoveredCall(outcome.name, outcome.arguments, (*before, *outcome.repairs), outcome.verdict)
+
+
+def only_outcome(outcomes: Sequence[tuple[Outcome, bool]]) -> Outcome:
+    """What several readings of a text lead to; none where they lead to different calls.
+
+    With each outcome, whether it is suspect, so that it casts doubt on others and is not taken itself.
+    """
+    usable = [(outcome, suspect) for outcome, suspect in outcomes if not isinstance(outcome, Unrecovered)]
+    if not usable:
+        return outcomes[0][0]
+    said = {tuple((call.name, _canonical(call.arguments)) for call in calls) for calls, _ in usable}
+    if len(said) > 1 or all(suspect for _, suspect in usable):
+        return Unrecovered("it can be read in more than one way", usable[0][0][0].repairs)
+    return next(calls for calls, suspect in usable if not suspect)
+
+
+def _canonical(arguments: str) -> str:
+    return json.dumps(json.loads(arguments), sort_keys=True)

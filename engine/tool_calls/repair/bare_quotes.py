@@ -1,0 +1,184 @@
+"""Strings in JSON whose quotes were not escaped: where they end, the schema's own names tell.
+
+    {"command": "echo "hi"", "description": "says hi"}
+
+A quote ends its string where another argument of the tool follows, or the end of the object. Where more than
+one reading remains, all are given, for the schema to choose. A string that would hold what looks like a
+further argument or element is suspect, and so is one whose quotes do not pair: a comma, a colon or a quote
+may be missing instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine.tool_calls.repair.json_strings import NotLenientJson, strict_string
+from engine.tool_calls.schemas.name_matching import squash
+from engine.tool_calls.schemas.tools import referenced
+
+_QUOTE = re.compile(r'\\.|"', re.DOTALL)
+_ANY_KEY = re.compile(r'"([\w-]{1,200})"?\s*:|(?<![\w-])([\w-]{1,200})"\s*:')
+_BORDER = re.compile(r'"\s*,|,\s*"')
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_QUOTED = re.compile(r'"([^"]*)"')
+_BETWEEN_QUOTES = re.compile(r'(?<=")\s*([\w-]{1,200})\s*[:=]?\s*(?=")')
+_SEPARATOR = re.compile(r"\s+|\s*[,:=].*", re.DOTALL)  # not "", which code is full of
+_AT_BOTH_EDGES = re.compile(r'".*"', re.DOTALL)
+_PAIR_AT_WORD_OR_EDGE = re.compile(r'(?:\A|(?<=\w))""(?!")|(?<!")""(?=\w|\Z)')
+_SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?=[\s,}\]])")
+_SPACE = re.compile(r"\s*")
+_KEY = re.compile(r'\s*"([^"\\]{1,200})"\s*:\s*')
+_NEXT_KEY = re.compile(r'\s*,\s*"([^"\\]{1,200})"\s*:')
+_END_OF_OBJECT = re.compile(r"\s*\}\s*(?:[,}\]]|\Z)")
+_END_OF_ELEMENT = re.compile(r"\s*(?:,\s*[\"{\[\d]|\])")
+_MOST_TRIES = 400
+_MOST_LETTERS = 1 << 22  # that all tries together may read, which takes some tenths of a second
+REPAIR = "escaped quotes inside of a string"
+
+Found = tuple[str, int, bool]  # strict JSON, where it ended, and whether it is suspect
+
+# Squashed names of an object's arguments: of those that may follow, and of all. None in an array.
+Siblings = tuple[frozenset[str], frozenset[str]]
+
+
+class TooManyReadings(ValueError):
+    """The text can be read in more ways than are worth a try; raised by `readings_with_bare_quotes`."""
+
+
+def readings_with_bare_quotes(source: str, schema: Any, root: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """All ways to read an object as strict JSON if quotes inside of its strings were not escaped.
+
+    With each, whether it is suspect: it shows that there is doubt, and is no answer to it.
+
+    Raises:
+        TooManyReadings: there is no end of them.
+    """
+    source = source.strip()
+    reading = _Reading(source, root)
+    try:
+        return [
+            (text, suspect) for text, end, suspect in reading.value(0, schema, None) if end == len(source)
+        ]
+    except RecursionError:
+        raise TooManyReadings("nested too deeply") from None
+
+
+class _Reading:
+    def __init__(self, source: str, root: Mapping[str, Any]) -> None:
+        self._source = source
+        self._root = root
+        self._tries = 0
+        self._letters = 0
+
+    def value(self, at: int, schema: Any, siblings: Siblings | None) -> Iterator[Found]:
+        match self._source[at : at + 1]:
+            case "{":
+                names = frozenset(squash(name) for name in self._properties(schema))
+                for members, end, suspect in self._members(at + 1, schema, (names, names)):
+                    yield "{" + members + "}", end, suspect
+            case "[":
+                items = schema.get("items") if isinstance(schema, dict) else None
+                for elements, end, suspect in self._elements(at + 1, items):
+                    yield "[" + elements + "]", end, suspect
+            case '"':
+                yield from self._strings(at + 1, siblings)
+            case _:
+                if found := _SCALAR.match(self._source, at):
+                    yield found[0], found.end(), False
+
+    def _members(self, at: int, schema: Any, siblings: Siblings) -> Iterator[Found]:
+        key = _KEY.match(self._source, at)
+        if key is None:
+            return
+        left = (siblings[0] - {squash(key[1])}, siblings[1])
+        for value, end, suspect in self.value(key.end(), self._of_key(schema, key[1]), left):
+            end = self._skip(end)
+            follows = self._source[end : end + 1]
+            if follows == "}":
+                yield f'"{key[1]}": {value}', end + 1, suspect
+            elif follows == ",":
+                for rest, far, more in self._members(end + 1, schema, left):
+                    yield f'"{key[1]}": {value}, {rest}', far, suspect or more
+
+    def _elements(self, at: int, items: Any) -> Iterator[Found]:
+        at = self._skip(at)
+        if self._source[at : at + 1] == "]":
+            yield "", at + 1, False
+            return
+        for value, end, suspect in self.value(at, items, None):
+            end = self._skip(end)
+            follows = self._source[end : end + 1]
+            if follows == "]":
+                yield value, end + 1, suspect
+            elif follows == ",":
+                for rest, far, more in self._elements(end + 1, items):
+                    if rest:
+                        yield f"{value}, {rest}", far, suspect or more
+
+    def _strings(self, start: int, siblings: Siblings | None) -> Iterator[Found]:
+        for quote in _QUOTE.finditer(self._source, start):
+            if quote[0] != '"':
+                continue
+            end = quote.end()
+            follows = False
+            if siblings is None:
+                ends = _END_OF_ELEMENT.match(self._source, end) is not None
+            else:
+                key = _NEXT_KEY.match(self._source, end)
+                follows = key is not None and squash(key[1]) in siblings[0]
+                ends = follows or _END_OF_OBJECT.match(self._source, end) is not None
+            if not ends:
+                continue
+            self._tries += 1
+            self._letters += quote.start() - start
+            if self._tries > _MOST_TRIES or self._letters > _MOST_LETTERS:
+                raise TooManyReadings("there are too many ways to read it")
+            body = self._source[start : quote.start()]
+            try:
+                text, _ = strict_string(body, bare_quotes=True)
+            except NotLenientJson:
+                pass
+            else:
+                yield text, end, self._suspect(body, siblings)
+            if follows:
+                return
+
+    def _suspect(self, body: str, siblings: Siblings | None) -> bool:
+        body = _ESCAPE.sub("..", body)
+        if siblings is None:
+            return _BORDER.search(body) is not None or _quotes_do_not_pair(body)
+        words = [whole or half for whole, half in _ANY_KEY.findall(body)] + _BETWEEN_QUOTES.findall(body)
+        return any(squash(word) in siblings[1] for word in words) or _quotes_do_not_pair(body)
+
+    def _of_key(self, schema: Any, key: str) -> Any:
+        properties = self._properties(schema)
+        by_squashed = {squash(name): part for name, part in properties.items()}
+        return properties.get(key, by_squashed.get(squash(key)))
+
+    def _properties(self, schema: Any) -> dict[str, Any]:
+        if isinstance(schema, dict) and isinstance(reference := schema.get("$ref"), str):
+            schema = referenced(reference, self._root)
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        return properties if isinstance(properties, dict) else {}
+
+    def _skip(self, at: int) -> int:
+        found = _SPACE.match(self._source, at)
+        assert found is not None
+        return found.end()
+
+
+def _quotes_do_not_pair(body: str) -> bool:
+    """Whether the quotes in a string's text (its escapes put out of sight) seem not to be the text's own.
+
+    What a text quotes stands between its first quote and its second, its third and its fourth. Where a colon
+    or a comma was lost between two strings, what separates them stands there: `a", "b" "c`. Quotes at both
+    edges, or two at one, may be those of the string itself, written twice or, as in Python, three times.
+    """
+    return (
+        body.count('"') % 2 == 1
+        or _AT_BOTH_EDGES.fullmatch(body) is not None
+        or _PAIR_AT_WORD_OR_EDGE.search(body) is not None
+        or any(_SEPARATOR.fullmatch(quoted) for quoted in _QUOTED.findall(body))
+    )

@@ -1,0 +1,222 @@
+"""Whether a repaired JSON value is what a broken text says: every letter of it is accounted for.
+
+A repair library guesses, and may drop or reshape what it does not understand. Its guess counts only if the
+text is that value written down with slips of punctuation: a missing comma, quotes missing around or at one
+side of a plain word, brackets missing at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from engine.tool_calls.repair.json_strings import NotLenientJson, may_be_layout, strict_string
+from engine.tool_calls.repair.lenient_json import counted
+
+_SPACE = re.compile(r"\s*")
+_STRING = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"|\'([^\'\\]*(?:\\.[^\'\\]*)*)\'', re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?=[\s,}\]])")
+_STRICT_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_PLAIN = re.compile(r"[\w./:@$~-]+")
+_BARE_WORD = re.compile(
+    r"(?!(?:nan|infinity|inf|undefined|null|nil|none|true|false)\b)[A-Za-z_./~@][\w./:@$~-]*", re.I
+)
+_WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
+_WORD = re.compile(r"\w+")
+
+
+class NotWitnessed(ValueError):
+    """The value is not what the text says; raised by `slips_of`."""
+
+
+def slips_of(text: str, value: dict[str, Any] | list[Any]) -> tuple[str, ...]:
+    """What is wrong with a text that says `value`, one sentence for each kind of slip.
+
+    Raises:
+        NotWitnessed: the value says something else, or more, or less.
+    """
+    walk = _Walk(text)
+    try:
+        walk.value(value)
+    except RecursionError:
+        raise NotWitnessed("nested too deeply") from None
+    return walk.finish()
+
+
+class _Walk:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._slips: dict[str, None] = {}
+        self._closed = 0
+        self._blanks: set[str] = set()  # what stood between colons and values that are beyond doubt
+        self._doubtful_blanks: set[str] = set()
+
+    def value(self, value: Any, blank: str | None = None) -> None:
+        match value:
+            case dict():
+                self._sure(blank)
+                self._object(value)
+            case list():
+                self._sure(blank)
+                self._array(value)
+            case str():
+                self._string(value, blank)
+            case bool() | None:
+                self._sure(blank)
+                word = _WORD.match(self._text, self._at)
+                if word is None or word[0] not in _WORDS or _WORDS[word[0]] is not value:
+                    raise NotWitnessed(f"nothing says {json.dumps(value)}")
+                self._at = word.end()
+            case _:
+                self._sure(blank)
+                self._number(value)
+
+    def finish(self) -> tuple[str, ...]:
+        if self._text[self._at :].strip():
+            raise NotWitnessed("more text follows")
+        # Without its opening quote, a string that begins with a blank looks like any other.
+        if self._doubtful_blanks and self._blanks != self._doubtful_blanks:
+            raise NotWitnessed("a string may have begun with a blank")
+        if self._closed:
+            self._slips[f"closed {counted(self._closed, 'open bracket')}"] = None
+        return tuple(self._slips)
+
+    def _object(self, members: dict[str, Any]) -> None:
+        self._mark("{")
+        for number, (key, value) in enumerate(members.items()):
+            if number:
+                self._comma()
+            self._key(key)
+            self._space()
+            self._mark(":")
+            self.value(value, self._space())
+        self._end("}")
+
+    def _array(self, elements: list[Any]) -> None:
+        self._mark("[")
+        for number, element in enumerate(elements):
+            if number:
+                self._comma()
+            self._space()
+            self.value(element)
+        self._end("]")
+
+    def _comma(self) -> None:
+        self._space()
+        if self._text.startswith(",", self._at):
+            self._at += 1
+        else:
+            self._slip("put in a comma")
+
+    def _end(self, closer: str) -> None:
+        self._space()
+        if self._text.startswith(",", self._at):
+            self._at += 1
+            self._slip("left out a trailing comma")
+            self._space()
+            if self._at == len(self._text):
+                raise NotWitnessed("it was cut")
+        if self._text.startswith(closer, self._at):
+            self._at += 1
+        elif self._at == len(self._text) and self._text[-1:] in ('"', "'", "}", "]"):
+            self._closed += 1
+        else:
+            raise NotWitnessed(f"{closer!r} is missing")
+
+    def _key(self, key: str) -> None:
+        self._space()
+        if self._quoted(key):
+            return
+        if not _PLAIN.fullmatch(key):
+            raise NotWitnessed(f"nothing says {key[:20]!r}")
+        self._skip_quote()
+        self._plain(key)
+        self._skip_quote()
+        self._slip(f"quoted the key {key!r}")
+
+    def _string(self, value: str, blank: str | None) -> None:
+        if self._quoted(value):
+            self._sure(blank)
+            return
+        if not _PLAIN.fullmatch(value):
+            raise NotWitnessed(f"nothing says {value[:20]!r}")
+        opened = self._skip_quote()
+        self._plain(value)
+        closed = self._skip_quote()
+        follows = self._text[self._at : self._at + 1]
+        # A last string without its closing quote has been cut.
+        if follows not in (",", "}", "]") or (opened and not closed and follows != ","):
+            raise NotWitnessed(f"nothing ends {value[:20]!r}")
+        if opened:
+            self._sure(blank)
+        elif not closed:
+            # Blanks around a bare word are layout; what might be a number or a constant is no text.
+            if not _BARE_WORD.fullmatch(value):
+                raise NotWitnessed(f"{value[:20]!r} may be more than a word")
+        elif blank is None:
+            if self._text[self._at - len(value) - 2].isspace():
+                raise NotWitnessed("a string may have begun with a blank")
+        elif blank:
+            self._doubtful_blanks.add(blank)
+        self._slip(f"quoted {value[:40]!r}")
+
+    def _quoted(self, value: str) -> bool:
+        found = _STRING.match(self._text, self._at)
+        if found is None:
+            return False
+        double = found[1] is not None
+        try:
+            text, repairs = strict_string(found[1] if double else found[2], '"' if double else "'")
+        except NotLenientJson:
+            return False
+        if json.loads(text) != value or may_be_layout(found[0][1:-1]):
+            return False
+        for repair in repairs if double else (*repairs, "put double quotes in place of other ones"):
+            self._slip(repair)
+        self._at = found.end()
+        return True
+
+    def _number(self, value: float) -> None:
+        found = _NUMBER.match(self._text, self._at)
+        if found is None or not _same_number(found[0], value):
+            raise NotWitnessed(f"nothing says {value}")
+        if not _STRICT_NUMBER.fullmatch(found[0]):
+            self._slip(f"read {found[0]} as {value}")
+        self._at = found.end()
+
+    def _plain(self, word: str) -> None:
+        if not self._text.startswith(word, self._at):
+            raise NotWitnessed(f"nothing says {word[:20]!r}")
+        self._at += len(word)
+
+    def _skip_quote(self) -> bool:
+        quoted = self._text[self._at : self._at + 1] in ('"', "'")
+        self._at += quoted
+        return quoted
+
+    def _mark(self, mark: str) -> None:
+        if not self._text.startswith(mark, self._at):
+            raise NotWitnessed(f"{mark!r} is missing")
+        self._at += 1
+
+    def _space(self) -> str:
+        found = _SPACE.match(self._text, self._at)
+        assert found is not None
+        self._at = found.end()
+        return found[0]
+
+    def _sure(self, blank: str | None) -> None:
+        if blank is not None:
+            self._blanks.add(blank)
+
+    def _slip(self, slip: str) -> None:
+        self._slips[slip] = None
+
+
+def _same_number(text: str, value: float) -> bool:
+    try:
+        return (int(text) if isinstance(value, int) else float(text)) == value
+    except ValueError:
+        return False

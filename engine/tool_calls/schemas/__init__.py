@@ -1,0 +1,1 @@
+"""The tools of a request, what their arguments may be, and the verdict on a call."""

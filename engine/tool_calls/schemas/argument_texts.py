@@ -1,0 +1,98 @@
+"""Arguments that stand as bare text between tags: which JSON values they are, and how they are written.
+
+The tags of a call tell no types, so the tool's schema does:
+
+- a string and nothing else: the text as it is; `null`, `5` and `true` stay strings;
+- no string: JSON, or `True`, `False`, `None` and collections as Python prints them, since templates do;
+  what is neither stays text, for the schema's verdict to name;
+- a string or something else: JSON (or `True`, `False`, `None`) without space around it, if its type is among
+  the others and the argument's schema takes it; else text. A string that reads as one of the other types
+  cannot be told from it: where `null` is allowed, the text `null` is null;
+- no type named, or an argument that the schema does not name: JSON if it is an object, an array, a number or
+  a boolean that the schema takes; else text, `null` too.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+from engine.tool_calls.schemas.tools import ToolSchema, json_type, parse_json
+
+_BARE_JSON = frozenset({"object", "array", "number", "boolean"})
+_PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def string_piece(text: str) -> str:
+    """A part of a JSON string's inside; such pieces may be put together in any way."""
+    inside = json.dumps(text, ensure_ascii=False)[1:-1]
+    if inside.isascii():
+        return inside
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", inside)
+
+
+def argument_json(text: str, tool: ToolSchema, key: str) -> str:
+    """The JSON text of an argument that was written as `text`."""
+    types = tool.types(key)
+    if types == {"string"}:
+        return _string(text)
+    if types and "string" not in types:
+        return json_text(text) or _string(text)
+    found = _json(text, words=bool(types))
+    if found is None:
+        return _string(text)
+    argument, value = tool.argument(key), parse_json(found)
+    fits = _among(json_type(value), types - {"string"} or _BARE_JSON) and _accepts(argument, value)
+    exact = text == text.strip() or not _accepts(argument, text)
+    return found if fits and exact else _string(text)
+
+
+def json_text(text: str) -> str | None:
+    """The JSON that a text is meant to be, as JSON or as Python prints it; None if it is neither."""
+    found = _json(text, words=True)
+    if found is None and text.lstrip()[:1] in ("{", "["):
+        try:
+            return json.dumps(ast.literal_eval(text.strip()), ensure_ascii=False, allow_nan=False)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return None
+    return found
+
+
+def argument_text(value: Any) -> str:
+    """An argument as chat templates print it between tags: strings bare, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _json(text: str, *, words: bool) -> str | None:
+    text = text.strip()
+    if words and text in _PYTHON_WORDS:
+        return _PYTHON_WORDS[text]
+    if text in ("NaN", "Infinity", "-Infinity"):
+        return None
+    try:
+        parse_json(text)
+    except ValueError:
+        return None
+    return text
+
+
+def _string(text: str) -> str:
+    return f'"{string_piece(text)}"'
+
+
+def _among(kind: str, allowed: Collection[str]) -> bool:
+    return kind in allowed or (
+        kind in ("integer", "number") and not {"integer", "number"}.isdisjoint(allowed)
+    )
+
+
+def _accepts(argument: ToolSchema, value: Any) -> bool:
+    validator = argument.validator
+    try:
+        return isinstance(validator, str) or bool(validator.is_valid(value))
+    except Exception:  # a schema may hold patterns and references of any kind
+        return True

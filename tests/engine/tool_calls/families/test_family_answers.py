@@ -1,0 +1,164 @@
+"""Answers as models really write them: marks left out, calls cut, more behind, other spellings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.tool_calls.families.registry import family_named
+from engine.tool_calls.reading.pieces import CallEnd
+from tests.engine.tool_calls.call_making import TOOLS
+from tests.engine.tool_calls.reading import read, read_by
+
+GO: list[tuple[str, dict[str, Any]]] = [("go", {})]
+LIST: list[tuple[str, dict[str, Any]]] = [("mcp__disk__list-all", {"path": "/a"})]
+WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count": 3})]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "calls", "texts"),
+    [
+        ("qwen3_coder", "Yes.\n<function=go>\n</function>\n</tool_call>", GO, ["Yes.\n"]),
+        ("qwen3_coder", "<function=go>\n</function>\nDone.", GO, ["\nDone."]),
+        ("qwen3_coder", "<function=go></function><function=go></function>", GO + GO, []),
+        ("qwen3_coder", "<tool_call>\n<function=go>\n</function>", GO, []),
+        ("qwen3_coder", "<tool_call>\n<function=go>\n</function>\n</tool_", GO, []),
+        (
+            "qwen3_coder",
+            "<tool_call><function=Write><parameter=file_path>/a</parameter>"
+            "<parameter=count>3</parameter></function></tool_call>",
+            WRITE,
+            [],
+        ),
+        ("glm", "<tool_call>go</tool_call>", GO, []),
+        ("glm", "<tool_call>go\n", [], []),
+        ("glm", "<tool_call>mcp__disk__list-all<arg_key>path</arg_key><arg_value>/a</arg_value>", LIST, []),
+        (
+            "minimax",
+            '<minimax:tool_call>\n<invoke name="go">\n</invoke>\n<invoke name="mcp__disk__list-all">\n'
+            '<parameter name="path">/a</parameter>\n</invoke>\n</minimax:tool_call>\n\nDone.',
+            GO + LIST,
+            ["\n\nDone."],
+        ),
+        ("mistral", "[TOOL_CALLS]go[ARGS]{}go[ARGS]{} and", GO + GO, [" and"]),
+        ("mistral", "[TOOL_CALLS]go[CALL_ID]abcdefghi[ARGS]{}", GO, []),
+        ("mistral", '[TOOL_CALLS] [{"name": "go", "arguments": {}, "id": "abcdefghi"}]', GO, []),
+        ("mistral_v3", "[TOOL_CALLS]go[ARGS] {}", GO, []),
+        ("function_gemma", "<start_function_call>call:go{}<end_function_call>", GO, []),
+        ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a<|"|>, count: 3}', WRITE, []),
+        (
+            "harmony",
+            "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant to=functions.go<|channel|>commentary "
+            "<|constrain|>json<|message|>{}<|call|>",
+            GO,
+            ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"],
+        ),
+        ("harmony", "<|channel|>commentary to=functions.go code<|message|>{}", GO, []),
+        ("harmony", "<|channel|>analysis to=functions.go<|message|>{}<|end|>", GO, []),
+        ("harmony", " to=functions.go<|channel|>commentary<|message|>{}", GO, []),
+        ("deepseek_v31", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>go<｜tool▁sep｜>{}", GO, []),
+        (
+            "deepseek_v31",
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>go\n```json\n{}\n```<｜tool▁call▁end｜>",
+            GO,
+            [],
+        ),
+        (
+            "kimi",
+            "<|tool_calls_section_begin|><|tool_call_begin|>go:0<|tool_call_argument_begin|>{}<|tool_call_end|>",
+            GO,
+            [],
+        ),
+        (
+            "kimi",
+            "<|tool_call_section_begin|> <|tool_call_begin|> functions.go:12 <|tool_call_argument_begin|> {} "
+            "<|tool_call_end|> <|tool_call_section_end|> Done.",
+            GO,
+            [" Done."],
+        ),
+        ("hermes", '<tool_call>{"name": "go", "arguments": {}}', GO, []),
+    ],
+)
+def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], texts: list[str]) -> None:
+    answer = read(family_named(name), text, TOOLS)
+    assert answer.calls == calls
+    assert answer.texts == texts
+    assert read_by(1, family_named(name), text, TOOLS) == answer
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        (
+            "qwen3_coder",
+            '<tool_call>\n{"name": "go", "arguments": {}}\n</tool_call>',
+            "does not begin as a call",
+        ),
+        ("qwen3_coder", "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a", "was cut"),
+        (
+            "qwen3_coder",
+            "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a\n</parameter>\n",
+            "was cut",
+        ),
+        (
+            "qwen3_coder",
+            "<function=Write><parameter=count>1</parameter><parameter=count>2</parameter></function>",
+            "'count' twice",
+        ),
+        ("qwen3_coder", "<tool_call>\n<function=go>\nnow\n</function>\n</tool_call>", "does not go on"),
+        ("glm", '<tool_call>go {"a": 1}</tool_call>', "does not begin"),
+        ("minimax", '<minimax:tool_call>\n<invoke name="fly">\n</invoke>\n</minimax:tool_call>', "'fly'"),
+        ("mistral", '[TOOL_CALLS]go[ARGS]{"a": }', "not valid JSON"),
+        ("gemma4", "<|tool_call>call:Write{count:many}<tool_call|>", "'many' is no JSON"),
+        ("gemma4", "<|tool_call>call:Write{count:3 more}<tool_call|>", "a value is missing"),
+        ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a', "was cut"),
+        ("gemma4", "<|tool_call>call:go{} more<tool_call|>", "more follows"),
+        ("harmony", "<|channel|>commentary to=functions.fly <|message|>{}<|call|>", "'fly'"),
+        (
+            "kimi",
+            "<|tool_calls_section_begin|>go<|tool_call_end|><|tool_calls_section_end|>",
+            "does not begin",
+        ),
+    ],
+)
+def test_what_is_no_call_says_why_and_is_kept(name: str, text: str, why: str) -> None:
+    answer = read(family_named(name), f"{text}", TOOLS)
+    assert not answer.calls
+    assert why in answer.broken[0].why
+    assert read_by(1, family_named(name), text, TOOLS) == answer
+
+
+def test_an_end_within_content_is_content_when_a_later_one_comes() -> None:
+    end = "\n</parameter>\n</function>\n</tool_call>"
+    text = f"<tool_call>\n<function=Write>\n<parameter=content>\na{end}\nb{end}\n c{end}"
+    answer = read_by(1, family_named("qwen3_coder"), text, TOOLS)
+    assert answer.calls == [("Write", {"content": f"a{end}\nb{end}\n c"})]
+
+
+def test_text_behind_a_call_is_held_until_the_next_call() -> None:
+    family = family_named("qwen3_coder")
+    text = family.write([("Write", {"content": "a"})], TOOLS)
+    reader = family.reader("<tool_call>", TOOLS)
+    pieces = reader.feed(text.removeprefix("<tool_call>") + " Then:\n")
+    assert not any(isinstance(piece, CallEnd) for piece in pieces)
+    assert isinstance(reader.feed("<tool_call>\n<function=go>")[-1], CallEnd)
+    assert reader.over
+    assert reader.rest == " Then:\n<tool_call>\n<function=go>"
+
+
+def test_a_call_that_does_not_end_with_free_text_ends_at_once() -> None:
+    family = family_named("qwen3_coder")
+    text = family.write([("Write", {"count": 3})], TOOLS)
+    reader = family.reader("<tool_call>", TOOLS)
+    assert isinstance(reader.feed(text.removeprefix("<tool_call>"))[-1], CallEnd)
+    assert reader.over
+
+
+def test_a_call_cut_inside_of_its_content_gives_no_call_from_there() -> None:
+    family = family_named("deepseek_v31")
+    inner = family.write(GO, TOOLS).replace('"', "'")
+    text = family.write([("Write", {"content": f"{inner} more"})], TOOLS).partition(" more")[0]
+    answer = read_by(1, family, text, TOOLS)
+    assert not answer.calls
+    assert [broken.raw for broken in answer.broken] == [text]

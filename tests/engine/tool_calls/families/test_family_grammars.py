@@ -1,0 +1,205 @@
+"""Every family: what its grammar lets a random model write is read as calls that fit their schemas."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from typing import Any
+
+import llguidance
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from engine.tool_calls.families.registry import FAMILIES
+from engine.tool_calls.reading.family import Family
+from engine.tool_calls.reading.pieces import CallEnd
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+from tests.engine.tool_calls.call_making import MANY, MARKS
+from tests.engine.tool_calls.reading import read, read_by
+from tests.engine.tool_calls.walks import RandomModel, answer_grammar
+
+every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+_DSML = "</｜DSML｜parameter>\n"
+CLOSING = {
+    "qwen3_coder": ["\n</parameter>\n</function>\n</tool_call>", "\n</parameter>\n<parameter="],
+    "glm": ["</arg_value>\n</tool_call>", "</arg_value>\n<arg_key>", "</arg_value></tool_call>"],
+    "minimax": ["</parameter>\n</invoke>\n</minimax:tool_call>", '</parameter>\n<parameter name="'],
+    "function_gemma": ["<escape>", "<end_function_call>"],
+    "gemma4": ['<|"|>', "<tool_call|>"],
+    "kimi": ["<|tool_calls_section_end|>", "<|tool_call_end|>"],
+    "deepseek_v3": ["\n```<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>"],
+    "deepseek_v31": ["<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>"],
+    "deepseek_v32": [
+        f"{_DSML}</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+        f'{_DSML}<｜DSML｜parameter name="',
+    ],
+    "deepseek_v4": [f"{_DSML}</｜DSML｜invoke>\n</｜DSML｜tool_calls>", f'{_DSML}<｜DSML｜parameter name="'],
+}
+
+TYPED = ToolSchemas(
+    [
+        ToolSchema(
+            "Write",
+            {"type": "object", "properties": MANY, "required": ["content"], "additionalProperties": False},
+        ),
+        ToolSchema(
+            "search",
+            {
+                "type": "object",
+                "properties": {
+                    "query": {"type": "string", "minLength": 2, "maxLength": 6},
+                    "mode": {"enum": ["fast", "slow", "fa"]},
+                    "limit": {"type": ["integer", "null"], "minimum": 1},
+                    "where": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+                    "when": {"anyOf": [{"const": "now"}, {"type": "integer", "minimum": 7}]},
+                    "place": {"$ref": "#/$defs/place"},
+                    "anything": {"description": "what you like"},
+                    "zip": {"type": "string", "pattern": "^[0-9]{5}$"},
+                    "one": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 1},
+                    "few": {"type": "array", "items": {"type": "integer"}, "maxItems": 1},
+                },
+                "required": ["mode", "when"],
+                "$defs": {
+                    "place": {
+                        "type": "object",
+                        "properties": {"name": {"type": "string"}, "inside": {"$ref": "#/$defs/place"}},
+                        "required": ["name"],
+                        "additionalProperties": False,
+                    }
+                },
+                "additionalProperties": False,
+            },
+        ),
+        ToolSchema("go", {"type": "object", "properties": {}}),
+        ToolSchema("go-on", {}),
+    ]
+)
+
+
+NO_SHRINKING = [phase for phase in Phase if phase != Phase.shrink]  # a walk from one seed has no simpler form
+
+
+def model(family: Family) -> RandomModel:
+    # A token may hold a mark and what stands around it.
+    marks = MARKS[family.name]
+    return RandomModel(
+        [*marks, marks[-1] + "\n", "x" + marks[-1], '"x"', "null", "true"], CLOSING.get(family.name, [])
+    )
+
+
+def check(family: Family, tools: ToolSchemas, answer: str) -> int:
+    whole = read(family, answer, tools)
+    assert not whole.broken, answer
+    ends = [part for part in whole.parts if isinstance(part, CallEnd)]
+    for end in ends:
+        verdict = tools.judge(end.name, end.arguments)
+        assert verdict.verdict == "valid", f"{verdict.detail}: {answer!r}"
+    assert read_by(1, family, answer, tools) == whole
+    return len(ends)
+
+
+@every_family
+def test_a_random_model_writes_calls_that_fit(family: Family) -> None:
+    grammar = answer_grammar(family, list(TYPED.values()))
+    knows_nothing = model(family)
+    chance = random.Random(zlib.crc32(family.name.encode()))
+    calls = sum(
+        check(family, TYPED, knows_nothing.answer(grammar, chance.choice(family.openings), chance))
+        for _ in range(40)
+    )
+    assert calls >= 40
+
+
+PATTERNED = ToolSchemas(
+    [
+        ToolSchema(
+            "fetch",
+            {
+                "type": "object",
+                "properties": {
+                    "url": {"type": "string", "pattern": r"^https?:\/\/[a-z]{1,3}$"},
+                    "few": {"type": "string", "pattern": "^a{0,3}$"},
+                    "line": {"type": "string", "pattern": r"^(?:a|\n)\s?$"},
+                    "nothing": {"type": "string", "pattern": "^$"},
+                    "odd": {"type": ["string", "null"], "pattern": r"^[a&</>]{1,2}\\$"},
+                    "step": {"type": "number", "multipleOf": 0.01, "minimum": 0, "maximum": 999},
+                },
+                "required": ["url", "line", "odd", "step"],
+                "additionalProperties": False,
+            },
+        )
+    ]
+)
+
+
+@every_family
+def test_a_random_model_keeps_to_patterns_and_steps(family: Family) -> None:
+    assert not family.unheld(PATTERNED["fetch"])
+    grammar = answer_grammar(family, list(PATTERNED.values()))
+    knows_nothing = model(family)
+    chance = random.Random(zlib.crc32(family.name.encode()))
+    for _ in range(10):
+        answer = knows_nothing.answer(grammar, chance.choice(family.openings), chance)
+        assert check(family, PATTERNED, answer)
+
+
+def _schemas() -> st.SearchStrategy[dict[str, Any]]:
+    leaves: list[dict[str, Any]] = [
+        {"type": "string"},
+        {"type": "string", "enum": ["a", "b c", "<x>"]},
+        {"type": "string", "maxLength": 3},
+        {"type": "integer"},
+        {"type": "number", "minimum": 0},
+        {"type": "boolean"},
+        {"type": ["string", "null"]},
+        {"const": 5},
+        {},
+    ]
+    return st.recursive(
+        st.sampled_from(leaves),
+        lambda inner: st.one_of(
+            inner.map(lambda items: {"type": "array", "items": items, "maxItems": 2}),
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"anyOf": parts}),
+            _objects(inner),
+        ),
+        max_leaves=4,
+    )
+
+
+@st.composite
+def _objects(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    keys = st.text(alphabet="abcxyz_-.", min_size=1, max_size=4)
+    properties = draw(st.dictionaries(keys, inner, max_size=4))
+    required = draw(st.lists(st.sampled_from(sorted(properties)), unique=True)) if properties else []
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+@every_family
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=NO_SHRINKING)
+@given(schemas=st.lists(_objects(_schemas()), min_size=1, max_size=3), seed=st.integers(0, 1 << 30))
+def test_any_tools_give_a_grammar_that_keeps_to_them(
+    family: Family, schemas: list[dict[str, Any]], seed: int
+) -> None:
+    tools = ToolSchemas([ToolSchema(f"tool_{number}", schema) for number, schema in enumerate(schemas)])
+    grammar = answer_grammar(family, list(tools.values()))
+    chance = random.Random(seed)
+    knows_nothing = model(family)
+    for _ in range(2):
+        assert check(family, tools, knows_nothing.answer(grammar, chance.choice(family.openings), chance))
+
+
+@every_family
+def test_many_large_tools_give_a_small_grammar(family: Family) -> None:
+    tools = [
+        ToolSchema(f"{tool.name}_{number}", tool.parameters)
+        for number in range(9)
+        for tool in list(TYPED.values())[:3]
+    ]
+    grammar = answer_grammar(family, tools)
+    schemas = len(json.dumps([tool.parameters for tool in tools]))
+    assert len(grammar) < 5 * schemas
+    matcher = llguidance.LLMatcher(model(family).tokenizer, grammar)
+    assert not matcher.is_error(), matcher.get_error()
