@@ -130,7 +130,7 @@ def _compile_times(model: Path, tools: list[dict[str, Any]], *, quick: bool) -> 
     from engine.api.answer_plan import AnswerPlanner
     from engine.api.requests import parse_chat
     from engine.model_loading import load_model
-    from engine.prompt_rendering import PromptRenderer
+    from engine.prompts.rendering import PromptRenderer
 
     loaded = load_model(model)
     planner = AnswerPlanner(loaded.tokenizer, loaded.eos_token_ids)

@@ -1,4 +1,4 @@
-"""The answers of `engine.answer_memory` on disk, so that history is rendered from them after a kill as well.
+"""The answers of `engine.prompts.answer_memory` on disk: history is rendered from them after a kill as well.
 
 One file for each model, to which a line is appended for each answer: the digest of the line and, as JSON, the
 answer's name, its digest of what stood before it, its opening, and its token ids. One append costs an answer
@@ -25,10 +25,10 @@ from pathlib import Path
 import orjson
 import xxhash
 
-from engine.answer_memory import KeptAnswer
 from engine.cache_files import sync_folder, sync_path
 from engine.cache_folder import UNFINISHED_ANSWERS
 from engine.cache_limits import DiskLimits
+from engine.prompts.answer_memory import KeptAnswer
 from engine.saving_pause import SavingPause
 
 _log = logging.getLogger(__name__)

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from engine.answer_log import AnswerLog
-from engine.answer_memory import AnswerMemory
 from engine.cache_encoding import NotSavable
 from engine.cache_files import BadSpanFile, Part, SpanFile, Write, read_span, span_id, write_span
 from engine.cache_folder import CacheFolder, FolderInUse
@@ -28,6 +27,7 @@ from engine.cache_limits import DiskLimits
 from engine.cache_loader import Loading, OnDone, SpanLoader
 from engine.cache_writer import SpanWriter, WriteJob
 from engine.prefix_cache import CacheEvent, Kind, TokenArray, longest_kept
+from engine.prompts.answer_memory import AnswerMemory
 from engine.safetensors_writing import write_safetensors
 from engine.saving_pause import SavingPause
 

@@ -14,7 +14,6 @@ from types import FrameType
 import uvicorn
 
 from engine import bundled_model
-from engine.answer_memory import AnswerMemory
 from engine.api.app import Engine, create_app
 from engine.device_name import computing_device
 from engine.measurements import leave_trials
@@ -25,6 +24,7 @@ from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_trials import noted
 from engine.process.device_faults import DeviceRefuses, device_fault, in_words
 from engine.process.parent_watch import announce, watch_parent
+from engine.prompts.answer_memory import AnswerMemory
 from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 from engine.settings import EngineSettings

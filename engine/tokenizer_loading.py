@@ -11,9 +11,9 @@ from typing import Any
 import mlx_lm.utils
 from tokenizers import Tokenizer
 
-from engine.chat_template import overlooked_templates, settle_template
 from engine.detokenizer import PROBES, settle_decoding
 from engine.model_files.errors import TokenizerMissing, first_line
+from engine.prompts.chat_template import overlooked_templates, settle_template
 
 _SPLITS = (
     *PROBES,

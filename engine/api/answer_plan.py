@@ -10,9 +10,9 @@ from typing import Any
 from engine.answer_grammar import ANSWER, AnswerRules
 from engine.answer_pieces import AnswerStyle
 from engine.api.requests import ChatRequest
-from engine.chat_template import template_text
 from engine.grammar import CompiledGrammar, Grammars, GrammarUnavailable
-from engine.model_thinking import thinking_marks
+from engine.prompts.chat_template import template_text
+from engine.prompts.model_thinking import thinking_marks
 from engine.tool_calls.families.registry import family_named, family_of
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import tool_schemas

@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from engine import bundled_model
-from engine.answer_memory import AnswerMemory
 from engine.answer_text import AnswerText
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.health import health_report
@@ -27,7 +26,8 @@ from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnsw
 from engine.generation import GenerationRequest, Lane
 from engine.model_loading import LoadedModel
 from engine.process.loopback import PageGuard
-from engine.prompt_rendering import PromptRefused, PromptRenderer, RenderedPrompt
+from engine.prompts.answer_memory import AnswerMemory
+from engine.prompts.rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.repetition import LoopGuard
 from engine.scheduler import Scheduler
 from engine.wire.chat import (

@@ -13,7 +13,7 @@ from mlx_lm.utils import load_tokenizer
 from bench.claude_code import ClaudeRun, run_claude
 from bench.scratch_project import AGENTIC, DELEGATE, ScratchProject
 from bench.scripted_upstream import ScriptedUpstream, serving
-from engine.prompt_rendering import render
+from engine.prompts.rendering import render
 from proxy.traces.schema import Trace
 from tests import servers
 from tests.e2e.feed_reader import FeedReader

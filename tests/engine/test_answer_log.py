@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.answer_log import Entry, entry_from, line_of
-from engine.answer_memory import AnswerMemory, KeptAnswer
 from engine.cache_disk import DiskTier
 from engine.cache_folder import ANSWERS, CacheFolder
+from engine.prompts.answer_memory import AnswerMemory, KeptAnswer
 from tests.engine.disk_tiers import FINGERPRINT, make_tier
 
 SEED = b"1:a model:"

@@ -22,7 +22,7 @@ from engine.bundled_model.training.conversations import Conversations
 from engine.bundled_model.training.encoding import ASSISTANT, END, Encoder, template_text
 from engine.bundled_model.training.evaluation import GOALS, Examination, main
 from engine.model_loading import load_model
-from engine.prompt_rendering import PromptRenderer
+from engine.prompts.rendering import PromptRenderer
 from engine.tool_calls.families.registry import family_of
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import tool_schemas

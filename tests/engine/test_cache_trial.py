@@ -9,11 +9,11 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import KVCache
 
-from engine.answer_memory import AnswerMemory
 from engine.cache_trial import restore_fault
 from engine.cache_verification import main as verify_cache
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner
+from engine.prompts.answer_memory import AnswerMemory
 from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, learn_sizes

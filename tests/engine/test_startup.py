@@ -13,7 +13,6 @@ import mlx.core as mx
 import pytest
 
 from engine import chunk_rule
-from engine.answer_memory import AnswerMemory
 from engine.fingerprint import cache_fingerprint
 from engine.machine import machine
 from engine.memory.guard import MemoryGuard
@@ -21,6 +20,7 @@ from engine.memory.limits import Machine
 from engine.model_files.errors import ModelTooLarge
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_trials import CHUNKS_FILE, libraries
+from engine.prompts.answer_memory import AnswerMemory
 from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.settings import EngineSettings

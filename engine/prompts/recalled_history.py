@@ -16,9 +16,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.answer_memory import AnswerMemory, KeptAnswer, TextDigest
-from engine.message_preparation import AnswerTurn, PreparedMessages
-from engine.template_traits import Render
+from engine.prompts.answer_memory import AnswerMemory, KeptAnswer, TextDigest
+from engine.prompts.message_preparation import AnswerTurn, PreparedMessages
+from engine.prompts.template_traits import Render
 from engine.wire.chat import Message
 
 _BEFORE, _ANSWER, _BEHIND = "probebefore", "probeanswer", "probebehind"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.answer_memory import AnswerMemory, KeptAnswer, TextDigest
-from engine.prompt_rendering import PromptRenderer
+from engine.prompts.answer_memory import AnswerMemory, KeptAnswer, TextDigest
+from engine.prompts.rendering import PromptRenderer
 from tests.engine import templates
 from tests.models import ModelShelf
 from tests.servers import engine

@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.text_pattern import longest_of
+from engine.prompts.encoding.text_pattern import longest_of
 
 TEXTS = st.text("ab<|.", min_size=1, max_size=4)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.control_tokens import OWN
-from engine.message_preparation import prepare_messages
-from engine.prompt_rendering import PromptRenderer, RenderedPrompt
+from engine.prompts.encoding.control_tokens import OWN
+from engine.prompts.message_preparation import prepare_messages
+from engine.prompts.rendering import PromptRenderer, RenderedPrompt
 from tests.engine.template_shapes import SHAPES, Shape, Templated, answer_bytes
 from tests.engine.tokenizer_kinds import byte_level
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.control_tokens import OWN, well_formed
-from engine.template_traits import TemplateTraits
-from engine.turn_arrangement import Turn, arrange_turns, joined_text, result_as_text
+from engine.prompts.encoding.control_tokens import OWN, well_formed
+from engine.prompts.template_traits import TemplateTraits
+from engine.prompts.turn_arrangement import Turn, arrange_turns, joined_text, result_as_text
 from engine.wire.chat import Message, content_text
 from engine.wire.turn_folding import SYSTEM_ROLES, fold_system_turns
 

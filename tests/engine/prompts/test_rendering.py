@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.prompt_rendering import PromptRenderer, plain_transcript, render
+from engine.prompts.rendering import PromptRenderer, plain_transcript, render
 from engine.wire.turn_folding import marked
 from tests.engine import templates
 from tests.engine.conversations import conversations, extended

@@ -15,17 +15,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.answer_memory import AnswerMemory, KeptAnswer
-from engine.guarded_template import GuardedTemplate
-from engine.inline_thoughts import InlineThoughts
-from engine.message_preparation import plain_message
-from engine.model_thinking import opens_thinking, thinking_marks
-from engine.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
-from engine.refusal_fallbacks import PlainRendering, plain_transcript, render_somehow
-from engine.segment_encoder import SegmentEncoder
-from engine.template_switches import TemplateSwitches
-from engine.template_traits import TemplateTraits, probe_template
-from engine.unseen_messages import unseen_note
+from engine.prompts.answer_memory import AnswerMemory, KeptAnswer
+from engine.prompts.encoding.segment_encoder import SegmentEncoder
+from engine.prompts.guarded_template import GuardedTemplate
+from engine.prompts.inline_thoughts import InlineThoughts
+from engine.prompts.message_preparation import plain_message
+from engine.prompts.model_thinking import opens_thinking, thinking_marks
+from engine.prompts.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
+from engine.prompts.refusal_fallbacks import PlainRendering, plain_transcript, render_somehow
+from engine.prompts.template_switches import TemplateSwitches
+from engine.prompts.template_traits import TemplateTraits, probe_template
+from engine.prompts.unseen_messages import unseen_note
 from engine.wire.chat import Message
 
 _log = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ class PromptRenderer:
     ) -> Future[None] | None:
         """Keep what was generated behind `prompt`, which the client got as `message`; for any thread.
 
-        What is returned is as `engine.answer_memory.Save` says.
+        What is returned is as `engine.prompts.answer_memory.Save` says.
         """
         if not tokens or prompt.starts is None:
             return None

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.control_tokens import ControlTokens
+from engine.prompts.encoding.control_tokens import ControlTokens
 from engine.wire.chat import Message
 
 Render = Callable[..., str]

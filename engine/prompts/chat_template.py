@@ -50,7 +50,7 @@ def overlooked_templates(folder: Path) -> Templates | None:
 def settle_template(tokenizer: Any) -> str:
     """Have mlx-lm's wrapper do without a template that is of no use; returns why, in words.
 
-    What a template refuses, or cannot show, is no matter here: see `engine.template_traits`.
+    What a template refuses, or cannot show, is no matter here: see `engine.prompts.template_traits`.
     """
     if not tokenizer.has_chat_template:
         return f"the model has no chat template; {_PLAIN}"

@@ -1,8 +1,8 @@
 """A model's chat template and tokenizer, put together so that content stays text.
 
 Here the text of a conversation has stand-ins in it wherever a client's text spells a control token
-(`engine.control_tokens`): what `apply` returns is for `encode`, what `clear` makes of it is what the model
-reads.
+(`engine.prompts.encoding.control_tokens`): what `apply` returns is for `encode`, what `clear` makes of it is
+what the model reads.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engine.chat_template import template_text
-from engine.content_guard import ContentGuard
-from engine.control_tokens import control_tokens
-from engine.guarded_encoding import GuardedEncoder
+from engine.prompts.chat_template import template_text
+from engine.prompts.encoding.content_guard import ContentGuard
+from engine.prompts.encoding.control_tokens import control_tokens
+from engine.prompts.encoding.guarded_encoding import GuardedEncoder
 from engine.wire.chat import Message
 
 

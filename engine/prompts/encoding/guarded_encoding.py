@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from engine.control_tokens import ControlTokens
+from engine.prompts.encoding.control_tokens import ControlTokens
 
 Encode = Callable[[str], list[int]]
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from engine.template_traits import Render
+from engine.prompts.template_traits import Render
 
 _EFFORT = "reasoning_effort"
 _RANKS = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.inline_thoughts import InlineThoughts
-from engine.prompt_rendering import PromptRenderer
+from engine.prompts.inline_thoughts import InlineThoughts
+from engine.prompts.rendering import PromptRenderer
 from tests.engine import tokenizer_kinds as kinds
 from tests.engine.tokenizer_kinds import Marks
 

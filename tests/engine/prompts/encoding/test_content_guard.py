@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken
 
-from engine.prompt_rendering import PromptRenderer
+from engine.prompts.rendering import PromptRenderer
 from tests.engine import tokenizer_kinds as kinds
-from tests.engine.test_control_tokens import counted, renderer_of, user
+from tests.engine.prompts.encoding.test_control_tokens import counted, renderer_of, user
 from tests.engine.tokenizer_kinds import Marks
 
 CHATML = """\

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.message_preparation import PreparedMessages, prepare_messages
-from engine.template_traits import Render, TemplateTraits
+from engine.prompts.message_preparation import PreparedMessages, prepare_messages
+from engine.prompts.template_traits import Render, TemplateTraits
 from engine.wire.chat import Message, content_text
 
 _TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result"}

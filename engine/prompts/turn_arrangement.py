@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.control_tokens import OWN
-from engine.template_traits import TemplateTraits
+from engine.prompts.encoding.control_tokens import OWN
+from engine.prompts.template_traits import TemplateTraits
 from engine.wire.chat import Message
 
 NO_RESULT = "[no result: this call was interrupted]"

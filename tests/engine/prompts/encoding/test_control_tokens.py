@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
 
-from engine.control_tokens import control_tokens
-from engine.prompt_rendering import PromptRenderer, RenderedPrompt
+from engine.prompts.encoding.control_tokens import control_tokens
+from engine.prompts.rendering import PromptRenderer, RenderedPrompt
 from tests.engine import tokenizer_kinds as kinds
 from tests.engine.tokenizer_kinds import GEMMA, LLAMA3, MISTRAL, Marks
 

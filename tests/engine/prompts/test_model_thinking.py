@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.model_thinking import opens_thinking, thinking_marks
+from engine.prompts.model_thinking import opens_thinking, thinking_marks
 from engine.tool_calls.stray.thinking_marks import THINKING_MARKS
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from engine.segment_encoder import SegmentEncoder
+from engine.prompts.encoding.segment_encoder import SegmentEncoder
 
 MARKS = ("<|user|>", "<|end|>")
 PIECES = st.sampled_from(

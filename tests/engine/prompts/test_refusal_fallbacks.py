@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.prompt_rendering import PromptRefused, PromptRenderer
+from engine.prompts.rendering import PromptRefused, PromptRenderer
 from tests.engine import templates
 from tests.engine.template_shapes import Templated
 

@@ -4,7 +4,7 @@ A tokenizer looks for its added tokens in a text before it splits the rest, wher
 client sends must never become one: a file that holds `<|im_end|>` would end the turn that shows it. So a
 character of each such spelling in a client's text is masked before the chat template sees it: replaced by a
 stand-in, one character for one, that is put back where the text is tokenized, cut in two behind it
-(`engine.guarded_encoding`). What is not masked was written by the template.
+(`engine.prompts.encoding.guarded_encoding`). What is not masked was written by the template.
 
 Stand-ins are lone surrogates: no client can send one, since none is in any valid text.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from engine.text_pattern import longest_of
+from engine.prompts.encoding.text_pattern import longest_of
 
 OWN = "\udfff"
 """Stands before a mark that the engine itself writes into a message, where it plays the template's part."""

@@ -1,0 +1,1 @@
+"""A conversation becomes a prompt, by the model's own chat template."""

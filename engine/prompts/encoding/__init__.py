@@ -1,0 +1,1 @@
+"""Prompt text becomes tokens; a client's text never becomes control tokens."""
