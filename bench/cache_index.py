@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.claude_request import prose
 from bench.figure import Figure, Peer
-from engine.prefix_cache import TokenArray
+from engine.prefix_cache.interface import TokenArray
 
 LOOKUP_MS, INDEX_MB, TOKENS_MS = 5.0, 1.0, 10.0
 _STORED, _TOKENIZED, _QUICK_STORED = 100_000, 94_000, 5_000
@@ -170,7 +170,7 @@ def _tokenizing(folder: Path, wanted: int, runs: int) -> Figure:
 
 def _filled_cache(tokens: TokenArray, layers: list[Any] | None = None) -> Any:
     """A prefix cache that was given a conversation turn by turn."""
-    from engine.radix_cache import RadixPrefixCache
+    from engine.prefix_cache.cache import RadixPrefixCache
 
     cache = RadixPrefixCache(max_bytes=8 << 30)
     layers = layers or _layers(len(tokens))

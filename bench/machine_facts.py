@@ -115,7 +115,7 @@ def terminal_facts(environ: Mapping[str, str], color_system: str | None) -> Iter
 
 def backup_fact(folder: Path, run: Run = said, system: str | None = None) -> Fact:
     """Whether Time Machine leaves out a folder that the engine marks."""
-    from engine.backup_exclusion import exclude_from_backups
+    from engine.prefix_cache.disk.backup_exclusion import exclude_from_backups
 
     name = "a marked folder is left out by Time Machine"
     if (system or platform.system()) != "Darwin":

@@ -87,7 +87,7 @@ def _engine_way(loaded: Any, tokens: int, steps: int, rounds: int) -> dict[str, 
     from engine.generation import GenerationRequest, Sampling
     from engine.generation_stream import StepStream
     from engine.live_request import LiveRequest, RequestState
-    from engine.radix_cache import RadixPrefixCache
+    from engine.prefix_cache.cache import RadixPrefixCache
 
     cache = RadixPrefixCache(max_bytes=8 << 30)
     long = _random_tokens(tokens)

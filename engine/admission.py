@@ -7,10 +7,10 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
-from engine.cache_misses import AROUND
 from engine.generation import GenerationRequest
 from engine.model_loading import LoadedModel
-from engine.prefix_cache import MissAt
+from engine.prefix_cache.interface import MissAt
+from engine.prefix_cache.misses import AROUND
 from engine.sampling import check_sampling
 from engine.wire.feed import Miss
 

@@ -13,10 +13,10 @@ import mlx.core as mx
 from mlx_lm.models import cache as cache_classes
 from mlx_lm.models.cache import CacheList
 
-from engine.cache_layers import computed
 from engine.model_files.errors import first_line
 from engine.model_runner import ModelRunner
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.layers import computed
 
 _TOKENS = 40
 _FURTHER = 3

@@ -34,10 +34,7 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import trim_prompt_cache
 
-from engine.cache_disk import DiskTier
-from engine.cache_layers import layout_of
 from engine.cache_trial import restore_fault
-from engine.checkpoints import checkpoints, needs_checkpoints
 from engine.chunk_fit import largest_chunk
 from engine.decode_batch import Batch, Row
 from engine.generation import Sampling
@@ -45,8 +42,11 @@ from engine.model_files.errors import ModelError
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
-from engine.prefix_cache import as_token_array, common_prefix
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.checkpoints import checkpoints, needs_checkpoints
+from engine.prefix_cache.disk.tier import DiskTier
+from engine.prefix_cache.interface import as_token_array, common_prefix
+from engine.prefix_cache.layers import layout_of
 from engine.sampling import build_sampler
 from engine.settings import EngineSettings, SettingsError, settings_from
 from engine.startup import load

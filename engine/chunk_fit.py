@@ -15,8 +15,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from engine.cache_layers import computed
 from engine.chunk_rule import SMALLEST
+from engine.prefix_cache.layers import computed
 
 _WAIT_S = 0.2  # that others who decode are delayed by a chunk, about, where speed allows it
 _ENOUGH = 0.9  # of the best speed

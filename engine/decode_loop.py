@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import mlx.core as mx
 
-from engine.checkpoints import needs_checkpoints
 from engine.chunk_fit import largest_chunk
 from engine.decode_batch import Batch, Row
 from engine.generation import FinishStep, TokenStep, UnheldStep
@@ -30,7 +29,8 @@ from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
 from engine.prefill_pace import prefill_stats
-from engine.prefix_cache import Kind, PrefixCache
+from engine.prefix_cache.checkpoints import needs_checkpoints
+from engine.prefix_cache.interface import Kind, PrefixCache
 from engine.process.device_faults import DeviceRefuses, device_fault
 from engine.request_places import RequestPlaces
 from engine.sampling import build_logits_processors, build_sampler

@@ -10,7 +10,7 @@ from engine.decode_batch import Batch, Row
 from engine.generation import GenerationRequest
 from engine.generation_stream import StepStream
 from engine.prefill import Prefill
-from engine.prefix_cache import Fetch, Kind, TokenArray, as_token_array
+from engine.prefix_cache.interface import Fetch, Kind, TokenArray, as_token_array
 
 
 class RequestState(enum.Enum):

@@ -6,15 +6,15 @@ import logging
 from collections.abc import Callable
 
 from engine.admission import miss_in_words, request_fault, segment_at
-from engine.checkpoints import checkpoints
-from engine.disk_reads import DiskReads
 from engine.generation import LookupStep, QueuedStep
 from engine.live_request import LiveRequest, RequestState
 from engine.loop_reporting import LoopReporting
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
-from engine.prefix_cache import Match, PrefixCache
+from engine.prefix_cache.checkpoints import checkpoints
+from engine.prefix_cache.disk.reads import DiskReads
+from engine.prefix_cache.interface import Match, PrefixCache
 from engine.process.device_faults import device_fault
 from engine.request_places import RequestPlaces
 from engine.sampling import is_greedy
@@ -38,7 +38,7 @@ class LoopAdmission:
         wake: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        """`chunk` in tokens; `exact_only` as in `engine.checkpoints`; `wake` as in `engine.decode_loop`."""
+        """`chunk` in tokens; `exact_only` as in `checkpoints`; `wake` as in `engine.decode_loop`."""
         self._loaded = loaded
         self._runner = runner
         self._cache = cache

@@ -16,7 +16,7 @@ import mlx.core as mx
 from engine.decode_batch import Batch
 from engine.live_request import LiveRequest
 from engine.loop_reporting import LoopReporting
-from engine.prefix_cache import PrefixCache
+from engine.prefix_cache.interface import PrefixCache
 from engine.process.device_faults import DeviceFault, DeviceRefuses, device_fault, first_line, in_words
 from engine.request_places import RequestPlaces
 

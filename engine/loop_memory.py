@@ -9,7 +9,7 @@ from engine.live_request import LiveRequest
 from engine.loop_reporting import LoopReporting
 from engine.memory.guard import MemoryGuard
 from engine.memory.ledger import Verdict
-from engine.prefix_cache import CacheChange
+from engine.prefix_cache.interface import CacheChange
 from engine.request_places import RequestPlaces
 from engine.wire.chat import context_length_message
 

@@ -11,7 +11,7 @@ import mlx.core as mx
 from engine.generation import CacheStep, FailStep, PrefillStep, QueuedStep, Step
 from engine.generation_stream import StepOutbox
 from engine.live_request import LiveRequest, RequestState
-from engine.prefix_cache import CacheChange
+from engine.prefix_cache.interface import CacheChange
 from engine.request_places import RequestPlaces
 
 _QUEUE_NEWS_S = 1.0

@@ -7,10 +7,10 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import ArraysCache, KVCache, can_trim_prompt_cache, make_prompt_cache
 
-from engine.cache_layers import computed
 from engine.decode_batch import Batch, DecodeBatch
 from engine.model_files.errors import OptionUnsupported
 from engine.model_loading import LoadedModel
+from engine.prefix_cache.layers import computed
 from engine.speculative_decode import SpeculativeDecode
 
 _KV_GROUPS = (64, 32)  # numbers that share a scale; the first is mlx-lm's default

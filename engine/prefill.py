@@ -8,8 +8,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from engine.cache_layers import computed
 from engine.chunk_rule import chunk_edges
+from engine.prefix_cache.layers import computed
 
 _TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from engine.generation import Lane
 from engine.live_request import LiveRequest
-from engine.prefix_cache import common_prefix
+from engine.prefix_cache.interface import common_prefix
 
 _HANDICAP: dict[Lane, int] = {"main": 0, "compaction": 0, "subagent": 2048, "auxiliary": 4096}  # tokens
 _WORTH_WAITING = 256  # tokens that a running prefill will leave in the cache beyond what is there now
@@ -25,7 +25,7 @@ class PrefillLine:
     """The requests of one model that are not decoded yet. Used on the model's thread."""
 
     def __init__(self, *, exact_only: bool) -> None:
-        """`exact_only`: what is computed can be resumed only where it was kept (`engine.checkpoints`)."""
+        """`exact_only`: what is computed can be resumed only where it was kept (`checkpoints`)."""
         self._exact_only = exact_only
         self._work = 0  # tokens prefilled so far, for anyone
         self._shared: dict[tuple[LiveRequest, LiveRequest], int] = {}

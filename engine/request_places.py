@@ -11,7 +11,7 @@ class RequestPlaces:
     """All requests that have not ended. Used on the model's thread, but for the two counts."""
 
     def __init__(self, *, exact_only: bool) -> None:
-        """`exact_only`: what is computed can be resumed only where it was kept (`engine.checkpoints`)."""
+        """`exact_only`: what is computed can be resumed only where it was kept (`checkpoints`)."""
         self.line = PrefillLine(exact_only=exact_only)
         self.decoding: dict[Row, LiveRequest] = {}
         self.batches: list[Batch] = []

@@ -22,10 +22,10 @@ from engine.memory.machine import this_machine
 from engine.model_files.errors import first_line
 from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_trials import noted
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.process.device_faults import DeviceRefuses, device_fault, in_words
 from engine.process.parent_watch import announce, watch_parent
 from engine.prompts.answer_memory import AnswerMemory
-from engine.radix_cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load

@@ -9,9 +9,6 @@ from pathlib import Path
 import mlx.core as mx
 
 from engine import bundled_model, chunk_rule
-from engine.cache_disk import DiskTier
-from engine.cache_files import FORMAT
-from engine.cache_layers import computed, layout_of
 from engine.cache_trial import restore_fault
 from engine.chunk_fit import largest_chunk
 from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
@@ -20,8 +17,11 @@ from engine.memory.measuring import arrays_of_a_request, request_cost, weight_by
 from engine.model_loading import CheckWeights, LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
 from engine.model_trials import first_run, in_batches, libraries, noted, pace_of
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.disk.span_files import FORMAT
+from engine.prefix_cache.disk.tier import DiskTier
+from engine.prefix_cache.layers import computed, layout_of
 from engine.prompts.answer_memory import AnswerMemory
-from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
 
 log = logging.getLogger("engine")

@@ -30,7 +30,7 @@ from engine.memory.limits import (
 )
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.model_files.errors import ModelTooLarge
-from engine.prefix_cache import CacheChange, PrefixCache, TokenArray
+from engine.prefix_cache.interface import CacheChange, PrefixCache, TokenArray
 
 _log = logging.getLogger("engine")
 

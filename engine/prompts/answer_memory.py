@@ -4,7 +4,8 @@ A chat template renders an answer of the past from what the client sends back: a
 of its own choosing, thinking left out, line breaks trimmed. The next prompt then leaves the tokens in the
 cache at the first answer. Each answer is therefore kept as it was generated, found again by the id of its
 first tool call, else by its text, and put in its place, if all that stands before it is what stood there
-then. `engine.answer_log` lets the answers outlive the engine, as what is cached of them does.
+then. `engine.prefix_cache.disk.answer_log` lets the answers outlive the engine, as what is cached of them
+does.
 """
 
 from __future__ import annotations

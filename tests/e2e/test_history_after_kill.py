@@ -14,7 +14,7 @@ import pytest
 from bench.own_answers import Conversation
 from bench.replay import running_host, wait_until_saved
 from bench.restoring import kill_engine
-from engine.cache_folder import ANSWERS
+from engine.prefix_cache.disk.folder import ANSWERS
 from tests import servers
 from tests.models import ModelShelf
 

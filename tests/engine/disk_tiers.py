@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.cache_disk import DiskTier
-from engine.cache_layers import Layout, layout_of
 from engine.model_loading import LoadedModel, OnProgress
 from engine.model_runner import ModelRunner
-from engine.prefix_cache import CacheChange, Match, TokenArray
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.disk.tier import DiskTier
+from engine.prefix_cache.interface import CacheChange, Match, TokenArray
+from engine.prefix_cache.layers import Layout, layout_of
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import Load, running
 

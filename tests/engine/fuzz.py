@@ -30,7 +30,7 @@ import mlx.core as mx
 
 from engine.generation import FailStep, FinishStep, GenerationRequest, Lane, Sampling, Step, TokenStep
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.disk_tiers import make_tier, running_on

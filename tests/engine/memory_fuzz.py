@@ -24,7 +24,6 @@ from typing import get_args
 
 import pytest
 
-from engine.cache_layers import layout_of
 from engine.decode_loop import DecodeLoop
 from engine.generation import FailStep, FinishStep, GenerationRequest, Lane, Step, TokenStep
 from engine.generation_stream import StepStream
@@ -36,8 +35,9 @@ from engine.memory.measuring import arrays_of_a_request, request_cost, weight_by
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.model_loading import LoadedModel, load_model
 from engine.model_runner import ModelRunner
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.layers import layout_of
 from engine.process.device_faults import DeviceRefuses
-from engine.radix_cache import RadixPrefixCache
 from tests.engine.device_fuzz import FAILS, IN_A_ROW, NOTICED, TEXTS, WORDS
 from tests.engine.disk_tiers import make_tier
 from tests.engine.faulty_device import FaultyDevice

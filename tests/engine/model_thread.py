@@ -25,7 +25,7 @@ from engine.generation import (
     TokenStep,
 )
 from engine.model_loading import LoadedModel, OnProgress, load_model
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 
 GREEDY = Sampling(temperature=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.admission import miss_in_words, segment_at
-from engine.prefix_cache import MissAt
+from engine.prefix_cache.interface import MissAt
 from tests.engine.model_thread import ask
 
 MISS = MissAt("diverged", 3, before=(1, 2), now=(1, 3))

@@ -13,8 +13,8 @@ from engine.cache_trial import restore_fault
 from engine.cache_verification import main as verify_cache
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prompts.answer_memory import AnswerMemory
-from engine.radix_cache import RadixPrefixCache
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, learn_sizes
 from tests.engine.model_thread import answer, ask, running

@@ -29,8 +29,8 @@ from engine.chunk_fit import ChunkFit
 from engine.fingerprint import cache_fingerprint
 from engine.model_loading import load_model
 from engine.model_trials import CHUNKS_FILE, libraries
-from engine.prefix_cache import Match
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.interface import Match
 from engine.random_model import Architecture
 from tests.engine.model_thread import Observed
 from tests.models import ModelShelf, tiny_model

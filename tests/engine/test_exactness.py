@@ -14,7 +14,7 @@ import pytest
 
 from engine.generation import GenerationRequest, Lane, TokenStep
 from engine.model_loading import LoadedModel, load_model
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.disk_tiers import make_tier, running_on

@@ -9,15 +9,15 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from engine.cache_layers import evaluate, layout_of
 from engine.generation import FailStep, FinishStep, Sampling
 from engine.live_request import LiveRequest
 from engine.loop_faults import UNCONFIRMED
 from engine.model_loading import load_model
 from engine.model_runner import ModelRunner
-from engine.prefix_cache import as_token_array
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.interface import as_token_array
+from engine.prefix_cache.layers import evaluate, layout_of
 from engine.process.device_faults import DeviceRefuses
-from engine.radix_cache import RadixPrefixCache
 from tests.engine.disk_tiers import FINGERPRINT, files_in, make_tier
 from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM, FaultyDevice, Script
 from tests.engine.model_thread import ask
@@ -59,7 +59,7 @@ async def test_a_fault_while_a_prompt_is_kept_is_no_fault_of_the_cache(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = await right_answer(shelf, LONG, 4)
-    monkeypatch.setattr("engine.radix_cache.evaluate", failing_once(MEMORY, evaluate))
+    monkeypatch.setattr("engine.prefix_cache.cache.evaluate", failing_once(MEMORY, evaluate))
     driven = Driven(shelf)
     live = driven.come(ask(LONG, 4, cuts=(CHUNK,)))
     driven.until(lambda: driven.loop.counts.device_faults == 1)
@@ -339,7 +339,7 @@ async def test_a_split_that_fails_leaves_the_tree_as_it_was(
     fork = [*LONG[:100], *prompt(5, 200)]
     expected = [await right_answer(shelf, tokens, 4) for tokens in (fork, LONG)]
     with monkeypatch.context() as patch:
-        patch.setattr("engine.radix_tree.evaluate", failing_once(TIMEOUT, evaluate))
+        patch.setattr("engine.prefix_cache.tree.evaluate", failing_once(TIMEOUT, evaluate))
         live = driven.come(ask(fork, 4))
         driven.finish()
     again = driven.come(ask(LONG, 4))

@@ -12,7 +12,6 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from engine.cache_layers import layout_of
 from engine.decode_loop import DecodeLoop
 from engine.generation import FailStep, FinishStep, GenerationRequest, LookupStep, Step, TokenStep
 from engine.generation_stream import StepStream
@@ -24,9 +23,10 @@ from engine.memory.measuring import arrays_of_a_request, weight_bytes
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.model_loading import LoadedModel, load_model
 from engine.model_runner import ModelRunner
-from engine.prefix_cache import Fetch
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.interface import Fetch
+from engine.prefix_cache.layers import layout_of
 from engine.process.device_faults import DeviceRefuses
-from engine.radix_cache import RadixPrefixCache
 from proxy.backends.faults import error_in_stream
 from proxy.errors import ContextOverflow
 from tests.engine.disk_tiers import make_tier

@@ -15,7 +15,7 @@ from engine.generation import FinishStep, Sampling
 from engine.model_files.errors import OptionUnsupported
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.settings import EngineSettings
 from engine.startup import learn_sizes, load
 from tests.engine.model_thread import answer, answers, ask, running

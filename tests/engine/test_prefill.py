@@ -8,9 +8,9 @@ import mlx.core as mx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.checkpoints import checkpoints
 from engine.chunk_rule import chunk_at
 from engine.prefill import Prefill
+from engine.prefix_cache.checkpoints import checkpoints
 
 
 class Recorder:

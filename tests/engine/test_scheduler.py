@@ -23,7 +23,7 @@ from engine.generation import (
     TokenStep,
 )
 from engine.model_files.errors import WeightsMissing
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler
 from tests.engine.model_thread import GREEDY, answer, answers, ask, collect, observed, running

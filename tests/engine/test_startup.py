@@ -20,8 +20,8 @@ from engine.memory.limits import Machine
 from engine.model_files.errors import ModelTooLarge
 from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_trials import CHUNKS_FILE, libraries
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prompts.answer_memory import AnswerMemory
-from engine.radix_cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load

@@ -15,8 +15,8 @@ from engine.memory.ledger import Verdict
 from engine.memory.limits import GB, Machine
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.model_files.errors import ModelTooLarge
-from engine.prefix_cache import as_token_array
-from engine.radix_cache import RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.prefix_cache.interface import as_token_array
 from tests.engine.telling_caches import computed
 
 MAC = Machine(32 << 30, working_set_bytes=22_900_000_000, buffers=499_000)

@@ -8,10 +8,10 @@ from typing import get_args
 import mlx.core as mx
 import pytest
 
-from engine.cache_layers import computed
 from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
 from engine.model_loading import load_model
 from engine.model_runner import ModelRunner
+from engine.prefix_cache.layers import computed
 from engine.random_model import Architecture
 from tests.models import ModelShelf
 

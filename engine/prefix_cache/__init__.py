@@ -1,0 +1,1 @@
+"""The prefix cache: what was computed for a prompt, kept for the prompts that begin alike."""

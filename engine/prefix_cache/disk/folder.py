@@ -1,0 +1,290 @@
+"""The folder of one model's span files below a root that several models share, held by one engine at a time.
+
+`<root>/<fingerprint>/` has the files and the model's answers (`engine.prefix_cache.disk.answer_log`),
+`<root>/set-aside/` what was found damaged or half written, kept for whoever wants to know why. Folders are
+0700 and files 0600: they hold other people's prompts. A root may well be a folder that the user keeps other
+things in; they are neither counted nor touched: files are known by their names, and other models' folders by
+the lock in them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import heapq
+import os
+import re
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import orjson
+
+from engine.prefix_cache.disk.backup_exclusion import exclude_from_backups
+from engine.prefix_cache.disk.span_files import (
+    BadSpanFile,
+    SpanFile,
+    is_span_file,
+    is_unfinished,
+    read_header,
+)
+from engine.prefix_cache.interface import RANK, TokenArray
+
+SET_ASIDE = "set-aside"
+ANSWERS, UNFINISHED_ANSWERS = "answers.jsonl", "writing-answers.jsonl"
+_LOCK, _WRITTEN_TODAY = "lock", "written-today.json"
+_KEPT_ASIDE = 16  # files
+_ASIDE_SHARE = 1 / 20  # most bytes of files set aside, of the budget
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+
+
+class FolderInUse(Exception):
+    """Another engine has the same folder; raised by `CacheFolder.open`."""
+
+
+class CacheFolder:
+    """The files below one root, seen from one fingerprint."""
+
+    def __init__(
+        self, root: Path, fingerprint: str, *, max_bytes: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`max_bytes` is for all that is below the root; it is kept by who asks for room."""
+        self.root = root
+        self.path = root / fingerprint
+        self.fingerprint = fingerprint
+        self.max_bytes = max_bytes
+        self._clock = clock
+        self._lock = -1
+
+    def open(self) -> None:
+        """Make the folder and take hold of it. Backups leave it out, but not the root: it may be the user's.
+
+        Raises:
+            FolderInUse: another engine has it.
+            OSError: it cannot be made or written to.
+        """
+        for folder in (self.root, self.path):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        exclude_from_backups(self.path)
+        self._lock = _take_hold(self.path)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def read_index(self) -> tuple[list[tuple[SpanFile, TokenArray]], list[str]]:
+        """All files that can be used, by their headers alone, and why others were set aside."""
+        found: dict[str, tuple[SpanFile, TokenArray]] = {}
+        faults = []
+        for path in [Path(entry.path) for entry in os.scandir(self.path) if not entry.is_dir()]:
+            if not is_span_file(path):
+                continue
+            try:
+                if is_unfinished(path):
+                    raise BadSpanFile("it was not written to its end")
+                file, tokens = read_header(path, self.fingerprint)
+                if file.id in found:  # written again after it could not be read
+                    path.unlink()
+                else:
+                    found[file.id] = file, tokens
+            except BadSpanFile as fault:
+                self.set_aside(path)
+                faults.append(f"{path.name}: {fault}")
+            except OSError as error:
+                faults.append(f"{path.name}: {error}")
+        return list(found.values()), faults
+
+    def path_of(self, file: SpanFile) -> Path:
+        return self.path / file.name
+
+    @property
+    def answers(self) -> Path:
+        """The file of the answers that the model gave."""
+        return self.path / ANSWERS
+
+    def set_aside(self, path: Path) -> None:
+        """Move a file to where it is never used, and remove the oldest there beyond 16, or too many bytes."""
+        aside = self.root / SET_ASIDE
+        try:
+            aside.mkdir(mode=0o700, exist_ok=True)
+            exclude_from_backups(aside)
+            path.rename(aside / path.name)
+            os.utime(aside / path.name, (self._clock(), self._clock()))
+        except OSError:
+            _remove(path)
+        newest = sorted(_span_files(aside), key=lambda item: -item[2])
+        total = 0
+        for number, (old, size, _) in enumerate(newest):
+            total += size
+            if number >= _KEPT_ASIDE or total > self.max_bytes * _ASIDE_SHARE:
+                _remove(old)
+
+    def other_bytes(self) -> int:
+        """Bytes of other models' files and of those set aside."""
+        others = sum(size for folder in self._other_folders() for _, size, _ in _files_of(folder))
+        return others + sum(size for _, size, _ in _span_files(self.root / SET_ASIDE))
+
+    def free_others(self, wanted: int) -> int:
+        """Remove files of models that no engine uses until `wanted` bytes are free; says how many are."""
+        freed = 0
+        for folder in sorted(self._other_folders(), key=_last_use):
+            if freed >= wanted:
+                break
+            try:
+                lock = _take_hold(folder)
+            except (FolderInUse, OSError):
+                continue
+            try:
+                freed += _free(folder, wanted - freed)
+            finally:
+                os.close(lock)
+        return freed
+
+    def _other_folders(self) -> list[Path]:
+        named = [path for path in self.root.iterdir() if _FINGERPRINT.fullmatch(path.name)]
+        return [path for path in named if path != self.path and path.is_dir() and _is_ours(path)]
+
+    # The day's count
+
+    def written_today(self) -> int:
+        """Bytes that were written below the root today (UTC), by whichever engine."""
+        try:
+            known = orjson.loads((self.root / _WRITTEN_TODAY).read_bytes())
+            return int(known["bytes"]) if known["day"] == self.day() else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def count_written(self, nbytes: int) -> int:
+        """Add to the day's count; returns it. Two engines that write at once may lose one of their counts."""
+        total = self.written_today() + nbytes
+        path = self.root / _WRITTEN_TODAY
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(orjson.dumps({"day": self.day(), "bytes": total}))
+        temporary.rename(path)
+        return total
+
+    def day(self) -> str:
+        """Today's date (UTC)."""
+        return time.strftime("%Y-%m-%d", time.gmtime(self._clock()))
+
+
+def in_order_of_removal(files: Iterable[SpanFile]) -> Iterator[SpanFile]:
+    """What may go, in order: by what it was computed for and its last use, after all that continues it.
+
+    What continues a file that is lost is of no use for now, and goes before all others.
+    """
+    known = {file.id: file for file in files}
+    children = Counter(file.parent for file in known.values())
+    lost: set[str] = set()
+    for file in sorted(
+        known.values(), key=lambda file: file.start
+    ):  # parents begin before what continues them
+        if file.parent and (file.parent not in known or file.parent in lost):
+            lost.add(file.id)
+
+    def worth(file: SpanFile) -> tuple[int, float, str]:
+        return -1 if file.id in lost else RANK[file.kind], file.used, file.id
+
+    leaves = [worth(file) for file in known.values() if file.state == "written" and not children[file.id]]
+    heapq.heapify(leaves)
+    while leaves:
+        file = known[heapq.heappop(leaves)[2]]
+        yield file
+        children[file.parent] -= 1
+        parent = known.get(file.parent)
+        if parent is not None and parent.state == "written" and not children[parent.id]:
+            heapq.heappush(leaves, worth(parent))
+
+
+def _take_hold(folder: Path) -> int:
+    """A descriptor that holds a folder's lock until it is closed, or the process ends."""
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise FolderInUse(folder) from error
+        raise
+    return lock
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether an engine has made a folder: it has the lock, which is empty, or a file that belongs there."""
+    try:
+        status = (folder / _LOCK).lstat()
+        if stat.S_ISREG(status.st_mode) and not status.st_size:
+            return True
+    except OSError:  # the user may have removed it
+        pass
+    return any(_belongs(path) for path, _, _ in _span_files(folder))
+
+
+def _belongs(path: Path) -> bool:
+    try:
+        read_header(path, path.parent.name)
+    except (BadSpanFile, OSError):
+        return False
+    return True
+
+
+def _free(folder: Path, wanted: int) -> int:
+    """Remove files of another model; those that are of no use to it first."""
+    files, freed = [], 0
+    for path, size, _ in list(_span_files(folder)):
+        try:
+            files.append(read_header(path, folder.name)[0])
+        except (BadSpanFile, OSError):
+            freed += size if _remove(path) else 0
+    for file in in_order_of_removal(files):
+        if freed >= wanted:
+            return freed
+        freed += file.nbytes if _remove(folder / file.name) else 0
+    for path, size, _ in list(_files_of(folder)) if freed < wanted else ():
+        if not is_span_file(path):  # answers serve the files alone
+            freed += size if _remove(path) else 0
+    return freed
+
+
+def _files_of(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """What an engine has written to a folder, and nothing else that is there: path, size and last change."""
+    for found in _files_in(folder):
+        if is_span_file(found[0]) or found[0].name in (ANSWERS, UNFINISHED_ANSWERS):
+            yield found
+
+
+def _span_files(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Those of a folder's files that have the name of a span file, whole or unfinished."""
+    return (found for found in _files_in(folder) if is_span_file(found[0]))
+
+
+def _files_in(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Each file's path, size and last change; what vanishes meanwhile is passed over, as are folders."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            if not entry.is_dir(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                yield Path(entry.path), status.st_size, status.st_mtime
+        except OSError:
+            continue
+
+
+def _last_use(folder: Path) -> float:
+    return max((changed for _, _, changed in _files_of(folder)), default=0.0)
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True

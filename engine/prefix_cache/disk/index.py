@@ -1,0 +1,61 @@
+"""The span files of one model as they are known now, by id; any thread may ask and change it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from engine.prefix_cache.disk.span_files import SpanFile
+
+
+class SpanIndex:
+    """Files that are on disk or on their way there, and the bytes of those that are on disk."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: dict[str, SpanFile] = {}
+        self.nbytes = 0
+        self.entries = 0  # files that are on disk
+
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._files
+
+    def get(self, identity: str) -> SpanFile | None:
+        return self._files.get(identity)
+
+    def files(self) -> list[SpanFile]:
+        with self._lock:
+            return list(self._files.values())
+
+    def fill(self, files: Iterable[SpanFile]) -> None:
+        """Know files that are on disk already."""
+        for file in files:
+            self.add(file)
+            self._count(file, 1)
+
+    def add(self, file: SpanFile) -> None:
+        """Know a file that is to be written."""
+        with self._lock:
+            self._files[file.id] = file
+
+    def mark_written(self, file: SpanFile) -> bool:
+        """Note that a file is on disk; false where it was lost meanwhile, and nobody needs it."""
+        with self._lock:
+            if self._files.get(file.id) is not file:
+                return False
+            file.state = "written"
+            self._count(file, 1)
+            return True
+
+    def lose(self, file: SpanFile) -> None:
+        """From here on this file is not there; what it held has to be computed again."""
+        with self._lock:
+            if file.state == "written":
+                self._count(file, -1)
+            file.state = "gone"
+            if self._files.get(file.id) is file:
+                del self._files[file.id]
+
+    def _count(self, file: SpanFile, sign: int) -> None:
+        self.nbytes += sign * file.nbytes
+        self.entries += sign

@@ -1,0 +1,259 @@
+"""Spans of the prefix cache as files: each is whole, checks itself, and says what it continues.
+
+A file holds either tokens and their rows, or the states at one position, in safetensors format
+(https://huggingface.co/docs/safetensors). Its id is a hash over the id of the file that it continues, its
+place, its tokens and what it holds, so that the same span always has the same id, and an id stands for all
+tokens before it too. It may continue a file from within: places count from the start of the prompt. Its name
+is its id and the hash of its bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, get_args
+
+import mlx.core as mx
+import numpy as np
+import orjson
+import xxhash
+
+from engine.prefix_cache.disk.encoding import (
+    rows_from_arrays,
+    rows_to_arrays,
+    states_from_arrays,
+    states_to_arrays,
+)
+from engine.prefix_cache.disk.safetensors_writing import Arrays, write_safetensors
+from engine.prefix_cache.interface import Kind, TokenArray
+from engine.prefix_cache.layers import Rows, States
+from engine.process.device_faults import device_fault
+
+FORMAT = 1
+"""Goes up with each change of what files hold; other formats are other fingerprints."""
+
+Part = Literal["rows", "states"]
+Write = Callable[[str, Arrays, dict[str, str]], None]
+"""`write_safetensors`, or what a test puts in its place."""
+
+_NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})\.safetensors")
+_UNFINISHED = re.compile(r"writing-[0-9a-f]{32}\.safetensors")
+_FIRST_READ = 1 << 14  # bytes; most headers are shorter
+_LONGEST_HEADER = 1 << 26
+_HASHED_AT_ONCE = 1 << 20
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+class BadSpanFile(Exception):
+    """A file that must not be used; the message says why: damaged, foreign, not a span file."""
+
+
+@dataclass(slots=True, eq=False)
+class SpanFile:
+    """One file, as its header tells; `kind`, `used`, `state` and `references` change while it is known.
+
+    Any thread may look at `state`: a file can be read while it is "written".
+    """
+
+    id: str
+    parent: str  # id of the file that it continues; empty at the start of a prompt
+    start: int  # position in the prompt of its first token, or the one that its states stand at
+    length: int  # tokens; 0 of states
+    part: Part
+    kind: Kind
+    layout: str  # as engine.prefix_cache.disk.encoding writes it
+    digest: str = ""
+    nbytes: int = 0
+    used: float = 0.0  # epoch seconds
+    state: Literal["queued", "written", "gone"] = "queued"
+    references: int = 0  # nodes of the tree that need it; counted on the model's thread
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}-{self.digest}.safetensors"
+
+
+def span_id(parent: str, start: int, tokens: TokenArray, part: Part) -> str:
+    """32 hex digits that stand for a span, all before it, and what of it is held."""
+    hashed = xxhash.xxh3_128(f"{parent}:{start}:{part}:".encode())
+    hashed.update(tokens.astype("<i4").tobytes())
+    return hashed.hexdigest()
+
+
+def is_span_file(path: Path) -> bool:
+    """Whether a file's name is one that is given here, to whole files and to unfinished ones."""
+    return _NAME.fullmatch(path.name) is not None or is_unfinished(path)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file was left behind by a process that ended while it wrote."""
+    return _UNFINISHED.fullmatch(path.name) is not None
+
+
+def write_span(
+    folder: Path,
+    file: SpanFile,
+    fingerprint: str,
+    tokens: TokenArray,
+    content: Rows | States,
+    write: Write = write_safetensors,
+) -> None:
+    """Write a file under a temporary name, bring it to the disk and rename it; sets digest and size.
+
+    The arrays must have been evaluated; nothing is done on the device, so that any thread may write. On macOS
+    the disk may still hold the bytes in its own memory; a file that a power cut damages is found out by its
+    digest.
+
+    Raises:
+        OSError, RuntimeError: the file could not be written; nothing is left of it.
+        NotSavable: a state cannot be held by files.
+    """
+    described: dict[str, Any] = {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        **{key: getattr(file, key) for key in ("id", "parent", "start", "part", "kind", "layout")},
+    }
+    if file.part == "states":
+        described["states"], held = states_to_arrays(content)
+    else:
+        held = rows_to_arrays(content)
+    arrays: Arrays = {**held, "tokens": tokens.astype("<i4")}
+    temporary = folder / f"writing-{file.id}.safetensors"
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        write(str(temporary), arrays, {"span": orjson.dumps(described).decode()})
+        with temporary.open("rb") as stream:
+            file.digest, file.nbytes = _digest(stream)
+            os.fsync(stream.fileno())
+        temporary.rename(folder / file.name)
+        sync_folder(folder)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        if file.digest:
+            (folder / file.name).unlink(missing_ok=True)
+        raise
+
+
+def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
+    """What a file holds and for which tokens, without reading or checking the rest.
+
+    Raises:
+        BadSpanFile: it is cut short, of another fingerprint or format, or no span file or regular file.
+        OSError: it cannot be read.
+    """
+    named = _NAME.fullmatch(path.name)
+    if named is None:
+        raise BadSpanFile("its name is not that of a span file")
+    with _open(path) as stream:
+        status = os.fstat(stream.fileno())
+        first = stream.read(_FIRST_READ)
+        length = int.from_bytes(first[:8], "little")
+        if len(first) < 8 or length > min(_LONGEST_HEADER, status.st_size - 8):
+            raise BadSpanFile("it is cut short")
+        if 8 + length > len(first):
+            first += stream.read(8 + length - len(first))
+        try:
+            header = orjson.loads(first[8 : 8 + length])
+            described = orjson.loads(header.pop("__metadata__")["span"])
+            ends = [entry["data_offsets"][1] for entry in header.values()]
+            is_whole = 8 + length + max(ends) == status.st_size
+            begin, end = header["tokens"]["data_offsets"]
+            if not 0 <= begin <= end <= status.st_size:
+                raise ValueError("its tokens lie outside of it")
+            stream.seek(8 + length + begin)
+            tokens = np.frombuffer(stream.read(end - begin), "<i4").astype(np.int32)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise BadSpanFile("its header is damaged") from error
+        if not is_whole:
+            raise BadSpanFile("it is cut short")
+    if not isinstance(described, dict):
+        raise BadSpanFile("its header is damaged")
+    if described.get("format") != FORMAT or described.get("fingerprint") != fingerprint:
+        raise BadSpanFile("it was written for another model or by another version")
+    file = _from_metadata(described, len(tokens))
+    if file.id != named[1] or span_id(file.parent, file.start, tokens, file.part) != file.id:
+        raise BadSpanFile("its tokens are damaged")
+    file.digest, file.nbytes, file.used, file.state = named[2], status.st_size, status.st_mtime, "written"
+    return file, tokens
+
+
+def read_span(path: Path, file: SpanFile) -> Rows | States:
+    """The rows or states of a file, all of its bytes checked first, evaluated on the calling thread.
+
+    Raises:
+        BadSpanFile: it is damaged or no regular file, or holds what this version of mlx-lm does not know.
+        OSError: it cannot be read, or there is no memory for it; nothing is wrong with the file.
+    """
+    with _open(path) as stream:
+        digest, nbytes = _digest(stream)
+    if (digest, nbytes) != (file.digest, file.nbytes):
+        raise BadSpanFile("its bytes are not those that were written")
+    try:
+        loaded: Any = mx.load(str(path), return_metadata=True)
+        arrays, metadata = loaded
+        mx.eval(arrays)
+        if file.part == "rows":
+            del arrays["tokens"]
+            return rows_from_arrays(arrays)
+        return states_from_arrays(orjson.loads(metadata["span"])["states"], arrays)
+    except (RuntimeError, ValueError, KeyError, MemoryError) as error:
+        if device_fault(error):
+            raise OSError(f"it cannot be loaded: {error}") from error
+        raise BadSpanFile(f"it cannot be loaded: {error}") from error
+
+
+def sync_folder(path: Path) -> None:
+    """Bring what was renamed in a folder to the disk; some disks (SMB, exFAT) cannot be asked to."""
+    try:
+        sync_path(path)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
+def sync_path(path: Path) -> None:
+    """Bring what was written to a file to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file to read it; a pipe or a device, which may let one wait for ever, is refused."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # or a pipe waits for its writer
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadSpanFile("it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _from_metadata(described: dict[str, Any], length: int) -> SpanFile:
+    try:
+        file = SpanFile(
+            **{key: described[key] for key in ("id", "parent", "start", "part", "kind", "layout")},
+            length=length,
+        )
+        known = file.part in get_args(Part) and file.kind in get_args(Kind)
+    except (KeyError, TypeError) as error:
+        raise BadSpanFile("its header is damaged") from error
+    typed = isinstance(file.start, int) and isinstance(file.layout, str)
+    if not known or not typed or (length > 0) != (file.part == "rows"):
+        raise BadSpanFile("its header is damaged")
+    return file
+
+
+def _digest(stream: Any) -> tuple[str, int]:
+    hashed = xxhash.xxh3_128()
+    buffer = memoryview(bytearray(_HASHED_AT_ONCE))
+    total = 0
+    while count := stream.readinto(buffer):
+        hashed.update(buffer[:count])
+        total += count
+    return hashed.hexdigest(), total

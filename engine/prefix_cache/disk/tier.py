@@ -1,0 +1,393 @@
+"""The disk tier of the prefix cache: what is saved, loaded and removed, and when it is not.
+
+Beside the spans it holds the answers that the model gave (`engine.prefix_cache.disk.answer_log`).
+
+Files are written and read on threads of their own (`engine.prefix_cache.disk.writer`,
+`engine.prefix_cache.disk.loader`). Nothing that goes wrong here fails a request: what cannot be saved or
+loaded is computed again, and people are told once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from engine.prefix_cache.disk.answer_log import AnswerLog
+from engine.prefix_cache.disk.backoff import SavingPause
+from engine.prefix_cache.disk.encoding import NotSavable
+from engine.prefix_cache.disk.folder import CacheFolder, FolderInUse
+from engine.prefix_cache.disk.index import SpanIndex
+from engine.prefix_cache.disk.limits import DiskLimits
+from engine.prefix_cache.disk.loader import Loading, OnDone, SpanLoader
+from engine.prefix_cache.disk.safetensors_writing import write_safetensors
+from engine.prefix_cache.disk.span_files import (
+    BadSpanFile,
+    Part,
+    SpanFile,
+    Write,
+    read_span,
+    span_id,
+    write_span,
+)
+from engine.prefix_cache.disk.writer import SpanWriter, WriteJob
+from engine.prefix_cache.interface import CacheEvent, Kind, TokenArray, longest_kept
+from engine.prefix_cache.layers import Rows, States, nbytes_of
+from engine.prompts.answer_memory import AnswerMemory
+
+_log = logging.getLogger(__name__)
+
+QUEUE_BYTES = 1 << 30  # that wait to be written; most of them are in the tree's budget as well
+NO_DISK = dict.fromkeys(
+    (
+        "disk_entries",
+        "disk_bytes",
+        "disk_budget_bytes",
+        "disk_written_today_bytes",
+        "disk_daily_budget_bytes",
+        "disk_loaded_tokens",
+        "disk_skipped",
+        "disk_set_aside",
+        "disk_paused",
+    ),
+    0,
+)
+"""The counters where there is no disk tier."""
+
+_REMEMBERED_REFUSALS = 10_000
+
+
+class DiskTier:
+    """The span files of one model. `open`, `save`, `load`, `forget` and `touch` belong to one thread."""
+
+    def __init__(
+        self,
+        root: Path,
+        fingerprint: str,
+        *,
+        max_bytes: int,
+        max_daily_bytes: int,
+        queue_bytes: int = QUEUE_BYTES,
+        keep_free_bytes: int | None = None,
+        total_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).total,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        write: Write = write_safetensors,
+    ) -> None:
+        """`max_bytes` is for all files below `root`, `max_daily_bytes` for what is written below it in a day.
+
+        The fingerprint tells apart what must not be mixed: weights, versions, number types. `clock` gives
+        epoch seconds, `free_bytes` and `total_bytes` what is free on the disk that a folder is on, and its
+        size. `keep_free_bytes` is left to everybody else; by default what `reserve_bytes` says for the disk.
+        """
+        self._folder = CacheFolder(root, fingerprint, max_bytes=max_bytes, clock=clock)
+        self._index = SpanIndex()
+        self._limits = DiskLimits(
+            self._folder,
+            self._index,
+            max_bytes=max_bytes,
+            max_daily_bytes=max_daily_bytes,
+            keep_free_bytes=keep_free_bytes,
+            free_bytes=free_bytes,
+            total_bytes=total_bytes,
+        )
+        self._pause = SavingPause(self._limits.free, monotonic)
+        self._clock, self._monotonic = clock, monotonic
+        self._write_file = write
+        self._writer = SpanWriter(self._write, queue_bytes)
+        self._loader = SpanLoader(self._read)
+        self._answers: AnswerLog | None = None
+        self._refused: set[str] = set()
+        self._told: set[str] = set()
+        self._news: deque[tuple[CacheEvent, int, int]] = deque()
+        self._loaded_tokens = self._skipped = self._set_aside = 0
+        self._is_open = self._is_saving = False
+        self._can_save = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a disk tier: the folder could be taken."""
+        return self._is_open
+
+    def open(self) -> list[tuple[SpanFile, TokenArray]]:
+        """Take the folder, read its index and start the threads; where that fails, there is no disk tier."""
+        try:
+            self._folder.open()
+            found, faults = self._folder.read_index()
+        except FolderInUse:
+            _log.warning(
+                "another engine has %s in use; this one keeps its prompts in memory alone", self._folder.path
+            )
+            return []
+        except OSError as error:
+            _log.warning(
+                "%s cannot be used (%s); prompts are kept in memory alone. Make it a folder that can be"
+                " written to, or set kv_cache_dir",
+                self._folder.path,
+                error,
+            )
+            return []
+        if faults:
+            _log.warning(
+                "%d files of the prompt cache in %s could not be used and were set aside, first %s; what they"
+                " held is computed again",
+                len(faults),
+                self._folder.path,
+                faults[0],
+            )
+            self._set_aside += len(faults)
+            self._news.append(("set_aside", 0, 0))
+        self._index.fill(file for file, _ in found)
+        self._limits.look()
+        self._is_open = self._is_saving = True
+        self._writer.start()
+        self._loader.start()
+        self._writer.run_soon(self._keep_to_budget)
+        return found
+
+    def keep_answers(self, answers: AnswerMemory, tokenizer: str) -> None:
+        """Fill a memory with the answers that are on disk, and save those that it keeps from here on.
+
+        `tokenizer` stands for the tokenizer and the chat template that they were made with. Without an open
+        tier nothing is done.
+        """
+        if not self._is_open:
+            return
+        self._answers = AnswerLog(
+            self._folder.answers,
+            f"{self._folder.fingerprint}-{tokenizer}",
+            self._limits,
+            SavingPause(self._limits.free, self._monotonic),
+        )
+        answers.fill(self._answers.read(), self._answers.add)
+        self._answers.start(answers.held)
+        self._writer.run_soon(self._keep_to_budget)
+
+    def save(
+        self,
+        parent: SpanFile | None,
+        start: int,
+        tokens: TokenArray,
+        content: Rows | States,
+        *,
+        part: Part,
+        kind: Kind,
+        layout: str,
+    ) -> SpanFile | None:
+        """Queue a span to be written, unless it is there; None where it will not be. Arrays are evaluated."""
+        above = parent.id if parent is not None else ""
+        identity = span_id(above, start, tokens, part)
+        if (known := self._index.get(identity)) is not None:
+            known.kind = longest_kept(known.kind, kind)
+            return known
+        if not self._is_saving or self._pause.holds():
+            self._skip(identity)
+            return None
+        nbytes = nbytes_of(content, []) if part == "rows" else nbytes_of([], content)
+        nbytes += tokens.nbytes
+        file = SpanFile(identity, above, start, len(tokens), part, kind, layout, used=self._clock())
+        if not self._limits.allows_today(self._writer.queued_bytes + nbytes, kind):
+            self._refuse(
+                file,
+                "the prompt cache has written to the disk what it may in a day and saves no more until"
+                " tomorrow; raise disk_writes_per_day_bytes to let it",
+            )
+            return None
+        self._index.add(file)
+        if not self._writer.put(WriteJob(file, tokens, content, nbytes)):
+            self._index.lose(file)
+            self._refuse(file, "the disk is slower than the prompt cache grows; some of it is not saved")
+            return None
+        return file
+
+    def load(self, file: SpanFile, on_done: OnDone) -> Loading:
+        """Begin to read a file; see `SpanLoader.load`."""
+        self.touch([file])
+        return self._loader.load(file, on_done)
+
+    def forget(self, files: Sequence[SpanFile]) -> None:
+        """Remove files that nothing needs any more."""
+        paths = [self._folder.path_of(file) for file in files if file.state == "written"]
+        for file in files:
+            self._index.lose(file)
+
+        def remove() -> None:
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+        if paths:
+            self._writer.run_soon(remove)
+
+    def set_aside(self, files: Sequence[SpanFile], fault: str) -> None:
+        """Never use files again, and keep the last of them for whoever wants to know why; any thread."""
+        bad = [file for file in files if file.state == "written"]
+        for file in files:
+            self._index.lose(file)
+        for file in bad:
+            self._folder.set_aside(self._folder.path_of(file))
+        if bad:
+            self._set_aside += len(bad)
+            tokens = sum(file.length for file in bad)
+            self._news.append(("set_aside", tokens, sum(file.nbytes for file in bad)))
+            _log.warning(
+                "%d files of the prompt cache were set aside, first %s: %s; %d tokens are computed again when"
+                " they are needed",
+                len(bad),
+                bad[0].name,
+                fault,
+                tokens,
+            )
+
+    def touch(self, files: Iterable[SpanFile]) -> None:
+        """Note that files were of use; their times on disk follow."""
+        now = self._clock()
+        touched = list(files)
+        for file in touched:
+            file.used = now
+        if touched and self._is_open:
+            self._writer.run_soon(lambda: self._stamp(touched))
+
+    def news(self) -> list[tuple[CacheEvent, int, int]]:
+        """What happened since the last call: event, tokens and bytes of each."""
+        return [self._news.popleft() for _ in range(len(self._news))]
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes of arrays that wait to be written; any thread may ask."""
+        return self._writer.queued_bytes
+
+    def stats(self) -> dict[str, int]:
+        """Counters and totals; any thread may ask."""
+        return NO_DISK | {
+            "disk_entries": self._index.entries,
+            "disk_bytes": self._index.nbytes + self._limits.answer_bytes,
+            "disk_budget_bytes": self._limits.max_bytes if self._is_open else 0,
+            "disk_written_today_bytes": self._limits.written_today,
+            "disk_daily_budget_bytes": self._limits.max_daily_bytes if self._is_open else 0,
+            "disk_loaded_tokens": self._loaded_tokens,
+            "disk_skipped": self._skipped,
+            "disk_set_aside": self._set_aside,
+            "disk_paused": int(self._is_open and (self._has_failed or not self._can_save)),
+        }
+
+    @property
+    def _has_failed(self) -> bool:
+        return self._pause.has_failed or (self._answers is not None and self._answers.has_failed)
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Wait until all that was queued is on disk; whether it is."""
+        answers = self._answers is None or self._answers.wait_until_idle(timeout_s)
+        return not self._is_open or (self._writer.wait_until_idle(timeout_s) and answers)
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Write what waits, for so long, end the threads and let go of the folder."""
+        if not self._is_open:
+            return
+        self._is_saving = False
+        self._loader.close(timeout_s)
+        answers_done = self._answers is None or self._answers.close(timeout_s)
+        if self._writer.close(timeout_s) and answers_done:
+            self._folder.close()
+        self._is_open = False
+
+    # On the writer's thread
+
+    def _write(self, job: WriteJob) -> None:
+        file = job.file
+        if file.state == "gone":
+            return
+        if not self._can_save or self._pause.holds() or (file.parent and file.parent not in self._index):
+            self._give_up(file)
+            return
+        try:
+            if not self._limits.make_room(job.nbytes):
+                self._index.lose(file)
+                self._refuse(
+                    file, "the disk has no room for more of the prompt cache; raise disk_cache_bytes"
+                )
+                return
+            self._limits.count(job.nbytes)
+            write_span(
+                self._folder.path, file, self._folder.fingerprint, job.tokens, job.content, self._write_file
+            )
+            fits = self._limits.fit(file.nbytes)  # its header was not known before
+        except NotSavable as error:
+            self._give_up(file)
+            self._can_save = self._is_saving = False
+            _log.warning(
+                "the prompt cache can no longer be saved to %s (%s); what is there is kept and used",
+                self._folder.path,
+                error,
+            )
+            return
+        except (OSError, RuntimeError, MemoryError) as error:
+            self._give_up(file)
+            if self._pause.begin(self._limits.room_for(job.nbytes)):
+                _log.warning(
+                    "the prompt cache is not saved to %s for now (%s); what is there is kept and used. It is"
+                    " tried again by and by, and at once when there is more room",
+                    self._folder.path,
+                    error,
+                )
+            return
+        if self._pause.end():
+            _log.warning("the prompt cache is saved to %s again", self._folder.path)
+        if fits and self._index.mark_written(file):
+            self._news.append(("saved", file.length, file.nbytes))
+        else:
+            self._index.lose(file)
+            self._folder.path_of(file).unlink(missing_ok=True)
+
+    def _keep_to_budget(self) -> None:
+        """Remove what is beyond the budget, which may be less than when it was written."""
+        try:
+            self._limits.fit(0)
+        except OSError as error:  # what is written next tells of it
+            _log.info("%s cannot be kept to its budget: %s", self._folder.path, error)
+
+    def _stamp(self, files: list[SpanFile]) -> None:
+        for file in files:
+            try:
+                os.utime(self._folder.path_of(file), (file.used, file.used))
+            except OSError:  # not written yet, or gone
+                continue
+
+    # On the loader's thread
+
+    def _read(self, file: SpanFile) -> Rows | States | None:
+        try:
+            content = read_span(self._folder.path_of(file), file)
+        except BadSpanFile as fault:
+            self.set_aside([file], str(fault))
+            return None
+        except OSError as error:
+            self._index.lose(file)
+            _log.info("%s cannot be read and is computed again: %s", file.name, error)
+            return None
+        self._loaded_tokens += file.length
+        return content
+
+    def _refuse(self, file: SpanFile, why: str) -> None:
+        """Count a span that is not saved, and tell the reason the first time."""
+        self._skip(file.id)
+        if why not in self._told:
+            self._told.add(why)
+            _log.warning("%s", why)
+
+    def _give_up(self, file: SpanFile) -> None:
+        self._index.lose(file)
+        self._skip(file.id)
+
+    def _skip(self, identity: str) -> None:
+        """Count a span that is not saved, once."""
+        if identity in self._refused:
+            return
+        if len(self._refused) >= _REMEMBERED_REFUSALS:
+            self._refused.clear()
+        self._refused.add(identity)
+        self._skipped += 1

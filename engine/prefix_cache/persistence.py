@@ -1,0 +1,191 @@
+"""The tree's spans on disk: the tree made again from the files' index, spans saved, spans fetched."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from engine.prefix_cache.disk.loader import Loading
+from engine.prefix_cache.disk.span_files import Part, SpanFile
+from engine.prefix_cache.disk.tier import DiskTier
+from engine.prefix_cache.interface import Kind, TokenArray, longest_kept
+from engine.prefix_cache.layers import Rows, States, cut_rows
+from engine.prefix_cache.tree import Node, RadixTree
+
+LAID_OUT_DIFFERENTLY = "its caches are laid out differently"
+
+
+def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list[SpanFile]:
+    """Hang files below a tree by what they continue; returns those that find no place or are not needed.
+
+    What was used last counts as used last. A file whose parent is lost is in neither: it is of use again once
+    the parent was computed and saved anew.
+    """
+    in_order = sorted(found, key=lambda item: item[0].start)  # a file begins behind its parent's first token
+    ranks = {
+        file.id: rank for rank, (file, _) in enumerate(sorted(in_order, key=lambda item: item[0].used), 1)
+    }
+    ends: dict[str, Node] = {"": tree.root}
+    orphans = set()
+    for file, tokens in in_order:
+        if file.parent not in ends:
+            orphans.add(file.id)
+            continue
+        above = _node_ending_at(tree, ends.get(file.parent), file.start)
+        if above is None:
+            continue
+        if file.part == "states":
+            above.use_file(file)
+            path = [above]
+        else:
+            path = _plant_rows(tree, above, file, tokens)
+            ends[file.id] = path[-1]
+        _count_use(path[-1], ranks[file.id], file.kind)
+    tree.clock = max(tree.clock, len(ranks))
+    parents = {file.parent for file, _ in in_order}
+    kept = parents | orphans
+    return [file for file, _ in in_order if not file.references and file.id not in kept]
+
+
+def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:
+    """Queue what the live nodes of a path have in memory and not on disk, as far as the path is on disk."""
+    above: SpanFile | None = None
+    for node in path:
+        for file in node.files:
+            file.kind = longest_kept(file.kind, node.kind)
+        if node.rows_file is None or node.rows_file.state == "gone":
+            if node.rows is None:
+                return
+            node.use_file(_saved(disk, above, node, layout, "rows", node.rows))
+        if node.rows_file is None or node.rows_file.state == "gone":
+            return
+        above = node.rows_file
+        if node.states is not None and (node.states_file is None or node.states_file.state == "gone"):
+            node.use_file(_saved(disk, above, node, layout, "states", node.states))
+
+
+def _saved(
+    disk: DiskTier, above: SpanFile | None, node: Node, layout: str, part: Part, content: Rows | States
+) -> SpanFile | None:
+    """The file of a node's rows or states, queued unless it is there; None where there will be none."""
+    start, tokens = (node.start, node.tokens) if part == "rows" else (node.end, node.tokens[:0])
+    save = functools.partial(
+        disk.save, above, start, tokens, content, part=part, kind=node.kind, layout=layout
+    )
+    file = save()
+    if file is not None and file.layout != layout:  # one whose node was forgotten before that was known
+        disk.set_aside([file], LAID_OUT_DIFFERENTLY)
+        file = save()
+    return file
+
+
+class SpanFetch:
+    """An `engine.prefix_cache.interface.Fetch`: the files that a prompt needs, on their way into memory."""
+
+    def __init__(
+        self,
+        disk: DiskTier,
+        prompt: TokenArray,
+        files: Sequence[SpanFile],
+        tokens: int,
+        on_done: Callable[[], None],
+    ) -> None:
+        """Begin to load. `prompt` is what a lookup shall match, `tokens` how much of it is new."""
+        self.prompt = prompt
+        self.tokens = tokens
+        self.bytes = sum(file.nbytes for file in files)
+        self._on_done = on_done
+        self._missing = len(files)
+        self._lock = threading.Lock()
+        self._loadings: list[Loading] = [disk.load(file, self._one_done) for file in files]
+
+    @property
+    def done(self) -> bool:
+        return not self._missing
+
+    def take(
+        self, path: Sequence[Node], *, exact: bool
+    ) -> tuple[dict[Node, Rows], Node | None, States | None]:
+        """What was loaded for a path: rows by node as far as there is no gap, the last node, and its states.
+
+        Rows are not yet evaluated. Nothing that was loaded is held on to.
+        """
+        contents = {
+            loading.file: loading.content for loading in self._loadings if loading.content is not None
+        }
+        self._loadings = []
+        rows: dict[Node, Rows] = {}
+        last: Node | None = None
+        for node in path:
+            if not node.is_live:
+                held = _rows_of(node, contents)
+                if held is None:
+                    break
+                rows[node] = held
+            last = node
+        if not exact or last is None or last.states is not None or last.states_file is None:
+            return rows, last, None
+        return rows, last, contents.get(last.states_file)
+
+    def _one_done(self) -> None:
+        with self._lock:
+            self._missing -= 1
+            done = not self._missing
+        if done:
+            self._on_done()
+
+
+def files_to_load(nodes: Sequence[Node], *, exact: bool) -> list[SpanFile]:
+    """What has to be read so that a path can be resumed behind its last node."""
+    files = [node.rows_file for node in nodes if node.rows is None]
+    if exact and nodes[-1].states is None:
+        files.append(nodes[-1].states_file)
+    return list(dict.fromkeys(file for file in files if file is not None))
+
+
+def _rows_of(node: Node, contents: dict[SpanFile, Rows | States]) -> Rows | None:
+    """The rows of a node out of what was loaded, not yet evaluated; None where they are not there."""
+    file = node.rows_file
+    rows = contents.get(file) if file is not None else None
+    if file is None or rows is None:
+        return None
+    first = node.start - file.start
+    if first == 0 and len(node.tokens) == file.length:
+        return rows
+    return cut_rows(rows, first, first + len(node.tokens))
+
+
+def _node_ending_at(tree: RadixTree, last: Node | None, place: int) -> Node | None:
+    """The node that ends at a place on the way to `last`, cut out of it where need be; None beyond it."""
+    if last is None or last.end < place:
+        return None
+    node = last
+    while node.parent is not None and node.start >= place:
+        node = node.parent
+    return node if node.end == place else tree.split(node, place - node.start)
+
+
+def _plant_rows(tree: RadixTree, above: Node, file: SpanFile, tokens: TokenArray) -> list[Node]:
+    """The nodes of a file's tokens: those that were there already, and one for the rest."""
+    walk = tree.walk(tokens, below=above)
+    path = list(walk.whole)
+    if walk.part is not None:
+        path.append(tree.split(walk.part, above.end + walk.length - walk.part.start))
+    if walk.length < len(tokens):
+        parent = path[-1] if path else above
+        node = Node(tokens[walk.length :].copy(), above.end + walk.length, parent, file.kind, 0)
+        tree.add(node)
+        path.append(node)
+    for node in path:
+        if node.rows_file is None:
+            node.use_file(file)
+    return path
+
+
+def _count_use(node: Node, used: int, kind: Kind) -> None:
+    """What a span is used for, all before it is used for too."""
+    while node.parent is not None:
+        node.used = max(node.used, used)
+        node.kind = longest_kept(node.kind, kind)
+        node = node.parent

@@ -1,0 +1,66 @@
+"""What the prefix cache may hold in memory, and what a prompt takes of that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.prefix_cache.disk.span_files import SpanFile
+from engine.prefix_cache.layers import nbytes_of, rows_between, states_of
+from engine.prefix_cache.tree import NODE_BYTES, RadixTree
+
+
+class CacheRoom:
+    """The limits of one tree: bytes with its index, and bytes and number of arrays that have room now."""
+
+    def __init__(self, tree: RadixTree, max_bytes: int) -> None:
+        self._tree = tree
+        self.max_bytes = max_bytes
+        self.max_arrays = max_bytes
+        self.max_buffers = sys.maxsize
+
+    def over(self, needed: int) -> int:
+        """How many bytes are to go, so that `needed` bytes of arrays more are within all limits."""
+        beyond = max(self.over_budget(needed), self._tree.array_bytes + needed - self.max_arrays)
+        return max(beyond, int(self._tree.buffers > self.max_buffers))
+
+    def over_budget(self, needed: int) -> int:
+        """How many of them are beyond what arrays and index may take together."""
+        return self._tree.nbytes + needed - self.max_bytes
+
+    def fits(self, arrays: int, index: int = 0) -> bool:
+        """Whether so many bytes would be within all limits if there were nothing else."""
+        return arrays + index <= self.max_bytes and arrays <= self.max_arrays
+
+
+class PromptSizes:
+    """Bytes that prompts of one model take in the cache, as far as is known."""
+
+    def __init__(self) -> None:
+        self.row_bytes = 0.0  # of one token
+        self.state_bytes = 0  # of one position
+
+    def cost(self, tokens: int) -> int:
+        """Bytes of the arrays of a prompt."""
+        return int(tokens * self.row_bytes) + self.state_bytes
+
+    def learn(self, cache: list[Any], tokens: int) -> None:
+        """From a prompt cache of so many tokens."""
+        self.row_bytes = nbytes_of(rows_between(cache, 0, tokens), []) / tokens
+        self.state_bytes = nbytes_of([], states_of(cache))
+
+    def learn_from_files(self, files: Sequence[SpanFile]) -> None:
+        """From files, which are a little larger than what they hold."""
+        rows = [file for file in files if file.part == "rows"]
+        if rows and not self.row_bytes:
+            self.row_bytes = min(file.nbytes / file.length for file in rows)
+        states = (file.nbytes for file in files if file.part == "states")
+        self.state_bytes = max(states, default=self.state_bytes)
+
+
+def index_bytes_of(tokens: int) -> int:
+    """What the index takes of a prompt that is one span."""
+    return tokens * np.dtype(np.int32).itemsize + NODE_BYTES

@@ -1,0 +1,232 @@
+"""The tree of token spans in a prefix cache: its nodes, how a sequence walks through them, their weight."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.prefix_cache.disk.span_files import SpanFile
+from engine.prefix_cache.interface import Kind, TokenArray, common_prefix, longest_kept
+from engine.prefix_cache.layers import Rows, States, arrays_of, evaluate, split_rows
+
+NODE_BYTES = 1024
+"""What a node costs beside its arrays and its tokens, roughly; counted in the budget."""
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One span. With rows it is live; without, but with a file that has them, cold; else a ghost.
+
+    A ghost's tokens are known, what was computed for them is gone.
+    """
+
+    tokens: TokenArray
+    start: int  # position of its first token
+    parent: Node | None
+    kind: Kind
+    used: int  # when it was last walked through
+    children: dict[int, Node] = field(default_factory=dict)  # by their first token
+    rows: Rows | None = None
+    states: States | None = None
+    states_used: int = 0  # when its states were last made or taken
+    nbytes: int = 0  # of rows, states and index
+    array_bytes: int = 0  # of that without the index
+    buffers: int = 0  # how many arrays these are
+    rows_file: SpanFile | None = None  # which may have more rows than this span
+    states_file: SpanFile | None = None
+    from_disk: bool = False  # loaded, and not used since
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.tokens)
+
+    @property
+    def is_live(self) -> bool:
+        return self.rows is not None
+
+    @property
+    def is_cold(self) -> bool:
+        return self.rows is None and is_readable(self.rows_file)
+
+    @property
+    def has_states(self) -> bool:
+        """Whether its states are in memory or on disk."""
+        return self.states is not None or is_readable(self.states_file)
+
+    @property
+    def has_live_child(self) -> bool:
+        return any(child.is_live for child in self.children.values())
+
+    @property
+    def files(self) -> list[SpanFile]:
+        return [file for file in (self.rows_file, self.states_file) if file is not None]
+
+    def use_file(self, file: SpanFile | None) -> None:
+        """Take a file in place of the one that has the same part."""
+        if file is None or file in self.files:
+            return
+        file.references += 1
+        if file.part == "rows":
+            old, self.rows_file = self.rows_file, file
+        else:
+            old, self.states_file = self.states_file, file
+        if old is not None:
+            old.references -= 1
+
+
+class Before(NamedTuple):
+    """What a node had before it got more."""
+
+    rows: bool
+    files: list[SpanFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How far the tree knows a sequence: whole nodes, and the part of one more."""
+
+    whole: list[Node]
+    part: Node | None
+    length: int  # tokens that are known
+
+    @property
+    def path(self) -> list[Node]:
+        return [*self.whole, self.part] if self.part is not None else self.whole
+
+
+class RadixTree:
+    """Spans by their tokens.
+
+    `nbytes` is the weight of all nodes, `array_bytes` and `buffers` of that the arrays and their number;
+    `live` counts nodes with rows.
+    """
+
+    def __init__(self) -> None:
+        self.root = Node(np.empty(0, np.int32), 0, None, "head", 0)
+        self.nbytes = 0
+        self.array_bytes = 0
+        self.buffers = 0
+        self.live = 0
+        self.clock = 0
+        self.unproven: dict[Node, Before] = {}
+        """What nodes had that got rows or states since the device was last known to have computed all."""
+
+    def walk(self, tokens: TokenArray, below: Node | None = None) -> Walk:
+        """Follow tokens from the root, or from a node on."""
+        whole: list[Node] = []
+        node, at = below or self.root, 0
+        while at < len(tokens) and (child := node.children.get(int(tokens[at]))) is not None:
+            common = common_prefix(child.tokens, tokens[at:])
+            at += common
+            if common < len(child.tokens):
+                return Walk(whole, child, at)
+            whole.append(child)
+            node = child
+        return Walk(whole, None, at)
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes but the root, parents first."""
+        waiting = list(self.root.children.values())
+        while waiting:
+            node = waiting.pop()
+            waiting += node.children.values()
+            yield node
+
+    def touch(self, path: Sequence[Node], kind: Kind) -> None:
+        """Note that a path was of use, for this kind of request at least."""
+        self.clock += 1
+        for node in path:
+            node.used = self.clock
+            node.kind = longest_kept(node.kind, kind)
+
+    def add(self, node: Node) -> None:
+        """Hang a new node below its parent."""
+        assert node.parent is not None
+        node.parent.children[int(node.tokens[0])] = node
+        self.weigh(node)
+
+    def remove(self, node: Node) -> None:
+        """Take a leaf off; the files that nothing else needs now have no references."""
+        assert node.parent is not None
+        del node.parent.children[int(node.tokens[0])]
+        self._count(node, -1)
+        self.live -= node.is_live
+        for file in node.files:
+            file.references -= 1
+
+    def hold(self, node: Node, rows: Rows | None) -> None:
+        """Give a node its rows, or take them away."""
+        self.live += (rows is not None) - node.is_live
+        node.rows, node.from_disk = rows, False
+        self.weigh(node)
+
+    def split(self, node: Node, at: int) -> Node:
+        """Cut a node in two; returns the upper one, which takes its place. States stay at the end."""
+        assert node.parent is not None
+        upper = Node(node.tokens[:at].copy(), node.start, node.parent, node.kind, node.used)
+        lower_tokens = node.tokens[at:].copy()
+        if node.rows is not None:
+            parts = split_rows(node.rows, at)
+            evaluate([*parts[0], *parts[1]], [])  # where that fails, the tree is as it was
+            upper.rows, node.rows = parts
+            self.live += 1
+        if node in self.unproven:
+            self.unproven[upper] = self.unproven[node]
+        upper.from_disk = node.from_disk
+        upper.use_file(node.rows_file)
+        node.parent.children[int(upper.tokens[0])] = upper
+        node.tokens, node.start, node.parent = lower_tokens, node.start + at, upper
+        upper.children[int(lower_tokens[0])] = node
+        for part in (upper, node):
+            self.weigh(part)
+        return upper
+
+    def note(self, *nodes: Node) -> None:
+        """Nodes get rows or states, of which it is not proven yet that the device has computed them."""
+        for node in nodes:
+            self.unproven.setdefault(node, Before(node.is_live, node.files))
+
+    def weigh(self, node: Node) -> None:
+        """Count what a node holds now in place of what it held."""
+        self._count(node, -1)
+        arrays = arrays_of(node.rows or [], node.states or [])
+        node.array_bytes, node.buffers = sum(array.nbytes for array in arrays), len(arrays)
+        node.nbytes = node.array_bytes + index_bytes(node)
+        self._count(node, 1)
+
+    def _count(self, node: Node, sign: int) -> None:
+        self.nbytes += sign * node.nbytes
+        self.array_bytes += sign * node.array_bytes
+        self.buffers += sign * node.buffers
+
+
+def resumable(walk: Walk, *, exact: bool, cold: bool) -> tuple[list[Node], int]:
+    """The nodes that a walk can be resumed behind, and how many tokens they give.
+
+    With `exact` that is only where states are; with `cold` what is on disk counts as well.
+    """
+
+    def is_there(node: Node) -> bool:
+        return node.is_live or (cold and node.is_cold)
+
+    nodes = list(itertools.takewhile(is_there, walk.whole))
+    if exact:
+        while nodes and not (nodes[-1].has_states if cold else nodes[-1].states is not None):
+            nodes.pop()
+    elif walk.part is not None and is_there(walk.part) and len(nodes) == len(walk.whole):
+        return [*nodes, walk.part], walk.length
+    return nodes, nodes[-1].end if nodes else 0
+
+
+def index_bytes(node: Node) -> int:
+    """What it takes to know a node, without what was computed for it."""
+    return node.tokens.nbytes + NODE_BYTES
+
+
+def is_readable(file: SpanFile | None) -> bool:
+    """Whether a file is on disk, as far as is known."""
+    return file is not None and file.state == "written"

@@ -1,0 +1,55 @@
+"""Copies of a prompt's state are made where they can be used again, and only there."""
+
+from __future__ import annotations
+
+import pytest
+from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache, RotatingKVCache
+
+from engine.prefix_cache.checkpoints import checkpoints, needs_checkpoints
+
+
+@pytest.mark.parametrize(
+    ("cache", "needs"),
+    [
+        ([KVCache(), KVCache()], False),
+        ([QuantizedKVCache()], False),
+        ([KVCache(), RotatingKVCache(max_size=8)], True),
+        ([ArraysCache(2), KVCache()], True),
+        ([CacheList(KVCache(), KVCache())], False),
+        ([CacheList(KVCache(), ArraysCache(1))], True),
+    ],
+)
+def test_only_what_can_be_cut_back_does_without(cache: list[object], needs: bool) -> None:
+    assert needs_checkpoints(cache) is needs
+
+
+def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() -> None:
+    assert checkpoints((10, 20, 30), 50, 0, exact_only=False) == {10: "head", 49: "main"}
+    assert checkpoints((10, 20), 50, 10, exact_only=False) == {49: "main"}
+    assert checkpoints((5000,), 9000, 0, exact_only=False) == {
+        4096: "main",
+        5000: "head",
+        8192: "main",
+        8999: "main",
+    }
+
+
+def test_without_a_head_the_first_message_is_kept_as_any_other() -> None:
+    cuts = (10, 20, 30, 40)
+    assert checkpoints(cuts, 50, 0, exact_only=False, has_head=False) == {49: "main"}
+    kept = checkpoints(cuts, 50, 0, exact_only=True, has_head=False)
+    assert kept == dict.fromkeys((10, 20, 30, 40, 49), "main")
+
+
+def test_others_keep_the_first_and_the_last_messages_and_the_end() -> None:
+    cuts = (10, 20, 30, 40, 45)
+    assert checkpoints(cuts, 50, 0, exact_only=True) == {
+        10: "head",
+        20: "main",
+        40: "main",
+        45: "main",
+        49: "main",
+    }
+    assert checkpoints(cuts, 50, 40, exact_only=True) == {45: "main", 49: "main"}
+    assert checkpoints((10,), 50, 0, exact_only=True) == {10: "head", 49: "main"}
+    assert checkpoints((), 50, 49, exact_only=True) == {}
