@@ -35,7 +35,7 @@ import mlx.core as mx
 from mlx_lm.models.cache import trim_prompt_cache
 
 from engine.cache_trial import restore_fault
-from engine.chunk_fit import largest_chunk
+from engine.chunks.fit import largest_chunk
 from engine.decode_batch import Batch, Row
 from engine.generation import Sampling
 from engine.model_files.errors import ModelError

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import mlx.core as mx
 
-from engine.chunk_fit import largest_chunk
+from engine.chunks.fit import largest_chunk
+from engine.chunks.pace import prefill_stats
 from engine.decode_batch import Batch, Row
 from engine.generation import FinishStep, TokenStep, UnheldStep
 from engine.live_request import LiveRequest, RequestState
@@ -28,7 +29,6 @@ from engine.memory.ledger import Verdict
 from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
 from engine.prefill import Prefill
-from engine.prefill_pace import prefill_stats
 from engine.prefix_cache.checkpoints import needs_checkpoints
 from engine.prefix_cache.interface import Kind, PrefixCache
 from engine.process.device_faults import DeviceRefuses, device_fault

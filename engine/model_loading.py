@@ -17,6 +17,7 @@ import mlx_lm.utils
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
+from engine.chunks.pace import PrefillPace
 from engine.fingerprint import weights_fingerprint
 from engine.model_files.context_window import window_of
 from engine.model_files.errors import (
@@ -29,7 +30,6 @@ from engine.model_files.errors import (
     first_line,
 )
 from engine.model_files.weight_files import WeightChoice, weight_choices
-from engine.prefill_pace import PrefillPace
 from engine.tokenizer_loading import load_tokenizer
 from engine.weight_loading import OnProgress, build, read_weights
 

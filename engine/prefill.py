@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from engine.chunk_rule import chunk_edges
+from engine.chunks.rule import chunk_edges
 from engine.prefix_cache.layers import computed
 
 _TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
@@ -18,9 +18,9 @@ class Prefill:
     """A prompt on its way into a cache, all but its last token, whose step is the first of decoding.
 
     Where a chunk begins and ends can show in the last bits of what is computed for it. Chunks end at `stops`
-    and at the edges of `engine.chunk_rule`, which depend on the position alone, so that a prompt which starts
-    behind a cached prefix runs the chunks of one that does not. Used on one thread, within a stream of that
-    thread.
+    and at the edges of `engine.chunks.rule`, which depend on the position alone, so that a prompt which
+    starts behind a cached prefix runs the chunks of one that does not. Used on one thread, within a stream of
+    that thread.
     """
 
     def __init__(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from engine import bundled_model, chunk_rule
+from engine import bundled_model
 from engine.cache_trial import restore_fault
-from engine.chunk_fit import largest_chunk
+from engine.chunks import rule as chunk_rule
+from engine.chunks.fit import largest_chunk
 from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.memory.guard import MemoryGuard
 from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes

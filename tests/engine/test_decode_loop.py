@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from engine.chunk_fit import ChunkFit
+from engine.chunks.fit import ChunkFit
+from engine.chunks.pace import PrefillPace
 from engine.decode_batch import DecodeBatch, Row
 from engine.decode_loop import DecodeLoop
 from engine.generation import FailStep, FinishStep, GenerationRequest, Sampling, Step, TokenStep, UnheldStep
 from engine.generation_stream import StepStream
 from engine.live_request import LiveRequest, RequestState
 from engine.model_loading import load_model
-from engine.prefill_pace import PrefillPace
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.reads import READ_WITHIN_S
 from engine.prefix_cache.interface import CacheChange, Fetch, as_token_array

@@ -8,7 +8,7 @@ import mlx.core as mx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.chunk_rule import chunk_at
+from engine.chunks.rule import chunk_at
 from engine.prefill import Prefill
 from engine.prefix_cache.checkpoints import checkpoints
 

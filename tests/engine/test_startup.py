@@ -12,7 +12,7 @@ import httpx
 import mlx.core as mx
 import pytest
 
-from engine import chunk_rule
+from engine.chunks import rule as chunk_rule
 from engine.fingerprint import cache_fingerprint
 from engine.machine import machine
 from engine.memory.guard import MemoryGuard
@@ -187,7 +187,7 @@ def test_rows_of_another_chunk_rule_are_not_mixed_in(
     tmp_path: Path, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk_budget(loaded, kv_cache_dir=str(tmp_path))
-    monkeypatch.setattr("engine.chunk_rule.VERSION", chunk_rule.VERSION + 1)
+    monkeypatch.setattr("engine.chunks.rule.VERSION", chunk_rule.VERSION + 1)
     disk_budget(loaded, kv_cache_dir=str(tmp_path))
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from engine.chunk_rule import SMALLEST
+from engine.chunks.rule import SMALLEST
 from engine.prefix_cache.layers import computed
 
 _WAIT_S = 0.2  # that others who decode are delayed by a chunk, about, where speed allows it

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.chunk_rule import HALVED_AT, SMALLEST, chunk_at, chunk_edges
+from engine.chunks.rule import HALVED_AT, SMALLEST, chunk_at, chunk_edges
 
 chunks = st.integers(1, 4096)
 lengths = st.integers(0, 300_000)

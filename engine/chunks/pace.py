@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from engine.chunk_fit import ChunkFit
+from engine.chunks.fit import ChunkFit
 
 _OFF = 2.0  # times as fast or as slow as measured
 _CHUNKS, _AGREEING = 8, 7  # the last so many, of which so many must tell so: some are delayed by others

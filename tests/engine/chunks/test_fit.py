@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.chunk_fit import ON_CPU, ON_GPU, ChunkFit, ChunkLimits, chosen_chunk, fitted, measured_fit
+from engine.chunks.fit import ON_CPU, ON_GPU, ChunkFit, ChunkLimits, chosen_chunk, fitted, measured_fit
 
 VOCABULARY = 300
 

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from engine.chunk_fit import ChunkFit
-from engine.prefill_pace import PrefillPace, prefill_stats
+from engine.chunks.fit import ChunkFit
+from engine.chunks.pace import PrefillPace, prefill_stats
 
 FIT = ChunkFit(1024, 0.067, 0.00054, (128, 1024), (940.0, 1652.0), "a Mac")
 
