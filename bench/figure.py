@@ -108,7 +108,7 @@ def _processor() -> str:
 
 
 def _blas() -> str:
-    from engine.device_name import computing_device
+    from engine.models.device_name import computing_device
     from engine.process.blas import find_openblas
 
     return computing_device("openblas" if find_openblas() else "reference BLAS").name

@@ -129,7 +129,7 @@ def _compile_times(model: Path, tools: list[dict[str, Any]], *, quick: bool) -> 
     """A plan for a new tool set, and for a known one, in milliseconds."""
     from engine.api.answer_plan import AnswerPlanner
     from engine.api.requests import parse_chat
-    from engine.model_loading import load_model
+    from engine.models.loading import load_model
     from engine.prompts.rendering import PromptRenderer
 
     loaded = load_model(model)

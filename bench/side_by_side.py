@@ -69,7 +69,7 @@ def _figure(what: str, measured: dict[str, Any], tokens: int, target: float, rou
 
 def main() -> None:
     """Measure both ways and print {"engine": {"step": [...], "memory": [...]}, "library": {...}}."""
-    from engine.model_loading import load_model
+    from engine.models.loading import load_model
     from engine.process.parent_watch import announce, read_settings
 
     settings = read_settings()

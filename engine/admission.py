@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.generation import GenerationRequest
-from engine.model_loading import LoadedModel
+from engine.models.loading import LoadedModel
 from engine.prefix_cache.interface import MissAt
 from engine.prefix_cache.misses import AROUND
 from engine.sampling import check_sampling

@@ -39,8 +39,8 @@ from engine.chunks.fit import largest_chunk
 from engine.decode_batch import Batch, Row
 from engine.generation import Sampling
 from engine.model_files.errors import ModelError
-from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
+from engine.models.loading import LoadedModel
 from engine.prefill import Prefill
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.checkpoints import checkpoints, needs_checkpoints

@@ -26,8 +26,8 @@ from engine.loop_memory import LoopMemory
 from engine.loop_reporting import LoopCounts, LoopReporting
 from engine.memory.guard import MemoryGuard
 from engine.memory.ledger import Verdict
-from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
+from engine.models.loading import LoadedModel
 from engine.prefill import Prefill
 from engine.prefix_cache.checkpoints import needs_checkpoints
 from engine.prefix_cache.interface import Kind, PrefixCache

@@ -9,8 +9,8 @@ from engine.admission import miss_in_words, request_fault, segment_at
 from engine.generation import LookupStep, QueuedStep
 from engine.live_request import LiveRequest, RequestState
 from engine.loop_reporting import LoopReporting
-from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
+from engine.models.loading import LoadedModel
 from engine.prefill import Prefill
 from engine.prefix_cache.checkpoints import checkpoints
 from engine.prefix_cache.disk.reads import DiskReads

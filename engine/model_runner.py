@@ -9,7 +9,7 @@ from mlx_lm.models.cache import ArraysCache, KVCache, can_trim_prompt_cache, mak
 
 from engine.decode_batch import Batch, DecodeBatch
 from engine.model_files.errors import OptionUnsupported
-from engine.model_loading import LoadedModel
+from engine.models.loading import LoadedModel
 from engine.prefix_cache.layers import computed
 from engine.speculative_decode import SpeculativeDecode
 

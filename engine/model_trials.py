@@ -19,12 +19,12 @@ from mlx_lm.models.cache import make_prompt_cache
 from engine.batch_check import batch_fault
 from engine.chunks.fit import ChunkFit, largest_chunk, measured_fit
 from engine.chunks.pace import PrefillPace
-from engine.fingerprint import cache_fingerprint
-from engine.machine import machine, machine_in_words
 from engine.measurements import Measurements, Trial
 from engine.model_files.errors import UnsupportedArchitecture, first_line
-from engine.model_loading import LoadedModel, OnProgress
 from engine.model_runner import ModelRunner
+from engine.models.fingerprint import cache_fingerprint
+from engine.models.loading import LoadedModel, OnProgress
+from engine.models.machine import machine, machine_in_words
 
 CHUNKS_FILE = "prefill-chunks.json"
 """The chunk that was measured for each model and what it was chosen by, by fingerprint and machine."""

@@ -18,7 +18,7 @@ from engine.generation import FailStep, Generation, GenerationRequest
 from engine.generation_stream import StepOutbox, StepStream
 from engine.live_request import LiveRequest
 from engine.memory.guard import MemoryGuard
-from engine.model_loading import LoadedModel, ModelError, OnProgress
+from engine.models.loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache.interface import PrefixCache
 from engine.process.device_faults import DeviceRefuses
 

@@ -15,13 +15,13 @@ import uvicorn
 
 from engine import bundled_model
 from engine.api.app import Engine, create_app
-from engine.device_name import computing_device
 from engine.measurements import leave_trials
 from engine.memory.guard import MemoryGuard
 from engine.memory.machine import this_machine
 from engine.model_files.errors import first_line
-from engine.model_loading import LoadedModel, ModelError, OnProgress
 from engine.model_trials import noted
+from engine.models.device_name import computing_device
+from engine.models.loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.process.device_faults import DeviceRefuses, device_fault, in_words
 from engine.process.parent_watch import announce, watch_parent

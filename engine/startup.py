@@ -12,12 +12,12 @@ from engine import bundled_model
 from engine.cache_trial import restore_fault
 from engine.chunks import rule as chunk_rule
 from engine.chunks.fit import largest_chunk
-from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.memory.guard import MemoryGuard
 from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
-from engine.model_loading import CheckWeights, LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
 from engine.model_trials import first_run, in_batches, libraries, noted, pace_of
+from engine.models.fingerprint import cache_fingerprint, tokenizer_fingerprint
+from engine.models.loading import CheckWeights, LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.span_files import FORMAT
 from engine.prefix_cache.disk.tier import DiskTier

@@ -24,7 +24,7 @@ from engine.api.live_answer import LiveAnswer
 from engine.api.requests import ChatRequest, InvalidRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.generation import GenerationRequest, Lane
-from engine.model_loading import LoadedModel
+from engine.models.loading import LoadedModel
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
 from engine.prompts.rendering import PromptRefused, PromptRenderer, RenderedPrompt

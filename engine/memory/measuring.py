@@ -10,8 +10,8 @@ from mlx.utils import tree_flatten, tree_map
 from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache, RotatingKVCache
 
 from engine.memory.costs import STEP_TOKENS, RequestCost
-from engine.model_loading import LoadedModel
 from engine.model_runner import ModelRunner
+from engine.models.loading import LoadedModel
 from engine.prefix_cache.layers import computed
 
 _SAMPLE = 32  # tokens; they and the first fit into what a cache has room for before it grows

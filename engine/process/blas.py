@@ -60,8 +60,8 @@ def engine_environment(
 ) -> tuple[dict[str, str], str]:
     """The environment to start the engine with, and what will multiply its matrices, for people.
 
-    On macOS that is "" here: `engine.device_name` tells it. An LD_PRELOAD that is there already stays; one
-    that names a fast BLAS is left as it is.
+    On macOS that is "" here: `engine.models.device_name` tells it. An LD_PRELOAD that is there already stays;
+    one that names a fast BLAS is left as it is.
     """
     env = dict(environment)
     system = system or platform.system()

@@ -17,6 +17,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelShelf:
 @pytest.fixture(scope="session")
 def tokenizer(shelf: ModelShelf) -> Any:
     """mlx-lm's wrapper around the random models' tokenizer and template."""
-    from engine.tokenizer_loading import load_tokenizer
+    from engine.models.tokenizer_loading import load_tokenizer
 
     return load_tokenizer(shelf.tiny()).tokenizer

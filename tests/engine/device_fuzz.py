@@ -24,7 +24,7 @@ import pytest
 
 from engine.generation import FailStep, FinishStep, Step
 from engine.loop_faults import UNCONFIRMED
-from engine.model_loading import LoadedModel, OnProgress
+from engine.models.loading import LoadedModel, OnProgress
 from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM, FaultyDevice
 from tests.engine.fuzz import (
     POISON,

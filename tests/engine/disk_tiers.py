@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.model_loading import LoadedModel, OnProgress
 from engine.model_runner import ModelRunner
+from engine.models.loading import LoadedModel, OnProgress
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.interface import CacheChange, Match, TokenArray

@@ -29,7 +29,7 @@ from typing import Any, Literal, get_args
 import mlx.core as mx
 
 from engine.generation import FailStep, FinishStep, GenerationRequest, Lane, Sampling, Step, TokenStep
-from engine.model_loading import LoadedModel, OnProgress, load_model
+from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler

@@ -33,8 +33,8 @@ from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
 from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
 from engine.memory.pressure import Pressure, PressureWatch
-from engine.model_loading import LoadedModel, load_model
 from engine.model_runner import ModelRunner
+from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.layers import layout_of
 from engine.process.device_faults import DeviceRefuses

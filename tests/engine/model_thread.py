@@ -24,7 +24,7 @@ from engine.generation import (
     Step,
     TokenStep,
 )
-from engine.model_loading import LoadedModel, OnProgress, load_model
+from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.scheduler import Scheduler
 

@@ -16,7 +16,7 @@ from engine.answer_pieces import AnswerStyle, Call, CallOpened, Composing, Piece
 from engine.answer_text import AnswerText
 from engine.decode_batch import DecodeBatch, Row
 from engine.grammar import AnswerGuide, Grammars, token_masks
-from engine.model_loading import load_model
+from engine.models.loading import load_model
 from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas

@@ -11,8 +11,8 @@ import pytest
 from mlx_lm.models.cache import make_prompt_cache
 
 from engine.batch_check import batch_fault
-from engine.model_loading import LoadedModel, load_model
 from engine.model_trials import in_batches
+from engine.models.loading import LoadedModel, load_model
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
 from engine.startup import load

@@ -21,7 +21,7 @@ from engine.bundled_model import FOLDER
 from engine.bundled_model.training.conversations import Conversations
 from engine.bundled_model.training.encoding import ASSISTANT, END, Encoder, template_text
 from engine.bundled_model.training.evaluation import GOALS, Examination, main
-from engine.model_loading import load_model
+from engine.models.loading import load_model
 from engine.prompts.rendering import PromptRenderer
 from engine.tool_calls.families.registry import family_of
 from engine.tool_calls.reading.pieces import CallEnd

@@ -26,9 +26,9 @@ from engine.cache_verification import (
     verify,
 )
 from engine.chunks.fit import ChunkFit
-from engine.fingerprint import cache_fingerprint
-from engine.model_loading import load_model
 from engine.model_trials import CHUNKS_FILE, libraries
+from engine.models.fingerprint import cache_fingerprint
+from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Match
 from engine.random_model import Architecture

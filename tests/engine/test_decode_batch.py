@@ -11,7 +11,7 @@ from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCach
 from mlx_lm.sample_utils import greedy_sampler
 
 from engine.decode_batch import DecodeBatch, Row, mergeable
-from engine.model_loading import load_model
+from engine.models.loading import load_model
 from engine.prefill import Prefill
 from engine.random_model import Architecture
 from tests.models import ModelShelf

@@ -18,7 +18,7 @@ from engine.decode_loop import DecodeLoop
 from engine.generation import FailStep, FinishStep, GenerationRequest, Sampling, Step, TokenStep, UnheldStep
 from engine.generation_stream import StepStream
 from engine.live_request import LiveRequest, RequestState
-from engine.model_loading import load_model
+from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.reads import READ_WITHIN_S
 from engine.prefix_cache.interface import CacheChange, Fetch, as_token_array

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from engine.generation import GenerationRequest, Lane, TokenStep
-from engine.model_loading import LoadedModel, load_model
+from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.random_model import Architecture
 from engine.scheduler import Scheduler

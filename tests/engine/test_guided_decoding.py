@@ -14,7 +14,7 @@ from mlx_lm.sample_utils import greedy_sampler, make_sampler
 from engine.answer_grammar import AnswerRules
 from engine.decode_batch import DecodeBatch, Row
 from engine.grammar import CompiledGrammar, Grammars
-from engine.model_loading import LoadedModel, load_model
+from engine.models.loading import LoadedModel, load_model
 from engine.prefill import Prefill
 from engine.speculative_decode import SpeculativeDecode
 from tests.engine.test_decode_batch import ARCHITECTURES, alone, join, prompt

@@ -12,8 +12,8 @@ import pytest
 from engine.generation import FailStep, FinishStep, Sampling
 from engine.live_request import LiveRequest
 from engine.loop_faults import UNCONFIRMED
-from engine.model_loading import load_model
 from engine.model_runner import ModelRunner
+from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import as_token_array
 from engine.prefix_cache.layers import evaluate, layout_of

@@ -21,8 +21,8 @@ from engine.memory.guard import MemoryGuard, MlxMeter
 from engine.memory.limits import Machine
 from engine.memory.measuring import arrays_of_a_request, weight_bytes
 from engine.memory.pressure import Pressure, PressureWatch
-from engine.model_loading import LoadedModel, load_model
 from engine.model_runner import ModelRunner
+from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Fetch
 from engine.prefix_cache.layers import layout_of

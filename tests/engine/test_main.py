@@ -130,8 +130,8 @@ NO_METAL = """
 import platform, runpy, types
 import mlx.core as mx
 mx.set_default_device(mx.cpu)
-import engine.device_name
-engine.device_name.platform = types.SimpleNamespace(system=lambda: "Darwin")
+import engine.models.device_name
+engine.models.device_name.platform = types.SimpleNamespace(system=lambda: "Darwin")
 runpy.run_module("engine", run_name="__main__", alter_sys=True)
 """
 

@@ -13,8 +13,8 @@ from mlx_lm.models.cache import QuantizedKVCache
 from engine.decode_loop import DecodeLoop
 from engine.generation import FinishStep, Sampling
 from engine.model_files.errors import OptionUnsupported
-from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_runner import ModelRunner, kv_group
+from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.settings import EngineSettings
 from engine.startup import learn_sizes, load

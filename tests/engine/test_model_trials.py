@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from engine.fingerprint import cache_fingerprint
 from engine.measurements import Measurements, Trial
 from engine.model_files.errors import UnsupportedArchitecture
-from engine.model_loading import LoadedModel, load_model
 from engine.model_trials import BATCHES_FILE, first_run, in_batches, libraries
+from engine.models.fingerprint import cache_fingerprint
+from engine.models.loading import LoadedModel, load_model
 from engine.settings import EngineSettings
 from engine.startup import load
 from tests.models import ModelShelf

@@ -13,13 +13,13 @@ import mlx.core as mx
 import pytest
 
 from engine.chunks import rule as chunk_rule
-from engine.fingerprint import cache_fingerprint
-from engine.machine import machine
 from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
 from engine.model_files.errors import ModelTooLarge
-from engine.model_loading import LoadedModel, OnProgress, load_model
 from engine.model_trials import CHUNKS_FILE, libraries
+from engine.models.fingerprint import cache_fingerprint
+from engine.models.loading import LoadedModel, OnProgress, load_model
+from engine.models.machine import machine
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prompts.answer_memory import AnswerMemory
 from engine.random_model import Architecture

@@ -44,8 +44,8 @@ from engine.bundled_model.training.exchanges import (
 from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
 from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
 from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request
+from engine.models.tokenizer_loading import load_tokenizer
 from engine.process.blas import engine_environment
-from engine.tokenizer_loading import load_tokenizer
 from engine.tool_calls.families.registry import family_of
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import tool_schemas

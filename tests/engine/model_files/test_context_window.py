@@ -14,7 +14,7 @@ from engine.generation import FailStep, FinishStep
 from engine.model_files.context_window import ContextWindow, learned_positions, read_window
 from engine.model_files.errors import BrokenWeights
 from engine.model_files.weight_files import WeightChoice
-from engine.model_loading import load_model
+from engine.models.loading import load_model
 from engine.settings import EngineSettings
 from engine.startup import load
 from tests.engine.model_thread import answer, ask, running

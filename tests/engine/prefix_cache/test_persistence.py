@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlx_lm.models.cache import make_prompt_cache
 
-from engine.model_loading import LoadedModel, OnProgress, load_model
+from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.interface import Kind, as_token_array, common_prefix
 from engine.prefix_cache.layers import layout_of
 from engine.random_model import Architecture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.generation import FinishStep, LookupStep, QueuedStep
-from engine.model_loading import load_model
+from engine.models.loading import load_model
 from engine.prefix_cache.disk.reads import READ_WITHIN_S, DiskReads
 from engine.prefix_cache.disk.span_files import read_span
 from engine.prefix_cache.disk.tier import DiskTier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.device_name import NO_METAL, named
+from engine.models.device_name import NO_METAL, named
 
 METAL = {"device_name": "Apple M4 Max", "architecture": "applegpu_g16s", "memory_size": 64 << 30}
 CPU = {"device_name": "AMD EPYC", "architecture": "x86_64"}

@@ -14,7 +14,6 @@ import mlx.core as mx
 import pytest
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from engine import weight_loading
 from engine.model_files import errors as model_errors
 from engine.model_files.errors import (
     BrokenWeights,
@@ -27,7 +26,8 @@ from engine.model_files.errors import (
     UnsupportedArchitecture,
     WeightsMissing,
 )
-from engine.model_loading import load_model, sampling_defaults
+from engine.models import weight_loading
+from engine.models.loading import load_model, sampling_defaults
 from tests.models import ModelShelf
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.machine import machine, machine_in_words, wheel_flavour
+from engine.models.machine import machine, machine_in_words, wheel_flavour
 
 M4 = {"architecture": "applegpu_g16s", "device_name": "Apple M4 Max", "memory_size": 1 << 36}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from engine.fingerprint import cache_fingerprint, tokenizer_fingerprint, weights_fingerprint
+from engine.models.fingerprint import cache_fingerprint, tokenizer_fingerprint, weights_fingerprint
 from tests.models import ModelShelf
 
 

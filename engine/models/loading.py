@@ -18,7 +18,6 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
 from engine.chunks.pace import PrefillPace
-from engine.fingerprint import weights_fingerprint
 from engine.model_files.context_window import window_of
 from engine.model_files.errors import (
     ConfigMissing,
@@ -30,8 +29,9 @@ from engine.model_files.errors import (
     first_line,
 )
 from engine.model_files.weight_files import WeightChoice, weight_choices
-from engine.tokenizer_loading import load_tokenizer
-from engine.weight_loading import OnProgress, build, read_weights
+from engine.models.fingerprint import weights_fingerprint
+from engine.models.tokenizer_loading import load_tokenizer
+from engine.models.weight_loading import OnProgress, build, read_weights
 
 __all__ = ["CheckWeights", "LoadedModel", "ModelError", "OnProgress", "load_model"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import mlx_lm.utils
 from tokenizers import Tokenizer
 
-from engine.detokenizer import PROBES, settle_decoding
 from engine.model_files.errors import TokenizerMissing, first_line
+from engine.models.detokenizer import PROBES, settle_decoding
 from engine.prompts.chat_template import overlooked_templates, settle_template
 
 _SPLITS = (

@@ -12,7 +12,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 
 from engine import bundled_model
-from engine.tokenizer_loading import load_tokenizer
+from engine.models.tokenizer_loading import load_tokenizer
 from tests.engine import tokenizer_kinds
 
 TEXTS = ("def f(a):\n        return a", "x-y_z.py  12345", "HTTPServer's", "caf\u0065\u0301 \ufb01")

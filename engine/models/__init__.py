@@ -1,0 +1,1 @@
+"""Model folders become loaded models."""
