@@ -83,9 +83,9 @@ def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Ite
     from mlx_lm.models.cache import make_prompt_cache
     from mlx_lm.sample_utils import make_sampler
 
-    from engine.answer_grammar import AnswerRules
+    from engine.constrained.answer_grammar import AnswerRules
+    from engine.constrained.grammar import Grammars, token_bytes
     from engine.decode_batch import DecodeBatch, Row
-    from engine.grammar import Grammars, token_bytes
 
     grammars = Grammars(loaded.tokenizer, loaded.eos_token_ids)
     # Any tool, then each one in turn: left to itself, the model has its favourites.

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from engine.answer_calls import CallSection, GivenBack, recovered
 from engine.answer_pieces import AnswerStyle, Call, CallCut, Composing, Piece, Remark, Stopped, Text, Thinking
 from engine.answer_thoughts import AnswerThoughts
-from engine.code_places import CodePlaces
+from engine.constrained.code_places import CodePlaces
 from engine.marker_scanner import MarkerScanner
 from engine.token_spelling import TokenSpelling
 from engine.tool_calls.reading.family import Family

@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from engine.answer_pieces import AnswerStyle
-from engine.code_places import CodePlaces
+from engine.constrained.code_places import CodePlaces
 from engine.tool_calls.stray.call_forms import CallForms
 from engine.tool_calls.stray.end_calls import EndCalls, EndingCalls
 from engine.tool_calls.stray.thinking_marks import ENDS, THINKING_MARKS, is_tag, marks_that_end
@@ -21,7 +21,7 @@ class AnswerThoughts:
 
     A mark that looks like markup opens a thought at the beginning of a line and before a line break.
     Elsewhere it is mentioned: no call is opened up to its end, or to the end of the paragraph. In code it is
-    text. `engine.thinking_grammar` says the same to a grammar.
+    text. `engine.constrained.thinking_grammar` says the same to a grammar.
     """
 
     def __init__(self, style: AnswerStyle) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import mlx.core as mx
 from mlx_lm.models.cache import CacheList, TokenBuffer
 
-from engine.grammar import AnswerGuide, token_masks
+from engine.constrained.grammar import AnswerGuide, token_masks
 from engine.sampling import LogitsProcessor, Sampler
 
 _WASTE = 0.25  # most padding in a batch, as a share of what its rows hold

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from engine.grammar import CompiledGrammar
+from engine.constrained.grammar import CompiledGrammar
 from engine.wire.feed import Miss
 
 Lane = Literal["main", "subagent", "compaction", "auxiliary"]

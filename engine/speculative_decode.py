@@ -14,8 +14,8 @@ import mlx.core as mx
 from mlx_lm.generate import speculative_generate_step
 from mlx_lm.models.cache import trim_prompt_cache
 
+from engine.constrained.grammar import AnswerGuide, token_masks
 from engine.decode_batch import Row
-from engine.grammar import AnswerGuide, token_masks
 from engine.sampling import LogitsProcessor
 
 _ENDLESS = 1 << 31  # the loop ends an answer, not the library

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.answer_grammar import ANSWER, AnswerRules
 from engine.answer_pieces import AnswerStyle
 from engine.api.requests import ChatRequest
-from engine.grammar import CompiledGrammar, Grammars, GrammarUnavailable
+from engine.constrained.answer_grammar import ANSWER, AnswerRules
+from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavailable
 from engine.prompts.chat_template import template_text
 from engine.prompts.model_thinking import thinking_marks
 from engine.tool_calls.families.registry import family_named, family_of

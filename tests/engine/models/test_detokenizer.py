@@ -11,7 +11,7 @@ import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.decoders import Decoder
 
-from engine.grammar import token_bytes
+from engine.constrained.grammar import token_bytes
 from engine.models.detokenizer import PROBES, ByteDetokenizer
 from engine.models.tokenizer_loading import LoadedTokenizer, load_tokenizer
 from engine.stdlib_tokenizer import save_tokenizer

@@ -11,7 +11,7 @@ import llguidance
 import llguidance.numpy
 import numpy as np
 
-from engine.grammar import LIMITS
+from engine.constrained.grammar import LIMITS
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema
 

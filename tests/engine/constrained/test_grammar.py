@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.answer_grammar import ANSWER, AnswerRules
-from engine.grammar import AnswerGuide, Grammars, GrammarUnavailable, token_bytes, token_masks
+from engine.constrained.answer_grammar import ANSWER, AnswerRules
+from engine.constrained.grammar import AnswerGuide, Grammars, GrammarUnavailable, token_bytes, token_masks
 from engine.tool_calls.families.hermes import Hermes
 from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.family import Family

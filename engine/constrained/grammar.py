@@ -18,7 +18,7 @@ import llguidance
 import numpy as np
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from engine.answer_grammar import AnswerRules, Looseness, each_alone, grammar_text
+from engine.constrained.answer_grammar import AnswerRules, Looseness, each_alone, grammar_text
 
 _log = logging.getLogger(__name__)
 

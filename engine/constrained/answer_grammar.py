@@ -1,10 +1,10 @@
 """What one answer may be, as a grammar: free text with well-formed tool calls in it, or JSON of a schema.
 
-The text of a grammar is a pure function of an `AnswerRules`, so that it can be cached; `engine.grammar` runs
-it. Free text stays free: from the first letter of an opening mark to the end of the call the family's rules
-hold, and nowhere else. A mark in code or in a quotation opens nothing, and in a thought none can be written,
-so that a model that wants to call closes its thought first. Everything is matched byte by byte, since tokens
-may reach over the borders of marks.
+The text of a grammar is a pure function of an `AnswerRules`, so that it can be cached;
+`engine.constrained.grammar` runs it. Free text stays free: from the first letter of an opening mark to the
+end of the call the family's rules hold, and nowhere else. A mark in code or in a quotation opens nothing, and
+in a thought none can be written, so that a model that wants to call closes its thought first. Everything is
+matched byte by byte, since tokens may reach over the borders of marks.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.code_places import places
-from engine.thinking_grammar import thinking_rules, without_openings
+from engine.constrained.code_places import places
+from engine.constrained.thinking_grammar import thinking_rules, without_openings
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.lark_text import json_value, literal
 from engine.tool_calls.schemas.tools import ToolSchema

@@ -11,9 +11,9 @@ import pytest
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.sample_utils import greedy_sampler, make_sampler
 
-from engine.answer_grammar import AnswerRules
+from engine.constrained.answer_grammar import AnswerRules
+from engine.constrained.grammar import CompiledGrammar, Grammars
 from engine.decode_batch import DecodeBatch, Row
-from engine.grammar import CompiledGrammar, Grammars
 from engine.models.loading import LoadedModel, load_model
 from engine.prefill import Prefill
 from engine.speculative_decode import SpeculativeDecode

@@ -26,7 +26,7 @@ def thinking_rules(family: Family, marks: tuple[str, str] | None) -> list[str]:
 
     They read an answer as `engine.answer_text` does. A mark that looks like markup opens a thought at the
     beginning of a line and before a line break; elsewhere it is mentioned, and no call is opened up to the
-    mark's end or the end of the paragraph. `engine.code_places` has the places where marks count.
+    mark's end or the end of the paragraph. `engine.constrained.code_places` has the places where marks count.
     """
     if marks is None:
         return ["last: TEXT"]

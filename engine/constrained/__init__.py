@@ -1,0 +1,1 @@
+"""Grammars that generation is constrained by."""
