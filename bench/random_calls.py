@@ -85,7 +85,7 @@ def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Ite
 
     from engine.constrained.answer_grammar import AnswerRules
     from engine.constrained.grammar import Grammars, token_bytes
-    from engine.decode_batch import DecodeBatch, Row
+    from engine.scheduling.batch import DecodeBatch, Row
 
     grammars = Grammars(loaded.tokenizer, loaded.eos_token_ids)
     # Any tool, then each one in turn: left to itself, the model has its favourites.

@@ -83,11 +83,11 @@ def main() -> None:
 def _engine_way(loaded: Any, tokens: int, steps: int, rounds: int) -> dict[str, list[float]]:
     import mlx.core as mx
 
-    from engine.decode_loop import DecodeLoop
-    from engine.generation import GenerationRequest, Sampling
-    from engine.generation_stream import StepStream
-    from engine.live_request import LiveRequest, RequestState
     from engine.prefix_cache.cache import RadixPrefixCache
+    from engine.scheduling.loop import DecodeLoop
+    from engine.scheduling.requests.request import LiveRequest, RequestState
+    from engine.scheduling.requests.steps import GenerationRequest, Sampling
+    from engine.scheduling.requests.stream import StepStream
 
     cache = RadixPrefixCache(max_bytes=8 << 30)
     long = _random_tokens(tokens)

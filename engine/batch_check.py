@@ -18,9 +18,9 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import CacheList, KVCache
 
-from engine.decode_batch import DecodeBatch, Row, mergeable
 from engine.model_files.errors import first_line
 from engine.prefix_cache.layers import computed
+from engine.scheduling.batch import DecodeBatch, Row, mergeable
 
 _SHORT, _LONG = 17, 40  # tokens of the two rows; the short one is padded, by no multiple of a block
 _STEPS = 5  # that they go together

@@ -14,9 +14,9 @@ from mlx_lm.models import cache as cache_classes
 from mlx_lm.models.cache import CacheList
 
 from engine.model_files.errors import first_line
-from engine.model_runner import ModelRunner
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.layers import computed
+from engine.scheduling.runner import ModelRunner
 
 _TOKENS = 40
 _FURTHER = 3

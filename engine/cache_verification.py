@@ -36,18 +36,18 @@ from mlx_lm.models.cache import trim_prompt_cache
 
 from engine.cache_trial import restore_fault
 from engine.chunks.fit import largest_chunk
-from engine.decode_batch import Batch, Row
-from engine.generation import Sampling
 from engine.model_files.errors import ModelError
-from engine.model_runner import ModelRunner
 from engine.models.loading import LoadedModel
-from engine.prefill import Prefill
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.checkpoints import checkpoints, needs_checkpoints
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.interface import as_token_array, common_prefix
 from engine.prefix_cache.layers import layout_of
-from engine.sampling import build_sampler
+from engine.scheduling.batch import Batch, Row
+from engine.scheduling.prefill import Prefill
+from engine.scheduling.requests.steps import Sampling
+from engine.scheduling.runner import ModelRunner
+from engine.scheduling.sampling import build_sampler
 from engine.settings import EngineSettings, SettingsError, settings_from
 from engine.startup import load
 from engine.stdlib_tokenizer import standard_library_texts

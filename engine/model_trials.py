@@ -21,10 +21,10 @@ from engine.chunks.fit import ChunkFit, largest_chunk, measured_fit
 from engine.chunks.pace import PrefillPace
 from engine.measurements import Measurements, Trial
 from engine.model_files.errors import UnsupportedArchitecture, first_line
-from engine.model_runner import ModelRunner
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, OnProgress
 from engine.models.machine import machine, machine_in_words
+from engine.scheduling.runner import ModelRunner
 
 CHUNKS_FILE = "prefill-chunks.json"
 """The chunk that was measured for each model and what it was chosen by, by fingerprint and machine."""

@@ -26,7 +26,7 @@ from engine.prefix_cache.cache import RadixPrefixCache
 from engine.process.device_faults import DeviceRefuses, device_fault, in_words
 from engine.process.parent_watch import announce, watch_parent
 from engine.prompts.answer_memory import AnswerMemory
-from engine.scheduler import Scheduler
+from engine.scheduling.scheduler import Scheduler
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load
 

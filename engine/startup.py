@@ -14,7 +14,6 @@ from engine.chunks import rule as chunk_rule
 from engine.chunks.fit import largest_chunk
 from engine.memory.guard import MemoryGuard
 from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
-from engine.model_runner import ModelRunner, kv_group
 from engine.model_trials import first_run, in_batches, libraries, noted, pace_of
 from engine.models.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.models.loading import CheckWeights, LoadedModel, OnProgress, load_model
@@ -23,6 +22,7 @@ from engine.prefix_cache.disk.span_files import FORMAT
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.layers import computed, layout_of
 from engine.prompts.answer_memory import AnswerMemory
+from engine.scheduling.runner import ModelRunner, kv_group
 from engine.settings import EngineSettings
 
 log = logging.getLogger("engine")

@@ -23,13 +23,13 @@ from engine.api.health import health_report
 from engine.api.live_answer import LiveAnswer
 from engine.api.requests import ChatRequest, InvalidRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
-from engine.generation import GenerationRequest, Lane
 from engine.models.loading import LoadedModel
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
 from engine.prompts.rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.repetition import LoopGuard
-from engine.scheduler import Scheduler
+from engine.scheduling.requests.steps import GenerationRequest, Lane
+from engine.scheduling.scheduler import Scheduler
 from engine.wire.chat import (
     CONTEXT_LENGTH_EXCEEDED,
     LANE_HEADER,

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import psutil
 
-from engine.scheduler import Scheduler
+from engine.scheduling.scheduler import Scheduler
 
 HEALTHY = frozenset({"ready", "busy"})
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 from engine.answer_pieces import Call, CallCut, Piece, Remark, Stopped, Text
 from engine.answer_text import AnswerText
-from engine.generation import (
+from engine.repetition import ENDED, LoopGuard
+from engine.scheduling.requests.steps import (
     CacheStep,
     FailStep,
     FinishStep,
@@ -19,7 +20,6 @@ from engine.generation import (
     TokenStep,
     UnheldStep,
 )
-from engine.repetition import ENDED, LoopGuard
 from engine.wire.chat import FinishReason
 
 Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece

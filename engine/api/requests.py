@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from engine.generation import Sampling
+from engine.scheduling.requests.steps import Sampling
 from engine.wire.chat import Message
 
 _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -112,7 +112,8 @@ class ChatRequest(BaseModel):
     max_tokens: Whole | None = Field(default=None, ge=1)
     max_completion_tokens: Whole | None = Field(default=None, ge=1)
     n: Annotated[Literal[1], _or_default(1)] = 1
-    # The ranges are those of engine.sampling, which would refuse without the name of the parameter.
+    # The ranges are those of engine.scheduling.sampling, which would refuse without the name of the
+    # parameter.
     temperature: Number | None = Field(default=None, ge=0, le=2)
     top_p: Number | None = Field(default=None, ge=0, le=1)
     top_k: Whole | None = Field(default=None, ge=-1)

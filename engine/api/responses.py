@@ -31,7 +31,7 @@ from engine.answer_pieces import (
 )
 from engine.api.answer_plan import AnswerPlan
 from engine.api.live_answer import LiveAnswer, Shown
-from engine.generation import CacheStep, FailStep, LookupStep, PrefillStep, QueuedStep
+from engine.scheduling.requests.steps import CacheStep, FailStep, LookupStep, PrefillStep, QueuedStep
 from engine.wire.chat import CompletionHead, error_body, tool_call, usage
 from engine.wire.feed import FeedKind, feed_chunk
 

@@ -10,9 +10,9 @@ from mlx.utils import tree_flatten, tree_map
 from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache, RotatingKVCache
 
 from engine.memory.costs import STEP_TOKENS, RequestCost
-from engine.model_runner import ModelRunner
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.layers import computed
+from engine.scheduling.runner import ModelRunner
 
 _SAMPLE = 32  # tokens; they and the first fit into what a cache has room for before it grows
 _DEEP_SAMPLE, _DEPTH = 16, 4096  # so far behind, attention takes more than all else, if it takes anything

@@ -14,8 +14,8 @@
         ├── HubModelMissing      the hub has no such model, or not for this user
         └── HubUnreachable       the hub does not answer and the model is not in its cache
 
-All but OptionUnsupported, which is `engine.model_runner`'s, are raised by `engine.models.loading.load_model`,
-before or while it loads. Each message is one line that says what to do.
+All but OptionUnsupported, which is `engine.scheduling.runner`'s, are raised by
+`engine.models.loading.load_model`, before or while it loads. Each message is one line that says what to do.
 """
 
 from __future__ import annotations

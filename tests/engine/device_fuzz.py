@@ -22,9 +22,9 @@ from typing import get_args
 
 import pytest
 
-from engine.generation import FailStep, FinishStep, Step
-from engine.loop_faults import UNCONFIRMED
 from engine.models.loading import LoadedModel, OnProgress
+from engine.scheduling.faults import UNCONFIRMED
+from engine.scheduling.requests.steps import FailStep, FinishStep, Step
 from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM, FaultyDevice
 from tests.engine.fuzz import (
     POISON,

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.model_runner import ModelRunner
 from engine.models.loading import LoadedModel, OnProgress
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.interface import CacheChange, Match, TokenArray
 from engine.prefix_cache.layers import Layout, layout_of
-from engine.scheduler import Scheduler
+from engine.scheduling.runner import ModelRunner
+from engine.scheduling.scheduler import Scheduler
 from tests.engine.model_thread import Load, running
 
 FINGERPRINT = "f" * 32

@@ -28,11 +28,19 @@ from typing import Any, Literal, get_args
 
 import mlx.core as mx
 
-from engine.generation import FailStep, FinishStep, GenerationRequest, Lane, Sampling, Step, TokenStep
 from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.random_model import Architecture
-from engine.scheduler import Scheduler
+from engine.scheduling.requests.steps import (
+    FailStep,
+    FinishStep,
+    GenerationRequest,
+    Lane,
+    Sampling,
+    Step,
+    TokenStep,
+)
+from engine.scheduling.scheduler import Scheduler
 from tests.engine.disk_tiers import make_tier, running_on
 from tests.engine.model_thread import GREEDY, Answer, Observed, answer, ask, running
 from tests.engine.near_ties import is_tie

@@ -24,27 +24,27 @@ from typing import get_args
 
 import pytest
 
-from engine.decode_loop import DecodeLoop
-from engine.generation import FailStep, FinishStep, GenerationRequest, Lane, Step, TokenStep
-from engine.generation_stream import StepStream
-from engine.live_request import LiveRequest
-from engine.loop_faults import UNCONFIRMED
 from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
 from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
 from engine.memory.pressure import Pressure, PressureWatch
-from engine.model_runner import ModelRunner
 from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.layers import layout_of
 from engine.process.device_faults import DeviceRefuses
+from engine.scheduling.faults import UNCONFIRMED
+from engine.scheduling.loop import DecodeLoop
+from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.requests.steps import FailStep, FinishStep, GenerationRequest, Lane, Step, TokenStep
+from engine.scheduling.requests.stream import StepStream
+from engine.scheduling.runner import ModelRunner
 from tests.engine.device_fuzz import FAILS, IN_A_ROW, NOTICED, TEXTS, WORDS
 from tests.engine.disk_tiers import make_tier
 from tests.engine.faulty_device import FaultyDevice
 from tests.engine.fuzz import ModelKind, _quiet
 from tests.engine.model_thread import ask
 from tests.engine.near_ties import is_tie
-from tests.engine.test_loop_memory import Since
+from tests.engine.scheduling.test_memory import Since
 from tests.models import ModelShelf
 
 CHUNK = 32
@@ -110,7 +110,7 @@ class Episode:
         self._more = False
         self._now = 0.0
         self._woken = threading.Event()
-        patch.setattr("engine.loop_memory._AHEAD", self._chance.choice([33, 33, 48, 1024]))
+        patch.setattr("engine.scheduling.memory._AHEAD", self._chance.choice([33, 33, 48, 1024]))
         device = FaultyDevice(patch, self._fault, notices=lambda: self._chance.random() < NOTICED)
         self._fails = self._chance.choice([0.003, 0.01, FAILS])
         self.cache = RadixPrefixCache(max_bytes=1 << 26)

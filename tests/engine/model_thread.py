@@ -13,7 +13,9 @@ from typing import Any
 
 import mlx.core as mx
 
-from engine.generation import (
+from engine.models.loading import LoadedModel, OnProgress, load_model
+from engine.prefix_cache.cache import RadixPrefixCache
+from engine.scheduling.requests.steps import (
     CacheStep,
     FailStep,
     FinishStep,
@@ -24,9 +26,7 @@ from engine.generation import (
     Step,
     TokenStep,
 )
-from engine.models.loading import LoadedModel, OnProgress, load_model
-from engine.prefix_cache.cache import RadixPrefixCache
-from engine.scheduler import Scheduler
+from engine.scheduling.scheduler import Scheduler
 
 GREEDY = Sampling(temperature=0.0)
 _numbers = count(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from engine.generation import Step
+from engine.scheduling.requests.steps import Step
 
 
 class Spelling:

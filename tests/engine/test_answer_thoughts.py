@@ -15,16 +15,16 @@ from engine.answer_pieces import AnswerStyle, Call, CallOpened, Composing, Piece
 from engine.answer_text import AnswerText
 from engine.constrained.answer_grammar import AnswerRules
 from engine.constrained.grammar import AnswerGuide, Grammars, token_masks
-from engine.decode_batch import DecodeBatch, Row
 from engine.models.loading import load_model
+from engine.scheduling.batch import DecodeBatch, Row
 from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from engine.tool_calls.stray.thinking_marks import THINKING_MARKS
 from tests.engine.byte_tokens import ByteTokens
 from tests.engine.constrained.test_guided_decoding import join_held, until_end
+from tests.engine.scheduling.test_batch import prompt
 from tests.engine.spelling import Spelling
-from tests.engine.test_decode_batch import prompt
 from tests.models import ModelShelf
 
 BASH = ToolSchema(

@@ -11,10 +11,10 @@ from mlx_lm.models.cache import KVCache
 
 from engine.cache_trial import restore_fault
 from engine.cache_verification import main as verify_cache
-from engine.model_runner import ModelRunner
 from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prompts.answer_memory import AnswerMemory
+from engine.scheduling.runner import ModelRunner
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, learn_sizes
 from tests.engine.model_thread import answer, ask, running

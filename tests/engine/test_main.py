@@ -190,7 +190,7 @@ import os, sys
 import mlx.core as mx
 from pathlib import Path
 from engine.__main__ import main
-from engine.decode_loop import DecodeLoop
+from engine.scheduling.loop import DecodeLoop
 
 def failing(run):
     def wrapped(*arguments):

@@ -10,8 +10,8 @@ import pytest
 from engine.answer_pieces import Call, CallCut, CallOpened, CallPart, Remark, Thinking
 from engine.answer_text import AnswerStyle, AnswerText, Text
 from engine.api.live_answer import LiveAnswer, Shown
-from engine.generation import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
 from engine.repetition import ENDED, LoopGuard
+from engine.scheduling.requests.steps import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
 from engine.tool_calls.families.hermes import Hermes
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling, Steps

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from engine.api.requests import MAX_STOPS, InvalidRequest, parse_body, parse_chat
-from engine.generation import Sampling
-from engine.sampling import check_sampling
+from engine.scheduling.requests.steps import Sampling
+from engine.scheduling.sampling import check_sampling
 from engine.wire.chat import content_text, context_length_message, context_length_numbers
 
 HI = [{"role": "user", "content": "hi"}]

@@ -11,7 +11,7 @@ import pytest
 from engine.answer_text import AnswerStyle, AnswerText
 from engine.api.live_answer import LiveAnswer
 from engine.api.responses import ChatResponse, ChatStream, RunningAnswers, WholeChat
-from engine.generation import FailStep, FinishStep, PrefillStep, QueuedStep, Step, TokenStep
+from engine.scheduling.requests.steps import FailStep, FinishStep, PrefillStep, QueuedStep, Step, TokenStep
 from engine.wire.chat import CompletionHead
 from tests.engine.spelling import Spelling, Steps
 

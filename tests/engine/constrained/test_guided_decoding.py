@@ -13,11 +13,11 @@ from mlx_lm.sample_utils import greedy_sampler, make_sampler
 
 from engine.constrained.answer_grammar import AnswerRules
 from engine.constrained.grammar import CompiledGrammar, Grammars
-from engine.decode_batch import DecodeBatch, Row
 from engine.models.loading import LoadedModel, load_model
-from engine.prefill import Prefill
-from engine.speculative_decode import SpeculativeDecode
-from tests.engine.test_decode_batch import ARCHITECTURES, alone, join, prompt
+from engine.scheduling.batch import DecodeBatch, Row
+from engine.scheduling.prefill import Prefill
+from engine.scheduling.speculative import SpeculativeDecode
+from tests.engine.scheduling.test_batch import ARCHITECTURES, alone, join, prompt
 from tests.models import ModelShelf, tiny_model
 
 SCHEMA = {

@@ -9,10 +9,10 @@ import mlx.core as mx
 import pytest
 
 from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
-from engine.model_runner import ModelRunner
 from engine.models.loading import load_model
 from engine.prefix_cache.layers import computed
 from engine.random_model import Architecture
+from engine.scheduling.runner import ModelRunner
 from tests.models import ModelShelf
 
 CHUNK = 64

@@ -10,11 +10,11 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from engine.generation import FailStep, FinishStep
 from engine.model_files.context_window import ContextWindow, learned_positions, read_window
 from engine.model_files.errors import BrokenWeights
 from engine.model_files.weight_files import WeightChoice
 from engine.models.loading import load_model
+from engine.scheduling.requests.steps import FailStep, FinishStep
 from engine.settings import EngineSettings
 from engine.startup import load
 from tests.engine.model_thread import answer, ask, running

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlx_lm.models.cache import ArraysCache, KVCache
 
-from engine.generation import LookupStep, Sampling
 from engine.prefix_cache.cache import NODE_BYTES, RadixPrefixCache
 from engine.prefix_cache.interface import Kind, MissAt, as_token_array, common_prefix
 from engine.random_model import Architecture
-from engine.scheduler import Scheduler
+from engine.scheduling.requests.steps import LookupStep, Sampling
+from engine.scheduling.scheduler import Scheduler
 from tests.engine.model_thread import answer, ask, running
 from tests.engine.telling_caches import computed, holds
 from tests.models import ModelShelf

@@ -20,7 +20,7 @@ from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.interface import Kind, as_token_array, common_prefix
 from engine.prefix_cache.layers import layout_of
 from engine.random_model import Architecture
-from engine.scheduler import Scheduler
+from engine.scheduling.scheduler import Scheduler
 from tests.engine.disk_tiers import Fetching, cache_on, make_tier
 from tests.engine.model_thread import Answer, answer, ask, running
 from tests.engine.telling_caches import computed, holds
@@ -203,7 +203,7 @@ def test_a_kind_outlasts_a_restart(tmp_path: Path) -> None:
 KILLED = """
 import asyncio, sys
 from pathlib import Path
-from engine.generation import TokenStep
+from engine.scheduling.requests.steps import TokenStep
 from tests.engine.model_thread import ask
 from tests.engine.prefix_cache.test_persistence import Engine, session
 

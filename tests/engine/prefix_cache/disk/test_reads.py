@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from engine.generation import FinishStep, LookupStep, QueuedStep
 from engine.models.loading import load_model
 from engine.prefix_cache.disk.reads import READ_WITHIN_S, DiskReads
 from engine.prefix_cache.disk.span_files import read_span
 from engine.prefix_cache.disk.tier import DiskTier
+from engine.scheduling.requests.steps import FinishStep, LookupStep, QueuedStep
 from tests.engine.disk_tiers import make_tier, running_on
 from tests.engine.model_thread import answer, ask
 from tests.models import ModelShelf

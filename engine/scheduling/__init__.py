@@ -1,0 +1,1 @@
+"""The model's thread: who is prefilled, who decodes, and what each request is told."""

@@ -1,0 +1,180 @@
+"""Decoding: conversations of similar length go through the model together, a token of each at a step.
+
+A batch pads the caches of its rows to the longest. One short row beside a long one would then cost as much
+memory and time as the long one, so that rows of different length run in batches of their own
+(`DecodeBatch.takes`). A row alone is not padded, copied or masked: its cache is the one that prefill filled.
+
+A step is computed one ahead: while the tokens of one are read, the next is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import mlx.core as mx
+from mlx_lm.models.cache import CacheList, TokenBuffer
+
+from engine.constrained.grammar import AnswerGuide, token_masks
+from engine.scheduling.sampling import LogitsProcessor, Sampler
+
+_WASTE = 0.25  # most padding in a batch, as a share of what its rows hold
+_SLACK = 256  # tokens of difference that are never too many: caches grow by so much
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One sequence that is decoded; `tokens` are those that its cache holds."""
+
+    tokens: list[int]
+    sampler: Sampler
+    processors: Sequence[LogitsProcessor] = ()
+    guide: AnswerGuide | None = None
+    context: TokenBuffer | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.processors:
+            self.context = TokenBuffer(self.tokens)
+
+
+class Batch(Protocol):
+    """Rows that are decoded together, by whatever means."""
+
+    rows: list[Row]
+
+    def takes(self, length: int, cache: Sequence[Any]) -> bool:
+        """Whether a sequence of `length` tokens can join."""
+        ...
+
+    def join(self, row: Row, cache: list[Any], last_token: int) -> None:
+        """Take in a row whose cache holds all of its prompt but `last_token`; the cache is given away."""
+        ...
+
+    def step(self) -> list[int]:
+        """The next token of each row, in the order of `rows`."""
+        ...
+
+    def leave(self, row: Row) -> list[Any]:
+        """Remove a row; returns its cache, which holds exactly its tokens."""
+        ...
+
+
+class DecodeBatch:
+    """The rows of one batch and their cache. Used on one thread, within a stream of that thread."""
+
+    def __init__(self, model: Any, *, alone: bool = False) -> None:
+        """`alone` is for models that compute something else for several rows: there is one."""
+        self._model = model
+        self._alone = alone
+        self._cache: list[Any] = []  # of a single row as prefill left it, of several merged
+        self._next: Any = None  # tokens of shape (rows,), sampled but not yet in the cache
+        self._mergeable = True
+        self.rows: list[Row] = []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def takes(self, length: int, cache: Sequence[Any]) -> bool:
+        """Whether a sequence of `length` tokens can join without padding more than a batch may."""
+        if not self.rows:
+            return True
+        if self._alone or not (self._mergeable and mergeable(cache)):
+            return False
+        lengths = [length, *(len(row.tokens) for row in self.rows)]
+        padding = len(lengths) * max(lengths) - sum(lengths)
+        return max(lengths) - min(lengths) <= _SLACK or padding <= _WASTE * sum(lengths)
+
+    def join(self, row: Row, cache: list[Any], last_token: int) -> None:
+        """Take in a row whose cache holds all of its prompt but `last_token`; the cache is given away."""
+        self._mergeable = self._mergeable and mergeable(cache)
+        first = self._sample(mx.array([[last_token]]), cache, [row])
+        mx.async_eval(first)  # type: ignore[no-untyped-call]
+        row.tokens.append(last_token)
+        if not self.rows:
+            self._cache, self._next = cache, first
+        else:
+            if len(self.rows) == 1:
+                self._cache = [layer.merge([layer]) for layer in self._cache]
+            for layer, other in zip(self._cache, cache, strict=True):
+                layer.extend(other.merge([other]))
+            self._next = mx.concatenate([self._next, first])
+        self.rows.append(row)
+
+    def step(self) -> list[int]:
+        """The next token of each row, in the order of `rows`."""
+        inputs = self._next
+        self._next = self._sample(inputs[:, None], self._cache, self.rows, generated=True)
+        mx.async_eval(self._next)  # type: ignore[no-untyped-call]
+        tokens: list[int] = inputs.tolist()
+        for row, token in zip(self.rows, tokens, strict=True):
+            row.tokens.append(token)
+        return tokens
+
+    def leave(self, row: Row) -> list[Any]:
+        """Remove a row; returns its cache, which holds exactly its tokens."""
+        place = self.rows.index(row)
+        keep = [number for number in range(len(self.rows)) if number != place]
+        if not keep:
+            cache, self._cache, self._next, self._mergeable = self._cache, [], None, True
+        else:
+            cache = [layer.extract(place) for layer in self._cache]
+            if len(keep) == 1:
+                self._cache = [layer.extract(keep[0]) for layer in self._cache]
+            else:
+                for layer in self._cache:
+                    layer.filter(keep)
+            self._next = self._next[mx.array(keep)]
+        del self.rows[place]
+        return cache
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the cache of all rows, padding included."""
+        return sum(layer.nbytes for layer in self._cache)
+
+    def _sample(self, inputs: Any, cache: list[Any], rows: Sequence[Row], *, generated: bool = False) -> Any:
+        """Run tokens of shape (rows, 1) through the model and sample those that follow, of shape (rows,).
+
+        `generated` tells that the inputs are part of the answers.
+        """
+        logits = self._model(inputs, cache=cache)[:, -1, :]
+        mask = _mask(inputs, logits, rows, generated) if any(row.guide for row in rows) else None
+        if any(row.processors for row in rows):
+            logits = mx.concatenate(
+                [_processed(row, inputs[n], logits[n : n + 1]) for n, row in enumerate(rows)]
+            )
+        if mask is not None:
+            logits = mx.where(mask, logits, -mx.inf)
+        logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        sampler = rows[0].sampler
+        if all(row.sampler is sampler for row in rows):
+            return sampler(logprobs)
+        return mx.concatenate([row.sampler(logprobs[n : n + 1]) for n, row in enumerate(rows)])
+
+
+def mergeable(cache: Iterable[Any]) -> bool:
+    """Whether caches of these kinds can be put into one batch."""
+    return all(
+        mergeable(layer.caches) if isinstance(layer, CacheList) else hasattr(layer, "merge")
+        for layer in cache
+    )
+
+
+def _mask(inputs: Any, logits: Any, rows: Sequence[Row], generated: bool) -> Any | None:
+    """Which tokens the rows' grammars allow, of shape (rows, vocabulary); found while the model runs."""
+    if generated:
+        mx.async_eval(logits)  # type: ignore[no-untyped-call]
+        for row, (token,) in zip(rows, inputs.tolist(), strict=True):
+            if row.guide is not None:
+                row.guide.advance(token)
+    masks = token_masks([row.guide for row in rows], logits.shape[-1])
+    return None if masks is None else mx.array(masks)
+
+
+def _processed(row: Row, inputs: Any, logits: Any) -> Any:
+    if row.context is not None:
+        context = row.context.update_and_fetch(inputs)
+        for processor in row.processors:
+            logits = processor(context, logits)
+    return logits

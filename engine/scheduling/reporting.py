@@ -1,0 +1,92 @@
+"""What the model's loop reports: steps to whoever waits for a request, and counts of all that it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import mlx.core as mx
+
+from engine.prefix_cache.interface import CacheChange
+from engine.scheduling.places import RequestPlaces
+from engine.scheduling.requests.request import LiveRequest, RequestState
+from engine.scheduling.requests.steps import CacheStep, FailStep, PrefillStep, QueuedStep, Step
+from engine.scheduling.requests.stream import StepOutbox
+
+_QUEUE_NEWS_S = 1.0
+
+
+@dataclass(slots=True)
+class LoopCounts:
+    """What the loop has done since it started."""
+
+    received: int = 0
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    prompt_tokens: int = 0
+    restored_tokens: int = 0
+    prefilled_tokens: int = 0
+    generated_tokens: int = 0
+    turns: int = 0
+    rebuilds: int = 0
+    device_faults: int = 0
+
+
+class LoopReporting:
+    """Passes on what happens to requests. Used on the model's thread; any thread may look at `counts`."""
+
+    def __init__(self, places: RequestPlaces, clock: Callable[[], float]) -> None:
+        self._places = places
+        self._clock = clock
+        self._outbox = StepOutbox(clock)
+        self.counts = LoopCounts()
+
+    def emit(self, live: LiveRequest, step: Step) -> None:
+        """Add a step for one request; it is handed over by the next `flush`."""
+        self._outbox.put(live.stream, step)
+
+    def flush(self, *, more_soon: bool = False) -> None:
+        """Hand all steps to their event loops; with `more_soon` tokens may wait for the next turn."""
+        self._outbox.flush(more_soon=more_soon)
+
+    def cache_change(self, live: LiveRequest, change: CacheChange) -> None:
+        """Report what a request did to the prefix cache."""
+        self.emit(live, CacheStep(**asdict(change)))
+
+    def prefill_progress(self, live: LiveRequest, done: int) -> None:
+        """Report how far a prompt is; nothing where an answer that had begun is prefilled again."""
+        if not live.generated:
+            self.emit(live, PrefillStep(done, len(live.request.prompt), live.restored))
+
+    def queue(self) -> None:
+        """Report to those that wait where they stand, about once a second."""
+        line = self._places.line
+        if not line.waiting:
+            return
+        now = self._clock()
+        for position, live in enumerate(line.ranking()):
+            if live.prefill is None and now - live.queue_told >= _QUEUE_NEWS_S:
+                live.queue_told = now
+                self.emit(live, QueuedStep(position, now - live.arrived))
+
+    def fail(
+        self, live: LiveRequest, kind: Literal["invalid_request", "overloaded", "internal"], message: str
+    ) -> None:
+        """End a request with a fault; it has been dropped."""
+        self.emit(live, FailStep(kind, message))
+        self.end(live, RequestState.FAILED)
+
+    def end(self, live: LiveRequest, state: RequestState) -> None:
+        """Count the end of a request; unused buffers go back to the system when nothing else runs."""
+        live.state = state
+        match state:
+            case RequestState.FINISHED:
+                self.counts.finished += 1
+            case RequestState.CANCELLED:
+                self.counts.cancelled += 1
+            case _:
+                self.counts.failed += 1
+        if not self._places.running:
+            mx.clear_cache()

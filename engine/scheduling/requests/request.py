@@ -1,0 +1,140 @@
+"""A request on the model's thread: its state, what it has produced, and what of it may be told."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.prefix_cache.interface import Fetch, Kind, TokenArray, as_token_array
+from engine.scheduling.batch import Batch, Row
+from engine.scheduling.prefill import Prefill
+from engine.scheduling.requests.steps import GenerationRequest
+from engine.scheduling.requests.stream import StepStream
+
+
+class RequestState(enum.Enum):
+    """Where a request is; the counters use the same names."""
+
+    QUEUED = "queued"
+    RESTORING = "restoring"  # waits while its prefix is read from disk
+    PREFILL = "prefill"
+    DECODE = "decode"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class StopHoldBack:
+    """Keeps back tokens that may turn out to begin a stop sequence of several tokens."""
+
+    def __init__(self, sequences: tuple[tuple[int, ...], ...]) -> None:
+        self._sequences = [sequence for sequence in sequences if len(sequence) > 1]
+        self._held: list[int] = []
+
+    def add(self, token: int) -> list[int]:
+        """Take the next token and give those that are sure to be text."""
+        if not self._sequences:
+            return [token]
+        self._held.append(token)
+        keep = next((n for n in range(len(self._held), 0, -1) if self._begins(self._held[-n:])), 0)
+        cut = len(self._held) - keep
+        free, self._held = self._held[:cut], self._held[cut:]
+        return free
+
+    def end(self) -> list[int]:
+        """The answer ended without a stop sequence: what was held is text."""
+        free, self._held = self._held, []
+        return free
+
+    def stop(self, token: int) -> list[int]:
+        """A stop sequence ends with `token`: what was held before the sequence is text."""
+        held, self._held = [*self._held, token], []
+        ends = (n for n in range(len(held), 1, -1) if tuple(held[-n:]) in self._sequences)
+        return held[: len(held) - next(ends, 1)]
+
+    def _begins(self, tokens: list[int]) -> bool:
+        return any(list(sequence[: len(tokens)]) == tokens for sequence in self._sequences)
+
+
+@dataclass(slots=True, eq=False)
+class LiveRequest:
+    """One request from its arrival to its last step; times in seconds of the loop's clock."""
+
+    request: GenerationRequest
+    stream: StepStream
+    arrived: float
+    state: RequestState = RequestState.QUEUED
+    announced: bool = False  # what the cache had of it was told
+    queue_told: float = 0.0
+    came_at: int = 0  # tokens that had been prefilled for anyone when it came
+    known: int = 0  # tokens of its sequence that the cache had when it came
+    fetch: Fetch | None = None  # what is being read from disk for it
+    unread: bool = False  # what the disk has of it is read once there is memory for it
+    read_s: float = 0.0  # what that took
+    stops: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
+    prefill: Prefill | None = None
+    batch: Batch | None = None
+    row: Row | None = None  # its place in the batch
+    max_tokens: int = 0  # of the whole answer, cut to the model's context
+    generated: list[int] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)  # of them, those that are or may become text
+    proven: int = 0  # of them, those that the device is known to have computed
+    is_repeatable: bool = False  # the same tokens come again where it is computed again
+    resumed_at: int = 0  # tokens generated when it was last prefilled
+    restored: int = 0  # tokens that it did not have to prefill then
+    suspect: bool = False  # was in a batch that failed, and has a batch of its own until it is cleared
+    failures: int = 0
+    unheld: bool = False  # its grammar failed, and that was told
+    tokens: TokenArray = field(init=False)  # the prompt, for comparisons
+    hold_back: StopHoldBack = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tokens = as_token_array(self.request.prompt)
+        self.hold_back = StopHoldBack(self.request.stop_token_ids)
+
+    @property
+    def sequence(self) -> list[int]:
+        """The prompt and what was generated: what has to be in the cache to go on."""
+        return [*self.request.prompt, *self.generated]
+
+    @property
+    def prefilled(self) -> int:
+        """Tokens of its sequence that its prefill has come to."""
+        return self.prefill.position if self.prefill else 0
+
+    @property
+    def remaining(self) -> int:
+        """Tokens that are still to be prefilled, as far as is known."""
+        if self.prefill:
+            return self.prefill.remaining
+        return len(self.tokens) + len(self.generated) - self.known
+
+    def roll_back(self) -> None:
+        """After a fault of the device: forget the tokens of which it is not sure that they were computed.
+
+        A client may have them already. Those of a request that is repeatable are computed again and compared
+        (`repeats`); others would come out differently, so that it goes on behind what was passed on.
+        """
+        keep = self.proven if self.is_repeatable else len(self.passed)
+        del self.generated[keep:]
+
+    def repeats(self) -> bool:
+        """Whether the token that was just added to `generated` is the one that was passed on there before."""
+        place = len(self.generated) - 1
+        return place >= len(self.passed) or self.passed[place] == self.generated[place]
+
+    def pass_on(self, token: int) -> list[int]:
+        """What is text now that the token that was just added to `generated` is neither an end nor a stop."""
+        if len(self.passed) >= len(self.generated):
+            return []  # it was passed on before it was computed again
+        self.passed.append(token)
+        return self.hold_back.add(token)
+
+    def ended_by(self, token: int, eos: frozenset[int]) -> Literal["stop", "length"] | None:
+        """Why its answer ends with the token that was just added to `generated`, if it does."""
+        if token in eos or any(
+            tuple(self.generated[-len(stop) :]) == stop for stop in self.request.stop_token_ids if stop
+        ):
+            return "stop"
+        return "length" if len(self.generated) >= self.max_tokens else None

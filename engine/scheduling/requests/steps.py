@@ -1,0 +1,136 @@
+"""What the web side asks of the model's thread, and the steps that come back.
+
+The seam between `engine.api.app` (asyncio, text, OpenAI's wire) and `engine.scheduling.scheduler` (one thread
+that owns the model, token ids only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from engine.constrained.grammar import CompiledGrammar
+from engine.wire.feed import Miss
+
+Lane = Literal["main", "subagent", "compaction", "auxiliary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling parameters with OpenAI's meaning; temperature 0 is greedy."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: dict[int, float] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One prompt to continue.
+
+    `prompt` is never empty. `cuts` are ascending positions in it (0 < cut < len(prompt)) at which the state
+    of the prompt cache is worth keeping: the end of system and tools if there are any, the ends of messages.
+    They are a function of the prompt alone.
+    """
+
+    request_id: str
+    prompt: list[int]
+    max_tokens: int
+    sampling: Sampling = Sampling()
+    cuts: tuple[int, ...] = ()
+    has_head: bool = True  # the first cut ends what other sessions begin with too
+    segments: tuple[str, ...] = ()  # what ends at each cut, for people; empty where that is not known
+    stop_token_ids: tuple[tuple[int, ...], ...] = ()  # beside the model's own end tokens
+    grammar: CompiledGrammar | None = None  # what the answer is held to
+    lane: Lane = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedStep:
+    position: int
+    waiting_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LookupStep:
+    """`matched_tokens` restored, `kept_tokens` to be prefilled and kept, the rest prefilled and dropped.
+
+    `restore_s` is what finding and restoring took, from the request's arrival where it was read from disk.
+    """
+
+    prompt_tokens: int
+    matched_tokens: int
+    kept_tokens: int
+    tier: Literal["memory", "disk", "none"]
+    miss: Miss | None = None
+    restore_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillStep:
+    done: int
+    total: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStep:
+    """The next generated token; end tokens are not delivered."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnheldStep:
+    """From the next token on the answer is not held to its grammar any more."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStep:
+    event: Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
+    tokens: int
+    bytes: int
+    entries: int
+    total_bytes: int
+    budget_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishStep:
+    """The last step of a request that went well. `generated` counts the end token too."""
+
+    reason: Literal["stop", "length"]
+    generated: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailStep:
+    """The last step of a request that failed; the loop and all other requests go on.
+
+    "overloaded" means that the same request may succeed in a moment: too many wait, or the device failed.
+    """
+
+    kind: Literal["invalid_request", "overloaded", "internal"]
+    message: str
+
+
+Step = QueuedStep | LookupStep | PrefillStep | TokenStep | UnheldStep | CacheStep | FinishStep | FailStep
+
+
+class Generation(Protocol):
+    """A running request: iterate its steps; the last is a FinishStep or a FailStep."""
+
+    def __aiter__(self) -> AsyncIterator[Step]: ...
+
+    def cancel(self) -> None:
+        """Stop within one token or prefill chunk; what was computed stays in the prefix cache."""
+        ...

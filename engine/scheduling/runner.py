@@ -1,0 +1,108 @@
+"""What prefill and decoding run: a model, with quantized keys and values or a draft model where asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.models.cache import ArraysCache, KVCache, can_trim_prompt_cache, make_prompt_cache
+
+from engine.model_files.errors import OptionUnsupported
+from engine.models.loading import LoadedModel
+from engine.prefix_cache.layers import computed
+from engine.scheduling.batch import Batch, DecodeBatch
+from engine.scheduling.speculative import SpeculativeDecode
+
+_KV_GROUPS = (64, 32)  # numbers that share a scale; the first is mlx-lm's default
+
+
+class ModelRunner:
+    """Makes caches and batches for one model. Used on the model's thread."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        """Raises:
+        OptionUnsupported: the model's caches do not allow what is asked for, or its draft does not fit.
+        """
+        self._model = loaded.model
+        self._draft = loaded.draft.model if loaded.draft is not None else None
+        self._draft_tokens = loaded.draft_tokens
+        self._alone = loaded.alone != ""
+        self._quantization: tuple[int, int] | None = None
+        if loaded.kv_bits is not None:
+            self._quantization = loaded.kv_group or kv_group(loaded, loaded.kv_bits), loaded.kv_bits
+        if loaded.draft is not None:
+            _check_draft(loaded, loaded.draft)
+
+    def __call__(self, inputs: mx.array, cache: list[Any]) -> Any:
+        """Tokens of shape (1, n) through the model, and through the draft model if there is one."""
+        if self._draft is None:
+            return self._model(inputs, cache=cache)
+        layers = len(self._model.layers)
+        self._draft(inputs, cache=cache[layers:])
+        return self._model(inputs, cache=cache[:layers])
+
+    def new_cache(self) -> list[Any]:
+        """An empty prompt cache: the model's layers, then the draft model's."""
+        layers: list[Any] = make_prompt_cache(self._model)
+        if self._quantization is not None:
+            layers = _quantized(layers, *self._quantization)
+        return layers + (make_prompt_cache(self._draft) if self._draft is not None else [])
+
+    def new_batch(self) -> Batch:
+        """An empty batch for decoding; with a draft model, or where rows must be alone, it holds one row."""
+        if self._draft is None:
+            return DecodeBatch(self._model, alone=self._alone)
+        return SpeculativeDecode(self._model, self._draft, self._draft_tokens)
+
+
+def _quantized(layers: list[Any], group: int, bits: int) -> list[Any]:
+    return [
+        layer.to_quantized(group_size=group, bits=bits) if type(layer) is KVCache else layer
+        for layer in layers
+    ]
+
+
+def kv_group(loaded: LoadedModel, bits: int) -> int:
+    """How many numbers share a scale where this model's keys and values are quantized; tries it out.
+
+    Raises:
+        OptionUnsupported: they cannot be quantized.
+    """
+    layers = make_prompt_cache(loaded.model)
+    other = sorted(
+        {type(layer).__name__ for layer in layers if not isinstance(layer, (KVCache, ArraysCache))}
+    )
+    if other:
+        raise OptionUnsupported(
+            f"kv_bits = {bits}: {loaded.name} has layers ({', '.join(other)}) whose keys and values cannot be"
+            " quantized; leave kv_bits out"
+        )
+    fault: Exception | None = None
+    for group in _KV_GROUPS:
+        try:
+            cache = _quantized(make_prompt_cache(loaded.model), group, bits)
+            mx.eval(loaded.model(mx.array([[0, 0]]), cache=cache), computed(cache))
+        except Exception as error:  # mlx and the models raise what they like for shapes that do not fit
+            fault = error
+        else:
+            return group
+    raise OptionUnsupported(
+        f"kv_bits = {bits}: the attention of {loaded.name} does not take quantized keys and values"
+        f" ({fault}); leave kv_bits out"
+    )
+
+
+def _check_draft(loaded: LoadedModel, draft: LoadedModel) -> None:
+    for model in (loaded, draft):
+        cache = make_prompt_cache(model.model)
+        if not can_trim_prompt_cache(cache) or len(cache) != len(model.model.layers):
+            kinds = ", ".join(sorted({type(layer).__name__ for layer in cache if not layer.is_trimmable()}))
+            raise OptionUnsupported(
+                f"draft_model: the caches of {model.name} ({kinds}) cannot take back what was only guessed;"
+                " leave draft_model out"
+            )
+    if loaded.vocab_size != draft.vocab_size or loaded.tokenizer.get_vocab() != draft.tokenizer.get_vocab():
+        raise OptionUnsupported(
+            f"draft_model: {draft.name} has other tokens than {loaded.name}; take a small model of the same"
+            " family, or leave draft_model out"
+        )

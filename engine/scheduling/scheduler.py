@@ -1,0 +1,276 @@
+"""The model's thread: it loads the model, runs `engine.scheduling.loop` on it, and says how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import mlx.core as mx
+
+from engine.memory.guard import MemoryGuard
+from engine.models.loading import LoadedModel, ModelError, OnProgress
+from engine.prefix_cache.interface import PrefixCache
+from engine.process.device_faults import DeviceRefuses
+from engine.scheduling.loop import DecodeLoop
+from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.requests.steps import FailStep, Generation, GenerationRequest
+from engine.scheduling.requests.stream import StepOutbox, StepStream
+
+_log = logging.getLogger(__name__)
+
+_IDLE_BEAT_S = 0.5
+
+LoopState = Literal["loading", "ready", "busy", "stalled", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHealth:
+    """How the model's loop stands; ages and times in seconds."""
+
+    state: LoopState
+    progress: float
+    detail: str
+    heartbeat_age_s: float
+    last_progress_s: float | None  # since the last prefill chunk or token; None before the first
+    running: int
+    queue: int
+
+
+class Scheduler:
+    """Owns the model's thread.
+
+    `load` runs on that thread, since arrays made in one thread cannot be evaluated in another:
+    `Scheduler(functools.partial(load_model, path), cache)`. All other methods may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[OnProgress], LoadedModel],
+        prefix_cache: PrefixCache,
+        *,
+        max_queue: int = 64,
+        max_batch: int = 8,
+        prefill_chunk: int | None = None,
+        stall_after_s: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        memory: MemoryGuard | None = None,
+    ) -> None:
+        """`prefill_chunk`, of a prompt's first chunk, is by default as the loaded model has it.
+
+        Without `memory` nothing is limited.
+        """
+        self._load = load
+        self._prefix_cache = prefix_cache
+        self._memory = memory or MemoryGuard(prefix_cache)
+        self._max_queue = max_queue
+        self._max_batch = max_batch
+        self._prefill_chunk = prefill_chunk
+        self._stall_after_s = stall_after_s
+        self._clock = clock
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self._arrivals: deque[LiveRequest] = deque()
+        self._cancels: deque[LiveRequest] = deque()
+        self._work = threading.Event()
+        self._settled = threading.Event()  # loaded, or failed for good
+        self._stopping = False
+        self._loaded: LoadedModel | None = None
+        self._loop: DecodeLoop | None = None
+        self._failure: Exception | None = None
+        self._overloaded = 0
+        self._heartbeat = clock()
+        self._progress = (0.0, "starting")
+
+    def start(self) -> None:
+        """Start the thread; loading goes on in the background."""
+        self._thread.start()
+
+    def wait_until_ended(self) -> None:
+        """Block until the thread has ended: it was stopped, or `failure` tells why."""
+        self._thread.join()
+
+    def end_soon(self) -> None:
+        """Begin to stop: the chunk or token that is under way is finished, and nothing after it is begun."""
+        self._stopping = True
+        self._work.set()
+
+    def wait_until_loaded(self, timeout_s: float | None = None) -> LoadedModel:
+        """Block until the model is there.
+
+        Raises:
+            ModelError: it could not be loaded.
+            TimeoutError: it is not there in time.
+        """
+        if not self._settled.wait(timeout_s):
+            raise TimeoutError(f"the model is not loaded after {timeout_s:g} s")
+        if self._loaded is None:
+            raise self._failure or ModelError("the engine was stopped before the model was loaded")
+        return self._loaded
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The model once it is loaded."""
+        return self._loaded
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the loop cannot run: a `ModelError`, or a fault of the loop itself."""
+        return self._failure
+
+    def submit(self, request: GenerationRequest, loop: asyncio.AbstractEventLoop) -> Generation:
+        """Queue a request, also while the model loads. Its steps arrive on `loop`, faults among them."""
+        live: LiveRequest
+
+        def cancel() -> None:
+            self._cancels.append(live)
+            self._work.set()
+
+        stream = StepStream(loop, cancel)
+        live = LiveRequest(request, stream, self._clock())
+        if refusal := self._refusal():
+            outbox = StepOutbox()
+            outbox.put(stream, refusal)
+            outbox.flush()
+            return stream
+        self._arrivals.append(live)
+        self._work.set()
+        if not self._thread.is_alive():
+            self._refuse_arrivals()  # the loop ended between the look and the append
+        return stream
+
+    def health(self) -> LoopHealth:
+        """How the loop stands now; never blocks."""
+        now = self._clock()
+        loop = self._loop
+        running = loop.running if loop else 0
+        age = max(0.0, now - self._heartbeat)
+        last = loop.last_progress if loop else None
+        progress, detail = self._progress
+        return LoopHealth(
+            state=self._state(running, age),
+            progress=progress,
+            detail=str(self._failure) if self._failure else detail,
+            heartbeat_age_s=age,
+            last_progress_s=None if last is None else max(0.0, now - last),
+            running=running,
+            queue=self._queue_length(),
+        )
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since the start, as JSON."""
+        counts = asdict(self._loop.counts) if self._loop else {}
+        return {
+            "loop": counts | {"overloaded": self._overloaded},
+            "prefill": self._loop.prefill_stats() if self._loop else {},
+            "prefix_cache": self._prefix_cache.stats(),
+            "memory": self._memory.stats(),
+        }
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Fail what still runs, end the thread and wait for it; nothing is under way on the device then."""
+        self.end_soon()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _state(self, running: int, age: float) -> LoopState:
+        if self._failure is not None:
+            return "failed"
+        if self._stopping:
+            return "stopped"
+        if not self._settled.is_set():
+            return "loading"
+        if not self._thread.is_alive():
+            return "failed"
+        if age > self._stall_after_s:
+            return "stalled"
+        waiting = self._queue_length()  # for the disk, say
+        return "busy" if running or waiting else "ready"
+
+    def _queue_length(self) -> int:
+        return len(self._arrivals) + (self._loop.queued if self._loop else 0)
+
+    def _refusal(self) -> FailStep | None:
+        if self._failure is not None or self._stopping:
+            return self._end_step()
+        if self._queue_length() >= self._max_queue:
+            self._overloaded += 1
+            return FailStep("overloaded", f"{self._max_queue} requests wait already; try again in a moment")
+        return None
+
+    # On the model's thread
+
+    def _run(self) -> None:
+        try:
+            self._loaded = self._load(self._on_progress)
+            self._loop = DecodeLoop(
+                self._loaded,
+                self._prefix_cache,
+                max_batch=self._max_batch,
+                prefill_chunk=self._prefill_chunk,
+                wake=self._work.set,
+                clock=self._clock,
+                memory=self._memory,
+            )
+            self._heartbeat = self._clock()
+            self._settled.set()
+            self._serve(self._loop)
+        except Exception as error:
+            self._failure = error
+            self._loaded = None
+            if not isinstance(error, ModelError):
+                _log.exception("the model's loop ended")
+        finally:
+            self._settled.set()
+            self._end()
+            # What a thread leaves of its streams is torn down at exit, when mlx can only abort the process.
+            mx.clear_streams()
+
+    def _on_progress(self, done: float, what: str) -> None:
+        self._heartbeat = self._clock()
+        self._progress = (done, what)
+
+    def _serve(self, loop: DecodeLoop) -> None:
+        while not self._stopping:
+            self._heartbeat = self._clock()
+            self._work.clear()
+            while self._arrivals:
+                loop.arrive(self._arrivals.popleft())
+            while self._cancels:
+                loop.cancel(self._cancels.popleft())
+            busy = loop.turn()
+            loop.flush(more_soon=busy)
+            if not busy:
+                self._work.wait(_IDLE_BEAT_S)
+
+    def _end(self) -> None:
+        if self._loop is not None:
+            try:
+                self._loop.fail_all(self._end_step().message)
+            except Exception:
+                _log.exception("requests were left without an answer")
+        self._refuse_arrivals()
+
+    def _refuse_arrivals(self) -> None:
+        outbox = StepOutbox()
+        while self._arrivals:
+            try:
+                live = self._arrivals.popleft()
+            except IndexError:  # taken by the other thread that refuses
+                break
+            outbox.put(live.stream, self._end_step())
+        outbox.flush()
+
+    def _end_step(self) -> FailStep:
+        """What a request is told that meets the end of the loop."""
+        if isinstance(self._failure, DeviceRefuses):
+            return FailStep(
+                "overloaded", f"{self._failure}; the engine ends to be started again, try again in a moment"
+            )
+        return FailStep(
+            "internal", f"the engine does not run: {self._failure or 'it is stopping'}; try again later"
+        )

@@ -1,0 +1,113 @@
+"""Decoding with a draft model, which guesses some tokens ahead for the model to check in one step.
+
+The algorithm is mlx-lm's (Leviathan et al. 2022): the model's own sample is what counts, so a draft changes
+the speed and never what is likely. Greedy answers are the same; sampled ones of one seed are not, since
+guesses are sampled too. It takes one sequence at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.generate import speculative_generate_step
+from mlx_lm.models.cache import trim_prompt_cache
+
+from engine.constrained.grammar import AnswerGuide, token_masks
+from engine.scheduling.batch import Row
+from engine.scheduling.sampling import LogitsProcessor
+
+_ENDLESS = 1 << 31  # the loop ends an answer, not the library
+
+
+class SpeculativeDecode:
+    """A `Batch` of one row. Its cache has the model's layers, then the draft's."""
+
+    def __init__(self, model: Any, draft: Any, draft_tokens: int) -> None:
+        self._model = model
+        self._draft = draft
+        self._draft_tokens = draft_tokens
+        self._cache: list[Any] = []
+        self._steps: Iterator[tuple[Any, Any, bool]] = iter(())
+        self.rows: list[Row] = []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def takes(self, length: int, cache: Sequence[Any]) -> bool:
+        """Whether there is room: for the first row only."""
+        return not self.rows
+
+    def join(self, row: Row, cache: list[Any], last_token: int) -> None:
+        """Take in the row whose cache holds all of its prompt but `last_token`; the cache is given away."""
+        held = mx.array(row.tokens, mx.uint32)
+        processors = list(row.processors)
+        if row.guide is not None:
+            processors.append(_Guided(row.guide, len(row.tokens) + 1))
+        self._cache = cache
+        self._steps = speculative_generate_step(
+            mx.array([last_token], mx.uint32),
+            self._model,
+            self._draft,
+            stream=mx.default_stream(mx.default_device()),
+            num_draft_tokens=self._draft_tokens,
+            max_tokens=_ENDLESS,
+            sampler=row.sampler,
+            logits_processors=[_behind(held, processor) for processor in processors] or None,
+            prompt_cache=cache,
+        )
+        row.tokens.append(last_token)
+        self.rows.append(row)
+
+    def step(self) -> list[int]:
+        """The next token of the row."""
+        token = int(next(self._steps)[0])
+        self.rows[0].tokens.append(token)
+        return [token]
+
+    def leave(self, row: Row) -> list[Any]:
+        """Remove the row; returns its cache, and leaves in its tokens those that both models have seen."""
+        self.rows.remove(row)
+        self._steps.close()  # type: ignore[attr-defined]  # takes back what was only guessed
+        layers = len(self._model.layers)
+        own, drafts = self._cache[:layers], self._cache[layers:]
+        held = min(own[0].size(), drafts[0].size(), len(row.tokens))
+        for part in (own, drafts):
+            trim_prompt_cache(part, part[0].size() - held)
+        del row.tokens[held:]
+        cache, self._cache = self._cache, []
+        return cache
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the caches of both models."""
+        return sum(layer.nbytes for layer in self._cache)
+
+
+class _Guided:
+    """A processor that holds what is generated, and what is guessed ahead, to the grammar."""
+
+    def __init__(self, guide: AnswerGuide, begin: int) -> None:
+        self._guide = guide
+        self._begin = begin  # where the answer's next token will stand in the sequence
+        self._taken: list[int] = []
+
+    def __call__(self, tokens: Any, logits: Any) -> Any:
+        """`tokens` of shape (n,) is the whole sequence; a guess that was wrong is no longer in it."""
+        now: list[int] = tokens[self._begin :].tolist()
+        same = next(
+            (n for n, (old, new) in enumerate(zip(self._taken, now, strict=False)) if old != new), None
+        )
+        keep = min(len(self._taken), len(now)) if same is None else same
+        self._guide.rewind(len(self._taken) - keep)
+        for token in now[keep:]:
+            self._guide.advance(token)
+        self._taken = now
+        mask = token_masks([self._guide], logits.shape[-1])
+        return logits if mask is None else mx.where(mx.array(mask), logits, -mx.inf)
+
+
+def _behind(held: Any, processor: LogitsProcessor) -> LogitsProcessor:
+    """A processor that sees the whole sequence, where the library passes what came behind the prompt."""
+    return lambda tokens, logits: processor(mx.concatenate([held, tokens.astype(held.dtype)]), logits)

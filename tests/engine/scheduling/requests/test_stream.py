@@ -1,0 +1,113 @@
+"""Steps cross from the model's thread to asyncio in order, with few wake-ups and no waiting for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from engine.scheduling.requests.steps import FailStep, FinishStep, PrefillStep, Step, TokenStep
+from engine.scheduling.requests.stream import StepOutbox, StepStream
+
+END = FinishStep("stop", 1)
+
+
+class CountingLoop:
+    """Stands for an event loop: runs what it is given at once, and counts."""
+
+    def __init__(self, closed: bool = False) -> None:
+        self.wakes = 0
+        self.closed = closed
+
+    def call_soon_threadsafe(self, callback: Callable[..., None], *arguments: object) -> None:
+        if self.closed:
+            raise RuntimeError("Event loop is closed")
+        self.wakes += 1
+        callback(*arguments)
+
+
+def stream_on(loop: CountingLoop) -> tuple[StepStream, list[str]]:
+    cancels: list[str] = []
+    return StepStream(loop, lambda: cancels.append("cancelled")), cancels  # type: ignore[arg-type]
+
+
+async def test_steps_of_another_thread_arrive_in_order_and_end() -> None:
+    stream = StepStream(asyncio.get_running_loop(), lambda: None)
+    steps: list[Step] = [PrefillStep(1, 2, 0), *(TokenStep(number) for number in range(500)), END]
+
+    def produce() -> None:
+        outbox = StepOutbox()
+        for step in steps:
+            outbox.put(stream, step)
+            outbox.flush(more_soon=True)
+
+    thread = threading.Thread(target=produce)
+    thread.start()
+    assert [step async for step in stream] == steps
+    thread.join()
+
+
+async def test_a_cancel_ends_an_iteration_that_waits() -> None:
+    cancels: list[str] = []
+    stream = StepStream(asyncio.get_running_loop(), lambda: cancels.append("cancelled"))
+
+    async def read() -> list[Step]:
+        return [step async for step in stream]
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    threading.Thread(target=stream.cancel).start()
+    assert await reading == []
+    stream.cancel()
+    assert cancels == ["cancelled"]
+
+
+async def test_a_new_iteration_goes_on_where_the_last_one_stopped() -> None:
+    loop = asyncio.get_running_loop()
+    stream = StepStream(loop, lambda: None)
+    for step in (TokenStep(1), TokenStep(2), FailStep("internal", "gone")):
+        stream.deliver(step)
+    async for step in stream:
+        assert step == TokenStep(1)
+        break
+    assert [step async for step in stream] == [TokenStep(2), FailStep("internal", "gone")]
+    assert [step async for step in stream] == []
+
+
+def test_one_wake_up_serves_all_requests_of_an_event_loop() -> None:
+    loop, other, outbox = CountingLoop(), CountingLoop(), StepOutbox()
+    for where in (loop, loop, loop, other):
+        outbox.put(stream_on(where)[0], END)
+    outbox.flush()
+    outbox.flush()
+    assert (loop.wakes, other.wakes) == (1, 1)
+
+
+def test_tokens_are_gathered_for_a_moment_and_anything_else_goes_at_once() -> None:
+    now = [0.0]
+    loop, outbox = CountingLoop(), StepOutbox(lambda: now[0])
+    stream, _ = stream_on(loop)
+
+    def wakes_after(step: Step, at: float, more_soon: bool = True) -> int:
+        now[0] = at
+        outbox.put(stream, step)
+        outbox.flush(more_soon=more_soon)
+        return loop.wakes
+
+    assert wakes_after(TokenStep(1), 0.001) == 0
+    assert wakes_after(TokenStep(2), 0.009) == 1
+    assert wakes_after(TokenStep(3), 0.010) == 1
+    assert wakes_after(PrefillStep(1, 2, 0), 0.011) == 2
+    assert wakes_after(TokenStep(4), 0.012, more_soon=False) == 3
+    assert [wakes_after(TokenStep(number), 0.013) for number in range(8)] == [3] * 7 + [4]
+
+
+def test_the_requests_of_a_closed_event_loop_are_cancelled() -> None:
+    outbox = StepOutbox()
+    stream, cancels = stream_on(CountingLoop(closed=True))
+    outbox.put(stream, TokenStep(1))
+    outbox.flush()
+    outbox.put(stream, TokenStep(2))
+    outbox.flush()
+    assert stream.cancelled
+    assert cancels == ["cancelled"]

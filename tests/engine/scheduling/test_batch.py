@@ -1,0 +1,125 @@
+"""Rows of a batch are decoded as each would be alone, and come and go with their caches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache, make_prompt_cache
+from mlx_lm.sample_utils import greedy_sampler
+
+from engine.models.loading import load_model
+from engine.random_model import Architecture
+from engine.scheduling.batch import DecodeBatch, Row, mergeable
+from engine.scheduling.prefill import Prefill
+from tests.models import ModelShelf
+
+ARCHITECTURES: tuple[Architecture, ...] = ("qwen3", "gemma3_text", "qwen3_5")
+
+
+def prompt(seed: int, length: int) -> list[int]:
+    return [(seed * 7919 + position * 104729) % 1500 for position in range(length)]
+
+
+def prefilled(model: Any, tokens: list[int]) -> Prefill:
+    prefill = Prefill(model, tokens, make_prompt_cache(model), 0, (), 64)
+    while prefill.remaining:
+        prefill.advance()
+    return prefill
+
+
+def join(batch: DecodeBatch, model: Any, tokens: list[int]) -> Row:
+    prefill = prefilled(model, tokens)
+    row = Row(prefill.held_tokens, greedy_sampler)
+    assert batch.takes(len(row.tokens), prefill.cache)
+    batch.join(row, prefill.cache, prefill.last_token)
+    return row
+
+
+def alone(model: Any, tokens: list[int], count: int) -> list[int]:
+    batch = DecodeBatch(model)
+    join(batch, model, tokens)
+    return [batch.step()[0] for _ in range(count)]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_rows_come_and_go_and_each_goes_on_as_alone(shelf: ModelShelf, architecture: Architecture) -> None:
+    model = load_model(shelf.tiny(architecture)).model
+    prompts = [prompt(seed, 30 + 40 * seed) for seed in range(3)]
+    expected = [alone(model, tokens, 12) for tokens in prompts]
+    batch = DecodeBatch(model)
+    got: dict[Row, list[int]] = {}
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            for row, token in zip(list(batch.rows), batch.step(), strict=True):
+                got[row].append(token)
+
+    rows: list[Row] = []
+    for tokens in prompts:
+        rows.append(join(batch, model, tokens))
+        got[rows[-1]] = []
+        steps(3)
+    left = batch.leave(rows[0])
+    steps(2)
+    batch.leave(rows[2])
+    steps(4)
+    assert [got[row] for row in rows] == [
+        tokens[: len(got[row])] for row, tokens in zip(rows, expected, strict=True)
+    ]
+    assert [len(got[row]) for row in rows] == [9, 12, 5]
+
+    # What left holds exactly its tokens: the library goes on from there.
+    assert rows[0].tokens == [*prompts[0], *expected[0][:9]]
+    logits = model(mx.array([expected[0][9:10]]), cache=left)
+    assert int(mx.argmax(logits[0, -1]).item()) == expected[0][10]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_row_that_left_holds_what_a_prefill_of_its_tokens_holds(
+    shelf: ModelShelf, architecture: Architecture
+) -> None:
+    model = load_model(shelf.tiny(architecture)).model
+    batch = DecodeBatch(model)
+    rows = [join(batch, model, prompt(seed, 50 + seed)) for seed in range(2)]
+    for _ in range(4):
+        batch.step()
+    cache = batch.leave(rows[0])
+    follow_up = mx.array([[7, 8, 9]])
+    fresh = prefilled(model, [*rows[0].tokens, 0]).cache
+    np.testing.assert_allclose(
+        np.array(model(follow_up, cache=cache)), np.array(model(follow_up, cache=fresh)), atol=2e-4
+    )
+
+
+def test_rows_of_like_length_share_a_batch_and_others_do_not(shelf: ModelShelf) -> None:
+    model = load_model(shelf.tiny()).model
+    batch = DecodeBatch(model)
+    assert batch.takes(100_000, [KVCache()])
+    join(batch, model, prompt(1, 1000))
+    assert batch.takes(760, [KVCache()])
+    assert batch.takes(1250, [KVCache()])
+    assert batch.takes(1500, [KVCache()])
+    assert not batch.takes(2500, [KVCache()])
+    assert not batch.takes(100, [KVCache()])
+
+
+def test_a_short_row_beside_a_long_one_costs_no_memory_of_its_length(shelf: ModelShelf) -> None:
+    model = load_model(shelf.tiny()).model
+    long, short = DecodeBatch(model), DecodeBatch(model)
+    join(long, model, prompt(1, 4000))
+    before = long.nbytes
+    join(short, model, prompt(2, 100))
+    assert (long.nbytes + short.nbytes) / before < 1.1
+
+
+def test_some_caches_cannot_share_a_batch(shelf: ModelShelf) -> None:
+    assert mergeable([KVCache(), CacheList(KVCache(), ArraysCache(2))])
+    assert not mergeable([KVCache(), CacheList(QuantizedKVCache())])
+    model = load_model(shelf.tiny()).model
+    batch = DecodeBatch(model)
+    assert batch.takes(100, [QuantizedKVCache()])
+    join(batch, model, prompt(1, 100))
+    assert not batch.takes(100, [QuantizedKVCache()])
