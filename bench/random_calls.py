@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.figure import Figure, Peer
 from bench.grammar_cost import claude_tools
-from engine.answer_pieces import AnswerStyle, Call, Text, Thinking
+from engine.answers.pieces import AnswerStyle, Call, Text, Thinking
 from engine.tool_calls.families.registry import FAMILIES
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchemas, tool_schemas
@@ -164,7 +164,7 @@ def _broken(text: str, chance: random.Random) -> str:
 def _outcome(family: Family, text: str, tools: ToolSchemas, *, held: bool) -> str:
     """`call`, `text`, or `lost` where some of it is in neither."""
     from bench.tool_parsers import Letters
-    from engine.answer_text import AnswerText
+    from engine.answers.reader import AnswerText
 
     guaranteed = frozenset(tools) if held else frozenset[str]()
     style = AnswerStyle(family=family, tools=tools, guaranteed=guaranteed, bound=held, drop=family.layout)

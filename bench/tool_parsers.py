@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.answer_pieces import AnswerStyle, Call, Text
-from engine.answer_text import AnswerText
+from engine.answers.pieces import AnswerStyle, Call, Text
+from engine.answers.reader import AnswerText
 from engine.tool_calls.families.registry import FAMILIES
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchemas, tool_schemas

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.answer_pieces import AnswerStyle
+from engine.answers.pieces import AnswerStyle
 from engine.api.requests import ChatRequest
 from engine.constrained.answer_grammar import ANSWER, AnswerRules
 from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavailable

@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from engine import bundled_model
-from engine.answer_text import AnswerText
+from engine.answers.reader import AnswerText
+from engine.answers.repetition import LoopGuard
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.health import health_report
 from engine.api.live_answer import LiveAnswer
@@ -27,7 +28,6 @@ from engine.models.loading import LoadedModel
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
 from engine.prompts.rendering import PromptRefused, PromptRenderer, RenderedPrompt
-from engine.repetition import LoopGuard
 from engine.scheduling.requests.steps import GenerationRequest, Lane
 from engine.scheduling.scheduler import Scheduler
 from engine.wire.chat import (

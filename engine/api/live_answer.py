@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from engine.answer_pieces import Call, CallCut, Piece, Remark, Stopped, Text
-from engine.answer_text import AnswerText
-from engine.repetition import ENDED, LoopGuard
+from engine.answers.pieces import Call, CallCut, Piece, Remark, Stopped, Text
+from engine.answers.reader import AnswerText
+from engine.answers.repetition import ENDED, LoopGuard
 from engine.scheduling.requests.steps import (
     CacheStep,
     FailStep,

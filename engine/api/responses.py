@@ -18,7 +18,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from engine.answer_pieces import (
+from engine.answers.pieces import (
     AnswerStyle,
     Call,
     CallCut,

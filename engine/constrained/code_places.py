@@ -3,7 +3,7 @@
 A backtick opens a code span, and the next one or the end of the line closes it. A line of three backticks or
 more opens a fence, and a line with nothing else closes it. A line that begins with `>` is a quotation. What
 `CodePlaces` follows letter by letter `places` says to a grammar: `engine.constrained.answer_grammar` binds
-calls at the same places at which `engine.answer_text` reads them.
+calls at the same places at which `engine.answers.reader` reads them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def without_openings(family: Family, *, anywhere: bool = False) -> str:
 def thinking_rules(family: Family, marks: tuple[str, str] | None) -> list[str]:
     """Rules for `thinking`, and for `last`: the text behind which the answer ends, `TEXT` or a thought.
 
-    They read an answer as `engine.answer_text` does. A mark that looks like markup opens a thought at the
+    They read an answer as `engine.answers.reader` does. A mark that looks like markup opens a thought at the
     beginning of a line and before a line break; elsewhere it is mentioned, and no call is opened up to the
     mark's end or the end of the paragraph. `engine.constrained.code_places` has the places where marks count.
     """

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.answer_pieces import Call, CallCut, CallOpened, CallPart, Remark, Thinking
-from engine.answer_text import AnswerStyle, AnswerText, Text
+from engine.answers.pieces import Call, CallCut, CallOpened, CallPart, Remark, Thinking
+from engine.answers.reader import AnswerStyle, AnswerText, Text
+from engine.answers.repetition import ENDED, LoopGuard
 from engine.api.live_answer import LiveAnswer, Shown
-from engine.repetition import ENDED, LoopGuard
 from engine.scheduling.requests.steps import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
 from engine.tool_calls.families.hermes import Hermes
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas

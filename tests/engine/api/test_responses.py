@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.answer_text import AnswerStyle, AnswerText
+from engine.answers.reader import AnswerStyle, AnswerText
 from engine.api.live_answer import LiveAnswer
 from engine.api.responses import ChatResponse, ChatStream, RunningAnswers, WholeChat
 from engine.scheduling.requests.steps import FailStep, FinishStep, PrefillStep, QueuedStep, Step, TokenStep

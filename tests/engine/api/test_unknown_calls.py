@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from engine.answer_pieces import AnswerStyle, Call, Text
-from engine.answer_text import AnswerText
+from engine.answers.pieces import AnswerStyle, Call, Text
+from engine.answers.reader import AnswerText
 from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.family import Family
+from tests.engine.answers.test_reader import TOOLS, read, shown
 from tests.engine.spelling import Spelling
-from tests.engine.test_answer_text import TOOLS, read, shown
 
 STRANGE = AnswerStyle(tools=TOOLS)
 THINKS = AnswerStyle(tools=TOOLS, think_start="<think>", think_end="</think>", drop=("<|sep|>",))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from bench.child import Child
-from engine.repetition import ENDED
+from engine.answers.repetition import ENDED
 from tests import servers
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from engine.marker_scanner import MarkerScanner
+from engine.answers.marker_scanner import MarkerScanner
 from engine.tool_calls.reading.family import CallReader, Family
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.schemas.tools import ToolSchemas

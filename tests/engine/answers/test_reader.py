@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.answer_pieces import (
+from engine.answers.pieces import (
     AnswerStyle,
     Call,
     CallCut,
@@ -23,7 +23,7 @@ from engine.answer_pieces import (
     Text,
     Thinking,
 )
-from engine.answer_text import AnswerText
+from engine.answers.reader import AnswerText
 from engine.tool_calls.families.hermes import Hermes
 from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.family import Family

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.answer_pieces import AnswerStyle, Call, CallCut, CallOpened, CallPart, Composing, Piece, Remark
+from engine.answers.pieces import AnswerStyle, Call, CallCut, CallOpened, CallPart, Composing, Piece, Remark
 from engine.tool_calls.reading.family import CallReader, Family
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text

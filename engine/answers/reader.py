@@ -10,17 +10,27 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from engine.answer_calls import CallSection, GivenBack, recovered
-from engine.answer_pieces import AnswerStyle, Call, CallCut, Composing, Piece, Remark, Stopped, Text, Thinking
-from engine.answer_thoughts import AnswerThoughts
+from engine.answers.calls import CallSection, GivenBack, recovered
+from engine.answers.marker_scanner import MarkerScanner
+from engine.answers.pieces import (
+    AnswerStyle,
+    Call,
+    CallCut,
+    Composing,
+    Piece,
+    Remark,
+    Stopped,
+    Text,
+    Thinking,
+)
+from engine.answers.thinking import AnswerThoughts
+from engine.answers.token_spelling import TokenSpelling
+from engine.answers.waiting_calls import WaitingCalls
 from engine.constrained.code_places import CodePlaces
-from engine.marker_scanner import MarkerScanner
-from engine.token_spelling import TokenSpelling
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.stray.call_forms import CallForms
 from engine.tool_calls.stray.end_calls import FOLLOWED, EndCalls, EndingCalls
 from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
-from engine.waiting_calls import WaitingCalls
 
 Mode = Literal["text", "thinking"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from engine.answer_pieces import AnswerStyle
+from engine.answers.pieces import AnswerStyle
 from engine.constrained.code_places import CodePlaces
 from engine.tool_calls.stray.call_forms import CallForms
 from engine.tool_calls.stray.end_calls import EndCalls, EndingCalls

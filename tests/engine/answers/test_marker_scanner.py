@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.marker_scanner import MarkerScanner
+from engine.answers.marker_scanner import MarkerScanner
 
 MARKS = st.lists(st.text("ab<", min_size=1, max_size=4), max_size=4)
 

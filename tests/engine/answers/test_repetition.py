@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from engine.answers.repetition import BRIEF, LoopDetector, LoopGuard, LoopLimits
 from engine.bundled_model import FOLDER
-from engine.repetition import BRIEF, LoopDetector, LoopGuard, LoopLimits
 
 DEFAULT = 2000
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlx_lm.models.cache import make_prompt_cache
 
-from engine.answer_pieces import AnswerStyle, Call, CallOpened, Composing, Piece, Remark, Text, Thinking
-from engine.answer_text import AnswerText
+from engine.answers.pieces import AnswerStyle, Call, CallOpened, Composing, Piece, Remark, Text, Thinking
+from engine.answers.reader import AnswerText
 from engine.constrained.answer_grammar import AnswerRules
 from engine.constrained.grammar import AnswerGuide, Grammars, token_masks
 from engine.models.loading import load_model

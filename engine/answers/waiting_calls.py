@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.answer_pieces import Call, Text
+from engine.answers.pieces import Call, Text
 
 
 class WaitingCalls:

@@ -1,0 +1,1 @@
+"""Generated tokens become what a client is shown: text, thinking, tool calls."""
