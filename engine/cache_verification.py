@@ -34,7 +34,6 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import trim_prompt_cache
 
-from engine.cache_trial import restore_fault
 from engine.chunks.fit import largest_chunk
 from engine.model_files.errors import ModelError
 from engine.models.loading import LoadedModel
@@ -51,6 +50,7 @@ from engine.scheduling.sampling import build_sampler
 from engine.settings import EngineSettings, SettingsError, settings_from
 from engine.startup import load
 from engine.stdlib_tokenizer import standard_library_texts
+from engine.trials.caching import restore_fault
 
 EXACT = ("again", "warm", "disk")
 CONTROLS = ("stepped", "whole", "batched")

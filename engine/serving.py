@@ -15,11 +15,9 @@ import uvicorn
 
 from engine import bundled_model
 from engine.api.app import Engine, create_app
-from engine.measurements import leave_trials
 from engine.memory.guard import MemoryGuard
 from engine.memory.machine import this_machine
 from engine.model_files.errors import first_line
-from engine.model_trials import noted
 from engine.models.device_name import computing_device
 from engine.models.loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache.cache import RadixPrefixCache
@@ -29,6 +27,8 @@ from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.scheduler import Scheduler
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load
+from engine.trials.measurements import leave_trials
+from engine.trials.models import noted
 
 LOOP_FAILED, MODEL_FAILED, GPU_REFUSED, INTERRUPTED = 1, 4, 5, 130
 

@@ -9,12 +9,9 @@ from pathlib import Path
 import mlx.core as mx
 
 from engine import bundled_model
-from engine.cache_trial import restore_fault
 from engine.chunks import rule as chunk_rule
 from engine.chunks.fit import largest_chunk
 from engine.memory.guard import MemoryGuard
-from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
-from engine.model_trials import first_run, in_batches, libraries, noted, pace_of
 from engine.models.fingerprint import cache_fingerprint, tokenizer_fingerprint
 from engine.models.loading import CheckWeights, LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
@@ -24,6 +21,9 @@ from engine.prefix_cache.layers import computed, layout_of
 from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.runner import ModelRunner, kv_group
 from engine.settings import EngineSettings
+from engine.trials.caching import restore_fault
+from engine.trials.memory_costs import arrays_of_a_request, request_cost, weight_bytes
+from engine.trials.models import first_run, in_batches, libraries, noted, pace_of
 
 log = logging.getLogger("engine")
 

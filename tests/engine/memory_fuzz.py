@@ -26,7 +26,6 @@ import pytest
 
 from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
-from engine.memory.measuring import arrays_of_a_request, request_cost, weight_bytes
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
@@ -38,6 +37,7 @@ from engine.scheduling.requests.request import LiveRequest
 from engine.scheduling.requests.steps import FailStep, FinishStep, GenerationRequest, Lane, Step, TokenStep
 from engine.scheduling.requests.stream import StepStream
 from engine.scheduling.runner import ModelRunner
+from engine.trials.memory_costs import arrays_of_a_request, request_cost, weight_bytes
 from tests.engine.device_fuzz import FAILS, IN_A_ROW, NOTICED, TEXTS, WORDS
 from tests.engine.disk_tiers import make_tier
 from tests.engine.faulty_device import FaultyDevice

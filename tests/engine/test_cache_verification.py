@@ -26,12 +26,12 @@ from engine.cache_verification import (
     verify,
 )
 from engine.chunks.fit import ChunkFit
-from engine.model_trials import CHUNKS_FILE, libraries
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Match
 from engine.random_model import Architecture
+from engine.trials.models import CHUNKS_FILE, libraries
 from tests.engine.model_thread import Observed
 from tests.models import ModelShelf, tiny_model
 

@@ -16,7 +16,6 @@ from engine.chunks import rule as chunk_rule
 from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
 from engine.model_files.errors import ModelTooLarge
-from engine.model_trials import CHUNKS_FILE, libraries
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.models.machine import machine
@@ -25,6 +24,7 @@ from engine.prompts.answer_memory import AnswerMemory
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load
+from engine.trials.models import CHUNKS_FILE, libraries
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf
 from tests.servers import engine
@@ -138,7 +138,7 @@ def test_on_another_machine_the_chunk_is_measured_anew(
     """A home folder moves with its owner to a new Mac, and macOS and MLX are upgraded beneath it."""
     starts.load()
     starts.remember(chunk_tokens=96)
-    monkeypatch.setattr("engine.model_trials.machine", lambda: machine() | {what: "another"})
+    monkeypatch.setattr("engine.trials.models.machine", lambda: machine() | {what: "another"})
     assert starts.load().prefill_chunk != 96
     assert len(starts.remembered()) == 2
 

@@ -15,7 +15,6 @@ import pytest
 from engine.memory.costs import RequestCost
 from engine.memory.guard import MemoryGuard, MlxMeter
 from engine.memory.limits import Machine
-from engine.memory.measuring import arrays_of_a_request, weight_bytes
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
@@ -34,6 +33,7 @@ from engine.scheduling.requests.steps import (
 )
 from engine.scheduling.requests.stream import StepStream
 from engine.scheduling.runner import ModelRunner
+from engine.trials.memory_costs import arrays_of_a_request, weight_bytes
 from proxy.backends.faults import error_in_stream
 from proxy.errors import ContextOverflow
 from tests.engine.disk_tiers import make_tier

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from engine.measurements import Measurements, Trial
 from engine.model_files.errors import UnsupportedArchitecture
-from engine.model_trials import BATCHES_FILE, first_run, in_batches, libraries
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, load_model
 from engine.settings import EngineSettings
 from engine.startup import load
+from engine.trials.measurements import Measurements, Trial
+from engine.trials.models import BATCHES_FILE, first_run, in_batches, libraries
 from tests.models import ModelShelf
 
 
@@ -88,14 +88,14 @@ def test_a_model_that_runs_leaves_no_trial_begun(tmp_path: Path, shelf: ModelShe
 
 ENGINE_THAT_TRIES_FOR_EVER = """
 import os, threading
-import engine.model_trials
+import engine.trials.models
 from engine.__main__ import main
 
 def try_out(loaded):
     print("trying", flush=True)
     threading.Event().wait()
 
-engine.model_trials._try_out = try_out
+engine.trials.models._try_out = try_out
 os._exit(main([]))
 """
 

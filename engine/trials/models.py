@@ -16,15 +16,15 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
-from engine.batch_check import batch_fault
 from engine.chunks.fit import ChunkFit, largest_chunk, measured_fit
 from engine.chunks.pace import PrefillPace
-from engine.measurements import Measurements, Trial
 from engine.model_files.errors import UnsupportedArchitecture, first_line
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, OnProgress
 from engine.models.machine import machine, machine_in_words
 from engine.scheduling.runner import ModelRunner
+from engine.trials.batching import batch_fault
+from engine.trials.measurements import Measurements, Trial
 
 CHUNKS_FILE = "prefill-chunks.json"
 """The chunk that was measured for each model and what it was chosen by, by fingerprint and machine."""

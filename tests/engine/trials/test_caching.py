@@ -9,7 +9,6 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import KVCache
 
-from engine.cache_trial import restore_fault
 from engine.cache_verification import main as verify_cache
 from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
@@ -17,6 +16,7 @@ from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.runner import ModelRunner
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, learn_sizes
+from engine.trials.caching import restore_fault
 from tests.engine.model_thread import answer, ask, running
 from tests.models import ModelShelf
 

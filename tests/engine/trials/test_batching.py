@@ -10,12 +10,12 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import make_prompt_cache
 
-from engine.batch_check import batch_fault
-from engine.model_trials import in_batches
 from engine.models.loading import LoadedModel, load_model
 from engine.random_model import Architecture
 from engine.settings import EngineSettings
 from engine.startup import load
+from engine.trials.batching import batch_fault
+from engine.trials.models import in_batches
 from tests.engine.model_thread import answers, ask, running
 from tests.models import ModelShelf, bare_model
 
@@ -150,10 +150,10 @@ def test_what_was_found_is_remembered_for_model_and_libraries(
     def never(*_: Any) -> str:
         pytest.fail("tried again")
 
-    monkeypatch.setattr("engine.model_trials.batch_fault", never)
+    monkeypatch.setattr("engine.trials.models.batch_fault", never)
     assert in_batches(loaded, tmp_path).alone == found.alone
-    monkeypatch.setattr("engine.model_trials.batch_fault", lambda *_: "")
-    monkeypatch.setattr("engine.model_trials.libraries", lambda: {"mlx": "another"})
+    monkeypatch.setattr("engine.trials.models.batch_fault", lambda *_: "")
+    monkeypatch.setattr("engine.trials.models.libraries", lambda: {"mlx": "another"})
     assert in_batches(loaded, tmp_path).alone == ""
 
 
