@@ -135,9 +135,9 @@ def _python_bytes(make: Callable[[], Any]) -> int:
 
 def _tokenizing(folder: Path, wanted: int, runs: int) -> Figure:
     """One new message behind a long prompt, whose text is rendered already."""
+    from bench.random_model import build_random_model
     from engine.models.loading import load_model
     from engine.prompts.rendering import PromptRenderer
-    from engine.random_model import build_random_model
 
     loaded = load_model(build_random_model(folder / "model"), lambda *_: None)
     renderer = PromptRenderer(loaded.tokenizer)

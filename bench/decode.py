@@ -43,7 +43,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 def _model(folder: Path, name: str) -> Path:
     """Made on the spot; its answers never end by themselves."""
-    from engine.random_model import RandomShape, build_random_model
+    from bench.random_model import RandomShape, build_random_model
 
     shapes = {
         "small": RandomShape(),

@@ -18,7 +18,7 @@ import psutil
 from bench.child import Child, child, clean_environment, python, wait_ready
 from bench.machine_facts import Run, said
 from engine.process.blas import engine_environment
-from engine.stdlib_tokenizer import standard_library_texts
+from engine.source_texts import standard_library_texts
 
 LENGTHS = (1_000, 4_000, 16_000, 32_000, 64_000)
 ANSWER_TOKENS = 64

@@ -37,7 +37,7 @@ Body = dict[str, Any]
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Speed with a model that takes a few milliseconds a token; compile times with its tokenizer."""
-    from engine.random_model import RandomShape, build_random_model
+    from bench.random_model import RandomShape, build_random_model
 
     bench = RandomShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024)
     shape = RandomShape() if quick else bench

@@ -58,7 +58,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 def _figures(
     folder: Path, architecture: Any, sessions: Sequence[Sequence[Recorded]], kept: int
 ) -> list[Figure]:
-    from engine.random_model import build_random_model
+    from bench.random_model import build_random_model
 
     folder.mkdir()
     model = build_random_model(folder / "model", architecture)

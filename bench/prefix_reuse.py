@@ -49,7 +49,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 
 def _figures(folder: Path, architecture: Any, recorded: list[Recorded]) -> list[Figure]:
-    from engine.random_model import build_random_model
+    from bench.random_model import build_random_model
 
     folder.mkdir()
     model = build_random_model(folder / "model", architecture)

@@ -32,8 +32,8 @@ _HASTE, _LIKING = 0.1, 30.0  # how often a text's end is begun, and by how much 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Both figures."""
+    from bench.random_model import RandomShape, build_random_model
     from engine.models.loading import load_model
-    from engine.random_model import RandomShape, build_random_model
 
     tools = tool_schemas(claude_tools(folder))
     loaded = load_model(build_random_model(folder / "model", "qwen3", RandomShape(), eos_every=None))

@@ -50,7 +50,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 
 def _own_answers(folder: Path, architecture: Any, turns: int) -> Figure:
-    from engine.random_model import build_random_model
+    from bench.random_model import build_random_model
 
     folder.mkdir()
     model = build_random_model(folder / "model", architecture, eos_every=None)
@@ -68,7 +68,7 @@ def _own_answers(folder: Path, architecture: Any, turns: int) -> Figure:
 
 
 def _figures(folder: Path, architecture: Any, session: Sequence[Recorded], other: Recorded) -> list[Figure]:
-    from engine.random_model import build_random_model
+    from bench.random_model import build_random_model
 
     folder.mkdir()
     model = build_random_model(folder / "model", architecture)

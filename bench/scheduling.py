@@ -32,7 +32,7 @@ Messages = list[dict[str, Any]]
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Both, with a small model whose answers never end by themselves."""
-    from engine.random_model import RandomShape, build_random_model
+    from bench.random_model import RandomShape, build_random_model
 
     shape = RandomShape(hidden_size=256, layers=4, heads=2)
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)

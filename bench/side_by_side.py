@@ -31,7 +31,7 @@ _WARM = 3  # steps before the clock runs
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Two figures; the value is how many times what the conversation takes alone."""
-    from engine.random_model import RandomShape, build_random_model
+    from bench.random_model import RandomShape, build_random_model
 
     shape = RandomShape(heads=4, kv_heads=4)
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)

@@ -52,8 +52,8 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 @contextmanager
 def _servers(folder: Path) -> Iterator[Servers]:
+    from bench.random_model import RandomShape, build_random_model
     from engine.models.loading import load_model
-    from engine.random_model import RandomShape, build_random_model
 
     shape = RandomShape(hidden_size=256, layers=4, heads=2)
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)

@@ -48,8 +48,8 @@ from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import build_sampler
 from engine.settings import EngineSettings, SettingsError, settings_from
+from engine.source_texts import standard_library_texts
 from engine.startup import load
-from engine.stdlib_tokenizer import standard_library_texts
 from engine.trials.caching import restore_fault
 
 EXACT = ("again", "warm", "disk")

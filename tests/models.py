@@ -15,7 +15,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
-from engine.random_model import (
+from bench.random_model import (
     Architecture,
     RandomShape,
     build_random_model,
@@ -24,13 +24,13 @@ from engine.random_model import (
     text_model,
     write_model,
 )
-from engine.stdlib_tokenizer import (
+from bench.stdlib_tokenizer import (
     MARKUP_TOKENS,
     TURN_END,
     save_tokenizer,
-    standard_library_texts,
     train_tokenizer,
 )
+from engine.source_texts import standard_library_texts
 
 TINY = RandomShape(
     vocab_size=1536,

@@ -28,9 +28,9 @@ from typing import Any, Literal, get_args
 
 import mlx.core as mx
 
+from bench.random_model import Architecture
 from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.random_model import Architecture
 from engine.scheduling.requests.steps import (
     FailStep,
     FinishStep,

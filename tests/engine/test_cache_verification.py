@@ -11,6 +11,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
+from bench.random_model import Architecture
 from engine import cache_verification
 from engine.cache_verification import (
     CARRIED,
@@ -30,7 +31,6 @@ from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Match
-from engine.random_model import Architecture
 from engine.trials.models import CHUNKS_FILE, libraries
 from tests.engine.model_thread import Observed
 from tests.models import ModelShelf, tiny_model

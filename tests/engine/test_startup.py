@@ -12,6 +12,7 @@ import httpx
 import mlx.core as mx
 import pytest
 
+from bench.random_model import Architecture
 from engine.chunks import rule as chunk_rule
 from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
@@ -21,7 +22,6 @@ from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.models.machine import machine
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prompts.answer_memory import AnswerMemory
-from engine.random_model import Architecture
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load
 from engine.trials.models import CHUNKS_FILE, libraries

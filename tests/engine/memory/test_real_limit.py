@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from bench.child import wait_ready
+from bench.random_model import build_random_model
 from engine.memory.machine import group_folders
-from engine.random_model import build_random_model
 from tests.models import TINY
 from tests.servers import server
 

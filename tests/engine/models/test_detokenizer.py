@@ -11,10 +11,10 @@ import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.decoders import Decoder
 
+from bench.stdlib_tokenizer import save_tokenizer
 from engine.constrained.grammar import token_bytes
 from engine.models.detokenizer import PROBES, ByteDetokenizer
 from engine.models.tokenizer_loading import LoadedTokenizer, load_tokenizer
-from engine.stdlib_tokenizer import save_tokenizer
 from tests.models import ModelShelf
 
 TEXTS = ["Hello, how can I help? return self don't a b c", *PROBES] * 3

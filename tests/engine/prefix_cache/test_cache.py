@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlx_lm.models.cache import ArraysCache, KVCache
 
+from bench.random_model import Architecture
 from engine.prefix_cache.cache import NODE_BYTES, RadixPrefixCache
 from engine.prefix_cache.interface import Kind, MissAt, as_token_array, common_prefix
-from engine.random_model import Architecture
 from engine.scheduling.requests.steps import LookupStep, Sampling
 from engine.scheduling.scheduler import Scheduler
 from tests.engine.model_thread import answer, ask, running

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlx_lm.models.cache import make_prompt_cache
 
+from bench.random_model import Architecture
 from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.interface import Kind, as_token_array, common_prefix
 from engine.prefix_cache.layers import layout_of
-from engine.random_model import Architecture
 from engine.scheduling.scheduler import Scheduler
 from tests.engine.disk_tiers import Fetching, cache_on, make_tier
 from tests.engine.model_thread import Answer, answer, ask, running

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.stdlib_tokenizer import CHAT_TEMPLATE
 from engine.models.loading import load_model
 from engine.models.tokenizer_loading import load_tokenizer
 from engine.prompts.chat_template import template_text
 from engine.prompts.rendering import PromptRenderer
-from engine.stdlib_tokenizer import CHAT_TEMPLATE
 from tests.models import ModelShelf
 from tests.servers import engine
 

@@ -10,8 +10,8 @@ import pytest
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache, make_prompt_cache
 from mlx_lm.sample_utils import greedy_sampler
 
+from bench.random_model import Architecture
 from engine.models.loading import load_model
-from engine.random_model import Architecture
 from engine.scheduling.batch import DecodeBatch, Row, mergeable
 from engine.scheduling.prefill import Prefill
 from tests.models import ModelShelf

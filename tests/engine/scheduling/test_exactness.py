@@ -12,9 +12,9 @@ from random import Random
 
 import pytest
 
+from bench.random_model import Architecture
 from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.random_model import Architecture
 from engine.scheduling.requests.steps import GenerationRequest, Lane, TokenStep
 from engine.scheduling.scheduler import Scheduler
 from tests.engine.disk_tiers import make_tier, running_on

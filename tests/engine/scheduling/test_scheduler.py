@@ -12,9 +12,9 @@ from pathlib import Path
 import mlx_lm
 import pytest
 
+from bench.random_model import Architecture
 from engine.model_files.errors import WeightsMissing
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.random_model import Architecture
 from engine.scheduling.requests.steps import (
     CacheStep,
     FailStep,

@@ -10,8 +10,8 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import make_prompt_cache
 
+from bench.random_model import Architecture
 from engine.models.loading import LoadedModel, load_model
-from engine.random_model import Architecture
 from engine.settings import EngineSettings
 from engine.startup import load
 from engine.trials.batching import batch_fault

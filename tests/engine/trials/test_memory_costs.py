@@ -8,9 +8,9 @@ from typing import get_args
 import mlx.core as mx
 import pytest
 
+from bench.random_model import Architecture
 from engine.models.loading import load_model
 from engine.prefix_cache.layers import computed
-from engine.random_model import Architecture
 from engine.scheduling.runner import ModelRunner
 from engine.trials.memory_costs import arrays_of_a_request, request_cost, weight_bytes
 from tests.models import ModelShelf

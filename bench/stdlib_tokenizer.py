@@ -8,8 +8,7 @@ writes every turn the same way wherever it stands, so that a conversation's prom
 from __future__ import annotations
 
 import json
-import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -73,20 +72,6 @@ CHAT_TEMPLATE = """\
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
 """
-
-
-def standard_library_texts(max_bytes: int) -> Iterator[str]:
-    """Sources of this Python's standard library, in a fixed order, about `max_bytes` of them."""
-    library = Path(sysconfig.get_path("stdlib"))
-    left = max_bytes
-    for path in sorted([*library.glob("*.py"), *library.glob("[a-z]*/*.py")]):
-        if path.parent.name in {"test", "tests", "idlelib", "pydoc_data"}:
-            continue
-        text = path.read_text(encoding="utf-8", errors="replace")[:left]
-        left -= len(text)
-        yield text
-        if left <= 0:
-            return
 
 
 def train_tokenizer(vocab_size: int, texts: Iterable[str], extra_tokens: Sequence[str] = ()) -> Tokenizer:

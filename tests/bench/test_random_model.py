@@ -15,7 +15,7 @@ import mlx_lm
 import pytest
 from mlx_lm.sample_utils import make_sampler
 
-from engine.random_model import Architecture, RandomShape, build_random_model, main
+from bench.random_model import Architecture, RandomShape, build_random_model, main
 from tests.models import TINY, ModelShelf, script_pieces
 
 USER = {"role": "user", "content": "Who are you?"}
@@ -139,7 +139,7 @@ def test_the_pieces_of_a_script_are_all_different(script: str) -> None:
 
 def test_the_command_writes_a_model(tmp_path: Path) -> None:
     out = tmp_path / "random"
-    command = [sys.executable, "-m", "engine.random_model", str(out), "--arch", "qwen3_5", "--vocab", "1024"]
+    command = [sys.executable, "-m", "bench.random_model", str(out), "--arch", "qwen3_5", "--vocab", "1024"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{out}\n", "")
     config = json.loads((out / "config.json").read_text())

@@ -3,7 +3,7 @@
 It talks nonsense. Its tokenizer is trained on text, so that prompts have realistic token counts, and its
 answers end by themselves.
 
-    python -m engine.random_model OUT [--arch qwen3|gemma3_text|qwen3_5] [--vocab N] [--seed N]
+    python -m bench.random_model OUT [--arch qwen3|gemma3_text|qwen3_5] [--vocab N] [--seed N]
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.utils import _get_classes
 
-from engine.stdlib_tokenizer import (
+from bench.stdlib_tokenizer import (
     CONTROL_TOKENS,
     MARKUP_TOKENS,
     TURN_END,
     save_tokenizer,
-    standard_library_texts,
     train_tokenizer,
 )
+from engine.source_texts import standard_library_texts
 
 Architecture = Literal["qwen3", "gemma3_text", "qwen3_5"]
 
@@ -38,7 +38,7 @@ CARD = """\
 Its weights are random numbers. It is here so that the engine can be tested and measured without a download:
 prompts have realistic lengths, answers stream and end, and what they say means nothing.
 
-Made by `python -m engine.random_model` (architecture {architecture}, seed {seed}). For real answers start
+Made by `python -m bench.random_model` (architecture {architecture}, seed {seed}). For real answers start
 with `--model` and the folder or the hub id of a model in MLX format.
 """
 
@@ -218,10 +218,10 @@ def _mean_length(ends: mx.array) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m engine.random_model`."""
+    """The command `python -m bench.random_model`."""
     defaults = RandomShape()
     parser = argparse.ArgumentParser(
-        prog="python -m engine.random_model", description=(__doc__ or "").split("\n")[0]
+        prog="python -m bench.random_model", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--arch", choices=get_args(Architecture), default="qwen3")
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--eos-every", type=int, default=60, help="mean answer length in tokens; 0: endless")
     chosen = parser.parse_args(arguments)
     if chosen.out.exists() and any(chosen.out.iterdir()):
-        print(f"{chosen.out} is not empty; name a new folder", file=sys.stderr)  # noqa: T201
+        print(f"{chosen.out} is not empty; name a new folder", file=sys.stderr)
         return 2
     shape = RandomShape(vocab_size=chosen.vocab, hidden_size=chosen.hidden, layers=chosen.layers)
     try:
@@ -244,9 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             eos_every=chosen.eos_every or None,
         )
     except ValueError as error:
-        print(str(error), file=sys.stderr)  # noqa: T201
+        print(str(error), file=sys.stderr)
         return 2
-    print(chosen.out)  # noqa: T201
+    print(chosen.out)
     return 0
 
 
