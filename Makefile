@@ -45,11 +45,11 @@ mac-report: $(STAMP) ## what this Mac is and does, in one file to send (ARGS="--
 	@$(BIN)/python -m bench.mac_report $(ARGS)
 
 eval-bundled: $(STAMP) ## what the bundled model can do, on words it never saw (ARGS="--show 20" lists failures)
-	$(BIN)/python -m engine.bundled_model.training.evaluation $(ARGS)
+	$(BIN)/python -m training.evaluation $(ARGS)
 
 train-bundled: $(STAMP) ## train the bundled model anew, into build/bundled_model (ARGS="--help"; hours on a CPU)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
-	$(BIN)/python -m engine.bundled_model.training.train $(ARGS)
+	$(BIN)/python -m training.train $(ARGS)
 
 snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before committing
 	$(BIN)/python -m pytest tests/tui --snapshot-update $(ARGS)

@@ -14,8 +14,8 @@ import pytest
 
 from bench.child import child, clean_environment, wait_ready
 from engine.bundled_model import FOLDER, NAME
-from engine.bundled_model.training.answers import IDENTITY
 from engine.process.blas import engine_environment
+from training.answers import IDENTITY
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_FILES = {file.name for file in FOLDER.iterdir() if file.is_file() and file.suffix != ".py"}

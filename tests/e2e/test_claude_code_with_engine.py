@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from bench.claude_code import ClaudeRun, run_claude
-from engine.bundled_model.training import answers
 from proxy.traces.schema import Trace
 from tests import servers
 from tests.e2e.feed_reader import FeedReader
 from tests.e2e.real_client import claude_binary
+from training import answers
 
 pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
 

@@ -18,9 +18,6 @@ from mlx_lm.models.cache import can_trim_prompt_cache, make_prompt_cache
 from tokenizers import Tokenizer
 
 from engine.bundled_model import FOLDER
-from engine.bundled_model.training.conversations import Conversations
-from engine.bundled_model.training.encoding import ASSISTANT, END, Encoder, template_text
-from engine.bundled_model.training.evaluation import GOALS, Examination, main
 from engine.models.loading import load_model
 from engine.prompts.rendering import PromptRenderer
 from engine.tool_calls.families.registry import family_of
@@ -28,6 +25,9 @@ from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import tool_schemas
 from tests.engine.conversations import conversations, extended
 from tests.models import tiny_model
+from training.conversations import Conversations
+from training.encoding import ASSISTANT, END, Encoder, template_text
+from training.evaluation import GOALS, Examination, main
 
 MOST_BYTES = 12 << 20
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("Bash", "Read")]
@@ -210,7 +210,7 @@ def test_tools_count_as_shown(tokenizer: Any) -> None:
 @pytest.mark.timeout(300)  # half a minute, on a core of its own
 def test_it_does_what_its_card_says() -> None:
     """A fifth of `make eval-bundled`; a machine that rounds otherwise may answer a few cases otherwise."""
-    command = [sys.executable, "-m", "engine.bundled_model.training.evaluation", "--scale", "0.2"]
+    command = [sys.executable, "-m", "training.evaluation", "--scale", "0.2"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     shares = {
         part: float(percent) / 100
@@ -237,8 +237,8 @@ def test_the_network_that_is_trained_is_the_one_that_mlx_runs(tmp_path: Path) ->
     torch = pytest.importorskip("torch", reason="training needs PyTorch: pip install -e '.[train]'")
     import mlx.core as mx
 
-    from engine.bundled_model.training.network import Network, Shape
-    from engine.bundled_model.training.train import write_model
+    from training.network import Network, Shape
+    from training.train import write_model
 
     tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
     torch.manual_seed(0)
@@ -253,7 +253,7 @@ def test_the_network_that_is_trained_is_the_one_that_mlx_runs(tmp_path: Path) ->
 
 def test_batches_hold_whole_conversations_in_order_of_length(encoder: Encoder) -> None:
     pytest.importorskip("torch", reason="training needs PyTorch: pip install -e '.[train]'")
-    from engine.bundled_model.training.train import batches
+    from training.train import batches
 
     first, again = (list(islice(batches(encoder, 4), 5)) for _ in range(2))
     for (ids, own), (same, _) in zip(first, again, strict=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.bundled_model.training import answers
-from engine.bundled_model.training.failure_wordings import TRAINING, FailureWordings
-from engine.bundled_model.training.requests import Request
-from engine.bundled_model.training.strings import Strings
+from training import answers
+from training.failure_wordings import TRAINING, FailureWordings
+from training.requests import Request
+from training.strings import Strings
 
 _ON_FILES = ("read", "count", "write", "edit", "edit_all")
 _DEFAULT_PROGRAMS = {"read": "cat", "list": "ls", "search": "grep", "find": "find", "count": "wc"}

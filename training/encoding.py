@@ -10,7 +10,7 @@ import jinja2.sandbox
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.bundled_model import FOLDER
-from engine.bundled_model.training.conversations import Conversation, Conversations
+from training.conversations import Conversation, Conversations
 
 PAD, END, SYSTEM, TOOLS, USER, ASSISTANT, TOOL = (
     "<|pad|>",

@@ -6,7 +6,7 @@ import string
 from dataclasses import replace
 from random import Random
 
-from engine.bundled_model.training.lexicon import Lexicon
+from training.lexicon import Lexicon
 
 _RARE = "äöüßéèñçøåłžабвгдежзиклαβγδλπ日本語中文字한글"
 _SIGNS = "@#%&*+=~^"

@@ -1,6 +1,6 @@
 """Measure what the bundled model can do, on words, names and wordings that it was not trained on.
 
-    make eval-bundled          (python -m engine.bundled_model.training.evaluation [--model FOLDER])
+    make eval-bundled          (python -m training.evaluation [--model FOLDER])
 
 Four parts. Single requests: is the first thing it writes the right call with exactly the right arguments or,
 where no tool serves, a plain no? Two steps: call, made-up result, answer; both must be exact, word for word.
@@ -27,9 +27,14 @@ from mlx_lm.generate import batch_generate
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.bundled_model import FOLDER
-from engine.bundled_model.training import answers, noise
-from engine.bundled_model.training.conversations import Conversation, Conversations
-from engine.bundled_model.training.exchanges import (
+from engine.models.tokenizer_loading import load_tokenizer
+from engine.process.blas import engine_environment
+from engine.tool_calls.families.registry import family_of
+from engine.tool_calls.reading.pieces import CallEnd
+from engine.tool_calls.schemas.tools import tool_schemas
+from training import answers, noise
+from training.conversations import Conversation, Conversations
+from training.exchanges import (
     Message,
     call,
     called,
@@ -41,14 +46,9 @@ from engine.bundled_model.training.exchanges import (
     say,
     title_of,
 )
-from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
-from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
-from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Request
-from engine.models.tokenizer_loading import load_tokenizer
-from engine.process.blas import engine_environment
-from engine.tool_calls.families.registry import family_of
-from engine.tool_calls.reading.pieces import CallEnd
-from engine.tool_calls.schemas.tools import tool_schemas
+from training.heldout import HELD_OUT, HELD_OUT_WORDINGS
+from training.heldout_failures import HELD_OUT_FAILURES
+from training.requests import FREE_KINDS, TOOL_KINDS, Request
 
 SINGLES, TWO_STEPS, FREE, FAILURES = 500, 200, 300, 300
 GOALS = {"single requests": 0.95, "two-step tasks": 0.90, "free questions": 0.95, "failures": 0.95}
@@ -315,9 +315,9 @@ def _with_fast_blas() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m engine.bundled_model.training.evaluation`."""
+    """The command `python -m training.evaluation`."""
     parser = argparse.ArgumentParser(
-        prog="python -m engine.bundled_model.training.evaluation",
+        prog="python -m training.evaluation",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.bundled_model.training import answers
-from engine.bundled_model.training.conversations import Conversations
-from engine.bundled_model.training.evaluation import Examination
-from engine.bundled_model.training.exchanges import Message, called, first_call
-from engine.bundled_model.training.failure_wordings import TRAINING as TRAINING_FAILURES
-from engine.bundled_model.training.failures import Failures
-from engine.bundled_model.training.heldout import HELD_OUT, HELD_OUT_WORDINGS
-from engine.bundled_model.training.heldout_failures import HELD_OUT_FAILURES
-from engine.bundled_model.training.lexicon import TRAINING
-from engine.bundled_model.training.requests import Request
-from engine.bundled_model.training.wordings import TRAINING as TRAINING_WORDINGS
+from training import answers
+from training.conversations import Conversations
+from training.evaluation import Examination
+from training.exchanges import Message, called, first_call
+from training.failure_wordings import TRAINING as TRAINING_FAILURES
+from training.failures import Failures
+from training.heldout import HELD_OUT, HELD_OUT_WORDINGS
+from training.heldout_failures import HELD_OUT_FAILURES
+from training.lexicon import TRAINING
+from training.requests import Request
+from training.wordings import TRAINING as TRAINING_WORDINGS
 
 
 @pytest.mark.parametrize("part", ["words", "syllables", "endings"])
@@ -83,7 +83,7 @@ def test_what_an_answer_shows_of_a_result(result: str, said: str) -> None:
 
 def test_the_learning_rate_falls_to_nothing() -> None:
     pytest.importorskip("torch", reason="training needs PyTorch: pip install -e '.[train]'")
-    from engine.bundled_model.training.train import learning_rate
+    from training.train import learning_rate
 
     rates = [learning_rate(part / 10) for part in range(11)]
     assert all(later <= earlier for earlier, later in pairwise(rates))

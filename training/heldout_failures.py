@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.bundled_model.training.failure_wordings import FailureWordings, lines
+from training.failure_wordings import FailureWordings, lines
 
 HELD_OUT_FAILURES = FailureWordings(
     missing=lines(

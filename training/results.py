@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.bundled_model.training.strings import Strings
+from training.strings import Strings
 
 
 class Results:

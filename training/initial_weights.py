@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.bundled_model.training.network import Network, Shape
+from training.network import Network, Shape
 
 _EMBEDDING = 0.1  # standard deviation
 _OTHER = 0.02

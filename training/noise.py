@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.bundled_model.training.strings import Strings
+from training.strings import Strings
 
 _SENTENCES = (
     "You are {W}, {p}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.bundled_model.training import answers, wordings
+from training import answers, wordings
 
 
 @dataclass(frozen=True, slots=True)

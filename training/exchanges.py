@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from engine.bundled_model.training import answers
-from engine.bundled_model.training.failure_wordings import TRAINING, FailureWordings
-from engine.bundled_model.training.failures import Failures
-from engine.bundled_model.training.requests import Request
-from engine.bundled_model.training.results import Results
-from engine.bundled_model.training.strings import Strings
+from training import answers
+from training.failure_wordings import TRAINING, FailureWordings
+from training.failures import Failures
+from training.requests import Request
+from training.results import Results
+from training.strings import Strings
 
 Message = dict[str, Any]
 

@@ -6,8 +6,8 @@ of it stands in the lists of `lexicon` and `wordings`.
 
 from __future__ import annotations
 
-from engine.bundled_model.training.lexicon import Lexicon
-from engine.bundled_model.training.wordings import Wordings
+from training.lexicon import Lexicon
+from training.wordings import Wordings
 
 _WORDS = """
 abbey acorn almond anvil apron aspen attic badger bamboo banjo basil beacon beaver beetle biscuit bishop

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from engine.bundled_model.training.strings import Strings
-from engine.bundled_model.training.wordings import Wordings
+from training.strings import Strings
+from training.wordings import Wordings
 
 FREE_KINDS = ("identity", "joke", "hello", "goodbye", "thanks", "cannot", "plus", "minus")
 TOOL_KINDS = ("read", "list", "search", "find", "run", "count", "write", "edit", "edit_all")

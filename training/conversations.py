@@ -6,23 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from engine.bundled_model.training import answers, noise
-from engine.bundled_model.training.exchanges import (
-    Exchanges,
-    Message,
-    called,
-    first_call,
-    returned,
-    say,
-    title_of,
-)
-from engine.bundled_model.training.failure_wordings import TRAINING as TRAINING_FAILURES
-from engine.bundled_model.training.failure_wordings import FailureWordings
-from engine.bundled_model.training.lexicon import TRAINING, Lexicon
-from engine.bundled_model.training.requests import FREE_KINDS, TOOL_KINDS, Requests
-from engine.bundled_model.training.strings import Strings
-from engine.bundled_model.training.wordings import TRAINING as TRAINING_WORDINGS
-from engine.bundled_model.training.wordings import Wordings
+from training import answers, noise
+from training.exchanges import Exchanges, Message, called, first_call, returned, say, title_of
+from training.failure_wordings import TRAINING as TRAINING_FAILURES
+from training.failure_wordings import FailureWordings
+from training.lexicon import TRAINING, Lexicon
+from training.requests import FREE_KINDS, TOOL_KINDS, Requests
+from training.strings import Strings
+from training.wordings import TRAINING as TRAINING_WORDINGS
+from training.wordings import Wordings
 
 KNOWN_TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Write")
 

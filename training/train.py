@@ -1,6 +1,6 @@
 """Train the bundled model: tokenizer, network, weights.
 
-    python -m engine.bundled_model.training.train [--out FOLDER] [--from FOLDER] [--seed N] [--tokens N]
+    python -m training.train [--out FOLDER] [--from FOLDER] [--seed N] [--tokens N]
 
 From scratch, or with `--from` on from the weights and with the tokenizer of a model folder, for one that of
 `engine/bundled_model` itself: a few million tokens at a lower `--rate` teach it what is new in the data. Take
@@ -30,8 +30,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.bundled_model import FOLDER
-from engine.bundled_model.training.conversations import Conversations
-from engine.bundled_model.training.encoding import (
+from training.conversations import Conversations
+from training.encoding import (
     END,
     Encoder,
     read_tokenizer,
@@ -40,9 +40,9 @@ from engine.bundled_model.training.encoding import (
     token_id,
     train_tokenizer,
 )
-from engine.bundled_model.training.initial_weights import set_initial_weights
-from engine.bundled_model.training.muon import Muon
-from engine.bundled_model.training.network import Network, Shape
+from training.initial_weights import set_initial_weights
+from training.muon import Muon
+from training.network import Network, Shape
 
 _POOL = 256  # conversations that are sorted by length, so that a batch has little padding
 _BATCH_TOKENS = 6144
@@ -211,10 +211,8 @@ def write_model(out: Path, network: Network, tokenizer: Tokenizer) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m engine.bundled_model.training.train`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m engine.bundled_model.training.train", description=__doc__
-    )
+    """The command `python -m training.train`."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=Path, default=Path("build/bundled_model"), help="folder to write")
     parser.add_argument("--seed", type=int, default=1)
