@@ -12,7 +12,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.process.loopback import foreign_host, foreign_origin, is_loopback_name
-from proxy.errors import Forbidden, ProxyError, Unauthenticated, error_body
+from proxy.events.errors import Forbidden, ProxyError, Unauthenticated, error_body
 
 
 class AccessGuard:

@@ -20,18 +20,18 @@ from proxy.backends.factory import make_backend
 from proxy.config import HostConfig
 from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand
-from proxy.errors import UpstreamError
-from proxy.event_bus import EventBus
-from proxy.events import EngineLog as EngineLogLine
-from proxy.events import EngineState, EventData, HostNotice, HostState, RequestDelta
+from proxy.events.bus import EventBus
+from proxy.events.errors import UpstreamError
+from proxy.events.metrics import Metrics
+from proxy.events.totals import Totals
+from proxy.events.types import EngineLog as EngineLogLine
+from proxy.events.types import EngineState, EventData, HostNotice, HostState, RequestDelta
 from proxy.host_routes import host_routes
 from proxy.joined_engine import JoinedEngine
-from proxy.metrics import Metrics
 from proxy.recorder import Recorder
 from proxy.server import create_app
 from proxy.state_folder import private_folder
 from proxy.supervisor import Supervisor
-from proxy.totals import Totals
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.record import TraceStore
 

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from engine.wire.json_text import encode_json
-from proxy.errors import ProxyError, RequestTooLarge, error_body
-from proxy.events import ErrorInfo
+from proxy.events.errors import ProxyError, RequestTooLarge, error_body
+from proxy.events.types import ErrorInfo
 from proxy.task_end import end_tasks
 from proxy.translate.event_bytes import PING, event
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
-from proxy.events import EventData, RequestDelta
+from proxy.events.types import EventData, RequestDelta
 
 PERIOD_S = 0.05
 

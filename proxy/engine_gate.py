@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.errors import UpstreamError, UpstreamFailed, UpstreamUnavailable
-from proxy.events import EngineState
+from proxy.events.errors import UpstreamError, UpstreamFailed, UpstreamUnavailable
+from proxy.events.types import EngineState
 
 _USUAL_START_S = 5.0  # until there is some progress to judge by
 _AFTER_RESTART_S = 3.0  # to start and load, at least

@@ -10,7 +10,7 @@ from typing import Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from proxy.events import EngineCache, EngineMemory, Probe
+from proxy.events.types import EngineCache, EngineMemory, Probe
 
 Verdict = Literal["well", "stalled", "lost"]
 

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from proxy.event_bus import EventBus
-from proxy.events import (
+from proxy.events.bus import EventBus
+from proxy.events.types import (
     EngineState,
     EngineStatus,
     EventData,

@@ -13,7 +13,7 @@ import psutil
 from proxy.engine_health import EngineHealth, HealthProbe, Verdict, Watchdog
 from proxy.engine_process import Patience
 from proxy.engine_status import StatusBoard, Traffic
-from proxy.events import EngineStatus, Probe
+from proxy.events.types import EngineStatus, Probe
 
 _CLOSEST_PROBES_S = 0.5  # however many requests arrive
 

@@ -23,8 +23,8 @@ from proxy.client_side import (
     send_error,
     send_json,
 )
-from proxy.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
-from proxy.events import ErrorInfo, RequestReceived, Usage
+from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
+from proxy.events.types import ErrorInfo, RequestReceived, Usage
 from proxy.lanes import Caller, identify
 from proxy.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.observation import Observation

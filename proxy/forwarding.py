@@ -20,8 +20,8 @@ from proxy.client_side import (
     run_while_connected,
     send_error,
 )
-from proxy.errors import ProxyError, UpstreamUnavailable
-from proxy.events import CacheVerdict, ErrorInfo
+from proxy.events.errors import ProxyError, UpstreamUnavailable
+from proxy.events.types import CacheVerdict, ErrorInfo
 from proxy.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.lanes import identify
 from proxy.messages import MAX_BODY_BYTES

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from engine.wire.json_text import encode_json
-from proxy.errors import InvalidRequest, NotFound, ProxyError, UpstreamUnavailable
-from proxy.event_bus import EventReader, Published
-from proxy.metrics import CONTENT_TYPE
+from proxy.events.bus import EventReader, Published
+from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamUnavailable
+from proxy.events.metrics import CONTENT_TYPE
 from proxy.traces.files import is_trace_id
 from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
 

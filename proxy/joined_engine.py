@@ -9,9 +9,9 @@ from proxy.engine_gate import gate
 from proxy.engine_health import HealthProbe
 from proxy.engine_status import StatusBoard, Traffic
 from proxy.engine_watch import EngineWatch, Timing
-from proxy.errors import UpstreamError
-from proxy.event_bus import EventBus
-from proxy.events import EngineState
+from proxy.events.bus import EventBus
+from proxy.events.errors import UpstreamError
+from proxy.events.types import EngineState
 from proxy.task_end import end_tasks
 
 

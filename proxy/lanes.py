@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from proxy.events import Lane
+from proxy.events.types import Lane
 from proxy.prompt_prefix import is_subagent
 
 _LANE_OF_CLASS: dict[str, Lane] = {

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from engine.wire.json_text import encode_json
-from proxy.errors import InvalidRequest
+from proxy.events.errors import InvalidRequest
 
 MAX_BODY_BYTES = 64 * 2**20
 

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from engine import bundled_model
 from engine.wire.json_text import encode_json
 from proxy.backends.upstream import Backend
-from proxy.errors import InvalidRequest, NotFound
+from proxy.events.errors import InvalidRequest, NotFound
 
 _CREATED = "1970-01-01T00:00:00Z"  # Anthropic's own value for a release date that is not known
 _MAX_PAGE = 1000

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from proxy.delta_gathering import DeltaGathering
-from proxy.events import (
+from proxy.events.types import (
     CacheChange,
     CacheEvent,
     CacheMissed,

@@ -18,7 +18,7 @@ from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend, UpstreamRequest
 from proxy.client_side import ClientLeft, read_body
 from proxy.config import HostConfig
-from proxy.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
+from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
 from proxy.exchange import PING_S, MessagesEndpoint, Service
 from proxy.forwarding import ForwardEndpoint
 from proxy.messages import MAX_BODY_BYTES, check_prompt, parse_body

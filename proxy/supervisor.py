@@ -21,9 +21,9 @@ from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand
 from proxy.engine_status import StatusBoard, Traffic
 from proxy.engine_watch import EngineWatch, Timing
-from proxy.errors import UpstreamError
-from proxy.event_bus import EventBus
-from proxy.events import EngineRestart, EngineState
+from proxy.events.bus import EventBus
+from proxy.events.errors import UpstreamError
+from proxy.events.types import EngineRestart, EngineState
 from proxy.restart_policy import Restart, RestartPolicy
 
 _log = logging.getLogger("anyclaude.supervisor")

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import httpx
 
-from proxy.events import Event, HostState
+from proxy.events.types import Event, HostState
 from tui.host_client import HostClient, HostError, describe, refusal
 from tui.inbox import Damaged, Inbox
 from tui.records import Link

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from proxy.events import HostState
+from proxy.events.types import HostState
 from proxy.traces.schema import Trace, TraceSummary
 
 TIMEOUT_S = 10.0

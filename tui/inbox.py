@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tui.records import Link
 
 if TYPE_CHECKING:
-    from proxy.events import Event, HostState
+    from proxy.events.types import Event, HostState
 
 LIMIT = 20_000
 

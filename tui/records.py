@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tui.ledgers.totals import Totals
 
 if TYPE_CHECKING:
-    from proxy.events import CacheVerdict, EngineState, Probe, Usage
+    from proxy.events.types import CacheVerdict, EngineState, Probe, Usage
 
 RequestPhase = Literal["received", "queued", "prefill", "decode", "done", "failed", "cancelled", "lost"]
 ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "decode"})

@@ -17,7 +17,7 @@ from tui.records import HostFacts, Link, View
 from tui.wire_text import line_text
 
 if TYPE_CHECKING:
-    from proxy.events import Event, HostState
+    from proxy.events.types import Event, HostState
 
 LOST_AFTER_S = 30.0
 

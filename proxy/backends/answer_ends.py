@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.backends.upstream import FinishReason
-from proxy.errors import UpstreamError, UpstreamFailed, UpstreamUnavailable
+from proxy.events.errors import UpstreamError, UpstreamFailed, UpstreamUnavailable
 
 _GOOD: Mapping[FinishReason, tuple[str, ...]] = {
     "stop": (

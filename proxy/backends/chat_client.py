@@ -15,7 +15,7 @@ from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
 from proxy.backends.sse import EventReader
 from proxy.backends.upstream import Broken, Finish, UpstreamEvent
-from proxy.errors import UpstreamError
+from proxy.events.errors import UpstreamError
 
 _CONNECT_S = 10.0
 _SILENCE_S = 600.0  # a server without progress reports may prefill for minutes
@@ -33,7 +33,7 @@ class ChatClient:
     Where the base URL is a function, each request asks it anew: that is for a server of this machine whose
     port changes, and it may raise an `UpstreamError` while there is none.
 
-    Every method raises `proxy.errors.UpstreamError` for what the upstream or the way to it does.
+    Every method raises `proxy.events.errors.UpstreamError` for what the upstream or the way to it does.
     """
 
     def __init__(self, base_url: str | Callable[[], str], who: str, *, key: str = "") -> None:

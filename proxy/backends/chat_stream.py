@@ -25,7 +25,7 @@ from proxy.backends.upstream import (
     ToolCallDelta,
     UpstreamEvent,
 )
-from proxy.errors import UpstreamError, UpstreamUnavailable
+from proxy.events.errors import UpstreamError, UpstreamUnavailable
 
 
 class ChatStream:

@@ -9,7 +9,7 @@ import httpx
 
 from engine.process.loopback import is_loopback_name
 from proxy.backends.faults import fault_of_connection
-from proxy.errors import UpstreamError
+from proxy.events.errors import UpstreamError
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -10,7 +10,7 @@ from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Backend
 from proxy.config import HostConfig
-from proxy.errors import UpstreamUnavailable
+from proxy.events.errors import UpstreamUnavailable
 from proxy.known_backends import KNOWN_BACKENDS
 
 

@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from engine.wire.chat import CONTEXT_LENGTH_EXCEEDED
-from proxy.errors import (
+from proxy.events.errors import (
     ContextOverflow,
     UpstreamError,
     UpstreamFailed,

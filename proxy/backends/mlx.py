@@ -23,7 +23,7 @@ from proxy.backends.upstream import (
     UpstreamEvent,
     UpstreamRequest,
 )
-from proxy.events import CacheChange, CacheMiss, CacheVerdict
+from proxy.events.types import CacheChange, CacheMiss, CacheVerdict
 
 _WHO = "the engine"
 _FEED_MARK = b'"anyclaude.feed"'

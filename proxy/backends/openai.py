@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from proxy.backends.chat_client import STREAMED, ChatClient
 from proxy.backends.chat_stream import ChatStream
 from proxy.backends.upstream import Dialect, UpstreamEvent, UpstreamRequest
-from proxy.errors import NotFound, UpstreamModelMissing, UpstreamRejected
+from proxy.events.errors import NotFound, UpstreamModelMissing, UpstreamRejected
 
 
 class OpenAIBackend:

@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from proxy.errors import UpstreamError
-from proxy.events import CacheChange, CacheEvent, CacheVerdict
+from proxy.events.errors import UpstreamError
+from proxy.events.types import CacheChange, CacheEvent, CacheVerdict
 
 FinishReason = Literal[
     "stop",
@@ -187,7 +187,7 @@ class Backend(Protocol):
         """Run one request.
 
         Raises:
-            proxy.errors.UpstreamError: refused, unreachable, broken off; see its subclasses.
+            proxy.events.errors.UpstreamError: refused, unreachable, broken off; see its subclasses.
         """
         ...
 

@@ -13,7 +13,7 @@ from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallArguments, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.recovery.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas.tools import ToolSchemas, Verdict
-from proxy.events import ToolVerdict
+from proxy.events.types import ToolVerdict
 from proxy.traces.schema import Trace, TraceToolCall
 from proxy.traces.secret_shapes import REDACTED
 from proxy.translate.tools import ToolSet, tool_set

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from proxy.events import CacheVerdict, ErrorInfo, Lane, Timings, ToolVerdict, Usage
+from proxy.events.types import CacheVerdict, ErrorInfo, Lane, Timings, ToolVerdict, Usage
 
 SCHEMA_VERSION = 1
 
@@ -41,7 +41,7 @@ class TraceResponse(TraceModel):
 class TraceToolCall(TraceModel):
     """One tool call of the answer and, once the client has sent it, its result.
 
-    The fields that `proxy.events.RequestToolCall` has too mean the same there.
+    The fields that `proxy.events.types.RequestToolCall` has too mean the same there.
     """
 
     id: str

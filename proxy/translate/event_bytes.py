@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.wire.json_text import encode_json
-from proxy.events import Usage
+from proxy.events.types import Usage
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from proxy.backends.sse import EventReader
-from proxy.events import ErrorInfo, Usage
+from proxy.events.types import ErrorInfo, Usage
 
 _USAGE_FIELDS = tuple(Usage.model_fields)
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}

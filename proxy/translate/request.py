@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.wire.turn_folding import fold_system_turns
 from proxy.backends.upstream import Dialect
-from proxy.errors import InvalidRequest
+from proxy.events.errors import InvalidRequest
 from proxy.translate.thinking import ThinkingMode, thinking_mode
 from proxy.translate.tools import ToolSet, tool_choice, tool_set
 from proxy.translate.turns import chat_messages

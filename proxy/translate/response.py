@@ -27,8 +27,8 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
-from proxy.errors import UpstreamError, UpstreamUnavailable
-from proxy.events import CacheVerdict, Usage
+from proxy.events.errors import UpstreamError, UpstreamUnavailable
+from proxy.events.types import CacheVerdict, Usage
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.answer_calls import AnswerCalls
 from proxy.translate.answer_words import AnswerWords

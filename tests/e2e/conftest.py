@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proxy.events import HostState
+from proxy.events.types import HostState
 from tests import servers
 from tests.models import ModelShelf
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from proxy.events import Event
+from proxy.events.types import Event
 
 
 class FeedReader:

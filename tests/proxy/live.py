@@ -19,9 +19,9 @@ from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.config import HostConfig
-from proxy.errors import UpstreamError
-from proxy.event_bus import EventBus
-from proxy.events import Event, EventData
+from proxy.events.bus import EventBus
+from proxy.events.errors import UpstreamError
+from proxy.events.types import Event, EventData
 from proxy.recorder import Recorder
 from proxy.server import create_app
 from proxy.traces.record import TraceStore

@@ -25,7 +25,7 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
-from proxy.errors import (
+from proxy.events.errors import (
     ContextOverflow,
     UpstreamError,
     UpstreamFailed,
@@ -33,7 +33,7 @@ from proxy.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from proxy.events import CacheChange, CacheMiss, CacheVerdict
+from proxy.events.types import CacheChange, CacheMiss, CacheVerdict
 from tests.proxy.live import FINISH, USAGE, delta
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
-from proxy.errors import (
+from proxy.events.errors import (
     ContextOverflow,
     UpstreamError,
     UpstreamFailed,

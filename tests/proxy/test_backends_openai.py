@@ -13,7 +13,7 @@ from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamRequest
 from proxy.config import HostConfig
-from proxy.errors import UpstreamModelMissing, UpstreamUnavailable
+from proxy.events.errors import UpstreamModelMissing, UpstreamUnavailable
 from tests.proxy.live import Upstream, says, serve
 
 REQUEST = UpstreamRequest({"model": "m", "messages": [{"role": "user", "content": "hi"}]}, "req_1")

@@ -21,8 +21,8 @@ from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand, Patience
 from proxy.engine_status import StatusBoard, Traffic
 from proxy.engine_watch import EngineWatch, Timing
-from proxy.event_bus import EventBus
-from proxy.events import EngineState, Probe, RequestReceived
+from proxy.events.bus import EventBus
+from proxy.events.types import EngineState, Probe, RequestReceived
 from tests.ticks import TICKS, cancelled_beside
 
 NEVER = Timing(listens_within=600, probe_loading=600, probe_busy=600, probe_idle=600, lost_after=600)

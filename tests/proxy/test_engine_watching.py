@@ -11,8 +11,8 @@ from proxy.engine_exit import EngineExit, explain_exit
 from proxy.engine_gate import gate
 from proxy.engine_health import EngineHealth, Watchdog
 from proxy.engine_log import EngineLog
-from proxy.errors import UpstreamFailed, UpstreamUnavailable
-from proxy.events import EngineState, EngineStatus
+from proxy.events.errors import UpstreamFailed, UpstreamUnavailable
+from proxy.events.types import EngineState, EngineStatus
 from proxy.restart_policy import Restart, RestartPolicy
 
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from proxy.backends.openai import OpenAIBackend
-from proxy.errors import UpstreamUnavailable
+from proxy.events.errors import UpstreamUnavailable
 from proxy.translate.event_bytes import event
 from tests.proxy.live import (
     BREAK,

@@ -18,8 +18,8 @@ import pytest
 
 from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
 from proxy.config import HostConfig
-from proxy.event_bus import EventBus
-from proxy.events import EngineStatus, HostNotice, HostState
+from proxy.events.bus import EventBus
+from proxy.events.types import EngineStatus, HostNotice, HostState
 from proxy.host import serve
 from proxy.host_routes import event_stream
 from proxy.traces.schema import Trace

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.engine_watch import Timing
-from proxy.event_bus import EventBus
-from proxy.events import EngineStatus, RequestReceived
+from proxy.events.bus import EventBus
+from proxy.events.types import EngineStatus, RequestReceived
 from proxy.joined_engine import JoinedEngine
 
 SELDOM = Timing(probe_busy=0.05, probe_idle=600)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import InvalidRequest
+from proxy.events.errors import InvalidRequest
 from proxy.messages import check_message_request, check_prompt, parse_body
 from tests.proxy.live import body
 

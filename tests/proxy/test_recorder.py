@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from proxy.event_bus import EventBus
-from proxy.events import (
+from proxy.events.bus import EventBus
+from proxy.events.types import (
     CacheChange,
     CacheMiss,
     CacheVerdict,

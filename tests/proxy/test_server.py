@@ -9,7 +9,7 @@ import anthropic
 import orjson
 import pytest
 
-from proxy.errors import UpstreamUnavailable
+from proxy.events.errors import UpstreamUnavailable
 from proxy.model_list import discoverable_id, model_entries
 from tests.proxy.live import Upstream, body, proxy_over, says
 

@@ -23,13 +23,13 @@ from engine.process.port_holder import port_holder
 from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand, Patience
 from proxy.engine_watch import Timing
-from proxy.errors import UpstreamFailed, UpstreamUnavailable
-from proxy.event_bus import EventBus
-from proxy.events import EngineLog as EngineLogLine
-from proxy.events import EngineRestart, EngineState, EngineStatus, Event, HostNotice, RequestReceived
+from proxy.events.bus import EventBus
+from proxy.events.errors import UpstreamFailed, UpstreamUnavailable
+from proxy.events.totals import Totals
+from proxy.events.types import EngineLog as EngineLogLine
+from proxy.events.types import EngineRestart, EngineState, EngineStatus, Event, HostNotice, RequestReceived
 from proxy.restart_policy import RestartPolicy
 from proxy.supervisor import Supervisor
-from proxy.totals import Totals
 
 FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 QUICK = Timing(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from proxy.engine_process import Patience
-from proxy.errors import UpstreamUnavailable
-from proxy.events import EngineStatus, RequestReceived
+from proxy.events.errors import UpstreamUnavailable
+from proxy.events.types import EngineStatus, RequestReceived
 from tests.proxy.test_supervisor import QUICK, Watched, watched
 
 pytestmark = pytest.mark.slow

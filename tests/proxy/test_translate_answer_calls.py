@@ -18,7 +18,7 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
-from proxy.events import ToolVerdict
+from proxy.events.types import ToolVerdict
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.response import Answer
 from proxy.translate.thinking import ThinkingMode

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.upstream import Dialect
-from proxy.errors import InvalidRequest
+from proxy.events.errors import InvalidRequest
 from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.thinking import sign, thinking_text
 from proxy.translate.tools import tool_set

@@ -24,8 +24,8 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
-from proxy.errors import UpstreamUnavailable
-from proxy.events import CacheVerdict
+from proxy.events.errors import UpstreamUnavailable
+from proxy.events.types import CacheVerdict
 from proxy.translate.response import Answer, AnswerHead
 from proxy.translate.thinking import ThinkingMode, thinking_text
 from proxy.translate.tools import tool_set

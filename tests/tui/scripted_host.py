@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bench.scripted_upstream import serving
-from proxy.events import Counters, EngineState, HostState
+from proxy.events.types import Counters, EngineState, HostState
 
 
 class ScriptedHost:

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from proxy.events import Event
+from proxy.events.types import Event
 from tests.tui.scripted_host import scripted_host
 from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.trace_samples import SampleHost, summaries

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.events import Event
+from proxy.events.types import Event
 from tests.tui.scripted_host import ScriptedHost, scripted_host
 from tui.commands.narration import Narrator, listen
 from tui.host_client import HostClient

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.events import EngineState
+from proxy.events.types import EngineState
 from tests.tui.scripted_host import ScriptedHost, scripted_host
 from tui.commands import second_model
 from tui.commands.exit_codes import CommandFailed, ExitCode

@@ -11,7 +11,7 @@ import pytest
 
 from bench.child import clean_environment
 from engine.wire.json_text import encode_json
-from proxy.events import CacheMiss, CacheVerdict, ErrorInfo, Usage
+from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Usage
 from proxy.state_folder import write_private
 from proxy.traces.files import trace_path
 from proxy.traces.schema import Trace, TraceResponse

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.events import EngineCache, EngineState
+from proxy.events.types import EngineCache, EngineState
 from tui.lines import line_width, plain
 from tui.panes.cache import cache_block, miss_lines
 from tui.records import MissRecord, View

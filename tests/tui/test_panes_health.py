@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.events import EngineMemory, EngineState
+from proxy.events.types import EngineMemory, EngineState
 from tui.panes.cells import engine_word
 from tui.panes.health import engine_block
 from tui.records import HostFacts, View

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import proxy.totals
-from proxy.events import PAYLOADS, Event, HostState
+import proxy.events.totals
+from proxy.events.types import PAYLOADS, Event, HostState
 from tests.tui.traffic import Morning
 from tui.inbox import Damaged
 from tui.ledgers.requests import LIMIT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.events import Timings, Usage
+from proxy.events.types import Timings, Usage
 from proxy.traces.schema import (
     Trace,
     TraceRequest,

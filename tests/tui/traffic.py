@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.events import Counters, EngineState, Event, HostState, Probe
+from proxy.events.types import Counters, EngineState, Event, HostState, Probe
 from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, REPAIRS, THINKING
 from tui.ledgers.totals import Totals
 

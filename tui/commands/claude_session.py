@@ -12,7 +12,7 @@ from pathlib import Path
 from engine import bundled_model
 from proxy.config_layers import SETTINGS
 from proxy.config_settling import Settled
-from proxy.events import HostState
+from proxy.events.types import HostState
 from proxy.known_backends import backend_kind
 from proxy.task_end import end_tasks
 from tui.commands import auto_mode

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from proxy.events import HostState
+from proxy.events.types import HostState
 from proxy.known_backends import backend_kind
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment

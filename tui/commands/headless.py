@@ -15,7 +15,7 @@ from engine import bundled_model
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.parent_watch import end_within
 from proxy.config import HostConfig
-from proxy.events import EngineState
+from proxy.events.types import EngineState
 from proxy.task_end import end_tasks
 from tui.commands.claude_window import window_remark
 from tui.commands.exit_codes import CommandFailed, ExitCode

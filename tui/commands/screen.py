@@ -7,7 +7,7 @@ import sys
 
 from engine.process.descriptors import raise_descriptor_limit
 from proxy.config import HostConfig
-from proxy.events import HostState
+from proxy.events.types import HostState
 from proxy.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say

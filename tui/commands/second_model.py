@@ -16,7 +16,7 @@ from engine.model_files.errors import ModelError
 from engine.model_files.weight_files import weight_choices
 from engine.process.port_owner import is_another_users
 from proxy.config_settling import Settled
-from proxy.events import EngineState, HostState
+from proxy.events.types import EngineState, HostState
 from proxy.known_backends import backend_kind
 from proxy.model_folder import is_hub_id
 from tui.commands.exit_codes import CommandFailed, ExitCode

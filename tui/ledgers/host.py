@@ -10,7 +10,7 @@ from tui.records import LogLine, MissRecord, RequestRecord
 from tui.wire_text import line_text
 
 if TYPE_CHECKING:
-    from proxy.events import EngineState, Event, HostState, Probe
+    from proxy.events.types import EngineState, Event, HostState, Probe
 
 LOG, NOTICES, MISSES, PROBES, MEMORY = 2000, 100, 300, 400, 900
 

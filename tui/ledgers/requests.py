@@ -11,7 +11,7 @@ from tui.records import RequestRecord
 from tui.wire_text import line_text
 
 if TYPE_CHECKING:
-    from proxy.events import Event
+    from proxy.events.types import Event
 
 LIMIT, TRANSCRIPTS = 2000, 80
 

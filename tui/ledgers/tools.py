@@ -11,7 +11,7 @@ from tui.records import RequestRecord, ToolRecord, ToolStats
 from tui.wire_text import line_text
 
 if TYPE_CHECKING:
-    from proxy.events import Event
+    from proxy.events.types import Event
 
 LIMIT = 2000
 REPAIRS = 50  # shown of one call

@@ -1,7 +1,8 @@
 """Counters since the host started: the host's own account, carried on by the events that came after it.
 
-`proxy.totals` counts the same for the host. It is not used here because its events need pydantic, which the
-store does without so that the first frame does not wait for it; a test holds the two to the same counts.
+`proxy.events.totals` counts the same for the host. It is not used here because its events need pydantic,
+which the store does without so that the first frame does not wait for it; a test holds the two to the same
+counts.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ INVALID_VERDICTS = frozenset({"invalid", "unparsed", "unknown_tool"})
 
 @dataclass(slots=True)
 class Totals:
-    """Counters under the names of `proxy.events.Counters`."""
+    """Counters under the names of `proxy.events.types.Counters`."""
 
     requests: int = 0
     finished: int = 0

@@ -19,7 +19,7 @@ from tui.widgets.line_table import LineTable
 from tui.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
-    from proxy.events import EngineCache
+    from proxy.events.types import EngineCache
 
 _NARROW, _WIDEST = 100, 190  # cells
 _TALL = 9  # rows that two blocks above two others take

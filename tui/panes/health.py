@@ -21,7 +21,7 @@ from tui.widgets.text_tail import TextTail
 from tui.wire_text import shorten, shorten_middle
 
 if TYPE_CHECKING:
-    from proxy.events import EngineMemory, EngineState
+    from proxy.events.types import EngineMemory, EngineState
 
 ADVICE = {
     "failed": "It will not start again by itself. Read the log below, mend the cause, then press r.",

@@ -12,7 +12,7 @@ from tui.widgets.fold_view import Block
 from tui.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
-    from proxy.events import Timings
+    from proxy.events.types import Timings
     from proxy.traces.schema import Trace
 
 LABEL_CELLS = 16

@@ -35,7 +35,7 @@ from engine.scheduling.requests.stream import StepStream
 from engine.scheduling.runner import ModelRunner
 from engine.trials.memory_costs import arrays_of_a_request, weight_bytes
 from proxy.backends.faults import error_in_stream
-from proxy.errors import ContextOverflow
+from proxy.events.errors import ContextOverflow
 from tests.engine.disk_tiers import make_tier
 from tests.engine.faulty_device import REFUSED, TIMEOUT, FaultyDevice, Script
 from tests.engine.model_thread import Observed, ask

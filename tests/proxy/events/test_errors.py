@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from proxy import errors
-from proxy.errors import (
+from proxy.events import errors
+from proxy.events.errors import (
     ContextOverflow,
     NotFound,
     ProxyError,

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.event_bus import EventBus
-from proxy.events import (
+from proxy.events.bus import EventBus
+from proxy.events.metrics import Metrics
+from proxy.events.totals import Totals
+from proxy.events.types import (
     CacheChange,
     CacheMiss,
     CacheMissed,
@@ -21,8 +23,6 @@ from proxy.events import (
     Timings,
     Usage,
 )
-from proxy.metrics import Metrics
-from proxy.totals import Totals
 
 USAGE = Usage(input_tokens=1, cache_creation_input_tokens=20, cache_read_input_tokens=300, output_tokens=4000)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.events import (
+from proxy.events.types import (
     CacheChange,
     CacheMissed,
     Counters,

@@ -6,7 +6,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, generate_latest
 
-from proxy.events import (
+from proxy.events.types import (
     CacheChange,
     CacheMissed,
     EngineRestart,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.wire.json_text import encode_json
-from proxy.events import EventData, Lost
+from proxy.events.types import EventData, Lost
 
 Listener = Callable[[str, str | None, EventData], None]
 """Called with type, request id and payload of each event as it is published; must return at once."""

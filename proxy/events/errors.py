@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.events import ErrorInfo
+from proxy.events.types import ErrorInfo
 
 MAX_RETRY_AFTER_S = 60  # clients stop retrying when they are told to wait longer
 

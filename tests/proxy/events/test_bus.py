@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from proxy.event_bus import EventBus, EventReader
-from proxy.events import Event, EventData, HostNotice, Lost, RequestDelta, RequestToolCall
+from proxy.events.bus import EventBus, EventReader
+from proxy.events.types import Event, EventData, HostNotice, Lost, RequestDelta, RequestToolCall
 from tests.ticks import TICKS, cancelled_beside
 
 
