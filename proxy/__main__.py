@@ -1,8 +1,8 @@
 """`python -m proxy`: one host as a child process.
 
-Its settings (`proxy.config.HostConfig`) are one JSON line on stdin; it ends when that pipe closes, and tells
-on stdout where it listens, or why it cannot. Exit codes: 0 ended, 2 wrong settings, 3 port busy, 130
-interrupted.
+Its settings (`proxy.configuration.settled.HostConfig`) are one JSON line on stdin; it ends when that pipe
+closes, and tells on stdout where it listens, or why it cannot. Exit codes: 0 ended, 2 wrong settings, 3 port
+busy, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.parent_watch import announce, end_within, read_settings, watch_parent
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.host import FINE, INTERRUPTED, USAGE, serve
 
 LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone

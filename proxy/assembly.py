@@ -17,7 +17,8 @@ from engine import bundled_model
 from engine.process.blas import engine_environment
 from engine.process.port_holder import port_holder
 from proxy.backends.factory import make_backend
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
+from proxy.configuration.state_folder import private_folder
 from proxy.engine_log import EngineLog
 from proxy.engine_process import EngineCommand
 from proxy.events.bus import EventBus
@@ -30,7 +31,6 @@ from proxy.host_routes import host_routes
 from proxy.joined_engine import JoinedEngine
 from proxy.recorder import Recorder
 from proxy.server import create_app
-from proxy.state_folder import private_folder
 from proxy.supervisor import Supervisor
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.record import TraceStore

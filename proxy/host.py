@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from proxy.assembly import Host
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.web_server import CannotListen, WebServer, bind, url_of
 
 FINE, USAGE, PORT_BUSY, INTERRUPTED = 0, 2, 3, 130  # exit codes

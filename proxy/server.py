@@ -17,7 +17,7 @@ from proxy.access import AccessGuard
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend, UpstreamRequest
 from proxy.client_side import ClientLeft, read_body
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
 from proxy.exchange import PING_S, MessagesEndpoint, Service
 from proxy.forwarding import ForwardEndpoint

@@ -44,7 +44,7 @@ def engine(model: Path | str, folder: Path, **settings: Any) -> Iterator[Child]:
 
 @contextmanager
 def proxy(folder: Path, *, ready_s: float = 60.0, **config: Any) -> Iterator[Child]:
-    """A proxy process, ready to answer; `config` are fields of `proxy.config.HostConfig`."""
+    """A proxy process, ready to answer; `config` are fields of `proxy.configuration.settled.HostConfig`."""
     name = config.get("backend", "mlx")
     said = {"home": str(folder / "anyclaude"), "port": 0, "engine_port": 0, "backend_name": name} | config
     with server("proxy", "-m", "proxy", settings=said, folder=folder) as running:

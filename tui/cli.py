@@ -358,7 +358,7 @@ def _told(error: Exception) -> tuple[int | None, str]:
     """The exit code and words for an error that is the user's to mend; None for one that is ours."""
     if isinstance(error, CommandFailed):
         return error.exit_code, error.message
-    from proxy.config import ConfigError
+    from proxy.configuration.settled import ConfigError
     from tui.host_process import HostFailed
 
     match error:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.config import HostConfig
-from proxy.state_folder import open_private, private_folder
+from proxy.configuration.settled import HostConfig
+from proxy.configuration.state_folder import open_private, private_folder
 from proxy.task_end import end_tasks
 
 ENGINE_FAILED = 4  # the exit code of a command whose host ended without naming one

@@ -9,9 +9,9 @@ from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Backend
-from proxy.config import HostConfig
+from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.settled import HostConfig
 from proxy.events.errors import UpstreamUnavailable
-from proxy.known_backends import KNOWN_BACKENDS
 
 
 def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend | ClaudeBackend:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.types import Event, EventData

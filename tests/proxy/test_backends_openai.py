@@ -12,7 +12,7 @@ from proxy.backends.factory import make_backend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamRequest
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.events.errors import UpstreamModelMissing, UpstreamUnavailable
 from tests.proxy.live import Upstream, says, serve
 

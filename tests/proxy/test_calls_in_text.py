@@ -17,8 +17,8 @@ from engine.tool_calls.stray.call_forms import ANY_FAMILY, CallForms, forms_of
 from proxy.backends.factory import make_backend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Finish, TextDelta
-from proxy.config import HostConfig
-from proxy.known_backends import KNOWN_BACKENDS
+from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.settled import HostConfig
 from proxy.told_apart import ToldApart
 from proxy.translate.response import Answer
 from proxy.translate.tools import tool_set

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.events.bus import EventBus
 from proxy.events.types import EngineStatus, HostNotice, HostState
 from proxy.host import serve

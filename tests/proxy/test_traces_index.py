@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.wire.json_text import encode_json
-from proxy.state_folder import write_private
+from proxy.configuration.state_folder import write_private
 from proxy.traces.files import trace_path
 from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
 from proxy.traces.reconcile import reconcile

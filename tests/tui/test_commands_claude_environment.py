@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.proxy.test_model_folder import model
+from tests.proxy.configuration.test_model_folder import model
 from tui.commands.claude_environment import (
     OTHER_PROVIDERS,
     ClaudeEnvironment,

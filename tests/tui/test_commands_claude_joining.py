@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config_settling import settle
+from proxy.configuration.settling import settle
 from proxy.events.types import HostState
 from tests.tui.scripted_host import scripted_host
 from tests.tui.test_commands_claude_session import client as client

@@ -20,7 +20,7 @@ import pytest
 from bench.child import clean_environment
 from bench.scripted_upstream import ScriptedUpstream, Turn, in_order, serving
 from engine.process.descriptors import WANTED
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from tests.engine.process.test_descriptors import hard as hard
 from tests.tui.scripted_host import scripted_host
 from tui.commands.screen import _show

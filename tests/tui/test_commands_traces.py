@@ -11,8 +11,8 @@ import pytest
 
 from bench.child import clean_environment
 from engine.wire.json_text import encode_json
+from proxy.configuration.state_folder import write_private
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Usage
-from proxy.state_folder import write_private
 from proxy.traces.files import trace_path
 from proxy.traces.schema import Trace, TraceResponse
 from tests.proxy.trace_making import body_of, call_of, trace_of

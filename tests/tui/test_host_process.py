@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from proxy.__main__ import LAST_S
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.engine_process import Patience
 from tests.ticks import TICKS, cancelled_beside
 from tui.host_process import STOP_S, HostFailed, HostProcess
@@ -171,7 +171,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from proxy.__main__ import LAST_S
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.engine_process import Patience
 from tui.host_process import HostProcess
 

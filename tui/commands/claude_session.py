@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from engine import bundled_model
-from proxy.config_layers import SETTINGS
-from proxy.config_settling import Settled
+from proxy.configuration.known_backends import backend_kind
+from proxy.configuration.layers import SETTINGS
+from proxy.configuration.settling import Settled
 from proxy.events.types import HostState
-from proxy.known_backends import backend_kind
 from proxy.task_end import end_tasks
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
@@ -38,7 +38,8 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
     """Run one session and return Claude Code's own exit code.
 
     Raises:
-        proxy.config.ConfigError, tui.host_process.HostFailed, CommandFailed: there is nothing to run it on.
+        proxy.configuration.settled.ConfigError, tui.host_process.HostFailed, CommandFailed: there is nothing
+        to run it on.
     """
     program = find_claude(claude_path or named_by_variable(invocation.environ), invocation.environ)
     printing = any(argument in ("-p", "--print") for argument in arguments)

@@ -8,12 +8,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from proxy.config_file import FILE_NAME, expand_home, parse_config, read_content
-from proxy.config_files import is_own_file, trust_list
-from proxy.config_sources import Origin
-from proxy.config_trust import Decision, TrustList, content_hash, place_of
-from proxy.config_untrusted import withheld_keys
-from proxy.config_values import printable
+from proxy.configuration.file import FILE_NAME, expand_home, parse_config, read_content
+from proxy.configuration.files import is_own_file, trust_list
+from proxy.configuration.sources import Origin
+from proxy.configuration.trust import Decision, TrustList, content_hash, place_of
+from proxy.configuration.untrusted import withheld_keys
+from proxy.configuration.values import printable
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import say, surroundings
 from tui.commands.output import write_data
@@ -24,7 +24,7 @@ def run_config_trust(named: str, *, revoke: bool, listing: bool, as_json: bool) 
     """Trust the file, take that back, or list what was decided; returns the exit code.
 
     Raises:
-        proxy.config.ConfigError: the file cannot be read or holds wrong values.
+        proxy.configuration.settled.ConfigError: the file cannot be read or holds wrong values.
         CommandFailed: the options do not fit together, there is no such file, or it is none that needs trust.
     """
     cwd, user_home = surroundings()

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import HostState
-from proxy.known_backends import backend_kind
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_window import WINDOW, own_values
@@ -24,7 +24,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
     """Print it; returns the exit code.
 
     Raises:
-        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
     """
     settled = invocation.settle()
     config, url = settled.config, invocation.base_url(settled)

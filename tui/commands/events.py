@@ -33,7 +33,8 @@ def run_events(
     """Follow until ctrl+c, or until nobody reads any more; returns the exit code.
 
     Raises:
-        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no host answers.
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
+        host answers.
     """
     settled = invocation.settle()
     client = HostClient(invocation.base_url(settled), settled.config.token)

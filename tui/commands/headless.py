@@ -14,7 +14,7 @@ import uvloop
 from engine import bundled_model
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.parent_watch import end_within
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from proxy.events.types import EngineState
 from proxy.task_end import end_tasks
 from tui.commands.claude_window import window_remark
@@ -31,7 +31,7 @@ def run_headless(invocation: Invocation) -> int:
     """Serve until a signal; returns the exit code.
 
     Raises:
-        proxy.config.ConfigError: the configuration is wrong.
+        proxy.configuration.settled.ConfigError: the configuration is wrong.
         CommandFailed: a port is busy, or the engine cannot start.
     """
     settled = invocation.settle()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tui.commands.exit_codes import CommandFailed, ExitCode
 
 if TYPE_CHECKING:
-    from proxy.config_files import Ask
-    from proxy.config_settling import Settled
+    from proxy.configuration.files import Ask
+    from proxy.configuration.settling import Settled
 
 
 def say(line: str) -> None:
@@ -31,7 +31,9 @@ def say(line: str) -> None:
 class Invocation:
     """The options before the command, and the surroundings they are read in."""
 
-    options: Mapping[str, Any] = field(default_factory=dict)  # as `proxy.config_settling.settle` takes them
+    options: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # as `proxy.configuration.settling.settle` takes them
     attach: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
@@ -39,11 +41,13 @@ class Invocation:
         """The configuration; its warnings are said. `ask` is asked about the working directory's file.
 
         Raises:
-            proxy.config.ConfigError: one line for each thing that is wrong.
+            proxy.configuration.settled.ConfigError: one line for each thing that is wrong.
             CommandFailed: there is no working directory or no home.
         """
-        from proxy.config import ConfigError
-        from proxy.config_settling import settle  # not for --help: the wire models take 100 ms to import
+        from proxy.configuration.settled import ConfigError
+        from proxy.configuration.settling import (
+            settle,  # not for --help: the wire models take 100 ms to import
+        )
 
         cwd, user_home = surroundings()
         warnings: Sequence[str] = ()
@@ -110,7 +114,7 @@ def check_own_account(settled: Settled, url: str) -> None:
     Raises:
         CommandFailed: the working directory's file has named that address; be it trusted, only the user does.
     """
-    from proxy.config_sources import Origin
+    from proxy.configuration.sources import Origin
 
     for part in (settled.sources["host"], settled.sources["port"]):
         if part.origin is Origin.FOLDER_FILE:
@@ -124,7 +128,7 @@ def check_own_account(settled: Settled, url: str) -> None:
 def token_refusal(settled: Settled, url: str) -> str:
     """Why the host's token may not be sent to its configured address; empty where it may."""
     from engine.process.loopback import is_loopback_name
-    from proxy.config_sources import Origin, may_be_sent
+    from proxy.configuration.sources import Origin, may_be_sent
 
     config, sources = settled.config, settled.sources
     address = [sources["host"], sources["port"]]
@@ -156,7 +160,7 @@ def attach_url(text: str) -> str:
     Raises:
         CommandFailed: it is no address.
     """
-    from proxy.config_values import URL, checked
+    from proxy.configuration.values import URL, checked
 
     given = text if "://" in text else f"http://{text}"
     try:

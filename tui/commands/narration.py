@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from proxy.config_destination import ENGINE_HERE, public_url
-from proxy.config_values import printable
+from proxy.configuration.destination import ENGINE_HERE, public_url
+from proxy.configuration.known_backends import backend_kind
+from proxy.configuration.values import printable
 from proxy.events.types import EngineRestart, EngineState, Event, HostNotice, HostState
-from proxy.known_backends import backend_kind
 from tui.commands.event_stream import read_events
 from tui.host_client import HostClient, HostError
 

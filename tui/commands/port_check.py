@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from engine.process.listening import is_listened_to
 from engine.process.port_holder import port_holder
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url
 

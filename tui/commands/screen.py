@@ -6,9 +6,9 @@ import asyncio
 import sys
 
 from engine.process.descriptors import raise_descriptor_limit
-from proxy.config import HostConfig
+from proxy.configuration.settled import HostConfig
+from proxy.configuration.state_folder import private_folder
 from proxy.events.types import HostState
-from proxy.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.narration import destination_of
@@ -20,7 +20,7 @@ def run_screen(invocation: Invocation) -> int:
     """Show the screen until it is left; returns the exit code.
 
     Raises:
-        proxy.config.ConfigError: the configuration is wrong.
+        proxy.configuration.settled.ConfigError: the configuration is wrong.
         CommandFailed: there is no terminal, a port is busy, or no host answers where one should.
     """
     terminal = sys.stdin.isatty() and sys.stdout.isatty()

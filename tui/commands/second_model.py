@@ -15,10 +15,10 @@ from engine import bundled_model
 from engine.model_files.errors import ModelError
 from engine.model_files.weight_files import weight_choices
 from engine.process.port_owner import is_another_users
-from proxy.config_settling import Settled
+from proxy.configuration.known_backends import backend_kind
+from proxy.configuration.model_folder import is_hub_id
+from proxy.configuration.settling import Settled
 from proxy.events.types import EngineState, HostState
-from proxy.known_backends import backend_kind
-from proxy.model_folder import is_hub_id
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url, token_refusal
 from tui.commands.port_check import is_host

@@ -27,7 +27,7 @@ def run_traces_list(invocation: Invocation, *, session: str, errors: bool, most:
     """Print one line a trace, newest first; returns the exit code.
 
     Raises:
-        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
     """
     rows = list_traces(_folder(invocation), session=session, errors=errors, most=most)
     lines = [row.model_dump_json() if as_json else summary_line(row) for row in rows]
@@ -67,7 +67,8 @@ def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, as
     It is `CHECK_FAILED` where the call is read otherwise than it was then.
 
     Raises:
-        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no such trace or
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
+        such trace or
             call.
     """
     trace = open_trace(_folder(invocation), wanted)

@@ -9,10 +9,10 @@ import termios
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.config_destination import without_password
-from proxy.config_file import ConfigFile, kind_of
-from proxy.config_files import HOW_TO_TRUST, Ask
-from proxy.config_values import URL, printable
+from proxy.configuration.destination import without_password
+from proxy.configuration.file import ConfigFile, kind_of
+from proxy.configuration.files import HOW_TO_TRUST, Ask
+from proxy.configuration.values import URL, printable
 from tui.commands.invocation import say
 
 YES = ("y", "yes")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy.small_file import read_small_file
+from proxy.configuration.small_file import read_small_file
 from tui.commands.client_arguments import option_value, take_option
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.settings_anchor import anchored

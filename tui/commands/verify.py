@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 from engine.process.blas import engine_environment
-from proxy.known_backends import backend_kind
-from proxy.state_folder import private_folder
+from proxy.configuration.known_backends import backend_kind
+from proxy.configuration.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.second_model import check_room, memory_now
@@ -22,7 +22,8 @@ def run_verify_cache(
     `beside_host` does so while a host runs, whatever memory there is.
 
     Raises:
-        proxy.config.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; or nothing that can
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; or
+        nothing that can
             be verified was asked for; or a host runs, and its model and this one may not both fit.
     """
     if not exact:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.known_backends import backend_kind
+from proxy.configuration.known_backends import backend_kind
 from tui.figures import count, percent, plural, ratio, seconds
 from tui.ledgers.totals import INVALID_VERDICTS
 from tui.lines import Line, Span, bar

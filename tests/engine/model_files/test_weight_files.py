@@ -13,8 +13,8 @@ import pytest
 from engine.model_files.errors import BrokenWeights, ModelError, WeightsMissing
 from engine.model_files.weight_files import INDEX, weight_choices
 from engine.models.loading import LoadedModel, load_model
-from proxy.config import ConfigError
-from proxy.model_folder import check_model_folder, context_window
+from proxy.configuration.model_folder import check_model_folder, context_window
+from proxy.configuration.settled import ConfigError
 from tests.models import TINY, ModelShelf
 
 Weights = Mapping[str, mx.array]

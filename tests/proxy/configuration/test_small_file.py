@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.small_file import NOT_THERE, FileTooLarge, NoRegularFile, read_small_file
+from proxy.configuration.small_file import NOT_THERE, FileTooLarge, NoRegularFile, read_small_file
 
 
 def test_a_file_is_read_with_what_tells_it_from_others(tmp_path: Path) -> None:

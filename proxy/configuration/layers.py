@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy.config import ConfigError
-from proxy.config_file import ConfigFile, expand_home
-from proxy.config_sources import DEFAULT, Origin, Source
-from proxy.config_values import (
+from proxy.configuration.file import ConfigFile, expand_home
+from proxy.configuration.settled import ConfigError
+from proxy.configuration.sources import DEFAULT, Origin, Source
+from proxy.configuration.values import (
     BACKEND,
     BYTES,
     FLAG,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from proxy.config_layers import Layers
-from proxy.config_sources import DEFAULT, Origin, Source, may_be_sent
-from proxy.config_values import printable
+from proxy.configuration.layers import Layers
+from proxy.configuration.sources import DEFAULT, Origin, Source, may_be_sent
+from proxy.configuration.values import printable
 
 ENGINE_HERE = "the built-in engine on this machine"
 

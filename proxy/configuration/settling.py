@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proxy.config import ConfigError, HostConfig
-from proxy.config_backends import BACKEND_RULES, check_access
-from proxy.config_destination import ENGINE_HERE
-from proxy.config_file import ConfigFile
-from proxy.config_files import STATE_FOLDER, Ask, gather_files, trust_list
-from proxy.config_layers import SETTINGS, Layers, unknown_variables
-from proxy.config_sources import Origin, Source
-from proxy.config_values import printable
-from proxy.known_backends import KNOWN_BACKENDS
+from proxy.configuration.backends import BACKEND_RULES, check_access
+from proxy.configuration.destination import ENGINE_HERE
+from proxy.configuration.file import ConfigFile
+from proxy.configuration.files import STATE_FOLDER, Ask, gather_files, trust_list
+from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.layers import SETTINGS, Layers, unknown_variables
+from proxy.configuration.settled import ConfigError, HostConfig
+from proxy.configuration.sources import Origin, Source
+from proxy.configuration.values import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`.anyclauderc.json`: reading one, and saying exactly what is wrong with it.
 
 The format is that of earlier versions: `backend` picks one of `backends`, `debug` switches records on and
-off. Which files there are and what counts of them is told in `proxy.config_files`.
+off. Which files there are and what counts of them is told in `proxy.configuration.files`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proxy.config import ConfigError
-from proxy.config_sources import Origin, Source
-from proxy.config_values import (
+from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.settled import ConfigError
+from proxy.configuration.small_file import FileTooLarge, SmallFile, read_small_file
+from proxy.configuration.sources import Origin, Source
+from proxy.configuration.values import (
     BACKEND,
     BYTES,
     FLAG,
@@ -37,8 +39,6 @@ from proxy.config_values import (
     printable,
     shown,
 )
-from proxy.known_backends import KNOWN_BACKENDS
-from proxy.small_file import FileTooLarge, SmallFile, read_small_file
 
 FILE_NAME = ".anyclauderc.json"
 MOST_BYTES = 1 << 20

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.config import ConfigError
-from proxy.config_file import FILE_NAME, read_config_file
+from proxy.configuration.file import FILE_NAME, read_config_file
+from proxy.configuration.settled import ConfigError
 
 EARLIER_USERS_FILE = """
 {"backend": "vllm-mlx",

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from proxy.config import ConfigError
-from proxy.config_file import FILE_NAME
-from proxy.config_files import trust_list
-from proxy.config_settling import Settled, settle
-from proxy.config_sources import Origin
-from proxy.config_trust import place_of
-from tests.proxy.test_config_file import EARLIER_USERS_FILE
-from tests.proxy.test_model_folder import model
+from proxy.configuration.file import FILE_NAME
+from proxy.configuration.files import trust_list
+from proxy.configuration.settled import ConfigError
+from proxy.configuration.settling import Settled, settle
+from proxy.configuration.sources import Origin
+from proxy.configuration.trust import place_of
+from tests.proxy.configuration.test_file import EARLIER_USERS_FILE
+from tests.proxy.configuration.test_model_folder import model
 
 
 @dataclass

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from proxy.config_file import ConfigFile
-from proxy.config_values import printable
+from proxy.configuration.file import ConfigFile
+from proxy.configuration.values import printable
 
 _TOP = frozenset({"debug.level", "debug.enableTraces", "debug.enableStreamLogging"})
 _OF_A_BACKEND = frozenset({"model", "toolFormat", "contextTokens", "grammar", "draftTokens", "kvBits"})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config_values import (
+from proxy.configuration.values import (
     BACKEND,
     FLAG,
     LEVEL,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.config_trust import TrustList, place_of
+from proxy.configuration.trust import TrustList, place_of
 
 PLACE = Path("/somewhere/.anyclauderc.json")
 

@@ -14,8 +14,8 @@ from typing import Any
 from engine.model_files.context_window import read_window
 from engine.model_files.errors import ModelError
 from engine.model_files.weight_files import weight_choices
-from proxy.config import ConfigError
-from proxy.config_file import expand_home
+from proxy.configuration.file import expand_home
+from proxy.configuration.settled import ConfigError
 
 # Hugging Face: owner/name, letters, digits, dots, dashes and underscores.
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config import ConfigError
-from proxy.model_folder import check_model_folder, context_window, hub_id_or_folder
+from proxy.configuration.model_folder import check_model_folder, context_window, hub_id_or_folder
+from proxy.configuration.settled import ConfigError
 
 WEIGHTS = b"\x08\0\0\0\0\0\0\0{}      "
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.config import BackendKind
+from proxy.configuration.settled import BackendKind
 
 
 @dataclass(frozen=True, slots=True)

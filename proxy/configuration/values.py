@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.tool_calls.families.names import FAMILY_NAMES
-from proxy.known_backends import KNOWN_BACKENDS
+from proxy.configuration.known_backends import KNOWN_BACKENDS
 
 _WORDS = {
     "1": True,

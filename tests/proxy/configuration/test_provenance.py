@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from proxy.config import ConfigError
-from proxy.config_settling import settle
-from proxy.config_sources import Origin, Source, may_be_sent
-from tests.proxy.test_config_files import Place, write
-from tests.proxy.test_config_files import place as place
-from tests.proxy.test_model_folder import model
+from proxy.configuration.settled import ConfigError
+from proxy.configuration.settling import settle
+from proxy.configuration.sources import Origin, Source, may_be_sent
+from tests.proxy.configuration.test_files import Place, write
+from tests.proxy.configuration.test_files import place as place
+from tests.proxy.configuration.test_model_folder import model
 
 URL = "http://gateway.example/v1"
 KEY = "sk-1234"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from proxy.config import ConfigError
-from proxy.config_file import _BACKEND, _DEBUG, _TOP, ConfigFile
-from proxy.config_files import trust_list
-from tests.proxy.test_config_files import Place, untrusted_line
-from tests.proxy.test_config_files import place as place
-from tests.proxy.test_model_folder import model
+from proxy.configuration.file import _BACKEND, _DEBUG, _TOP, ConfigFile
+from proxy.configuration.files import trust_list
+from proxy.configuration.settled import ConfigError
+from tests.proxy.configuration.test_files import Place, untrusted_line
+from tests.proxy.configuration.test_files import place as place
+from tests.proxy.configuration.test_model_folder import model
 
 HARMLESS: dict[str, Any] = {
     "debug.level": 2,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.config import ConfigError, HostConfig
-from proxy.config_file import FILE_NAME
-from proxy.config_settling import Settled, settle
-from proxy.config_sources import DEFAULT
-from tests.proxy.test_config_file import EARLIER_USERS_FILE
-from tests.proxy.test_model_folder import model
+from proxy.configuration.file import FILE_NAME
+from proxy.configuration.settled import ConfigError, HostConfig
+from proxy.configuration.settling import Settled, settle
+from proxy.configuration.sources import DEFAULT
+from tests.proxy.configuration.test_file import EARLIER_USERS_FILE
+from tests.proxy.configuration.test_model_folder import model
 
 
 def settled(

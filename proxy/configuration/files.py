@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proxy.config import ConfigError
-from proxy.config_file import (
+from proxy.configuration.file import (
     FILE_NAME,
     MOST_BYTES,
     ConfigFile,
@@ -21,10 +20,11 @@ from proxy.config_file import (
     read_content,
     unreadable,
 )
-from proxy.config_sources import NOT_TRUSTED, TRUSTED, Origin
-from proxy.config_trust import TRUST_FOLDER, TrustList, place_of
-from proxy.config_untrusted import limit_to_harmless, listed, withheld_keys
-from proxy.small_file import NOT_THERE, NoRegularFile, SmallFile, read_small_file
+from proxy.configuration.settled import ConfigError
+from proxy.configuration.small_file import NOT_THERE, NoRegularFile, SmallFile, read_small_file
+from proxy.configuration.sources import NOT_TRUSTED, TRUSTED, Origin
+from proxy.configuration.trust import TRUST_FOLDER, TrustList, place_of
+from proxy.configuration.untrusted import limit_to_harmless, listed, withheld_keys
 
 STATE_FOLDER = ".anyclaude"  # in the user's home
 HOW_TO_TRUST = "anyclaude-tui config trust"

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from proxy.config import BackendKind, ConfigError, HostConfig
-from proxy.config_destination import destination, public_url, settle_key
-from proxy.config_layers import Layers
-from proxy.config_sources import DEFAULT, TRUSTED, Origin, Source
-from proxy.known_backends import KNOWN_BACKENDS
-from proxy.model_folder import hub_id_or_folder, is_hub_id
+from proxy.configuration.destination import destination, public_url, settle_key
+from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.layers import Layers
+from proxy.configuration.model_folder import hub_id_or_folder, is_hub_id
+from proxy.configuration.settled import BackendKind, ConfigError, HostConfig
+from proxy.configuration.sources import DEFAULT, TRUSTED, Origin, Source
 
 Rule = Callable[[Layers, dict[str, Any], Path, Path], None]
 
