@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from engine.tool_calls.stray.call_forms import CallForms, forms_of
+from proxy.anthropic.lanes import Caller, identify
+from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
+from proxy.anthropic.preview import preview
 from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.client_side import (
     ClientLeft,
@@ -25,10 +28,7 @@ from proxy.client_side import (
 )
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
-from proxy.lanes import Caller, identify
-from proxy.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.observation import Observation
-from proxy.preview import preview
 from proxy.told_apart import ToldApart
 from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.response import Answer, AnswerHead

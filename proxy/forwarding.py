@@ -11,6 +11,8 @@ import httpx
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from proxy.anthropic.lanes import identify
+from proxy.anthropic.messages import MAX_BODY_BYTES
 from proxy.backends.claude import ClaudeBackend, incoming
 from proxy.client_side import (
     ClientLeft,
@@ -23,8 +25,6 @@ from proxy.client_side import (
 from proxy.events.errors import ProxyError, UpstreamUnavailable
 from proxy.events.types import CacheVerdict, ErrorInfo
 from proxy.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
-from proxy.lanes import identify
-from proxy.messages import MAX_BODY_BYTES
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.message_tap import Decoder, MessageTap
 from proxy.translate.tools import ToolSet, Verdict, tool_set

@@ -16,7 +16,7 @@ from bench.derived_traffic import (
 from bench.interleaved_sessions import Budget
 from bench.prefill_floor import Turn, common, floor_of_foresight, floor_of_lately_used
 from bench.recorded_traffic import Recorded
-from proxy.lanes import identify
+from proxy.anthropic.lanes import identify
 
 HEAD = [1, 2, 3]
 

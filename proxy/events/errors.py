@@ -46,7 +46,7 @@ class ProxyError(Exception):
 
 
 class InvalidRequest(ProxyError):
-    """Raised by `proxy.messages` for a body that no translation can be made of; names the place."""
+    """Raised by `proxy.anthropic.messages` for a body that no translation can be made of; names the place."""
 
     status = 400
     type = "invalid_request_error"

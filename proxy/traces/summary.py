@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.preview import preview
+from proxy.anthropic.preview import preview
 from proxy.traces.schema import Trace, TraceSummary
 
 

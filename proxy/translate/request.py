@@ -41,7 +41,7 @@ class TranslatedRequest:
 
 
 def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedRequest:
-    """Translate a checked body (`proxy.messages`) for an upstream that speaks `dialect`.
+    """Translate a checked body (`proxy.anthropic.messages`) for an upstream that speaks `dialect`.
 
     Raises:
         InvalidRequest: blocks lie within blocks, hundreds deep.

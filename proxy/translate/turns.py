@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.wire.json_text import encode_json
+from proxy.anthropic.prompt_prefix import joined_text, system_text
 from proxy.backends.upstream import Dialect
-from proxy.prompt_prefix import joined_text, system_text
 from proxy.translate.thinking import thinking_text
 
 Message = dict[str, Any]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from proxy.anthropic.messages import check_message_request, check_prompt, parse_body
 from proxy.events.errors import InvalidRequest
-from proxy.messages import check_message_request, check_prompt, parse_body
 from tests.proxy.live import body
 
 USER = {"role": "user", "content": "hi"}

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
+from proxy.anthropic.prompt_prefix import is_subagent
 from proxy.events.types import Lane
-from proxy.prompt_prefix import is_subagent
 
 _LANE_OF_CLASS: dict[str, Lane] = {
     "main": "main",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.lanes import identify
+from proxy.anthropic.lanes import identify
 from tests.proxy.live import body
 
 SESSION = "187d0f0f-6064-420e-aa5f-765f769f1b4f"

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.anthropic.prompt_prefix import first_difference, is_prefix, is_subagent, joined_text, system_text
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.upstream import Dialect
-from proxy.prompt_prefix import first_difference, is_prefix, is_subagent, joined_text, system_text
 from proxy.translate.request import translate_request
 from tests.proxy.live import body
 

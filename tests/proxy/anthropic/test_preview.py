@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.preview import PREVIEW_LENGTH, preview
+from proxy.anthropic.preview import PREVIEW_LENGTH, preview
 
 
 def user(*texts: str) -> dict[str, Any]:
