@@ -29,7 +29,7 @@ from proxy.events.types import EngineLog as EngineLogLine
 from proxy.events.types import EngineState, EventData, HostNotice, HostState, RequestDelta
 from proxy.host_routes import host_routes
 from proxy.joined_engine import JoinedEngine
-from proxy.recorder import Recorder
+from proxy.record.recorder import Recorder
 from proxy.server import create_app
 from proxy.supervisor import Supervisor
 from proxy.traces.files import TRACES_FOLDER

@@ -34,7 +34,7 @@ from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.response import Answer, AnswerHead
 
 if TYPE_CHECKING:
-    from proxy.recorder import Recorder, RequestRecord
+    from proxy.record.recorder import Recorder, RequestRecord
 
 log = logging.getLogger(__name__)
 

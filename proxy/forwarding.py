@@ -30,7 +30,7 @@ from proxy.translate.message_tap import Decoder, MessageTap
 from proxy.translate.tools import ToolSet, Verdict, tool_set
 
 if TYPE_CHECKING:
-    from proxy.recorder import Recorder, RequestRecord
+    from proxy.record.recorder import Recorder, RequestRecord
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from proxy.backends.upstream import (
 from proxy.translate.response import Answer
 
 if TYPE_CHECKING:
-    from proxy.recorder import RequestRecord
+    from proxy.record.recorder import RequestRecord
 
 
 class Observation:

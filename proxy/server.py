@@ -26,7 +26,7 @@ from proxy.model_list import add_model_routes
 from proxy.translate.request import translate_request
 
 if TYPE_CHECKING:
-    from proxy.recorder import Recorder
+    from proxy.record.recorder import Recorder
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from proxy.configuration.settled import HostConfig
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.types import Event, EventData
-from proxy.recorder import Recorder
+from proxy.record.recorder import Recorder
 from proxy.server import create_app
 from proxy.traces.record import TraceStore
 from proxy.traces.schema import Trace

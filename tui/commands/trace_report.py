@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.request_record import decode_speed
+from proxy.record.request_record import decode_speed
 from proxy.traces.schema import Trace, TraceSummary, TraceToolCall
 from tui.event_text import one_line_arguments
 from tui.figures import count, day_and_clock, percent, plural, rate, ratio, seconds

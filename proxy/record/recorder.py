@@ -13,7 +13,7 @@ from typing import Any
 from proxy.anthropic.tool_results import ToolResult, shortened, tool_results
 from proxy.events.bus import EventBus
 from proxy.events.types import CacheChange, HostNotice, RequestReceived, RequestToolResult
-from proxy.request_record import RequestRecord
+from proxy.record.request_record import RequestRecord
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceRequest, TraceToolCall
 

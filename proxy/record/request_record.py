@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from proxy.delta_gathering import DeltaGathering
 from proxy.events.types import (
     CacheChange,
     CacheEvent,
@@ -24,10 +23,11 @@ from proxy.events.types import (
     Timings,
     Usage,
 )
+from proxy.record.delta_gathering import DeltaGathering
 from proxy.traces.schema import Trace, TraceResponse, TraceToolCall
 
 if TYPE_CHECKING:
-    from proxy.recorder import Recorder
+    from proxy.record.recorder import Recorder
     from proxy.traces.record import ToolOutcome
 
 LONGEST_WRITE_S = 8.0  # a client that waits for a disk that hangs takes the silence for a dead connection

@@ -24,7 +24,7 @@ from proxy.events.types import (
     RequestToolResult,
     Usage,
 )
-from proxy.recorder import Recorder, RequestRecord
+from proxy.record.recorder import Recorder, RequestRecord
 from proxy.traces.reading import load_trace
 from proxy.traces.record import TraceStore
 from proxy.traces.schema import Trace, TraceToolCall
@@ -456,7 +456,7 @@ async def test_a_full_disk_is_told_and_leaves_no_half_file(
 async def test_a_disk_that_hangs_holds_no_answer_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on = threading.Event()
     monkeypatch.setattr("proxy.traces.record.write_private", lambda path, content: goes_on.wait(10))
-    monkeypatch.setattr("proxy.request_record.LONGEST_WRITE_S", 0.05)
+    monkeypatch.setattr("proxy.record.request_record.LONGEST_WRITE_S", 0.05)
     await finish(host.begin())
     assert "the disk is slow" in host.events("host.notice")[0].data["text"]
     assert host.events("request.finished") == []

@@ -1,0 +1,1 @@
+"""What is known of each request while it runs."""
