@@ -19,8 +19,6 @@ from engine.process.port_holder import port_holder
 from proxy.backends.factory import make_backend
 from proxy.configuration.settled import HostConfig
 from proxy.configuration.state_folder import private_folder
-from proxy.engine_log import EngineLog
-from proxy.engine_process import EngineCommand
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.metrics import Metrics
@@ -28,10 +26,12 @@ from proxy.events.totals import Totals
 from proxy.events.types import EngineLog as EngineLogLine
 from proxy.events.types import EngineState, EventData, HostNotice, HostState, RequestDelta
 from proxy.host_routes import host_routes
-from proxy.joined_engine import JoinedEngine
 from proxy.record.recorder import Recorder
 from proxy.server import create_app
-from proxy.supervisor import Supervisor
+from proxy.supervision.joined_engine import JoinedEngine
+from proxy.supervision.log import EngineLog
+from proxy.supervision.process import EngineCommand
+from proxy.supervision.supervisor import Supervisor
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.record import TraceStore
 

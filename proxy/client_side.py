@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from engine.wire.json_text import encode_json
 from proxy.events.errors import ProxyError, RequestTooLarge, error_body
 from proxy.events.types import ErrorInfo
-from proxy.task_end import end_tasks
+from proxy.supervision.task_end import end_tasks
 from proxy.translate.event_bytes import PING, event
 
 DRAINED_BYTES = 16 * 2**20  # of a body that is too large anyway, read on so that its sender hears why

@@ -18,7 +18,7 @@ from typing import Any
 
 from proxy.configuration.settled import HostConfig
 from proxy.configuration.state_folder import open_private, private_folder
-from proxy.task_end import end_tasks
+from proxy.supervision.task_end import end_tasks
 
 ENGINE_FAILED = 4  # the exit code of a command whose host ended without naming one
 START_S = 60.0  # to import everything on a cold disk and listen; loading a model comes after that

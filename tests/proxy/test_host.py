@@ -23,7 +23,7 @@ from proxy.events.types import EngineStatus, HostNotice, HostState
 from proxy.host import serve
 from proxy.host_routes import event_stream
 from proxy.traces.schema import Trace
-from tests.proxy.test_supervisor import FAKE_ENGINE
+from tests.proxy.supervision.test_supervisor import FAKE_ENGINE
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.__main__ import LAST_S
 from proxy.configuration.settled import HostConfig
-from proxy.engine_process import Patience
+from proxy.supervision.process import Patience
 from tests.ticks import TICKS, cancelled_beside
 from tui.host_process import STOP_S, HostFailed, HostProcess
 
@@ -172,7 +172,7 @@ import asyncio, sys
 from pathlib import Path
 from proxy.__main__ import LAST_S
 from proxy.configuration.settled import HostConfig
-from proxy.engine_process import Patience
+from proxy.supervision.process import Patience
 from tui.host_process import HostProcess
 
 async def main():

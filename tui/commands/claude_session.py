@@ -14,7 +14,7 @@ from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.layers import SETTINGS
 from proxy.configuration.settling import Settled
 from proxy.events.types import HostState
-from proxy.task_end import end_tasks
+from proxy.supervision.task_end import end_tasks
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_program import find_claude, named_by_variable

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from proxy.task_end import end_tasks
+from proxy.supervision.task_end import end_tasks
 from tui.commands.event_stream import read_events
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say

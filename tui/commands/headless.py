@@ -16,7 +16,7 @@ from engine.process.descriptors import raise_descriptor_limit
 from engine.process.parent_watch import end_within
 from proxy.configuration.settled import HostConfig
 from proxy.events.types import EngineState
-from proxy.task_end import end_tasks
+from proxy.supervision.task_end import end_tasks
 from tui.commands.claude_window import window_remark
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say

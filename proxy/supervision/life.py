@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proxy.engine_exit import EngineExit, explain_exit
-from proxy.engine_log import EngineLog
-from proxy.engine_process import EngineCommand, EngineProcess, Patience
-from proxy.engine_status import StatusBoard, Traffic
-from proxy.engine_watch import EngineWatch
-from proxy.task_end import end_tasks
+from proxy.supervision.exit import EngineExit, explain_exit
+from proxy.supervision.log import EngineLog
+from proxy.supervision.process import EngineCommand, EngineProcess, Patience
+from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.task_end import end_tasks
+from proxy.supervision.watch import EngineWatch
 
 _NO_FAULT = ("INFO ", "DEBUG ")  # how the engine begins lines that explain no end
 # With an engine that has been given up. What is killed while the GPU works for it can take the system down:

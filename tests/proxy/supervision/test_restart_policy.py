@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.restart_policy import Restart, RestartPolicy
+from proxy.supervision.restart_policy import Restart, RestartPolicy
 
 
 def test_pauses_grow_until_it_is_time_to_give_up() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 
-from proxy.engine_gate import gate
-from proxy.engine_health import HealthProbe
-from proxy.engine_status import StatusBoard, Traffic
-from proxy.engine_watch import EngineWatch, Timing
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.types import EngineState
-from proxy.task_end import end_tasks
+from proxy.supervision.gate import gate
+from proxy.supervision.health import HealthProbe
+from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.task_end import end_tasks
+from proxy.supervision.watch import EngineWatch, Timing
 
 
 class JoinedEngine:

@@ -40,7 +40,7 @@ class RestartPolicy:
     def next(self, healthy_s: float, *, at_once: bool = False) -> Restart | None:
         """The restart after a life that was healthy for so long; None when it is time to give up.
 
-        `at_once`: nothing but a new process is needed (`proxy.engine_exit.EngineExit`).
+        `at_once`: nothing but a new process is needed (`proxy.supervision.exit.EngineExit`).
         """
         if healthy_s >= (self._at_once_after if at_once else self._forgive_after):
             self._attempts = 0

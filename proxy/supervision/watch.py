@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 
-from proxy.engine_health import EngineHealth, HealthProbe, Verdict, Watchdog
-from proxy.engine_process import Patience
-from proxy.engine_status import StatusBoard, Traffic
 from proxy.events.types import EngineStatus, Probe
+from proxy.supervision.health import EngineHealth, HealthProbe, Verdict, Watchdog
+from proxy.supervision.process import Patience
+from proxy.supervision.status import StatusBoard, Traffic
 
 _CLOSEST_PROBES_S = 0.5  # however many requests arrive
 

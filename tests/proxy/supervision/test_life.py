@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from proxy import engine_life
-from proxy.engine_health import EngineHealth, HealthProbe
-from proxy.engine_life import EngineLife, LifeEnd
-from proxy.engine_log import EngineLog
-from proxy.engine_process import EngineCommand, Patience
-from proxy.engine_status import StatusBoard, Traffic
-from proxy.engine_watch import EngineWatch, Timing
 from proxy.events.bus import EventBus
 from proxy.events.types import EngineState, Probe, RequestReceived
+from proxy.supervision import life as engine_life
+from proxy.supervision.health import EngineHealth, HealthProbe
+from proxy.supervision.life import EngineLife, LifeEnd
+from proxy.supervision.log import EngineLog
+from proxy.supervision.process import EngineCommand, Patience
+from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.watch import EngineWatch, Timing
 from tests.ticks import TICKS, cancelled_beside
 
 NEVER = Timing(listens_within=600, probe_loading=600, probe_busy=600, probe_idle=600, lost_after=600)

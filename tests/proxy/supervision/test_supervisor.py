@@ -20,18 +20,18 @@ import psutil
 import pytest
 
 from engine.process.port_holder import port_holder
-from proxy.engine_log import EngineLog
-from proxy.engine_process import EngineCommand, Patience
-from proxy.engine_watch import Timing
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamFailed, UpstreamUnavailable
 from proxy.events.totals import Totals
 from proxy.events.types import EngineLog as EngineLogLine
 from proxy.events.types import EngineRestart, EngineState, EngineStatus, Event, HostNotice, RequestReceived
-from proxy.restart_policy import RestartPolicy
-from proxy.supervisor import Supervisor
+from proxy.supervision.log import EngineLog
+from proxy.supervision.process import EngineCommand, Patience
+from proxy.supervision.restart_policy import RestartPolicy
+from proxy.supervision.supervisor import Supervisor
+from proxy.supervision.watch import Timing
 
-FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
+FAKE_ENGINE = Path(__file__).parents[1] / "fake_engine.py"
 QUICK = Timing(
     probe_loading=0.02,
     probe_busy=0.05,
@@ -450,7 +450,7 @@ def test_the_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import asyncio, sys
         from pathlib import Path
-        from tests.proxy.test_supervisor import watched
+        from tests.proxy.supervision.test_supervisor import watched
         async def main():
             async with watched(Path(sys.argv[1])) as engine:
                 print((await engine.until("ready")).pid, flush=True)
@@ -459,7 +459,7 @@ def test_the_engine_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
     """)
     with subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)],
-        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
     ) as parent:  # fmt: skip
         assert parent.stdout is not None
         engine = psutil.Process(int(parent.stdout.readline()))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engine_exit import EngineExit, explain_exit
-from proxy.engine_gate import gate
-from proxy.engine_health import EngineHealth, Watchdog
-from proxy.engine_log import EngineLog
 from proxy.events.errors import UpstreamFailed, UpstreamUnavailable
 from proxy.events.types import EngineState, EngineStatus
-from proxy.restart_policy import Restart, RestartPolicy
+from proxy.supervision.exit import EngineExit, explain_exit
+from proxy.supervision.gate import gate
+from proxy.supervision.health import EngineHealth, Watchdog
+from proxy.supervision.log import EngineLog
+from proxy.supervision.restart_policy import Restart, RestartPolicy
 
 
 class Clock:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proxy.task_end import end_tasks
+from proxy.supervision.task_end import end_tasks
 
 _PIECE = 65_536
 _LAST_WORDS_S = 1.0  # for its last lines; a grandchild may hold the pipes open, whose words nobody waits for

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from proxy.engine_process import Patience
 from proxy.events.errors import UpstreamUnavailable
 from proxy.events.types import EngineStatus, RequestReceived
-from tests.proxy.test_supervisor import QUICK, Watched, watched
+from proxy.supervision.process import Patience
+from tests.proxy.supervision.test_supervisor import QUICK, Watched, watched
 
 pytestmark = pytest.mark.slow
 

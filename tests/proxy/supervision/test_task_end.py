@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.task_end import end_tasks
+from proxy.supervision.task_end import end_tasks
 
 
 async def swallow(times: int) -> None:

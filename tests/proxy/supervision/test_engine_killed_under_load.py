@@ -74,7 +74,7 @@ async def test_every_death_is_noticed_at_once_and_every_request_gets_a_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that the watch waits for requests nearly all the time, and many a death comes beside one.
-    monkeypatch.setattr("proxy.engine_watch._CLOSEST_PROBES_S", 0.002)
+    monkeypatch.setattr("proxy.supervision.watch._CLOSEST_PROBES_S", 0.002)
     chance = random.Random(7)
     verdicts: Counter[str] = Counter()
     done = asyncio.Event()

@@ -13,18 +13,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from proxy.engine_exit import EngineExit
-from proxy.engine_gate import gate
-from proxy.engine_health import HealthProbe
-from proxy.engine_life import EngineLife, LifeEnd
-from proxy.engine_log import EngineLog
-from proxy.engine_process import EngineCommand
-from proxy.engine_status import StatusBoard, Traffic
-from proxy.engine_watch import EngineWatch, Timing
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.types import EngineRestart, EngineState
-from proxy.restart_policy import Restart, RestartPolicy
+from proxy.supervision.exit import EngineExit
+from proxy.supervision.gate import gate
+from proxy.supervision.health import HealthProbe
+from proxy.supervision.life import EngineLife, LifeEnd
+from proxy.supervision.log import EngineLog
+from proxy.supervision.process import EngineCommand
+from proxy.supervision.restart_policy import Restart, RestartPolicy
+from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.watch import EngineWatch, Timing
 
 _log = logging.getLogger("anyclaude.supervisor")
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proxy.engine_watch import Timing
 from proxy.events.bus import EventBus
 from proxy.events.types import EngineStatus, RequestReceived
-from proxy.joined_engine import JoinedEngine
+from proxy.supervision.joined_engine import JoinedEngine
+from proxy.supervision.watch import Timing
 
 SELDOM = Timing(probe_busy=0.05, probe_idle=600)
 WELL = b'HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 17\r\n\r\n{"state":"ready"}'

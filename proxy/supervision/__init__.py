@@ -1,0 +1,1 @@
+"""Keeps the engine running: starts it, watches it, restarts it."""
