@@ -16,6 +16,8 @@ from fastapi import FastAPI
 from engine import bundled_model
 from engine.process.blas import engine_environment
 from engine.process.port_holder import port_holder
+from proxy.api.host_routes import host_routes
+from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
 from proxy.configuration.settled import HostConfig
 from proxy.configuration.state_folder import private_folder
@@ -25,9 +27,7 @@ from proxy.events.metrics import Metrics
 from proxy.events.totals import Totals
 from proxy.events.types import EngineLog as EngineLogLine
 from proxy.events.types import EngineState, EventData, HostNotice, HostState, RequestDelta
-from proxy.host_routes import host_routes
 from proxy.record.recorder import Recorder
-from proxy.server import create_app
 from proxy.supervision.joined_engine import JoinedEngine
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand

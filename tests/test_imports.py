@@ -179,7 +179,7 @@ class TestAFreshInterpreter:
     @pytest.mark.parametrize(
         "arguments",
         [
-            ["import proxy.host, proxy.server, proxy.__main__"],
+            ["import proxy.host, proxy.api.server, proxy.__main__"],
             ["import tui.cli, tui.host_process, tui.commands.headless, tui.commands.claude_session"],
             [RUN, "--help"],
             [RUN, "events", "--help"],

@@ -60,14 +60,14 @@ class RequestTooLarge(ProxyError):
 
 
 class Unauthenticated(ProxyError):
-    """Raised by `proxy.access` when a token is asked for and the client has another or none."""
+    """Raised by `proxy.api.access` when a token is asked for and the client has another or none."""
 
     status = 401
     type = "authentication_error"
 
 
 class Forbidden(ProxyError):
-    """Raised by `proxy.access` for another machine without a token, or a foreign web page."""
+    """Raised by `proxy.api.access` for another machine without a token, or a foreign web page."""
 
     status = 403
     type = "permission_error"

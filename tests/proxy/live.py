@@ -15,6 +15,7 @@ import orjson
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy.api.server import create_app
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
@@ -23,7 +24,6 @@ from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.types import Event, EventData
 from proxy.record.recorder import Recorder
-from proxy.server import create_app
 from proxy.traces.record import TraceStore
 from proxy.traces.schema import Trace
 

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
+from proxy.api.host_routes import event_stream
 from proxy.configuration.settled import HostConfig
 from proxy.events.bus import EventBus
 from proxy.events.types import EngineStatus, HostNotice, HostState
 from proxy.host import serve
-from proxy.host_routes import event_stream
 from proxy.traces.schema import Trace
 from tests.proxy.supervision.test_supervisor import FAKE_ENGINE
 

@@ -9,8 +9,8 @@ import anthropic
 import orjson
 import pytest
 
+from proxy.api.model_list import discoverable_id, model_entries
 from proxy.events.errors import UpstreamUnavailable
-from proxy.model_list import discoverable_id, model_entries
 from tests.proxy.live import Upstream, body, proxy_over, says
 
 MODELS = {"/v1/models": {"object": "list", "data": [{"id": "mlx-community/Qwen3-Coder"}, {"id": "gpt-oss"}]}}

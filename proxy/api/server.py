@@ -13,16 +13,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from engine.wire.json_text import encode_json
-from proxy.access import AccessGuard
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_prompt, parse_body
+from proxy.api.access import AccessGuard
+from proxy.api.client_side import ClientLeft, read_body
+from proxy.api.exchange import PING_S, MessagesEndpoint, Service
+from proxy.api.forwarding import ForwardEndpoint
+from proxy.api.model_list import add_model_routes
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend, UpstreamRequest
-from proxy.client_side import ClientLeft, read_body
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
-from proxy.exchange import PING_S, MessagesEndpoint, Service
-from proxy.forwarding import ForwardEndpoint
-from proxy.model_list import add_model_routes
 from proxy.translate.request import translate_request
 
 if TYPE_CHECKING:

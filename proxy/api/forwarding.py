@@ -13,8 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.anthropic.lanes import identify
 from proxy.anthropic.messages import MAX_BODY_BYTES
-from proxy.backends.claude import ClaudeBackend, incoming
-from proxy.client_side import (
+from proxy.api.client_side import (
     ClientLeft,
     EventStream,
     headers_of,
@@ -22,9 +21,10 @@ from proxy.client_side import (
     run_while_connected,
     send_error,
 )
+from proxy.api.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
+from proxy.backends.claude import ClaudeBackend, incoming
 from proxy.events.errors import ProxyError, UpstreamUnavailable
 from proxy.events.types import CacheVerdict, ErrorInfo
-from proxy.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.traces.schema import TraceToolCall
 from proxy.translate.message_tap import Decoder, MessageTap
 from proxy.translate.tools import ToolSet, Verdict, tool_set

@@ -16,8 +16,7 @@ from engine.tool_calls.stray.call_forms import CallForms, forms_of
 from proxy.anthropic.lanes import Caller, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.anthropic.preview import preview
-from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
-from proxy.client_side import (
+from proxy.api.client_side import (
     ClientLeft,
     EventStream,
     headers_of,
@@ -26,12 +25,13 @@ from proxy.client_side import (
     send_error,
     send_json,
 )
+from proxy.api.observation import Observation
+from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
-from proxy.observation import Observation
-from proxy.told_apart import ToldApart
 from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.response import Answer, AnswerHead
+from proxy.translate.told_apart import ToldApart
 
 if TYPE_CHECKING:
     from proxy.record.recorder import Recorder, RequestRecord

@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from engine.process.loopback import is_loopback_name
-from proxy.access import AccessGuard
+from proxy.api.access import AccessGuard
 
 HERE = ("127.0.0.1", 50000)
 ELSEWHERE = ("192.168.1.20", 50000)

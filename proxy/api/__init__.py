@@ -1,0 +1,1 @@
+"""The Anthropic API and the host's own, as HTTP."""
