@@ -23,7 +23,7 @@ from proxy.translate.response import Answer
 from proxy.translate.told_apart import ToldApart
 from proxy.translate.tools import tool_set
 from tests.proxy.live import DONE, FINISH, USAGE, Proxy, Upstream, calls, delta, proxy, says, serve, sse
-from tests.proxy.test_translate_response import answer_head
+from tests.proxy.translate.test_response import answer_head
 
 PATH = "/v1/messages"
 COMMAND = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}

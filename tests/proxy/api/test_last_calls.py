@@ -7,8 +7,8 @@ import pytest
 from engine.tool_calls.stray.call_forms import ANY_FAMILY
 from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamEvent
 from proxy.translate.thinking import ThinkingMode
-from tests.proxy.test_translate_answer_calls import DONE, STRAY, only, told
-from tests.proxy.test_translate_response import rebuilt
+from tests.proxy.translate.test_answer_calls import DONE, STRAY, only, told
+from tests.proxy.translate.test_response import rebuilt
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from proxy.translate.response import Answer
 from proxy.translate.thinking import ThinkingMode
 from proxy.translate.tools import ToolSet, tool_set
 from tests.proxy.live import sse
-from tests.proxy.test_translate_response import answer_head, answered, kinds, rebuilt
+from tests.proxy.translate.test_response import answer_head, answered, kinds, rebuilt
 
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 TEXT = {"type": "object", "properties": {"path": {"type": "string"}, "text": {"type": "string"}}}
