@@ -180,7 +180,7 @@ class TestAFreshInterpreter:
         "arguments",
         [
             ["import proxy.host, proxy.api.server, proxy.__main__"],
-            ["import tui.cli, tui.host_process, tui.commands.headless, tui.commands.claude_session"],
+            ["import tui.cli, tui.client.host_process, tui.commands.headless, tui.commands.claude_session"],
             [RUN, "--help"],
             [RUN, "events", "--help"],
             [RUN, "--port", "9", "env"],

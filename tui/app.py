@@ -22,25 +22,25 @@ from textual.binding import BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from tui.figures import plural
-from tui.inbox import Inbox
+from tui.client.figures import plural
+from tui.client.inbox import Inbox
+from tui.client.records import Link
+from tui.client.store import Store
+from tui.client.wire_text import line_text
 from tui.looks import Looks
 from tui.palette import CommandProvider
 from tui.panes.health import HealthPane
 from tui.panes.traces import TracesPane
-from tui.records import Link
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.main import MainScreen
 from tui.screens.trace import TraceScreen
-from tui.store import Store
 from tui.terminal import terminal_apart
 from tui.terminal_colours import In16Colours, In256Colours
 from tui.themes import DAY, NIGHT
-from tui.wire_text import line_text
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace, TraceSummary
-    from tui.feed import Feed
+    from tui.client.feed import Feed
 
 FRAME_S = 0.1
 INTERRUPTED, HOST_FAILED = 130, 4
@@ -48,7 +48,7 @@ MOST_EVENTS_A_FRAME = 4000  # so that a long replay is drawn in steps instead of
 
 
 class Host(Protocol):
-    """The process that the control center owns when it is not attached (`tui.host_process.HostProcess`)."""
+    """The process that the control center owns when it is not attached (`tui.client.host_process`)."""
 
     url: str
 
@@ -66,7 +66,7 @@ class Host(Protocol):
 
 
 class HostApi(Protocol):
-    """What is asked of the host besides its events (`tui.host_client.HostClient`)."""
+    """What is asked of the host besides its events (`tui.client.host_client.HostClient`)."""
 
     async def traces(
         self, limit: int = 100, before: str = "", query: str = ""
@@ -182,9 +182,9 @@ class ControlCenter(App[None]):
 
     async def _follow(self, url: str) -> None:
         """Follow the host's events for as long as there is a screen."""
-        await asyncio.to_thread(importlib.import_module, "tui.feed")
-        from tui.feed import Feed
-        from tui.host_client import HostClient
+        await asyncio.to_thread(importlib.import_module, "tui.client.feed")
+        from tui.client.feed import Feed
+        from tui.client.host_client import HostClient
 
         client = self.client = HostClient(url, self._token)
         self._feed = Feed(client, self.inbox, clock=self._clock)

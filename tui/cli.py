@@ -359,7 +359,7 @@ def _told(error: Exception) -> tuple[int | None, str]:
     if isinstance(error, CommandFailed):
         return error.exit_code, error.message
     from proxy.configuration.settled import ConfigError
-    from tui.host_process import HostFailed
+    from tui.client.host_process import HostFailed
 
     match error:
         case ConfigError():

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from textual.app import App
 
-from tui.figures import plural
+from tui.client.figures import plural
 
 TIMEOUT_S = 5.0
 # Without a UTF-8 locale (ssh, launchd) pbcopy reads bytes in another encoding.

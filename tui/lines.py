@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from tui.wire_text import cut, shorten, width
+from tui.client.wire_text import cut, shorten, width
 
 Span = tuple[str, str]
 Line = list[Span]

@@ -10,9 +10,9 @@ from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
 
+from tui.client.wire_text import line_text
 from tui.lines import Line
 from tui.terminal_colours import CONTRAST, contrast
-from tui.wire_text import line_text
 
 # Meaning -> theme variable. A theme of our own defines the name itself; in any other theme the second one,
 # which every Textual theme has, stands in.

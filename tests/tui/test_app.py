@@ -17,8 +17,8 @@ from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.app import ControlCenter
+from tui.client.records import Link
 from tui.keymap import PANES, WHILE_FILTERING
-from tui.records import Link
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.screens.main import MainScreen

@@ -14,9 +14,9 @@ import pytest
 
 from bench.child import clean_environment
 from tests.tui.scripted_host import scripted_host
+from tui.client.host_client import HostClient
 from tui.commands.events import follow, wanted
 from tui.commands.exit_codes import CommandFailed
-from tui.host_client import HostClient
 
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 

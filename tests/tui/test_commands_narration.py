@@ -7,8 +7,8 @@ import pytest
 
 from proxy.events.types import Event
 from tests.tui.scripted_host import ScriptedHost, scripted_host
+from tui.client.host_client import HostClient
 from tui.commands.narration import Narrator, listen
-from tui.host_client import HostClient
 
 
 def event(type_: str, **data: Any) -> Event:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from proxy.events.types import EngineCache, EngineState
+from tui.client.records import MissRecord, View
 from tui.lines import line_width, plain
 from tui.panes.cache import cache_block, miss_lines
-from tui.records import MissRecord, View
 
 MISS = MissRecord(
     time=0.0,

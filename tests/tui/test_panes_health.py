@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy.events.types import EngineMemory, EngineState
+from tui.client.records import HostFacts, View
 from tui.panes.cells import engine_word
 from tui.panes.health import engine_block
-from tui.records import HostFacts, View
 
 
 def view_of(backend: str) -> View:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tui.ledgers.totals import Totals
+from tui.client.records import ToolRecord, ToolStats, View
+from tui.client.reducers.totals import Totals
 from tui.lines import plain
 from tui.panes.cells import provenance, verdict
 from tui.panes.tools import call_pieces, stats_block
-from tui.records import ToolRecord, ToolStats, View
 
 CALL = ToolRecord(
     id="t1",

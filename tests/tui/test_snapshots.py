@@ -13,8 +13,8 @@ from tests.tui.stage import loaded
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.app import ControlCenter
+from tui.client.records import Link
 from tui.keymap import PANES
-from tui.records import Link
 
 SIZES = ((80, 24), (120, 40), (200, 50))
 BUSY = (

@@ -29,8 +29,8 @@ from tests.tui.test_commands_screen import ENTERS_ALTERNATE_SCREEN, LEAVES_ALTER
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.app import ControlCenter
+from tui.client.records import Link
 from tui.looks import Looks
-from tui.records import Link
 from tui.terminal_colours import CONTRAST, RGB, In16Colours, In256Colours, contrast
 from tui.themes import DAY, NIGHT
 

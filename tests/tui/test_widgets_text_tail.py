@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.stage import Stage, drawn
+from tui.client.wire_text import width, wrap
 from tui.lines import plain
 from tui.widgets.text_tail import TextTail, wrap_line
-from tui.wire_text import width, wrap
 
 
 async def test_text_in_pieces_is_the_same_as_text_at_once() -> None:

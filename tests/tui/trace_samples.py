@@ -14,7 +14,7 @@ from proxy.traces.schema import (
 )
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
-from tui.host_client import HostError
+from tui.client.host_client import HostError
 
 TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Task", "TodoWrite", "WebFetch", "Write")
 

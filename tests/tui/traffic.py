@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.events.types import Counters, EngineState, Event, HostState, Probe
 from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, REPAIRS, THINKING
-from tui.ledgers.totals import Totals
+from tui.client.reducers.totals import Totals
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
 MODEL = "mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit"

@@ -8,8 +8,8 @@ from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroke
 from engine.tool_calls.schemas.tools import parse_json
 from proxy.traces.call_replay import CallReplay
 from proxy.traces.schema import Trace, TraceToolCall
-from tui.figures import plural, seconds
-from tui.wire_text import block_text, line_text
+from tui.client.figures import plural, seconds
+from tui.client.wire_text import block_text, line_text
 
 LABEL_CELLS = 11
 

@@ -15,6 +15,8 @@ from proxy.configuration.layers import SETTINGS
 from proxy.configuration.settling import Settled
 from proxy.events.types import HostState
 from proxy.supervision.task_end import end_tasks
+from tui.client.host_client import HostClient, HostError
+from tui.client.host_process import HostFailed, HostProcess
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_program import find_claude, named_by_variable
@@ -26,8 +28,6 @@ from tui.commands.narration import Narrator, destination_of, listen
 from tui.commands.port_check import check_ports
 from tui.commands.trust_question import question
 from tui.commands.user_settings import UserSettings, read_user_settings
-from tui.host_client import HostClient, HostError
-from tui.host_process import HostFailed, HostProcess
 
 # For the session in front to act on; whoever holds its terminal must outlive it.
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
@@ -38,8 +38,8 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
     """Run one session and return Claude Code's own exit code.
 
     Raises:
-        proxy.configuration.settled.ConfigError, tui.host_process.HostFailed, CommandFailed: there is nothing
-        to run it on.
+        proxy.configuration.settled.ConfigError, tui.client.host_process.HostFailed, CommandFailed: there is
+        nothing to run it on.
     """
     program = find_claude(claude_path or named_by_variable(invocation.environ), invocation.environ)
     printing = any(argument in ("-p", "--print") for argument in arguments)

@@ -11,13 +11,13 @@ from shlex import quote
 
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import HostState
+from tui.client.host_client import HostClient, HostError
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_window import WINDOW, own_values
 from tui.commands.invocation import Invocation, check_own_account, say
 from tui.commands.narration import destination_of
 from tui.commands.user_settings import read_user_settings
-from tui.host_client import HostClient, HostError
 
 
 def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False) -> int:

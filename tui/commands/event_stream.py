@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
-from tui.feed import SILENCE_S, sse_data
-from tui.host_client import HostClient, HostError, refusal
+from tui.client.feed import SILENCE_S, sse_data
+from tui.client.host_client import HostClient, HostError, refusal
 
 
 async def read_events(client: HostClient, since: int) -> AsyncGenerator[bytes]:

@@ -18,13 +18,13 @@ from typing import Any
 import httpx
 
 from proxy.supervision.task_end import end_tasks
+from tui.client.feed import PAUSES_S
+from tui.client.host_client import HostClient, HostError, describe
+from tui.client.wire_text import line_text
 from tui.commands.event_stream import read_events
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import give_up_unwritable_stdout
-from tui.feed import PAUSES_S
-from tui.host_client import HostClient, HostError, describe
-from tui.wire_text import line_text
 
 
 def run_events(

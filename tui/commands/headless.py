@@ -17,12 +17,12 @@ from engine.process.parent_watch import end_within
 from proxy.configuration.settled import HostConfig
 from proxy.events.types import EngineState
 from proxy.supervision.task_end import end_tasks
+from tui.client.host_client import HostClient
 from tui.commands.claude_window import window_remark
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
 from tui.commands.port_check import check_ports
-from tui.host_client import HostClient
 
 LAST_S = 20.0  # for open answers, the engine and the traces, once it has been told to end
 

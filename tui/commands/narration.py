@@ -13,8 +13,8 @@ from proxy.configuration.destination import ENGINE_HERE, public_url
 from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.values import printable
 from proxy.events.types import EngineRestart, EngineState, Event, HostNotice, HostState
+from tui.client.host_client import HostClient, HostError
 from tui.commands.event_stream import read_events
-from tui.host_client import HostClient, HostError
 
 SERVING = ("ready", "busy")
 LOG_LINES = 8  # of the engine's log, with a failure

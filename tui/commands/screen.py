@@ -46,7 +46,7 @@ def run_screen(invocation: Invocation) -> int:
 def _show(config: HostConfig, attach_url: str | None) -> int:
     raise_descriptor_limit()
     from tui.app import run_app
-    from tui.host_process import HostProcess
+    from tui.client.host_process import HostProcess
 
     logs = private_folder(config.home / "logs")
     host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None
@@ -54,7 +54,7 @@ def _show(config: HostConfig, attach_url: str | None) -> int:
 
 
 async def _must_answer(url: str, token: str) -> HostState:
-    from tui.host_client import HostClient, HostError
+    from tui.client.host_client import HostClient, HostError
 
     client = HostClient(url, token)
     try:

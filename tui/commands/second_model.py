@@ -19,11 +19,11 @@ from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.model_folder import is_hub_id
 from proxy.configuration.settling import Settled
 from proxy.events.types import EngineState, HostState
+from tui.client.figures import size
+from tui.client.host_client import HostClient, HostError
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url, token_refusal
 from tui.commands.port_check import is_host
-from tui.figures import size
-from tui.host_client import HostClient, HostError
 
 PROCESS_BYTES = 1_500_000_000
 """What such a process takes beside the weights: Python, MLX, activations, the prompts that it compares."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from proxy.record.request_record import decode_speed
 from proxy.traces.schema import Trace, TraceSummary, TraceToolCall
-from tui.event_text import one_line_arguments
-from tui.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
-from tui.wire_text import line_text, shorten
+from tui.client.event_text import one_line_arguments
+from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
+from tui.client.wire_text import line_text, shorten
 
 LABEL_CELLS = 11
 WIDTH = 110

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from tui.figures import clock, count, percent, plural, ratio, size
+from tui.client.figures import clock, count, percent, plural, ratio, size
+from tui.client.records import MissRecord, RequestRecord, View
+from tui.client.wire_text import line_text, shorten
 from tui.keymap import bindings
 from tui.lines import Line, bar, beside, big, fit, graph, joined, line_width
 from tui.panes.cells import lane, number, session
 from tui.panes.pane import WIDE, Pane, list_note, paragraphs
-from tui.records import MissRecord, RequestRecord, View
 from tui.widgets.canvas import Canvas, Heading
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable
-from tui.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
     from proxy.events.types import EngineCache

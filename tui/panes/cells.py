@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.configuration.known_backends import backend_kind
-from tui.figures import count, percent, plural, ratio, seconds
-from tui.ledgers.totals import INVALID_VERDICTS
+from tui.client.figures import count, percent, plural, ratio, seconds
+from tui.client.records import RequestRecord, ToolRecord, View
+from tui.client.reducers.totals import INVALID_VERDICTS
+from tui.client.wire_text import shorten
 from tui.lines import Line, Span, bar
-from tui.records import RequestRecord, ToolRecord, View
-from tui.wire_text import shorten
 
 LANES = ("main", "subagent", "compaction", "auxiliary")
 ENGINE_LOOKS = {

@@ -10,15 +10,15 @@ from textual.message import Message
 from textual.widget import Widget
 
 from engine import bundled_model
-from tui.figures import clock, percent, plural, seconds, size
+from tui.client.figures import clock, percent, plural, seconds, size
+from tui.client.records import LogLine, View
+from tui.client.wire_text import shorten, shorten_middle
 from tui.keymap import bindings
 from tui.lines import Line, bar, beside, facts, fit, graph, joined, line_width
 from tui.panes.cells import ENGINE_LOOKS, elsewhere
 from tui.panes.pane import Pane, paragraphs
-from tui.records import LogLine, View
 from tui.widgets.canvas import Canvas, Heading
 from tui.widgets.text_tail import TextTail
-from tui.wire_text import shorten, shorten_middle
 
 if TYPE_CHECKING:
     from proxy.events.types import EngineMemory, EngineState

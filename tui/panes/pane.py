@@ -9,9 +9,9 @@ from textual import events
 from textual.containers import Container
 from textual.widget import Widget
 
+from tui.client.records import View
 from tui.keymap import Place
 from tui.lines import Line, Span
-from tui.records import View
 from tui.widgets.line_table import LineTable
 from tui.widgets.text_tail import TextTail
 

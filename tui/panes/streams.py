@@ -7,19 +7,19 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
-from tui.figures import clock, count, percent, plural, rate, ratio, seconds
+from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds
+from tui.client.records import RequestRecord, View
+from tui.client.reducers.transcript import Piece
+from tui.client.store import Store
+from tui.client.wire_text import shorten_middle
 from tui.keymap import bindings
-from tui.ledgers.transcript import Piece
 from tui.lines import Line, joined, line_width, spread, strip
 from tui.panes.cells import lane, number, phase, session
 from tui.panes.pane import Pane, list_note, paragraphs
-from tui.records import RequestRecord, View
-from tui.store import Store
 from tui.widgets.canvas import Canvas, Heading
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable
 from tui.widgets.text_tail import TextTail
-from tui.wire_text import shorten_middle
 
 PIECE_LOOKS = {"text": "", "thinking": "thinking italic", "tool": "dim", "call": "tool", "error": "bad"}
 

@@ -8,17 +8,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from tui.figures import clock, percent, plural, ratio, seconds, size
+from tui.client.figures import clock, percent, plural, ratio, seconds, size
+from tui.client.records import ToolRecord, ToolStats, View
+from tui.client.wire_text import line_text, shorten_middle, width
 from tui.keymap import bindings
 from tui.lines import Line, bar, fit
 from tui.panes.cells import lane, outcome, provenance, session, verdict
 from tui.panes.pane import Pane, list_note, paragraphs
-from tui.records import ToolRecord, ToolStats, View
 from tui.widgets.canvas import Canvas, Heading
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable
 from tui.widgets.text_tail import TextTail
-from tui.wire_text import line_text, shorten_middle, width
 
 COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),

@@ -9,8 +9,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
-from tui.event_text import cleaned
-from tui.figures import clock, day_and_clock, percent, ratio, seconds, size
+from tui.client.event_text import cleaned
+from tui.client.figures import clock, day_and_clock, percent, ratio, seconds, size
+from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.keymap import bindings
 from tui.lines import Line
 from tui.panes.cells import lane, number, session
@@ -18,7 +19,6 @@ from tui.panes.pane import Pane, list_note, paragraphs
 from tui.widgets.canvas import Heading
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable
-from tui.wire_text import line_text, shorten, shorten_middle
 
 if TYPE_CHECKING:
     from proxy.traces.schema import TraceSummary

@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from tui.client.wire_text import wrap
 from tui.lines import Line
 from tui.widgets.canvas import Canvas
-from tui.wire_text import wrap
 
 BOX_CELLS = 56
 

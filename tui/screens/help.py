@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from tui.client.wire_text import wrap
 from tui.keymap import PANES, commands
 from tui.screens.help_text import HELP
 from tui.widgets.canvas import Heading
 from tui.widgets.text_tail import TextTail
-from tui.wire_text import wrap
 
 KEY_CELLS = 16
 

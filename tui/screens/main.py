@@ -9,6 +9,8 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
+from tui.client.records import View
+from tui.client.store import Store
 from tui.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer
 from tui.lines import Line
 from tui.panes.cache import CachePane
@@ -17,9 +19,7 @@ from tui.panes.pane import Pane
 from tui.panes.streams import StreamsPane
 from tui.panes.tools import ToolsPane
 from tui.panes.traces import Load, TracesPane
-from tui.records import View
 from tui.screens.help import HelpScreen
-from tui.store import Store
 from tui.widgets.canvas import Canvas
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import KeyBar

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from tui.client.event_text import cleaned
+from tui.client.figures import day_and_clock
+from tui.client.records import View
+from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.clipboard import copy
-from tui.event_text import cleaned
-from tui.figures import day_and_clock
 from tui.keymap import Command, bindings, commands, footer
 from tui.lines import Line, fit, line_width, plain, spread
 from tui.panes.cells import lane, session
-from tui.records import View
 from tui.screens.help import HelpScreen
 from tui.screens.trace_text import SECTIONS
 from tui.widgets.canvas import Canvas
 from tui.widgets.fold_view import Block, FoldView
 from tui.widgets.key_bar import KeyBar
-from tui.wire_text import line_text, shorten, shorten_middle
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace

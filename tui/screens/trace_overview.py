@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
+from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
+from tui.client.wire_text import line_text, shorten
 from tui.lines import BAR, Line, bar, facts
 from tui.panes.cache import REASONS
 from tui.panes.cells import lane
 from tui.widgets.fold_view import Block
-from tui.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
     from proxy.events.types import Timings

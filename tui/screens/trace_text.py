@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tui.figures import plural, size
+from tui.client.figures import plural, size
+from tui.client.wire_text import line_text, shorten
 from tui.lines import Line
 from tui.screens.trace_overview import overview
 from tui.widgets.fold_view import Block
-from tui.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace, TraceToolCall

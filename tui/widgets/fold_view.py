@@ -12,9 +12,9 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
+from tui.client.wire_text import wrap
 from tui.lines import Line, spread
 from tui.widgets.strip_view import StripView
-from tui.wire_text import wrap
 
 INDENT = 4
 _KEY = re.compile(r'^(\s*)("(?:[^"\\]|\\.)*")(:)')

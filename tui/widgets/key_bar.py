@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui.figures import plural
+from tui.client.figures import plural
+from tui.client.records import View
+from tui.client.wire_text import shorten
 from tui.keymap import Command
 from tui.lines import Line, line_width, spread
-from tui.records import View
 from tui.widgets.canvas import Canvas
-from tui.wire_text import shorten
 
 
 class KeyBar(Canvas):

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.filter import matcher
+from tui.client.filter import matcher
 from tui.lines import Line, fit
 from tui.widgets.columns import GAP, Column, lay_out
 from tui.widgets.strip_view import StripView
@@ -92,7 +92,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self.sync()
 
     def set_filter(self, query: str) -> None:
-        """Show only rows whose search text fits `query` (`tui.filter`)."""
+        """Show only rows whose search text fits `query` (`tui.client.filter`)."""
         if query != self.filter:
             self.filter = query
             self._place(self._filtered())

@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
+from tui.client.wire_text import wrap
 from tui.lines import Line
 from tui.widgets.strip_view import StripView
-from tui.wire_text import wrap
 
 KEEP = 20_000  # screen lines
 
@@ -149,7 +149,7 @@ class TextTail(StripView, can_focus=True):
 
 
 def wrap_line(spans: Line, cells: int) -> list[Line]:
-    """One logical line of spans in screen lines of at most `cells` cells (`tui.wire_text.wrap`)."""
+    """One logical line of spans in screen lines of at most `cells` cells (`tui.client.wire_text.wrap`)."""
     pending = list(reversed(spans))
     out: list[Line] = []
     for part in wrap("".join(text for text, _ in spans), cells):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from tui.client.records import View
+from tui.client.wire_text import shorten_middle
 from tui.keymap import PANES
 from tui.lines import Line, line_width, spread
 from tui.panes.cells import engine_word
-from tui.records import View
 from tui.widgets.canvas import Canvas
-from tui.wire_text import shorten_middle
 
 NAME = "anyclaude"
 

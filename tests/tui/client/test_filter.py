@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.filter import matcher
+from tui.client.filter import matcher
 
 
 @pytest.mark.parametrize(

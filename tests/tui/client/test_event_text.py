@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui.event_text import cleaned, one_line_arguments
+from tui.client.event_text import cleaned, one_line_arguments
 
 
 def test_every_text_at_every_depth_is_cleaned() -> None:

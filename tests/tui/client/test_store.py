@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import proxy.events.totals
 from proxy.events.types import PAYLOADS, Event, HostState
 from tests.tui.traffic import Morning
-from tui.inbox import Damaged
-from tui.ledgers.requests import LIMIT
-from tui.ledgers.totals import Totals
-from tui.records import Link, View
-from tui.store import Store
+from tui.client.inbox import Damaged
+from tui.client.records import Link, View
+from tui.client.reducers.requests import LIMIT
+from tui.client.reducers.totals import Totals
+from tui.client.store import Store
 
 
 def play(*events: tuple[str, dict[str, Any]], store: Store | None = None, request: str = "r") -> Store:
@@ -169,7 +169,7 @@ def test_a_late_screen_counts_what_the_host_counted_and_no_event_twice() -> None
 
 def test_the_screen_counts_as_the_host_does() -> None:
     morning = Morning().play()
-    host, screen = proxy.totals.Totals(), Totals()
+    host, screen = proxy.events.totals.Totals(), Totals()
     for event in morning.events:
         payload = event.payload()
         assert payload is not None
@@ -255,7 +255,7 @@ def test_the_output_rate_is_spread_over_the_time_it_took() -> None:
 
 def test_the_store_needs_no_screen() -> None:
     heavy = ("textual", "httpx", "pydantic")
-    program = f"import sys, tui.store; sys.exit(any(name in sys.modules for name in {heavy}))"
+    program = f"import sys, tui.client.store; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from tui.event_text import cleaned
-from tui.records import LogLine, MissRecord, RequestRecord
-from tui.wire_text import line_text
+from tui.client.event_text import cleaned
+from tui.client.records import LogLine, MissRecord, RequestRecord
+from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
     from proxy.events.types import EngineState, Event, HostState, Probe

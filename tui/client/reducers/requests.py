@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tui.ledgers.history import Buckets
-from tui.ledgers.transcript import PieceKind, Transcript
-from tui.records import RequestRecord
-from tui.wire_text import line_text
+from tui.client.records import RequestRecord
+from tui.client.reducers.history import Buckets
+from tui.client.reducers.transcript import PieceKind, Transcript
+from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
     from proxy.events.types import Event

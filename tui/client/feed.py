@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import httpx
 
 from proxy.events.types import Event, HostState
-from tui.host_client import HostClient, HostError, describe, refusal
-from tui.inbox import Damaged, Inbox
-from tui.records import Link
+from tui.client.host_client import HostClient, HostError, describe, refusal
+from tui.client.inbox import Damaged, Inbox
+from tui.client.records import Link
 
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 # The host sends a comment after 10 s in which it has nothing to say.

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from tui.inbox import Inbox
-from tui.records import Link
+from tui.client.inbox import Inbox
+from tui.client.records import Link
 
 
 def test_it_gives_back_in_order_and_in_portions() -> None:

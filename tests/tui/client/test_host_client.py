@@ -16,7 +16,7 @@ from starlette.routing import Route
 from bench.scripted_upstream import serving
 from tests.tui.trace_samples import sample_trace, summaries
 from tests.tui.traffic import Morning
-from tui.host_client import HostClient, HostError
+from tui.client.host_client import HostClient, HostError
 
 ROWS = summaries(Morning().play())
 
@@ -90,7 +90,7 @@ async def test_nothing_there_is_said_in_words() -> None:
 
 
 async def test_a_program_that_drips_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.host_client.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("tui.client.host_client.TIMEOUT_S", 0.2)
 
     async def drops() -> AsyncIterator[bytes]:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tui.wire_text import block_text, line_text
+from tui.client.wire_text import block_text, line_text
 
 DEPTH = 40
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tui.event_text import one_line_arguments
-from tui.ledgers.totals import INVALID_VERDICTS
-from tui.records import RequestRecord, ToolRecord, ToolStats
-from tui.wire_text import line_text
+from tui.client.event_text import one_line_arguments
+from tui.client.records import RequestRecord, ToolRecord, ToolStats
+from tui.client.reducers.totals import INVALID_VERDICTS
+from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
     from proxy.events.types import Event

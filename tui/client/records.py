@@ -1,6 +1,6 @@
 """What the screen knows, as immutable records: a change is a new object, so `is` says whether to draw again.
 
-Every text in here has been through `tui.wire_text`; one-line fields are one line.
+Every text in here has been through `tui.client.wire_text`; one-line fields are one line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tui.ledgers.totals import Totals
+from tui.client.reducers.totals import Totals
 
 if TYPE_CHECKING:
     from proxy.events.types import CacheVerdict, EngineState, Probe, Usage

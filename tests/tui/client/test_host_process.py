@@ -17,7 +17,7 @@ from proxy.__main__ import LAST_S
 from proxy.configuration.settled import HostConfig
 from proxy.supervision.process import Patience
 from tests.ticks import TICKS, cancelled_beside
-from tui.host_process import STOP_S, HostFailed, HostProcess
+from tui.client.host_process import STOP_S, HostFailed, HostProcess
 
 # Each plays a host that behaves in one way.
 LISTENS = 'import sys; sys.stdin.readline(); print(\'{"listening": "http://127.0.0.1:5"}\', flush=True);'
@@ -139,7 +139,7 @@ async def test_what_it_prints_later_does_not_stop_it(tmp_path: Path) -> None:
 async def test_its_log_is_private_and_put_aside_when_it_is_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.host_process.LOG_LIMIT", 10)
+    monkeypatch.setattr("tui.client.host_process.LOG_LIMIT", 10)
     for _ in range(2):
         async with started(
             tmp_path, "import sys; sys.stderr.write('a long line of words');" + WAITS
@@ -173,7 +173,7 @@ from pathlib import Path
 from proxy.__main__ import LAST_S
 from proxy.configuration.settled import HostConfig
 from proxy.supervision.process import Patience
-from tui.host_process import HostProcess
+from tui.client.host_process import HostProcess
 
 async def main():
     host = HostProcess(HostConfig(home=Path(sys.argv[1])), log_path=Path(sys.argv[1]) / "log",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.wire_text import block_text, cut, line_text, shorten, shorten_middle, width, wrap
+from tui.client.wire_text import block_text, cut, line_text, shorten, shorten_middle, width, wrap
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=200)  # lone surrogates included
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui import figures
+from tui.client import figures
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tui.records import Link
+from tui.client.records import Link
 
 if TYPE_CHECKING:
     from proxy.events.types import Event, HostState

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.scripted_host import ScriptedHost, scripted_host
-from tui.feed import Feed, sse_data
-from tui.host_client import HostClient
-from tui.inbox import Inbox
-from tui.records import View
-from tui.store import Store
+from tui.client.feed import Feed, sse_data
+from tui.client.host_client import HostClient
+from tui.client.inbox import Inbox
+from tui.client.records import View
+from tui.client.store import Store
 
 
 class Reader:

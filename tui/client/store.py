@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from tui.event_text import cleaned, one_line_arguments
-from tui.inbox import Damaged
-from tui.ledgers.history import Buckets
-from tui.ledgers.host import HostLedger
-from tui.ledgers.requests import RequestLedger
-from tui.ledgers.tools import ToolLedger
-from tui.ledgers.totals import Totals
-from tui.ledgers.transcript import Transcript
-from tui.records import HostFacts, Link, View
-from tui.wire_text import line_text
+from tui.client.event_text import cleaned, one_line_arguments
+from tui.client.inbox import Damaged
+from tui.client.records import HostFacts, Link, View
+from tui.client.reducers.history import Buckets
+from tui.client.reducers.host import HostLedger
+from tui.client.reducers.requests import RequestLedger
+from tui.client.reducers.tools import ToolLedger
+from tui.client.reducers.totals import Totals
+from tui.client.reducers.transcript import Transcript
+from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
     from proxy.events.types import Event, HostState

@@ -1,0 +1,1 @@
+"""A host's client: its feed, its state, and the store that both the screen and tests read."""
