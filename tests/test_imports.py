@@ -38,17 +38,17 @@ SHARED_ENGINE_MODULES = {
 
 # Where a screen is drawn. Everything else in `tui` serves commands and must not need Textual.
 SCREEN = {
-    "tui.app",
-    "tui.clipboard",
-    "tui.keymap",
-    "tui.looks",
-    "tui.palette",
-    "tui.terminal",
-    "tui.terminal_colours",
-    "tui.themes",
-    "tui.panes",
-    "tui.screens",
-    "tui.widgets",
+    "tui.screen.app",
+    "tui.screen.clipboard",
+    "tui.screen.keymap",
+    "tui.screen.looks",
+    "tui.screen.palette",
+    "tui.screen.terminal",
+    "tui.screen.terminal_colours",
+    "tui.screen.themes",
+    "tui.screen.panes",
+    "tui.screen.screens",
+    "tui.screen.widgets",
 }
 
 

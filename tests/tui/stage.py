@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from textual.app import App, ComposeResult
 from textual.widget import Widget
 
-from tui.looks import Looks
-from tui.themes import DAY, NIGHT
-from tui.widgets.strip_view import StripView
+from tui.screen.looks import Looks
+from tui.screen.themes import DAY, NIGHT
+from tui.screen.widgets.strip_view import StripView
 
 
 class Stage(App[None]):

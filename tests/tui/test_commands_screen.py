@@ -133,5 +133,5 @@ def test_the_screen_takes_more_descriptors_than_it_was_given(
         return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
-    monkeypatch.setattr("tui.app.run_app", limit)
+    monkeypatch.setattr("tui.screen.app.run_app", limit)
     assert _show(HostConfig(home=tmp_path), None) == min(hard, WANTED)

@@ -12,9 +12,9 @@ from tests.tui.conftest import Screens
 from tests.tui.stage import loaded
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
-from tui.app import ControlCenter
 from tui.client.records import Link
-from tui.keymap import PANES
+from tui.screen.app import ControlCenter
+from tui.screen.keymap import PANES
 
 SIZES = ((80, 24), (120, 40), (200, 50))
 BUSY = (

@@ -45,8 +45,8 @@ def run_screen(invocation: Invocation) -> int:
 
 def _show(config: HostConfig, attach_url: str | None) -> int:
     raise_descriptor_limit()
-    from tui.app import run_app
     from tui.client.host_process import HostProcess
+    from tui.screen.app import run_app
 
     logs = private_folder(config.home / "logs")
     host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None

@@ -1,0 +1,81 @@
+"""What the Cache pane says of memory, disk and misses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.events.types import EngineCache, EngineState
+from tui.client.records import MissRecord, View
+from tui.screen.lines import line_width, plain
+from tui.screen.panes.cache import cache_block, miss_lines
+
+MISS = MissRecord(
+    time=0.0,
+    request="r1",
+    session="s",
+    lane="main",
+    prompt_tokens=5000,
+    reason="diverged",
+    position=1200,
+    before="stored text",
+    now="new text",
+    segment="message 2 (user)",
+)
+
+
+def text_of(miss: MissRecord) -> str:
+    return "\n".join("".join(text for text, _ in line) for line in miss_lines(miss, 100))
+
+
+HELD = EngineCache(
+    disk_entries=56,
+    disk_bytes=13_500_000_000,
+    disk_budget_bytes=20_000_000_000,
+    disk_written_today_bytes=4_100_000_000,
+    disk_daily_budget_bytes=50_000_000_000,
+    disk_loaded_tokens=18_432,
+)
+
+
+def block(cache: EngineCache | None, width: int, height: int = 10) -> str:
+    """The head of the pane beside an engine that says this of its cache."""
+    engine = EngineState(state="ready", cache=cache)
+    lines = cache_block(View(engine=engine), width, height)
+    assert all(line_width(line) <= width for line in lines)
+    assert len(lines) <= height
+    return "\n".join(plain(line) for line in lines)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 7), (120, 7), (120, 10), (160, 6), (200, 6)])
+def test_what_is_on_disk_is_told_at_every_size(width: int, height: int) -> None:
+    told = block(HELD.model_copy(update={"disk_skipped": 2}), width, height)
+    assert all(part in told for part in ("13.5 GB of 20.0 GB", "today 4.1 GB of 50.0 GB", "2 skipped"))
+
+
+def test_a_disk_that_takes_no_more_is_told() -> None:
+    told = block(HELD.model_copy(update={"disk_paused": True, "disk_set_aside": 3}), 120)
+    assert "not saved now: the disk takes no more" in told
+    assert "3 set aside" in told
+    assert "written today" not in told
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_no_disk_is_off_and_an_engine_that_tells_nothing_is_not(width: int) -> None:
+    assert "off" in block(EngineCache(), width)
+    assert "disk" not in block(None, width)
+
+
+@pytest.mark.parametrize("width", [60, 99, 100, 149, 150, 189, 190, 400])
+def test_all_widths_have_room(width: int) -> None:
+    assert "disk" in block(HELD, width)
+
+
+def test_a_miss_is_placed_in_a_segment() -> None:
+    assert "diverged at token 1,200 of 5,000, in message 2 (user): " in text_of(MISS)
+    assert "of 5,000: " in text_of(replace(MISS, segment=""))
+
+
+def test_what_is_cold_has_no_place() -> None:
+    assert "message 2" not in text_of(replace(MISS, reason="cold", position=0))

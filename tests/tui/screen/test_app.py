@@ -1,0 +1,382 @@
+"""The control center under keys: what is shown, asked, copied and left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from proxy.events.types import Event
+from tests.tui.scripted_host import scripted_host
+from tests.tui.stage import drawn, lines_of, loaded
+from tests.tui.trace_samples import SampleHost, summaries
+from tests.tui.traffic import Morning
+from tui.client.records import Link
+from tui.screen.app import ControlCenter
+from tui.screen.keymap import PANES, WHILE_FILTERING
+from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.help import HelpScreen
+from tui.screen.screens.main import MainScreen
+from tui.screen.screens.trace import TraceScreen
+from tui.screen.screens.trace_text import SECTIONS
+from tui.screen.widgets.fold_view import FoldView
+from tui.screen.widgets.key_bar import KeyBar
+from tui.screen.widgets.strip_view import StripView
+
+
+class Scene:
+    """An app with the made-up morning in it, and its pilot."""
+
+    def __init__(self, app: ControlCenter, pilot: Pilot[None], morning: Morning, host: SampleHost) -> None:
+        self.app, self.pilot, self.morning, self.host = app, pilot, morning, host
+
+    async def press(self, *keys: str) -> None:
+        """Press keys and draw what follows from them."""
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Until nothing is loading and everything is drawn."""
+        await loaded(self.app)
+        await self.pilot.pause()
+        self.app.frame()
+        await self.pilot.pause()
+
+    def text(self) -> str:
+        """Everything that the screen on top shows in lines of ours."""
+        return lines_of(view for view in self.app.screen.query(StripView) if view.size and view.region)
+
+
+@asynccontextmanager
+async def scene(size: tuple[int, int] = (120, 40), morning: Morning | None = None) -> AsyncIterator[Scene]:
+    morning = morning or Morning().play()
+    app = ControlCenter(clock=lambda: morning.now)
+    app.client = host = SampleHost(summaries(morning))
+    for arrival in morning.arrivals():
+        app.inbox.put(arrival)
+    app.inbox.put(Link("live"))
+    async with app.run_test(size=size) as pilot:
+        found = Scene(app, pilot, morning, host)
+        await found.settle()
+        yield found
+
+
+async def test_keys_and_tab_go_through_the_panes() -> None:
+    async with scene() as it:
+        main = it.app.main
+        for number, (place, _) in enumerate(PANES, 1):
+            await it.press(str(number))
+            assert main.current.place == place
+        await it.press("tab")
+        assert main.current.place == "streams"
+        await it.press("shift+tab")
+        assert main.current.place == "traces"
+
+
+async def test_a_click_on_a_pane_or_a_key_does_what_it_says() -> None:
+    async with scene() as it:
+        await it.pilot.click("TopBar", offset=(38, 0))
+        assert it.app.main.current.place == "tools"
+        await it.pilot.click("KeyBar", offset=(2, 0))
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, HelpScreen)
+
+
+async def test_streams_show_the_requests_and_the_selected_answer() -> None:
+    async with scene() as it:
+        assert "queued, 1 ahead" in it.text()
+        assert "It waits for its turn." in it.text()
+        await it.press("up")
+        assert "I'll start with the command's options" in it.text()
+        await it.press("up")
+        assert "The prompt is being read: 15,360 of 22,528 tokens." in it.text()
+
+
+async def test_text_is_appended_while_it_arrives() -> None:
+    async with scene() as it:
+        await it.press("up")
+        request = it.app.main.current.main_table.selected.id  # type: ignore[union-attr]
+        for text in ("[/] not ", "markup \x1b[2J", "\n第二行"):
+            event = it.morning.emit("request.delta", request, kind="text", text=text, output_tokens=300)
+            it.app.inbox.put(event)
+        await it.settle()
+        assert "[/] not markup" in it.text()
+        assert "第二行" in it.text()
+
+
+async def test_the_filter_narrows_while_typing_and_esc_takes_it_off() -> None:
+    async with scene() as it:
+        await it.press("slash", *"subagent")
+        table = it.app.main.current.main_table
+        assert table is not None
+        assert {row.lane for row in table.rows} == {"subagent"}
+        assert WHILE_FILTERING[0].short in drawn(it.app.screen.query_one(KeyBar))[0]
+        await it.press("enter")
+        assert table.has_focus
+        assert table.filter == "subagent"
+        await it.press("escape")
+        assert len(table.rows) == table.total
+        await it.press("slash", "x", "escape")
+        assert table.filter == ""
+
+
+async def test_a_tab_in_the_filter_does_not_leave_it_hanging() -> None:
+    async with scene() as it:
+        await it.press("slash", "x")
+        assert isinstance(it.app.focused, Input)
+        it.app.main.action_pane("tools")
+        await it.settle()
+        assert not isinstance(it.app.focused, Input)
+
+
+async def test_help_explains_the_pane_and_any_of_its_keys_closes_it() -> None:
+    async with scene() as it:
+        await it.press("4", "question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        assert "Restart the engine" in "".join(view.text for view in it.app.screen.query("TextTail"))  # type: ignore[attr-defined]
+        await it.press("q")
+        assert isinstance(it.app.screen, MainScreen)
+
+
+async def test_the_palette_does_what_the_keys_do() -> None:
+    async with scene() as it:
+        await it.press("ctrl+p")
+        await it.pilot.press(*"show health")
+        await it.pilot.pause(0.5)
+        await it.pilot.press("enter")
+        await it.pilot.pause()
+        assert it.app.main.current.place == "health"
+
+
+async def test_restarting_asks_and_then_asks_the_host() -> None:
+    async with scene() as it:
+        await it.press("4", "r")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        assert "3 requests will be told to retry" in it.text()
+        await it.press("escape")
+        assert it.host.restarts == 0
+        await it.press("r")
+        await it.press("enter")
+        await it.app.workers.wait_for_complete()
+        assert it.host.restarts == 1
+        it.host.refuses = "[/] this host runs no engine"
+        await it.press("r")
+        await it.press("enter")
+        await it.app.workers.wait_for_complete()
+        assert any("[/] this host runs no engine" in note.message for note in it.app._notifications)
+
+
+async def test_a_trace_opens_unfolds_and_leads_to_its_neighbours() -> None:
+    async with scene() as it:
+        await it.press("5")
+        first, second = it.host.rows[0], it.host.rows[1]
+        await it.press("enter")
+        assert isinstance(it.app.screen, TraceScreen)
+        assert f"{first.usage.cache_read_input_tokens:,} of" in it.text()
+        await it.press("tab")
+        assert "Parameters" in it.text()
+        await it.press("a")
+        assert "Work in small steps." in it.text()
+        await it.press("n")
+        assert second.id in it.app.screen._trace_id
+        await it.press("p", "p")
+        assert it.app.screen._trace_id == first.id
+        await it.press("escape")
+        assert isinstance(it.app.screen, MainScreen)
+
+
+async def test_every_section_of_a_trace_can_be_unfolded_and_copied() -> None:
+    async with scene(size=(90, 60)) as it:
+        await it.press("5", "enter")
+        copied = []
+        for _ in SECTIONS:
+            await it.press("a", "down", "y", "tab")
+            copied.append(it.app.clipboard)
+        assert len(set(copied)) == len(SECTIONS)
+        assert it.app.screen.query_one(FoldView).current is not None
+
+
+async def test_a_trace_that_is_not_there_is_said() -> None:
+    async with scene() as it:
+        await it.press("up", "t")
+        assert "HTTP 404: there is no trace req_" in it.text()
+        await it.press("n")
+        assert isinstance(it.app.screen, TraceScreen)
+
+
+async def test_traces_are_found_by_the_host_and_loaded_again_when_one_was_written() -> None:
+    async with scene() as it:
+        await it.press("5")
+        table = it.app.main.traces.main_table
+        assert [row.id for row in table.rows] == [row.id for row in it.host.rows]
+        await it.press("slash", *"compaction", "enter")
+        assert [row.lane for row in table.rows] == ["compaction"]
+        await it.press("escape")
+        assert len(table.rows) == len(it.host.rows)
+        it.host.rows.insert(0, it.host.rows[0].model_copy(update={"id": "newest"}))
+        it.app.inbox.put(it.morning.emit("request.finished", "x", trace="mlx/newest.json"))
+        await it.settle()
+        await it.settle()
+        assert table.rows[0].id == "newest"
+
+
+@pytest.mark.parametrize("key", ["r", "f5"])  # a MacBook's f5 needs fn
+async def test_a_key_loads_the_list_of_traces_again(key: str) -> None:
+    async with scene() as it:
+        await it.press("5")
+        it.host.rows.insert(0, it.host.rows[0].model_copy(update={"id": "newest"}))
+        await it.press(key)
+        table = it.app.main.traces.main_table
+        assert table is not None
+        assert table.rows[0].id == "newest"
+
+
+async def test_copying_says_what_was_copied() -> None:
+    async with scene() as it:
+        await it.press("up", "y")
+        assert "I'll start with" in it.app.clipboard
+        await it.press("5", "y")
+        assert it.app.clipboard.startswith("mlx/req_")
+        await it.press("3", "y")
+        assert "Arguments" in it.app.clipboard
+
+
+async def test_another_theme_changes_the_colours_at_once() -> None:
+    async with scene() as it:
+        before = it.app.main.current.main_table.render_line(1)  # type: ignore[union-attr]
+        it.app.theme = "anyclaude-day"
+        await it.settle()
+        after = it.app.main.current.main_table.render_line(1)  # type: ignore[union-attr]
+        assert before.text == after.text
+        assert before != after
+
+
+async def test_it_lives_through_every_size() -> None:
+    async with scene() as it:
+        for place, _ in PANES:
+            it.app.main.action_pane(place)
+            for size in ((1, 1), (44, 12), (300, 90), (43, 40)):
+                await it.pilot.resize_terminal(*size)
+                await it.settle()
+        assert "needs 44 × 12" in it.text()
+
+
+async def test_what_was_lost_and_damaged_stays_said() -> None:
+    async with scene() as it:
+        gap = Event(seq=10_000, time=it.morning.now, type="host.lost", data={"count": 12})
+        it.app.inbox.put(gap)
+        it.app.inbox.put(
+            Event(seq=10_001, time=1.0, type="request.delta", request="r", data={"output_tokens": "x"})
+        )
+        it.app.inbox.put(Link("reconnecting", "nothing listens there"))
+        await it.settle()
+        footer = drawn(it.app.screen.query_one(KeyBar))[0]
+        assert "lost 12 events  1 unreadable  ◌ reconnecting: nothing listens there" in footer
+
+
+async def test_a_failed_engine_says_what_to_do() -> None:
+    morning = Morning().play()
+    morning.engine("failed", detail="5 restarts in a row did not help", last_exit="exit code 1")
+    async with scene(morning=morning) as it:
+        await it.press("4")
+        assert "FAILED" in it.text()
+        assert "then press r" in it.text()
+
+
+# -- the host ------------------------------------------------------------------------------------------------
+
+
+class FakeHost:
+    """A host process that a test starts, fails and ends."""
+
+    def __init__(self, url: str, failure: Exception | None = None) -> None:
+        self.url = url
+        self.failure = failure
+        self.exit_code: int | None = None
+        self.last_words = ["Traceback", "MemoryError"]
+        self.stopped = False
+        self.ended = asyncio.Event()
+
+    async def start(self) -> str:
+        if self.failure is not None:
+            raise self.failure
+        return self.url
+
+    async def wait(self) -> int:
+        await self.ended.wait()
+        assert self.exit_code is not None
+        return self.exit_code
+
+    async def stop(self, timeout: float = 10.0) -> int | None:
+        self.stopped = True
+        return self.exit_code
+
+
+class Failed(Exception):
+    exit_code = 3
+    message = "port 8082 is busy"
+
+
+async def test_a_host_that_cannot_start_ends_the_screen_with_its_code() -> None:
+    app = ControlCenter(FakeHost("", Failed()))
+    async with app.run_test() as pilot, asyncio.timeout(20):
+        while app.return_code is None:
+            await pilot.pause(0.02)
+    assert (app.return_code, app.farewell) == (3, "port 8082 is busy")
+
+
+async def until(app: ControlCenter, pilot: Pilot[None], holds: Any) -> None:
+    async with asyncio.timeout(20):
+        while not holds(app.store.view()):
+            await pilot.pause(0.02)
+
+
+async def test_it_follows_its_own_host_and_says_when_that_ends() -> None:
+    with scripted_host() as scripted:
+        host = FakeHost(scripted.url)
+        app = ControlCenter(host)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(app, pilot, lambda view: view.link.state == "live")
+            scripted.emit("request.received", {}, request="r1")
+            await until(app, pilot, lambda view: len(view.requests) == 1)
+            host.exit_code = -9
+            host.ended.set()
+            await until(app, pilot, lambda view: view.link.state == "ended")
+            await pilot.press("q")
+            await pilot.pause()
+        assert app.return_code == 4
+        assert app.farewell == "the host ended (signal 9); it last said: MemoryError"
+
+
+async def test_quitting_a_host_of_its_own_asks_while_requests_run() -> None:
+    with scripted_host() as scripted:
+        app = ControlCenter(FakeHost(scripted.url))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(app, pilot, lambda view: view.link.state == "live")
+            scripted.emit("request.received", {}, request="r1")
+            await until(app, pilot, lambda view: len(view.active) == 1)
+            await pilot.press("q")
+            await pilot.pause()
+            assert isinstance(app.screen, ConfirmScreen)
+            await pilot.press("escape")
+            await pilot.pause()
+            assert isinstance(app.screen, MainScreen)
+            await pilot.press("ctrl+c", "y")
+            await pilot.pause()
+        assert app.return_code == 0
+
+
+async def test_attached_it_leaves_without_asking() -> None:
+    with scripted_host() as scripted:
+        app = ControlCenter(attach_url=scripted.url)
+        async with app.run_test() as pilot:
+            scripted.emit("request.received", {}, request="r1")
+            await until(app, pilot, lambda view: len(view.active) == 1)
+            await pilot.press("q")
+            await pilot.pause()
+        assert app.return_code == 0

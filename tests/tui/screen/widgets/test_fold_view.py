@@ -1,0 +1,91 @@
+"""Foldable documents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from textual.pilot import Pilot
+
+from tests.tui.stage import Stage, drawn
+from tui.screen.widgets.fold_view import Block, FoldView, highlighted
+
+BLOCKS = [
+    Block([("first", "")], "one\ntwo", "2 lines", open=True),
+    Block([("group", "")], note="2"),
+    Block([("inner", "")], '{\n  "key": 1\n}', kind="json", level=1),
+    Block([("other", "")], lambda width: [[(f"{width} cells", "")]], level=1, open=True),
+    Block([("last", "")], "end"),
+]
+
+
+@asynccontextmanager
+async def on_stage(blocks: list[Block]) -> AsyncIterator[tuple[FoldView, Pilot[None]]]:
+    view = FoldView()
+    async with Stage(view).run_test(size=(40, 16)) as pilot:
+        view.focus()
+        view.show(blocks)
+        await pilot.pause()
+        yield view, pilot
+
+
+def text(view: FoldView) -> list[str]:
+    return [line.strip(" ▌") for line in drawn(view) if line.strip(" ▌")]
+
+
+async def test_open_blocks_show_their_body_and_closed_groups_hide_their_blocks() -> None:
+    async with on_stage(BLOCKS) as (view, _):
+        assert text(view) == [
+            "▾ first" + " " * 23 + "2 lines",
+            "one",
+            "two",
+            "▸ group" + " " * 29 + "2",
+            "▸ last",
+        ]
+
+
+async def test_a_group_unfolds_and_folds_at_the_cursor() -> None:
+    async with on_stage(BLOCKS) as (view, pilot):
+        await pilot.press("down", "down", "down", "down")
+        view.toggle()
+        assert [line.split("  ")[0] for line in text(view)[3:]] == [
+            "▾ group",
+            "▸ inner",
+            "▾ other",
+            "32 cells",
+            "▸ last",
+        ]
+        view.toggle()
+        assert len(text(view)) == 5
+        assert view.current is BLOCKS[1]
+
+
+async def test_everything_unfolds_and_folds() -> None:
+    async with on_stage(BLOCKS) as (view, _):
+        view.toggle_all()
+        assert '"key": 1' in text(view)
+        view.toggle_all()
+        assert [line[:7] for line in text(view)] == ["▸ first", "▸ group", "▸ last"]
+
+
+async def test_a_click_on_a_title_folds() -> None:
+    async with on_stage(BLOCKS) as (view, pilot):
+        await pilot.click(view, offset=(4, 0))
+        assert text(view)[0].startswith("▸ first")
+
+
+async def test_a_body_of_half_a_megabyte_opens_and_pages_at_once() -> None:
+    body = ("x" * 70 + " words\n") * 6400
+    async with on_stage([Block([("big", "")], body, open=True)]) as (view, pilot):
+        started = time.perf_counter()
+        view.show([Block([("big", "")], body, open=True)])
+        await pilot.press("pagedown", "end", "home")
+        # Some 30 ms here; the limit is for a machine that does much else.
+        assert time.perf_counter() - started < 5
+        assert text(view)[0].startswith("▾ big")
+
+
+def test_keys_of_json_are_marked() -> None:
+    assert highlighted('  "a": [1]') == [("  ", ""), ('"a"', "lane.main"), (":", "dim"), (" [1]", "")]
+    assert highlighted("plain") == [("plain", "")]

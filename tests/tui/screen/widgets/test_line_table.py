@@ -1,0 +1,170 @@
+"""The live table: following, selecting, filtering, and how little it draws."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from textual.pilot import Pilot
+
+from tests.tui.stage import Stage, drawn
+from tui.screen.widgets.columns import Column
+from tui.screen.widgets.line_table import LineTable
+
+
+@dataclass(frozen=True)
+class Row:
+    key: str
+    text: str = ""
+
+
+def rows(count: int, start: int = 0) -> list[Row]:
+    return [Row(f"{number}", f"text of {number}") for number in range(start, start + count)]
+
+
+def table(*, newest_first: bool = False) -> LineTable[Row]:
+    return LineTable[Row](
+        (
+            Column("KEY", lambda row, now, cells: [(row.key, "")], 6),
+            Column("TEXT", lambda row, now, cells: [(row.text, "")], 10, grow=1),
+        ),
+        key=lambda row: row.key,
+        search=lambda row: row.text,
+        newest_first=newest_first,
+        empty=[[("nothing", "muted")]],
+    )
+
+
+@asynccontextmanager
+async def on_stage(view: LineTable[Row], height: int = 10) -> AsyncIterator[Pilot[None]]:
+    async with Stage(view).run_test(size=(40, height)) as pilot:
+        view.focus()
+        await pilot.pause()
+        yield pilot
+
+
+async def test_it_follows_the_newest_row() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        assert drawn(view)[2] == "  nothing"
+        view.show(rows(50), 0)
+        await pilot.pause()
+        assert drawn(view)[0].split() == ["KEY", "TEXT"]
+        assert drawn(view)[-1].endswith("text of 49")
+        view.show(rows(60), 0)
+        await pilot.pause()
+        assert drawn(view)[-1].startswith("▌59")
+        assert view.following
+
+
+async def test_moving_up_stops_following_and_end_goes_on() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show(rows(50), 0)
+        await pilot.pause()
+        await pilot.press("up", "up")
+        assert (view.selected, view.following) == (Row("47", "text of 47"), False)
+        before = drawn(view)
+        view.show(rows(53), 0)
+        await pilot.pause()
+        assert drawn(view)[1:] == before[1:]
+        assert view.pending == 3
+        await pilot.press("end")
+        assert view.selected == Row("52", "text of 52")
+        assert (view.following, view.pending) == (True, 0)
+
+
+async def test_the_selection_stays_on_its_row_when_old_ones_go() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show(rows(50), 0)
+        await pilot.press("up", "up", "up")
+        view.show(rows(50, start=5), 0)
+        assert view.selected == Row("46", "text of 46")
+        await pilot.press("home")
+        assert view.selected == Row("5", "text of 5")
+
+
+async def test_with_the_newest_on_top_it_follows_there() -> None:
+    view = table(newest_first=True)
+    async with on_stage(view) as pilot:
+        view.show(rows(50)[::-1], 0)
+        await pilot.pause()
+        assert view.selected == Row("49", "text of 49")
+        view.show(rows(51)[::-1], 0)
+        assert view.selected == Row("50", "text of 50")
+        await pilot.press("down")
+        view.show(rows(53)[::-1], 0)
+        assert view.selected == Row("49", "text of 49")
+        assert view.pending == 2
+
+
+async def test_a_filter_narrows_and_says_when_nothing_fits() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show(rows(50), 0)
+        view.set_filter("of 4 ")
+        assert len(view.rows) == 14
+        view.set_filter("of 49")
+        await pilot.pause()
+        assert view.selected == Row("49", "text of 49")
+        view.set_filter("zebra")
+        await pilot.pause()
+        assert "Nothing matches zebra." in "\n".join(drawn(view))
+        view.set_filter("")
+        assert len(view.rows) == 50
+
+
+async def test_a_click_selects_and_a_double_click_opens() -> None:
+    view = table()
+    opened: list[str] = []
+    async with on_stage(view) as pilot:
+        view.show(rows(5), 0)
+        await pilot.pause()
+        await pilot.click(view, offset=(3, 2))
+        assert view.selected == Row("1", "text of 1")
+        view.action_open = lambda: opened.append("it")  # type: ignore[method-assign]
+        await pilot.click(view, offset=(3, 2), times=2)
+        assert opened == ["it"]
+        await pilot.click(view, offset=(3, 0))
+        assert view.selected == Row("1", "text of 1")
+
+
+async def test_only_visible_rows_are_drawn_and_only_changed_ones_again() -> None:
+    calls: list[str] = []
+
+    def cell(row: Row, now: float, cells: int) -> list[tuple[str, str]]:
+        calls.append(row.key)
+        return [(row.text, "")]
+
+    view = LineTable[Row]((Column("TEXT", cell, 10),), key=lambda row: row.key)
+    async with on_stage(view) as pilot:
+        many = rows(100_000)
+        view.show(many, 0)
+        await pilot.pause()
+        assert len(set(calls)) < 40
+        calls.clear()
+        changed = [*many[:-2], Row("99998", "changed"), many[-1]]
+        view.show(changed, 0)
+        await pilot.pause()
+        assert set(calls) == {"99998"}
+
+
+async def test_a_row_is_data_whatever_is_in_it() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show([Row("[/]", "[bold]x[/bold] [/a] \x1b[2J\nnext")], 0)
+        await pilot.pause()
+        assert drawn(view)[1] == "▌[/]     [bold]x[/bold] [/a] next"
+
+
+async def test_it_lives_through_every_size() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show(rows(30), 0)
+        for size in ((1, 1), (3, 2), (200, 60), (20, 4)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        assert view.following
+        assert drawn(view)[-1].startswith("▌29")

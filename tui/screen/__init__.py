@@ -1,0 +1,1 @@
+"""The control center: the only place that knows Textual."""

@@ -1,0 +1,314 @@
+"""The control center: one Textual app over one store, fed by one host.
+
+Nothing heavy is imported before the first frame: the feed's HTTP client and the wire models (some 400 ms)
+come in with the worker that needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from textual import on, work
+from textual.app import App
+from textual.binding import BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from tui.client.figures import plural
+from tui.client.inbox import Inbox
+from tui.client.records import Link
+from tui.client.store import Store
+from tui.client.wire_text import line_text
+from tui.screen.looks import Looks
+from tui.screen.palette import CommandProvider
+from tui.screen.panes.health import HealthPane
+from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.main import MainScreen
+from tui.screen.screens.trace import TraceScreen
+from tui.screen.terminal import terminal_apart
+from tui.screen.terminal_colours import In16Colours, In256Colours
+from tui.screen.themes import DAY, NIGHT
+
+if TYPE_CHECKING:
+    from proxy.traces.schema import Trace, TraceSummary
+    from tui.client.feed import Feed
+
+FRAME_S = 0.1
+INTERRUPTED, HOST_FAILED = 130, 4
+MOST_EVENTS_A_FRAME = 4000  # so that a long replay is drawn in steps instead of in one frozen second
+
+
+class Host(Protocol):
+    """The process that the control center owns when it is not attached (`tui.client.host_process`)."""
+
+    url: str
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    @property
+    def last_words(self) -> list[str]: ...
+
+    async def start(self) -> str: ...
+
+    async def wait(self) -> int: ...
+
+    async def stop(self) -> int | None: ...
+
+
+class HostApi(Protocol):
+    """What is asked of the host besides its events (`tui.client.host_client.HostClient`)."""
+
+    async def traces(
+        self, limit: int = 100, before: str = "", query: str = ""
+    ) -> tuple[list[TraceSummary], int]: ...
+
+    async def trace(self, trace_id: str) -> Trace: ...
+
+    async def restart_engine(self) -> None: ...
+
+
+class ControlCenter(App[None]):
+    """The screen. It owns `host` (worker "host"), or follows a host that runs elsewhere at `attach_url`.
+
+    With neither it shows what is put into its `inbox`: that is how a recording is replayed. After the run,
+    `return_code` is the command's exit code and `farewell` what is to be said on stderr.
+    """
+
+    CSS_PATH = "theme.tcss"
+    TITLE = "anyclaude"
+    COMMANDS: ClassVar[set[Any]] = {CommandProvider}
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self,
+        host: Host | None = None,
+        attach_url: str | None = None,
+        *,
+        token: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.store = Store()
+        self.inbox = Inbox()
+        self.farewell = ""
+        self._host = host
+        self._attach_url = attach_url
+        self._token = token
+        self._clock = clock
+        self.client: HostApi | None = None  # once the host's address is known
+        self._looks: Looks | None = None
+        self._feed: Feed | None = None
+        self._refreshing = False
+        self._in_fewer_colours: dict[str, list[LineFilter]] = {
+            "256": [In256Colours()],
+            "standard": [In16Colours()],
+        }
+        self.register_theme(NIGHT)
+        self.register_theme(DAY)
+        self.theme = os.environ.get("TEXTUAL_THEME") or NIGHT.name
+
+    @property
+    def looks(self) -> Looks:
+        """The looks of the current theme."""
+        if self._looks is None:
+            self._looks = Looks(self.theme_variables)
+        return self._looks
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [
+            *super().get_line_filters(),
+            *self._in_fewer_colours.get(self.console.color_system or "", []),
+        ]
+
+    def _theme_changed(self, theme: object) -> None:
+        self._looks = None
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
+            for widget in screen.query("*"):
+                widget.notify_style_update()
+                widget.refresh()
+
+    def get_default_screen(self) -> Screen[None]:
+        return MainScreen(self.store, self._clock, self._load_traces)
+
+    @property
+    def main(self) -> MainScreen:
+        """The screen with the panes, also while another lies on it."""
+        return next(screen for screen in self.screen_stack if isinstance(screen, MainScreen))
+
+    # -- the two workers, and the frame -------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self.set_interval(FRAME_S, self.frame)
+        if not self.is_headless:
+            self._mind_the_terminal()
+        # After the first frame: what the workers import would hold it up.
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        if self._host is not None:
+            self.run_worker(self._own(self._host), name="host", group="host", exit_on_error=False)
+        elif self._attach_url is not None:
+            self.run_worker(self._follow(self._attach_url), name="feed", group="feed", exit_on_error=False)
+
+    async def _own(self, host: Host) -> None:
+        """Start the host and stay with it until it ends."""
+        self.inbox.put(Link("starting", "", self._clock()))
+        try:
+            url = await host.start()
+        except Exception as error:
+            code = getattr(error, "exit_code", HOST_FAILED)
+            self.end(code, getattr(error, "message", "") or f"the host could not be started: {error}")
+            return
+        self.run_worker(self._follow(url), name="feed", group="feed", exit_on_error=False)
+        code = await host.wait()
+        self.workers.cancel_group(self, "feed")
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        said = f"; it last said: {host.last_words[-1]}" if host.last_words else ""
+        self.farewell = f"the host ended ({how}){said}"
+        self._return_code = code if code in (2, 3, HOST_FAILED) else HOST_FAILED
+        self.inbox.put(Link("ended", f"the host ended ({how}); q leaves", self._clock()))
+
+    async def _follow(self, url: str) -> None:
+        """Follow the host's events for as long as there is a screen."""
+        await asyncio.to_thread(importlib.import_module, "tui.client.feed")
+        from tui.client.feed import Feed
+        from tui.client.host_client import HostClient
+
+        client = self.client = HostClient(url, self._token)
+        self._feed = Feed(client, self.inbox, clock=self._clock)
+        try:
+            await self._feed.follow()
+        finally:
+            await client.close()
+
+    def frame(self) -> None:
+        """Take what arrived, and draw it where it can be seen."""
+        if not self.is_running:  # the screens are being taken down, the timer is not yet
+            return
+        items, dropped = self.inbox.drain(MOST_EVENTS_A_FRAME)
+        now = self._clock()
+        for item in items:
+            self.store.take(item)
+        self.store.lose(dropped, now)
+        self.store.expire(now)
+        if self.store.wants_state and self._feed is not None and not self._refreshing:
+            self._refreshing = True
+            self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
+        if isinstance(self.screen, MainScreen):
+            self.screen.show(self.store.view())
+        elif isinstance(self.screen, TraceScreen):
+            self.screen.show_link(self.store.view())
+
+    async def _refresh_state(self) -> None:
+        try:
+            if self._feed is not None:
+                await self._feed.refresh()
+        finally:
+            self._refreshing = False
+
+    def _mind_the_terminal(self) -> None:
+        """End cleanly when told to, and when the terminal is gone."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.end, INTERRUPTED, "")
+        if sys.__stdin__ is not None and sys.__stdin__.isatty():
+            self.set_interval(1.0, self._check_terminal)
+
+    def _check_terminal(self) -> None:
+        if sys.__stdin__ is None or not os.isatty(sys.__stdin__.fileno()):
+            self.end(INTERRUPTED, "")
+
+    def end(self, code: int, farewell: str) -> None:
+        """Leave the screen with an exit code and a last word."""
+        self.farewell = farewell or self.farewell
+        self.exit(return_code=code)
+
+    # -- what the host is asked ---------------------------------------------------------------------------
+
+    async def _load_traces(self, query: str, before: str) -> tuple[list[TraceSummary], int]:
+        return await self._asked().traces(before=before, query=query)
+
+    async def load_trace(self, trace_id: str) -> Trace:
+        """One trace, whole. Raises an error for people when it cannot be had."""
+        return await self._asked().trace(trace_id)
+
+    def _asked(self) -> HostApi:
+        if self.client is None:
+            raise ConnectionError("there is no host to ask yet")
+        return self.client
+
+    @on(TracesPane.Opened)
+    def _open_trace(self, event: TracesPane.Opened) -> None:
+        self.main.traces.ensure_list()
+        self.push_screen(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))
+
+    @on(HealthPane.RestartWanted)
+    @work(name="restart", group="restart", exit_on_error=False)
+    async def _restart_engine(self) -> None:
+        active = len(self.store.view().active)
+        cost = f"{plural(active, 'request')} will be told to retry." if active else "No request is running."
+        question = "Restart the engine?"
+        if not await self.push_screen_wait(
+            ConfirmScreen(question, f"{cost} What was cached in memory is gone.", "restart")
+        ):
+            return
+        try:
+            await self._asked().restart_engine()
+        except Exception as error:
+            self.say(f"The engine was not restarted: {error}", "error")
+        else:
+            self.say("The engine is being restarted.")
+
+    def say(self, text: str, severity: Any = "information") -> None:
+        """Tell the user something for a moment; `text` is never read as markup."""
+        self.notify(line_text(text, 500), severity=severity, timeout=5, markup=False)
+
+    @work(name="leave", group="leave", exclusive=True, exit_on_error=False)
+    async def action_leave(self) -> None:
+        """Quit; with requests running on a host of our own, ask first."""
+        active = len(self.store.view().active)
+        if self._host is not None and self._host.exit_code is None and active:
+            running = f"{plural(active, 'request')} {'is' if active == 1 else 'are'} running"
+            question = ConfirmScreen("Quit?", f"{running} on this host and will be broken off.", "quit")
+            if not await self.push_screen_wait(question):
+                return
+        self.end(self.return_code or 0, "")
+
+    async def action_quit(self) -> None:
+        self.action_leave()
+
+
+def run_app(
+    host: Host | None, attach_url: str | None, *, token: str = "", log_path: Path | None = None
+) -> int:
+    """Show the control center until it is left; returns the exit code of the command.
+
+    What libraries and children write to file descriptors 1 and 2 meanwhile goes to `log_path` (else nowhere),
+    so that nothing paints over the screen. A host of our own is stopped before this returns.
+    """
+    app = ControlCenter(host, attach_url, token=token)
+
+    async def run() -> None:
+        try:
+            with terminal_apart(log_path):
+                await app.run_async()
+        finally:
+            if host is not None:
+                await host.stop()
+
+    asyncio.run(run())
+    if app.farewell:
+        print(f"anyclaude-tui: {app.farewell}", file=sys.stderr)  # noqa: T201
+    return app.return_code or 0

@@ -1,0 +1,267 @@
+"""Health: the engine's state and what to do about it, its memory and probes over time, and its log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widget import Widget
+
+from engine import bundled_model
+from tui.client.figures import clock, percent, plural, seconds, size
+from tui.client.records import LogLine, View
+from tui.client.wire_text import shorten, shorten_middle
+from tui.screen.keymap import bindings
+from tui.screen.lines import Line, bar, beside, facts, fit, graph, joined, line_width
+from tui.screen.panes.cells import ENGINE_LOOKS, elsewhere
+from tui.screen.panes.pane import Pane, paragraphs
+from tui.screen.widgets.canvas import Canvas, Heading
+from tui.screen.widgets.text_tail import TextTail
+
+if TYPE_CHECKING:
+    from proxy.events.types import EngineMemory, EngineState
+
+ADVICE = {
+    "failed": "It will not start again by itself. Read the log below, mend the cause, then press r.",
+    "stalled": "It answers no probe while it should work. It is restarted when that lasts; r does so now.",
+    "exited": "It ended. A restart follows unless five in a row have failed.",
+    "stopped": "It is not running. r starts it.",
+}
+NOTICE_LOOKS = {"info": "muted", "warning": "warn", "error": "bad", "log": ""}
+FACT_CELLS = 58
+
+
+class HealthPane(Pane):
+    """Facts and histories above, the engine's log and the host's notices below."""
+
+    place = "health"
+    BINDINGS = bindings("health")
+
+    class RestartWanted(Message):
+        """The user wants the engine restarted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log_end = 0  # number of the last log line that is in the tail
+
+    def compose(self) -> ComposeResult:
+        yield Canvas(lambda width, height: engine_block(self.view, self.now, width, height), id="engine")
+        with Vertical(id="notices-box"):
+            yield Heading("Host notices", id="notices-heading")
+            yield Canvas(lambda width, height: notice_lines(self.view.notices, width, height), id="notices")
+        with Vertical(id="log-box"):
+            yield Heading("Engine log", id="log-heading")
+            yield TextTail(empty=paragraphs("The engine has written nothing yet."))
+
+    @property
+    def home(self) -> Widget:
+        return self.query_one(TextTail)
+
+    def update(self) -> None:
+        self.query_one("#engine", Canvas).paint()
+        self.query_one("#notices", Canvas).paint()
+        tail = self.query_one(TextTail)
+        held_from, end = self.view.log_dropped, self.view.log_dropped + len(self.view.log)
+        if end < self._log_end:  # another host
+            tail.clear()
+            self._log_end = 0
+        fresh = self.view.log[max(0, self._log_end - held_from) :]
+        if fresh:
+            tail.add(log_pieces(fresh, first=not tail.text))
+        self._log_end = end
+        note: Line = []
+        if tail.pending:
+            note = [(f"{plural(tail.pending, 'line')} below  ", "warn"), ("end", "accent")]
+        elif tail.text:
+            note = [("following", "dim")]
+        self.query_one("#log-heading", Heading).say(note=note)
+
+    def action_restart(self) -> None:
+        """Ask for a restart."""
+        self.post_message(self.RestartWanted())
+
+    def action_copy(self) -> None:
+        """Copy the log."""
+        self.copy(self.query_one(TextTail).text, "log")
+
+
+def log_pieces(lines: tuple[LogLine, ...], first: bool) -> list[tuple[str, str]]:
+    """Log lines for a tail: the time dimmed, lines that speak of trouble in its colour."""
+    pieces: list[tuple[str, str]] = []
+    for number, line in enumerate(lines):
+        pieces.append(("" if first and not number else "\n", ""))
+        if line.time:
+            pieces.append((f"{clock(line.time)}  ", "dim"))
+        pieces.append((line.text, _log_look(line.text)))
+    return pieces
+
+
+def _log_look(text: str) -> str:
+    head = text[:120].lower()
+    if "error" in head or "traceback" in head or "fatal" in head:
+        return "bad"
+    return "warn" if "warn" in head else ""
+
+
+def notice_lines(notices: tuple[LogLine, ...], width: int, height: int) -> list[Line]:
+    """The newest notices, newest last."""
+    if not notices:
+        return [[("  nothing to tell", "dim")]]
+    return [
+        [
+            ("  ", ""),
+            (clock(line.time), "dim"),
+            ("  ", ""),
+            (shorten(line.text, width - 13), NOTICE_LOOKS[line.level]),
+        ]
+        for line in notices[-height:]
+    ]
+
+
+def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
+    """State, facts and histories of the engine in `width` by `height` cells."""
+    engine = view.engine
+    if engine is None:
+        return [[], *([("  ", ""), *line] for line in paragraphs("Waiting for the host …"))]
+    if elsewhere(view) and view.host is not None:
+        words = f"Answers come from {view.host.backend}, so this host has no engine of its own."
+        known: list[Line] = [[("model", "muted"), (f"     {view.host.model or '-'}", "")]]
+        known.append([("host at", "muted"), (f"   {view.host.url}", "")])
+        if view.host.destination:
+            known.append([("sends to", "muted"), (f"  {shorten(view.host.destination, width - 14)}", "")])
+        return [[], [("  ", ""), (words, "")], [], *([("  ", ""), *row] for row in known)]
+    lines: list[Line] = [[], _state_line(engine, now, width)]
+    advice = ADVICE.get(engine.state, "") if engine.state != "failed" or view.link.state == "live" else ""
+    if engine.state == "loading" and engine.progress is not None:
+        loading = bar([(engine.progress, "warn")], min(60, width - 10))
+        lines.append([("    ", ""), *loading, (f" {percent(engine.progress)}", "warn")])
+    elif advice:
+        lines.append([("    ", ""), (shorten(advice, width - 6), "warn")])
+    else:
+        lines.append([])
+    if height >= 13:
+        lines.append([])
+    rows = max(5, height - len(lines))
+    beside_cells = min(FACT_CELLS, max(42, width * 2 // 5))
+    left_cells = width - 2 if width < 76 else beside_cells
+    told = _facts(view, engine, now, left_cells - 15)
+    if width < 76:  # the histories, which begin with it, have no room
+        told.insert(1, ("memory", _memory(view)))
+    left = facts(told, left_cells - 4, 11)
+    left = [[("    ", ""), *line] for line in left[:rows]]
+    if width < 76:
+        return [*lines, *left]
+    right = _histories(view, width - left_cells - 5, rows)
+    return [*lines, *beside(left, right, left_cells)]
+
+
+def _state_line(engine: EngineState, now: float, width: int) -> Line:
+    look = ENGINE_LOOKS.get(engine.state, "muted")
+    line: Line = [("  ● ", look), (engine.state.upper(), f"{look} bold")]
+    if engine.since:
+        line.append((f"  for {seconds(now - engine.since)}", "muted"))
+    if engine.detail:
+        line.append((f"   {shorten(engine.detail, width - line_width(line) - 5)}", ""))
+    return line
+
+
+def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple[str, Line]]:
+    restarts: Line = [(f"{engine.restarts} of {view.restart_limit}", "warn" if engine.restarts else "")]
+    if view.totals.engine_restarts > engine.restarts:
+        restarts.append((f"   {view.totals.engine_restarts} since the host started", "muted"))
+    uptime = seconds(now - engine.started) if engine.started else ""
+    host = view.host
+    bundled = engine.model == bundled_model.NAME
+    computes = "warn" if engine.accelerated.startswith("cpu") else "muted"
+    version = f"   {host.version}" if host and room > 34 else ""
+    notes: list[tuple[str, Line]] = [("note", [(shorten(note, room), "warn")]) for note in engine.notes]
+    # What is asked for most comes first: in a low terminal with notes, the last ones have no room.
+    return [
+        ("model", [(shorten_middle(engine.model, room), "")] if engine.model else []),
+        ("", [("--model for a real one", "muted")] if bundled else []),
+        *notes,
+        ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
+        ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", computes)] if engine.pid else []),
+        ("context", [(f"{engine.context_tokens:,} tokens", "")] if engine.context_tokens else []),
+        ("engine at", [(engine.url, "muted")] if engine.url else []),
+        ("restarts", restarts),
+        ("last exit", [(shorten(engine.last_exit, room), "warn")] if engine.last_exit else []),
+        ("uptime", [(uptime, "")] if uptime else []),
+        ("host at", [(host.url, "muted"), (version, "dim")] if host else []),
+        ("backend", [(host.backend, "muted")] if host and host.backend else []),
+    ]
+
+
+def _memory(view: View) -> Line:
+    """What the engine's process takes, and its limit."""
+    ledger = view.engine.memory if view.engine is not None else None
+    now = view.memory[-1][1] if view.memory else (view.engine.memory_bytes if view.engine else 0)
+    line: Line = [(size(now) if now else "·", "bold")]
+    if ledger is not None and ledger.limit_bytes:
+        line.append((f" of {size(ledger.limit_bytes)}", "bad" if now > ledger.limit_bytes else ""))
+    return line
+
+
+def _histories(view: View, width: int, rows: int) -> list[Line]:
+    memory = [float(amount) for _, amount in view.memory]
+    ledger = view.engine.memory if view.engine is not None else None
+    title: Line = [("memory  ", "label"), *_memory(view)]
+    if memory:
+        title.append((f"   most {size(max(memory))}", "muted"))
+    graph_rows = 1 if rows < 8 else 2 if rows < 10 else 3
+    out = [
+        fit(title, width),
+        *graph(memory, width, graph_rows, "area.lane.main"),
+        *_claims(ledger, width, rows),
+    ]
+    latencies = [probe.latency_s for _, probe in view.probes]
+    good = [probe.latency_s for _, probe in view.probes if probe.ok]
+    failed = len(latencies) - len(good)
+    probes: Line = [("probes  ", "label"), (plural(len(latencies), "probe"), "")]
+    if good:
+        probes.append((f"   last {seconds(good[-1])}, slowest {seconds(max(good))}", "muted"))
+    if failed:
+        probes.append((f"   {failed} failed", "bad"))
+    return [*out, fit(probes, width), _probe_strip(view, width), _last_failure(view, width)]
+
+
+def _claims(ledger: EngineMemory | None, width: int, rows: int) -> list[Line]:
+    """What of the engine's limit is claimed, as a bar up to the limit, and what its parts are."""
+    if ledger is None or not ledger.limit_bytes:
+        return [[]]
+    weights = ledger.weights_bytes + ledger.draft_bytes
+    parts = (
+        ("weights", weights, "lane.main"),
+        ("requests", ledger.requests_bytes, "decode"),
+        ("prefixes", ledger.prefix_cache_bytes, "reused"),
+    )
+    line = bar([(nbytes / ledger.limit_bytes, look) for _, nbytes, look in parts], width)
+    if ledger.pressure != "normal":
+        short = f"this machine is short of memory ({ledger.pressure})"
+        return [line, fit([(short, "bad" if ledger.pressure == "critical" else "warn")], width)]
+    if rows < 9:
+        return [line]
+    legend = joined([[(name, look), (f" {size(nbytes)}", "muted")] for name, nbytes, look in parts])
+    return [line, fit(legend, width)]
+
+
+def _probe_strip(view: View, width: int) -> Line:
+    """One cell a probe: its latency as height, a cross where it failed."""
+    recent = view.probes[-width:]
+    if not recent:
+        return [("·" * width, "track")]
+    top = max([probe.latency_s for _, probe in recent if probe.ok], default=1.0) or 1.0
+    line: Line = [("·" * (width - len(recent)), "track")]
+    for _, probe in recent:
+        cell = graph([probe.latency_s], 1, 1, "ok", max(top, 0.02))[0] if probe.ok else [("✗", "bad")]
+        line += cell
+    return line
+
+
+def _last_failure(view: View, width: int) -> Line:
+    bad = next(((time, probe) for time, probe in reversed(view.probes) if not probe.ok), None)
+    if bad is None:
+        return []
+    return [("last failed ", "label"), (shorten(f"{clock(bad[0])}  {bad[1].detail}", width - 12), "bad")]

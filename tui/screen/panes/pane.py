@@ -1,0 +1,105 @@
+"""What the five panes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual import events
+from textual.containers import Container
+from textual.widget import Widget
+
+from tui.client.records import View
+from tui.screen.keymap import Place
+from tui.screen.lines import Line, Span
+from tui.screen.widgets.line_table import LineTable
+from tui.screen.widgets.text_tail import TextTail
+
+WIDE, SHORT = 150, 26
+
+
+class Pane(Container):
+    """One pane. Only the visible one is shown views; `place` is where its commands are in the keymap.
+
+    It has the class `wide` from 150 columns on, and `short` when it has less than 26 lines.
+    """
+
+    place: Place = "streams"
+
+    def __init__(self) -> None:
+        super().__init__(id=self.place)
+        self.view = View()
+        self.now = 0.0
+
+    def show(self, view: View, now: float) -> None:
+        """Draw `view` as of `now` (epoch seconds): at once when it is another, else once a second."""
+        if view is self.view and int(now) == int(self.now):
+            return
+        self.view, self.now = view, now
+        self.update()
+
+    def update(self) -> None:
+        """Draw `self.view` as of `self.now`."""
+        raise NotImplementedError
+
+    @property
+    def main_table(self) -> LineTable[Any] | None:
+        """The list that the filter works on."""
+        return None
+
+    @property
+    def home(self) -> Widget | None:
+        """What has the focus when the pane is entered."""
+        return self.main_table
+
+    def set_filter(self, query: str) -> None:
+        """Narrow the list."""
+        if self.main_table is not None:
+            self.main_table.set_filter(query)
+            self.update()
+
+    @property
+    def filter(self) -> str:
+        """What the list is narrowed by."""
+        return self.main_table.filter if self.main_table is not None else ""
+
+    def action_list(self) -> None:
+        """Back to the list; on a filtered list, to all of it."""
+        if self.main_table is None:
+            return
+        if self.main_table.has_focus and self.filter:
+            self.set_filter("")
+        self.main_table.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width >= WIDE, "wide")
+        self.set_class(event.size.height < SHORT, "short")
+
+    def on_line_table_selected(self, event: LineTable.Selected) -> None:
+        self.update()
+
+    def on_text_tail_moved(self, event: TextTail.Moved) -> None:
+        self.update()
+
+    def copy(self, text: str, what: str) -> None:
+        """Put `text` on the clipboard and say so."""
+        from tui.screen.clipboard import copy
+
+        copy(self.app, text, what)
+
+
+def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:
+    """The note at a list's heading: the filter, what arrived meanwhile, or that it follows."""
+    words: list[Span] = []
+    if table.filter:
+        words += [("/", "accent"), (table.filter, "bold"), (f"  {len(table.rows)} of {table.total}", "muted")]
+    if table.pending:
+        words += [("  " if words else "", ""), (f"{table.pending} newer  ", "warn"), (newest_key, "accent")]
+    elif table.following and table.rows:
+        words += [("  " if words else "", ""), ("following", "dim")]
+    return words
+
+
+def paragraphs(*lines: str | Sequence[Span]) -> list[Line]:
+    """Lines for an empty state: plain ones are muted."""
+    return [[(line, "muted")] if isinstance(line, str) else list(line) for line in lines]

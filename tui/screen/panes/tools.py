@@ -1,0 +1,215 @@
+"""Tools: each call that a model made, its verdict and its result; how each tool fares."""
+
+from __future__ import annotations
+
+import json
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from tui.client.figures import clock, percent, plural, ratio, seconds, size
+from tui.client.records import ToolRecord, ToolStats, View
+from tui.client.wire_text import line_text, shorten_middle, width
+from tui.screen.keymap import bindings
+from tui.screen.lines import Line, bar, fit
+from tui.screen.panes.cells import lane, outcome, provenance, session, verdict
+from tui.screen.panes.pane import Pane, list_note, paragraphs
+from tui.screen.widgets.canvas import Canvas, Heading
+from tui.screen.widgets.columns import Column
+from tui.screen.widgets.line_table import LineTable
+from tui.screen.widgets.text_tail import TextTail
+
+COLUMNS: tuple[Column[ToolRecord], ...] = (
+    Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8, rank=2),
+    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=9),
+    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=5),
+    Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 16, least=10),
+    Column("ARGUMENTS", lambda row, now, cells: arguments(row, cells), 34, least=22, grow=3),
+    Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=11, rank=3),
+    Column("RESULT", lambda row, now, cells: [outcome(row)], 7, rank=1),
+    Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "muted")], 6, "right", rank=4),
+    Column("CAME BACK", lambda row, now, cells: _came_back(row), 30, least=24, grow=2, rank=8),
+)
+
+
+NAME_CELLS = 14
+FIGURE_CELLS = 6 + 6 + 10 + 8  # last duration and three rates
+GROUP_CELLS = 58  # one tool's figures, with a bar that still tells something
+
+
+def _came_back(call: ToolRecord) -> Line:
+    return [(line_text(call.result, 400), "muted")]
+
+
+def arguments(call: ToolRecord, cells: int) -> Line:
+    """What the call is about; a path keeps its end, which tells more than its beginning."""
+    head = call.arguments
+    if head.startswith(("/", "~", "./")):
+        head = shorten_middle(head, cells)
+    if not call.more or width(head) > cells - 6:
+        return [(head, "")]
+    return [(head + "  " if head else "", ""), (call.more, "muted")]
+
+
+class ToolsPane(Pane):
+    """Counts by tool, the list of calls, and the selected call in full."""
+
+    place = "tools"
+    BINDINGS = bindings("tools")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: ToolRecord | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Canvas(lambda width, height: stats_block(self.view, width, height), id="tool-stats")
+        with Vertical(id="calls-box"):
+            yield Heading("Calls", id="calls-heading")
+            yield LineTable[ToolRecord](
+                COLUMNS,
+                key=lambda row: row.id,
+                search=lambda row: row.search_text,
+                empty=paragraphs(
+                    [("No tool call yet.", "bold")],
+                    "Calls appear here as the model makes them, with the verdict of their schema,",
+                    "and their results when the client sends them.",
+                ),
+            )
+        with Vertical(id="call-box"):
+            yield Heading("Call", id="call-heading")
+            yield TextTail(empty=paragraphs("The selected call is shown here in full."))
+
+    @property
+    def main_table(self) -> LineTable[ToolRecord]:
+        return self.query_one(LineTable)
+
+    def update(self) -> None:
+        self.query_one("#tool-stats", Canvas).paint()
+        self.main_table.show(self.view.tools, self.now)
+        self.query_one("#calls-heading", Heading).say(note=list_note(self.main_table))
+        call = self.main_table.selected
+        if call is not self._shown:
+            self._shown = call
+            tail = self.query_one(TextTail)
+            tail.show_from_top(call_pieces(call) if call is not None else [])
+            title: Line = [("Call", "bold")]
+            if call is not None:
+                title += [("  ", ""), (call.name, "tool"), ("  ", ""), (call.id, "dim")]
+            self.query_one("#call-heading", Heading).say(title)
+
+    @on(LineTable.Opened)
+    def action_read(self) -> None:
+        """Move into the detail."""
+        self.query_one(TextTail).focus()
+
+    def action_copy(self) -> None:
+        """Copy the selected call."""
+        self.copy(self.query_one(TextTail).text, "call")
+
+
+def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
+    """One call in full: the way it took, then what there was at each step that has something to show."""
+    pieces = list(provenance(call))
+    if call.detail:
+        pieces.append((f"\n{call.detail}", verdict(call)[1]))
+    if call.relaxed:
+        pieces += [("\n\nWhat the grammar leaves open\n", "label"), (call.relaxed, "warn")]
+    if call.repairs:
+        repairs = "\n".join(f"{number}  {text}" for number, text in enumerate(call.repairs, 1))
+        pieces += [("\n\nRepairs\n", "label"), (repairs, "warn" if call.repaired else "bad")]
+    raw = [("\n\nAs the model wrote it\n", "label"), (call.raw, "muted")] if call.raw else []
+    if call.input is None:
+        pieces += raw
+    else:
+        pieces += [("\n\nArguments\n", "label"), *argument_pieces(call.input)]
+    pieces += _result_pieces(call)
+    return pieces if call.input is None else pieces + raw
+
+
+def _result_pieces(call: ToolRecord) -> list[tuple[str, str]]:
+    if call.answered is None:
+        return [("\n\nThe client has not sent a result yet.", "dim")]
+    took = f" after {seconds(call.duration_s)}" if call.duration_s is not None else ""
+    label = f"\n\n{'Error' if call.is_error else 'Result'}{took}, {size(call.result_bytes)}\n"
+    return [(label, "bad" if call.is_error else "label"), (call.result or "(empty)", "")]
+
+
+def argument_pieces(arguments: object) -> list[tuple[str, str]]:
+    """Arguments by name; texts as they are, with their lines, everything else as JSON."""
+    if not isinstance(arguments, dict):
+        return [(json.dumps(arguments, indent=2, ensure_ascii=False, default=str), "")]
+    pieces: list[tuple[str, str]] = []
+    for number, (name, value) in enumerate(arguments.items()):
+        shown = (
+            value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+        )
+        pieces.append(("\n" if number else "", ""))
+        pieces.append((line_text(str(name), 80), "tool"))
+        pieces.append(("\n" + shown if "\n" in shown else "  " + shown, ""))
+    return pieces
+
+
+def stats_block(view: View, width: int, height: int) -> list[Line]:
+    """Totals, and one cell group a tool: calls, the newest duration, and how many went wrong in which way."""
+    totals = view.totals
+    rates: Line = [
+        (f" {plural(totals.tool_calls, 'call')}", "bold"),
+        (f"   {plural(totals.tool_results, 'result')}", "muted"),
+    ]
+    if totals.tool_calls_invalid:
+        share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls))
+        rates.append((f"   {totals.tool_calls_invalid} malformed ({share})", "bad"))
+    if totals.tool_calls_repaired:
+        share = percent(ratio(totals.tool_calls_repaired, totals.tool_calls))
+        rates.append((f"   {totals.tool_calls_repaired} repaired ({share})", "warn"))
+    if totals.tool_errors:
+        share = percent(ratio(totals.tool_errors, totals.tool_results))
+        rates.append((f"   {totals.tool_errors} failed ({share})", "bad"))
+    if not view.tool_stats or height < 3:
+        return [rates]
+    across = max(1, (width - 2) // GROUP_CELLS)
+    cells = (width - 2) // across
+    most = max(stats.calls for stats in view.tool_stats) or 1
+    groups = [fit(_stats_line(stats, most, cells - 3), cells) for stats in view.tool_stats]
+    shown = min(across, len(groups))
+    lines: list[Line] = [rates, [(" ", ""), *(fit(_stats_head(cells - 3), cells) * shown)]]
+    for row in range(max(0, min(height - 2, -(-len(groups) // across)))):
+        line: Line = [(" ", "")]
+        for group in groups[row * across : (row + 1) * across]:
+            line += group
+        lines.append(line)
+    return lines
+
+
+def _stats_head(cells: int) -> Line:
+    room = cells - NAME_CELLS - 6 - FIGURE_CELLS
+    figures = f"{'LAST':>6}{'BAD':>6}{'REPAIRED':>10}{'ERRORS':>8}"
+    return [(f"{'BY TOOL':<{NAME_CELLS}}{'CALLS':>5}{'':<{max(4, room) + 1}}{figures}", "muted")]
+
+
+def _stats_line(stats: ToolStats, most: int, cells: int) -> Line:
+    room = max(4, cells - NAME_CELLS - 6 - FIGURE_CELLS)
+    share = stats.calls / most
+    bad, repaired = (_part(number, stats.calls) for number in (stats.invalid, stats.repaired))
+    failed = min(1.0 - bad, _part(stats.errors, stats.calls))
+    repaired = min(1.0 - bad - failed, repaired)
+    good = 1.0 - bad - repaired - failed
+    shares = [(good, "lane.main"), (repaired, "warn"), (bad + failed, "bad")]
+    return [
+        *fit([(stats.name or "?", "tool")], NAME_CELLS),
+        (f"{stats.calls:>5} ", ""),
+        *bar([(part * share, look) for part, look in shares], room),
+        (f"{seconds(stats.last_s):>6}", "muted"),
+        (f"{_rate(stats.invalid, stats.calls):>6}", "bad"),
+        (f"{_rate(stats.repaired, stats.calls):>10}", "warn"),
+        (f"{_rate(stats.errors, stats.results):>8}", "bad"),
+    ]
+
+
+def _part(number: int, whole: int) -> float:
+    return min(1.0, number / whole) if whole else 0.0
+
+
+def _rate(number: int, whole: int) -> str:
+    return percent(ratio(number, whole)) if number and whole else ""

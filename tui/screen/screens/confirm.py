@@ -1,0 +1,50 @@
+"""A question with two answers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from tui.client.wire_text import wrap
+from tui.screen.lines import Line
+from tui.screen.widgets.canvas import Canvas
+
+BOX_CELLS = 56
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Asks `question`; enter or y is yes, esc or n is no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,y", "dismiss(True)", "Yes", show=False),
+        Binding("escape,n,q", "dismiss(False)", "No", show=False),
+    ]
+
+    def __init__(self, question: str, consequence: str, yes: str) -> None:
+        super().__init__()
+        self._question = question
+        self._consequence = consequence
+        self._yes = yes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="confirm-box"):
+            yield Canvas(self._lines)
+
+    def on_mount(self) -> None:
+        lines = self._lines(BOX_CELLS, 20)
+        self.query_one(Canvas).styles.height = len(lines)
+
+    def _lines(self, width: int, height: int) -> list[Line]:
+        consequence: list[Line] = [[(" " + part, "muted")] for part in wrap(self._consequence, width - 2)]
+        keys: Line = [
+            (" enter", "accent @screen.dismiss(True)"),
+            (f" {self._yes}", "@screen.dismiss(True)"),
+            ("     ", ""),
+            ("esc", "accent @screen.dismiss(False)"),
+            (" leave it", "@screen.dismiss(False)"),
+        ]
+        return [[(" " + self._question, "bold")], [], *consequence, [], keys]

@@ -1,0 +1,82 @@
+"""Help: what the columns and numbers of one pane mean, and which keys work there."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from tui.client.wire_text import wrap
+from tui.screen.keymap import PANES, commands
+from tui.screen.screens.help_text import HELP
+from tui.screen.widgets.canvas import Heading
+from tui.screen.widgets.text_tail import TextTail
+
+KEY_CELLS = 16
+
+
+class HelpScreen(ModalScreen[None]):
+    """The help of one place; any of its keys closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)
+    ]
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self._place = place
+
+    def compose(self) -> ComposeResult:
+        name = dict(PANES).get(self._place, "Trace")  # type: ignore[call-overload]
+        with Vertical(id="help-box"):
+            heading = Heading("Help")
+            heading.say([(name, "bold"), ("  help", "muted")], [("esc closes", "dim")])
+            yield heading
+            yield TextTail()
+
+    def on_mount(self) -> None:
+        self.query_one(TextTail).focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        # After the layout, which decides how wide the text can be.
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        tail = self.query_one(TextTail)
+        tail.show_from_top(help_pieces(self._place, tail.size.width - 4))
+
+
+def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
+    """The help text of one place in lines of at most `cells` cells, as pieces with looks."""
+    pieces: list[tuple[str, str]] = []
+    for title, entries in HELP[place]:
+        if title:
+            pieces += [("\n", ""), (title + "\n", "bold")]
+        elif not pieces:
+            pieces.append(("\n", ""))
+        for name, look, meaning in entries:
+            pieces += _entry(name, look or "accent", meaning, cells)
+    pieces.append(("\nKeys\n", "bold"))
+    for command in commands(place) if place == "trace" else commands(place, "main"):
+        pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
+    pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
+    return pieces + _entry("home end", "accent", "First, last; at the newest the list follows", cells)
+
+
+def _entry(name: str, look: str, meaning: str, cells: int) -> list[tuple[str, str]]:
+    if not name:
+        return [(part.rstrip() + "\n", "muted") for part in wrap(meaning, cells)]
+    first, *rest = wrap(meaning, max(16, cells - KEY_CELLS))
+    pieces = [(f"{name:<{KEY_CELLS}}", look), (first.rstrip() + "\n", "")]
+    return pieces + [(" " * KEY_CELLS + part.rstrip() + "\n", "") for part in rest]
+
+
+def _keys(keys: str, shown: str) -> str:
+    names = {"slash": "/", "question_mark": "?", "escape": "esc", "right": "→", "left": "←"}
+    if shown and "," not in keys:
+        return shown
+    return " ".join(names.get(key, key.replace("ctrl+", "^")) for key in keys.split(","))

@@ -1,0 +1,165 @@
+"""The main screen: five panes, of which the visible one is drawn ten times a second at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from tui.client.records import View
+from tui.client.store import Store
+from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer
+from tui.screen.lines import Line
+from tui.screen.panes.cache import CachePane
+from tui.screen.panes.health import HealthPane
+from tui.screen.panes.pane import Pane
+from tui.screen.panes.streams import StreamsPane
+from tui.screen.panes.tools import ToolsPane
+from tui.screen.panes.traces import Load, TracesPane
+from tui.screen.screens.help import HelpScreen
+from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.filter_line import FilterLine
+from tui.screen.widgets.key_bar import KeyBar
+from tui.screen.widgets.top_bar import TopBar
+
+LEAST_WIDTH, LEAST_HEIGHT = 44, 12
+
+
+class MainScreen(Screen[None]):
+    """Top bar, the current pane, the filter when it is open, the key bar."""
+
+    BINDINGS = bindings("main")
+
+    def __init__(self, store: Store, clock: Callable[[], float], load_traces: Load) -> None:
+        super().__init__()
+        self._store = store
+        self._clock = clock
+        panes = (StreamsPane(store), CachePane(), ToolsPane(), HealthPane(), TracesPane(load_traces))
+        self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
+        self._place: str = PANES[0][0]
+        self._bar_for: tuple[View, int, str] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        with ContentSwitcher(initial=PANES[0][0]):
+            yield from self._panes.values()
+        yield FilterLine()
+        yield KeyBar()
+        yield Canvas(too_small, id="too-small")
+
+    def on_mount(self) -> None:
+        self._focus_pane()
+
+    @property
+    def current(self) -> Pane:
+        """The visible pane."""
+        return self._panes[self._place]
+
+    @property
+    def traces(self) -> TracesPane:
+        return self.query_one(TracesPane)
+
+    def show(self, view: View) -> None:
+        """Draw `view` where it can be seen."""
+        now = self._clock()
+        pane = self.current
+        if not (self.is_mounted and pane.is_mounted and pane.is_attached):  # not yet, or no longer
+            return
+        pane.show(view, now)
+        bar_for = (view, int(now), pane.place)
+        if bar_for != self._bar_for:
+            self._bar_for = bar_for
+            self._draw_bars()
+
+    def _draw_bars(self) -> None:
+        view = self._store.view()
+        self.query_one(TopBar).show(view, self.current.place)
+        self.query_one(KeyBar).show(self._footer(self.current), view)
+
+    def _footer(self, pane: Pane) -> Sequence[Command]:
+        if self.query_one(FilterLine).has_class("open"):
+            return WHILE_FILTERING
+        shown = footer(commands("main", pane.place))
+        return [one for one in shown if one.action != "filter" or pane.main_table is not None]
+
+    def command_list(self) -> list[Command]:
+        """What can be done here, for the palette."""
+        return commands(self.current.place, "main")
+
+    async def run_command(self, command: Command) -> None:
+        """Do what `command` says, in the pane or on the screen."""
+        place = self if command.place == "main" else self._panes[command.place]
+        await self.app.run_action(command.action, place)
+
+    # -- commands -----------------------------------------------------------------------------------------
+
+    async def action_run(self, title: str) -> None:
+        """Do the command of this title: a click in the key bar."""
+        for command in self.command_list():
+            if command.title == title:
+                await self.run_command(command)
+                return
+
+    def action_pane(self, place: str) -> None:
+        """Show one pane."""
+        self._place = self.query_one(ContentSwitcher).current = place
+        self.query_one(FilterLine).remove_class("open")
+        self._focus_pane()
+        self.call_after_refresh(self.show, self._store.view())
+
+    def action_next_pane(self, step: int) -> None:
+        """Show the pane beside this one."""
+        places = [place for place, _ in PANES]
+        self.action_pane(places[(places.index(self.current.place) + step) % len(places)])
+
+    def action_filter(self) -> None:
+        """Open the filter of the current list."""
+        if self.current.main_table is not None:
+            self.query_one(FilterLine).open(self.current.filter)
+            self._draw_bars()
+
+    def action_help(self) -> None:
+        """Explain the current pane."""
+        self.app.push_screen(HelpScreen(self.current.place))
+
+    def action_palette(self) -> None:
+        """Find a command by its name."""
+        self.app.action_command_palette()
+
+    def action_colours(self) -> None:
+        """Choose a theme."""
+        self.app.search_themes()
+
+    async def action_leave(self) -> None:
+        """Quit."""
+        await self.app.run_action("leave", self.app)
+
+    def on_filter_line_changed(self, event: FilterLine.Changed) -> None:
+        self.current.set_filter(event.query)
+        if event.done:
+            self._focus_pane()
+            self._draw_bars()
+
+    @on(StreamsPane.TraceWanted)
+    async def _trace_wanted(self, event: StreamsPane.TraceWanted) -> None:
+        self.post_message(TracesPane.Opened(event.request))
+
+    def _focus_pane(self) -> None:
+        if self.current.home is not None:
+            self.current.home.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        self.set_class(small, "too-small")
+
+
+def too_small(width: int, height: int) -> list[Line]:
+    """What a terminal that is too small shows."""
+    return [
+        [("anyclaude", "accent bold")],
+        [(f"needs {LEAST_WIDTH} × {LEAST_HEIGHT}", "")],
+        [(f"this is {width} × {height}", "muted")],
+    ]

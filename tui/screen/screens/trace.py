@@ -1,0 +1,183 @@
+"""One trace: seven sections, each a list of foldable blocks; the traces beside it are a key away."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from tui.client.event_text import cleaned
+from tui.client.figures import day_and_clock
+from tui.client.records import View
+from tui.client.wire_text import line_text, shorten, shorten_middle
+from tui.screen.clipboard import copy
+from tui.screen.keymap import Command, bindings, commands, footer
+from tui.screen.lines import Line, fit, line_width, plain, spread
+from tui.screen.panes.cells import lane, session
+from tui.screen.screens.help import HelpScreen
+from tui.screen.screens.trace_text import SECTIONS
+from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.fold_view import Block, FoldView
+from tui.screen.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from proxy.traces.schema import Trace
+
+
+class TraceScreen(Screen[None]):
+    """Loads the trace `trace_id` with `load`; `neighbour(id, step)` names those beside it in the list."""
+
+    BINDINGS = bindings("trace")
+
+    def __init__(
+        self,
+        trace_id: str,
+        load: Callable[[str], Awaitable[Trace]],
+        neighbour: Callable[[str, int], str | None],
+        section: int = 0,
+    ) -> None:
+        super().__init__()
+        self._trace_id = trace_id
+        self._load = load
+        self._neighbour = neighbour
+        self._section = section
+        self._trace: Trace | None = None
+        self._problem = ""
+
+    def compose(self) -> ComposeResult:
+        yield Canvas(self._title, id="trace-title")
+        yield FoldView()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one(FoldView).focus()
+        self._open(self._trace_id)
+
+    def show_link(self, view: View) -> None:
+        """Show how the connection stands."""
+        if self.is_mounted:
+            self.query_one(KeyBar).show(footer(commands("trace")), view)
+
+    def _open(self, trace_id: str) -> None:
+        self._trace_id = trace_id
+        self.run_worker(
+            self._fetch(trace_id), name="trace", group="trace", exclusive=True, exit_on_error=False
+        )
+
+    async def _fetch(self, trace_id: str) -> None:
+        try:
+            trace = await self._load(trace_id)
+            # Everything in it comes from the wire.
+            self._trace = trace.model_validate(cleaned(trace.model_dump()))
+            self._problem = ""
+        except Exception as error:
+            self._trace, self._problem = None, line_text(str(error)) or type(error).__name__
+        self._draw()
+
+    def _draw(self) -> None:
+        if not (self.is_attached and self.app.is_running):  # it was left while the trace was on its way
+            return
+        view = self.query_one(FoldView)
+        if self._trace is None:
+            problem: Line = [(self._problem or "Reading the trace …", "bad" if self._problem else "muted")]
+            view.show([Block(problem)])
+        else:
+            view.show(SECTIONS[self._section][1](self._trace))
+        self.query_one("#trace-title", Canvas).paint()
+
+    def _title(self, width: int, height: int) -> list[Line]:
+        sections: Line = [(" ", "")]
+        start = end = 0
+        for number, (name, _) in enumerate(SECTIONS):
+            here = number == self._section
+            click = f"@screen.go({number})"
+            start = line_width(sections) if here else start
+            sections.append((name, f"bold {click}" if here else f"muted {click}"))
+            end = line_width(sections) if here else end
+            sections.append(("   " if width >= 90 else "  ", ""))
+        rule: Line = [("─" * start, "rule"), ("━" * (end - start), "accent"), ("─" * (width - end), "rule")]
+        return [self._headline(width), fit(sections, width), rule]
+
+    def _headline(self, width: int) -> Line:
+        trace = self._trace
+        if trace is None:
+            return [(" trace  ", "accent bold"), (self._trace_id, "muted")]
+        left: Line = [
+            (" trace  ", "accent bold"),
+            (day_and_clock(trace.time), ""),
+            ("  ", ""),
+            session(trace.session),
+        ]
+        left += [("  ", ""), lane(trace.lane)]
+        if width >= 100:
+            left += [("  ", ""), (shorten_middle(trace.model, 28), "muted")]
+        response = trace.response
+        if response.error is not None:
+            end: Line = [("✗ ", "bad"), (shorten(response.error.type, 30), "bad")]
+        elif response.cancelled:
+            end = [("⊘ client left", "warn")]
+        else:
+            reason = (response.message or {}).get("stop_reason")
+            end = [("✓ ", "ok"), (shorten(line_text(str(reason or response.status)), 24), "muted")]
+        return spread(left, [*end, (" ", "")], width)
+
+    # -- commands -----------------------------------------------------------------------------------------
+
+    def command_list(self) -> list[Command]:
+        """What can be done here, for the palette."""
+        return commands("trace")
+
+    async def run_command(self, command: Command) -> None:
+        """Do what `command` says."""
+        await self.app.run_action(command.action, self)
+
+    async def action_run(self, title: str) -> None:
+        """Do the command of this title: a click in the key bar."""
+        for command in commands("trace"):
+            if command.title == title:
+                await self.run_command(command)
+
+    def action_back(self) -> None:
+        """Back to the list."""
+        self.dismiss()
+
+    def action_step(self, step: int) -> None:
+        """The trace beside this one in the list."""
+        other = self._neighbour(self._trace_id, step)
+        if other is None:
+            self.app.notify("There is no other trace on that side.", timeout=2, markup=False)
+        else:
+            self._open(other)
+
+    def action_section(self, step: int) -> None:
+        """The section beside this one."""
+        self.action_go((self._section + step) % len(SECTIONS))
+
+    def action_go(self, number: int) -> None:
+        """Section `number`."""
+        self._section = number
+        self._draw()
+
+    def action_fold(self) -> None:
+        """Fold or unfold the block at the cursor."""
+        self.query_one(FoldView).toggle()
+
+    def action_fold_all(self) -> None:
+        """Fold or unfold everything."""
+        self.query_one(FoldView).toggle_all()
+
+    def action_help(self) -> None:
+        """Explain this screen."""
+        self.app.push_screen(HelpScreen("trace"))
+
+    def action_copy(self) -> None:
+        """Copy the block at the cursor."""
+        block = self.query_one(FoldView).current
+        if block is None:
+            return
+        body = (
+            block.body if isinstance(block.body, str) else "\n".join(plain(line) for line in block.body(100))
+        )
+        copy(self.app, body or plain(block.title), "part")

@@ -1,0 +1,143 @@
+"""The first section of a trace: when what happened, what it cost, what the cache did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
+from tui.client.wire_text import line_text, shorten
+from tui.screen.lines import BAR, Line, bar, facts
+from tui.screen.panes.cache import REASONS
+from tui.screen.panes.cells import lane
+from tui.screen.widgets.fold_view import Block
+
+if TYPE_CHECKING:
+    from proxy.events.types import Timings
+    from proxy.traces.schema import Trace
+
+LABEL_CELLS = 16
+
+
+def overview(trace: Trace) -> list[Block]:
+    """Identity, timings, tokens and cache verdict."""
+    return [
+        Block([("Timings", "bold")], lambda width: waterfall(trace, width), open=True),
+        Block([("Tokens", "bold")], lambda width: tokens(trace, width), open=True),
+        Block([("Cache", "bold")], lambda width: cache(trace, width), open=True),
+        Block([("Request", "bold")], lambda width: identity(trace, width), open=True),
+    ]
+
+
+def steps(timings: Timings) -> list[tuple[str, float, float, str]]:
+    """The stretches of a request: name, start and end in seconds after it came, look."""
+    marks = (
+        ("waiting", timings.prefill_start if timings.prefill_start is not None else timings.queued, "rest"),
+        ("prefill", timings.first_token, "prefill"),
+        ("decode", timings.last_token, "decode"),
+        ("finishing", timings.done, "rest"),
+    )
+    found: list[tuple[str, float, float, str]] = []
+    at = 0.0
+    for name, end, look in marks:
+        if end is not None and end >= at:
+            found.append((name, at, end, look))
+            at = end
+    return found
+
+
+def waterfall(trace: Trace, width: int) -> list[Line]:
+    """One bar a stretch, each where it lies in the whole."""
+    found = steps(trace.timings)
+    if not found:
+        return [[("no timings were recorded", "muted")]]
+    whole = found[-1][2] or 1e-9
+    cells = max(8, min(100, width - LABEL_CELLS - 18))
+    lines: list[Line] = []
+    for name, start, end, look in found:
+        first = min(cells - 1, round(start / whole * cells))
+        last = max(first + 1, round(end / whole * cells))
+        lines.append(
+            [
+                (f"{name:<{LABEL_CELLS}}", "label"),
+                (BAR * first, "track"),
+                (BAR * (last - first), look),
+                (BAR * max(0, cells - last), "track"),
+                (f"  {seconds(end - start):>7}", look),
+                (f"  {percent((end - start) / whole):>4}", "muted"),
+            ]
+        )
+    first_token = seconds(trace.timings.first_token)
+    summary: Line = [(f"{'':<{LABEL_CELLS}}", ""), ("first token after ", "muted"), (first_token, "bold")]
+    summary += [(", all of it in ", "muted"), (seconds(whole), "bold")]
+    return [*lines, summary]
+
+
+def tokens(trace: Trace, width: int) -> list[Line]:
+    """Where the prompt's tokens came from, and the answer's number and speed."""
+    usage = trace.usage
+    prompt = usage.prompt_tokens
+    parts = [
+        ("reused", usage.cache_read_input_tokens, "reused"),
+        ("kept", usage.cache_creation_input_tokens, "prefill"),
+        ("rest", usage.input_tokens, "rest"),
+    ]
+    cells = max(8, min(100, width - LABEL_CELLS - 18))
+    shares = [(ratio(number, prompt) or 0.0, look) for _, number, look in parts]
+    legend: Line = [(f"{'':<{LABEL_CELLS}}", "")]
+    for name, number, look in parts:
+        legend += [("■ ", look), (f"{name} ", "muted"), (f"{number:,}", look), ("   ", "")]
+    timings = trace.timings
+    decode = (timings.last_token or 0) - (timings.first_token or 0)
+    speed = rate((usage.output_tokens - 1) / decode) if decode > 0 and usage.output_tokens > 1 else ""
+    prefill = (timings.first_token or 0) - (timings.prefill_start or timings.queued or 0)
+    fresh = prompt - usage.cache_read_input_tokens
+    read = rate(fresh / prefill) if prefill > 0 and fresh > 0 else ""
+    answer: Line = [(f"{'answer':<{LABEL_CELLS}}", "label"), (f"{usage.output_tokens:,} tokens", "decode")]
+    answer.append((f"   {speed} tokens/s" if speed else "", "muted"))
+    return [
+        [(f"{'prompt':<{LABEL_CELLS}}", "label"), *bar(shares, cells), (f"  {count(prompt):>7}", "bold")],
+        [*legend, (f"{read} tokens/s prefilled" if read else "", "muted")],
+        answer,
+    ]
+
+
+def cache(trace: Trace, width: int) -> list[Line]:
+    """What the prefix cache did for the prompt, and why not more."""
+    verdict = trace.cache
+    if verdict is None:
+        return [[("the backend said nothing about a cache", "muted")]]
+    miss = verdict.miss
+    where: Line = [(f"{verdict.matched_tokens:,} of {verdict.prompt_tokens:,} tokens", "reused")]
+    took = f" in {seconds(verdict.restore_s)}" if verdict.restore_s else ""
+    where.append((f"   from {verdict.tier}{took}" if verdict.matched_tokens else "", "muted"))
+    kept: Line = [(f"{verdict.kept_tokens:,} tokens for later prompts", "")]
+    pairs: list[tuple[str, Line]] = [("matched", where), ("kept", kept)]
+    if miss is not None:
+        at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
+        at += f", in {line_text(miss.segment)}" if at and miss.segment else ""
+        pairs.append(
+            ("missed", [(f"{miss.reason}{at}", "warn"), (f": {REASONS.get(miss.reason, '')}", "muted")])
+        )
+        room = width - LABEL_CELLS
+        pairs.append(("stored", [(shorten(line_text(miss.before), room), "bad")] if miss.before else []))
+        pairs.append(("now", [(shorten(line_text(miss.now), room), "ok")] if miss.now else []))
+    return facts(pairs, width, LABEL_CELLS)
+
+
+def identity(trace: Trace, width: int) -> list[Line]:
+    """Who asked what of whom."""
+    room = width - LABEL_CELLS
+    upstream = f"   as {line_text(trace.upstream_model)}" if trace.upstream_model else ""
+    agent = "  ".join(part for part in (line_text(trace.agent_type), line_text(trace.agent)) if part)
+    calls = plural(len(trace.tool_calls), "tool call") if trace.tool_calls else ""
+    pairs: list[tuple[str, Line]] = [
+        ("received", [(day_and_clock(trace.time), "")]),
+        ("lane", [lane(trace.lane), (f"   {agent}" if agent else "", "muted")]),
+        ("session", [(line_text(trace.session), "")] if trace.session else []),
+        ("prompt id", [(line_text(trace.prompt_id), "muted")] if trace.prompt_id else []),
+        ("model", [(line_text(trace.model), ""), (upstream, "muted")]),
+        ("backend", [(line_text(trace.backend), "")] if trace.backend else []),
+        ("made", [(calls, "tool")] if calls else []),
+        ("id", [(shorten(line_text(trace.id), room), "muted")]),
+    ]
+    return facts(pairs, width, LABEL_CELLS)

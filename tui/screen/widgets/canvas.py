@@ -1,0 +1,75 @@
+"""A block of lines that a pure function draws for a given width and height."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import events
+from textual.strip import Strip
+
+from tui.screen.lines import Line, fit, line_width, spread
+from tui.screen.widgets.strip_view import StripView
+
+Draw = Callable[[int, int], list[Line]]
+
+
+class Canvas(StripView):
+    """Shows what its drawing function returns; drawn again on `paint` and when its size changes."""
+
+    DEFAULT_CSS = "Canvas { overflow: hidden; height: 1; }"
+
+    def __init__(
+        self, draw: Draw | None = None, *, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._draw = draw or (lambda width, height: [])
+        self._lines: list[Line] = []
+        self._drawn_for: tuple[int, int] | None = None
+
+    def paint(self, draw: Draw | None = None) -> None:
+        """Draw again, from now on with `draw` if given."""
+        self._draw = draw or self._draw
+        if self.size:
+            self._lines = self._draw(self.size.width, self.size.height)
+            self._drawn_for = (self.size.width, self.size.height)
+            self.sync()
+
+    def line_at(self, y: int) -> Strip:
+        if self._drawn_for != (self.size.width, self.size.height):
+            self._lines = self._draw(self.size.width, self.size.height)
+            self._drawn_for = (self.size.width, self.size.height)
+        line = self._lines[y] if y < len(self._lines) else []
+        return self.looks.strip(fit(line, self.size.width), self.size.width)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.paint()
+
+
+class Heading(Canvas):
+    """The line above a section: its title, a rule, and a note at the right end."""
+
+    DEFAULT_CSS = "Heading { height: 1; }"
+
+    def __init__(self, title: str, *, id: str | None = None) -> None:
+        super().__init__(self._rule, id=id)
+        self._title: Line = [(title, "bold")]
+        self._note: Line = []
+
+    def say(self, title: Line | None = None, note: Line | None = None) -> None:
+        """Change the title, the note, or both."""
+        self._title = self._title if title is None else title
+        self._note = self._note if note is None else note
+        self.paint()
+
+    def _rule(self, width: int, height: int) -> list[Line]:
+        return [heading(self._title, self._note, width)]
+
+
+def heading(title: Line, note: Line, width: int) -> Line:
+    """A section's title, a rule, and a note at the right end, in `width` cells."""
+    left: Line = [(" ", ""), *title, (" ", "")]
+    right: Line = [(" ", ""), *note, (" ", "")] if note else []
+    rule = width - line_width(left) - line_width(right)
+    if rule < 1:
+        return spread(left, right, width)
+    return [*left, ("─" * rule, "rule"), *right]

@@ -1,0 +1,73 @@
+"""The columns of a line table: what each shows, and how many cells each gets on a screen of a given width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from tui.screen.lines import Line
+
+Row = TypeVar("Row")
+GAP = 2
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """One column. `cell(row, now, cells)` gives its content for a row."""
+
+    title: str
+    cell: Callable[[Row, float, int], Line]
+    width: int
+    align: Literal["left", "right"] = "left"
+    least: int = 0  # the narrowest that it is still of use at; 0: `width`
+    grow: int = 0  # its part of the cells that are left over
+    most: int = 0  # it grows no wider than this; 0: no limit
+    rank: int = 0  # on narrow screens the column of the highest rank goes first
+
+    @property
+    def minimum(self) -> int:
+        """The narrowest that it is still of use at."""
+        return self.least or self.width
+
+
+def lay_out(columns: Sequence[Column[Row]], cells: int) -> list[tuple[Column[Row], int]]:
+    """The columns that fit in `cells` cells, each with its width, in their order; at least one stays."""
+    kept = list(columns)
+    while len(kept) > 1 and _needed(kept) > cells:
+        worst = max(column.rank for column in kept)
+        kept.pop(max(index for index, column in enumerate(kept) if column.rank == worst))
+    widths = {id(column): column.minimum for column in kept}
+    spare = cells - _needed(kept)
+    for column in sorted(kept, key=lambda one: one.rank):
+        more = max(0, min(spare, column.width - column.minimum))
+        widths[id(column)] += more
+        spare -= more
+    _grow(kept, widths, spare)
+    if len(kept) == 1:
+        widths[id(kept[0])] = max(1, min(cells, widths[id(kept[0])]))
+    return [(column, widths[id(column)]) for column in kept]
+
+
+def _needed(columns: Sequence[Column[Row]]) -> int:
+    return sum(column.minimum for column in columns) + GAP * (len(columns) - 1)
+
+
+def _grow(columns: Sequence[Column[Row]], widths: dict[int, int], spare: int) -> None:
+    growing = [column for column in columns if column.grow]
+    while spare > 0 and growing:
+        parts = sum(column.grow for column in growing)
+        given = 0
+        for column in list(growing):
+            more = max(1, spare * column.grow // parts)
+            if column.most:
+                more = min(more, column.most - widths[id(column)])
+            more = min(more, spare - given)
+            if more <= 0:
+                growing.remove(column)
+                continue
+            widths[id(column)] += more
+            given += more
+        spare -= given
+        if not given:
+            return

@@ -1,0 +1,61 @@
+"""The last line: what the keys do here, and how the connection stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tui.client.figures import plural
+from tui.client.records import View
+from tui.client.wire_text import shorten
+from tui.screen.keymap import Command
+from tui.screen.lines import Line, line_width, spread
+from tui.screen.widgets.canvas import Canvas
+
+
+class KeyBar(Canvas):
+    """Keys by importance, as many as fit; a click on one does the same."""
+
+    DEFAULT_CSS = "KeyBar { height: 1; }"
+
+    def __init__(self, namespace: str = "screen") -> None:
+        super().__init__(self._draw_bar)
+        self._namespace = namespace
+        self._commands: Sequence[Command] = ()
+        self._view = View()
+
+    def show(self, commands: Sequence[Command], view: View) -> None:
+        """Show `commands`, and the link of `view`."""
+        self._commands, self._view = commands, view
+        self.paint()
+
+    def _draw_bar(self, width: int, height: int) -> list[Line]:
+        status = link_words(self._view, max(20, width // 2))
+        room = width - line_width(status) - 2
+        line: Line = [(" ", "")]
+        for command in self._commands:
+            click = f"@{self._namespace}.run('{command.title.replace(' ', '~')}')"
+            hint: Line = [(command.key, f"accent {click}"), (f" {command.short}", f"muted {click}")]
+            if line_width(line) + line_width(hint) + 2 > room:
+                break
+            line += [*hint, ("   " if width >= 100 else "  ", "")]
+        return [spread(line, status, width)]
+
+
+def link_words(view: View, room: int) -> Line:
+    """The connection in words; what was lost or damaged stays said."""
+    link = view.link
+    words: Line = []
+    if view.lost:
+        words += [(f"lost {plural(view.lost, 'event')}  ", "warn")]
+    if view.damaged:
+        words += [(f"{view.damaged} unreadable  ", "warn")]
+    match link.state:
+        case "live":
+            words += [("● ", "ok"), ("live ", "muted")]
+        case "reconnecting":
+            words += [("◌ ", "warn"), (shorten(f"reconnecting: {link.detail}", room) + " ", "warn")]
+        case "ended":
+            words += [("✗ ", "bad"), (shorten(link.detail or "the host ended", room) + " ", "bad")]
+        case state:
+            words += [("◌ ", "muted"), (f"{state} … ", "muted")]
+    return words

@@ -1,0 +1,297 @@
+"""A table for live data: any number of rows, of which only the visible ones are ever drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from tui.client.filter import matcher
+from tui.screen.lines import Line, fit
+from tui.screen.widgets.columns import GAP, Column, lay_out
+from tui.screen.widgets.strip_view import StripView
+
+Row = TypeVar("Row")
+GUTTER = 1  # left of the first column, for the mark of the selected row
+CACHED_STRIPS = 4000
+
+
+class LineTable(StripView, Generic[Row], can_focus=True):
+    """Rows in a fixed order under a header, with one of them selected.
+
+    Rows are immutable and compared by identity: a changed row is a new object. While the newest row is
+    selected and in sight the table follows: a newer row becomes the selected one. Moving away stops that, and
+    `pending` counts what arrived meanwhile; `end` (or `home` where the newest are on top) follows again.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "edge(0)", "First", show=False),
+        Binding("end,G", "edge(-1)", "Last", show=False),
+        Binding("enter", "open", "Open", show=False),
+    ]
+    DEFAULT_CSS = "LineTable { height: 1fr; }"
+
+    class Selected(Message):
+        """Another row is selected (or none), or the table began or stopped to follow."""
+
+        def __init__(self, table: LineTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> LineTable[Any]:
+            return self.table
+
+    class Opened(Selected):
+        """The selected row was opened with enter or a second click."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column[Row]],
+        *,
+        key: Callable[[Row], str],
+        search: Callable[[Row], str] = lambda row: "",
+        live: Callable[[Row], bool] = lambda row: False,
+        newest_first: bool = False,
+        empty: Sequence[Line] = (),
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self._columns = columns
+        self._key = key
+        self._search = search
+        self._live = live
+        self._newest_first = newest_first
+        self.empty = empty
+        self._all: Sequence[Row] = ()
+        self._rows: Sequence[Row] = ()
+        self._now = 0.0
+        self._layout: list[tuple[Column[Row], int]] = []
+        self._strips: dict[tuple[int, str], tuple[Row, Strip]] = {}
+        self._cursor = 0
+        self._follow = True
+        self._left_at: str | None = None  # key of the newest row when following stopped
+        self.filter = ""
+
+    # -- what is shown ------------------------------------------------------------------------------------
+
+    def show(self, rows: Sequence[Row], now: float) -> None:
+        """Show `rows`; `now` is the clock by which live rows are drawn."""
+        self._now = now
+        if rows is not self._all:
+            self._all = rows
+            self._place(self._filtered())
+        self.sync()
+
+    def set_filter(self, query: str) -> None:
+        """Show only rows whose search text fits `query` (`tui.client.filter`)."""
+        if query != self.filter:
+            self.filter = query
+            self._place(self._filtered())
+            self.refresh()
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows that pass the filter."""
+        return self._rows
+
+    @property
+    def everything(self) -> Sequence[Row]:
+        """All rows, filtered ones included."""
+        return self._all
+
+    @property
+    def total(self) -> int:
+        """The number of rows, filtered ones included."""
+        return len(self._all)
+
+    @property
+    def selected(self) -> Row | None:
+        """The selected row."""
+        return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None
+
+    @property
+    def following(self) -> bool:
+        """The newest row is selected and stays so when newer ones come."""
+        return self._follow
+
+    @property
+    def pending(self) -> int:
+        """Rows that arrived since the table stopped following."""
+        if self._follow or self._left_at is None:
+            return 0
+        index = self._index(self._left_at, len(self._rows) - 1)
+        if index is None:
+            return len(self._rows)
+        return index if self._newest_first else len(self._rows) - 1 - index
+
+    def _filtered(self) -> Sequence[Row]:
+        if not self.filter.strip():
+            return self._all
+        fits = matcher(self.filter)
+        return [row for row in self._all if fits(self._search(row))]
+
+    def _place(self, rows: Sequence[Row]) -> None:
+        """Take new rows and keep the selection on the same one, or on the newest while following."""
+        before = self.selected
+        offset = self._cursor - round(self.scroll_y)
+        self._rows = rows
+        if self._follow or before is None:
+            self._cursor = self._newest
+        else:
+            index = self._index(self._key(before), self._cursor)
+            self._cursor = min(self._cursor, max(0, len(rows) - 1)) if index is None else index
+        self.resize_content(len(rows) + 1)
+        if self._follow:
+            self._reveal()
+        elif self.size:
+            self.scroll_to(y=max(0, self._cursor - offset), animate=False, force=True)
+        if self.selected is not before:
+            self.post_message(self.Selected(self))
+
+    @property
+    def _newest(self) -> int:
+        return 0 if self._newest_first else max(0, len(self._rows) - 1)
+
+    def _index(self, key: str, guess: int) -> int | None:
+        """Where the row of `key` is now; rows move little from one call to the next."""
+        rows = self._rows
+        for index in (guess, guess + 1, guess - 1):
+            if 0 <= index < len(rows) and self._key(rows[index]) == key:
+                return index
+        return next((index for index, row in enumerate(rows) if self._key(row) == key), None)
+
+    # -- drawing ------------------------------------------------------------------------------------------
+
+    def line_at(self, y: int) -> Strip:
+        if not self._layout:
+            self._layout = lay_out(self._columns, max(1, self.size.width - GUTTER - 1))
+        if not self._rows:
+            return self.looks.strip(self._empty_line(y), self.size.width)
+        if y == 0:
+            return self.looks.strip(self._header(), self.size.width)
+        index = round(self.scroll_y) + y - 1
+        if index >= len(self._rows):
+            return self.looks.strip([], self.size.width)
+        return self._row_strip(self._rows[index], index == self._cursor)
+
+    def _header(self) -> Line:
+        line: Line = [(" " * GUTTER, "")]
+        for number, (column, cells) in enumerate(self._layout):
+            gap = " " * GAP if number else ""
+            line += [(gap, ""), *fit([(column.title, "label")], cells, column.align)]
+        return line
+
+    def _row_strip(self, row: Row, at_cursor: bool) -> Strip:
+        base = ("on-selected" if self.has_focus else "on-resting") if at_cursor else ""
+        known = self._strips.get((id(row), base))
+        if known is not None and known[0] is row:
+            return known[1]
+        line: Line = [("▌" if at_cursor else " ", "accent" if self.has_focus else "dim")]
+        for number, (column, cells) in enumerate(self._layout):
+            if number:
+                line.append((" " * GAP, ""))
+            line += fit(column.cell(row, self._now, cells), cells, column.align)
+        strip = self.looks.strip(line, self.size.width, base)
+        if not self._live(row):
+            if len(self._strips) > CACHED_STRIPS:
+                self._strips.clear()
+            self._strips[(id(row), base)] = (row, strip)
+        return strip
+
+    def _empty_line(self, y: int) -> Line:
+        lines: Sequence[Line] = self.empty
+        if self._all:
+            lines = [
+                [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")],
+                [("esc", "bold"), (f" shows all {len(self._all):,} again.", "muted")],
+            ]
+        top = min(2, max(0, (self.size.height - len(lines)) // 2))
+        return [("  ", ""), *lines[y - top]] if top <= y < top + len(lines) else []
+
+    def forget_drawing(self) -> None:
+        """Draw everything anew: the width or the theme is another."""
+        self._layout = []
+        self._strips.clear()
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.forget_drawing()
+        self._reveal()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
+
+    # -- moving -------------------------------------------------------------------------------------------
+
+    def select(self, index: int) -> None:
+        """Select row `index` (clamped) and bring it into sight."""
+        before = self.selected
+        self._cursor = min(max(0, index), max(0, len(self._rows) - 1))
+        self._reveal()
+        self._note_position()
+        self.sync()
+        if self.selected is not before:
+            self.post_message(self.Selected(self))
+
+    def _reveal(self) -> None:
+        visible = max(1, self.size.height - 1)
+        top = round(self.scroll_y)
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, force=True)
+        elif self._cursor >= top + visible:
+            self.scroll_to(y=self._cursor - visible + 1, animate=False, force=True)
+
+    def _note_position(self) -> None:
+        """Follow exactly while the newest row is selected and in sight."""
+        in_sight = round(self.scroll_y) == 0 if self._newest_first else self.at_end
+        follow = self._cursor == self._newest and in_sight
+        if self._follow and not follow and self._rows:
+            self._left_at = self._key(self._rows[self._newest])
+        if follow != self._follow:
+            self._follow = follow
+            self.post_message(self.Selected(self))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self.is_mounted:
+            self._note_position()
+
+    def watch_has_focus(self, value: bool) -> None:
+        super().watch_has_focus(value)
+        self.refresh()
+
+    def action_move(self, steps: int) -> None:
+        """Select the next or the previous row."""
+        self.select(self._cursor + steps)
+
+    def action_page(self, pages: int) -> None:
+        """Select the row one screen further."""
+        self.select(self._cursor + pages * max(1, self.size.height - 2))
+
+    def action_edge(self, index: int) -> None:
+        """Select the first or the last row."""
+        self.select(index if index >= 0 else len(self._rows) - 1)
+
+    def action_open(self) -> None:
+        """Open the selected row."""
+        if self.selected is not None:
+            self.post_message(self.Opened(self))
+
+    def on_click(self, event: events.Click) -> None:
+        index = round(self.scroll_y) + event.y - 1
+        if event.y == 0 or index >= len(self._rows):
+            return
+        again = index == self._cursor and event.chain > 1
+        self.select(index)
+        if again:
+            self.action_open()

@@ -1,0 +1,165 @@
+"""Text that arrives: wrapped once, appended to, followed at its end. For streaming answers and logs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from tui.client.wire_text import wrap
+from tui.screen.lines import Line
+from tui.screen.widgets.strip_view import StripView
+
+KEEP = 20_000  # screen lines
+
+
+class TextTail(StripView, can_focus=True):
+    """Pieces of text, each with a look, in screen lines.
+
+    Only the last screen line is wrapped again when text is added to it, so the cost of a piece does not grow
+    with what is there. At the end it follows; scrolled up it stays where it is, and `pending` counts the
+    lines below.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "Up", show=False),
+        Binding("down,j", "scroll_down", "Down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home,g", "scroll_home", "Start", show=False),
+        Binding("end,G", "scroll_end", "Follow", show=False),
+    ]
+    DEFAULT_CSS = "TextTail { height: 1fr; }"
+
+    class Moved(Message):
+        """It began or stopped to follow."""
+
+    def __init__(self, *, empty: Sequence[Line] = (), id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.empty = empty
+        self._pieces: deque[tuple[str, str]] = deque()  # text, look: for wrapping anew at another width
+        self._chars = 0
+        self._lines: deque[Line] = deque()
+        self._open: Line | None = None  # the last of `_lines`, while no newline has ended it
+        self._follow = True
+        self._seen = 0  # lines when following stopped
+        self._wrapped_at = 0
+
+    # -- text ---------------------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """Start empty, following."""
+        self._pieces.clear()
+        self._chars = 0
+        self._reset()
+        self._follow = True
+        self.resize_content(0)
+        self.scroll_to(y=0, animate=False, force=True)
+        self.refresh()
+
+    def add(self, pieces: Sequence[tuple[str, str]]) -> None:
+        """Append texts (of `block_text` kind), each with its look."""
+        if not pieces:
+            return
+        for text, look in pieces:
+            self._pieces.append((text, look))
+            self._chars += len(text)
+            self._wrap(text, look)
+        while len(self._pieces) > KEEP:
+            self._chars -= len(self._pieces.popleft()[0])
+        self._settle()
+
+    def show_from_top(self, pieces: Sequence[tuple[str, str]]) -> None:
+        """Show a finished text instead of what was there, from its beginning."""
+        self.clear()
+        self._follow = False
+        self.add(pieces)
+
+    @property
+    def text(self) -> str:
+        """Everything that is held, as it came."""
+        return "".join(text for text, _ in self._pieces)
+
+    @property
+    def following(self) -> bool:
+        """The end is in sight and stays so."""
+        return self._follow
+
+    @property
+    def pending(self) -> int:
+        """Lines that arrived since it was scrolled up."""
+        return 0 if self._follow else max(0, len(self._lines) - self._seen)
+
+    def _reset(self) -> None:
+        self._lines.clear()
+        self._open = None
+        self._wrapped_at = self.size.width
+
+    def _wrap(self, text: str, look: str) -> None:
+        for number, part in enumerate(text.split("\n")):
+            if number:
+                self._open = None
+            self._extend(part, look)
+        while len(self._lines) > KEEP:
+            self._lines.popleft()
+
+    def _extend(self, text: str, look: str) -> None:
+        if self._open is not None and self._lines:
+            self._lines.pop()
+        wrapped = wrap_line([*(self._open or []), (text, look)], max(1, self._wrapped_at - 3))
+        self._lines.extend(wrapped)
+        # The screen lines before the last one are final: more text cannot change where they broke.
+        self._open = wrapped[-1]
+
+    def _settle(self) -> None:
+        self.resize_content(len(self._lines))
+        if self._follow:
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+        self.sync()
+
+    # -- drawing ------------------------------------------------------------------------------------------
+
+    def line_at(self, y: int) -> Strip:
+        if not self._pieces:
+            line: Line = self.empty[y - 1] if 0 < y <= len(self.empty) else []
+            return self.looks.strip([("  ", ""), *line], self.size.width)
+        index = round(self.scroll_y) + y
+        line = self._lines[index] if index < len(self._lines) else []
+        return self.looks.strip([("  ", ""), *line], self.size.width)
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self.size.width != self._wrapped_at:
+            self._reset()
+            for text, look in self._pieces:
+                self._wrap(text, look)
+        self._settle()
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self.at_end != self._follow:
+            self._follow = self.at_end
+            self._seen = len(self._lines)
+            self.post_message(self.Moved())
+
+
+def wrap_line(spans: Line, cells: int) -> list[Line]:
+    """One logical line of spans in screen lines of at most `cells` cells (`tui.client.wire_text.wrap`)."""
+    pending = list(reversed(spans))
+    out: list[Line] = []
+    for part in wrap("".join(text for text, _ in spans), cells):
+        line: Line = []
+        missing = len(part)
+        while missing > 0:
+            text, look = pending.pop()
+            line.append((text[:missing], look))
+            if len(text) > missing:
+                pending.append((text[missing:], look))
+            missing -= len(text)
+        out.append(line)
+    return out

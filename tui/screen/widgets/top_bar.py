@@ -1,0 +1,54 @@
+"""The two lines at the top: the panes, and how the engine and the connection stand."""
+
+from __future__ import annotations
+
+from tui.client.records import View
+from tui.client.wire_text import shorten_middle
+from tui.screen.keymap import PANES
+from tui.screen.lines import Line, line_width, spread
+from tui.screen.panes.cells import engine_word
+from tui.screen.widgets.canvas import Canvas
+
+NAME = "anyclaude"
+
+
+class TopBar(Canvas):
+    """Pane names with their keys, the current one underlined; the engine's state at the right end."""
+
+    DEFAULT_CSS = "TopBar { height: 2; }"
+
+    def __init__(self) -> None:
+        super().__init__(self._draw_bar)
+        self._view = View()
+        self._pane = PANES[0][0]
+
+    def show(self, view: View, pane: str) -> None:
+        """Show `view`'s engine, with `pane` as the current one."""
+        self._view, self._pane = view, pane  # type: ignore[assignment]
+        self.paint()
+
+    def _draw_bar(self, width: int, height: int) -> list[Line]:
+        titles: Line = [(" ", "")]
+        if width >= 100:
+            titles += [(NAME, "accent bold"), ("   ", "")]
+        start = end = 0
+        for number, (pane, title) in enumerate(PANES, 1):
+            here = pane == self._pane
+            click = f"@screen.pane('{pane}')"
+            start = line_width(titles) if here else start
+            titles += [(f"{number}", f"accent {click}" if here else f"dim {click}"), (" ", click)]
+            titles.append((title, f"bold {click}" if here else f"muted {click}"))
+            end = line_width(titles) if here else end
+            titles.append(("   " if width >= 90 else "  ", ""))
+        status = self._status(max(0, width - line_width(titles) - 2))
+        rule: Line = [("─" * start, "rule"), ("━" * (end - start), "accent"), ("─" * (width - end), "rule")]
+        return [spread(titles, status, width), rule]
+
+    def _status(self, room: int) -> Line:
+        word, look = engine_word(self._view)
+        model = self._view.engine.model if self._view.engine else ""
+        model = model or (self._view.host.model if self._view.host else "")
+        model = model.rstrip("/").rsplit("/", 1)[-1]
+        space = room - len(word) - 5
+        name: Line = [(shorten_middle(model, min(40, space)), "muted"), ("  ", "")] if space >= 12 else []
+        return [*name, ("● ", look), (word, look), (" ", "")] if room >= len(word) + 3 else []
