@@ -23,9 +23,9 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
+from tests.tui.commands.test_screen import ENTERS_ALTERNATE_SCREEN, LEAVES_ALTERNATE_SCREEN, terminal
 from tests.tui.scripted_host import scripted_host
 from tests.tui.stage import loaded
-from tests.tui.test_commands_screen import ENTERS_ALTERNATE_SCREEN, LEAVES_ALTERNATE_SCREEN, terminal
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.client.records import Link

@@ -10,9 +10,9 @@ import pytest
 
 from proxy.configuration.settling import settle
 from proxy.events.types import HostState
+from tests.tui.commands.test_claude_session import client as client
+from tests.tui.commands.test_claude_session import run
 from tests.tui.scripted_host import scripted_host
-from tests.tui.test_commands_claude_session import client as client
-from tests.tui.test_commands_claude_session import run
 from tui.commands import claude_session
 from tui.commands.invocation import Invocation
 

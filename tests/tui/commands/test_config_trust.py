@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.tui.commands.test_screen import ENTERS_ALTERNATE_SCREEN, Terminal, terminal
 from tests.tui.scripted_host import scripted_host
 from tests.tui.test_cli import run
-from tests.tui.test_commands_screen import ENTERS_ALTERNATE_SCREEN, Terminal, terminal
 
 NAME = ".anyclauderc.json"
 LOGIN = {"baseUrl": "http://127.0.0.1:hunter2@gateway.example/v1"}
