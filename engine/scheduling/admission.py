@@ -38,7 +38,7 @@ class LoopAdmission:
         wake: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        """`chunk` in tokens; `exact_only` as in `checkpoints`; `wake` as in `engine.scheduling.loop`."""
+        """`chunk` in tokens; `exact_only` as in `checkpoints`; `wake` as in `scheduling.loop`."""
         self._loaded = loaded
         self._runner = runner
         self._cache = cache

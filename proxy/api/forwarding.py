@@ -24,8 +24,8 @@ from proxy.api.client_side import (
 from proxy.api.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.backends.claude import ClaudeBackend, incoming
 from proxy.events.errors import ProxyError, UpstreamUnavailable
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheVerdict, ErrorInfo
-from proxy.traces.schema import TraceToolCall
 from proxy.translate.message_tap import Decoder, MessageTap
 from proxy.translate.tools import ToolSet, Verdict, tool_set
 
@@ -188,13 +188,13 @@ class Passage:
             record.tool_call(self._judged(block))
         tap.calls.clear()
 
-    def _judged(self, block: Mapping[str, Any]) -> TraceToolCall:
+    def _judged(self, block: Mapping[str, Any]) -> ToolCall:
         raw = orjson.dumps(block.get("input")).decode()
         name = str(block.get("name", ""))
         verdict = self._tools.judge(name, raw)
         if verdict.verdict == "unknown_tool":  # the endpoint has tools of its own
             verdict = Verdict("unchecked", verdict.input, verdict.detail)
-        return TraceToolCall(
+        return ToolCall(
             id=str(block.get("id", "")),
             name=name,
             input=verdict.input,

@@ -12,10 +12,11 @@ from typing import Any
 
 from proxy.anthropic.tool_results import ToolResult, shortened, tool_results
 from proxy.events.bus import EventBus
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheChange, HostNotice, RequestReceived, RequestToolResult
 from proxy.record.request_record import RequestRecord
 from proxy.traces.record import ToolOutcome, TraceStore
-from proxy.traces.schema import Trace, TraceRequest, TraceToolCall
+from proxy.traces.schema import Trace, TraceRequest
 
 _REMEMBERED_CALLS = 2_000  # their results come within a turn or two; older ones are found by the index
 _PREVIEW_LENGTH = 200
@@ -28,7 +29,7 @@ class _Call:
     """A tool call that a request of this host has made."""
 
     record: RequestRecord
-    entry: TraceToolCall
+    entry: ToolCall
     resolved: bool = False
 
 
@@ -92,7 +93,7 @@ class Recorder:
         if self.traces is not None:
             await self.traces.close()
 
-    def remember_call(self, record: RequestRecord, entry: TraceToolCall) -> None:
+    def remember_call(self, record: RequestRecord, entry: ToolCall) -> None:
         """Expect the result of a call that a request has made."""
         self._calls[entry.id] = _Call(record, entry)
         self._forget_old()

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheChange,
     CacheEvent,
@@ -24,7 +25,7 @@ from proxy.events.types import (
     Usage,
 )
 from proxy.record.delta_gathering import DeltaGathering
-from proxy.traces.schema import Trace, TraceResponse, TraceToolCall
+from proxy.traces.schema import Trace, TraceResponse
 
 if TYPE_CHECKING:
     from proxy.record.recorder import Recorder
@@ -121,7 +122,7 @@ class RequestRecord:
             self._moments["last_token"] = self._elapsed()
             self._deltas.add(kind, text, output_tokens)
 
-    def tool_call(self, call: TraceToolCall) -> None:
+    def tool_call(self, call: ToolCall) -> None:
         """The answer holds a tool call, judged; the record keeps it and adds its result."""
         self._deltas.flush()
         self._trace.tool_calls.append(call)
@@ -144,7 +145,7 @@ class RequestRecord:
             ),
         )
 
-    def take_result(self, entry: TraceToolCall, outcome: ToolOutcome) -> ToolOutcome | None:
+    def take_result(self, entry: ToolCall, outcome: ToolOutcome) -> ToolOutcome | None:
         """Add a call's result to a trace that is not written yet; else return what the file is to get."""
         if self._ended:
             store = self._recorder.traces

@@ -13,8 +13,9 @@ from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallArguments, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.recovery.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas.tools import ToolSchemas, Verdict
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import ToolVerdict
-from proxy.traces.schema import Trace, TraceToolCall
+from proxy.traces.schema import Trace
 from proxy.traces.secret_shapes import REDACTED
 from proxy.translate.tools import ToolSet, tool_set
 
@@ -58,7 +59,7 @@ def offered_tools(trace: Trace) -> ToolSet:
     )
 
 
-def replay(call: TraceToolCall, tools: ToolSchemas) -> CallReplay:
+def replay(call: ToolCall, tools: ToolSchemas) -> CallReplay:
     """Read the raw text of a stored call as it was read then, with what this version knows of it."""
     read = _read(call, tools)
     if call.verdict == "cut":
@@ -72,7 +73,7 @@ def replay(call: TraceToolCall, tools: ToolSchemas) -> CallReplay:
     return replace(read, disagreements=tuple(_disagreements(read, call)))
 
 
-def _read(call: TraceToolCall, tools: ToolSchemas) -> CallReplay:
+def _read(call: ToolCall, tools: ToolSchemas) -> CallReplay:
     empty = CallReplay("", (), "", call.name, None, (), "", "unparsed", "", None, ())
     family = next((one for one in FAMILIES if one.name == call.family), None)
     if family is not None:
@@ -114,7 +115,7 @@ def _is_object(raw: str) -> bool:
         return False
 
 
-def _pieces(call: TraceToolCall, family: Family, tools: ToolSchemas) -> tuple[CallPiece, ...]:
+def _pieces(call: ToolCall, family: Family, tools: ToolSchemas) -> tuple[CallPiece, ...]:
     """What the family's reader yields, its argument pieces joined.
 
     The raw text of a later call of one section begins behind the section's opening mark.
@@ -146,7 +147,7 @@ def _joined(pieces: Sequence[CallPiece]) -> Iterator[CallPiece]:
         yield CallArguments("".join(texts))
 
 
-def _from_text(read: CallReplay, call: TraceToolCall, tools: ToolSchemas) -> CallReplay:
+def _from_text(read: CallReplay, call: ToolCall, tools: ToolSchemas) -> CallReplay:
     """What recovery makes of a text that its reader cannot read."""
     family = next((one for one in FAMILIES if one.name == call.family), None)
     found = recover_text(call.raw, tools, family)
@@ -157,7 +158,7 @@ def _from_text(read: CallReplay, call: TraceToolCall, tools: ToolSchemas) -> Cal
     return _recovered(read, ours)
 
 
-def _judged(read: CallReplay, call: TraceToolCall, tools: ToolSchemas) -> CallReplay:
+def _judged(read: CallReplay, call: ToolCall, tools: ToolSchemas) -> CallReplay:
     verdict = tools.judge(read.name, read.arguments or "")
     if verdict.verdict == "unknown_tool" and call.verdict == "unchecked":
         verdict = Verdict("unchecked", verdict.input, verdict.detail)  # a tool of the endpoint's own
@@ -184,7 +185,7 @@ def _recovered(read: CallReplay, found: RecoveredCall) -> CallReplay:
     )
 
 
-def _disagreements(read: CallReplay, call: TraceToolCall) -> Iterator[str]:
+def _disagreements(read: CallReplay, call: ToolCall) -> Iterator[str]:
     if read.verdict != call.verdict:
         yield f"the verdict is {read.verdict} and was {call.verdict}"
     if read.verdict in ("valid", "unchecked") and read.name != call.name:

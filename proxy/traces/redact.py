@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from engine.wire.json_text import plain_text
-from proxy.traces.schema import Trace, TraceToolCall
+from proxy.events.tool_call import ToolCall
+from proxy.traces.schema import Trace
 from proxy.traces.secret_shapes import REDACTED, redact_shapes
 
 _SECRET_HEADER = re.compile(
@@ -120,7 +121,7 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
     return trace.model_copy(update=update)
 
 
-def _redacted_call(call: TraceToolCall, redactor: Redactor) -> TraceToolCall:
+def _redacted_call(call: ToolCall, redactor: Redactor) -> ToolCall:
     raw = redactor.text(call.raw)
     return call.model_copy(
         update={

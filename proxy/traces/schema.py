@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from proxy.events.types import CacheVerdict, ErrorInfo, Lane, Timings, ToolVerdict, Usage
+from proxy.events.tool_call import ToolCall
+from proxy.events.types import CacheVerdict, ErrorInfo, Lane, Timings, Usage
 
 SCHEMA_VERSION = 1
 
@@ -38,28 +39,6 @@ class TraceResponse(TraceModel):
     cancelled: bool = False
 
 
-class TraceToolCall(TraceModel):
-    """One tool call of the answer and, once the client has sent it, its result.
-
-    The fields that `proxy.events.types.RequestToolCall` has too mean the same there.
-    """
-
-    id: str
-    name: str
-    raw: str = ""  # as the model wrote it; else name and arguments as the upstream told them
-    tokens: list[int] = []  # ids of `raw`, where the upstream tells and nothing was redacted
-    family: str = ""
-    constrained: bool | None = None
-    relaxed: str = ""
-    input: dict[str, Any] | None = None
-    repairs: list[str] = []
-    verdict: ToolVerdict = "unchecked"
-    detail: str = ""
-    result: str | None = None
-    is_error: bool | None = None
-    duration_s: float | None = None
-
-
 class Trace(TraceModel):
     """The record of one request."""
 
@@ -80,7 +59,7 @@ class Trace(TraceModel):
     timings: Timings = Timings()
     usage: Usage = Usage()
     cache: CacheVerdict | None = None
-    tool_calls: list[TraceToolCall] = []
+    tool_calls: list[ToolCall] = []
     notes: list[str] = []  # what translation folded, dropped or gave back as text, for people
 
 

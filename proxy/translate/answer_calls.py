@@ -21,7 +21,7 @@ from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, 
 from engine.tool_calls.schemas.tools import Verdict
 from engine.tool_calls.stray.end_calls import EndingCalls
 from proxy.backends.upstream import ToolCallDelta, ToolCallOpen, ToolCallRaw
-from proxy.traces.schema import TraceToolCall
+from proxy.events.tool_call import ToolCall
 from proxy.translate.content_blocks import ContentBlocks
 from proxy.translate.pending_calls import CallIds, PendingCall, PendingCalls
 from proxy.translate.tools import ToolSet
@@ -51,7 +51,7 @@ class AnswerCalls:
         streamed: bool,
         most: int | None = None,
     ) -> None:
-        self.judged: list[TraceToolCall] = []
+        self.judged: list[ToolCall] = []
         self.notes: list[str] = []
         self.sent = 0  # calls that the client has
         self.fault = ""  # why the answer cannot be used: half a call was sent, and no rest will come
@@ -132,7 +132,7 @@ class AnswerCalls:
             return
         for call in found:
             self._send(
-                TraceToolCall(
+                ToolCall(
                     id=self._ids.fresh(),
                     name=call.name,
                     raw=calls.raw,
@@ -237,11 +237,11 @@ class AnswerCalls:
         entry.verdict, entry.detail = found.verdict.verdict, found.verdict.detail
         self._send(entry, told_apart=True)
 
-    def _tell_apart(self, entry: TraceToolCall) -> None:
+    def _tell_apart(self, entry: ToolCall) -> None:
         self.told_apart.append(entry.id)
         self._unpaired[_meaning(entry.name, entry.input)] += 1
 
-    def _send(self, entry: TraceToolCall, *, told_apart: bool = False) -> None:
+    def _send(self, entry: ToolCall, *, told_apart: bool = False) -> None:
         if self._most is not None and self.sent >= self._most:
             entry.detail = "the request forbids calls" if not self._most else "the request allows one call"
             self._give_back(entry)
@@ -252,7 +252,7 @@ class AnswerCalls:
         self.sent += 1
         self.judged.append(entry)
 
-    def _give_back(self, entry: TraceToolCall) -> None:
+    def _give_back(self, entry: ToolCall) -> None:
         self._blocks.text(entry.raw)
         self.notes.append(f"a call of {entry.name!r} was given back as text: {entry.detail}")
         self.judged.append(entry)
@@ -266,16 +266,16 @@ def _meaning(name: str, tool_input: Any) -> str:
         return uuid.uuid4().hex  # too deep to be compared: taken for another call than all others
 
 
-def _cut_entry(call: PendingCall, why: str = CUT) -> TraceToolCall:
+def _cut_entry(call: PendingCall, why: str = CUT) -> ToolCall:
     """A call without its end has no input: what there is of it might mean something else."""
     entry = _entry(call, Verdict("unparsed", detail=why))
     entry.verdict = "cut"
     return entry
 
 
-def _entry(call: PendingCall, verdict: Verdict) -> TraceToolCall:
+def _entry(call: PendingCall, verdict: Verdict) -> ToolCall:
     told = call.told or ToolCallRaw(0, "")
-    return TraceToolCall(
+    return ToolCall(
         id=call.id,
         name=call.name,
         raw=call.raw,

@@ -28,8 +28,8 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheVerdict, Usage
-from proxy.traces.schema import TraceToolCall
 from proxy.translate.answer_calls import AnswerCalls
 from proxy.translate.answer_words import AnswerWords
 from proxy.translate.content_blocks import ContentBlocks
@@ -114,7 +114,7 @@ class Answer:
         }
 
     @property
-    def calls(self) -> list[TraceToolCall]:
+    def calls(self) -> list[ToolCall]:
         """Each call as soon as it is judged, until somebody takes it out."""
         return self._calls.judged
 

@@ -12,7 +12,8 @@ import pytest
 
 from bench.claude_code import ClaudeRun, run_claude
 from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
-from proxy.traces.schema import Trace, TraceToolCall
+from proxy.events.tool_call import ToolCall
+from proxy.traces.schema import Trace
 from tests import servers
 from tests.e2e.feed_reader import FeedReader
 from tests.e2e.real_client import claude_binary
@@ -94,7 +95,7 @@ class Session:
     ended: ClaudeRun
     traces: list[Trace]
 
-    def calls(self) -> list[TraceToolCall]:
+    def calls(self) -> list[ToolCall]:
         return [call for trace in self.traces for call in trace.tool_calls]
 
 

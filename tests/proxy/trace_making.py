@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
-from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceToolCall
+from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 
 AT = 1790000000.0
 
@@ -32,5 +33,5 @@ def trace_of(number: int = 1, *, text: str = "Who are you?", **fields: Any) -> T
     return Trace(**made | fields)
 
 
-def call_of(call_id: str = "toolu_1", name: str = "Read", **fields: Any) -> TraceToolCall:
-    return TraceToolCall(**{"id": call_id, "name": name, "input": {"path": "a"}, "verdict": "valid"} | fields)
+def call_of(call_id: str = "toolu_1", name: str = "Read", **fields: Any) -> ToolCall:
+    return ToolCall(**{"id": call_id, "name": name, "input": {"path": "a"}, "verdict": "valid"} | fields)

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
-from proxy.traces.schema import (
-    Trace,
-    TraceRequest,
-    TraceResponse,
-    TraceSummary,
-    TraceToolCall,
-)
+from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
 from tui.client.host_client import HostError
@@ -114,7 +109,7 @@ def sample_trace(row: TraceSummary) -> Trace:
             },
         },
         tool_calls=[
-            TraceToolCall(
+            ToolCall(
                 id="toolu_01",
                 name="Edit",
                 raw='<tool_call>\n{"name": "Edit", "arguments": {"file_path": …}}\n</tool_call>',

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.schemas.tools import parse_json
+from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay
-from proxy.traces.schema import Trace, TraceToolCall
+from proxy.traces.schema import Trace
 from tui.client.figures import plural, seconds
 from tui.client.wire_text import block_text, line_text
 
 LABEL_CELLS = 11
 
 
-def call_report(trace: Trace, number: int, call: TraceToolCall, read: CallReplay) -> str:
+def call_report(trace: Trace, number: int, call: ToolCall, read: CallReplay) -> str:
     """Call `number` of a trace: its raw text, reader, JSON, repairs, verdict now and then, result."""
     lines = [f"{trace.id}  call {number} of {len(trace.tool_calls)}: {line_text(call.name)}  {call.id}"]
     for name, step in (
@@ -31,13 +32,13 @@ def call_report(trace: Trace, number: int, call: TraceToolCall, read: CallReplay
     return "\n".join(lines) + "\n"
 
 
-def _raw(call: TraceToolCall) -> Iterator[str]:
+def _raw(call: ToolCall) -> Iterator[str]:
     tokens = f", {plural(len(call.tokens), 'token')}" if call.tokens else ""
     yield plural(len(call.raw), "character") + tokens
     yield from _quoted(call.raw)
 
 
-def _read_by(call: TraceToolCall, read: CallReplay) -> Iterator[str]:
+def _read_by(call: ToolCall, read: CallReplay) -> Iterator[str]:
     held = ", held to its tool by a grammar" if call.constrained else ""
     free = ", not held by a grammar" if call.constrained is False else ""
     yield line_text(read.read_by) + (held or free)
@@ -90,14 +91,14 @@ def _verdict(verdict: str, detail: str) -> Iterator[str]:
     yield verdict.replace("_", " ") + (f": {line_text(detail)}" if detail else "")
 
 
-def _stored(call: TraceToolCall, read: CallReplay) -> Iterator[str]:
+def _stored(call: ToolCall, read: CallReplay) -> Iterator[str]:
     mended = f" after {plural(len(call.repairs), 'repair')}" if call.repairs else ""
     yield f"{call.verdict.replace('_', ' ')}{mended}: {'agrees' if read.agrees else 'DISAGREES'}"
     yield from (f"{number}  {line_text(repair)}" for number, repair in enumerate(call.repairs, 1))
     yield from (line_text(reason) for reason in read.disagreements)
 
 
-def _result(call: TraceToolCall) -> Iterator[str]:
+def _result(call: ToolCall) -> Iterator[str]:
     if call.is_error is None:
         yield "the client has not sent one"
         return

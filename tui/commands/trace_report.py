@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.events.tool_call import ToolCall
 from proxy.record.request_record import decode_speed
-from proxy.traces.schema import Trace, TraceSummary, TraceToolCall
+from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
@@ -112,7 +113,7 @@ def _calls(trace: Trace) -> Iterator[str]:
             yield f"   {line_text(call.detail)}"
 
 
-def _made(call: TraceToolCall) -> Iterator[str]:
+def _made(call: ToolCall) -> Iterator[str]:
     yield call.verdict.replace("_", " ")
     if call.family:
         yield line_text(call.family)

@@ -8,12 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay, offered_tools, replay
 from proxy.traces.files import TRACES_FOLDER, id_in, trace_files
 from proxy.traces.index import MOST_ROWS, TraceIndex
 from proxy.traces.reading import TraceError, TraceNotFound, find_trace, read_trace
 from proxy.traces.reconcile import reconcile
-from proxy.traces.schema import Trace, TraceSummary, TraceToolCall
+from proxy.traces.schema import Trace, TraceSummary
 from tui.commands.call_report import call_report
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
@@ -111,7 +112,7 @@ def _nearest(folder: Path, wanted: str) -> str:
     return f"; the newest are {', '.join(ids[:_NEAREST])}" if ids else "; there are no traces yet"
 
 
-def _call(trace: Trace, number: int) -> TraceToolCall:
+def _call(trace: Trace, number: int) -> ToolCall:
     calls = trace.tool_calls
     if 1 <= number <= len(calls):
         return calls[number - 1]
@@ -125,7 +126,7 @@ def _folder(invocation: Invocation) -> Path:
     return invocation.settle().config.home / TRACES_FOLDER
 
 
-def _as_json(trace: Trace, call: TraceToolCall, read: CallReplay) -> dict[str, Any]:
+def _as_json(trace: Trace, call: ToolCall, read: CallReplay) -> dict[str, Any]:
     pieces = [{"piece": type(piece).__name__, **asdict(piece)} for piece in read.pieces]
     return {
         "trace": trace.id,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.events.bus import EventBus
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
     CacheChange,
     CacheMiss,
@@ -27,7 +28,7 @@ from proxy.events.types import (
 from proxy.record.recorder import Recorder, RequestRecord
 from proxy.traces.reading import load_trace
 from proxy.traces.record import TraceStore
-from proxy.traces.schema import Trace, TraceToolCall
+from proxy.traces.schema import Trace
 from tests.proxy.trace_making import body_of
 
 USAGE = Usage(input_tokens=10, cache_read_input_tokens=90, output_tokens=21)
@@ -85,8 +86,8 @@ async def finish(record: RequestRecord, message: dict[str, Any] | None = None) -
     await record.finished(status=200, message=message or MESSAGE, stop_reason="end_turn", usage=USAGE)
 
 
-def call(call_id: str, name: str = "Read", **fields: Any) -> TraceToolCall:
-    return TraceToolCall(id=call_id, name=name, input={"path": "a"}, verdict="valid", **fields)
+def call(call_id: str, name: str = "Read", **fields: Any) -> ToolCall:
+    return ToolCall(id=call_id, name=name, input={"path": "a"}, verdict="valid", **fields)
 
 
 def results_of(calls: list[tuple[str, str]], results: list[dict[str, Any]], *after: Any) -> dict[str, Any]:

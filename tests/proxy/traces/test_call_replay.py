@@ -14,8 +14,8 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
+from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import INPUT_ALONE, TOLD_APART, CallReplay, offered_tools, replay
-from proxy.traces.schema import TraceToolCall
 from tests.proxy.trace_making import body_of, call_of, trace_of
 from tests.proxy.translate.test_answer_calls import TOOLS, only, told
 
@@ -31,7 +31,7 @@ def of_engine(arguments: str, name: str = "Read", **fields: Any) -> list[Upstrea
     return [raw, ToolCallDelta(0, arguments, name=name)]
 
 
-def again(call: TraceToolCall) -> CallReplay:
+def again(call: ToolCall) -> CallReplay:
     return replay(call, TOOLS.schemas)
 
 

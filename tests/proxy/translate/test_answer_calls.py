@@ -18,8 +18,8 @@ from proxy.backends.upstream import (
     ToolCallRaw,
     UpstreamEvent,
 )
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import ToolVerdict
-from proxy.traces.schema import TraceToolCall
 from proxy.translate.response import Answer
 from proxy.translate.thinking import ThinkingMode
 from proxy.translate.tools import ToolSet, tool_set
@@ -57,7 +57,7 @@ def told(*steps: UpstreamEvent, **fields: Any) -> tuple[Answer, list[dict[str, A
     return answered(*steps, **{"tools": TOOLS, **fields})
 
 
-def only(answer: Answer) -> TraceToolCall:
+def only(answer: Answer) -> ToolCall:
     (call,) = answer.calls
     return call
 
@@ -81,7 +81,7 @@ class TestACallThatAGrammarHolds:
 
     def test_is_on_record_with_all_that_is_known_of_it(self) -> None:
         answer, events = told(*streamed('{"path": "a"}', []), DONE)
-        assert only(answer) == TraceToolCall(
+        assert only(answer) == ToolCall(
             id=ID,
             name="Write",
             raw="<call>",

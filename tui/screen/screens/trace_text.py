@@ -13,7 +13,8 @@ from tui.screen.screens.trace_overview import overview
 from tui.screen.widgets.fold_view import Block
 
 if TYPE_CHECKING:
-    from proxy.traces.schema import Trace, TraceToolCall
+    from proxy.events.tool_call import ToolCall
+    from proxy.traces.schema import Trace
 
 ROLE_LOOKS = {"user": "lane.main", "assistant": "decode", "system": "accent", "tool": "tool"}
 
@@ -172,7 +173,7 @@ def tool_blocks(trace: Trace) -> list[Block]:
     return blocks
 
 
-def _call_parts(call: TraceToolCall) -> list[Block]:
+def _call_parts(call: ToolCall) -> list[Block]:
     parts: list[tuple[Line, str, Any]] = []
     if call.raw:
         parts.append(([("as the model wrote it", "label")], call.raw, "text"))
@@ -193,7 +194,7 @@ def _call_parts(call: TraceToolCall) -> list[Block]:
     ]
 
 
-def _read_by(call: TraceToolCall) -> str:
+def _read_by(call: ToolCall) -> str:
     """The family that read a call, how many tokens it read, and what the grammar did."""
     tokens = plural(len(call.tokens), "token") if call.tokens else ""
     held = "held to its tool by a grammar" if call.constrained else ""
