@@ -5,23 +5,41 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from engine.wire.json_text import encode_json
-from proxy.events.bus import EventReader, Published
-from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamUnavailable
-from proxy.events.metrics import CONTENT_TYPE
+from proxy.events.bus import EventBus, EventReader, Published
+from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, UpstreamUnavailable
+from proxy.events.metrics import CONTENT_TYPE, Metrics
+from proxy.events.types import EngineState, HostState
+from proxy.supervision.supervisor import Supervisor
 from proxy.traces.files import is_trace_id
 from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
-
-if TYPE_CHECKING:
-    from proxy.assembly import Host
+from proxy.traces.record import TraceStore
 
 KEEP_ALIVE_S = 10.0
 _DEFAULT_ROWS = 100
+
+
+class Host(Protocol):
+    """What these routes ask of a host (`proxy.assembly.Host`)."""
+
+    bus: EventBus
+    supervisor: Supervisor | None
+    store: TraceStore
+    metrics: Metrics
+
+    def state(self) -> HostState:
+        """Who this host is and how it stands."""
+
+    def engine_state(self) -> EngineState:
+        """The engine as it stands."""
+
+    def unready(self) -> UpstreamError | None:
+        """Why the engine cannot take requests now, if it cannot."""
 
 
 def host_routes(host: Host, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
