@@ -1,9 +1,10 @@
-"""Who may import whom (docs/architecture.md), read from the source and seen in fresh interpreters."""
+"""Who may import whom: the rooms drawn in docs/architecture.md, against the source and fresh interpreters."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,42 +15,28 @@ import pytest
 from bench.child import clean_environment
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("engine", "proxy", "tui")
 MLX = {"mlx", "mlx_lm", "transformers"}
 
-# Modules of the engine that its clients share; they must stay free of mlx themselves.
-SHARED_ENGINE_MODULES = {
-    "engine.wire.feed",
-    "engine.tool_calls",
-    "engine.wire.turn_folding",
-    "engine.process.descriptors",
-    "engine.process.install_check",
-    "engine.process.parent_watch",
-    "engine.process.listening",
-    "engine.process.loopback",
-    "engine.process.blas",
-    "engine.wire.chat",
-    "engine.bundled_model",
-    "engine.model_files.context_window",
-    "engine.model_files.errors",
-    "engine.model_files.safetensors_header",
-    "engine.model_files.weight_files",
-}
 
-# Where a screen is drawn. Everything else in `tui` serves commands and must not need Textual.
-SCREEN = {
-    "tui.screen.app",
-    "tui.screen.clipboard",
-    "tui.screen.keymap",
-    "tui.screen.looks",
-    "tui.screen.palette",
-    "tui.screen.terminal",
-    "tui.screen.terminal_colours",
-    "tui.screen.themes",
-    "tui.screen.panes",
-    "tui.screen.screens",
-    "tui.screen.widgets",
-}
+def drawing() -> dict[str, list[tuple[str, bool]]]:
+    """Of each package its rooms from the top floor down, each with whether it is free of mlx."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    block = text.split("## Rooms")[1].split("```")[1]
+    rooms: dict[str, list[tuple[str, bool]]] = {}
+    package = ""
+    for line in block.strip("\n").split("\n"):
+        if found := re.match(r"(\w+)/", line):
+            package = found[1]
+            rooms[package] = []
+        elif found := re.match(r"  (\w+)/", line):
+            rooms[package].append((found[1], line.endswith("free of mlx")))
+    return rooms
+
+
+ROOMS = drawing()
+PACKAGES = tuple(ROOMS)
+FREE_OF_MLX = {f"engine.{room}" for room, free in ROOMS["engine"] if free}
+SCREEN = {"tui.screen"}
 
 
 def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
@@ -60,12 +47,12 @@ def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
         yield name, ast.parse(path.read_text("utf-8"), str(path))
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    """Full names of what a module imports at run time, wherever in it."""
+def imported(tree: ast.Module, *, typing: bool = False) -> Iterator[str]:
+    """Full names of what a module imports, wherever in it; with `typing` also what only type checkers see."""
     typing_only = {
         id(node)
         for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING") and not typing
         for statement in block.body
         for node in ast.walk(statement)
     }
@@ -86,6 +73,41 @@ def top(name: str) -> str:
 
 def is_below(name: str, parents: set[str]) -> bool:
     return any(name == parent or name.startswith(parent + ".") for parent in parents)
+
+
+def room_of(name: str) -> str:
+    """The room of a module, or an empty text for one beside the rooms."""
+    package, *rest = name.split(".")
+    return rest[0] if rest and rest[0] in {room for room, _ in ROOMS[package]} else ""
+
+
+class TestTheRooms:
+    @pytest.mark.parametrize("package", PACKAGES)
+    def test_the_drawing_has_every_folder(self, package: str) -> None:
+        folders = {path.parent.name for path in (ROOT / package).glob("*/*.py")}
+        assert {room for room, _ in ROOMS[package]} == folders
+
+    @pytest.mark.parametrize("package", PACKAGES)
+    def test_a_room_imports_only_from_below(self, package: str) -> None:
+        floors = {room: floor for floor, (room, _) in enumerate(reversed(ROOMS[package]))}
+        floors[""] = len(floors)
+        found = {
+            (name, target)
+            for name, tree in modules(package)
+            for target in imported(tree, typing=True)
+            if target.startswith(package + ".") and floors[room_of(target)] > floors[room_of(name)]
+        }
+        assert found == set()
+
+    def test_no_folder_is_crowded(self) -> None:
+        """About fifteen modules can be seen at a glance; commands and families are lists of like things."""
+        crowded = {
+            str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) - 1
+            for package in PACKAGES
+            for folder in (ROOT / package).rglob("*")
+            if folder.is_dir() and folder.name not in ("__pycache__", "commands", "families")
+        }
+        assert {folder: count for folder, count in crowded.items() if count > 16} == {}
 
 
 class TestTheSource:
@@ -112,7 +134,7 @@ class TestTheSource:
             (name, target)
             for name, tree in modules("proxy")
             for target in imported(tree)
-            if top(target) == "engine" and target != "engine" and not is_below(target, SHARED_ENGINE_MODULES)
+            if top(target) == "engine" and target != "engine" and not is_below(target, FREE_OF_MLX)
         }
         assert found == set()
 
@@ -122,9 +144,7 @@ class TestTheSource:
             for name, tree in modules("tui")
             for target in imported(tree)
             if top(target) in MLX
-            or (
-                top(target) == "engine" and target != "engine" and not is_below(target, SHARED_ENGINE_MODULES)
-            )
+            or (top(target) == "engine" and target != "engine" and not is_below(target, FREE_OF_MLX))
         }
         assert found == set()
 
@@ -192,7 +212,7 @@ class TestAFreshInterpreter:
         tops = {top(name) for name in loaded(*arguments)}
         assert not tops & {"textual", *MLX}
 
-    @pytest.mark.parametrize("module", sorted(SHARED_ENGINE_MODULES))
+    @pytest.mark.parametrize("module", sorted(FREE_OF_MLX))
     def test_what_is_shared_of_the_engine_is_free_of_mlx(self, module: str) -> None:
         assert not {top(name) for name in loaded(f"import {module}")} & MLX
 
