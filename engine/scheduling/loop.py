@@ -344,18 +344,12 @@ class DecodeLoop:
         if not live.repeats():
             self._give_up(live)
             return
-        eos = self._loaded.eos_token_ids
-        reason = live.ended_by(token, eos)
+        reason = live.ended_by(token, self._loaded.eos_token_ids)
         if reason is not None:
             mx.synchronize()  # the end of an answer is not told before it is known that all was computed
             self._proven()
-        if reason == "stop":
-            shown = live.hold_back.end() if token in eos else live.hold_back.stop(token)
-        else:
-            shown = live.pass_on(token)
-            shown += live.hold_back.end() if reason else []
-        for one in shown:
-            self._reporting.emit(live, TokenStep(one))
+        if reason != "stop" and live.pass_on(token):
+            self._reporting.emit(live, TokenStep(token))
         guide = live.row.guide if live.row is not None else None
         if guide is not None and guide.failure and not live.unheld:
             live.unheld = True

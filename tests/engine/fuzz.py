@@ -309,7 +309,7 @@ class Fuzz:
             in_use = mx.get_active_memory()
             watch = Watch(scheduler)
             orders = [self._orders.next() for _ in range(requests)]
-            asked = [self._with_stop(order, await undisturbed.answer(order)) for order in orders]
+            asked = [(order, await undisturbed.answer(order)) for order in orders]
             stop_at = requests - self._random.randint(1, 20) if report.lives % 2 == 0 else None
             with watch.watching():
                 await self._serve(scheduler, undisturbed, asked, stop_at)
@@ -325,17 +325,6 @@ class Fuzz:
                 report.left_over = max(report.left_over, left_over)
         self._add_up(scheduler, watch)
         report.thrown += faults.thrown
-
-    def _with_stop(self, order: Order, expected: Expected | None) -> tuple[Order, Expected | None]:
-        """Let an answer end within what it would have been, at times."""
-        tokens = expected[0] if expected else []
-        if len(tokens) < 2 or self._random.random() > 0.15:
-            return order, expected
-        place = self._random.randrange(len(tokens) - 1)
-        stop = tuple(tokens[place : place + 2])
-        first = next(n for n in range(len(tokens)) if tuple(tokens[n : n + 2]) == stop)
-        request = replace(order.request, stop_token_ids=(stop,))
-        return replace(order, request=request), (tokens[:first], FinishStep("stop", first + 2))
 
     def _load(self, faults: Faults, on_progress: OnProgress) -> LoadedModel:
         loaded = load_model(self._path, on_progress)
@@ -395,8 +384,7 @@ class Fuzz:
                 right = expected is not None and (got, end) == expected
                 return "finished", "" if right else "it must not end so"
             case FailStep(kind, message):
-                stops = [token for stop in order.request.stop_token_ids for token in stop]
-                tokens = [*order.request.prompt, *wanted, *stops]
+                tokens = [*order.request.prompt, *wanted]
                 return self._judge_failure(order, kind, message, has_poison=POISON in tokens)
             case _:
                 given_up = order.cancel_after is not None and len(steps) == order.cancel_after

@@ -25,38 +25,6 @@ class RequestState(enum.Enum):
     CANCELLED = "cancelled"
 
 
-class StopHoldBack:
-    """Keeps back tokens that may turn out to begin a stop sequence of several tokens."""
-
-    def __init__(self, sequences: tuple[tuple[int, ...], ...]) -> None:
-        self._sequences = [sequence for sequence in sequences if len(sequence) > 1]
-        self._held: list[int] = []
-
-    def add(self, token: int) -> list[int]:
-        """Take the next token and give those that are sure to be text."""
-        if not self._sequences:
-            return [token]
-        self._held.append(token)
-        keep = next((n for n in range(len(self._held), 0, -1) if self._begins(self._held[-n:])), 0)
-        cut = len(self._held) - keep
-        free, self._held = self._held[:cut], self._held[cut:]
-        return free
-
-    def end(self) -> list[int]:
-        """The answer ended without a stop sequence: what was held is text."""
-        free, self._held = self._held, []
-        return free
-
-    def stop(self, token: int) -> list[int]:
-        """A stop sequence ends with `token`: what was held before the sequence is text."""
-        held, self._held = [*self._held, token], []
-        ends = (n for n in range(len(held), 1, -1) if tuple(held[-n:]) in self._sequences)
-        return held[: len(held) - next(ends, 1)]
-
-    def _begins(self, tokens: list[int]) -> bool:
-        return any(list(sequence[: len(tokens)]) == tokens for sequence in self._sequences)
-
-
 @dataclass(slots=True, eq=False)
 class LiveRequest:
     """One request from its arrival to its last step; times in seconds of the loop's clock."""
@@ -78,7 +46,7 @@ class LiveRequest:
     row: Row | None = None  # its place in the batch
     max_tokens: int = 0  # of the whole answer, cut to the model's context
     generated: list[int] = field(default_factory=list)
-    passed: list[int] = field(default_factory=list)  # of them, those that are or may become text
+    passed: list[int] = field(default_factory=list)  # of them, those that were sent as text
     proven: int = 0  # of them, those that the device is known to have computed
     is_repeatable: bool = False  # the same tokens come again where it is computed again
     resumed_at: int = 0  # tokens generated when it was last prefilled
@@ -87,11 +55,9 @@ class LiveRequest:
     failures: int = 0
     unheld: bool = False  # its grammar failed, and that was told
     tokens: TokenArray = field(init=False)  # the prompt, for comparisons
-    hold_back: StopHoldBack = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens = as_token_array(self.request.prompt)
-        self.hold_back = StopHoldBack(self.request.stop_token_ids)
 
     @property
     def sequence(self) -> list[int]:
@@ -124,17 +90,15 @@ class LiveRequest:
         place = len(self.generated) - 1
         return place >= len(self.passed) or self.passed[place] == self.generated[place]
 
-    def pass_on(self, token: int) -> list[int]:
-        """What is text now that the token that was just added to `generated` is neither an end nor a stop."""
+    def pass_on(self, token: int) -> bool:
+        """Whether the token that was just added to `generated`, and is no end, is to be sent."""
         if len(self.passed) >= len(self.generated):
-            return []  # it was passed on before it was computed again
+            return False  # it was sent before it was computed again
         self.passed.append(token)
-        return self.hold_back.add(token)
+        return True
 
     def ended_by(self, token: int, eos: frozenset[int]) -> Literal["stop", "length"] | None:
         """Why its answer ends with the token that was just added to `generated`, if it does."""
-        if token in eos or any(
-            tuple(self.generated[-len(stop) :]) == stop for stop in self.request.stop_token_ids if stop
-        ):
+        if token in eos:
             return "stop"
         return "length" if len(self.generated) >= self.max_tokens else None

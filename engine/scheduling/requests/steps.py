@@ -47,7 +47,6 @@ class GenerationRequest:
     cuts: tuple[int, ...] = ()
     has_head: bool = True  # the first cut ends what other sessions begin with too
     segments: tuple[str, ...] = ()  # what ends at each cut, for people; empty where that is not known
-    stop_token_ids: tuple[tuple[int, ...], ...] = ()  # beside the model's own end tokens
     grammar: CompiledGrammar | None = None  # what the answer is held to
     lane: Lane = "main"
 

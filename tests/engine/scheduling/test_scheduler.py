@@ -181,22 +181,6 @@ async def test_an_answer_ends_with_the_models_end_token_which_is_not_delivered(s
     assert got.end == FinishStep("stop", len(got.tokens) + 1)
 
 
-async def test_a_stop_sequence_of_several_tokens_is_not_delivered(scheduler: Scheduler) -> None:
-    free = (await answer(scheduler, ask(prompt(9), 12))).tokens
-    place = next(n for n in range(2, 11) if free[n : n + 2] not in [free[m : m + 2] for m in range(n)])
-    stop = tuple(free[place : place + 2])
-    got = await answer(scheduler, ask(prompt(9), 12, stop_token_ids=(stop, (1498, 1499))))
-    assert got.tokens == free[:place]
-    assert got.end == FinishStep("stop", place + 2)
-
-
-async def test_what_only_began_a_stop_sequence_is_delivered_in_the_end(scheduler: Scheduler) -> None:
-    free = (await answer(scheduler, ask(prompt(9), 6))).tokens
-    got = await answer(scheduler, ask(prompt(9), 6, stop_token_ids=((free[-1], 1499),)))
-    assert got.tokens == free
-    assert got.end == FinishStep("length", 6)
-
-
 async def test_an_answer_is_cut_where_the_context_ends(shelf: ModelShelf) -> None:
     with running(shelf.tiny(context_length=50)) as scheduler:
         got = await answer(scheduler, ask(prompt(1, 45), 1000))
