@@ -22,6 +22,7 @@ from tui.commands.claude_window import window_remark
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
+from tui.commands.own_command import claude_command
 from tui.commands.port_check import check_ports
 
 LAST_S = 20.0  # for open answers, the engine and the traces, once it has been told to end
@@ -103,8 +104,7 @@ class _Foreground:
         config = self.config
         port = urlsplit(url).port or config.port
         say(f"proxy: listening on {url}, backend {config.backend_name}, state in {config.home}")
-        option = "" if port == 8082 else f" --port {port}"
-        say(f"Claude Code on it: anyclaude-tui{option} claude")
+        say(f"Claude Code on it: {claude_command(port, os.environ)}")
         if config.backend == "mlx" and not config.model:
             say(f"model: the {bundled_model.NAME}, which can do little: {bundled_model.CHOOSE}")
         self.client = HostClient(local_url(config.host, port), config.token)

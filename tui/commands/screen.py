@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
 from proxy.configuration.settled import HostConfig
@@ -12,6 +13,7 @@ from proxy.events.types import HostState
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.narration import destination_of
+from tui.commands.own_command import claude_command
 from tui.commands.port_check import check_ports
 from tui.commands.trust_question import question
 
@@ -36,21 +38,21 @@ def run_screen(invocation: Invocation) -> int:
         url = invocation.base_url(settled)
         state = asyncio.run(_must_answer(url, config.token))
         say(f"requests go to {destination_of(state)}, as the host on {url} says")
-        return _show(config, url)
+        return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ))
     check_ports(config)
     for line in settled.account:
         say(line)
-    return _show(config, None)
+    return _show(config, None, claude_command(config.port, invocation.environ))
 
 
-def _show(config: HostConfig, attach_url: str | None) -> int:
+def _show(config: HostConfig, attach_url: str | None, claude: str) -> int:
     raise_descriptor_limit()
     from tui.client.host_process import HostProcess
     from tui.screen.app import run_app
 
     logs = private_folder(config.home / "logs")
     host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None
-    return run_app(host, attach_url, token=config.token, log_path=logs / "screen.log")
+    return run_app(host, attach_url, claude=claude, token=config.token, log_path=logs / "screen.log")
 
 
 async def _must_answer(url: str, token: str) -> HostState:

@@ -80,8 +80,9 @@ class HostApi(Protocol):
 class ControlCenter(App[None]):
     """The screen. It owns `host` (worker "host"), or follows a host that runs elsewhere at `attach_url`.
 
-    With neither it shows what is put into its `inbox`: that is how a recording is replayed. After the run,
-    `return_code` is the command's exit code and `farewell` what is to be said on stderr.
+    With neither it shows what is put into its `inbox`: that is how a recording is replayed. `claude` is what
+    people type in another terminal to start Claude Code on the host. After the run, `return_code` is the
+    command's exit code and `farewell` what is to be said on stderr.
     """
 
     CSS_PATH = "theme.tcss"
@@ -95,9 +96,11 @@ class ControlCenter(App[None]):
         attach_url: str | None = None,
         *,
         token: str = "",
+        claude: str = "anyclaude-tui claude",
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
+        self._claude = claude
         self.store = Store()
         self.inbox = Inbox()
         self.farewell = ""
@@ -139,7 +142,7 @@ class ControlCenter(App[None]):
                 widget.refresh()
 
     def get_default_screen(self) -> Screen[None]:
-        return MainScreen(self.store, self._clock, self._load_traces)
+        return MainScreen(self.store, self._clock, self._load_traces, self._claude)
 
     @property
     def main(self) -> MainScreen:
@@ -291,14 +294,14 @@ class ControlCenter(App[None]):
 
 
 def run_app(
-    host: Host | None, attach_url: str | None, *, token: str = "", log_path: Path | None = None
+    host: Host | None, attach_url: str | None, *, claude: str, token: str = "", log_path: Path | None = None
 ) -> int:
     """Show the control center until it is left; returns the exit code of the command.
 
     What libraries and children write to file descriptors 1 and 2 meanwhile goes to `log_path` (else nowhere),
     so that nothing paints over the screen. A host of our own is stopped before this returns.
     """
-    app = ControlCenter(host, attach_url, token=token)
+    app = ControlCenter(host, attach_url, token=token, claude=claude)
 
     async def run() -> None:
         try:

@@ -68,9 +68,11 @@ class StreamsPane(Pane):
             super().__init__()
             self.request = request
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, claude: str) -> None:
+        """`claude` is the line that starts Claude Code on this host."""
         super().__init__()
         self._store = store
+        self._claude = claude
         self._shown = ""  # the request whose text is in the tail
         self._read = 0  # pieces of its transcript that are in the tail
         self._kind = ""  # of the last piece
@@ -88,7 +90,7 @@ class StreamsPane(Pane):
                 empty=paragraphs(
                     [("No request yet.", "bold")],
                     "",
-                    [("In another terminal:  ", "muted"), ("anyclaude-tui claude", "accent")],
+                    [("In another terminal:  ", "muted"), (self._claude, "accent")],
                     "It starts Claude Code on this host; every request it makes appears here.",
                 ),
             )

@@ -33,11 +33,11 @@ class MainScreen(Screen[None]):
 
     BINDINGS = bindings("main")
 
-    def __init__(self, store: Store, clock: Callable[[], float], load_traces: Load) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], load_traces: Load, claude: str) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
-        panes = (StreamsPane(store), CachePane(), ToolsPane(), HealthPane(), TracesPane(load_traces))
+        panes = (StreamsPane(store, claude), CachePane(), ToolsPane(), HealthPane(), TracesPane(load_traces))
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self._bar_for: tuple[View, int, str] | None = None

@@ -1,0 +1,35 @@
+"""How this very program is typed in another terminal: `make run` starts it where no PATH leads to it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+NAME = "anyclaude-tui"
+_USUAL_PORT = 8082
+
+
+def claude_command(port: int, environ: Mapping[str, str], program: str | None = None) -> str:
+    """The line that starts Claude Code on the host at `port`, in any working directory.
+
+    `program` is the file that was started (default: this process's).
+    """
+    option = "" if port in (0, _USUAL_PORT) else f" --port {port}"
+    return f"{own_name(environ, program)}{option} claude"
+
+
+def own_name(environ: Mapping[str, str], program: str | None = None) -> str:
+    """The program's name where a shell finds this one by it, else its path, for a shell."""
+    path = Path(program or sys.argv[0]).absolute()
+    if path.name != NAME or not path.is_file():
+        return NAME  # started as a module, or by a test: then the name is the best that can be said
+    found = shutil.which(NAME, path=environ.get("PATH", ""))
+    if found is not None and Path(found).samefile(path):
+        return NAME
+    home = Path(environ.get("HOME", ""))
+    if home.is_absolute() and path.is_relative_to(home):
+        return f"~/{shlex.quote(str(path.relative_to(home)))}"
+    return shlex.quote(str(path))
