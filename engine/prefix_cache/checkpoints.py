@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache
-
 from engine.prefix_cache.interface import Kind
+from engine.prefix_cache.layers import has_rows, leaves
 
-_PLAIN = (KVCache, QuantizedKVCache, ConcatenateKVCache)
 _GRID = 4096  # tokens
 _FIRST_CUTS = 2  # ends of what other sessions may begin with: system and tools, then the client's reminders
 _LAST_CUTS = 2  # ends of messages that are kept: the newest, and the one before it for a message that changes
@@ -23,13 +21,7 @@ _LAST_CUTS = 2  # ends of messages that are kept: the newest, and the one before
 
 def needs_checkpoints(cache: Sequence[Any]) -> bool:
     """Whether some layer of this prompt cache cannot be cut back, now or once it has grown."""
-    for layer in cache:
-        if isinstance(layer, CacheList):
-            if needs_checkpoints(layer.caches):
-                return True
-        elif not isinstance(layer, _PLAIN):
-            return True
-    return False
+    return not all(has_rows(layer) for layer in leaves(cache))
 
 
 def checkpoints(

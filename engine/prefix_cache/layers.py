@@ -37,20 +37,20 @@ class Layout:
 def layout_of(cache: Sequence[Any]) -> Layout:
     """The layout of a prompt cache."""
     described = tuple(_describe(layer) for layer in cache)
-    return Layout(described, any(not _has_rows(layer) for layer in _leaves(cache)))
+    return Layout(described, any(not has_rows(layer) for layer in leaves(cache)))
 
 
 def dtypes_of(cache: Sequence[Any]) -> list[str]:
     """The number types of a prompt cache's rows."""
-    return [str(array.dtype) for layer in _leaves(cache) if _has_rows(layer) for array in _arrays(layer)]
+    return [str(array.dtype) for layer in leaves(cache) if has_rows(layer) for array in _arrays(layer)]
 
 
 def rows_between(cache: Sequence[Any], start: int, stop: int) -> Rows:
     """The rows of tokens `start` to `stop`, as arrays of their own, not yet evaluated."""
     return [
         tuple(_own(array, start, stop) for array in _arrays(layer))
-        for layer in _leaves(cache)
-        if _has_rows(layer)
+        for layer in leaves(cache)
+        if has_rows(layer)
     ]
 
 
@@ -72,7 +72,7 @@ def has_states(layers: Sequence[Any]) -> bool:
 
 def states_of(cache: Sequence[Any]) -> States:
     """The layers without rows, copied; arrays are shared until one side writes to them."""
-    copies = [copy.deepcopy(layer) for layer in _leaves(cache) if not _has_rows(layer)]
+    copies = [copy.deepcopy(layer) for layer in leaves(cache) if not has_rows(layer)]
     for layer in copies:
         layer.state = tree_map(lambda leaf: _apart(leaf) if isinstance(leaf, mx.array) else leaf, layer.state)
     return copies
@@ -124,10 +124,11 @@ def evaluate(rows: Rows, states: States) -> None:
     mx.synchronize()
 
 
-def _leaves(cache: Sequence[Any]) -> Iterator[Any]:
+def leaves(cache: Sequence[Any]) -> Iterator[Any]:
+    """The layers of a prompt cache, those within lists of caches one by one."""
     for layer in cache:
         if isinstance(layer, CacheList):
-            yield from _leaves(layer.caches)
+            yield from leaves(layer.caches)
         else:
             yield layer
 
@@ -140,7 +141,11 @@ def _flat(layers: Sequence[Any]) -> Iterator[Any]:
             yield kind, detail
 
 
-def _has_rows(layer: Any) -> bool:
+def has_rows(layer: Any) -> bool:
+    """Whether a layer keeps rows for all tokens and can be trimmed to any of them; else it has a state.
+
+    Told by the very class: what a subclass does differently is not known.
+    """
     return type(layer) in _WITH_ROWS
 
 

@@ -6,16 +6,15 @@ not be settable, or copies may share what one of them goes on to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models import cache as cache_classes
-from mlx_lm.models.cache import CacheList
 
 from engine.model_files.errors import first_line
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.prefix_cache.layers import computed
+from engine.prefix_cache.layers import computed, leaves
 from engine.scheduling.runner import ModelRunner
 
 _TOKENS = 40
@@ -25,7 +24,7 @@ _LEAST = 1e-3  # of the logits' spread; the same tokens in the same steps round 
 
 def restore_fault(runner: ModelRunner) -> str:
     """Why prompts of this model cannot be kept, in words; empty where they can. On the model's thread."""
-    unknown = sorted({type(layer).__name__ for layer in _leaves(runner.new_cache()) if not _is_known(layer)})
+    unknown = sorted({type(layer).__name__ for layer in leaves(runner.new_cache()) if not _is_known(layer)})
     if not unknown:
         return ""
     try:
@@ -64,14 +63,6 @@ def _gone_on(runner: ModelRunner, cache: list[Any]) -> mx.array:
     logits = mx.stack(steps).astype(mx.float32)
     mx.eval(logits)
     return logits
-
-
-def _leaves(cache: Sequence[Any]) -> Iterator[Any]:
-    for layer in cache:
-        if isinstance(layer, CacheList):
-            yield from _leaves(layer.caches)
-        else:
-            yield layer
 
 
 def _is_known(layer: Any) -> bool:

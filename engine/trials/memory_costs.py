@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
-from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache, RotatingKVCache
+from mlx_lm.models.cache import ConcatenateKVCache, QuantizedKVCache, RotatingKVCache
 
 from engine.memory.costs import STEP_TOKENS, RequestCost
 from engine.models.loading import LoadedModel
-from engine.prefix_cache.layers import computed
+from engine.prefix_cache.layers import computed, has_rows, leaves
 from engine.scheduling.runner import ModelRunner
 
 _SAMPLE = 32  # tokens; they and the first fit into what a cache has room for before it grows
@@ -30,7 +30,7 @@ def request_cost(loaded: LoadedModel, chunk_at: Callable[[int], int]) -> Request
     sample = min(_SAMPLE, (most - 1) // 2)
     _run(runner, cache, 1)
     shallow = _run(runner, cache, sample)
-    layers = list(_leaves(cache))
+    layers = list(leaves(cache))
     # The same chunk near the beginning and far behind: if it takes clearly more there, attention is not fused
     # and that is for the pairs of its tokens with all before them. When arrays are freed is a matter of time,
     # so that a small difference tells nothing; times a long context it would be gigabytes.
@@ -40,14 +40,14 @@ def request_cost(loaded: LoadedModel, chunk_at: Callable[[int], int]) -> Request
     far = _run(runner, cache, deep_sample)
     pair = far / deep_sample / depth if far > _CLEARLY * near else 0.0
     return RequestCost(
-        row_bytes=sum(_row_bytes(layer) for layer in layers if _keeps_all(layer)),
+        row_bytes=sum(_row_bytes(layer) for layer in layers if has_rows(layer)),
         windows=tuple(
             (_row_bytes(layer), int(layer.max_size)) for layer in layers if isinstance(layer, RotatingKVCache)
         ),
         state_bytes=sum(
             _nbytes(layer)
             for layer in layers
-            if not _keeps_all(layer) and not isinstance(layer, RotatingKVCache)
+            if not has_rows(layer) and not isinstance(layer, RotatingKVCache)
         ),
         chunk_bytes=shallow // sample,
         pair_bytes=pair,
@@ -65,7 +65,7 @@ def weight_bytes(loaded: LoadedModel) -> tuple[int, int, int]:
 
 def arrays_of_a_request(loaded: LoadedModel) -> int:
     """How many arrays, each a buffer of the GPU, the cache of a request has."""
-    layers = list(_leaves(ModelRunner(loaded).new_cache()))
+    layers = list(leaves(ModelRunner(loaded).new_cache()))
     return sum(_ARRAYS_QUANTIZED if type(layer) is QuantizedKVCache else _ARRAYS for layer in layers)
 
 
@@ -81,7 +81,7 @@ def _run(runner: ModelRunner, cache: list[Any], tokens: int) -> int:
 def _deepen(layers: Sequence[Any], depth: int) -> None:
     """Make caches of layers that keep all tokens as long as that, of zeros, with room for another step."""
     for layer in layers:
-        if _keeps_all(layer):
+        if has_rows(layer):
             room = depth + (0 if type(layer) is ConcatenateKVCache else STEP_TOKENS)
             layer.keys, layer.values = tree_map(
                 lambda array, room=room: mx.zeros((*array.shape[:-2], room, array.shape[-1]), array.dtype),
@@ -89,18 +89,6 @@ def _deepen(layers: Sequence[Any], depth: int) -> None:
             )
             layer.offset = depth
     mx.eval(computed(layers))
-
-
-def _leaves(cache: Iterable[Any]) -> Iterable[Any]:
-    for layer in cache:
-        if isinstance(layer, CacheList):
-            yield from _leaves(layer.caches)
-        else:
-            yield layer
-
-
-def _keeps_all(layer: Any) -> bool:
-    return type(layer) in (KVCache, QuantizedKVCache, ConcatenateKVCache)
 
 
 def _row_bytes(layer: Any) -> int:
