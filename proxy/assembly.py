@@ -79,7 +79,9 @@ class Host:
             self._engine = self.supervisor = self._make_supervisor(engine_arguments)
         elif config.backend == "mlx":
             self._engine = JoinedEngine(_joined_address(config), bus=self.bus, model=config.model)
-        self.app: FastAPI = create_app(config, self.backend, self.recorder, self.gate)
+        self.app: FastAPI = create_app(
+            config, self.backend, self.recorder, self.gate, version=program_version()
+        )
         self.app.include_router(host_routes(self))
 
     def start(self) -> None:

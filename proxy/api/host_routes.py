@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
 
 from engine.wire.json_text import encode_json
 from proxy.events.bus import EventBus, EventReader, Published
@@ -19,9 +20,61 @@ from proxy.supervision.supervisor import Supervisor
 from proxy.traces.files import is_trace_id
 from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
 from proxy.traces.record import TraceStore
+from proxy.traces.schema import Trace, TraceSummary
 
 KEEP_ALIVE_S = 10.0
 _DEFAULT_ROWS = 100
+_Responses = dict[int | str, dict[str, Any]]
+
+
+class TraceRows(BaseModel):
+    """Rows of the list of traces, newest first, and how many match in all."""
+
+    traces: list[TraceSummary]
+    total: int
+
+
+class Restarting(BaseModel):
+    """The engine is being restarted."""
+
+    restarting: bool
+
+
+class Live(BaseModel):
+    """The host answers."""
+
+    live: bool
+
+
+class Ready(BaseModel):
+    """Whether the engine takes requests, and what is known where it does not."""
+
+    ready: bool
+    engine: str
+    detail: str
+
+
+_FEED: _Responses = {
+    200: {"content": {"text/event-stream": {}}, "description": "one JSON event a frame, without an end"}
+}
+_RESTARTED: _Responses = {202: {"model": Restarting}}
+
+_PARAMETERS = {
+    "since": ("integer", "replay what the host still holds behind this `seq`; 0: all of it"),
+    "limit": ("integer", f"rows at most, {_DEFAULT_ROWS} if left out"),
+    "before": ("string", "the id of the last row of the page above, or a time in epoch seconds"),
+    "q": ("string", "words that a row must have, all of them"),
+}
+
+
+def _parameters(*names: str) -> dict[str, Any]:
+    """Query parameters for the document: the routes read them themselves, for errors in this API's shape."""
+    described = []
+    for name in names:
+        kind, description = _PARAMETERS[name]
+        schema = {"type": kind}
+        described.append({"name": name, "in": "query", "schema": schema, "description": description})
+    return {"parameters": described}
 
 
 class Host(Protocol):
@@ -52,8 +105,9 @@ def host_routes(host: Host, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
 
 
 def _add_feed(router: APIRouter, host: Host, keep_alive_s: float) -> None:
-    @router.get("/anyclaude/events")
+    @router.get("/anyclaude/events", responses=_FEED, openapi_extra=_parameters("since"))
     async def events(request: Request) -> Response:
+        """The feed: server-sent events, each with its `seq` as id, behind `Last-Event-ID` or `since`."""
         # A client that comes back asks for the same address again; where it had come to is in the header.
         since = request.headers.get("last-event-id") or request.query_params.get("since")
         reader = host.bus.follow(_number(since, "since") if since else None)
@@ -62,12 +116,14 @@ def _add_feed(router: APIRouter, host: Host, keep_alive_s: float) -> None:
             frames, media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
 
-    @router.get("/anyclaude/state")
+    @router.get("/anyclaude/state", responses={200: {"model": HostState}})
     async def state() -> Response:
+        """Who this host is and how it stands."""
         return Response(host.state().model_dump_json(), media_type="application/json")
 
-    @router.post("/anyclaude/engine/restart")
+    @router.post("/anyclaude/engine/restart", status_code=202, responses=_RESTARTED)
     async def restart() -> Response:
+        """Restart the engine now, also after it has failed for good."""
         if host.supervisor is None:
             raise InvalidRequest("this host runs no engine of its own, so there is none to restart")
         host.supervisor.restart()
@@ -75,8 +131,13 @@ def _add_feed(router: APIRouter, host: Host, keep_alive_s: float) -> None:
 
 
 def _add_traces(router: APIRouter, host: Host) -> None:
-    @router.get("/anyclaude/traces")
+    @router.get(
+        "/anyclaude/traces",
+        responses={200: {"model": TraceRows}},
+        openapi_extra=_parameters("limit", "before", "q"),
+    )
     async def traces(request: Request) -> Response:
+        """The list of traces, newest first."""
         asked = request.query_params
         limit = _number(asked.get("limit") or str(_DEFAULT_ROWS), "limit")
         before, query = asked.get("before", ""), asked.get("q", "")
@@ -89,8 +150,9 @@ def _add_traces(router: APIRouter, host: Host) -> None:
         rows = [row.model_dump() for row in page.traces]
         return Response(encode_json({"traces": rows, "total": page.total}), media_type="application/json")
 
-    @router.get("/anyclaude/traces/{trace_id}")
+    @router.get("/anyclaude/traces/{trace_id}", responses={200: {"model": Trace}})
     async def trace(trace_id: str) -> Response:
+        """One trace, whole."""
         if not is_trace_id(trace_id):
             raise NotFound(f"{trace_id} is no trace id")
         try:
@@ -103,11 +165,12 @@ def _add_traces(router: APIRouter, host: Host) -> None:
 
 
 def _add_health(router: APIRouter, host: Host) -> None:
-    @router.get("/health/live")
+    @router.get("/health/live", responses={200: {"model": Live}})
     async def live() -> Response:
+        """Whether the host answers."""
         return JSONResponse({"live": True})
 
-    @router.get("/health/ready")
+    @router.get("/health/ready", responses={200: {"model": Ready}, 503: {"model": Ready}})
     async def ready() -> Response:
         """503 until the engine takes requests."""
         state, error = host.engine_state(), host.unready()
@@ -117,8 +180,9 @@ def _add_health(router: APIRouter, host: Host) -> None:
         waits = error.headers if isinstance(error, UpstreamUnavailable) else {}
         return JSONResponse(told, status_code=503, headers=waits)
 
-    @router.get("/metrics")
+    @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
+        """Prometheus metrics."""
         return Response(host.metrics.render(), headers={"content-type": CONTENT_TYPE})
 
 

@@ -37,12 +37,12 @@ def discoverable_id(model: str) -> str:
 
 
 def add_model_routes(app: FastAPI, backend: Backend) -> None:
-    @app.get("/v1/models")
+    @app.get("/v1/models", include_in_schema=False)
     async def models(limit: str = "20", after_id: str = "", before_id: str = "") -> Response:
         entries = model_entries(await backend.models())
         return _json(_page(entries, limit, after_id, before_id))
 
-    @app.get("/v1/models/{model_id:path}")
+    @app.get("/v1/models/{model_id:path}", include_in_schema=False)
     async def model(model_id: str) -> Response:
         for entry in model_entries(await backend.models()):
             if entry["id"] == model_id:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OPENAPI_PATH = "/anyclaude/openapi.json"
+
 
 def create_app(
     config: HostConfig,
@@ -39,13 +41,18 @@ def create_app(
     *,
     ping_s: float = PING_S,
     max_body_bytes: int = MAX_BODY_BYTES,
+    version: str = "unknown",
 ) -> FastAPI:
     """The application with the `/v1` routes; the host adds its own routers to it.
 
     `engine_gate` is asked before each request to the model: an error means that the engine is not ready,
-    and is what the client is told. `ping_s` is how long a stream may be silent.
+    and is what the client is told. `ping_s` is how long a stream may be silent. `version` stands in the
+    OpenAPI document.
     """
-    app = FastAPI(title="anyclaude proxy", docs_url=None, redoc_url=None, openapi_url=None)
+    # The document describes the host's own API; the Anthropic API has its own.
+    app = FastAPI(
+        title="anyclaude host", version=version, docs_url=None, redoc_url=None, openapi_url=OPENAPI_PATH
+    )
     app.add_middleware(AccessGuard, token=config.token, bound_host=config.host)
     _answer_faults_in_anthropics_shape(app)
     if isinstance(backend, ClaudeBackend):
@@ -62,7 +69,7 @@ def create_app(
 
 
 def _add_count_tokens(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/messages/count_tokens")
+    @app.post("/v1/messages/count_tokens", include_in_schema=False)
     async def count_tokens(request: Request) -> Response:
         body = parse_body(await read_body(request.scope, request.receive, service.max_body_bytes))
         check_prompt(body)
@@ -79,8 +86,8 @@ def _add_count_tokens(app: FastAPI, service: Service) -> None:
 
 
 def _add_greetings(app: FastAPI) -> None:
-    @app.api_route("/", methods=["GET", "HEAD"])
-    @app.api_route("/api/hello", methods=["GET", "HEAD"])
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.api_route("/api/hello", methods=["GET", "HEAD"], include_in_schema=False)
     async def hello() -> Response:
         """Claude Code asks whether anybody is there before it starts."""
         return _json(200, {"message": "hello"}, _request_id())

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from jsonschema import Draft202012Validator
 
 from bench.scripted_upstream import Call, ScriptedUpstream, Turn, in_order, serving
 from proxy.api.host_routes import event_stream
@@ -321,7 +322,13 @@ async def test_an_engine_that_runs_already_needs_an_address(tmp_path: Path) -> N
 async def test_a_token_guards_what_the_host_tells(tmp_path: Path) -> None:
     token = "the-token-of-this-host"
     async with served_with_upstream(tmp_path, Turn(text="hello"), token=token) as host:
-        for path in ("/anyclaude/state", "/anyclaude/events", "/anyclaude/traces", "/metrics"):
+        for path in (
+            "/anyclaude/state",
+            "/anyclaude/events",
+            "/anyclaude/traces",
+            "/anyclaude/openapi.json",
+            "/metrics",
+        ):
             assert (await host.client.get(path)).status_code == 401
         host.client.headers["authorization"] = f"Bearer {token}"
         assert (await host.client.get("/anyclaude/state")).status_code == 200
@@ -391,3 +398,27 @@ async def test_streams_are_logged_where_that_is_asked_for(
     async with served_with_upstream(tmp_path, Turn(text="say cheese"), stream_logging=True) as host:
         await host.client.post("/v1/messages", json=ASK)
     assert any("cheese" in record.getMessage() for record in caplog.records)
+
+
+async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
+    async with served_with_upstream(tmp_path, Turn(text="hello")) as host:
+        assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
+        document = (await host.client.get("/anyclaude/openapi.json")).json()
+        answers = {path: await host.client.get(path) for path in ("/anyclaude/traces", "/health/ready")}
+        answers |= {path: await host.client.get(path) for path in ("/anyclaude/state", "/health/live")}
+    assert set(document["paths"]) == {
+        "/anyclaude/events",
+        "/anyclaude/state",
+        "/anyclaude/engine/restart",
+        "/anyclaude/traces",
+        "/anyclaude/traces/{trace_id}",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+    }
+    for path, answer in answers.items():
+        described = document["paths"][path]["get"]["responses"][str(answer.status_code)]
+        schema = described["content"]["application/json"]["schema"] | {"components": document["components"]}
+        Draft202012Validator(schema).validate(answer.json())
+    asked = {parameter["name"] for parameter in document["paths"]["/anyclaude/traces"]["get"]["parameters"]}
+    assert asked == {"limit", "before", "q"}
