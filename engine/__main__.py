@@ -14,13 +14,12 @@ from pathlib import Path
 
 from engine.process.blas import engine_environment
 from engine.process.descriptors import limits_kept, raise_descriptor_limit
+from engine.process.exit_codes import ExitCode
 from engine.process.gpu_watchdog import relaxed_watchdog
 from engine.process.install_check import refusal_here
 from engine.process.listening import PortBusy, bind
 from engine.process.parent_watch import announce, read_settings
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
-
-USAGE, PORT_BUSY = 2, 3
 
 _RESTARTED = "ANYCLAUDE_ENGINE_ACCELERATED"  # what the process that we were before this one found
 _QUIET = {
@@ -36,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the engine until it is told to end; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if refusal := refusal_here():
-        return _fail(refusal, USAGE)
+        return _fail(refusal, ExitCode.USAGE)
     raise_descriptor_limit()
     accelerated = _accelerate()
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
@@ -47,9 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = _settings(arguments)
     except SettingsError as error:
-        return _fail(str(error), USAGE)
+        return _fail(str(error), ExitCode.USAGE)
     except ValueError as error:
-        return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", USAGE)
+        return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", ExitCode.USAGE)
     if settings.relax_gpu_watchdog:
         added, told = relaxed_watchdog(os.environ)
         os.environ.update(added)
@@ -59,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listener = bind(settings.host, settings.port)
     except PortBusy as error:
-        return _fail(str(error), PORT_BUSY)
+        return _fail(str(error), ExitCode.PORT_BUSY)
     # Only now: this imports MLX, and what is wrong with the settings should be told at once.
     with limits_kept():
         from engine.serving import serve

@@ -42,6 +42,7 @@ from engine.prefix_cache.checkpoints import checkpoints, needs_checkpoints
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.interface import as_token_array, common_prefix
 from engine.prefix_cache.layers import layout_of
+from engine.process.exit_codes import ExitCode
 from engine.scheduling.batch import Batch, Row
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.requests.steps import Sampling
@@ -55,7 +56,6 @@ from engine.trials.caching import restore_fault
 EXACT = ("again", "warm", "disk")
 CONTROLS = ("stepped", "whole", "batched")
 CARRIED = "carried"
-_FAILED, _INTERRUPTED = 4, 130  # exit codes
 _MEMORY = 1 << 40  # bytes: nothing is evicted
 _BATCH = 3
 _LONGEST_TURN = 400  # tokens
@@ -369,12 +369,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (ModelError, NotComparable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the one line that a user reads
-        return _FAILED
+        return ExitCode.ENGINE_FAILED
     except SettingsError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("interrupted; nothing is said about this cache", file=sys.stderr)  # noqa: T201 - as above
-        return _INTERRUPTED
+        return ExitCode.INTERRUPTED
     for line in report(outcomes):
         print(line)  # noqa: T201 - the command's result
     return 0 if all(is_exact(outcomes[way]) for way in EXACT) else 1

@@ -22,6 +22,7 @@ from engine.models.device_name import computing_device
 from engine.models.loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.process.device_faults import DeviceRefuses, device_fault, in_words
+from engine.process.exit_codes import ExitCode
 from engine.process.parent_watch import announce, watch_parent
 from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.scheduler import Scheduler
@@ -29,8 +30,6 @@ from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load
 from engine.trials.measurements import leave_trials
 from engine.trials.models import noted
-
-LOOP_FAILED, MODEL_FAILED, GPU_REFUSED, INTERRUPTED = 1, 4, 5, 130
 
 GRACE_S = 3  # for open answers to be told, once the end is near
 CHUNK_S = 5  # for the model's thread to finish its chunk: what ends with work on the GPU may harm the system
@@ -150,7 +149,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     scheduler.stop(CHUNK_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted
     prefix_cache.close()
     sys.stderr.flush()
-    return server.fault or (INTERRUPTED if server.interrupted else 0)
+    return server.fault or (ExitCode.INTERRUPTED if server.interrupted else 0)
 
 
 def _watch_loading(engine: Engine, server: EngineServer, memory: MemoryGuard) -> None:
@@ -160,16 +159,16 @@ def _watch_loading(engine: Engine, server: EngineServer, memory: MemoryGuard) ->
         try:
             loaded = engine.scheduler.wait_until_loaded()
         except ModelError as error:
-            server.fail(str(error), MODEL_FAILED)
+            server.fail(str(error), ExitCode.ENGINE_FAILED)
             return
         except Exception as error:
             if server.should_exit:
                 return
             if refused := _refused(error):
-                server.fail(refused, GPU_REFUSED)
+                server.fail(refused, ExitCode.GPU_REFUSED)
                 return
             log.exception("the model could not be loaded: %s", error)
-            server.fail(f"the model could not be loaded: {first_line(error)}", MODEL_FAILED)
+            server.fail(f"the model could not be loaded: {first_line(error)}", ExitCode.ENGINE_FAILED)
             return
         engine.warm_up()
         log.info(
@@ -178,9 +177,9 @@ def _watch_loading(engine: Engine, server: EngineServer, memory: MemoryGuard) ->
         engine.scheduler.wait_until_ended()
         failure = engine.scheduler.failure
         if refused := _refused(failure):
-            server.fail(refused, GPU_REFUSED)
+            server.fail(refused, ExitCode.GPU_REFUSED)
         elif failure is not None:
-            server.fail(f"the model's loop failed ({type(failure).__name__}: {failure})", LOOP_FAILED)
+            server.fail(f"the model's loop failed ({type(failure).__name__}: {failure})", ExitCode.FAILED)
 
     threading.Thread(target=wait, name="loading", daemon=True).start()
 

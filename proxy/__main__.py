@@ -17,9 +17,10 @@ import uvloop
 from pydantic import ValidationError
 
 from engine.process.descriptors import raise_descriptor_limit
+from engine.process.exit_codes import ExitCode
 from engine.process.parent_watch import announce, end_within, read_settings, watch_parent
 from proxy.configuration.settled import HostConfig
-from proxy.host import FINE, INTERRUPTED, USAGE, serve
+from proxy.host import serve
 
 LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone
 
@@ -52,7 +53,7 @@ def main() -> int:
 async def _serve(config: HostConfig) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    codes = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: FINE}
+    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.FINE}
     ended_with: list[int] = []
 
     def end(code: int) -> None:
@@ -70,7 +71,7 @@ async def _serve(config: HostConfig) -> int:
     return ended_with[0] if ended_with else served
 
 
-def _fail(message: str, code: int = USAGE) -> int:
+def _fail(message: str, code: int = ExitCode.USAGE) -> int:
     print(message, file=sys.stderr)  # noqa: T201 - the one line that a user reads
     announce(error=message, exit_code=code)
     return code

@@ -9,11 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from engine.process.exit_codes import ExitCode
 from proxy.assembly import Host
 from proxy.configuration.settled import HostConfig
 from proxy.web_server import CannotListen, WebServer, bind, url_of
-
-FINE, USAGE, PORT_BUSY, INTERRUPTED = 0, 2, 3, 130  # exit codes
 
 
 def _print_error(message: str) -> None:
@@ -43,22 +42,22 @@ async def serve(
         listener = await asyncio.to_thread(bind, config.host, config.port)  # it may look for who has the port
     except CannotListen as error:
         failed(str(error))
-        return PORT_BUSY if error.busy else USAGE
+        return ExitCode.PORT_BUSY if error.busy else ExitCode.USAGE
     url = url_of(listener)
     with listener:
         try:
             host = Host(config, url, engine_arguments=engine_arguments)
         except ValueError as error:
             failed(str(error))
-            return USAGE
+            return ExitCode.USAGE
         server = WebServer(host.app, lambda: ready(url))
         if stop is not None:
             await _run(host, server, listener, stop)
-            return FINE
+            return ExitCode.FINE
         stop = asyncio.Event()
         with _signals(stop, server) as interrupted:
             await _run(host, server, listener, stop)
-        return INTERRUPTED if interrupted else FINE
+        return ExitCode.INTERRUPTED if interrupted else ExitCode.FINE
 
 
 async def _run(host: Host, server: WebServer, listener: socket.socket, stop: asyncio.Event) -> None:

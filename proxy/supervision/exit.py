@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-USAGE, PORT_BUSY, MODEL_FAILED, GPU_REFUSED = 2, 3, 4, 5  # exit codes of `python -m engine`
+from engine.process.exit_codes import ExitCode
 
 _LONGEST_WORDS = 500  # characters of its own words; the log has the rest
 _GUESSES = {
@@ -42,10 +42,10 @@ def explain_exit(code: int, *, announced: str, last_line: str, was_ready: bool) 
         last_line: of its log; stands in where nothing was announced.
         was_ready: whether it had come up before it ended; what was right once is no wrong setting.
     """
-    if code in (USAGE, PORT_BUSY, MODEL_FAILED) and not was_ready:
+    if code in (ExitCode.USAGE, ExitCode.PORT_BUSY, ExitCode.ENGINE_FAILED) and not was_ready:
         reason = _brief(announced or last_line) or f"engine exited with code {code}"
-        return EngineExit(reason, final=True, port_busy=code == PORT_BUSY)
-    if code == GPU_REFUSED:
+        return EngineExit(reason, final=True, port_busy=code == ExitCode.PORT_BUSY)
+    if code == ExitCode.GPU_REFUSED:
         return EngineExit(_brief(announced or last_line) or "the GPU refused further work", at_once=True)
     number = -code if code < 0 else code - 128  # a shell between us and the engine adds 128
     if code < 0 or number in set(signal.Signals):

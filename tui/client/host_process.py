@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.process.exit_codes import ExitCode
 from proxy.configuration.settled import HostConfig
 from proxy.configuration.state_folder import open_private, private_folder
 from proxy.supervision.task_end import end_tasks
 
-ENGINE_FAILED = 4  # the exit code of a command whose host ended without naming one
 START_S = 60.0  # to import everything on a cold disk and listen; loading a model comes after that
 # More than a host takes that ends itself: killed before, it leaves an engine behind that does not answer.
 STOP_S = 22.0
@@ -38,6 +38,9 @@ class HostFailed(Exception):
         super().__init__(message)
         self.exit_code = exit_code
         self.message = message
+
+
+_NAMED = (ExitCode.USAGE, ExitCode.PORT_BUSY, ExitCode.ENGINE_FAILED)  # that a host may end with
 
 
 class HostProcess:
@@ -98,7 +101,8 @@ class HostProcess:
         except TimeoutError:
             await self.stop(timeout=1.0)
             raise HostFailed(
-                ENGINE_FAILED, f"the host did not listen within {self._start_s:.0f} s{self._log_hint()}"
+                ExitCode.ENGINE_FAILED,
+                f"the host did not listen within {self._start_s:.0f} s{self._log_hint()}",
             ) from None
         except BaseException:
             await self.stop(timeout=2.0)
@@ -187,7 +191,7 @@ def _announcement(line: bytes) -> dict[str, Any]:
 
 
 def _code(code: object) -> int:
-    return code if isinstance(code, int) and code in (2, 3, 4) else ENGINE_FAILED
+    return code if isinstance(code, int) and code in _NAMED else ExitCode.ENGINE_FAILED
 
 
 def _signal(send: Any) -> None:

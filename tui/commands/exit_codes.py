@@ -1,17 +1,10 @@
-"""How a command ends: the exit codes that scripts may rely on, and the error that carries one."""
+"""How a command ends: with an exit code, and the error that carries one."""
 
 from __future__ import annotations
 
-from enum import IntEnum
+from engine.process.exit_codes import ExitCode
 
-
-class ExitCode(IntEnum):
-    FINE = 0
-    CHECK_FAILED = 1
-    USAGE = 2  # the command line or the configuration
-    PORT_BUSY = 3
-    ENGINE_FAILED = 4
-    INTERRUPTED = 130
+__all__ = ["CommandFailed", "ExitCode"]
 
 
 class CommandFailed(Exception):

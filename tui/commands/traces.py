@@ -82,7 +82,7 @@ def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, as
         write_data(json.dumps(_as_json(trace, call, read), indent=2, ensure_ascii=False) + "\n")
     else:
         write_data(call_report(trace, tool, call, read))
-    return ExitCode.FINE if read.agrees else ExitCode.CHECK_FAILED
+    return ExitCode.FINE if read.agrees else ExitCode.FAILED
 
 
 def open_trace(folder: Path, wanted: str) -> Trace:

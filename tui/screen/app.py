@@ -22,6 +22,7 @@ from textual.binding import BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from engine.process.exit_codes import ExitCode
 from tui.client.figures import plural
 from tui.client.inbox import Inbox
 from tui.client.records import Link
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from tui.client.feed import Feed
 
 FRAME_S = 0.1
-INTERRUPTED, HOST_FAILED = 130, 4
 MOST_EVENTS_A_FRAME = 4000  # so that a long replay is drawn in steps instead of in one frozen second
 
 
@@ -171,7 +171,7 @@ class ControlCenter(App[None]):
         try:
             url = await host.start()
         except Exception as error:
-            code = getattr(error, "exit_code", HOST_FAILED)
+            code = getattr(error, "exit_code", ExitCode.ENGINE_FAILED)
             self.end(code, getattr(error, "message", "") or f"the host could not be started: {error}")
             return
         self.run_worker(self._follow(url), name="feed", group="feed", exit_on_error=False)
@@ -180,7 +180,7 @@ class ControlCenter(App[None]):
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         said = f"; it last said: {host.last_words[-1]}" if host.last_words else ""
         self.farewell = f"the host ended ({how}){said}"
-        self._return_code = code if code in (2, 3, HOST_FAILED) else HOST_FAILED
+        self._return_code = code if code in (2, 3, ExitCode.ENGINE_FAILED) else ExitCode.ENGINE_FAILED
         self.inbox.put(Link("ended", f"the host ended ({how}); q leaves", self._clock()))
 
     async def _follow(self, url: str) -> None:
@@ -225,13 +225,13 @@ class ControlCenter(App[None]):
         """End cleanly when told to, and when the terminal is gone."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.end, INTERRUPTED, "")
+            loop.add_signal_handler(number, self.end, ExitCode.INTERRUPTED, "")
         if sys.__stdin__ is not None and sys.__stdin__.isatty():
             self.set_interval(1.0, self._check_terminal)
 
     def _check_terminal(self) -> None:
         if sys.__stdin__ is None or not os.isatty(sys.__stdin__.fileno()):
-            self.end(INTERRUPTED, "")
+            self.end(ExitCode.INTERRUPTED, "")
 
     def end(self, code: int, farewell: str) -> None:
         """Leave the screen with an exit code and a last word."""
