@@ -1,9 +1,10 @@
-"""What all tests share: how many processes run them, and the logs of servers in the report of a failure."""
+"""What tests share: how many processes run them, models, and the logs of servers where a test fails."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 # Before anything loads a BLAS, here or in a process that a test starts: the tests have all cores already, and
 # the threads of a BLAS that find theirs taken wait for them by spinning.
@@ -14,6 +15,9 @@ import psutil
 import pytest
 
 from tests import servers
+
+if TYPE_CHECKING:
+    from tests.models import ModelShelf
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -42,3 +46,19 @@ def pytest_runtest_makereport(
     if call.when == "teardown":
         servers.STARTED[:] = [server for server in servers.STARTED if server.process.poll() is None]
     return report
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> ModelShelf:
+    """Models that several test modules share, each made once in a run."""
+    from tests.models import ModelShelf
+
+    return ModelShelf(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(shelf: ModelShelf) -> Any:
+    """mlx-lm's wrapper around the random models' tokenizer and template."""
+    from engine.models.tokenizer_loading import load_tokenizer
+
+    return load_tokenizer(shelf.tiny()).tokenizer

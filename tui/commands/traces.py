@@ -65,7 +65,7 @@ def list_traces(
 def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, as_json: bool) -> int:
     """Print one trace, or how call number `tool` of it is read step by step; returns the exit code.
 
-    It is `CHECK_FAILED` where the call is read otherwise than it was then.
+    It is `FAILED` where the call is read otherwise than it was then.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
