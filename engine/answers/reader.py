@@ -49,7 +49,7 @@ class AnswerText:
         self.done = False
         self.reasoning_tokens = 0
         self._thoughts = AnswerThoughts(style)
-        self._scanners = _scanners(style, self._thoughts)
+        self._scanners: dict[Mode, MarkerScanner] = self._thoughts.scanners()
         self._places = CodePlaces()
         self._space = ""  # white space that is shown only if something visible follows
         self._at_edge = style.opens_thinking  # nothing was shown since the last mark
@@ -243,7 +243,7 @@ class AnswerText:
         yield from self._settle(cut=False)
         yield from self._take_back()
         self._thoughts.open(mark)
-        self._scanners["thinking"] = _thinking_scanner(self._style, self._thoughts)
+        self._scanners["thinking"] = self._thoughts.thinking_scanner()
         self._enter("thinking")
 
     def _pass_opening(self, family: Family, mark: str) -> Iterator[Piece]:
@@ -380,18 +380,6 @@ class AnswerText:
 
     def _piece(self, text: str) -> Piece:
         return Thinking(text) if self.mode == "thinking" else Text(text)
-
-
-def _scanners(style: AnswerStyle, thoughts: AnswerThoughts) -> dict[Mode, MarkerScanner]:
-    openings = style.family.openings if style.family is not None and style.tools else ()
-    return {
-        "text": MarkerScanner([*style.stops, *thoughts.marks, *openings, *style.drop]),
-        "thinking": _thinking_scanner(style, thoughts),
-    }
-
-
-def _thinking_scanner(style: AnswerStyle, thoughts: AnswerThoughts) -> MarkerScanner:
-    return MarkerScanner([*thoughts.starts, *thoughts.ends, *style.drop])
 
 
 def _finalized(detokenizer: Any) -> str:

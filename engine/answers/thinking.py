@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from engine.answers.marker_scanner import MarkerScanner
 from engine.answers.pieces import AnswerStyle
 from engine.constrained.code_places import CodePlaces
 from engine.tool_calls.stray.call_forms import CallForms
@@ -25,6 +26,7 @@ class AnswerThoughts:
     """
 
     def __init__(self, style: AnswerStyle) -> None:
+        self._style = style
         start, end = style.think_start, style.think_end
         self._pairs = {start: marks_that_end(start, end)} if start else dict(THINKING_MARKS)
         own = (end,) if start else ENDS
@@ -36,6 +38,19 @@ class AnswerThoughts:
         self._tools = style.tools
         self._forms = CallForms() if style.family is None else CallForms((style.family,))
         self._calls = EndCalls(self._tools, self._forms)
+
+    def scanners(self) -> dict[Literal["text", "thinking"], MarkerScanner]:
+        """What is looked for in an answer's text, and in a thought."""
+        style = self._style
+        openings = style.family.openings if style.family is not None and style.tools else ()
+        return {
+            "text": MarkerScanner([*style.stops, *self.marks, *openings, *style.drop]),
+            "thinking": self.thinking_scanner(),
+        }
+
+    def thinking_scanner(self) -> MarkerScanner:
+        """What is looked for in the thought that the answer is in now."""
+        return MarkerScanner([*self.starts, *self.ends, *self._style.drop])
 
     def meaning(self, mark: str, places: CodePlaces, *, said: bool) -> Meaning:
         """What a mark means in the text; `said`: there were words since the beginning, or since a thought."""
