@@ -47,6 +47,8 @@ class Recovery:
         self._max_batch = self._fewer = max_batch
         self._fewer_until = 0.0
         self._clock = clock
+        self.unproven_steps = 0
+        """Steps of decoding since the device was last waited for."""
         self._in_a_row = 0
         self._unanswered = 0
         self.refused = False
@@ -57,11 +59,22 @@ class Recovery:
         """How many requests may run at a time now."""
         return self._fewer if self._clock() < self._fewer_until else self._max_batch
 
-    def proven(self, *, computed: bool) -> None:
+    def prove(self, *, computed: bool = True) -> bool:
+        """Wait for the device; whether it has computed all that it was given."""
+        try:
+            mx.synchronize()
+        except Exception as error:
+            self.device_failed(error)
+            return False
+        self.proven(computed=computed)
+        return True
+
+    def proven(self, *, computed: bool = True) -> None:
         """The stream was waited for: all that was computed so far is what it should be.
 
         `computed`: that was a chunk or a token at least, which a device that refuses does not do.
         """
+        self.unproven_steps = 0
         if computed:
             self._in_a_row = 0
         self._cache.prove()

@@ -3,7 +3,8 @@
 Everything here runs on the model's thread. Requests enter through `engine.scheduling.admission`, and
 `engine.scheduling.prefill_queue` says whose chunk is next; a prompt is never padded to another's length, and
 a cancel costs at most one chunk. Once its prompt is computed, a request joins a batch of its own length
-(`engine.scheduling.batch`). What a fault leads to is in `engine.scheduling.faults`.
+(`engine.scheduling.batch`). What a fault leads to is in `engine.scheduling.faults`,
+and what is kept of a request that stops in `engine.scheduling.keeping`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from engine.memory.guard import MemoryGuard
 from engine.memory.ledger import Verdict
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.checkpoints import needs_checkpoints
-from engine.prefix_cache.interface import Kind, PrefixCache
+from engine.prefix_cache.interface import PrefixCache
 from engine.process.device_faults import DeviceRefuses, device_fault
 from engine.scheduling.admission import LoopAdmission
 from engine.scheduling.batch import Batch, Row
 from engine.scheduling.faults import UNCONFIRMED, Recovery, fault_message
+from engine.scheduling.keeping import LoopKeeping
 from engine.scheduling.memory import LoopMemory
 from engine.scheduling.places import RequestPlaces
 from engine.scheduling.prefill import Prefill
@@ -65,7 +67,6 @@ class DecodeLoop:
         """
         self._loaded = loaded
         self._runner = ModelRunner(loaded)
-        self._cache = prefix_cache
         self._clock = clock
         self._stream = mx.new_thread_local_stream(mx.default_device())
         self._chunk = prefill_chunk or loaded.prefill_chunk or largest_chunk()
@@ -76,6 +77,9 @@ class DecodeLoop:
         self._reporting = LoopReporting(self._places, clock)
         self._recovery = Recovery(
             self._places, self._reporting, prefix_cache, max_batch=max_batch, clock=clock
+        )
+        self._keeping = LoopKeeping(
+            self._places, self._reporting, self._recovery, prefix_cache, stream=self._stream
         )
         self._admission = LoopAdmission(
             loaded,
@@ -88,13 +92,12 @@ class DecodeLoop:
             wake=wake,
             clock=clock,
         )
-        self._unproven_steps = 0
         self._guard = memory or MemoryGuard(prefix_cache)
         self._memory = LoopMemory(
             self._guard,
             self._places,
             self._reporting,
-            put_back=self._put_back,
+            put_back=self._keeping.put_back,
             fetch=self._admission.fetch,
             clock=clock,
         )
@@ -133,7 +136,7 @@ class DecodeLoop:
         """
         if live in self._places:
             try:
-                self._let_go(live)
+                self._keeping.let_go(live)
             finally:
                 self._reporting.end(live, RequestState.CANCELLED)
 
@@ -156,7 +159,7 @@ class DecodeLoop:
                 self.flush()  # what is decoded does not wait for someone's chunk
             prefilled = self._prefill()
             if not self.running:
-                self._prove(computed=False)  # what is left of a fault must not meet the next request
+                self._recovery.prove(computed=False)  # what is left of a fault must not meet the next request
         if self.counts.turns % _TIDY_EVERY == 0:
             mx.clear_cache()
         self._reporting.queue()
@@ -175,7 +178,7 @@ class DecodeLoop:
         for live in self._places.all:
             if live in self._places:
                 try:
-                    self._let_go(live)
+                    self._keeping.let_go(live)
                 except DeviceRefuses:
                     _log.warning("what was computed for request %s is not kept", live.request.request_id)
                     self._places.drop(live)
@@ -193,20 +196,6 @@ class DecodeLoop:
         except Exception as error:
             self._recovery.device_failed(error)
 
-    def _prove(self, *, computed: bool = True) -> bool:
-        """Wait for the device; whether it has computed all that it was given."""
-        try:
-            mx.synchronize()
-        except Exception as error:
-            self._recovery.device_failed(error)
-            return False
-        self._proven(computed=computed)
-        return True
-
-    def _proven(self, *, computed: bool = True) -> None:
-        self._unproven_steps = 0
-        self._recovery.proven(computed=computed)
-
     # Prefill
 
     def _prefill(self) -> bool:
@@ -219,7 +208,7 @@ class DecodeLoop:
         if live.state is RequestState.FAILED:  # it will never fit
             return True
         sole = live.suspect
-        if sole and not self._prove(computed=False):
+        if sole and not self._recovery.prove(computed=False):
             return True
         try:
             self._compute(live)
@@ -259,7 +248,7 @@ class DecodeLoop:
         before, began = prefill.position, self._clock()
         prefill.advance()
         after = prefill.position
-        self._proven()
+        self._recovery.proven()
         self._line.worked(after - before)
         self.counts.prefilled_tokens += after - before
         self.last_progress = self._clock()
@@ -267,7 +256,7 @@ class DecodeLoop:
             self._pace.add(before, after, self.last_progress - began)
         awaited = not self._exact_only and self._line.awaited_between(live, before, after)
         if kind := live.stops.get(after, "main" if awaited else None):
-            self._keep(live, prefill.held_tokens, prefill.cache, kind)
+            self._keeping.keep(live, prefill.held_tokens, prefill.cache, kind)
         self._reporting.prefill_progress(live, after)
 
     # Decoding
@@ -312,13 +301,13 @@ class DecodeLoop:
         if not rows:  # it was given up within this turn
             return
         suspects = [live for live in self._places.members(batch) if live.suspect]
-        if suspects and not self._prove(computed=False):
+        if suspects and not self._recovery.prove(computed=False):
             return
         try:
             tokens = batch.step()
             if suspects:  # what fails is to be known for theirs
                 mx.synchronize()
-                self._proven()
+                self._recovery.proven()
             for row, token in zip(rows, tokens, strict=True):
                 live = self._places.decoding.get(row)
                 if live is not None:  # else one that left has failed, and all others run on alone
@@ -331,9 +320,9 @@ class DecodeLoop:
             else:
                 self._recovery.take_apart(batch, error)
             return
-        self._unproven_steps += 1
-        if self._unproven_steps >= _PROVE_EVERY:
-            self._prove()
+        self._recovery.unproven_steps += 1
+        if self._recovery.unproven_steps >= _PROVE_EVERY:
+            self._recovery.prove()
 
     def _decoded(self, live: LiveRequest, token: int) -> None:
         self.last_progress = self._clock()
@@ -347,7 +336,7 @@ class DecodeLoop:
         reason = live.ended_by(token, self._loaded.eos_token_ids)
         if reason is not None:
             mx.synchronize()  # the end of an answer is not told before it is known that all was computed
-            self._proven()
+            self._recovery.proven()
         if reason != "stop" and live.pass_on(token):
             self._reporting.emit(live, TokenStep(token))
         guide = live.row.guide if live.row is not None else None
@@ -357,7 +346,7 @@ class DecodeLoop:
         if reason is None:
             return
         try:
-            self._leave_batch(live)
+            self._keeping.leave_batch(live)
         finally:  # the answer is proven, whatever becomes of what is kept of it
             self._places.drop(live)
             self._recovery.answered()
@@ -370,76 +359,3 @@ class DecodeLoop:
             live.batch.leave(live.row)
         self._places.drop(live)
         self._reporting.fail(live, "overloaded", UNCONFIRMED)
-
-    def _leave_batch(self, live: LiveRequest) -> None:
-        """Take a request out of its batch and keep the state it had come to; a device fault comes through."""
-        assert live.batch is not None
-        assert live.row is not None
-        try:
-            cache = live.batch.leave(live.row)
-        except Exception as error:  # the others in the batch go on
-            if device_fault(error):
-                raise
-            self._recovery.take_apart(live.batch, error, leaving=live)
-            return
-        self._keep(live, live.row.tokens, cache)
-
-    # Keeping and letting go
-
-    def _keep(self, live: LiveRequest, tokens: list[int], cache: list[Any], kind: Kind = "main") -> None:
-        """Put what was computed into the cache; side requests, which nothing follows, only read it.
-
-        A fault of the device comes through: what else this request has computed is not to be relied on.
-        """
-        lane = live.request.lane
-        if not tokens or lane == "auxiliary":
-            return
-        if kind == "main" and lane == "subagent":
-            kind = "subagent"
-        try:
-            changes = self._cache.insert(tokens, cache, kind)
-        except Exception as error:  # the request goes on without it
-            if device_fault(error):
-                raise
-            _log.exception("the prefix cache could not keep %d tokens", len(tokens))
-            return
-        for change in changes:
-            self._reporting.cache_change(live, change)
-
-    def _put_back(self, live: LiveRequest) -> None:
-        """Let a running request wait again; what was computed is kept as far as there is room for it.
-
-        Where a fault of the device meets that, it is one of those that are tried again.
-        """
-        try:
-            self._stop(live)
-        except Exception as error:
-            if not device_fault(error):
-                raise
-            self._recovery.device_failed(error, [live])
-        else:
-            self._places.wait(live)
-
-    def _let_go(self, live: LiveRequest) -> None:
-        """Stop what is done for a request that ends, and keep what was computed."""
-        if self._recovery.refused:  # nothing can be computed any more, not even a copy
-            self._places.drop(live)
-            return
-        with mx.stream(self._stream):
-            try:
-                self._stop(live)
-            except Exception as error:
-                if not device_fault(error):
-                    raise
-                self._places.drop(live)
-                self._recovery.device_failed(error, by_another=True)
-
-    def _stop(self, live: LiveRequest) -> None:
-        """Keep what was computed for a request, and drop it; a device fault comes through."""
-        if live.prefill is not None:
-            self._keep(live, live.prefill.held_tokens, live.prefill.cache)
-        elif live.row is not None:
-            mx.synchronize()
-            self._proven()
-            self._leave_batch(live)
-        self._places.drop(live)
