@@ -16,15 +16,12 @@ is evicted can be loaded again, and the tree outlives the process.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import psutil
-
-from engine.prefix_cache.disk.encoding import NotSavable, describes, layout_text
+from engine.prefix_cache.disk.encoding import describes
 from engine.prefix_cache.disk.tier import NO_DISK, DiskTier
 from engine.prefix_cache.eviction import Victims, forget, is_cold, is_ghost
 from engine.prefix_cache.interface import (
@@ -43,7 +40,6 @@ from engine.prefix_cache.interface import (
 from engine.prefix_cache.layers import (
     Layout,
     assemble,
-    dtypes_of,
     evaluate,
     layout_of,
     nbytes_of,
@@ -51,17 +47,19 @@ from engine.prefix_cache.layers import (
     states_of,
 )
 from engine.prefix_cache.misses import explain
-from engine.prefix_cache.persistence import LAID_OUT_DIFFERENTLY, SpanFetch, files_to_load, plant, save_path
+from engine.prefix_cache.persistence import (
+    SpanFetch,
+    drop_other_layouts,
+    files_to_load,
+    plant,
+    save_path,
+    text_for_files,
+)
 from engine.prefix_cache.room import CacheRoom, PromptSizes, index_bytes_of
 from engine.prefix_cache.tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, resumable
 
-_MEMORY_SHARE = 0.2  # of the machine's memory, by default
 _GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # most for what is known of evicted spans; of the budget
 _COLD_SHARE = 1 / 8  # of the budget, for the index of what is on disk alone
-
-__all__ = ["NODE_BYTES", "RadixPrefixCache"]
-
-_log = logging.getLogger(__name__)
 
 
 class RadixPrefixCache:
@@ -69,9 +67,8 @@ class RadixPrefixCache:
 
     def __init__(self, *, max_bytes: int | None = None) -> None:
         """`max_bytes` counts arrays and index; None is a fifth of the machine's memory, 0 switches it off."""
-        total = int(psutil.virtual_memory().total)
         self._tree = RadixTree()
-        self._room = CacheRoom(self._tree, int(total * _MEMORY_SHARE) if max_bytes is None else max_bytes)
+        self._room = CacheRoom(self._tree, max_bytes)
         self._sizes = PromptSizes()
         self._disk: DiskTier | None = None
         self._layout: Layout | None = None
@@ -94,7 +91,7 @@ class RadixPrefixCache:
         # Of several that describe it, by their number types say, the most common: one may well be damaged.
         layouts = Counter(file.layout for file, _ in found).most_common()
         fits = next((text for text, _ in layouts if describes(text, layout)), None)
-        disk.set_aside([file for file, _ in found if file.layout != fits], LAID_OUT_DIFFERENTLY)
+        drop_other_layouts(disk, [file for file, _ in found if file.layout != fits])
         disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
         if fits is not None:
             self._layout, self._layout_text = layout, fits
@@ -294,16 +291,11 @@ class RadixPrefixCache:
             raise ValueError(f"this cache is laid out differently: {layout}, not {self._layout}")
         changes: list[CacheChange] = []
         if self._disk is not None:
-            try:
-                text = layout_text(layout, dtypes_of(cache))
-            except NotSavable as error:
-                text = ""
-                _log.warning("this model's prompt cache cannot be saved to the disk: %s", error)
+            text = text_for_files(layout, cache)
             if text != self._layout_text:
                 changes = self.clear()
                 cold = forget(self._tree, (), 0, is_cold)
-                files = dict.fromkeys(file for node in cold for file in node.files)
-                self._disk.set_aside(list(files), LAID_OUT_DIFFERENTLY)
+                drop_other_layouts(self._disk, [file for node in cold for file in node.files])
             self._layout_text = text
         self._layout, self._is_proven = layout, True
         return changes
@@ -405,6 +397,3 @@ class RadixPrefixCache:
     def _news(self) -> list[CacheChange]:
         news = self._disk.news() if self._disk is not None else []
         return [self._change(event, tokens, nbytes) for event, tokens, nbytes in news]
-
-    def _nodes(self) -> Iterator[Node]:
-        return self._tree.nodes()

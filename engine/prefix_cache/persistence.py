@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from engine.prefix_cache.disk.encoding import NotSavable, layout_text
 from engine.prefix_cache.disk.loader import Loading
 from engine.prefix_cache.disk.span_files import Part, SpanFile
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.interface import Kind, TokenArray, longest_kept
-from engine.prefix_cache.layers import Rows, States, cut_rows
+from engine.prefix_cache.layers import Layout, Rows, States, cut_rows, dtypes_of
 from engine.prefix_cache.tree import Node, RadixTree
+
+_log = logging.getLogger(__name__)
 
 LAID_OUT_DIFFERENTLY = "its caches are laid out differently"
 
@@ -46,6 +51,20 @@ def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list
     parents = {file.parent for file, _ in in_order}
     kept = parents | orphans
     return [file for file, _ in in_order if not file.references and file.id not in kept]
+
+
+def text_for_files(layout: Layout, cache: Sequence[Any]) -> str:
+    """How caches of a model are laid out, as files say it; empty where they cannot hold them."""
+    try:
+        return layout_text(layout, dtypes_of(cache))
+    except NotSavable as error:
+        _log.warning("this model's prompt cache cannot be saved to the disk: %s", error)
+        return ""
+
+
+def drop_other_layouts(disk: DiskTier, files: Iterable[SpanFile]) -> None:
+    """Put files out of use: this model's caches are laid out differently now."""
+    disk.set_aside(list(dict.fromkeys(files)), LAID_OUT_DIFFERENTLY)
 
 
 def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:

@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 
 from engine.prefix_cache.disk.span_files import SpanFile
 from engine.prefix_cache.layers import nbytes_of, rows_between, states_of
 from engine.prefix_cache.tree import NODE_BYTES, RadixTree
 
+_MEMORY_SHARE = 0.2
+
 
 class CacheRoom:
     """The limits of one tree: bytes with its index, and bytes and number of arrays that have room now."""
 
-    def __init__(self, tree: RadixTree, max_bytes: int) -> None:
+    def __init__(self, tree: RadixTree, max_bytes: int | None) -> None:
+        """`max_bytes` None is a fifth of the machine's memory."""
         self._tree = tree
+        if max_bytes is None:
+            max_bytes = int(psutil.virtual_memory().total * _MEMORY_SHARE)
         self.max_bytes = max_bytes
         self.max_arrays = max_bytes
         self.max_buffers = sys.maxsize

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from mlx_lm.models.cache import ArraysCache, KVCache
 
 from bench.random_model import Architecture
-from engine.prefix_cache.cache import NODE_BYTES, RadixPrefixCache
+from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Kind, MissAt, as_token_array, common_prefix
+from engine.prefix_cache.tree import NODE_BYTES
 from engine.scheduling.requests.steps import LookupStep, Sampling
 from engine.scheduling.scheduler import Scheduler
 from tests.engine.model_thread import answer, ask, running
@@ -364,8 +365,8 @@ def test_what_is_restored_is_what_was_computed_and_the_budget_holds(
         cache.insert(tokens, computed(tokens, with_state=with_state), kind)
         inserted.append(tokens)
         assert cache.stats()["bytes"] <= budget
-        assert cache.stats()["bytes"] == sum(node.nbytes for node in cache._nodes())
-        assert cache.stats()["entries"] == sum(node.is_live for node in cache._nodes())
+        assert cache.stats()["bytes"] == sum(node.nbytes for node in cache._tree.nodes())
+        assert cache.stats()["entries"] == sum(node.is_live for node in cache._tree.nodes())
     cache.clear()
     assert cache.stats()["bytes"] == cache.stats()["entries"] == 0
 

@@ -81,8 +81,8 @@ def test_whatever_happens_what_is_restored_is_what_was_computed(
                         look([*tokens, 0])
                 stats = cache.stats()
                 assert stats["bytes"] <= budget
-                assert stats["bytes"] == sum(node.nbytes for node in cache._nodes())
-                assert stats["entries"] == sum(node.is_live for node in cache._nodes())
+                assert stats["bytes"] == sum(node.nbytes for node in cache._tree.nodes())
+                assert stats["entries"] == sum(node.is_live for node in cache._tree.nodes())
                 assert stats["disk_set_aside"] == 0
         finally:
             cache.close()
@@ -197,7 +197,7 @@ def test_a_kind_outlasts_a_restart(tmp_path: Path) -> None:
             cache.insert(tokens, computed(tokens, with_state=False), kind)
         assert tier.flush()
     with cache_on(make_tier(tmp_path), layout) as cache:
-        assert [node.kind for node in cache._nodes()] == ["head", "head"]
+        assert [node.kind for node in cache._tree.nodes()] == ["head", "head"]
 
 
 KILLED = """

@@ -168,7 +168,7 @@ async def test_the_first_message_is_kept_as_a_head_only_where_it_is_one(
     cache = RadixPrefixCache(max_bytes=1 << 24)
     with running(shelf.tiny("gemma3_text"), cache=cache) as scheduler:
         await answer(scheduler, ask(prompt(1, 130), 2, cuts=(100, 120), has_head=has_head))
-    assert {node.end for node in cache._nodes() if node.kind == "head"} == ({100} if has_head else set())
+    assert {node.end for node in cache._tree.nodes() if node.kind == "head"} == ({100} if has_head else set())
 
 
 async def test_an_answer_ends_with_the_models_end_token_which_is_not_delivered(shelf: ModelShelf) -> None:

@@ -218,12 +218,12 @@ def test_a_file_of_another_number_type_that_was_forgotten_is_set_aside_before_it
     half = computed(FIRST, with_state=False)
     half[0].keys, half[0].values = half[0].keys.astype(mx.float16), half[0].values.astype(mx.float16)
     with cache_on(tier := make_tier(tmp_path), ROWS, max_bytes=80_000) as cache:
-        known = sum(1 for _ in cache._nodes())
+        known = sum(1 for _ in cache._tree.nodes())
         assert cache.known(as_token_array([*FIRST, 7])) == cache.lookup([*FIRST, 7]).matched == 0
         cache.insert(FIRST, half, "main")
         assert tier.flush()
         assert cache.stats()["disk_set_aside"] == known + 1
-        (node,) = cache._nodes()
+        (node,) = cache._tree.nodes()
         assert node.rows_file is not None
         assert node.rows_file.layout == cache._layout_text
 
