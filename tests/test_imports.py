@@ -109,6 +109,14 @@ class TestTheRooms:
         }
         assert {folder: count for folder, count in crowded.items() if count > 16} == {}
 
+    @pytest.mark.parametrize("package", [*PACKAGES, "training", "bench"])
+    def test_no_module_is_too_long_to_be_read(self, package: str) -> None:
+        lines = {
+            path.name: len(path.read_text("utf-8").splitlines()) for path in (ROOT / package).rglob("*.py")
+        }
+        word_lists = {"wordings.py", "failure_wordings.py"}
+        assert {name for name, count in lines.items() if count > 400} <= word_lists
+
 
 class TestTheSource:
     def test_the_engine_knows_neither_proxy_nor_screen(self) -> None:
