@@ -119,6 +119,16 @@ class TestTheRooms:
 
 
 class TestTheSource:
+    @pytest.mark.parametrize("package", PACKAGES)
+    def test_no_package_of_the_wheel_needs_what_is_not_in_it(self, package: str) -> None:
+        found = {
+            (name, target)
+            for name, tree in modules(package)
+            for target in imported(tree, typing=True)
+            if top(target) in {"bench", "training", "tests"}
+        }
+        assert found == set()
+
     def test_the_engine_knows_neither_proxy_nor_screen(self) -> None:
         found = {
             (name, target)
