@@ -18,20 +18,14 @@ from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, HostState
 from proxy.supervision.supervisor import Supervisor
 from proxy.traces.files import is_trace_id
+from proxy.traces.index import TracePage
 from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
 from proxy.traces.record import TraceStore
-from proxy.traces.schema import Trace, TraceSummary
+from proxy.traces.schema import Trace
 
 KEEP_ALIVE_S = 10.0
 _DEFAULT_ROWS = 100
 _Responses = dict[int | str, dict[str, Any]]
-
-
-class TraceRows(BaseModel):
-    """Rows of the list of traces, newest first, and how many match in all."""
-
-    traces: list[TraceSummary]
-    total: int
 
 
 class Restarting(BaseModel):
@@ -133,7 +127,7 @@ def _add_feed(router: APIRouter, host: Host, keep_alive_s: float) -> None:
 def _add_traces(router: APIRouter, host: Host) -> None:
     @router.get(
         "/anyclaude/traces",
-        responses={200: {"model": TraceRows}},
+        responses={200: {"model": TracePage}},
         openapi_extra=_parameters("limit", "before", "q"),
     )
     async def traces(request: Request) -> Response:
