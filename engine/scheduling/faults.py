@@ -59,8 +59,13 @@ class Recovery:
         """How many requests may run at a time now."""
         return self._fewer if self._clock() < self._fewer_until else self._max_batch
 
+    def wait(self, *, computed: bool = True) -> None:
+        """Wait until the device has computed all that it was given; its fault comes through."""
+        mx.synchronize()
+        self.proven(computed=computed)
+
     def prove(self, *, computed: bool = True) -> bool:
-        """Wait for the device; whether it has computed all that it was given."""
+        """Wait for the device, and recover from its fault; whether there was none."""
         try:
             mx.synchronize()
         except Exception as error:

@@ -105,7 +105,6 @@ class LoopKeeping:
         if live.prefill is not None:
             self.keep(live, live.prefill.held_tokens, live.prefill.cache)
         elif live.row is not None:
-            mx.synchronize()
-            self._recovery.proven()
+            self._recovery.wait()
             self.leave_batch(live)
         self._places.drop(live)

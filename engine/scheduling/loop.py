@@ -306,8 +306,7 @@ class DecodeLoop:
         try:
             tokens = batch.step()
             if suspects:  # what fails is to be known for theirs
-                mx.synchronize()
-                self._recovery.proven()
+                self._recovery.wait()
             for row, token in zip(rows, tokens, strict=True):
                 live = self._places.decoding.get(row)
                 if live is not None:  # else one that left has failed, and all others run on alone
@@ -335,8 +334,7 @@ class DecodeLoop:
             return
         reason = live.ended_by(token, self._loaded.eos_token_ids)
         if reason is not None:
-            mx.synchronize()  # the end of an answer is not told before it is known that all was computed
-            self._recovery.proven()
+            self._recovery.wait()  # the end of an answer is not told before it is known that all was computed
         if reason != "stop" and live.pass_on(token):
             self._reporting.emit(live, TokenStep(token))
         guide = live.row.guide if live.row is not None else None
