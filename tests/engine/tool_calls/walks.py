@@ -52,6 +52,8 @@ class RandomModel:
         )
         begins = {text[:1].encode() for text in closing}
         ends = {text.encode() for text in closing} | {b'"', b"]", b"}", b"/"} | begins
+        # The longest first: where two begin alike, it leads farther out.
+        self._marks = sorted((text.encode() for text in closing), key=len, reverse=True)
         self._weights = np.array([1.0] * 256 + [20.0] * (len(self._tokens) - 256))
         self._closing = np.array([token in ends for token in self._tokens])
 
@@ -70,12 +72,14 @@ class RandomModel:
             hurry = max(0, step - _PATIENCE)
             closing = 100 * hurry**2 if hurry else 4 * self._weights
             weights = allowed * np.where(self._closing, closing, self._weights)
+            if hurry and (begun := self._next_byte_out(written)) is not None and allowed[begun]:
+                weights[begun] = 100 * hurry**2
             if not weights.any():
                 break
             if allowed[self._eos]:
                 # Text, where marks would be no more than chance: the end, another call, or a letter.
                 match chance.randrange(4):
-                    case 0:
+                    case 0 if not hurry:
                         written += list(opening.encode())
                         assert matcher.consume_tokens(list(opening.encode()))
                         continue
@@ -88,6 +92,15 @@ class RandomModel:
             written.append(token)
         text = b"".join(self._tokens[number] for number in written).decode(errors="replace")
         raise AssertionError(f"no end: {text[-300:]!r}")
+
+    def _next_byte_out(self, written: Sequence[int]) -> int | None:
+        """The byte that goes on with a closing mark that `written` has begun; None behind a whole one."""
+        text = b"".join(self._tokens[number] for number in written[-40:])
+        for mark in self._marks:
+            for length in range(len(mark) - 1, 0, -1):
+                if text.endswith(mark[:length]):
+                    return mark[length]
+        return None
 
 
 def answer_grammar(family: Family, tools: Sequence[ToolSchema]) -> str:

@@ -189,7 +189,7 @@ def test_damage_is_told_once_and_the_next_answers_stand_on_whole_ones(
     assert "1 of 3 answers" in caplog.text
     caplog.clear()
     assert known(tmp_path) == [1, 2, 4]
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("engine")]
 
 
 @pytest.mark.parametrize(
