@@ -76,20 +76,17 @@ class AnswerText:
         return list(self._until_done(self._read(segment))) if segment else []
 
     @property
-    def in_call(self) -> bool:
-        """Whether the last token was part of a call."""
-        in_text = self.mode == "text" and self._ending is not None and self._ending.in_call
-        return self._section is not None or in_text
-
-    @property
     def answers_json(self) -> bool:
         """Whether a grammar holds the answer to JSON."""
         return self._style.answers_json
 
     @property
-    def in_json(self) -> bool:
-        """Whether the last token was part of a JSON answer; thoughts and white space come before it."""
-        return self.answers_json and self.mode == "text" and not self._awaits_json
+    def in_data(self) -> bool:
+        """Whether the last token was part of a call or of a JSON answer, which its thoughts are not."""
+        if self._section is not None:
+            return True
+        in_json = self._style.answers_json and not self._awaits_json
+        return self.mode == "text" and (in_json or (self._ending is not None and self._ending.in_call))
 
     def let_go(self) -> None:
         """No grammar guarantees anything from here on: calls are held until they are whole."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 from engine.answers.pieces import Call, CallCut, Piece, Remark, Stopped, Text
 from engine.answers.reader import AnswerText
 from engine.answers.repetition import ENDED, LoopGuard
@@ -26,7 +23,7 @@ Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
 
 
 class LiveAnswer:
-    """Iterate `batches` once; then `finish_reason`, `failure` or `left` tells how it ended."""
+    """Call `more` until it is `over`; then `finish_reason`, `failure` or `left` tells how it ended."""
 
     def __init__(
         self,
@@ -47,96 +44,74 @@ class LiveAnswer:
         self.failure: FailStep | None = None
         self.looped = False  # the guard ended it
         self.left = False
+        self.over = False
         self._generation = generation
         self._reader = reader
         self._guard = guard
         self._spoke = False  # some text was shown
-        self._arrived: list[Step] = []
-        self._wake = asyncio.Event()
-        self._settled = False  # the generation gave its verdict
 
     @property
     def reasoning_tokens(self) -> int:
         return self._reader.reasoning_tokens
 
-    @property
-    def over(self) -> bool:
-        return self.left or self.failure is not None or self.finish_reason is not None
-
     def leave(self) -> None:
         """The client is gone: end at once."""
-        self.left = True
+        self.left = self.over = True
         self._generation.cancel()
-        self._wake.set()
 
     def abort(self, message: str) -> None:
         """Fail at once; the client is told `message`."""
         if not self.over:
-            self.failure = FailStep("overloaded", message)
+            self._fail(FailStep("overloaded", message))
             self._generation.cancel()
-            self._wake.set()
 
-    async def batches(self) -> AsyncIterator[list[Shown]]:
-        """All that arrived since the last turn of the loop, again and again until the answer is over."""
-        pump = asyncio.create_task(self._pump())
-        ended = False
-        try:
-            while not ended:
-                if not self.over:  # it may have been ended from outside while the last batch was out
-                    await self._wake.wait()
-                self._wake.clear()
-                arrived, self._arrived = self._arrived, []
-                shown = self._digest(arrived)
-                ended = self.over
-                if shown or ended:
-                    yield shown
-        finally:
-            if not self._settled:
-                self._generation.cancel()
-            pump.cancel()
+    def close(self) -> None:
+        """Nobody takes more of it: end the generation if it still runs."""
+        self._generation.cancel()
 
-    async def _pump(self) -> None:
-        last: Step | None = None
-        try:
-            async for step in self._generation:
-                last = step
-                self._arrived.append(step)
-                self._wake.set()
-        except Exception as error:
-            last = FailStep("internal", f"the generation broke off: {error}")
-            self._arrived.append(last)
-        self._settled = isinstance(last, FinishStep | FailStep)
-        if not self._settled:
-            self._arrived.append(FailStep("internal", "the generation ended without a verdict"))
-        self._wake.set()
-
-    def _digest(self, steps: list[Step]) -> list[Shown]:
+    async def more(self) -> list[Shown]:
+        """All that arrived since the last call, once there is something to show or the answer is over."""
         shown: list[Shown] = []
-        for step in steps:
-            if self.over:
-                break
-            if isinstance(step, TokenStep):
-                self.output_tokens += 1
-                self.tokens.append(step.token)
-                self._add(self._reader.add(step.token), shown)
-                if self._loops(step.token):
-                    self._end_loop(shown)
-            elif isinstance(step, UnheldStep):
-                self.unheld = step.why
-                self._reader.let_go()
-                shown.append(Remark(f"the grammar is not held to any further: {step.why}"))
-            elif isinstance(step, FinishStep):
-                self._add(self._reader.finish(cut=step.reason == "length"), shown)
-                self.output_tokens = step.generated
-                if self.finish_reason is None:
-                    self._end(step.reason)
-            elif isinstance(step, FailStep):
-                self.failure = step
-            else:
-                if isinstance(step, LookupStep):
-                    self.cached_tokens = step.matched_tokens
-                shown.append(step)
+        while not (shown or self.over):
+            try:
+                steps = await self._generation.take()
+            except Exception as error:
+                steps = [FailStep("internal", f"the generation broke off: {error}")]
+            if not (steps or self.over):
+                steps = [FailStep("internal", "the generation ended without a verdict")]
+            for step in steps:
+                self._digest(step, shown)
+                if self.over:
+                    self._generation.cancel()
+                    break
         return shown
+
+    def _digest(self, step: Step, shown: list[Shown]) -> None:
+        match step:
+            case TokenStep(token):
+                self.output_tokens += 1
+                self.tokens.append(token)
+                self._add(self._reader.add(token), shown)
+                if self._guard is None or self.over:
+                    return
+                if self._guard.add(token, in_call=self._reader.in_data):
+                    self._end_loop(self._guard.why, shown)
+            case UnheldStep(why):
+                self.unheld = why
+                self._reader.let_go()
+                shown.append(Remark(f"the grammar is not held to any further: {why}"))
+            case FinishStep(reason, generated):
+                self._add(self._reader.finish(cut=reason == "length"), shown)
+                self.output_tokens = generated
+                if not self.over:
+                    self._end(reason)
+            case FailStep():
+                self._fail(step)
+            case LookupStep():
+                self.cached_tokens = step.matched_tokens
+                shown.append(step)
+            case _:
+                shown.append(step)
 
     def _add(self, pieces: list[Piece], shown: list[Shown]) -> None:
         for piece in pieces:
@@ -148,27 +123,26 @@ class LiveAnswer:
             self._spoke = self._spoke or isinstance(piece, Text)
             shown.append(piece)
 
-    def _loops(self, token: int) -> bool:
-        if self._guard is None or self.over:
-            return False
-        return self._guard.add(token, in_call=self._reader.in_call or self._reader.in_json)
-
-    def _end_loop(self, shown: list[Shown]) -> None:
+    def _end_loop(self, why: str, shown: list[Shown]) -> None:
         """End an answer that repeats itself, as the model's own end with a word on it.
 
         Half a call that was sent already, or half of a JSON answer, must not pass for whole: it ends as at
         the limit of its length. A call of which nothing was sent becomes text.
         """
-        assert self._guard is not None
         self.looped = True
         pieces = self._reader.finish(cut=True)
         self._add(pieces, shown)
         half = self._reader.answers_json or any(isinstance(piece, CallCut) for piece in pieces)
         if not self._reader.answers_json:
             shown.append(Text(f"\n\n{ENDED}" if self._spoke else ENDED))
-        shown.append(Remark(self._guard.why))
-        if self.finish_reason is None:
+        shown.append(Remark(why))
+        if not self.over:
             self._end("length" if half else "stop")
 
     def _end(self, reason: FinishReason) -> None:
         self.finish_reason = "tool_calls" if reason == "stop" and self.calls else reason
+        self.over = True
+
+    def _fail(self, failure: FailStep) -> None:
+        self.failure = failure
+        self.over = True

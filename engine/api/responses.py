@@ -80,6 +80,7 @@ class RunningAnswers:
             yield
         finally:
             watcher.cancel()
+            answer.close()
             self._answers.discard(answer)
 
 
@@ -146,8 +147,8 @@ class WholeChat(ChatResponse):
         answer = self._answer
         shown: list[Shown] = []
         async with self._running.watching(answer, receive):
-            async for batch in answer.batches():
-                shown += batch
+            while not answer.over:
+                shown += await answer.more()
         if answer.left:
             return
         if answer.failure is not None:
@@ -166,25 +167,28 @@ class ChatStream(ChatResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._answer
-        started = False
+        begun = ended = False
         async with self._running.watching(answer, receive):
-            async for batch in answer.batches():
+            while not ended:
+                batch = await answer.more()
+                ended = answer.over  # later it may be ended from outside, with another batch to tell it
                 if answer.left:
                     return
-                if not started and answer.failure is not None:
+                if begun:
+                    lines = []
+                elif answer.failure is not None:
                     await self._refuse(answer.failure, scope, receive, send)
                     return
-                lines = [] if started else list(self._begin())
-                if not started:
+                else:
+                    begun, lines = True, list(self._begin())
                     await send(_START)
-                    started = True
                 lines += self._lines(batch)
-                if answer.over:
+                if ended:
                     await self._keep()
                     lines += self._end()
-                body = b"".join(lines)
-                if body or answer.over:
-                    await send({"type": "http.response.body", "body": body, "more_body": not answer.over})
+                if lines:
+                    body = b"".join(lines)
+                    await send({"type": "http.response.body", "body": body, "more_body": not ended})
 
     def _begin(self) -> Iterator[bytes]:
         yield _data(self._head.delta({"role": "assistant", "content": ""}))

@@ -42,7 +42,7 @@ from engine.scheduling.requests.steps import (
 )
 from engine.scheduling.scheduler import Scheduler
 from tests.engine.disk_tiers import make_tier, running_on
-from tests.engine.model_thread import GREEDY, Answer, Observed, answer, ask, running
+from tests.engine.model_thread import GREEDY, Answer, Observed, answer, ask, running, steps_of
 from tests.engine.near_ties import is_tie
 from tests.models import ModelShelf
 
@@ -360,7 +360,7 @@ class Fuzz:
         if order.cancel_after == 0:
             generation.cancel()
         steps: list[Step] = []
-        async for step in generation:
+        async for step in steps_of(generation):
             steps.append(step)
             if len(steps) == order.cancel_after:
                 generation.cancel()

@@ -42,7 +42,7 @@ from tests.engine.device_fuzz import FAILS, IN_A_ROW, NOTICED, TEXTS, WORDS
 from tests.engine.disk_tiers import make_tier
 from tests.engine.faulty_device import FaultyDevice
 from tests.engine.fuzz import ModelKind, _quiet
-from tests.engine.model_thread import ask
+from tests.engine.model_thread import ask, steps_of
 from tests.engine.near_ties import is_tie
 from tests.engine.scheduling.test_memory import Since
 from tests.models import ModelShelf
@@ -84,7 +84,9 @@ class Undisturbed:
             while loop.turn():
                 pass
             loop.flush()
-            self._known[key] = [step.token async for step in live.stream if isinstance(step, TokenStep)]
+            self._known[key] = [
+                step.token async for step in steps_of(live.stream) if isinstance(step, TokenStep)
+            ]
         return self._known[key][: request.max_tokens]
 
     def is_tie(self, request: GenerationRequest, expected: Sequence[int], got: Sequence[int]) -> bool:
@@ -221,7 +223,7 @@ class Episode:
             return
         try:
             async with asyncio.timeout(2):
-                steps: list[Step] = [step async for step in live.stream]
+                steps: list[Step] = [step async for step in steps_of(live.stream)]
         except TimeoutError:
             self._fault_found(f"{live.request.request_id} has no end: {live}")
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -26,6 +26,7 @@ from engine.scheduling.requests.steps import (
     Step,
     TokenStep,
 )
+from engine.scheduling.requests.stream import StepStream
 from engine.scheduling.scheduler import Scheduler
 
 GREEDY = Sampling(temperature=0.0)
@@ -63,8 +64,18 @@ def ask(prompt: Sequence[int], max_tokens: int = 8, **fields: Any) -> Generation
     return GenerationRequest(prompt=list(prompt), max_tokens=max_tokens, **(defaults | fields))
 
 
+async def steps_of(generation: Generation) -> AsyncIterator[Step]:
+    """Its steps one by one; those that arrived with the last one looked at are gone with it."""
+    assert isinstance(generation, StepStream)
+    while steps := await generation.take():
+        for step in steps:
+            yield step
+            if generation.cancelled:
+                return
+
+
 async def collect(generation: Generation) -> Answer:
-    return Answer([step async for step in generation])
+    return Answer([step async for step in steps_of(generation)])
 
 
 async def answers(scheduler: Scheduler, *requests: GenerationRequest) -> list[Answer]:

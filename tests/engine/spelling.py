@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 from engine.scheduling.requests.steps import Step
 
@@ -26,17 +25,23 @@ class Steps:
     """A generation of given steps; None waits until it is cancelled, an exception is raised."""
 
     def __init__(self, *steps: Step | Exception | None) -> None:
-        self._steps = steps
+        self._steps = list(steps)
         self.cancelled = asyncio.Event()
 
-    async def __aiter__(self) -> AsyncIterator[Step]:
-        for step in self._steps:
-            if step is None:
-                await asyncio.Event().wait()
-            elif isinstance(step, Exception):
-                raise step
-            else:
-                yield step
+    async def take(self) -> list[Step]:
+        taken: list[Step] = []
+        while self._steps and not self.cancelled.is_set():
+            match self._steps[0]:
+                case None | Exception() if taken:
+                    break
+                case None:
+                    await self.cancelled.wait()
+                case Exception() as error:
+                    raise error
+                case step:
+                    taken.append(step)
+            del self._steps[0]
+        return [] if self.cancelled.is_set() else taken
 
     def cancel(self) -> None:
         self.cancelled.set()

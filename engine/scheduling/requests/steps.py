@@ -6,7 +6,6 @@ that owns the model, token ids only).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -126,9 +125,11 @@ Step = QueuedStep | LookupStep | PrefillStep | TokenStep | UnheldStep | CacheSte
 
 
 class Generation(Protocol):
-    """A running request: iterate its steps; the last is a FinishStep or a FailStep."""
+    """A running request; the last of its steps is a FinishStep or a FailStep."""
 
-    def __aiter__(self) -> AsyncIterator[Step]: ...
+    async def take(self) -> list[Step]:
+        """All steps since the last call, once there are any; empty after a cancel, or after the last one."""
+        ...
 
     def cancel(self) -> None:
         """Stop within one token or prefill chunk; what was computed stays in the prefix cache."""

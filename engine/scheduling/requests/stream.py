@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from engine.scheduling.requests.steps import FailStep, FinishStep, Step, TokenStep
 
@@ -19,50 +18,45 @@ _GATHER = 8
 
 
 class StepStream:
-    """A `Generation`: made by any thread, iterated on `loop` by one task, cancelled from any thread."""
+    """A `Generation`: made by any thread, taken from on `loop` by one task, cancelled from any thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_cancel: Callable[[], None]) -> None:
         self.loop = loop
+        self.cancelled = False  # nobody waits for the rest any more
         self._on_cancel = on_cancel
-        self._steps: deque[Step] = deque()
+        self._steps: list[Step] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._cancelled = False
         self._ended = False
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether nobody waits for the rest any more."""
-        return self._cancelled
-
     def cancel(self) -> None:
-        """Stop the request; an iteration in progress ends without another step. Cancelling twice is fine."""
-        if self._cancelled:
+        """Stop the request, unless it has ended; a `take` in progress returns without another step."""
+        if self.cancelled or self._ended:
             return
-        self._cancelled = True
+        self.cancelled = True
         self._on_cancel()
         try:
             self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
-            pass  # the event loop is closed, so nobody iterates
+            pass  # the event loop is closed, so nobody waits
 
     def deliver(self, step: Step) -> None:
         """Add a step; on the event loop's thread."""
         self._steps.append(step)
         self._wake()
 
-    async def __aiter__(self) -> AsyncIterator[Step]:
-        while True:
-            while self._steps and not self._cancelled:
-                step = self._steps.popleft()
-                self._ended = isinstance(step, FinishStep | FailStep)
-                yield step
-            if self._ended or self._cancelled:
-                return
+    async def take(self) -> list[Step]:
+        """All steps since the last call, once there are any; empty after a cancel, or after the last one."""
+        while not (self._steps or self._ended or self.cancelled):
             self._waiter = self.loop.create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+        steps, self._steps = self._steps, []
+        if self.cancelled or not steps:
+            return []
+        self._ended = isinstance(steps[-1], FinishStep | FailStep)
+        return steps
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

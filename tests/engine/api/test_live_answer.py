@@ -24,7 +24,10 @@ def answer(steps: Steps, style: AnswerStyle | None = None) -> LiveAnswer:
 
 
 async def read(live: LiveAnswer) -> list[list[Shown]]:
-    return [batch async for batch in live.batches()]
+    batches: list[list[Shown]] = []
+    while not live.over:
+        batches.append(await live.more())
+    return batches
 
 
 async def test_all_that_arrived_together_is_one_batch() -> None:
@@ -72,10 +75,9 @@ async def test_a_client_that_leaves_cancels_at_once() -> None:
 async def test_an_aborted_answer_tells_why() -> None:
     steps = Steps(TokenStep(0), None)
     live = answer(steps)
-    batches = live.batches()
-    assert await anext(batches) == [Text("a")]
+    assert await live.more() == [Text("a")]
     live.abort("the engine is shutting down")
-    assert await anext(batches) == []
+    assert await live.more() == []
     assert live.failure == FailStep("overloaded", "the engine is shutting down")
     assert steps.cancelled.is_set()
 

@@ -120,6 +120,20 @@ async def test_all_that_arrived_together_is_one_delta_and_one_write() -> None:
     assert '"content":"äää"' in connection.body
 
 
+async def test_an_answer_that_is_aborted_while_its_first_byte_is_sent_ends_once() -> None:
+    connection, running = Connection(), RunningAnswers()
+    answer = LiveAnswer(Steps(TokenStep(0), None), AnswerText(Spelling(["a"]), AnswerStyle()), 7)
+
+    async def send(message: Any) -> None:
+        await connection.send(message)
+        running.abort_all("why")
+
+    async with asyncio.timeout(5):
+        await ChatStream(answer, HEAD, running)(SCOPE, connection.receive, send)
+    assert [message.get("more_body") for message in connection.sent] == [None, True, False]
+    assert connection.body.count("why") == 1
+
+
 @pytest.mark.parametrize("form", [ChatStream, WholeChat])
 async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]) -> None:
     connection = Connection()

@@ -34,7 +34,7 @@ def test_a_call_is_under_way_while_its_arguments_are_written() -> None:
     under_way = []
     for token in range(len(texts)):
         reader.add(token)
-        under_way.append(reader.in_call)
+        under_way.append(reader.in_data)
     assert under_way == [False, False, False, True, True, False]
 
 

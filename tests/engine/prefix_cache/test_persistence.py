@@ -204,12 +204,12 @@ KILLED = """
 import asyncio, sys
 from pathlib import Path
 from engine.scheduling.requests.steps import TokenStep
-from tests.engine.model_thread import ask
+from tests.engine.model_thread import ask, steps_of
 from tests.engine.prefix_cache.test_persistence import Engine, session
 
 async def third(scheduler, prompt):
     generation = scheduler.submit(ask(prompt, 10_000, cuts=(40, 43)), asyncio.get_running_loop())
-    async for step in generation:
+    async for step in steps_of(generation):
         if isinstance(step, TokenStep):
             print("decoding", flush=True)
             sys.stdin.read()

@@ -18,7 +18,7 @@ from engine.prefix_cache.cache import RadixPrefixCache
 from engine.scheduling.requests.steps import GenerationRequest, Lane, TokenStep
 from engine.scheduling.scheduler import Scheduler
 from tests.engine.disk_tiers import make_tier, running_on
-from tests.engine.model_thread import Answer, answer, ask, collect, running
+from tests.engine.model_thread import Answer, answer, ask, collect, running, steps_of
 from tests.engine.near_ties import is_tie
 from tests.models import ModelShelf
 
@@ -90,7 +90,7 @@ class Comparison:
 async def cancelled_then_answered(scheduler: Scheduler, request: GenerationRequest, steps: int) -> Answer:
     """Give a request up after some of its steps, and ask again."""
     generation = scheduler.submit(request, asyncio.get_running_loop())
-    async for step in generation:
+    async for step in steps_of(generation):
         steps -= 1
         if steps <= 0 or (isinstance(step, TokenStep) and steps % 3 == 0):
             generation.cancel()

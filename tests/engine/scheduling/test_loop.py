@@ -29,7 +29,7 @@ from engine.scheduling.requests.steps import (
     UnheldStep,
 )
 from engine.scheduling.requests.stream import StepStream
-from tests.engine.model_thread import Observed, ask
+from tests.engine.model_thread import Observed, ask, steps_of
 from tests.models import ModelShelf
 
 CHUNK = 64
@@ -89,7 +89,7 @@ class Driven:
 
     async def steps(self, live: LiveRequest) -> list[Step]:
         self.loop.flush()
-        return [step async for step in live.stream]
+        return [step async for step in steps_of(live.stream)]
 
     async def tokens(self, live: LiveRequest) -> list[int]:
         return [step.token for step in await self.steps(live) if isinstance(step, TokenStep)]
@@ -405,7 +405,7 @@ async def test_a_grammar_that_fails_is_told_before_the_first_token_that_it_does_
     live = driven.come(GenerationRequest("held", prompt(1), 8, Sampling(temperature=0), grammar=grammar))
     driven.finish()
     driven.loop.flush()
-    steps = [step async for step in live.stream]
+    steps = [step async for step in steps_of(live.stream)]
     told = [type(step) for step in steps if isinstance(step, TokenStep | UnheldStep | FinishStep)]
     assert told == [*[TokenStep] * 3, UnheldStep, *[TokenStep] * 5, FinishStep]
 

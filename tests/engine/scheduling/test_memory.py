@@ -38,7 +38,7 @@ from proxy.backends.faults import error_in_stream
 from proxy.events.errors import ContextOverflow
 from tests.engine.disk_tiers import make_tier
 from tests.engine.faulty_device import REFUSED, TIMEOUT, FaultyDevice, Script
-from tests.engine.model_thread import Observed, ask
+from tests.engine.model_thread import Observed, ask, steps_of
 from tests.models import ModelShelf
 
 CHUNK = 64
@@ -135,7 +135,7 @@ class Guarded:
 
     async def steps(self, live: LiveRequest) -> list[Step]:
         self.loop.flush()
-        return [step async for step in live.stream]
+        return [step async for step in steps_of(live.stream)]
 
     async def tokens(self, live: LiveRequest) -> list[int]:
         return [step.token for step in await self.steps(live) if isinstance(step, TokenStep)]

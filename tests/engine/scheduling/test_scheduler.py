@@ -26,7 +26,7 @@ from engine.scheduling.requests.steps import (
     TokenStep,
 )
 from engine.scheduling.scheduler import Scheduler
-from tests.engine.model_thread import GREEDY, answer, answers, ask, collect, observed, running
+from tests.engine.model_thread import GREEDY, answer, answers, ask, collect, observed, running, steps_of
 from tests.models import ModelShelf
 
 SCRIPT = "The answer is forty two."
@@ -215,7 +215,7 @@ async def test_a_cancel_in_prefill_takes_one_chunk_and_keeps_what_was_computed(s
     long = prompt(10, 4000)
     with running(shelf.tiny(), prefill_chunk=32) as scheduler:
         generation = scheduler.submit(ask(long), asyncio.get_running_loop())
-        async for step in generation:
+        async for step in steps_of(generation):
             if isinstance(step, PrefillStep):
                 generation.cancel()
         after = await answer(scheduler, ask(PROMPT, 1))
@@ -230,7 +230,7 @@ async def test_a_cancel_while_decoding_frees_the_place_and_keeps_the_prefix(shel
     with running(shelf.tiny(), max_batch=1) as scheduler:
         endless = scheduler.submit(ask(PROMPT, 30_000), asyncio.get_running_loop())
         seen = 0
-        async for step in endless:
+        async for step in steps_of(endless):
             seen += isinstance(step, TokenStep)
             if seen == 5:
                 endless.cancel()
@@ -265,13 +265,13 @@ async def test_those_who_wait_are_told_so_each_second(shelf: ModelShelf) -> None
     with running(shelf.tiny(), max_batch=1, clock=clock) as scheduler:
         loop = asyncio.get_running_loop()
         endless = scheduler.submit(ask(PROMPT, 30_000), loop)
-        async for step in endless:
+        async for step in steps_of(endless):
             if isinstance(step, TokenStep):
                 break
         waiting = [scheduler.submit(ask(prompt(seed), 1), loop) for seed in (1, 2)]
         news: list[list[QueuedStep]] = [[], []]
         for steps, generation in zip(news, waiting, strict=True):
-            async for step in generation:
+            async for step in steps_of(generation):
                 if isinstance(step, QueuedStep):
                     steps.append(step)
                     clock.now += 1.25
@@ -414,11 +414,11 @@ async def test_stopping_fails_what_still_runs(shelf: ModelShelf) -> None:
     with running(shelf.tiny()) as scheduler:
         loop = asyncio.get_running_loop()
         endless = scheduler.submit(ask(PROMPT, 30_000), loop)
-        async for step in endless:
+        async for step in steps_of(endless):
             if isinstance(step, TokenStep):
                 break
         await asyncio.to_thread(scheduler.stop)
-        ends = [step async for step in endless]
+        ends = [step async for step in steps_of(endless)]
         late = await collect(scheduler.submit(ask(PROMPT), loop))
     assert isinstance(ends[-1], FailStep)
     assert "stopping" in ends[-1].message
@@ -445,7 +445,7 @@ def test_a_process_that_stopped_its_scheduler_ends_in_peace(shelf: ModelShelf) -
     code = f"""
 import asyncio
 from pathlib import Path
-from tests.engine.model_thread import answer, ask, running
+from tests.engine.model_thread import answer, ask, running, steps_of
 
 for _ in range(2):
     with running(Path({str(shelf.tiny())!r})) as scheduler:
@@ -485,7 +485,7 @@ async def test_a_token_is_delivered_before_someone_elses_chunk_is_computed(shelf
     with running(observed(shelf.tiny(), gate), prefill_chunk=64) as scheduler:
         loop = asyncio.get_running_loop()
         stream = scheduler.submit(ask(PROMPT, 30_000), loop)
-        steps = aiter(stream)
+        steps = steps_of(stream)
         while not isinstance(await anext(steps), TokenStep):
             pass
         scheduler.submit(ask(cold, 1), loop)
@@ -537,7 +537,7 @@ async def test_the_cache_lookup_comes_before_the_prefill_of_those_ahead_is_done(
         assert await asyncio.to_thread(gate.reached.wait, 30)
         second = scheduler.submit(ask(prompt(3), 1, sampling=GREEDY), loop)
         gate.opened.set()
-        async for step in second:
+        async for step in steps_of(second):
             if isinstance(step, LookupStep):
                 break
         first.cancel()

@@ -43,18 +43,17 @@ async def test_steps_of_another_thread_arrive_in_order_and_end() -> None:
 
     thread = threading.Thread(target=produce)
     thread.start()
-    assert [step async for step in stream] == steps
+    taken: list[Step] = []
+    while more := await stream.take():
+        taken += more
+    assert taken == steps
     thread.join()
 
 
-async def test_a_cancel_ends_an_iteration_that_waits() -> None:
+async def test_a_cancel_ends_a_take_that_waits() -> None:
     cancels: list[str] = []
     stream = StepStream(asyncio.get_running_loop(), lambda: cancels.append("cancelled"))
-
-    async def read() -> list[Step]:
-        return [step async for step in stream]
-
-    reading = asyncio.create_task(read())
+    reading = asyncio.create_task(stream.take())
     await asyncio.sleep(0)
     threading.Thread(target=stream.cancel).start()
     assert await reading == []
@@ -62,16 +61,17 @@ async def test_a_cancel_ends_an_iteration_that_waits() -> None:
     assert cancels == ["cancelled"]
 
 
-async def test_a_new_iteration_goes_on_where_the_last_one_stopped() -> None:
-    loop = asyncio.get_running_loop()
-    stream = StepStream(loop, lambda: None)
-    for step in (TokenStep(1), TokenStep(2), FailStep("internal", "gone")):
+async def test_what_arrived_together_is_taken_together_and_nothing_after_the_end() -> None:
+    cancels: list[str] = []
+    stream = StepStream(asyncio.get_running_loop(), lambda: cancels.append("cancelled"))
+    stream.deliver(TokenStep(1))
+    assert await stream.take() == [TokenStep(1)]
+    for step in (TokenStep(2), FailStep("internal", "gone")):
         stream.deliver(step)
-    async for step in stream:
-        assert step == TokenStep(1)
-        break
-    assert [step async for step in stream] == [TokenStep(2), FailStep("internal", "gone")]
-    assert [step async for step in stream] == []
+    assert await stream.take() == [TokenStep(2), FailStep("internal", "gone")]
+    assert await stream.take() == []
+    stream.cancel()
+    assert not cancels
 
 
 def test_one_wake_up_serves_all_requests_of_an_event_loop() -> None:
