@@ -14,8 +14,7 @@ from proxy.backends.chat_stream import ChatStream, parse_json
 from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
 from proxy.backends.sse import EventReader
-from proxy.backends.upstream import Broken, Finish, UpstreamEvent
-from proxy.events.errors import UpstreamError
+from proxy.backends.upstream import UpstreamEvent
 
 _CONNECT_S = 10.0
 _SILENCE_S = 600.0  # a server without progress reports may prefill for minutes
@@ -59,11 +58,7 @@ class ChatClient:
         return (self._base_url() if callable(self._base_url) else self._base_url).rstrip("/")
 
     async def stream(
-        self,
-        body: dict[str, Any],
-        headers: Mapping[str, str],
-        reader: ChatStream,
-        read_event: Callable[[bytes], list[UpstreamEvent]],
+        self, body: dict[str, Any], headers: Mapping[str, str], reader: ChatStream
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
         """Post a streaming request and yield the steps of each network read; the last is the end."""
         max_tokens = body.get("max_tokens") or 0
@@ -74,25 +69,18 @@ class ChatClient:
                     response.status_code, raw, response.headers, self.who, max_tokens=max_tokens
                 )
             if response.headers.get("content-type", "").startswith("application/json"):
-                whole = parse_json(await response.aread(), self.who)
-                yield [*reader.read_chunk(whole), _end(reader)]
+                yield reader.take([await response.aread()], last=True)
                 return
-            async for events in _arrivals(response):
-                steps: list[UpstreamEvent] = []
-                try:
-                    for data in events:
-                        steps += read_event(data)
-                        if reader.done:
-                            break
-                except UpstreamError as error:
-                    yield [*steps, Broken(error)]
-                    return
-                if reader.done:
-                    yield [*steps, _end(reader)]
-                    return
-                if steps:
-                    yield steps
-            yield [_end(reader)]
+            events = EventReader()
+            async for chunk in response.aiter_bytes():
+                arrived = events.feed(chunk)
+                # A few at a time: a flood must not hold back its own beginning.
+                for start in range(0, len(arrived), _AT_ONCE):
+                    if steps := reader.take(arrived[start : start + _AT_ONCE]):
+                        yield steps
+                    if reader.ended:
+                        return
+            yield reader.take(events.end(), last=True)
 
     async def call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """A plain JSON call; `url` may be relative to the base URL."""
@@ -128,20 +116,3 @@ class ChatClient:
                 yield response
         except httpx.HTTPError as error:
             raise fault_of_connection(error, self.who) from error
-
-
-def _end(reader: ChatStream) -> Finish | Broken:
-    try:
-        return reader.finish()
-    except UpstreamError as error:
-        return Broken(error)
-
-
-async def _arrivals(response: httpx.Response) -> AsyncIterator[list[bytes]]:
-    """The events of each network read, a few at a time: a flood must not hold back its own beginning."""
-    reader = EventReader()
-    async for chunk in response.aiter_bytes():
-        events = reader.feed(chunk)
-        for start in range(0, len(events), _AT_ONCE):
-            yield events[start : start + _AT_ONCE]
-    yield reader.end()

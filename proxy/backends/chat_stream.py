@@ -8,7 +8,7 @@ chunk or none, errors inside the stream, a whole completion instead of a stream,
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
 import orjson
@@ -18,6 +18,7 @@ from proxy.backends.answer_ends import fault_of_end, is_known_fault, reason_of, 
 from proxy.backends.call_numbers import CallNumbers
 from proxy.backends.faults import error_in_stream, tells_an_error
 from proxy.backends.upstream import (
+    Broken,
     Finish,
     FinishReason,
     TextDelta,
@@ -37,6 +38,7 @@ class ChatStream:
 
     def __init__(self, who: str, *, max_tokens: int = 0, stops: Collection[str] = ()) -> None:
         self.done = False  # `[DONE]` was seen, or a fault
+        self.ended = False  # the last step was taken
         self._who = who
         self._max_tokens = max_tokens
         self._stops = stops
@@ -50,6 +52,25 @@ class ChatStream:
     def of_request(cls, who: str, body: Mapping[str, Any]) -> Self:
         """The reader of the answer to a chat completion request."""
         return cls(who, max_tokens=body.get("max_tokens") or 0, stops=body.get("stop") or ())
+
+    def take(self, events: Iterable[bytes], *, last: bool = False) -> list[UpstreamEvent]:
+        """The steps of events that arrived together, with the end if it is among them.
+
+        Nothing follows the `last` events; without an end among them the answer is `Broken`.
+        """
+        steps: list[UpstreamEvent] = []
+        try:
+            for data in events:
+                steps += self.read(data)
+                if self.done:
+                    break
+            if self.done or last:
+                self.ended = True
+                steps.append(self.finish())
+        except UpstreamError as error:
+            self.ended = True
+            steps.append(Broken(error))
+        return steps
 
     def read(self, data: bytes) -> list[UpstreamEvent]:
         """The steps of one event; where it is an error, `finish` tells it.

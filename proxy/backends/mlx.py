@@ -41,13 +41,10 @@ class MlxBackend:
         self._client = ChatClient(base_url, _WHO)
         self._model = model
 
-    async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
-        body = {**request.body, **STREAMED}
+    def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         headers = {FEED_HEADER: "1", LANE_HEADER: request.lane}
-        reader = ChatStream.of_request(_WHO, request.body)
-        read = FeedReader(reader).read
-        async for steps in self._client.stream(body, headers, reader, read):
-            yield steps
+        reader = FeedReader.of_request(_WHO, request.body)
+        return self._client.stream({**request.body, **STREAMED}, headers, reader)
 
     async def model_name(self) -> str:
         return self._model
@@ -63,11 +60,8 @@ class MlxBackend:
         await self._client.close()
 
 
-class FeedReader:
-    """Reads the engine's stream: its feed chunks itself, all others by way of the `ChatStream`."""
-
-    def __init__(self, chat: ChatStream) -> None:
-        self._chat = chat
+class FeedReader(ChatStream):
+    """Reads the engine's stream: chat completion chunks, and feed chunks between them."""
 
     def read(self, data: bytes) -> list[UpstreamEvent]:
         """The steps of one event.
@@ -76,10 +70,10 @@ class FeedReader:
             UpstreamError: the request failed in the middle.
         """
         if _FEED_MARK not in data:
-            return self._chat.read(data)
+            return super().read(data)
         chunk = parse_json(data, _WHO)
         if chunk.get("object") != FEED_OBJECT:  # a model may well write the mark itself
-            return self._chat.read_chunk(chunk)
+            return self.read_chunk(chunk)
         if chunk["kind"] == "error":
             raise error_in_stream({"error": chunk}, _WHO)
         step = feed_step(chunk)

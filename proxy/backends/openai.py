@@ -41,11 +41,9 @@ class OpenAIBackend:
         self._client = ChatClient(base_url, name, key=key)
         self._model = model
 
-    async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
-        body = {**request.body, **STREAMED}
+    def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         reader = ChatStream.of_request(self.name, request.body)
-        async for steps in self._client.stream(body, {}, reader, reader.read):
-            yield steps
+        return self._client.stream({**request.body, **STREAMED}, {}, reader)
 
     async def model_name(self) -> str:
         if not self._model:

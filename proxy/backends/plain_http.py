@@ -42,12 +42,12 @@ class PlainTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             connection.status,
             headers=connection.headers,
-            stream=_Body(connection),
+            stream=connection,
             extensions={"http_version": b"HTTP/1.1"},
         )
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.Protocol, httpx.AsyncByteStream):
     """One request and its response; httptools calls the `on_` methods while it parses."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -90,21 +90,25 @@ class _Connection(asyncio.Protocol):
                 raise self._lost
             await self._wait()
 
-    async def read(self) -> bytes:
-        """All of the body that has arrived; empty at its end."""
-        while not self._body:
-            if self._complete:
-                return b""
-            if self._lost is not None:
-                raise self._lost
-            await self._wait()
-        data = b"".join(self._body)
-        self._body.clear()
-        self._buffered = 0
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
-        return data
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body: each time all of it that has arrived."""
+        while True:
+            while not self._body:
+                if self._complete:
+                    return
+                if self._lost is not None:
+                    raise self._lost
+                await self._wait()
+            data = b"".join(self._body)
+            self._body.clear()
+            self._buffered = 0
+            if self._paused and self._transport is not None:
+                self._paused = False
+                self._transport.resume_reading()
+            yield data
+
+    async def aclose(self) -> None:
+        self.close()
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()
@@ -182,18 +186,6 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._head_complete:
             self._complete = True
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self._connection.read():
-            yield data
-
-    async def aclose(self) -> None:
-        self._connection.close()
 
 
 async def _connect(url: httpx.URL, timeout_s: float | None, monotonic: Callable[[], float]) -> _Connection:

@@ -100,7 +100,7 @@ class AnswerCalls:
         """Something else comes next: what is whole stands before it."""
         if self._live is not None:
             self._end_live()
-        if self._pending:
+        if self._pending.calls:
             self._settle(self._pending.take_complete())
 
     def take_text(
@@ -154,7 +154,7 @@ class AnswerCalls:
     @property
     def held(self) -> bool:
         """Whether there are calls that are not sent yet."""
-        return bool(self._pending)
+        return bool(self._pending.calls)
 
     @property
     def unfinished(self) -> bool:

@@ -74,7 +74,7 @@ class ContentBlocks:
             return
         if self._half:
             self._half = ""
-            self._write("\ufffd", shown=self._shown or self._kind != "thinking")
+            self._add("\ufffd", shown=self._shown or self._kind != "thinking")
         block = self._assembled()
         if self._kind == "thinking":
             head = delta_head(self._index, "signature_delta", "signature")
@@ -106,12 +106,9 @@ class ContentBlocks:
         if not text.isascii() or self._half:
             text = self._whole_characters(text)
         if text:
-            self._write(text, shown=shown)
-
-    def _write(self, text: str, *, shown: bool) -> None:
-        self._pieces.append(text)
-        if shown:
-            self._out.append(self._head + encode_json(text) + DELTA_TAIL)
+            self._pieces.append(text)
+            if shown:
+                self._out.append(self._head + encode_json(text) + DELTA_TAIL)
 
     def _whole_characters(self, text: str) -> str:
         """Some upstreams cut a character beyond U+FFFF between its two surrogates: join them again."""

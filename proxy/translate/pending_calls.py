@@ -74,35 +74,32 @@ class PendingCalls:
     """The calls of one answer that are not settled yet, in the order in which they began."""
 
     def __init__(self, ids: CallIds) -> None:
+        self.calls: dict[int, PendingCall] = {}  # by the upstream's index
         self._ids = ids
-        self._calls: dict[int, PendingCall] = {}
         self._told: dict[int, ToolCallRaw] = {}  # of calls that are to come
-
-    def __bool__(self) -> bool:
-        return bool(self._calls)
 
     @property
     def unfinished(self) -> bool:
         """Whether one of them is not whole."""
-        return any(not call.complete for call in self._calls.values())
+        return any(not call.complete for call in self.calls.values())
 
     def add(self, piece: ToolCallDelta) -> bool:
         """Add a piece; True when it began a call while others were pending."""
-        call = self._calls.get(piece.index)
+        call = self.calls.get(piece.index)
         began = call is None
         if call is None:
             told = self._told.pop(piece.index, None)
-            call = self._calls[piece.index] = PendingCall(self._ids.fresh(piece.id), piece.name, told)
+            call = self.calls[piece.index] = PendingCall(self._ids.fresh(piece.id), piece.name, told)
         elif piece.name != call.name and not (call.name and call.pieces):
             # Some send the name in pieces, or each piece with all before it.
             call.name = piece.name if piece.name.startswith(call.name) else call.name + piece.name
         if piece.arguments:
             call.pieces.append(piece.arguments)
-        return began and len(self._calls) > 1
+        return began and len(self.calls) > 1
 
     def tell(self, told: ToolCallRaw) -> None:
         """Note how a call that is pending, or comes next, was made."""
-        call = self._calls.get(told.index)
+        call = self.calls.get(told.index)
         if call is None:
             self._told[told.index] = told
         else:
@@ -111,13 +108,13 @@ class PendingCalls:
     def take_complete(self, *, but: int | None = None) -> list[PendingCall]:
         """The leading calls that are whole, except that of index `but`; the others stay, in order."""
         taken: list[PendingCall] = []
-        for index, call in list(self._calls.items()):
+        for index, call in list(self.calls.items()):
             if index == but or not call.complete:
                 break
-            taken.append(self._calls.pop(index))
+            taken.append(self.calls.pop(index))
         return taken
 
     def take_all(self) -> list[PendingCall]:
-        taken = list(self._calls.values())
-        self._calls.clear()
+        taken = list(self.calls.values())
+        self.calls.clear()
         return taken

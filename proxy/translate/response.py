@@ -7,7 +7,7 @@ has none starts with its first output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,6 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
-from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheVerdict, Usage
 from proxy.translate.answer_calls import AnswerCalls
 from proxy.translate.answer_words import AnswerWords
@@ -100,39 +99,40 @@ class Answer:
         self._cache: CacheVerdict | None = None
         self._hidden_characters = 0
         self._retracted = ""  # text that was thinking after all
-        self._steps: dict[type, Callable[[Any], None]] = {
-            Lookup: self._lookup,
-            TextDelta: self._text,
-            ThinkingDelta: self._thinking,
-            ToolCallOpen: self._tool_open,
-            ToolCallDelta: self._tool_piece,
-            ToolCallRaw: self._calls.tell,
-            Progress: self._progress,
-            Note: self._note,
-            Finish: self._finish,
-            Broken: lambda step: self._break_off(step.error),
-        }
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        """Each call as soon as it is judged, until somebody takes it out."""
-        return self._calls.judged
-
-    @property
-    def told_apart(self) -> list[str]:
-        """Ids of the calls that the upstream told apart from the text."""
-        return self._calls.told_apart
-
-    @property
-    def notes(self) -> list[str]:
-        """Remarks for people, until somebody takes them out."""
-        return self._calls.notes
+        self.calls = self._calls.judged  # each as soon as it is judged, until somebody takes it out
+        self.notes = self._calls.notes  # for people, until somebody takes them out
+        self.told_apart = (
+            self._calls.told_apart
+        )  # ids of the calls that the upstream told apart from the text
 
     def feed(self, step: UpstreamEvent) -> None:
         """Take one step of the upstream."""
-        handle = self._steps.get(type(step))
-        if handle is not None:
-            handle(step)
+        match step:
+            case TextDelta(text):
+                self._take_text(text)
+            case ThinkingDelta(text):
+                self._take_thinking(text)
+            case ToolCallDelta():
+                self._take_call_piece(step)
+            case ToolCallOpen():
+                self._begin_output()
+                self._end_words()
+                self._calls.open(step)
+            case ToolCallRaw():
+                self._calls.tell(step)
+            case Progress(output_tokens):
+                self._begin_output()
+                self.output_tokens = max(self.output_tokens, output_tokens)
+            case Lookup(cache):
+                self._cache = cache
+                self.usage = _usage_of(cache)
+                self._start()
+            case Note(text):
+                self.notes.append(text)
+            case Finish():
+                self._finish(step)
+            case Broken(error):
+                self._break_off(error)
 
     def take(self) -> bytes:
         """The events since the last call, without the closing ones."""
@@ -162,11 +162,6 @@ class Answer:
         """The usage with the output counted up to now."""
         return self.usage.model_copy(update={"output_tokens": self.output_tokens})
 
-    def _lookup(self, step: Lookup) -> None:
-        self._cache = step.cache
-        self.usage = _usage_of(step.cache)
-        self._start()
-
     def _start(self) -> None:
         if self._started:
             return
@@ -178,15 +173,16 @@ class Answer:
         self._start()
         self.produced = True
 
-    def _text(self, step: TextDelta) -> None:
-        if not step.text:
+    def _take_text(self, text: str) -> None:
+        if not text:
             return
-        self._begin_output()
+        if not self.produced:
+            self._begin_output()
         self.output_tokens += 1
         if self._words is None:
-            self._say(step.text)
+            self._say(text)
         else:
-            self._take_words(self._words.text(step.text))
+            self._take_words(self._words.text(text))
 
     def _say(self, text: str) -> None:
         self._calls.give_way()
@@ -221,15 +217,16 @@ class Answer:
         if self._words is not None:
             self._take_words(self._words.end(final=final))
 
-    def _thinking(self, step: ThinkingDelta) -> None:
-        if not step.text:
+    def _take_thinking(self, text: str) -> None:
+        if not text:
             return
-        self._begin_output()
+        if not self.produced:
+            self._begin_output()
         self.output_tokens += 1
         if self._words is None:
-            self._think(step.text)
+            self._think(text)
         else:
-            self._take_words(self._words.thinking(step.text))
+            self._take_words(self._words.thinking(text))
 
     def _think(self, text: str) -> None:
         if not self._head.thinking.enabled:
@@ -238,25 +235,14 @@ class Answer:
         self._calls.give_way()
         self._blocks.thinking(text, shown=self._head.thinking.shown)
 
-    def _tool_open(self, step: ToolCallOpen) -> None:
-        self._begin_output()
-        self._end_words()
-        self._calls.open(step)
-
-    def _tool_piece(self, step: ToolCallDelta) -> None:
-        self._begin_output()
+    def _take_call_piece(self, step: ToolCallDelta) -> None:
+        if not self.produced:
+            self._begin_output()
         if step.arguments:
             self.output_tokens += 1
         if step.name:
             self._end_words()
         self._calls.add(step)
-
-    def _progress(self, step: Progress) -> None:
-        self._begin_output()
-        self.output_tokens = max(self.output_tokens, step.output_tokens)
-
-    def _note(self, step: Note) -> None:
-        self.notes.append(step.text)
 
     def _break_off(self, error: UpstreamError) -> None:
         """No end will come: nothing that is held is sent as a call, and no block that is open is ended."""

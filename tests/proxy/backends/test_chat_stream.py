@@ -426,14 +426,14 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
 
 @pytest.mark.parametrize(("data", "step"), FEED)
 def test_the_engines_feed_is_read(data: bytes, step: UpstreamEvent | None) -> None:
-    assert FeedReader(ChatStream("it")).read(data) == ([step] if step else [])
+    assert FeedReader("it").read(data) == ([step] if step else [])
 
 
 def test_an_error_of_the_feed_is_raised() -> None:
     with pytest.raises(UpstreamUnavailable, match="full"):
-        FeedReader(ChatStream("it")).read(feed("error", type="overloaded", message="full"))
+        FeedReader("it").read(feed("error", type="overloaded", message="full"))
 
 
 def test_a_model_that_writes_the_feeds_mark_is_only_a_model() -> None:
     said = orjson.dumps(delta(content='"anyclaude.feed"'))
-    assert FeedReader(ChatStream("it")).read(said) == [TextDelta('"anyclaude.feed"')]
+    assert FeedReader("it").read(said) == [TextDelta('"anyclaude.feed"')]
