@@ -109,7 +109,7 @@ class AnswerText:
             yield from self._end_thought()
             self._enter("text")
         yield from self._settle(cut=cut)
-        if self._waiting:
+        if self._waiting.calls:
             yield from self._waiting.take()
         elif self._space and not self._at_edge:
             yield self._piece(self._space)
@@ -123,7 +123,7 @@ class AnswerText:
     def _until_done(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Up to the first call if one only is wanted, and up to a stop."""
         for piece in pieces:
-            if not isinstance(piece, Remark):
+            if self._considered[1] and not isinstance(piece, Remark):
                 yield from self._thought_call()
             yield piece
             if isinstance(piece, Stopped):
@@ -190,7 +190,7 @@ class AnswerText:
                 yield from self._show(mark)
         elif mark in self._style.stops:
             yield from self._settle(cut=False)
-            if self._waiting:
+            if self._waiting.calls:
                 yield from self._waiting.take()
             elif self._space and not self._at_edge:
                 yield self._piece(self._space)
@@ -266,7 +266,7 @@ class AnswerText:
             if isinstance(piece, GivenBack):
                 self._space, self._space_before_call = self._space_before_call, ""
                 self._places.feed(piece.text)
-                if self._waiting:
+                if self._waiting.calls:
                     self._waiting.add(Text(piece.text), self._space)
                     self._space = ""
                 else:
@@ -289,7 +289,7 @@ class AnswerText:
         if section.calls:
             self._awaits_json = False
             self._enter("text")
-            self._at_edge = not self._waiting
+            self._at_edge = not self._waiting.calls
         self._at_line_start = True
 
     def _enter(self, mode: Mode) -> None:
@@ -366,12 +366,13 @@ class AnswerText:
         self._space = text[len(shown) :]
         if shown:
             self._at_edge, self._said = False, True
-            yield from self._take_back()
+            if self._waiting.calls:
+                yield from self._take_back()
             yield self._piece(shown)
 
     def _take_back(self) -> Iterator[Piece]:
         """More follows: calls that would have counted at the end are text."""
-        if self._waiting:
+        if self._waiting.calls:
             yield Remark(FOLLOWED)
             yield Text(self._waiting.as_text())
 

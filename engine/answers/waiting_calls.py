@@ -12,23 +12,20 @@ class WaitingCalls:
     """
 
     def __init__(self) -> None:
-        self._calls: list[tuple[Call | Text, str]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._calls)
+        self.calls: list[tuple[Call | Text, str]] = []  # each with the white space before it
 
     def add(self, call: Call | Text, before: str) -> None:
         """One more; `before` is the white space between it and what stands before."""
-        self._calls.append((call, before))
+        self.calls.append((call, before))
 
     def take(self) -> list[Call | Text]:
         """The answer ends with them."""
-        calls, self._calls = self._calls, []
+        calls, self.calls = self.calls, []
         return [Text(before + call.text) if isinstance(call, Text) else call for call, before in calls]
 
     def as_text(self) -> str:
         """Words follow: what the model wrote, each text once, however many calls it is."""
-        calls, self._calls = self._calls, []
+        calls, self.calls = self.calls, []
         texts: list[str] = []
         last = ""
         for call, before in calls:

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -47,6 +48,7 @@ _FEED_KINDS: dict[type, FeedKind] = {
     PrefillStep: "prefill",
     CacheStep: "cache",
 }
+_TEXT = attrgetter("text")
 _PLAIN = AnswerPlan(AnswerStyle())
 Remember = Callable[[dict[str, Any], list[int]], Awaitable[None]]
 """Gets the message that a client got and the tokens that it was made of."""
@@ -304,7 +306,7 @@ def _data(chunk: dict[str, Any]) -> bytes:
 
 
 def _text(pieces: Iterable[Any]) -> str:
-    return "".join(piece.text for piece in pieces)
+    return "".join(map(_TEXT, pieces))
 
 
 def _tool_call(shown: Call) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from proxy.backends.upstream import (
     CacheChanged,
@@ -16,7 +16,6 @@ from proxy.backends.upstream import (
     ToolCallOpen,
     UpstreamEvent,
 )
-from proxy.record.delta_gathering import DeltaKind
 from proxy.translate.response import Answer
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Observation:
 
     def take(self, steps: list[UpstreamEvent]) -> None:
         """Record steps that the answer has been fed with; their text goes as one delta of each kind."""
-        texts: dict[DeltaKind, list[str]] = {}
+        texts: dict[Literal["text", "thinking", "tool"], list[str]] = {}
         for step in steps:
             match step:
                 case TextDelta(text):
