@@ -167,7 +167,9 @@ def _outcome(family: Family, text: str, tools: ToolSchemas, *, held: bool) -> st
     from engine.answers.reader import AnswerText
 
     guaranteed = frozenset(tools) if held else frozenset[str]()
-    style = AnswerStyle(family=family, tools=tools, guaranteed=guaranteed, bound=held, drop=family.layout)
+    style = AnswerStyle(
+        family=family, tools=tools, constrained=guaranteed, all_constrained=held, drop=family.layout
+    )
     reader = AnswerText(Letters(text), style)
     pieces = [piece for number in range(len(text)) for piece in reader.add(number)] + reader.finish()
     calls = [piece for piece in pieces if isinstance(piece, Call)]

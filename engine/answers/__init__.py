@@ -1,1 +1,1 @@
-"""Generated tokens become what a client is shown: text, thinking, tool calls."""
+"""Generated tokens become what a client gets: text, thinking, tool calls."""

@@ -1,18 +1,28 @@
-"""The tool calls of one answer: read as they are written, repaired where they are broken, or given back."""
+"""The tool calls of one answer: read as they are written, repaired where they are broken, or returned
+as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.answers.pieces import AnswerStyle, Call, CallCut, CallOpened, CallPart, Composing, Piece, Remark
+from engine.answers.pieces import (
+    AnswerStyle,
+    Call,
+    CallOpened,
+    CallPart,
+    Composing,
+    Piece,
+    Remark,
+    TruncatedCall,
+)
 from engine.tool_calls.reading.family import CallReader, Family
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text
 
 
 @dataclass(frozen=True, slots=True)
-class GivenBack:
+class ReturnedText:
     """Text that was meant as a call and is none."""
 
     text: str
@@ -27,9 +37,9 @@ class CallSection:
         self._style = style
         self._reader: CallReader = family.reader(opening, style.tools)
         self._opened = False
-        self._doubtful = False  # the open call is not guaranteed any more
+        self._doubtful = False  # the open call is not constrained any more
         self._unsent: list[str] = []
-        self._cut = False
+        self._truncated = False
 
     @property
     def over(self) -> bool:
@@ -41,12 +51,12 @@ class CallSection:
         """The text behind them that was fed already."""
         return self._reader.rest
 
-    def let_go(self) -> None:
-        """Nothing is guaranteed from here on: the rest of an open call is held until it is whole."""
-        self._style = replace(self._style, guaranteed=frozenset())
+    def lift_constraints(self) -> None:
+        """No grammar constrains the rest: that of an open call is buffered until it is whole."""
+        self._style = replace(self._style, constrained=frozenset())
         self._doubtful = self._opened
 
-    def feed(self, text: str) -> Iterator[Piece | GivenBack]:
+    def feed(self, text: str) -> Iterator[Piece | ReturnedText]:
         """Take the next text."""
         pieces = self._reader.feed(text)
         for piece in pieces:
@@ -54,16 +64,16 @@ class CallSection:
         if not self._opened and not self._reader.over and text:
             yield Composing(text)
 
-    def close(self, *, cut: bool) -> Iterator[Piece | GivenBack]:
-        """The answer ends here, at its limit if it was `cut`: then nothing is made whole."""
-        self._cut = cut
-        for piece in self._reader.close(cut=cut):
+    def close(self, *, truncated: bool) -> Iterator[Piece | ReturnedText]:
+        """The answer ends here, at its limit if it is `truncated`: then nothing is made whole."""
+        self._truncated = truncated
+        for piece in self._reader.close(cut=truncated):
             yield from self._shown(piece)
 
-    def _shown(self, piece: CallPiece) -> Iterator[Piece | GivenBack]:
+    def _shown(self, piece: CallPiece) -> Iterator[Piece | ReturnedText]:
         match piece:
             case CallBegin(name):
-                self._opened = name in self._style.guaranteed
+                self._opened = name in self._style.constrained
                 if self._opened:
                     yield CallOpened(name)
             case CallArguments(text):
@@ -76,11 +86,11 @@ class CallSection:
             case CallBroken(raw, why):
                 yield from self._broken(raw, why)
 
-    def _ended(self, call: CallEnd) -> Iterator[Piece | GivenBack]:
+    def _ended(self, call: CallEnd) -> Iterator[Piece | ReturnedText]:
         opened, self._opened = self._opened, False
         doubtful, self._doubtful = self._doubtful, False
         if doubtful and not self._style.tools.judge(call.name, call.arguments).usable:
-            yield CallCut(call.raw)
+            yield TruncatedCall(call.raw)
             return
         if opened:
             if self._unsent:
@@ -91,17 +101,17 @@ class CallSection:
             return
         found = recover_arguments(call.name, call.arguments, self._style.tools)
         if isinstance(found, Unrecovered):
-            yield from _give_back(call.raw, found.why)
+            yield from _return_as_text(call.raw, found.why)
             return
         self.calls += 1
         yield Call(found.name, found.arguments, call.raw, repairs=found.repairs)
 
-    def _broken(self, raw: str, why: str) -> Iterator[Piece | GivenBack]:
+    def _broken(self, raw: str, why: str) -> Iterator[Piece | ReturnedText]:
         if self._opened:
             self._opened = self._doubtful = False
-            yield CallCut(raw)
-        elif self._cut:
-            yield from _give_back(raw, why)
+            yield TruncatedCall(raw)
+        elif self._truncated:
+            yield from _return_as_text(raw, why)
         else:
             for piece in recovered(raw, self._style, self._family, why):
                 self.calls += isinstance(piece, Call)
@@ -110,19 +120,19 @@ class CallSection:
 
 def recovered(
     raw: str, style: AnswerStyle, family: Family | None = None, why: str = "", *, of: str = ""
-) -> Iterator[Piece | GivenBack]:
+) -> Iterator[Piece | ReturnedText]:
     """The calls that `raw` is meant to be, each with all of it as its raw text, or the text again.
 
     `of` is what is read, if that is less than `raw`.
     """
     found = recover_text(of or raw, style.tools, family)
     if isinstance(found, Unrecovered):
-        yield from _give_back(raw, why or found.why)
+        yield from _return_as_text(raw, why or found.why)
         return
     for call in found:
         yield Call(call.name, call.arguments, raw, repairs=call.repairs)
 
 
-def _give_back(raw: str, why: str) -> Iterator[Piece | GivenBack]:
-    yield Remark(f"a tool call was given back as text: {why}")
-    yield GivenBack(raw)
+def _return_as_text(raw: str, why: str) -> Iterator[Piece | ReturnedText]:
+    yield Remark(f"a tool call was returned as text: {why}")
+    yield ReturnedText(raw)

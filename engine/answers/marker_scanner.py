@@ -1,4 +1,4 @@
-"""Finds marks in a text that arrives in pieces, wherever the pieces are cut."""
+"""Finds marks in a text that arrives in pieces, wherever they are split."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from collections.abc import Iterable, Iterator
 
 
 class MarkerScanner:
-    """Splits a stream of text at marks; what may be the beginning of one is held back until it is known.
+    """Splits a stream of text at marks; what may be the beginning of one is buffered until it is known.
 
     The leftmost mark wins, and of several at one place the shortest, so that the result does not depend on
-    how the text is cut into pieces.
+    how the text is split into pieces.
     """
 
     def __init__(self, marks: Iterable[str]) -> None:
         self._marks = sorted({mark for mark in marks if mark}, key=len)
         self._first_letters = frozenset(mark[0] for mark in self._marks)
-        self._held = ""
+        self._buffer = ""
 
     def feed(self, text: str, *, final: bool = False) -> Iterator[tuple[str, str | None]]:
         """Yield `(text, mark)` pairs: the text up to a mark, and the mark; None for the text behind the last.
 
-        With `final`, nothing follows and nothing is held back.
+        With `final`, nothing follows and nothing is buffered.
 
         The caller may stop in between and take the rest with `flush`.
         """
         if not self._marks:
             yield text, None
             return
-        self._held += text
+        self._buffer += text
         while True:
-            held = self._held
-            end, mark = self._first(held)
-            begun = end if final else self._begun(held, end)
+            buffered = self._buffer
+            end, mark = self._first(buffered)
+            begun = end if final else self._begun(buffered, end)
             if mark is None or begun < end:
-                self._held = held[begun:]
-                yield held[:begun], None
+                self._buffer = buffered[begun:]
+                yield buffered[:begun], None
                 return
-            self._held = held[end + len(mark) :]
-            yield held[:end], mark
+            self._buffer = buffered[end + len(mark) :]
+            yield buffered[:end], mark
 
     def flush(self) -> str:
-        """Take what is held back, not looked through for marks."""
-        held, self._held = self._held, ""
-        return held
+        """Take what is buffered, not looked through for marks."""
+        buffered, self._buffer = self._buffer, ""
+        return buffered
 
     def _first(self, text: str) -> tuple[int, str | None]:
         """Where the leftmost mark is, of several there the shortest; without one, the end of the text."""

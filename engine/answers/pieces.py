@@ -1,4 +1,4 @@
-"""What a client is shown of an answer, piece by piece, and how one answer is to be read."""
+"""The pieces of an answer that a client gets, and how one answer is to be read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Composing:
 
 @dataclass(frozen=True, slots=True)
 class CallOpened:
-    """A call begins that its grammar guarantees, so that its arguments may be sent while they come."""
+    """A call begins that its grammar constrains, so that its arguments may be sent while they come."""
 
     name: str
 
@@ -43,7 +43,7 @@ class CallPart:
 class Call:
     """A whole tool call; `raw` and `tokens` are what the model wrote, with its marks.
 
-    `arguments` is JSON text with its keys in the model's order. `opened` tells that it was sent in parts.
+    `arguments` is JSON text with its keys in the model's order. `opened`: it was sent in parts.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class CallCut:
+class TruncatedCall:
     """The call that was opened ends here, unfinished: the answer came to its limit, or its grammar failed.
 
     `before` is the white space between it and the text, for those who show it as text.
@@ -80,7 +80,7 @@ class Stopped:
     stop: str | None
 
 
-Piece = Text | Thinking | Composing | CallOpened | CallPart | Call | CallCut | Remark | Stopped
+Piece = Text | Thinking | Composing | CallOpened | CallPart | Call | TruncatedCall | Remark | Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class AnswerStyle:
     family: Family | None = None  # how it writes calls; None: in a way that is not known
     bare_json: bool = False  # without a family: JSON that is the whole answer may be a call
     tools: ToolSchemas = field(default_factory=lambda: ToolSchemas(()))  # none: call marks are text
-    guaranteed: frozenset[str] = frozenset()  # tools whose calls a grammar holds to their schema
-    bound: bool = False  # a grammar binds every call: what follows one takes nothing back
+    constrained: frozenset[str] = frozenset()  # tools whose calls a grammar constrains to their schema
+    all_constrained: bool = False  # a grammar constrains every call: what follows one takes nothing back
     parallel: bool = True
     answers_json: bool = False  # a grammar lets the first text be the beginning of JSON only

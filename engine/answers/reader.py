@@ -1,4 +1,4 @@
-"""Generated tokens become what a client is shown: text, thinking, tool calls.
+"""Generated tokens become what a client gets: text, thinking, tool calls.
 
 One `AnswerText` reads one answer. White space that only lays out the answer (around thinking and around tool
 calls) is left out; all other text passes unchanged.
@@ -10,18 +10,18 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from engine.answers.calls import CallSection, GivenBack, recovered
+from engine.answers.calls import CallSection, ReturnedText, recovered
 from engine.answers.marker_scanner import MarkerScanner
 from engine.answers.pieces import (
     AnswerStyle,
     Call,
-    CallCut,
     Composing,
     Piece,
     Remark,
     Stopped,
     Text,
     Thinking,
+    TruncatedCall,
 )
 from engine.answers.thinking import AnswerThoughts
 from engine.answers.token_spelling import TokenSpelling
@@ -60,7 +60,7 @@ class AnswerText:
         self._waiting = WaitingCalls()
         self._spelling = TokenSpelling()
         self._ending = self._new_ending()
-        self._undecided = ""  # a mark of thinking: the next letter tells whether it opens a thought
+        self._undecided = ""  # a mark of thinking: the next letter decides whether it opens a thought
         self._said = False  # words, since the beginning or since a thought
         self._considered = ("", "")  # white space and a call that the last thought ends with
 
@@ -77,7 +77,7 @@ class AnswerText:
 
     @property
     def answers_json(self) -> bool:
-        """Whether a grammar holds the answer to JSON."""
+        """Whether a grammar constrains the answer to JSON."""
         return self._style.answers_json
 
     @property
@@ -88,32 +88,32 @@ class AnswerText:
         in_json = self._style.answers_json and not self._awaits_json
         return self.mode == "text" and (in_json or (self._ending is not None and self._ending.in_call))
 
-    def let_go(self) -> None:
-        """No grammar guarantees anything from here on: calls are held until they are whole."""
-        self._style = replace(self._style, guaranteed=frozenset(), bound=False)
+    def lift_constraints(self) -> None:
+        """No grammar constrains the rest: calls are buffered until they are whole."""
+        self._style = replace(self._style, constrained=frozenset(), all_constrained=False)
         if self._section is not None:
-            self._section.let_go()
+            self._section.lift_constraints()
 
-    def finish(self, *, cut: bool = False) -> list[Piece]:
-        """What was held back, when the model has ended, or was `cut` at the limit of its answer."""
-        return [] if self.done else list(self._until_done(self._finished(cut)))
+    def finish(self, *, truncated: bool = False) -> list[Piece]:
+        """What was buffered, when the model has ended, or was `truncated` at the limit of its answer."""
+        return [] if self.done else list(self._until_done(self._finished(truncated)))
 
-    def _finished(self, cut: bool) -> Iterator[Piece]:
+    def _finished(self, truncated: bool) -> Iterator[Piece]:
         yield from self._read(_finalized(self._detokenizer), final=True)
         while self._section is not None:
             section = self._section
-            yield from self._placed(section.close(cut=cut))
+            yield from self._placed(section.close(truncated=truncated))
             self._leave(section)
             yield from self._read(section.rest, final=True)
         if self.mode == "thinking":
             yield from self._end_thought()
             self._enter("text")
-        yield from self._settle(cut=cut)
+        yield from self._settle(truncated=truncated)
         if self._waiting.calls:
             yield from self._waiting.take()
         elif self._space and not self._at_edge:
             yield self._piece(self._space)
-        if self._considered[1] and not cut:
+        if self._considered[1] and not truncated:
             (_, raw), self._considered = self._considered, ("", "")
             yield Remark(NOT_CARRIED_OUT)
             yield Text(raw)
@@ -189,7 +189,7 @@ class AnswerText:
             elif mark in self._thoughts.starts and self._said:
                 yield from self._show(mark)
         elif mark in self._style.stops:
-            yield from self._settle(cut=False)
+            yield from self._settle(truncated=False)
             if self._waiting.calls:
                 yield from self._waiting.take()
             elif self._space and not self._at_edge:
@@ -203,7 +203,7 @@ class AnswerText:
         elif self._style.family is not None and mark in self._style.family.openings and self._style.tools:
             yield from self._pass_opening(self._style.family, mark)
         else:
-            yield from self._settle(cut=False)
+            yield from self._settle(truncated=False)
             self._places.restart()
             self._at_line_start = False  # the mark stands before what follows
 
@@ -220,7 +220,7 @@ class AnswerText:
             case "opens":
                 yield from self._open_thought(mark)
             case "left out":
-                yield from self._settle(cut=False)
+                yield from self._settle(truncated=False)
                 yield from self._take_back()  # a thought that nothing has opened ends here
                 self._places.feed(mark)
                 self._at_line_start = False
@@ -237,7 +237,7 @@ class AnswerText:
             yield from self._shown_mark(mark)
 
     def _open_thought(self, mark: str) -> Iterator[Piece]:
-        yield from self._settle(cut=False)
+        yield from self._settle(truncated=False)
         yield from self._take_back()
         self._thoughts.open(mark)
         self._scanners["thinking"] = self._thoughts.thinking_scanner()
@@ -248,7 +248,7 @@ class AnswerText:
         if bare or self._places.inside or self._thoughts.mentioned:
             yield from self._shown_mark(mark)
             return
-        yield from self._settle(cut=False)
+        yield from self._settle(truncated=False)
         self._space_before_call, self._space = self._space, ""
         self._section = CallSection(family, mark, self._style)
         self._spelling.begin(len(mark))
@@ -260,10 +260,10 @@ class AnswerText:
         self._at_line_start = False
         yield from self._show(mark)
 
-    def _placed(self, pieces: Iterable[Piece | GivenBack]) -> Iterator[Piece]:
-        """Pieces of calls, with what was given back as text of the mode in which it stood."""
+    def _placed(self, pieces: Iterable[Piece | ReturnedText]) -> Iterator[Piece]:
+        """Pieces of calls, with what was returned as text of the mode in which it stood."""
         for piece in pieces:
-            if isinstance(piece, GivenBack):
+            if isinstance(piece, ReturnedText):
                 self._space, self._space_before_call = self._space_before_call, ""
                 self._places.feed(piece.text)
                 if self._waiting.calls:
@@ -273,12 +273,12 @@ class AnswerText:
                     yield from self._spoken(piece.text)
             elif isinstance(piece, Call):
                 call = replace(piece, tokens=self._spelling.end())
-                if call.opened or self._style.bound:
+                if call.opened or self._style.all_constrained:
                     yield call
                 else:
                     self._waiting.add(call, self._space_before_call)
                     self._space_before_call = ""
-            elif isinstance(piece, CallCut):
+            elif isinstance(piece, TruncatedCall):
                 yield replace(piece, tokens=self._spelling.end(), before=self._space_before_call)
             else:
                 yield piece
@@ -298,19 +298,19 @@ class AnswerText:
         self._places.restart()
 
     def _show(self, text: str) -> Iterator[Piece]:
-        """Text of the mode we are in; what may yet turn out to be a call at its end is held back."""
+        """Text of the mode we are in; what may yet turn out to be a call at its end is buffered."""
         if self.mode == "thinking":
             for part in self._thoughts.feed(text):
                 yield from self._spoken(part)
         elif self._ending is None:
             yield from self._spoken(text)
         else:
-            yield from self._sorted(self._ending, self._ending.feed(text), cut=False)
+            yield from self._sorted(self._ending, self._ending.feed(text), truncated=False)
 
-    def _settle(self, *, cut: bool) -> Iterator[Piece]:
-        """Decide on text that was held back because it might have become a call."""
+    def _settle(self, *, truncated: bool) -> Iterator[Piece]:
+        """Decide on text that was buffered because it might have become a call."""
         if self._ending is not None:
-            yield from self._sorted(self._ending, self._ending.finish(), cut=cut)
+            yield from self._sorted(self._ending, self._ending.finish(), truncated=truncated)
             self._ending = self._new_ending()
 
     def _new_ending(self) -> EndCalls | None:
@@ -319,7 +319,7 @@ class AnswerText:
         unknown = style.family is None and bool(style.tools)
         return EndCalls(style.tools, CallForms(bare_json=style.bare_json), thoughts=True) if unknown else None
 
-    def _sorted(self, ending: EndCalls, parts: Iterable[Any], *, cut: bool) -> Iterator[Piece]:
+    def _sorted(self, ending: EndCalls, parts: Iterable[Any], *, truncated: bool) -> Iterator[Piece]:
         for part in parts:
             if isinstance(part, str):
                 yield from self._spoken(part)
@@ -327,7 +327,7 @@ class AnswerText:
                 yield from self._take_back()
                 if isinstance(part, Thought) and part.text:
                     yield Thinking(part.text)
-            elif cut or not part.whole or part.in_thought:
+            elif truncated or not part.whole or part.in_thought:
                 yield from self._spoken(part.raw)
             else:
                 self._space_before_call, self._space = self._space, ""

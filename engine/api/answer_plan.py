@@ -23,12 +23,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AnswerPlan:
-    """What one answer is held to, how it is read, and notes on what cannot be held to."""
+    """What constrains one answer, how it is read, and notes on what cannot be enforced."""
 
     style: AnswerStyle
     grammar: CompiledGrammar | None = None
     notes: tuple[str, ...] = ()
-    relaxed: Mapping[str, str] = field(default_factory=dict)  # by tool: why its schema is not held to whole
+    relaxed: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by tool: why a grammar does not enforce all of its schema
 
 
 class AnswerPlanner:
@@ -39,13 +41,13 @@ class AnswerPlanner:
     ) -> None:
         """`tokenizer` is mlx-lm's wrapper; `tool_format` names a family instead of the template's.
 
-        Without `grammar` nothing is held to one: calls are read, and repaired where they are broken.
+        Without `grammar` nothing is constrained: calls are read, and repaired where they are broken.
 
         Raises:
             engine.tool_calls.families.registry.UnknownFamily: there is none of that name.
         """
         self.family = _family(tokenizer, tool_format)
-        self.unavailable = ""  # why nothing is held to a grammar
+        self.unavailable = ""  # why nothing is constrained
         self._thinking = thinking_marks(tokenizer) or (self.family.thinking if self.family else None)
         self._bare_json = self.family is None and _writes_bare_json(tokenizer)
         self._layout = (*tokenizer.structural_markers, *(self.family.layout if self.family else ()))
@@ -57,15 +59,15 @@ class AnswerPlanner:
             self._grammars = Grammars(tokenizer, eos)
         except GrammarUnavailable as error:
             self.unavailable = str(error)
-            _log.warning("answers are not held to grammars: %s", error)
+            _log.warning("answers are not constrained by grammars: %s", error)
 
     @property
     def can_forbid_calls(self) -> bool:
-        """Whether an answer can be kept from calls, although the model is shown tools."""
+        """Whether an answer can be kept from calls, although the prompt has tools."""
         return self._grammars is not None and self.family is not None
 
     def plan(self, chat: ChatRequest, *, opens_thinking: bool) -> AnswerPlan:
-        """The plan for the answer to a request; `opens_thinking` tells that its prompt ends inside of it."""
+        """The plan for the answer to a request; `opens_thinking`: its prompt ends inside of it."""
         tools = tool_schemas(chat.callable_tools)
         parallel = chat.parallel_tool_calls is not False
         style = AnswerStyle(
@@ -91,9 +93,9 @@ class AnswerPlanner:
             marks=self._thinking,
             layout=self._layout,
         )
-        return self._held_to(rules, style)
+        return self._constrained(rules, style)
 
-    def _held_to(self, rules: AnswerRules, style: AnswerStyle) -> AnswerPlan:
+    def _constrained(self, rules: AnswerRules, style: AnswerStyle) -> AnswerPlan:
         asked = [
             name
             for name, is_asked in (
@@ -115,18 +117,18 @@ class AnswerPlanner:
             notes = tuple(f"{name} is accepted, not enforced: {why}" for name in asked)
             relaxed = dict.fromkeys(style.tools, why) if why else {}
             return AnswerPlan(style, None, notes, relaxed)
-        unheld = [
+        unenforced = [
             f"{name} is accepted, not enforced: {why}" for name in asked if name == "tool_choice" and why
         ]
         if ANSWER in grammar.relaxed:
-            unheld.append(f"response_format is enforced in part: {grammar.relaxed[ANSWER]}")
+            unenforced.append(f"response_format is enforced in part: {grammar.relaxed[ANSWER]}")
         style = replace(style, answers_json=rules.schema is not None)
         relaxed = grammar.relaxed
         if self.family is not None:
             loose = {name: self.family.unheld(tool) for name, tool in style.tools.items()}
             relaxed = {name: why for name, why in loose.items() if why} | relaxed
-            style = replace(style, guaranteed=frozenset(style.tools) - relaxed.keys(), bound=True)
-        return AnswerPlan(style, grammar, tuple(unheld), relaxed)
+            style = replace(style, constrained=frozenset(style.tools) - relaxed.keys(), all_constrained=True)
+        return AnswerPlan(style, grammar, tuple(unenforced), relaxed)
 
 
 def _writes_bare_json(tokenizer: Any) -> bool:

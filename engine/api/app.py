@@ -21,9 +21,9 @@ from engine.answers.reader import AnswerText
 from engine.answers.repetition import LoopGuard
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.health import health_report
-from engine.api.live_answer import LiveAnswer
 from engine.api.requests import ChatRequest, InvalidRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
+from engine.api.running_answer import RunningAnswer
 from engine.models.loading import LoadedModel
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
@@ -56,7 +56,7 @@ class Engine:
     model: str = ""  # as it was asked for, until it is loaded
     accelerated: str = ""
     tool_format: str = ""  # how it writes tool calls; empty: as its chat template shows
-    grammar: bool = True  # hold tool calls and JSON answers to their grammar
+    grammar: bool = True  # constrain tool calls and JSON answers by a grammar
     loop_tokens: int = 2000  # that an answer repeats itself for before it is ended; 0: it may for ever
     answers: AnswerMemory = field(default_factory=AnswerMemory)  # what history is rendered from
     running: RunningAnswers = field(default_factory=RunningAnswers)
@@ -219,7 +219,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
     )
     reader = AnswerText(loaded.tokenizer.detokenizer, plan.style)
     guard = LoopGuard(engine.loop_tokens) if engine.loop_tokens else None
-    answer = LiveAnswer(generation, reader, len(prompt.tokens), guard)
+    answer = RunningAnswer(generation, reader, len(prompt.tokens), guard)
     form: type[ChatResponse] = ChatStream if chat.stream else WholeChat
     return form(
         answer,

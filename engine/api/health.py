@@ -1,4 +1,4 @@
-"""How the engine stands, as `/health` tells it: the heartbeat of the model's loop, not of the web server."""
+"""The engine's state for `/health`: the heartbeat of the model's loop, not of the web server."""
 
 from __future__ import annotations
 

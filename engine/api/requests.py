@@ -156,7 +156,7 @@ class ChatRequest(BaseModel):
     def _no_probabilities(cls, value: Any, info: ValidationInfo) -> Any:
         if value:
             raise InvalidRequest(
-                f"{info.field_name}: this engine does not tell the probabilities of tokens; leave it out",
+                f"{info.field_name}: this engine does not report the probabilities of tokens; leave it out",
                 param=info.field_name,
             )
         return value

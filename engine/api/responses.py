@@ -1,7 +1,7 @@
 """Chat completions on the wire: a stream of server-sent events, or one JSON object.
 
 Both watch their connection while they wait, so that a client that leaves ends its generation, and both are
-told when the server is about to end.
+ended when the server is about to stop.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from starlette.types import Receive, Scope, Send
 from engine.answers.pieces import (
     AnswerStyle,
     Call,
-    CallCut,
     CallOpened,
     CallPart,
     Composing,
     Remark,
     Text,
     Thinking,
+    TruncatedCall,
 )
 from engine.api.answer_plan import AnswerPlan
-from engine.api.live_answer import LiveAnswer, Shown
+from engine.api.running_answer import RunningAnswer, Shown
 from engine.scheduling.requests.steps import CacheStep, FailStep, LookupStep, PrefillStep, QueuedStep
 from engine.wire.chat import CompletionHead, error_body, tool_call, usage
 from engine.wire.feed import FeedKind, feed_chunk
@@ -53,7 +53,7 @@ _PLAIN = AnswerPlan(AnswerStyle())
 Remember = Callable[[dict[str, Any], list[int]], Awaitable[None]]
 """Gets the message that a client got and the tokens that it was made of."""
 
-_ALIVE = b": waiting\n\n"  # a comment: every byte tells a client that it is not forgotten
+_ALIVE = b": waiting\n\n"  # a comment: every byte shows a client that it is not forgotten
 
 
 def failure_body(failure: FailStep) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class RunningAnswers:
     """The answers that are on their way now."""
 
     def __init__(self) -> None:
-        self._answers: set[LiveAnswer] = set()
+        self._answers: set[RunningAnswer] = set()
 
     def abort_all(self, message: str) -> None:
         """Fail them all with this message."""
@@ -74,7 +74,7 @@ class RunningAnswers:
             answer.abort(message)
 
     @asynccontextmanager
-    async def watching(self, answer: LiveAnswer, receive: Receive) -> AsyncIterator[None]:
+    async def watching(self, answer: RunningAnswer, receive: Receive) -> AsyncIterator[None]:
         """Hold `answer` as running, and let it go when its client does."""
         self._answers.add(answer)
         watcher = asyncio.create_task(_leave_with_client(answer, receive))
@@ -91,7 +91,7 @@ class ChatResponse(Response):
 
     def __init__(
         self,
-        answer: LiveAnswer,
+        answer: RunningAnswer,
         head: CompletionHead,
         running: RunningAnswers,
         *,
@@ -102,7 +102,7 @@ class ChatResponse(Response):
         thinks: bool = False,
         remember: Remember | None = None,
     ) -> None:
-        """`remember` has done its work before the client is told that the answer is complete."""
+        """`remember` has done its work before the client gets the end of the answer."""
         super().__init__()
         self._answer = answer
         self._head = head
@@ -173,7 +173,7 @@ class ChatStream(ChatResponse):
         async with self._running.watching(answer, receive):
             while not ended:
                 batch = await answer.more()
-                ended = answer.over  # later it may be ended from outside, with another batch to tell it
+                ended = answer.over  # later it may be ended from outside, with another batch to say so
                 if answer.left:
                     return
                 if begun:
@@ -214,15 +214,15 @@ class ChatStream(ChatResponse):
                     yield from self._line(shown)
 
     def _line(self, shown: Shown) -> Iterator[bytes]:
-        if isinstance(shown, CallOpened | CallPart | Call | CallCut):
+        if isinstance(shown, CallOpened | CallPart | Call | TruncatedCall):
             yield from self._call_line(shown)
         elif self._feed:
             yield _data(_feed_of(shown))
         elif isinstance(shown, QueuedStep | PrefillStep):
             yield _ALIVE
 
-    def _call_line(self, shown: CallOpened | CallPart | Call | CallCut) -> Iterator[bytes]:
-        """A call in parts, or whole; what is told of it beside OpenAI's stream comes first, or at its end."""
+    def _call_line(self, shown: CallOpened | CallPart | Call | TruncatedCall) -> Iterator[bytes]:
+        """A call in parts, or whole; what the feed reports of it comes first, or at its end."""
         match shown:
             case CallOpened(name):
                 self._open = tool_call(_call_id(), name, "")
@@ -233,30 +233,30 @@ class ChatStream(ChatResponse):
             case CallPart(arguments):
                 function = {"arguments": arguments}
                 yield self._delta(tool_calls=[{"index": len(self._calls), "function": function}])
-            case CallCut():
+            case TruncatedCall():
                 if self._feed:
-                    yield self._told(shown)
+                    yield self._raw_call(shown)
             case Call():
                 if self._feed:
-                    yield self._told(shown)
+                    yield self._raw_call(shown)
                 if shown.opened:
                     self._calls.append(tool_call(self._open["id"], shown.name, shown.arguments))
                 else:
                     self._calls.append(_tool_call(shown))
                     yield self._delta(tool_calls=[{"index": len(self._calls) - 1, **self._calls[-1]}])
 
-    def _told(self, shown: Call | CallCut) -> bytes:
+    def _raw_call(self, shown: Call | TruncatedCall) -> bytes:
         """What the model wrote for the newest call, and what became of it."""
         call = shown if isinstance(shown, Call) else None
-        unheld = self._answer.unheld
+        unconstrained = self._answer.unconstrained
         chunk = feed_chunk(
             "tool_raw",
             index=len(self._calls),
             raw=shown.raw,
             tokens=list(shown.tokens),
             family=self._family,
-            constrained=not unheld and (call is None or call.name in self._plan.style.guaranteed),
-            relaxed=unheld or (self._plan.relaxed.get(call.name, "") if call is not None else ""),
+            constrained=not unconstrained and (call is None or call.name in self._plan.style.constrained),
+            relaxed=unconstrained or (self._plan.relaxed.get(call.name, "") if call is not None else ""),
             repairs=list(call.repairs) if call is not None else [],
         )
         return _data(chunk)
@@ -295,7 +295,7 @@ _START = {
 }
 
 
-async def _leave_with_client(answer: LiveAnswer, receive: Receive) -> None:
+async def _leave_with_client(answer: RunningAnswer, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     answer.leave()
@@ -330,11 +330,11 @@ def _message(shown: Sequence[Shown]) -> dict[str, Any]:
 
 
 def _said(shown: Iterable[Shown]) -> Iterator[str]:
-    """The text of a whole answer; a call that its limit cut is part of it."""
+    """The text of a whole answer; a call that its limit truncated is part of it."""
     for piece in shown:
         if isinstance(piece, Text):
             yield piece.text
-        elif isinstance(piece, CallCut):
+        elif isinstance(piece, TruncatedCall):
             yield piece.before + piece.raw
 
 

@@ -33,7 +33,7 @@ from engine.scheduling.places import RequestPlaces
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.reporting import LoopCounts, LoopReporting
 from engine.scheduling.requests.request import LiveRequest, RequestState
-from engine.scheduling.requests.steps import FinishStep, TokenStep, UnheldStep
+from engine.scheduling.requests.steps import FinishStep, TokenStep, UnconstrainedStep
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import build_logits_processors, build_sampler
 
@@ -340,7 +340,7 @@ class DecodeLoop:
         guide = live.row.guide if live.row is not None else None
         if guide is not None and guide.failure and not live.unheld:
             live.unheld = True
-            self._reporting.emit(live, UnheldStep(guide.failure))
+            self._reporting.emit(live, UnconstrainedStep(guide.failure))
         if reason is None:
             return
         try:

@@ -21,7 +21,7 @@ from proxy.api.client_side import (
     run_while_connected,
     send_error,
 )
-from proxy.api.exchange import CLIENT_CLOSED_REQUEST, STOPPED, received
+from proxy.api.messages import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.backends.claude import ClaudeBackend, incoming
 from proxy.events.errors import ProxyError, UpstreamUnavailable
 from proxy.events.tool_call import ToolCall
@@ -61,13 +61,15 @@ class ForwardEndpoint:
             return
         recorded = scope["method"] == "POST" and scope["path"] == "/v1/messages"
         record = self._begin(scope, raw) if recorded else None
-        passage = Passage(self._backend, record, send, _tools_in(raw) if recorded else tool_set([]))
+        forwarded = ForwardedRequest(
+            self._backend, record, send, _tools_in(raw) if recorded else tool_set([])
+        )
         try:
-            await run_while_connected(receive, passage.run(scope, raw))
+            await run_while_connected(receive, forwarded.run(scope, raw))
         except ClientLeft:
-            await passage.depart("the client closed the connection before the answer was complete")
+            await forwarded.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
-            await passage.refuse(UpstreamUnavailable(STOPPED))
+            await forwarded.refuse(UpstreamUnavailable(STOPPED))
             raise
 
     def _begin(self, scope: Scope, raw: bytes) -> RequestRecord:
@@ -80,7 +82,7 @@ class ForwardEndpoint:
         )
 
 
-class Passage:
+class ForwardedRequest:
     """One request on its way through; `record` is None for what is not recorded."""
 
     def __init__(
@@ -136,18 +138,18 @@ class Passage:
 
     async def _pass_stream(self, response: httpx.Response) -> None:
         await self._start(response)
-        held = b""
+        last = b""
         async for chunk in response.aiter_raw():
             self._tap.feed(self._decoder.feed(chunk))
             self._observe()
             if self._tap.complete or self._tap.error is not None:
-                held += chunk  # the client sees the end only once it is on record
+                last += chunk  # the client sees the end only once it is on record
             else:
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         if self._decoder.readable and not self._tap.complete and self._tap.error is None:
             raise UpstreamUnavailable("the upstream broke off in the middle of its answer; please retry")
         await self._record_end(response.status_code)
-        await self._send({"type": "http.response.body", "body": held})
+        await self._send({"type": "http.response.body", "body": last})
 
     async def _pass_whole(self, response: httpx.Response) -> None:
         raw = b"".join([chunk async for chunk in response.aiter_raw()])
@@ -165,7 +167,7 @@ class Passage:
             self._record.first_byte()
 
     def _observe(self) -> None:
-        """Tell the record what the tap has read."""
+        """Put on record what the tap has read."""
         record, tap = self._record, self._tap
         if record is None:
             return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Observation:
-    """Tells `record` of each batch of steps, and of what the answer made of them."""
+    """Puts each batch of steps, and what the answer made of them, on record."""
 
     def __init__(self, record: RequestRecord, answer: Answer) -> None:
         self._record = record

@@ -16,8 +16,8 @@ from engine.wire.json_text import encode_json
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_prompt, parse_body
 from proxy.api.access import AccessGuard
 from proxy.api.client_side import ClientLeft, read_body
-from proxy.api.exchange import PING_S, MessagesEndpoint, Service
 from proxy.api.forwarding import ForwardEndpoint
+from proxy.api.messages import PING_S, MessagesEndpoint, Service
 from proxy.api.model_list import add_model_routes
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend, UpstreamRequest
@@ -46,7 +46,7 @@ def create_app(
     """The application with the `/v1` routes; the host adds its own routers to it.
 
     `engine_gate` is asked before each request to the model: an error means that the engine is not ready,
-    and is what the client is told. `ping_s` is how long a stream may be silent. `version` stands in the
+    and is what the client gets. `ping_s` is how long a stream may be silent. `version` stands in the
     OpenAPI document.
     """
     # The document describes the host's own API; the Anthropic API has its own.

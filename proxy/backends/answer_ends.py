@@ -2,7 +2,7 @@
 
 Words of OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, TGI, TensorRT-LLM, mlx-lm, and of the vendors
 whose own words gateways pass on (Anthropic, Gemini, Cohere, Mistral, DeepSeek, Zhipu, watsonx). Only a known
-good end is a good end: half of an answer may hold half of a call, and half of a call can be mended into one
+good end is a good end: half of an answer may hold half of a call, and half of a call can be repaired into one
 that the model never wrote.
 """
 
@@ -72,13 +72,13 @@ _FAILED = frozenset(
 )
 
 
-def says_nothing(word: Any) -> bool:
+def is_unset(word: Any) -> bool:
     """Whether a `finish_reason` is none: some write JSON's null, or Python's None, as text in every chunk."""
     return not word or _normal(word) in ("null", "none")
 
 
 def reason_of(word: Any) -> FinishReason | None:
-    """The end that a `finish_reason` tells of; None for one that is not known to be good."""
+    """The end that a `finish_reason` names; None for one that is not known to be good."""
     return _REASONS.get(_normal(word))
 
 

@@ -55,7 +55,7 @@ class CallNumbers:
 def _begins_another(call: _Call, call_id: str, name: str, arguments: str) -> bool:
     """Whether a piece at the place of `call` is the first one of a call behind it.
 
-    An id alone tells nothing: some send a new one in each piece. Nothing can follow whole arguments.
+    An id alone says nothing: some send a new one in each piece. Nothing can follow whole arguments.
     """
     if not name:
         return False

@@ -10,7 +10,7 @@ import httpx
 
 from engine.process.loopback import is_loopback_name
 from engine.wire.json_text import encode_json
-from proxy.backends.chat_stream import ChatStream, parse_json
+from proxy.backends.chat_stream import ChatStreamReader, parse_json
 from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
 from proxy.backends.sse import EventReader
@@ -58,7 +58,7 @@ class ChatClient:
         return (self._base_url() if callable(self._base_url) else self._base_url).rstrip("/")
 
     async def stream(
-        self, body: dict[str, Any], headers: Mapping[str, str], reader: ChatStream
+        self, body: dict[str, Any], headers: Mapping[str, str], reader: ChatStreamReader
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
         """Post a streaming request and yield the steps of each network read; the last is the end."""
         max_tokens = body.get("max_tokens") or 0

@@ -14,9 +14,9 @@ from typing import Any, Self
 import orjson
 
 from engine.wire.json_text import encode_json
-from proxy.backends.answer_ends import fault_of_end, is_known_fault, reason_of, says_nothing
+from proxy.backends.answer_ends import fault_of_end, is_known_fault, is_unset, reason_of
 from proxy.backends.call_numbers import CallNumbers
-from proxy.backends.faults import error_in_stream, tells_an_error
+from proxy.backends.faults import error_in_stream, is_error
 from proxy.backends.upstream import (
     Broken,
     Finish,
@@ -29,11 +29,11 @@ from proxy.backends.upstream import (
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
 
 
-class ChatStream:
+class ChatStreamReader:
     """Reads the events of one answer; `who` names the upstream in errors.
 
-    `max_tokens` tells an answer that was cut by the request's own limit from one that filled the window,
-    `stops` a stop sequence of the request's from a mark of the model's own.
+    `max_tokens` distinguishes an answer that the request's own limit truncated from one that filled the
+    window, `stops` a stop sequence of the request's from a mark of the model's own.
     """
 
     def __init__(self, who: str, *, max_tokens: int = 0, stops: Collection[str] = ()) -> None:
@@ -73,7 +73,7 @@ class ChatStream:
         return steps
 
     def read(self, data: bytes) -> list[UpstreamEvent]:
-        """The steps of one event; where it is an error, `finish` tells it.
+        """The steps of one event; where it is an error, `finish` raises it.
 
         Raises:
             UpstreamUnavailable: the event is no JSON object.
@@ -85,7 +85,7 @@ class ChatStream:
 
     def read_chunk(self, chunk: dict[str, Any]) -> list[UpstreamEvent]:
         """The steps of one chunk or one whole completion."""
-        if tells_an_error(chunk):
+        if is_error(chunk):
             self._break_off(error_in_stream(chunk, self._who, self._max_tokens))
         self._usage = _object(chunk.get("usage")) or self._usage
         steps: list[UpstreamEvent] = []
@@ -95,7 +95,7 @@ class ChatStream:
             self._read_delta(_object(choice.get("delta")) or _object(choice.get("message")), steps)
             if choice.get("error"):
                 self._break_off(error_in_stream(choice, self._who, self._max_tokens))
-            elif not says_nothing(choice.get("finish_reason")):
+            elif not is_unset(choice.get("finish_reason")):
                 self._read_finish(choice["finish_reason"], choice)
         return steps
 
@@ -110,7 +110,7 @@ class ChatStream:
         if self._reason is None and not self.done:
             raise UpstreamUnavailable(f"{self._who} broke off in the middle of its answer; please retry")
         output = _count(self._usage.get("completion_tokens"))
-        reason: FinishReason = self._reason or "unsaid"
+        reason: FinishReason = self._reason or "unreported"
         if reason == "length" and 0 < (output or 0) < self._max_tokens:
             reason = "context_length"
         if self._stop_sequence is not None:

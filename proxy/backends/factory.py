@@ -42,6 +42,6 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         name=config.backend_name,
         key=config.backend_key,
         system_turns=config.upstream_system_turns,
-        tells_calls_apart=known is not None and known.tells_calls_apart,
+        structured_calls=known is not None and known.structured_calls,
         tool_format=config.tool_format,
     )

@@ -31,7 +31,7 @@ _LOCAL_NETWORK = (
     " Privacy & Security > Local Network"
 )
 
-# Each names the numbers `limit` and, where it tells, `prompt` (and `total` for prompt and answer together).
+# Each names the numbers `limit` and, where it has it, `prompt` (and `total` for prompt and answer together).
 _OVERFLOWS = tuple(
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
@@ -86,7 +86,7 @@ def fault_of_status(
     return UpstreamFailed(f"{who} failed with status {status}: {message}")
 
 
-def tells_an_error(chunk: Mapping[str, Any]) -> bool:
+def is_error(chunk: Mapping[str, Any]) -> bool:
     """Whether an object of a 200 answer is an error, in OpenAI's form or in that of a gateway."""
     if chunk.get("error") or chunk.get("object") == "error":
         return True

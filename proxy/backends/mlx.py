@@ -8,7 +8,7 @@ from typing import Any
 from engine.wire.chat import LANE_HEADER
 from engine.wire.feed import FEED_HEADER, FEED_OBJECT
 from proxy.backends.chat_client import STREAMED, ChatClient
-from proxy.backends.chat_stream import ChatStream, parse_json
+from proxy.backends.chat_stream import ChatStreamReader, parse_json
 from proxy.backends.faults import error_in_stream
 from proxy.backends.upstream import (
     CacheChanged,
@@ -34,7 +34,7 @@ class MlxBackend:
 
     name = "mlx"
     dialect = Dialect(
-        system_turns=True, reasoning=True, top_k=True, template_switches=True, tells_calls_apart=True
+        system_turns=True, reasoning=True, top_k=True, template_switches=True, structured_calls=True
     )
 
     def __init__(self, base_url: str | Callable[[], str], model: str) -> None:
@@ -43,7 +43,7 @@ class MlxBackend:
 
     def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         headers = {FEED_HEADER: "1", LANE_HEADER: request.lane}
-        reader = FeedReader.of_request(_WHO, request.body)
+        reader = EngineStreamReader.of_request(_WHO, request.body)
         return self._client.stream({**request.body, **STREAMED}, headers, reader)
 
     async def model_name(self) -> str:
@@ -60,7 +60,7 @@ class MlxBackend:
         await self._client.close()
 
 
-class FeedReader(ChatStream):
+class EngineStreamReader(ChatStreamReader):
     """Reads the engine's stream: chat completion chunks, and feed chunks between them."""
 
     def read(self, data: bytes) -> list[UpstreamEvent]:

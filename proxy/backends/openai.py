@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit, urlunsplit
 
 from proxy.backends.chat_client import STREAMED, ChatClient
-from proxy.backends.chat_stream import ChatStream
+from proxy.backends.chat_stream import ChatStreamReader
 from proxy.backends.upstream import Dialect, UpstreamEvent, UpstreamRequest
 from proxy.events.errors import NotFound, UpstreamModelMissing, UpstreamRejected
 
@@ -15,7 +15,7 @@ class OpenAIBackend:
     """A server that the user runs or rents; `model` empty: the first that it lists.
 
     With `system_turns` it is sent system entries where they stand; else they are folded into their
-    neighbours, as most chat templates refuse them after the first message. With `tells_calls_apart` its text
+    neighbours, as most chat templates refuse them after the first message. With `structured_calls` its text
     is never searched for calls, unless `tool_format` names the family in whose marks they come.
     """
 
@@ -27,14 +27,14 @@ class OpenAIBackend:
         name: str = "openai",
         key: str = "",
         system_turns: bool = False,
-        tells_calls_apart: bool = False,
+        structured_calls: bool = False,
         tool_format: str = "",
     ) -> None:
         self.name = name
         self.dialect = Dialect(
             system_turns=system_turns,
             images=True,
-            tells_calls_apart=tells_calls_apart and not tool_format,
+            structured_calls=structured_calls and not tool_format,
             tool_format=tool_format,
             mixed_thinking=True,
         )
@@ -42,7 +42,7 @@ class OpenAIBackend:
         self._model = model
 
     def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
-        reader = ChatStream.of_request(self.name, request.body)
+        reader = ChatStreamReader.of_request(self.name, request.body)
         return self._client.stream({**request.body, **STREAMED}, {}, reader)
 
     async def model_name(self) -> str:

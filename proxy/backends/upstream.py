@@ -24,7 +24,7 @@ FinishReason = Literal[
     "stop_sequence",
     "context_length",
     "repetition",  # the upstream ended it because it went in circles
-    "unsaid",  # the stream was closed in order, and nobody said how the answer ended
+    "unreported",  # the stream was closed in order, and nobody said how the answer ended
 ]
 
 
@@ -126,7 +126,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The last step. Token counts are None where the upstream does not tell."""
+    """The last step. Token counts are None where the upstream does not report them."""
 
     reason: FinishReason
     stop_sequence: str | None = None
@@ -172,8 +172,8 @@ class Dialect:
     images: bool = False  # `image_url` parts
     top_k: bool = False
     template_switches: bool = False  # `chat_template_kwargs`
-    tells_calls_apart: bool = False  # a call of a tool that it was offered never comes as text
-    tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name tells
+    structured_calls: bool = False  # a call of a tool that it was offered never comes as text
+    tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name suggests
     mixed_thinking: bool = False  # thinking may come as text, and with its marks
 
 

@@ -11,24 +11,24 @@ from proxy.configuration.settled import BackendKind
 class KnownBackend:
     """What a backend name stands for; `url` is empty where there is no usual one.
 
-    `tells_calls_apart`: it parses its models' calls itself, or refuses tools where it cannot.
+    `structured_calls`: it parses its models' calls itself, or refuses tools where it cannot.
     """
 
     kind: BackendKind
     url: str = ""
     needs_key: bool = False
-    tells_calls_apart: bool = False
+    structured_calls: bool = False
 
 
 KNOWN_BACKENDS: dict[str, KnownBackend] = {
     "mlx": KnownBackend("mlx"),
     "vllm-mlx": KnownBackend("mlx"),  # the built-in engine's old name, still in users' files
     "openai": KnownBackend("openai"),
-    "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", tells_calls_apart=True),
-    "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", tells_calls_apart=True),
-    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1", tells_calls_apart=True),
+    "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", structured_calls=True),
+    "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", structured_calls=True),
+    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1", structured_calls=True),
     "openrouter": KnownBackend(
-        "openai", "https://openrouter.ai/api/v1", needs_key=True, tells_calls_apart=True
+        "openai", "https://openrouter.ai/api/v1", needs_key=True, structured_calls=True
     ),
     "claude": KnownBackend("claude", "https://api.anthropic.com"),
 }

@@ -16,11 +16,11 @@ _TRUSTED_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")
 
 @dataclass(slots=True)
 class PendingCall:
-    """One call; `pieces` are its arguments, JSON as the model wrote it, `told` how the upstream made it."""
+    """One call; `pieces` are its arguments, JSON as the model wrote it, `reported` how it came about."""
 
     id: str
     name: str
-    told: ToolCallRaw | None = None
+    reported: ToolCallRaw | None = None
     pieces: list[str] = field(default_factory=list)
     _checked: int = 0  # pieces when it was last seen to be incomplete
 
@@ -47,8 +47,8 @@ class PendingCall:
 
     @property
     def raw(self) -> str:
-        """The call as the model wrote it, or as it can be written down where the upstream does not tell."""
-        return self.told.raw if self.told is not None else as_text(self.name, self.arguments)
+        """The call as the model wrote it, or written down anew where the upstream does not report that."""
+        return self.reported.raw if self.reported is not None else as_text(self.name, self.arguments)
 
 
 def as_text(name: str, arguments: str) -> str:
@@ -63,7 +63,7 @@ class CallIds:
         self._used = set(used)
 
     def fresh(self, upstream_id: str = "") -> str:
-        """The upstream's id where it can be told from all others of the conversation, else a new one."""
+        """The upstream's id where it differs from all others of the conversation, else a new one."""
         if not _TRUSTED_ID.fullmatch(upstream_id) or upstream_id in self._used:
             upstream_id = f"toolu_{uuid.uuid4().hex[:24]}"
         self._used.add(upstream_id)
@@ -76,7 +76,7 @@ class PendingCalls:
     def __init__(self, ids: CallIds) -> None:
         self.calls: dict[int, PendingCall] = {}  # by the upstream's index
         self._ids = ids
-        self._told: dict[int, ToolCallRaw] = {}  # of calls that are to come
+        self._reported: dict[int, ToolCallRaw] = {}  # of calls that are to come
 
     @property
     def unfinished(self) -> bool:
@@ -88,8 +88,8 @@ class PendingCalls:
         call = self.calls.get(piece.index)
         began = call is None
         if call is None:
-            told = self._told.pop(piece.index, None)
-            call = self.calls[piece.index] = PendingCall(self._ids.fresh(piece.id), piece.name, told)
+            reported = self._reported.pop(piece.index, None)
+            call = self.calls[piece.index] = PendingCall(self._ids.fresh(piece.id), piece.name, reported)
         elif piece.name != call.name and not (call.name and call.pieces):
             # Some send the name in pieces, or each piece with all before it.
             call.name = piece.name if piece.name.startswith(call.name) else call.name + piece.name
@@ -97,13 +97,13 @@ class PendingCalls:
             call.pieces.append(piece.arguments)
         return began and len(self.calls) > 1
 
-    def tell(self, told: ToolCallRaw) -> None:
-        """Note how a call that is pending, or comes next, was made."""
-        call = self.calls.get(told.index)
+    def take_raw(self, reported: ToolCallRaw) -> None:
+        """Keep how a call that is pending, or comes next, was made."""
+        call = self.calls.get(reported.index)
         if call is None:
-            self._told[told.index] = told
+            self._reported[reported.index] = reported
         else:
-            call.told = told
+            call.reported = reported
 
     def take_complete(self, *, but: int | None = None) -> list[PendingCall]:
         """The leading calls that are whole, except that of index `but`; the others stay, in order."""

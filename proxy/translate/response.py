@@ -29,11 +29,11 @@ from proxy.backends.upstream import (
 )
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
 from proxy.events.types import CacheVerdict, Usage
-from proxy.translate.answer_calls import AnswerCalls
-from proxy.translate.answer_words import AnswerWords
 from proxy.translate.content_blocks import ContentBlocks
 from proxy.translate.event_bytes import MESSAGE_STOP, PING, event, usage_fields
 from proxy.translate.thinking import ThinkingMode
+from proxy.translate.thinking_splitter import ThinkingSplitter
+from proxy.translate.tool_call_writer import ToolCallWriter
 from proxy.translate.tools import ToolSet
 
 _STOP_REASONS = {
@@ -44,7 +44,7 @@ _STOP_REASONS = {
     "stop_sequence": "stop_sequence",
     "context_length": "model_context_window_exceeded",
     "repetition": "end_turn",
-    "unsaid": "end_turn",
+    "unreported": "end_turn",
 }
 _BY_ITSELF = ("stop", "tool_calls")  # reasons of a model that has said all it wanted to
 _AFTER_CALLS = (
@@ -52,12 +52,12 @@ _AFTER_CALLS = (
     "tool_calls",
     "stop_sequence",
     "repetition",
-    "unsaid",
+    "unreported",
 )  # what was called is carried out
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerSpec:
     """What the request fixes about its answer; `used_ids` are the tool call ids of its history.
 
     `streamed`: the client reads events, not one message. `most_calls`: as many as the client takes, None for
@@ -79,21 +79,21 @@ class AnswerHead:
 class Answer:
     """One answer under way: `feed` it steps, `take` the events to send."""
 
-    def __init__(self, head: AnswerHead) -> None:
+    def __init__(self, spec: AnswerSpec) -> None:
         self.fault: UpstreamError | None = None  # why there is no stop reason at the end
         self.usage = Usage()
         self.stop_reason = ""
         self.stop_sequence: str | None = None
-        self.output_tokens = 0  # so far; the upstream's own count once it tells
+        self.output_tokens = 0  # so far; the upstream's own count once it reports it
         self.produced = False  # the model has begun to answer
-        self._head = head
+        self._spec = spec
         self._out: list[bytes] = []
         self._blocks = ContentBlocks(self._out)
-        self._calls = AnswerCalls(
-            head.tools, self._blocks, head.used_ids, streamed=head.streamed, most=head.most_calls
+        self._calls = ToolCallWriter(
+            spec.tools, self._blocks, spec.used_ids, streamed=spec.streamed, most=spec.most_calls
         )
-        looked_through = head.call_forms is not None or head.mixed_thinking
-        self._words = AnswerWords(head.tools.schemas, head.call_forms) if looked_through else None
+        looked_through = spec.call_forms is not None or spec.mixed_thinking
+        self._words = ThinkingSplitter(spec.tools.schemas, spec.call_forms) if looked_through else None
         self._ending: list[EndingCalls] = []  # calls as text, until all else of the answer is known
         self._started = False
         self._cache: CacheVerdict | None = None
@@ -101,9 +101,7 @@ class Answer:
         self._retracted = ""  # text that was thinking after all
         self.calls = self._calls.judged  # each as soon as it is judged, until somebody takes it out
         self.notes = self._calls.notes  # for people, until somebody takes them out
-        self.told_apart = (
-            self._calls.told_apart
-        )  # ids of the calls that the upstream told apart from the text
+        self.structured_ids = self._calls.structured_ids  # of the calls that the upstream sent apart
 
     def feed(self, step: UpstreamEvent) -> None:
         """Take one step of the upstream."""
@@ -119,7 +117,7 @@ class Answer:
                 self._end_words()
                 self._calls.open(step)
             case ToolCallRaw():
-                self._calls.tell(step)
+                self._calls.take_raw(step)
             case Progress(output_tokens):
                 self._begin_output()
                 self.output_tokens = max(self.output_tokens, output_tokens)
@@ -148,10 +146,10 @@ class Answer:
     def message(self) -> dict[str, Any]:
         """The message as far as it has come."""
         return {
-            "id": self._head.message_id,
+            "id": self._spec.message_id,
             "type": "message",
             "role": "assistant",
-            "model": self._head.model,
+            "model": self._spec.model,
             "content": self._blocks.snapshot(),
             "stop_reason": self.stop_reason or None,
             "stop_sequence": self.stop_sequence,
@@ -185,13 +183,13 @@ class Answer:
             self._take_words(self._words.text(text))
 
     def _say(self, text: str) -> None:
-        self._calls.give_way()
+        self._calls.flush_complete()
         if self._ending and text.strip():
             self._take_ending(followed=True)
         self._blocks.text(text)
 
     def _take_words(self, parts: Iterable[Part]) -> None:
-        """Text and thinking that were told apart; calls wait for the end of the answer."""
+        """Text and thinking that were split; calls wait for the end of the answer."""
         for part in parts:
             if isinstance(part, Thought):
                 self._think(part.text)
@@ -206,14 +204,14 @@ class Answer:
 
     def _text_was_thinking(self) -> None:
         """A thought has ended that no mark had opened: what was sent of it stays text."""
-        if self._head.streamed:
+        if self._spec.streamed:
             return
         self._retracted = self._blocks.take_text()
         if self._retracted:
             self._think(self._retracted)
 
     def _end_words(self, *, final: bool = False) -> None:
-        """Give out the words that were held back because they might have become a call, or a mark."""
+        """Send the words that were buffered because they might have become a call, or a mark."""
         if self._words is not None:
             self._take_words(self._words.end(final=final))
 
@@ -229,11 +227,11 @@ class Answer:
             self._take_words(self._words.thinking(text))
 
     def _think(self, text: str) -> None:
-        if not self._head.thinking.enabled:
+        if not self._spec.thinking.enabled:
             self._hidden_characters += len(text)
             return
-        self._calls.give_way()
-        self._blocks.thinking(text, shown=self._head.thinking.shown)
+        self._calls.flush_complete()
+        self._blocks.thinking(text, shown=self._spec.thinking.shown)
 
     def _take_call_piece(self, step: ToolCallDelta) -> None:
         if not self.produced:
@@ -245,25 +243,25 @@ class Answer:
         self._calls.add(step)
 
     def _break_off(self, error: UpstreamError) -> None:
-        """No end will come: nothing that is held is sent as a call, and no block that is open is ended."""
+        """No end will come: no buffered call is sent, and no open block is ended."""
         self.fault = error
         self._calls.break_off()
         self._end_words(final=True)
-        self._take_ending(cut=True)
+        self._take_ending(truncated=True)
 
     def _finish(self, step: Finish) -> None:
-        if step.reason == "unsaid":
-            self._take_unsaid()
+        if step.reason == "unreported":
+            self._take_unreported()
             if self.fault is not None:
                 self._count(step)
                 return
         self._start()
-        cut = step.reason not in _BY_ITSELF
+        truncated = step.reason not in _BY_ITSELF
         self._end_words(final=True)
-        self._calls.finish(cut=cut)
-        if not cut:
+        self._calls.finish(truncated=truncated)
+        if not truncated:
             self._show_hidden_thought()
-        self._take_ending(cut=cut, unsaid=step.reason == "unsaid")
+        self._take_ending(truncated=truncated, unreported=step.reason == "unreported")
         self._blocks.close()
         self._note_what_is_shown()
         self._count(step)
@@ -285,18 +283,18 @@ class Answer:
         for calls in ending:
             self._calls.take_text(calls, **known)
 
-    def _take_unsaid(self) -> None:
+    def _take_unreported(self) -> None:
         """Judge an end of which nobody said what it is: some servers never say it.
 
         The stream was closed in order, so what is whole is taken. A call without its end is not, whatever it
-        may be mended into, nor is an answer that says nothing.
+        may be repaired into, nor is an answer that says nothing.
         """
         unfinished = self._calls.unfinished
         if not unfinished:
             self._end_words(final=True)
         if unfinished:
             what = "within a call, which was not sent"
-        elif not (self._ending or self._calls.held or self._blocks.says_something):
+        elif not (self._ending or self._calls.has_unsent or self._blocks.says_something):
             what = "before it said anything"
         else:
             self.notes.append("the upstream closed its answer without a finish_reason: taken as a whole one")
@@ -312,7 +310,7 @@ class Answer:
 
         So may text be that turned out to be one, where nothing stands behind its end.
         """
-        if self._words is None or self._head.thinking.enabled or self._ending:
+        if self._words is None or self._spec.thinking.enabled or self._ending:
             return
         thought, why = self._words.unended, "that never ended"
         if not (thought or self._blocks.says_something):
@@ -324,7 +322,7 @@ class Answer:
 
     def _note_what_is_shown(self) -> None:
         """Somebody may wonder why a text that shows a call was not carried out."""
-        tools = self._head.tools.schemas
+        tools = self._spec.tools.schemas
         if self._words is None or self._calls.sent or not tools:
             return
         if shows_call("\n".join(block.get("text", "") for block in self._blocks.content), tools):
@@ -334,7 +332,7 @@ class Answer:
         if step.output_tokens is not None:
             self.output_tokens = step.output_tokens
         else:
-            self.notes.append("the upstream told no usage: output tokens are the pieces that it sent")
+            self.notes.append("the upstream reported no usage: output tokens are the pieces that it sent")
         if self._cache is None and step.prompt_tokens is not None:
             cached = min(step.cached_tokens or 0, step.prompt_tokens)
             self.usage = Usage(input_tokens=step.prompt_tokens - cached, cache_read_input_tokens=cached)

@@ -86,7 +86,7 @@ class TokenStep:
 
 
 @dataclass(frozen=True, slots=True)
-class UnheldStep:
+class UnconstrainedStep:
     """From the next token on the answer is not held to its grammar any more."""
 
     why: str
@@ -121,7 +121,9 @@ class FailStep:
     message: str
 
 
-Step = QueuedStep | LookupStep | PrefillStep | TokenStep | UnheldStep | CacheStep | FinishStep | FailStep
+Step = (
+    QueuedStep | LookupStep | PrefillStep | TokenStep | UnconstrainedStep | CacheStep | FinishStep | FailStep
+)
 
 
 class Generation(Protocol):

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from engine.answers.pieces import (
     AnswerStyle,
     Call,
-    CallCut,
     CallOpened,
     CallPart,
     Composing,
@@ -22,6 +21,7 @@ from engine.answers.pieces import (
     Stopped,
     Text,
     Thinking,
+    TruncatedCall,
 )
 from engine.answers.reader import AnswerText
 from engine.tool_calls.families.hermes import Hermes
@@ -33,15 +33,15 @@ from tests.engine.spelling import Spelling
 TOOLS = ToolSchemas([ToolSchema("look", {"type": "object"})])
 PLAIN = AnswerStyle(think_start="<think>", think_end="</think>")
 STYLE = replace(PLAIN, family=Hermes(), tools=TOOLS)
-BOUND = replace(STYLE, bound=True)
-HELD = replace(BOUND, guaranteed=frozenset({"look"}))
+BOUND = replace(STYLE, all_constrained=True)
+HELD = replace(BOUND, constrained=frozenset({"look"}))
 LOOK = '<tool_call>\n{"name": "look", "arguments": {"at": "it"}}\n</tool_call>'
 
 
 def read(style: AnswerStyle, *texts: str, cut: bool = False) -> list[Piece]:
     reader = AnswerText(Spelling(list(texts)), style)
     pieces = [piece for token in range(len(texts)) for piece in reader.add(token)]
-    return [*pieces, *reader.finish(cut=cut)]
+    return [*pieces, *reader.finish(truncated=cut)]
 
 
 def shown(pieces: list[Piece]) -> list[tuple[str, str]]:
@@ -145,7 +145,7 @@ def test_a_call_given_back_as_text_leaves_a_remark(text: str, why: str) -> None:
     remarks = [piece.text for piece in read(STYLE, *text) if isinstance(piece, Remark)]
     assert len(remarks) == 1
     assert why in remarks[0]
-    assert "given back as text" in remarks[0]
+    assert "returned as text" in remarks[0]
 
 
 def test_a_call_shows_as_it_is_composed_and_keeps_what_the_model_wrote() -> None:
@@ -189,7 +189,7 @@ def test_a_call_that_the_limit_cuts_is_never_made_whole(letters: int) -> None:
     held = read(HELD, *text, cut=True)
     assert not any(isinstance(piece, Call) for piece in held)
     if any(isinstance(piece, CallOpened) for piece in held):
-        assert held[-1] == CallCut(text, tuple(range(len(text))))
+        assert held[-1] == TruncatedCall(text, tuple(range(len(text))))
     else:
         assert shown(held) == [("text", text)]
     assert shown(read(STYLE, *text, cut=True)) == [("text", text)]
@@ -215,7 +215,9 @@ RUNS: list[tuple[str, Any]] = [
 def test_no_family_makes_a_call_whole_that_the_limit_cuts(family: Family, held: bool) -> None:
     tools = ToolSchemas([RUN])
     guaranteed = frozenset({"run"} if held else ())
-    style = AnswerStyle(family=family, tools=tools, drop=family.layout, guaranteed=guaranteed, bound=held)
+    style = AnswerStyle(
+        family=family, tools=tools, drop=family.layout, constrained=guaranteed, all_constrained=held
+    )
     text = family.write(RUNS, tools)
     found = 0
     for letters in range(len(text) + 1):
@@ -229,12 +231,12 @@ def test_no_family_makes_a_call_whole_that_the_limit_cuts(family: Family, held: 
 
 def test_a_cut_behind_an_argument_gives_the_client_no_mark() -> None:
     tools = ToolSchemas([RUN])
-    style = AnswerStyle(family=family_named("glm"), tools=tools, guaranteed=frozenset({"run"}))
+    style = AnswerStyle(family=family_named("glm"), tools=tools, constrained=frozenset({"run"}))
     text = "<tool_call>run\n<arg_key>command</arg_key>\n<arg_value>ls</arg_value>\n"
     pieces = read(style, *text, cut=True)
     parts = [piece.arguments for piece in pieces if isinstance(piece, CallPart)]
     assert "".join(parts) == '{"command": "ls'
-    assert pieces[-1] == CallCut(text, tuple(range(len(text))))
+    assert pieces[-1] == TruncatedCall(text, tuple(range(len(text))))
     assert shown(read(style, *text)) == [("call", 'run{"command": "ls"}')]
 
 
@@ -310,7 +312,7 @@ BARE = "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>"
 def test_a_mark_that_people_write_too_opens_a_call_at_the_beginning_of_a_line_only(
     text: str, expected: list[tuple[str, str]]
 ) -> None:
-    style = AnswerStyle(family=family_named("qwen3_coder"), tools=TOOLS, guaranteed=frozenset({"look"}))
+    style = AnswerStyle(family=family_named("qwen3_coder"), tools=TOOLS, constrained=frozenset({"look"}))
     assert shown(read(style, *text)) == shown(read(style, text)) == expected
 
 

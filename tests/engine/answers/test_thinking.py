@@ -48,7 +48,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: fa
 def read(style: AnswerStyle, *texts: str, cut: bool = False) -> list[Piece]:
     reader = AnswerText(Spelling(list(texts)), style)
     pieces = [piece for token in range(len(texts)) for piece in reader.add(token)]
-    return [*pieces, *reader.finish(cut=cut)]
+    return [*pieces, *reader.finish(truncated=cut)]
 
 
 def said(pieces: list[Piece]) -> tuple[str, str, int]:
@@ -88,7 +88,7 @@ def test_a_call_in_a_thought_is_thinking(start: str, ends: tuple[str, ...], know
 def test_no_family_has_a_call_in_a_thought(family: Family, held: bool) -> None:
     guaranteed = frozenset({"Bash"} if held else ())
     style = AnswerStyle(
-        family=family, tools=TOOLS, think_start="<think>", think_end="</think>", guaranteed=guaranteed
+        family=family, tools=TOOLS, think_start="<think>", think_end="</think>", constrained=guaranteed
     )
     call = family.write([("Bash", {"command": "rm"})], TOOLS)
     assert in_every_cut(style, f"<think>so\n{call}\nnot</think>Done")[1:] == ("Done", 0)
@@ -208,7 +208,7 @@ def test_a_grammar_binds_calls_where_the_reader_reads_them(
         think_start=start,
         think_end=end,
         opens_thinking=opened,
-        guaranteed=frozenset({"Bash"}),
+        constrained=frozenset({"Bash"}),
         drop=(BORDER,),
     )
     text = before + opening
@@ -248,7 +248,7 @@ def test_a_model_that_would_call_before_it_closes_its_thought_closes_it_first(
         think_start="<think>",
         think_end="</think>",
         opens_thinking=opened,
-        guaranteed=frozenset({"Go"}),
+        constrained=frozenset({"Go"}),
     )
     reader = AnswerText(loaded.tokenizer.detokenizer, style)
     pieces = [piece for token in tokens for piece in reader.add(token)] + reader.finish()

@@ -45,10 +45,10 @@ def test_an_answer_of_which_nothing_is_asked_has_no_grammar(planner: AnswerPlann
 def test_calls_are_guaranteed_where_their_schemas_have_a_grammar(planner: AnswerPlanner) -> None:
     made = plan(planner, tools=[LOOK, ODD])
     assert made.grammar is not None
-    assert made.style.guaranteed == {"look"}
+    assert made.style.constrained == {"look"}
     assert made.relaxed.keys() == {"odd"}
     assert made.notes == ()
-    assert made.style.bound
+    assert made.style.all_constrained
 
 
 @pytest.mark.parametrize("format_name", ["hermes", "qwen3_coder", "gemma4", "deepseek_v4"])
@@ -70,7 +70,7 @@ def test_no_call_is_guaranteed_that_its_grammar_does_not_hold_whole(
     planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
     made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
     assert made.grammar is not None
-    assert made.style.guaranteed == {"look"}
+    assert made.style.constrained == {"look"}
     assert made.relaxed["odd"]
 
 
@@ -95,14 +95,14 @@ def test_no_call_without_json_is_guaranteed_that_its_grammar_does_not_hold_whole
 ) -> None:
     planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
     made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
-    assert made.style.guaranteed == {"look"}
+    assert made.style.constrained == {"look"}
     assert made.relaxed["odd"]
 
 
 def test_an_argument_whose_name_no_tag_can_hold_is_not_guaranteed(tokenizer: Any) -> None:
     odd = tool("odd", {"type": "object", "properties": {"<k>": TEXT}, "required": ["<k>"]})
     planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="glm")
-    assert plan(planner, tools=[LOOK, odd]).style.guaranteed == {"look"}
+    assert plan(planner, tools=[LOOK, odd]).style.constrained == {"look"}
 
 
 @pytest.mark.parametrize("format_name", ["gemma4", "function_gemma"])
@@ -121,7 +121,7 @@ def test_no_call_of_gemma_is_guaranteed_that_its_reader_or_the_verdict_refuses(
     planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
     made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
     held = format_name == "gemma4" and "<escape>" in schema["properties"]
-    assert made.style.guaranteed == ({"look", "odd"} if held else {"look"})
+    assert made.style.constrained == ({"look", "odd"} if held else {"look"})
 
 
 def test_an_answer_that_has_to_be_json_is_read_as_json(planner: AnswerPlanner) -> None:
@@ -148,7 +148,7 @@ def test_plain_schemas_are_held_whole_in_every_format(tokenizer: Any) -> None:
         planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=name)
         made = plan(planner, tools=[tool("edit", schema)])
         assert made.relaxed == {}, name
-        assert made.style.guaranteed == {"edit"}, name
+        assert made.style.constrained == {"edit"}, name
 
 
 def test_the_same_tools_have_the_same_grammar(planner: AnswerPlanner) -> None:
@@ -178,8 +178,8 @@ def test_without_grammars_what_was_asked_for_is_noted(tokenizer: Any) -> None:
     free = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), grammar=False)
     made = plan(free, tools=[LOOK], tool_choice="required", response_format=TITLE)
     assert made.grammar is None
-    assert not made.style.guaranteed
-    assert not made.style.bound
+    assert not made.style.constrained
+    assert not made.style.all_constrained
     assert made.relaxed == {"look": "grammars are switched off"}
     assert [note.partition(" is accepted")[0] for note in made.notes] == ["tool_choice", "response_format"]
     assert not free.can_forbid_calls

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.answers.reader import AnswerStyle, AnswerText
-from engine.api.live_answer import LiveAnswer
 from engine.api.responses import ChatResponse, ChatStream, RunningAnswers, WholeChat
+from engine.api.running_answer import RunningAnswer
 from engine.scheduling.requests.steps import FailStep, FinishStep, PrefillStep, QueuedStep, Step, TokenStep
 from engine.wire.chat import CompletionHead
 from tests.engine.spelling import Spelling, Steps
@@ -46,7 +46,7 @@ class Connection:
 
 async def respond(form: type[ChatResponse], *steps: Step | Exception | None, **options: Any) -> Connection:
     connection = Connection()
-    answer = LiveAnswer(Steps(*steps), AnswerText(Spelling(["a", "ä", "c"]), AnswerStyle()), 7)
+    answer = RunningAnswer(Steps(*steps), AnswerText(Spelling(["a", "ä", "c"]), AnswerStyle()), 7)
     response = form(answer, HEAD, RunningAnswers(), **options)
     async with asyncio.timeout(5):
         await response(SCOPE, connection.receive, connection.send)
@@ -78,7 +78,7 @@ async def test_a_failure_before_the_first_byte_is_a_status(
 @pytest.mark.parametrize("feed", [True, False])
 async def test_a_failure_in_the_middle_is_an_error_and_no_done(feed: bool) -> None:
     connection = Connection()
-    answer = LiveAnswer(Steps(TokenStep(1), None), AnswerText(Spelling(["a", "b"]), AnswerStyle()), 7)
+    answer = RunningAnswer(Steps(TokenStep(1), None), AnswerText(Spelling(["a", "b"]), AnswerStyle()), 7)
     running = RunningAnswers()
     response = asyncio.create_task(
         ChatStream(answer, HEAD, running, feed=feed)(SCOPE, connection.receive, connection.send)
@@ -122,7 +122,7 @@ async def test_all_that_arrived_together_is_one_delta_and_one_write() -> None:
 
 async def test_an_answer_that_is_aborted_while_its_first_byte_is_sent_ends_once() -> None:
     connection, running = Connection(), RunningAnswers()
-    answer = LiveAnswer(Steps(TokenStep(0), None), AnswerText(Spelling(["a"]), AnswerStyle()), 7)
+    answer = RunningAnswer(Steps(TokenStep(0), None), AnswerText(Spelling(["a"]), AnswerStyle()), 7)
 
     async def send(message: Any) -> None:
         await connection.send(message)
@@ -138,7 +138,7 @@ async def test_an_answer_that_is_aborted_while_its_first_byte_is_sent_ends_once(
 async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]) -> None:
     connection = Connection()
     steps = Steps(TokenStep(0), None)
-    answer = LiveAnswer(steps, AnswerText(Spelling(["a"]), AnswerStyle()), 7)
+    answer = RunningAnswer(steps, AnswerText(Spelling(["a"]), AnswerStyle()), 7)
     response = asyncio.create_task(
         form(answer, HEAD, RunningAnswers())(SCOPE, connection.receive, connection.send)
     )
@@ -152,7 +152,7 @@ async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]
 @pytest.mark.parametrize("form", [ChatStream, WholeChat])
 async def test_an_answer_is_remembered_before_its_end_is_told(form: type[ChatResponse]) -> None:
     connection = Connection()
-    answer = LiveAnswer(
+    answer = RunningAnswer(
         Steps(TokenStep(0), FinishStep("stop", 1)), AnswerText(Spelling(["a"]), AnswerStyle()), 7
     )
     kept: list[Any] = []

@@ -26,7 +26,7 @@ from engine.scheduling.requests.steps import (
     Sampling,
     Step,
     TokenStep,
-    UnheldStep,
+    UnconstrainedStep,
 )
 from engine.scheduling.requests.stream import StepStream
 from tests.engine.model_thread import Observed, ask, steps_of
@@ -406,8 +406,8 @@ async def test_a_grammar_that_fails_is_told_before_the_first_token_that_it_does_
     driven.finish()
     driven.loop.flush()
     steps = [step async for step in steps_of(live.stream)]
-    told = [type(step) for step in steps if isinstance(step, TokenStep | UnheldStep | FinishStep)]
-    assert told == [*[TokenStep] * 3, UnheldStep, *[TokenStep] * 5, FinishStep]
+    told = [type(step) for step in steps if isinstance(step, TokenStep | UnconstrainedStep | FinishStep)]
+    assert told == [*[TokenStep] * 3, UnconstrainedStep, *[TokenStep] * 5, FinishStep]
 
 
 class Slowing:

@@ -20,10 +20,10 @@ from proxy.backends.upstream import Finish, TextDelta
 from proxy.configuration.known_backends import KNOWN_BACKENDS
 from proxy.configuration.settled import HostConfig
 from proxy.translate.response import Answer
-from proxy.translate.told_apart import ToldApart
+from proxy.translate.structured_calls import StructuredCalls
 from proxy.translate.tools import tool_set
 from tests.proxy.live import DONE, FINISH, USAGE, Proxy, Upstream, calls, delta, proxy, says, serve, sse
-from tests.proxy.translate.test_response import answer_head
+from tests.proxy.translate.test_response import answer_spec
 
 PATH = "/v1/messages"
 COMMAND = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
@@ -143,7 +143,7 @@ def test_the_mark_that_ends_a_turn_follows_no_call() -> None:
     for family, end in itertools.product(FAMILIES, ENDS_OF_TURNS):
         text = family.write([("Bash", {"command": "ls"}), ("Bash", {"command": "pwd"})], SCHEMAS) + end
         for forms in (ANY_FAMILY, CallForms((family,))):
-            answer = Answer(answer_head(tools=tool_set([BASH]), call_forms=forms, mixed_thinking=True))
+            answer = Answer(answer_spec(tools=tool_set([BASH]), call_forms=forms, mixed_thinking=True))
             for letter in text:
                 answer.feed(TextDelta(letter))
             answer.feed(Finish("stop", output_tokens=1))
@@ -280,7 +280,7 @@ async def test_a_backend_that_tells_calls_apart_has_no_calls_in_its_text(tmp_pat
     if known.kind != "openai":
         return
     async with serve(Upstream(cut(HERMES))) as url:
-        for tool_format, searched in (("", not known.tells_calls_apart), ("hermes", True), ("kimi", False)):
+        for tool_format, searched in (("", not known.structured_calls), ("hermes", True), ("kimi", False)):
             config = HostConfig(
                 backend="openai",
                 backend_name=name,
@@ -347,7 +347,7 @@ async def test_json_that_was_asked_for_is_no_call(tmp_path: Path) -> None:
 
 
 def test_only_the_newest_conversations_are_remembered() -> None:
-    known = ToldApart(most=3)
+    known = StructuredCalls(most=3)
     known.remember("s", ["a"])
     known.remember("", ["b"])
     known.remember("s", [])

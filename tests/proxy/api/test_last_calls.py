@@ -7,8 +7,8 @@ import pytest
 from engine.tool_calls.stray.call_forms import ANY_FAMILY
 from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamEvent
 from proxy.translate.thinking import ThinkingMode
-from tests.proxy.translate.test_answer_calls import DONE, STRAY, only, told
 from tests.proxy.translate.test_response import rebuilt
+from tests.proxy.translate.test_tool_call_writer import DONE, STRAY, only, told
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_call_in_text_stays_text_where_anything_follows_it(
     spoken = "".join(block.get("text", "") for block in blocks)
     assert STRAY in spoken
     assert spoken.endswith("".join(step.text for step in then if isinstance(step, TextDelta)))
-    assert any("more follows it" in note or "tells calls apart" in note for note in answer.notes)
+    assert any("more follows it" in note or "sends calls apart" in note for note in answer.notes)
 
 
 def test_a_call_in_text_is_a_call_where_nothing_but_white_space_follows_it_as_thinking() -> None:
@@ -44,7 +44,7 @@ def test_a_call_in_text_is_a_call_where_nothing_but_white_space_follows_it_as_th
 def test_a_call_in_text_is_a_call_where_nobody_says_how_the_answer_ended_only_if_it_is_whole(
     letters: int,
 ) -> None:
-    steps = [TextDelta(STRAY[:letters]), Finish("unsaid", output_tokens=1)]
+    steps = [TextDelta(STRAY[:letters]), Finish("unreported", output_tokens=1)]
     answer, events = told(*steps, call_forms=ANY_FAMILY)
     whole = STRAY.index("}") < letters  # no argument can follow
     assert [block["type"] for block in rebuilt(events)] == ["tool_use" if whole else "text"]

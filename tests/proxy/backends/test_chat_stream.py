@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.backends.chat_stream import ChatStream
-from proxy.backends.mlx import FeedReader
+from proxy.backends.chat_stream import ChatStreamReader
+from proxy.backends.mlx import EngineStreamReader
 from proxy.backends.sse import EventReader
 from proxy.backends.upstream import (
     CacheChanged,
@@ -39,7 +39,7 @@ from tests.proxy.live import FINISH, USAGE, delta
 
 def read(*chunks: dict[str, Any], done: bool = True, max_tokens: int = 0) -> list[UpstreamEvent]:
     """All steps of a stream of these chunks, its Finish included."""
-    stream = ChatStream("it", max_tokens=max_tokens, stops=["END"])
+    stream = ChatStreamReader("it", max_tokens=max_tokens, stops=["END"])
     steps = [step for chunk in chunks for step in stream.read(orjson.dumps(chunk))]
     if done:
         stream.read(b"[DONE]")
@@ -244,7 +244,7 @@ ODD: list[dict[str, Any]] = [
 @pytest.mark.parametrize("chunk", ODD)
 def test_fields_of_a_kind_that_nobody_knows_count_as_none(chunk: dict[str, Any]) -> None:
     *before, finish = read(chunk)
-    assert finish == Finish("unsaid")
+    assert finish == Finish("unreported")
     assert not before
 
 
@@ -278,7 +278,7 @@ BAD: list[tuple[dict[str, Any], type[UpstreamError], str]] = [
 def test_an_end_that_is_not_known_to_be_good_is_a_fault(
     chunk: dict[str, Any], kind: type[UpstreamError], says: str
 ) -> None:
-    stream = ChatStream("it")
+    stream = ChatStreamReader("it")
     assert stream.read(orjson.dumps(delta(content="x"))) == [TextDelta("x")]
     assert stream.read(orjson.dumps(chunk)) == []
     assert stream.done
@@ -289,7 +289,7 @@ def test_an_end_that_is_not_known_to_be_good_is_a_fault(
 
 def test_what_comes_with_a_fault_is_read() -> None:
     chunk = delta(content="the last words") | {"error": "boom"}
-    stream = ChatStream("it")
+    stream = ChatStreamReader("it")
     assert stream.read(orjson.dumps(chunk)) == [TextDelta("the last words")]
     with pytest.raises(UpstreamFailed, match="boom"):
         stream.finish()
@@ -317,7 +317,7 @@ def test_an_end_without_done_is_an_end_once_a_reason_was_given() -> None:
 
 @pytest.mark.parametrize("reason", [None, ""])
 def test_done_without_a_reason_is_told_as_such(reason: str | None) -> None:
-    assert read(delta(content="x"), finishing(reason))[-1] == Finish("unsaid")
+    assert read(delta(content="x"), finishing(reason))[-1] == Finish("unreported")
 
 
 def test_an_end_without_either_is_a_break() -> None:
@@ -363,12 +363,12 @@ def test_an_object_that_says_something_else_is_no_error(chunk: dict[str, Any]) -
 @pytest.mark.parametrize("data", [b"{", b"[]", b"<html>"])
 def test_what_is_no_chunk_is_a_fault_that_can_be_retried(data: bytes) -> None:
     with pytest.raises(UpstreamUnavailable):
-        ChatStream("it").read(data)
+        ChatStreamReader("it").read(data)
 
 
 def test_halves_of_characters_survive_the_parser() -> None:
     half = b'{"choices": [{"delta": {"content": "\\ud83d"}}]}'
-    assert ChatStream("it").read(half) == [TextDelta("\ud83d")]
+    assert ChatStreamReader("it").read(half) == [TextDelta("\ud83d")]
 
 
 def feed(kind: str, **fields: Any) -> bytes:
@@ -426,14 +426,14 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
 
 @pytest.mark.parametrize(("data", "step"), FEED)
 def test_the_engines_feed_is_read(data: bytes, step: UpstreamEvent | None) -> None:
-    assert FeedReader("it").read(data) == ([step] if step else [])
+    assert EngineStreamReader("it").read(data) == ([step] if step else [])
 
 
 def test_an_error_of_the_feed_is_raised() -> None:
     with pytest.raises(UpstreamUnavailable, match="full"):
-        FeedReader("it").read(feed("error", type="overloaded", message="full"))
+        EngineStreamReader("it").read(feed("error", type="overloaded", message="full"))
 
 
 def test_a_model_that_writes_the_feeds_mark_is_only_a_model() -> None:
     said = orjson.dumps(delta(content='"anyclaude.feed"'))
-    assert FeedReader("it").read(said) == [TextDelta('"anyclaude.feed"')]
+    assert EngineStreamReader("it").read(said) == [TextDelta('"anyclaude.feed"')]

@@ -17,7 +17,7 @@ from proxy.backends.upstream import (
 from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import INPUT_ALONE, TOLD_APART, CallReplay, offered_tools, replay
 from tests.proxy.trace_making import body_of, call_of, trace_of
-from tests.proxy.translate.test_answer_calls import TOOLS, only, told
+from tests.proxy.translate.test_tool_call_writer import TOOLS, only, told
 
 DONE, CUT = Finish("tool_calls", output_tokens=3), Finish("length", output_tokens=3)
 

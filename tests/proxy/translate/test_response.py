@@ -26,7 +26,7 @@ from proxy.backends.upstream import (
 )
 from proxy.events.errors import UpstreamUnavailable
 from proxy.events.types import CacheVerdict
-from proxy.translate.response import Answer, AnswerHead
+from proxy.translate.response import Answer, AnswerSpec
 from proxy.translate.thinking import ThinkingMode, thinking_text
 from proxy.translate.tools import tool_set
 from tests.proxy.live import sse
@@ -37,14 +37,14 @@ CACHE = CacheVerdict(prompt_tokens=100, matched_tokens=60, kept_tokens=30, tier=
 STOP = Finish("stop", output_tokens=5)
 
 
-def answer_head(**fields: Any) -> AnswerHead:
+def answer_spec(**fields: Any) -> AnswerSpec:
     given: dict[str, Any] = {"thinking": ThinkingMode(), "tools": TOOLS, **fields}
-    return AnswerHead(message_id="msg_1", model="claude-test", **given)
+    return AnswerSpec(message_id="msg_1", model="claude-test", **given)
 
 
 def answered(*steps: UpstreamEvent, **fields: Any) -> tuple[Answer, list[dict[str, Any]]]:
     """The answer made of these steps, and all events that the client gets of it."""
-    answer = Answer(answer_head(**fields))
+    answer = Answer(answer_spec(**fields))
     wire = b""
     for step in steps:
         answer.feed(step)
@@ -136,7 +136,7 @@ def test_the_start_has_the_real_usage_and_the_end_the_whole() -> None:
 
 
 def test_the_start_goes_out_with_the_lookup() -> None:
-    answer = Answer(answer_head())
+    answer = Answer(answer_spec())
     answer.feed(Prefill(1, 2, 0))
     assert answer.take() == b""
     answer.feed(Lookup(CACHE))
@@ -207,7 +207,7 @@ def test_pieces_of_parallel_calls_become_whole_blocks() -> None:
 
 
 def test_a_call_goes_out_as_soon_as_the_next_begins() -> None:
-    answer = Answer(answer_head())
+    answer = Answer(answer_spec())
     answer.feed(ToolCallDelta(0, '{"path": "a"}', name="Read"))
     answer.take()
     answer.feed(ToolCallDelta(1, "{", name="Read"))
@@ -245,7 +245,7 @@ def test_a_call_that_does_not_fit_is_given_back_as_text(piece: ToolCallDelta, ve
     (call,) = answer.calls
     assert call.verdict == verdict
     assert call.detail
-    assert any("given back as text" in note for note in answer.notes)
+    assert any("returned as text" in note for note in answer.notes)
 
 
 def test_a_call_is_given_back_as_the_model_wrote_it_where_that_is_known() -> None:
@@ -307,7 +307,7 @@ def test_thinking_between_texts_makes_blocks_of_its_own() -> None:
 
 
 def test_progress_starts_the_answer_and_counts() -> None:
-    answer = Answer(answer_head())
+    answer = Answer(answer_spec())
     answer.feed(Progress(17, "<tool"))
     assert answer.produced
     assert answer.usage_so_far().output_tokens == 17
@@ -319,7 +319,7 @@ def test_notes_of_the_upstream_are_kept() -> None:
 
 
 def test_a_broken_answer_can_be_seen_as_far_as_it_came() -> None:
-    answer = Answer(answer_head())
+    answer = Answer(answer_spec())
     answer.feed(TextDelta("half an ans"))
     message = answer.message()
     assert message["content"] == [{"type": "text", "text": "half an ans"}]
@@ -344,14 +344,14 @@ steps = st.one_of(
     st.builds(ToolCallRaw, st.integers(0, 2), st.text(min_size=1, max_size=4)),
     st.builds(Progress, st.integers(0, 99), st.text(max_size=4)),
 )
-BREAKS: list[UpstreamEvent] = [Broken(UpstreamUnavailable("gone")), Finish("unsaid", output_tokens=1)]
+BREAKS: list[UpstreamEvent] = [Broken(UpstreamUnavailable("gone")), Finish("unreported", output_tokens=1)]
 
 
 @given(st.lists(steps, max_size=12), st.sampled_from(BREAKS), st.booleans())
 def test_of_an_answer_that_breaks_off_no_further_call_is_made_and_no_text_is_lost(
     given_steps: list[UpstreamEvent], end: UpstreamEvent, streamed: bool
 ) -> None:
-    answer = Answer(answer_head(streamed=streamed))
+    answer = Answer(answer_spec(streamed=streamed))
     for step in given_steps:
         answer.feed(step)
     before, settled = called(answer), len(answer.calls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.answers.pieces import Call, CallCut, Piece, Remark, Stopped, Text
+from engine.answers.pieces import Call, Piece, Remark, Stopped, Text, TruncatedCall
 from engine.answers.reader import AnswerText
 from engine.answers.repetition import ENDED, LoopGuard
 from engine.scheduling.requests.steps import (
@@ -15,15 +15,15 @@ from engine.scheduling.requests.steps import (
     QueuedStep,
     Step,
     TokenStep,
-    UnheldStep,
+    UnconstrainedStep,
 )
 from engine.wire.chat import FinishReason
 
 Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
 
 
-class LiveAnswer:
-    """Call `more` until it is `over`; then `finish_reason`, `failure` or `left` tells how it ended."""
+class RunningAnswer:
+    """Call `more` until it is `over`; then `finish_reason`, `failure` or `left` says how it ended."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class LiveAnswer:
         self.tokens: list[int] = []  # as they were generated, without the end
         self.finish_reason: FinishReason | None = None
         self.stop_sequence: str | None = None
-        self.unheld = ""  # why it is not held to its grammar any more
+        self.unconstrained = ""  # why its grammar does not constrain it any more
         self.failure: FailStep | None = None
         self.looped = False  # the guard ended it
         self.left = False
@@ -48,7 +48,7 @@ class LiveAnswer:
         self._generation = generation
         self._reader = reader
         self._guard = guard
-        self._spoke = False  # some text was shown
+        self._spoke = False  # some text was sent
 
     @property
     def reasoning_tokens(self) -> int:
@@ -60,7 +60,7 @@ class LiveAnswer:
         self._generation.cancel()
 
     def abort(self, message: str) -> None:
-        """Fail at once; the client is told `message`."""
+        """Fail at once; the client gets `message`."""
         if not self.over:
             self._fail(FailStep("overloaded", message))
             self._generation.cancel()
@@ -96,12 +96,12 @@ class LiveAnswer:
                     return
                 if self._guard.add(token, in_call=self._reader.in_data):
                     self._end_loop(self._guard.why, shown)
-            case UnheldStep(why):
-                self.unheld = why
-                self._reader.let_go()
-                shown.append(Remark(f"the grammar is not held to any further: {why}"))
+            case UnconstrainedStep(why):
+                self.unconstrained = why
+                self._reader.lift_constraints()
+                shown.append(Remark(f"the grammar does not constrain the rest: {why}"))
             case FinishStep(reason, generated):
-                self._add(self._reader.finish(cut=reason == "length"), shown)
+                self._add(self._reader.finish(truncated=reason == "length"), shown)
                 self.output_tokens = generated
                 if not self.over:
                     self._end(reason)
@@ -130,9 +130,9 @@ class LiveAnswer:
         the limit of its length. A call of which nothing was sent becomes text.
         """
         self.looped = True
-        pieces = self._reader.finish(cut=True)
+        pieces = self._reader.finish(truncated=True)
         self._add(pieces, shown)
-        half = self._reader.answers_json or any(isinstance(piece, CallCut) for piece in pieces)
+        half = self._reader.answers_json or any(isinstance(piece, TruncatedCall) for piece in pieces)
         if not self._reader.answers_json:
             shown.append(Text(f"\n\n{ENDED}" if self._spoke else ENDED))
         shown.append(Remark(why))

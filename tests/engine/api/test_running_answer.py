@@ -7,11 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from engine.answers.pieces import Call, CallCut, CallOpened, CallPart, Remark, Thinking
+from engine.answers.pieces import Call, CallOpened, CallPart, Remark, Thinking, TruncatedCall
 from engine.answers.reader import AnswerStyle, AnswerText, Text
 from engine.answers.repetition import ENDED, LoopGuard
-from engine.api.live_answer import LiveAnswer, Shown
-from engine.scheduling.requests.steps import FailStep, FinishStep, LookupStep, Step, TokenStep, UnheldStep
+from engine.api.running_answer import RunningAnswer, Shown
+from engine.scheduling.requests.steps import (
+    FailStep,
+    FinishStep,
+    LookupStep,
+    Step,
+    TokenStep,
+    UnconstrainedStep,
+)
 from engine.tool_calls.families.hermes import Hermes
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling, Steps
@@ -19,11 +26,11 @@ from tests.engine.spelling import Spelling, Steps
 LETTERS = [TokenStep(0), TokenStep(1), TokenStep(2)]
 
 
-def answer(steps: Steps, style: AnswerStyle | None = None) -> LiveAnswer:
-    return LiveAnswer(steps, AnswerText(Spelling(["a", "b", "c"]), style or AnswerStyle()), 7)
+def answer(steps: Steps, style: AnswerStyle | None = None) -> RunningAnswer:
+    return RunningAnswer(steps, AnswerText(Spelling(["a", "b", "c"]), style or AnswerStyle()), 7)
 
 
-async def read(live: LiveAnswer) -> list[list[Shown]]:
+async def read(live: RunningAnswer) -> list[list[Shown]]:
     batches: list[list[Shown]] = []
     while not live.over:
         batches.append(await live.more())
@@ -83,17 +90,17 @@ async def test_an_aborted_answer_tells_why() -> None:
 
 
 LOOK = ToolSchemas([ToolSchema("look", {"type": "object", "properties": {"at": {"type": "string"}}})])
-HELD = AnswerStyle(family=Hermes(), tools=LOOK, guaranteed=frozenset({"look"}))
+HELD = AnswerStyle(family=Hermes(), tools=LOOK, constrained=frozenset({"look"}))
 
 
-async def read_call(arguments: tuple[str, str]) -> tuple[LiveAnswer, list[Shown]]:
+async def read_call(arguments: tuple[str, str]) -> tuple[RunningAnswer, list[Shown]]:
     """A call whose grammar fails between the two pieces of its arguments."""
     texts = ['<tool_call>{"name": "look", "arguments": ', *arguments, "}</tool_call>"]
-    steps = [TokenStep(0), TokenStep(1), UnheldStep("too many states"), TokenStep(2), TokenStep(3)]
-    live = LiveAnswer(Steps(*steps, FinishStep("stop", 4)), AnswerText(Spelling(texts), HELD), 7)
+    steps = [TokenStep(0), TokenStep(1), UnconstrainedStep("too many states"), TokenStep(2), TokenStep(3)]
+    live = RunningAnswer(Steps(*steps, FinishStep("stop", 4)), AnswerText(Spelling(texts), HELD), 7)
     pieces = [piece for batch in await read(live) for piece in batch]
     return live, [
-        piece for piece in pieces if isinstance(piece, CallOpened | CallPart | Call | CallCut | Remark)
+        piece for piece in pieces if isinstance(piece, CallOpened | CallPart | Call | TruncatedCall | Remark)
     ]
 
 
@@ -102,7 +109,7 @@ async def test_the_rest_of_a_call_whose_grammar_failed_is_held_until_it_is_whole
     kinds = [type(piece) for piece in pieces]
     assert kinds == [CallOpened, CallPart, Remark, CallPart, Call]
     assert "".join(piece.arguments for piece in pieces if isinstance(piece, CallPart)) == '{"at": "here"}'
-    assert live.unheld == "too many states"
+    assert live.unconstrained == "too many states"
     assert live.finish_reason == "tool_calls"
 
 
@@ -110,14 +117,14 @@ async def test_the_rest_of_a_call_whose_grammar_failed_is_held_until_it_is_whole
 async def test_a_call_that_went_wrong_without_its_grammar_is_not_passed_off_as_whole(rest: str) -> None:
     _, pieces = await read_call(('{"at', rest))
     assert [type(piece) for piece in pieces][:3] == [CallOpened, CallPart, Remark]
-    assert isinstance(pieces[-1], CallCut)
+    assert isinstance(pieces[-1], TruncatedCall)
     assert not any(isinstance(piece, Call) for piece in pieces)
 
 
 async def test_later_calls_are_held_as_well() -> None:
     call = '<tool_call>{"name": "look", "arguments": {"at": "it"}}</tool_call>'
-    steps = Steps(UnheldStep("lost"), TokenStep(0), FinishStep("stop", 1))
-    live = LiveAnswer(steps, AnswerText(Spelling([call]), HELD), 7)
+    steps = Steps(UnconstrainedStep("lost"), TokenStep(0), FinishStep("stop", 1))
+    live = RunningAnswer(steps, AnswerText(Spelling([call]), HELD), 7)
     pieces = [piece for batch in await read(live) for piece in batch]
     assert [piece.opened for piece in pieces if isinstance(piece, Call)] == [False]
     assert not any(isinstance(piece, CallOpened) for piece in pieces)
@@ -125,12 +132,12 @@ async def test_later_calls_are_held_as_well() -> None:
 
 def looping(
     texts: list[str], times: int, style: AnswerStyle | None = None, end: Step | None = None, limit: int = 20
-) -> tuple[LiveAnswer, Steps]:
+) -> tuple[RunningAnswer, Steps]:
     """An answer of these texts, of which the last comes `times` times."""
     tokens = [*range(len(texts)), *[len(texts) - 1] * (times - 1)]
     steps = Steps(*(TokenStep(token) for token in tokens), end)
     reader = AnswerText(Spelling(texts), style or AnswerStyle())
-    return LiveAnswer(steps, reader, 7, LoopGuard(limit)), steps
+    return RunningAnswer(steps, reader, 7, LoopGuard(limit)), steps
 
 
 async def test_an_answer_that_repeats_itself_ends_as_by_itself_and_says_so() -> None:
@@ -163,10 +170,10 @@ LOOSE = AnswerStyle(family=Hermes(), tools=LOOK)
 IN_CALL = ['<tool_call>{"name": "look", "arguments": {"at": "', "on and ", "on, "]
 
 
-def call_that_loops(style: AnswerStyle) -> tuple[LiveAnswer, Steps]:
+def call_that_loops(style: AnswerStyle) -> tuple[RunningAnswer, Steps]:
     """A call whose argument repeats two tokens over and over."""
     steps = Steps(TokenStep(0), *[TokenStep(token) for _ in range(200) for token in (1, 2)], None)
-    return LiveAnswer(steps, AnswerText(Spelling(IN_CALL), style), 7, LoopGuard(20)), steps
+    return RunningAnswer(steps, AnswerText(Spelling(IN_CALL), style), 7, LoopGuard(20)), steps
 
 
 async def test_a_call_that_repeats_itself_becomes_text_and_is_no_call() -> None:
@@ -189,7 +196,7 @@ async def test_a_call_has_as_much_patience_where_it_is_not_known_how_the_model_w
 ) -> None:
     steps = Steps(TokenStep(0), *[TokenStep(token) for _ in range(200) for token in (1, 2)], None)
     style = AnswerStyle(tools=LOOK, bare_json=True)
-    live = LiveAnswer(steps, AnswerText(Spelling([opening, *IN_CALL[1:]]), style), 7, LoopGuard(20))
+    live = RunningAnswer(steps, AnswerText(Spelling([opening, *IN_CALL[1:]]), style), 7, LoopGuard(20))
     shown = [piece for batch in await read(live) for piece in batch]
     assert not any(isinstance(piece, Call) for piece in shown)
     assert (live.finish_reason, live.looped, live.output_tokens) == ("stop", True, 1 + 160)
@@ -198,7 +205,7 @@ async def test_a_call_has_as_much_patience_where_it_is_not_known_how_the_model_w
 async def test_half_a_call_that_was_sent_ends_as_at_the_limit() -> None:
     live, _ = call_that_loops(HELD)
     shown = [piece for batch in await read(live) for piece in batch]
-    assert any(isinstance(piece, CallCut) for piece in shown)
+    assert any(isinstance(piece, TruncatedCall) for piece in shown)
     assert not any(isinstance(piece, Call) for piece in shown)
     assert (live.finish_reason, live.looped) == ("length", True)
 
@@ -206,7 +213,7 @@ async def test_half_a_call_that_was_sent_ends_as_at_the_limit() -> None:
 async def test_half_of_a_json_answer_does_not_pass_for_whole() -> None:
     steps = Steps(TokenStep(0), *[TokenStep(token) for _ in range(200) for token in (1, 2)], None)
     reader = AnswerText(Spelling(['{"a": [', "1, ", "2, "]), AnswerStyle(answers_json=True))
-    live = LiveAnswer(steps, reader, 7, LoopGuard(20))
+    live = RunningAnswer(steps, reader, 7, LoopGuard(20))
     shown = [piece for batch in await read(live) for piece in batch]
     assert not any(isinstance(piece, Text) and ENDED in piece.text for piece in shown)
     assert (live.finish_reason, live.output_tokens) == ("length", 1 + 160)
@@ -222,7 +229,7 @@ async def test_a_thought_or_white_space_before_a_json_answer_is_no_data(texts: l
 
 async def test_calls_that_came_before_a_loop_are_made() -> None:
     call = '<tool_call>{"name": "look", "arguments": {"at": "it"}}</tool_call>'
-    live, _ = looping([call, " and then"], 100, replace(LOOSE, bound=True))
+    live, _ = looping([call, " and then"], 100, replace(LOOSE, all_constrained=True))
     shown = [piece for batch in await read(live) for piece in batch]
     assert [piece.name for piece in shown if isinstance(piece, Call)] == ["look"]
     assert live.finish_reason == "tool_calls"

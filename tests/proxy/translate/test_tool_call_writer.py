@@ -24,7 +24,7 @@ from proxy.translate.response import Answer
 from proxy.translate.thinking import ThinkingMode
 from proxy.translate.tools import ToolSet, tool_set
 from tests.proxy.live import sse
-from tests.proxy.translate.test_response import answer_head, answered, kinds, rebuilt
+from tests.proxy.translate.test_response import answer_spec, answered, kinds, rebuilt
 
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 TEXT = {"type": "object", "properties": {"path": {"type": "string"}, "text": {"type": "string"}}}
@@ -64,7 +64,7 @@ def only(answer: Answer) -> ToolCall:
 
 class TestACallThatAGrammarHolds:
     def test_is_passed_on_while_it_is_written(self) -> None:
-        answer = Answer(answer_head(tools=TOOLS))
+        answer = Answer(answer_spec(tools=TOOLS))
         sent = []
         for step in streamed('{"path": "a"}', [4, 9]):
             answer.feed(step)
@@ -125,7 +125,7 @@ class TestACallThatAGrammarHolds:
         assert [call.raw for call in answer.calls] == ["<a>", "<b>"]
 
     def test_is_held_for_a_client_that_wants_one_message(self) -> None:
-        answer = Answer(answer_head(tools=TOOLS, streamed=False))
+        answer = Answer(answer_spec(tools=TOOLS, streamed=False))
         for step in streamed('{"path": "a"}', [4])[:-1]:
             answer.feed(step)
         assert answer.message()["content"] == []
@@ -317,7 +317,7 @@ def structured_call(path: str, index: int) -> ToolCallDelta:
     return ToolCallDelta(index, f'{{"path":"{path}"}}', name="Read")
 
 
-class TestACallThatComesBothAsTextAndToldApart:
+class TestACallThatComesBothAsTextAndStructured:
     @pytest.mark.parametrize("text_first", [True, False])
     @pytest.mark.parametrize("in_one", [True, False])
     def test_is_sent_once(self, text_first: bool, in_one: bool) -> None:
@@ -339,7 +339,7 @@ class TestACallThatComesBothAsTextAndToldApart:
         blocks = rebuilt(events)
         assert [block["input"]["path"] for block in blocks if block["type"] == "tool_use"] == ["b"]
         assert [block["text"] for block in blocks if block["type"] == "text"] == [text_call("a").text]
-        assert any("tells calls apart" in note for note in answer.notes)
+        assert any("sends calls apart" in note for note in answer.notes)
 
     def test_and_is_mended_is_sent_once(self) -> None:
         broken = ToolCallDelta(0, "{'path': 'a',}", name="read")
@@ -361,8 +361,8 @@ class TestACallThatComesBothAsTextAndToldApart:
         ]
         answer, events = told(*steps, DONE, call_forms=ANY_FAMILY)
         sent = [block["input"]["path"] for block in rebuilt(events) if block["type"] == "tool_use"]
-        told_apart = [path for as_text, path in calls if not as_text]
-        assert sent == (told_apart or [path for _, path in calls])
+        structured = [path for as_text, path in calls if not as_text]
+        assert sent == (structured or [path for _, path in calls])
         assert len(answer.calls) == len(sent)
 
     def test_twice_in_the_same_way_are_two(self) -> None:
@@ -404,9 +404,7 @@ class TestCallsBeyondWhatTheRequestTakes:
         assert sent[allowed:] == (["text"] if allowed < 2 else [])
         assert len(answer.calls) == 2
         assert answer.stop_reason == ("tool_use" if allowed else "end_turn")
-        assert (
-            len([note for note in answer.notes if "given back as text: the request" in note]) == 2 - allowed
-        )
+        assert len([note for note in answer.notes if "returned as text: the request" in note]) == 2 - allowed
 
     def test_are_counted_with_those_that_came_as_text(self) -> None:
         call = '<tool_call>\n{"name": "Read", "arguments": {"path": "b"}}\n</tool_call>'

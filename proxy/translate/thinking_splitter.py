@@ -1,4 +1,4 @@
-"""The text and the thinking of one answer, as an upstream sends them: told apart, without their marks. Pure.
+"""The text and the thinking of one answer, as an upstream sends them: split, without their marks. Pure.
 
 Some upstreams leave thinking in the text, or its marks in the thinking, or a call that the model made before
 it closed a thought. What is found in the text and in the thinking is one sequence of parts.
@@ -14,7 +14,7 @@ from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 _NONE = CallForms(())
 
 
-class AnswerWords:
+class ThinkingSplitter:
     """Reads the text and the thinking of one answer; `forms`: of the calls that the text may end with."""
 
     def __init__(self, tools: ToolSchemas, forms: CallForms | None) -> None:
@@ -36,7 +36,7 @@ class AnswerWords:
         return [*parts, *self._noted(self._text.feed(text))]
 
     def thinking(self, text: str) -> list[Part]:
-        """Take thinking that the upstream has told apart; all of it is thinking, whatever marks it has.
+        """Take thinking that the upstream sends apart; all of it is thinking, whatever marks it has.
 
         Calls that stand before it are text, as they are before any words; white space alone follows nothing.
         """
@@ -50,7 +50,7 @@ class AnswerWords:
         return [*parts, *map(_as_thought, _words(self._thinking.feed(text)))]
 
     def end(self, *, final: bool) -> list[Part]:
-        """A call that was told apart comes next, or with `final` nothing: what was held back."""
+        """A structured call comes next, or with `final` nothing: what was buffered."""
         final = final and not self._called
         parts = [*self._end_text(final=final), *self._end_thinking(final=final)]
         self._said = self._called = True

@@ -1,4 +1,4 @@
-"""Which conversations have calls that the upstream told apart from the text: there, text is never a call."""
+"""Which conversations have calls that the upstream sent apart from the text: there, text is never a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 _MOST = 20_000  # sessions and ids of calls, some 2 MB
 
 
-class ToldApart:
+class StructuredCalls:
     """Remembers sessions, and ids of calls for clients that do not name their session; the newest of them."""
 
     def __init__(self, most: int = _MOST) -> None:
@@ -16,7 +16,7 @@ class ToldApart:
         self._known: OrderedDict[str, None] = OrderedDict()
 
     def remember(self, session: str, call_ids: Iterable[str]) -> None:
-        """The upstream has told these calls apart in an answer of the session."""
+        """The upstream has sent these calls apart from the text, in an answer of the session."""
         for key in (session, *call_ids):
             if key:
                 self._known[key] = None

@@ -30,8 +30,8 @@ from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, Ups
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
 from proxy.translate.request import TranslatedRequest, translate_request
-from proxy.translate.response import Answer, AnswerHead
-from proxy.translate.told_apart import ToldApart
+from proxy.translate.response import Answer, AnswerSpec
+from proxy.translate.structured_calls import StructuredCalls
 
 if TYPE_CHECKING:
     from proxy.record.recorder import Recorder, RequestRecord
@@ -45,7 +45,7 @@ CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left; in records
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all exchanges share."""
+    """What all requests share."""
 
     backend: Backend
     recorder: Recorder
@@ -53,7 +53,7 @@ class Service:
     backend_name: str
     ping_s: float = PING_S
     max_body_bytes: int = MAX_BODY_BYTES
-    told_apart: ToldApart = field(default_factory=ToldApart)
+    structured_calls: StructuredCalls = field(default_factory=StructuredCalls)
 
 
 class MessagesEndpoint:
@@ -80,14 +80,14 @@ class MessagesEndpoint:
             headers=headers,
             body=body if body is not None else raw.decode("utf-8", "replace"),
         )
-        exchange = Exchange(self._service, record, send)
+        request = MessagesRequest(self._service, record, send)
         try:
-            work = exchange.refuse(fault) if fault or body is None else exchange.run(body, caller)
+            work = request.refuse(fault) if fault or body is None else request.run(body, caller)
             await run_while_connected(receive, work)
         except ClientLeft:
-            await exchange.depart("the client closed the connection before the answer was complete")
+            await request.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
-            await exchange.refuse(UpstreamUnavailable(STOPPED))
+            await request.refuse(UpstreamUnavailable(STOPPED))
             raise
 
 
@@ -114,7 +114,7 @@ def received(
     )
 
 
-class Exchange:
+class MessagesRequest:
     """A request that is on record, until its client has an answer or an error."""
 
     def __init__(self, service: Service, record: RequestRecord, send: Send) -> None:
@@ -169,12 +169,12 @@ class Exchange:
         self._record.upstream(request.body, model)
         for note in translated.notes:
             self._record.note(note)
-        used_ids, told_apart = _call_ids(body), self._service.told_apart
+        used_ids, structured_calls = _call_ids(body), self._service.structured_calls
         forms = _call_forms(translated, backend.dialect, model)
-        if told_apart.knows(caller.session, used_ids):
+        if structured_calls.knows(caller.session, used_ids):
             forms = None
-        head = _answer_head(body, translated, backend.dialect, used_ids, forms)
-        answer = self._answer = Answer(head)
+        spec = _answer_spec(body, translated, backend.dialect, used_ids, forms)
+        answer = self._answer = Answer(spec)
         observation = Observation(self._record, answer)
         try:
             async with aclosing(backend.stream(request)) as arrivals:
@@ -182,8 +182,8 @@ class Exchange:
                     await self._pass_on(steps, answer, observation)
         except UpstreamError as error:
             await self._pass_on([Broken(error)], answer, observation)
-        if answer.told_apart:
-            told_apart.remember(caller.session, answer.told_apart)
+        if answer.structured_ids:
+            structured_calls.remember(caller.session, answer.structured_ids)
         if answer.fault is not None:
             raise answer.fault
         if not answer.stop_reason:
@@ -245,20 +245,20 @@ def _call_ids(body: Mapping[str, Any]) -> frozenset[str]:
 
 def _call_forms(translated: TranslatedRequest, dialect: Dialect, model: str) -> CallForms | None:
     """The ways in which calls may stand at the end of the answer's text."""
-    if translated.most_calls == 0 or dialect.tells_calls_apart:
+    if translated.most_calls == 0 or dialect.structured_calls:
         return None
     forms = forms_of(model, dialect.tool_format)
     return replace(forms, bare_json=False) if translated.wants_json else forms
 
 
-def _answer_head(
+def _answer_spec(
     body: Mapping[str, Any],
     translated: TranslatedRequest,
     dialect: Dialect,
     used_ids: frozenset[str],
     call_forms: CallForms | None,
-) -> AnswerHead:
-    return AnswerHead(
+) -> AnswerSpec:
+    return AnswerSpec(
         message_id=f"msg_{uuid.uuid4().hex[:24]}",
         model=body["model"],
         tools=translated.tools,

@@ -1,11 +1,12 @@
-"""The tool calls of one answer: passed on as they come or held until whole, judged, mended, recorded. Pure.
+"""The tool calls of one answer: streamed or buffered, judged, repaired, recorded. Pure.
 
-A call that the upstream's grammar holds to its tool is passed on piece by piece. Every other call is held
-until it is whole: what fits its schema is sent, what can be mended is mended and sent, the rest is text.
+A call that the upstream's grammar constrains to its tool is passed on piece by piece. Every other call is
+buffered until it is whole: what fits its schema is sent, what can be repaired is repaired and sent, the rest
+is returned as text.
 
-Calls that came as text are taken at the answer's end only. Some upstreams tell a call apart and leave it in
-the text too: then the text is left out, and else, beside calls that were told apart, a call in the text is
-text.
+Calls that came as text are taken at the answer's end only. Some upstreams send a structured call (one in
+`tool_calls`) and leave it in the text too: then the text is left out. Else, beside structured calls, a call
+in the text is text.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ from proxy.translate.content_blocks import ContentBlocks
 from proxy.translate.pending_calls import CallIds, PendingCall, PendingCalls
 from proxy.translate.tools import ToolSet
 
-CUT = "the answer ended within the call"
+TRUNCATED = "the answer ended within the call"
 NOT_WHOLE = "its end is missing"
 BAD_END = "the answer has no end that is known to be the model's own"
 MORE_FOLLOWS = "more follows it"
 IN_THOUGHT = "it stands at the end of a thought"
-BESIDE = "the upstream tells calls apart from text"
+UNSTRUCTURED = "the upstream sends calls apart from text"
 UNSENT = "the answer broke off before the call was sent"
 
 
-class AnswerCalls:
+class ToolCallWriter:
     """Writes calls into `blocks`; `judged` and `notes` gather until the caller takes them.
 
-    With `streamed` off each call is held: a message that is sent as a whole shows no half of a call. Of more
-    than `most` calls, which the client forbids, none is sent.
+    With `streamed` off each call is buffered: a message that is sent as a whole shows no half of a call. No
+    more than `most` calls are sent, which is what the client allows.
     """
 
     def __init__(
@@ -62,68 +63,74 @@ class AnswerCalls:
         self._ids = CallIds(used_ids)
         self._pending = PendingCalls(self._ids)
         self._announced = -1  # index of the call whose pieces may be passed on once it has a name
-        self._live_index = -1
-        self._live: PendingCall | None = None  # the call whose block is open
-        self._halves: list[PendingCall] = []  # sent in part; the end of the answer tells why
-        self.told_apart: list[str] = []  # ids of the calls that the upstream told apart from text
+        self._open_index = -1
+        self._open: PendingCall | None = None  # the call whose block is open
+        self._partial: list[PendingCall] = []  # sent in part; the end of the answer shows why
+        self.structured_ids: list[str] = []  # of the calls that the upstream sent apart from the text
         self._unpaired: Counter[str] = Counter()  # what these do, but for those that came as text too
 
     def open(self, step: ToolCallOpen) -> None:
-        """The next call is bound by a grammar."""
-        self._end_live()
+        """A grammar constrains the next call."""
+        self._end_open()
         if self._streamed:
             self._announced = step.index
 
     def add(self, step: ToolCallDelta) -> None:
         """Take a piece of a call. Costs no more than to write it down: there may be one a token."""
-        if self._live is not None:
-            if step.index == self._live_index:
+        if self._open is not None:
+            if step.index == self._open_index:
                 if step.arguments:
-                    self._live.pieces.append(step.arguments)
+                    self._open.pieces.append(step.arguments)
                     self._blocks.tool_input(step.arguments)
                 return
-            self._end_live()
+            self._end_open()
         if step.index == self._announced and step.name:
-            self._begin_live(step)
+            self._begin_open(step)
         elif self._pending.add(step):
             self._settle(self._pending.take_complete(but=step.index))
 
-    def tell(self, step: ToolCallRaw) -> None:
-        """Take what the upstream tells of a call, and end it if it is the open one."""
-        if self._live is not None and step.index == self._live_index:
-            self._live.told = step
-            self._end_live()
+    def take_raw(self, step: ToolCallRaw) -> None:
+        """Take what the upstream reports of a call, and end it if it is the open one."""
+        if self._open is not None and step.index == self._open_index:
+            self._open.reported = step
+            self._end_open()
         else:
-            self._pending.tell(step)
+            self._pending.take_raw(step)
 
-    def give_way(self) -> None:
-        """Something else comes next: what is whole stands before it."""
-        if self._live is not None:
-            self._end_live()
+    def flush_complete(self) -> None:
+        """Send what is whole, before something else comes."""
+        if self._open is not None:
+            self._end_open()
         if self._pending.calls:
             self._settle(self._pending.take_complete())
 
     def take_text(
-        self, calls: EndingCalls, *, cut: bool = False, unsaid: bool = False, followed: bool = False
+        self,
+        calls: EndingCalls,
+        *,
+        truncated: bool = False,
+        unreported: bool = False,
+        followed: bool = False,
     ) -> None:
         """Send the calls that the answer's text ends with; what cannot be sent stays text.
 
-        Everything that stands before has been taken. With `cut` the answer's end was not the model's own
-        will, with `unsaid` nobody knows, so that calls must have their end; with `followed` words come next.
+        Everything that stands before has been taken. With `truncated` the model did not end the answer
+        itself, with `unreported` nobody knows, so that calls must have their end; with `followed` words come
+        next.
         """
-        if unsaid:
-            cut = family_that_reads(calls.calls, self._tools.schemas, cut=True) is None
+        if unreported:
+            truncated = family_that_reads(calls.calls, self._tools.schemas, cut=True) is None
         family = family_that_reads(calls.calls, self._tools.schemas)
-        why = IN_THOUGHT if calls.in_thought else "" if calls.whole else CUT if cut else NOT_WHOLE
-        why = why or (BAD_END if cut else "")
+        why = IN_THOUGHT if calls.in_thought else "" if calls.whole else TRUNCATED if truncated else NOT_WHOLE
+        why = why or (BAD_END if truncated else "")
         found = Unrecovered(why) if why else recover_text(calls.calls, self._tools.schemas, family)
-        if self.told_apart and not isinstance(found, Unrecovered):
+        if self.structured_ids and not isinstance(found, Unrecovered):
             meant = Counter(_meaning(call.name, call.verdict.input) for call in found)
             if meant <= self._unpaired:
                 self._unpaired -= meant
-                self.notes.append("a call came both in the text and told apart from it: sent it once")
+                self.notes.append("a call came both in the text and apart from it: sent it once")
                 return
-            found = Unrecovered(BESIDE)
+            found = Unrecovered(UNSTRUCTURED)
         if followed and not isinstance(found, Unrecovered):
             found = Unrecovered(MORE_FOLLOWS)
         if isinstance(found, Unrecovered):
@@ -144,66 +151,66 @@ class AnswerCalls:
                 )
             )
 
-    def finish(self, *, cut: bool) -> None:
-        """The answer has ended; with `cut` not by the model's own will, so that no half call is mended."""
-        self._end_live()
-        for half in self._halves:
-            self._record_half(half, cut=cut)
-        self._settle(self._pending.take_all(), cut=cut)
+    def finish(self, *, truncated: bool) -> None:
+        """The answer has ended; `truncated` if the model did not end it: then half a call is not repaired."""
+        self._end_open()
+        for call in self._partial:
+            self._record_partial(call, truncated=truncated)
+        self._settle(self._pending.take_all(), truncated=truncated)
 
     @property
-    def held(self) -> bool:
+    def has_unsent(self) -> bool:
         """Whether there are calls that are not sent yet."""
         return bool(self._pending.calls)
 
     @property
     def unfinished(self) -> bool:
         """Whether a call has begun and is not whole."""
-        live = self._live is not None and not self._live.complete
-        return live or bool(self._halves) or self._pending.unfinished
+        begun = self._open is not None and not self._open.complete
+        return begun or bool(self._partial) or self._pending.unfinished
 
     def break_off(self) -> None:
         """No end will come: what is not sent stays so, and a block that is open stays open."""
-        live, self._live = self._live, None
-        for call in (*self._halves, *([live] if live else []), *self._pending.take_all()):
-            entry = _cut_entry(call, UNSENT if call.complete else CUT)
+        opened, self._open = self._open, None
+        for call in (*self._partial, *([opened] if opened else []), *self._pending.take_all()):
+            entry = _truncated_entry(call, UNSENT if call.complete else TRUNCATED)
             self.notes.append(f"a call of {call.name!r} is not carried out: {entry.detail}")
             self.judged.append(entry)
-        self._halves = []
+        self._partial = []
 
     # -- calls that are passed on as they come ------------------------------------------------------------
 
-    def _begin_live(self, step: ToolCallDelta) -> None:
-        self.give_way()
-        self._announced, self._live_index = -1, step.index
-        self._live = PendingCall(self._ids.fresh(step.id), step.name)
-        self._blocks.begin_tool_use(self._live.id, step.name)
+    def _begin_open(self, step: ToolCallDelta) -> None:
+        self.flush_complete()
+        self._announced, self._open_index = -1, step.index
+        self._open = PendingCall(self._ids.fresh(step.id), step.name)
+        self._blocks.begin_tool_use(self._open.id, step.name)
         if step.arguments:
-            self._live.pieces.append(step.arguments)
+            self._open.pieces.append(step.arguments)
             self._blocks.tool_input(step.arguments)
 
-    def _end_live(self) -> None:
-        call, self._live = self._live, None
+    def _end_open(self) -> None:
+        call, self._open = self._open, None
         if call is None:
             return
         self._blocks.close()
         if not call.complete:
-            self._halves.append(call)
+            self._partial.append(call)
             return
         verdict = self._tools.judge(call.name, call.arguments)
         self.sent += 1
         entry = _entry(call, verdict)
         self.judged.append(entry)
-        self._tell_apart(entry)
+        self._note_structured(entry)
         if not verdict.usable:
             self.notes.append(
                 f"a call of {call.name!r} was passed on while it was written, and does not fit:"
                 f" {verdict.detail}"
             )
 
-    def _record_half(self, call: PendingCall, *, cut: bool) -> None:
-        if cut:
-            self.judged.append(_cut_entry(call))
+    def _record_partial(self, call: PendingCall, *, truncated: bool) -> None:
+        if truncated:
+            self.judged.append(_truncated_entry(call))
             return
         verdict = self._tools.judge(call.name, call.arguments)
         self.judged.append(_entry(call, verdict))
@@ -212,49 +219,49 @@ class AnswerCalls:
             return
         self.fault = f"a call of {call.name!r} broke off while it was passed on: {verdict.detail}"
 
-    # -- calls that are held until whole ------------------------------------------------------------------
+    # -- calls that are buffered until whole --------------------------------------------------------------
 
-    def _settle(self, calls: Iterable[PendingCall], *, cut: bool = False) -> None:
+    def _settle(self, calls: Iterable[PendingCall], *, truncated: bool = False) -> None:
         for call in calls:
-            if cut and not call.complete:
-                self._give_back(_cut_entry(call))
+            if truncated and not call.complete:
+                self._return_as_text(_truncated_entry(call))
                 continue
             verdict = self._tools.judge(call.name, call.arguments)
             if verdict.usable:
-                self._send(_entry(call, verdict), told_apart=True)
+                self._send(_entry(call, verdict), structured=True)
             else:
-                self._mend(call, verdict)
+                self._repair(call, verdict)
 
-    def _mend(self, call: PendingCall, verdict: Verdict) -> None:
+    def _repair(self, call: PendingCall, verdict: Verdict) -> None:
         entry = _entry(call, verdict)
         found = recover_arguments(call.name, call.arguments, self._tools.schemas)
         entry.repairs += found.repairs
         if isinstance(found, Unrecovered):
             entry.detail = entry.detail or found.why
-            self._give_back(entry)
+            self._return_as_text(entry)
             return
         entry.name, entry.input = found.name, found.verdict.input
         entry.verdict, entry.detail = found.verdict.verdict, found.verdict.detail
-        self._send(entry, told_apart=True)
+        self._send(entry, structured=True)
 
-    def _tell_apart(self, entry: ToolCall) -> None:
-        self.told_apart.append(entry.id)
+    def _note_structured(self, entry: ToolCall) -> None:
+        self.structured_ids.append(entry.id)
         self._unpaired[_meaning(entry.name, entry.input)] += 1
 
-    def _send(self, entry: ToolCall, *, told_apart: bool = False) -> None:
+    def _send(self, entry: ToolCall, *, structured: bool = False) -> None:
         if self._most is not None and self.sent >= self._most:
             entry.detail = "the request forbids calls" if not self._most else "the request allows one call"
-            self._give_back(entry)
+            self._return_as_text(entry)
             return
-        if told_apart:
-            self._tell_apart(entry)
+        if structured:
+            self._note_structured(entry)
         self._blocks.tool_use(entry.id, entry.name, entry.input or {})
         self.sent += 1
         self.judged.append(entry)
 
-    def _give_back(self, entry: ToolCall) -> None:
+    def _return_as_text(self, entry: ToolCall) -> None:
         self._blocks.text(entry.raw)
-        self.notes.append(f"a call of {entry.name!r} was given back as text: {entry.detail}")
+        self.notes.append(f"a call of {entry.name!r} was returned as text: {entry.detail}")
         self.judged.append(entry)
 
 
@@ -266,7 +273,7 @@ def _meaning(name: str, tool_input: Any) -> str:
         return uuid.uuid4().hex  # too deep to be compared: taken for another call than all others
 
 
-def _cut_entry(call: PendingCall, why: str = CUT) -> ToolCall:
+def _truncated_entry(call: PendingCall, why: str = TRUNCATED) -> ToolCall:
     """A call without its end has no input: what there is of it might mean something else."""
     entry = _entry(call, Verdict("unparsed", detail=why))
     entry.verdict = "cut"
@@ -274,17 +281,17 @@ def _cut_entry(call: PendingCall, why: str = CUT) -> ToolCall:
 
 
 def _entry(call: PendingCall, verdict: Verdict) -> ToolCall:
-    told = call.told or ToolCallRaw(0, "")
+    reported = call.reported or ToolCallRaw(0, "")
     return ToolCall(
         id=call.id,
         name=call.name,
         raw=call.raw,
-        tokens=list(told.tokens),
-        family=told.family,
-        constrained=told.constrained,
-        relaxed=told.relaxed,
+        tokens=list(reported.tokens),
+        family=reported.family,
+        constrained=reported.constrained,
+        relaxed=reported.relaxed,
         input=verdict.input,
-        repairs=list(told.repairs),
+        repairs=list(reported.repairs),
         verdict=verdict.verdict,
         detail=verdict.detail,
     )
