@@ -88,13 +88,13 @@ class RunningAnswer:
 
     def _digest(self, step: Step, shown: list[Shown]) -> None:
         match step:
-            case TokenStep(token):
+            case TokenStep():
                 self.output_tokens += 1
-                self.tokens.append(token)
-                self._add(self._reader.add(token), shown)
+                self.tokens.append(step.token)
+                self._add(self._reader.add(step.token), shown)
                 if self._guard is None or self.over:
                     return
-                if self._guard.add(token, in_call=self._reader.in_data):
+                if self._guard.add(step.token, in_call=self._reader.in_data):
                     self._end_loop(self._guard.why, shown)
             case UnconstrainedStep(why):
                 self.unconstrained = why

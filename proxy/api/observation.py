@@ -36,10 +36,10 @@ class Observation:
         texts: dict[Literal["text", "thinking", "tool"], list[str]] = {}
         for step in steps:
             match step:
-                case TextDelta(text):
-                    texts.setdefault("text", []).append(text)
-                case ThinkingDelta(text):
-                    texts.setdefault("thinking", []).append(text)
+                case TextDelta():
+                    texts.setdefault("text", []).append(step.text)
+                case ThinkingDelta():
+                    texts.setdefault("thinking", []).append(step.text)
                 case ToolCallDelta():
                     if not self._composing_seen:  # else its text was recorded while it was composed
                         texts.setdefault("tool", []).append(step.arguments)

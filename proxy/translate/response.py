@@ -106,10 +106,10 @@ class Answer:
     def feed(self, step: UpstreamEvent) -> None:
         """Take one step of the upstream."""
         match step:
-            case TextDelta(text):
-                self._take_text(text)
-            case ThinkingDelta(text):
-                self._take_thinking(text)
+            case TextDelta():
+                self._take_text(step.text)
+            case ThinkingDelta():
+                self._take_thinking(step.text)
             case ToolCallDelta():
                 self._take_call_piece(step)
             case ToolCallOpen():

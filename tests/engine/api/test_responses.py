@@ -135,7 +135,7 @@ async def test_an_answer_that_is_aborted_while_its_first_byte_is_sent_ends_once(
 
 
 @pytest.mark.parametrize("form", [ChatStream, WholeChat])
-async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]) -> None:
+async def test_a_client_that_leaves_ends_the_generation_and_leaves_no_task(form: type[ChatResponse]) -> None:
     connection = Connection()
     steps = Steps(TokenStep(0), None)
     answer = RunningAnswer(steps, AnswerText(Spelling(["a"]), AnswerStyle()), 7)
@@ -147,6 +147,8 @@ async def test_a_client_that_leaves_ends_the_generation(form: type[ChatResponse]
     async with asyncio.timeout(5):
         await response
     assert steps.cancelled.is_set()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @pytest.mark.parametrize("form", [ChatStream, WholeChat])
