@@ -24,12 +24,13 @@ class MarkerScanner:
 
         The caller may stop in between and take the rest with `flush`.
         """
-        if not self._marks:
-            yield text, None
-            return
         self._buffer += text
         while True:
             buffered = self._buffer
+            if self._first_letters.isdisjoint(buffered):  # most pieces of an answer
+                self._buffer = ""
+                yield buffered, None
+                return
             end, mark = self._first(buffered)
             begun = end if final else self._begun(buffered, end)
             if mark is None or begun < end:
