@@ -23,7 +23,7 @@ _IDLE_S = 3.0  # below uvicorn's five, so that no pooled connection is closed un
 _ANY_PORT_HERE = "http://127.0.0.1"
 _AT_ONCE = 32  # events that are translated before the client is sent anything
 
-STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+_STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 class ChatClient:
@@ -60,9 +60,9 @@ class ChatClient:
     async def stream(
         self, body: dict[str, Any], headers: Mapping[str, str], reader: ChatStreamReader
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Post a streaming request and yield the steps of each network read; the last is the end."""
+        """Post a request to be streamed and yield the steps of each network read; the last is the end."""
         max_tokens = body.get("max_tokens") or 0
-        async with self._posted(body, headers) as response:
+        async with self._posted({**body, **_STREAMED}, headers) as response:
             if response.status_code != 200:
                 raw = await response.aread()
                 raise fault_of_status(

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.wire.chat import LANE_HEADER
 from engine.wire.feed import FEED_HEADER, FEED_OBJECT
-from proxy.backends.chat_client import STREAMED, ChatClient
+from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader, parse_json
 from proxy.backends.faults import error_in_stream
 from proxy.backends.upstream import (
@@ -44,7 +44,7 @@ class MlxBackend:
     def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         headers = {FEED_HEADER: "1", LANE_HEADER: request.lane}
         reader = EngineStreamReader.of_request(_WHO, request.body)
-        return self._client.stream({**request.body, **STREAMED}, headers, reader)
+        return self._client.stream(request.body, headers, reader)
 
     async def model_name(self) -> str:
         return self._model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit, urlunsplit
 
-from proxy.backends.chat_client import STREAMED, ChatClient
+from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader
 from proxy.backends.upstream import Dialect, UpstreamEvent, UpstreamRequest
 from proxy.events.errors import NotFound, UpstreamModelMissing, UpstreamRejected
@@ -43,7 +43,7 @@ class OpenAIBackend:
 
     def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
         reader = ChatStreamReader.of_request(self.name, request.body)
-        return self._client.stream({**request.body, **STREAMED}, {}, reader)
+        return self._client.stream(request.body, {}, reader)
 
     async def model_name(self) -> str:
         if not self._model:
