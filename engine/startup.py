@@ -54,7 +54,7 @@ def load(
         draft=draft,
         draft_tokens=settings.draft_tokens,
     )
-    loaded = serving(loaded, settings.context_length)
+    loaded = serving(loaded, settings.context_tokens)
     folder = _folder(settings) if settings.kv_cache_dir else None
     with first_run(loaded, folder):
         if settings.kv_bits:

@@ -33,7 +33,7 @@ def main() -> int:
             "python -m proxy reads its settings as one JSON line on stdin; see anyclaude-tui --no-ui"
         )
     try:
-        config = HostConfig.model_validate(read_settings())
+        config = HostConfig.from_values(read_settings())
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         return _fail(f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}")

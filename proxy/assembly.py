@@ -19,6 +19,7 @@ from engine.process.port_holder import port_holder
 from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
+from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import HostConfig
 from proxy.configuration.state_folder import private_folder
 from proxy.events.bus import EventBus
@@ -32,6 +33,7 @@ from proxy.supervision.joined_engine import JoinedEngine
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
 from proxy.supervision.supervisor import Supervisor
+from proxy.supervision.watch import Timing
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.record import TraceStore
 
@@ -40,6 +42,7 @@ _stream_log = logging.getLogger("anyclaude.stream")
 
 _LEVELS: dict[str, int] = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 ENGINE_HOST = "127.0.0.1"
+LEAST_PATIENCE_S = 180.0  # without progress in work, before the engine is ended
 
 
 class Host:
@@ -78,7 +81,9 @@ class Host:
         if config.backend == "mlx" and config.manage_engine:
             self._engine = self.supervisor = self._make_supervisor(engine_arguments)
         elif config.backend == "mlx":
-            self._engine = JoinedEngine(_joined_address(config), bus=self.bus, model=config.model)
+            self._engine = JoinedEngine(
+                _joined_address(config), bus=self.bus, model=config.model, timing=_timing(config)
+            )
         self.app: FastAPI = create_app(
             config, self.backend, self.recorder, self.gate, version=program_version()
         )
@@ -177,28 +182,8 @@ class Host:
         config = self.config
         # The engine preloads the fast BLAS itself; here is only told what it will find.
         _, accelerated = engine_environment(os.environ)
-        settings: dict[str, Any] = {
-            "model": config.model,
-            "host": ENGINE_HOST,
-            "port": config.engine_port,
-            "kv_cache_dir": str(config.kv_cache_folder.absolute()),
-            "prefix_cache_bytes": config.prefix_cache_bytes,
-            "memory_limit_bytes": config.memory_limit_bytes,
-            "wired": config.wired,
-            "disk_cache_bytes": config.disk_cache_bytes,
-            "disk_writes_per_day_bytes": config.disk_writes_per_day_bytes,
-            "kv_bits": config.kv_bits,
-            "tool_format": config.tool_format,
-            "grammar": config.grammar,
-            "draft_model": config.draft_model,
-            "draft_tokens": config.draft_tokens,
-            "loop_tokens": config.loop_tokens,
-            "relax_gpu_watchdog": config.relax_gpu_watchdog,
-        }
-        if config.context_tokens:
-            settings["context_length"] = config.context_tokens
         # Not in the working directory: its files and folders are the user's project, not the engine's.
-        command = EngineCommand(settings, dict(os.environ), folder=_folder_apart(config.home))
+        command = EngineCommand(engine_settings(config), dict(os.environ), folder=_folder_apart(config.home))
         return Supervisor(
             command if arguments is None else replace(command, arguments=arguments),
             bus=self.bus,
@@ -207,6 +192,7 @@ class Host:
                 tell=self._tell_engine_line,
                 notice=self.notice,
             ),
+            timing=_timing(config),
             first=EngineState(
                 state="stopped",
                 model=config.model or bundled_model.NAME,
@@ -215,6 +201,22 @@ class Host:
             ),
             port_holder=lambda: port_holder(config.engine_port),
         )
+
+
+def engine_settings(config: HostConfig) -> dict[str, Any]:
+    """What the engine is started with: all that a user sets of it, and what the host decides."""
+    return {
+        **{name: getattr(config, name) for name in ENGINE_SETTINGS},
+        "host": ENGINE_HOST,
+        "port": config.engine_port,
+        "kv_cache_dir": str(config.kv_cache_folder.absolute()),
+    }
+
+
+def _timing(config: HostConfig) -> Timing:
+    """As patient as the engine is with itself; a stalled one gets time to come back before it is ended."""
+    stalled_after = config.stall_after_s
+    return Timing(stalled_after=stalled_after, lost_after=max(LEAST_PATIENCE_S, 3 * stalled_after))
 
 
 def _folder_apart(home: Path) -> Path:

@@ -14,18 +14,19 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from proxy.configuration.destination import destination, public_url, settle_key
-from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.known_backends import KNOWN_BACKENDS, BackendKind
 from proxy.configuration.layers import Layers
 from proxy.configuration.model_folder import hub_id_or_folder, is_hub_id
-from proxy.configuration.settled import BackendKind, ConfigError, HostConfig
-from proxy.configuration.sources import DEFAULT, TRUSTED, Origin, Source
+from proxy.configuration.provenance import DEFAULT, TRUSTED, Origin, Source
+from proxy.configuration.settings import SETTINGS
+from proxy.configuration.settled import ConfigError
 
 Rule = Callable[[Layers, dict[str, Any], Path, Path], None]
 
 
 def check_access(layers: Layers, fields: dict[str, Any]) -> None:
     """Refuse to listen for other machines without a token."""
-    host = fields.get("host", "127.0.0.1")
+    host = fields.get("host", SETTINGS["host"].default)
     if not _is_loopback(host) and not fields.get("token"):
         layers.problems.append(
             f"{layers.sources['host']} is {host}, which other machines can reach; "
@@ -82,8 +83,7 @@ def _engine_port(layers: Layers, fields: dict[str, Any], address: SplitResult) -
         elif address.port is not None:
             fields["engine_port"] = address.port
             layers.sources["engine_port"] = layers.sources["backend_url"]
-    defaults = HostConfig.model_fields
-    chosen = [fields.get(name, defaults[name].default) for name in ("port", "engine_port")]
+    chosen = [fields.get(name, SETTINGS[name].default) for name in ("port", "engine_port")]
     if chosen[0] == chosen[1] != 0:
         layers.problems.append(
             f"port {chosen[0]} is meant for both the proxy ({layers.sources['port']}) and the engine "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from engine.options.kinds import printable
 from proxy.configuration.layers import Layers
-from proxy.configuration.sources import DEFAULT, Origin, Source, may_be_sent
-from proxy.configuration.values import printable
+from proxy.configuration.provenance import DEFAULT, Origin, Source, may_be_sent
 
 ENGINE_HERE = "the built-in engine on this machine"
 

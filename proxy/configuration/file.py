@@ -7,73 +7,21 @@ off. Which files there are and what counts of them is told in `proxy.configurati
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.options.kinds import checked, nearest, printable, shown
+from engine.options.setting import OF_A_BACKEND, Setting
 from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.provenance import Origin, Source
+from proxy.configuration.settings import SECTIONS, keys_of
 from proxy.configuration.settled import ConfigError
 from proxy.configuration.small_file import FileTooLarge, SmallFile, read_small_file
-from proxy.configuration.sources import Origin, Source
-from proxy.configuration.values import (
-    BACKEND,
-    BYTES,
-    FLAG,
-    GUESSES,
-    KV_BITS,
-    LEVEL,
-    LOOP,
-    MEMORY,
-    NAME,
-    PORT,
-    SECRET,
-    TEXT,
-    TOKENS,
-    TOOL_FORMAT,
-    URL,
-    WIRED,
-    Kind,
-    checked,
-    nearest,
-    printable,
-    shown,
-)
 
 FILE_NAME = ".anyclauderc.json"
 MOST_BYTES = 1 << 20
-
-_TOP: dict[str, Kind] = {
-    "backend": BACKEND,
-    "port": PORT,
-    "enginePort": PORT,
-    "host": NAME,
-    "home": NAME,
-    "token": SECRET,
-}
-_DEBUG: dict[str, Kind] = {"level": LEVEL, "enableTraces": FLAG, "enableStreamLogging": FLAG}
-_BACKEND: dict[str, Kind] = {
-    "enabled": FLAG,
-    "port": PORT,
-    "baseUrl": URL,
-    "apiKey": SECRET,
-    "model": TEXT,
-    "contextTokens": TOKENS,
-    "systemTurns": FLAG,
-    "serverScript": TEXT,
-    "prefixCacheBytes": BYTES,
-    "memoryLimitBytes": MEMORY,
-    "wired": WIRED,
-    "kvBits": KV_BITS,
-    "toolFormat": TOOL_FORMAT,
-    "grammar": FLAG,
-    "draftModel": TEXT,
-    "draftTokens": GUESSES,
-    "loopTokens": LOOP,
-    "relaxGpuWatchdog": FLAG,
-    "diskCacheBytes": BYTES,
-    "diskWritesPerDayBytes": BYTES,
-}
 
 
 @dataclass(slots=True)
@@ -161,24 +109,12 @@ def parse_config(content: SmallFile, origin: Origin = Origin.OWN_FILE) -> Config
     found.warnings += [
         f'{path}: "{printable(key)}" stands there twice; the last one counts' for key in repeated
     ]
-    _take(found, document, "", _TOP, {"debug", "backends"})
+    _take(found, document, "", keys_of(""), SECTIONS)
     if (debug := _object(found, document, "debug")) is not None:
-        _take(found, debug, "debug.", _DEBUG, set())
+        _take(found, debug, "debug.", keys_of("debug."))
     for name, section in (_object(found, document, "backends") or {}).items():
         _take_backend(found, name, section)
     return found
-
-
-def kind_of(key: str) -> Kind:
-    """What a value under this dotted key may be."""
-    first, _, rest = key.partition(".")
-    match first:
-        case "debug":
-            return _DEBUG[rest]
-        case "backends":
-            return _BACKEND[rest.partition(".")[2]]
-        case _:
-            return _TOP[key]
 
 
 def _parse(content: SmallFile, repeated: list[str]) -> dict[str, Any]:
@@ -233,18 +169,18 @@ def _take(
     found: ConfigFile,
     section: Mapping[str, Any],
     prefix: str,
-    kinds: Mapping[str, Kind],
-    nested: set[str],
+    known: Mapping[str, Setting],
+    nested: Sequence[str] = (),
 ) -> None:
     for key, value in section.items():
         if key in nested:
             continue
-        if key not in kinds:
-            hint = nearest(key, [*kinds, *sorted(nested)])
+        if key not in known:
+            hint = nearest(key, [*known, *nested])
             found.warnings.append(f"{found.where(prefix + key)} is not known and was ignored{hint}")
             continue
         try:
-            found.values[prefix + key] = checked(kinds[key], value, found.where(prefix + key))
+            found.values[prefix + key] = checked(known[key].kind, value, found.where(prefix + key))
         except ValueError as error:
             found.problems.append((prefix + key, str(error)))
 
@@ -257,6 +193,6 @@ def _take_backend(found: ConfigFile, name: str, section: Any) -> None:
         problem = f"{where} is {shown(section)}; allowed: an object {{...}}"
         found.problems.append((f"backends.{name}", problem))
     else:
-        _take(found, section, f"backends.{name}.", _BACKEND, set())
+        _take(found, section, f"backends.{name}.", keys_of(OF_A_BACKEND))
         if section.get("serverScript"):
             found.warnings.append(f"{where}.serverScript is not used: the engine is built in")

@@ -20,9 +20,9 @@ from proxy.configuration.file import (
     read_content,
     unreadable,
 )
+from proxy.configuration.provenance import NOT_TRUSTED, TRUSTED, Origin
 from proxy.configuration.settled import ConfigError
 from proxy.configuration.small_file import NOT_THERE, NoRegularFile, SmallFile, read_small_file
-from proxy.configuration.sources import NOT_TRUSTED, TRUSTED, Origin
 from proxy.configuration.trust import TRUST_FOLDER, TrustList, place_of
 from proxy.configuration.untrusted import limit_to_harmless, listed, withheld_keys
 

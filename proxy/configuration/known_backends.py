@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from proxy.configuration.settled import BackendKind
+BackendKind = Literal["mlx", "openai", "claude"]
 
 
 @dataclass(frozen=True, slots=True)

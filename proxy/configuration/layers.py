@@ -1,88 +1,17 @@
-"""Where a setting can come from: command line over `ANYCLAUDE_*` environment over files over default."""
+"""The layers of one run: command line over `ANYCLAUDE_*` environment over files over default."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.options.kinds import checked
 from proxy.configuration.file import ConfigFile, expand_home
+from proxy.configuration.provenance import DEFAULT, Origin, Source
+from proxy.configuration.settings import OTHER_VARIABLES, SETTINGS
 from proxy.configuration.settled import ConfigError
-from proxy.configuration.sources import DEFAULT, Origin, Source
-from proxy.configuration.values import (
-    BACKEND,
-    BYTES,
-    FLAG,
-    GUESSES,
-    KV_BITS,
-    LEVEL,
-    LOOP,
-    MEMORY,
-    NAME,
-    PORT,
-    SECRET,
-    TEXT,
-    TOKENS,
-    TOOL_FORMAT,
-    URL,
-    WIRED,
-    Kind,
-    checked,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One value and the names it goes by; `{backend}` in a file key is the chosen backend's section."""
-
-    kind: Kind
-    env: str
-    option: str = ""
-    file: str = ""
-
-
-SETTINGS: dict[str, Setting] = {
-    "backend_name": Setting(BACKEND, "ANYCLAUDE_BACKEND", "--backend", "backend"),
-    "backend_url": Setting(URL, "ANYCLAUDE_BASE_URL", "--base-url", "backends.{backend}.baseUrl"),
-    "backend_key": Setting(SECRET, "ANYCLAUDE_API_KEY", "", "backends.{backend}.apiKey"),
-    "model": Setting(TEXT, "ANYCLAUDE_MODEL", "--model", "backends.{backend}.model"),
-    "context_tokens": Setting(TOKENS, "ANYCLAUDE_CONTEXT_TOKENS", "", "backends.{backend}.contextTokens"),
-    "upstream_system_turns": Setting(FLAG, "ANYCLAUDE_SYSTEM_TURNS", "", "backends.{backend}.systemTurns"),
-    "prefix_cache_bytes": Setting(
-        BYTES, "ANYCLAUDE_PREFIX_CACHE_BYTES", "", "backends.{backend}.prefixCacheBytes"
-    ),
-    "memory_limit_bytes": Setting(
-        MEMORY, "ANYCLAUDE_MEMORY_LIMIT_BYTES", "", "backends.{backend}.memoryLimitBytes"
-    ),
-    "wired": Setting(WIRED, "ANYCLAUDE_WIRED", "", "backends.{backend}.wired"),
-    "kv_bits": Setting(KV_BITS, "ANYCLAUDE_KV_BITS", "", "backends.{backend}.kvBits"),
-    "tool_format": Setting(
-        TOOL_FORMAT, "ANYCLAUDE_TOOL_FORMAT", "--tool-format", "backends.{backend}.toolFormat"
-    ),
-    "grammar": Setting(FLAG, "ANYCLAUDE_GRAMMAR", "", "backends.{backend}.grammar"),
-    "draft_model": Setting(TEXT, "ANYCLAUDE_DRAFT_MODEL", "", "backends.{backend}.draftModel"),
-    "draft_tokens": Setting(GUESSES, "ANYCLAUDE_DRAFT_TOKENS", "", "backends.{backend}.draftTokens"),
-    "loop_tokens": Setting(LOOP, "ANYCLAUDE_LOOP_TOKENS", "", "backends.{backend}.loopTokens"),
-    "relax_gpu_watchdog": Setting(
-        FLAG, "ANYCLAUDE_RELAX_GPU_WATCHDOG", "", "backends.{backend}.relaxGpuWatchdog"
-    ),
-    "disk_cache_bytes": Setting(BYTES, "ANYCLAUDE_DISK_CACHE_BYTES", "", "backends.{backend}.diskCacheBytes"),
-    "disk_writes_per_day_bytes": Setting(
-        BYTES, "ANYCLAUDE_DISK_WRITES_PER_DAY_BYTES", "", "backends.{backend}.diskWritesPerDayBytes"
-    ),
-    "host": Setting(NAME, "ANYCLAUDE_HOST", "", "host"),
-    "port": Setting(PORT, "ANYCLAUDE_PORT", "--port", "port"),
-    "engine_port": Setting(PORT, "ANYCLAUDE_ENGINE_PORT", "--engine-port", "enginePort"),
-    "home": Setting(NAME, "ANYCLAUDE_HOME", "--home", "home"),
-    "token": Setting(SECRET, "ANYCLAUDE_TOKEN", "", "token"),
-    "trace": Setting(FLAG, "ANYCLAUDE_TRACE", "", "debug.enableTraces"),
-    "debug_level": Setting(LEVEL, "ANYCLAUDE_DEBUG", "", "debug.level"),
-    "stream_logging": Setting(FLAG, "ANYCLAUDE_STREAM_LOGGING", "", "debug.enableStreamLogging"),
-}
-# Read elsewhere: by the commands, and to find the file.
-OTHER_VARIABLES = ("ANYCLAUDE_CONFIG", "ANYCLAUDE_CLAUDE")
 
 
 class Layers:
@@ -137,7 +66,7 @@ class Layers:
         if text := self.environ.get(setting.env, "").strip():
             yield setting.kind.from_text(text), Source(Origin.ENVIRONMENT, setting.env)
         for file in self.files:
-            key = setting.file.format(backend=file.section(backend))
+            key = setting.key_of(file.section(backend))
             if key in file.values:
                 yield file.values[key], file.source(key)
 

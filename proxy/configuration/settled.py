@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
-BackendKind = Literal["mlx", "openai", "claude"]
+from proxy.configuration.known_backends import BackendKind
+from proxy.configuration.settings import HostSettings
 
 
 class ConfigError(ValueError):
@@ -24,42 +26,34 @@ class ConfigError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-class HostConfig(BaseModel):
-    """Everything a proxy process has to know, as JSON-able values; it reads nothing else."""
+@dataclass(frozen=True, kw_only=True)
+class HostConfig(HostSettings):
+    """Everything a proxy process has to know, as JSON-able values; it reads nothing else.
 
-    model_config = ConfigDict(frozen=True)
+    The settings, and what follows from them.
+    """
 
     backend: BackendKind = "mlx"
-    backend_name: str = "mlx"  # as the user named it: "vllm-mlx", "lmstudio", "openrouter" ...
-    backend_url: str = ""  # of the openai and claude backends; empty for the built-in engine
-    backend_key: str = ""
     destination: str = ""  # where requests go and who says so, for people; empty: to the built-in engine
-    upstream_system_turns: bool = False  # the openai backend's template takes system entries anywhere
-    model: str = ""  # folder or hub id for mlx, model name for openai; empty: the bundled demo model
-    context_tokens: int = 0  # the model's window as the user states it; 0: as the model's own files state it
-    prefix_cache_bytes: int | None = None  # memory for prompts of the built-in engine; None: by the machine
-    memory_limit_bytes: int | None = None  # that the built-in engine may take; None: by the machine
-    wired: Literal["weights", "off"] = "weights"  # what macOS may not page out of the built-in engine
-    kv_bits: int | None = None  # of a stored key or value, 4 or 8; None: as the model computes them
-    tool_format: str = ""  # how the model writes tool calls; empty: as its chat template shows
-    grammar: bool = True  # the built-in engine holds tool calls and JSON answers to their grammar
-    draft_model: str = ""  # folder or hub id of a small model that guesses tokens ahead
-    draft_tokens: int = 3
-    loop_tokens: int = 2000  # that an answer may repeat itself for in the built-in engine; 0: for ever
-    relax_gpu_watchdog: bool = False  # let macOS wait longer before it ends work of the built-in engine
-    disk_cache_bytes: int = 20_000_000_000  # for prompts of the built-in engine, below home; 0: none
-    disk_writes_per_day_bytes: int = 50_000_000_000  # most that is written there in a day
-    host: str = "127.0.0.1"
-    port: int = 8082
-    engine_port: int = 0  # of the built-in engine; 0: any free one, which it announces
-    home: Path
-    token: str = ""  # asked of clients when not empty
-    trace: bool = True
-    debug_level: int = 0
-    stream_logging: bool = False
     manage_engine: bool = True  # start and supervise the built-in engine; False: it runs already
 
     @property
     def kv_cache_folder(self) -> Path:
         """Where the built-in engine keeps computed prompts, and what it measured for them."""
         return self.home / "kv-cache"
+
+    def as_json(self) -> bytes:
+        """One line without its end, for `from_values` in the host's process."""
+        return _HOST_CONFIG.dump_json(self)
+
+    @staticmethod
+    def from_values(values: Mapping[str, Any]) -> HostConfig:
+        """The configuration out of parsed JSON.
+
+        Raises:
+            pydantic.ValidationError: a value has the wrong type.
+        """
+        return _HOST_CONFIG.validate_python(values)
+
+
+_HOST_CONFIG = TypeAdapter(HostConfig)

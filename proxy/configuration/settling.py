@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.options.kinds import printable
 from proxy.configuration.backends import BACKEND_RULES, check_access
 from proxy.configuration.destination import ENGINE_HERE
 from proxy.configuration.file import ConfigFile
 from proxy.configuration.files import STATE_FOLDER, Ask, gather_files, trust_list
 from proxy.configuration.known_backends import KNOWN_BACKENDS
-from proxy.configuration.layers import SETTINGS, Layers, unknown_variables
+from proxy.configuration.layers import Layers, unknown_variables
+from proxy.configuration.provenance import Origin, Source
+from proxy.configuration.settings import SETTINGS
 from proxy.configuration.settled import ConfigError, HostConfig
-from proxy.configuration.sources import Origin, Source
-from proxy.configuration.values import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What counts of a file that came with the working directory before the user has trusted it.
 
-A list of what is harmless, so that a key that is new is refused until somebody has thought about it: nothing
-in it names an address, a path, a port, a host, a token or a key.
+The table of settings says what is harmless, so that a key that is new is refused until somebody has thought
+about it: nothing harmless names an address, a path, a port, a host, a token or a key.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from engine.options.kinds import printable
 from proxy.configuration.file import ConfigFile
-from proxy.configuration.values import printable
+from proxy.configuration.settings import SECTIONS, SETTINGS, setting_at
 
-_TOP = frozenset({"debug.level", "debug.enableTraces", "debug.enableStreamLogging"})
-_OF_A_BACKEND = frozenset({"model", "toolFormat", "contextTokens", "grammar", "draftTokens", "kvBits"})
-# Understood for earlier users' sake; they do nothing, so they are neither obeyed nor talked about.
-_INERT = frozenset({"enabled", "serverScript"})
 # A server's or the hub's name for a model: nothing that begins like a path, nor climbs out of a folder.
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.:@+-]*(/[A-Za-z0-9][\w.:@+-]*)*", re.ASCII)
 _MOST_WARNINGS = 5
@@ -61,17 +58,15 @@ def listed(keys: tuple[str, ...], most: int = 8) -> str:
 
 
 def _counts(file: ConfigFile, key: str) -> bool:
-    parts = key.split(".")
-    if len(parts) == 3 and parts[0] == "backends":
-        if parts[2] not in _OF_A_BACKEND:
-            return False
-        return (
-            parts[2] != "model" or key not in file.values or is_model_name(file.values[key], file.path.parent)
-        )
-    # What holds other keys is no value; that it is of the wrong shape has to be said.
-    return key in _TOP or key in ("debug", "backends") or (len(parts) == 2 and parts[0] == "backends")
+    setting = setting_at(key)
+    if setting is None:
+        # What holds other keys is no value; that it is of the wrong shape has to be said.
+        return key in SECTIONS or (key.count(".") == 1 and key.startswith("backends."))
+    if setting is SETTINGS["model"] and key in file.values:
+        return is_model_name(file.values[key], file.path.parent)
+    return setting.harmless
 
 
 def _is_inert(key: str) -> bool:
-    parts = key.split(".")
-    return len(parts) == 3 and parts[0] == "backends" and parts[2] in _INERT
+    setting = setting_at(key)
+    return setting is not None and setting.inert

@@ -151,7 +151,7 @@ class HostProcess:
                 start_new_session=True,
             )
         assert process.stdin is not None
-        process.stdin.write(self.config.model_dump_json().encode() + b"\n")
+        process.stdin.write(self.config.as_json() + b"\n")
         return process
 
     async def _announced(self, process: Process) -> str:

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.configuration.known_backends import BackendKind
 from proxy.configuration.model_folder import context_window
-from proxy.configuration.settled import BackendKind
 from tui.commands.auto_mode import OFF as AUTO_MODE_OFF
 from tui.commands.claude_window import left_over, window_remark, window_variables
 

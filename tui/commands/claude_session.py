@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine import bundled_model
 from proxy.configuration.known_backends import backend_kind
-from proxy.configuration.layers import SETTINGS
+from proxy.configuration.settings import SETTINGS
 from proxy.configuration.settling import Settled
 from proxy.events.types import HostState
 from proxy.supervision.task_end import end_tasks

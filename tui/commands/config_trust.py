@@ -8,12 +8,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from engine.options.kinds import printable
 from proxy.configuration.file import FILE_NAME, expand_home, parse_config, read_content
 from proxy.configuration.files import is_own_file, trust_list
-from proxy.configuration.sources import Origin
+from proxy.configuration.provenance import Origin
 from proxy.configuration.trust import Decision, TrustList, content_hash, place_of
 from proxy.configuration.untrusted import withheld_keys
-from proxy.configuration.values import printable
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import say, surroundings
 from tui.commands.output import write_data

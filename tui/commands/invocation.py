@@ -114,7 +114,7 @@ def check_own_account(settled: Settled, url: str) -> None:
     Raises:
         CommandFailed: the working directory's file has named that address; be it trusted, only the user does.
     """
-    from proxy.configuration.sources import Origin
+    from proxy.configuration.provenance import Origin
 
     for part in (settled.sources["host"], settled.sources["port"]):
         if part.origin is Origin.FOLDER_FILE:
@@ -128,7 +128,7 @@ def check_own_account(settled: Settled, url: str) -> None:
 def token_refusal(settled: Settled, url: str) -> str:
     """Why the host's token may not be sent to its configured address; empty where it may."""
     from engine.process.loopback import is_loopback_name
-    from proxy.configuration.sources import Origin, may_be_sent
+    from proxy.configuration.provenance import Origin, may_be_sent
 
     config, sources = settled.config, settled.sources
     address = [sources["host"], sources["port"]]
@@ -160,7 +160,7 @@ def attach_url(text: str) -> str:
     Raises:
         CommandFailed: it is no address.
     """
-    from proxy.configuration.values import URL, checked
+    from engine.options.kinds import URL, checked
 
     given = text if "://" in text else f"http://{text}"
     try:

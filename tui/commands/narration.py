@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from engine.options.kinds import printable
 from proxy.configuration.destination import ENGINE_HERE, public_url
 from proxy.configuration.known_backends import backend_kind
-from proxy.configuration.values import printable
 from proxy.events.types import EngineRestart, EngineState, Event, HostNotice, HostState
 from tui.client.host_client import HostClient, HostError
 from tui.commands.event_stream import read_events

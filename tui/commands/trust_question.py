@@ -9,10 +9,11 @@ import termios
 from collections.abc import Mapping
 from typing import Any
 
+from engine.options.kinds import URL, Kind, printable
 from proxy.configuration.destination import without_password
-from proxy.configuration.file import ConfigFile, kind_of
+from proxy.configuration.file import ConfigFile
 from proxy.configuration.files import HOW_TO_TRUST, Ask
-from proxy.configuration.values import URL, printable
+from proxy.configuration.settings import setting_at
 from tui.commands.invocation import say
 
 YES = ("y", "yes")
@@ -70,13 +71,19 @@ def told(file: ConfigFile, keys: tuple[str, ...]) -> list[str]:
             return 0
         return 1 if chosen and len(parts) > 1 and parts[1] != chosen else 2
 
-    return [f"{printable(key)} = {_value(key, file.values.get(key))}" for key in sorted(keys, key=rank)]
+    lines = []
+    for key in sorted(keys, key=rank):
+        setting = setting_at(key)
+        assert setting is not None, "keys that are not known are not taken from a file"
+        lines.append(f"{printable(key)} = {shown_value(setting.kind, file.values.get(key))}")
+    return lines
 
 
-def _value(key: str, value: Any) -> str:
-    if kind_of(key).secret:
+def shown_value(kind: Kind, value: Any) -> str:
+    """A value for people: no secret is shown, and nothing that a terminal would obey."""
+    if kind.secret:
         return f"(hidden, {len(value)} characters)" if value else '""'
-    if kind_of(key) is URL:
+    if kind is URL:
         value = without_password(value)
     # ASCII alone: a letter that only looks like another shows as what it is.
     text = json.dumps(value, ensure_ascii=True)

@@ -139,11 +139,11 @@ def test_the_settings_window_is_served_up_to_the_learned_positions(
     gpt2: Path, shelf: ModelShelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert served(gpt2) == POSITIONS
-    assert served(gpt2, context_length=100) == 100
+    assert served(gpt2, context_tokens=100) == 100
     assert not [record for record in caplog.records if record.name.startswith("engine")]
-    assert served(gpt2, context_length=5000) == POSITIONS
+    assert served(gpt2, context_tokens=5000) == POSITIONS
     assert f"it has learned {POSITIONS} positions; it serves so many tokens, not 5000" in caplog.text
-    assert served(shelf.tiny(), context_length=100_000) == 100_000
+    assert served(shelf.tiny(), context_tokens=100_000) == 100_000
     assert "it serves 100000 tokens as asked; its files state 32768" in caplog.text
 
 
@@ -164,7 +164,7 @@ def test_a_window_that_no_file_states_is_assumed_and_said(
 async def test_a_prompt_beyond_the_learned_positions_is_refused_and_one_that_fills_them_is_answered(
     gpt2: Path,
 ) -> None:
-    settings = EngineSettings(model=str(gpt2), context_length=4096)
+    settings = EngineSettings(model=str(gpt2), context_tokens=4096)
     with running(lambda on_progress: load(settings, on_progress)) as scheduler:
         got = await answer(scheduler, ask([5] * (POSITIONS - 1), 100))
         assert isinstance(got.end, FinishStep)

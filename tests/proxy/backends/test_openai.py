@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -76,7 +77,7 @@ async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:
     asked = HostConfig(
         home=tmp_path, backend="openai", backend_name="mine", backend_url="http://127.0.0.1:9/v1"
     )
-    takes_system = make_backend(asked.model_copy(update={"upstream_system_turns": True}), str)
+    takes_system = make_backend(replace(asked, upstream_system_turns=True), str)
     assert isinstance(engine, MlxBackend)
     assert isinstance(other, OpenAIBackend)
     assert isinstance(forward, ClaudeBackend)

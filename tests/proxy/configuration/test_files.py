@@ -14,9 +14,9 @@ import pytest
 
 from proxy.configuration.file import FILE_NAME
 from proxy.configuration.files import trust_list
+from proxy.configuration.provenance import Origin
 from proxy.configuration.settled import ConfigError
 from proxy.configuration.settling import Settled, settle
-from proxy.configuration.sources import Origin
 from proxy.configuration.trust import place_of
 from tests.proxy.configuration.test_file import EARLIER_USERS_FILE
 from tests.proxy.configuration.test_model_folder import model
@@ -143,7 +143,7 @@ class TestAFolderWhoseNameIsNoText:
         odd.shipped({"backend": "openai", "backends": {"openai": {"baseUrl": "http://127.0.0.1:9/v1"}}})
         odd.trust()
         settled = odd.settle()
-        assert settled.config.model_dump_json()  # as the host's process gets it
+        assert settled.config.as_json()  # as the host's process gets it
         assert settled.config.destination.isprintable()
 
     def test_what_is_kept_there_is_refused_in_words(self, odd: Place) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from proxy.configuration.provenance import Origin, Source, may_be_sent
 from proxy.configuration.settled import ConfigError
 from proxy.configuration.settling import settle
-from proxy.configuration.sources import Origin, Source, may_be_sent
 from tests.proxy.configuration.test_files import Place, write
 from tests.proxy.configuration.test_files import place as place
 from tests.proxy.configuration.test_model_folder import model

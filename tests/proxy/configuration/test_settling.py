@@ -8,10 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.options.setting import OF_A_BACKEND
+from engine.settings import settings_from
+from proxy.assembly import engine_settings
 from proxy.configuration.file import FILE_NAME
+from proxy.configuration.provenance import DEFAULT
+from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import ConfigError, HostConfig
 from proxy.configuration.settling import Settled, settle
-from proxy.configuration.sources import DEFAULT
 from tests.proxy.configuration.test_file import EARLIER_USERS_FILE
 from tests.proxy.configuration.test_model_folder import model
 
@@ -55,7 +59,7 @@ def test_the_file_of_earlier_users_settles(tmp_path: Path) -> None:
 
 def test_the_engines_key_is_no_client_token(tmp_path: Path) -> None:
     config = settled(tmp_path, file={"backends": {"mlx": {"apiKey": "secret"}}}).config
-    assert "secret" not in config.model_dump_json()
+    assert b"secret" not in config.as_json()
 
 
 def test_the_prompts_disk_is_limited_by_file_and_environment(tmp_path: Path) -> None:
@@ -114,6 +118,42 @@ def test_how_the_engine_runs_its_model_is_configured(tmp_path: Path) -> None:
     assert config.prefix_cache_bytes == 5_000
     [problem] = problems(tmp_path, file={"backends": {"mlx": {"kvBits": 5}}})
     assert "4 or 8" in problem
+
+
+def test_every_setting_of_the_engine_reaches_it_from_the_file_and_from_the_environment(
+    tmp_path: Path,
+) -> None:
+    said = {
+        "contextTokens": 4096,
+        "maxBatch": 2,
+        "maxQueue": 3,
+        "prefillChunk": 96,
+        "stallAfterS": 7.5,
+        "toolFormat": "glm",
+        "grammar": False,
+        "kvBits": 8,
+        "draftModel": "org/small",
+        "draftTokens": 5,
+        "loopTokens": 500,
+        "prefixCacheBytes": 5,
+        "memoryLimitBytes": 10**9,
+        "wired": "off",
+        "diskCacheBytes": 6,
+        "diskWritesPerDayBytes": 7,
+        "relaxGpuWatchdog": True,
+        "model": "org/model",
+    }
+    from_file = settled(tmp_path, file={"backends": {"mlx": said}}).config
+    environ = {
+        setting.env: str(said[setting.key.removeprefix(OF_A_BACKEND)]) for setting in ENGINE_SETTINGS.values()
+    }
+    from_environment = settled(tmp_path, file={}, environ=environ).config
+    given, warnings = settings_from(engine_settings(from_file))
+    assert warnings == []
+    assert (given.max_batch, given.max_queue, given.prefill_chunk, given.stall_after_s) == (2, 3, 96, 7.5)
+    for name, setting in ENGINE_SETTINGS.items():
+        assert getattr(given, name) == said[setting.key.removeprefix(OF_A_BACKEND)], name
+        assert getattr(from_environment, name) == getattr(given, name), name
 
 
 class TestOrder:
@@ -296,7 +336,7 @@ def test_any_file_settles_or_says_in_lines_what_is_wrong(tmp_path: Path, file: A
     except ConfigError as error:
         outcome = error.problems
     if isinstance(outcome, HostConfig):
-        assert HostConfig.model_validate_json(outcome.model_dump_json()) == outcome
+        assert HostConfig.from_values(json.loads(outcome.as_json())) == outcome
         assert port is None or outcome.port == port
     else:
         assert outcome

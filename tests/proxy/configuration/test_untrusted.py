@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.configuration.file import _BACKEND, _DEBUG, _TOP, ConfigFile
+from proxy.configuration.file import ConfigFile
 from proxy.configuration.files import trust_list
+from proxy.configuration.settings import FILE_KEYS
 from proxy.configuration.settled import ConfigError
 from tests.proxy.configuration.test_files import Place, untrusted_line
 from tests.proxy.configuration.test_files import place as place
@@ -25,8 +26,8 @@ HARMLESS: dict[str, Any] = {
     "backends.lmstudio.draftTokens": 5,
     "backends.lmstudio.kvBits": 8,
 }
-# Accepted for earlier users' sake, without an effect.
-INERT = {"backends.lmstudio.enabled", "backends.lmstudio.serverScript"}
+# Accepted for editors' and earlier users' sake, without an effect.
+INERT = {"$schema", "backends.lmstudio.enabled", "backends.lmstudio.serverScript"}
 HARMFUL: dict[str, Any] = {
     "backend": "openrouter",
     "port": 9,
@@ -46,6 +47,10 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.relaxGpuWatchdog": True,
     "backends.lmstudio.memoryLimitBytes": 5_000_000_000,
     "backends.lmstudio.wired": "off",
+    "backends.lmstudio.maxBatch": 1,
+    "backends.lmstudio.maxQueue": 1,
+    "backends.lmstudio.prefillChunk": 1,
+    "backends.lmstudio.stallAfterS": 1,
 }
 
 
@@ -64,7 +69,7 @@ class TestBeforeTrust:
         place.own({"backend": "lmstudio"})
 
     def test_the_tables_here_name_every_key_that_there_is(self) -> None:
-        keys = {*_TOP, *(f"debug.{key}" for key in _DEBUG), *(f"backends.lmstudio.{key}" for key in _BACKEND)}
+        keys = {key.replace("NAME", "lmstudio") for key in FILE_KEYS}
         assert keys == {*HARMLESS, *HARMFUL, *INERT}
 
     @pytest.mark.parametrize(("key", "value"), HARMLESS.items())

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.configuration.values import (
-    BACKEND,
+from engine.options.kinds import (
     FLAG,
     LEVEL,
     NAME,
@@ -21,6 +20,7 @@ from proxy.configuration.values import (
     nearest,
     shown,
 )
+from proxy.configuration.settings import BACKEND
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),

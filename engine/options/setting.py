@@ -1,0 +1,86 @@
+"""How a setting is declared: one field of a frozen dataclass, with all that the program says of it.
+
+`declared` makes such a field. From the declarations come the engine's options, the keys of the configuration
+files, the variables, the options and the help of `anyclaude-tui`, the JSON Schema and the tables in the docs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import MISSING, dataclass
+from typing import Any
+
+from engine.options.kinds import Kind
+
+OF_A_BACKEND = "backends.NAME."  # how a key begins that each backend has for itself
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting and the names it goes by; an empty name is one that it does not have."""
+
+    kind: Kind
+    help: str  # a phrase without a full stop
+    key: str = ""  # in the file; NAME stands for the backend
+    env: str = ""
+    option: str = ""
+    metavar: str = "VALUE"
+    default: Any = None
+    usual: str = ""  # the default in words, where the value alone says nothing
+    harmless: bool = False  # obeyed also in a working directory's file that the user has not trusted
+    inert: bool = False  # accepted for other programs' or earlier users' sake, and without an effect
+    more: str = ""  # where the docs say more, from their folder
+
+    def key_of(self, backend: str) -> str:
+        """The key in the file that counts for this backend."""
+        return self.key.replace("NAME", backend)
+
+    @property
+    def default_text(self) -> str:
+        """The default for people; empty where there is none."""
+        if self.usual or self.default is None:
+            return self.usual
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+
+def declared(
+    default: Any,
+    kind: Kind,
+    help: str,
+    *,
+    key: str = "",
+    env: str = "",
+    option: str = "",
+    metavar: str = "VALUE",
+    usual: str = "",
+    harmless: bool = False,
+    more: str = "",
+) -> Any:
+    """A field of a dataclass that is a setting; `default` is MISSING where the field is to have none.
+
+    `env` is by default the field's name in capitals, if it has a `key`.
+    """
+    setting = Setting(
+        kind,
+        help,
+        key=key,
+        env=env,
+        option=option,
+        metavar=metavar,
+        default=None if default is MISSING else default,
+        usual=usual,
+        harmless=harmless,
+        more=more,
+    )
+    return dataclasses.field(default=default, metadata={"setting": setting})
+
+
+def settings_of(declaring: type[Any]) -> dict[str, Setting]:
+    """The settings that a dataclass declares or inherits, by the names of their fields."""
+    found: dict[str, Setting] = {}
+    for field in dataclasses.fields(declaring):
+        setting: Setting | None = field.metadata.get("setting")
+        if setting is not None:
+            env = setting.env or (f"ANYCLAUDE_{field.name.upper()}" if setting.key else "")
+            found[field.name] = dataclasses.replace(setting, env=env)
+    return found

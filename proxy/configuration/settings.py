@@ -1,0 +1,152 @@
+"""The table of settings: all that a user can set of a host, each declared once.
+
+What goes to the engine is declared in `engine.options.run_settings` and inherited here. A setting is added by
+declaring its field: files, environment, command line, `--help`, the engine's settings, the JSON Schema and
+the tables in the docs follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+from engine.options.kinds import FLAG, LEVEL, NAME, PORT, SECRET, TEXT, URL, word
+from engine.options.run_settings import RunSettings
+from engine.options.setting import OF_A_BACKEND, Setting, declared, settings_of
+from proxy.configuration.known_backends import KNOWN_BACKENDS
+
+BACKEND = word(KNOWN_BACKENDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSettings(RunSettings):
+    """All that a user can set; each value is what files, environment and command line agree on."""
+
+    backend_name: str = declared(
+        "mlx",
+        BACKEND,
+        "who runs the model: mlx is the built-in engine, vllm-mlx its old name",
+        key="backend",
+        env="ANYCLAUDE_BACKEND",
+        option="--backend",
+        metavar="NAME",
+        more="quickstart.md#another-backend",
+    )
+    backend_url: str = declared(
+        "",
+        URL,
+        "address of the backend's server",
+        key="backends.NAME.baseUrl",
+        env="ANYCLAUDE_BASE_URL",
+        option="--base-url",
+        metavar="URL",
+        usual="where that server usually listens",
+        more="quickstart.md#another-backend",
+    )
+    backend_key: str = declared(
+        "",
+        SECRET,
+        "the server's key, which goes only to an address from the same source; not used by mlx",
+        key="backends.NAME.apiKey",
+        env="ANYCLAUDE_API_KEY",
+        usual="none",
+        more="quickstart.md#where-keys-go",
+    )
+    upstream_system_turns: bool = declared(
+        False,
+        FLAG,
+        "the upstream's template takes system messages anywhere; else they are folded into the neighbouring"
+        " turn",
+        key="backends.NAME.systemTurns",
+        env="ANYCLAUDE_SYSTEM_TURNS",
+    )
+    host: str = declared(
+        "127.0.0.1",
+        NAME,
+        "address that the proxy listens on; anything but this machine needs a token",
+        key="host",
+    )
+    port: int = declared(8082, PORT, "port of the proxy", key="port", option="--port", metavar="PORT")
+    engine_port: int = declared(
+        0,
+        PORT,
+        "port of the engine, which Health shows; name one for OpenAI clients",
+        key="enginePort",
+        option="--engine-port",
+        metavar="PORT",
+        usual="any free one",
+    )
+    token: str = declared("", SECRET, "what clients must send", key="token", usual="none")
+    home: Path = declared(
+        MISSING,
+        NAME,
+        "folder in which data lives",
+        key="home",
+        option="--home",
+        metavar="DIR",
+        usual="~/.anyclaude",
+        more="../README.md#where-data-lives",
+    )
+    trace: bool = declared(True, FLAG, "keep traces", key="debug.enableTraces", harmless=True)
+    debug_level: int = declared(
+        0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True
+    )
+    stream_logging: bool = declared(
+        False, FLAG, "log each piece of a stream", key="debug.enableStreamLogging", harmless=True
+    )
+
+
+ENGINE_SETTINGS = settings_of(RunSettings)
+HOST_SETTINGS = {
+    name: setting for name, setting in settings_of(HostSettings).items() if name not in ENGINE_SETTINGS
+}
+SETTINGS: dict[str, Setting] = HOST_SETTINGS | ENGINE_SETTINGS
+
+# Chosen before the files are read, so that no file can say it.
+CONFIG_FILE = Setting(
+    NAME,
+    "configuration file, in place of ~/.anyclauderc.json and .anyclauderc.json here",
+    env="ANYCLAUDE_CONFIG",
+    option="--config",
+    metavar="FILE",
+    more="quickstart.md#configuration",
+)
+# Keys of the file that are no setting by themselves.
+FILE_ONLY = (
+    Setting(TEXT, "where the JSON Schema of this file is, for editors", key="$schema", inert=True),
+    Setting(
+        PORT,
+        "short for a baseUrl on this machine; the engine's port in mlx",
+        key="backends.NAME.port",
+    ),
+    Setting(
+        FLAG,
+        "from earlier versions: false for the backend that is used is a warning",
+        key="backends.NAME.enabled",
+        inert=True,
+    ),
+    Setting(TEXT, "from earlier versions: not used", key="backends.NAME.serverScript", inert=True),
+)
+# Read by commands, and to find the file.
+OTHER_VARIABLES = (CONFIG_FILE.env, "ANYCLAUDE_CLAUDE")
+
+FILE_KEYS: dict[str, Setting] = {setting.key: setting for setting in (*SETTINGS.values(), *FILE_ONLY)}
+SECTIONS = ("debug", "backends")
+
+
+def keys_of(section: str) -> dict[str, Setting]:
+    """What a part of the file may hold, by the last part of its key: "", "debug." or `OF_A_BACKEND`."""
+    keys = {key: setting for key, setting in FILE_KEYS.items() if key.startswith(section)}
+    return {
+        key.removeprefix(section): setting
+        for key, setting in keys.items()
+        if "." not in key.removeprefix(section)
+    }
+
+
+def setting_at(key: str) -> Setting | None:
+    """The setting that stands under this dotted key of a file, such as `backends.mlx.model`."""
+    parts = key.split(".")
+    if len(parts) == 3 and parts[0] == "backends":
+        return FILE_KEYS.get(OF_A_BACKEND + parts[2])
+    return FILE_KEYS.get(key)
