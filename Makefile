@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CLAUDE_VERSION := 2.1.332
 CLAUDE := .claude-code/node_modules/.bin/claude
 
-.PHONY: help install run test check format lint types bench mac-report claude-code openblas snapshots eval-bundled train-bundled clean
+.PHONY: help install settings run test check format lint types bench mac-report claude-code openblas snapshots eval-bundled train-bundled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ eval-bundled: $(STAMP) ## what the bundled model can do, on words it never saw (
 train-bundled: $(STAMP) ## train the bundled model anew, into build/bundled_model (ARGS="--help"; hours on a CPU)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
 	$(BIN)/python -m training.train $(ARGS)
+
+settings: $(STAMP) ## write the tables of settings in the docs anew, after a change of the table
+	$(BIN)/python -m proxy.configuration.reference README.md docs/settings.md
 
 snapshots: $(STAMP) ## redraw the snapshots of the screens; look at them before committing
 	$(BIN)/python -m pytest tests/tui --snapshot-update $(ARGS)

@@ -71,14 +71,13 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     for name, setting in _SETTINGS.items():
         former = [old for old, new in _FORMER_NAMES.items() if new == name]
-        allowed = "" if setting.kind in (TEXT, NAME) else f"; {setting.kind.allowed}"
         default = f" (default: {setting.default_text})" if setting.default_text else ""
         parser.add_argument(
             *("--" + each.replace("_", "-") for each in (name, *former)),
             dest=name,
             metavar=setting.metavar,
             default=argparse.SUPPRESS,
-            help=f"{setting.help}{allowed}{default}",
+            help=setting.explained + default,
         )
     return parser
 

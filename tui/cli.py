@@ -13,8 +13,10 @@ import typer
 from typer.core import TyperCommand
 
 from engine.process.install_check import refusal_here
+from tui.commands.config import app as config_app
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
+from tui.commands.options import Attach, Config, Port, with_settings
 
 HELP = """Run Claude Code on a model of your own, and see everything that happens.
 
@@ -30,6 +32,7 @@ Examples
   anyclaude-tui --no-ui                   without a screen: a server, an ssh session
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
+  anyclaude-tui config show               what is set here, and by what
 
 \b
 Configuration
@@ -71,27 +74,6 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 
-TRUST_HELP = """Trust the .anyclauderc.json of a folder: obey all of it, until it changes.
-
-A file that came with a repository could lead prompts and keys elsewhere. So of the working directory's file
-only this counts at first: model (by name), toolFormat, contextTokens, grammar, draftTokens, kvBits, debug.
-Trust is remembered in ~/.anyclaude/trust, by place and content; a file that changes has to be trusted anew.
-
-Even then a key from your environment or your own file goes only to an address from the same source or the
-command line, and backend "claude" takes no address from such a file.
-
-\b
-Examples
-  anyclaude-tui config trust              the file here
-  anyclaude-tui config trust ~/project    that folder's
-  anyclaude-tui config trust --list       what was decided so far
-  anyclaude-tui config trust --revoke     take it back for the file here
-"""
-
-Attach = Annotated[str | None, typer.Option(metavar="URL", help="A host that runs elsewhere.")]
-Port = Annotated[int | None, typer.Option(metavar="PORT", help="Port of the proxy.  [8082]")]
-Config = Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file.")]
-
 
 def _show_version(asked: bool) -> None:
     if asked:
@@ -102,50 +84,23 @@ def _show_version(asked: bool) -> None:
 
 
 @app.callback(invoke_without_command=True, help=HELP)
+@with_settings
 def start(
     context: typer.Context,
     no_ui: Annotated[
         bool, typer.Option("--no-ui", help="No screen: the proxy in the foreground, narrated on stderr.")
     ] = False,
     attach: Attach = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="PATH_OR_ID", help="Model folder, or its id on Hugging Face.")
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="mlx, openai, lmstudio, ollama, vllm, openrouter, claude.  [mlx]"),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="Address of the backend's server.")
-    ] = None,
-    port: Port = None,
-    engine_port: Annotated[
-        int | None, typer.Option(metavar="PORT", help="Port of the engine.  [any free one]")
-    ] = None,
-    tool_format: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="How the model writes tool calls.  [as its chat template shows]"),
-    ] = None,
-    home: Annotated[str | None, typer.Option(metavar="DIR", help="Where data lives.  [~/.anyclaude]")] = None,
     config: Config = None,
     version: Annotated[
         bool,
         typer.Option("--version", help="Say it and end.", callback=_show_version, is_eager=True),
     ] = False,
+    **settings: Any,
 ) -> None:
     if refusal := refusal_here():
         raise CommandFailed(ExitCode.USAGE, refusal)
-    options = {
-        "backend_name": backend,
-        "model": model,
-        "backend_url": base_url,
-        "port": port,
-        "engine_port": engine_port,
-        "tool_format": tool_format,
-        "home": home,
-        "config": config,
-    }
-    invocation = Invocation(options, attach or "")
+    invocation = Invocation({**settings, "config": config}, attach or "")
     context.obj = invocation
     if no_ui and (attach or context.invoked_subcommand):
         what = "--attach" if attach else f'"{context.invoked_subcommand}"'
@@ -231,22 +186,7 @@ def events(
     )
 
 
-configuration = typer.Typer(help="The configuration, and whom it comes from.", no_args_is_help=True)
-app.add_typer(configuration, name="config")
-
-
-@configuration.command("trust", help=TRUST_HELP)
-def config_trust(
-    file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="The file, or its folder.  [here]", show_default=False)
-    ] = "",
-    revoke: Annotated[bool, typer.Option("--revoke", help="Forget what was decided about it.")] = False,
-    listing: Annotated[bool, typer.Option("--list", help="All decisions, a line each.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --list: each as one line of JSON.")] = False,
-) -> None:
-    from tui.commands.config_trust import run_config_trust
-
-    raise typer.Exit(run_config_trust(file, revoke=revoke, listing=listing, as_json=as_json))
+app.add_typer(config_app, name="config")
 
 
 verify = typer.Typer(
@@ -335,8 +275,7 @@ def traces_show(
 def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invocation:
     """The invocation, with the options that stand after the command over those before it."""
     before: Invocation = context.obj
-    given = {name: value for name, value in options.items() if value is not None}
-    return Invocation({**before.options, **given}, attach or before.attach, before.environ)
+    return before.over(attach=attach, **options)
 
 
 def main() -> None:

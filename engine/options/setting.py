@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import MISSING, dataclass
 from typing import Any
 
-from engine.options.kinds import Kind
+from engine.options.kinds import NAME, TEXT, Kind
 
 OF_A_BACKEND = "backends.NAME."  # how a key begins that each backend has for itself
 
@@ -36,6 +36,11 @@ class Setting:
         return self.key.replace("NAME", backend)
 
     @property
+    def explained(self) -> str:
+        """Its help, with what is allowed where that is not just any text."""
+        return self.help if self.kind in (TEXT, NAME) else f"{self.help}; {self.kind.allowed}"
+
+    @property
     def default_text(self) -> str:
         """The default for people; empty where there is none."""
         if self.usual or self.default is None:
@@ -43,35 +48,12 @@ class Setting:
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
 
-def declared(
-    default: Any,
-    kind: Kind,
-    help: str,
-    *,
-    key: str = "",
-    env: str = "",
-    option: str = "",
-    metavar: str = "VALUE",
-    usual: str = "",
-    harmless: bool = False,
-    more: str = "",
-) -> Any:
+def declared(default: Any, kind: Kind, help: str, **names: Any) -> Any:
     """A field of a dataclass that is a setting; `default` is MISSING where the field is to have none.
 
-    `env` is by default the field's name in capitals, if it has a `key`.
+    `names` are the other fields of `Setting`. One with a `key` has a variable, by default named as the field.
     """
-    setting = Setting(
-        kind,
-        help,
-        key=key,
-        env=env,
-        option=option,
-        metavar=metavar,
-        default=None if default is MISSING else default,
-        usual=usual,
-        harmless=harmless,
-        more=more,
-    )
+    setting = Setting(kind, help, default=None if default is MISSING else default, **names)
     return dataclasses.field(default=default, metadata={"setting": setting})
 
 

@@ -25,7 +25,7 @@ class HostSettings(RunSettings):
     backend_name: str = declared(
         "mlx",
         BACKEND,
-        "who runs the model: mlx is the built-in engine, vllm-mlx its old name",
+        "who runs the model: mlx (the built-in engine; vllm-mlx is its old name) or another server",
         key="backend",
         env="ANYCLAUDE_BACKEND",
         option="--backend",

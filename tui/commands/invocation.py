@@ -37,6 +37,11 @@ class Invocation:
     attach: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
+    def over(self, *, attach: str | None = None, **options: Any) -> Invocation:
+        """This one with the options that stand after the command over those before it."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return Invocation({**self.options, **given}, attach or self.attach, self.environ)
+
     def settle(self, ask: Ask | None = None) -> Settled:
         """The configuration; its warnings are said. `ask` is asked about the working directory's file.
 

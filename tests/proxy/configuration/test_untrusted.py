@@ -43,7 +43,7 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.draftModel": "org/small",
     "backends.lmstudio.diskCacheBytes": 5,
     "backends.lmstudio.diskWritesPerDayBytes": 5,
-    "backends.lmstudio.loopTokens": 5,
+    "backends.lmstudio.loopTokens": 500,
     "backends.lmstudio.relaxGpuWatchdog": True,
     "backends.lmstudio.memoryLimitBytes": 5_000_000_000,
     "backends.lmstudio.wired": "off",

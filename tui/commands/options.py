@@ -1,0 +1,50 @@
+"""Options that several commands have, and those that the table of settings gives to the program itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from engine.options.setting import Setting
+from proxy.configuration.settings import CONFIG_FILE, SETTINGS
+
+
+def option_of(setting: Setting) -> Any:
+    """The option of a setting, as typer takes it within `Annotated`."""
+    text = setting.explained[0].upper() + setting.explained[1:] + "."
+    default = f"  [{setting.default_text}]" if setting.default_text else ""
+    return typer.Option(setting.option, metavar=setting.metavar, help=text + default)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the table, in the place of its `**settings`.
+
+    What was not given comes as None, under the setting's name.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    kept = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[value_type(setting) | None, option_of(setting)],
+        )
+        for name, setting in SETTINGS.items()
+        if setting.option
+    ]
+    command.__signature__ = signature.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
+    return command
+
+
+def value_type(setting: Setting) -> type[Any]:
+    """What the command line makes of an option's text; all else is checked with the other layers."""
+    return int if setting.kind.schema.get("type") == "integer" else str
+
+
+Attach = Annotated[str | None, typer.Option(metavar="URL", help="A host that runs elsewhere.")]
+Port = Annotated[int | None, option_of(SETTINGS["port"])]
+Config = Annotated[str | None, option_of(CONFIG_FILE)]
