@@ -32,7 +32,7 @@ _QUIET = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the engine until it is told to end; returns the exit code."""
+    """Run the engine until it ends; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if refusal := refusal_here():
         return _fail(refusal, ExitCode.USAGE)
@@ -50,16 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", ExitCode.USAGE)
     if settings.relax_gpu_watchdog:
-        added, told = relaxed_watchdog(os.environ)
+        added, report = relaxed_watchdog(os.environ)
         os.environ.update(added)
-        logging.getLogger("engine").info(told)
+        logging.getLogger("engine").info(report)
     if not settings.model or Path(settings.model).expanduser().is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all is here: nothing is to be asked of the hub
     try:
         listener = bind(settings.host, settings.port)
     except PortBusy as error:
         return _fail(str(error), ExitCode.PORT_BUSY)
-    # Only now: this imports MLX, and what is wrong with the settings should be told at once.
+    # Only now: this imports MLX, and wrong settings should be reported at once.
     with limits_kept():
         from engine.serving import serve
 
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _accelerate() -> str:
-    """Start this process over with the fast BLAS preloaded, where there is one; says what multiplies."""
+    """Start this process over with the fast BLAS preloaded, where there is one; returns its name."""
     found = os.environ.pop(_RESTARTED, None)
     environment, accelerated = engine_environment(os.environ)
     if found is not None:

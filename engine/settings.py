@@ -89,5 +89,5 @@ def settings_from_options(arguments: Sequence[str]) -> EngineSettings:
         SettingsError: a value is wrong.
         SystemExit: with 2 for an unknown option, with 0 after `--help`.
     """
-    said = vars(argument_parser().parse_args(arguments))
-    return settings_from({name: _SETTINGS[name].kind.from_text(text) for name, text in said.items()})[0]
+    given = vars(argument_parser().parse_args(arguments))
+    return settings_from({name: _SETTINGS[name].kind.from_text(text) for name, text in given.items()})[0]

@@ -1,8 +1,8 @@
 """`python -m proxy`: one host as a child process.
 
 Its settings (`proxy.configuration.settled.HostConfig`) are one JSON line on stdin; it ends when that pipe
-closes, and tells on stdout where it listens, or why it cannot. Exit codes: 0 ended, 2 wrong settings, 3 port
-busy, 130 interrupted.
+closes, and reports on stdout where it listens, or why it cannot. Exit codes: 0 ended, 2 wrong settings,
+3 port busy, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All parts of one host, put together: who knows whom is said here and nowhere else."""
+"""All parts of one host, put together: here and nowhere else is decided which part knows which."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Host:
             self._engine = self.supervisor = self._make_supervisor(engine_arguments)
         elif config.backend == "mlx":
             self._engine = JoinedEngine(
-                _joined_address(config), bus=self.bus, model=config.model, timing=_timing(config)
+                _joined_address(config), bus=self.bus, model=config.model, timing=engine_timing(config)
             )
         self.app: FastAPI = create_app(
             config, self.backend, self.recorder, self.gate, version=program_version()
@@ -96,11 +96,11 @@ class Host:
             self._engine.start()
 
     def end_streams(self) -> None:
-        """Let those who follow the feed go: they would hold up the end of the server."""
+        """Let those who follow the feed go: they would delay the end of the server."""
         self.bus.close()
 
     async def stop_engine(self) -> None:
-        """End the engine, if it is ours; what it was working on is told so."""
+        """End the engine, if it is ours; its requests are answered with that."""
         if self._engine is not None:
             await self._engine.stop()
 
@@ -112,12 +112,12 @@ class Host:
             await self.store.close()
 
     def notice(self, text: str, level: Any = "warning") -> None:
-        """Tell people something, on screens and in the log."""
+        """Notify people, on screens and in the log."""
         _log.log(_LEVELS.get(level, logging.WARNING), "%s", text)
         self.bus.publish("host.notice", HostNotice(level=level, text=text))
 
     def gate(self) -> UpstreamError | None:
-        """What to tell a request that arrives now; None: it may pass."""
+        """The error for a request that arrives now; None: it may pass."""
         return self._engine.gate() if self._engine is not None else None
 
     def unready(self) -> UpstreamError | None:
@@ -180,7 +180,7 @@ class Host:
 
     def _make_supervisor(self, arguments: tuple[str, ...] | None) -> Supervisor:
         config = self.config
-        # The engine preloads the fast BLAS itself; here is only told what it will find.
+        # The engine preloads the fast BLAS itself; this is only what it will find.
         _, accelerated = engine_environment(os.environ)
         # Not in the working directory: its files and folders are the user's project, not the engine's.
         command = EngineCommand(engine_settings(config), dict(os.environ), folder=_folder_apart(config.home))
@@ -192,7 +192,7 @@ class Host:
                 tell=self._tell_engine_line,
                 notice=self.notice,
             ),
-            timing=_timing(config),
+            timing=engine_timing(config),
             first=EngineState(
                 state="stopped",
                 model=config.model or bundled_model.NAME,
@@ -213,7 +213,7 @@ def engine_settings(config: HostConfig) -> dict[str, Any]:
     }
 
 
-def _timing(config: HostConfig) -> Timing:
+def engine_timing(config: HostConfig) -> Timing:
     """As patient as the engine is with itself; a stalled one gets time to come back before it is ended."""
     stalled_after = config.stall_after_s
     return Timing(stalled_after=stalled_after, lost_after=max(LEAST_PATIENCE_S, 3 * stalled_after))
@@ -223,7 +223,7 @@ def _folder_apart(home: Path) -> Path:
     try:
         return private_folder(home.absolute())
     except OSError:
-        return Path("/")  # that it cannot be written is told by those who write there
+        return Path("/")  # those who write there report that they cannot
 
 
 def program_version() -> str:
@@ -235,7 +235,7 @@ def program_version() -> str:
 
 
 def _engine_address(port: int) -> str:
-    """Where an engine on this port is found; "" for any free one, which only the engine can tell."""
+    """Where an engine on this port is found; "" for any free one, which only the engine knows."""
     return f"http://{ENGINE_HOST}:{port}" if port else ""
 
 

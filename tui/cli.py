@@ -88,13 +88,13 @@ def _show_version(asked: bool) -> None:
 def start(
     context: typer.Context,
     no_ui: Annotated[
-        bool, typer.Option("--no-ui", help="No screen: the proxy in the foreground, narrated on stderr.")
+        bool, typer.Option("--no-ui", help="No screen: the proxy in the foreground, with its log on stderr.")
     ] = False,
     attach: Attach = None,
     config: Config = None,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Say it and end.", callback=_show_version, is_eager=True),
+        typer.Option("--version", help="Print it and end.", callback=_show_version, is_eager=True),
     ] = False,
     **settings: Any,
 ) -> None:
@@ -177,7 +177,7 @@ def events(
     port: Port = None,
     config: Config = None,
 ) -> None:
-    """Print what happens on the host, an event a line: what it still holds, then what is new."""
+    """Print what happens on the host, an event a line: what it still has, then what is new."""
     from tui.commands.events import run_events
 
     invocation = _with(context, attach=attach, port=port, config=config)
@@ -212,7 +212,8 @@ def verify_cache(
 ) -> None:
     """Is a cached answer the same as an uncached one? Runs the model by itself, without the host.
 
-    Answers made-up conversations cold, from memory, from disk and in a batch, and says what differs.
+    Answers made-up conversations without the cache, from memory, from disk and in a batch, and prints what
+    differs.
     """
     from tui.commands.verify import run_verify_cache
 
@@ -285,7 +286,7 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(ExitCode.INTERRUPTED) from None
     except Exception as error:
-        code, message = _told(error)
+        code, message = _as_message(error)
         if code is None:
             raise
         for line in message.splitlines():
@@ -293,8 +294,8 @@ def main() -> None:
         raise SystemExit(code) from None
 
 
-def _told(error: Exception) -> tuple[int | None, str]:
-    """The exit code and words for an error that is the user's to mend; None for one that is ours."""
+def _as_message(error: Exception) -> tuple[int | None, str]:
+    """The exit code and the message for an error that the user can repair; None for one that is ours."""
     if isinstance(error, CommandFailed):
         return error.exit_code, error.message
     from proxy.configuration.settled import ConfigError

@@ -44,7 +44,7 @@ _URL_PATTERN = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of value: how it is checked, how text becomes it, and how to say what is allowed."""
+    """One kind of value: how it is checked, how text becomes it, and the wording of what is allowed."""
 
     allowed: str
     check: Callable[[Any], Any]

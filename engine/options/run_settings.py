@@ -97,7 +97,7 @@ class RunSettings:
     loop_tokens: int = declared(
         2000,
         LOOP,
-        "end an answer whose last so many tokens repeat one passage, with a sentence that says so; in calls"
+        "end an answer whose last so many tokens repeat one passage, with a sentence about it; in calls"
         " and JSON it takes eight times as many; 0: never",
         key="backends.NAME.loopTokens",
         more="architecture.md#answers-that-repeat-themselves",

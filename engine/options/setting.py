@@ -1,4 +1,4 @@
-"""How a setting is declared: one field of a frozen dataclass, with all that the program says of it.
+"""How a setting is declared: one field of a frozen dataclass, with all its names, its default and its help.
 
 `declared` makes such a field. From the declarations come the engine's options, the keys of the configuration
 files, the variables, the options and the help of `anyclaude-tui`, the JSON Schema and the tables in the docs.
@@ -26,7 +26,7 @@ class Setting:
     option: str = ""
     metavar: str = "VALUE"
     default: Any = None
-    usual: str = ""  # the default in words, where the value alone says nothing
+    usual: str = ""  # the default in words, where the value alone explains nothing
     harmless: bool = False  # obeyed also in a working directory's file that the user has not trusted
     inert: bool = False  # accepted for other programs' or earlier users' sake, and without an effect
     more: str = ""  # where the docs say more, from their folder

@@ -1,4 +1,4 @@
-"""Where requests go, who said so, and which key may go along."""
+"""Where requests go, which source decides that, and which key may go along."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settle_key(layers: Layers, backend: str, url: str, address: Sequence[Source]
     withheld = []
     for key, source in layers.each("backend_key", backend):
         if not key:
-            break  # said to be none
+            break  # an empty one means none
         if may_be_sent(source, address):
             layers.take("backend_key", key, source)
             break
@@ -35,9 +35,9 @@ def settle_key(layers: Layers, backend: str, url: str, address: Sequence[Source]
 
 def destination(layers: Layers, backend: str, url: str, address: Sequence[Source], *, passing: bool) -> str:
     """Where requests go, for people; `passing`: without a key the client's own credentials go along."""
-    said = ", ".join(part.described for part in address)
+    named = ", ".join(part.described for part in address)
     chosen = layers.sources["backend_name"].described
-    origin = f"from {said}" if said else f"the usual address of {backend}, chosen by {chosen}"
+    origin = f"from {named}" if named else f"the usual address of {backend}, chosen by {chosen}"
     if layers.values.get("backend_key"):
         key = f", with the key from {layers.sources['backend_key'].described}"
     else:

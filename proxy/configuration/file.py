@@ -1,7 +1,7 @@
-"""`.anyclauderc.json`: reading one, and saying exactly what is wrong with it.
+"""`.anyclauderc.json`: reads one, and reports exactly what is wrong with it.
 
 The format is that of earlier versions: `backend` picks one of `backends`, `debug` switches records on and
-off. Which files there are and what counts of them is told in `proxy.configuration.files`.
+off. `proxy.configuration.files` decides which files there are and what counts of them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MOST_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class ConfigFile:
-    """What one file says: checked values under dotted keys such as `backends.mlx.port`, and its warnings.
+    """What one file sets: checked values under dotted keys such as `backends.mlx.port`, and its warnings.
 
-    `problems` are its wrong values, each with its key. `standing` says for people how it counts.
+    `problems` are its wrong values, each with its key. `standing` is how it counts, for people.
     """
 
     path: Path
@@ -57,8 +57,8 @@ class ConfigFile:
     def raise_problems(self, keys: Iterable[str] | None = None) -> None:
         """Raises: ConfigError: values are wrong; `keys` limits it to those."""
         wanted = None if keys is None else set(keys)
-        if told := [problem for key, problem in self.problems if wanted is None or key in wanted]:
-            raise ConfigError(told)
+        if raised := [problem for key, problem in self.problems if wanted is None or key in wanted]:
+            raise ConfigError(raised)
 
 
 def expand_home(path: str, user_home: Path) -> Path:
@@ -97,7 +97,7 @@ def unreadable(path: Path, error: OSError) -> ConfigError:
 
 
 def parse_config(content: SmallFile, origin: Origin = Origin.OWN_FILE) -> ConfigFile:
-    """Check what a file says; wrong values are in its `problems`.
+    """Check the content of a file; wrong values are in its `problems`.
 
     Raises:
         ConfigError: it is no JSON object.

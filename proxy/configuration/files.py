@@ -35,7 +35,7 @@ Ask = Callable[[ConfigFile, tuple[str, ...]], bool | None]
 
 @dataclass(slots=True)
 class ConfigFiles:
-    """The files that count, the uppermost first, and what is to be said about them."""
+    """The files that count, the uppermost first, and the warnings about them."""
 
     files: list[ConfigFile] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -101,7 +101,7 @@ def _own_file(content: SmallFile) -> ConfigFile:
 
 
 def _folders_file(content: SmallFile, found: ConfigFiles, trust: TrustList, ask: Ask | None) -> ConfigFile:
-    """The working directory's file: what counts of it, by what the user has said of these very bytes."""
+    """The working directory's file: what counts of it, by the user's decision about these very bytes."""
     file = parse_config(content, Origin.FOLDER_FILE)
     place = content.path
     withheld = withheld_keys(file)

@@ -35,11 +35,11 @@ class Layers:
 
     def pick(self, name: str, backend: str, default: Any = None) -> Any:
         """Take one setting from the uppermost layer that has it; `default` where none has a good value."""
-        said = next(self._said(name, backend), None)
-        if said is None:
+        found = next(self._values(name, backend), None)
+        if found is None:
             self.sources[name] = DEFAULT
             return default
-        value, self.sources[name] = said
+        value, self.sources[name] = found
         try:
             self.values[name] = checked(SETTINGS[name].kind, value, str(self.sources[name]))
         except ValueError as error:
@@ -48,8 +48,8 @@ class Layers:
         return self.values[name]
 
     def each(self, name: str, backend: str) -> Iterator[tuple[Any, Source]]:
-        """What every layer has for one setting, the uppermost first; wrong values are left out and told."""
-        for value, source in self._said(name, backend):
+        """What every layer has for one setting, the uppermost first; wrong ones become problems."""
+        for value, source in self._values(name, backend):
             try:
                 yield checked(SETTINGS[name].kind, value, str(source)), source
             except ValueError as error:
@@ -59,7 +59,7 @@ class Layers:
         """Settle a setting that was chosen from `each`."""
         self.values[name], self.sources[name] = value, source
 
-    def _said(self, name: str, backend: str) -> Iterator[tuple[Any, Source]]:
+    def _values(self, name: str, backend: str) -> Iterator[tuple[Any, Source]]:
         setting = SETTINGS[name]
         if (given := self.options.get(name)) is not None:
             yield given, Source(Origin.COMMAND_LINE, setting.option)
@@ -79,7 +79,7 @@ class Layers:
         return self.sources[name].folder or cwd
 
     def section_value(self, backend: str, key: str) -> tuple[Any, Source]:
-        """What the files say in the backend's section, and where; (None, DEFAULT) where they are silent."""
+        """A value of the backend's section in the files, and its source; else (None, DEFAULT)."""
         for file in self.files:
             path = f"backends.{file.section(backend)}.{key}"
             if path in file.values:

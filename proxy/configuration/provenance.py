@@ -12,7 +12,7 @@ TRUSTED, NOT_TRUSTED = "trusted", "not trusted"
 
 
 class Origin(Enum):
-    """Who says it."""
+    """Who sets a value."""
 
     DEFAULT = "default"
     OWN_FILE = "the user's own file"

@@ -33,7 +33,7 @@ def json_schema() -> dict[str, Any]:
     Like the reader it lets keys and backends pass that are not known: these are warnings, not errors.
     """
     backend = {
-        "description": "what holds for this backend, where it is the one that is used",
+        "description": "settings of this backend, which count where it is the one that is used",
         "$ref": "#/$defs/backend",
     }
     return {
@@ -65,14 +65,14 @@ def _properties(settings: Mapping[str, Setting]) -> dict[str, Any]:
 
 def _property(setting: Setting) -> dict[str, Any]:
     usual = f" (default: {setting.usual})" if setting.usual else ""
-    said: dict[str, Any] = {"description": f"{setting.explained}{usual}", **setting.kind.schema}
+    schema: dict[str, Any] = {"description": f"{setting.explained}{usual}", **setting.kind.schema}
     if not setting.usual and setting.default is not None:
-        said["default"] = setting.default
+        schema["default"] = setting.default
     if setting.help.startswith("from earlier versions"):
-        said["deprecated"] = True
+        schema["deprecated"] = True
     if setting.kind.secret:
-        said["writeOnly"] = True
-    return said
+        schema["writeOnly"] = True
+    return schema
 
 
 def key_table(settings: Iterable[Setting]) -> str:

@@ -20,7 +20,7 @@ BACKEND = word(KNOWN_BACKENDS)
 
 @dataclass(frozen=True, kw_only=True)
 class HostSettings(RunSettings):
-    """All that a user can set; each value is what files, environment and command line agree on."""
+    """All that a user can set of a host."""
 
     backend_name: str = declared(
         "mlx",
@@ -102,7 +102,7 @@ HOST_SETTINGS = {
 }
 SETTINGS: dict[str, Setting] = HOST_SETTINGS | ENGINE_SETTINGS
 
-# Chosen before the files are read, so that no file can say it.
+# Chosen before the files are read, so that no file can name it.
 CONFIG_FILE = Setting(
     NAME,
     "configuration file, in place of ~/.anyclauderc.json and .anyclauderc.json here",
@@ -135,7 +135,7 @@ SECTIONS = ("debug", "backends")
 
 
 def keys_of(section: str) -> dict[str, Setting]:
-    """What a part of the file may hold, by the last part of its key: "", "debug." or `OF_A_BACKEND`."""
+    """The keys of one part of the file, without `section`, which is "", "debug." or `OF_A_BACKEND`."""
     keys = {key: setting for key, setting in FILE_KEYS.items() if key.startswith(section)}
     return {
         key.removeprefix(section): setting

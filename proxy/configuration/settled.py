@@ -1,4 +1,4 @@
-"""The settled configuration of one host: what the command line, the environment and the file agree on."""
+"""The settled configuration of one host: one value a setting, from the layer that counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HostConfig(HostSettings):
     """
 
     backend: BackendKind = "mlx"
-    destination: str = ""  # where requests go and who says so, for people; empty: to the built-in engine
+    destination: str = ""  # where requests go and by which source, for people; empty: to the built-in engine
     manage_engine: bool = True  # start and supervise the built-in engine; False: it runs already
 
     @property

@@ -24,7 +24,7 @@ from proxy.configuration.settled import ConfigError, HostConfig
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The configuration, what should be said about it, and where each of its values came from."""
+    """The configuration, the warnings about it, and the source of each of its values."""
 
     config: HostConfig
     warnings: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Settled:
 
     @property
     def account(self) -> tuple[str, ...]:
-        """What a command that starts a host says first: which files count, and where requests go."""
+        """What a command that starts a host prints first: which files count, and where requests go."""
         lines = []
         if self.files:
             lines.append("configuration: " + ", over ".join(_described(file) for file in self.files))
@@ -56,7 +56,7 @@ def settle(
 
     `options` holds the command line's values under `HostConfig`'s field names (`backend_name` for
     `--backend`), and `config` for `--config`; None stands for an option that was not given. `ask` is called
-    where a file of the working directory has more to say than counts without the user's trust.
+    where a file of the working directory sets more than counts without the user's trust.
 
     Raises:
         ConfigError: one line for each thing that is wrong.

@@ -1,6 +1,6 @@
 """A small file, read once: what is checked are the very bytes that are used afterwards.
 
-Nothing that stands in its place may hold the reader up or fill its memory: no pipe, no device, no huge file.
+Nothing that stands in its place may block the reader or fill its memory: no pipe, no device, no huge file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-# What the system says where there is no such file, whatever the reason.
+# Error numbers of a file that is not there, whatever the reason.
 NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 

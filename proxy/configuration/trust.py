@@ -24,12 +24,12 @@ _END_OF_TIME = 1e11  # seconds, some three thousand years: what a calendar can s
 
 
 class DamagedDecision(ValueError):
-    """A decision cannot be read as one; the text says why. Raised and caught within `TrustList`."""
+    """A decision cannot be read as one; the message has the reason. Raised and caught within `TrustList`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the user said of one content of one file."""
+    """The user's decision about one content of one file."""
 
     file: str  # where it stands, its folder's real path
     sha256: str
@@ -80,15 +80,15 @@ class TrustList:
         write_private(path, json.dumps(asdict(decision), indent=1).encode() + b"\n")
 
     def forget(self, place: Path) -> int:
-        """Take back whatever was said of this file; returns how many decisions that were.
+        """Remove all decisions about this file; returns how many there were.
 
         Raises:
             OSError: one could not be removed.
         """
-        told = [decision for decision in self.decisions() if decision.file == str(place)]
-        for decision in told:
+        removed = [decision for decision in self.decisions() if decision.file == str(place)]
+        for decision in removed:
             self._path(decision.file, decision.sha256).unlink(missing_ok=True)
-        return len(told)
+        return len(removed)
 
     def decisions(self) -> list[Decision]:
         """All of them, by file, the newest first."""

@@ -24,7 +24,7 @@ def limit_to_harmless(file: ConfigFile) -> tuple[str, ...]:
     """Take out of the file whatever is not harmless; returns the keys that were taken out.
 
     Raises:
-        ConfigError: a harmless key has a wrong value, or what holds them is of the wrong shape.
+        ConfigError: a harmless key has a wrong value, or the object around it has the wrong shape.
     """
     withheld = withheld_keys(file)
     hidden = [key for key in file.values if not _counts(file, key)]
@@ -60,7 +60,7 @@ def listed(keys: tuple[str, ...], most: int = 8) -> str:
 def _counts(file: ConfigFile, key: str) -> bool:
     setting = setting_at(key)
     if setting is None:
-        # What holds other keys is no value; that it is of the wrong shape has to be said.
+        # An object of other keys is no value; its wrong shape has to be reported.
         return key in SECTIONS or (key.count(".") == 1 and key.startswith("backends."))
     if setting is SETTINGS["model"] and key in file.values:
         return is_model_name(file.values[key], file.path.parent)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.options.setting import OF_A_BACKEND
 from engine.settings import settings_from
-from proxy.assembly import engine_settings
+from proxy.assembly import engine_settings, engine_timing
 from proxy.configuration.file import FILE_NAME
 from proxy.configuration.provenance import DEFAULT
 from proxy.configuration.settings import ENGINE_SETTINGS
@@ -154,6 +154,15 @@ def test_every_setting_of_the_engine_reaches_it_from_the_file_and_from_the_envir
     for name, setting in ENGINE_SETTINGS.items():
         assert getattr(given, name) == said[setting.key.removeprefix(OF_A_BACKEND)], name
         assert getattr(from_environment, name) == getattr(given, name), name
+
+
+@pytest.mark.parametrize(("stall_after_s", "lost_after"), [(5, 180), (60, 180), (300, 900)])
+def test_the_host_is_as_patient_as_the_engine_and_never_hasty(
+    tmp_path: Path, stall_after_s: float, lost_after: float
+) -> None:
+    config = settled(tmp_path, file={"backends": {"mlx": {"stallAfterS": stall_after_s}}}).config
+    timing = engine_timing(config)
+    assert (timing.stalled_after, timing.lost_after) == (stall_after_s, lost_after)
 
 
 class TestOrder:
