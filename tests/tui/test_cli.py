@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.child import clean_environment
+from proxy.configuration.settings import SETTINGS
 from tests.tui.scripted_host import scripted_host
 
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
@@ -33,6 +34,8 @@ def test_help_teaches(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     for word in ("Examples", "Exit codes", "Where data lives", "--no-ui", "claude", "env", "events"):
         assert word in ended.stdout
+    for setting in SETTINGS.values():
+        assert setting.option in ended.stdout
 
 
 def test_help_comes_at_once(tmp_path: Path) -> None:
