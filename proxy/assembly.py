@@ -29,7 +29,7 @@ from proxy.events.totals import Totals
 from proxy.events.types import EngineLog as EngineLogLine
 from proxy.events.types import EngineState, EventData, HostNotice, HostState, RequestDelta
 from proxy.record.recorder import Recorder
-from proxy.supervision.joined_engine import JoinedEngine
+from proxy.supervision.external_engine import ExternalEngine
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
 from proxy.supervision.supervisor import Supervisor
@@ -77,11 +77,11 @@ class Host:
         self.recorder = Recorder(self.bus, self.store if config.trace else None, clock=clock)
         self.backend = make_backend(config, self._engine_url)
         self.supervisor: Supervisor | None = None
-        self._engine: Supervisor | JoinedEngine | None = None
+        self._engine: Supervisor | ExternalEngine | None = None
         if config.backend == "mlx" and config.manage_engine:
             self._engine = self.supervisor = self._make_supervisor(engine_arguments)
         elif config.backend == "mlx":
-            self._engine = JoinedEngine(
+            self._engine = ExternalEngine(
                 _joined_address(config), bus=self.bus, model=config.model, timing=engine_timing(config)
             )
         self.app: FastAPI = create_app(
@@ -189,7 +189,7 @@ class Host:
             bus=self.bus,
             log=EngineLog(
                 config.home / "logs" / "engine.log",
-                tell=self._tell_engine_line,
+                emit=self._tell_engine_line,
                 notice=self.notice,
             ),
             timing=engine_timing(config),

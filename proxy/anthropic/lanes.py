@@ -27,7 +27,7 @@ _COMPACTION_WORDS = ("summary", "conversation", "detailed")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RequestOrigin:
     """The sender of one request; texts are empty where it does not tell."""
 
     session: str
@@ -37,10 +37,10 @@ class Caller:
     lane: Lane
 
 
-def identify(headers: Mapping[str, str], body: Mapping[str, Any]) -> Caller:
+def identify(headers: Mapping[str, str], body: Mapping[str, Any]) -> RequestOrigin:
     """Read a request's sender off its headers (names in lower case) and, where they are silent, its body."""
     agent = headers.get("x-claude-code-agent-id", "")
-    return Caller(
+    return RequestOrigin(
         session=headers.get("x-claude-code-session-id") or _session_of(body),
         agent=agent,
         agent_type=headers.get("x-claude-code-agent-type", ""),

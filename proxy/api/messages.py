@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from engine.tool_calls.stray.call_forms import CallForms, forms_of
-from proxy.anthropic.lanes import Caller, identify
+from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.anthropic.preview import preview
 from proxy.api.client_side import (
@@ -92,7 +92,7 @@ class MessagesEndpoint:
 
 
 def received(
-    scope: Scope, caller: Caller, body: Mapping[str, Any], size: int, backend_name: str
+    scope: Scope, caller: RequestOrigin, body: Mapping[str, Any], size: int, backend_name: str
 ) -> RequestReceived:
     """What the record says of a request at its arrival; `body` may be anything that is an object."""
     messages, tools, model = body.get("messages"), body.get("tools"), body.get("model")
@@ -124,7 +124,7 @@ class MessagesRequest:
         self._stream: EventStream | None = None
         self._answer: Answer | None = None
 
-    async def run(self, body: dict[str, Any], caller: Caller) -> None:
+    async def run(self, body: dict[str, Any], caller: RequestOrigin) -> None:
         """Answer the request; every fault becomes an error for the client and the record."""
         try:
             check_message_request(body)
@@ -155,7 +155,7 @@ class MessagesRequest:
         info = ErrorInfo(type="cancelled", message=message)
         await self._record_failure(CLIENT_CLOSED_REQUEST, info, cancelled=True)
 
-    async def _ask(self, body: dict[str, Any], caller: Caller) -> Answer:
+    async def _ask(self, body: dict[str, Any], caller: RequestOrigin) -> Answer:
         """Send the request upstream and pass its answer on, all but the closing events."""
         fault = self._service.engine_gate()
         if fault is not None:

@@ -18,7 +18,7 @@ from proxy.record.request_record import RequestRecord
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceRequest
 
-_REMEMBERED_CALLS = 2_000  # their results come within a turn or two; older ones are found by the index
+_MOST_CALLS = 2_000  # their results come within a turn or two; older ones are found by the index
 _PREVIEW_LENGTH = 200
 
 __all__ = ["Recorder", "RequestRecord"]
@@ -58,7 +58,7 @@ class Recorder:
         self.cache_totals = CacheChange()  # as the newest event of the prefix cache had them
         self._new_id = new_id
         self._calls: OrderedDict[str, _Call | None] = OrderedDict()  # None: of another host, result seen
-        self._ending: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Task[None]] = set()
 
     def begin(
         self, *, received: RequestReceived, query: str, headers: Mapping[str, str], body: Any
@@ -83,32 +83,32 @@ class Recorder:
         )
         trace.request.body = body
         self.bus.publish("request.received", received, trace.id)
-        self._take_results(tool_results(body, headers), trace.id, received.session)
+        self._record_results(tool_results(body, headers), trace.id, received.session)
         return RequestRecord(self, trace)
 
     async def close(self) -> None:
         """Return when all that was recorded is on disk."""
-        while self._ending:
-            await asyncio.gather(*self._ending)
+        while self._writing:
+            await asyncio.gather(*self._writing)
         if self.traces is not None:
             await self.traces.close()
 
-    def remember_call(self, record: RequestRecord, entry: ToolCall) -> None:
+    def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
         """Expect the result of a call that a request has made."""
         self._calls[entry.id] = _Call(record, entry)
-        self._forget_old()
+        self._drop_oldest_calls()
 
-    def end(self, ending: asyncio.Task[None]) -> None:
+    def track_write(self, writing: asyncio.Task[None]) -> None:
         """See to it that a request's end is recorded, even when nobody waits for it any more."""
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
 
-    def late(self, request_id: str) -> None:
+    def report_late_write(self, request_id: str) -> None:
         """Tell that a client was let go before its trace was on disk."""
         text = f"the disk is slow: the trace of {request_id} is not written yet; its answer was not held back"
         self.bus.publish("host.notice", HostNotice(level="warning", text=text))
 
-    def _take_results(self, results: list[ToolResult], carrier: str, session: str) -> None:
+    def _record_results(self, results: list[ToolResult], carrier: str, session: str) -> None:
         outcomes = []
         for result in results:
             call = self._calls.get(result.tool_use_id)
@@ -119,11 +119,11 @@ class Recorder:
             )
             if call is None:
                 self._calls[result.tool_use_id] = None
-                self._forget_old()
+                self._drop_oldest_calls()
                 outcomes.append(outcome)
             else:
                 call.resolved = True
-                if linked := call.record.take_result(call.entry, outcome):
+                if linked := call.record.record_result(call.entry, outcome):
                     outcomes.append(linked)
             self._publish_result(result, call, carrier, session)
         if outcomes and self.traces is not None:
@@ -142,6 +142,6 @@ class Recorder:
         )
         self.bus.publish("request.tool_result", event, carrier)
 
-    def _forget_old(self) -> None:
-        while len(self._calls) > _REMEMBERED_CALLS:
+    def _drop_oldest_calls(self) -> None:
+        while len(self._calls) > _MOST_CALLS:
             self._calls.popitem(last=False)

@@ -26,19 +26,19 @@ from proxy.events.types import (
     Timings,
     Usage,
 )
-from proxy.record.delta_gathering import DeltaGathering
+from proxy.record.delta_batching import DeltaBatcher
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceResponse
 
 LONGEST_WRITE_S = 8.0  # a client that waits for a disk that hangs takes the silence for a dead connection
 
-_SET_ASIDE = (
+_QUARANTINED = (
     "files of the prompt cache could not be used and were set aside; what they held is computed again"
     " (the engine's log names them)"
 )
 
 
-class Keeper(Protocol):
+class RecordContext(Protocol):
     """What the records of all requests share (`proxy.record.recorder.Recorder`)."""
 
     bus: EventBus
@@ -46,13 +46,13 @@ class Keeper(Protocol):
     monotonic: Callable[[], float]
     cache_totals: CacheChange
 
-    def remember_call(self, record: RequestRecord, entry: ToolCall) -> None:
+    def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
         """Expect the result of a call that a request has made."""
 
-    def end(self, ending: asyncio.Task[None]) -> None:
+    def track_write(self, writing: asyncio.Task[None]) -> None:
         """See to it that a request's end is recorded, even when nobody waits for it any more."""
 
-    def late(self, request_id: str) -> None:
+    def report_late_write(self, request_id: str) -> None:
         """Report that a client was let go before its trace was on disk."""
 
 
@@ -62,13 +62,13 @@ class RequestRecord:
     Belongs to the event loop. Bodies and messages are kept by reference and must not be changed.
     """
 
-    def __init__(self, keeper: Keeper, trace: Trace) -> None:
+    def __init__(self, context: RecordContext, trace: Trace) -> None:
         self.id = trace.id
-        self._keeper = keeper
+        self._context = context
         self._trace = trace
-        self._began = keeper.monotonic()
+        self._began = context.monotonic()
         self._moments: dict[str, float] = {}
-        self._deltas = DeltaGathering(self._publish, self._elapsed)
+        self._deltas = DeltaBatcher(self._publish, self._elapsed)
         self._restored = False
         self._ended = False
 
@@ -96,7 +96,7 @@ class RequestRecord:
         """The prompt was looked up in the prefix cache."""
         self._once("queued")
         self._trace.cache = cache
-        totals = self._keeper.cache_totals.model_dump()
+        totals = self._context.cache_totals.model_dump()
         if cache.matched_tokens and not self._restored:
             self._restored = True
             self._publish(
@@ -110,7 +110,7 @@ class RequestRecord:
 
     def cache_changed(self, type: CacheEvent, change: CacheChange) -> None:
         """The upstream's prefix cache changed for this request."""
-        known, self._keeper.cache_totals = self._keeper.cache_totals, change
+        known, self._context.cache_totals = self._context.cache_totals, change
         if type == "cache.restored":
             # The lookup has told of it already, unless the totals are news.
             if self._restored and _totals(known) == _totals(change):
@@ -118,7 +118,7 @@ class RequestRecord:
             self._restored = True
         self._publish(type, change)
         if type == "cache.set_aside":
-            self._publish("host.notice", HostNotice(level="warning", text=_SET_ASIDE))
+            self._publish("host.notice", HostNotice(level="warning", text=_QUARANTINED))
 
     def first_byte(self) -> None:
         """The first byte goes to the client."""
@@ -143,7 +143,7 @@ class RequestRecord:
         """The answer holds a tool call, judged; the record keeps it and adds its result."""
         self._deltas.flush()
         self._trace.tool_calls.append(call)
-        self._keeper.remember_call(self, call)
+        self._context.expect_result(self, call)
         self._publish(
             "request.tool_call",
             RequestToolCall(
@@ -162,10 +162,10 @@ class RequestRecord:
             ),
         )
 
-    def take_result(self, entry: ToolCall, outcome: ToolOutcome) -> ToolOutcome | None:
+    def record_result(self, entry: ToolCall, outcome: ToolOutcome) -> ToolOutcome | None:
         """Add a call's result to a trace that is not written yet; else return what the file is to get."""
         if self._ended:
-            store = self._keeper.traces
+            store = self._context.traces
             return replace(outcome, path=store.path_of(self._trace)) if store is not None else None
         entry.result, entry.is_error, entry.duration_s = outcome.result, outcome.is_error, outcome.duration_s
         return None
@@ -218,18 +218,18 @@ class RequestRecord:
 
     async def _write(self, type: str, event: RequestFinished | RequestFailed) -> None:
         async def write() -> None:
-            store = self._keeper.traces
+            store = self._context.traces
             path = await store.write(self._trace) if store is not None else ""
-            self._keeper.bus.publish(type, event.model_copy(update={"trace": path}), self.id)
+            self._context.bus.publish(type, event.model_copy(update={"trace": path}), self.id)
             # The bodies are on disk; whoever still expects a tool's result holds only the rest.
             self._trace.request.body = self._trace.upstream = self._trace.response.message = None
 
         writing = asyncio.get_running_loop().create_task(write())
-        self._keeper.end(writing)
+        self._context.track_write(writing)
         # A client that leaves now cancels who waits here, not the writing.
         await asyncio.wait((writing,), timeout=LONGEST_WRITE_S)
         if not writing.done():
-            self._keeper.late(self.id)
+            self._context.report_late_write(self.id)
 
     def _once(self, moment: str) -> bool:
         if moment in self._moments:
@@ -238,11 +238,11 @@ class RequestRecord:
         return True
 
     def _elapsed(self) -> float:
-        return round(self._keeper.monotonic() - self._began, 6)
+        return round(self._context.monotonic() - self._began, 6)
 
     def _publish(self, type: str, data: EventData) -> None:
         if not self._ended:
-            self._keeper.bus.publish(type, data, self.id)
+            self._context.bus.publish(type, data, self.id)
 
 
 def decode_speed(timings: Timings, output_tokens: int) -> float:

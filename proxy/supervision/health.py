@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from proxy.events.types import EngineCache, EngineMemory, Probe
 
-Verdict = Literal["well", "stalled", "lost"]
+Verdict = Literal["healthy", "stalled", "unresponsive"]
 
 
 class EngineHealth(BaseModel):
@@ -78,25 +78,25 @@ class Watchdog:
 
     Args:
         stalled_after_s: seconds without progress in work, or without an answer, after which it is stalled.
-        lost_after_s: the same, after which nobody should wait any longer.
-        loading_lost_after_s: the same while it loads and its progress and detail do not change.
+        unresponsive_after_s: the same, after which nobody should wait any longer.
+        loading_unresponsive_after_s: the same while it loads and its progress and detail do not change.
     """
 
     def __init__(
         self,
         *,
         stalled_after_s: float,
-        lost_after_s: float,
-        loading_lost_after_s: float,
+        unresponsive_after_s: float,
+        loading_unresponsive_after_s: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stalled_after = stalled_after_s
-        self._lost_after = lost_after_s
-        self._loading_lost_after = loading_lost_after_s
+        self._unresponsive_after = unresponsive_after_s
+        self._loading_unresponsive_after = loading_unresponsive_after_s
         self._monotonic = monotonic
         # Since when; None where it is not so.
-        self._mute: float | None = None  # it does not answer
-        self._unwell: float | None = None  # it says itself that it is stalled or failed
+        self._unanswered: float | None = None  # it does not answer
+        self._unhealthy: float | None = None  # it says itself that it is stalled or failed
         self._busy: float | None = None
         self._loading_at: float | None = None  # it loads, and is as far as it was then
         self._loading: tuple[float | None, str | None] = None, None
@@ -108,23 +108,25 @@ class Watchdog:
         self._note(health, now)
         self.silence_s = self._silence(health, now)
         loading = self._loading_at is not None
-        if self.silence_s >= (self._loading_lost_after if loading else self._lost_after):
-            return "lost"
+        if self.silence_s >= (self._loading_unresponsive_after if loading else self._unresponsive_after):
+            return "unresponsive"
         late = self.silence_s >= self._stalled_after and not loading
-        return "stalled" if late or self._unwell is not None else "well"
+        return "stalled" if late or self._unhealthy is not None else "healthy"
 
     def _note(self, health: EngineHealth | None, now: float) -> None:
-        self._mute = _since(self._mute, health is None, now)
+        self._unanswered = _since(self._unanswered, health is None, now)
         if health is None:
             return
-        self._unwell = _since(self._unwell, health.state in ("stalled", "failed"), now)
+        self._unhealthy = _since(self._unhealthy, health.state in ("stalled", "failed"), now)
         self._busy = _since(self._busy, health.busy, now)
         if (health.progress, health.detail) != self._loading:
             self._loading, self._loading_at = (health.progress, health.detail), None
         self._loading_at = _since(self._loading_at, health.state == "loading", now)
 
     def _silence(self, health: EngineHealth | None, now: float) -> float:
-        since = [moment for moment in (self._mute, self._unwell, self._loading_at) if moment is not None]
+        since = [
+            moment for moment in (self._unanswered, self._unhealthy, self._loading_at) if moment is not None
+        ]
         silence = now - min(since, default=now)
         if health is None or self._busy is None:
             return silence

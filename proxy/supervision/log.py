@@ -12,7 +12,7 @@ from proxy.configuration.state_folder import open_private, private_folder
 
 KEPT_LINES = 200
 LONGEST_LINE = 4_000  # characters; what is cut off stands in the file
-TOLD_A_SECOND = 50  # lines; a flood is in the file and counted
+EMITTED_PER_SECOND = 50  # lines; a flood is in the file and counted
 
 
 class EngineLog:
@@ -20,7 +20,7 @@ class EngineLog:
 
     Args:
         path: of the file; at `rotate_bytes` it is renamed to `.1`, an older `.1` to `.2` and so on.
-        tell: gets each line that a screen should show.
+        emit: gets each line that a screen should show.
         notice: gets what people should know, such as a full disk.
     """
 
@@ -28,7 +28,7 @@ class EngineLog:
         self,
         path: Path,
         *,
-        tell: Callable[[str], None],
+        emit: Callable[[str], None],
         notice: Callable[[str], None],
         rotate_bytes: int = 4 * 1024 * 1024,
         keep_files: int = 3,
@@ -36,7 +36,7 @@ class EngineLog:
     ) -> None:
         self.path = path
         self.tail: deque[str] = deque(maxlen=KEPT_LINES)
-        self._tell = tell
+        self._emit = emit
         self._notice = notice
         self._rotate_bytes = rotate_bytes
         self._keep_files = keep_files
@@ -44,7 +44,7 @@ class EngineLog:
         self._file: IO[bytes] | None = None
         self._broken = False
         self._second = -1
-        self._told = 0
+        self._emitted = 0
 
     def add(self, line: str) -> None:
         """Take one line, without its end."""
@@ -56,7 +56,7 @@ class EngineLog:
         if len(line) > LONGEST_LINE:
             line = f"{line[:LONGEST_LINE]} [… {len(line) - LONGEST_LINE} more characters in {self.path}]"
         self.tail.append(line)
-        self._tell_some(line)
+        self._emit_limited(line)
 
     def close(self) -> None:
         """Close the file; a later line opens it again."""
@@ -64,15 +64,15 @@ class EngineLog:
             self._file.close()
             self._file = None
 
-    def _tell_some(self, line: str) -> None:
+    def _emit_limited(self, line: str) -> None:
         second = int(self._monotonic())
         if second != self._second:
-            if self._told > TOLD_A_SECOND:
-                self._tell(f"[{self._told - TOLD_A_SECOND} more lines in {self.path}]")
-            self._second, self._told = second, 0
-        self._told += 1
-        if self._told <= TOLD_A_SECOND:
-            self._tell(line)
+            if self._emitted > EMITTED_PER_SECOND:
+                self._emit(f"[{self._emitted - EMITTED_PER_SECOND} more lines in {self.path}]")
+            self._second, self._emitted = second, 0
+        self._emitted += 1
+        if self._emitted <= EMITTED_PER_SECOND:
+            self._emit(line)
 
     def _write(self, line: str) -> None:
         try:

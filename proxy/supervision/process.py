@@ -18,7 +18,7 @@ from typing import Any
 from proxy.supervision.task_end import end_tasks
 
 _PIECE = 65_536
-_LAST_WORDS_S = 1.0  # for its last lines; a grandchild may hold the pipes open, whose words nobody waits for
+_LAST_LINES_S = 1.0  # for its last lines; a grandchild may hold the pipes open, whose words nobody waits for
 _LONGEST_LINE = 1 << 20  # bytes; a longer line is taken in pieces
 
 
@@ -37,7 +37,7 @@ class EngineCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class StopTimeouts:
     """Seconds that an engine gets to end, by closed pipe and by signal, before the next step is taken.
 
     It finishes the chunk that its GPU works on, which SIGKILL does not wait for. `killed_s` is the last: a
@@ -105,20 +105,20 @@ class EngineProcess:
         """Negative for a signal; None while it runs."""
         return self._process.returncode
 
-    async def stop(self, patience: Patience = Patience()) -> int | None:
+    async def stop(self, stop_timeouts: StopTimeouts = StopTimeouts()) -> int | None:
         """End it: by its closed stdin, then by SIGTERM, then by SIGKILL; its last lines are read then.
 
-        Returns its exit code, or None for one that nothing has ended within `patience`.
+        Returns its exit code, or None for one that nothing has ended within `stop_timeouts`.
         """
         assert self._process.stdin is not None
         self._process.stdin.close()
-        if not await self._ends_within(patience.closed_s):
+        if not await self._ends_within(stop_timeouts.closed_s):
             self._signal(self._process.terminate)
-            if not await self._ends_within(patience.terminated_s):
+            if not await self._ends_within(stop_timeouts.terminated_s):
                 self._signal(self._process.kill)
-                await self._ends_within(patience.killed_s)
+                await self._ends_within(stop_timeouts.killed_s)
         if self.exit_code is not None:
-            await asyncio.wait(self._readers, timeout=_LAST_WORDS_S)
+            await asyncio.wait(self._readers, timeout=_LAST_LINES_S)
         await end_tasks(*self._readers)
         self._listening.cancel()
         self._process._transport.close()  # type: ignore[attr-defined]  # pipes that a grandchild holds open

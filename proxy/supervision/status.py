@@ -20,7 +20,7 @@ from proxy.events.types import (
 )
 
 KEPT_PROBES = 120
-_BROKEN_OFF_S = 2.0  # a request that failed so short a time before an engine's end failed by it
+_FAILED_BEFORE_END_S = 2.0  # a request that failed so short a time before an engine's end failed by it
 
 
 class StatusBoard:
@@ -62,7 +62,7 @@ class StatusBoard:
         return self.state
 
 
-class Traffic:
+class RequestTracker:
     """What goes to the engine, read off the bus: wakes the watch, and counts what an engine's end breaks."""
 
     def __init__(self, bus: EventBus, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -76,9 +76,9 @@ class Traffic:
     def in_flight(self) -> int:
         return len(self._in_flight)
 
-    def broken_now(self) -> int:
+    def failed_with_engine(self) -> int:
         """Requests that an engine's end in this moment breaks, those included that failed just before it."""
-        recent = self._monotonic() - _BROKEN_OFF_S
+        recent = self._monotonic() - _FAILED_BEFORE_END_S
         return len(self._in_flight) + sum(moment >= recent for moment in self._failures)
 
     def _observe(self, type: str, request: str | None, data: EventData) -> None:

@@ -16,20 +16,20 @@ from functools import partial
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.types import EngineRestart, EngineState
+from proxy.supervision.engine_run import EngineRun, RunEnd
 from proxy.supervision.exit import EngineExit
 from proxy.supervision.gate import gate
 from proxy.supervision.health import HealthProbe
-from proxy.supervision.life import EngineLife, LifeEnd
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
 from proxy.supervision.restart_policy import Restart, RestartPolicy
-from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.status import RequestTracker, StatusBoard
 from proxy.supervision.watch import EngineWatch, Timing
 
 _log = logging.getLogger("anyclaude.supervisor")
 
-_ASKED = "the engine was ended because a restart was asked for"
-_LAST_WORDS = 3  # lines of the log in what is said when it gives up
+_RESTART_REQUESTED = "the engine was ended because a restart was asked for"
+_LAST_LINES = 3  # lines of the log in what is said when it gives up
 
 
 class Supervisor:
@@ -62,21 +62,21 @@ class Supervisor:
         self._port_holder = port_holder
         self._clock = clock
         self._probe = HealthProbe(monotonic=monotonic)
-        traffic = Traffic(bus, monotonic=monotonic)
+        requests = RequestTracker(bus, monotonic=monotonic)
         self._new_watch = partial(
             EngineWatch,
             board=self.board,
-            traffic=traffic,
+            requests=requests,
             probe=self._probe,
             timing=timing or Timing(),
             monotonic=monotonic,
         )
-        self._new_life = partial(
-            EngineLife,
+        self._new_run = partial(
+            EngineRun,
             command,
             board=self.board,
             log=log,
-            traffic=traffic,
+            requests=requests,
             url=self._url,
             clock=clock,
             monotonic=monotonic,
@@ -88,7 +88,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Begin; what comes of it is on the board."""
-        self._task = asyncio.create_task(self._go_round())
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """End the engine and return when its process is gone, or nothing can end it."""
@@ -112,13 +112,11 @@ class Supervisor:
         """Why it cannot take requests now; None where it can."""
         return self.gate()
 
-    async def _go_round(self) -> None:
+    async def _run(self) -> None:
         while not self._stopping:
             self._woken.clear()
             try:
-                end = await self._new_life(watch=self._new_watch()).run(
-                    self._woken, on_leave=self._show_leaving
-                )
+                end = await self._new_run(watch=self._new_watch()).run(self._woken, on_stop=self._show_stop)
                 if end.exit is not None:
                     await self._after(end.exit, end)
             except Exception:  # a fault of ours must not look like an engine that runs
@@ -130,13 +128,19 @@ class Supervisor:
             memory_bytes=0, cache=None, memory=None,
         )  # fmt: skip
 
-    def _show_leaving(self) -> None:
+    def _show_stop(self) -> None:
         if self._stopping:
             self.board.set("stopped", url=self._url, progress=None, detail="it is being ended")
         else:
-            self.board.set("restarting", url=self._url, progress=None, last_exit=_ASKED, detail=_ASKED)
+            self.board.set(
+                "restarting",
+                url=self._url,
+                progress=None,
+                last_exit=_RESTART_REQUESTED,
+                detail=_RESTART_REQUESTED,
+            )
 
-    async def _after(self, exit: EngineExit, end: LifeEnd) -> None:
+    async def _after(self, exit: EngineExit, end: RunEnd) -> None:
         """Say what happened, and wait until it is time for the next life."""
         # Where the system tells about each process by itself, as macOS does, this takes up to a second.
         holder = await asyncio.to_thread(self._port_holder) if exit.port_busy else ""
@@ -144,7 +148,7 @@ class Supervisor:
             exit = replace(exit, reason=f"{exit.reason} (it is held by {holder})")
             end = replace(end, exit=exit)
         self.board.set(
-            "exited", pid=None, url=self._url, progress=None, last_exit=exit.reason, detail=end.told,
+            "exited", pid=None, url=self._url, progress=None, last_exit=exit.reason, detail=end.message,
             running=0, queue=0, memory_bytes=0, cache=None, memory=None,
         )  # fmt: skip
         restart = None if exit.final else self._policy.next(end.healthy_s, at_once=exit.at_once)
@@ -152,7 +156,7 @@ class Supervisor:
             self._give_up(exit.reason, final=exit.final)
             await self._woken.wait()
         else:
-            await self._pause(end.told, restart)
+            await self._pause(end.message, restart)
 
     async def _pause(self, reason: str, restart: Restart) -> None:
         when = f"in {restart.delay_s:g} s" if restart.delay_s else "now"
@@ -173,7 +177,7 @@ class Supervisor:
     def _give_up(self, reason: str, *, final: bool) -> None:
         text = reason
         if not final:
-            words = [line for line in list(self.log.tail)[-_LAST_WORDS:] if line not in reason]
+            words = [line for line in list(self.log.tail)[-_LAST_LINES:] if line not in reason]
             text = f"{reason}; {self._policy.attempts} restarts did not help"
             text += f". Its last words: {' | '.join(words)}" if words else ""
             text += f". Its log is {self.log.path}; mend the cause"

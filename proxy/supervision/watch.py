@@ -12,8 +12,8 @@ import psutil
 
 from proxy.events.types import EngineStatus, Probe
 from proxy.supervision.health import EngineHealth, HealthProbe, Verdict, Watchdog
-from proxy.supervision.process import Patience
-from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.process import StopTimeouts
+from proxy.supervision.status import RequestTracker, StatusBoard
 
 _CLOSEST_PROBES_S = 0.5  # however many requests arrive
 
@@ -27,9 +27,9 @@ class Timing:
     probe_busy: float = 2.0
     probe_idle: float = 30.0
     stalled_after: float = 60.0  # without progress in work: said on screens
-    lost_after: float = 180.0  # without progress in work: the process is ended
-    loading_lost_after: float = 900.0  # loading without any progress, such as a download that hangs
-    patience: Patience = field(default_factory=Patience)
+    unresponsive_after: float = 180.0  # without progress in work: the process is ended
+    loading_unresponsive_after: float = 900.0  # loading without any progress, such as a download that hangs
+    stop_timeouts: StopTimeouts = field(default_factory=StopTimeouts)
 
 
 class EngineWatch:
@@ -39,7 +39,7 @@ class EngineWatch:
         self,
         *,
         board: StatusBoard,
-        traffic: Traffic,
+        requests: RequestTracker,
         probe: HealthProbe,
         timing: Timing,
         monotonic: Callable[[], float] = time.monotonic,
@@ -47,42 +47,42 @@ class EngineWatch:
         self.timing = timing
         self.ready_since: float | None = None  # the first time that it was ready, by `monotonic`
         self._board = board
-        self._traffic = traffic
+        self._requests = requests
         self._probe = probe
         self._monotonic = monotonic
         self._probed = 0.0
         self._failed = False  # so it said when it last answered
 
-    async def over(
+    async def run(
         self,
         url: str,
         pid: int | None,
         *,
-        lasts: Callable[[], bool] = lambda: True,
-        ends_refused: bool = False,
+        is_active: Callable[[], bool] = lambda: True,
+        stop_when_refused: bool = False,
     ) -> str:
         """Watch until there is no hope; returns what is wrong, for people.
 
         Args:
-            lasts: whether there still is something to watch; once it says no, nothing more is shown and "" is
-                returned.
-            ends_refused: that nobody listens there any more is the end; of a process of ours its exit tells.
+            is_active: whether the process is still to be watched; once it returns False, the board does not
+                change any more and "" is returned.
+            stop_when_refused: return when the connection is refused (our own process shows its exit).
         """
         watchdog = Watchdog(
             stalled_after_s=self.timing.stalled_after,
-            lost_after_s=self.timing.lost_after,
-            loading_lost_after_s=self.timing.loading_lost_after,
+            unresponsive_after_s=self.timing.unresponsive_after,
+            loading_unresponsive_after_s=self.timing.loading_unresponsive_after,
             monotonic=self._monotonic,
         )
-        while lasts():
+        while is_active():
             probe, health = await self._probe.ask(url)
-            if not lasts():  # the board belongs to those who tell its end
+            if not is_active():  # the board belongs to those who tell its end
                 break
-            if ends_refused and self._probe.refused:
+            if stop_when_refused and self._probe.refused:
                 return f"no engine answers at {url} any more ({probe.detail}); start one there"
             self._probed = self._monotonic()
             verdict = watchdog.judge(health)
-            if verdict == "lost":
+            if verdict == "unresponsive":
                 what = "did not answer" if health is None else "made no progress"
                 return f"engine {what} for {watchdog.silence_s:.0f} s"
             if not self._is_ending(health, watchdog.silence_s):
@@ -115,7 +115,7 @@ class EngineWatch:
         if self.ready_since is None and state in ("ready", "busy"):
             self.ready_since = self._monotonic()
         board.add_probe(probe)
-        known = _told(health) if health is not None else {}
+        known = _health_fields(health) if health is not None else {}
         board.set(
             state, detail=detail, progress=None, probe=probe, memory_bytes=memory_bytes(pid, health), **known
         )
@@ -134,13 +134,13 @@ class EngineWatch:
         if state == "loading":
             await asyncio.sleep(timing.probe_loading)
             return
-        at_rest = state == "ready" and probe.ok and not self._traffic.in_flight
+        at_rest = state == "ready" and probe.ok and not self._requests.in_flight
         try:
             async with asyncio.timeout(timing.probe_idle if at_rest else timing.probe_busy):
-                await self._traffic.arrived.wait()
+                await self._requests.arrived.wait()
         except TimeoutError:
             pass
-        self._traffic.arrived.clear()
+        self._requests.arrived.clear()
         await asyncio.sleep(max(0.0, self._probed + _CLOSEST_PROBES_S - self._monotonic()))
 
 
@@ -155,7 +155,7 @@ def memory_bytes(pid: int | None, health: EngineHealth | None) -> int:
         return said
 
 
-def _told(health: EngineHealth) -> dict[str, Any]:
+def _health_fields(health: EngineHealth) -> dict[str, Any]:
     """What the engine says of its work, its cache and its model, the last as far as it says it."""
     work = {
         "running": health.running,

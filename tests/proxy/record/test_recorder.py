@@ -199,11 +199,11 @@ async def test_only_the_first_end_counts(host: Host) -> None:
 
 async def test_a_client_that_leaves_at_the_end_cancels_no_writing(host: Host) -> None:
     record = host.begin()
-    ending = asyncio.create_task(finish(record))
+    writing = asyncio.create_task(finish(record))
     await asyncio.sleep(0)
-    ending.cancel()
+    writing.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await ending
+        await writing
     await host.recorder.close()
     assert host.trace(record).response.status == 200
     assert len(host.told("request.finished")) == 1

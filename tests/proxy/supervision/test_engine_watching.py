@@ -84,7 +84,9 @@ def test_a_restart_on_demand_makes_faults_forgotten() -> None:
 
 
 def watchdog(clock: Clock) -> Watchdog:
-    return Watchdog(stalled_after_s=60, lost_after_s=180, loading_lost_after_s=900, monotonic=clock)
+    return Watchdog(
+        stalled_after_s=60, unresponsive_after_s=180, loading_unresponsive_after_s=900, monotonic=clock
+    )
 
 
 def busy(last_progress_s: float | None) -> EngineHealth:
@@ -93,20 +95,20 @@ def busy(last_progress_s: float | None) -> EngineHealth:
 
 def test_work_without_progress_is_stalled_and_then_lost(clock: Clock) -> None:
     dog = watchdog(clock)
-    assert dog.judge(busy(0)) == "well"
+    assert dog.judge(busy(0)) == "healthy"
     verdicts = []
     for seconds in (59, 60, 179, 180):
         clock.now = 1000 + seconds
         verdicts.append(dog.judge(busy(seconds)))
-    assert verdicts == ["well", "stalled", "stalled", "lost"]
+    assert verdicts == ["healthy", "stalled", "stalled", "unresponsive"]
 
 
 def test_work_after_a_long_rest_is_not_taken_for_a_stall(clock: Clock) -> None:
     dog = watchdog(clock)
     dog.judge(EngineHealth(state="ready", last_progress_s=5000))
-    assert dog.judge(busy(5000)) == "well"
+    assert dog.judge(busy(5000)) == "healthy"
     clock.now += 59
-    assert dog.judge(busy(5059)) == "well"
+    assert dog.judge(busy(5059)) == "healthy"
     clock.now += 1
     assert dog.judge(busy(5060)) == "stalled"
 
@@ -115,44 +117,44 @@ def test_a_first_request_without_any_progress_is_measured_too(clock: Clock) -> N
     dog = watchdog(clock)
     dog.judge(busy(None))
     clock.now += 180
-    assert dog.judge(busy(None)) == "lost"
+    assert dog.judge(busy(None)) == "unresponsive"
 
 
 def test_rest_is_no_stall(clock: Clock) -> None:
     dog = watchdog(clock)
     dog.judge(busy(0))
     clock.now += 10_000
-    assert dog.judge(EngineHealth(state="ready", last_progress_s=10_000)) == "well"
+    assert dog.judge(EngineHealth(state="ready", last_progress_s=10_000)) == "healthy"
 
 
 def test_no_answer_counts_from_the_first_that_did_not_come(clock: Clock) -> None:
     dog = watchdog(clock)
     dog.judge(EngineHealth(state="ready"))
     clock.now += 500
-    assert dog.judge(None) == "well"
+    assert dog.judge(None) == "healthy"
     clock.now += 60
     assert dog.judge(None) == "stalled"
     clock.now += 120
-    assert dog.judge(None) == "lost"
+    assert dog.judge(None) == "unresponsive"
     assert dog.silence_s == 180
 
 
 def test_an_engine_that_calls_itself_stalled_is_believed(clock: Clock) -> None:
     dog = watchdog(clock)
     assert dog.judge(EngineHealth(state="stalled")) == "stalled"
-    assert dog.judge(EngineHealth(state="ready")) == "well"
+    assert dog.judge(EngineHealth(state="ready")) == "healthy"
     dog.judge(EngineHealth(state="failed"))
     clock.now += 180
-    assert dog.judge(EngineHealth(state="failed")) == "lost"
+    assert dog.judge(EngineHealth(state="failed")) == "unresponsive"
 
 
 def test_loading_may_take_long_as_long_as_it_gets_on(clock: Clock) -> None:
     dog = watchdog(clock)
     for step in range(20):
         clock.now += 800
-        assert dog.judge(EngineHealth(state="loading", progress=step / 20)) == "well"
+        assert dog.judge(EngineHealth(state="loading", progress=step / 20)) == "healthy"
     clock.now += 900
-    assert dog.judge(EngineHealth(state="loading", progress=19 / 20)) == "lost"
+    assert dog.judge(EngineHealth(state="loading", progress=19 / 20)) == "unresponsive"
 
 
 @pytest.mark.parametrize("state", ["ready", "busy", "stalled"])
@@ -193,7 +195,7 @@ class Heard:
         self.notices: list[str] = []
         self.clock = Clock()
         self.log = EngineLog(
-            path, tell=self.lines.append, notice=self.notices.append, monotonic=self.clock, **arguments  # type: ignore[arg-type]
+            path, emit=self.lines.append, notice=self.notices.append, monotonic=self.clock, **arguments  # type: ignore[arg-type]
         )  # fmt: skip
 
 

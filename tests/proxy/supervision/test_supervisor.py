@@ -26,7 +26,7 @@ from proxy.events.totals import Totals
 from proxy.events.types import EngineLog as EngineLogLine
 from proxy.events.types import EngineRestart, EngineState, EngineStatus, Event, HostNotice, RequestReceived
 from proxy.supervision.log import EngineLog
-from proxy.supervision.process import EngineCommand, Patience
+from proxy.supervision.process import EngineCommand, StopTimeouts
 from proxy.supervision.restart_policy import RestartPolicy
 from proxy.supervision.supervisor import Supervisor
 from proxy.supervision.watch import Timing
@@ -37,9 +37,9 @@ QUICK = Timing(
     probe_busy=0.05,
     probe_idle=0.1,
     stalled_after=0.3,
-    lost_after=1.0,
-    loading_lost_after=1.0,
-    patience=Patience(closed_s=2.0, terminated_s=0.3),
+    unresponsive_after=1.0,
+    loading_unresponsive_after=1.0,
+    stop_timeouts=StopTimeouts(closed_s=2.0, terminated_s=0.3),
 )
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ class Watched:
             bus=self.bus,
             log=EngineLog(
                 folder / "logs" / "engine.log",
-                tell=lambda line: self.bus.publish("engine.log", EngineLogLine(line=line)),
+                emit=lambda line: self.bus.publish("engine.log", EngineLogLine(line=line)),
                 notice=lambda text: self.bus.publish("host.notice", HostNotice(text=text)),
             ),
             first=EngineState(state="stopped", model="the-model"),
@@ -191,7 +191,7 @@ async def test_loading_is_shown_with_its_progress(tmp_path: Path) -> None:
 
 
 async def test_work_shows_as_busy_at_once(tmp_path: Path) -> None:
-    slow = Timing(probe_loading=0.02, probe_idle=600.0, probe_busy=0.05, patience=QUICK.patience)
+    slow = Timing(probe_loading=0.02, probe_idle=600.0, probe_busy=0.05, stop_timeouts=QUICK.stop_timeouts)
     async with watched(tmp_path, timing=slow) as engine:
         await engine.until("ready")
         engine.report(state="busy", running=1, queue=2, last_progress_s=0.1)
@@ -317,7 +317,7 @@ async def test_a_program_that_does_not_exist_is_told_at_once(tmp_path: Path) -> 
 
 
 async def test_an_engine_that_never_listens_is_ended(tmp_path: Path) -> None:
-    impatient = Timing(listens_within=0.3, patience=QUICK.patience)
+    impatient = Timing(listens_within=0.3, stop_timeouts=QUICK.stop_timeouts)
     async with watched(tmp_path, timing=impatient, delays_s=(), behave="deaf") as engine:
         assert "did not listen within 0.3 s" in (await engine.until("failed")).detail
 
@@ -348,7 +348,7 @@ async def test_a_stalled_engine_that_goes_on_is_left_alone(tmp_path: Path) -> No
 async def test_an_engine_whose_option_is_refused_is_never_called_stalled(tmp_path: Path) -> None:
     refused = "kv_bits = 8: it has layers whose keys and values cannot be quantized"
     (tmp_path / "health.json").write_text(json.dumps({"state": "failed", "detail": refused}))
-    patient = replace(QUICK, stalled_after=600.0, lost_after=600.0)
+    patient = replace(QUICK, stalled_after=600.0, unresponsive_after=600.0)
     async with watched(tmp_path, timing=patient, behave="refused", delays_s=()) as engine:
         assert (await engine.until("failed")).detail == refused
         assert engine.states() == ["starting", "loading", "exited", "failed"]
@@ -397,7 +397,7 @@ async def test_loading_without_progress_is_ended(tmp_path: Path) -> None:
 
 
 async def test_an_engine_that_ignores_all_requests_to_end_is_killed(tmp_path: Path) -> None:
-    hasty = Timing(probe_loading=0.02, patience=Patience(closed_s=0.2, terminated_s=0.2))
+    hasty = Timing(probe_loading=0.02, stop_timeouts=StopTimeouts(closed_s=0.2, terminated_s=0.2))
     async with watched(tmp_path, timing=hasty, behave="stubborn") as engine:
         await engine.until("ready")
 
@@ -440,7 +440,9 @@ async def test_to_find_out_who_holds_a_port_keeps_nobody_waiting(tmp_path: Path)
 
 
 async def test_stop_while_it_is_starting_leaves_nothing(tmp_path: Path) -> None:
-    async with watched(tmp_path, behave="deaf", timing=Timing(patience=Patience(0.1, 0.5))) as engine:
+    async with watched(
+        tmp_path, behave="deaf", timing=Timing(stop_timeouts=StopTimeouts(0.1, 0.5))
+    ) as engine:
         await engine.until("starting")
         await engine.until_told("engine.state", lambda data: data["pid"] is not None)
     assert engine.states() == ["starting", "stopped"]

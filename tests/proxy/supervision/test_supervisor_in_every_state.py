@@ -14,14 +14,14 @@ import pytest
 
 from proxy.events.errors import UpstreamUnavailable
 from proxy.events.types import EngineStatus, RequestReceived
-from proxy.supervision.process import Patience
+from proxy.supervision.process import StopTimeouts
 from tests.proxy.supervision.test_supervisor import QUICK, Watched, watched
 
 pytestmark = pytest.mark.slow
 
 
 async def test_requests_are_told_to_come_back_while_a_restart_on_demand_is_on_its_way(tmp_path: Path) -> None:
-    slowly = replace(QUICK, patience=Patience(closed_s=0.5, terminated_s=0.1))
+    slowly = replace(QUICK, stop_timeouts=StopTimeouts(closed_s=0.5, terminated_s=0.1))
     async with watched(tmp_path, timing=slowly, behave="stubborn") as engine:
         await engine.until("ready")
         engine.supervisor.restart()
@@ -78,7 +78,12 @@ async def test_a_restart_and_a_stop_work_in_every_state(
 ) -> None:
     if settings.pop("loads", False):
         (tmp_path / "health.json").write_text('{"state": "loading"}')
-    patient = replace(QUICK, lost_after=600.0, loading_lost_after=600.0, patience=Patience(0.3, 0.3))
+    patient = replace(
+        QUICK,
+        unresponsive_after=600.0,
+        loading_unresponsive_after=600.0,
+        stop_timeouts=StopTimeouts(0.3, 0.3),
+    )
     async with watched(tmp_path, timing=patient, **settings) as engine:
         if befalls is not None:
             await engine.until("ready")

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.__main__ import LAST_S
 from proxy.configuration.settled import HostConfig
-from proxy.supervision.process import Patience
+from proxy.supervision.process import StopTimeouts
 from tests.ticks import TICKS, cancelled_beside
 from tui.client.host_process import STOP_S, HostFailed, HostProcess
 
@@ -119,8 +119,8 @@ async def test_one_that_ignores_the_signal_is_ended_all_the_same(tmp_path: Path)
 
 def test_a_host_has_time_to_end_an_engine_that_does_not_answer() -> None:
     """Killed before, it would leave that engine behind, with its memory and its port."""
-    patience = Patience()
-    assert patience.closed_s + patience.terminated_s + patience.killed_s < LAST_S < STOP_S
+    stop_timeouts = StopTimeouts()
+    assert stop_timeouts.closed_s + stop_timeouts.terminated_s + stop_timeouts.killed_s < LAST_S < STOP_S
 
 
 async def test_stopping_twice_or_before_the_start_is_nothing(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ import asyncio, sys
 from pathlib import Path
 from proxy.__main__ import LAST_S
 from proxy.configuration.settled import HostConfig
-from proxy.supervision.process import Patience
+from proxy.supervision.process import StopTimeouts
 from tui.client.host_process import HostProcess
 
 async def main():

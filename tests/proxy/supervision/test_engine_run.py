@@ -16,16 +16,16 @@ import pytest
 
 from proxy.events.bus import EventBus
 from proxy.events.types import EngineState, Probe, RequestReceived
-from proxy.supervision import life as engine_life
+from proxy.supervision import engine_run
+from proxy.supervision.engine_run import EngineRun, RunEnd
 from proxy.supervision.health import EngineHealth, HealthProbe
-from proxy.supervision.life import EngineLife, LifeEnd
 from proxy.supervision.log import EngineLog
-from proxy.supervision.process import EngineCommand, Patience
-from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.process import EngineCommand, StopTimeouts
+from proxy.supervision.status import RequestTracker, StatusBoard
 from proxy.supervision.watch import EngineWatch, Timing
 from tests.ticks import TICKS, cancelled_beside
 
-NEVER = Timing(listens_within=600, probe_loading=600, probe_busy=600, probe_idle=600, lost_after=600)
+NEVER = Timing(listens_within=600, probe_loading=600, probe_busy=600, probe_idle=600, unresponsive_after=600)
 
 
 class Well(HealthProbe):
@@ -59,14 +59,14 @@ class Process:
         self.exit_code = code
         self.ended.set_result(None)
 
-    async def stop(self, patience: Patience) -> int | None:
+    async def stop(self, stop_timeouts: StopTimeouts) -> int | None:
         if self.exit_code is None and self._obeys:
             self.end(0)
         return self.exit_code
 
 
-class Lived:
-    """A life that runs, and all that belongs to it."""
+class RunSetup:
+    """A started run with its parts."""
 
     def __init__(
         self,
@@ -78,17 +78,17 @@ class Lived:
     ) -> None:
         self.bus = EventBus()
         self.board = StatusBoard(self.bus, EngineState(state="stopped"))
-        self.traffic = Traffic(self.bus)
+        self.requests = RequestTracker(self.bus)
         self.probe = Well()
         self.process = process
-        self.unwanted = asyncio.Event()
+        self.stop_requested = asyncio.Event()
         self.left = 0
-        self.watch = EngineWatch(board=self.board, traffic=self.traffic, probe=self.probe, timing=timing)
-        life = EngineLife(
+        self.watch = EngineWatch(board=self.board, requests=self.requests, probe=self.probe, timing=timing)
+        run = EngineRun(
             EngineCommand({}, {}),
             board=self.board,
-            log=EngineLog(folder / "engine.log", tell=str, notice=str),
-            traffic=self.traffic,
+            log=EngineLog(folder / "engine.log", emit=str, notice=str),
+            requests=self.requests,
             watch=self.watch,
             monotonic=monotonic,
         )
@@ -98,8 +98,8 @@ class Lived:
             async def start(command: EngineCommand, on_line: Callable[[str], None]) -> Process:
                 return process
 
-        monkeypatch.setattr(engine_life, "EngineProcess", Made)
-        self.task = asyncio.create_task(life.run(self.unwanted, on_leave=self._leave))
+        monkeypatch.setattr(engine_run, "EngineProcess", Made)
+        self.task = asyncio.create_task(run.run(self.stop_requested, on_stop=self._leave))
 
     def _leave(self) -> None:
         self.left += 1
@@ -111,84 +111,84 @@ class Lived:
         for _ in range(20):
             await asyncio.sleep(0)
 
-    async def end(self) -> LifeEnd:
+    async def end(self) -> RunEnd:
         async with asyncio.timeout(5):
             return await self.task
 
 
 @asynccontextmanager
-async def lived(
+async def started_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, process: Process | None = None, **timed: Any
-) -> AsyncIterator[Lived]:
-    life = Lived(folder, process or Process(), monkeypatch, **timed)
+) -> AsyncIterator[RunSetup]:
+    run = RunSetup(folder, process or Process(), monkeypatch, **timed)
     try:
-        yield life
+        yield run
     finally:
-        life.task.cancel()
-        await asyncio.wait((life.task,), timeout=2)
-        await life.probe.close()
+        run.task.cancel()
+        await asyncio.wait((run.task,), timeout=2)
+        await run.probe.close()
 
 
 @pytest.mark.parametrize("ticks", TICKS)
 async def test_a_request_in_the_tick_of_its_cancel_does_not_keep_the_watch_alive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
 ) -> None:
-    async with lived(tmp_path, monkeypatch) as life:
-        work = life.watch.over("http://127.0.0.1:9", None)
-        await cancelled_beside(work, life.asks, ticks)
+    async with started_run(tmp_path, monkeypatch) as run:
+        work = run.watch.run("http://127.0.0.1:9", None)
+        await cancelled_beside(work, run.asks, ticks)
 
 
 @pytest.mark.parametrize(("before", "after"), itertools.product(TICKS, TICKS))
 async def test_an_end_beside_a_request_is_noticed_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int
 ) -> None:
-    async with lived(tmp_path, monkeypatch) as life:
-        life.process.announced.set_result("http://127.0.0.1:9")
+    async with started_run(tmp_path, monkeypatch) as run:
+        run.process.announced.set_result("http://127.0.0.1:9")
         async with asyncio.timeout(5):
-            await life.board.until("ready")
-        await life.settle()
-        life.asks()
+            await run.board.until("ready")
+        await run.settle()
+        run.asks()
         for _ in range(before):
             await asyncio.sleep(0)
-        life.process.end(-signal.SIGKILL)
+        run.process.end(-signal.SIGKILL)
         for _ in range(after):
             await asyncio.sleep(0)
-        life.asks()
-        end = await life.end()
+        run.asks()
+        end = await run.end()
         assert end.exit is not None
         assert "signal 9" in end.exit.reason
-        assert life.board.state.state == "exited"
+        assert run.board.state.state == "exited"
 
 
 @pytest.mark.parametrize("ticks", TICKS)
 async def test_an_end_in_the_tick_of_the_announcement_is_noticed_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
 ) -> None:
-    async with lived(tmp_path, monkeypatch) as life:
-        await life.settle()
-        life.process.announced.set_result("http://127.0.0.1:9")
+    async with started_run(tmp_path, monkeypatch) as run:
+        await run.settle()
+        run.process.announced.set_result("http://127.0.0.1:9")
         for _ in range(ticks):
             await asyncio.sleep(0)
-        life.process.end(-signal.SIGKILL)
-        assert (await life.end()).exit is not None
-        assert life.board.state.state == "exited"
+        run.process.end(-signal.SIGKILL)
+        assert (await run.end()).exit is not None
+        assert run.board.state.state == "exited"
 
 
 @pytest.mark.parametrize("ticks", TICKS)
 async def test_being_unwanted_beside_a_request_ends_the_engine_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
 ) -> None:
-    async with lived(tmp_path, monkeypatch) as life:
-        life.process.announced.set_result("http://127.0.0.1:9")
+    async with started_run(tmp_path, monkeypatch) as run:
+        run.process.announced.set_result("http://127.0.0.1:9")
         async with asyncio.timeout(5):
-            await life.board.until("ready")
-        await life.settle()
-        life.asks()
+            await run.board.until("ready")
+        await run.settle()
+        run.asks()
         for _ in range(ticks):
             await asyncio.sleep(0)
-        life.unwanted.set()
-        assert (await life.end()).exit is None
-        assert life.left == 1
+        run.stop_requested.set()
+        assert (await run.end()).exit is None
+        assert run.left == 1
 
 
 async def test_a_watch_that_takes_no_cancel_holds_nothing_up_and_shows_nothing_any_more(
@@ -202,28 +202,28 @@ async def test_a_watch_that_takes_no_cancel_holds_nothing_up_and_shows_nothing_a
             pass  # as a library that swallows one
         return Probe(ok=True), EngineHealth(state="ready")
 
-    async with lived(tmp_path, monkeypatch) as life:
+    async with started_run(tmp_path, monkeypatch) as run:
         asking, answered = asyncio.Event(), asyncio.Event()
-        monkeypatch.setattr(life.probe, "ask", deaf)
-        life.process.announced.set_result("http://127.0.0.1:9")
+        monkeypatch.setattr(run.probe, "ask", deaf)
+        run.process.announced.set_result("http://127.0.0.1:9")
         async with asyncio.timeout(5):
             await asking.wait()
-        life.process.end(-signal.SIGKILL)
-        await life.end()
-        assert life.board.state.state == "exited"
+        run.process.end(-signal.SIGKILL)
+        await run.end()
+        assert run.board.state.state == "exited"
 
 
 async def test_an_end_in_the_tick_of_a_lost_watch_is_the_engines_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def over(url: str, pid: int | None, *, lasts: Callable[[], bool]) -> str:
+    async def watch_process(url: str, pid: int | None, *, is_active: Callable[[], bool]) -> str:
         return "engine did not answer for 180 s"
 
-    async with lived(tmp_path, monkeypatch) as life:
-        monkeypatch.setattr(life.watch, "over", over)
-        life.process.announced.set_result("http://127.0.0.1:9")
-        life.process.end(-signal.SIGKILL)
-        end = await life.end()
+    async with started_run(tmp_path, monkeypatch) as run:
+        monkeypatch.setattr(run.watch, "run", watch_process)
+        run.process.announced.set_result("http://127.0.0.1:9")
+        run.process.end(-signal.SIGKILL)
+        end = await run.end()
         assert end.exit is not None
         assert "signal 9" in end.exit.reason
 
@@ -231,10 +231,10 @@ async def test_an_end_in_the_tick_of_a_lost_watch_is_the_engines_own(
 async def test_a_process_that_nothing_ends_is_told_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with lived(tmp_path, monkeypatch, Process(obeys=False)) as life:
-        await life.settle()
-        life.unwanted.set()
-        end = await life.end()
+    async with started_run(tmp_path, monkeypatch, Process(obeys=False)) as run:
+        await run.settle()
+        run.stop_requested.set()
+        end = await run.end()
         assert end.exit is not None
         assert end.exit.final
         assert "process 4711 does not end, not even by SIGKILL" in end.exit.reason
@@ -260,10 +260,10 @@ async def test_an_engine_that_slept_while_it_started_is_not_late(
 ) -> None:
     clock = Slept()
     short = replace(NEVER, listens_within=0.01)
-    async with lived(tmp_path, monkeypatch, timing=short, monotonic=clock) as life, asyncio.timeout(5):
+    async with started_run(tmp_path, monkeypatch, timing=short, monotonic=clock) as run, asyncio.timeout(5):
         await clock.often.wait()
-        life.process.announced.set_result("http://127.0.0.1:9")
-        assert (await life.board.until("ready")).url == "http://127.0.0.1:9"
+        run.process.announced.set_result("http://127.0.0.1:9")
+        assert (await run.board.until("ready")).url == "http://127.0.0.1:9"
 
 
 async def test_one_that_is_late_by_its_own_time_is_ended(
@@ -271,14 +271,14 @@ async def test_one_that_is_late_by_its_own_time_is_ended(
 ) -> None:
     clock = Slept()
     short = replace(NEVER, listens_within=0.01)
-    async with lived(tmp_path, monkeypatch, timing=short, monotonic=clock) as life:
+    async with started_run(tmp_path, monkeypatch, timing=short, monotonic=clock) as run:
         async with asyncio.timeout(5):
             await clock.often.wait()
         clock.now = 1.0
-        end = await life.end()
+        end = await run.end()
         assert end.exit is not None
         assert end.exit.reason == "engine did not listen within 0.01 s"
 
 
 def test_an_engine_is_not_killed_before_it_can_finish_what_its_gpu_works_on() -> None:
-    assert min(Patience().terminated_s, engine_life._LITTLE_PATIENCE.terminated_s) >= 5
+    assert min(StopTimeouts().terminated_s, engine_run._SHORT_TIMEOUTS.terminated_s) >= 5

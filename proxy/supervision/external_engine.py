@@ -10,25 +10,25 @@ from proxy.events.errors import UpstreamError
 from proxy.events.types import EngineState
 from proxy.supervision.gate import gate
 from proxy.supervision.health import HealthProbe
-from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.status import RequestTracker, StatusBoard
 from proxy.supervision.task_end import end_tasks
 from proxy.supervision.watch import EngineWatch, Timing
 
 
-class JoinedEngine:
+class ExternalEngine:
     """Shows on its board how the engine at an address fares."""
 
     def __init__(self, url: str, *, bus: EventBus, model: str, timing: Timing | None = None) -> None:
         self.board = StatusBoard(bus, EngineState(state="starting", url=url, model=model))
         self._url = url
         self._probe = HealthProbe()
-        self._traffic = Traffic(bus)
+        self._requests = RequestTracker(bus)
         self._timing = timing or Timing()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to watch."""
-        self._task = asyncio.create_task(self._go_round())
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """End the watch; the engine goes on."""
@@ -44,14 +44,14 @@ class JoinedEngine:
         """Why it cannot take requests now, by what it last said; None where it can."""
         return gate(self.board.state, now=time.time(), restart_at=0.0)
 
-    async def _go_round(self) -> None:
+    async def _run(self) -> None:
         while True:
             probe, health = await self._probe.ask(self._url)
             if health is not None:
                 watch = EngineWatch(
-                    board=self.board, traffic=self._traffic, probe=self._probe, timing=self._timing
+                    board=self.board, requests=self._requests, probe=self._probe, timing=self._timing
                 )
-                reason = await watch.over(self._url, None, ends_refused=True)
+                reason = await watch.run(self._url, None, stop_when_refused=True)
             else:
                 reason = f"no engine answers at {self._url} ({probe.detail}); start one there"
             if not self.board.shows("exited", detail=reason):

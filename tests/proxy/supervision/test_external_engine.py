@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from proxy.events.bus import EventBus
 from proxy.events.types import EngineStatus, RequestReceived
-from proxy.supervision.joined_engine import JoinedEngine
+from proxy.supervision.external_engine import ExternalEngine
 from proxy.supervision.watch import Timing
 
 SELDOM = Timing(probe_busy=0.05, probe_idle=600)
@@ -29,7 +29,7 @@ async def engine(port: int = 0) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def until(joined: JoinedEngine, state: EngineStatus) -> None:
+async def until(joined: ExternalEngine, state: EngineStatus) -> None:
     async with asyncio.timeout(10):
         await joined.board.until(state)
 
@@ -37,7 +37,7 @@ async def until(joined: JoinedEngine, state: EngineStatus) -> None:
 async def test_that_nobody_listens_any_more_is_told_at_once_and_so_is_that_somebody_does_again() -> None:
     bus = EventBus()
     async with engine() as port:
-        joined = JoinedEngine(f"http://127.0.0.1:{port}", bus=bus, model="m", timing=SELDOM)
+        joined = ExternalEngine(f"http://127.0.0.1:{port}", bus=bus, model="m", timing=SELDOM)
         joined.start()
         await until(joined, "ready")
         assert joined.unready() is None

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 
 from proxy.supervision.exit import EngineExit, explain_exit
 from proxy.supervision.log import EngineLog
-from proxy.supervision.process import EngineCommand, EngineProcess, Patience
-from proxy.supervision.status import StatusBoard, Traffic
+from proxy.supervision.process import EngineCommand, EngineProcess, StopTimeouts
+from proxy.supervision.status import RequestTracker, StatusBoard
 from proxy.supervision.task_end import end_tasks
 from proxy.supervision.watch import EngineWatch
 
 _NO_FAULT = ("INFO ", "DEBUG ")  # how the engine begins lines that explain no end
 # With an engine that has been given up. What is killed while the GPU works for it can take the system down:
 # it gets the time to finish what is under way.
-_LITTLE_PATIENCE = Patience(closed_s=0.5, terminated_s=5.0)
-_UNENDING = (
+_SHORT_TIMEOUTS = StopTimeouts(closed_s=0.5, terminated_s=5.0)
+_CANNOT_BE_KILLED = (
     "the engine's process {pid} does not end, not even by SIGKILL: it waits for a device; if it is there"
     " for more than a minute, restart the machine"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class LifeEnd:
+class RunEnd:
     """How it ended; `exit` is None where we wanted it, `healthy_s` counts from when it was ready first."""
 
     exit: EngineExit | None
@@ -33,12 +33,12 @@ class LifeEnd:
     broken: int = 0  # requests that it took with it
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """Why it ended, and what became of its requests, for people."""
-        return _told(self.exit.reason, self.broken) if self.exit is not None else ""
+        return _with_lost_requests(self.exit.reason, self.broken) if self.exit is not None else ""
 
 
-class EngineLife:
+class EngineRun:
     """Starts one process and shows on the board how it fares; `run` may be called once.
 
     `url` is where it will listen, "" where only its announcement tells.
@@ -50,7 +50,7 @@ class EngineLife:
         *,
         board: StatusBoard,
         log: EngineLog,
-        traffic: Traffic,
+        requests: RequestTracker,
         watch: EngineWatch,
         url: str = "",
         clock: Callable[[], float] = time.time,
@@ -59,7 +59,7 @@ class EngineLife:
         self._command = command
         self._board = board
         self._log = log
-        self._traffic = traffic
+        self._requests = requests
         self._watch = watch
         self._url = url
         self._timing = watch.timing
@@ -67,11 +67,13 @@ class EngineLife:
         self._monotonic = monotonic
         self._last_line = ""
 
-    async def run(self, unwanted: asyncio.Event, *, on_leave: Callable[[], None] = lambda: None) -> LifeEnd:
-        """Live until the process ends, has to be ended, or `unwanted` is set; the process is gone then.
+    async def run(
+        self, stop_requested: asyncio.Event, *, on_stop: Callable[[], None] = lambda: None
+    ) -> RunEnd:
+        """Live until the process ends, has to be ended, or `stop_requested` is set; the process is gone then.
 
         The board says that the engine is gone from the moment that this is known: nothing that takes time
-        comes before it. `on_leave` is called in that moment where the engine was unwanted.
+        comes before it. `on_stop` is called in that moment where the engine was stop_requested.
         """
         self._board.set(
             "starting", pid=None, url=self._url, started=self._clock(), progress=None, detail="", running=0,
@@ -80,31 +82,31 @@ class EngineLife:
         try:
             process = await EngineProcess.start(self._command, self._take_line)
         except OSError as error:
-            return LifeEnd(EngineExit(f"the engine could not be started: {error}", final=True))
+            return RunEnd(EngineExit(f"the engine could not be started: {error}", final=True))
         self._board.set(pid=process.pid)
-        watching = asyncio.create_task(self._watch_over(process, unwanted))
-        interrupted = asyncio.create_task(unwanted.wait())
-        patience = self._timing.patience
+        watching = asyncio.create_task(self._watch_process(process, stop_requested))
+        interrupted = asyncio.create_task(stop_requested.wait())
+        stop_timeouts = self._timing.stop_timeouts
         try:
             await asyncio.wait((process.ended, watching, interrupted), return_when=asyncio.FIRST_COMPLETED)
-            broken = self._traffic.broken_now()
+            broken = self._requests.failed_with_engine()
             exit = self._exit(process)  # before all else that happened in the same moment
-            given_up = watching.result() if exit is None and watching.done() else ""
-            if given_up:
-                exit, patience = EngineExit(given_up), _LITTLE_PATIENCE
+            watch_result = watching.result() if exit is None and watching.done() else ""
+            if watch_result:
+                exit, stop_timeouts = EngineExit(watch_result), _SHORT_TIMEOUTS
             if exit is not None:
                 self._show_end(exit, broken)
             else:
-                on_leave()
+                on_stop()
         finally:
             await end_tasks(watching, interrupted)
-            code = await process.stop(patience)
+            code = await process.stop(stop_timeouts)
         if code is None:
-            exit = EngineExit(_UNENDING.format(pid=process.pid), final=True)
-        elif exit is not None and not given_up:
+            exit = EngineExit(_CANNOT_BE_KILLED.format(pid=process.pid), final=True)
+        elif exit is not None and not watch_result:
             exit = self._exit(process)  # its last words are read now
         ready_since = self._watch.ready_since
-        return LifeEnd(exit, 0.0 if ready_since is None else self._monotonic() - ready_since, broken)
+        return RunEnd(exit, 0.0 if ready_since is None else self._monotonic() - ready_since, broken)
 
     def _exit(self, process: EngineProcess) -> EngineExit | None:
         """Why it ended by itself, as far as it is known now; None while it runs."""
@@ -120,7 +122,7 @@ class EngineLife:
     def _show_end(self, exit: EngineExit, broken: int) -> None:
         self._board.set(
             "exited", pid=None, url=self._url, progress=None, last_exit=exit.reason,
-            detail=_told(exit.reason, broken), running=0, queue=0, memory_bytes=0, cache=None,
+            detail=_with_lost_requests(exit.reason, broken), running=0, queue=0, memory_bytes=0, cache=None,
         )  # fmt: skip
 
     def _take_line(self, line: str) -> None:
@@ -128,18 +130,18 @@ class EngineLife:
             self._last_line = line.strip()
         self._log.add(line)
 
-    async def _watch_over(self, process: EngineProcess, unwanted: asyncio.Event) -> str:
+    async def _watch_process(self, process: EngineProcess, stop_requested: asyncio.Event) -> str:
         """Show how it fares; returns why it must be ended, once it must."""
         url = await self._address(process)
         if not url:
             return f"engine did not listen within {self._timing.listens_within:g} s"
 
-        def lasts() -> bool:
-            return process.exit_code is None and not unwanted.is_set()
+        def is_active() -> bool:
+            return process.exit_code is None and not stop_requested.is_set()
 
-        if lasts():
+        if is_active():
             self._board.set("loading", url=url)
-        return await self._watch.over(url, process.pid, lasts=lasts)
+        return await self._watch.run(url, process.pid, is_active=is_active)
 
     async def _address(self, process: EngineProcess) -> str:
         """Where it listens; "" where it has not said so in time.
@@ -157,6 +159,6 @@ class EngineLife:
         return ""
 
 
-def _told(reason: str, broken: int) -> str:
+def _with_lost_requests(reason: str, broken: int) -> str:
     requests = "1 request was" if broken == 1 else f"{broken} requests were"
     return f"{reason}; {requests} told to retry" if broken else reason

@@ -13,7 +13,7 @@ PERIOD_S = 0.05
 DeltaKind = Literal["text", "thinking", "tool"]
 
 
-class DeltaGathering:
+class DeltaBatcher:
     """Holds back text for at most `PERIOD_S`; `flush` gives it out at once.
 
     Args:
