@@ -33,8 +33,8 @@ from proxy.traces.schema import Trace, TraceResponse
 LONGEST_WRITE_S = 8.0  # a client that waits for a disk that hangs takes the silence for a dead connection
 
 _QUARANTINED = (
-    "files of the prompt cache could not be used and were set aside; what they held is computed again"
-    " (the engine's log names them)"
+    "files of the prefix cache could not be used and are quarantined; their tokens are computed again"
+    " (the engine's log names the files)"
 )
 
 

@@ -30,7 +30,7 @@ class Screens:
         self._other: list[Path] = []
 
     def compare(self, name: str, svg: str) -> None:
-        """Note whether `svg` looks as snapshots/NAME.svg; with --snapshot-update it becomes that file."""
+        """Note whether `svg` equals snapshots/NAME.svg; with --snapshot-update it becomes that file."""
         kept, drawn = SNAPSHOTS / f"{name}.svg", normalize_svg(svg).rstrip() + "\n"
         if self._update:
             kept.write_text(drawn, encoding="utf-8", newline="\n")

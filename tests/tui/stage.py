@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.app import App, ComposeResult
 from textual.widget import Widget
 
-from tui.screen.looks import Looks
+from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 from tui.screen.widgets.strip_view import StripView
 
@@ -21,7 +21,7 @@ class Stage(App[None]):
         self.register_theme(NIGHT)
         self.register_theme(DAY)
         self.theme = NIGHT.name
-        self.looks = Looks(self.theme_variables)
+        self.theme_styles = ThemeStyles(self.theme_variables)
 
     def compose(self) -> ComposeResult:
         yield from self._widgets

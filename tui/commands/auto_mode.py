@@ -17,23 +17,23 @@ from tui.commands.client_arguments import option_value
 OPTION = "--permission-mode"
 AUTO = "auto"
 OFF: Mapping[str, Any] = {"permissions": {"disableAutoMode": "disable"}}
-BY_HAND = (
+MANUAL_COMMAND = (
     "variables cannot switch off auto mode, in which Claude Code would stop at each command; start it with: "
     f"claude --settings '{json.dumps(OFF, separators=(',', ':'))}'"
 )
 
 
-def asked_for(arguments: Sequence[str]) -> bool:
+def is_requested(arguments: Sequence[str]) -> bool:
     """Whether the arguments ask for auto mode."""
     return option_value(arguments, OPTION) == AUTO
 
 
-def remark(arguments: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
+def notice(arguments: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
     """What to say of a session's auto mode before it begins; empty where it goes as everybody expects.
 
     `settings` are the user's own, in every file that counts, the strongest first.
     """
-    if asked_for(arguments):
+    if is_requested(arguments):
         return (
             f"{OPTION} {AUTO}: only Anthropic's servers answer the check that auto mode makes; "
             "Claude Code will edit your project unasked, and stop at a question before a command that wants "

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from proxy.configuration.known_backends import BackendKind
 from proxy.configuration.model_folder import context_window
 from tui.commands.auto_mode import OFF as AUTO_MODE_OFF
-from tui.commands.claude_window import left_over, window_remark, window_variables
+from tui.commands.claude_window import inherited_variables, window_notice, window_variables
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 BUNDLED_MODEL = "bundled-demo-model"
@@ -92,7 +92,7 @@ def claude_environment(
     variables = {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}
     variables |= _no_proxy(url, no_proxy or environ.get("NO_PROXY") or environ.get("no_proxy") or "")
     if backend == "claude":
-        stale = sorted(left_over(environ) - own.keys())
+        stale = sorted(inherited_variables(environ) - own.keys())
         return ClaudeEnvironment(variables, (*OTHER_PROVIDERS, *stale), own_account=True)
     variables |= {
         "ANTHROPIC_AUTH_TOKEN": token or ANY_TOKEN,
@@ -103,8 +103,8 @@ def claude_environment(
     variables |= dict.fromkeys(MODEL_NAMES, model_name(model))
     tokens = context_tokens or model_window(model)
     variables |= window_variables(tokens, own)
-    stale = sorted(left_over(environ) - variables.keys() - own.keys())
-    remark = window_remark(tokens, own, told_by=f"backends.{backend_name or backend}.contextTokens")
+    stale = sorted(inherited_variables(environ) - variables.keys() - own.keys())
+    remark = window_notice(tokens, own, setting=f"backends.{backend_name or backend}.contextTokens")
     return ClaudeEnvironment(variables, (*OTHER_PROVIDERS, *OTHER_ACCOUNT, *stale), remark=remark)
 
 

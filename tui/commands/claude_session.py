@@ -31,7 +31,7 @@ from tui.commands.user_settings import UserSettings, read_user_settings
 
 # For the session in front to act on; whoever holds its terminal must outlive it.
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
-PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+FORWARDED_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path: str = "") -> int:
@@ -73,13 +73,13 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
         answered = environment.own_account  # auto mode's check, by the vendor
         for remark in (
             environment.remark,
-            "" if answered else auto_mode.remark(theirs.arguments, theirs.layers),
+            "" if answered else auto_mode.notice(theirs.arguments, theirs.layers),
         ):
             if remark:
                 say(remark)
         folder = config.home / "run"
         with overlay(environment, theirs.given, theirs.arguments, folder=folder) as full_arguments:
-            code = await _in_front([program, *full_arguments], environment, invocation.environ)
+            code = await _run_in_foreground([program, *full_arguments], environment, invocation.environ)
         if process is not None and process.exit_code is not None:
             say(f"the host ended during the session (exit code {process.exit_code}); see {process.log_path}")
         return code
@@ -90,18 +90,18 @@ async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple
     """A host's address: of one that runs, else of one that is started now and stopped afterwards."""
     joined = None
     if invocation.attach or settled.config.port:
-        joined = await _joined(invocation, settled)
+        joined = await _running_host(invocation, settled)
     if joined is not None:
         yield joined, None
         return
     process = HostProcess(settled.config, log_path=settled.config.home / "logs" / "host.log")
     try:
-        yield await _started(invocation, settled, process)
+        yield await _started_host(invocation, settled, process)
     finally:
         await process.stop()
 
 
-async def _started(
+async def _started_host(
     invocation: Invocation, settled: Settled, process: HostProcess
 ) -> tuple[str, HostProcess | None]:
     """The address of a host that is started now, or of one that another session has started meanwhile."""
@@ -113,13 +113,13 @@ async def _started(
         return await process.start(), process
     except (CommandFailed, HostFailed) as failed:
         if failed.exit_code == ExitCode.PORT_BUSY and settled.config.port:
-            joined = await _joined(invocation, settled)
+            joined = await _running_host(invocation, settled)
             if joined is not None:
                 return joined, None
         raise
 
 
-async def _joined(invocation: Invocation, settled: Settled) -> str | None:
+async def _running_host(invocation: Invocation, settled: Settled) -> str | None:
     """The address of the host that runs where this one would, and a word about it; None where none does.
 
     Raises:
@@ -185,7 +185,7 @@ async def _set_at_end(process: HostProcess, news: asyncio.Event) -> None:
     news.set()
 
 
-async def _in_front(
+async def _run_in_foreground(
     command: Sequence[str], environment: ClaudeEnvironment, environ: Mapping[str, str]
 ) -> int:
     """Run the client with the terminal, and end as it ends: its exit code, or 128 and its signal."""
@@ -193,8 +193,8 @@ async def _in_front(
     children: list[asyncio.subprocess.Process] = []
     for number in TERMINAL_SIGNALS:
         loop.add_signal_handler(number, lambda: None)  # the client gets the same signal from the terminal
-    for number in PASSED_ON:
-        loop.add_signal_handler(number, _pass_on, children, number)
+    for number in FORWARDED_SIGNALS:
+        loop.add_signal_handler(number, _forward_signal, children, number)
     try:
         child = await asyncio.create_subprocess_exec(*command, env=environment.applied_to(environ))
         children.append(child)
@@ -202,12 +202,12 @@ async def _in_front(
     except OSError as error:
         raise CommandFailed(ExitCode.USAGE, f"{command[0]} cannot be run: {error.strerror}") from None
     finally:
-        for number in (*TERMINAL_SIGNALS, *PASSED_ON):
+        for number in (*TERMINAL_SIGNALS, *FORWARDED_SIGNALS):
             loop.remove_signal_handler(number)
     return code if code >= 0 else 128 - code
 
 
-def _pass_on(children: Sequence[asyncio.subprocess.Process], number: int) -> None:
+def _forward_signal(children: Sequence[asyncio.subprocess.Process], number: int) -> None:
     for child in children:
         with suppress(ProcessLookupError):
             os.kill(child.pid, number)

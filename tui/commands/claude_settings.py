@@ -18,7 +18,7 @@ from proxy.configuration.state_folder import write_private
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.settings_layers import SettingsClash, layered
+from tui.commands.settings_merge import SettingsConflict, merged
 from tui.commands.user_settings import OPTION
 
 
@@ -34,10 +34,10 @@ def overlay(
         CommandFailed: the user's settings leave no place for ours, or the overlay cannot be written.
     """
     try:
-        settings = layered(theirs, environment.settings(auto_mode=auto_mode.asked_for(arguments)))
-    except SettingsClash as clash:
+        settings = merged(theirs, environment.settings(auto_mode=auto_mode.is_requested(arguments)))
+    except SettingsConflict as conflict:
         raise CommandFailed(
-            ExitCode.USAGE, f"{OPTION}: {clash}; Claude Code would not obey any of it"
+            ExitCode.USAGE, f"{OPTION}: {conflict}; Claude Code would not obey any of it"
         ) from None
     path = folder / f"claude-settings-{os.getpid()}.json"
     try:

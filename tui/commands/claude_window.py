@@ -57,7 +57,7 @@ def own_values(theirs: UserSettings, environ: Mapping[str, str]) -> dict[str, st
     return {name: value for name, value in values.items() if value}
 
 
-def left_over(environ: Mapping[str, str]) -> set[str]:
+def inherited_variables(environ: Mapping[str, str]) -> set[str]:
     """Which variables of the environment were set here for another session."""
     ours = environ.get(SET_HERE, "").split()
     values = {name for name in NAMES if name in environ and f"{name}={environ[name]}" in ours}
@@ -80,16 +80,16 @@ def window_variables(tokens: int, own: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
-def window_remark(tokens: int, own: Mapping[str, str], *, told_by: str) -> str:
+def window_notice(tokens: int, own: Mapping[str, str], *, setting: str) -> str:
     """What to say before a session in a window that nobody knows, or in which a long task cannot end well.
 
-    `told_by` is the configuration's key for it.
+    `setting` is the configuration's key for it.
     """
     window = _number(own.get(WINDOW)) or tokens
     if not window and WINDOW not in own:
         return (
             "the model's context window is not known, so Claude Code guesses when to compact; "
-            f"set {told_by} or ANYCLAUDE_CONTEXT_TOKENS"
+            f"set {setting} or ANYCLAUDE_CONTEXT_TOKENS"
         )
     if not 0 < window < LEAST_COMPACT_WINDOW:
         return ""

@@ -17,7 +17,7 @@ from proxy.configuration.untrusted import withheld_keys
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import say, surroundings
 from tui.commands.output import write_data
-from tui.commands.trust_question import told
+from tui.commands.trust_question import setting_lines
 
 
 def run_config_trust(named: str, *, revoke: bool, listing: bool, as_json: bool) -> int:
@@ -60,7 +60,7 @@ def _trust(trust: TrustList, path: Path) -> int:
         ) from None
     keys = withheld_keys(file)
     say(f"trusted, until it changes: {path}" + ("; it now also sets:" if keys else ""))
-    for line in told(file, keys):
+    for line in setting_lines(file, keys):
         say(f"  {line}")
     return ExitCode.FINE
 

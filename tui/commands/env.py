@@ -50,7 +50,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
     if environment.remark and (state is not None or WINDOW in environment.variables):
         say(f"note: {environment.remark}")
     if not environment.own_account and not auto_mode.is_off(theirs.layers):
-        say(f"note: {auto_mode.BY_HAND}")
+        say(f"note: {auto_mode.MANUAL_COMMAND}")
     sys.stdout.write(as_text(environment, as_json=as_json, fish=fish))
     return 0
 

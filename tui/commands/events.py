@@ -24,7 +24,7 @@ from tui.client.wire_text import line_text
 from tui.commands.event_stream import read_events
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.output import give_up_unwritable_stdout
+from tui.commands.output import discard_unwritable_stdout
 
 
 def run_events(
@@ -48,11 +48,11 @@ def run_events(
                     sys.stdout.flush()
 
     try:
-        asyncio.run(_until_reader_leaves(print_all, client))
+        asyncio.run(_until_reader_closes(print_all, client))
     except BrokenPipeError:
         pass
     finally:
-        give_up_unwritable_stdout()
+        discard_unwritable_stdout()
     return 0
 
 
@@ -122,7 +122,7 @@ def _as_text(raw: bytes, event: dict[str, Any]) -> str:
     return line_text(" ".join([head, *fields]), limit=400)
 
 
-async def _until_reader_leaves(work: Callable[[], Coroutine[Any, Any, None]], client: HostClient) -> None:
+async def _until_reader_closes(work: Callable[[], Coroutine[Any, Any, None]], client: HostClient) -> None:
     loop = asyncio.get_running_loop()
     left = asyncio.Event()
     _watch_reader(sys.stdout.fileno(), lambda: loop.call_soon_threadsafe(left.set))

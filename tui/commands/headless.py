@@ -18,12 +18,12 @@ from proxy.configuration.settled import HostConfig
 from proxy.events.types import EngineState
 from proxy.supervision.task_end import end_tasks
 from tui.client.host_client import HostClient
-from tui.commands.claude_window import window_remark
+from tui.commands.claude_window import window_notice
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, local_url, say
 from tui.commands.narration import Narrator, listen
-from tui.commands.own_command import claude_command
 from tui.commands.port_check import check_ports
+from tui.commands.program_name import claude_command
 
 LAST_S = 20.0  # for open answers, the engine and the traces, once it has been told to end
 
@@ -53,7 +53,7 @@ def run_headless(invocation: Invocation) -> int:
 
 def _small_window(engine: EngineState) -> str:
     """What a session of Claude Code will meet in a small window; empty where it has room."""
-    return window_remark(engine.context_tokens, {}, told_by="") if engine.context_tokens else ""
+    return window_notice(engine.context_tokens, {}, setting="") if engine.context_tokens else ""
 
 
 class _Foreground:
@@ -72,7 +72,7 @@ class _Foreground:
         """Serve until told to end. Raises: CommandFailed: the engine never came up."""
         from proxy.host import serve  # the web server: only once it is known that there is something to serve
 
-        self._heed_signals()
+        self._handle_signals()
         try:
             served = await serve(self.config, ready=self._ready, stop=self.stop)
         finally:
@@ -81,7 +81,7 @@ class _Foreground:
             raise CommandFailed(self.code, self.reason)
         return int(self.code or served)
 
-    def _heed_signals(self) -> None:
+    def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupted)
         loop.add_signal_handler(signal.SIGTERM, self._end, ExitCode.FINE)
@@ -108,9 +108,9 @@ class _Foreground:
         if config.backend == "mlx" and not config.model:
             say(f"model: the {bundled_model.NAME}, which can do little: {bundled_model.CHOOSE}")
         self.client = HostClient(local_url(config.host, port), config.token)
-        self.listening = asyncio.create_task(listen(self.client, self.narrator, self._heard))
+        self.listening = asyncio.create_task(listen(self.client, self.narrator, self._engine_changed))
 
-    def _heard(self) -> None:
+    def _engine_changed(self) -> None:
         if self.narrator.failed and not self.narrator.was_ready and not self.stop.is_set():
             model = f" with {self.config.model}" if self.config.model else ""
             detail = self.narrator.engine.detail if self.narrator.engine else ""

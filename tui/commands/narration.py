@@ -49,7 +49,7 @@ class Narrator:
         """Can the model answer now?"""
         return self.engine.state in SERVING if self.engine is not None else self.was_ready
 
-    def hear_state(self, state: HostState) -> None:
+    def apply_state(self, state: HostState) -> None:
         """Take over the host's own account."""
         self.log = list(state.engine_log[-LOG_LINES:])
         if backend_kind(state.backend) == "mlx":
@@ -57,7 +57,7 @@ class Narrator:
         else:
             self.was_ready = True  # there is no engine to wait for
 
-    def hear(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:
         """Take one event; types that do not concern the host as a whole are passed over."""
         if event.type == "engine.log":
             self.log = [*self.log, str(event.data.get("line", ""))][-LOG_LINES:]
@@ -115,7 +115,7 @@ async def listen(client: HostClient, narrator: Narrator, changed: Callable[[], N
     while True:
         try:
             state = await client.state()
-            narrator.hear_state(state)
+            narrator.apply_state(state)
             changed()
             attempt = 0
             await _read(client, state.seq, narrator, changed)
@@ -129,7 +129,7 @@ async def _read(client: HostClient, seq: int, narrator: Narrator, changed: Calla
     async with aclosing(read_events(client, seq)) as events:
         async for data in events:
             try:
-                narrator.hear(Event.model_validate_json(data))
+                narrator.apply(Event.model_validate_json(data))
             except ValueError:
                 continue  # not an event of this version
             changed()

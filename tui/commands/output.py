@@ -12,10 +12,10 @@ def write_data(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        give_up_unwritable_stdout()
+        discard_unwritable_stdout()
 
 
-def give_up_unwritable_stdout() -> None:
+def discard_unwritable_stdout() -> None:
     """Keep the interpreter from failing at its end, when it writes what is left into a closed pipe."""
     try:
         sys.stdout.flush()

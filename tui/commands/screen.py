@@ -13,8 +13,8 @@ from proxy.events.types import HostState
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.narration import destination_of
-from tui.commands.own_command import claude_command
 from tui.commands.port_check import check_ports
+from tui.commands.program_name import claude_command
 from tui.commands.trust_question import question
 
 

@@ -38,7 +38,7 @@ def ask(file: ConfigFile, keys: tuple[str, ...]) -> bool | None:
     except (OSError, ValueError, termios.error):
         return None
     say(f"{_named(file)} may have come with somebody else's repository. Trusted, it also sets:")
-    for line in told(file, keys):
+    for line in setting_lines(file, keys):
         say(f"  {line}")
     say("They can decide where prompts and keys go. Without trust the rest of it counts, these do not.")
     sys.stderr.write("Obey them, until the file changes? [y/N] ")
@@ -57,7 +57,7 @@ def ask(file: ConfigFile, keys: tuple[str, ...]) -> bool | None:
     return False
 
 
-def told(file: ConfigFile, keys: tuple[str, ...]) -> list[str]:
+def setting_lines(file: ConfigFile, keys: tuple[str, ...]) -> list[str]:
     """A line for each key and its value; no secret is shown, and nothing that a terminal would obey.
 
     What decides where requests go comes last, where a long list does not push it out of sight; of that, the

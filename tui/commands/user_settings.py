@@ -17,7 +17,7 @@ from typing import Any
 from proxy.configuration.small_file import read_small_file
 from tui.commands.client_arguments import option_value, take_option
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.settings_anchor import anchored
+from tui.commands.settings_paths import with_absolute_paths
 
 OPTION = "--settings"
 SOURCES = "--setting-sources"
@@ -98,4 +98,4 @@ def _read_given(given: str) -> dict[str, Any]:
         raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} is not JSON: {error}") from None
     if not isinstance(settings, dict):
         raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} holds no JSON object")
-    return anchored(settings, file.parent) if file else settings
+    return with_absolute_paths(settings, file.parent) if file else settings

@@ -11,7 +11,7 @@ from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.second_model import check_room, memory_now
+from tui.commands.model_memory import check_memory, memory_now
 
 
 def run_verify_cache(
@@ -37,7 +37,7 @@ def run_verify_cache(
             " anyclaude-tui --backend mlx verify cache --exact",
         )
     if not beside_host:
-        check_room(settled, memory_now())
+        check_memory(settled, memory_now())
     for line in settled.account:
         say(line)
     # -P, and not in the working directory: nothing that lies there is meant for the engine.

@@ -1,7 +1,6 @@
-"""The control center: one Textual app over one store, fed by one host.
+"""The control center: one Textual app with one store, which one host feeds.
 
-Nothing heavy is imported before the first frame: the feed's HTTP client and the wire models (some 400 ms)
-come in with the worker that needs them.
+The first frame needs no slow import: the worker imports the feed's HTTP client and the wire models (400 ms).
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from tui.client.inbox import Inbox
 from tui.client.records import Link
 from tui.client.store import Store
 from tui.client.wire_text import line_text
-from tui.screen.looks import Looks
-from tui.screen.palette import CommandProvider
+from tui.screen.command_palette import CommandProvider
+from tui.screen.output_redirect import redirect_output
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
-from tui.screen.terminal import terminal_apart
 from tui.screen.terminal_colours import In16Colours, In256Colours
+from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from tui.client.feed import Feed
 
 FRAME_S = 0.1
-MOST_EVENTS_A_FRAME = 4000  # so that a long replay is drawn in steps instead of in one frozen second
+MOST_EVENTS_A_FRAME = 4000  # a long replay is drawn in steps and does not freeze the screen
 
 
 class Host(Protocol):
@@ -66,7 +65,7 @@ class Host(Protocol):
 
 
 class HostApi(Protocol):
-    """What is asked of the host besides its events (`tui.client.host_client.HostClient`)."""
+    """The host's API besides its events (`tui.client.host_client.HostClient`)."""
 
     async def traces(
         self, limit: int = 100, before: str = "", query: str = ""
@@ -80,9 +79,9 @@ class HostApi(Protocol):
 class ControlCenter(App[None]):
     """The screen. It owns `host` (worker "host"), or follows a host that runs elsewhere at `attach_url`.
 
-    With neither it shows what is put into its `inbox`: that is how a recording is replayed. `claude` is what
-    people type in another terminal to start Claude Code on the host. After the run, `return_code` is the
-    command's exit code and `farewell` what is to be said on stderr.
+    With neither it shows the content of its `inbox`, for the replay of a recording. `claude` is the command
+    line that starts Claude Code on the host. After the run, `return_code` is the command's exit code and
+    `exit_message` goes to stderr.
     """
 
     CSS_PATH = "theme.tcss"
@@ -103,16 +102,16 @@ class ControlCenter(App[None]):
         self._claude = claude
         self.store = Store()
         self.inbox = Inbox()
-        self.farewell = ""
+        self.exit_message = ""
         self._host = host
         self._attach_url = attach_url
         self._token = token
         self._clock = clock
         self.client: HostApi | None = None  # once the host's address is known
-        self._looks: Looks | None = None
+        self._theme_styles: ThemeStyles | None = None
         self._feed: Feed | None = None
         self._refreshing = False
-        self._in_fewer_colours: dict[str, list[LineFilter]] = {
+        self._colour_filters: dict[str, list[LineFilter]] = {
             "256": [In256Colours()],
             "standard": [In16Colours()],
         }
@@ -121,20 +120,20 @@ class ControlCenter(App[None]):
         self.theme = os.environ.get("TEXTUAL_THEME") or NIGHT.name
 
     @property
-    def looks(self) -> Looks:
-        """The looks of the current theme."""
-        if self._looks is None:
-            self._looks = Looks(self.theme_variables)
-        return self._looks
+    def theme_styles(self) -> ThemeStyles:
+        """The styles of the current theme."""
+        if self._theme_styles is None:
+            self._theme_styles = ThemeStyles(self.theme_variables)
+        return self._theme_styles
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [
             *super().get_line_filters(),
-            *self._in_fewer_colours.get(self.console.color_system or "", []),
+            *self._colour_filters.get(self.console.color_system or "", []),
         ]
 
     def _theme_changed(self, theme: object) -> None:
-        self._looks = None
+        self._theme_styles = None
         for screen in self.screen_stack:
             screen.refresh(layout=True)
             for widget in screen.query("*"):
@@ -146,7 +145,7 @@ class ControlCenter(App[None]):
 
     @property
     def main(self) -> MainScreen:
-        """The screen with the panes, also while another lies on it."""
+        """The screen with the panes, also below another screen."""
         return next(screen for screen in self.screen_stack if isinstance(screen, MainScreen))
 
     # -- the two workers, and the frame -------------------------------------------------------------------
@@ -155,18 +154,18 @@ class ControlCenter(App[None]):
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.set_interval(FRAME_S, self.frame)
         if not self.is_headless:
-            self._mind_the_terminal()
-        # After the first frame: what the workers import would hold it up.
+            self._handle_signals()
+        # After the first frame, which the imports of the workers would delay.
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
         if self._host is not None:
-            self.run_worker(self._own(self._host), name="host", group="host", exit_on_error=False)
+            self.run_worker(self._run_host(self._host), name="host", group="host", exit_on_error=False)
         elif self._attach_url is not None:
             self.run_worker(self._follow(self._attach_url), name="feed", group="feed", exit_on_error=False)
 
-    async def _own(self, host: Host) -> None:
-        """Start the host and stay with it until it ends."""
+    async def _run_host(self, host: Host) -> None:
+        """Start the host and wait until it ends."""
         self.inbox.put(Link("starting", "", self._clock()))
         try:
             url = await host.start()
@@ -178,13 +177,13 @@ class ControlCenter(App[None]):
         code = await host.wait()
         self.workers.cancel_group(self, "feed")
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        said = f"; it last said: {host.last_words[-1]}" if host.last_words else ""
-        self.farewell = f"the host ended ({how}){said}"
+        last_line = f"; its last line: {host.last_words[-1]}" if host.last_words else ""
+        self.exit_message = f"the host ended ({how}){last_line}"
         self._return_code = code if code in (2, 3, ExitCode.ENGINE_FAILED) else ExitCode.ENGINE_FAILED
-        self.inbox.put(Link("ended", f"the host ended ({how}); q leaves", self._clock()))
+        self.inbox.put(Link("ended", f"the host ended ({how}); q quits", self._clock()))
 
     async def _follow(self, url: str) -> None:
-        """Follow the host's events for as long as there is a screen."""
+        """Follow the host's events until the screen closes."""
         await asyncio.to_thread(importlib.import_module, "tui.client.feed")
         from tui.client.feed import Feed
         from tui.client.host_client import HostClient
@@ -197,8 +196,8 @@ class ControlCenter(App[None]):
             await client.close()
 
     def frame(self) -> None:
-        """Take what arrived, and draw it where it can be seen."""
-        if not self.is_running:  # the screens are being taken down, the timer is not yet
+        """Apply the events that arrived, and draw the visible screen."""
+        if not self.is_running:  # the screens close before the timer stops
             return
         items, dropped = self.inbox.drain(MOST_EVENTS_A_FRAME)
         now = self._clock()
@@ -221,8 +220,8 @@ class ControlCenter(App[None]):
         finally:
             self._refreshing = False
 
-    def _mind_the_terminal(self) -> None:
-        """End cleanly when told to, and when the terminal is gone."""
+    def _handle_signals(self) -> None:
+        """End cleanly on a signal and when the terminal is gone."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.end, ExitCode.INTERRUPTED, "")
@@ -233,23 +232,23 @@ class ControlCenter(App[None]):
         if sys.__stdin__ is None or not os.isatty(sys.__stdin__.fileno()):
             self.end(ExitCode.INTERRUPTED, "")
 
-    def end(self, code: int, farewell: str) -> None:
-        """Leave the screen with an exit code and a last word."""
-        self.farewell = farewell or self.farewell
+    def end(self, code: int, exit_message: str) -> None:
+        """Close the screen with an exit code and a message."""
+        self.exit_message = exit_message or self.exit_message
         self.exit(return_code=code)
 
-    # -- what the host is asked ---------------------------------------------------------------------------
+    # -- requests to the host -----------------------------------------------------------------------------
 
     async def _load_traces(self, query: str, before: str) -> tuple[list[TraceSummary], int]:
-        return await self._asked().traces(before=before, query=query)
+        return await self._host_api().traces(before=before, query=query)
 
     async def load_trace(self, trace_id: str) -> Trace:
         """One trace, whole. Raises an error for people when it cannot be had."""
-        return await self._asked().trace(trace_id)
+        return await self._host_api().trace(trace_id)
 
-    def _asked(self) -> HostApi:
+    def _host_api(self) -> HostApi:
         if self.client is None:
-            raise ConnectionError("there is no host to ask yet")
+            raise ConnectionError("no host is connected yet")
         return self.client
 
     @on(TracesPane.Opened)
@@ -257,34 +256,38 @@ class ControlCenter(App[None]):
         self.main.traces.ensure_list()
         self.push_screen(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))
 
-    @on(HealthPane.RestartWanted)
+    @on(HealthPane.RestartRequested)
     @work(name="restart", group="restart", exit_on_error=False)
     async def _restart_engine(self) -> None:
         active = len(self.store.view().active)
-        cost = f"{plural(active, 'request')} will be told to retry." if active else "No request is running."
+        cost = (
+            f"{plural(active, 'request')} will fail; the client repeats them."
+            if active
+            else "No request is running."
+        )
         question = "Restart the engine?"
         if not await self.push_screen_wait(
-            ConfirmScreen(question, f"{cost} What was cached in memory is gone.", "restart")
+            ConfirmScreen(question, f"{cost} The prefix cache in memory is lost.", "restart")
         ):
             return
         try:
-            await self._asked().restart_engine()
+            await self._host_api().restart_engine()
         except Exception as error:
-            self.say(f"The engine was not restarted: {error}", "error")
+            self.notify_user(f"The engine was not restarted: {error}", "error")
         else:
-            self.say("The engine is being restarted.")
+            self.notify_user("The engine is being restarted.")
 
-    def say(self, text: str, severity: Any = "information") -> None:
-        """Tell the user something for a moment; `text` is never read as markup."""
+    def notify_user(self, text: str, severity: Any = "information") -> None:
+        """Show `text` for five seconds; it is never read as markup."""
         self.notify(line_text(text, 500), severity=severity, timeout=5, markup=False)
 
     @work(name="leave", group="leave", exclusive=True, exit_on_error=False)
     async def action_leave(self) -> None:
-        """Quit; with requests running on a host of our own, ask first."""
+        """Quit; ask first if requests run on our own host."""
         active = len(self.store.view().active)
         if self._host is not None and self._host.exit_code is None and active:
             running = f"{plural(active, 'request')} {'is' if active == 1 else 'are'} running"
-            question = ConfirmScreen("Quit?", f"{running} on this host and will be broken off.", "quit")
+            question = ConfirmScreen("Quit?", f"{running} on this host and will fail.", "quit")
             if not await self.push_screen_wait(question):
                 return
         self.end(self.return_code or 0, "")
@@ -296,22 +299,22 @@ class ControlCenter(App[None]):
 def run_app(
     host: Host | None, attach_url: str | None, *, claude: str, token: str = "", log_path: Path | None = None
 ) -> int:
-    """Show the control center until it is left; returns the exit code of the command.
+    """Show the control center until the user quits; returns the exit code of the command.
 
-    What libraries and children write to file descriptors 1 and 2 meanwhile goes to `log_path` (else nowhere),
-    so that nothing paints over the screen. A host of our own is stopped before this returns.
+    Output of libraries and children on file descriptors 1 and 2 goes to `log_path` (or nowhere), so that it
+    does not overwrite the screen. Our own host is stopped before this returns.
     """
     app = ControlCenter(host, attach_url, token=token, claude=claude)
 
     async def run() -> None:
         try:
-            with terminal_apart(log_path):
+            with redirect_output(log_path):
                 await app.run_async()
         finally:
             if host is not None:
                 await host.stop()
 
     asyncio.run(run())
-    if app.farewell:
-        print(f"anyclaude-tui: {app.farewell}", file=sys.stderr)  # noqa: T201
+    if app.exit_message:
+        print(f"anyclaude-tui: {app.exit_message}", file=sys.stderr)  # noqa: T201
     return app.return_code or 0

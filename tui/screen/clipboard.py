@@ -1,7 +1,7 @@
-"""The clipboard of the machine that the user sits at: macOS's own tool, else the terminal's (OSC 52).
+"""Copies to the clipboard of the user's machine: with `pbcopy` on macOS, else through the terminal (OSC 52).
 
-Terminal.app ignores OSC 52, so on a Mac `pbcopy` comes first. Over ssh it would fill the clipboard of the Mac
-that is logged in to; there the terminal alone is asked.
+Terminal.app ignores OSC 52, so `pbcopy` comes first on a Mac. Over ssh `pbcopy` would write the clipboard of
+the remote Mac, so there only OSC 52 is used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UTF8 = {"LC_ALL": "en_US.UTF-8"}
 
 
 class _Failed(Exception):
-    """The tool did not copy; the message says why."""
+    """The tool did not copy; the message gives the reason."""
 
 
 def copy(
@@ -34,10 +34,9 @@ def copy(
     environ: Mapping[str, str] = os.environ,
     timeout_s: float = TIMEOUT_S,
 ) -> None:
-    """Copy `text` and say what was copied; nothing to copy is said as well.
+    """Copy `text` and notify the user; also if there is nothing to copy.
 
-    macOS's tool runs beside the screen; where it fails or takes too long, the terminal is asked instead and
-    a note says so.
+    `pbcopy` runs in a worker. If it fails or takes too long, OSC 52 is used and the notification says so.
     """
     if not text:
         app.notify(f"There is no {what} to copy yet.", severity="warning", timeout=3, markup=False)
@@ -49,12 +48,12 @@ def copy(
             _with_tool(app, tool, text, what, dict(environ) | _UTF8, timeout_s),
             name="copy",
             group="copy",
-            exclusive=True,  # what is copied last is what the user wants
+            exclusive=True,  # the last copy wins
             exit_on_error=False,
         )
     else:
         app.copy_to_clipboard(text)
-        _say_copied(app, text, what)
+        _notify_copied(app, text, what)
 
 
 def _tool(environ: Mapping[str, str]) -> str | None:
@@ -71,18 +70,18 @@ async def _with_tool(
     except _Failed as failure:
         app.copy_to_clipboard(text)
         app.notify(
-            f"pbcopy did not copy the {what} ({failure}). The terminal was asked to do it, which Terminal.app"
-            " does not; paste to see.",
+            f"pbcopy did not copy the {what} ({failure}). The terminal was asked to copy it; Terminal.app"
+            " ignores that. Paste to check.",
             severity="warning",
             timeout=8,
             markup=False,
         )
     else:
-        _say_copied(app, text, what)
+        _notify_copied(app, text, what)
 
 
 async def _run(tool: str, content: bytes, environ: Mapping[str, str], timeout_s: float) -> None:
-    """Give `content` to the tool and wait for its end; it does not outlive this call.
+    """Write `content` to the tool and wait until it ends; it does not outlive this call.
 
     Raises:
         _Failed: it cannot be run, failed, or took longer.
@@ -106,5 +105,5 @@ async def _run(tool: str, content: bytes, environ: Mapping[str, str], timeout_s:
         raise _Failed(f"exit code {process.returncode}")
 
 
-def _say_copied(app: App[None], text: str, what: str) -> None:
+def _notify_copied(app: App[None], text: str, what: str) -> None:
     app.notify(f"Copied the {what}: {plural(len(text), 'character')}.", timeout=2, markup=False)

@@ -1,4 +1,4 @@
-"""The one table of commands: keys, footer, palette and help are all drawn from it."""
+"""The table of commands: the source of keys, footer, palette and help."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PANES: tuple[tuple[Place, str], ...] = (
 
 @dataclass(frozen=True)
 class Command:
-    """One thing that a user can do.
+    """One command of the user.
 
-    `action` is Textual's action string; it is looked up where the command belongs (`place`: the main screen,
-    one of its panes, or the trace screen). `short` is its word in the footer; empty keeps it out of there.
+    `action` is Textual's action string; it runs on `place` (the main screen, one of its panes, or the trace
+    screen). `short` is its label in the footer; a command without one is not in the footer.
     """
 
     title: str
@@ -31,12 +31,12 @@ class Command:
     keys: str
     place: Place = "main"
     short: str = ""
-    rank: int = 0  # in the footer the highest rank goes first when there is no room
-    shown: str = ""  # the key as people write it
+    rank: int = 0  # a narrow footer drops the command with the highest rank first
+    shown: str = ""  # the key as users see it
 
     @property
     def key(self) -> str:
-        """The key as people write it."""
+        """The key as users see it."""
         return self.shown or self.keys.split(",")[0]
 
 
@@ -47,27 +47,25 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("Next pane", "next_pane(1)", "tab", short="next pane", rank=5),
     Command("Previous pane", "next_pane(-1)", "shift+tab"),
-    Command(
-        "Filter the list (words; !word leaves out)", "filter", "slash", short="filter", rank=3, shown="/"
-    ),
+    Command("Filter the list (words; !word excludes)", "filter", "slash", short="filter", rank=3, shown="/"),
     Command("Help for this pane", "help", "question_mark,f1", short="help", rank=1, shown="?"),
     Command("Find a command", "palette", "ctrl+p", short="commands", rank=4, shown="^p"),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
     Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=2),
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 6, "enter"),
-    Command("Back to the list, and to all of it", "list", "escape,left,h", "streams"),
+    Command("Back to the list; again: clear the filter", "list", "escape,left,h", "streams"),
     Command("Copy the answer", "copy", "y", "streams", "copy", 8),
     Command("Open this request's trace", "trace", "t", "streams", "trace", 7),
     Command("Other table", "swap", "enter,right,left", "cache", "other table", 6, "enter"),
-    Command("Back to the list, and to all of it", "list", "escape", "cache"),
+    Command("Back to the list; again: clear the filter", "list", "escape", "cache"),
     Command("Read the call", "read", "enter,right,l", "tools", "read", 6, "enter"),
-    Command("Back to the list, and to all of it", "list", "escape,left,h", "tools"),
+    Command("Back to the list; again: clear the filter", "list", "escape,left,h", "tools"),
     Command("Copy the call", "copy", "y", "tools", "copy", 7),
     Command("Restart the engine", "restart", "r", "health", "restart engine", 6),
     Command("Copy the log", "copy", "y", "health", "copy log", 7),
     Command("Open the trace", "open", "enter", "traces", "open", 6),
-    Command("Load the list again", "reload", "r,f5", "traces"),
-    Command("All of the list", "list", "escape", "traces"),
+    Command("Reload the list", "reload", "r,f5", "traces"),
+    Command("Clear the filter", "list", "escape", "traces"),
     Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
     Command("Back to the list", "back", "escape,q", "trace", "back", 1, "esc"),
     Command("Next trace (older)", "step(1)", "n", "trace", "next", 2),
@@ -83,17 +81,17 @@ COMMANDS: tuple[Command, ...] = (
 
 WHILE_FILTERING = (
     Command("Keep the filter", "", "enter", short="keep the filter"),
-    Command("Show everything", "", "escape", short="show everything", shown="esc"),
+    Command("Clear the filter", "", "escape", short="clear the filter", shown="esc"),
 )
 
 
 def commands(*places: str) -> list[Command]:
-    """The commands that belong to any of `places`, in the table's order."""
+    """The commands of `places`, in the table's order."""
     return [command for command in COMMANDS if command.place in places]
 
 
 def bindings(place: str) -> list[BindingType]:
-    """Textual's bindings for one place."""
+    """The Textual bindings of one place."""
     return [
         Binding(command.keys, command.action, command.title, show=False, priority=False)
         for command in commands(place)
@@ -101,5 +99,5 @@ def bindings(place: str) -> list[BindingType]:
 
 
 def footer(found: Iterable[Command]) -> list[Command]:
-    """Those that the footer shows, in the order of their importance."""
+    """The commands of the footer, the most important first."""
     return sorted((command for command in found if command.short), key=lambda one: one.rank)

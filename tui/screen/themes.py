@@ -1,4 +1,4 @@
-"""Our two themes: calm, one hue for one meaning; tui/screen/looks.py sees to it that all text can be read."""
+"""The two themes: one hue for each meaning; `tui.screen.theme_styles` keeps all text readable."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NIGHT = Theme(
         "ac-lane-subagent": "#b59ae6",
         "ac-lane-compaction": "#e2a46f",
         "ac-lane-auxiliary": "#8f9db3",
-        "ac-reused": "#58b8a8",
+        "ac-restored": "#58b8a8",
         "ac-prefill": "#e0b65c",
         "ac-decode": "#86c491",
-        "ac-rest": "#77839a",
+        "ac-neutral": "#77839a",
         "ac-ok": "#86c491",
         "ac-warn": "#e0b65c",
         "ac-bad": "#ea7f86",
@@ -67,10 +67,10 @@ DAY = Theme(
         "ac-lane-subagent": "#7548b8",
         "ac-lane-compaction": "#a85d17",
         "ac-lane-auxiliary": "#5c6675",
-        "ac-reused": "#14786a",
+        "ac-restored": "#14786a",
         "ac-prefill": "#8f6500",
         "ac-decode": "#2d7a3e",
-        "ac-rest": "#6d7686",
+        "ac-neutral": "#6d7686",
         "ac-ok": "#2d7a3e",
         "ac-warn": "#8f6500",
         "ac-bad": "#bb2f3c",

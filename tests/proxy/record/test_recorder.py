@@ -244,7 +244,7 @@ async def test_a_file_of_the_prompt_cache_that_was_set_aside_is_a_notice(host: H
     record.cache_changed("cache.set_aside", CacheChange(tokens=5, entries=2, total_bytes=10))
     await finish(record)
     [notice] = host.told("host.notice")
-    assert "set aside" in notice.text
+    assert "quarantined" in notice.text
     assert notice.level == "warning"
     assert len(host.told("cache.saved")) == len(host.told("cache.set_aside")) == 1
 

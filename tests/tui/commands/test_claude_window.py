@@ -16,7 +16,7 @@ from tui.commands.claude_window import (
     compacts_at,
     longest_answer,
     own_values,
-    window_remark,
+    window_notice,
     window_variables,
 )
 from tui.commands.user_settings import UserSettings
@@ -51,7 +51,7 @@ def test_the_longest_answer_leaves_room_for_the_conversation(
 @given(window=st.integers(LEAST_WINDOW, 99_999))
 def test_every_window_that_was_seen_to_work_has_that_room(window: int) -> None:
     assert compacts_at(window, longest_answer(window)) >= LEAST_COMPACTION
-    assert window_remark(window, {}, told_by=KEY) == ""
+    assert window_notice(window, {}, setting=KEY) == ""
 
 
 @pytest.mark.parametrize(
@@ -99,23 +99,23 @@ class TestOwnValues:
 
 class TestRemark:
     def test_a_window_that_is_too_small_is_told_with_the_least_that_works(self) -> None:
-        said = window_remark(32_768, {}, told_by=KEY)
+        said = window_notice(32_768, {}, setting=KEY)
         assert "the window of 32768 tokens is too small for long tasks" in said
         assert "compacts at 17720; 37000 is the least" in said
 
     @pytest.mark.parametrize("value", ["32000", "abc"])
     def test_answers_of_the_users_own_that_fill_the_window_are_told(self, value: str) -> None:
-        said = window_remark(50_000, {OUTPUT: value}, told_by=KEY)
+        said = window_notice(50_000, {OUTPUT: value}, setting=KEY)
         assert f"{OUTPUT}={value} of your own" in said
         assert "5000 would do" in said
 
     def test_a_window_of_the_users_own_is_judged_as_theirs(self) -> None:
-        assert "the window of 30000" in window_remark(131_072, {WINDOW: "30000"}, told_by=KEY)
-        assert window_remark(30_000, {WINDOW: "131072"}, told_by=KEY) == ""
+        assert "the window of 30000" in window_notice(131_072, {WINDOW: "30000"}, setting=KEY)
+        assert window_notice(30_000, {WINDOW: "131072"}, setting=KEY) == ""
 
     def test_an_unknown_window_is_told_with_what_to_set(self) -> None:
-        assert KEY in window_remark(0, {}, told_by=KEY)
-        assert window_remark(0, {WINDOW: "abc"}, told_by=KEY) == ""
+        assert KEY in window_notice(0, {}, setting=KEY)
+        assert window_notice(0, {WINDOW: "abc"}, setting=KEY) == ""
 
     def test_the_bundled_model_has_room(self) -> None:
-        assert window_remark(131_072, {}, told_by=KEY) == ""
+        assert window_notice(131_072, {}, setting=KEY) == ""

@@ -6,7 +6,7 @@ from tui.commands.client_arguments import take_option
 
 
 @pytest.mark.parametrize(
-    ("arguments", "value", "rest"),
+    ("arguments", "value", "neutral"),
     [
         ([], None, []),
         (["-p", "hi"], None, ["-p", "hi"]),

@@ -19,7 +19,7 @@ def told(*events: Event) -> list[str]:
     lines: list[str] = []
     narrator = Narrator(lines.append)
     for each in events:
-        narrator.hear(each)
+        narrator.apply(each)
     return lines
 
 
@@ -31,9 +31,9 @@ def test_a_remark_is_told_once_with_an_engine_that_is_ready() -> None:
     lines: list[str] = []
     narrator = Narrator(lines.append, lambda engine: "small" if engine.context_tokens < 9 else "")
     for tokens in (5, 5, 10):
-        narrator.hear(state("loading"))
-        narrator.hear(state("ready", model="m", context_tokens=tokens))
-        narrator.hear(state("busy", model="m", context_tokens=tokens))
+        narrator.apply(state("loading"))
+        narrator.apply(state("ready", model="m", context_tokens=tokens))
+        narrator.apply(state("busy", model="m", context_tokens=tokens))
     assert [line for line in lines if "small" in line] == ["engine: small"] * 2
 
 

@@ -112,17 +112,17 @@ PLAN: dict[str, Any] = {"permissions": {"defaultMode": "plan"}}
 
 class TestAutoMode:
     def test_who_asks_for_it_is_told_what_will_happen(self) -> None:
-        assert "edit your project unasked" in auto_mode.remark(["--permission-mode", "auto"], [])
-        assert auto_mode.remark(["-p", "hi"], [{}]) == ""
+        assert "edit your project unasked" in auto_mode.notice(["--permission-mode", "auto"], [])
+        assert auto_mode.notice(["-p", "hi"], [{}]) == ""
 
     def test_settings_that_begin_in_it_do_not_here_and_it_is_said(self) -> None:
-        assert "begins in manual mode" in auto_mode.remark([], [{}, AUTO])
+        assert "begins in manual mode" in auto_mode.notice([], [{}, AUTO])
 
     @pytest.mark.parametrize(
         "layers", [[PLAN, AUTO], [{"permissions": {"defaultMode": 5}}], [{"permissions": 5}]]
     )
     def test_other_settings_are_passed_over(self, layers: list[dict[str, Any]]) -> None:
-        assert auto_mode.remark([], layers) == ""
+        assert auto_mode.notice([], layers) == ""
 
     def test_a_mode_among_the_arguments_wins_over_the_settings(self) -> None:
-        assert auto_mode.remark(["--permission-mode=plan"], [AUTO]) == ""
+        assert auto_mode.notice(["--permission-mode=plan"], [AUTO]) == ""

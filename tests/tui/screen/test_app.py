@@ -23,8 +23,8 @@ from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
-from tui.screen.screens.trace_text import SECTIONS
-from tui.screen.widgets.fold_view import FoldView
+from tui.screen.screens.trace_sections import SECTIONS
+from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.strip_view import StripView
 
@@ -90,11 +90,11 @@ async def test_a_click_on_a_pane_or_a_key_does_what_it_says() -> None:
 async def test_streams_show_the_requests_and_the_selected_answer() -> None:
     async with scene() as it:
         assert "queued, 1 ahead" in it.text()
-        assert "It waits for its turn." in it.text()
+        assert "Queued." in it.text()
         await it.press("up")
         assert "I'll start with the command's options" in it.text()
         await it.press("up")
-        assert "The prompt is being read: 15,360 of 22,528 tokens." in it.text()
+        assert "Prefill: 15,360 of 22,528 tokens." in it.text()
 
 
 async def test_text_is_appended_while_it_arrives() -> None:
@@ -157,7 +157,7 @@ async def test_restarting_asks_and_then_asks_the_host() -> None:
     async with scene() as it:
         await it.press("4", "r")
         assert isinstance(it.app.screen, ConfirmScreen)
-        assert "3 requests will be told to retry" in it.text()
+        assert "3 requests will fail" in it.text()
         await it.press("escape")
         assert it.host.restarts == 0
         await it.press("r")
@@ -198,7 +198,7 @@ async def test_every_section_of_a_trace_can_be_unfolded_and_copied() -> None:
             await it.press("a", "down", "y", "tab")
             copied.append(it.app.clipboard)
         assert len(set(copied)) == len(SECTIONS)
-        assert it.app.screen.query_one(FoldView).current is not None
+        assert it.app.screen.query_one(CollapsibleBlocks).current is not None
 
 
 async def test_a_trace_that_is_not_there_is_said() -> None:
@@ -327,7 +327,7 @@ async def test_a_host_that_cannot_start_ends_the_screen_with_its_code() -> None:
     async with app.run_test() as pilot, asyncio.timeout(20):
         while app.return_code is None:
             await pilot.pause(0.02)
-    assert (app.return_code, app.farewell) == (3, "port 8082 is busy")
+    assert (app.return_code, app.exit_message) == (3, "port 8082 is busy")
 
 
 async def until(app: ControlCenter, pilot: Pilot[None], holds: Any) -> None:
@@ -350,7 +350,7 @@ async def test_it_follows_its_own_host_and_says_when_that_ends() -> None:
             await pilot.press("q")
             await pilot.pause()
         assert app.return_code == 4
-        assert app.farewell == "the host ended (signal 9); it last said: MemoryError"
+        assert app.exit_message == "the host ended (signal 9); its last line: MemoryError"
 
 
 async def test_quitting_a_host_of_its_own_asks_while_requests_run() -> None:

@@ -30,8 +30,8 @@ from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
-from tui.screen.looks import Looks
 from tui.screen.terminal_colours import CONTRAST, RGB, In16Colours, In256Colours, contrast
+from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 
 THEMES = {theme.name: theme for theme in (NIGHT, DAY, *BUILTIN_THEMES.values())}
@@ -58,52 +58,54 @@ def own(colour: RichColor | None) -> RGB:
 
 
 @pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if not theme.ansi])
-def test_each_look_can_be_read_on_each_background(name: str) -> None:
-    looks = Looks(variables(THEMES[name]))
+def test_each_style_is_readable_on_each_background(name: str) -> None:
+    styles = ThemeStyles(variables(THEMES[name]))
     back = Color.parse(variables(THEMES[name])["background"])
-    bases = [name for name in looks._colours if name.startswith("on-")]
-    for look, base in itertools.product(looks.of_text, ["", *bases]):
-        (drawn,) = looks.strip([("text", look)], 4, base).apply_filter(In256Colours(), back)
+    bases = [name for name in styles._colours if name.startswith("on-")]
+    for meaning, base in itertools.product(styles.of_text, ["", *bases]):
+        (drawn,) = styles.strip([("text", meaning)], 4, base).apply_filter(In256Colours(), back)
         assert drawn.style is not None
-        assert contrast(shown(drawn.style.color), shown(drawn.style.bgcolor)) >= CONTRAST, (look, base)
+        assert contrast(shown(drawn.style.color), shown(drawn.style.bgcolor)) >= CONTRAST, (meaning, base)
 
 
 @pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if not theme.ansi])
-def test_in_true_colour_too_each_look_can_be_read_on_each_background(name: str) -> None:
-    looks = Looks(variables(THEMES[name]))
+def test_in_true_colour_too_each_style_is_readable_on_each_background(name: str) -> None:
+    styles = ThemeStyles(variables(THEMES[name]))
     plain = [Color.parse(variables(THEMES[name])[ground]) for ground in ("background", "surface")]
-    for look in looks.of_text:
+    for meaning in styles.of_text:
         for base in ("", "on-selected", "on-resting", "on-panel"):
-            style = looks.style(look, base)
+            style = styles.style(meaning, base)
             grounds = (
                 [style.bgcolor] if style.bgcolor is not None else [ground.rich_color for ground in plain]
             )
             for ground in grounds:
-                assert contrast(own(style.color), own(ground)) >= CONTRAST, (look, base)
+                assert contrast(own(style.color), own(ground)) >= CONTRAST, (meaning, base)
 
 
 @pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if theme.ansi])
 def test_in_the_terminals_own_colours_the_selected_line_is_turned_round(name: str) -> None:
-    looks = Looks(variables(THEMES[name]))
+    styles = ThemeStyles(variables(THEMES[name]))
     for base, turned in (("", None), ("on-resting", None), ("on-selected", True)):
-        style = looks.style("text", base)
+        style = styles.style("text", base)
         assert (style.bgcolor, style.reverse) == (None, turned)
 
 
 @pytest.mark.parametrize("theme", [NIGHT, DAY], ids=lambda theme: theme.name)
-def test_what_recedes_does_so_in_steps(theme: Theme) -> None:
-    looks = Looks(variables(theme))
+def test_dim_styles_have_less_contrast_in_steps(theme: Theme) -> None:
+    styles = ThemeStyles(variables(theme))
     back = Color.parse(variables(theme)["background"]).rich_color
-    steps = [contrast(own(looks.style(look).color), own(back)) for look in ("text", "muted", "dim", "track")]
+    steps = [
+        contrast(own(styles.style(style).color), own(back)) for style in ("text", "muted", "dim", "track")
+    ]
     assert all(before > after + 1 for before, after in itertools.pairwise(steps)), steps
 
 
 @pytest.mark.parametrize("name", [name for name, theme in THEMES.items() if not theme.ansi])
 def test_the_selected_line_stands_out(name: str) -> None:
-    looks = Looks(variables(THEMES[name]))
+    styles = ThemeStyles(variables(THEMES[name]))
     back = Color.parse(variables(THEMES[name])["background"])
     grounds = {
-        base: next(iter(looks.strip([("x", "")], 1, base).apply_filter(In256Colours(), back))).style
+        base: next(iter(styles.strip([("x", "")], 1, base).apply_filter(In256Colours(), back))).style
         for base in ("", "on-selected")
     }
     assert grounds[""] is not None
@@ -113,16 +115,18 @@ def test_the_selected_line_stands_out(name: str) -> None:
 
 @pytest.mark.parametrize("theme", [NIGHT, DAY], ids=lambda theme: theme.name)
 @pytest.mark.parametrize("base", ["", "on-selected", "on-resting", "on-panel"])
-def test_with_16_colours_each_look_can_be_read_and_the_selected_line_seen(theme: Theme, base: str) -> None:
-    looks = Looks(variables(theme))
+def test_with_16_colours_each_style_is_readable_and_the_selected_line_visible(
+    theme: Theme, base: str
+) -> None:
+    styles = ThemeStyles(variables(theme))
     back = Color.parse(variables(theme)["background"])
-    for look in looks.of_text:
-        (drawn,) = looks.strip([("text", look)], 4, base).apply_filter(In16Colours(), back)
+    for meaning in styles.of_text:
+        (drawn,) = styles.strip([("text", meaning)], 4, base).apply_filter(In16Colours(), back)
         assert drawn.style is not None
         assert drawn.style.color is not None
         assert drawn.style.bgcolor is not None
         assert drawn.style.color.type is drawn.style.bgcolor.type is ColorType.STANDARD
-        assert contrast(own(drawn.style.color), own(drawn.style.bgcolor)) >= CONTRAST, look
+        assert contrast(own(drawn.style.color), own(drawn.style.bgcolor)) >= CONTRAST, meaning
         assert (drawn.style.bgcolor.number == 7) is (base == "on-selected")
 
 

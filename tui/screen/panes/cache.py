@@ -1,4 +1,4 @@
-"""Cache: how much of the prompts the prefix cache saves, what it holds, and why it missed."""
+"""Cache: the restored share of the prompts, the size of the prefix cache, and the reasons for misses."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from textual.containers import Vertical
 from tui.client.figures import clock, count, percent, plural, ratio, size
 from tui.client.records import MissRecord, RequestRecord, View
 from tui.client.wire_text import line_text, shorten
+from tui.screen.charts import bar, big_digits, graph
 from tui.screen.keymap import bindings
-from tui.screen.lines import Line, bar, beside, big, fit, graph, joined, line_width
-from tui.screen.panes.cells import lane, number, session
 from tui.screen.panes.pane import WIDE, Pane, list_note, paragraphs
+from tui.screen.panes.request_cells import lane, number, restored_share, session
+from tui.screen.styled_line import Line, Span, fit, joined, line_width, side_by_side
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
@@ -23,64 +24,66 @@ if TYPE_CHECKING:
 
 _NARROW, _WIDEST = 100, 190  # cells
 _TALL = 9  # rows that two blocks above two others take
-_LEFT_CELLS, _GAP, _SMALL_BLOCK = 26, 4, 40
-_NEAR_CAP = 0.9  # from here on only heads are written
+_LEFT_CELLS, _GAP, _SMALL_BLOCK = 26, 4, 46
+_NEAR_CAP = 0.9  # above this share of the day's limit only shared prefixes are written
 
+REASON_LABELS = {"cold": "cold miss"}
 REASONS = {
-    "cold": "nothing like it was stored",
-    "diverged": "the prompt changed",
-    "evicted": "it was stored, but had to make room",
+    "cold": "no stored prompt begins with the same text",
+    "diverged": "a stored prompt is equal up to there",
+    "evicted": "it was stored and then evicted",
     "disabled": "the cache is off for this prompt",
 }
 
 
 def _shares(row: RequestRecord, cells: int) -> Line:
     prompt = row.prompt_tokens
-    reused, kept = ratio(row.reused_tokens, prompt) or 0.0, ratio(row.kept_tokens, prompt) or 0.0
-    return bar([(reused, "reused"), (kept, "prefill"), (max(0.0, 1 - reused - kept), "rest")], cells)
+    restored, cached = ratio(row.reused_tokens, prompt) or 0.0, ratio(row.kept_tokens, prompt) or 0.0
+    not_kept = max(0.0, 1 - restored - cached)
+    return bar([(restored, "restored"), (cached, "prefill"), (not_kept, "neutral")], cells)
 
 
-def _rest(row: RequestRecord) -> int:
+def _not_kept(row: RequestRecord) -> int:
     return max(0, row.prompt_tokens - row.reused_tokens - row.kept_tokens)
 
 
-def _hit(row: RequestRecord) -> Line:
-    share = ratio(row.reused_tokens, row.prompt_tokens)
-    return [(percent(share), "reused" if share else "dim")]
+def _restored(row: RequestRecord) -> Line:
+    return [restored_share(row.reused_tokens, row.prompt_tokens)]
 
 
-def _side(text: str, look: str) -> Line:
-    return [(line_text(text, 400), look)]
+def _side(text: str, style: str) -> Line:
+    return [(line_text(text, 400), style)]
 
 
 PROMPTS: tuple[Column[RequestRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
-    Column("REUSED · KEPT · REST", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
-    Column("HIT", lambda row, now, cells: _hit(row), 4, "right"),
+    Column("RESTORED · PREFILLED", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
+    Column("REST.", lambda row, now, cells: _restored(row), 5, "right"),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),
-    Column("REUSED", lambda row, now, cells: [number(row.reused_tokens, "reused")], 6, "right", rank=4),
-    Column("KEPT", lambda row, now, cells: [number(row.kept_tokens, "prefill")], 6, "right", rank=5),
-    Column("REST", lambda row, now, cells: [number(_rest(row), "rest")], 6, "right", rank=7),
+    Column("RESTORED", lambda row, now, cells: [number(row.reused_tokens, "restored")], 8, "right", rank=4),
+    Column("PREFILLED", lambda row, now, cells: [number(row.kept_tokens, "prefill")], 9, "right", rank=5),
+    Column("NOT KEPT", lambda row, now, cells: [number(_not_kept(row), "neutral")], 8, "right", rank=7),
     Column("FROM", lambda row, now, cells: [(row.cache.tier if row.cache else "", "muted")], 7, rank=8),
 )
 MISSES: tuple[Column[MissRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.time), "muted")], 8),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=2),
-    Column("WHY", lambda row, now, cells: [(row.reason, _reason_look(row.reason))], 8),
+    Column("WHY", lambda row, now, cells: [_reason(row.reason)], 9),
     Column("AT TOKEN", lambda row, now, cells: [number(row.position)], 8, "right", rank=1),
     Column("STORED", lambda row, now, cells: _side(row.before, "muted"), 20, least=14, grow=1, rank=4),
     Column("NOW", lambda row, now, cells: _side(row.now, ""), 20, least=14, grow=1, rank=3),
 )
 
 
-def _reason_look(reason: str) -> str:
-    return {"diverged": "warn", "evicted": "bad"}.get(reason, "muted")
+def _reason(reason: str) -> Span:
+    style = {"diverged": "warn", "evicted": "bad"}.get(reason, "muted")
+    return (REASON_LABELS.get(reason, reason), style)
 
 
 class CachePane(Pane):
-    """Totals on top, then the recent prompts, then the recent misses with what differed."""
+    """Totals, then the recent prompts, then the recent misses with the texts that differ."""
 
     place = "cache"
     BINDINGS = bindings("cache")
@@ -94,8 +97,8 @@ class CachePane(Pane):
                 key=lambda row: row.id,
                 search=lambda row: row.search_text,
                 empty=paragraphs(
-                    [("No prompt has been read yet.", "bold")],
-                    "Each one shows here how much of it the cache gave back.",
+                    [("No prompt yet.", "bold")],
+                    "Each prompt appears here with the tokens that the cache restored.",
                 ),
                 id="prompts",
             )
@@ -104,7 +107,7 @@ class CachePane(Pane):
             yield LineTable[MissRecord](
                 MISSES,
                 key=lambda row: f"{row.time}{row.request}{row.position}",
-                empty=paragraphs("No miss: every prompt continued one that was stored."),
+                empty=paragraphs("No miss yet."),
                 id="misses",
             )
             yield Canvas(lambda width, height: miss_lines(self._misses.selected, width), id="miss")
@@ -124,8 +127,8 @@ class CachePane(Pane):
         if len(counted) != len(known) or any(old is not new for old, new in zip(known, counted, strict=True)):
             self.main_table.show(counted, self.now)
         self._misses.show(self.view.misses, self.now)
-        self.query_one("#prompts-heading", Heading).say(note=list_note(self.main_table))
-        self.query_one("#misses-heading", Heading).say(note=list_note(self._misses))
+        self.query_one("#prompts-heading", Heading).set_text(note=list_note(self.main_table))
+        self.query_one("#misses-heading", Heading).set_text(note=list_note(self._misses))
         self.query_one("#miss", Canvas).paint()
 
     def action_swap(self) -> None:
@@ -134,7 +137,7 @@ class CachePane(Pane):
 
 
 def miss_lines(miss: MissRecord | None, width: int) -> list[Line]:
-    """The selected miss in words: where it parted, and both sides of it."""
+    """The selected miss: its reason and position, and the stored and the new text."""
     if miss is None:
         return []
     where = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
@@ -142,7 +145,7 @@ def miss_lines(miss: MissRecord | None, width: int) -> list[Line]:
     of += f", in {line_text(miss.segment)}" if where and miss.segment else ""
     explained: Line = [
         ("  ", ""),
-        (miss.reason, _reason_look(miss.reason)),
+        _reason(miss.reason),
         (f"{where}{of}: {REASONS.get(miss.reason, '')}", "muted"),
     ]
     stored, now = line_text(miss.before), line_text(miss.now)
@@ -154,22 +157,25 @@ def miss_lines(miss: MissRecord | None, width: int) -> list[Line]:
 
 
 def cache_block(view: View, width: int, height: int) -> list[Line]:
-    """The hit rate large, its history, where the prompt tokens came from, what memory and disk hold."""
+    """The restored share in large digits, its history, the parts of the prompts, memory and disk."""
     totals = view.totals
     share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)
     shown = "·" if share is None else percent(share, 1)
-    left: list[Line] = [[("token hit rate", "label")], *big(shown, "reused" if share else "dim")]
+    left: list[Line] = [
+        [("prompt tokens restored", "label")],
+        *big_digits(shown, "restored" if share else "dim"),
+    ]
     inner = width - _LEFT_CELLS - 7
     if width < _NARROW:
-        left += [[], _counts(view, short=True)]
+        left += [[], _counts(view)]
         right = [*_sources(view, inner), *_meters(view, inner)]
     elif width < WIDE:
         cells = (inner - _GAP) // 2
         if height < _TALL:
-            right = beside(_sources(view, cells), [*_meters(view, cells), _counts(view)], cells, _GAP)
+            right = side_by_side(_sources(view, cells), [*_meters(view, cells), _counts(view)], cells, _GAP)
         else:
-            right = beside(_sources(view, cells), _in_memory(view, cells), cells, _GAP)
-            right += [[], *beside(_history(view, cells), on_disk(view, cells), cells, _GAP)]
+            right = side_by_side(_sources(view, cells), _in_memory(view, cells), cells, _GAP)
+            right += [[], *side_by_side(_history(view, cells), on_disk(view, cells), cells, _GAP)]
     else:
         blocks = [_sources, _in_memory, on_disk]
         if width >= _WIDEST:
@@ -177,43 +183,43 @@ def cache_block(view: View, width: int, height: int) -> list[Line]:
         cells = (inner - _GAP * (len(blocks) - 1)) // len(blocks)
         right = []
         for block in reversed(blocks):
-            right = beside(block(view, cells), right, cells, _GAP) if right else block(view, cells)
-    return [[], *([("  ", ""), *line] for line in beside(left, right, _LEFT_CELLS))]
+            right = side_by_side(block(view, cells), right, cells, _GAP) if right else block(view, cells)
+    return [[], *([("  ", ""), *line] for line in side_by_side(left, right, _LEFT_CELLS))]
 
 
 def _history(view: View, cells: int) -> list[Line]:
     rates = [ratio(row.reused_tokens, row.prompt_tokens) for row in view.requests if row.usage is not None]
-    return [[("hit rate of each prompt", "label")], *graph(rates, cells, 3, "area.reused", 1.0)]
+    return [[("restored share of each prompt", "label")], *graph(rates, cells, 3, "area.restored", 1.0)]
 
 
 def _sources(view: View, cells: int) -> list[Line]:
     totals = view.totals
     prompt = totals.prompt_tokens
     parts = [
-        (totals.cache_read_input_tokens, "reused"),
+        (totals.cache_read_input_tokens, "restored"),
         (totals.cache_creation_input_tokens, "prefill"),
-        (totals.input_tokens, "rest"),
+        (totals.input_tokens, "neutral"),
     ]
-    names = ("reused", "kept", "rest")
+    names = ("restored", "prefilled", "not kept")
     legend: Line = []
-    for name, (tokens, look) in zip(names, parts, strict=True):
-        gap = "   " if cells > _SMALL_BLOCK else "  "
-        legend += [("■ ", look), (f"{name} ", "muted"), (count(tokens), look), (gap, "")]
+    for name, (tokens, style) in zip(names, parts, strict=True):
+        gap = "   " if cells > _SMALL_BLOCK else " "
+        legend += [(f"{name} {count(tokens)}", style), (gap, "")]
     return [
         [(f"{count(prompt)} prompt tokens", "label")],
-        bar([(ratio(tokens, prompt) or 0.0, look) for tokens, look in parts], cells),
+        bar([(ratio(tokens, prompt) or 0.0, style) for tokens, style in parts], cells),
         fit(legend, cells),
     ]
 
 
 def _in_memory(view: View, cells: int) -> list[Line]:
-    entries = plural(view.totals.cache_entries, "entry", "entries")
-    title: Line = [("memory  ", "label"), (_memory_of(view), ""), (f"   {entries}", "muted")]
+    spans = plural(view.totals.cache_entries, "span")
+    title: Line = [("memory  ", "label"), (_memory_of(view), ""), (f"   {spans}", "muted")]
     return [fit(title, cells), _memory_bar(view, cells), fit(_counts(view), cells)]
 
 
 def on_disk(view: View, cells: int) -> list[Line]:
-    """What is on disk of its budget, what was written today, and what became of it; empty if nobody tells."""
+    """The cache on disk: size, bytes written today, restored tokens, losses; empty if not reported."""
     disk = _cache(view)
     if disk is None:
         return []
@@ -223,35 +229,31 @@ def on_disk(view: View, cells: int) -> list[Line]:
         return [
             fit(off, cells),
             bar([], cells),
-            fit([("prompts are forgotten with the engine", "dim")], cells),
+            fit([("the cache ends with the engine", "dim")], cells),
         ]
     title += [(_disk_of(disk), ""), (f"   {plural(disk.disk_entries, 'file')}", "muted")]
-    loaded: Line = [
-        (f"{count(disk.disk_loaded_tokens)} loaded", "reused" if disk.disk_loaded_tokens else "dim")
-    ]
     return [
         fit(title, cells),
         _disk_bar(disk, cells),
         fit(_written(disk, "written today"), cells),
-        fit(joined([loaded, *_losses(disk)]), cells),
+        fit(joined([_restored_from_disk(disk), *_losses(disk)]), cells),
     ]
 
 
 def _meters(view: View, cells: int) -> list[Line]:
     """Memory and disk in a line each, for narrow screens."""
     disk = _cache(view)
-    held = [_memory_of(view), _disk_of(disk) if disk is not None and disk.disk_budget_bytes else "off"]
-    words = max(map(len, held)) + 1
+    sizes = [_memory_of(view), _disk_of(disk) if disk is not None and disk.disk_budget_bytes else "off"]
+    words = max(map(len, sizes)) + 1
     room = cells - 8 - words
-    lines: list[Line] = [[("memory  ", "label"), *_memory_bar(view, room), (held[0].rjust(words), "")]]
+    lines: list[Line] = [[("memory  ", "label"), *_memory_bar(view, room), (sizes[0].rjust(words), "")]]
     if disk is None:
         return lines
-    lines.append([("disk    ", "label"), *_disk_bar(disk, room), (held[1].rjust(words), "")])
+    lines.append([("disk    ", "label"), *_disk_bar(disk, room), (sizes[1].rjust(words), "")])
     if disk.disk_budget_bytes:
-        wrong = [part for part in _losses(disk) if part[0][1] != "dim"]
-        told = joined([_written(disk, "today"), *wrong])
-        loaded: Line = [("   ", ""), (f"{count(disk.disk_loaded_tokens)} loaded", "muted")]
-        lines.append(fit(told + loaded if line_width(told + loaded) <= cells else told, cells))
+        short = joined([_written(disk, "today"), *_losses(disk)])
+        whole = joined([short, _restored_from_disk(disk)])
+        lines.append(fit(whole if line_width(whole) <= cells else short, cells))
     return lines
 
 
@@ -259,10 +261,9 @@ def _cache(view: View) -> EngineCache | None:
     return view.engine.cache if view.engine is not None else None
 
 
-def _counts(view: View, *, short: bool = False) -> Line:
+def _counts(view: View) -> Line:
     totals = view.totals
     counts = [plural(totals.cache_evictions, "eviction"), plural(totals.cache_misses, "miss", "misses")]
-    counts = counts if short else [plural(totals.cache_insertions, "insertion"), *counts]
     return [("   ".join(counts), "muted")]
 
 
@@ -285,16 +286,21 @@ def _disk_bar(disk: EngineCache, cells: int) -> Line:
 
 
 def _written(disk: EngineCache, label: str) -> Line:
-    """The day's bytes of the day's cap, or that nothing is written now."""
+    """Bytes written today of the daily limit, or that writing is paused."""
     if disk.disk_paused:
-        return [("not saved now: the disk takes no more", "bad")]
+        return [("writing is paused: the disk refuses", "bad")]
     written, cap = disk.disk_written_today_bytes, disk.disk_daily_budget_bytes
-    look = "warn" if written >= _NEAR_CAP * cap else "muted"
-    return [(f"{label} ", "muted"), (f"{size(written)} of {size(cap)}", look)]
+    style = "warn" if written >= _NEAR_CAP * cap else "muted"
+    return [(f"{label} ", "muted"), (f"{size(written)} of {size(cap)}", style)]
 
 
 def _losses(disk: EngineCache) -> list[Line]:
     return [
-        [(f"{count(disk.disk_skipped)} skipped", "warn" if disk.disk_skipped else "dim")],
-        [(f"{count(disk.disk_set_aside)} set aside", "bad" if disk.disk_set_aside else "dim")],
+        [(f"{count(disk.disk_skipped)} not written", "warn")] if disk.disk_skipped else [],
+        [(f"{count(disk.disk_set_aside)} quarantined", "bad")] if disk.disk_set_aside else [],
     ]
+
+
+def _restored_from_disk(disk: EngineCache) -> Line:
+    tokens = disk.disk_loaded_tokens
+    return [(f"{count(tokens)} tokens restored", "restored" if tokens else "dim")]

@@ -1,4 +1,4 @@
-"""Health: the engine's state and what to do about it, its memory and probes over time, and its log."""
+"""Health: the engine's state with advice, its memory and probes over time, its log and notices."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from engine import bundled_model
 from tui.client.figures import clock, percent, plural, seconds, size
 from tui.client.records import LogLine, View
 from tui.client.wire_text import shorten, shorten_middle
+from tui.screen.charts import bar, graph
+from tui.screen.engine_label import ENGINE_STYLES, uses_other_backend
 from tui.screen.keymap import bindings
-from tui.screen.lines import Line, bar, beside, facts, fit, graph, joined, line_width
-from tui.screen.panes.cells import ENGINE_LOOKS, elsewhere
 from tui.screen.panes.pane import Pane, paragraphs
+from tui.screen.styled_line import Line, fit, joined, label_rows, line_width, side_by_side
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.text_tail import TextTail
 
@@ -24,23 +25,23 @@ if TYPE_CHECKING:
     from proxy.events.types import EngineMemory, EngineState
 
 ADVICE = {
-    "failed": "It will not start again by itself. Read the log below, mend the cause, then press r.",
-    "stalled": "It answers no probe while it should work. It is restarted when that lasts; r does so now.",
-    "exited": "It ended. A restart follows unless five in a row have failed.",
+    "failed": "It does not restart by itself. Read the log below, fix the cause, then press r.",
+    "stalled": "It makes no progress with its work. It is restarted if that lasts; r restarts it now.",
+    "exited": "It ended. It is restarted unless five restarts in a row have failed.",
     "stopped": "It is not running. r starts it.",
 }
-NOTICE_LOOKS = {"info": "muted", "warning": "warn", "error": "bad", "log": ""}
+NOTICE_STYLES = {"info": "muted", "warning": "warn", "error": "bad", "log": ""}
 FACT_CELLS = 58
 
 
 class HealthPane(Pane):
-    """Facts and histories above, the engine's log and the host's notices below."""
+    """Facts and histories, the host's notices, and the engine's log."""
 
     place = "health"
     BINDINGS = bindings("health")
 
-    class RestartWanted(Message):
-        """The user wants the engine restarted."""
+    class RestartRequested(Message):
+        """The user wants to restart the engine."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class HealthPane(Pane):
             yield Canvas(lambda width, height: notice_lines(self.view.notices, width, height), id="notices")
         with Vertical(id="log-box"):
             yield Heading("Engine log", id="log-heading")
-            yield TextTail(empty=paragraphs("The engine has written nothing yet."))
+            yield TextTail(empty=paragraphs("The engine has logged nothing yet."))
 
     @property
     def home(self) -> Widget:
@@ -63,11 +64,11 @@ class HealthPane(Pane):
         self.query_one("#engine", Canvas).paint()
         self.query_one("#notices", Canvas).paint()
         tail = self.query_one(TextTail)
-        held_from, end = self.view.log_dropped, self.view.log_dropped + len(self.view.log)
+        first_line, end = self.view.log_dropped, self.view.log_dropped + len(self.view.log)
         if end < self._log_end:  # another host
             tail.clear()
             self._log_end = 0
-        fresh = self.view.log[max(0, self._log_end - held_from) :]
+        fresh = self.view.log[max(0, self._log_end - first_line) :]
         if fresh:
             tail.add(log_pieces(fresh, first=not tail.text))
         self._log_end = end
@@ -76,11 +77,11 @@ class HealthPane(Pane):
             note = [(f"{plural(tail.pending, 'line')} below  ", "warn"), ("end", "accent")]
         elif tail.text:
             note = [("following", "dim")]
-        self.query_one("#log-heading", Heading).say(note=note)
+        self.query_one("#log-heading", Heading).set_text(note=note)
 
     def action_restart(self) -> None:
         """Ask for a restart."""
-        self.post_message(self.RestartWanted())
+        self.post_message(self.RestartRequested())
 
     def action_copy(self) -> None:
         """Copy the log."""
@@ -88,33 +89,33 @@ class HealthPane(Pane):
 
 
 def log_pieces(lines: tuple[LogLine, ...], first: bool) -> list[tuple[str, str]]:
-    """Log lines for a tail: the time dimmed, lines that speak of trouble in its colour."""
+    """Log lines for a tail: dim times, and colours for lines that name an error or a warning."""
     pieces: list[tuple[str, str]] = []
     for number, line in enumerate(lines):
         pieces.append(("" if first and not number else "\n", ""))
         if line.time:
             pieces.append((f"{clock(line.time)}  ", "dim"))
-        pieces.append((line.text, _log_look(line.text)))
+        pieces.append((line.text, _log_style(line.text)))
     return pieces
 
 
-def _log_look(text: str) -> str:
-    head = text[:120].lower()
-    if "error" in head or "traceback" in head or "fatal" in head:
+def _log_style(text: str) -> str:
+    start = text[:120].lower()
+    if "error" in start or "traceback" in start or "fatal" in start:
         return "bad"
-    return "warn" if "warn" in head else ""
+    return "warn" if "warn" in start else ""
 
 
 def notice_lines(notices: tuple[LogLine, ...], width: int, height: int) -> list[Line]:
     """The newest notices, newest last."""
     if not notices:
-        return [[("  nothing to tell", "dim")]]
+        return [[("  none", "dim")]]
     return [
         [
             ("  ", ""),
             (clock(line.time), "dim"),
             ("  ", ""),
-            (shorten(line.text, width - 13), NOTICE_LOOKS[line.level]),
+            (shorten(line.text, width - 13), NOTICE_STYLES[line.level]),
         ]
         for line in notices[-height:]
     ]
@@ -125,8 +126,8 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
     engine = view.engine
     if engine is None:
         return [[], *([("  ", ""), *line] for line in paragraphs("Waiting for the host …"))]
-    if elsewhere(view) and view.host is not None:
-        words = f"Answers come from {view.host.backend}, so this host has no engine of its own."
+    if uses_other_backend(view) and view.host is not None:
+        words = f"Requests go to {view.host.backend}; this host runs no engine."
         known: list[Line] = [[("model", "muted"), (f"     {view.host.model or '-'}", "")]]
         known.append([("host at", "muted"), (f"   {view.host.url}", "")])
         if view.host.destination:
@@ -146,20 +147,20 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
     rows = max(5, height - len(lines))
     beside_cells = min(FACT_CELLS, max(42, width * 2 // 5))
     left_cells = width - 2 if width < 76 else beside_cells
-    told = _facts(view, engine, now, left_cells - 15)
-    if width < 76:  # the histories, which begin with it, have no room
-        told.insert(1, ("memory", _memory(view)))
-    left = facts(told, left_cells - 4, 11)
+    pairs = _facts(view, engine, now, left_cells - 15)
+    if width < 76:  # no room for the histories, which begin with the memory
+        pairs.insert(1, ("memory", _memory(view)))
+    left = label_rows(pairs, left_cells - 4, 11)
     left = [[("    ", ""), *line] for line in left[:rows]]
     if width < 76:
         return [*lines, *left]
     right = _histories(view, width - left_cells - 5, rows)
-    return [*lines, *beside(left, right, left_cells)]
+    return [*lines, *side_by_side(left, right, left_cells)]
 
 
 def _state_line(engine: EngineState, now: float, width: int) -> Line:
-    look = ENGINE_LOOKS.get(engine.state, "muted")
-    line: Line = [("  ● ", look), (engine.state.upper(), f"{look} bold")]
+    style = ENGINE_STYLES.get(engine.state, "muted")
+    line: Line = [("  ● ", style), (engine.state.upper(), f"{style} bold")]
     if engine.since:
         line.append((f"  for {seconds(now - engine.since)}", "muted"))
     if engine.detail:
@@ -168,7 +169,9 @@ def _state_line(engine: EngineState, now: float, width: int) -> Line:
 
 
 def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple[str, Line]]:
-    restarts: Line = [(f"{engine.restarts} of {view.restart_limit}", "warn" if engine.restarts else "")]
+    restarts: Line = [("none", "")]
+    if engine.restarts:
+        restarts = [(f"{engine.restarts} of {view.restart_limit} in a row", "warn")]
     if view.totals.engine_restarts > engine.restarts:
         restarts.append((f"   {view.totals.engine_restarts} since the host started", "muted"))
     uptime = seconds(now - engine.started) if engine.started else ""
@@ -177,10 +180,10 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
     computes = "warn" if engine.accelerated.startswith("cpu") else "muted"
     version = f"   {host.version}" if host and room > 34 else ""
     notes: list[tuple[str, Line]] = [("note", [(shorten(note, room), "warn")]) for note in engine.notes]
-    # What is asked for most comes first: in a low terminal with notes, the last ones have no room.
+    # Ordered by importance: a low terminal has no room for the last ones.
     return [
         ("model", [(shorten_middle(engine.model, room), "")] if engine.model else []),
-        ("", [("--model for a real one", "muted")] if bundled else []),
+        ("", [("demo model: set --model", "muted")] if bundled else []),
         *notes,
         ("work", [(f"{engine.running} running, {engine.queue} queued", "")]),
         ("process", [(str(engine.pid), ""), (f"   {engine.accelerated}", computes)] if engine.pid else []),
@@ -195,26 +198,26 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
 
 
 def _memory(view: View) -> Line:
-    """What the engine's process takes, and its limit."""
-    ledger = view.engine.memory if view.engine is not None else None
+    """The memory of the engine's process, and its limit."""
+    memory_use = view.engine.memory if view.engine is not None else None
     now = view.memory[-1][1] if view.memory else (view.engine.memory_bytes if view.engine else 0)
     line: Line = [(size(now) if now else "·", "bold")]
-    if ledger is not None and ledger.limit_bytes:
-        line.append((f" of {size(ledger.limit_bytes)}", "bad" if now > ledger.limit_bytes else ""))
+    if memory_use is not None and memory_use.limit_bytes:
+        line.append((f" of {size(memory_use.limit_bytes)}", "bad" if now > memory_use.limit_bytes else ""))
     return line
 
 
 def _histories(view: View, width: int, rows: int) -> list[Line]:
     memory = [float(amount) for _, amount in view.memory]
-    ledger = view.engine.memory if view.engine is not None else None
+    memory_use = view.engine.memory if view.engine is not None else None
     title: Line = [("memory  ", "label"), *_memory(view)]
     if memory:
-        title.append((f"   most {size(max(memory))}", "muted"))
+        title.append((f"   peak {size(max(memory))}", "muted"))
     graph_rows = 1 if rows < 8 else 2 if rows < 10 else 3
     out = [
         fit(title, width),
         *graph(memory, width, graph_rows, "area.lane.main"),
-        *_claims(ledger, width, rows),
+        *_claims(memory_use, width, rows),
     ]
     latencies = [probe.latency_s for _, probe in view.probes]
     good = [probe.latency_s for _, probe in view.probes if probe.ok]
@@ -227,28 +230,28 @@ def _histories(view: View, width: int, rows: int) -> list[Line]:
     return [*out, fit(probes, width), _probe_strip(view, width), _last_failure(view, width)]
 
 
-def _claims(ledger: EngineMemory | None, width: int, rows: int) -> list[Line]:
-    """What of the engine's limit is claimed, as a bar up to the limit, and what its parts are."""
-    if ledger is None or not ledger.limit_bytes:
+def _claims(memory_use: EngineMemory | None, width: int, rows: int) -> list[Line]:
+    """The claimed part of the memory limit as a bar, and its parts."""
+    if memory_use is None or not memory_use.limit_bytes:
         return [[]]
-    weights = ledger.weights_bytes + ledger.draft_bytes
+    weights = memory_use.weights_bytes + memory_use.draft_bytes
     parts = (
         ("weights", weights, "lane.main"),
-        ("requests", ledger.requests_bytes, "decode"),
-        ("prefixes", ledger.prefix_cache_bytes, "reused"),
+        ("requests", memory_use.requests_bytes, "decode"),
+        ("cache", memory_use.prefix_cache_bytes, "restored"),
     )
-    line = bar([(nbytes / ledger.limit_bytes, look) for _, nbytes, look in parts], width)
-    if ledger.pressure != "normal":
-        short = f"this machine is short of memory ({ledger.pressure})"
-        return [line, fit([(short, "bad" if ledger.pressure == "critical" else "warn")], width)]
+    line = bar([(nbytes / memory_use.limit_bytes, style) for _, nbytes, style in parts], width)
+    if memory_use.pressure != "normal":
+        short = f"this machine is short of memory ({memory_use.pressure})"
+        return [line, fit([(short, "bad" if memory_use.pressure == "critical" else "warn")], width)]
     if rows < 9:
         return [line]
-    legend = joined([[(name, look), (f" {size(nbytes)}", "muted")] for name, nbytes, look in parts])
+    legend = joined([[(name, style), (f" {size(nbytes)}", "muted")] for name, nbytes, style in parts])
     return [line, fit(legend, width)]
 
 
 def _probe_strip(view: View, width: int) -> Line:
-    """One cell a probe: its latency as height, a cross where it failed."""
+    """One cell for each probe: its latency as height, a cross if it failed."""
     recent = view.probes[-width:]
     if not recent:
         return [("·" * width, "track")]

@@ -1,4 +1,4 @@
-"""What the five panes have in common."""
+"""The base class of the five panes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from tui.client.records import View
 from tui.screen.keymap import Place
-from tui.screen.lines import Line, Span
+from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
@@ -19,9 +19,9 @@ WIDE, SHORT = 150, 26
 
 
 class Pane(Container):
-    """One pane. Only the visible one is shown views; `place` is where its commands are in the keymap.
+    """One pane. Only the visible pane gets views; `place` selects its commands in the keymap.
 
-    It has the class `wide` from 150 columns on, and `short` when it has less than 26 lines.
+    It has the class `wide` from 150 columns on, and `short` below 26 lines.
     """
 
     place: Place = "streams"
@@ -32,7 +32,7 @@ class Pane(Container):
         self.now = 0.0
 
     def show(self, view: View, now: float) -> None:
-        """Draw `view` as of `now` (epoch seconds): at once when it is another, else once a second."""
+        """Draw `view` as of `now` (epoch seconds): a new view at once, the same view once a second."""
         if view is self.view and int(now) == int(self.now):
             return
         self.view, self.now = view, now
@@ -44,27 +44,27 @@ class Pane(Container):
 
     @property
     def main_table(self) -> LineTable[Any] | None:
-        """The list that the filter works on."""
+        """The list that the filter applies to."""
         return None
 
     @property
     def home(self) -> Widget | None:
-        """What has the focus when the pane is entered."""
+        """The widget that gets the focus with the pane."""
         return self.main_table
 
     def set_filter(self, query: str) -> None:
-        """Narrow the list."""
+        """Filter the list."""
         if self.main_table is not None:
             self.main_table.set_filter(query)
             self.update()
 
     @property
     def filter(self) -> str:
-        """What the list is narrowed by."""
+        """The filter of the list."""
         return self.main_table.filter if self.main_table is not None else ""
 
     def action_list(self) -> None:
-        """Back to the list; on a filtered list, to all of it."""
+        """Focus the list; clear its filter if it has the focus."""
         if self.main_table is None:
             return
         if self.main_table.has_focus and self.filter:
@@ -82,14 +82,14 @@ class Pane(Container):
         self.update()
 
     def copy(self, text: str, what: str) -> None:
-        """Put `text` on the clipboard and say so."""
+        """Copy `text` to the clipboard and notify the user."""
         from tui.screen.clipboard import copy
 
         copy(self.app, text, what)
 
 
 def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:
-    """The note at a list's heading: the filter, what arrived meanwhile, or that it follows."""
+    """The note at a list's heading: the filter, the number of newer rows, or that the list follows."""
     words: list[Span] = []
     if table.filter:
         words += [("/", "accent"), (table.filter, "bold"), (f"  {len(table.rows)} of {table.total}", "muted")]
@@ -101,5 +101,5 @@ def list_note(table: LineTable[Any], newest_key: str = "end") -> Line:
 
 
 def paragraphs(*lines: str | Sequence[Span]) -> list[Line]:
-    """Lines for an empty state: plain ones are muted."""
+    """Lines for an empty state: plain strings are muted."""
     return [[(line, "muted")] if isinstance(line, str) else list(line) for line in lines]

@@ -1,4 +1,4 @@
-"""Streams: every request as it passes, and the text of one of them while it arrives."""
+"""Streams: the list of requests, and the answer of the selected request as it arrives."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from tui.client.records import RequestRecord, View
 from tui.client.reducers.transcript import Piece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
+from tui.screen.charts import sparkline
 from tui.screen.keymap import bindings
-from tui.screen.lines import Line, joined, line_width, spread, strip
-from tui.screen.panes.cells import lane, number, phase, session
 from tui.screen.panes.pane import Pane, list_note, paragraphs
+from tui.screen.panes.request_cells import lane, number, restored_share, session, state
+from tui.screen.styled_line import Line, joined, line_width, spread
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
-PIECE_LOOKS = {"text": "", "thinking": "thinking italic", "tool": "dim", "call": "tool", "error": "bad"}
+PIECE_STYLES = {"text": "", "thinking": "thinking italic", "tool": "dim", "call": "tool", "error": "bad"}
 
 
 def _model(record: RequestRecord, cells: int) -> Line:
@@ -32,15 +33,19 @@ def _speed(record: RequestRecord) -> Line:
     return [(rate(record.tokens_per_s), "decode" if record.phase == "decode" else "muted")]
 
 
+def _restored(record: RequestRecord) -> Line:
+    return [restored_share(record.reused_tokens, record.prompt_tokens)]
+
+
 COLUMNS: tuple[Column[RequestRecord], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
     Column("AGENT", lambda row, now, cells: [(row.agent_type, "muted")], 12, rank=9),
     Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=17, rank=7),
-    Column("STATE", lambda row, now, cells: phase(row, cells), 22, least=20, grow=1, most=36),
+    Column("STATE", lambda row, now, cells: state(row, cells), 22, least=20, grow=1, most=36),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=2),
-    Column("HIT", lambda row, now, cells: hit(row), 4, "right", rank=3),
+    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=3),
     Column("OUT", lambda row, now, cells: [number(row.output_tokens)], 5, "right", rank=1),
     Column("TOK/S", lambda row, now, cells: _speed(row), 5, "right", rank=2),
     Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=4),
@@ -49,32 +54,26 @@ COLUMNS: tuple[Column[RequestRecord], ...] = (
 )
 
 
-def hit(record: RequestRecord) -> Line:
-    """The share of the prompt that the cache gave back."""
-    share = ratio(record.reused_tokens, record.prompt_tokens)
-    return [(percent(share), "reused" if share else "dim")]
-
-
 class StreamsPane(Pane):
-    """The list of requests, a line of totals above it, and the selected answer below or beside it."""
+    """A line of totals, the list of requests, and the selected answer below or beside the list."""
 
     place = "streams"
     BINDINGS = bindings("streams")
 
-    class TraceWanted(Message):
-        """The trace of a request was asked for."""
+    class TraceRequested(Message):
+        """The user wants to see the trace of a request."""
 
         def __init__(self, request: str) -> None:
             super().__init__()
             self.request = request
 
     def __init__(self, store: Store, claude: str) -> None:
-        """`claude` is the line that starts Claude Code on this host."""
+        """`claude` is the command line that starts Claude Code on this host."""
         super().__init__()
         self._store = store
         self._claude = claude
         self._shown = ""  # the request whose text is in the tail
-        self._read = 0  # pieces of its transcript that are in the tail
+        self._pieces_shown = 0  # of its transcript
         self._kind = ""  # of the last piece
         self._line_ended = False  # by the last piece
 
@@ -86,12 +85,12 @@ class StreamsPane(Pane):
                 COLUMNS,
                 key=lambda row: row.id,
                 search=lambda row: row.search_text,
-                live=lambda row: row.active,
+                is_active=lambda row: row.active,
                 empty=paragraphs(
                     [("No request yet.", "bold")],
                     "",
                     [("In another terminal:  ", "muted"), (self._claude, "accent")],
-                    "It starts Claude Code on this host; every request it makes appears here.",
+                    "This starts Claude Code on this host; each of its requests appears here.",
                 ),
             )
         with Vertical(id="answer"):
@@ -106,25 +105,25 @@ class StreamsPane(Pane):
     def update(self) -> None:
         table = self.main_table
         table.show(self.view.requests, self.now)
-        self.query_one("#requests-heading", Heading).say(note=list_note(table))
+        self.query_one("#requests-heading", Heading).set_text(note=list_note(table))
         self.query_one("#totals", Canvas).paint()
         self._update_answer(table.selected)
 
     def _update_answer(self, record: RequestRecord | None) -> None:
         tail = self.query_one(TextTail)
         if (record.id if record else "") != self._shown:
-            self._shown, self._read, self._kind = record.id if record else "", 0, ""
+            self._shown, self._pieces_shown, self._kind = record.id if record else "", 0, ""
             tail.clear()
         transcript = self._store.transcript(self._shown) if record else None
-        if transcript is not None and transcript.end > self._read:
-            tail.add(self._looks_of(transcript.since(self._read)))
-            self._read = transcript.end
+        if transcript is not None and transcript.end > self._pieces_shown:
+            tail.add(self._styled(transcript.since(self._pieces_shown)))
+            self._pieces_shown = transcript.end
         tail.empty = _nothing_yet(record)
         tail.sync()
-        self._say_position()
+        self._draw_heading()
         self.query_one("#answer-facts", Canvas).paint()
 
-    def _say_position(self) -> None:
+    def _draw_heading(self) -> None:
         record, tail = self.main_table.selected, self.query_one(TextTail)
         title: Line = [("Answer", "bold")]
         if record is not None:
@@ -134,17 +133,17 @@ class StreamsPane(Pane):
             note = [(f"{plural(tail.pending, 'line')} below  ", "warn"), ("end", "accent")]
         elif record is not None and record.phase == "decode" and tail.following:
             note = [("following", "dim")]
-        self.query_one("#answer-heading", Heading).say(title, note)
+        self.query_one("#answer-heading", Heading).set_text(title, note)
 
-    def _looks_of(self, pieces: list[Piece]) -> list[tuple[str, str]]:
-        """Pieces as texts with looks; each change of kind starts a new line."""
+    def _styled(self, pieces: list[Piece]) -> list[tuple[str, str]]:
+        """Pieces as texts with styles; each change of kind starts a new line."""
         out: list[tuple[str, str]] = []
         for kind, text in pieces:
             if self._kind and (kind != self._kind or kind == "call"):
                 calls = kind == self._kind == "call"
                 out.append(("\n" if calls or self._line_ended else "\n\n", ""))
             sign = {"call": "▸ ", "error": "✗ "}.get(kind, "") if kind != self._kind or kind == "call" else ""
-            out.append((sign + text, PIECE_LOOKS[kind]))
+            out.append((sign + text, PIECE_STYLES[kind]))
             self._kind, self._line_ended = kind, text.endswith("\n")
         return out
 
@@ -161,7 +160,7 @@ class StreamsPane(Pane):
 
     @on(LineTable.Opened)
     def action_read(self) -> None:
-        """Move into the text."""
+        """Focus the answer."""
         self.query_one(TextTail).focus()
 
     def action_copy(self) -> None:
@@ -169,13 +168,13 @@ class StreamsPane(Pane):
         self.copy(self.query_one(TextTail).text, "answer")
 
     def action_trace(self) -> None:
-        """Ask for the trace of the selected request."""
+        """Request the trace of the selected request."""
         if self.main_table.selected is not None:
-            self.post_message(self.TraceWanted(self.main_table.selected.id))
+            self.post_message(self.TraceRequested(self.main_table.selected.id))
 
 
 def totals_line(view: View, rates: list[float], width: int) -> Line:
-    """What runs now, the speed of the last two minutes, and what there was."""
+    """Active requests, the output rate of the last two minutes, and totals."""
     totals = view.totals
     queued = sum(record.phase == "queued" for record in view.active)
     running = len(view.active) - queued
@@ -186,35 +185,35 @@ def totals_line(view: View, rates: list[float], width: int) -> Line:
     counts: list[Line] = [
         [(plural(totals.requests, "request"), "muted")],
         [(f"{totals.failed} failed", "bad")] if totals.failed else [],
-        [(f"{percent(share)} reused", "reused")] if share is not None and width >= 100 else [],
+        [(f"{percent(share)} restored", "restored")] if share is not None and width >= 100 else [],
         [(f"{count(totals.output_tokens)} tokens written", "muted")] if width >= 120 else [],
     ]
     right = [*joined(counts), (" ", "")]
     speed = sum(rates[-3:]) / 3
     middle: Line = [("   ", ""), (f"{rate(speed):>5}", "decode" if speed else "dim"), (" tok/s  ", "muted")]
     room = width - line_width(now) - line_width(middle) - line_width(right) - 3
-    history = strip(list(rates), min(60, room), "area.decode") if room >= 8 else []
+    history = sparkline(list(rates), min(60, room), "area.decode") if room >= 8 else []
     return spread([*now, *middle, *history], right, width)
 
 
 def answer_facts(record: RequestRecord, now: float) -> list[Line]:
-    """Two lines about one request: what was asked, and its numbers."""
+    """Two lines about one request: the user's text, and the numbers."""
     asked: Line = [("  › ", "accent"), (record.preview or "(no text)", "" if record.preview else "dim")]
     prompt = record.prompt_tokens
     numbers: list[Line] = []
     if prompt:
-        fresh = max(0, prompt - record.reused_tokens)
+        prefilled = max(0, prompt - record.reused_tokens)
         numbers.append(
             [
                 (f"{count(prompt)} prompt", "muted"),
                 (" = ", "dim"),
-                (f"{count(record.reused_tokens)} reused", "reused"),
+                (f"{count(record.reused_tokens)} restored", "restored"),
                 (" + ", "dim"),
-                (f"{count(fresh)} read", "prefill"),
+                (f"{count(prefilled)} prefilled", "prefill"),
             ]
         )
     if record.ttft_s is not None:
-        numbers.append([("first after ", "muted"), (seconds(record.ttft_s), "")])
+        numbers.append([("first token ", "muted"), (seconds(record.ttft_s), "")])
     if record.output_tokens:
         numbers.append([(f"{count(record.output_tokens)} written", "decode")])
     numbers.append([("took " if record.ended else "for ", "muted"), (seconds(record.duration_s(now)), "")])
@@ -225,14 +224,13 @@ def answer_facts(record: RequestRecord, now: float) -> list[Line]:
 
 def _nothing_yet(record: RequestRecord | None) -> list[Line]:
     if record is None:
-        return paragraphs("The text of the selected request arrives here.")
+        return paragraphs("The answer of the selected request appears here.")
     match record.phase:
         case "queued":
-            return paragraphs("It waits for its turn.")
+            return paragraphs("Queued.")
         case "prefill":
-            done, total = f"{record.prefill_done:,}", f"{record.prefill_total:,}"
-            return paragraphs(f"The prompt is being read: {done} of {total} tokens.")
+            return paragraphs(f"Prefill: {record.prefill_done:,} of {record.prefill_total:,} tokens.")
         case "received" | "decode":
-            return paragraphs("Nothing has arrived yet.")
+            return paragraphs("No text yet.")
         case _:
-            return paragraphs("No text is held for this request; its trace has all of it (t).")
+            return paragraphs("The text is no longer in memory; the trace has it (t).")

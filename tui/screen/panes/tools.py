@@ -1,4 +1,4 @@
-"""Tools: each call that a model made, its verdict and its result; how each tool fares."""
+"""Tools: the tool calls with their verdicts and results, and counts for each tool."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from textual.containers import Vertical
 from tui.client.figures import clock, percent, plural, ratio, seconds, size
 from tui.client.records import ToolRecord, ToolStats, View
 from tui.client.wire_text import line_text, shorten_middle, width
+from tui.screen.charts import bar
 from tui.screen.keymap import bindings
-from tui.screen.lines import Line, bar, fit
-from tui.screen.panes.cells import lane, outcome, provenance, session, verdict
 from tui.screen.panes.pane import Pane, list_note, paragraphs
+from tui.screen.panes.request_cells import lane, session
+from tui.screen.panes.tool_call_cells import call_steps, result, verdict
+from tui.screen.styled_line import Line, fit
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
@@ -27,29 +29,29 @@ COLUMNS: tuple[Column[ToolRecord], ...] = (
     Column("TOOL", lambda row, now, cells: [(row.name or "?", "tool")], 16, least=10),
     Column("ARGUMENTS", lambda row, now, cells: arguments(row, cells), 34, least=22, grow=3),
     Column("VERDICT", lambda row, now, cells: [verdict(row)], 14, least=11, rank=3),
-    Column("RESULT", lambda row, now, cells: [outcome(row)], 7, rank=1),
+    Column("END", lambda row, now, cells: [result(row)], 7, rank=1),
     Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "muted")], 6, "right", rank=4),
-    Column("CAME BACK", lambda row, now, cells: _came_back(row), 30, least=24, grow=2, rank=8),
+    Column("RESULT", lambda row, now, cells: _result_text(row), 30, least=24, grow=2, rank=8),
 )
 
 
 NAME_CELLS = 14
-FIGURE_CELLS = 6 + 6 + 10 + 8  # last duration and three rates
-GROUP_CELLS = 58  # one tool's figures, with a bar that still tells something
+FIGURE_CELLS = 6 + 9 + 10 + 8  # last duration and three rates
+GROUP_CELLS = 61  # one tool's figures and a bar that is wide enough
 
 
-def _came_back(call: ToolRecord) -> Line:
+def _result_text(call: ToolRecord) -> Line:
     return [(line_text(call.result, 400), "muted")]
 
 
 def arguments(call: ToolRecord, cells: int) -> Line:
-    """What the call is about; a path keeps its end, which tells more than its beginning."""
-    head = call.arguments
-    if head.startswith(("/", "~", "./")):
-        head = shorten_middle(head, cells)
-    if not call.more or width(head) > cells - 6:
-        return [(head, "")]
-    return [(head + "  " if head else "", ""), (call.more, "muted")]
+    """The arguments in short; a long path keeps its end."""
+    first = call.arguments
+    if first.startswith(("/", "~", "./")):
+        first = shorten_middle(first, cells)
+    if not call.more or width(first) > cells - 6:
+        return [(first, "")]
+    return [(first + "  " if first else "", ""), (call.more, "muted")]
 
 
 class ToolsPane(Pane):
@@ -72,13 +74,13 @@ class ToolsPane(Pane):
                 search=lambda row: row.search_text,
                 empty=paragraphs(
                     [("No tool call yet.", "bold")],
-                    "Calls appear here as the model makes them, with the verdict of their schema,",
-                    "and their results when the client sends them.",
+                    "Each call appears here with the verdict of its schema check;",
+                    "its result follows when the client sends it.",
                 ),
             )
         with Vertical(id="call-box"):
             yield Heading("Call", id="call-heading")
-            yield TextTail(empty=paragraphs("The selected call is shown here in full."))
+            yield TextTail(empty=paragraphs("The selected call appears here in full."))
 
     @property
     def main_table(self) -> LineTable[ToolRecord]:
@@ -87,7 +89,7 @@ class ToolsPane(Pane):
     def update(self) -> None:
         self.query_one("#tool-stats", Canvas).paint()
         self.main_table.show(self.view.tools, self.now)
-        self.query_one("#calls-heading", Heading).say(note=list_note(self.main_table))
+        self.query_one("#calls-heading", Heading).set_text(note=list_note(self.main_table))
         call = self.main_table.selected
         if call is not self._shown:
             self._shown = call
@@ -96,11 +98,11 @@ class ToolsPane(Pane):
             title: Line = [("Call", "bold")]
             if call is not None:
                 title += [("  ", ""), (call.name, "tool"), ("  ", ""), (call.id, "dim")]
-            self.query_one("#call-heading", Heading).say(title)
+            self.query_one("#call-heading", Heading).set_text(title)
 
     @on(LineTable.Opened)
     def action_read(self) -> None:
-        """Move into the detail."""
+        """Focus the detail."""
         self.query_one(TextTail).focus()
 
     def action_copy(self) -> None:
@@ -109,12 +111,12 @@ class ToolsPane(Pane):
 
 
 def call_pieces(call: ToolRecord) -> list[tuple[str, str]]:
-    """One call in full: the way it took, then what there was at each step that has something to show."""
-    pieces = list(provenance(call))
+    """One call in full: its steps, then the details of each step."""
+    pieces = list(call_steps(call))
     if call.detail:
         pieces.append((f"\n{call.detail}", verdict(call)[1]))
     if call.relaxed:
-        pieces += [("\n\nWhat the grammar leaves open\n", "label"), (call.relaxed, "warn")]
+        pieces += [("\n\nNot covered by the grammar\n", "label"), (call.relaxed, "warn")]
     if call.repairs:
         repairs = "\n".join(f"{number}  {text}" for number, text in enumerate(call.repairs, 1))
         pieces += [("\n\nRepairs\n", "label"), (repairs, "warn" if call.repaired else "bad")]
@@ -136,7 +138,7 @@ def _result_pieces(call: ToolRecord) -> list[tuple[str, str]]:
 
 
 def argument_pieces(arguments: object) -> list[tuple[str, str]]:
-    """Arguments by name; texts as they are, with their lines, everything else as JSON."""
+    """Arguments by name: strings with their line breaks, other values as JSON."""
     if not isinstance(arguments, dict):
         return [(json.dumps(arguments, indent=2, ensure_ascii=False, default=str), "")]
     pieces: list[tuple[str, str]] = []
@@ -151,7 +153,7 @@ def argument_pieces(arguments: object) -> list[tuple[str, str]]:
 
 
 def stats_block(view: View, width: int, height: int) -> list[Line]:
-    """Totals, and one cell group a tool: calls, the newest duration, and how many went wrong in which way."""
+    """Totals, and for each tool: calls, the newest duration, the rates of refusals, repairs and errors."""
     totals = view.totals
     rates: Line = [
         (f" {plural(totals.tool_calls, 'call')}", "bold"),
@@ -159,7 +161,7 @@ def stats_block(view: View, width: int, height: int) -> list[Line]:
     ]
     if totals.tool_calls_invalid:
         share = percent(ratio(totals.tool_calls_invalid, totals.tool_calls))
-        rates.append((f"   {totals.tool_calls_invalid} malformed ({share})", "bad"))
+        rates.append((f"   {totals.tool_calls_invalid} refused ({share})", "bad"))
     if totals.tool_calls_repaired:
         share = percent(ratio(totals.tool_calls_repaired, totals.tool_calls))
         rates.append((f"   {totals.tool_calls_repaired} repaired ({share})", "warn"))
@@ -184,24 +186,24 @@ def stats_block(view: View, width: int, height: int) -> list[Line]:
 
 def _stats_head(cells: int) -> Line:
     room = cells - NAME_CELLS - 6 - FIGURE_CELLS
-    figures = f"{'LAST':>6}{'BAD':>6}{'REPAIRED':>10}{'ERRORS':>8}"
+    figures = f"{'LAST':>6}{'REFUSED':>9}{'REPAIRED':>10}{'ERRORS':>8}"
     return [(f"{'BY TOOL':<{NAME_CELLS}}{'CALLS':>5}{'':<{max(4, room) + 1}}{figures}", "muted")]
 
 
 def _stats_line(stats: ToolStats, most: int, cells: int) -> Line:
     room = max(4, cells - NAME_CELLS - 6 - FIGURE_CELLS)
     share = stats.calls / most
-    bad, repaired = (_part(number, stats.calls) for number in (stats.invalid, stats.repaired))
-    failed = min(1.0 - bad, _part(stats.errors, stats.calls))
-    repaired = min(1.0 - bad - failed, repaired)
-    good = 1.0 - bad - repaired - failed
-    shares = [(good, "lane.main"), (repaired, "warn"), (bad + failed, "bad")]
+    refused, repaired = (_part(number, stats.calls) for number in (stats.invalid, stats.repaired))
+    failed = min(1.0 - refused, _part(stats.errors, stats.calls))
+    repaired = min(1.0 - refused - failed, repaired)
+    accepted = 1.0 - refused - repaired - failed
+    shares = [(accepted, "lane.main"), (repaired, "warn"), (refused + failed, "bad")]
     return [
         *fit([(stats.name or "?", "tool")], NAME_CELLS),
         (f"{stats.calls:>5} ", ""),
-        *bar([(part * share, look) for part, look in shares], room),
+        *bar([(part * share, style) for part, style in shares], room),
         (f"{seconds(stats.last_s):>6}", "muted"),
-        (f"{_rate(stats.invalid, stats.calls):>6}", "bad"),
+        (f"{_rate(stats.invalid, stats.calls):>9}", "bad"),
         (f"{_rate(stats.repaired, stats.calls):>10}", "warn"),
         (f"{_rate(stats.errors, stats.results):>8}", "bad"),
     ]

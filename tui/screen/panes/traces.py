@@ -1,4 +1,4 @@
-"""Traces: what the host wrote down, newest first; enter opens one."""
+"""Traces: the list of recorded requests, newest first; enter opens one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from tui.client.event_text import cleaned
-from tui.client.figures import clock, day_and_clock, percent, ratio, seconds, size
+from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.keymap import bindings
-from tui.screen.lines import Line
-from tui.screen.panes.cells import lane, number, session
 from tui.screen.panes.pane import Pane, list_note, paragraphs
+from tui.screen.panes.request_cells import lane, number, restored_share, session
+from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
@@ -48,9 +48,8 @@ def _tools(row: TraceSummary) -> Line:
     return [(f"{row.tool_calls}", "tool"), (f"/{row.tool_errors}✗" if row.tool_errors else "", "bad")]
 
 
-def _hit(row: TraceSummary) -> Line:
-    share = ratio(row.usage.cache_read_input_tokens, row.usage.prompt_tokens)
-    return [(percent(share), "reused" if share else "dim")]
+def _restored(row: TraceSummary) -> Line:
+    return [restored_share(row.usage.cache_read_input_tokens, row.usage.prompt_tokens)]
 
 
 COLUMNS: tuple[Column[TraceSummary], ...] = (
@@ -60,7 +59,7 @@ COLUMNS: tuple[Column[TraceSummary], ...] = (
     Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=7),
     Column("END", lambda row, now, cells: _state(row, cells), 22, least=12, grow=1, most=26),
     Column("PROMPT", lambda row, now, cells: [number(row.usage.prompt_tokens)], 6, "right", rank=2),
-    Column("HIT", lambda row, now, cells: _hit(row), 4, "right", rank=3),
+    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=3),
     Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=2),
     Column("CALLS", lambda row, now, cells: _tools(row), 5, "right", rank=4),
     Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=5),
@@ -78,7 +77,7 @@ def _when(row: TraceSummary, cells: int) -> Line:
 
 
 class TracesPane(Pane):
-    """The list in pages, kept up to date while requests end."""
+    """The list in pages; it is loaded again when requests end."""
 
     place = "traces"
     BINDINGS = bindings("traces")
@@ -107,7 +106,7 @@ class TracesPane(Pane):
             COLUMNS,
             key=lambda row: row.id,
             newest_first=True,
-            empty=paragraphs("Asking the host for its traces …"),
+            empty=paragraphs("Loading traces …"),
         )
 
     @property
@@ -138,7 +137,7 @@ class TracesPane(Pane):
         self._refresh_list()
 
     def ensure_list(self) -> None:
-        """Load the list if it was never needed so far: a trace can be opened from another pane."""
+        """Load the list unless it is loaded: a trace can be opened from another pane."""
         if not self._rows:
             self._refresh_list()
 
@@ -204,7 +203,7 @@ class TracesPane(Pane):
         self._draw()
 
     def _draw(self) -> None:
-        if not (self.is_attached and self.app.is_running):  # it was left while the list was on its way
+        if not (self.is_attached and self.app.is_running):  # the screen closed while the list was loading
             return
         table = self.main_table
         table.empty = self._empty()
@@ -216,7 +215,7 @@ class TracesPane(Pane):
             note = [(f"{self._matching:,} in all  ", "muted"), *note]
         if self._problem and self._rows:
             note = [(shorten(self._problem, 60), "bad")]
-        self.query_one("#traces-heading", Heading).say(note=note)
+        self.query_one("#traces-heading", Heading).set_text(note=note)
 
     def _empty(self) -> list[Line]:
         if self._problem:
@@ -224,14 +223,14 @@ class TracesPane(Pane):
                 [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "r tries again."
             )
         if self._busy or self.view.link.state != "live":
-            return paragraphs("Asking the host for its traces …")
+            return paragraphs("Loading traces …")
         if self._query:
             return paragraphs(
-                [("No trace has ", "muted"), (self._query, "bold"), (". esc shows all.", "muted")]
+                [("No trace matches ", "muted"), (self._query, "bold"), (". esc clears the filter.", "muted")]
             )
         return paragraphs(
             [("No trace yet.", "bold")],
-            "Each request leaves one here: what was asked, what was sent on, what came back.",
+            "Each request has one: what the client sent, what was sent upstream, and the answer.",
         )
 
 
@@ -245,6 +244,6 @@ def merged(
     fresh = {row.id: row for row in page}
     kept = {row.id: row for row in rows}
     if rows and page and rows[0].id not in fresh:
-        return tuple(page)  # more came than a page holds: what is between is not known
+        return tuple(page)  # more arrived than one page holds, so the rows do not connect
     newest = tuple(kept[row.id] if kept.get(row.id) == row else row for row in page)
     return (*newest, *(row for row in rows if row.id not in fresh))

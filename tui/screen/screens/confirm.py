@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tui.client.wire_text import wrap
-from tui.screen.lines import Line
+from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
 
 BOX_CELLS = 56
@@ -45,6 +45,6 @@ class ConfirmScreen(ModalScreen[bool]):
             (f" {self._yes}", "@screen.dismiss(True)"),
             ("     ", ""),
             ("esc", "accent @screen.dismiss(False)"),
-            (" leave it", "@screen.dismiss(False)"),
+            (" cancel", "@screen.dismiss(False)"),
         ]
         return [[(" " + self._question, "bold")], [], *consequence, [], keys]

@@ -1,4 +1,4 @@
-"""Help: what the columns and numbers of one pane mean, and which keys work there."""
+"""Help: the meaning of a pane's columns and numbers, and its keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY_CELLS = 16
 
 
 class HelpScreen(ModalScreen[None]):
-    """The help of one place; any of its keys closes it."""
+    """The help of one place; each of its keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)
@@ -34,7 +34,7 @@ class HelpScreen(ModalScreen[None]):
         name = dict(PANES).get(self._place, "Trace")  # type: ignore[call-overload]
         with Vertical(id="help-box"):
             heading = Heading("Help")
-            heading.say([(name, "bold"), ("  help", "muted")], [("esc closes", "dim")])
+            heading.set_text([(name, "bold"), ("  help", "muted")], [("esc closes", "dim")])
             yield heading
             yield TextTail()
 
@@ -42,7 +42,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(TextTail).focus()
 
     def on_resize(self, event: events.Resize) -> None:
-        # After the layout, which decides how wide the text can be.
+        # After the layout, which sets the width of the text.
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
@@ -51,27 +51,27 @@ class HelpScreen(ModalScreen[None]):
 
 
 def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
-    """The help text of one place in lines of at most `cells` cells, as pieces with looks."""
+    """The help text of one place in lines of at most `cells` cells, as pieces with styles."""
     pieces: list[tuple[str, str]] = []
     for title, entries in HELP[place]:
         if title:
             pieces += [("\n", ""), (title + "\n", "bold")]
         elif not pieces:
             pieces.append(("\n", ""))
-        for name, look, meaning in entries:
-            pieces += _entry(name, look or "accent", meaning, cells)
+        for name, style, meaning in entries:
+            pieces += _entry(name, style or "accent", meaning, cells)
     pieces.append(("\nKeys\n", "bold"))
     for command in commands(place) if place == "trace" else commands(place, "main"):
         pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
     pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
-    return pieces + _entry("home end", "accent", "First, last; at the newest the list follows", cells)
+    return pieces + _entry("home end", "accent", "First, last; at the newest row the list follows", cells)
 
 
-def _entry(name: str, look: str, meaning: str, cells: int) -> list[tuple[str, str]]:
+def _entry(name: str, style: str, meaning: str, cells: int) -> list[tuple[str, str]]:
     if not name:
         return [(part.rstrip() + "\n", "muted") for part in wrap(meaning, cells)]
     first, *rest = wrap(meaning, max(16, cells - KEY_CELLS))
-    pieces = [(f"{name:<{KEY_CELLS}}", look), (first.rstrip() + "\n", "")]
+    pieces = [(f"{name:<{KEY_CELLS}}", style), (first.rstrip() + "\n", "")]
     return pieces + [(" " * KEY_CELLS + part.rstrip() + "\n", "") for part in rest]
 
 

@@ -1,4 +1,4 @@
-"""What `?` says: for each place, groups of (name, look, meaning)."""
+"""The texts of the help screen: for each place, groups of (name, style, meaning)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LANES: Group = (
     (
         ("main", "lane.main", "the conversation itself"),
         ("subagent", "lane.subagent", "an agent that the conversation started"),
-        ("compaction", "lane.compaction", "the conversation being summed up to make room"),
+        ("compaction", "lane.compaction", "the summary of a conversation that fills its window"),
         ("auxiliary", "lane.auxiliary", "side requests: titles, checks, warm-ups"),
     ),
 )
@@ -23,9 +23,9 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "Each line is a request of the client. The newest are at the end and the list follows",
+                    "Each line is a request of the client. The newest is at the end; the list follows it.",
                 ),
-                ("", "", "them; moving up stops that, end goes on."),
+                ("", "", "Moving up stops that; end follows again."),
             ),
         ),
         (
@@ -34,15 +34,15 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "STATE",
                     "",
-                    "waiting, then a bar while the prompt is read, then writing, then why it ended",
+                    "queued, then a bar during prefill, then writing, then the stop reason or error",
                 ),
-                ("━━━", "reused", "part of the prompt that the cache gave back"),
-                ("━━━", "prefill", "part of the prompt that was computed (prefill)"),
+                ("━━━", "restored", "restored: the part of the prompt that came from the cache"),
+                ("━━━", "prefill", "prefilled: the part of the prompt that was computed"),
                 ("PROMPT", "", "tokens of the whole prompt"),
-                ("HIT", "", "share of the prompt that came from the cache"),
-                ("OUT", "", "tokens written so far"),
-                ("TOK/S", "", "decode speed: tokens after the first one, a second"),
-                ("TTFT", "", "time to first token, waiting and prefill included"),
+                ("REST.", "", "restored share of the prompt"),
+                ("OUT", "", "output tokens so far"),
+                ("TOK/S", "", "decode speed in tokens per second, after the first token"),
+                ("TTFT", "", "time to first token, with queue and prefill"),
                 ("TOOK", "", "from arrival to end, or until now"),
             ),
         ),
@@ -55,23 +55,23 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "The prefix cache keeps what was computed for a prompt, so that the next prompt that",
+                    "The prefix cache keeps the computed state of prompts. A prompt that begins with the",
                 ),
-                ("", "", "begins the same continues from there. In Claude Code nearly every prompt does."),
+                ("", "", "same tokens restores it. In Claude Code nearly every prompt does."),
             ),
         ),
         (
             "Numbers",
             (
                 (
-                    "hit rate",
-                    "reused",
-                    "prompt tokens from the cache, of all prompt tokens since the host started",
+                    "percentage",
+                    "restored",
+                    "restored tokens, of all prompt tokens since the host started",
                 ),
-                ("reused", "reused", "not computed: given back by the cache"),
-                ("kept", "prefill", "computed now, and stored for later prompts"),
-                ("rest", "rest", "computed now, and not stored"),
-                ("FROM", "", "where the stored part was: memory or disk"),
+                ("restored", "restored", "tokens that came from the cache (REST.: their share)"),
+                ("prefilled", "prefill", "tokens that were computed and are cached for later prompts"),
+                ("not kept", "neutral", "tokens that were computed and are not cached"),
+                ("FROM", "", "the tier of the restored tokens: memory or disk"),
             ),
         ),
         (
@@ -80,19 +80,27 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "written today",
                     "",
-                    "of what may be written in a day; then nothing is saved until tomorrow",
+                    "of the daily limit; above it nothing is written until tomorrow",
                 ),
-                ("loaded", "reused", "tokens that were read from files instead of computed, by this engine"),
-                ("skipped", "warn", "parts of prompts that were not saved; the next turn offers them again"),
-                ("set aside", "bad", "files that were damaged or foreign; what they held is computed again"),
+                (
+                    "restored",
+                    "restored",
+                    "tokens that this engine loaded from files instead of computing them",
+                ),
+                ("not written", "warn", "spans that were not written; the next turn offers them again"),
+                ("quarantined", "bad", "damaged or foreign files; their tokens are computed again"),
             ),
         ),
         (
             "Misses",
             (
-                ("cold", "", "nothing was stored that begins like this prompt"),
-                ("diverged", "warn", "a stored prompt is the same up to a token; both sides of it are shown"),
-                ("evicted", "bad", "it had been stored, but had to make room: the budget is too small"),
+                ("cold miss", "", "no stored prompt begins with the same text"),
+                (
+                    "diverged",
+                    "warn",
+                    "a stored prompt is equal up to a token; both texts from there are shown",
+                ),
+                ("evicted", "bad", "it was stored and then evicted: the budget is too small"),
                 ("disabled", "", "the cache was off for this prompt"),
             ),
         ),
@@ -104,35 +112,39 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "Each line is one call that the model made. Its result comes with a later request of",
+                    "Each line is one call of the model. The client runs the tools and sends the result",
                 ),
-                ("", "", "the client, which runs the tools."),
+                ("", "", "with a later request."),
             ),
         ),
         (
             "Verdicts",
             (
                 ("valid", "ok", "the arguments fit the tool's schema, as the model wrote them"),
-                ("grammar", "ok", "they could not but fit: a grammar held the model to the schema"),
-                ("relaxed", "ok", "they fit; the grammar did not say all that the schema does"),
-                ("1 repair", "warn", "they fit since they were mended; the detail says how"),
-                ("invalid", "bad", "they do not fit; the detail says where"),
-                ("unparsed", "bad", "the call could not be read and was given back as text"),
-                ("unknown tool", "bad", "the client offered no tool of that name"),
-                ("cut", "warn", "the answer ended within the call, at max_tokens for instance"),
-                ("unchecked", "muted", "no schema to check against"),
+                ("grammar", "ok", "they fit: decoding was constrained by a grammar of the schema"),
+                ("relaxed", "ok", "they fit; the grammar covers only a part of the schema"),
+                ("1 repair", "warn", "they fit after repairs, which the detail lists"),
+                ("invalid", "bad", "they do not fit; the detail says where. Returned as text"),
+                ("unparsed", "bad", "the call could not be parsed. Returned as text"),
+                ("unknown tool", "bad", "the client offers no tool with that name. Returned as text"),
+                ("truncated", "warn", "the answer ended within the call, at max_tokens for instance"),
+                ("unchecked", "muted", "there is no schema to check"),
             ),
         ),
         (
             "Counts by tool",
             (
-                ("━━━", "lane.main", "calls, the longest bar being the most used tool"),
-                ("━━━", "warn", "those that were repaired"),
-                ("━━━", "bad", "those that were malformed or whose result was an error"),
-                ("LAST", "muted", "how long the newest call took, as the client measured it"),
-                ("BAD", "bad", "share of calls that fitted no schema"),
-                ("REPAIRED", "warn", "share of calls that fitted only once they were repaired"),
-                ("ERRORS", "bad", "share of results that were errors"),
+                ("━━━", "lane.main", "calls, in proportion to the most used tool"),
+                ("━━━", "warn", "repaired calls"),
+                ("━━━", "bad", "refused calls, and calls whose result was an error"),
+                ("LAST", "muted", "duration of the newest call, as the client measured it"),
+                (
+                    "REFUSED",
+                    "bad",
+                    "share of calls that were returned as text: invalid, unparsed, unknown tool",
+                ),
+                ("REPAIRED", "warn", "share of calls that fit after repairs"),
+                ("ERRORS", "bad", "share of results that are errors"),
             ),
         ),
         (
@@ -141,9 +153,9 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "Its first line is the way of the call: its text, whose way of writing calls it was",
+                    "The first line lists the steps of the call: its text, the family that read it,",
                 ),
-                ("", "", "read by, what held or repaired it, the verdict, and what came back."),
+                ("", "", "the grammar, the repairs, the verdict, the result."),
             ),
         ),
     ),
@@ -151,28 +163,32 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "States of the engine",
             (
-                ("ready", "ok", "it waits for requests"),
-                ("busy", "decode", "it works on a request"),
-                ("loading", "warn", "the model is being read"),
-                ("stalled", "bad", "no progress although there is work"),
-                ("restarting", "warn", "it ended and starts again, after a pause that grows"),
-                ("failed", "bad", "five restarts in a row did not help; r tries again"),
+                ("ready", "ok", "no request is running"),
+                ("busy", "decode", "a request is running"),
+                ("loading", "warn", "the model is loading"),
+                ("stalled", "bad", "no progress with the work"),
+                ("restarting", "warn", "it ended and starts again after a growing pause"),
+                ("failed", "bad", "five restarts in a row failed; r tries again"),
             ),
         ),
         (
             "Histories",
             (
-                ("memory", "lane.main", "of the engine's process, newest at the right; of what it may take"),
-                ("━", "reused", "what of that is claimed: by weights, requests, prefixes kept for later"),
-                ("probes", "ok", "health probes: height is latency"),
-                ("✗", "bad", "a probe that failed"),
+                (
+                    "memory",
+                    "lane.main",
+                    "of the engine's process, of its limit; the newest value is on the right",
+                ),
+                ("━", "restored", "claimed memory: weights, requests, prefix cache"),
+                ("probes", "ok", "health probes; the height is the latency"),
+                ("✗", "bad", "a failed probe"),
             ),
         ),
         (
             "Numbers",
             (
-                ("restarts", "", "in a row, of how many before it gives up"),
-                ("last exit", "warn", "how the process before this one ended"),
+                ("restarts", "", "restarts in a row, of the limit"),
+                ("last exit", "warn", "the end of the previous process"),
             ),
         ),
     ),
@@ -183,16 +199,16 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "",
                     "",
-                    "A trace is the record of one request: what the client asked, what was sent to the "
-                    "model, what came back, when. Secrets are taken out before it is written.",
+                    "A trace is the record of one request: the client's request, the upstream request, the "
+                    "answer, the timings. Secrets are removed before it is written.",
                 ),
             ),
         ),
         (
             "Columns",
             (
-                ("PROMPT HIT OUT", "", "as in Streams"),
-                ("CALLS", "tool", "tool calls of the answer; /1✗ of which one failed"),
+                ("PROMPT REST. OUT", "", "as in Streams"),
+                ("CALLS", "tool", "tool calls of the answer; /1✗: one of them failed"),
                 ("SIZE", "", "of the file"),
             ),
         ),
@@ -202,7 +218,7 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Overview",
             (
-                ("━━━", "rest", "waiting: until the model began with the prompt"),
+                ("━━━", "neutral", "waiting: until prefill starts"),
                 ("━━━", "prefill", "prefill: until the first token"),
                 ("━━━", "decode", "decode: until the last token"),
             ),
@@ -210,12 +226,12 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Sections",
             (
-                ("Request", "", "as the client sent it, redacted"),
-                ("Upstream", "", "as it was sent to the model"),
-                ("Response", "", "the message that the client got, or the error and how far it came"),
-                ("Tools", "", "each call: as written, read by whom, repairs, verdict, result"),
+                ("Request", "", "the client's request, redacted"),
+                ("Upstream", "", "the request to the upstream"),
+                ("Response", "", "the message to the client, or the error and the message so far"),
+                ("Tools", "", "each call: raw text, family, repairs, verdict, result"),
                 ("Headers", "", "of the request"),
-                ("Notes", "", "what translation folded, dropped or gave back as text"),
+                ("Notes", "", "what translation merged, dropped or returned as text"),
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The main screen: five panes, of which the visible one is drawn ten times a second at most."""
+"""The main screen: five panes; the visible one is drawn at most ten times a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from textual.widgets import ContentSwitcher
 from tui.client.records import View
 from tui.client.store import Store
 from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer
-from tui.screen.lines import Line
 from tui.screen.panes.cache import CachePane
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.pane import Pane
@@ -20,8 +19,9 @@ from tui.screen.panes.streams import StreamsPane
 from tui.screen.panes.tools import ToolsPane
 from tui.screen.panes.traces import Load, TracesPane
 from tui.screen.screens.help import HelpScreen
+from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
-from tui.screen.widgets.filter_line import FilterLine
+from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.top_bar import TopBar
 
@@ -29,7 +29,7 @@ LEAST_WIDTH, LEAST_HEIGHT = 44, 12
 
 
 class MainScreen(Screen[None]):
-    """Top bar, the current pane, the filter when it is open, the key bar."""
+    """The top bar, the current pane, the filter while it is open, and the key bar."""
 
     BINDINGS = bindings("main")
 
@@ -46,7 +46,7 @@ class MainScreen(Screen[None]):
         yield TopBar()
         with ContentSwitcher(initial=PANES[0][0]):
             yield from self._panes.values()
-        yield FilterLine()
+        yield FilterInput()
         yield KeyBar()
         yield Canvas(too_small, id="too-small")
 
@@ -63,10 +63,12 @@ class MainScreen(Screen[None]):
         return self.query_one(TracesPane)
 
     def show(self, view: View) -> None:
-        """Draw `view` where it can be seen."""
+        """Draw `view` in the visible pane and the bars."""
         now = self._clock()
         pane = self.current
-        if not (self.is_mounted and pane.is_mounted and pane.is_attached):  # not yet, or no longer
+        if not (
+            self.is_mounted and pane.is_mounted and pane.is_attached
+        ):  # before or after its time on the screen
             return
         pane.show(view, now)
         bar_for = (view, int(now), pane.place)
@@ -80,24 +82,24 @@ class MainScreen(Screen[None]):
         self.query_one(KeyBar).show(self._footer(self.current), view)
 
     def _footer(self, pane: Pane) -> Sequence[Command]:
-        if self.query_one(FilterLine).has_class("open"):
+        if self.query_one(FilterInput).has_class("open"):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         return [one for one in shown if one.action != "filter" or pane.main_table is not None]
 
     def command_list(self) -> list[Command]:
-        """What can be done here, for the palette."""
+        """The commands of this screen and pane, for the palette."""
         return commands(self.current.place, "main")
 
     async def run_command(self, command: Command) -> None:
-        """Do what `command` says, in the pane or on the screen."""
+        """Run `command` in its pane or on the screen."""
         place = self if command.place == "main" else self._panes[command.place]
         await self.app.run_action(command.action, place)
 
     # -- commands -----------------------------------------------------------------------------------------
 
     async def action_run(self, title: str) -> None:
-        """Do the command of this title: a click in the key bar."""
+        """Run the command with this title: a click in the key bar."""
         for command in self.command_list():
             if command.title == title:
                 await self.run_command(command)
@@ -106,19 +108,19 @@ class MainScreen(Screen[None]):
     def action_pane(self, place: str) -> None:
         """Show one pane."""
         self._place = self.query_one(ContentSwitcher).current = place
-        self.query_one(FilterLine).remove_class("open")
+        self.query_one(FilterInput).remove_class("open")
         self._focus_pane()
         self.call_after_refresh(self.show, self._store.view())
 
     def action_next_pane(self, step: int) -> None:
-        """Show the pane beside this one."""
+        """Show the next or previous pane."""
         places = [place for place, _ in PANES]
         self.action_pane(places[(places.index(self.current.place) + step) % len(places)])
 
     def action_filter(self) -> None:
         """Open the filter of the current list."""
         if self.current.main_table is not None:
-            self.query_one(FilterLine).open(self.current.filter)
+            self.query_one(FilterInput).open(self.current.filter)
             self._draw_bars()
 
     def action_help(self) -> None:
@@ -137,14 +139,14 @@ class MainScreen(Screen[None]):
         """Quit."""
         await self.app.run_action("leave", self.app)
 
-    def on_filter_line_changed(self, event: FilterLine.Changed) -> None:
+    def on_filter_input_changed(self, event: FilterInput.Changed) -> None:
         self.current.set_filter(event.query)
         if event.done:
             self._focus_pane()
             self._draw_bars()
 
-    @on(StreamsPane.TraceWanted)
-    async def _trace_wanted(self, event: StreamsPane.TraceWanted) -> None:
+    @on(StreamsPane.TraceRequested)
+    async def _trace_requested(self, event: StreamsPane.TraceRequested) -> None:
         self.post_message(TracesPane.Opened(event.request))
 
     def _focus_pane(self) -> None:
@@ -157,7 +159,7 @@ class MainScreen(Screen[None]):
 
 
 def too_small(width: int, height: int) -> list[Line]:
-    """What a terminal that is too small shows."""
+    """The text for a terminal that is too small."""
     return [
         [("anyclaude", "accent bold")],
         [(f"needs {LEAST_WIDTH} × {LEAST_HEIGHT}", "")],

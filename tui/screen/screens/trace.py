@@ -1,4 +1,4 @@
-"""One trace: seven sections, each a list of foldable blocks; the traces beside it are a key away."""
+"""One trace: seven sections, each a list of collapsible blocks; keys show the next and previous trace."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tui.client.records import View
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import Command, bindings, commands, footer
-from tui.screen.lines import Line, fit, line_width, plain, spread
-from tui.screen.panes.cells import lane, session
+from tui.screen.panes.request_cells import lane, session
 from tui.screen.screens.help import HelpScreen
-from tui.screen.screens.trace_text import SECTIONS
+from tui.screen.screens.trace_sections import SECTIONS
+from tui.screen.styled_line import Line, fit, line_width, plain_text, spread
 from tui.screen.widgets.canvas import Canvas
-from tui.screen.widgets.fold_view import Block, FoldView
+from tui.screen.widgets.collapsible_blocks import Block, CollapsibleBlocks
 from tui.screen.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class TraceScreen(Screen[None]):
-    """Loads the trace `trace_id` with `load`; `neighbour(id, step)` names those beside it in the list."""
+    """Shows the trace `trace_id`, read with `load`; `neighbour(id, step)` gives ids beside it in the list."""
 
     BINDINGS = bindings("trace")
 
@@ -48,15 +48,15 @@ class TraceScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Canvas(self._title, id="trace-title")
-        yield FoldView()
+        yield CollapsibleBlocks()
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one(FoldView).focus()
+        self.query_one(CollapsibleBlocks).focus()
         self._open(self._trace_id)
 
     def show_link(self, view: View) -> None:
-        """Show how the connection stands."""
+        """Show the state of the connection."""
         if self.is_mounted:
             self.query_one(KeyBar).show(footer(commands("trace")), view)
 
@@ -77,11 +77,11 @@ class TraceScreen(Screen[None]):
         self._draw()
 
     def _draw(self) -> None:
-        if not (self.is_attached and self.app.is_running):  # it was left while the trace was on its way
+        if not (self.is_attached and self.app.is_running):  # the screen closed while the trace was loading
             return
-        view = self.query_one(FoldView)
+        view = self.query_one(CollapsibleBlocks)
         if self._trace is None:
-            problem: Line = [(self._problem or "Reading the trace …", "bad" if self._problem else "muted")]
+            problem: Line = [(self._problem or "Loading the trace …", "bad" if self._problem else "muted")]
             view.show([Block(problem)])
         else:
             view.show(SECTIONS[self._section][1](self._trace))
@@ -117,7 +117,7 @@ class TraceScreen(Screen[None]):
         if response.error is not None:
             end: Line = [("✗ ", "bad"), (shorten(response.error.type, 30), "bad")]
         elif response.cancelled:
-            end = [("⊘ client left", "warn")]
+            end = [("⊘ cancelled", "warn")]
         else:
             reason = (response.message or {}).get("stop_reason")
             end = [("✓ ", "ok"), (shorten(line_text(str(reason or response.status)), 24), "muted")]
@@ -126,15 +126,15 @@ class TraceScreen(Screen[None]):
     # -- commands -----------------------------------------------------------------------------------------
 
     def command_list(self) -> list[Command]:
-        """What can be done here, for the palette."""
+        """The commands of this screen, for the palette."""
         return commands("trace")
 
     async def run_command(self, command: Command) -> None:
-        """Do what `command` says."""
+        """Run `command`."""
         await self.app.run_action(command.action, self)
 
     async def action_run(self, title: str) -> None:
-        """Do the command of this title: a click in the key bar."""
+        """Run the command with this title: a click in the key bar."""
         for command in commands("trace"):
             if command.title == title:
                 await self.run_command(command)
@@ -144,29 +144,29 @@ class TraceScreen(Screen[None]):
         self.dismiss()
 
     def action_step(self, step: int) -> None:
-        """The trace beside this one in the list."""
+        """Show the next or previous trace of the list."""
         other = self._neighbour(self._trace_id, step)
         if other is None:
-            self.app.notify("There is no other trace on that side.", timeout=2, markup=False)
+            self.app.notify("No more traces in that direction.", timeout=2, markup=False)
         else:
             self._open(other)
 
     def action_section(self, step: int) -> None:
-        """The section beside this one."""
+        """Show the next or previous section."""
         self.action_go((self._section + step) % len(SECTIONS))
 
     def action_go(self, number: int) -> None:
-        """Section `number`."""
+        """Show section `number`."""
         self._section = number
         self._draw()
 
     def action_fold(self) -> None:
         """Fold or unfold the block at the cursor."""
-        self.query_one(FoldView).toggle()
+        self.query_one(CollapsibleBlocks).toggle()
 
     def action_fold_all(self) -> None:
         """Fold or unfold everything."""
-        self.query_one(FoldView).toggle_all()
+        self.query_one(CollapsibleBlocks).toggle_all()
 
     def action_help(self) -> None:
         """Explain this screen."""
@@ -174,10 +174,12 @@ class TraceScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the block at the cursor."""
-        block = self.query_one(FoldView).current
+        block = self.query_one(CollapsibleBlocks).current
         if block is None:
             return
         body = (
-            block.body if isinstance(block.body, str) else "\n".join(plain(line) for line in block.body(100))
+            block.body
+            if isinstance(block.body, str)
+            else "\n".join(plain_text(line) for line in block.body(100))
         )
-        copy(self.app, body or plain(block.title), "part")
+        copy(self.app, body or plain_text(block.title), "part")

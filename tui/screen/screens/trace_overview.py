@@ -1,4 +1,4 @@
-"""The first section of a trace: when what happened, what it cost, what the cache did."""
+"""The first section of a trace: timings, tokens, cache, identity."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
-from tui.screen.lines import BAR, Line, bar, facts
-from tui.screen.panes.cache import REASONS
-from tui.screen.panes.cells import lane
-from tui.screen.widgets.fold_view import Block
+from tui.screen.charts import BAR, bar
+from tui.screen.panes.cache import REASON_LABELS, REASONS
+from tui.screen.panes.request_cells import lane
+from tui.screen.styled_line import Line, label_rows
+from tui.screen.widgets.collapsible_blocks import Block
 
 if TYPE_CHECKING:
     from proxy.events.types import Timings
@@ -29,103 +30,113 @@ def overview(trace: Trace) -> list[Block]:
 
 
 def steps(timings: Timings) -> list[tuple[str, float, float, str]]:
-    """The stretches of a request: name, start and end in seconds after it came, look."""
+    """The phases of a request: name, start and end in seconds after its arrival, style."""
     marks = (
-        ("waiting", timings.prefill_start if timings.prefill_start is not None else timings.queued, "rest"),
+        (
+            "waiting",
+            timings.prefill_start if timings.prefill_start is not None else timings.queued,
+            "neutral",
+        ),
         ("prefill", timings.first_token, "prefill"),
         ("decode", timings.last_token, "decode"),
-        ("finishing", timings.done, "rest"),
+        ("finishing", timings.done, "neutral"),
     )
     found: list[tuple[str, float, float, str]] = []
     at = 0.0
-    for name, end, look in marks:
+    for name, end, style in marks:
         if end is not None and end >= at:
-            found.append((name, at, end, look))
+            found.append((name, at, end, style))
             at = end
     return found
 
 
 def waterfall(trace: Trace, width: int) -> list[Line]:
-    """One bar a stretch, each where it lies in the whole."""
+    """One bar for each phase, at its position in the whole."""
     found = steps(trace.timings)
     if not found:
         return [[("no timings were recorded", "muted")]]
     whole = found[-1][2] or 1e-9
     cells = max(8, min(100, width - LABEL_CELLS - 18))
     lines: list[Line] = []
-    for name, start, end, look in found:
+    for name, start, end, style in found:
         first = min(cells - 1, round(start / whole * cells))
         last = max(first + 1, round(end / whole * cells))
         lines.append(
             [
                 (f"{name:<{LABEL_CELLS}}", "label"),
                 (BAR * first, "track"),
-                (BAR * (last - first), look),
+                (BAR * (last - first), style),
                 (BAR * max(0, cells - last), "track"),
-                (f"  {seconds(end - start):>7}", look),
+                (f"  {seconds(end - start):>7}", style),
                 (f"  {percent((end - start) / whole):>4}", "muted"),
             ]
         )
     first_token = seconds(trace.timings.first_token)
-    summary: Line = [(f"{'':<{LABEL_CELLS}}", ""), ("first token after ", "muted"), (first_token, "bold")]
-    summary += [(", all of it in ", "muted"), (seconds(whole), "bold")]
+    summary: Line = [(f"{'':<{LABEL_CELLS}}", ""), ("first token ", "muted"), (first_token, "bold")]
+    summary += [(", total ", "muted"), (seconds(whole), "bold")]
     return [*lines, summary]
 
 
 def tokens(trace: Trace, width: int) -> list[Line]:
-    """Where the prompt's tokens came from, and the answer's number and speed."""
+    """The parts of the prompt in tokens, and the number and speed of the answer's tokens."""
     usage = trace.usage
     prompt = usage.prompt_tokens
     parts = [
-        ("reused", usage.cache_read_input_tokens, "reused"),
-        ("kept", usage.cache_creation_input_tokens, "prefill"),
-        ("rest", usage.input_tokens, "rest"),
+        ("restored", usage.cache_read_input_tokens, "restored"),
+        ("prefilled", usage.cache_creation_input_tokens, "prefill"),
+        ("not kept", usage.input_tokens, "neutral"),
     ]
     cells = max(8, min(100, width - LABEL_CELLS - 18))
-    shares = [(ratio(number, prompt) or 0.0, look) for _, number, look in parts]
+    shares = [(ratio(number, prompt) or 0.0, style) for _, number, style in parts]
     legend: Line = [(f"{'':<{LABEL_CELLS}}", "")]
-    for name, number, look in parts:
-        legend += [("■ ", look), (f"{name} ", "muted"), (f"{number:,}", look), ("   ", "")]
+    for name, number, style in parts:
+        legend += [("■ ", style), (f"{name} ", "muted"), (f"{number:,}", style), ("   ", "")]
     timings = trace.timings
     decode = (timings.last_token or 0) - (timings.first_token or 0)
     speed = rate((usage.output_tokens - 1) / decode) if decode > 0 and usage.output_tokens > 1 else ""
     prefill = (timings.first_token or 0) - (timings.prefill_start or timings.queued or 0)
-    fresh = prompt - usage.cache_read_input_tokens
-    read = rate(fresh / prefill) if prefill > 0 and fresh > 0 else ""
+    prefilled = prompt - usage.cache_read_input_tokens
+    prefill_speed = rate(prefilled / prefill) if prefill > 0 and prefilled > 0 else ""
     answer: Line = [(f"{'answer':<{LABEL_CELLS}}", "label"), (f"{usage.output_tokens:,} tokens", "decode")]
     answer.append((f"   {speed} tokens/s" if speed else "", "muted"))
     return [
         [(f"{'prompt':<{LABEL_CELLS}}", "label"), *bar(shares, cells), (f"  {count(prompt):>7}", "bold")],
-        [*legend, (f"{read} tokens/s prefilled" if read else "", "muted")],
+        [*legend, (f"prefill {prefill_speed} tokens/s" if prefill_speed else "", "muted")],
         answer,
     ]
 
 
 def cache(trace: Trace, width: int) -> list[Line]:
-    """What the prefix cache did for the prompt, and why not more."""
+    """The tokens that the prefix cache restored and kept, and the reason for a miss."""
     verdict = trace.cache
     if verdict is None:
-        return [[("the backend said nothing about a cache", "muted")]]
+        return [[("the backend reports no cache", "muted")]]
     miss = verdict.miss
-    where: Line = [(f"{verdict.matched_tokens:,} of {verdict.prompt_tokens:,} tokens", "reused")]
+    where: Line = [(f"{verdict.matched_tokens:,} of {verdict.prompt_tokens:,} tokens", "restored")]
     took = f" in {seconds(verdict.restore_s)}" if verdict.restore_s else ""
     where.append((f"   from {verdict.tier}{took}" if verdict.matched_tokens else "", "muted"))
-    kept: Line = [(f"{verdict.kept_tokens:,} tokens for later prompts", "")]
-    pairs: list[tuple[str, Line]] = [("matched", where), ("kept", kept)]
+    cached: Line = [(f"{verdict.kept_tokens:,} tokens kept for later prompts", "")]
+    pairs: list[tuple[str, Line]] = [("restored", where), ("cached", cached)]
     if miss is not None:
         at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
         at += f", in {line_text(miss.segment)}" if at and miss.segment else ""
         pairs.append(
-            ("missed", [(f"{miss.reason}{at}", "warn"), (f": {REASONS.get(miss.reason, '')}", "muted")])
+            (
+                "miss",
+                [
+                    (f"{REASON_LABELS.get(miss.reason, miss.reason)}{at}", "warn"),
+                    (f": {REASONS.get(miss.reason, '')}", "muted"),
+                ],
+            )
         )
         room = width - LABEL_CELLS
         pairs.append(("stored", [(shorten(line_text(miss.before), room), "bad")] if miss.before else []))
         pairs.append(("now", [(shorten(line_text(miss.now), room), "ok")] if miss.now else []))
-    return facts(pairs, width, LABEL_CELLS)
+    return label_rows(pairs, width, LABEL_CELLS)
 
 
 def identity(trace: Trace, width: int) -> list[Line]:
-    """Who asked what of whom."""
+    """Session, lane, model and ids."""
     room = width - LABEL_CELLS
     upstream = f"   as {line_text(trace.upstream_model)}" if trace.upstream_model else ""
     agent = "  ".join(part for part in (line_text(trace.agent_type), line_text(trace.agent)) if part)
@@ -137,7 +148,7 @@ def identity(trace: Trace, width: int) -> list[Line]:
         ("prompt id", [(line_text(trace.prompt_id), "muted")] if trace.prompt_id else []),
         ("model", [(line_text(trace.model), ""), (upstream, "muted")]),
         ("backend", [(line_text(trace.backend), "")] if trace.backend else []),
-        ("made", [(calls, "tool")] if calls else []),
+        ("calls", [(calls, "tool")] if calls else []),
         ("id", [(shorten(line_text(trace.id), room), "muted")]),
     ]
-    return facts(pairs, width, LABEL_CELLS)
+    return label_rows(pairs, width, LABEL_CELLS)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from textual import events
 from textual.strip import Strip
 
-from tui.screen.lines import Line, fit, line_width, spread
+from tui.screen.styled_line import Line, fit, line_width, spread
 from tui.screen.widgets.strip_view import StripView
 
 Draw = Callable[[int, int], list[Line]]
 
 
 class Canvas(StripView):
-    """Shows what its drawing function returns; drawn again on `paint` and when its size changes."""
+    """Shows the lines that its function returns; drawn again on `paint` and on resize."""
 
     DEFAULT_CSS = "Canvas { overflow: hidden; height: 1; }"
 
@@ -39,7 +39,7 @@ class Canvas(StripView):
             self._lines = self._draw(self.size.width, self.size.height)
             self._drawn_for = (self.size.width, self.size.height)
         line = self._lines[y] if y < len(self._lines) else []
-        return self.looks.strip(fit(line, self.size.width), self.size.width)
+        return self.theme_styles.strip(fit(line, self.size.width), self.size.width)
 
     def on_resize(self, event: events.Resize) -> None:
         self.paint()
@@ -55,7 +55,7 @@ class Heading(Canvas):
         self._title: Line = [(title, "bold")]
         self._note: Line = []
 
-    def say(self, title: Line | None = None, note: Line | None = None) -> None:
+    def set_text(self, title: Line | None = None, note: Line | None = None) -> None:
         """Change the title, the note, or both."""
         self._title = self._title if title is None else title
         self._note = self._note if note is None else note

@@ -1,4 +1,4 @@
-"""The columns of a line table: what each shows, and how many cells each gets on a screen of a given width."""
+"""The columns of a line table, and their widths on a screen of a given width."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from tui.screen.lines import Line
+from tui.screen.styled_line import Line
 
 Row = TypeVar("Row")
 GAP = 2
@@ -20,19 +20,19 @@ class Column(Generic[Row]):
     cell: Callable[[Row, float, int], Line]
     width: int
     align: Literal["left", "right"] = "left"
-    least: int = 0  # the narrowest that it is still of use at; 0: `width`
-    grow: int = 0  # its part of the cells that are left over
-    most: int = 0  # it grows no wider than this; 0: no limit
-    rank: int = 0  # on narrow screens the column of the highest rank goes first
+    least: int = 0  # the smallest useful width; 0: `width`
+    grow: int = 0  # its share of spare cells
+    most: int = 0  # the largest width; 0: no limit
+    rank: int = 0  # on narrow screens the column with the highest rank is dropped first
 
     @property
     def minimum(self) -> int:
-        """The narrowest that it is still of use at."""
+        """The smallest useful width."""
         return self.least or self.width
 
 
 def lay_out(columns: Sequence[Column[Row]], cells: int) -> list[tuple[Column[Row], int]]:
-    """The columns that fit in `cells` cells, each with its width, in their order; at least one stays."""
+    """The columns that fit in `cells` cells with their widths, in order; at least one."""
     kept = list(columns)
     while len(kept) > 1 and _needed(kept) > cells:
         worst = max(column.rank for column in kept)

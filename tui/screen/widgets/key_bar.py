@@ -1,4 +1,4 @@
-"""The last line: what the keys do here, and how the connection stands."""
+"""The last line: the keys of this place, and the state of the connection."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tui.client.figures import plural
 from tui.client.records import View
 from tui.client.wire_text import shorten
 from tui.screen.keymap import Command
-from tui.screen.lines import Line, line_width, spread
+from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 
 
 class KeyBar(Canvas):
-    """Keys by importance, as many as fit; a click on one does the same."""
+    """Keys by importance, as many as fit; a click runs the command."""
 
     DEFAULT_CSS = "KeyBar { height: 1; }"
 
@@ -42,7 +42,7 @@ class KeyBar(Canvas):
 
 
 def link_words(view: View, room: int) -> Line:
-    """The connection in words; what was lost or damaged stays said."""
+    """The state of the connection, with the numbers of lost and unreadable events."""
     link = view.link
     words: Line = []
     if view.lost:

@@ -1,4 +1,4 @@
-"""A table for live data: any number of rows, of which only the visible ones are ever drawn."""
+"""A table of any number of changing rows; only the visible rows are drawn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.client.filter import matcher
-from tui.screen.lines import Line, fit
+from tui.screen.styled_line import Line, fit
 from tui.screen.widgets.columns import GAP, Column, lay_out
 from tui.screen.widgets.strip_view import StripView
 
@@ -24,8 +24,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     """Rows in a fixed order under a header, with one of them selected.
 
     Rows are immutable and compared by identity: a changed row is a new object. While the newest row is
-    selected and in sight the table follows: a newer row becomes the selected one. Moving away stops that, and
-    `pending` counts what arrived meanwhile; `end` (or `home` where the newest are on top) follows again.
+    selected and visible, the table follows: it selects each newer row. Selecting another row stops that, and
+    `pending` counts the newer rows; `end` (or `home` where the newest rows are on top) follows again.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,7 +40,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     DEFAULT_CSS = "LineTable { height: 1fr; }"
 
     class Selected(Message):
-        """Another row is selected (or none), or the table began or stopped to follow."""
+        """The selection changed, or the table started or stopped following."""
 
         def __init__(self, table: LineTable[Any]) -> None:
             super().__init__()
@@ -59,7 +59,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         *,
         key: Callable[[Row], str],
         search: Callable[[Row], str] = lambda row: "",
-        live: Callable[[Row], bool] = lambda row: False,
+        is_active: Callable[[Row], bool] = lambda row: False,
         newest_first: bool = False,
         empty: Sequence[Line] = (),
         id: str | None = None,
@@ -68,7 +68,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._columns = columns
         self._key = key
         self._search = search
-        self._live = live
+        self._is_active = is_active
         self._newest_first = newest_first
         self.empty = empty
         self._all: Sequence[Row] = ()
@@ -84,7 +84,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     # -- what is shown ------------------------------------------------------------------------------------
 
     def show(self, rows: Sequence[Row], now: float) -> None:
-        """Show `rows`; `now` is the clock by which live rows are drawn."""
+        """Show `rows`; `now` is the time for the durations of active rows."""
         self._now = now
         if rows is not self._all:
             self._all = rows
@@ -120,7 +120,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     @property
     def following(self) -> bool:
-        """The newest row is selected and stays so when newer ones come."""
+        """Whether the table selects each newer row."""
         return self._follow
 
     @property
@@ -140,7 +140,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         return [row for row in self._all if fits(self._search(row))]
 
     def _place(self, rows: Sequence[Row]) -> None:
-        """Take new rows and keep the selection on the same one, or on the newest while following."""
+        """Set the rows; keep the selected row, or select the newest one while following."""
         before = self.selected
         offset = self._cursor - round(self.scroll_y)
         self._rows = rows
@@ -162,7 +162,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         return 0 if self._newest_first else max(0, len(self._rows) - 1)
 
     def _index(self, key: str, guess: int) -> int | None:
-        """Where the row of `key` is now; rows move little from one call to the next."""
+        """The index of the row with `key`; `guess` is its last index."""
         rows = self._rows
         for index in (guess, guess + 1, guess - 1):
             if 0 <= index < len(rows) and self._key(rows[index]) == key:
@@ -175,12 +175,12 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if not self._layout:
             self._layout = lay_out(self._columns, max(1, self.size.width - GUTTER - 1))
         if not self._rows:
-            return self.looks.strip(self._empty_line(y), self.size.width)
+            return self.theme_styles.strip(self._empty_line(y), self.size.width)
         if y == 0:
-            return self.looks.strip(self._header(), self.size.width)
+            return self.theme_styles.strip(self._header(), self.size.width)
         index = round(self.scroll_y) + y - 1
         if index >= len(self._rows):
-            return self.looks.strip([], self.size.width)
+            return self.theme_styles.strip([], self.size.width)
         return self._row_strip(self._rows[index], index == self._cursor)
 
     def _header(self) -> Line:
@@ -200,8 +200,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             if number:
                 line.append((" " * GAP, ""))
             line += fit(column.cell(row, self._now, cells), cells, column.align)
-        strip = self.looks.strip(line, self.size.width, base)
-        if not self._live(row):
+        strip = self.theme_styles.strip(line, self.size.width, base)
+        if not self._is_active(row):
             if len(self._strips) > CACHED_STRIPS:
                 self._strips.clear()
             self._strips[(id(row), base)] = (row, strip)
@@ -212,19 +212,19 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self._all:
             lines = [
                 [("Nothing matches ", "muted"), (self.filter, "bold"), (".", "muted")],
-                [("esc", "bold"), (f" shows all {len(self._all):,} again.", "muted")],
+                [("esc", "bold"), (f" shows all {len(self._all):,} rows.", "muted")],
             ]
         top = min(2, max(0, (self.size.height - len(lines)) // 2))
         return [("  ", ""), *lines[y - top]] if top <= y < top + len(lines) else []
 
-    def forget_drawing(self) -> None:
-        """Draw everything anew: the width or the theme is another."""
+    def clear_drawn(self) -> None:
+        """Draw all rows again: the width or the theme has changed."""
         self._layout = []
         self._strips.clear()
         self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.forget_drawing()
+        self.clear_drawn()
         self._reveal()
 
     def notify_style_update(self) -> None:
@@ -234,11 +234,11 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     # -- moving -------------------------------------------------------------------------------------------
 
     def select(self, index: int) -> None:
-        """Select row `index` (clamped) and bring it into sight."""
+        """Select row `index` (clamped) and scroll to it."""
         before = self.selected
         self._cursor = min(max(0, index), max(0, len(self._rows) - 1))
         self._reveal()
-        self._note_position()
+        self._update_following()
         self.sync()
         if self.selected is not before:
             self.post_message(self.Selected(self))
@@ -251,10 +251,10 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         elif self._cursor >= top + visible:
             self.scroll_to(y=self._cursor - visible + 1, animate=False, force=True)
 
-    def _note_position(self) -> None:
-        """Follow exactly while the newest row is selected and in sight."""
-        in_sight = round(self.scroll_y) == 0 if self._newest_first else self.at_end
-        follow = self._cursor == self._newest and in_sight
+    def _update_following(self) -> None:
+        """Follow if the newest row is selected and visible."""
+        is_visible = round(self.scroll_y) == 0 if self._newest_first else self.at_end
+        follow = self._cursor == self._newest and is_visible
         if self._follow and not follow and self._rows:
             self._left_at = self._key(self._rows[self._newest])
         if follow != self._follow:
@@ -264,7 +264,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         if self.is_mounted:
-            self._note_position()
+            self._update_following()
 
     def watch_has_focus(self, value: bool) -> None:
         super().watch_has_focus(value)

@@ -1,4 +1,4 @@
-"""The base of all that is drawn here: a widget that draws line by line and sends only changed lines."""
+"""The base of our widgets: draws line by line and repaints only changed lines."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.screen.looks import Looks
+from tui.screen.theme_styles import ThemeStyles
 
 
-class HasLooks(Protocol):
-    """What the widgets ask of the app."""
+class HasThemeStyles(Protocol):
+    """The part of the app that the widgets use."""
 
     @property
-    def looks(self) -> Looks: ...
+    def theme_styles(self) -> ThemeStyles: ...
 
 
 class StripView(ScrollView, can_focus=False):
-    """Draws `line_at(y)` for each visible line; `sync` compares with what is on screen and repaints the rest.
+    """Draws `line_at(y)` for each visible line; `sync` repaints the lines that changed.
 
     Subclasses have neither border nor padding, so that a line of the screen is a line of the widget.
     """
@@ -34,9 +34,9 @@ class StripView(ScrollView, can_focus=False):
         self._on_screen: dict[int, Strip] = {}
 
     @property
-    def looks(self) -> Looks:
-        """The looks of the current theme."""
-        return cast(HasLooks, self.app).looks
+    def theme_styles(self) -> ThemeStyles:
+        """The styles of the current theme."""
+        return cast(HasThemeStyles, self.app).theme_styles
 
     def line_at(self, y: int) -> Strip:
         """The strip for line `y` of the widget, of exactly `self.size.width` cells."""
@@ -45,11 +45,11 @@ class StripView(ScrollView, can_focus=False):
     def render_line(self, y: int) -> Strip:
         strip = self.line_at(y)
         self._on_screen[y] = strip
-        # The background comes with the style sheet, which also knows about focus and hover.
+        # The style sheet gives the background, also for focus and hover.
         return strip.apply_style(Style(bgcolor=self.background_colors[1].rich_color))
 
     def sync(self) -> None:
-        """Repaint the lines that look different from what is on screen."""
+        """Repaint the lines that differ from those on screen."""
         if not self.size:
             return
         start: int | None = None
@@ -62,13 +62,13 @@ class StripView(ScrollView, can_focus=False):
                 start = None
 
     def resize_content(self, lines: int) -> None:
-        """Tell the scroll bar how many lines there are."""
+        """Set the number of lines for the scroll bar."""
         if self.virtual_size.height != lines:
             self.virtual_size = Size(0, lines)
 
     @property
     def at_end(self) -> bool:
-        """The last line is in sight."""
+        """Whether the last line is visible."""
         return self.scroll_y >= self.max_scroll_y - 0.5
 
     def notify_style_update(self) -> None:

@@ -1,4 +1,4 @@
-"""Text that arrives: wrapped once, appended to, followed at its end. For streaming answers and logs."""
+"""A scrolling text that follows its end while more arrives: for streaming answers and logs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.client.wire_text import wrap
-from tui.screen.lines import Line
+from tui.screen.styled_line import Line
 from tui.screen.widgets.strip_view import StripView
 
 KEEP = 20_000  # screen lines
 
 
 class TextTail(StripView, can_focus=True):
-    """Pieces of text, each with a look, in screen lines.
+    """Pieces of text, each with a style, in screen lines.
 
-    Only the last screen line is wrapped again when text is added to it, so the cost of a piece does not grow
-    with what is there. At the end it follows; scrolled up it stays where it is, and `pending` counts the
-    lines below.
+    An added piece wraps only the last screen line again, so its cost does not grow with the length of the
+    text. At its end the widget follows new text; scrolled up it stays, and `pending` counts the lines below.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -37,12 +36,12 @@ class TextTail(StripView, can_focus=True):
     DEFAULT_CSS = "TextTail { height: 1fr; }"
 
     class Moved(Message):
-        """It began or stopped to follow."""
+        """The widget started or stopped following."""
 
     def __init__(self, *, empty: Sequence[Line] = (), id: str | None = None) -> None:
         super().__init__(id=id)
         self.empty = empty
-        self._pieces: deque[tuple[str, str]] = deque()  # text, look: for wrapping anew at another width
+        self._pieces: deque[tuple[str, str]] = deque()  # text, style: for wrapping anew at another width
         self._chars = 0
         self._lines: deque[Line] = deque()
         self._open: Line | None = None  # the last of `_lines`, while no newline has ended it
@@ -63,36 +62,36 @@ class TextTail(StripView, can_focus=True):
         self.refresh()
 
     def add(self, pieces: Sequence[tuple[str, str]]) -> None:
-        """Append texts (of `block_text` kind), each with its look."""
+        """Append texts (of `block_text` kind), each with its style."""
         if not pieces:
             return
-        for text, look in pieces:
-            self._pieces.append((text, look))
+        for text, style in pieces:
+            self._pieces.append((text, style))
             self._chars += len(text)
-            self._wrap(text, look)
+            self._wrap(text, style)
         while len(self._pieces) > KEEP:
             self._chars -= len(self._pieces.popleft()[0])
         self._settle()
 
     def show_from_top(self, pieces: Sequence[tuple[str, str]]) -> None:
-        """Show a finished text instead of what was there, from its beginning."""
+        """Replace the text by a finished one and show its beginning."""
         self.clear()
         self._follow = False
         self.add(pieces)
 
     @property
     def text(self) -> str:
-        """Everything that is held, as it came."""
+        """The whole text, without wrapping."""
         return "".join(text for text, _ in self._pieces)
 
     @property
     def following(self) -> bool:
-        """The end is in sight and stays so."""
+        """Whether the end is visible and stays visible."""
         return self._follow
 
     @property
     def pending(self) -> int:
-        """Lines that arrived since it was scrolled up."""
+        """The number of lines that arrived since the user scrolled up."""
         return 0 if self._follow else max(0, len(self._lines) - self._seen)
 
     def _reset(self) -> None:
@@ -100,20 +99,20 @@ class TextTail(StripView, can_focus=True):
         self._open = None
         self._wrapped_at = self.size.width
 
-    def _wrap(self, text: str, look: str) -> None:
+    def _wrap(self, text: str, style: str) -> None:
         for number, part in enumerate(text.split("\n")):
             if number:
                 self._open = None
-            self._extend(part, look)
+            self._extend(part, style)
         while len(self._lines) > KEEP:
             self._lines.popleft()
 
-    def _extend(self, text: str, look: str) -> None:
+    def _extend(self, text: str, style: str) -> None:
         if self._open is not None and self._lines:
             self._lines.pop()
-        wrapped = wrap_line([*(self._open or []), (text, look)], max(1, self._wrapped_at - 3))
+        wrapped = wrap_line([*(self._open or []), (text, style)], max(1, self._wrapped_at - 3))
         self._lines.extend(wrapped)
-        # The screen lines before the last one are final: more text cannot change where they broke.
+        # More text cannot change the line breaks before the last screen line.
         self._open = wrapped[-1]
 
     def _settle(self) -> None:
@@ -127,16 +126,16 @@ class TextTail(StripView, can_focus=True):
     def line_at(self, y: int) -> Strip:
         if not self._pieces:
             line: Line = self.empty[y - 1] if 0 < y <= len(self.empty) else []
-            return self.looks.strip([("  ", ""), *line], self.size.width)
+            return self.theme_styles.strip([("  ", ""), *line], self.size.width)
         index = round(self.scroll_y) + y
         line = self._lines[index] if index < len(self._lines) else []
-        return self.looks.strip([("  ", ""), *line], self.size.width)
+        return self.theme_styles.strip([("  ", ""), *line], self.size.width)
 
     def on_resize(self, event: events.Resize) -> None:
         if self.size.width != self._wrapped_at:
             self._reset()
-            for text, look in self._pieces:
-                self._wrap(text, look)
+            for text, style in self._pieces:
+                self._wrap(text, style)
         self._settle()
         self.refresh()
 
@@ -156,10 +155,10 @@ def wrap_line(spans: Line, cells: int) -> list[Line]:
         line: Line = []
         missing = len(part)
         while missing > 0:
-            text, look = pending.pop()
-            line.append((text[:missing], look))
+            text, style = pending.pop()
+            line.append((text[:missing], style))
             if len(text) > missing:
-                pending.append((text[missing:], look))
+                pending.append((text[missing:], style))
             missing -= len(text)
         out.append(line)
     return out

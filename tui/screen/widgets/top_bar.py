@@ -1,19 +1,19 @@
-"""The two lines at the top: the panes, and how the engine and the connection stand."""
+"""The two lines at the top: the panes, the model, and the engine's state."""
 
 from __future__ import annotations
 
 from tui.client.records import View
 from tui.client.wire_text import shorten_middle
+from tui.screen.engine_label import engine_label
 from tui.screen.keymap import PANES
-from tui.screen.lines import Line, line_width, spread
-from tui.screen.panes.cells import engine_word
+from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
 
 NAME = "anyclaude"
 
 
 class TopBar(Canvas):
-    """Pane names with their keys, the current one underlined; the engine's state at the right end."""
+    """Pane names with their keys, the current one underlined; model and engine state on the right."""
 
     DEFAULT_CSS = "TopBar { height: 2; }"
 
@@ -45,10 +45,10 @@ class TopBar(Canvas):
         return [spread(titles, status, width), rule]
 
     def _status(self, room: int) -> Line:
-        word, look = engine_word(self._view)
+        word, style = engine_label(self._view)
         model = self._view.engine.model if self._view.engine else ""
         model = model or (self._view.host.model if self._view.host else "")
         model = model.rstrip("/").rsplit("/", 1)[-1]
         space = room - len(word) - 5
         name: Line = [(shorten_middle(model, min(40, space)), "muted"), ("  ", "")] if space >= 12 else []
-        return [*name, ("● ", look), (word, look), (" ", "")] if room >= len(word) + 3 else []
+        return [*name, ("● ", style), (word, style), (" ", "")] if room >= len(word) + 3 else []

@@ -8,8 +8,8 @@ import pytest
 
 from proxy.events.types import EngineCache, EngineState
 from tui.client.records import MissRecord, View
-from tui.screen.lines import line_width, plain
 from tui.screen.panes.cache import cache_block, miss_lines
+from tui.screen.styled_line import line_width, plain_text
 
 MISS = MissRecord(
     time=0.0,
@@ -45,20 +45,20 @@ def block(cache: EngineCache | None, width: int, height: int = 10) -> str:
     lines = cache_block(View(engine=engine), width, height)
     assert all(line_width(line) <= width for line in lines)
     assert len(lines) <= height
-    return "\n".join(plain(line) for line in lines)
+    return "\n".join(plain_text(line) for line in lines)
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 7), (120, 7), (120, 10), (160, 6), (200, 6)])
 def test_what_is_on_disk_is_told_at_every_size(width: int, height: int) -> None:
-    told = block(HELD.model_copy(update={"disk_skipped": 2}), width, height)
-    assert all(part in told for part in ("13.5 GB of 20.0 GB", "today 4.1 GB of 50.0 GB", "2 skipped"))
+    text = block(HELD.model_copy(update={"disk_skipped": 2}), width, height)
+    assert all(part in text for part in ("13.5 GB of 20.0 GB", "today 4.1 GB of 50.0 GB", "2 not written"))
 
 
 def test_a_disk_that_takes_no_more_is_told() -> None:
-    told = block(HELD.model_copy(update={"disk_paused": True, "disk_set_aside": 3}), 120)
-    assert "not saved now: the disk takes no more" in told
-    assert "3 set aside" in told
-    assert "written today" not in told
+    text = block(HELD.model_copy(update={"disk_paused": True, "disk_set_aside": 3}), 120)
+    assert "writing is paused: the disk refuses" in text
+    assert "3 quarantined" in text
+    assert "written today" not in text
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

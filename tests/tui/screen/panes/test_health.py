@@ -6,7 +6,7 @@ import pytest
 
 from proxy.events.types import EngineMemory, EngineState
 from tui.client.records import HostFacts, View
-from tui.screen.panes.cells import engine_word
+from tui.screen.engine_label import engine_label
 from tui.screen.panes.health import engine_block
 
 
@@ -22,15 +22,15 @@ def text_of(view: View) -> str:
 
 
 def test_an_engine_of_ours_that_is_stopped_can_be_started() -> None:
-    assert engine_word(view_of("mlx"))[0] == "stopped"
+    assert engine_label(view_of("mlx"))[0] == "stopped"
     assert "r starts it" in text_of(view_of("mlx"))
 
 
 @pytest.mark.parametrize("backend", ["openai", "lmstudio", "claude"])
 def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
-    assert engine_word(view_of(backend))[0] == backend
+    assert engine_label(view_of(backend))[0] == backend
     said = text_of(view_of(backend))
-    assert f"Answers come from {backend}" in said
+    assert f"Requests go to {backend}" in said
     assert "stopped" not in said.lower()
     assert "qwen3" in said
 
@@ -46,18 +46,18 @@ def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
         return text_of(View(engine=EngineState(state="ready", model=model)))
 
     assert "bundled demo model" in said("bundled demo model")
-    assert "--model for a real one" in said("bundled demo model")
+    assert "demo model: set --model" in said("bundled demo model")
     assert "for a real one" not in said("Qwen3-Coder")
 
 
 def test_a_mac_that_computes_without_metal_stands_out() -> None:
-    def looks(accelerated: str) -> list[str]:
+    def styles(accelerated: str) -> list[str]:
         state = EngineState(state="ready", pid=7, accelerated=accelerated)
         lines = engine_block(View(engine=state), 0.0, 200, 20)
-        return [look for line in lines for text, look in line if accelerated in text]
+        return [style for line in lines for text, style in line if accelerated in text]
 
-    assert looks("cpu: no Metal device in this session") == ["warn"]
-    assert looks("metal (Apple M4 Max)") == ["muted"]
+    assert styles("cpu: no Metal device in this session") == ["warn"]
+    assert styles("metal (Apple M4 Max)") == ["muted"]
 
 
 def test_in_a_low_terminal_with_notes_the_port_that_was_free_can_be_read() -> None:
@@ -89,7 +89,7 @@ LEDGER = EngineMemory(
 def test_memory_is_told_with_its_limit_and_what_takes_it() -> None:
     said = text_of(View(engine=EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)))
     assert "20.6 GB of 25.8 GB" in said
-    assert "weights 17.2 GB   requests 2.1 GB   prefixes 1.3 GB" in said
+    assert "weights 17.2 GB   requests 2.1 GB   cache 1.3 GB" in said
 
 
 def test_a_narrow_terminal_has_the_memory_and_its_limit_too() -> None:

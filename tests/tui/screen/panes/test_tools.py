@@ -9,9 +9,9 @@ import pytest
 
 from tui.client.records import ToolRecord, ToolStats, View
 from tui.client.reducers.totals import Totals
-from tui.screen.lines import plain
-from tui.screen.panes.cells import provenance, verdict
+from tui.screen.panes.tool_call_cells import call_steps, verdict
 from tui.screen.panes.tools import call_pieces, stats_block
+from tui.screen.styled_line import plain_text
 
 CALL = ToolRecord(
     id="t1",
@@ -36,7 +36,7 @@ WORDS: list[tuple[dict[str, Any], str]] = [
     (REPAIRS, "✓ 1 repair"),
     ({"verdict": "invalid"}, "✗ invalid"),
     ({"verdict": "unknown_tool"}, "✗ unknown tool"),
-    ({"verdict": "cut"}, "⊘ cut"),
+    ({"verdict": "cut"}, "⊘ truncated"),
     ({"verdict": "unchecked"}, "· unchecked"),
 ]
 
@@ -47,10 +47,10 @@ def test_a_row_says_what_made_the_call_fit(fields: dict[str, Any], word: str) ->
 
 
 WAYS: list[tuple[dict[str, Any], str]] = [
-    ({}, "41 tokens → read by hermes → held by a grammar → ✓ valid → ✓ ok 0.25s"),
+    ({}, "41 tokens → read by hermes → constrained by a grammar → ✓ valid → ✓ ok 0.25s"),
     (
         {"relaxed": "a pattern", "answered": None, "duration_s": None},
-        "41 tokens → read by hermes → held by a relaxed grammar → ✓ valid → …",
+        "41 tokens → read by hermes → constrained by a relaxed grammar → ✓ valid → …",
     ),
     (
         {**REPAIRS, "family": "", "raw_tokens": 0, "is_error": True, "duration_s": None},
@@ -62,13 +62,13 @@ WAYS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "way"), WAYS)
 def test_the_detail_begins_with_the_way_of_the_call(fields: dict[str, Any], way: str) -> None:
-    assert plain(provenance(replace(CALL, **fields))) == way
+    assert plain_text(call_steps(replace(CALL, **fields))) == way
 
 
 def test_the_detail_has_every_step_that_says_something() -> None:
     call = replace(CALL, **REPAIRS, relaxed="a pattern", detail="because")
     shown = "".join(text for text, _ in call_pieces(call))
-    for words in ("because", "leaves open\na pattern", "1  a comma was taken out", "path  a"):
+    for words in ("because", "by the grammar\na pattern", "1  a comma was taken out", "path  a"):
         assert words in shown
     assert shown.index("Result after 0.25s") < shown.index("As the model wrote it\n<call>")
 
@@ -82,10 +82,10 @@ def test_each_tool_has_its_rates_and_its_newest_duration() -> None:
     stats = ToolStats("Bash", calls=8, invalid=1, repaired=2, results=4, errors=1, last_s=1.5)
     totals = Totals(tool_calls=8, tool_calls_invalid=1, tool_calls_repaired=2, tool_results=4, tool_errors=1)
     lines = [
-        plain(line) for line in stats_block(View(tool_stats=(stats,), totals=totals), width=80, height=5)
+        plain_text(line) for line in stats_block(View(tool_stats=(stats,), totals=totals), width=80, height=5)
     ]
-    assert "1 malformed (12%)   2 repaired (25%)   1 failed (25%)" in lines[0]
-    assert lines[1].split() == ["BY", "TOOL", "CALLS", "LAST", "BAD", "REPAIRED", "ERRORS"]
+    assert "1 refused (12%)   2 repaired (25%)   1 failed (25%)" in lines[0]
+    assert lines[1].split() == ["BY", "TOOL", "CALLS", "LAST", "REFUSED", "REPAIRED", "ERRORS"]
     assert lines[2].split()[:2] == ["Bash", "8"]
     assert lines[2].split()[-4:] == ["1.5s", "12%", "25%", "25%"]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.tui.stage import Stage, drawn
 from tui.client.wire_text import width, wrap
-from tui.screen.lines import plain
+from tui.screen.styled_line import plain_text
 from tui.screen.widgets.text_tail import TextTail, wrap_line
 
 
@@ -67,4 +67,4 @@ async def test_another_width_wraps_anew() -> None:
 @given(st.lists(st.text("ab 全", max_size=12), min_size=1, max_size=5), st.integers(1, 20))
 def test_spans_are_wrapped_as_their_text_is(texts: list[str], cells: int) -> None:
     lines = wrap_line([(text, str(number)) for number, text in enumerate(texts)], cells)
-    assert [plain(line) for line in lines] == wrap("".join(texts), cells)
+    assert [plain_text(line) for line in lines] == wrap("".join(texts), cells)

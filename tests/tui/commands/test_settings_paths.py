@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tui.commands.settings_anchor import anchored
+from tui.commands.settings_paths import with_absolute_paths
 
 FOLDER = Path("/work/repo")
 
@@ -26,11 +26,13 @@ FOLDER = Path("/work/repo")
 )
 def test_a_rule_means_the_same_files_elsewhere(rule: str, there: str) -> None:
     for kind in ("allow", "deny", "ask"):
-        assert anchored({"permissions": {kind: [rule]}}, FOLDER) == {"permissions": {kind: [there]}}
+        assert with_absolute_paths({"permissions": {kind: [rule]}}, FOLDER) == {
+            "permissions": {kind: [there]}
+        }
 
 
 def test_a_folders_own_signs_are_no_pattern() -> None:
-    moved = anchored({"permissions": {"deny": ["Read(/x)"]}}, Path("/a [b]*?!"))
+    moved = with_absolute_paths({"permissions": {"deny": ["Read(/x)"]}}, Path("/a [b]*?!"))
     assert moved["permissions"]["deny"] == [r"Read(//a \[b\]\*\?\!/x)"]
 
 
@@ -38,7 +40,7 @@ def test_the_sandbox_keeps_its_paths() -> None:
     filesystem = {"denyRead": ["secret", "/etc", "~/.ssh"], "allowWrite": ["./out"]}
     files = [{"path": "key.pem", "mode": "deny"}, {"path": "~/.aws", "mode": "mask"}]
     given = {"sandbox": {"enabled": True, "filesystem": filesystem, "credentials": {"files": files}}}
-    sandbox = anchored(given, FOLDER)["sandbox"]
+    sandbox = with_absolute_paths(given, FOLDER)["sandbox"]
     assert sandbox["filesystem"] == {
         "denyRead": ["/work/repo/secret", "/etc", "~/.ssh"],
         "allowWrite": ["/work/repo/out"],
@@ -57,4 +59,4 @@ def test_the_sandbox_keeps_its_paths() -> None:
     ],
 )
 def test_anything_else_stays_as_it_is(settings: dict[str, Any]) -> None:
-    assert anchored(settings, FOLDER) == settings
+    assert with_absolute_paths(settings, FOLDER) == settings

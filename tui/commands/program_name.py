@@ -18,10 +18,10 @@ def claude_command(port: int, environ: Mapping[str, str], program: str | None = 
     `program` is the file that was started (default: this process's).
     """
     option = "" if port in (0, _USUAL_PORT) else f" --port {port}"
-    return f"{own_name(environ, program)}{option} claude"
+    return f"{program_name(environ, program)}{option} claude"
 
 
-def own_name(environ: Mapping[str, str], program: str | None = None) -> str:
+def program_name(environ: Mapping[str, str], program: str | None = None) -> str:
     """The program's name where a shell finds this one by it, else its path, for a shell."""
     path = Path(program or sys.argv[0]).absolute()
     if path.name != NAME or not path.is_file():

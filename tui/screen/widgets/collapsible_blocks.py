@@ -1,4 +1,4 @@
-"""Long documents as foldable blocks: only open blocks are wrapped, only visible lines are drawn."""
+"""A long document as collapsible blocks: only open blocks are wrapped, only visible lines are drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from tui.client.wire_text import wrap
-from tui.screen.lines import Line, spread
+from tui.screen.styled_line import Line, spread
 from tui.screen.widgets.strip_view import StripView
 
 INDENT = 4
@@ -22,10 +22,10 @@ _KEY = re.compile(r'^(\s*)("(?:[^"\\]|\\.)*")(:)')
 
 @dataclass(frozen=True)
 class Block:
-    """One block: a title, a note at its right end, and a body that shows when it is open.
+    """One block: a title, a note at the right end, and a body that is visible while the block is open.
 
-    The body is text (of `block_text` kind), or a function from a width to lines. A block of level 1 shows
-    only while the block of level 0 before it is open.
+    The body is text (of `block_text` kind), or a function from a width to lines. A block of level 1 is
+    visible while the block of level 0 before it is open.
     """
 
     title: Line
@@ -36,8 +36,8 @@ class Block:
     level: int = 0
 
 
-class FoldView(StripView, can_focus=True):
-    """Blocks below each other with a cursor line; `enter` folds the block that the cursor is in."""
+class CollapsibleBlocks(StripView, can_focus=True):
+    """Blocks with a cursor line; `enter` opens or closes the block at the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -59,7 +59,7 @@ class FoldView(StripView, can_focus=True):
         self._cursor = 0
 
     def show(self, blocks: Sequence[Block]) -> None:
-        """Show other blocks, from their beginning."""
+        """Replace the blocks and show the beginning."""
         self._blocks = blocks
         self._open = [block.open for block in blocks]
         self._bodies.clear()
@@ -70,11 +70,11 @@ class FoldView(StripView, can_focus=True):
 
     @property
     def current(self) -> Block | None:
-        """The block that the cursor is in."""
+        """The block at the cursor."""
         return self._blocks[self._shown[self._block_at(self._cursor)]] if self._shown else None
 
     def toggle(self) -> None:
-        """Fold or unfold the block that the cursor is in; the cursor goes to its title."""
+        """Open or close the block at the cursor; the cursor moves to its title."""
         if not self._shown:
             return
         place = self._block_at(self._cursor)
@@ -86,7 +86,7 @@ class FoldView(StripView, can_focus=True):
         self.refresh()
 
     def toggle_all(self) -> None:
-        """Open everything, or close everything if nothing is closed."""
+        """Open all blocks, or close all if all are open."""
         if self._blocks:
             current = self._shown[self._block_at(self._cursor)]
             self._open = [not all(self._open)] * len(self._blocks)
@@ -133,11 +133,11 @@ class FoldView(StripView, can_focus=True):
     def line_at(self, y: int) -> Strip:
         line = round(self.scroll_y) + y
         if line >= self._height or not self._shown:
-            return self.looks.strip([], self.size.width)
+            return self.theme_styles.strip([], self.size.width)
         at_cursor = line == self._cursor and self.has_focus
         mark: Line = [("▌" if at_cursor else " ", "accent")]
         drawn = self._drawn(line)
-        return self.looks.strip([*mark, *drawn], self.size.width, "on-selected" if at_cursor else "")
+        return self.theme_styles.strip([*mark, *drawn], self.size.width, "on-selected" if at_cursor else "")
 
     def _drawn(self, line: int) -> Line:
         place = self._block_at(line)
@@ -205,7 +205,7 @@ class FoldView(StripView, can_focus=True):
 
 
 def highlighted(line: str) -> Line:
-    """One line of indented JSON with its key in another look."""
+    """One line of indented JSON with its key in another style."""
     match = _KEY.match(line)
     if match is None:
         return [(line, "")]

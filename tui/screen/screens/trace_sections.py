@@ -1,4 +1,4 @@
-"""A trace as blocks of text, one list for each section of the trace screen. Pure: no Textual, no I/O."""
+"""The sections of a trace as lists of blocks. Pure: no Textual, no I/O."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from tui.client.figures import plural, size
 from tui.client.wire_text import line_text, shorten
-from tui.screen.lines import Line
 from tui.screen.screens.trace_overview import overview
-from tui.screen.widgets.fold_view import Block
+from tui.screen.styled_line import Line
+from tui.screen.widgets.collapsible_blocks import Block
 
 if TYPE_CHECKING:
     from proxy.events.tool_call import ToolCall
     from proxy.traces.schema import Trace
 
-ROLE_LOOKS = {"user": "lane.main", "assistant": "decode", "system": "accent", "tool": "tool"}
+ROLE_STYLES = {"user": "lane.main", "assistant": "decode", "system": "accent", "tool": "tool"}
 
 
 def pretty(value: Any) -> str:
@@ -75,17 +75,17 @@ def _message(number: int, message: Any, last: bool) -> list[Block]:
     if not isinstance(message, dict):
         return [Block([(f"{number} ", "dim"), ("?", "")], pretty(message), kind="json", level=1)]
     role = line_text(str(message.get("role", "?")))
-    head: Line = [(f"{number:>3}  ", "dim"), (f"{role:<9} ", ROLE_LOOKS.get(role, ""))]
+    start: Line = [(f"{number:>3}  ", "dim"), (f"{role:<9} ", ROLE_STYLES.get(role, ""))]
     content = message.get("content")
     extra = {key: value for key, value in message.items() if key not in ("role", "content")}
     blocks = [
-        Block([*head, *title], text, _length(text), kind, level=1, open=last)
+        Block([*start, *title], text, _length(text), kind, level=1, open=last)
         for title, text, kind in map(content_part, content if isinstance(content, list) else [content])
         if text
     ]
     if extra:
         blocks.append(
-            Block([*head, ("also ", "muted"), (", ".join(extra), "")], pretty(extra), kind="json", level=1)
+            Block([*start, ("also ", "muted"), (", ".join(extra), "")], pretty(extra), kind="json", level=1)
         )
     return blocks
 
@@ -134,14 +134,14 @@ def upstream_blocks(trace: Trace) -> list[Block]:
 
 
 def response_blocks(trace: Trace) -> list[Block]:
-    """What the client got."""
+    """What the client received."""
     response = trace.response
     blocks: list[Block] = []
     if response.error is not None:
         title: Line = [(response.error.type, "bad"), (f"   HTTP {response.status}", "muted")]
         blocks.append(Block(title, response.error.message or "(no message)", open=True))
     if response.cancelled:
-        blocks.append(Block([("The client left before the end.", "warn")]))
+        blocks.append(Block([("The client cancelled the request.", "warn")]))
     message = response.message or {}
     content = message.get("content")
     for part in content if isinstance(content, list) else [content]:
@@ -151,7 +151,7 @@ def response_blocks(trace: Trace) -> list[Block]:
     rest = {key: value for key, value in message.items() if key != "content"}
     if rest:
         blocks.append(Block([("Message", "bold")], pretty(rest), kind="json"))
-    return blocks or [Block([("There is no answer.", "muted")])]
+    return blocks or [Block([("No answer.", "muted")])]
 
 
 def tool_blocks(trace: Trace) -> list[Block]:
@@ -160,12 +160,12 @@ def tool_blocks(trace: Trace) -> list[Block]:
         return [Block([("The answer made no tool call.", "muted")])]
     blocks: list[Block] = []
     for call in trace.tool_calls:
-        look = {"valid": "ok", "unchecked": "muted", "cut": "warn"}.get(call.verdict, "bad")
+        style = {"valid": "ok", "unchecked": "muted", "cut": "warn"}.get(call.verdict, "bad")
         word = call.verdict.replace("_", " ")
         took = f"{call.duration_s:.2f} s" if call.duration_s is not None else ""
         title: Line = [
             (line_text(call.name), "tool bold"),
-            (f"  {word}", look),
+            (f"  {word}", style),
             (f"  {line_text(call.id)}", "dim"),
         ]
         blocks.append(Block(title, note=took, open=True))
@@ -195,12 +195,11 @@ def _call_parts(call: ToolCall) -> list[Block]:
 
 
 def _read_by(call: ToolCall) -> str:
-    """The family that read a call, how many tokens it read, and what the grammar did."""
+    """The family that parsed a call, the number of its tokens, and the grammar's part."""
     tokens = plural(len(call.tokens), "token") if call.tokens else ""
-    held = "held to its tool by a grammar" if call.constrained else ""
-    free = "not held by a grammar" if call.constrained is False else ""
+    grammar = "" if call.constrained is None else "constrained" if call.constrained else "unconstrained"
     relaxed = f"relaxed: {call.relaxed}" if call.relaxed else ""
-    return "\n".join(part for part in (call.family, tokens, held or free, relaxed) if part)
+    return "\n".join(part for part in (call.family, tokens, grammar, relaxed) if part)
 
 
 def header_blocks(trace: Trace) -> list[Block]:
@@ -220,9 +219,9 @@ def header_blocks(trace: Trace) -> list[Block]:
 
 
 def note_blocks(trace: Trace) -> list[Block]:
-    """What translation did to the request and the answer."""
+    """Notes of the translation of request and answer."""
     if not trace.notes:
-        return [Block([("Translation changed nothing that is worth a word.", "muted")])]
+        return [Block([("No notes.", "muted")])]
     return [Block([("Notes", "bold")], "\n".join(f"· {note}" for note in trace.notes), open=True)]
 
 
@@ -238,5 +237,5 @@ SECTIONS: tuple[tuple[str, Callable[[Trace], list[Block]]], ...] = (
 
 
 def weight(trace: Trace) -> str:
-    """How big the request was."""
+    """The size of the request."""
     return size(len(pretty(trace.request.body).encode()))

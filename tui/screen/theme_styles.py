@@ -1,4 +1,4 @@
-"""Looks: the names of meanings (a lane, a state, a cache share) and the colours that the theme gives them."""
+"""Style names for meanings (a lane, a state, a cache share), and the colours that a theme gives them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.color import Color
 from textual.strip import Strip
 
 from tui.client.wire_text import line_text
-from tui.screen.lines import Line
+from tui.screen.styled_line import Line
 from tui.screen.terminal_colours import CONTRAST, contrast
 
 # Meaning -> theme variable. A theme of our own defines the name itself; in any other theme the second one,
@@ -23,10 +23,10 @@ _COLOURS: dict[str, tuple[str, str]] = {
     "lane.subagent": ("ac-lane-subagent", "text-secondary"),
     "lane.compaction": ("ac-lane-compaction", "text-accent"),
     "lane.auxiliary": ("ac-lane-auxiliary", "foreground"),
-    "reused": ("ac-reused", "text-primary"),
+    "restored": ("ac-restored", "text-primary"),
     "prefill": ("ac-prefill", "text-warning"),
     "decode": ("ac-decode", "text-success"),
-    "rest": ("ac-rest", "foreground"),
+    "neutral": ("ac-neutral", "foreground"),
     "ok": ("ac-ok", "text-success"),
     "warn": ("ac-warn", "text-warning"),
     "bad": ("ac-bad", "text-error"),
@@ -43,7 +43,7 @@ _ENDS = (Color(255, 255, 255), Color(0, 0, 0))
 _ATTRIBUTES = {"bold", "italic", "underline", "reverse", "strike"}
 
 
-class Looks:
+class ThemeStyles:
     """The styles of one theme; made anew when the theme changes."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -59,7 +59,7 @@ class Looks:
         )
 
     def _style(self, names: str, base: str = "") -> Style:
-        """The style of space-separated look names, over the row look `base` (`selected`, `head` ...)."""
+        """The style of space-separated style names, over the row style `base` (`selected`, `head` ...)."""
         style, fore, is_line = Style(), self._colours["text"], False
         grounds: tuple[Color, ...] = self._grounds
         for name in (*base.split(), *names.split()):
@@ -84,8 +84,8 @@ class Looks:
     def strip(self, line: Line, cells: int, base: str = "") -> Strip:
         """`line` as a strip of exactly `cells` cells. Whatever is not printable by now is removed here."""
         segments = [
-            Segment(text if text.isprintable() else line_text(text), self.style(look, base))
-            for text, look in line
+            Segment(text if text.isprintable() else line_text(text), self.style(style, base))
+            for text, style in line
             if text
         ]
         return Strip(segments).adjust_cell_length(cells, self.style("", base))
@@ -127,7 +127,7 @@ def _resolve(variables: Mapping[str, str]) -> dict[str, Color]:
         colours |= {name: _faded(fore, back, wanted) for name, wanted in _TEXT_SHADES.items()}
     else:
         colours |= dict.fromkeys(_SHADES, fore)
-    for name in ("decode", "reused", "lane.main"):
+    for name in ("decode", "restored", "lane.main"):
         colours[f"area.{name}"] = colours[name] if back.ansi is not None else colours[name].blend(back, 0.42)
     primary = colour("primary")
     flat = back.ansi is not None

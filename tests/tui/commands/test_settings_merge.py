@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.commands.settings_layers import SettingsClash, layered
+from tui.commands.settings_merge import SettingsConflict, merged
 
 HOOK = {"hooks": [{"type": "command", "command": "lint"}]}
 
@@ -27,12 +27,12 @@ HOOK = {"hooks": [{"type": "command", "command": "lint"}]}
 def test_one_layer_goes_over_the_other(
     theirs: dict[str, Any], ours: dict[str, Any], both: dict[str, Any]
 ) -> None:
-    assert layered(theirs, ours) == both
+    assert merged(theirs, ours) == both
 
 
 def test_the_place_of_a_clash_is_named() -> None:
-    with pytest.raises(SettingsClash, match=r"p\.q must be a JSON object"):
-        layered({"p": {"q": [1]}}, {"p": {"q": {"r": 1}}})
+    with pytest.raises(SettingsConflict, match=r"p\.q must be a JSON object"):
+        merged({"p": {"q": [1]}}, {"p": {"q": {"r": 1}}})
 
 
 JSON = st.recursive(
@@ -48,10 +48,10 @@ def test_nothing_of_theirs_is_lost_but_single_values_that_ours_name(
     theirs: dict[str, Any], ours: dict[str, Any]
 ) -> None:
     try:
-        both = layered(theirs, ours)
-    except SettingsClash:
+        both = merged(theirs, ours)
+    except SettingsConflict:
         return
-    assert all(layered(both, {key: value}) == both for key, value in ours.items())
+    assert all(merged(both, {key: value}) == both for key, value in ours.items())
     for path, value in _singles(theirs):
         if not _named(ours, path):
             assert _at(both, path) == value

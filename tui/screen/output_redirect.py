@@ -1,4 +1,4 @@
-"""The terminal for the screen alone: what else is written to standard output and error goes to a file."""
+"""Keeps the terminal for the screen: redirects other output on file descriptors 1 and 2 to a file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 @contextmanager
-def terminal_apart(log_path: Path | None) -> Iterator[None]:
+def redirect_output(log_path: Path | None) -> Iterator[None]:
     """Give Textual a duplicate of the terminal, and point file descriptors 1 and 2 at `log_path`.
 
     Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the terminal's size; both become the
-    duplicate. Everything is put back at the end.
+    duplicate. Everything is restored at the end.
     """
     target = str(log_path) if log_path is not None else os.devnull
     saved = sys.__stdout__, sys.__stderr__

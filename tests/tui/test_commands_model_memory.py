@@ -12,10 +12,10 @@ import pytest
 
 from proxy.events.types import EngineState
 from tests.tui.scripted_host import ScriptedHost, scripted_host
-from tui.commands import second_model
+from tui.commands import model_memory
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
-from tui.commands.second_model import PROCESS_BYTES, Memory, fits, needed_bytes
+from tui.commands.model_memory import PROCESS_BYTES, Memory, fits, needed_bytes
 from tui.commands.verify import run_verify_cache
 
 GB = 10**9
@@ -132,5 +132,5 @@ def test_what_fits(state: Any, held: int, need: int, total: int, available: int,
 
 
 def test_the_system_says_what_is_free() -> None:
-    now = second_model.memory_now()
+    now = model_memory.memory_now()
     assert 0 < now.available <= now.total

@@ -1,4 +1,4 @@
-"""The command palette: the same table as the keys."""
+"""The command palette: the commands of the keymap."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from tui.screen.keymap import Command
 
 
-class Commanded(Protocol):
-    """A screen whose commands the palette offers."""
+class HasCommands(Protocol):
+    """A screen with commands for the palette."""
 
     def command_list(self) -> Sequence[Command]: ...
 
@@ -33,7 +33,7 @@ class CommandProvider(Provider):
                 yield Hit(score, matcher.highlight(command.title), run, help=f"key: {command.key}")
 
     def _offers(self) -> Iterator[tuple[Command, Callable[[], Awaitable[None]]]]:
-        screen = cast(Commanded, self.screen)
+        screen = cast(HasCommands, self.screen)
         if hasattr(self.screen, "command_list"):
             for command in screen.command_list():
                 if command.action != "palette":

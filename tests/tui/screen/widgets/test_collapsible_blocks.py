@@ -9,8 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.stage import Stage, drawn
-from tui.screen.lines import Line
-from tui.screen.widgets.fold_view import Block, FoldView, highlighted
+from tui.screen.styled_line import Line
+from tui.screen.widgets.collapsible_blocks import Block, CollapsibleBlocks, highlighted
 
 BLOCKS = [
     Block([("first", "")], "one\ntwo", "2 lines", open=True),
@@ -22,8 +22,8 @@ BLOCKS = [
 
 
 @asynccontextmanager
-async def on_stage(blocks: list[Block]) -> AsyncIterator[tuple[FoldView, Pilot[None]]]:
-    view = FoldView()
+async def on_stage(blocks: list[Block]) -> AsyncIterator[tuple[CollapsibleBlocks, Pilot[None]]]:
+    view = CollapsibleBlocks()
     async with Stage(view).run_test(size=(40, 16)) as pilot:
         view.focus()
         view.show(blocks)
@@ -31,7 +31,7 @@ async def on_stage(blocks: list[Block]) -> AsyncIterator[tuple[FoldView, Pilot[N
         yield view, pilot
 
 
-def text(view: FoldView) -> list[str]:
+def text(view: CollapsibleBlocks) -> list[str]:
     return [line.strip(" ▌") for line in drawn(view) if line.strip(" ▌")]
 
 
@@ -85,7 +85,7 @@ async def test_of_a_body_of_half_a_megabyte_only_what_is_seen_is_drawn(
         seen.append(line)
         return highlighted(line)
 
-    monkeypatch.setattr("tui.screen.widgets.fold_view.highlighted", draw)
+    monkeypatch.setattr("tui.screen.widgets.collapsible_blocks.highlighted", draw)
     body = ("x" * 70 + " words\n") * 6400
     async with on_stage([Block([("big", "")], body, kind="json", open=True)]) as (view, pilot):
         await pilot.press("pagedown", "end", "home")

@@ -20,7 +20,7 @@ RULE_LISTS = ("allow", "deny", "ask")
 PATH_LISTS = ("allowRead", "allowWrite", "denyRead", "denyWrite")
 
 
-def anchored(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def with_absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The settings of a file in `folder`, an absolute path, such that they can stand anywhere."""
     rooted = _PATTERN_SIGNS.sub(r"\\\1", folder.as_posix().rstrip("/"))
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class SettingsClash(ValueError):
-    """The lower layer has something else where the upper one has an object; raised by `layered`."""
+class SettingsConflict(ValueError):
+    """The lower layer has something else where the upper one has an object; raised by `merged`."""
 
 
-def layered(lower: Mapping[str, Any], upper: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
+def merged(lower: Mapping[str, Any], upper: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
     """`upper` over `lower`: objects go into each other, lists are joined, of single values `upper`'s counts.
 
     `where` names the object that both are, for the error.
 
     Raises:
-        SettingsClash: to go on would drop what `lower` has there, such as a rule of the user's.
+        SettingsConflict: to go on would drop what `lower` has there, such as a rule of the user's.
     """
     both = dict(lower)
     for key, value in upper.items():
@@ -27,8 +27,8 @@ def layered(lower: Mapping[str, Any], upper: Mapping[str, Any], *, where: str = 
 def _joined(lower: Any, upper: Any, where: str) -> Any:
     if isinstance(upper, Mapping):
         if not isinstance(lower, Mapping):
-            raise SettingsClash(f"{where} must be a JSON object")
-        return layered(lower, upper, where=where)
+            raise SettingsConflict(f"{where} must be a JSON object")
+        return merged(lower, upper, where=where)
     if isinstance(upper, list) and isinstance(lower, list):
         return [*lower, *(item for item in upper if item not in lower)]
     return upper

@@ -13,9 +13,9 @@ import pytest
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from tui.screen.terminal import terminal_apart
+from tui.screen.output_redirect import redirect_output
 print("before", flush=True)
-with terminal_apart(Path(sys.argv[1])):
+with redirect_output(Path(sys.argv[1])):
     os.write(1, b"a library prints\\n")
     os.write(2, b"a child complains\\n")
     print("print")

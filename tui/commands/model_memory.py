@@ -46,7 +46,7 @@ def memory_now() -> Memory:
     return Memory(now.total, now.available)
 
 
-def check_room(settled: Settled, memory: Memory) -> None:
+def check_memory(settled: Settled, memory: Memory) -> None:
     """Pass if no host holds a model on the configured port, or one more model fits beside it.
 
     Raises:

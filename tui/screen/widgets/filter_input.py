@@ -1,4 +1,4 @@
-"""The line in which a filter is typed."""
+"""The input for the filter of a list."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 
-class FilterLine(Horizontal):
-    """Hidden until opened; narrows while typing, `enter` keeps the filter, `esc` takes it off."""
+class FilterInput(Horizontal):
+    """Hidden until opened; filters while the user types, `enter` keeps the filter, `esc` clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear", show=False)]
     DEFAULT_CSS = """
-    FilterLine { height: 1; display: none; background: $panel; }
-    FilterLine.open { display: block; }
-    FilterLine Label { width: 3; padding: 0 1; color: $accent; background: $panel; }
-    FilterLine Input { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
-    FilterLine Input:focus { border: none; }
+    FilterInput { height: 1; display: none; background: $panel; }
+    FilterInput.open { display: block; }
+    FilterInput Label { width: 3; padding: 0 1; color: $accent; background: $panel; }
+    FilterInput Input { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
+    FilterInput Input:focus { border: none; }
     """
 
     class Changed(Message):
-        """Another query; `done` when the typing is over."""
+        """The query changed; `done` when the user has finished."""
 
         def __init__(self, query: str, done: bool) -> None:
             super().__init__()
@@ -33,10 +33,10 @@ class FilterLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("/", markup=False)
-        yield Input(placeholder="words that must occur, !word for those that must not", compact=True)
+        yield Input(placeholder="words to find, !word to exclude", compact=True)
 
     def open(self, query: str) -> None:
-        """Show it with `query` in it and take the focus."""
+        """Show the input with `query` and focus it."""
         self.add_class("open")
         field = self.query_one(Input)
         field.value = query
@@ -52,7 +52,7 @@ class FilterLine(Horizontal):
         self._close(event.value)
 
     def action_clear(self) -> None:
-        """Take the filter off."""
+        """Clear the filter."""
         self._close("")
 
     def _close(self, query: str) -> None:

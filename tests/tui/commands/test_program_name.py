@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.commands.own_command import claude_command, own_name
+from tui.commands.program_name import claude_command, program_name
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_another_program_of_that_name_on_the_path_is_not_meant(program: Path, tm
     other.parent.mkdir()
     other.write_text("#!/bin/sh\nexit 1\n", "utf-8")
     other.chmod(0o755)
-    assert own_name({"PATH": str(other.parent)}, str(program)) == f"'{program}'"
+    assert program_name({"PATH": str(other.parent)}, str(program)) == f"'{program}'"
 
 
 def test_the_usual_port_is_not_named(program: Path) -> None:
@@ -53,4 +53,4 @@ def test_the_usual_port_is_not_named(program: Path) -> None:
 
 
 def test_a_start_as_a_module_is_named_as_it_is_installed() -> None:
-    assert own_name({"PATH": ""}, "/somewhere/cli.py") == "anyclaude-tui"
+    assert program_name({"PATH": ""}, "/somewhere/cli.py") == "anyclaude-tui"

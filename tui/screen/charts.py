@@ -1,0 +1,101 @@
+"""Charts made of characters: bars, graphs, sparklines and large digits, as styled lines of a given size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tui.screen.styled_line import Line, Span
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+BAR = "━"
+
+
+def bar(shares: Sequence[tuple[float, str]], cells: int, rest: str = "track") -> Line:
+    """A thin bar of `cells` cells: each share (0 to 1) in its style, the remainder in `rest`.
+
+    Ends are rounded to whole cells cumulatively, so the parts never add up to more than the bar; a share that
+    is not zero shows at least one cell.
+    """
+    cells = max(0, cells)
+    out: Line = []
+    filled, exact = 0, 0.0
+    for share, style in shares:
+        share = share if math.isfinite(share) and share > 0 else 0.0
+        exact += share
+        end = min(cells, max(round(min(1.0, exact) * cells), filled + 1 if share > 0 else filled))
+        if end > filled:
+            out.append((BAR * (end - filled), style))
+        filled = max(filled, end)
+    if filled < cells:
+        out.append((BAR * (cells - filled), rest))
+    return out
+
+
+def sparkline(values: Sequence[float | None], cells: int, style: str, top: float | None = None) -> Line:
+    """A graph of one line, the newest value on the right; None stands for an unknown value."""
+    return graph(values, cells, 1, style, top)[0]
+
+
+def graph(
+    values: Sequence[float | None], cells: int, rows: int, style: str, top: float | None = None
+) -> list[Line]:
+    """A graph of `rows` lines in eighths of a cell; `top` is the value at full height (else the highest)."""
+    cells = max(0, cells)
+    known = [value if value is not None and math.isfinite(value) else None for value in values[-cells:]]
+    blanks: list[float | None] = [None] * (cells - len(known))
+    recent = blanks + known if cells else []
+    highest = top or max((value for value in recent if value is not None), default=0.0)
+    if highest <= 0:
+        highest = 1.0
+    heights = [None if value is None else _eighths(value / highest, rows) for value in recent]
+    out: list[Line] = []
+    for row in range(rows - 1, -1, -1):
+        line: Line = []
+        for height in heights:
+            if height is None:
+                cell = ("·", "track") if row == 0 else (" ", "")
+            elif height == 0 and row == 0:
+                cell = ("▁", "track")
+            else:
+                cell = (BLOCKS[min(8, max(0, height - 8 * row))], style)
+            line = _append(line, cell)
+        out.append(line)
+    return out
+
+
+def _eighths(share: float, rows: int) -> int:
+    if share <= 0:
+        return 0
+    return max(1, round(min(1.0, share) * rows * 8))
+
+
+def _append(line: Line, cell: Span) -> Line:
+    if line and line[-1][1] == cell[1]:
+        line[-1] = (line[-1][0] + cell[0], cell[1])
+    else:
+        line.append(cell)
+    return line
+
+
+_DIGITS = {
+    "0": ("┏━┓", "┃ ┃", "┗━┛"),
+    "1": ("╺┓ ", " ┃ ", "╺┻╸"),
+    "2": ("╺━┓", "┏━┛", "┗━╸"),
+    "3": ("╺━┓", " ━┫", "╺━┛"),
+    "4": ("╻ ╻", "┗━┫", "  ╹"),
+    "5": ("┏━╸", "┗━┓", "╺━┛"),
+    "6": ("┏━╸", "┣━┓", "┗━┛"),
+    "7": ("╺━┓", "  ┃", "  ╹"),
+    "8": ("┏━┓", "┣━┫", "┗━┛"),
+    "9": ("┏━┓", "┗━┫", "╺━┛"),
+    ".": (" ", " ", "•"),
+    "%": (" ", " ", "%"),
+    "·": ("   ", "╺━╸", "   "),
+}
+
+
+def big_digits(text: str, style: str) -> list[Line]:
+    """`text` (digits, point, percent sign) three lines high."""
+    glyphs = [_DIGITS[character] for character in text if character in _DIGITS]
+    return [[("".join(glyph[row] for glyph in glyphs), style)] for row in range(3)]

@@ -1,0 +1,55 @@
+"""Table cells of a tool call: its verdict, its result, and the steps from the model's text to the result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tui.client.figures import plural, seconds
+from tui.client.records import ToolRecord
+from tui.client.reducers.totals import INVALID_VERDICTS
+from tui.screen.styled_line import Line, Span
+
+
+def verdict(call: ToolRecord) -> Span:
+    """Whether a call fits its schema, and what made it fit."""
+    name = call.verdict.replace("_", " ")
+    if call.repaired:
+        return (f"✓ {plural(len(call.repairs), 'repair')}", "warn")
+    if call.verdict == "valid":
+        return ("✓ relaxed" if call.relaxed else "✓ grammar" if call.constrained else "✓ valid", "ok")
+    if call.verdict == "cut":
+        return ("⊘ truncated", "warn")
+    if call.verdict in INVALID_VERDICTS:
+        return (f"✗ {name}", "bad")
+    return (f"· {name}", "muted")
+
+
+def result(call: ToolRecord) -> Span:
+    """Whether the client sent a result, and whether it is an error."""
+    if call.answered is None:
+        return ("…", "dim")
+    return ("✗ error", "bad") if call.is_error else ("✓ ok", "ok")
+
+
+def call_steps(call: ToolRecord) -> Line:
+    """The steps of a call on one line: text, parser, grammar, repairs, verdict, result."""
+    verdict_text, verdict_style = verdict(replace(call, constrained=None, relaxed="", repaired=False))
+    parser = call.family or ("the upstream" if call.raw else "")
+    size = f"{call.raw_tokens:,} tokens" if call.raw_tokens else plural(len(call.raw), "character")
+    grammar = "a relaxed grammar" if call.relaxed else "a grammar" if call.constrained else ""
+    repairs = plural(len(call.repairs), "repair") if call.repairs else ""
+    duration = f" {seconds(call.duration_s)}" if call.duration_s is not None else ""
+    result_text, result_style = result(call)
+    steps: list[Span] = [
+        (size if call.raw else "", "muted"),
+        (f"read by {parser}" if parser else "", "muted"),
+        (f"constrained by {grammar}" if grammar else "", "warn" if call.relaxed else "ok"),
+        (repairs, "warn"),
+        (verdict_text, verdict_style),
+        (result_text + duration, result_style),
+    ]
+    line: Line = []
+    for text, style in steps:
+        if text:
+            line += [(" → ", "dim"), (text, style)] if line else [(text, style)]
+    return line
