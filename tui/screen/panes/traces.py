@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from proxy.traces.schema import TraceSummary
 
 PAGE = 200
+CLIENT_CLOSED_REQUEST = 499  # as `proxy.api.exchange` records a request that the client cancelled
 NEAR_END = 40  # rows from the end at which the next page is asked for
 Load = Callable[[str, str], Awaitable[tuple[list["TraceSummary"], int]]]
 
 
 def _state(row: TraceSummary, cells: int) -> Line:
+    if row.status == CLIENT_CLOSED_REQUEST:
+        return [("⊘ ", "warn"), ("cancelled", "warn")]
     if row.error or row.status >= 400:
         return [("✗ ", "bad"), (shorten(line_text(row.error) or f"HTTP {row.status}", cells - 2), "bad")]
     return [("✓ ", "ok"), (shorten(row.stop_reason or "done", cells - 2), "muted")]
@@ -230,7 +233,7 @@ class TracesPane(Pane):
             )
         return paragraphs(
             [("No trace yet.", "bold")],
-            "Each request has one: what the client sent, what was sent upstream, and the answer.",
+            "Each request has one, with the client's request, the upstream's, and the answer.",
         )
 
 

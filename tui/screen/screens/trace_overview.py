@@ -9,7 +9,7 @@ from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import BAR, bar
 from tui.screen.panes.cache import REASON_LABELS, REASONS
 from tui.screen.panes.request_cells import lane
-from tui.screen.styled_line import Line, label_rows
+from tui.screen.styled_line import Line, fit, label_rows
 from tui.screen.widgets.collapsible_blocks import Block
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     shares = [(ratio(number, prompt) or 0.0, style) for _, number, style in parts]
     legend: Line = [(f"{'':<{LABEL_CELLS}}", "")]
     for name, number, style in parts:
-        legend += [("■ ", style), (f"{name} ", "muted"), (f"{number:,}", style), ("   ", "")]
+        legend += [(f"{name} {number:,}", style), ("  ", "")]
     timings = trace.timings
     decode = (timings.last_token or 0) - (timings.first_token or 0)
     speed = rate((usage.output_tokens - 1) / decode) if decode > 0 and usage.output_tokens > 1 else ""
@@ -101,7 +101,7 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     answer.append((f"   {speed} tokens/s" if speed else "", "muted"))
     return [
         [(f"{'prompt':<{LABEL_CELLS}}", "label"), *bar(shares, cells), (f"  {count(prompt):>7}", "bold")],
-        [*legend, (f"prefill {prefill_speed} tokens/s" if prefill_speed else "", "muted")],
+        fit([*legend, (f"prefill {prefill_speed}/s" if prefill_speed else "", "muted")], width),
         answer,
     ]
 
