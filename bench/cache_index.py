@@ -50,12 +50,12 @@ def _lookups(tokens: TokenArray, runs: int) -> list[Figure]:
     for _ in range(runs):
         match, took = _timed(lambda: cache.lookup(longer))
         assert match.cache is not None
-        assert match.matched == len(tokens)
+        assert match.restored == len(tokens)
         found["goes on"].append(took)
-        rows = [layer.state for layer in match.cache]
-        copied.append(_timed(lambda rows=rows: mx.eval(rows))[1])  # type: ignore[misc]
+        kv = [layer.state for layer in match.cache]
+        copied.append(_timed(lambda kv=kv: mx.eval(kv))[1])  # type: ignore[misc]
         match, took = _timed(lambda: cache.lookup(leaving))
-        assert match.matched == shared
+        assert match.restored == shared
         found["leaves it"].append(took)
     theirs = _library_lookup(tokens, leaving, shared)
     return [

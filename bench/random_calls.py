@@ -26,7 +26,7 @@ from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchemas, tool_schemas
 
 CALLS = 1_000
-_ROWS, _MOST_TOKENS = 8, 1_500
+_SLOTS, _MOST_TOKENS = 8, 1_500
 _HASTE, _LIKING = 0.1, 30.0  # how often a text's end is begun, and by how much its tokens are preferred
 
 
@@ -85,7 +85,7 @@ def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Ite
 
     from engine.constrained.answer_grammar import AnswerRules
     from engine.constrained.grammar import Grammars, token_bytes
-    from engine.scheduling.batch import DecodeBatch, Row
+    from engine.scheduling.batch import DecodeBatch, Slot
 
     grammars = Grammars(loaded.tokenizer, loaded.eos_token_ids)
     # Any tool, then each one in turn: left to itself, the model has its favourites.
@@ -97,17 +97,17 @@ def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Ite
     batch = DecodeBatch(loaded.model)
     made = 0
     while made < count:
-        while len(batch.rows) < _ROWS:
-            row = Row([], make_sampler(1.0), [hasty], next(compiled).guide())
-            batch.join(row, make_prompt_cache(loaded.model), loaded.tokenizer.encode("\n")[0])
-        for row, token in zip(list(batch.rows), batch.step(), strict=True):
+        while len(batch.slots) < _SLOTS:
+            slot = Slot([], make_sampler(1.0), [hasty], next(compiled).guide())
+            batch.join(slot, make_prompt_cache(loaded.model), loaded.tokenizer.encode("\n")[0])
+        for slot, token in zip(list(batch.slots), batch.step(), strict=True):
             ended = token in loaded.eos_token_ids
-            written = row.tokens[1 : -1 if ended else None]
+            written = slot.tokens[1 : -1 if ended else None]
             if ended and made < count:
                 made += 1
                 yield str(loaded.tokenizer.decode(written))
             if ended or len(written) >= _MOST_TOKENS:
-                batch.leave(row)
+                batch.leave(slot)
 
 
 def _endings(family: Family, tools: ToolSchemas) -> list[bytes]:

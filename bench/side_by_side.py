@@ -85,7 +85,7 @@ def _engine_way(loaded: Any, tokens: int, steps: int, rounds: int) -> dict[str, 
 
     from engine.prefix_cache.cache import RadixPrefixCache
     from engine.scheduling.loop import DecodeLoop
-    from engine.scheduling.requests.request import LiveRequest, RequestState
+    from engine.scheduling.requests.request import RequestState, ScheduledRequest
     from engine.scheduling.requests.steps import GenerationRequest, Sampling
     from engine.scheduling.requests.stream import StepStream
 
@@ -95,9 +95,9 @@ def _engine_way(loaded: Any, tokens: int, steps: int, rounds: int) -> dict[str, 
     loop = DecodeLoop(loaded, cache, prefill_chunk=512)
     events = asyncio.new_event_loop()
 
-    def arrive(name: str, prompt: list[int], answer: int) -> LiveRequest:
+    def arrive(name: str, prompt: list[int], answer: int) -> ScheduledRequest:
         request = GenerationRequest(name, prompt, answer, Sampling(temperature=0.0))
-        live = LiveRequest(request, StepStream(events, lambda: None), time.monotonic())
+        live = ScheduledRequest(request, StepStream(events, lambda: None), time.monotonic())
         loop.arrive(live)
         return live
 

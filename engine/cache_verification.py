@@ -1,22 +1,22 @@
-"""`python -m engine.cache_verification`: is a cached answer the same as an uncached one, on this machine?
+"""`python -m engine.cache_verification`: compare cached with uncached answers on this machine.
 
-Conversations are made of Python's own sources, so that they have a model's usual tokens. Each is answered
+Conversations are made of Python's own sources, so that their tokens are common ones. Each is answered
 greedily in several ways, and tokens and logits are compared:
 
-- cold:     without a cache, the prompt in chunks; all others are compared with this one, but for two
-- again:    cold once more; what differs here differs whatever a cache does
+- cold:     without a cache, the prompt in chunks; the reference of all others but warm and disk
+- again:    cold once more; a difference here is not the cache's
 - stepped:  without a cache, but the earlier answers token by token, as they were generated
-- carried:  with a draft model: without a store, each turn in the very arrays that the answer before it left
-- warm:     behind what the conversation's earlier turns left in memory; compared with stepped, or carried
-- disk:     behind what they left on disk, in a cache that begins anew; compared with stepped, or carried
-- whole:    without a cache, the prompt in one piece instead of chunks (in few, beyond 32,768 tokens)
-- batched:  without a cache, beside other rows
+- carried:  with a draft model: without a store, each turn continues the arrays of the answer before it
+- warm:     restored from what the earlier turns stored in memory; compared with stepped, or carried
+- disk:     restored from disk by a new cache; compared with stepped, or carried
+- whole:    without a cache, the prompt in one chunk (in few, beyond 32,768 tokens)
+- batched:  without a cache, in a batch with other slots
 
-`again`, `warm` and `disk` have to be equal to the last bit. The others show how much the last bits of this
-machine's arithmetic depend on how many tokens are computed together. With a draft model an answer is computed
-several tokens at a time, guesses that turn out wrong among them, which no run token by token repeats.
+`again`, `warm` and `disk` must be equal to the last bit. The others show how much the last bits depend on how
+many tokens are computed together. With a draft model an answer is computed several tokens at a time, rejected
+guesses among them, so that a run token by token cannot reproduce it.
 
-Prints a table. Exit codes: 1 not equal where it has to be, 2 wrong options, 4 no good model, 130 interrupted.
+Prints a table. Exit codes: 1 not equal, 2 wrong options, 4 the model cannot be used, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from engine.chunks.fit import largest_chunk
 from engine.model_files.errors import ModelError
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.prefix_cache.checkpoints import checkpoints, needs_checkpoints
+from engine.prefix_cache.checkpoints import needs_checkpoints, store_positions
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.interface import as_token_array, common_prefix
 from engine.prefix_cache.layers import layout_of
 from engine.process.exit_codes import ExitCode
-from engine.scheduling.batch import Batch, Row
+from engine.scheduling.batch import Batch, Slot
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.runner import ModelRunner
@@ -63,20 +63,20 @@ _LONGEST_TURN = 400  # tokens
 
 @dataclass
 class Answer:
-    """Greedy tokens, and the logits that each was chosen from, each of shape (vocabulary,)."""
+    """Greedy tokens, and the logits that each was chosen from, of shape (vocabulary,)."""
 
     tokens: list[int] = field(default_factory=list)
-    logits_after: dict[int, Any] = field(default_factory=dict)  # by how many tokens come before
+    logits_after: dict[int, Any] = field(default_factory=dict)  # by the number of tokens before them
 
     @property
     def logits(self) -> list[Any]:
-        """The logits of each token, and of those that follow as far as they were computed."""
+        """The logits of each token in order, with those computed beyond the last one."""
         return [logits for _, logits in sorted(self.logits_after.items())]
 
 
 @dataclass
 class Carried:
-    """What an answer left: tokens, and the arrays that were computed for them."""
+    """The tokens and arrays that the last answer left."""
 
     tokens: list[int]
     cache: list[Any]
@@ -84,7 +84,7 @@ class Carried:
 
 @dataclass
 class Outcome:
-    """How the runs of one way compare with the cold ones."""
+    """How the runs of one way compare with their reference."""
 
     runs: int = 0
     other_tokens: int = 0  # runs whose tokens differ
@@ -106,7 +106,7 @@ class Outcome:
 
 
 class NotComparable(Exception):
-    """There is no cache to compare with, or the model computes NaN; the message is one line."""
+    """The model has no cache to compare with, or computes NaN; the message is one line."""
 
 
 class Verification:
@@ -124,39 +124,39 @@ class Verification:
         self.outcomes = {way: Outcome() for way in ways}
 
     def conversation(self, name: str, turns: Sequence[Sequence[int]]) -> None:
-        """Verify one; each turn's tokens come behind those of the turn before and its answer."""
+        """Verify one conversation; each turn continues the turn before and its answer."""
         steps: list[int] = []
         carried = Carried([], self._runner.new_cache())
         memory = RadixPrefixCache(max_bytes=_MEMORY)
         saved = self._on_disk(name)
         prompt: list[int] = []
-        cuts: list[int] = []
+        boundaries: list[int] = []
         try:
             for number, turn in enumerate(turns, 1):
                 prompt = [*prompt, *turn]
                 what = f"{name}, turn {number}"
-                cold = self._alone(prompt, cuts, None)
-                self.outcomes["again"].add(cold, self._alone(prompt, cuts, None), what)
-                stepped = self._alone(prompt, cuts, None, steps=steps)
-                self.outcomes["stepped"].add(cold, stepped, what)
-                reference = stepped
+                cold = self._alone(prompt, boundaries, None)
+                self.outcomes["again"].add(cold, self._alone(prompt, boundaries, None), what)
+                reference = self._alone(prompt, boundaries, None, steps=steps)
+                self.outcomes["stepped"].add(cold, reference, what)
                 if CARRIED in self.outcomes:
-                    reference = self._alone(prompt, cuts, None, carried=carried)
+                    reference = self._alone(prompt, boundaries, None, carried=carried)
                     self.outcomes[CARRIED].add(cold, reference, what)
-                self._cached("warm", memory, prompt, cuts, reference, what)
+                self._cached("warm", memory, prompt, boundaries, reference, what)
                 saved.close()
                 saved = self._on_disk(name)
-                self._cached("disk", saved, prompt, cuts, reference, what)
-                self.outcomes["whole"].add(cold, self._alone(prompt, cuts, None, chunk=len(prompt)), what)
-                cuts = [*cuts, len(prompt)]
+                self._cached("disk", saved, prompt, boundaries, reference, what)
+                whole = self._alone(prompt, boundaries, None, chunk=len(prompt))
+                self.outcomes["whole"].add(cold, whole, what)
+                boundaries = [*boundaries, len(prompt)]
                 steps += range(len(prompt) - 1, len(prompt) + len(cold.tokens) + 1)
                 prompt = [*prompt, *cold.tokens]
-            self.outcomes["batched"].add(cold, self._batched(prompt[: cuts[-1]], cuts[:-1]), what)
+            self.outcomes["batched"].add(cold, self._batched(prompt[: boundaries[-1]], boundaries[:-1]), what)
         finally:
             saved.close()
 
     def _on_disk(self, name: str) -> RadixPrefixCache:
-        """A cache with nothing in memory, and on disk what an earlier one of this name has saved."""
+        """A cache that is empty in memory, with the files of an earlier one of this name on disk."""
         cache = RadixPrefixCache(max_bytes=_MEMORY)
         disk = DiskTier(self._folder / name, self._fingerprint, max_bytes=_MEMORY, max_daily_bytes=_MEMORY)
         cache.attach(disk, layout_of(self._runner.new_cache()))
@@ -167,45 +167,45 @@ class Verification:
         way: str,
         cache: RadixPrefixCache,
         prompt: list[int],
-        cuts: list[int],
+        boundaries: list[int],
         reference: Answer,
         what: str,
     ) -> None:
         loaded = threading.Event()
         if (fetch := cache.fetch(prompt, loaded.set)) is not None:
             loaded.wait()
-            cache.settle(fetch)
+            cache.insert_fetched(fetch)
         outcome = self.outcomes[way]
-        outcome.reused += cache.known(as_token_array(prompt))
+        outcome.reused += cache.restorable(as_token_array(prompt))
         outcome.prompt += len(prompt)
-        outcome.add(reference, self._alone(prompt, cuts, cache), what)
+        outcome.add(reference, self._alone(prompt, boundaries, cache), what)
 
     def _alone(
         self,
         prompt: list[int],
-        cuts: list[int],
+        boundaries: list[int],
         cache: RadixPrefixCache | None,
         *,
         chunk: int | None = None,
         steps: Sequence[int] = (),
         carried: Carried | None = None,
     ) -> Answer:
-        """Answer a prompt by itself; `carried` is gone on from, and then has what this answer left."""
+        """Answer a prompt alone, from `carried` where given; `carried` then has what this answer left."""
         batch = self._runner.new_batch()
-        prefill = self._prefilled(prompt, cuts, cache, chunk or self._chunk, steps, carried)
+        prefill = self._prefilled(prompt, boundaries, cache, chunk or self._chunk, steps, carried)
         answer = self._join(batch, prefill)
         answer.tokens += [batch.step()[0] for _ in range(self._answer_tokens)]
-        (row,) = batch.rows
-        rest = batch.leave(row)
+        (slot,) = batch.slots
+        left = batch.leave(slot)
         if carried is not None:
-            carried.tokens, carried.cache = row.tokens, rest
+            carried.tokens, carried.cache = slot.tokens, left
         if cache is not None:
-            cache.insert(row.tokens, rest, "main")
+            cache.insert(slot.tokens, left, "main")
         return answer
 
-    def _batched(self, prompt: list[int], cuts: list[int]) -> Answer:
+    def _batched(self, prompt: list[int], boundaries: list[int]) -> Answer:
         batch = self._runner.new_batch()
-        answer = self._join(batch, self._prefilled(prompt, cuts, None, self._chunk))
+        answer = self._join(batch, self._prefilled(prompt, boundaries, None, self._chunk))
         for number in range(1, _BATCH):
             other = self._prefilled(prompt[number:], [], None, self._chunk)
             if batch.takes(other.position, other.cache):
@@ -216,57 +216,54 @@ class Verification:
     def _prefilled(
         self,
         prompt: list[int],
-        cuts: list[int],
+        boundaries: list[int],
         cache: RadixPrefixCache | None,
         chunk: int,
         steps: Sequence[int] = (),
         carried: Carried | None = None,
     ) -> Prefill:
         match = cache.lookup(prompt) if cache is not None else None
-        matched = match.matched if match else 0
-        held = match.cache if match and match.cache is not None else self._runner.new_cache()
+        restored = match.restored if match else 0
+        prompt_cache = match.cache if match and match.cache is not None else self._runner.new_cache()
         if carried is not None:
-            held = carried.cache
-            matched = common_prefix(as_token_array(carried.tokens), as_token_array(prompt[:-1]))
-            trim_prompt_cache(held, len(carried.tokens) - matched)
-        stops = checkpoints(cuts, len(prompt), matched, self._exact_only)
-        prefill = Prefill(self._runner, prompt, held, matched, [*stops, *steps], chunk)
+            prompt_cache = carried.cache
+            restored = common_prefix(as_token_array(carried.tokens), as_token_array(prompt[:-1]))
+            trim_prompt_cache(prompt_cache, len(carried.tokens) - restored)
+        stops = store_positions(boundaries, len(prompt), restored, self._exact_only)
+        prefill = Prefill(self._runner, prompt, prompt_cache, restored, [*stops, *steps], chunk)
         while prefill.remaining:
             prefill.advance()
             if cache is not None and (kind := stops.get(prefill.position)):
-                cache.insert(prefill.held_tokens, prefill.cache, kind)
+                cache.insert(prefill.computed_tokens, prefill.cache, kind)
         return prefill
 
     def _join(self, batch: Batch, prefill: Prefill) -> Answer:
         answer = Answer()
 
         def note(tokens: Any, logits: Any) -> Any:
-            # A draft model's guess comes first, then what the model says there; the last to come counts.
+            # With a draft model, its logits come first and the model's replace them.
             answer.logits_after[len(tokens)] = logits[0]
             return logits
 
-        row = Row(prefill.held_tokens, self._sampler, [note])
-        batch.join(row, prefill.cache, prefill.last_token)
+        slot = Slot(prefill.computed_tokens, self._sampler, [note])
+        batch.join(slot, prefill.cache, prefill.last_token)
         return answer
 
 
 def largest_difference(first: Any, second: Any) -> float:
-    """How far two arrays of logits are apart; equal infinities, which mask tokens, are not.
+    """The largest difference of two arrays of logits; equal infinities (masked tokens) do not differ.
 
     Raises:
         NotComparable: there is a NaN in them.
     """
     if mx.any(mx.isnan(first) | mx.isnan(second)).item():
-        raise NotComparable(
-            "this model computes NaN, so its answers mean nothing and cannot be compared; its weights may be"
-            " damaged: try another conversion of it"
-        )
+        raise NotComparable("this model computes NaN, and its weights may be damaged; try another conversion")
     apart: Any = mx.where(first == second, 0, mx.abs(first - second)).max().item()
     return float(apart)
 
 
 def conversations(loaded: LoadedModel, count: int, turns: int, head: int, seed: int) -> list[list[list[int]]]:
-    """Token ids of `count` conversations: a head of `head` tokens, then turns of 20 to 400."""
+    """Token ids of `count` conversations: a shared prefix of `head` tokens, then turns of 20 to 400."""
     random = Random(seed)
     text = "\n".join(standard_library_texts(max(200_000, head * 40)))
     ids: list[int] = loaded.tokenizer.encode(text)
@@ -289,7 +286,7 @@ def verify(
     answer_tokens: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Outcome]:
-    """Verify conversations; the files are in a folder that is gone afterwards."""
+    """Verify conversations, with files in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="anyclaude-verify-") as folder:
         verification = Verification(loaded, Path(folder), chunk=chunk, answer_tokens=answer_tokens)
         for number, turns in enumerate(made, 1):
@@ -299,7 +296,7 @@ def verify(
 
 
 def report(outcomes: dict[str, Outcome]) -> list[str]:
-    """The lines of the table, and what they mean."""
+    """The lines of the table and the verdict."""
     lines = [f"{'':9}{'runs':>5}{'reused':>9}{'other answers':>15}  {'largest difference of logits'}"]
     for way, outcome in outcomes.items():
         reused = f"{outcome.reused / outcome.prompt:.1%}" if outcome.prompt else ""
@@ -313,11 +310,13 @@ def report(outcomes: dict[str, Outcome]) -> list[str]:
         names = " and ".join(wrong)
         lines.append(f"NOT EXACT: {names} runs differ from those without a cache. Please report it.")
     else:
-        lines.append("Exact: what is reused from memory and from disk changes not one bit.")
+        lines.append(
+            "Exact: prompts restored from memory and from disk give the same answers to the last bit."
+        )
     if CARRIED in outcomes:
         lines.append(
-            "With a draft model warm and disk are compared with carried: the arrays that each answer left,"
-            " neither stored nor copied. Stepped, token by token, shows what several tokens at a time change."
+            "With a draft model, warm and disk are compared with carried, which stores no array."
+            " Stepped shows the effect of computing several tokens at a time."
         )
     return lines
 
@@ -337,26 +336,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="", help="folder or hub id; default: the bundled model")
     parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
     parser.add_argument("--draft-model", default="", help="folder or hub id")
-    parser.add_argument("--draft-tokens", type=_at_least_one, default=3, help="that it guesses at a time")
+    parser.add_argument("--draft-tokens", type=_at_least_one, default=3, help="guessed at a time")
     parser.add_argument(
-        "--kv-cache-dir", default="", help="folder where an engine remembers the chunks of its prompts"
+        "--kv-cache-dir", default="", help="folder where an engine stores its measured chunk sizes"
     )
     parser.add_argument("--conversations", type=_at_least_one, default=4)
     parser.add_argument("--turns", type=_at_least_one, default=3, help="of each conversation")
     parser.add_argument(
-        "--head", type=_at_least_one, default=2000, help="tokens that come before the first turn"
+        "--head", type=_at_least_one, default=2000, help="tokens of the shared prefix before the first turn"
     )
     parser.add_argument("--answer", type=_at_least_one, default=16, help="tokens of each answer")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     try:
-        loaded = load(_settings(chosen), _tell)
+        loaded = load(_settings(chosen), _report_progress)
         if fault := restore_fault(ModelRunner(loaded)):
             raise NotComparable(f"{loaded.name} runs without a prefix cache: {fault}")
         longest = chosen.head + chosen.turns * (_LONGEST_TURN + chosen.answer)
         if longest > loaded.context_length:
             parser.error(
-                f"these conversations come to {longest} tokens, but {loaded.name} takes"
+                f"these conversations have {longest} tokens, but the context of {loaded.name} is"
                 f" {loaded.context_length}; choose a smaller --head"
             )
         made = conversations(loaded, chosen.conversations, chosen.turns, chosen.head, chosen.seed)
@@ -365,7 +364,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             made,
             chunk=loaded.prefill_chunk or largest_chunk(),
             answer_tokens=chosen.answer,
-            on_progress=lambda done: _tell(done / len(made), f"conversation {done} of {len(made)} compared"),
+            on_progress=lambda done: _report_progress(
+                done / len(made), f"conversation {done} of {len(made)} compared"
+            ),
         )
     except (ModelError, NotComparable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the one line that a user reads
@@ -373,7 +374,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print("interrupted; nothing is said about this cache", file=sys.stderr)  # noqa: T201 - as above
+        print("interrupted; the cache was not verified", file=sys.stderr)  # noqa: T201 - as above
         return ExitCode.INTERRUPTED
     for line in report(outcomes):
         print(line)  # noqa: T201 - the command's result
@@ -391,7 +392,7 @@ def _settings(chosen: argparse.Namespace) -> EngineSettings:
     return settings_from({name: getattr(chosen, name) for name in named})[0]
 
 
-def _tell(done: float, what: str) -> None:
+def _report_progress(done: float, what: str) -> None:
     print(f"{done:4.0%} {what}", file=sys.stderr, flush=True)  # noqa: T201 - progress
 
 

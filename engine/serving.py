@@ -28,7 +28,7 @@ from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.scheduler import Scheduler
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, learn_sizes, load
-from engine.trials.measurements import leave_trials
+from engine.trials.measurements import cancel_trials
 from engine.trials.models import noted
 
 GRACE_S = 3  # for open answers to be told, once the end is near
@@ -144,7 +144,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
     log.info("listening on %s:%d; matrix products by %s", host, port, device.name)
     _watch_loading(engine, server, memory)
     server.run(sockets=[listener])
-    leave_trials()
+    cancel_trials()
     engine.close()
     scheduler.stop(CHUNK_S if scheduler.loaded is not None else 0)  # loading cannot be interrupted
     prefix_cache.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from engine import bundled_model
-from engine.chunks import rule as chunk_rule
+from engine.chunks import boundaries
 from engine.chunks.fit import largest_chunk
 from engine.memory.guard import MemoryGuard
 from engine.models.fingerprint import cache_fingerprint, tokenizer_fingerprint
@@ -17,13 +17,13 @@ from engine.models.loading import CheckWeights, LoadedModel, OnProgress, load_mo
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.span_files import FORMAT
 from engine.prefix_cache.disk.tier import DiskTier
-from engine.prefix_cache.layers import computed, layout_of
+from engine.prefix_cache.layers import cache_arrays, layout_of
 from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.runner import ModelRunner, kv_group
 from engine.settings import EngineSettings
 from engine.trials.caching import restore_fault
 from engine.trials.memory_costs import arrays_of_a_request, request_cost, weight_bytes
-from engine.trials.models import first_run, in_batches, libraries, noted, pace_of
+from engine.trials.models import first_run, libraries, measured_pace, noted, with_batching_check
 
 log = logging.getLogger("engine")
 
@@ -62,9 +62,9 @@ def load(
         if settings.prefill_chunk:
             loaded = replace(loaded, prefill_chunk=settings.prefill_chunk)
         else:
-            pace = pace_of(loaded, folder, on_progress)
+            pace = measured_pace(loaded, folder, on_progress)
             loaded = replace(loaded, prefill_chunk=pace.fit.chunk_tokens, pace=pace)
-    return loaded if settings.max_batch == 1 or draft is not None else in_batches(loaded, folder)
+    return loaded if settings.max_batch == 1 or draft is not None else with_batching_check(loaded, folder)
 
 
 def serving(loaded: LoadedModel, asked: int | None) -> LoadedModel:
@@ -92,8 +92,8 @@ def fitting(memory: MemoryGuard, loaded: LoadedModel) -> LoadedModel:
     if not memory.is_limited:
         return loaded
     chunk = loaded.prefill_chunk or largest_chunk()
-    cost = request_cost(loaded, lambda position: chunk_rule.chunk_at(position, chunk))
-    tokens = memory.take_in(
+    cost = request_cost(loaded, lambda position: boundaries.chunk_size_at(position, chunk))
+    tokens = memory.set_up(
         loaded.name, weight_bytes(loaded), cost, arrays_of_a_request(loaded), loaded.context_length
     )
     if tokens == loaded.context_length:
@@ -115,7 +115,7 @@ def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> LoadedMo
         return noted(loaded, f"the prefix cache is off, each prompt is computed whole: {fault}")
     cache = runner.new_cache()
     runner(mx.array([[0]]), cache=cache)
-    mx.eval(computed(cache))
+    mx.eval(cache_arrays(cache))
     prefix_cache.learn_sizes(cache, 1)
     return loaded
 
@@ -138,7 +138,7 @@ def attach_disk(
         **libraries(),
         "matrix products": accelerated,
         "prefill chunk": loaded.prefill_chunk,
-        "chunk rule": chunk_rule.VERSION,
+        "chunk rule": boundaries.VERSION,
     }
     disk = DiskTier(
         _folder(settings),

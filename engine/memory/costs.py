@@ -17,31 +17,31 @@ _PADDING, _COPY = 1 / 8, 1
 
 @dataclass(frozen=True, slots=True)
 class RequestCost:
-    """Bytes that a request of one model takes on this machine; all 0 costs nothing.
+    """Bytes that a request of one model takes on this machine; the default costs nothing.
 
-    `row_bytes` are those of a token in layers that keep all tokens, `windows` (bytes a token, most tokens) of
-    layers that keep the last ones, `state_bytes` of what does not grow. A chunk takes `chunk_bytes` for each
-    of its tokens, and `pair_bytes` for each of its tokens and each before them, where attention is not fused;
-    `chunk_at` tells the tokens of the chunk that begins at a position. `step_bytes` are those of a step of
-    decoding.
+    `kv_bytes`: one token in layers that keep all tokens. `windows`: (bytes a token, most tokens) of each
+    layer with a sliding window. `state_bytes`: layers that do not grow. `chunk_bytes`: transient bytes for
+    each token of a chunk. `pair_bytes`: transient bytes for each pair of a chunk's token and a token before
+    it, where attention is not fused. `step_bytes`: one step of decoding. `chunk_size_at` returns the tokens
+    of the chunk that begins at a position.
     """
 
-    row_bytes: int = 0
+    kv_bytes: int = 0
     windows: tuple[tuple[int, int], ...] = ()
     state_bytes: int = 0
     chunk_bytes: int = 0
     pair_bytes: float = 0.0
     step_bytes: int = 0
-    chunk_at: Callable[[int], int] = lambda position: STEP_TOKENS
+    chunk_size_at: Callable[[int], int] = lambda position: STEP_TOKENS
 
-    def kept(self, tokens: int) -> int:
+    def cache_bytes(self, tokens: int) -> int:
         """Keys, values and states of so many tokens."""
         rows = -(-tokens // STEP_TOKENS) * STEP_TOKENS
         # While a chunk is computed, a window holds its tokens as well.
-        windows = sum(size * min(rows, most + self.chunk_at(0)) for size, most in self.windows)
-        return rows * self.row_bytes + windows + self.state_bytes
+        windows = sum(size * min(rows, most + self.chunk_size_at(0)) for size, most in self.windows)
+        return rows * self.kv_bytes + windows + self.state_bytes
 
-    def in_passing(self, tokens: int) -> int:
+    def transient_bytes(self, tokens: int) -> int:
         """The most that computing a prompt of so many tokens takes beside what is kept."""
         most, position = self.step_bytes, 0
         while position < tokens:
@@ -49,23 +49,23 @@ class RequestCost:
             position = max(STEP_TOKENS, position * 2)
         return max(most, self._chunk(max(0, tokens - 1), tokens))
 
-    def reserved(self, tokens: int, *, alone: bool) -> int:
+    def reserved_bytes(self, tokens: int, *, alone: bool) -> int:
         """What is set apart for the cache of a request that comes to so many tokens."""
-        return int(self.kept(tokens) * (1 + _GROWTH + (0 if alone else _PADDING + _COPY)))
+        return int(self.cache_bytes(tokens) * (1 + _GROWTH + (0 if alone else _PADDING + _COPY)))
 
-    def alone(self, tokens: int) -> int:
+    def bytes_alone(self, tokens: int) -> int:
         """All that a request takes that runs alone."""
-        return self.reserved(tokens, alone=True) + self.in_passing(tokens)
+        return self.reserved_bytes(tokens, alone=True) + self.transient_bytes(tokens)
 
     def _chunk(self, position: int, tokens: int) -> int:
         """What the chunk that begins at a position takes, with all keys that there may be by then."""
-        size = min(self.chunk_at(position), tokens)
+        size = min(self.chunk_size_at(position), tokens)
         keys = min(tokens, max(STEP_TOKENS, position * 2) + size)
         return int(size * (self.chunk_bytes + self.pair_bytes * keys))
 
 
 def window_tokens(room_bytes: int, cost: RequestCost, most: int) -> int:
     """The longest context, at most `most` tokens, that a request alone has room for; 0: not even one."""
-    if cost.alone(most) <= room_bytes:
+    if cost.bytes_alone(most) <= room_bytes:
         return most
-    return max(0, bisect_right(range(most), room_bytes, lo=1, key=cost.alone) - 1)
+    return max(0, bisect_right(range(most), room_bytes, lo=1, key=cost.bytes_alone) - 1)

@@ -17,7 +17,6 @@ import psutil
 
 from engine.memory.costs import RequestCost
 from engine.memory.heap import trim_heap
-from engine.memory.ledger import Ledger, Verdict
 from engine.memory.limits import (
     Machine,
     MemoryLimit,
@@ -29,14 +28,15 @@ from engine.memory.limits import (
     wired_target,
 )
 from engine.memory.pressure import Pressure, PressureWatch
+from engine.memory.reservations import Reservations, Verdict
 from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache.interface import CacheChange, PrefixCache, TokenArray
 
 _log = logging.getLogger("engine")
 
 _LEAST_WINDOW = 1024  # tokens; with fewer nothing can be done with a model that has more
-_AGAIN_S = 10.0  # pressure that lasts so long has more given back
-_LOOK_EVERY = 64  # times that the ledger is brought up to date, between two looks at the process
+_RELEASE_AGAIN_S = 10.0  # pressure that lasts so long has more given back
+_MEASURE_EVERY = 64  # times that the ledger is brought up to date, between two looks at the process
 _PROCESS = psutil.Process()
 _UNLIMITED = 1 << 60
 
@@ -112,15 +112,15 @@ class MemoryGuard:
         self._meter = meter or MlxMeter()
         self._pressure = pressure if pressure is not None or machine is None else PressureWatch()
         self._level: Pressure = "normal"
-        self._held_to: int | None = None  # what pressure leaves to the prefix cache
-        self._given_back = 0.0
-        self._before: dict[str, int] = {}  # MLX's limits, to put back
+        self._pressure_limit: int | None = None  # what pressure leaves to the prefix cache
+        self._released_at = 0.0
+        self._previous_limits: dict[str, int] = {}  # MLX's limits, to put back
         self._weights = self._draft = self._arrays = 0
         self._arrays_each = 0  # of a request's cache
-        self._beside = 0  # bytes that the process takes outside of MLX, as far as they count
-        self._looks = self._held_on = 0
+        self._outside_mlx = 0  # bytes that the process takes outside of MLX, as far as they count
+        self._updates = self._heap_bytes = 0
         self.window_tokens = 0
-        self.ledger = Ledger(self.limit.bytes)
+        self.reservations = Reservations(self.limit.bytes)
 
     @property
     def is_limited(self) -> bool:
@@ -146,7 +146,7 @@ class MemoryGuard:
                 f" {in_gb(self.limit.bytes)} here ({self.limit.reason}); {self._advice}"
             )
 
-    def take_in(
+    def set_up(
         self,
         name: str,
         weights: tuple[int, int, int],
@@ -171,65 +171,65 @@ class MemoryGuard:
         fixed = max(self._meter.active(), self._weights + self._draft)
         if not self._machine.working_set_bytes:  # all that the process has is of the same memory
             fixed = max(fixed, self._meter.resident())
-        self._beside = fixed - self._meter.active()
-        self.ledger = Ledger(self.limit.bytes, fixed, cost)
-        self.window_tokens = self.ledger.window(context_length)
+        self._outside_mlx = fixed - self._meter.active()
+        self.reservations = Reservations(self.limit.bytes, fixed, cost)
+        self.window_tokens = self.reservations.window(context_length)
         if self.window_tokens < min(_LEAST_WINDOW, context_length):
             raise ModelTooLarge(
                 f"{name} takes {in_gb(fixed)}, and of the {in_gb(self.limit.bytes)} that the engine may take"
                 f" here ({self.limit.reason}) too little is left for a prompt; {self._advice}"
             )
         self._set_limits()
-        self._cache.hold_within(self.ledger.cache_room_bytes, max_buffers=cache_buffers(self._machine))
+        self._cache.set_limit(self.reservations.cache_room_bytes, max_buffers=cache_buffers(self._machine))
         return self.window_tokens
 
     def close(self) -> None:
         """Put MLX's limits back."""
-        for name, value in self._before.items():
+        for name, value in self._previous_limits.items():
             getattr(mx, name)(value)
-        self._before = {}
+        self._previous_limits = {}
 
     # While requests run
 
     def admit(self, request: Hashable, least: int, wanted: int) -> Verdict:
-        """May this request begin? Where it may, its memory is set apart; `settle` then makes room.
+        """May this request begin? Where it may, its memory is set apart; `rebalance` then makes room.
 
         `least` and `wanted` are how many tokens it needs room for, and would like to.
         """
         if not self.is_limited:
             return Verdict.FITS
-        if self._level != "normal" and self.ledger.has_others(request):
+        if self._level != "normal" and self.reservations.has_others(request):
             return Verdict.WAITS
-        return self.ledger.admit(request, least, wanted)
+        return self.reservations.admit(request, least, wanted)
 
     def grow(self, request: Hashable, least: int, wanted: int) -> bool:
         """Room for more of an answer; false where another request has to make way."""
-        return not self.is_limited or self.ledger.grow(request, least, wanted)
+        return not self.is_limited or self.reservations.grow(request, least, wanted)
 
-    def known(self, tokens: TokenArray) -> int:
+    def restorable(self, tokens: TokenArray) -> int:
         """How many tokens of a prompt the prefix cache has in memory."""
-        return self._cache.known(tokens)
+        return self._cache.restorable(tokens)
 
-    def may_load(self, tokens: int, *, early: bool = False) -> bool:
+    def may_read(self, tokens: int, *, early: bool = False) -> bool:
         """Whether so many tokens may be read from disk beside all that is promised and kept.
 
         `early`: the request that they are for has no memory yet, and needs some when they are there.
         """
         if not self.is_limited:
             return True
-        cost = self.ledger.cost
-        needed = cost.kept(tokens) + (cost.alone(tokens) if early else 0)
+        cost = self.reservations.cost
+        needed = cost.cache_bytes(tokens) + (cost.bytes_alone(tokens) if early else 0)
         kept = self._cache.memory().array_bytes
-        return self.ledger.claimed_bytes + kept + needed <= self.limit.bytes
+        return self.reservations.claimed_bytes + kept + needed <= self.limit.bytes
 
-    def spills(self, request: Hashable) -> bool:
+    def waits_for_writes(self, request: Hashable) -> bool:
         """Whether what waits to be written to disk is in the way of a request that begins."""
         if not self.is_limited or not self._cache.memory().queued_bytes:
             return False
-        needed = self.ledger.cost.alone(self.ledger.tokens_of(request))
+        needed = self.reservations.cost.bytes_alone(self.reservations.tokens_of(request))
         return self._taken + needed > self.limit.bytes
 
-    def settle(
+    def rebalance(
         self, running: Collection[Hashable], loading_bytes: int, keep: TokenArray | None = None
     ) -> list[CacheChange]:
         """Bring ledger and prefix cache up to date; returns what the cache had to give up.
@@ -239,23 +239,23 @@ class MemoryGuard:
         """
         if not self.is_limited:
             return []
-        self.ledger.retain(running)
-        held_on = self._unexplained(fresh=keep is not None)
-        self.ledger.loading_bytes = loading_bytes + held_on
-        room = self.ledger.cache_room_bytes
+        self.reservations.retain(running)
+        held_on = self._heap_overhead(fresh=keep is not None)
+        self.reservations.loading_bytes = loading_bytes + held_on
+        room = self.reservations.cache_room_bytes
         if len(running) < 2:  # nobody else's end would free it: who is alone would wait for ever
-            self.ledger.loading_bytes = loading_bytes
-        if self._held_to is not None:
-            room = min(room, self._held_to)
+            self.reservations.loading_bytes = loading_bytes
+        if self._pressure_limit is not None:
+            room = min(room, self._pressure_limit)
         # More than the ledger knows of may be there: what waits to be written, what was reckoned too low.
         if self._taken + self._meter.cached() > self.limit.bytes:
             self._meter.clear()
             excess = self._taken - self.limit.bytes
             if excess > 0:
                 room = min(room, max(0, self._cache.memory().array_bytes - excess))
-        return self._cache.hold_within(room, keep=keep)
+        return self._cache.set_limit(room, keep=keep)
 
-    def watch(self, now: float) -> list[CacheChange]:
+    def watch_pressure(self, now: float) -> list[CacheChange]:
         """Look whether the machine is short of memory, and give some back; cheap enough for each turn."""
         if self._pressure is None:
             return []
@@ -263,15 +263,15 @@ class MemoryGuard:
         before, self._level = self._level, level
         if level == "normal":
             if before != "normal":
-                self._held_to = None
+                self._pressure_limit = None
                 _log.info("there is memory enough again; the prefix cache may grow")
             return []
-        if level == before and now - self._given_back < _AGAIN_S:
+        if level == before and now - self._released_at < _RELEASE_AGAIN_S:
             return []
-        self._given_back = now
+        self._released_at = now
         held = self._cache.memory().array_bytes
-        self._held_to = held // 2 if level == "warning" else 0
-        changes = self._cache.hold_within(self._held_to)
+        self._pressure_limit = held // 2 if level == "warning" else 0
+        changes = self._cache.set_limit(self._pressure_limit)
         self._meter.clear()
         given = held - self._cache.memory().array_bytes
         if level != before or given:
@@ -286,13 +286,13 @@ class MemoryGuard:
     def stats(self) -> dict[str, Any]:
         """The ledger as `/stats` has it; any thread. Without a limit, `limit_bytes` is 0."""
         kept = self._cache.memory()
-        requests = len(self.ledger)
+        requests = len(self.reservations)
         return {
             "limit_bytes": self.limit.bytes if self.is_limited else 0,
             "limit_reason": self.limit.reason,
             "weights_bytes": self._weights,
             "prefix_cache_bytes": kept.array_bytes,
-            "requests_bytes": self.ledger.requests_bytes,
+            "requests_bytes": self.reservations.requests_bytes,
             "draft_bytes": self._draft,
             "write_queue_bytes": kept.queued_bytes,
             "buffer_cache_bytes": self._meter.cached(),
@@ -306,23 +306,23 @@ class MemoryGuard:
 
     @property
     def _taken(self) -> int:
-        return self._meter.active() + self._beside
+        return self._meter.active() + self._outside_mlx
 
-    def _unexplained(self, *, fresh: bool) -> int:
+    def _heap_overhead(self, *, fresh: bool) -> int:
         """Bytes of a process without GPU that no array accounts for: what the heap holds on to."""
         if self._machine is None or self._machine.working_set_bytes:
             return 0
-        self._looks += 1
-        if fresh or self._looks % _LOOK_EVERY == 0:
-            self._held_on = max(0, self._meter.resident() - self._taken - self._meter.cached())
-        return self._held_on
+        self._updates += 1
+        if fresh or self._updates % _MEASURE_EVERY == 0:
+            self._heap_bytes = max(0, self._meter.resident() - self._taken - self._meter.cached())
+        return self._heap_bytes
 
     def _set_limits(self) -> None:
         assert self._machine is not None
         limit, weights = self.limit.bytes, self._weights + self._draft
-        self._before["set_memory_limit"] = mx.set_memory_limit(limit)
+        self._previous_limits["set_memory_limit"] = mx.set_memory_limit(limit)
         if self._machine.working_set_bytes:  # MLX's own for a CPU is small
-            self._before["set_cache_limit"] = mx.set_cache_limit(buffer_cache_limit(limit, weights))
+            self._previous_limits["set_cache_limit"] = mx.set_cache_limit(buffer_cache_limit(limit, weights))
         target = wired_target(self._wired, min(weights, self._meter.active()), self._machine)
         if target is not None:
-            self._before["set_wired_limit"] = mx.set_wired_limit(target)
+            self._previous_limits["set_wired_limit"] = mx.set_wired_limit(target)

@@ -24,7 +24,7 @@ class Sample:
 
     name: str
     weights_bytes: int
-    row_bytes: int
+    kv_bytes: int
     context_tokens: int
     chunk_bytes: int  # in passing, of each token of a chunk
 
@@ -46,7 +46,7 @@ def mac(gigabytes: int) -> Machine:
 def window_of(sample: Sample, machine: Machine) -> int:
     """The longest context of one request, in tokens; 0: it does not fit."""
     cost = RequestCost(
-        row_bytes=sample.row_bytes, chunk_bytes=sample.chunk_bytes, chunk_at=lambda position: 2048
+        kv_bytes=sample.kv_bytes, chunk_bytes=sample.chunk_bytes, chunk_size_at=lambda position: 2048
     )
     room = memory_limit(machine).bytes - sample.weights_bytes
     return window_tokens(room, cost, sample.context_tokens)

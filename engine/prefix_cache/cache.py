@@ -1,17 +1,16 @@
 """The prefix cache: a radix tree of token spans, each stored once, within a budget of bytes.
 
-A node holds the tokens of one span, the rows that the model computed for them (`engine.prefix_cache.layers`),
-and at its end, for models that have such layers, the states of windows and recurrent layers. Prompts that
-begin alike share nodes: the head of system and tools is stored once, each conversation adds its own tail, a
-turn adds what it brought. A lookup walks down one path and copies its spans into a cache of the caller's own.
+A node holds the tokens of one span, their KV (`engine.prefix_cache.layers`), and, for models with layers that
+cannot be trimmed, a checkpoint of these at its end. Prompts that begin alike share nodes: the shared prefix
+of system and tools is stored once, each conversation adds its own branch, each turn extends it. A lookup
+follows one path and copies its spans into a cache that belongs to the caller.
 
-Where rows are all that a model has, a prompt can leave a path anywhere. A state serves only prompts that
-contain all of its tokens, so a path can be resumed only at the end of a node that has its states.
+Where all layers have KV, a prompt can leave a path anywhere. A checkpoint serves only prompts that contain
+all of its tokens, so such a model can resume a path only at the end of a node with a checkpoint.
 
-Evicted first is what was computed for the least lasting use, then what was not used for longest: leaves, and
-states inside of the tree. What is evicted leaves its tokens behind for a while, so that a prompt that was
-evicted can be told from one that was never seen. With a disk tier all that is inserted is saved as well; what
-is evicted can be loaded again, and the tree outlives the process.
+Eviction takes the lowest kind first, then the least recently used: leaves, and checkpoints within a path. An
+evicted node stays known as a ghost for a while, which tells an evicted prompt from a new one. With a disk
+tier every inserted span is saved too; evicted spans can be loaded again, and the tree outlives the process.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Any
 
 from engine.prefix_cache.disk.encoding import describes
 from engine.prefix_cache.disk.tier import NO_DISK, DiskTier
-from engine.prefix_cache.eviction import Victims, forget, is_cold, is_ghost
+from engine.prefix_cache.eviction import Victims, is_ghost, on_disk_only, prune
 from engine.prefix_cache.interface import (
     RANK,
     CacheChange,
@@ -40,76 +39,76 @@ from engine.prefix_cache.interface import (
 from engine.prefix_cache.layers import (
     Layout,
     assemble,
+    checkpoint_of,
     evaluate,
+    kv_between,
     layout_of,
     nbytes_of,
-    rows_between,
-    states_of,
 )
+from engine.prefix_cache.limits import CacheLimits, PromptSizes, index_bytes_of
 from engine.prefix_cache.misses import explain
 from engine.prefix_cache.persistence import (
     SpanFetch,
-    drop_other_layouts,
     files_to_load,
-    plant,
+    layout_text_for_files,
+    quarantine_other_layouts,
+    rebuild_tree,
     save_path,
-    text_for_files,
 )
-from engine.prefix_cache.room import CacheRoom, PromptSizes, index_bytes_of
 from engine.prefix_cache.tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, resumable
 
-_GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # most for what is known of evicted spans; of the budget
-_COLD_SHARE = 1 / 8  # of the budget, for the index of what is on disk alone
+_GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # limits of the index of ghosts; the share is of the budget
+_DISK_INDEX_SHARE = 1 / 8  # of the budget, for the index of what is on disk alone
 
 
 class RadixPrefixCache:
-    """A `engine.prefix_cache.interface.PrefixCache` that stores each span once."""
+    """An `engine.prefix_cache.interface.PrefixCache` that stores each span once."""
 
     def __init__(self, *, max_bytes: int | None = None) -> None:
-        """`max_bytes` counts arrays and index; None is a fifth of the machine's memory, 0 switches it off."""
+        """`max_bytes` counts arrays and index; None is a fifth of the machine's memory, 0 disables it."""
         self._tree = RadixTree()
-        self._room = CacheRoom(self._tree, max_bytes)
+        self._limits = CacheLimits(self._tree, max_bytes)
         self._sizes = PromptSizes()
         self._disk: DiskTier | None = None
         self._layout: Layout | None = None
-        self._layout_text = ""  # with number types, for files; empty: not known, or they cannot hold it
-        self._is_proven = False  # that a cache of this model is laid out so
+        self._layout_text = ""  # with number types, as files store it; empty: unknown, or it cannot be stored
+        self._layout_confirmed = False  # a cache of this model has this layout
         self._counts = CacheCounts()
         self._misses = dict.fromkeys(("cold", "disabled", "diverged", "evicted"), 0)
 
     def attach(self, disk: DiskTier, layout: Layout) -> None:
-        """Open a disk tier and know what it has; `layout` is that of the model's empty prompt cache.
+        """Open a disk tier and index its files; `layout` is that of the model's empty prompt cache.
 
-        Call it before the first lookup. Where the tier cannot be opened, there is none.
+        Call it before the first lookup. If the tier cannot be opened, the cache runs without it.
         """
-        if self._room.max_bytes <= 0:
+        if self._limits.max_bytes <= 0:
             return
         found = disk.open()
         if not disk.is_open:
             return
         self._disk = disk
-        # Of several that describe it, by their number types say, the most common: one may well be damaged.
+        # Several may match, with other number types. Take the most common one: a file may be damaged.
         layouts = Counter(file.layout for file, _ in found).most_common()
         fits = next((text for text, _ in layouts if describes(text, layout)), None)
-        drop_other_layouts(disk, [file for file, _ in found if file.layout != fits])
-        disk.forget(plant(self._tree, [item for item in found if item[0].layout == fits]))
+        quarantine_other_layouts(disk, [file for file, _ in found if file.layout != fits])
+        disk.remove(rebuild_tree(self._tree, [item for item in found if item[0].layout == fits]))
         if fits is not None:
             self._layout, self._layout_text = layout, fits
             self._sizes.learn_from_files([file for file, _ in found if file.layout == fits])
-        self._forget_beyond_shares(())
+        self._prune_index(())
 
     def switch_off(self) -> None:
-        """Keep nothing from now on. Call it before the first lookup."""
-        self._room.max_bytes = 0
+        """Disable the cache. Call it before the first lookup."""
+        self._limits.max_bytes = 0
 
-    def known(self, tokens: TokenArray) -> int:
-        return self._in_memory(self._tree.walk(tokens[:-1]))[1] if self._room.max_bytes > 0 else 0
+    def restorable(self, tokens: TokenArray) -> int:
+        return self._in_memory(self._tree.walk(tokens[:-1]))[1] if self._limits.max_bytes > 0 else 0
 
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
         prompt = as_token_array(tokens)
         self._counts.lookups += 1
         self._counts.looked_up_tokens += len(prompt)
-        if self._room.max_bytes <= 0:
+        if self._limits.max_bytes <= 0:
             self._misses["disabled"] += 1
             return Match(None, 0, "none", MissAt("disabled", 0))
         walk = self._tree.walk(prompt[:-1])
@@ -120,8 +119,8 @@ class RadixPrefixCache:
         self._use([*walk.whole, *nodes], nodes[-1:])
         if not matched or self._layout is None:
             return Match(None, 0, "none", miss)
-        nodes[-1].states_used = self._tree.clock
-        cache = assemble(self._layout, [node.rows or [] for node in nodes], matched, nodes[-1].states or [])
+        nodes[-1].checkpoint_used = self._tree.clock
+        cache = assemble(self._layout, [node.kv or [] for node in nodes], matched, nodes[-1].checkpoint or [])
         self._counts.hits += 1
         self._counts.restored_tokens += matched
         from_disk = any(node.from_disk for node in nodes)
@@ -132,15 +131,15 @@ class RadixPrefixCache:
 
     def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
         stored = as_token_array(tokens)
-        if self._room.max_bytes <= 0 or not len(stored):
+        if self._limits.max_bytes <= 0 or not len(stored):
             return []
         changes = self._check_layout(cache)
         assert self._layout is not None
         walk = self._tree.walk(stored)
         path = list(walk.whole)
         if walk.part is not None:
-            covered = walk.length == len(stored) and not self._layout.has_states
-            if covered and walk.part.is_live and RANK[kind] <= RANK[walk.part.kind]:
+            covered = walk.length == len(stored) and not self._layout.has_checkpoint
+            if covered and walk.part.in_memory and RANK[kind] <= RANK[walk.part.kind]:
                 self._tree.touch([*path, walk.part], kind)
                 return [*changes, *self._save([*path, walk.part])]
             room, fits = self._make_room(NODE_BYTES, [*path, walk.part])
@@ -164,85 +163,86 @@ class RadixPrefixCache:
             return None
         return SpanFetch(self._disk, prompt[:length], files, length - matched, on_done)
 
-    def settle(self, fetch: Fetch) -> list[CacheChange]:
+    def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
         assert isinstance(fetch, SpanFetch)
         path = self._tree.walk(fetch.prompt).path
-        rows, last, states = fetch.take(path, exact=self._is_exact)
-        needed = sum(nbytes_of(held, []) for held in rows.values()) + nbytes_of([], states or [])
+        kv, last, checkpoint = fetch.take(path, exact=self._is_exact)
+        needed = sum(nbytes_of(held, []) for held in kv.values()) + nbytes_of([], checkpoint or [])
         changes, fits = self._make_room(needed, path)
-        if fits and (rows or states):
-            evaluate([layer for held in rows.values() for layer in held], [])
-            self._tree.note(*rows)
-            for node, held in rows.items():
-                self._tree.hold(node, held)
+        if fits and (kv or checkpoint):
+            evaluate([layer for held in kv.values() for layer in held], [])
+            self._tree.mark_unconfirmed(*kv)
+            for node, held in kv.items():
+                self._tree.set_kv(node, held)
                 node.from_disk = True
-            if states is not None and last is not None:
-                last.states, last.states_used, last.from_disk = states, self._tree.clock, True
-                self._tree.weigh(last)
-            changes.append(self._change("loaded", sum(len(node.tokens) for node in rows), needed))
-        return [*changes, *self._news()]
+            if checkpoint is not None and last is not None:
+                last.checkpoint, last.checkpoint_used, last.from_disk = checkpoint, self._tree.clock, True
+                self._tree.recount(last)
+            changes.append(self._change("loaded", sum(len(node.tokens) for node in kv), needed))
+        return [*changes, *self._disk_events()]
 
     def learn_sizes(self, cache: list[Any], tokens: int) -> None:
-        """Know what prompts take before the first is kept, from a prompt cache of so many tokens."""
+        """Measure bytes a token and bytes of a checkpoint on a prompt cache of so many tokens."""
         self._sizes.learn(cache, tokens)
 
-    def keeps(self, tokens: int) -> bool:
-        return self._room.max_bytes > 0 and self._room.fits(self._sizes.cost(tokens), index_bytes_of(tokens))
+    def would_keep(self, tokens: int) -> bool:
+        cost = self._sizes.cost(tokens)
+        return self._limits.max_bytes > 0 and self._limits.fits(cost, index_bytes_of(tokens))
 
     def memory(self) -> CacheMemory:
         queued = self._disk.queued_bytes if self._disk is not None else 0
         return CacheMemory(self._tree.array_bytes, self._tree.buffers, queued)
 
-    def hold_within(
+    def set_limit(
         self, nbytes: int, *, max_buffers: int | None = None, keep: TokenArray | None = None
     ) -> list[CacheChange]:
-        self._room.max_arrays = nbytes
+        self._limits.max_arrays = nbytes
         if max_buffers is not None:
-            self._room.max_buffers = max_buffers
+            self._limits.max_buffers = max_buffers
         changes: list[CacheChange] = []
-        path = self._tree.walk(keep).path if keep is not None and self._room.over(0) > 0 else []
-        for kept in [path, []] if path else [[]]:
-            changes += self._evict_while(lambda: self._room.over(0) > 0, kept)
+        path = self._tree.walk(keep).path if keep is not None and self._limits.over(0) > 0 else []
+        for protected in [path, []] if path else [[]]:
+            changes += self._evict_while(lambda: self._limits.over(0) > 0, protected)
         if changes:
-            self._forget_beyond_shares(path)
+            self._prune_index(path)
         return changes
 
     def stats(self) -> dict[str, int]:
         return {
-            "entries": self._tree.live,
+            "entries": self._tree.in_memory,
             "bytes": self._tree.nbytes,
-            "budget_bytes": self._room.max_bytes,
+            "budget_bytes": self._limits.max_bytes,
             **asdict(self._counts),
             **{f"misses_{reason}": count for reason, count in self._misses.items()},
             **(self._disk.stats() if self._disk is not None else NO_DISK),
         }
 
-    def prove(self) -> None:
-        self._tree.unproven.clear()
+    def confirm(self) -> None:
+        self._tree.unconfirmed.clear()
 
-    def take_back(self) -> int:
-        unproven, self._tree.unproven = self._tree.unproven, {}
+    def roll_back(self) -> int:
+        unconfirmed, self._tree.unconfirmed = self._tree.unconfirmed, {}
         tokens = 0
-        for node in sorted(unproven, key=lambda node: node.start, reverse=True):  # what continues it first
-            if node.is_live or node.states is not None:
+        for node in sorted(unconfirmed, key=lambda node: node.start, reverse=True):  # children before parents
+            if node.in_memory or node.checkpoint is not None:
                 tokens += len(node.tokens)
-                self._evict(node, whole=not unproven[node].rows)
+                self._evict(node, whole=not unconfirmed[node].kv)
             if self._disk is not None:
-                self._disk.forget([file for file in node.files if file not in unproven[node].files])
+                self._disk.remove([file for file in node.files if file not in unconfirmed[node].files])
         return tokens
 
     def shrink(self, max_bytes: int) -> list[CacheChange]:
         changes = self._evict_while(lambda: self._tree.nbytes > max_bytes, ())
         if changes:
-            self._forget_beyond_shares(())
+            self._prune_index(())
         return changes
 
     def clear(self) -> list[CacheChange]:
         changes = []
-        while leaves := [node for node in self._tree.nodes() if node.is_live and not node.has_live_child]:
+        while leaves := [node for node in self._tree.nodes() if node.is_leaf_in_memory]:
             changes += [self._evict(leaf) for leaf in sorted(leaves, key=lambda leaf: leaf.used)]
-        forget(self._tree, (), 0, is_ghost)
-        self._is_proven = False
+        prune(self._tree, (), 0, is_ghost)
+        self._layout_confirmed = False
         if not self._tree.root.children:
             self._layout = None
         return changes
@@ -251,119 +251,119 @@ class RadixPrefixCache:
         if self._disk is not None:
             self._disk.close()
 
-    # What is there
+    # Reading
 
     @property
     def _is_exact(self) -> bool:
-        return self._layout is not None and self._layout.has_states
+        return self._layout is not None and self._layout.has_checkpoint
 
     def _in_memory(self, walk: Walk) -> tuple[list[Node], int]:
-        return resumable(walk, exact=self._is_exact, cold=False)
+        return resumable(walk, exact=self._is_exact, with_disk=False)
 
     def _with_disk(self, walk: Walk) -> tuple[list[Node], int]:
-        """As much as could be resumed after loading, and would fit into memory."""
+        """What could be resumed after loading and would fit into memory."""
         if self._disk is None:
             return [], 0
         whole = list(walk.whole)
-        nodes, length = resumable(walk, exact=self._is_exact, cold=True)
-        while nodes and not self._room.fits(self._sizes.cost(length), sum(map(index_bytes, nodes))):
+        nodes, length = resumable(walk, exact=self._is_exact, with_disk=True)
+        while nodes and not self._limits.fits(self._sizes.cost(length), sum(map(index_bytes, nodes))):
             whole = whole[: len(nodes) - 1]
             nodes, length = resumable(
-                Walk(whole, None, whole[-1].end if whole else 0), exact=self._is_exact, cold=True
+                Walk(whole, None, whole[-1].end if whole else 0), exact=self._is_exact, with_disk=True
             )
         return nodes, length
 
     def _use(self, nodes: Sequence[Node], resumed: Sequence[Node]) -> None:
-        """Note that nodes were of use, and the states of those that were resumed behind."""
+        """Record the use of nodes, and of the checkpoints that were resumed."""
         self._tree.clock += 1
         for node in nodes:
             node.used = self._tree.clock
         if self._disk is not None:
-            files = [node.rows_file for node in nodes] + [node.states_file for node in resumed]
+            files = [node.kv_file for node in nodes] + [node.checkpoint_file for node in resumed]
             self._disk.touch(file for file in dict.fromkeys(files) if file is not None)
 
     def _check_layout(self, cache: list[Any]) -> list[CacheChange]:
-        """Learn how this model's caches are laid out; what is known and differs goes, unless it is in use."""
+        """Learn the layout of this model's caches; remove spans of another one, unless in use."""
         layout = layout_of(cache)
-        if self._is_proven and layout == self._layout:
+        if self._layout_confirmed and layout == self._layout:
             return []
-        if self._tree.live and layout != self._layout:
-            raise ValueError(f"this cache is laid out differently: {layout}, not {self._layout}")
+        if self._tree.in_memory and layout != self._layout:
+            raise ValueError(f"this cache has another layout: {layout}, not {self._layout}")
         changes: list[CacheChange] = []
         if self._disk is not None:
-            text = text_for_files(layout, cache)
+            text = layout_text_for_files(layout, cache)
             if text != self._layout_text:
                 changes = self.clear()
-                cold = forget(self._tree, (), 0, is_cold)
-                drop_other_layouts(self._disk, [file for node in cold for file in node.files])
+                pruned = prune(self._tree, (), 0, on_disk_only)
+                quarantine_other_layouts(self._disk, [file for node in pruned for file in node.files])
             self._layout_text = text
-        self._layout, self._is_proven = layout, True
+        self._layout, self._layout_confirmed = layout, True
         return changes
 
-    # Growing
+    # Inserting
 
     def _complete(
         self, path: list[Node], stored: TokenArray, cache: list[Any], kind: Kind
     ) -> list[CacheChange]:
-        """Add what the nodes of a path and their continuation lack: rows, and states at the end."""
+        """Add the KV that the nodes of a path and their continuation lack, and the checkpoint at the end."""
         known = path[-1].end if path else 0
         parent = path[-1] if path else self._tree.root
         if known < len(stored):
             path = [*path, Node(stored[known:].copy(), known, parent, kind, 0)]
         last = path[-1]
-        rows = {node: rows_between(cache, node.start, node.end) for node in path if not node.is_live}
-        states = states_of(cache) if self._is_exact and last.states is None else None
-        added = sum(nbytes_of(span, []) for span in rows.values()) + nbytes_of([], states or [])
+        kv = {node: kv_between(cache, node.start, node.end) for node in path if not node.in_memory}
+        checkpoint = checkpoint_of(cache) if self._is_exact and last.checkpoint is None else None
+        added = sum(nbytes_of(span, []) for span in kv.values()) + nbytes_of([], checkpoint or [])
         new_node = last.tokens.nbytes + NODE_BYTES if known < len(stored) else 0
-        tokens = sum(len(node.tokens) for node in rows)
+        tokens = sum(len(node.tokens) for node in kv)
         if tokens:
-            self._sizes.row_bytes = sum(nbytes_of(span, []) for span in rows.values()) / tokens
+            self._sizes.kv_bytes = sum(nbytes_of(span, []) for span in kv.values()) / tokens
         self._tree.touch(path, kind)
         changes, fits = self._make_room(added + new_node, path)
-        if not fits or not (rows or states):
+        if not fits or not (kv or checkpoint):
             return changes
-        evaluate([layer for span in rows.values() for layer in span], states or [])
-        self._tree.note(*rows, *([last] if states is not None else []))
+        evaluate([layer for span in kv.values() for layer in span], checkpoint or [])
+        self._tree.mark_unconfirmed(*kv, *([last] if checkpoint is not None else []))
         if known < len(stored):
             self._tree.add(last)
-        for node, span in rows.items():
-            self._tree.hold(node, span)
-        if states is not None:
-            last.states, last.states_used = states, self._tree.clock
-            self._sizes.state_bytes = max(self._sizes.state_bytes, nbytes_of([], states))
-            self._tree.weigh(last)
+        for node, span in kv.items():
+            self._tree.set_kv(node, span)
+        if checkpoint is not None:
+            last.checkpoint, last.checkpoint_used = checkpoint, self._tree.clock
+            self._sizes.checkpoint_bytes = max(self._sizes.checkpoint_bytes, nbytes_of([], checkpoint))
+            self._tree.recount(last)
         self._counts.insertions += 1
         return [*changes, self._change("inserted", tokens, added)]
 
     def _save(self, path: Sequence[Node]) -> list[CacheChange]:
         if self._disk is not None and self._layout_text:
             save_path(self._disk, path, self._layout_text)
-        return self._news()
+        return self._disk_events()
 
     # Evicting
 
     def _make_room(self, needed: int, path: Sequence[Node]) -> tuple[list[CacheChange], bool]:
-        """Evict until `needed` bytes fit beside what is kept; nothing of `path` but states inside of it."""
+        """Evict until `needed` bytes fit; of `path` only checkpoints within it. Returns whether they fit."""
         changes: list[CacheChange] = []
-        if not self._room.fits(needed) or self._room.over(needed) <= 0:
-            return changes, self._room.fits(needed)
-        kept = set(path)
-        self._forget_beyond_shares(kept)
-        victims = Victims(self._tree, kept)
-        index = 0  # bytes that what went still takes; forgetting looks at the whole tree, so it waits
-        while self._room.over(needed) > 0:
-            if index and self._room.over(needed) <= index:
-                self._forget_beyond_shares(kept)
+        if not self._limits.fits(needed) or self._limits.over(needed) <= 0:
+            return changes, self._limits.fits(needed)
+        protected = set(path)
+        self._prune_index(protected)
+        victims = Victims(self._tree, protected)
+        index = 0  # bytes of evicted nodes' index; pruning visits the whole tree, so it is put off
+        while self._limits.over(needed) > 0:
+            if index and self._limits.over(needed) <= index:
+                self._prune_index(protected)
                 index = 0
             elif (victim := victims.pop()) is not None:
                 node, whole = victim
                 changes.append(self._evict(node, whole=whole))
                 index += node.nbytes if whole else 0
-            elif self._room.over_budget(needed) <= 0 or not any(
-                forget(self._tree, kept, 0, which) for which in (is_ghost, is_cold)
+            elif self._limits.over_budget(needed) <= 0 or not any(
+                prune(self._tree, protected, 0, which) for which in (is_ghost, on_disk_only)
             ):
                 return changes, False
-        self._forget_beyond_shares(kept)
+        self._prune_index(protected)
         return changes, True
 
     def _evict_while(self, beyond: Callable[[], bool], path: Collection[Node]) -> list[CacheChange]:
@@ -374,26 +374,27 @@ class RadixPrefixCache:
         return changes
 
     def _evict(self, node: Node, *, whole: bool = True) -> CacheChange:
-        """Drop the rows and states of a leaf, or a node's states alone."""
+        """Drop the KV and checkpoint of a leaf, or only a node's checkpoint."""
         before = node.nbytes
-        node.states = None
-        self._tree.hold(node, None if whole else node.rows)
-        if whole and node in self._tree.unproven:  # what it may get anew was never proven
-            self._tree.unproven[node] = self._tree.unproven[node]._replace(rows=False)
+        node.checkpoint = None
+        self._tree.set_kv(node, None if whole else node.kv)
+        if whole and node in self._tree.unconfirmed:  # what it gets next is unconfirmed
+            self._tree.unconfirmed[node] = self._tree.unconfirmed[node]._replace(kv=False)
         self._counts.evictions += 1
         return self._change("evicted", len(node.tokens) if whole else 0, before - node.nbytes)
 
-    def _forget_beyond_shares(self, kept: Collection[Node]) -> None:
-        """Forget what is known beyond its shares. Files stay: the next start knows them again."""
-        forget(self._tree, kept, min(_GHOST_BYTES, int(self._room.max_bytes * _GHOST_SHARE)), is_ghost)
+    def _prune_index(self, protected: Collection[Node]) -> None:
+        """Prune the index of ghosts and of spans on disk to their shares. Files stay for the next start."""
+        prune(self._tree, protected, min(_GHOST_BYTES, int(self._limits.max_bytes * _GHOST_SHARE)), is_ghost)
         if self._disk is not None:
-            forget(self._tree, kept, int(self._room.max_bytes * _COLD_SHARE), is_cold)
+            prune(self._tree, protected, int(self._limits.max_bytes * _DISK_INDEX_SHARE), on_disk_only)
 
-    # Telling
+    # Reporting
 
     def _change(self, event: CacheEvent, tokens: int, nbytes: int) -> CacheChange:
-        return CacheChange(event, tokens, nbytes, self._tree.live, self._tree.nbytes, self._room.max_bytes)
+        tree = self._tree
+        return CacheChange(event, tokens, nbytes, tree.in_memory, tree.nbytes, self._limits.max_bytes)
 
-    def _news(self) -> list[CacheChange]:
-        news = self._disk.news() if self._disk is not None else []
-        return [self._change(event, tokens, nbytes) for event, tokens, nbytes in news]
+    def _disk_events(self) -> list[CacheChange]:
+        events = self._disk.take_events() if self._disk is not None else []
+        return [self._change(event, tokens, nbytes) for event, tokens, nbytes in events]

@@ -12,32 +12,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.prefix_cache.interface import Kind
-from engine.prefix_cache.layers import has_rows, leaves
+from engine.prefix_cache.layers import has_kv, leaves
 
 _GRID = 4096  # tokens
-_FIRST_CUTS = 2  # ends of what other sessions may begin with: system and tools, then the client's reminders
-_LAST_CUTS = 2  # ends of messages that are kept: the newest, and the one before it for a message that changes
+_FIRST_BOUNDARIES = 2  # system and tools, then the client's reminders: other sessions may begin with either
+_LAST_BOUNDARIES = 2  # the newest message, and the one before it in case the newest changes
 
 
 def needs_checkpoints(cache: Sequence[Any]) -> bool:
     """Whether some layer of this prompt cache cannot be cut back, now or once it has grown."""
-    return not all(has_rows(layer) for layer in leaves(cache))
+    return not all(has_kv(layer) for layer in leaves(cache))
 
 
-def checkpoints(
-    cuts: Sequence[int], length: int, matched: int, exact_only: bool, *, has_head: bool = True
+def store_positions(
+    boundaries: Sequence[int], length: int, restored: int, exact_only: bool, *, has_shared_prefix: bool = True
 ) -> dict[int, Kind]:
-    """Positions between `matched` and the end at which to keep what was computed, and what it is kept for.
+    """Positions behind `restored` at which to store the prompt's KV and checkpoint, each with its kind.
 
     The last is always `length` - 1, where prefill ends: the last token's step is the first of decoding.
-    `cuts` are those of the request; with `has_head` the first ends what other sessions begin with. All of it
-    depends on the prompt alone, so that a prompt is cut alike whoever sends it.
+    `boundaries` are those of the request; with `has_shared_prefix` the first one ends the shared prefix. The
+    positions depend on the prompt alone, so that every client's prompt has the same ones.
     """
     kept: dict[int, Kind] = dict.fromkeys(range(_GRID, length - 1, _GRID), "main")
-    inside = [cut for cut in cuts if 0 < cut < length - 1]
+    inside = [boundary for boundary in boundaries if 0 < boundary < length - 1]
     if exact_only:
-        kept |= dict.fromkeys([*inside[:_FIRST_CUTS], *inside[-_LAST_CUTS:]], "main")
-    if inside and has_head:
-        kept[inside[0]] = "head"
+        kept |= dict.fromkeys([*inside[:_FIRST_BOUNDARIES], *inside[-_LAST_BOUNDARIES:]], "main")
+    if inside and has_shared_prefix:
+        kept[inside[0]] = "head"  # the stored name of a shared prefix
     kept[length - 1] = "main"
-    return {cut: kind for cut, kind in sorted(kept.items()) if cut > matched}
+    return {boundary: kind for boundary, kind in sorted(kept.items()) if boundary > restored}

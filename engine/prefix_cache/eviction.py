@@ -21,18 +21,18 @@ class _Entry(NamedTuple):
 
 
 class Victims:
-    """What may go, what is worth least first; the tree is looked at once, however much goes.
+    """Nodes and checkpoints that may be evicted, the least valuable first; built by one pass over the tree.
 
-    Of the nodes in `kept` only states inside of them may go. While this is in use, rows and states leave the
-    tree as it says and no other way, and nothing is used.
+    Of the nodes in `protected` only checkpoints within the path may be evicted. While an instance is in use,
+    the caller evicts exactly what it returns, and uses no node.
     """
 
-    def __init__(self, tree: RadixTree, kept: Collection[Node]) -> None:
-        self._kept = kept
+    def __init__(self, tree: RadixTree, protected: Collection[Node]) -> None:
+        self._protected = protected
         self._long_ago = tree.clock - LONG
         # The place in the tree decides between what was used at the same time.
         self._places = {node: place for place, node in enumerate(tree.nodes())}
-        self._live_children = Counter(node.parent for node in self._places if node.is_live)
+        self._children_in_memory = Counter(node.parent for node in self._places if node.in_memory)
         self._heap = [entry for node in self._places if (entry := self._entry(node)) is not None]
         heapq.heapify(self._heap)
 
@@ -50,26 +50,26 @@ class Victims:
 
     def _leave(self, parent: Node | None) -> None:
         """Note that a child of this node goes; without any, it may go as a whole."""
-        self._live_children[parent] -= 1
-        if parent in self._places and not self._live_children[parent]:
+        self._children_in_memory[parent] -= 1
+        if parent in self._places and not self._children_in_memory[parent]:
             entry = self._entry(parent)
             if entry is not None and entry.whole:
                 heapq.heappush(self._heap, entry)
 
     def _entry(self, node: Node) -> _Entry | None:
-        if not node.is_live:
+        if not node.in_memory:
             return None
-        whole = not self._live_children[node] and node not in self._kept
-        if not whole and node.states is None:
+        whole = not self._children_in_memory[node] and node not in self._protected
+        if not whole and node.checkpoint is None:
             return None
         # Else the heads of sessions that nobody begins any more would outlast all conversations for ever.
         kind = "main" if node.kind == "head" and node.used < self._long_ago else node.kind
-        used = node.used if whole else node.states_used
+        used = node.used if whole else node.checkpoint_used
         return _Entry((RANK[kind], used), self._places[node], whole, node)
 
 
-def forget(
-    tree: RadixTree, kept: Collection[Node], most_bytes: int, counted: Callable[[Node], bool]
+def prune(
+    tree: RadixTree, protected: Collection[Node], most_bytes: int, counted: Callable[[Node], bool]
 ) -> list[Node]:
     """Take leaves without rows off the tree, oldest first, until `most_bytes` of those counted are left.
 
@@ -81,7 +81,7 @@ def forget(
         return gone
 
     def may_go(node: Node) -> bool:
-        if node.is_live or node.children or node in kept or node is tree.root:
+        if node.in_memory or node.children or node in protected or node is tree.root:
             return False
         return counted(node) or is_ghost(node)
 
@@ -99,9 +99,9 @@ def forget(
 
 def is_ghost(node: Node) -> bool:
     """Whether what was computed for a node is gone from memory and disk."""
-    return not node.is_live and not node.is_cold
+    return not node.in_memory and not node.on_disk_only
 
 
-def is_cold(node: Node) -> bool:
+def on_disk_only(node: Node) -> bool:
     """Whether what was computed for a node is on disk alone."""
-    return node.is_cold
+    return node.on_disk_only

@@ -56,14 +56,14 @@ class CacheCounts:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a lookup found; `cache` holds exactly the first `matched` tokens and belongs to the caller.
+    """What a lookup found; `cache` holds exactly the first `restored` tokens and belongs to the caller.
 
     `miss` is None when all that is stored of this prompt and can be resumed was reused, and nothing stood in
     its place. `tier` is "disk" where some of it was loaded from there and is used for the first time.
     """
 
     cache: list[Any] | None
-    matched: int
+    restored: int
     tier: Literal["memory", "disk", "none"]
     miss: MissAt | None
     change: CacheChange | None = None
@@ -78,7 +78,7 @@ class CacheMemory(NamedTuple):
 
 
 class Fetch(Protocol):
-    """Spans on their way from the disk; `PrefixCache.settle` takes them in once they are `done`."""
+    """Spans on their way from the disk; `PrefixCache.insert_fetched` takes them in once they are `done`."""
 
     @property
     def done(self) -> bool:
@@ -99,7 +99,7 @@ class Fetch(Protocol):
 class PrefixCache(Protocol):
     """A store of prompt caches by their tokens; used on the model's thread alone, but for `stats`."""
 
-    def known(self, tokens: TokenArray) -> int:
+    def restorable(self, tokens: TokenArray) -> int:
         """How many tokens a lookup would match now; it counts as no use."""
         ...
 
@@ -118,16 +118,16 @@ class PrefixCache(Protocol):
         """
         ...
 
-    def settle(self, fetch: Fetch) -> list[CacheChange]:
+    def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
         """Take in what a fetch that is done has loaded; the lookup that follows finds it in memory."""
         ...
 
-    def prove(self) -> None:
+    def confirm(self) -> None:
         """Note that the device has computed all that was inserted so far, without a fault."""
         ...
 
-    def take_back(self) -> int:
-        """After a fault of the device: drop what was inserted since the last `prove`, also from disk.
+    def roll_back(self) -> int:
+        """After a fault of the device: drop what was inserted since the last `confirm`, also from disk.
 
         Returns how many tokens that were.
         """
@@ -137,7 +137,7 @@ class PrefixCache(Protocol):
         """Evict until at most so many bytes are kept in memory, as far as that can be."""
         ...
 
-    def keeps(self, tokens: int) -> bool:
+    def would_keep(self, tokens: int) -> bool:
         """Whether a prompt of so many tokens would be kept, as far as is known now."""
         ...
 
@@ -145,7 +145,7 @@ class PrefixCache(Protocol):
         """What it takes now; may be called from any thread."""
         ...
 
-    def hold_within(
+    def set_limit(
         self, nbytes: int, *, max_buffers: int | None = None, keep: TokenArray | None = None
     ) -> list[CacheChange]:
         """From now on hold no more bytes of arrays than this, nor more buffers; evict what is beyond.
@@ -167,7 +167,7 @@ class PrefixCache(Protocol):
         ...
 
 
-def longest_kept(*kinds: Kind) -> Kind:
+def last_evicted(*kinds: Kind) -> Kind:
     """The kind that is evicted last."""
     return max(kinds, key=RANK.__getitem__)
 

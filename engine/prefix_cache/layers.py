@@ -16,13 +16,13 @@ import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
 from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache
 
-Rows = list[tuple[mx.array, ...]]
+KV = list[tuple[mx.array, ...]]
 """For each layer with rows its arrays, all with the tokens on the second axis from the end."""
 
-States = list[Any]
+Checkpoint = list[Any]
 """The layers without rows, as mlx-lm's cache objects."""
 
-_WITH_ROWS = (KVCache, QuantizedKVCache, ConcatenateKVCache)
+_KV_LAYERS = (KVCache, QuantizedKVCache, ConcatenateKVCache)
 _STEP = 256  # mlx-lm's caches grow by so many rows; a restored one has room for the next tokens
 
 
@@ -31,96 +31,96 @@ class Layout:
     """How the layers of a model's caches are built: classes, nesting and what they were made with."""
 
     layers: tuple[Any, ...]
-    has_states: bool
+    has_checkpoint: bool
 
 
 def layout_of(cache: Sequence[Any]) -> Layout:
     """The layout of a prompt cache."""
     described = tuple(_describe(layer) for layer in cache)
-    return Layout(described, any(not has_rows(layer) for layer in leaves(cache)))
+    return Layout(described, any(not has_kv(layer) for layer in leaves(cache)))
 
 
 def dtypes_of(cache: Sequence[Any]) -> list[str]:
     """The number types of a prompt cache's rows."""
-    return [str(array.dtype) for layer in leaves(cache) if has_rows(layer) for array in _arrays(layer)]
+    return [str(array.dtype) for layer in leaves(cache) if has_kv(layer) for array in _arrays(layer)]
 
 
-def rows_between(cache: Sequence[Any], start: int, stop: int) -> Rows:
+def kv_between(cache: Sequence[Any], start: int, stop: int) -> KV:
     """The rows of tokens `start` to `stop`, as arrays of their own, not yet evaluated."""
     return [
         tuple(_own(array, start, stop) for array in _arrays(layer))
         for layer in leaves(cache)
-        if has_rows(layer)
+        if has_kv(layer)
     ]
 
 
-def split_rows(rows: Rows, at: int) -> tuple[Rows, Rows]:
+def split_kv(kv: KV, at: int) -> tuple[KV, KV]:
     """Two spans in place of one: the first `at` tokens and the others."""
-    length = rows[0][0].shape[-2] if rows else at
-    return cut_rows(rows, 0, at), cut_rows(rows, at, length)
+    length = kv[0][0].shape[-2] if kv else at
+    return slice_kv(kv, 0, at), slice_kv(kv, at, length)
 
 
-def cut_rows(rows: Rows, start: int, stop: int) -> Rows:
+def slice_kv(kv: KV, start: int, stop: int) -> KV:
     """Part of a span, as arrays of their own, not yet evaluated."""
-    return [tuple(_own(array, start, stop) for array in layer) for layer in rows]
+    return [tuple(_own(array, start, stop) for array in layer) for layer in kv]
 
 
-def has_states(layers: Sequence[Any]) -> bool:
+def has_checkpoint(layers: Sequence[Any]) -> bool:
     """Whether a layout's layers hold any without rows."""
-    return any(kind not in _WITH_ROWS for kind, _ in _flat(layers))
+    return any(kind not in _KV_LAYERS for kind, _ in _flat(layers))
 
 
-def states_of(cache: Sequence[Any]) -> States:
+def checkpoint_of(cache: Sequence[Any]) -> Checkpoint:
     """The layers without rows, copied; arrays are shared until one side writes to them."""
-    copies = [copy.deepcopy(layer) for layer in leaves(cache) if not has_rows(layer)]
+    copies = [copy.deepcopy(layer) for layer in leaves(cache) if not has_kv(layer)]
     for layer in copies:
         layer.state = tree_map(lambda leaf: _apart(leaf) if isinstance(leaf, mx.array) else leaf, layer.state)
     return copies
 
 
-def assemble(cache_layout: Layout, spans: Sequence[Rows], tokens: int, states: States) -> list[Any]:
+def assemble(cache_layout: Layout, spans: Sequence[KV], tokens: int, checkpoint: Checkpoint) -> list[Any]:
     """A prompt cache of `tokens` tokens, made of spans in order (the last may be longer) and states."""
-    parts = iter(range(sum(1 for layer in _flat(cache_layout.layers) if layer[0] in _WITH_ROWS)))
-    held = iter(copy.deepcopy(states))
+    parts = iter(range(sum(1 for layer in _flat(cache_layout.layers) if layer[0] in _KV_LAYERS)))
+    held = iter(copy.deepcopy(checkpoint))
 
     def build(described: Any) -> Any:
         kind, detail = described
         if kind is CacheList:
             return CacheList(*[build(layer) for layer in detail])
-        if kind not in _WITH_ROWS:
+        if kind not in _KV_LAYERS:
             return next(held)
         number = next(parts)
         joined = [_joined([span[number][n] for span in spans], tokens) for n in range(len(spans[0][number]))]
-        return _with_rows(kind, detail, joined, tokens)
+        return _with_kv(kind, detail, joined, tokens)
 
     return [build(layer) for layer in cache_layout.layers]
 
 
-def nbytes_of(rows: Rows, states: States) -> int:
+def nbytes_of(kv: KV, checkpoint: Checkpoint) -> int:
     """Bytes of spans and states."""
-    return sum(array.nbytes for array in arrays_of(rows, states))
+    return sum(array.nbytes for array in arrays_of(kv, checkpoint))
 
 
-def arrays_of(rows: Rows, states: States) -> list[mx.array]:
+def arrays_of(kv: KV, checkpoint: Checkpoint) -> list[mx.array]:
     """The arrays of spans and states, each a buffer of its own."""
-    leaves = (leaf for layer in states for _, leaf in tree_flatten(layer.state))
+    leaves = (leaf for layer in checkpoint for _, leaf in tree_flatten(layer.state))
     return [
-        *(array for layer in rows for array in layer),
+        *(array for layer in kv for array in layer),
         *(leaf for leaf in leaves if isinstance(leaf, mx.array)),
     ]
 
 
-def computed(cache: Sequence[Any]) -> list[Any]:
+def cache_arrays(cache: Sequence[Any]) -> list[Any]:
     """What a prompt cache holds, for `mx.eval`: its states, or the arrays of a class that tells none."""
     return [layer.state if hasattr(layer, "state") else list(vars(layer).values()) for layer in cache]
 
 
-def evaluate(rows: Rows, states: States) -> None:
+def evaluate(kv: KV, checkpoint: Checkpoint) -> None:
     """Compute what is to be kept, so that it holds on to nothing that it was cut from.
 
     Waits until the device has: a fault of it, also in what these were computed from, is raised here.
     """
-    mx.eval(rows, [layer.state for layer in states])
+    mx.eval(kv, [layer.state for layer in checkpoint])
     mx.synchronize()
 
 
@@ -141,12 +141,12 @@ def _flat(layers: Sequence[Any]) -> Iterator[Any]:
             yield kind, detail
 
 
-def has_rows(layer: Any) -> bool:
+def has_kv(layer: Any) -> bool:
     """Whether a layer keeps rows for all tokens and can be trimmed to any of them; else it has a state.
 
     Told by the very class: what a subclass does differently is not known.
     """
-    return type(layer) in _WITH_ROWS
+    return type(layer) in _KV_LAYERS
 
 
 def _describe(layer: Any) -> tuple[Any, Any]:
@@ -163,7 +163,7 @@ def _arrays(layer: Any) -> tuple[mx.array, ...]:
     return layer.keys, layer.values
 
 
-def _with_rows(kind: Any, detail: Any, arrays: list[mx.array], tokens: int) -> Any:
+def _with_kv(kind: Any, detail: Any, arrays: list[mx.array], tokens: int) -> Any:
     if kind is QuantizedKVCache:
         half = len(arrays) // 2
         layer = QuantizedKVCache(*detail)

@@ -12,13 +12,13 @@ AROUND = (6, 16)  # tokens shown before and from the place where a prompt left w
 def explain(
     tree: RadixTree, prompt: TokenArray, matched: int, walk: Walk, *, exact: bool = False
 ) -> MissAt | None:
-    """What stood in the way of a prompt of which `matched` tokens are reused; None: nothing did.
+    """What stood in the way of a prompt of which `restored` tokens are reused; None: nothing did.
 
     With `exact` it can be resumed only where states are, and what is on disk without them is no loss.
     """
     if not tree.root.children:
         return MissAt("cold", 0, (), _around(prompt, 0))
-    on_disk = resumable(walk, exact=exact, cold=True)[1]
+    on_disk = resumable(walk, exact=exact, with_disk=True)[1]
     if on_disk > matched or any(is_ghost(node) for node in walk.path):
         return MissAt("evicted", matched, (), _around(prompt, matched))
     place = walk.length
@@ -29,13 +29,13 @@ def explain(
             return MissAt("diverged", place, before, _around(prompt, place))
     if exact and any(_lost_states(node, matched) for node in walk.whole):
         return MissAt("evicted", matched, (), _around(prompt, matched))
-    # What is known beyond `matched` has no state of its own: nothing differs and nothing went.
+    # What is known beyond `restored` has no state of its own: nothing differs and nothing went.
     return None
 
 
 def _lost_states(node: Node, matched: int) -> bool:
     """Whether a prompt could have been resumed behind this node, had its states not been evicted."""
-    return node.end > matched and node.states_used > 0 and not node.has_states
+    return node.end > matched and node.checkpoint_used > 0 and not node.has_checkpoint
 
 
 def _continuation(tree: RadixTree, walk: Walk) -> list[int]:

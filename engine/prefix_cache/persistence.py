@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from engine.prefix_cache.disk.encoding import NotSavable, layout_text
-from engine.prefix_cache.disk.loader import Loading
+from engine.prefix_cache.disk.read_queue import PendingRead
 from engine.prefix_cache.disk.span_files import Part, SpanFile
 from engine.prefix_cache.disk.tier import DiskTier
-from engine.prefix_cache.interface import Kind, TokenArray, longest_kept
-from engine.prefix_cache.layers import Layout, Rows, States, cut_rows, dtypes_of
+from engine.prefix_cache.interface import Kind, TokenArray, last_evicted
+from engine.prefix_cache.layers import KV, Checkpoint, Layout, dtypes_of, slice_kv
 from engine.prefix_cache.tree import Node, RadixTree
 
 _log = logging.getLogger(__name__)
 
-LAID_OUT_DIFFERENTLY = "its caches are laid out differently"
+OTHER_LAYOUT = "its caches are laid out differently"
 
 
-def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list[SpanFile]:
+def rebuild_tree(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list[SpanFile]:
     """Hang files below a tree by what they continue; returns those that find no place or are not needed.
 
     What was used last counts as used last. A file whose parent is lost is in neither: it is of use again once
@@ -44,7 +44,7 @@ def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list
             above.use_file(file)
             path = [above]
         else:
-            path = _plant_rows(tree, above, file, tokens)
+            path = _add_kv_file(tree, above, file, tokens)
             ends[file.id] = path[-1]
         _count_use(path[-1], ranks[file.id], file.kind)
     tree.clock = max(tree.clock, len(ranks))
@@ -53,7 +53,7 @@ def plant(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list
     return [file for file, _ in in_order if not file.references and file.id not in kept]
 
 
-def text_for_files(layout: Layout, cache: Sequence[Any]) -> str:
+def layout_text_for_files(layout: Layout, cache: Sequence[Any]) -> str:
     """How caches of a model are laid out, as files say it; empty where they cannot hold them."""
     try:
         return layout_text(layout, dtypes_of(cache))
@@ -62,9 +62,9 @@ def text_for_files(layout: Layout, cache: Sequence[Any]) -> str:
         return ""
 
 
-def drop_other_layouts(disk: DiskTier, files: Iterable[SpanFile]) -> None:
+def quarantine_other_layouts(disk: DiskTier, files: Iterable[SpanFile]) -> None:
     """Put files out of use: this model's caches are laid out differently now."""
-    disk.set_aside(list(dict.fromkeys(files)), LAID_OUT_DIFFERENTLY)
+    disk.quarantine(list(dict.fromkeys(files)), OTHER_LAYOUT)
 
 
 def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:
@@ -72,20 +72,22 @@ def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:
     above: SpanFile | None = None
     for node in path:
         for file in node.files:
-            file.kind = longest_kept(file.kind, node.kind)
-        if node.rows_file is None or node.rows_file.state == "gone":
-            if node.rows is None:
+            file.kind = last_evicted(file.kind, node.kind)
+        if node.kv_file is None or node.kv_file.state == "gone":
+            if node.kv is None:
                 return
-            node.use_file(_saved(disk, above, node, layout, "rows", node.rows))
-        if node.rows_file is None or node.rows_file.state == "gone":
+            node.use_file(_saved(disk, above, node, layout, "rows", node.kv))
+        if node.kv_file is None or node.kv_file.state == "gone":
             return
-        above = node.rows_file
-        if node.states is not None and (node.states_file is None or node.states_file.state == "gone"):
-            node.use_file(_saved(disk, above, node, layout, "states", node.states))
+        above = node.kv_file
+        if node.checkpoint is not None and (
+            node.checkpoint_file is None or node.checkpoint_file.state == "gone"
+        ):
+            node.use_file(_saved(disk, above, node, layout, "states", node.checkpoint))
 
 
 def _saved(
-    disk: DiskTier, above: SpanFile | None, node: Node, layout: str, part: Part, content: Rows | States
+    disk: DiskTier, above: SpanFile | None, node: Node, layout: str, part: Part, content: KV | Checkpoint
 ) -> SpanFile | None:
     """The file of a node's rows or states, queued unless it is there; None where there will be none."""
     start, tokens = (node.start, node.tokens) if part == "rows" else (node.end, node.tokens[:0])
@@ -94,7 +96,7 @@ def _saved(
     )
     file = save()
     if file is not None and file.layout != layout:  # one whose node was forgotten before that was known
-        disk.set_aside([file], LAID_OUT_DIFFERENTLY)
+        disk.quarantine([file], OTHER_LAYOUT)
         file = save()
     return file
 
@@ -117,7 +119,7 @@ class SpanFetch:
         self._on_done = on_done
         self._missing = len(files)
         self._lock = threading.Lock()
-        self._loadings: list[Loading] = [disk.load(file, self._one_done) for file in files]
+        self._loadings: list[PendingRead] = [disk.load(file, self._one_done) for file in files]
 
     @property
     def done(self) -> bool:
@@ -125,7 +127,7 @@ class SpanFetch:
 
     def take(
         self, path: Sequence[Node], *, exact: bool
-    ) -> tuple[dict[Node, Rows], Node | None, States | None]:
+    ) -> tuple[dict[Node, KV], Node | None, Checkpoint | None]:
         """What was loaded for a path: rows by node as far as there is no gap, the last node, and its states.
 
         Rows are not yet evaluated. Nothing that was loaded is held on to.
@@ -134,18 +136,18 @@ class SpanFetch:
             loading.file: loading.content for loading in self._loadings if loading.content is not None
         }
         self._loadings = []
-        rows: dict[Node, Rows] = {}
+        kv: dict[Node, KV] = {}
         last: Node | None = None
         for node in path:
-            if not node.is_live:
-                held = _rows_of(node, contents)
+            if not node.in_memory:
+                held = _kv_of(node, contents)
                 if held is None:
                     break
-                rows[node] = held
+                kv[node] = held
             last = node
-        if not exact or last is None or last.states is not None or last.states_file is None:
-            return rows, last, None
-        return rows, last, contents.get(last.states_file)
+        if not exact or last is None or last.checkpoint is not None or last.checkpoint_file is None:
+            return kv, last, None
+        return kv, last, contents.get(last.checkpoint_file)
 
     def _one_done(self) -> None:
         with self._lock:
@@ -157,22 +159,22 @@ class SpanFetch:
 
 def files_to_load(nodes: Sequence[Node], *, exact: bool) -> list[SpanFile]:
     """What has to be read so that a path can be resumed behind its last node."""
-    files = [node.rows_file for node in nodes if node.rows is None]
-    if exact and nodes[-1].states is None:
-        files.append(nodes[-1].states_file)
+    files = [node.kv_file for node in nodes if node.kv is None]
+    if exact and nodes[-1].checkpoint is None:
+        files.append(nodes[-1].checkpoint_file)
     return list(dict.fromkeys(file for file in files if file is not None))
 
 
-def _rows_of(node: Node, contents: dict[SpanFile, Rows | States]) -> Rows | None:
+def _kv_of(node: Node, contents: dict[SpanFile, KV | Checkpoint]) -> KV | None:
     """The rows of a node out of what was loaded, not yet evaluated; None where they are not there."""
-    file = node.rows_file
-    rows = contents.get(file) if file is not None else None
-    if file is None or rows is None:
+    file = node.kv_file
+    kv = contents.get(file) if file is not None else None
+    if file is None or kv is None:
         return None
     first = node.start - file.start
     if first == 0 and len(node.tokens) == file.length:
-        return rows
-    return cut_rows(rows, first, first + len(node.tokens))
+        return kv
+    return slice_kv(kv, first, first + len(node.tokens))
 
 
 def _node_ending_at(tree: RadixTree, last: Node | None, place: int) -> Node | None:
@@ -185,7 +187,7 @@ def _node_ending_at(tree: RadixTree, last: Node | None, place: int) -> Node | No
     return node if node.end == place else tree.split(node, place - node.start)
 
 
-def _plant_rows(tree: RadixTree, above: Node, file: SpanFile, tokens: TokenArray) -> list[Node]:
+def _add_kv_file(tree: RadixTree, above: Node, file: SpanFile, tokens: TokenArray) -> list[Node]:
     """The nodes of a file's tokens: those that were there already, and one for the rest."""
     walk = tree.walk(tokens, below=above)
     path = list(walk.whole)
@@ -197,7 +199,7 @@ def _plant_rows(tree: RadixTree, above: Node, file: SpanFile, tokens: TokenArray
         tree.add(node)
         path.append(node)
     for node in path:
-        if node.rows_file is None:
+        if node.kv_file is None:
             node.use_file(file)
     return path
 
@@ -206,5 +208,5 @@ def _count_use(node: Node, used: int, kind: Kind) -> None:
     """What a span is used for, all before it is used for too."""
     while node.parent is not None:
         node.used = max(node.used, used)
-        node.kind = longest_kept(node.kind, kind)
+        node.kind = last_evicted(node.kind, kind)
         node = node.parent

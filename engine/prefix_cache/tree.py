@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.prefix_cache.disk.span_files import SpanFile
-from engine.prefix_cache.interface import Kind, TokenArray, common_prefix, longest_kept
-from engine.prefix_cache.layers import Rows, States, arrays_of, evaluate, split_rows
+from engine.prefix_cache.interface import Kind, TokenArray, common_prefix, last_evicted
+from engine.prefix_cache.layers import KV, Checkpoint, arrays_of, evaluate, split_kv
 
 NODE_BYTES = 1024
 """What a node costs beside its arrays and its tokens, roughly; counted in the budget."""
@@ -30,14 +30,14 @@ class Node:
     kind: Kind
     used: int  # when it was last walked through
     children: dict[int, Node] = field(default_factory=dict)  # by their first token
-    rows: Rows | None = None
-    states: States | None = None
-    states_used: int = 0  # when its states were last made or taken
+    kv: KV | None = None
+    checkpoint: Checkpoint | None = None
+    checkpoint_used: int = 0  # when its states were last made or taken
     nbytes: int = 0  # of rows, states and index
     array_bytes: int = 0  # of that without the index
     buffers: int = 0  # how many arrays these are
-    rows_file: SpanFile | None = None  # which may have more rows than this span
-    states_file: SpanFile | None = None
+    kv_file: SpanFile | None = None  # which may have more rows than this span
+    checkpoint_file: SpanFile | None = None
     from_disk: bool = False  # loaded, and not used since
 
     @property
@@ -45,25 +45,25 @@ class Node:
         return self.start + len(self.tokens)
 
     @property
-    def is_live(self) -> bool:
-        return self.rows is not None
+    def in_memory(self) -> bool:
+        return self.kv is not None
 
     @property
-    def is_cold(self) -> bool:
-        return self.rows is None and is_readable(self.rows_file)
+    def on_disk_only(self) -> bool:
+        return self.kv is None and is_readable(self.kv_file)
 
     @property
-    def has_states(self) -> bool:
+    def has_checkpoint(self) -> bool:
         """Whether its states are in memory or on disk."""
-        return self.states is not None or is_readable(self.states_file)
+        return self.checkpoint is not None or is_readable(self.checkpoint_file)
 
     @property
-    def has_live_child(self) -> bool:
-        return any(child.is_live for child in self.children.values())
+    def is_leaf_in_memory(self) -> bool:
+        return self.in_memory and not any(child.in_memory for child in self.children.values())
 
     @property
     def files(self) -> list[SpanFile]:
-        return [file for file in (self.rows_file, self.states_file) if file is not None]
+        return [file for file in (self.kv_file, self.checkpoint_file) if file is not None]
 
     def use_file(self, file: SpanFile | None) -> None:
         """Take a file in place of the one that has the same part."""
@@ -71,9 +71,9 @@ class Node:
             return
         file.references += 1
         if file.part == "rows":
-            old, self.rows_file = self.rows_file, file
+            old, self.kv_file = self.kv_file, file
         else:
-            old, self.states_file = self.states_file, file
+            old, self.checkpoint_file = self.checkpoint_file, file
         if old is not None:
             old.references -= 1
 
@@ -81,7 +81,7 @@ class Node:
 class Before(NamedTuple):
     """What a node had before it got more."""
 
-    rows: bool
+    kv: bool
     files: list[SpanFile]
 
 
@@ -102,7 +102,7 @@ class RadixTree:
     """Spans by their tokens.
 
     `nbytes` is the weight of all nodes, `array_bytes` and `buffers` of that the arrays and their number;
-    `live` counts nodes with rows.
+    `in_memory` counts nodes with rows.
     """
 
     def __init__(self) -> None:
@@ -110,9 +110,9 @@ class RadixTree:
         self.nbytes = 0
         self.array_bytes = 0
         self.buffers = 0
-        self.live = 0
+        self.in_memory = 0
         self.clock = 0
-        self.unproven: dict[Node, Before] = {}
+        self.unconfirmed: dict[Node, Before] = {}
         """What nodes had that got rows or states since the device was last known to have computed all."""
 
     def walk(self, tokens: TokenArray, below: Node | None = None) -> Walk:
@@ -141,59 +141,59 @@ class RadixTree:
         self.clock += 1
         for node in path:
             node.used = self.clock
-            node.kind = longest_kept(node.kind, kind)
+            node.kind = last_evicted(node.kind, kind)
 
     def add(self, node: Node) -> None:
         """Hang a new node below its parent."""
         assert node.parent is not None
         node.parent.children[int(node.tokens[0])] = node
-        self.weigh(node)
+        self.recount(node)
 
     def remove(self, node: Node) -> None:
         """Take a leaf off; the files that nothing else needs now have no references."""
         assert node.parent is not None
         del node.parent.children[int(node.tokens[0])]
         self._count(node, -1)
-        self.live -= node.is_live
+        self.in_memory -= node.in_memory
         for file in node.files:
             file.references -= 1
 
-    def hold(self, node: Node, rows: Rows | None) -> None:
+    def set_kv(self, node: Node, kv: KV | None) -> None:
         """Give a node its rows, or take them away."""
-        self.live += (rows is not None) - node.is_live
-        node.rows, node.from_disk = rows, False
-        self.weigh(node)
+        self.in_memory += (kv is not None) - node.in_memory
+        node.kv, node.from_disk = kv, False
+        self.recount(node)
 
     def split(self, node: Node, at: int) -> Node:
         """Cut a node in two; returns the upper one, which takes its place. States stay at the end."""
         assert node.parent is not None
         upper = Node(node.tokens[:at].copy(), node.start, node.parent, node.kind, node.used)
         lower_tokens = node.tokens[at:].copy()
-        if node.rows is not None:
-            parts = split_rows(node.rows, at)
+        if node.kv is not None:
+            parts = split_kv(node.kv, at)
             evaluate([*parts[0], *parts[1]], [])  # where that fails, the tree is as it was
-            upper.rows, node.rows = parts
-            self.live += 1
-        if node in self.unproven:
-            self.unproven[upper] = self.unproven[node]
+            upper.kv, node.kv = parts
+            self.in_memory += 1
+        if node in self.unconfirmed:
+            self.unconfirmed[upper] = self.unconfirmed[node]
         upper.from_disk = node.from_disk
-        upper.use_file(node.rows_file)
+        upper.use_file(node.kv_file)
         node.parent.children[int(upper.tokens[0])] = upper
         node.tokens, node.start, node.parent = lower_tokens, node.start + at, upper
         upper.children[int(lower_tokens[0])] = node
         for part in (upper, node):
-            self.weigh(part)
+            self.recount(part)
         return upper
 
-    def note(self, *nodes: Node) -> None:
+    def mark_unconfirmed(self, *nodes: Node) -> None:
         """Nodes get rows or states, of which it is not proven yet that the device has computed them."""
         for node in nodes:
-            self.unproven.setdefault(node, Before(node.is_live, node.files))
+            self.unconfirmed.setdefault(node, Before(node.in_memory, node.files))
 
-    def weigh(self, node: Node) -> None:
+    def recount(self, node: Node) -> None:
         """Count what a node holds now in place of what it held."""
         self._count(node, -1)
-        arrays = arrays_of(node.rows or [], node.states or [])
+        arrays = arrays_of(node.kv or [], node.checkpoint or [])
         node.array_bytes, node.buffers = sum(array.nbytes for array in arrays), len(arrays)
         node.nbytes = node.array_bytes + index_bytes(node)
         self._count(node, 1)
@@ -204,18 +204,18 @@ class RadixTree:
         self.buffers += sign * node.buffers
 
 
-def resumable(walk: Walk, *, exact: bool, cold: bool) -> tuple[list[Node], int]:
+def resumable(walk: Walk, *, exact: bool, with_disk: bool) -> tuple[list[Node], int]:
     """The nodes that a walk can be resumed behind, and how many tokens they give.
 
-    With `exact` that is only where states are; with `cold` what is on disk counts as well.
+    With `exact` that is only where states are; with `with_disk` what is on disk counts as well.
     """
 
     def is_there(node: Node) -> bool:
-        return node.is_live or (cold and node.is_cold)
+        return node.in_memory or (with_disk and node.on_disk_only)
 
     nodes = list(itertools.takewhile(is_there, walk.whole))
     if exact:
-        while nodes and not (nodes[-1].has_states if cold else nodes[-1].states is not None):
+        while nodes and not (nodes[-1].has_checkpoint if with_disk else nodes[-1].checkpoint is not None):
             nodes.pop()
     elif walk.part is not None and is_there(walk.part) and len(nodes) == len(walk.whole):
         return [*nodes, walk.part], walk.length

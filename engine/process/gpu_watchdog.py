@@ -1,8 +1,8 @@
 """macOS ends work on the GPU that takes too long, and the switch with which its driver waits longer.
 
-Prompts are computed in chunks that stay far from that (`engine.chunks.rule`). Where one is ended all the same
-(`kIOGPUCommandBufferCallbackErrorTimeout`, `...ImpactingInteractivity`), some Macs are helped by the switch,
-others are not; with it, windows may stutter while the model computes. So only who asks for it has it.
+Prompts are computed in chunks that stay far from that (`engine.chunks.boundaries`). Where one is ended all
+the same (`kIOGPUCommandBufferCallbackErrorTimeout`, `...ImpactingInteractivity`), some Macs are helped by the
+switch, others are not; with it, windows may stutter while the model computes. So only who asks for it has it.
 """
 
 from __future__ import annotations

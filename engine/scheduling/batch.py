@@ -24,7 +24,7 @@ _SLACK = 256  # tokens of difference that are never too many: caches grow by so 
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class Slot:
     """One sequence that is decoded; `tokens` are those that its cache holds."""
 
     tokens: list[int]
@@ -41,21 +41,21 @@ class Row:
 class Batch(Protocol):
     """Rows that are decoded together, by whatever means."""
 
-    rows: list[Row]
+    slots: list[Slot]
 
     def takes(self, length: int, cache: Sequence[Any]) -> bool:
         """Whether a sequence of `length` tokens can join."""
         ...
 
-    def join(self, row: Row, cache: list[Any], last_token: int) -> None:
+    def join(self, slot: Slot, cache: list[Any], last_token: int) -> None:
         """Take in a row whose cache holds all of its prompt but `last_token`; the cache is given away."""
         ...
 
     def step(self) -> list[int]:
-        """The next token of each row, in the order of `rows`."""
+        """The next token of each row, in the order of `slots`."""
         ...
 
-    def leave(self, row: Row) -> list[Any]:
+    def leave(self, slot: Slot) -> list[Any]:
         """Remove a row; returns its cache, which holds exactly its tokens."""
         ...
 
@@ -70,51 +70,51 @@ class DecodeBatch:
         self._cache: list[Any] = []  # of a single row as prefill left it, of several merged
         self._next: Any = None  # tokens of shape (rows,), sampled but not yet in the cache
         self._mergeable = True
-        self.rows: list[Row] = []
+        self.slots: list[Slot] = []
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.slots)
 
     def takes(self, length: int, cache: Sequence[Any]) -> bool:
         """Whether a sequence of `length` tokens can join without padding more than a batch may."""
-        if not self.rows:
+        if not self.slots:
             return True
         if self._alone or not (self._mergeable and mergeable(cache)):
             return False
-        lengths = [length, *(len(row.tokens) for row in self.rows)]
+        lengths = [length, *(len(slot.tokens) for slot in self.slots)]
         padding = len(lengths) * max(lengths) - sum(lengths)
         return max(lengths) - min(lengths) <= _SLACK or padding <= _WASTE * sum(lengths)
 
-    def join(self, row: Row, cache: list[Any], last_token: int) -> None:
+    def join(self, slot: Slot, cache: list[Any], last_token: int) -> None:
         """Take in a row whose cache holds all of its prompt but `last_token`; the cache is given away."""
         self._mergeable = self._mergeable and mergeable(cache)
-        first = self._sample(mx.array([[last_token]]), cache, [row])
+        first = self._sample(mx.array([[last_token]]), cache, [slot])
         mx.async_eval(first)  # type: ignore[no-untyped-call]
-        row.tokens.append(last_token)
-        if not self.rows:
+        slot.tokens.append(last_token)
+        if not self.slots:
             self._cache, self._next = cache, first
         else:
-            if len(self.rows) == 1:
+            if len(self.slots) == 1:
                 self._cache = [layer.merge([layer]) for layer in self._cache]
             for layer, other in zip(self._cache, cache, strict=True):
                 layer.extend(other.merge([other]))
             self._next = mx.concatenate([self._next, first])
-        self.rows.append(row)
+        self.slots.append(slot)
 
     def step(self) -> list[int]:
-        """The next token of each row, in the order of `rows`."""
+        """The next token of each row, in the order of `slots`."""
         inputs = self._next
-        self._next = self._sample(inputs[:, None], self._cache, self.rows, generated=True)
+        self._next = self._sample(inputs[:, None], self._cache, self.slots, generated=True)
         mx.async_eval(self._next)  # type: ignore[no-untyped-call]
         tokens: list[int] = inputs.tolist()
-        for row, token in zip(self.rows, tokens, strict=True):
-            row.tokens.append(token)
+        for slot, token in zip(self.slots, tokens, strict=True):
+            slot.tokens.append(token)
         return tokens
 
-    def leave(self, row: Row) -> list[Any]:
+    def leave(self, slot: Slot) -> list[Any]:
         """Remove a row; returns its cache, which holds exactly its tokens."""
-        place = self.rows.index(row)
-        keep = [number for number in range(len(self.rows)) if number != place]
+        place = self.slots.index(slot)
+        keep = [number for number in range(len(self.slots)) if number != place]
         if not keep:
             cache, self._cache, self._next, self._mergeable = self._cache, [], None, True
         else:
@@ -125,7 +125,7 @@ class DecodeBatch:
                 for layer in self._cache:
                     layer.filter(keep)
             self._next = self._next[mx.array(keep)]
-        del self.rows[place]
+        del self.slots[place]
         return cache
 
     @property
@@ -133,24 +133,26 @@ class DecodeBatch:
         """Bytes of the cache of all rows, padding included."""
         return sum(layer.nbytes for layer in self._cache)
 
-    def _sample(self, inputs: Any, cache: list[Any], rows: Sequence[Row], *, generated: bool = False) -> Any:
+    def _sample(
+        self, inputs: Any, cache: list[Any], slots: Sequence[Slot], *, generated: bool = False
+    ) -> Any:
         """Run tokens of shape (rows, 1) through the model and sample those that follow, of shape (rows,).
 
         `generated` tells that the inputs are part of the answers.
         """
         logits = self._model(inputs, cache=cache)[:, -1, :]
-        mask = _mask(inputs, logits, rows, generated) if any(row.guide for row in rows) else None
-        if any(row.processors for row in rows):
+        mask = _mask(inputs, logits, slots, generated) if any(slot.guide for slot in slots) else None
+        if any(slot.processors for slot in slots):
             logits = mx.concatenate(
-                [_processed(row, inputs[n], logits[n : n + 1]) for n, row in enumerate(rows)]
+                [_processed(slot, inputs[n], logits[n : n + 1]) for n, slot in enumerate(slots)]
             )
         if mask is not None:
             logits = mx.where(mask, logits, -mx.inf)
         logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-        sampler = rows[0].sampler
-        if all(row.sampler is sampler for row in rows):
+        sampler = slots[0].sampler
+        if all(slot.sampler is sampler for slot in slots):
             return sampler(logprobs)
-        return mx.concatenate([row.sampler(logprobs[n : n + 1]) for n, row in enumerate(rows)])
+        return mx.concatenate([slot.sampler(logprobs[n : n + 1]) for n, slot in enumerate(slots)])
 
 
 def mergeable(cache: Iterable[Any]) -> bool:
@@ -161,20 +163,20 @@ def mergeable(cache: Iterable[Any]) -> bool:
     )
 
 
-def _mask(inputs: Any, logits: Any, rows: Sequence[Row], generated: bool) -> Any | None:
+def _mask(inputs: Any, logits: Any, slots: Sequence[Slot], generated: bool) -> Any | None:
     """Which tokens the rows' grammars allow, of shape (rows, vocabulary); found while the model runs."""
     if generated:
         mx.async_eval(logits)  # type: ignore[no-untyped-call]
-        for row, (token,) in zip(rows, inputs.tolist(), strict=True):
-            if row.guide is not None:
-                row.guide.advance(token)
-    masks = token_masks([row.guide for row in rows], logits.shape[-1])
+        for slot, (token,) in zip(slots, inputs.tolist(), strict=True):
+            if slot.guide is not None:
+                slot.guide.advance(token)
+    masks = token_masks([slot.guide for slot in slots], logits.shape[-1])
     return None if masks is None else mx.array(masks)
 
 
-def _processed(row: Row, inputs: Any, logits: Any) -> Any:
-    if row.context is not None:
-        context = row.context.update_and_fetch(inputs)
-        for processor in row.processors:
+def _processed(slot: Slot, inputs: Any, logits: Any) -> Any:
+    if slot.context is not None:
+        context = slot.context.update_and_fetch(inputs)
+        for processor in slot.processors:
             logits = processor(context, logits)
     return logits

@@ -15,10 +15,10 @@ import mlx.core as mx
 
 from engine.prefix_cache.interface import PrefixCache
 from engine.process.device_faults import DeviceFault, DeviceRefuses, device_fault, first_line, in_words
+from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.batch import Batch
-from engine.scheduling.places import RequestPlaces
 from engine.scheduling.reporting import LoopReporting
-from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.requests.request import ScheduledRequest
 
 _log = logging.getLogger(__name__)
 
@@ -34,20 +34,20 @@ class Recovery:
 
     def __init__(
         self,
-        places: RequestPlaces,
+        active: ActiveRequests,
         reporting: LoopReporting,
         cache: PrefixCache,
         *,
         max_batch: int,
         clock: Callable[[], float],
     ) -> None:
-        self._places = places
+        self._active = active
         self._reporting = reporting
         self._cache = cache
         self._max_batch = self._fewer = max_batch
         self._fewer_until = 0.0
         self._clock = clock
-        self.unproven_steps = 0
+        self.unconfirmed_steps = 0
         """Steps of decoding since the device was last waited for."""
         self._in_a_row = 0
         self._unanswered = 0
@@ -59,69 +59,69 @@ class Recovery:
         """How many requests may run at a time now."""
         return self._fewer if self._clock() < self._fewer_until else self._max_batch
 
-    def wait(self, *, computed: bool = True) -> None:
+    def synchronize(self, *, computed: bool = True) -> None:
         """Wait until the device has computed all that it was given; its fault comes through."""
         mx.synchronize()
-        self.proven(computed=computed)
+        self.mark_confirmed(computed=computed)
 
-    def prove(self, *, computed: bool = True) -> bool:
+    def confirm(self, *, computed: bool = True) -> bool:
         """Wait for the device, and recover from its fault; whether there was none."""
         try:
             mx.synchronize()
         except Exception as error:
             self.device_failed(error)
             return False
-        self.proven(computed=computed)
+        self.mark_confirmed(computed=computed)
         return True
 
-    def proven(self, *, computed: bool = True) -> None:
+    def mark_confirmed(self, *, computed: bool = True) -> None:
         """The stream was waited for: all that was computed so far is what it should be.
 
         `computed`: that was a chunk or a token at least, which a device that refuses does not do.
         """
-        self.unproven_steps = 0
+        self.unconfirmed_steps = 0
         if computed:
             self._in_a_row = 0
-        self._cache.prove()
-        for live in self._places.decoding.values():
-            live.proven = len(live.generated)
+        self._cache.confirm()
+        for request in self._active.decoding.values():
+            request.confirmed = len(request.generated)
 
     def answered(self) -> None:
         """An answer was finished."""
         self._unanswered = 0
 
-    def take_apart(
+    def break_up(
         self,
         batch: Batch,
         error: Exception,
-        joining: Sequence[LiveRequest] = (),
+        joining: Sequence[ScheduledRequest] = (),
         *,
-        leaving: LiveRequest | None = None,
+        leaving: ScheduledRequest | None = None,
     ) -> None:
         """Give a batch up after a fault in it that is not the device's.
 
         Whose fault it was cannot be told when several were in it. Each then runs on alone from where it was,
         until it has passed the place; the one that fails alone is the one that fails.
         """
-        affected = [live for live in {*self._places.members(batch), *joining} if live is not leaving]
-        affected.sort(key=lambda live: live.arrived)
+        affected = [request for request in {*self._active.members(batch), *joining} if request is not leaving]
+        affected.sort(key=lambda request: request.arrived)
         _log.error("a batch of %d failed and is taken apart", len(affected), exc_info=error)
         self._reporting.counts.rebuilds += 1
-        batch.rows.clear()
+        batch.slots.clear()
         alone = leaving is None and len(affected) == 1
-        for live in affected:
-            self._places.drop(live)
-            live.failures += 1
-            if alone or live.failures > _MAX_FAILURES:
-                self._reporting.fail(live, "internal", fault_message(error))
+        for request in affected:
+            self._active.drop(request)
+            request.failures += 1
+            if alone or request.failures > _MAX_FAILURES:
+                self._reporting.fail(request, "internal", fault_message(error))
             else:
-                live.suspect = True
-                self._places.wait(live)
+                request.suspect = True
+                self._active.wait(request)
 
     def device_failed(
         self,
         error: Exception,
-        at: Sequence[LiveRequest] = (),
+        at: Sequence[ScheduledRequest] = (),
         *,
         sole: bool = False,
         by_another: bool = False,
@@ -138,9 +138,9 @@ class Recovery:
             DeviceRefuses: only a new process can help.
         """
         kind = device_fault(error) or "other"
-        others = () if sole else self._places.decoding.values()
+        others = () if sole else self._active.decoding.values()
         affected = list(dict.fromkeys([*others, *at]))
-        affected.sort(key=lambda live: live.arrived)
+        affected.sort(key=lambda request: request.arrived)
         _log.error("%s; %d requests are tried again", in_words(kind, error), len(affected), exc_info=error)
         counts = self._reporting.counts
         counts.device_faults += 1
@@ -148,30 +148,32 @@ class Recovery:
         self._unanswered += 1
         traceback.clear_frames(error.__traceback__)  # they hold what was being computed
         kinds = {kind, *(device_fault(left) for left in self.drain())}
-        taken = self._cache.take_back()
+        taken = self._cache.roll_back()
         if taken:
             _log.warning(
                 "%d tokens that may not have been computed were taken out of the prefix cache", taken
             )
-        for batch in self._places.batches:
-            if not sole or batch in [live.batch for live in at]:
+        for batch in self._active.batches:
+            if not sole or batch in [request.batch for request in at]:
                 counts.rebuilds += 1
-                batch.rows.clear()
-        for live in affected:
-            self._places.drop(live)
-            live.roll_back()
+                batch.slots.clear()
+        for request in affected:
+            self._active.drop(request)
+            request.roll_back()
         self._free_memory(short="memory" in kinds)
         counts_against = kind != "victim"  # its work is not what failed
         refuses = "refused" in kinds or self._in_a_row >= _MAX_FAULTS or self._unanswered >= _MAX_UNANSWERED
         alone = sole or (len(affected) == 1 and not by_another)
-        for live in affected:
-            live.failures += 1
-            once_more = live.failures <= _MAX_FAILURES and not (alone and live.suspect and counts_against)
+        for request in affected:
+            request.failures += 1
+            once_more = request.failures <= _MAX_FAILURES and not (
+                alone and request.suspect and counts_against
+            )
             if once_more or refuses:  # those that wait when the loop ends are told why it does
-                live.suspect = True
-                self._places.wait(live)
+                request.suspect = True
+                self._active.wait(request)
             else:
-                self._reporting.fail(live, "overloaded", f"{in_words(kind, error)}; {_ADVICE[kind]}")
+                self._reporting.fail(request, "overloaded", f"{in_words(kind, error)}; {_ADVICE[kind]}")
         if refuses:
             self.refused = True
             raise DeviceRefuses(f"{_IN_THE_END} ({first_line(error)})") from error

@@ -8,8 +8,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from engine.chunks.rule import chunk_edges
-from engine.prefix_cache.layers import computed
+from engine.chunks.boundaries import chunk_boundaries
+from engine.prefix_cache.layers import cache_arrays
 
 _TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
 
@@ -17,21 +17,26 @@ _TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter cont
 class Prefill:
     """A prompt on its way into a cache, all but its last token, whose step is the first of decoding.
 
-    Where a chunk begins and ends can show in the last bits of what is computed for it. Chunks end at `stops`
-    and at the edges of `engine.chunks.rule`, which depend on the position alone, so that a prompt which
-    starts behind a cached prefix runs the chunks of one that does not. Used on one thread, within a stream of
-    that thread.
+    Chunk boundaries can change the last bits of the result. Chunks end at `boundaries` and at those of
+    `engine.chunks.boundaries`, which depend on the position alone. So a prompt that starts behind a restored
+    prefix runs the same chunks as one that does not. Used on one thread, within a stream of that thread.
     """
 
     def __init__(
-        self, model: Any, tokens: list[int], cache: list[Any], matched: int, stops: Iterable[int], chunk: int
+        self,
+        model: Any,
+        tokens: list[int],
+        cache: list[Any],
+        restored: int,
+        boundaries: Iterable[int],
+        chunk: int,
     ) -> None:
-        """`cache` holds the first `matched` tokens, and is given away; a first chunk has `chunk` tokens."""
+        """`cache` holds the first `restored` tokens, and is given away; a first chunk has `chunk` tokens."""
         self._model = model
         self._tokens = tokens
-        self._edges = sorted({*stops, *chunk_edges(len(tokens), chunk), len(tokens) - 1})
+        self._chunk_ends = sorted({*boundaries, *chunk_boundaries(len(tokens), chunk), len(tokens) - 1})
         self.cache = cache
-        self.position = matched
+        self.position = restored
 
     @property
     def remaining(self) -> int:
@@ -39,7 +44,7 @@ class Prefill:
         return len(self._tokens) - 1 - self.position
 
     @property
-    def held_tokens(self) -> list[int]:
+    def computed_tokens(self) -> list[int]:
         """The tokens that the cache holds."""
         return self._tokens[: self.position]
 
@@ -50,9 +55,9 @@ class Prefill:
 
     def advance(self) -> None:
         """Compute one chunk, and wait until the device has: only then is a fault of it sure to be raised."""
-        end = self._edges[bisect_right(self._edges, self.position)]
+        end = self._chunk_ends[bisect_right(self._chunk_ends, self.position)]
         self._model(mx.array([self._tokens[self.position : end]]), cache=self.cache)
-        mx.eval(computed(self.cache))
+        mx.eval(cache_arrays(self.cache))
         mx.synchronize()
         if end // _TIDY_TOKENS > self.position // _TIDY_TOKENS:
             mx.clear_cache()

@@ -9,8 +9,8 @@ from typing import Literal
 import mlx.core as mx
 
 from engine.prefix_cache.interface import CacheChange
-from engine.scheduling.places import RequestPlaces
-from engine.scheduling.requests.request import LiveRequest, RequestState
+from engine.scheduling.active_requests import ActiveRequests
+from engine.scheduling.requests.request import RequestState, ScheduledRequest
 from engine.scheduling.requests.steps import CacheStep, FailStep, PrefillStep, QueuedStep, Step
 from engine.scheduling.requests.stream import StepOutbox
 
@@ -37,13 +37,13 @@ class LoopCounts:
 class LoopReporting:
     """Passes on what happens to requests. Used on the model's thread; any thread may look at `counts`."""
 
-    def __init__(self, places: RequestPlaces, clock: Callable[[], float]) -> None:
-        self._places = places
+    def __init__(self, active: ActiveRequests, clock: Callable[[], float]) -> None:
+        self._active = active
         self._clock = clock
         self._outbox = StepOutbox(clock)
         self.counts = LoopCounts()
 
-    def emit(self, live: LiveRequest, step: Step) -> None:
+    def emit(self, live: ScheduledRequest, step: Step) -> None:
         """Add a step for one request; it is handed over by the next `flush`."""
         self._outbox.put(live.stream, step)
 
@@ -51,34 +51,34 @@ class LoopReporting:
         """Hand all steps to their event loops; with `more_soon` tokens may wait for the next turn."""
         self._outbox.flush(more_soon=more_soon)
 
-    def cache_change(self, live: LiveRequest, change: CacheChange) -> None:
+    def cache_change(self, live: ScheduledRequest, change: CacheChange) -> None:
         """Report what a request did to the prefix cache."""
         self.emit(live, CacheStep(**asdict(change)))
 
-    def prefill_progress(self, live: LiveRequest, done: int) -> None:
+    def prefill_progress(self, live: ScheduledRequest, done: int) -> None:
         """Report how far a prompt is; nothing where an answer that had begun is prefilled again."""
         if not live.generated:
-            self.emit(live, PrefillStep(done, len(live.request.prompt), live.restored))
+            self.emit(live, PrefillStep(done, len(live.spec.prompt), live.restored))
 
     def queue(self) -> None:
         """Report to those that wait where they stand, about once a second."""
-        line = self._places.line
+        line = self._active.queue
         if not line.waiting:
             return
         now = self._clock()
         for position, live in enumerate(line.ranking()):
-            if live.prefill is None and now - live.queue_told >= _QUEUE_NEWS_S:
-                live.queue_told = now
+            if live.prefill is None and now - live.queue_reported >= _QUEUE_NEWS_S:
+                live.queue_reported = now
                 self.emit(live, QueuedStep(position, now - live.arrived))
 
     def fail(
-        self, live: LiveRequest, kind: Literal["invalid_request", "overloaded", "internal"], message: str
+        self, live: ScheduledRequest, kind: Literal["invalid_request", "overloaded", "internal"], message: str
     ) -> None:
         """End a request with a fault; it has been dropped."""
         self.emit(live, FailStep(kind, message))
         self.end(live, RequestState.FAILED)
 
-    def end(self, live: LiveRequest, state: RequestState) -> None:
+    def end(self, live: ScheduledRequest, state: RequestState) -> None:
         """Count the end of a request; unused buffers go back to the system when nothing else runs."""
         live.state = state
         match state:
@@ -88,5 +88,5 @@ class LoopReporting:
                 self.counts.cancelled += 1
             case _:
                 self.counts.failed += 1
-        if not self._places.running:
+        if not self._active.running:
             mx.clear_cache()

@@ -9,7 +9,7 @@ from mlx_lm.models.cache import ArraysCache, KVCache, can_trim_prompt_cache, mak
 
 from engine.model_files.errors import OptionUnsupported
 from engine.models.loading import LoadedModel
-from engine.prefix_cache.layers import computed
+from engine.prefix_cache.layers import cache_arrays
 from engine.scheduling.batch import Batch, DecodeBatch
 from engine.scheduling.speculative import SpeculativeDecode
 
@@ -81,7 +81,7 @@ def kv_group(loaded: LoadedModel, bits: int) -> int:
     for group in _KV_GROUPS:
         try:
             cache = _quantized(make_prompt_cache(loaded.model), group, bits)
-            mx.eval(loaded.model(mx.array([[0, 0]]), cache=cache), computed(cache))
+            mx.eval(loaded.model(mx.array([[0, 0]]), cache=cache), cache_arrays(cache))
         except Exception as error:  # mlx and the models raise what they like for shapes that do not fit
             fault = error
         else:

@@ -18,7 +18,7 @@ from engine.models.loading import LoadedModel, ModelError, OnProgress
 from engine.prefix_cache.interface import PrefixCache
 from engine.process.device_faults import DeviceRefuses
 from engine.scheduling.loop import DecodeLoop
-from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import FailStep, Generation, GenerationRequest
 from engine.scheduling.requests.stream import StepOutbox, StepStream
 
@@ -74,8 +74,8 @@ class Scheduler:
         self._stall_after_s = stall_after_s
         self._clock = clock
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
-        self._arrivals: deque[LiveRequest] = deque()
-        self._cancels: deque[LiveRequest] = deque()
+        self._arrivals: deque[ScheduledRequest] = deque()
+        self._cancels: deque[ScheduledRequest] = deque()
         self._work = threading.Event()
         self._settled = threading.Event()  # loaded, or failed for good
         self._stopping = False
@@ -122,22 +122,22 @@ class Scheduler:
         """Why the loop cannot run: a `ModelError`, or a fault of the loop itself."""
         return self._failure
 
-    def submit(self, request: GenerationRequest, loop: asyncio.AbstractEventLoop) -> Generation:
+    def submit(self, spec: GenerationRequest, loop: asyncio.AbstractEventLoop) -> Generation:
         """Queue a request, also while the model loads. Its steps arrive on `loop`, faults among them."""
-        live: LiveRequest
+        request: ScheduledRequest
 
         def cancel() -> None:
-            self._cancels.append(live)
+            self._cancels.append(request)
             self._work.set()
 
         stream = StepStream(loop, cancel)
-        live = LiveRequest(request, stream, self._clock())
+        request = ScheduledRequest(spec, stream, self._clock())
         if refusal := self._refusal():
             outbox = StepOutbox()
             outbox.put(stream, refusal)
             outbox.flush()
             return stream
-        self._arrivals.append(live)
+        self._arrivals.append(request)
         self._work.set()
         if not self._thread.is_alive():
             self._refuse_arrivals()  # the loop ended between the look and the append
@@ -259,10 +259,10 @@ class Scheduler:
         outbox = StepOutbox()
         while self._arrivals:
             try:
-                live = self._arrivals.popleft()
+                request = self._arrivals.popleft()
             except IndexError:  # taken by the other thread that refuses
                 break
-            outbox.put(live.stream, self._end_step())
+            outbox.put(request.stream, self._end_step())
         outbox.flush()
 
     def _end_step(self) -> FailStep:

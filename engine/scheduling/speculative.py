@@ -15,7 +15,7 @@ from mlx_lm.generate import speculative_generate_step
 from mlx_lm.models.cache import trim_prompt_cache
 
 from engine.constrained.grammar import AnswerGuide, token_masks
-from engine.scheduling.batch import Row
+from engine.scheduling.batch import Slot
 from engine.scheduling.sampling import LogitsProcessor
 
 _ENDLESS = 1 << 31  # the loop ends an answer, not the library
@@ -30,21 +30,21 @@ class SpeculativeDecode:
         self._draft_tokens = draft_tokens
         self._cache: list[Any] = []
         self._steps: Iterator[tuple[Any, Any, bool]] = iter(())
-        self.rows: list[Row] = []
+        self.slots: list[Slot] = []
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.slots)
 
     def takes(self, length: int, cache: Sequence[Any]) -> bool:
         """Whether there is room: for the first row only."""
-        return not self.rows
+        return not self.slots
 
-    def join(self, row: Row, cache: list[Any], last_token: int) -> None:
+    def join(self, slot: Slot, cache: list[Any], last_token: int) -> None:
         """Take in the row whose cache holds all of its prompt but `last_token`; the cache is given away."""
-        held = mx.array(row.tokens, mx.uint32)
-        processors = list(row.processors)
-        if row.guide is not None:
-            processors.append(_Guided(row.guide, len(row.tokens) + 1))
+        held = mx.array(slot.tokens, mx.uint32)
+        processors = list(slot.processors)
+        if slot.guide is not None:
+            processors.append(_Guided(slot.guide, len(slot.tokens) + 1))
         self._cache = cache
         self._steps = speculative_generate_step(
             mx.array([last_token], mx.uint32),
@@ -53,29 +53,29 @@ class SpeculativeDecode:
             stream=mx.default_stream(mx.default_device()),
             num_draft_tokens=self._draft_tokens,
             max_tokens=_ENDLESS,
-            sampler=row.sampler,
+            sampler=slot.sampler,
             logits_processors=[_behind(held, processor) for processor in processors] or None,
             prompt_cache=cache,
         )
-        row.tokens.append(last_token)
-        self.rows.append(row)
+        slot.tokens.append(last_token)
+        self.slots.append(slot)
 
     def step(self) -> list[int]:
         """The next token of the row."""
         token = int(next(self._steps)[0])
-        self.rows[0].tokens.append(token)
+        self.slots[0].tokens.append(token)
         return [token]
 
-    def leave(self, row: Row) -> list[Any]:
+    def leave(self, slot: Slot) -> list[Any]:
         """Remove the row; returns its cache, and leaves in its tokens those that both models have seen."""
-        self.rows.remove(row)
+        self.slots.remove(slot)
         self._steps.close()  # type: ignore[attr-defined]  # takes back what was only guessed
         layers = len(self._model.layers)
         own, drafts = self._cache[:layers], self._cache[layers:]
-        held = min(own[0].size(), drafts[0].size(), len(row.tokens))
+        held = min(own[0].size(), drafts[0].size(), len(slot.tokens))
         for part in (own, drafts):
             trim_prompt_cache(part, part[0].size() - held)
-        del row.tokens[held:]
+        del slot.tokens[held:]
         cache, self._cache = self._cache, []
         return cache
 

@@ -19,8 +19,8 @@ import mlx.core as mx
 from mlx_lm.models.cache import CacheList, KVCache
 
 from engine.model_files.errors import first_line
-from engine.prefix_cache.layers import computed
-from engine.scheduling.batch import DecodeBatch, Row, mergeable
+from engine.prefix_cache.layers import cache_arrays
+from engine.scheduling.batch import DecodeBatch, Slot, mergeable
 
 _SHORT, _LONG = 17, 40  # tokens of the two rows; the short one is padded, by no multiple of a block
 _STEPS = 5  # that they go together
@@ -45,11 +45,11 @@ def batch_fault(model: Any, new_cache: Callable[[], list[Any]], most: int | None
     longest = _LONG if most is None else min(_LONG, most - reach - _STEPS - _AFTERWARDS - 1)
     if longest < _STEPS or not mergeable(new_cache()):
         return ""  # too small to find out, or alone in any case
-    rows = [_prefilled(model, new_cache(), length, reach) for length in (longest * _SHORT // _LONG, longest)]
-    alone = [_stepped(model, [row])[0] for row in rows]
-    at_once = [_at_once(model, row) for row in rows]
+    slots = [_prefilled(model, new_cache(), length, reach) for length in (longest * _SHORT // _LONG, longest)]
+    alone = [_stepped(model, [slot])[0] for slot in slots]
+    at_once = [_at_once(model, slot) for slot in slots]
     try:
-        together = _stepped(model, rows)
+        together = _stepped(model, slots)
     except Exception as error:  # mlx and the models raise what they like
         return f"since it fails on several ({first_line(error)})"
     rounding = max(max(_apart(*pair)) for pair in zip(at_once, alone, strict=True))
@@ -79,7 +79,7 @@ def _number(array: mx.array) -> float:
 def _prefilled(model: Any, cache: list[Any], length: int, reach: int) -> list[Any]:
     """A cache of `length` tokens; with a reach, so many more of random numbers, which cost no prefill."""
     model(mx.array([[3 + 5 * number for number in range(length)]]), cache=cache)
-    mx.eval(computed(cache))
+    mx.eval(cache_arrays(cache))
     if reach:
         for number, layer in enumerate(_plain(cache)):
             layer.keys, layer.values = (
@@ -87,14 +87,14 @@ def _prefilled(model: Any, cache: list[Any], length: int, reach: int) -> list[An
                 for half, array in enumerate((layer.keys, layer.values))
             )
             layer.offset += reach
-    mx.eval(computed(cache))
+    mx.eval(cache_arrays(cache))
     return cache
 
 
-def _longer(rows: mx.array, more: int, seed: int) -> mx.array:
-    drawn = mx.random.normal((*rows.shape[:-2], more, rows.shape[-1]), key=mx.random.key(seed))
-    spread = mx.sqrt(mx.mean(mx.square(rows.astype(mx.float32)))) if rows.size else 1.0
-    return mx.concatenate([rows, (drawn * spread).astype(rows.dtype)], axis=-2)
+def _longer(kv: mx.array, more: int, seed: int) -> mx.array:
+    drawn = mx.random.normal((*kv.shape[:-2], more, kv.shape[-1]), key=mx.random.key(seed))
+    spread = mx.sqrt(mx.mean(mx.square(kv.astype(mx.float32)))) if kv.size else 1.0
+    return mx.concatenate([kv, (drawn * spread).astype(kv.dtype)], axis=-2)
 
 
 def _plain(cache: Sequence[Any]) -> Iterator[KVCache]:
@@ -109,13 +109,13 @@ def _stepped(model: Any, caches: Sequence[list[Any]]) -> list[Logits]:
     """The logits of rows that go through the model together, a token of each at a time, and then leave."""
     batch = DecodeBatch(model)
     seen: list[Logits] = [[] for _ in caches]
-    rows = [_row(notes) for notes in seen]
-    for row, cache in zip(rows, caches, strict=True):
-        batch.join(row, copy.deepcopy(cache), _token(0))
+    slots = [_recording_slot(notes) for notes in seen]
+    for slot, cache in zip(slots, caches, strict=True):
+        batch.join(slot, copy.deepcopy(cache), _token(0))
     for _ in range(_STEPS):
         batch.step()
-    for row, notes in zip(rows, seen, strict=True):
-        left = batch.leave(row)
+    for slot, notes in zip(slots, seen, strict=True):
+        left = batch.leave(slot)
         for number in range(_STEPS + 1, _STEPS + _AFTERWARDS + 1):
             notes.append(model(mx.array([[_token(number)]]), cache=left)[0, -1].astype(mx.float32))
         mx.eval(notes)
@@ -129,14 +129,14 @@ def _at_once(model: Any, cache: list[Any]) -> Logits:
     return list(logits)
 
 
-def _row(notes: Logits) -> Row:
+def _recording_slot(notes: Logits) -> Slot:
     """A row whose tokens are given, and which notes the logits that others would be drawn from."""
 
     def note(tokens: mx.array, logits: mx.array) -> mx.array:
         notes.append(logits[0].astype(mx.float32))
         return logits
 
-    return Row([0], lambda logprobs: mx.array([_token(len(notes))]), [note])
+    return Slot([0], lambda logprobs: mx.array([_token(len(notes))]), [note])
 
 
 def _token(number: int) -> int:

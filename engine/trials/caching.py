@@ -14,7 +14,7 @@ from mlx_lm.models import cache as cache_classes
 
 from engine.model_files.errors import first_line
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.prefix_cache.layers import computed, leaves
+from engine.prefix_cache.layers import cache_arrays, leaves
 from engine.scheduling.runner import ModelRunner
 
 _TOKENS = 40
@@ -43,7 +43,7 @@ def _comes_back(runner: ModelRunner) -> bool:
     spread = float(mx.std(expected))
     for _ in range(2):
         match = store.lookup([*prompt, 3])
-        if match.cache is None or match.matched != len(prompt):
+        if match.cache is None or match.restored != len(prompt):
             return False
         if not float(mx.abs(_gone_on(runner, match.cache) - expected).max()) <= _LEAST * spread:
             return False
@@ -53,7 +53,7 @@ def _comes_back(runner: ModelRunner) -> bool:
 def _prefilled(runner: ModelRunner, prompt: Sequence[int]) -> list[Any]:
     cache = runner.new_cache()
     runner(mx.array([prompt]), cache=cache)
-    mx.eval(computed(cache))
+    mx.eval(cache_arrays(cache))
     return cache
 
 

@@ -54,7 +54,7 @@ class Measurements:
 class Trial:
     """A block that may end the process; entering it tells how often that has happened lately.
 
-    What ends the process from outside calls `leave_trials`, so that it does not count.
+    What ends the process from outside calls `cancel_trials`, so that it does not count.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Trial:
         if self._measurements is not None:
             self._measurements.put(self._name, None)
 
-    def leave(self) -> None:
+    def cancel(self) -> None:
         """Take back that it was begun."""
         if self._measurements is not None:
             self._measurements.put(self._name, self._before)
@@ -92,7 +92,7 @@ class Trial:
 _under_way: set[Trial] = set()
 
 
-def leave_trials() -> None:
+def cancel_trials() -> None:
     """Somebody ends this process: the trials that are under way do not end it, and count as never begun."""
     for trial in tuple(_under_way):
-        trial.leave()
+        trial.cancel()

@@ -11,18 +11,18 @@ from mlx_lm.models.cache import ConcatenateKVCache, QuantizedKVCache, RotatingKV
 
 from engine.memory.costs import STEP_TOKENS, RequestCost
 from engine.models.loading import LoadedModel
-from engine.prefix_cache.layers import computed, has_rows, leaves
+from engine.prefix_cache.layers import cache_arrays, has_kv, leaves
 from engine.scheduling.runner import ModelRunner
 
 _SAMPLE = 32  # tokens; they and the first fit into what a cache has room for before it grows
 _DEEP_SAMPLE, _DEPTH = 16, 4096  # so far behind, attention takes more than all else, if it takes anything
 _CLEARLY = 1.25
 _ARRAYS, _ARRAYS_QUANTIZED = 2, 6  # keys and values; with scales and biases
-_ROWS_DECODED = 8  # at once, at most of which a step is reckoned
+_DECODED_SLOTS = 8  # at once, at most of which a step is reckoned
 _LOGIT_BYTES = 4 * 4  # float32, some times: logits, their logarithms, what a sampler sorts
 
 
-def request_cost(loaded: LoadedModel, chunk_at: Callable[[int], int]) -> RequestCost:
+def request_cost(loaded: LoadedModel, chunk_size_at: Callable[[int], int]) -> RequestCost:
     """Run the model on some tokens and see what they took; on the model's thread."""
     runner = ModelRunner(loaded)
     cache = runner.new_cache()
@@ -40,19 +40,17 @@ def request_cost(loaded: LoadedModel, chunk_at: Callable[[int], int]) -> Request
     far = _run(runner, cache, deep_sample)
     pair = far / deep_sample / depth if far > _CLEARLY * near else 0.0
     return RequestCost(
-        row_bytes=sum(_row_bytes(layer) for layer in layers if has_rows(layer)),
+        kv_bytes=sum(_kv_bytes(layer) for layer in layers if has_kv(layer)),
         windows=tuple(
-            (_row_bytes(layer), int(layer.max_size)) for layer in layers if isinstance(layer, RotatingKVCache)
+            (_kv_bytes(layer), int(layer.max_size)) for layer in layers if isinstance(layer, RotatingKVCache)
         ),
         state_bytes=sum(
-            _nbytes(layer)
-            for layer in layers
-            if not has_rows(layer) and not isinstance(layer, RotatingKVCache)
+            _nbytes(layer) for layer in layers if not has_kv(layer) and not isinstance(layer, RotatingKVCache)
         ),
         chunk_bytes=shallow // sample,
         pair_bytes=pair,
-        step_bytes=loaded.vocab_size * _LOGIT_BYTES * _ROWS_DECODED,
-        chunk_at=chunk_at,
+        step_bytes=loaded.vocab_size * _LOGIT_BYTES * _DECODED_SLOTS,
+        chunk_size_at=chunk_size_at,
     )
 
 
@@ -74,24 +72,24 @@ def _run(runner: ModelRunner, cache: list[Any], tokens: int) -> int:
     before = mx.get_active_memory()
     mx.reset_peak_memory()
     runner(mx.zeros((1, tokens), mx.int32), cache=cache)
-    mx.eval(computed(cache))
+    mx.eval(cache_arrays(cache))
     return max(0, mx.get_peak_memory() - before)
 
 
 def _deepen(layers: Sequence[Any], depth: int) -> None:
     """Make caches of layers that keep all tokens as long as that, of zeros, with room for another step."""
     for layer in layers:
-        if has_rows(layer):
+        if has_kv(layer):
             room = depth + (0 if type(layer) is ConcatenateKVCache else STEP_TOKENS)
             layer.keys, layer.values = tree_map(
                 lambda array, room=room: mx.zeros((*array.shape[:-2], room, array.shape[-1]), array.dtype),
                 (layer.keys, layer.values),
             )
             layer.offset = depth
-    mx.eval(computed(layers))
+    mx.eval(cache_arrays(layers))
 
 
-def _row_bytes(layer: Any) -> int:
+def _kv_bytes(layer: Any) -> int:
     """Bytes of one token's keys and values."""
     arrays = _arrays([layer.keys, layer.values])
     return sum(array.nbytes // max(1, array.shape[-2]) for array in arrays)

@@ -70,7 +70,7 @@ def _try_out(loaded: LoadedModel) -> None:
         ) from error
 
 
-def pace_of(loaded: LoadedModel, folder: Path | None, on_progress: OnProgress) -> PrefillPace:
+def measured_pace(loaded: LoadedModel, folder: Path | None, on_progress: OnProgress) -> PrefillPace:
     """The prefill chunk that suits model and machine, and whether prompts run as fast as it was chosen by.
 
     It is remembered in `folder` until model, machine or libraries are others, or prompts have turned out to
@@ -141,7 +141,7 @@ def _fit_of(remembered: Any) -> ChunkFit | None:
     return None
 
 
-def in_batches(loaded: LoadedModel, folder: Path | None) -> LoadedModel:
+def with_batching_check(loaded: LoadedModel, folder: Path | None) -> LoadedModel:
     """The model with the way its rows are decoded: together, or alone where others would change them."""
     known, name = _checks(folder), _name(loaded)
     found = known.get(name) if known is not None else None

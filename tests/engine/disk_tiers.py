@@ -38,7 +38,7 @@ def fetched(cache: RadixPrefixCache, tokens: Sequence[int] | TokenArray) -> list
         return []
     assert done.wait(30)
     assert fetch.done
-    return cache.settle(fetch)
+    return cache.insert_fetched(fetch)
 
 
 def make_tier(root: Path, fingerprint: str = FINGERPRINT, **options: Any) -> DiskTier:

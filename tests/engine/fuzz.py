@@ -95,7 +95,7 @@ class Orders:
         fields: dict[str, Any] = {
             "max_tokens": random.randint(1, LONGEST_ANSWER),
             "lane": random.choice(get_args(Lane)),
-            "cuts": self._cuts(prompt),
+            "boundaries": self._boundaries(prompt),
             "sampling": self._sampling(),
         }
         if random.random() < 0.04:
@@ -119,7 +119,7 @@ class Orders:
         random = self._random
         return random.choice([random.randint(1, 3), random.randint(1, 60), random.randint(1, 400)])
 
-    def _cuts(self, prompt: Sequence[int]) -> tuple[int, ...]:
+    def _boundaries(self, prompt: Sequence[int]) -> tuple[int, ...]:
         random = self._random
         count = min(random.randint(0, 4), max(0, len(prompt) - 1))
         return tuple(sorted(random.sample(range(1, len(prompt)), count)))

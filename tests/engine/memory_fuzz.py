@@ -33,7 +33,7 @@ from engine.prefix_cache.layers import layout_of
 from engine.process.device_faults import DeviceRefuses
 from engine.scheduling.faults import UNCONFIRMED
 from engine.scheduling.loop import DecodeLoop
-from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import FailStep, FinishStep, GenerationRequest, Lane, Step, TokenStep
 from engine.scheduling.requests.stream import StepStream
 from engine.scheduling.runner import ModelRunner
@@ -44,7 +44,7 @@ from tests.engine.faulty_device import FaultyDevice
 from tests.engine.fuzz import ModelKind, _quiet
 from tests.engine.model_thread import ask, steps_of
 from tests.engine.near_ties import is_tie
-from tests.engine.scheduling.test_memory import Since
+from tests.engine.scheduling.test_memory_admission import Since
 from tests.models import ModelShelf
 
 CHUNK = 32
@@ -77,7 +77,7 @@ class Undisturbed:
         key = (*request.prompt,)
         if key not in self._known:
             loop = DecodeLoop(self._loaded, RadixPrefixCache(max_bytes=0), prefill_chunk=CHUNK)
-            live = LiveRequest(
+            live = ScheduledRequest(
                 ask(request.prompt, LONGEST_ANSWER), StepStream(asyncio.get_running_loop(), lambda: None), 0.0
             )
             loop.arrive(live)
@@ -112,7 +112,7 @@ class Episode:
         self._more = False
         self._now = 0.0
         self._woken = threading.Event()
-        patch.setattr("engine.scheduling.memory._AHEAD", self._chance.choice([33, 33, 48, 1024]))
+        patch.setattr("engine.scheduling.memory_admission._AHEAD", self._chance.choice([33, 33, 48, 1024]))
         device = FaultyDevice(patch, self._fault, notices=lambda: self._chance.random() < NOTICED)
         self._fails = self._chance.choice([0.003, 0.01, FAILS])
         self.cache = RadixPrefixCache(max_bytes=1 << 26)
@@ -120,8 +120,8 @@ class Episode:
             self.cache.attach(make_tier(folder), layout_of(ModelRunner(loaded).new_cache()))
         cost = request_cost(loaded, lambda position: CHUNK)
         tokens = LONGEST_PROMPT + LONGEST_ANSWER
-        room = cost.in_passing(tokens) + int(
-            self._chance.choice(CONTEXTS) * cost.reserved(tokens, alone=False)
+        room = cost.transient_bytes(tokens) + int(
+            self._chance.choice(CONTEXTS) * cost.reserved_bytes(tokens, alone=False)
         )
         meter = Since()
         self.guard = MemoryGuard(
@@ -131,7 +131,7 @@ class Episode:
             meter=meter,
             pressure=PressureWatch(self._pressure, lambda: self._now),
         )
-        self.guard.take_in(loaded.name, weight_bytes(loaded), cost, arrays_of_a_request(loaded), tokens)
+        self.guard.set_up(loaded.name, weight_bytes(loaded), cost, arrays_of_a_request(loaded), tokens)
         self.loop = DecodeLoop(
             replace(loaded, model=device.around(loaded.model)),
             self.cache,
@@ -141,11 +141,11 @@ class Episode:
             wake=self._woken.set,
         )
         self._prompts: list[list[int]] = [[]]
-        put_back = self.loop._memory._put_back
+        preempt = self.loop._memory_admission._preempt
 
-        def makes_way(live: LiveRequest) -> None:
+        def makes_way(live: ScheduledRequest) -> None:
             report.made_way += 1
-            put_back(live)
+            preempt(live)
 
         grow = self.guard.grow
 
@@ -153,8 +153,8 @@ class Episode:
             return self._chance.random() > SHORT and grow(request, least, wanted)
 
         patch.setattr(self.guard, "grow", grows)
-        patch.setattr(self.loop._memory, "_put_back", makes_way)
-        self._lives: list[LiveRequest] = []
+        patch.setattr(self.loop._memory_admission, "_preempt", makes_way)
+        self._lives: list[ScheduledRequest] = []
 
     async def run(self) -> None:
         ended = False
@@ -201,9 +201,11 @@ class Episode:
 
     def _nothing_left(self) -> None:
         self.loop.turn()
-        ledger = self.guard.ledger
-        if len(ledger) or ledger.requests_bytes or ledger.loading_bytes:
-            self._fault_found(f"{ledger.requests_bytes} bytes are set apart, {ledger.loading_bytes} loading")
+        reservations = self.guard.reservations
+        if len(reservations) or reservations.requests_bytes or reservations.loading_bytes:
+            self._fault_found(
+                f"{reservations.requests_bytes} bytes are set apart, {reservations.loading_bytes} loading"
+            )
 
     def _come(self) -> None:
         chance = self._chance
@@ -213,11 +215,11 @@ class Episode:
         prompt = [*start, *(chance.randrange(1490) for _ in range(chance.randint(1, LONGEST_PROMPT // 2)))]
         self._prompts.append(prompt)
         request = ask(prompt, chance.randint(1, LONGEST_ANSWER), lane=chance.choice(get_args(Lane)))
-        live = LiveRequest(request, StepStream(asyncio.get_running_loop(), lambda: None), self._now)
+        live = ScheduledRequest(request, StepStream(asyncio.get_running_loop(), lambda: None), self._now)
         self._lives.append(live)
         self.loop.arrive(live)
 
-    async def _judge(self, live: LiveRequest) -> None:
+    async def _judge(self, live: ScheduledRequest) -> None:
         if live.state.value == "cancelled":
             self._report.outcomes["cancelled"] += 1
             return
@@ -225,18 +227,18 @@ class Episode:
             async with asyncio.timeout(2):
                 steps: list[Step] = [step async for step in steps_of(live.stream)]
         except TimeoutError:
-            self._fault_found(f"{live.request.request_id} has no end: {live}")
+            self._fault_found(f"{live.spec.request_id} has no end: {live}")
             return
         got = [step.token for step in steps if isinstance(step, TokenStep)]
-        wanted = await self._undisturbed.answer(live.request)
+        wanted = await self._undisturbed.answer(live.spec)
         match steps[-1]:
             case FinishStep():
                 if got == wanted:
                     self._report.outcomes["finished"] += 1
-                elif self._undisturbed.is_tie(live.request, wanted, got):
+                elif self._undisturbed.is_tie(live.spec, wanted, got):
                     self._report.outcomes["tie"] += 1
                 else:
-                    self._fault_found(f"another answer: {got}, not {wanted}, {live.request.request_id}")
+                    self._fault_found(f"another answer: {got}, not {wanted}, {live.spec.request_id}")
             case FailStep("overloaded", message) if message == UNCONFIRMED or message.startswith(WORDS):
                 self._report.outcomes["device"] += 1
             case other:

@@ -67,8 +67,8 @@ class FastProducts:
 def test_what_is_reused_is_exact_where_chunks_get_shorter_with_depth(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch, architecture: Architecture
 ) -> None:
-    monkeypatch.setattr("engine.chunks.rule.HALVED_AT", 96)
-    monkeypatch.setattr("engine.chunks.rule.SMALLEST", 8)
+    monkeypatch.setattr("engine.chunks.boundaries.HALVED_AT", 96)
+    monkeypatch.setattr("engine.chunks.boundaries.SMALLEST", 8)
     loaded = load_model(shelf.tiny(architecture))
     lengths: list[int] = []
     watched = replace(loaded, model=Observed(loaded.model, lambda rows: lengths.append(len(rows[0]))))

@@ -13,7 +13,7 @@ import mlx.core as mx
 import pytest
 
 from bench.random_model import Architecture
-from engine.chunks import rule as chunk_rule
+from engine.chunks import boundaries
 from engine.memory.guard import MemoryGuard
 from engine.memory.limits import Machine
 from engine.model_files.errors import ModelTooLarge
@@ -187,7 +187,7 @@ def test_rows_of_another_chunk_rule_are_not_mixed_in(
     tmp_path: Path, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk_budget(loaded, kv_cache_dir=str(tmp_path))
-    monkeypatch.setattr("engine.chunks.rule.VERSION", chunk_rule.VERSION + 1)
+    monkeypatch.setattr("engine.chunks.boundaries.VERSION", boundaries.VERSION + 1)
     disk_budget(loaded, kv_cache_dir=str(tmp_path))
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
@@ -213,7 +213,7 @@ def test_what_a_token_takes_is_known_of_all_kinds_of_layers(
 ) -> None:
     cache = RadixPrefixCache(max_bytes=5000)
     learn_sizes(cache, load_model(shelf.tiny(architecture)))
-    assert not cache.keeps(40)
+    assert not cache.would_keep(40)
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from pathlib import Path
 import orjson
 import xxhash
 
-from engine.prefix_cache.disk.backoff import SavingPause
+from engine.prefix_cache.disk.backoff import WriteBackoff
 from engine.prefix_cache.disk.folder import UNFINISHED_ANSWERS
 from engine.prefix_cache.disk.limits import DiskLimits
 from engine.prefix_cache.disk.span_files import sync_folder, sync_path
@@ -44,15 +44,15 @@ Entry = tuple[str, KeptAnswer]
 class AnswerLog:
     """The file of one model's answers; `read` comes first, then `start`, then any thread may `add`."""
 
-    def __init__(self, path: Path, identity: str, limits: DiskLimits, pause: SavingPause) -> None:
+    def __init__(self, path: Path, identity: str, limits: DiskLimits, backoff: WriteBackoff) -> None:
         """`identity` stands for all that answers must not be mixed with: model, tokenizer, template.
 
-        `pause` is for the answers alone.
+        `backoff` is for the answers alone.
         """
         self._path = path
         self._seed = f"{_FORMAT}:{identity}:".encode()
         self._limits = limits
-        self._pause = pause
+        self._backoff = backoff
         self._most_bytes = min(_MOST_BYTES, int(limits.max_bytes * _BUDGET_SHARE))
         self._held: Callable[[], list[Entry]] = list
         self._changed = threading.Condition()
@@ -61,13 +61,13 @@ class AnswerLog:
         self._is_saving = False
         self._is_behind = False  # the file has what is of no use, or lacks what the memory has
         self._refused_bytes = 0  # of the last new file that the day's cap did not allow
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="answer-log", daemon=True)
 
     @property
     def has_failed(self) -> bool:
         """Whether the disk would not take the last answer; any thread may ask."""
-        return self._pause.has_failed
+        return self._backoff.has_failed
 
     def read(self) -> list[Entry]:
         """All answers that can be used, oldest first; of the others people are told."""
@@ -145,7 +145,7 @@ class AnswerLog:
         wrote = self._try(self._write, content)
         for _, done in batch:
             done.set_result(None)
-        if wrote and self._try(self._sync, content) and self._pause.end():
+        if wrote and self._try(self._sync, content) and self._backoff.record_success():
             _log.warning("answers are saved to %s again", self._path)
         with self._changed:
             self._busy = False
@@ -165,7 +165,7 @@ class AnswerLog:
             return action(content)
         except OSError as error:
             self._is_behind = True
-            if self._pause.begin(self._limits.room_for(len(content))):
+            if self._backoff.record_failure(self._limits.room_for(len(content))):
                 _log.warning(
                     "answers are not saved to %s for now (%s); what is there is kept and used. It is tried"
                     " again by and by, and at once when there is more room",
@@ -183,7 +183,7 @@ class AnswerLog:
         size = self._size()
         anew = self._is_behind or size + len(content) > self._most_bytes
         self._is_behind = True  # until it is known that it is not
-        if self._pause.holds():
+        if self._backoff.is_active():
             return False
         # Building a new file takes a while: not where it is known that it would be refused.
         if not self._allows(max(len(content), self._refused_bytes)):
@@ -197,7 +197,7 @@ class AnswerLog:
         self._limits.answer_bytes = 0 if anew else size
         try:
             if not self._limits.make_room(len(content)):
-                self._tell("the disk has no room for them; raise disk_cache_bytes")
+                self._log_once("the disk has no room for them; raise disk_cache_bytes")
                 return False
             self._limits.count(len(content))
             if anew:
@@ -212,7 +212,7 @@ class AnswerLog:
     def _allows(self, nbytes: int) -> bool:
         if self._limits.allows_today(nbytes, "main"):
             return True
-        self._tell("as much as may be is written today; raise disk_writes_per_day_bytes")
+        self._log_once("as much as may be is written today; raise disk_writes_per_day_bytes")
         return False
 
     def _size(self) -> int:
@@ -253,9 +253,9 @@ class AnswerLog:
             error,
         )
 
-    def _tell(self, why: str) -> None:
-        if why not in self._told:
-            self._told.add(why)
+    def _log_once(self, why: str) -> None:
+        if why not in self._logged:
+            self._logged.add(why)
             _log.warning("answers are not saved for now, and history may be computed again: %s", why)
 
     @property

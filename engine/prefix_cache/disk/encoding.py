@@ -10,7 +10,7 @@ import orjson
 from mlx_lm.models import cache as cache_classes
 from mlx_lm.models.cache import CacheList
 
-from engine.prefix_cache.layers import Layout, Rows, States, has_states
+from engine.prefix_cache.layers import KV, Checkpoint, Layout, has_checkpoint
 
 Arrays = dict[str, mx.array]
 
@@ -40,7 +40,7 @@ def layout_from(text: str) -> Layout:
         layers = tuple(_layer_from_json(layer) for layer in described["layers"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"this describes no layout: {text[:200]}") from error
-    return Layout(layers, has_states(layers))
+    return Layout(layers, has_checkpoint(layers))
 
 
 def describes(text: str, layout: Layout) -> bool:
@@ -51,22 +51,22 @@ def describes(text: str, layout: Layout) -> bool:
         return False
 
 
-def rows_to_arrays(rows: Rows) -> Arrays:
+def kv_to_arrays(kv: KV) -> Arrays:
     """Rows under names that tell layer and array."""
-    return {f"rows.{number}.{n}": array for number, layer in enumerate(rows) for n, array in enumerate(layer)}
+    return {f"rows.{number}.{n}": array for number, layer in enumerate(kv) for n, array in enumerate(layer)}
 
 
-def rows_from_arrays(arrays: Arrays) -> Rows:
-    """The rows that `rows_to_arrays` named."""
+def kv_from_arrays(arrays: Arrays) -> KV:
+    """The rows that `kv_to_arrays` named."""
     layers: list[dict[int, mx.array]] = []
-    for number, n in sorted(_row_numbers(name) for name in arrays if name.startswith("rows.")):
+    for number, n in sorted(_kv_numbers(name) for name in arrays if name.startswith("rows.")):
         if n == 0:
             layers.append({})
         layers[number][n] = arrays[f"rows.{number}.{n}"]
     return [tuple(layer[n] for n in range(len(layer))) for layer in layers]
 
 
-def states_to_arrays(states: States) -> tuple[list[Any], Arrays]:
+def checkpoint_to_arrays(checkpoint: Checkpoint) -> tuple[list[Any], Arrays]:
     """States as JSON-able values, in which arrays are named, and these arrays.
 
     Raises:
@@ -85,11 +85,11 @@ def states_to_arrays(states: States) -> tuple[list[Any], Arrays]:
             return {type(value).__name__: [encode(part) for part in value]}
         raise NotSavable(f"a state holds a {type(value).__name__}")
 
-    return [{"class": _class_name(type(layer)), "state": encode(layer.state)} for layer in states], arrays
+    return [{"class": _class_name(type(layer)), "state": encode(layer.state)} for layer in checkpoint], arrays
 
 
-def states_from_arrays(described: Sequence[Any], arrays: Arrays) -> States:
-    """The states that `states_to_arrays` took apart.
+def checkpoint_from_arrays(described: Sequence[Any], arrays: Arrays) -> Checkpoint:
+    """The states that `checkpoint_to_arrays` took apart.
 
     Raises:
         ValueError: mlx-lm does not know a class, or an array is missing.
@@ -137,6 +137,6 @@ def _class_of(name: str) -> Any:
     return found
 
 
-def _row_numbers(name: str) -> tuple[int, int]:
+def _kv_numbers(name: str) -> tuple[int, int]:
     _, number, n = name.split(".")
     return int(number), int(n)

@@ -31,11 +31,11 @@ from engine.prefix_cache.disk.span_files import (
 )
 from engine.prefix_cache.interface import RANK, TokenArray
 
-SET_ASIDE = "set-aside"
+QUARANTINE = "set-aside"
 ANSWERS, UNFINISHED_ANSWERS = "answers.jsonl", "writing-answers.jsonl"
 _LOCK, _WRITTEN_TODAY = "lock", "written-today.json"
-_KEPT_ASIDE = 16  # files
-_ASIDE_SHARE = 1 / 20  # most bytes of files set aside, of the budget
+_MOST_QUARANTINED = 16  # files
+_QUARANTINE_SHARE = 1 / 20  # most bytes of files set aside, of the budget
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 
@@ -67,7 +67,7 @@ class CacheFolder:
         for folder in (self.root, self.path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         exclude_from_backups(self.path)
-        self._lock = _take_hold(self.path)
+        self._lock = _lock_folder(self.path)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -91,7 +91,7 @@ class CacheFolder:
                 else:
                     found[file.id] = file, tokens
             except BadSpanFile as fault:
-                self.set_aside(path)
+                self.quarantine(path)
                 faults.append(f"{path.name}: {fault}")
             except OSError as error:
                 faults.append(f"{path.name}: {error}")
@@ -105,27 +105,27 @@ class CacheFolder:
         """The file of the answers that the model gave."""
         return self.path / ANSWERS
 
-    def set_aside(self, path: Path) -> None:
+    def quarantine(self, path: Path) -> None:
         """Move a file to where it is never used, and remove the oldest there beyond 16, or too many bytes."""
-        aside = self.root / SET_ASIDE
+        folder = self.root / QUARANTINE
         try:
-            aside.mkdir(mode=0o700, exist_ok=True)
-            exclude_from_backups(aside)
-            path.rename(aside / path.name)
-            os.utime(aside / path.name, (self._clock(), self._clock()))
+            folder.mkdir(mode=0o700, exist_ok=True)
+            exclude_from_backups(folder)
+            path.rename(folder / path.name)
+            os.utime(folder / path.name, (self._clock(), self._clock()))
         except OSError:
             _remove(path)
-        newest = sorted(_span_files(aside), key=lambda item: -item[2])
+        newest = sorted(_span_files(folder), key=lambda item: -item[2])
         total = 0
         for number, (old, size, _) in enumerate(newest):
             total += size
-            if number >= _KEPT_ASIDE or total > self.max_bytes * _ASIDE_SHARE:
+            if number >= _MOST_QUARANTINED or total > self.max_bytes * _QUARANTINE_SHARE:
                 _remove(old)
 
     def other_bytes(self) -> int:
         """Bytes of other models' files and of those set aside."""
         others = sum(size for folder in self._other_folders() for _, size, _ in _files_of(folder))
-        return others + sum(size for _, size, _ in _span_files(self.root / SET_ASIDE))
+        return others + sum(size for _, size, _ in _span_files(self.root / QUARANTINE))
 
     def free_others(self, wanted: int) -> int:
         """Remove files of models that no engine uses until `wanted` bytes are free; says how many are."""
@@ -134,7 +134,7 @@ class CacheFolder:
             if freed >= wanted:
                 break
             try:
-                lock = _take_hold(folder)
+                lock = _lock_folder(folder)
             except (FolderInUse, OSError):
                 continue
             try:
@@ -201,7 +201,7 @@ def in_order_of_removal(files: Iterable[SpanFile]) -> Iterator[SpanFile]:
             heapq.heappush(leaves, worth(parent))
 
 
-def _take_hold(folder: Path) -> int:
+def _lock_folder(folder: Path) -> int:
     """A descriptor that holds a folder's lock until it is closed, or the process ends."""
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -27,7 +27,7 @@ class SpanIndex:
         with self._lock:
             return list(self._files.values())
 
-    def fill(self, files: Iterable[SpanFile]) -> None:
+    def add_written(self, files: Iterable[SpanFile]) -> None:
         """Know files that are on disk already."""
         for file in files:
             self.add(file)
@@ -47,7 +47,7 @@ class SpanIndex:
             self._count(file, 1)
             return True
 
-    def lose(self, file: SpanFile) -> None:
+    def remove(self, file: SpanFile) -> None:
         """From here on this file is not there; what it held has to be computed again."""
         with self._lock:
             if file.state == "written":

@@ -17,7 +17,7 @@ _ROOM_SHARE = 1 / 16  # of what is left free: so much more has to be free than b
 _RESERVE_BYTES = 1 << 30
 _MAC_RESERVE_SHARE = 1 / 20
 _MAC_LEAST_RESERVE_BYTES, _MAC_MOST_RESERVE_BYTES = 10_000_000_000, 100_000_000_000
-_HEADS_SHARE = 1 / 10  # of what may be written in a day, for heads alone
+_SHARED_PREFIX_SHARE = 1 / 10  # of what may be written in a day, for heads alone
 
 
 def reserve_bytes(total: int, system: str | None = None) -> int:
@@ -81,7 +81,7 @@ class DiskLimits:
 
     def allows_today(self, nbytes: int, kind: Kind) -> bool:
         """Whether so many bytes more may be written today; the last tenth is for heads."""
-        cap = self.max_daily_bytes * (1 if kind == "head" else 1 - _HEADS_SHARE)
+        cap = self.max_daily_bytes * (1 if kind == "head" else 1 - _SHARED_PREFIX_SHARE)
         if self.written_today + nbytes > cap:
             self._written = self._folder.day(), self._folder.written_today()  # others write too
         return self.written_today + nbytes <= cap
@@ -169,7 +169,7 @@ class DiskLimits:
             if nbytes <= 0:
                 break
             nbytes -= file.nbytes
-            self._index.lose(file)
+            self._index.remove(file)
             self._folder.path_of(file).unlink(missing_ok=True)
 
     def _over(self, nbytes: int) -> int:

@@ -24,14 +24,14 @@ import orjson
 import xxhash
 
 from engine.prefix_cache.disk.encoding import (
-    rows_from_arrays,
-    rows_to_arrays,
-    states_from_arrays,
-    states_to_arrays,
+    checkpoint_from_arrays,
+    checkpoint_to_arrays,
+    kv_from_arrays,
+    kv_to_arrays,
 )
 from engine.prefix_cache.disk.safetensors_writing import Arrays, write_safetensors
 from engine.prefix_cache.interface import Kind, TokenArray
-from engine.prefix_cache.layers import Rows, States
+from engine.prefix_cache.layers import KV, Checkpoint
 from engine.process.device_faults import device_fault
 
 FORMAT = 1
@@ -100,7 +100,7 @@ def write_span(
     file: SpanFile,
     fingerprint: str,
     tokens: TokenArray,
-    content: Rows | States,
+    content: KV | Checkpoint,
     write: Write = write_safetensors,
 ) -> None:
     """Write a file under a temporary name, bring it to the disk and rename it; sets digest and size.
@@ -119,9 +119,9 @@ def write_span(
         **{key: getattr(file, key) for key in ("id", "parent", "start", "part", "kind", "layout")},
     }
     if file.part == "states":
-        described["states"], held = states_to_arrays(content)
+        described["states"], held = checkpoint_to_arrays(content)
     else:
-        held = rows_to_arrays(content)
+        held = kv_to_arrays(content)
     arrays: Arrays = {**held, "tokens": tokens.astype("<i4")}
     temporary = folder / f"writing-{file.id}.safetensors"
     try:
@@ -182,7 +182,7 @@ def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
     return file, tokens
 
 
-def read_span(path: Path, file: SpanFile) -> Rows | States:
+def read_span(path: Path, file: SpanFile) -> KV | Checkpoint:
     """The rows or states of a file, all of its bytes checked first, evaluated on the calling thread.
 
     Raises:
@@ -199,8 +199,8 @@ def read_span(path: Path, file: SpanFile) -> Rows | States:
         mx.eval(arrays)
         if file.part == "rows":
             del arrays["tokens"]
-            return rows_from_arrays(arrays)
-        return states_from_arrays(orjson.loads(metadata["span"])["states"], arrays)
+            return kv_from_arrays(arrays)
+        return checkpoint_from_arrays(orjson.loads(metadata["span"])["states"], arrays)
     except (RuntimeError, ValueError, KeyError, MemoryError) as error:
         if device_fault(error):
             raise OSError(f"it cannot be loaded: {error}") from error

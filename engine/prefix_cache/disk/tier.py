@@ -2,8 +2,8 @@
 
 Beside the spans it holds the answers that the model gave (`engine.prefix_cache.disk.answer_log`).
 
-Files are written and read on threads of their own (`engine.prefix_cache.disk.writer`,
-`engine.prefix_cache.disk.loader`). Nothing that goes wrong here fails a request: what cannot be saved or
+Files are written and read on threads of their own (`engine.prefix_cache.disk.write_queue`,
+`engine.prefix_cache.disk.read_queue`). Nothing that goes wrong here fails a request: what cannot be saved or
 loaded is computed again, and people are told once.
 """
 
@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from engine.prefix_cache.disk.answer_log import AnswerLog
-from engine.prefix_cache.disk.backoff import SavingPause
+from engine.prefix_cache.disk.backoff import WriteBackoff
 from engine.prefix_cache.disk.encoding import NotSavable
 from engine.prefix_cache.disk.folder import CacheFolder, FolderInUse
 from engine.prefix_cache.disk.index import SpanIndex
 from engine.prefix_cache.disk.limits import DiskLimits
-from engine.prefix_cache.disk.loader import Loading, OnDone, SpanLoader
+from engine.prefix_cache.disk.read_queue import OnDone, PendingRead, ReadQueue
 from engine.prefix_cache.disk.safetensors_writing import write_safetensors
 from engine.prefix_cache.disk.span_files import (
     BadSpanFile,
@@ -34,9 +34,9 @@ from engine.prefix_cache.disk.span_files import (
     span_id,
     write_span,
 )
-from engine.prefix_cache.disk.writer import SpanWriter, WriteJob
-from engine.prefix_cache.interface import CacheEvent, Kind, TokenArray, longest_kept
-from engine.prefix_cache.layers import Rows, States, nbytes_of
+from engine.prefix_cache.disk.write_queue import WriteJob, WriteQueue
+from engine.prefix_cache.interface import CacheEvent, Kind, TokenArray, last_evicted
+from engine.prefix_cache.layers import KV, Checkpoint, nbytes_of
 from engine.prompts.answer_memory import AnswerMemory
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ _REMEMBERED_REFUSALS = 10_000
 
 
 class DiskTier:
-    """The span files of one model. `open`, `save`, `load`, `forget` and `touch` belong to one thread."""
+    """The span files of one model. `open`, `save`, `load`, `remove` and `touch` belong to one thread."""
 
     def __init__(
         self,
@@ -96,16 +96,16 @@ class DiskTier:
             free_bytes=free_bytes,
             total_bytes=total_bytes,
         )
-        self._pause = SavingPause(self._limits.free, monotonic)
+        self._backoff = WriteBackoff(self._limits.free, monotonic)
         self._clock, self._monotonic = clock, monotonic
         self._write_file = write
-        self._writer = SpanWriter(self._write, queue_bytes)
-        self._loader = SpanLoader(self._read)
+        self._writer = WriteQueue(self._write, queue_bytes)
+        self._loader = ReadQueue(self._read)
         self._answers: AnswerLog | None = None
         self._refused: set[str] = set()
-        self._told: set[str] = set()
-        self._news: deque[tuple[CacheEvent, int, int]] = deque()
-        self._loaded_tokens = self._skipped = self._set_aside = 0
+        self._logged: set[str] = set()
+        self._events: deque[tuple[CacheEvent, int, int]] = deque()
+        self._loaded_tokens = self._skipped = self._quarantined = 0
         self._is_open = self._is_saving = False
         self._can_save = True
 
@@ -140,14 +140,14 @@ class DiskTier:
                 self._folder.path,
                 faults[0],
             )
-            self._set_aside += len(faults)
-            self._news.append(("set_aside", 0, 0))
-        self._index.fill(file for file, _ in found)
+            self._quarantined += len(faults)
+            self._events.append(("set_aside", 0, 0))
+        self._index.add_written(file for file, _ in found)
         self._limits.look()
         self._is_open = self._is_saving = True
         self._writer.start()
         self._loader.start()
-        self._writer.run_soon(self._keep_to_budget)
+        self._writer.run_soon(self._enforce_budget)
         return found
 
     def keep_answers(self, answers: AnswerMemory, tokenizer: str) -> None:
@@ -162,18 +162,18 @@ class DiskTier:
             self._folder.answers,
             f"{self._folder.fingerprint}-{tokenizer}",
             self._limits,
-            SavingPause(self._limits.free, self._monotonic),
+            WriteBackoff(self._limits.free, self._monotonic),
         )
         answers.fill(self._answers.read(), self._answers.add)
         self._answers.start(answers.held)
-        self._writer.run_soon(self._keep_to_budget)
+        self._writer.run_soon(self._enforce_budget)
 
     def save(
         self,
         parent: SpanFile | None,
         start: int,
         tokens: TokenArray,
-        content: Rows | States,
+        content: KV | Checkpoint,
         *,
         part: Part,
         kind: Kind,
@@ -183,9 +183,9 @@ class DiskTier:
         above = parent.id if parent is not None else ""
         identity = span_id(above, start, tokens, part)
         if (known := self._index.get(identity)) is not None:
-            known.kind = longest_kept(known.kind, kind)
+            known.kind = last_evicted(known.kind, kind)
             return known
-        if not self._is_saving or self._pause.holds():
+        if not self._is_saving or self._backoff.is_active():
             self._skip(identity)
             return None
         nbytes = nbytes_of(content, []) if part == "rows" else nbytes_of([], content)
@@ -200,21 +200,21 @@ class DiskTier:
             return None
         self._index.add(file)
         if not self._writer.put(WriteJob(file, tokens, content, nbytes)):
-            self._index.lose(file)
+            self._index.remove(file)
             self._refuse(file, "the disk is slower than the prompt cache grows; some of it is not saved")
             return None
         return file
 
-    def load(self, file: SpanFile, on_done: OnDone) -> Loading:
+    def load(self, file: SpanFile, on_done: OnDone) -> PendingRead:
         """Begin to read a file; see `SpanLoader.load`."""
         self.touch([file])
         return self._loader.load(file, on_done)
 
-    def forget(self, files: Sequence[SpanFile]) -> None:
+    def remove(self, files: Sequence[SpanFile]) -> None:
         """Remove files that nothing needs any more."""
         paths = [self._folder.path_of(file) for file in files if file.state == "written"]
         for file in files:
-            self._index.lose(file)
+            self._index.remove(file)
 
         def remove() -> None:
             for path in paths:
@@ -223,17 +223,17 @@ class DiskTier:
         if paths:
             self._writer.run_soon(remove)
 
-    def set_aside(self, files: Sequence[SpanFile], fault: str) -> None:
+    def quarantine(self, files: Sequence[SpanFile], fault: str) -> None:
         """Never use files again, and keep the last of them for whoever wants to know why; any thread."""
         bad = [file for file in files if file.state == "written"]
         for file in files:
-            self._index.lose(file)
+            self._index.remove(file)
         for file in bad:
-            self._folder.set_aside(self._folder.path_of(file))
+            self._folder.quarantine(self._folder.path_of(file))
         if bad:
-            self._set_aside += len(bad)
+            self._quarantined += len(bad)
             tokens = sum(file.length for file in bad)
-            self._news.append(("set_aside", tokens, sum(file.nbytes for file in bad)))
+            self._events.append(("set_aside", tokens, sum(file.nbytes for file in bad)))
             _log.warning(
                 "%d files of the prompt cache were set aside, first %s: %s; %d tokens are computed again when"
                 " they are needed",
@@ -252,9 +252,9 @@ class DiskTier:
         if touched and self._is_open:
             self._writer.run_soon(lambda: self._stamp(touched))
 
-    def news(self) -> list[tuple[CacheEvent, int, int]]:
+    def take_events(self) -> list[tuple[CacheEvent, int, int]]:
         """What happened since the last call: event, tokens and bytes of each."""
-        return [self._news.popleft() for _ in range(len(self._news))]
+        return [self._events.popleft() for _ in range(len(self._events))]
 
     @property
     def queued_bytes(self) -> int:
@@ -271,13 +271,13 @@ class DiskTier:
             "disk_daily_budget_bytes": self._limits.max_daily_bytes if self._is_open else 0,
             "disk_loaded_tokens": self._loaded_tokens,
             "disk_skipped": self._skipped,
-            "disk_set_aside": self._set_aside,
+            "disk_set_aside": self._quarantined,
             "disk_paused": int(self._is_open and (self._has_failed or not self._can_save)),
         }
 
     @property
     def _has_failed(self) -> bool:
-        return self._pause.has_failed or (self._answers is not None and self._answers.has_failed)
+        return self._backoff.has_failed or (self._answers is not None and self._answers.has_failed)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until all that was queued is on disk; whether it is."""
@@ -301,12 +301,16 @@ class DiskTier:
         file = job.file
         if file.state == "gone":
             return
-        if not self._can_save or self._pause.holds() or (file.parent and file.parent not in self._index):
+        if (
+            not self._can_save
+            or self._backoff.is_active()
+            or (file.parent and file.parent not in self._index)
+        ):
             self._give_up(file)
             return
         try:
             if not self._limits.make_room(job.nbytes):
-                self._index.lose(file)
+                self._index.remove(file)
                 self._refuse(
                     file, "the disk has no room for more of the prompt cache; raise disk_cache_bytes"
                 )
@@ -327,7 +331,7 @@ class DiskTier:
             return
         except (OSError, RuntimeError, MemoryError) as error:
             self._give_up(file)
-            if self._pause.begin(self._limits.room_for(job.nbytes)):
+            if self._backoff.record_failure(self._limits.room_for(job.nbytes)):
                 _log.warning(
                     "the prompt cache is not saved to %s for now (%s); what is there is kept and used. It is"
                     " tried again by and by, and at once when there is more room",
@@ -335,15 +339,15 @@ class DiskTier:
                     error,
                 )
             return
-        if self._pause.end():
+        if self._backoff.record_success():
             _log.warning("the prompt cache is saved to %s again", self._folder.path)
         if fits and self._index.mark_written(file):
-            self._news.append(("saved", file.length, file.nbytes))
+            self._events.append(("saved", file.length, file.nbytes))
         else:
-            self._index.lose(file)
+            self._index.remove(file)
             self._folder.path_of(file).unlink(missing_ok=True)
 
-    def _keep_to_budget(self) -> None:
+    def _enforce_budget(self) -> None:
         """Remove what is beyond the budget, which may be less than when it was written."""
         try:
             self._limits.fit(0)
@@ -359,14 +363,14 @@ class DiskTier:
 
     # On the loader's thread
 
-    def _read(self, file: SpanFile) -> Rows | States | None:
+    def _read(self, file: SpanFile) -> KV | Checkpoint | None:
         try:
             content = read_span(self._folder.path_of(file), file)
         except BadSpanFile as fault:
-            self.set_aside([file], str(fault))
+            self.quarantine([file], str(fault))
             return None
         except OSError as error:
-            self._index.lose(file)
+            self._index.remove(file)
             _log.info("%s cannot be read and is computed again: %s", file.name, error)
             return None
         self._loaded_tokens += file.length
@@ -375,12 +379,12 @@ class DiskTier:
     def _refuse(self, file: SpanFile, why: str) -> None:
         """Count a span that is not saved, and tell the reason the first time."""
         self._skip(file.id)
-        if why not in self._told:
-            self._told.add(why)
+        if why not in self._logged:
+            self._logged.add(why)
             _log.warning("%s", why)
 
     def _give_up(self, file: SpanFile) -> None:
-        self._index.lose(file)
+        self._index.remove(file)
         self._skip(file.id)
 
     def _skip(self, identity: str) -> None:

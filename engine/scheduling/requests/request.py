@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.prefix_cache.interface import Fetch, Kind, TokenArray, as_token_array
-from engine.scheduling.batch import Batch, Row
+from engine.scheduling.batch import Batch, Slot
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.requests.steps import GenerationRequest
 from engine.scheduling.requests.stream import StepStream
@@ -26,28 +26,28 @@ class RequestState(enum.Enum):
 
 
 @dataclass(slots=True, eq=False)
-class LiveRequest:
+class ScheduledRequest:
     """One request from its arrival to its last step; times in seconds of the loop's clock."""
 
-    request: GenerationRequest
+    spec: GenerationRequest
     stream: StepStream
     arrived: float
     state: RequestState = RequestState.QUEUED
-    announced: bool = False  # what the cache had of it was told
-    queue_told: float = 0.0
-    came_at: int = 0  # tokens that had been prefilled for anyone when it came
-    known: int = 0  # tokens of its sequence that the cache had when it came
+    lookup_reported: bool = False  # what the cache had of it was told
+    queue_reported: float = 0.0
+    work_at_arrival: int = 0  # tokens that had been prefilled for anyone when it came
+    restorable: int = 0  # tokens of its sequence that the cache had when it came
     fetch: Fetch | None = None  # what is being read from disk for it
-    unread: bool = False  # what the disk has of it is read once there is memory for it
+    read_later: bool = False  # what the disk has of it is read once there is memory for it
     read_s: float = 0.0  # what that took
-    stops: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
+    store_at: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
     prefill: Prefill | None = None
     batch: Batch | None = None
-    row: Row | None = None  # its place in the batch
+    slot: Slot | None = None  # its place in the batch
     max_tokens: int = 0  # of the whole answer, cut to the model's context
     generated: list[int] = field(default_factory=list)
     passed: list[int] = field(default_factory=list)  # of them, those that were sent as text
-    proven: int = 0  # of them, those that the device is known to have computed
+    confirmed: int = 0  # of them, those that the device is known to have computed
     is_repeatable: bool = False  # the same tokens come again where it is computed again
     resumed_at: int = 0  # tokens generated when it was last prefilled
     restored: int = 0  # tokens that it did not have to prefill then
@@ -57,12 +57,12 @@ class LiveRequest:
     tokens: TokenArray = field(init=False)  # the prompt, for comparisons
 
     def __post_init__(self) -> None:
-        self.tokens = as_token_array(self.request.prompt)
+        self.tokens = as_token_array(self.spec.prompt)
 
     @property
     def sequence(self) -> list[int]:
         """The prompt and what was generated: what has to be in the cache to go on."""
-        return [*self.request.prompt, *self.generated]
+        return [*self.spec.prompt, *self.generated]
 
     @property
     def prefilled(self) -> int:
@@ -74,7 +74,7 @@ class LiveRequest:
         """Tokens that are still to be prefilled, as far as is known."""
         if self.prefill:
             return self.prefill.remaining
-        return len(self.tokens) + len(self.generated) - self.known
+        return len(self.tokens) + len(self.generated) - self.restorable
 
     def roll_back(self) -> None:
         """After a fault of the device: forget the tokens of which it is not sure that they were computed.
@@ -82,7 +82,7 @@ class LiveRequest:
         A client may have them already. Those of a request that is repeatable are computed again and compared
         (`repeats`); others would come out differently, so that it goes on behind what was passed on.
         """
-        keep = self.proven if self.is_repeatable else len(self.passed)
+        keep = self.confirmed if self.is_repeatable else len(self.passed)
         del self.generated[keep:]
 
     def repeats(self) -> bool:

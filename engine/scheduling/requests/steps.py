@@ -34,18 +34,18 @@ class Sampling:
 class GenerationRequest:
     """One prompt to continue.
 
-    `prompt` is never empty. `cuts` are ascending positions in it (0 < cut < len(prompt)) at which the state
-    of the prompt cache is worth keeping: the end of system and tools if there are any, the ends of messages.
-    They are a function of the prompt alone.
+    `prompt` is never empty. `boundaries` are ascending positions in it (0 < boundary < len(prompt))
+    at which the prompt cache is worth storing: the end of system and tools if there are any, and the ends of
+    messages. They are a function of the prompt alone.
     """
 
     request_id: str
     prompt: list[int]
     max_tokens: int
     sampling: Sampling = Sampling()
-    cuts: tuple[int, ...] = ()
-    has_head: bool = True  # the first cut ends what other sessions begin with too
-    segments: tuple[str, ...] = ()  # what ends at each cut, for people; empty where that is not known
+    boundaries: tuple[int, ...] = ()
+    has_shared_prefix: bool = True  # the first boundary ends what other sessions begin with too
+    segments: tuple[str, ...] = ()  # what ends at each boundary, for people; empty where that is not known
     grammar: CompiledGrammar | None = None  # what the answer is held to
     lane: Lane = "main"
 

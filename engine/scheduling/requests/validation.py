@@ -74,9 +74,9 @@ def miss_in_words(miss: MissAt, segment: str, decode: Callable[[list[int]], Any]
 
 def segment_at(position: int, request: GenerationRequest) -> str:
     """What a position of the prompt lies in: a name of `request.segments`, else its number."""
-    if not request.cuts:
+    if not request.boundaries:
         return ""
-    number = bisect_right(request.cuts, position)
-    if len(request.segments) != len(request.cuts):
-        return f"part {number + 1} of {len(request.cuts) + 1}"
-    return request.segments[number] if number < len(request.cuts) else "the answer's beginning"
+    number = bisect_right(request.boundaries, position)
+    if len(request.segments) != len(request.boundaries):
+        return f"part {number + 1} of {len(request.boundaries) + 1}"
+    return request.segments[number] if number < len(request.boundaries) else "the answer's beginning"

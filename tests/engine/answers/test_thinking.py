@@ -16,7 +16,7 @@ from engine.answers.reader import AnswerText
 from engine.constrained.answer_grammar import AnswerRules
 from engine.constrained.grammar import AnswerGuide, Grammars, token_masks
 from engine.models.loading import load_model
-from engine.scheduling.batch import DecodeBatch, Row
+from engine.scheduling.batch import DecodeBatch, Slot
 from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
@@ -237,10 +237,10 @@ def test_a_model_that_would_call_before_it_closes_its_thought_closes_it_first(
     bias = [wishes.get(token, 0.0) for token in range(loaded.model.args.vocab_size)]
     guided = Grammars(loaded.tokenizer, loaded.eos_token_ids).compile(asked)
     begun = [] if opened else [vocabulary["<think>"]]
-    row = Row([], lambda logits: mx.argmax(logits + mx.array(bias), axis=-1), guide=guided.guide(begun))
+    slot = Slot([], lambda logits: mx.argmax(logits + mx.array(bias), axis=-1), guide=guided.guide(begun))
     batch = DecodeBatch(loaded.model)
-    join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(1, 20), row)
-    tokens = begun + until_end(batch, loaded, [row])[0]
+    join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(1, 20), slot)
+    tokens = begun + until_end(batch, loaded, [slot])[0]
     tools = ToolSchemas([go])
     style = AnswerStyle(
         family=HERMES,

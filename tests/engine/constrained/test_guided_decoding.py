@@ -14,7 +14,7 @@ from mlx_lm.sample_utils import greedy_sampler, make_sampler
 from engine.constrained.answer_grammar import AnswerRules
 from engine.constrained.grammar import CompiledGrammar, Grammars
 from engine.models.loading import LoadedModel, load_model
-from engine.scheduling.batch import DecodeBatch, Row
+from engine.scheduling.batch import DecodeBatch, Slot
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.speculative import SpeculativeDecode
 from tests.engine.scheduling.test_batch import ARCHITECTURES, alone, join, prompt
@@ -53,25 +53,25 @@ def fits(loaded: LoadedModel, tokens: list[int]) -> bool:
     )
 
 
-def join_held(batch: Any, cache: list[Any], model: Any, tokens: list[int], row: Row) -> None:
+def join_held(batch: Any, cache: list[Any], model: Any, tokens: list[int], slot: Slot) -> None:
     prefill = Prefill(model, tokens, cache, 0, (), 64)
     while prefill.remaining:
         prefill.advance()
-    row.tokens[:] = prefill.held_tokens
-    batch.join(row, prefill.cache, prefill.last_token)
+    slot.tokens[:] = prefill.computed_tokens
+    batch.join(slot, prefill.cache, prefill.last_token)
 
 
-def until_end(batch: Any, loaded: LoadedModel, rows: list[Row]) -> dict[int, list[int]]:
-    """What each row writes, by its place in `rows`; each leaves at its end token."""
-    written: dict[int, list[int]] = {number: [] for number in range(len(rows))}
+def until_end(batch: Any, loaded: LoadedModel, slots: list[Slot]) -> dict[int, list[int]]:
+    """What each row writes, by its place in `slots`; each leaves at its end token."""
+    written: dict[int, list[int]] = {number: [] for number in range(len(slots))}
     for _ in range(MOST_TOKENS):
-        if not batch.rows:
+        if not batch.slots:
             return written
-        for row, token in zip(list(batch.rows), batch.step(), strict=True):
+        for slot, token in zip(list(batch.slots), batch.step(), strict=True):
             if token in loaded.eos_token_ids:
-                batch.leave(row)
+                batch.leave(slot)
             else:
-                written[rows.index(row)].append(token)
+                written[slots.index(slot)].append(token)
     raise AssertionError(f"no end after {MOST_TOKENS} tokens")
 
 
@@ -81,18 +81,18 @@ def test_a_random_model_writes_json_that_fits_and_then_ends(
 ) -> None:
     mx.random.seed(seed)
     batch = DecodeBatch(loaded.model)
-    row = Row([], make_sampler(1.0), guide=grammar.guide())
-    join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(seed, 20), row)
-    assert fits(loaded, until_end(batch, loaded, [row])[0])
+    slot = Slot([], make_sampler(1.0), guide=grammar.guide())
+    join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(seed, 20), slot)
+    assert fits(loaded, until_end(batch, loaded, [slot])[0])
 
 
 def test_rows_of_a_batch_are_held_each_to_its_own(loaded: LoadedModel, grammar: CompiledGrammar) -> None:
     mx.random.seed(7)
     batch = DecodeBatch(loaded.model)
-    rows = [Row([], make_sampler(1.0), guide=grammar.guide()) for _ in range(3)]
-    for number, row in enumerate(rows):
-        join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(number, 30), row)
-    written = until_end(batch, loaded, rows)
+    slots = [Slot([], make_sampler(1.0), guide=grammar.guide()) for _ in range(3)]
+    for number, slot in enumerate(slots):
+        join_held(batch, make_prompt_cache(loaded.model), loaded.model, prompt(number, 30), slot)
+    written = until_end(batch, loaded, slots)
     assert all(fits(loaded, tokens) for tokens in written.values())
     assert len({tuple(tokens) for tokens in written.values()}) > 1
 
@@ -105,9 +105,9 @@ def test_a_row_without_a_grammar_writes_beside_one_what_it_writes_alone(
     expected = alone(model, prompt(1, 40), 12)
     batch = DecodeBatch(model)
     free = join(batch, model, prompt(1, 40))
-    held = Row([], greedy_sampler, guide=grammar.guide())
+    held = Slot([], greedy_sampler, guide=grammar.guide())
     join_held(batch, make_prompt_cache(model), model, prompt(2, 40), held)
-    got = [batch.step()[batch.rows.index(free)] for _ in range(12)]
+    got = [batch.step()[batch.slots.index(free)] for _ in range(12)]
     assert got == expected
 
 
@@ -115,9 +115,9 @@ def test_a_draft_model_guesses_within_the_grammar(
     tmp_path: Path, loaded: LoadedModel, grammar: CompiledGrammar
 ) -> None:
     def written(batch: Any, cache: list[Any], model: Any) -> list[int]:
-        row = Row([], greedy_sampler, guide=grammar.guide())
-        join_held(batch, cache, model, prompt(5, 25), row)
-        return until_end(batch, loaded, [row])[0]
+        slot = Slot([], greedy_sampler, guide=grammar.guide())
+        join_held(batch, cache, model, prompt(5, 25), slot)
+        return until_end(batch, loaded, [slot])[0]
 
     model, draft = loaded.model, load_model(tiny_model(tmp_path / "draft", seed=3)).model
     layers = len(model.layers)

@@ -11,16 +11,16 @@ import pytest
 
 from engine.memory.costs import RequestCost
 from engine.memory.guard import MemoryGuard, MlxMeter
-from engine.memory.ledger import Verdict
 from engine.memory.limits import GB, Machine
 from engine.memory.pressure import Pressure, PressureWatch
+from engine.memory.reservations import Verdict
 from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import as_token_array
 from tests.engine.telling_caches import computed
 
 MAC = Machine(32 << 30, working_set_bytes=22_900_000_000, buffers=499_000)
-COST = RequestCost(row_bytes=98_304, chunk_bytes=100_000, chunk_at=lambda position: 512)
+COST = RequestCost(kv_bytes=98_304, chunk_bytes=100_000, chunk_size_at=lambda position: 512)
 WEIGHTS = 17_200_000_000
 
 
@@ -76,7 +76,7 @@ def guard_of(
 ) -> MemoryGuard:
     meter = more.pop("meter", None) or FakeMeter(weights)
     guard = MemoryGuard(cache or RadixPrefixCache(max_bytes=1 << 40), machine, meter=meter, **more)
-    guard.take_in("the model", (weights, 0, 100), COST, 96, context)
+    guard.set_up("the model", (weights, 0, 100), COST, 96, context)
     return guard
 
 
@@ -99,7 +99,7 @@ def test_the_weights_are_wired_once_after_the_load_and_nothing_with_each_request
     guard = guard_of(machine=machine)
     for number in range(5):
         guard.admit(number, 1000, 2000)
-        guard.settle([number], 0)
+        guard.rebalance([number], 0)
     assert [value for name, value in calls if name == "set_wired_limit"] == [WEIGHTS]
     assert ("set_memory_limit", 48 << 30) in calls
     (cached,) = [value for name, value in calls if name == "set_cache_limit"]
@@ -130,7 +130,7 @@ def test_nothing_is_wired_where_it_should_not_be(
 def test_the_window_is_what_the_weights_leave(calls: list[tuple[str, int]]) -> None:
     guard = guard_of()
     assert 40_000 < guard.window_tokens < 52_000
-    assert COST.alone(guard.window_tokens) + WEIGHTS <= MAC.working_set_bytes
+    assert COST.bytes_alone(guard.window_tokens) + WEIGHTS <= MAC.working_set_bytes
     assert guard_of(context=8192).window_tokens == 8192
 
 
@@ -165,20 +165,20 @@ def test_what_the_process_has_beside_mlx_counts_where_there_is_no_gpu() -> None:
     meter = FakeMeter(GB)
     meter.resident = lambda: 3 * GB  # type: ignore[method-assign]
     guard = guard_of(machine=Machine(8 << 30), weights=GB, meter=meter)
-    assert guard.ledger.fixed_bytes == 3 * GB
+    assert guard.reservations.fixed_bytes == 3 * GB
 
 
 @pytest.mark.usefixtures("calls")
 def test_a_request_that_begins_takes_room_from_the_prefix_cache() -> None:
     cache = filled()
     held = cache.memory().array_bytes
-    machine = Machine(8 << 30, working_set_bytes=GB + COST.alone(256) + held // 2)
+    machine = Machine(8 << 30, working_set_bytes=GB + COST.bytes_alone(256) + held // 2)
     guard = guard_of(cache, machine=machine, weights=GB, context=256)
     assert guard.admit("a", 200, 256) is Verdict.FITS
-    changes = guard.settle(["a"], 0)
+    changes = guard.rebalance(["a"], 0)
     assert [change.event for change in changes] == ["evicted"] * len(changes)
     assert 0 < cache.memory().array_bytes <= held // 2
-    guard.settle([], 0)
+    guard.rebalance([], 0)
     prompt = prompt_of(99)
     cache.insert(prompt, computed(prompt, with_state=False), "main")
     assert cache.memory().array_bytes > held // 2  # the room is back
@@ -189,12 +189,12 @@ def test_the_prompt_that_begins_loses_what_is_kept_of_it_last() -> None:
     cache = filled()
     first = as_token_array(prompt_of(0))
     held = cache.memory().array_bytes
-    machine = Machine(8 << 30, working_set_bytes=GB + COST.alone(256) + held // 3)
+    machine = Machine(8 << 30, working_set_bytes=GB + COST.bytes_alone(256) + held // 3)
     guard = guard_of(cache, machine=machine, weights=GB, context=256)
-    assert cache.known(first) == 49
+    assert cache.restorable(first) == 49
     guard.admit("a", 200, 256)
-    guard.settle(["a"], 0, keep=first)
-    assert cache.known(first) == 49
+    guard.rebalance(["a"], 0, keep=first)
+    assert cache.restorable(first) == 49
 
 
 @pytest.mark.usefixtures("calls")
@@ -203,10 +203,10 @@ def test_what_the_ledger_does_not_know_of_is_measured_and_made_room_for() -> Non
     guard = guard_of(cache, meter=meter)
     held = cache.memory().array_bytes
     meter.held = 6 * GB
-    assert guard.settle([], 0) == []
+    assert guard.rebalance([], 0) == []
     assert meter.held == 0
     meter.now = MAC.working_set_bytes + held // 2
-    assert guard.settle([], 0)
+    assert guard.rebalance([], 0)
     assert cache.memory().array_bytes <= held // 2
 
 
@@ -220,7 +220,7 @@ class Short:
 
     def to(self, level: Pressure, guard: MemoryGuard, after: float = 2.0) -> None:
         self.level, self.now = level, self.now + after
-        guard.watch(self.now)
+        guard.watch_pressure(self.now)
 
 
 @pytest.mark.usefixtures("calls")
@@ -244,7 +244,7 @@ def test_memory_is_given_back_before_the_system_takes_it(caplog: pytest.LogCaptu
     cache.insert(prompt, computed(prompt, with_state=False), "main")
     assert cache.memory().array_bytes == 0  # nothing is kept meanwhile
     short.to("normal", guard)
-    guard.settle([], 0)
+    guard.rebalance([], 0)
     cache.insert(prompt, computed(prompt, with_state=False), "main")
     assert cache.memory().array_bytes > 0
 
@@ -256,7 +256,7 @@ def test_under_pressure_requests_run_one_at_a_time() -> None:
     short.to("warning", guard)
     assert guard.admit("a", 1000, 1000) is Verdict.FITS
     assert guard.admit("b", 1000, 1000) is Verdict.WAITS
-    guard.settle([], 0)
+    guard.rebalance([], 0)
     assert guard.admit("b", 1000, 1000) is Verdict.FITS
     short.to("normal", guard)
     assert guard.admit("a", 1000, 1000) is Verdict.FITS
@@ -284,8 +284,8 @@ def test_without_a_machine_all_may_pass(calls: list[tuple[str, int]]) -> None:
     assert guard.window_tokens == 262_144
     assert guard.admit("a", 10**9, 10**9) is Verdict.FITS
     assert guard.grow("a", 10**9, 10**9)
-    assert guard.may_load(10**9)
-    assert guard.settle([], 0) == []
+    assert guard.may_read(10**9)
+    assert guard.rebalance([], 0) == []
     assert guard.stats()["limit_bytes"] == 0
     assert calls == []
 
@@ -311,7 +311,7 @@ def test_the_stats_are_what_was_agreed_on() -> None:
         "window_tokens",
         "pressure",
     }
-    assert stats["requests_bytes"] == COST.alone(2000)
+    assert stats["requests_bytes"] == COST.bytes_alone(2000)
     assert json.loads(json.dumps(stats)) == stats
 
 
@@ -337,7 +337,7 @@ def test_what_the_heap_holds_on_to_counts_while_requests_run() -> None:
     guard.admit("a", 1000, 1000)
     held[0] = 3 * GB
     keep = as_token_array([1])
-    guard.settle(["a", "b"], 0, keep=keep)
-    assert guard.ledger.loading_bytes == 3 * GB
-    guard.settle(["a"], 0, keep=keep)
-    assert guard.ledger.loading_bytes == 0  # who is alone would wait for ever
+    guard.rebalance(["a", "b"], 0, keep=keep)
+    assert guard.reservations.loading_bytes == 3 * GB
+    guard.rebalance(["a"], 0, keep=keep)
+    assert guard.reservations.loading_bytes == 0  # who is alone would wait for ever

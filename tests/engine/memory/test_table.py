@@ -24,7 +24,7 @@ def test_a_larger_mac_never_has_room_for_less(sample: Sample) -> None:
     assert windows == sorted(windows)
     for gigabytes, window in zip((8, 16, 24, 32, 48, 64, 128, 512), windows, strict=True):
         assert (
-            sample.weights_bytes + window * sample.row_bytes <= memory_limit(mac(gigabytes)).bytes
+            sample.weights_bytes + window * sample.kv_bytes <= memory_limit(mac(gigabytes)).bytes
             or not window
         )
 

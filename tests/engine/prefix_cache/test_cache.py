@@ -50,19 +50,19 @@ def roomy() -> RadixPrefixCache:
 class Pair:
     """The same model twice: once with a prefix cache, once without."""
 
-    def __init__(self, warm: Scheduler, cold: Scheduler) -> None:
-        self.warm, self.cold = warm, cold
-        self.known: dict[tuple[int, ...], list[int]] = {}
+    def __init__(self, warm: Scheduler, with_disk: Scheduler) -> None:
+        self.warm, self.with_disk = warm, with_disk
+        self.restorable: dict[tuple[int, ...], list[int]] = {}
 
-    def ask_warm(self, prompt: list[int], cuts: tuple[int, ...]) -> tuple[list[int], LookupStep]:
-        got = asyncio.run(answer(self.warm, ask(prompt, 6, cuts=cuts)))
+    def ask_warm(self, prompt: list[int], boundaries: tuple[int, ...]) -> tuple[list[int], LookupStep]:
+        got = asyncio.run(answer(self.warm, ask(prompt, 6, boundaries=boundaries)))
         return got.tokens, got.lookup
 
     def ask_cold(self, prompt: list[int]) -> list[int]:
         key = tuple(prompt)
-        if key not in self.known:
-            self.known[key] = asyncio.run(answer(self.cold, ask(prompt, 6))).tokens
-        return self.known[key]
+        if key not in self.restorable:
+            self.restorable[key] = asyncio.run(answer(self.with_disk, ask(prompt, 6))).tokens
+        return self.restorable[key]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def pairs(shelf: ModelShelf) -> Iterator[dict[str, Pair]]:
             path = shelf.tiny(architecture)
             warm_cache, no_cache = RadixPrefixCache(max_bytes=1 << 28), RadixPrefixCache(max_bytes=0)
             warm = stack.enter_context(running(path, cache=warm_cache, prefill_chunk=32))
-            cold = stack.enter_context(running(path, cache=no_cache, prefill_chunk=32))
-            made[architecture] = Pair(warm, cold)
+            with_disk = stack.enter_context(running(path, cache=no_cache, prefill_chunk=32))
+            made[architecture] = Pair(warm, with_disk)
         yield made
 
 
@@ -90,16 +90,16 @@ def conversations(draw: st.DrawFn) -> list[tuple[str, list[int], int]]:
 
 
 def next_prompt(last: list[int], said: list[int], how: str, new: list[int], place: int) -> list[int]:
-    cut = 1 + place * (len(last) - 1) // 100
+    boundary = 1 + place * (len(last) - 1) // 100
     match how:
         case "extend":
             return [*last, *said, *new]
         case "fork":
-            return [*last[:cut], *new]
+            return [*last[:boundary], *new]
         case "truncate":
-            return last[:cut]
+            return last[:boundary]
         case "edit":
-            return [*last[:cut], 9, *last[cut:]]
+            return [*last[:boundary], 9, *last[boundary:]]
         case _:
             return last
 
@@ -121,11 +121,13 @@ def test_warm_answers_are_cold_answers(
     pair = pairs[architecture]
     # The first prompt is past gemma3_text's window of 32, so that its caches cannot be cut back.
     prompt = [*range(10, 50), *start]
-    said, lookup = pair.ask_warm(prompt, cuts=(20, 40))
+    said, lookup = pair.ask_warm(prompt, boundaries=(20, 40))
     assert said == pair.ask_cold(prompt)
     for how, new, place in turns:
         before, prompt = prompt, next_prompt(prompt, said, how, new, place)
-        said, lookup = pair.ask_warm(prompt, cuts=tuple(cut for cut in (20, 40) if cut < len(prompt)))
+        said, lookup = pair.ask_warm(
+            prompt, boundaries=tuple(boundary for boundary in (20, 40) if boundary < len(prompt))
+        )
         assert said == pair.ask_cold(prompt), (how, len(before), lookup)
         assert 0 <= lookup.matched_tokens < len(prompt)
         assert lookup.matched_tokens + lookup.kept_tokens == len(prompt)
@@ -137,18 +139,18 @@ def test_warm_answers_are_cold_answers(
 
 def test_a_seeded_answer_is_the_same_warm_and_cold(pairs: dict[str, Pair]) -> None:
     request = ask(list(range(60)), 12, sampling=Sampling(temperature=1.0, seed=3))
-    cold, first, warm = (
+    with_disk, first, warm = (
         asyncio.run(answer(scheduler, request)).tokens
-        for scheduler in (pairs["qwen3"].cold, pairs["qwen3"].warm, pairs["qwen3"].warm)
+        for scheduler in (pairs["qwen3"].with_disk, pairs["qwen3"].warm, pairs["qwen3"].warm)
     )
-    assert cold == first == warm
+    assert with_disk == first == warm
 
 
 def test_a_prompt_that_extends_an_entry_reuses_all_of_it() -> None:
     cache = roomy()
     cache.insert([1, 2, 3], plain(3), "main")
     match = cache.lookup([1, 2, 3, 4, 5])
-    assert (match.matched, match.tier, match.miss) == (3, "memory", None)
+    assert (match.restored, match.tier, match.miss) == (3, "memory", None)
     assert match.cache is not None
     assert match.cache[0].offset == 3
 
@@ -157,7 +159,7 @@ def test_a_prompt_that_leaves_an_entry_gets_it_cut_back_and_an_explanation() -> 
     cache = roomy()
     cache.insert([1, 2, 3, 4, 5, 6], plain(6), "main")
     match = cache.lookup([1, 2, 3, 9, 9])
-    assert match.matched == 3
+    assert match.restored == 3
     assert match.cache is not None
     assert match.cache[0].offset == 3
     assert match.miss == MissAt("diverged", 3, before=(1, 2, 3, 4, 5, 6), now=(1, 2, 3, 9, 9))
@@ -179,7 +181,7 @@ def test_a_prompt_that_is_the_beginning_of_another_does_not_differ_from_it() -> 
     cache.insert([1, 2], recurrent(), "head")
     cache.insert([1, 2, 3, 4, 5, 6], recurrent(), "main")
     match = cache.lookup([1, 2, 3, 4])
-    assert (match.matched, match.miss) == (2, None)
+    assert (match.restored, match.miss) == (2, None)
     assert cache.stats()["misses_diverged"] == 0
 
 
@@ -195,18 +197,18 @@ def test_a_state_that_made_room_is_told_as_evicted() -> None:
 def test_no_match_covers_the_whole_prompt() -> None:
     cache = roomy()
     cache.insert([1, 2, 3, 4], plain(4), "main")
-    assert cache.lookup([1, 2, 3, 4]).matched == 3
+    assert cache.lookup([1, 2, 3, 4]).restored == 3
     assert cache.lookup([1, 2, 3, 4]).miss is None
-    assert cache.lookup([1]).matched == 0
+    assert cache.lookup([1]).restored == 0
 
 
 def test_what_cannot_be_cut_back_serves_only_prompts_that_begin_with_all_of_it() -> None:
     cache = roomy()
     cache.insert([1, 2], recurrent(), "head")
     cache.insert([1, 2, 3, 4, 5], recurrent(), "main")
-    assert cache.lookup([1, 2, 3, 4, 5, 6]).matched == 5
+    assert cache.lookup([1, 2, 3, 4, 5, 6]).restored == 5
     forked = cache.lookup([1, 2, 3, 9, 9])
-    assert forked.matched == 2
+    assert forked.restored == 2
     assert forked.miss == MissAt("diverged", 3, before=(1, 2, 3, 4, 5), now=(1, 2, 3, 9, 9))
 
 
@@ -247,7 +249,7 @@ def test_the_budget_holds_and_the_least_recently_used_goes_first() -> None:
     changes = cache.insert([3] * size, plain(size), "main")
     assert [(change.event, change.tokens) for change in changes] == [("evicted", size), ("inserted", size)]
     assert changes[-1].total_bytes <= 3 * one - 1
-    assert cache.lookup([1] * (size + 1)).matched == size
+    assert cache.lookup([1] * (size + 1)).restored == size
     lost = cache.lookup([2] * (size + 1))
     assert lost.miss is not None
     assert lost.miss.reason == "evicted"
@@ -258,8 +260,8 @@ def test_what_was_evicted_and_comes_again_is_kept_again() -> None:
     cache.insert([1, 1, 1, 1], plain(4), "main")
     cache.insert([2, 2, 2, 2], plain(4), "main")
     cache.insert([1, 1, 1, 1], plain(4), "main")
-    assert cache.lookup([1, 1, 1, 1, 1]).matched == 4
-    assert cache.lookup([2, 2, 2, 2, 2]).matched == 0
+    assert cache.lookup([1, 1, 1, 1, 1]).restored == 4
+    assert cache.lookup([2, 2, 2, 2, 2]).restored == 0
 
 
 @pytest.mark.parametrize("kinds", [("subagent", "main"), ("main", "head")])
@@ -268,7 +270,7 @@ def test_what_lasts_less_is_evicted_first_however_new_it_is(kinds: tuple[Kind, K
     cache.insert([2] * 9, plain(9), kinds[1])
     cache.insert([1] * 9, plain(9), kinds[0])
     cache.insert([3] * 9, plain(9), kinds[1])
-    assert [cache.lookup([token] * 10).matched for token in (1, 2, 3)] == [0, 9, 9]
+    assert [cache.lookup([token] * 10).restored for token in (1, 2, 3)] == [0, 9, 9]
 
 
 def test_a_head_outlives_the_conversations_that_began_with_it() -> None:
@@ -276,8 +278,8 @@ def test_a_head_outlives_the_conversations_that_began_with_it() -> None:
     cache.insert([1, 2], plain(2), "head")
     for last in range(3, 30):
         cache.insert([1, 2, last], plain(3), "main")
-        assert cache.lookup([1, 2, last, 0]).matched == 3
-    assert cache.lookup([1, 2, 99]).matched == 2
+        assert cache.lookup([1, 2, last, 0]).restored == 3
+    assert cache.lookup([1, 2, 99]).restored == 2
     assert cache.stats()["bytes"] <= 3 * NODE_BYTES
 
 
@@ -286,17 +288,17 @@ def test_states_inside_of_a_conversation_go_before_its_end() -> None:
     cache = RadixPrefixCache(max_bytes=4 * state - 32)
     for length in (1, 2, 3, 4):
         cache.insert([7] * length, recurrent(), "main")
-    assert cache.lookup([7] * 5).matched == 4
-    assert cache.lookup([7, 8]).matched == 0  # the oldest state went
-    assert cache.lookup([7, 7, 8]).matched == 2
+    assert cache.lookup([7] * 5).restored == 4
+    assert cache.lookup([7, 8]).restored == 0  # the oldest state went
+    assert cache.lookup([7, 7, 8]).restored == 2
 
 
 def test_what_is_larger_than_the_budget_is_not_kept_and_not_promised() -> None:
     cache = RadixPrefixCache(max_bytes=10 * STORED_PER_TOKEN + NODE_BYTES)
-    assert cache.keeps(11)  # nothing is known yet
+    assert cache.would_keep(11)  # nothing is known yet
     cache.learn_sizes(plain(1), 1)
-    assert not cache.keeps(11)
-    assert cache.keeps(10)
+    assert not cache.would_keep(11)
+    assert cache.would_keep(10)
     assert cache.insert(list(range(11)), plain(11), "main") == []
     assert cache.insert(list(range(10)), plain(10), "main") != []
 
@@ -309,7 +311,7 @@ def test_what_is_larger_than_the_budget_takes_no_room_where_it_leaves_what_is_ke
     for place in range(1, 60):
         cache.insert([*kept[:place], *[99] * 10_000], plain(place + 10_000), "main")
         assert cache.stats()["bytes"] <= budget
-    assert cache.lookup([*kept, 99]).matched == 60
+    assert cache.lookup([*kept, 99]).restored == 60
 
 
 def test_an_empty_cache_is_cold_and_a_switched_off_one_says_so() -> None:
@@ -317,7 +319,7 @@ def test_an_empty_cache_is_cold_and_a_switched_off_one_says_so() -> None:
     off = RadixPrefixCache(max_bytes=0)
     assert off.insert([1, 2], plain(2), "main") == []
     assert off.lookup([1, 2, 3]).miss == MissAt("disabled", 0)
-    assert not off.keeps(1)
+    assert not off.would_keep(1)
 
 
 def test_clearing_tells_each_entry_that_goes() -> None:
@@ -334,11 +336,11 @@ def test_clearing_tells_each_entry_that_goes() -> None:
 def test_a_cache_that_is_laid_out_differently_is_refused() -> None:
     cache = roomy()
     cache.insert([1, 2], plain(2), "main")
-    with pytest.raises(ValueError, match="laid out differently"):
+    with pytest.raises(ValueError, match="another layout"):
         cache.insert([1, 2, 3], recurrent(), "main")
     cache.clear()
     cache.insert([1, 2, 3], recurrent(), "main")
-    assert cache.lookup([1, 2, 3, 4]).matched == 3
+    assert cache.lookup([1, 2, 3, 4]).restored == 3
 
 
 SEQUENCES = st.lists(st.integers(0, 2), min_size=1, max_size=14)
@@ -357,16 +359,16 @@ def test_what_is_restored_is_what_was_computed_and_the_budget_holds(
     inserted: list[list[int]] = []
     for tokens, kind in steps:
         match = cache.lookup(tokens)
-        assert match.matched < len(tokens)
+        assert match.restored < len(tokens)
         if match.cache is not None:
-            assert holds(match.cache, tokens[: match.matched])
+            assert holds(match.cache, tokens[: match.restored])
         best = max((reach(known, tokens[:-1], with_state) for known in inserted), default=0)
-        assert match.matched == best if budget == 1 << 22 else match.matched <= best
+        assert match.restored == best if budget == 1 << 22 else match.restored <= best
         cache.insert(tokens, computed(tokens, with_state=with_state), kind)
         inserted.append(tokens)
         assert cache.stats()["bytes"] <= budget
         assert cache.stats()["bytes"] == sum(node.nbytes for node in cache._tree.nodes())
-        assert cache.stats()["entries"] == sum(node.is_live for node in cache._tree.nodes())
+        assert cache.stats()["entries"] == sum(node.in_memory for node in cache._tree.nodes())
     cache.clear()
     assert cache.stats()["bytes"] == cache.stats()["entries"] == 0
 

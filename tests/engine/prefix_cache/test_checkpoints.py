@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, QuantizedKVCache, RotatingKVCache
 
-from engine.prefix_cache.checkpoints import checkpoints, needs_checkpoints
+from engine.prefix_cache.checkpoints import needs_checkpoints, store_positions
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ def test_only_what_can_be_cut_back_does_without(cache: list[object], needs: bool
 
 
 def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() -> None:
-    assert checkpoints((10, 20, 30), 50, 0, exact_only=False) == {10: "head", 49: "main"}
-    assert checkpoints((10, 20), 50, 10, exact_only=False) == {49: "main"}
-    assert checkpoints((5000,), 9000, 0, exact_only=False) == {
+    assert store_positions((10, 20, 30), 50, 0, exact_only=False) == {10: "head", 49: "main"}
+    assert store_positions((10, 20), 50, 10, exact_only=False) == {49: "main"}
+    assert store_positions((5000,), 9000, 0, exact_only=False) == {
         4096: "main",
         5000: "head",
         8192: "main",
@@ -35,21 +35,21 @@ def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() 
 
 
 def test_without_a_head_the_first_message_is_kept_as_any_other() -> None:
-    cuts = (10, 20, 30, 40)
-    assert checkpoints(cuts, 50, 0, exact_only=False, has_head=False) == {49: "main"}
-    kept = checkpoints(cuts, 50, 0, exact_only=True, has_head=False)
+    boundaries = (10, 20, 30, 40)
+    assert store_positions(boundaries, 50, 0, exact_only=False, has_shared_prefix=False) == {49: "main"}
+    kept = store_positions(boundaries, 50, 0, exact_only=True, has_shared_prefix=False)
     assert kept == dict.fromkeys((10, 20, 30, 40, 49), "main")
 
 
 def test_others_keep_the_first_and_the_last_messages_and_the_end() -> None:
-    cuts = (10, 20, 30, 40, 45)
-    assert checkpoints(cuts, 50, 0, exact_only=True) == {
+    boundaries = (10, 20, 30, 40, 45)
+    assert store_positions(boundaries, 50, 0, exact_only=True) == {
         10: "head",
         20: "main",
         40: "main",
         45: "main",
         49: "main",
     }
-    assert checkpoints(cuts, 50, 40, exact_only=True) == {45: "main", 49: "main"}
-    assert checkpoints((10,), 50, 0, exact_only=True) == {10: "head", 49: "main"}
-    assert checkpoints((), 50, 49, exact_only=True) == {}
+    assert store_positions(boundaries, 50, 40, exact_only=True) == {45: "main", 49: "main"}
+    assert store_positions((10,), 50, 0, exact_only=True) == {10: "head", 49: "main"}
+    assert store_positions((), 50, 49, exact_only=True) == {}

@@ -34,14 +34,14 @@ HEADS_AND_A_TALK: list[tuple[Kind, int]] = [("head", 1), ("main", 5), ("head", 3
 
 def a_tree(nodes: list[tuple[int, Kind, int, int, bool, bool, bool]]) -> tuple[RadixTree, set[Node]]:
     tree, made, kept = RadixTree(), [], set()
-    for number, (below, kind, used, states_used, has_states, has_rows, is_kept) in enumerate(nodes, 1):
+    for number, (below, kind, used, checkpoint_used, has_checkpoint, has_kv, is_kept) in enumerate(nodes, 1):
         parent = [tree.root, *made][below % (len(made) + 1)]
         node = Node(np.array([number], np.int32), parent.end, parent, kind, used)
         tree.add(node)
-        if has_rows and (parent is tree.root or parent.is_live):
-            tree.hold(node, [])
-            node.states = [] if has_states else None
-            node.states_used = states_used
+        if has_kv and (parent is tree.root or parent.in_memory):
+            tree.set_kv(node, [])
+            node.checkpoint = [] if has_checkpoint else None
+            node.checkpoint_used = checkpoint_used
         made.append(node)
         if is_kept:
             kept.add(node)
@@ -52,21 +52,21 @@ def by_definition(tree: RadixTree, kept: Collection[Node]) -> tuple[Node, bool] 
     """What is worth least of all that may go, the first in the tree of equals."""
     best: tuple[tuple[int, int], Node, bool] | None = None
     for node in tree.nodes():
-        if not node.is_live:
+        if not node.in_memory:
             continue
-        whole = not node.has_live_child and node not in kept
-        if not whole and node.states is None:
+        whole = node.is_leaf_in_memory and node not in kept
+        if not whole and node.checkpoint is None:
             continue
         kind = "main" if node.kind == "head" and node.used < tree.clock - LONG else node.kind
-        worth = (RANK[kind], node.used if whole else node.states_used)
+        worth = (RANK[kind], node.used if whole else node.checkpoint_used)
         if best is None or worth < best[0]:
             best = worth, node, whole
     return best and (best[1], best[2])
 
 
 def evict(tree: RadixTree, node: Node, whole: bool) -> None:
-    node.states = None
-    tree.hold(node, None if whole else node.rows)
+    node.checkpoint = None
+    tree.set_kv(node, None if whole else node.kv)
 
 
 @settings(max_examples=300)
@@ -91,7 +91,7 @@ def test_a_head_that_was_not_used_for_long_goes_before_newer_conversations() -> 
     )
     for node in (dead, talk, head):
         tree.add(node)
-        tree.hold(node, [])
+        tree.set_kv(node, [])
     tree.clock = LONG + 2
     victims = Victims(tree, ())
     assert [victims.pop() for _ in range(4)] == [(dead, True), (talk, True), (head, True), None]

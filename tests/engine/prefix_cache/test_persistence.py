@@ -53,9 +53,9 @@ def test_whatever_happens_what_is_restored_is_what_was_computed(
     def look(tokens: list[int]) -> None:
         match = cache.lookup(tokens)
         if match.cache is not None:
-            assert holds(match.cache, tokens[: match.matched])
+            assert holds(match.cache, tokens[: match.restored])
         best = max((reach(known, tokens[:-1], with_state) for known in inserted), default=0)
-        assert match.matched == best if budget == 1 << 22 else match.matched <= best
+        assert match.restored == best if budget == 1 << 22 else match.restored <= best
 
     with tempfile.TemporaryDirectory() as folder:
         tier, cache = make_tier(Path(folder)), Fetching(max_bytes=budget)
@@ -82,7 +82,7 @@ def test_whatever_happens_what_is_restored_is_what_was_computed(
                 stats = cache.stats()
                 assert stats["bytes"] <= budget
                 assert stats["bytes"] == sum(node.nbytes for node in cache._tree.nodes())
-                assert stats["entries"] == sum(node.is_live for node in cache._tree.nodes())
+                assert stats["entries"] == sum(node.in_memory for node in cache._tree.nodes())
                 assert stats["disk_set_aside"] == 0
         finally:
             cache.close()
@@ -111,8 +111,8 @@ class Engine:
             cache.close()
 
 
-def said(scheduler: Scheduler, prompt: list[int], cuts: tuple[int, ...] = (), **fields: Any) -> Answer:
-    return asyncio.run(answer(scheduler, ask(prompt, 6, cuts=cuts, **fields)))
+def said(scheduler: Scheduler, prompt: list[int], boundaries: tuple[int, ...] = (), **fields: Any) -> Answer:
+    return asyncio.run(answer(scheduler, ask(prompt, 6, boundaries=boundaries, **fields)))
 
 
 SYSTEM = [*range(10, 50)]  # past gemma3_text's window of 32
@@ -208,7 +208,7 @@ from tests.engine.model_thread import ask, steps_of
 from tests.engine.prefix_cache.test_persistence import Engine, session
 
 async def third(scheduler, prompt):
-    generation = scheduler.submit(ask(prompt, 10_000, cuts=(40, 43)), asyncio.get_running_loop())
+    generation = scheduler.submit(ask(prompt, 10_000, boundaries=(40, 43)), asyncio.get_running_loop())
     async for step in steps_of(generation):
         if isinstance(step, TokenStep):
             print("decoding", flush=True)

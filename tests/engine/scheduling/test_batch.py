@@ -12,7 +12,7 @@ from mlx_lm.sample_utils import greedy_sampler
 
 from bench.random_model import Architecture
 from engine.models.loading import load_model
-from engine.scheduling.batch import DecodeBatch, Row, mergeable
+from engine.scheduling.batch import DecodeBatch, Slot, mergeable
 from engine.scheduling.prefill import Prefill
 from tests.models import ModelShelf
 
@@ -30,12 +30,12 @@ def prefilled(model: Any, tokens: list[int]) -> Prefill:
     return prefill
 
 
-def join(batch: DecodeBatch, model: Any, tokens: list[int]) -> Row:
+def join(batch: DecodeBatch, model: Any, tokens: list[int]) -> Slot:
     prefill = prefilled(model, tokens)
-    row = Row(prefill.held_tokens, greedy_sampler)
-    assert batch.takes(len(row.tokens), prefill.cache)
-    batch.join(row, prefill.cache, prefill.last_token)
-    return row
+    slot = Slot(prefill.computed_tokens, greedy_sampler)
+    assert batch.takes(len(slot.tokens), prefill.cache)
+    batch.join(slot, prefill.cache, prefill.last_token)
+    return slot
 
 
 def alone(model: Any, tokens: list[int], count: int) -> list[int]:
@@ -50,29 +50,29 @@ def test_rows_come_and_go_and_each_goes_on_as_alone(shelf: ModelShelf, architect
     prompts = [prompt(seed, 30 + 40 * seed) for seed in range(3)]
     expected = [alone(model, tokens, 12) for tokens in prompts]
     batch = DecodeBatch(model)
-    got: dict[Row, list[int]] = {}
+    got: dict[Slot, list[int]] = {}
 
     def steps(count: int) -> None:
         for _ in range(count):
-            for row, token in zip(list(batch.rows), batch.step(), strict=True):
-                got[row].append(token)
+            for slot, token in zip(list(batch.slots), batch.step(), strict=True):
+                got[slot].append(token)
 
-    rows: list[Row] = []
+    slots: list[Slot] = []
     for tokens in prompts:
-        rows.append(join(batch, model, tokens))
-        got[rows[-1]] = []
+        slots.append(join(batch, model, tokens))
+        got[slots[-1]] = []
         steps(3)
-    left = batch.leave(rows[0])
+    left = batch.leave(slots[0])
     steps(2)
-    batch.leave(rows[2])
+    batch.leave(slots[2])
     steps(4)
-    assert [got[row] for row in rows] == [
-        tokens[: len(got[row])] for row, tokens in zip(rows, expected, strict=True)
+    assert [got[slot] for slot in slots] == [
+        tokens[: len(got[slot])] for slot, tokens in zip(slots, expected, strict=True)
     ]
-    assert [len(got[row]) for row in rows] == [9, 12, 5]
+    assert [len(got[slot]) for slot in slots] == [9, 12, 5]
 
     # What left holds exactly its tokens: the library goes on from there.
-    assert rows[0].tokens == [*prompts[0], *expected[0][:9]]
+    assert slots[0].tokens == [*prompts[0], *expected[0][:9]]
     logits = model(mx.array([expected[0][9:10]]), cache=left)
     assert int(mx.argmax(logits[0, -1]).item()) == expected[0][10]
 
@@ -83,12 +83,12 @@ def test_a_row_that_left_holds_what_a_prefill_of_its_tokens_holds(
 ) -> None:
     model = load_model(shelf.tiny(architecture)).model
     batch = DecodeBatch(model)
-    rows = [join(batch, model, prompt(seed, 50 + seed)) for seed in range(2)]
+    slots = [join(batch, model, prompt(seed, 50 + seed)) for seed in range(2)]
     for _ in range(4):
         batch.step()
-    cache = batch.leave(rows[0])
+    cache = batch.leave(slots[0])
     follow_up = mx.array([[7, 8, 9]])
-    fresh = prefilled(model, [*rows[0].tokens, 0]).cache
+    fresh = prefilled(model, [*slots[0].tokens, 0]).cache
     np.testing.assert_allclose(
         np.array(model(follow_up, cache=cache)), np.array(model(follow_up, cache=fresh)), atol=2e-4
     )

@@ -61,13 +61,13 @@ class Conversation:
 
     def request(self) -> GenerationRequest:
         """What it asks now; of the ends of its messages perhaps not all are told."""
-        prompt, cuts = list(self.head), [len(self.head)]
+        prompt, boundaries = list(self.head), [len(self.head)]
         for message in self.messages:
             prompt += message
-            cuts.append(len(prompt))
-        told = tuple(cut for cut in cuts[:-1] if self.random.random() < 0.9)
+            boundaries.append(len(prompt))
+        told = tuple(boundary for boundary in boundaries[:-1] if self.random.random() < 0.9)
         lanes: list[Lane] = ["main", "main", "main", "subagent", "auxiliary"]
-        return ask(prompt, ANSWER, cuts=told, lane=self.random.choice(lanes))
+        return ask(prompt, ANSWER, boundaries=told, lane=self.random.choice(lanes))
 
 
 class Comparison:

@@ -15,7 +15,7 @@ from engine.prefix_cache.interface import as_token_array
 from engine.prefix_cache.layers import evaluate, layout_of
 from engine.process.device_faults import DeviceRefuses
 from engine.scheduling.faults import UNCONFIRMED
-from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import FailStep, FinishStep, Sampling
 from engine.scheduling.runner import ModelRunner
 from tests.engine.disk_tiers import FINGERPRINT, files_in, make_tier
@@ -36,7 +36,7 @@ async def right_answer(shelf: ModelShelf, tokens: Sequence[int], count: int) -> 
     return await driven.tokens(live)
 
 
-async def ended_well(driven: Driven, live: LiveRequest, expected: list[int]) -> bool:
+async def ended_well(driven: Driven, live: ScheduledRequest, expected: list[int]) -> bool:
     steps = await driven.steps(live)
     assert steps[-1] == FinishStep("length", len(expected)), steps[-1]
     driven.loop.flush()
@@ -61,7 +61,7 @@ async def test_a_fault_while_a_prompt_is_kept_is_no_fault_of_the_cache(
     expected = await right_answer(shelf, LONG, 4)
     monkeypatch.setattr("engine.prefix_cache.cache.evaluate", failing_once(MEMORY, evaluate))
     driven = Driven(shelf)
-    live = driven.come(ask(LONG, 4, cuts=(CHUNK,)))
+    live = driven.come(ask(LONG, 4, boundaries=(CHUNK,)))
     driven.until(lambda: driven.loop.counts.device_faults == 1)
     assert driven.cache.stats()["insertions"] == 0
     assert live.suspect
@@ -77,7 +77,7 @@ async def test_a_chunk_that_was_not_computed_is_neither_served_nor_kept(
     device = FaultyDevice(monkeypatch, Script({call: TIMEOUT}))
     driven = Driven(shelf, around=device.around)
     for _ in range(2):
-        live = driven.come(ask(LONG, 4, cuts=(CHUNK, 2 * CHUNK, 3 * CHUNK)))
+        live = driven.come(ask(LONG, 4, boundaries=(CHUNK, 2 * CHUNK, 3 * CHUNK)))
         driven.finish()
         assert await ended_well(driven, live, expected)
     assert device.thrown == driven.loop.counts.device_faults == 1
@@ -97,15 +97,15 @@ async def test_what_was_kept_before_a_late_fault_is_taken_out_of_memory_and_disk
         driven.finish()
         tier.flush()
         before = files_in(tmp_path, FINGERPRINT)
-        live = driven.come(ask(LONG, 4, cuts=(2 * CHUNK,)))
+        live = driven.come(ask(LONG, 4, boundaries=(2 * CHUNK,)))
         driven.until(lambda: live.prefilled == 2 * CHUNK)
-        assert cache.known(as_token_array(LONG)) == 2 * CHUNK
+        assert cache.restorable(as_token_array(LONG)) == 2 * CHUNK
         tier.flush()
         assert len(files_in(tmp_path, FINGERPRINT)) > len(before)
         device.left = VICTIM
         driven.loop.turn()
         assert driven.loop.counts.device_faults == 1
-        assert CHUNK - 1 <= cache.known(as_token_array(LONG)) <= CHUNK
+        assert CHUNK - 1 <= cache.restorable(as_token_array(LONG)) <= CHUNK
         tier.flush()
         assert files_in(tmp_path, FINGERPRINT) == before
         driven.finish()
@@ -279,7 +279,7 @@ async def test_a_device_that_ignores_submissions_ends_the_loop_at_once(
             driven.loop.turn()
         driven.loop.fail_all("told why")
     assert driven.ends == (0, 2, 0)
-    assert driven.cache.known(as_token_array(LONG)) == 0
+    assert driven.cache.restorable(as_token_array(LONG)) == 0
     for one in (live, waiting):
         assert (await driven.steps(one))[-1] == FailStep("overloaded", "told why")
 
@@ -355,11 +355,11 @@ def test_what_was_evicted_and_kept_anew_since_the_last_proof_is_taken_out_whole(
     head = [1, 2, 3, 4, 5]
     for tokens in ([*head, 6, 7], [*head, 8, 9]):
         cache.insert(tokens, computed(tokens, with_state=True), "main")
-    cache.prove()
+    cache.confirm()
     cache.insert(head, computed(head, with_state=True), "main")  # its rows are there, its state is not
-    cache.hold_within(0)
-    cache.hold_within(1 << 20)
+    cache.set_limit(0)
+    cache.set_limit(1 << 20)
     cache.insert(head, computed(head, with_state=True), "main")
-    assert cache.known(as_token_array([*head, 10])) == len(head)
-    cache.take_back()
+    assert cache.restorable(as_token_array([*head, 10])) == len(head)
+    cache.roll_back()
     assert cache.memory().array_bytes == 0

@@ -14,11 +14,11 @@ from engine.chunks.fit import ChunkFit
 from engine.chunks.pace import PrefillPace
 from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.prefix_cache.disk.reads import READ_WITHIN_S
+from engine.prefix_cache.disk.read_deadlines import READ_WITHIN_S
 from engine.prefix_cache.interface import CacheChange, Fetch, as_token_array
-from engine.scheduling.batch import DecodeBatch, Row
+from engine.scheduling.batch import DecodeBatch, Slot
 from engine.scheduling.loop import DecodeLoop
-from engine.scheduling.requests.request import LiveRequest, RequestState
+from engine.scheduling.requests.request import RequestState, ScheduledRequest
 from engine.scheduling.requests.steps import (
     FailStep,
     FinishStep,
@@ -60,10 +60,10 @@ class Driven:
         self.cache = cache or RadixPrefixCache(max_bytes=1 << 26)
         self.loop = DecodeLoop(loaded, self.cache, prefill_chunk=CHUNK, clock=clock)
 
-    def make(self, request: GenerationRequest) -> LiveRequest:
-        return LiveRequest(request, StepStream(asyncio.get_running_loop(), lambda: None), 0.0)
+    def make(self, request: GenerationRequest) -> ScheduledRequest:
+        return ScheduledRequest(request, StepStream(asyncio.get_running_loop(), lambda: None), 0.0)
 
-    def come(self, request: GenerationRequest) -> LiveRequest:
+    def come(self, request: GenerationRequest) -> ScheduledRequest:
         live = self.make(request)
         self.loop.arrive(live)
         return live
@@ -87,11 +87,11 @@ class Driven:
         counts = self.loop.counts
         return counts.finished, counts.failed, counts.cancelled
 
-    async def steps(self, live: LiveRequest) -> list[Step]:
+    async def steps(self, live: ScheduledRequest) -> list[Step]:
         self.loop.flush()
         return [step async for step in steps_of(live.stream)]
 
-    async def tokens(self, live: LiveRequest) -> list[int]:
+    async def tokens(self, live: ScheduledRequest) -> list[int]:
         return [step.token for step in await self.steps(live) if isinstance(step, TokenStep)]
 
 
@@ -163,10 +163,10 @@ async def test_a_row_that_cannot_leave_its_batch_takes_it_apart_once(
         expected.append(await driven.tokens(live))
     leave = DecodeBatch.leave
 
-    def stuck(batch: DecodeBatch, row: Row) -> list[Any]:
-        if len(batch.rows) == 3:
+    def stuck(batch: DecodeBatch, slot: Slot) -> list[Any]:
+        if len(batch.slots) == 3:
             raise RuntimeError("stuck")
-        return leave(batch, row)
+        return leave(batch, slot)
 
     monkeypatch.setattr(DecodeBatch, "leave", stuck)
     driven = Driven(shelf)
@@ -188,9 +188,9 @@ async def test_a_row_that_cannot_join_a_batch_disturbs_no_answer(
         expected.append(await driven.tokens(live))
     join = DecodeBatch.join
 
-    def narrow(batch: DecodeBatch, row: Row, cache: list[Any], last_token: int) -> None:
-        join(batch, row, cache, last_token)
-        if len(batch.rows) == 3:
+    def narrow(batch: DecodeBatch, slot: Slot, cache: list[Any], last_token: int) -> None:
+        join(batch, slot, cache, last_token)
+        if len(batch.slots) == 3:
             raise RuntimeError("too many")
 
     monkeypatch.setattr(DecodeBatch, "join", narrow)
@@ -223,9 +223,9 @@ async def test_a_draft_changes_no_answer_that_is_cut_short(shelf: ModelShelf) ->
     tokens = await free.tokens(live)
     for count in range(1, 8):
         driven = Driven(shelf, draft=True)
-        cut = driven.come(ask(prompt(6), count))
+        boundary = driven.come(ask(prompt(6), count))
         driven.finish()
-        assert await driven.tokens(cut) == tokens[:count]
+        assert await driven.tokens(boundary) == tokens[:count]
         again = driven.come(ask([*prompt(6), *tokens[:count]], 20 - count))
         driven.finish()
         assert await driven.tokens(again) == tokens[count:]
@@ -281,8 +281,8 @@ async def test_a_loop_that_ends_keeps_what_was_computed(shelf: ModelShelf, draft
     driven.loop.fail_all("it is stopping")
     assert driven.is_idle
     assert driven.ends == (0, 3, 0)
-    assert driven.cache.known(as_token_array(decoding.sequence)) >= len(prompt(1)) + 8
-    assert driven.cache.known(as_token_array(long)) == 3 * CHUNK
+    assert driven.cache.restorable(as_token_array(decoding.sequence)) >= len(prompt(1)) + 8
+    assert driven.cache.restorable(as_token_array(long)) == 3 * CHUNK
     for live in (decoding, prefilling, waiting):
         assert (await driven.steps(live))[-1] == FailStep("internal", "it is stopping")
 
@@ -307,7 +307,7 @@ class Reading(RadixPrefixCache):
         self.fetches.append(Unread())
         return self.fetches[-1]
 
-    def settle(self, fetch: Fetch) -> list[CacheChange]:
+    def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
         self.settled.append(fetch)
         return []
 
@@ -333,7 +333,7 @@ async def test_a_suspect_does_not_wait_for_one_who_waits_for_the_disk(shelf: Mod
     pair = [driven.come(ask(prompt(seed), 12)) for seed in (1, 2)]
     for fetch in cache.fetches:
         fetch.done = True
-    driven.until(lambda: len(driven.loop._places.decoding) == 2)
+    driven.until(lambda: len(driven.loop._active.decoding) == 2)
     late = driven.come(ask(prompt(3), 2))
     driven.until(lambda: driven.loop.counts.finished == 2)
     assert driven.loop.counts.rebuilds == 1
@@ -358,7 +358,7 @@ async def test_prompts_are_computed_while_a_read_from_disk_hangs(
     driven.loop.cancel(gone)
     now[0] = READ_WITHIN_S
     driven.loop.turn()
-    assert [live.known for live in waiting] == [0, 0]
+    assert [live.restorable for live in waiting] == [0, 0]
     driven.finish()
     late = driven.come(ask(prompt(4), 2))
     assert len(cache.fetches) == 3

@@ -8,8 +8,8 @@ import mlx.core as mx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.chunks.rule import chunk_at
-from engine.prefix_cache.checkpoints import checkpoints
+from engine.chunks.boundaries import chunk_size_at
+from engine.prefix_cache.checkpoints import store_positions
 from engine.scheduling.prefill import Prefill
 
 
@@ -20,30 +20,30 @@ class Recorder:
         self.parts: list[list[int]] = []
 
     def __call__(self, inputs: mx.array, cache: list[Any]) -> None:
-        (row,) = inputs.tolist()  # type: ignore[misc]
-        self.parts.append(row)  # type: ignore[arg-type]
+        (slot,) = inputs.tolist()  # type: ignore[misc]
+        self.parts.append(slot)  # type: ignore[arg-type]
 
 
 @given(
     length=st.integers(1, 40),
     matched=st.integers(0, 39),
     chunk=st.integers(1, 50),
-    cuts=st.lists(st.integers(1, 39), unique=True, max_size=6).map(sorted),
+    boundaries=st.lists(st.integers(1, 39), unique=True, max_size=6).map(sorted),
 )
 def test_what_is_left_of_a_prompt_is_cut_where_a_whole_one_is_cut(
-    length: int, matched: int, chunk: int, cuts: list[int]
+    length: int, matched: int, chunk: int, boundaries: list[int]
 ) -> None:
     tokens, matched = list(range(length)), min(matched, length - 1)
 
     def parts_behind(start: int) -> list[list[int]]:
         model = Recorder()
-        stops = checkpoints(cuts, length, start, exact_only=True)
+        stops = store_positions(boundaries, length, start, exact_only=True)
         prefill = Prefill(model, tokens, [], start, stops, chunk)
         met = set()
         while prefill.remaining:
             prefill.advance()
             met.add(prefill.position)
-            assert prefill.held_tokens == tokens[: prefill.position]
+            assert prefill.computed_tokens == tokens[: prefill.position]
         assert set(stops) <= met
         return model.parts
 
@@ -69,22 +69,24 @@ class Lengths:
     length=st.integers(30_000, 140_000),
     matched=st.integers(0, 139_999),
     chunk=st.sampled_from([96, 512, 1024, 2048]),
-    cuts=st.lists(st.integers(1, 139_999), unique=True, max_size=6).map(sorted),
+    boundaries=st.lists(st.integers(1, 139_999), unique=True, max_size=6).map(sorted),
 )
 def test_chunks_get_shorter_with_depth_and_are_cut_alike_wherever_a_prompt_begins(
-    length: int, matched: int, chunk: int, cuts: list[int]
+    length: int, matched: int, chunk: int, boundaries: list[int]
 ) -> None:
     tokens, matched = [7] * length, min(matched, length - 1)
 
     def edges_behind(start: int) -> list[int]:
         model = Lengths()
-        prefill = Prefill(model, tokens, [], start, checkpoints(cuts, length, start, exact_only=True), chunk)
+        prefill = Prefill(
+            model, tokens, [], start, store_positions(boundaries, length, start, exact_only=True), chunk
+        )
         edges = []
         while prefill.remaining:
             begin = prefill.position
             prefill.advance()
             edges.append(prefill.position)
-            assert model.noted[-1] <= chunk_at(begin, chunk)
+            assert model.noted[-1] <= chunk_size_at(begin, chunk)
         return edges
 
     assert edges_behind(matched) == [edge for edge in edges_behind(0) if edge > matched]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.scheduling.prefill import Prefill
-from engine.scheduling.prefill_queue import PrefillLine
-from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.prefill_queue import PrefillQueue
+from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import Lane
 from engine.scheduling.requests.stream import StepStream
 from tests.engine.model_thread import ask
@@ -38,37 +38,37 @@ class Line:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, exact_only: bool = False) -> None:
         self._loop = loop
         self._numbers = 0
-        self.line = PrefillLine(exact_only=exact_only)
-        self.turns: list[LiveRequest] = []
+        self.queue = PrefillQueue(exact_only=exact_only)
+        self.turns: list[ScheduledRequest] = []
 
-    def come(self, prompt: list[int], lane: Lane = "main", known: int = 0) -> LiveRequest:
+    def come(self, prompt: list[int], lane: Lane = "main", known: int = 0) -> ScheduledRequest:
         self._numbers += 1
         stream = StepStream(self._loop, lambda: None)
-        live = LiveRequest(ask(prompt, lane=lane), stream, float(self._numbers))
-        live.known = known
-        self.line.add(live)
+        live = ScheduledRequest(ask(prompt, lane=lane), stream, float(self._numbers))
+        live.restorable = known
+        self.queue.add(live)
         return live
 
-    def turn(self, max_running: int = 8) -> LiveRequest | None:
-        live = self.line.choose([], max_running)
+    def turn(self, max_running: int = 8) -> ScheduledRequest | None:
+        live = self.queue.choose([], max_running)
         if live is None:
             return None
         self.turns.append(live)
         if live.prefill is None:
-            live.restored = live.known
-            live.prefill = Prefill(nothing, live.request.prompt, [], live.known, live.stops, CHUNK)
-            self.line.start(live)
+            live.restored = live.restorable
+            live.prefill = Prefill(nothing, live.spec.prompt, [], live.restorable, live.store_at, CHUNK)
+            self.queue.start(live)
         before = live.prefilled
         live.prefill.advance()
-        self.line.worked(live.prefilled - before)
+        self.queue.worked(live.prefilled - before)
         if not live.remaining:
-            self.line.remove(live)
+            self.queue.remove(live)
         return live
 
-    def run(self) -> list[LiveRequest]:
+    def run(self) -> list[ScheduledRequest]:
         """Turn until all are done; returns them in the order in which they were."""
         done = []
-        while len(self.line):
+        while len(self.queue):
             live = self.turn()
             assert live is not None
             if not live.remaining:
@@ -145,10 +145,10 @@ def test_a_prompt_whose_beginning_is_being_computed_waits_for_that(loop: asyncio
     first = line.come([*head, *own(2, 4000)])
     line.turn()
     second = line.come([*head, *own(3, 50)])
-    assert line.line.awaited_between(first, 900, 1000)
-    assert not line.line.awaited_between(first, 1000, 1100)
+    assert line.queue.is_awaited_between(first, 900, 1000)
+    assert not line.queue.is_awaited_between(first, 1000, 1100)
     assert [line.turn() for _ in range(9)] == [first] * 9
-    second.known = 1000
+    second.restorable = 1000
     assert line.turn() is second
 
 
@@ -158,7 +158,7 @@ def test_what_is_resumed_at_checkpoints_alone_waits_for_the_last_shared_one(
     line = Line(loop, exact_only=True)
     head = own(1, 1000)
     first = line.come([*head, *own(2, 4000)])
-    first.stops = {400: "head", 1200: "main"}
+    first.store_at = {400: "head", 1200: "main"}
     line.turn()
     line.come([*head, *own(3, 50)])
     assert [line.turn() for _ in range(3)] == [first] * 3
@@ -180,8 +180,8 @@ def test_a_full_house_begins_nothing_new(loop: asyncio.AbstractEventLoop) -> Non
     assert line.turn(max_running=1) is long
     line.come(own(2, 10))
     assert line.turn(max_running=1) is long
-    assert line.line.choose([long], 1) is long
-    assert Line(loop).line.choose([long], 1) is None
+    assert line.queue.choose([long], 1) is long
+    assert Line(loop).queue.choose([long], 1) is None
 
 
 def test_a_suspect_waits_for_another_one_and_others_wait_for_it(loop: asyncio.AbstractEventLoop) -> None:
@@ -189,10 +189,10 @@ def test_a_suspect_waits_for_another_one_and_others_wait_for_it(loop: asyncio.Ab
     suspect = line.come(own(1, 150))
     suspect.suspect = True
     other = line.come(own(2, 10))
-    running = LiveRequest(ask(own(3, 5)), StepStream(loop, lambda: None), 0.0)
-    assert line.line.choose([running], 8) is suspect
+    running = ScheduledRequest(ask(own(3, 5)), StepStream(loop, lambda: None), 0.0)
+    assert line.queue.choose([running], 8) is suspect
     running.suspect = True
-    assert line.line.choose([running], 8) is None
+    assert line.queue.choose([running], 8) is None
     assert line.turn() is suspect
     assert line.turn() is suspect
     suspect.suspect = False

@@ -62,7 +62,7 @@ class Gate:
         self.opened = threading.Event()
 
     def __call__(self, inputs: list[list[int]]) -> None:
-        if any(self._token in row for row in inputs) and not self.opened.is_set():
+        if any(self._token in slot for slot in inputs) and not self.opened.is_set():
             self.reached.set()
             assert self.opened.wait(60)
 
@@ -153,22 +153,26 @@ async def test_caches_that_cannot_be_cut_back_keep_the_head_for_new_sessions(
 ) -> None:
     head = prompt(8, 100)
     with running(shelf.tiny(architecture)) as scheduler:
-        await answer(scheduler, ask([*head, *prompt(1, 30)], 2, cuts=(100, 120)))
-        other = await answer(scheduler, ask([*head, *prompt(2, 30)], 2, cuts=(100, 120)))
+        await answer(scheduler, ask([*head, *prompt(1, 30)], 2, boundaries=(100, 120)))
+        other = await answer(scheduler, ask([*head, *prompt(2, 30)], 2, boundaries=(100, 120)))
     assert other.lookup.matched_tokens == 100
     assert other.lookup.miss is not None
     assert other.lookup.miss["reason"] == "diverged"
     assert other.lookup.miss["position"] == 100
 
 
-@pytest.mark.parametrize("has_head", [True, False])
+@pytest.mark.parametrize("has_shared_prefix", [True, False])
 async def test_the_first_message_is_kept_as_a_head_only_where_it_is_one(
-    shelf: ModelShelf, has_head: bool
+    shelf: ModelShelf, has_shared_prefix: bool
 ) -> None:
     cache = RadixPrefixCache(max_bytes=1 << 24)
     with running(shelf.tiny("gemma3_text"), cache=cache) as scheduler:
-        await answer(scheduler, ask(prompt(1, 130), 2, cuts=(100, 120), has_head=has_head))
-    assert {node.end for node in cache._tree.nodes() if node.kind == "head"} == ({100} if has_head else set())
+        await answer(
+            scheduler, ask(prompt(1, 130), 2, boundaries=(100, 120), has_shared_prefix=has_shared_prefix)
+        )
+    assert {node.end for node in cache._tree.nodes() if node.kind == "head"} == (
+        {100} if has_shared_prefix else set()
+    )
 
 
 async def test_an_answer_ends_with_the_models_end_token_which_is_not_delivered(shelf: ModelShelf) -> None:
@@ -322,7 +326,7 @@ async def test_a_fault_in_prefill_fails_its_request_and_no_other(
     poison = 1490
 
     def fail_on_poison(inputs: list[list[int]]) -> None:
-        if any(poison in row for row in inputs):
+        if any(poison in slot for slot in inputs):
             raise RuntimeError("poisoned")
 
     good = [[token for token in prompt(seed) if token != poison] for seed in (1, 2, 3)]
@@ -347,7 +351,7 @@ async def test_a_fault_while_decoding_is_found_among_the_batch(shelf: ModelShelf
     place = next(n for n in range(8, 23) if alone[1][n] not in others | {*alone[1][:n]})
 
     def fail_on_poison(inputs: list[list[int]]) -> None:
-        if any(alone[1][place] in row for row in inputs):
+        if any(alone[1][place] in slot for slot in inputs):
             raise ValueError("bad kernel")
 
     with running(observed(path, fail_on_poison)) as scheduler:
@@ -366,7 +370,7 @@ async def test_a_late_cancel_ends_no_other_request(shelf: ModelShelf) -> None:
 
     def before(inputs: list[list[int]]) -> None:
         gate(inputs)
-        if any(poison in row for row in inputs):
+        if any(poison in slot for slot in inputs):
             raise RuntimeError("poisoned")
 
     with running(observed(shelf.tiny(), before)) as scheduler:

@@ -15,7 +15,7 @@ from engine.models.loading import LoadedModel, load_model
 from engine.settings import EngineSettings
 from engine.startup import load
 from engine.trials.batching import batch_fault
-from engine.trials.models import in_batches
+from engine.trials.models import with_batching_check
 from tests.engine.model_thread import answers, ask, running
 from tests.models import ModelShelf, bare_model
 
@@ -141,7 +141,7 @@ def test_what_was_found_is_remembered_for_model_and_libraries(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     loaded = bare(AFM7)
-    found = in_batches(loaded, tmp_path)
+    found = with_batching_check(loaded, tmp_path)
     assert found.alone
     assert found.notes == (f"answers are generated one at a time, {found.alone}",)
     told = [record.getMessage() for record in caplog.records if record.name.startswith("engine")]
@@ -151,10 +151,10 @@ def test_what_was_found_is_remembered_for_model_and_libraries(
         pytest.fail("tried again")
 
     monkeypatch.setattr("engine.trials.models.batch_fault", never)
-    assert in_batches(loaded, tmp_path).alone == found.alone
+    assert with_batching_check(loaded, tmp_path).alone == found.alone
     monkeypatch.setattr("engine.trials.models.batch_fault", lambda *_: "")
     monkeypatch.setattr("engine.trials.models.libraries", lambda: {"mlx": "another"})
-    assert in_batches(loaded, tmp_path).alone == ""
+    assert with_batching_check(loaded, tmp_path).alone == ""
 
 
 @pytest.mark.parametrize("config", [AFM7, GPT_BIGCODE], ids=lambda config: str(config["model_type"]))

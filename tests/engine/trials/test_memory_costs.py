@@ -10,7 +10,7 @@ import pytest
 
 from bench.random_model import Architecture
 from engine.models.loading import load_model
-from engine.prefix_cache.layers import computed
+from engine.prefix_cache.layers import cache_arrays
 from engine.scheduling.runner import ModelRunner
 from engine.trials.memory_costs import arrays_of_a_request, request_cost, weight_bytes
 from tests.models import ModelShelf
@@ -31,12 +31,12 @@ def test_a_prompt_takes_no_more_than_is_reckoned(shelf: ModelShelf, architecture
         mx.reset_peak_memory()
         for _ in range(tokens // CHUNK):
             runner(mx.zeros((1, CHUNK), mx.int32), cache=cache)
-            mx.eval(computed(cache))
+            mx.eval(cache_arrays(cache))
         kept = mx.get_active_memory() - before
-        assert kept <= cost.kept(tokens) + _SLACK
+        assert kept <= cost.cache_bytes(tokens) + _SLACK
         # With one or two layers of its kind, a cache that grows is there twice; with 48 of them it is not.
-        assert mx.get_peak_memory() - before <= cost.alone(tokens) + cost.kept(tokens) + _SLACK
-        assert cost.kept(tokens) <= 1.6 * kept + 256 * cost.row_bytes
+        assert mx.get_peak_memory() - before <= cost.bytes_alone(tokens) + cost.cache_bytes(tokens) + _SLACK
+        assert cost.cache_bytes(tokens) <= 1.6 * kept + 256 * cost.kv_bytes
 
 
 def test_quantized_rows_and_a_draft_model_count(shelf: ModelShelf) -> None:
@@ -44,8 +44,8 @@ def test_quantized_rows_and_a_draft_model_count(shelf: ModelShelf) -> None:
     plain = request_cost(loaded, lambda position: CHUNK)
     quantized = request_cost(replace(loaded, kv_bits=8, kv_group=32), lambda position: CHUNK)
     drafted = request_cost(replace(loaded, draft=loaded), lambda position: CHUNK)
-    assert plain.row_bytes / 4 < quantized.row_bytes < plain.row_bytes
-    assert drafted.row_bytes == 2 * plain.row_bytes
+    assert plain.kv_bytes / 4 < quantized.kv_bytes < plain.kv_bytes
+    assert drafted.kv_bytes == 2 * plain.kv_bytes
     assert arrays_of_a_request(loaded) == 4
     assert arrays_of_a_request(replace(loaded, kv_bits=8, kv_group=32)) == 12
 
@@ -60,4 +60,4 @@ def test_weights_are_counted_by_model(shelf: ModelShelf) -> None:
 
 def test_learned_positions_are_not_exceeded(shelf: ModelShelf) -> None:
     loaded = replace(load_model(shelf.tiny()), most_tokens=32)
-    assert request_cost(loaded, lambda position: CHUNK).row_bytes > 0
+    assert request_cost(loaded, lambda position: CHUNK).kv_bytes > 0

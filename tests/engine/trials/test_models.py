@@ -18,7 +18,7 @@ from engine.models.loading import LoadedModel, load_model
 from engine.settings import EngineSettings
 from engine.startup import load
 from engine.trials.measurements import Measurements, Trial
-from engine.trials.models import BATCHES_FILE, first_run, in_batches, libraries
+from engine.trials.models import BATCHES_FILE, first_run, libraries, with_batching_check
 from tests.models import ModelShelf
 
 
@@ -66,8 +66,8 @@ def test_a_model_that_ends_the_process_in_a_batch_is_decoded_alone_after_some_ti
             ),
         ):
             raise Crash
-    assert "the process ended when several were tried" in in_batches(loaded, tmp_path).alone
-    assert "the process ended when several were tried" in in_batches(loaded, tmp_path).alone
+    assert "the process ended when several were tried" in with_batching_check(loaded, tmp_path).alone
+    assert "the process ended when several were tried" in with_batching_check(loaded, tmp_path).alone
 
 
 def test_a_model_that_raises_when_it_runs_is_refused_with_words(tmp_path: Path, loaded: LoadedModel) -> None:

@@ -33,7 +33,7 @@ def test_only_the_engines_own_folders_are_marked_on_a_mac(
     folder.close()
     assert marked == [(tmp_path / FINGERPRINT, ATTRIBUTE, VALUE)]
     (tmp_path / FINGERPRINT / "a").write_bytes(b"")
-    folder.set_aside(tmp_path / FINGERPRINT / "a")
+    folder.quarantine(tmp_path / FINGERPRINT / "a")
     assert [path.name for path, _, _ in marked] == [FINGERPRINT, "set-aside"]  # the root may be the user's
 
 

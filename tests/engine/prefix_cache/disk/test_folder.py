@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.prefix_cache.disk.folder import SET_ASIDE, CacheFolder
+from engine.prefix_cache.disk.folder import QUARANTINE, CacheFolder
 from engine.prefix_cache.layers import layout_of
 from tests.engine.disk_tiers import FINGERPRINT, cache_on, files_in, make_tier
 from tests.engine.telling_caches import computed
@@ -38,7 +38,7 @@ def saved(root: Path, fingerprint: str) -> Path:
 
 
 def test_a_users_own_folder_of_that_name_keeps_its_files(folder: CacheFolder) -> None:
-    aside = folder.root / SET_ASIDE
+    aside = folder.root / QUARANTINE
     theirs = [aside / "photos" / f"{number}.jpg" for number in range(20)]
     theirs += [aside / f"writing-{number}.safetensors" for number in range(20)]
     theirs += [aside / "answers.jsonl"]
@@ -47,7 +47,7 @@ def test_a_users_own_folder_of_that_name_keeps_its_files(folder: CacheFolder) ->
     for number in range(20):
         leftover = folder.path / f"writing-{number:032x}.safetensors"
         leftover.write_bytes(b"half")
-        folder.set_aside(leftover)
+        folder.quarantine(leftover)
     assert all(path.read_bytes() == THEIRS for path in theirs)
     assert len(list(aside.iterdir())) == 1 + 20 + 1 + 16
     assert folder.other_bytes() == 16 * 4
@@ -58,7 +58,7 @@ def test_files_of_other_names_are_passed_over_beside_the_spans(folder: CacheFold
     put(folder.path / name)
     assert folder.read_index() == ([], [])
     assert (folder.path / name).read_bytes() == THEIRS
-    assert not (folder.root / SET_ASIDE).exists()
+    assert not (folder.root / QUARANTINE).exists()
 
 
 def test_a_folder_in_which_no_engine_was_is_not_touched(folder: CacheFolder) -> None:

@@ -63,8 +63,8 @@ def test_the_data_begins_at_a_multiple_of_eight(tmp_path: Path) -> None:
 def test_a_span_is_written_without_work_on_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [(mx.random.normal((1, 2, 5, 8)).astype(mx.bfloat16),) * 2]
-    mx.eval(rows)
+    kv = [(mx.random.normal((1, 2, 5, 8)).astype(mx.bfloat16),) * 2]
+    mx.eval(kv)
     tokens = np.arange(5, dtype=np.int32)
     file = SpanFile(span_id("", 0, tokens, "rows"), "", 0, 5, "rows", "main", "a layout")
     faults: list[str] = []
@@ -78,9 +78,9 @@ def test_a_span_is_written_without_work_on_the_device(
     with monkeypatch.context() as patch:
         for name in ("eval", "async_eval", "array", "save_safetensors", "contiguous", "take", "synchronize"):
             forbid(name)
-        writer = threading.Thread(target=write_span, args=(tmp_path, file, FINGERPRINT, tokens, rows))
+        writer = threading.Thread(target=write_span, args=(tmp_path, file, FINGERPRINT, tokens, kv))
         writer.start()
         writer.join()
     assert faults == []
     back: Any = read_span(tmp_path / file.name, read_header(tmp_path / file.name, FINGERPRINT)[0])
-    assert memoryview(back[0][0]).tobytes() == memoryview(rows[0][0]).tobytes()
+    assert memoryview(back[0][0]).tobytes() == memoryview(kv[0][0]).tobytes()

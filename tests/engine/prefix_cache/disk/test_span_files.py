@@ -31,7 +31,7 @@ from engine.prefix_cache.disk.span_files import (
     write_span,
 )
 from engine.prefix_cache.interface import TokenArray
-from engine.prefix_cache.layers import Rows, dtypes_of, layout_of, rows_between, states_of
+from engine.prefix_cache.layers import KV, checkpoint_of, dtypes_of, kv_between, layout_of
 from tests.engine.disk_tiers import FINGERPRINT
 
 TOKENS = np.arange(7, 12, dtype=np.int32)
@@ -48,27 +48,27 @@ def written(folder: Path, content: Any, part: Any = "rows") -> SpanFile:
     return file
 
 
-def rows_of_type(dtype: mx.Dtype, bits: int = 0) -> Rows:
+def rows_of_type(dtype: mx.Dtype, bits: int = 0) -> KV:
     layer: Any = QuantizedKVCache(group_size=64, bits=bits) if bits else KVCache()
     keys = mx.random.normal((1, 2, len(TOKENS), 64)).astype(dtype)
     layer.update_and_fetch(keys, keys * 2)
-    rows = rows_between([layer, layer], 0, len(TOKENS))
-    mx.eval(rows)
-    return rows
+    kv = kv_between([layer, layer], 0, len(TOKENS))
+    mx.eval(kv)
+    return kv
 
 
 @pytest.mark.parametrize(
     ("dtype", "bits"), [(mx.float32, 0), (mx.float16, 0), (mx.bfloat16, 0), (mx.bfloat16, 4)]
 )
 def test_rows_of_any_type_come_back_as_they_were(tmp_path: Path, dtype: mx.Dtype, bits: int) -> None:
-    rows = rows_of_type(dtype, bits)
-    file = written(tmp_path, rows)
+    kv = rows_of_type(dtype, bits)
+    file = written(tmp_path, kv)
     found, tokens = read_header(tmp_path / file.name, FINGERPRINT)
     assert tokens.tolist() == TOKENS.tolist()
     assert (found.id, found.digest, found.nbytes, found.kind) == (file.id, file.digest, file.nbytes, "main")
     back: Any = read_span(tmp_path / file.name, found)
-    assert [len(layer) for layer in back] == [len(layer) for layer in rows]
-    for layer, wanted in zip(back, rows, strict=True):
+    assert [len(layer) for layer in back] == [len(layer) for layer in kv]
+    for layer, wanted in zip(back, kv, strict=True):
         for array, want in zip(layer, wanted, strict=True):
             assert array.dtype == want.dtype
             assert mx.array_equal(array, want)
@@ -83,16 +83,16 @@ def some_states() -> list[Any]:
     recurrent[0], recurrent[2] = mx.random.normal((1, 3)), mx.zeros((1, 0, 4))
     chunked = ChunkedKVCache(8)
     chunked.update_and_fetch(row, row)
-    return states_of([rotating, CacheList(recurrent, KVCache()), chunked])
+    return checkpoint_of([rotating, CacheList(recurrent, KVCache()), chunked])
 
 
 def test_states_come_back_as_they_were(tmp_path: Path) -> None:
-    states = some_states()
-    mx.eval([layer.state for layer in states])
-    file = written(tmp_path, states, "states")
+    checkpoint = some_states()
+    mx.eval([layer.state for layer in checkpoint])
+    file = written(tmp_path, checkpoint, "states")
     back: Any = read_span(tmp_path / file.name, read_header(tmp_path / file.name, FINGERPRINT)[0])
     assert [type(layer) for layer in back] == [RotatingKVCache, ArraysCache, ChunkedKVCache]
-    for layer, wanted in zip(back, states, strict=True):
+    for layer, wanted in zip(back, checkpoint, strict=True):
         got, want = tree_flatten(layer.state), tree_flatten(wanted.state)
         assert [name for name, _ in got] == [name for name, _ in want]
         for (_, value), (_, wish) in zip(got, want, strict=True):

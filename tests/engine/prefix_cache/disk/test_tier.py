@@ -41,8 +41,8 @@ def reused(root: Path, prompt: list[int], *, state: bool = False, **options: Any
     """How much of a prompt a new engine finds on the disk, and that it is right."""
     with cache_on(make_tier(root, **options), STATES if state else ROWS) as cache:
         match = cache.lookup(prompt)
-        assert match.cache is None or holds(match.cache, prompt[: match.matched])
-        return match.matched
+        assert match.cache is None or holds(match.cache, prompt[: match.restored])
+        return match.restored
 
 
 @pytest.mark.parametrize("state", [False, True])
@@ -57,11 +57,11 @@ def test_a_lookup_tells_what_came_from_the_disk(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     with cache_on(make_tier(tmp_path), ROWS, kind=RadixPrefixCache) as cache:
         before = cache.lookup([*FIRST, 7])
-        assert (before.matched, before.tier) == (0, "none")
+        assert (before.restored, before.tier) == (0, "none")
         changes = fetched(cache, [*FIRST, 7])
         assert [(change.event, change.tokens, change.entries) for change in changes] == [("loaded", 6, 1)]
         loaded = cache.lookup([*FIRST, 7])
-        assert (loaded.matched, loaded.tier, loaded.miss) == (6, "disk", None)
+        assert (loaded.restored, loaded.tier, loaded.miss) == (6, "disk", None)
         assert cache.lookup([*FIRST, 7]).tier == "memory"
         assert cache.fetch([*FIRST, 7], lambda: None) is None
         assert cache.stats()["disk_loaded_tokens"] == 6
@@ -71,7 +71,7 @@ def test_what_is_on_disk_and_not_in_the_way_is_not_called_evicted(tmp_path: Path
     keep(tmp_path, FIRST[:2], FIRST, state=True)
     with cache_on(make_tier(tmp_path), STATES) as cache:
         match = cache.lookup([*FIRST[:4], 9, 9])
-        assert match.matched == 2
+        assert match.restored == 2
         assert match.miss == MissAt("diverged", 4, before=(1, 2, 3, 4, 5, 6), now=(1, 2, 3, 4, 9, 9))
 
 
@@ -102,7 +102,7 @@ def test_what_was_evicted_from_memory_is_loaded_again(tmp_path: Path) -> None:
         assert cache.stats()["evictions"] > 0
         for prompt in prompts:
             match = cache.lookup([*prompt, 9])
-            assert match.matched == 60
+            assert match.restored == 60
             assert match.cache is not None
             assert holds(match.cache, prompt)
             assert cache.stats()["bytes"] <= 60_000
@@ -119,8 +119,8 @@ def test_two_fetches_of_one_span_read_it_once(tmp_path: Path) -> None:
             assert fetch is not None
             assert fetch.tokens == 6
             assert fetch.bytes > 0
-            cache.settle(fetch)
-        assert cache.lookup([*FIRST, 7]).matched == cache.lookup([*FIRST, 8]).matched == 6
+            cache.insert_fetched(fetch)
+        assert cache.lookup([*FIRST, 7]).restored == cache.lookup([*FIRST, 8]).restored == 6
         assert cache.stats()["entries"] == 1
 
 
@@ -132,9 +132,9 @@ def test_a_span_that_is_split_while_it_loads_serves_both_parts(tmp_path: Path) -
         cache.insert([1, 2, 9], computed([1, 2, 9], with_state=False), "main")
         assert done.wait(30)
         assert fetch is not None
-        cache.settle(fetch)
+        cache.insert_fetched(fetch)
         match = cache.lookup([*FIRST, 7])
-        assert match.matched == 6
+        assert match.restored == 6
         assert match.cache is not None
         assert holds(match.cache, FIRST)
 
@@ -157,7 +157,7 @@ def test_a_damaged_file_is_set_aside_with_a_notice_and_computed_again(
     last = max(files_in(tmp_path), key=lambda path: path.stat().st_mtime_ns)
     damage(last)
     with cache_on(make_tier(tmp_path), ROWS) as cache:
-        assert cache.lookup([*FIRST, 7]).matched == 3
+        assert cache.lookup([*FIRST, 7]).restored == 3
         assert cache.stats()["disk_set_aside"] == 1
         changes = [change.event for change in cache.insert(FIRST, computed(FIRST, with_state=False), "main")]
         assert "set_aside" in [*changes, *(change.event for change in cache.changes)]  # type: ignore[attr-defined]
@@ -173,7 +173,7 @@ def test_what_was_written_for_another_model_is_not_seen_and_moved_here_is_set_as
     (foreign,) = files_in(tmp_path, "0" * 32)
     foreign.rename(tmp_path / FINGERPRINT / foreign.name)
     with cache_on(make_tier(tmp_path), ROWS) as cache:
-        assert cache.lookup([*FIRST, 7]).matched == 0
+        assert cache.lookup([*FIRST, 7]).restored == 0
         assert cache.stats()["disk_set_aside"] == 1
 
 
@@ -183,8 +183,8 @@ def test_a_newest_file_that_is_damaged_in_its_layout_costs_no_other(tmp_path: Pa
     newest.write_bytes(newest.read_bytes().replace(b"mlx.core.float32", b"mlx.core.float22", 1))
     with cache_on(make_tier(tmp_path), ROWS) as cache:
         assert cache.stats()["disk_set_aside"] == 1
-        assert cache.lookup([*FIRST, 7]).matched == 6
-        assert cache.lookup([9, 8, 7, 6]).matched == 0
+        assert cache.lookup([*FIRST, 7]).restored == 6
+        assert cache.lookup([9, 8, 7, 6]).restored == 0
     assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [newest.name]
 
 
@@ -206,7 +206,7 @@ def test_another_layout_or_number_type_is_set_aside(tmp_path: Path) -> None:
     with cache_on(make_tier(tmp_path), ROWS) as cache:
         cache.insert(FIRST, half, "main")
         assert cache.stats()["disk_set_aside"] == 1
-        assert cache.lookup([*FIRST, 7]).matched == 6
+        assert cache.lookup([*FIRST, 7]).restored == 6
         assert cache.stats()["disk_loaded_tokens"] == 0
 
 
@@ -219,13 +219,13 @@ def test_a_file_of_another_number_type_that_was_forgotten_is_set_aside_before_it
     half[0].keys, half[0].values = half[0].keys.astype(mx.float16), half[0].values.astype(mx.float16)
     with cache_on(tier := make_tier(tmp_path), ROWS, max_bytes=80_000) as cache:
         known = sum(1 for _ in cache._tree.nodes())
-        assert cache.known(as_token_array([*FIRST, 7])) == cache.lookup([*FIRST, 7]).matched == 0
+        assert cache.restorable(as_token_array([*FIRST, 7])) == cache.lookup([*FIRST, 7]).restored == 0
         cache.insert(FIRST, half, "main")
         assert tier.flush()
         assert cache.stats()["disk_set_aside"] == known + 1
         (node,) = cache._tree.nodes()
-        assert node.rows_file is not None
-        assert node.rows_file.layout == cache._layout_text
+        assert node.kv_file is not None
+        assert node.kv_file.layout == cache._layout_text
 
 
 LONGER = [*FIRST, 7, 8, 9]
@@ -284,9 +284,9 @@ def test_a_file_that_is_deleted_meanwhile_is_computed_again_and_saved_again(tmp_
     with cache_on(tier := make_tier(tmp_path), ROWS) as cache:
         for path in files_in(tmp_path):
             path.unlink()
-        assert cache.lookup([*FIRST, 7]).matched == 0
+        assert cache.lookup([*FIRST, 7]).restored == 0
         cache.insert(FIRST, computed(FIRST, with_state=False), "main")
-        assert cache.lookup([*FIRST, 7]).matched == 6
+        assert cache.lookup([*FIRST, 7]).restored == 6
         assert tier.flush()
     assert reused(tmp_path, [*FIRST, 7]) == 6
 
@@ -297,7 +297,7 @@ def test_a_folder_that_cannot_be_made_means_no_disk_and_one_notice(
     (tmp_path / "file").write_text("in the way")
     with cache_on(make_tier(tmp_path / "file" / "kv-cache"), ROWS) as cache:
         cache.insert(FIRST, computed(FIRST, with_state=False), "main")
-        assert cache.lookup([*FIRST, 7]).matched == 6
+        assert cache.lookup([*FIRST, 7]).restored == 6
         assert cache.stats()["disk_budget_bytes"] == 0
     assert caplog.text.count("cannot be used") == 1
 
@@ -315,7 +315,7 @@ def test_a_full_disk_pauses_saving_with_one_notice_and_fails_nothing(
             prompt = [*FIRST, last]
             cache.insert(prompt, computed(prompt, with_state=False), "main")
             assert tier.flush()
-            assert cache.lookup([*prompt, 0]).matched == 7
+            assert cache.lookup([*prompt, 0]).restored == 7
         assert cache.stats()["disk_skipped"] == 3
     assert caplog.text.count("is not saved to") == 1
     assert len(files_in(tmp_path)) == 1
@@ -411,8 +411,8 @@ def test_the_last_bytes_of_a_disk_are_left_to_others(
 def test_a_second_engine_works_without_the_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     keep(tmp_path, FIRST)
     with cache_on(make_tier(tmp_path), ROWS) as first, cache_on(make_tier(tmp_path), ROWS) as second:
-        assert second.lookup([*FIRST, 7]).matched == 0
-        assert first.lookup([*FIRST, 7]).matched == 6
+        assert second.lookup([*FIRST, 7]).restored == 0
+        assert first.lookup([*FIRST, 7]).restored == 6
     assert "another engine" in caplog.text
 
 
@@ -579,8 +579,8 @@ def test_an_index_that_outgrows_its_share_loses_its_oldest_leaves_and_no_file(tm
     keep(tmp_path, *([token] * 5 for token in range(40)))
     with cache_on(make_tier(tmp_path), ROWS, max_bytes=80_000) as cache:
         assert cache.stats()["bytes"] <= 10_000
-        assert cache.lookup([*[39] * 5, 1]).matched == 5
-        assert cache.lookup([*[0] * 5, 1]).matched == 0
+        assert cache.lookup([*[39] * 5, 1]).restored == 5
+        assert cache.lookup([*[0] * 5, 1]).restored == 0
     assert len(files_in(tmp_path)) == 40
     assert reused(tmp_path, [*[0] * 5, 1]) == 5
 
@@ -630,7 +630,7 @@ def test_clearing_empties_memory_and_keeps_what_is_on_disk(tmp_path: Path) -> No
         assert tier.flush()
         assert [change.event for change in cache.clear()] == ["evicted"]
         assert cache.stats()["entries"] == 0
-        assert cache.lookup([*FIRST, 7]).matched == 6
+        assert cache.lookup([*FIRST, 7]).restored == 6
 
 
 def test_a_fetch_ends_when_the_cache_is_closed(tmp_path: Path) -> None:
@@ -642,7 +642,7 @@ def test_a_fetch_ends_when_the_cache_is_closed(tmp_path: Path) -> None:
         cache.close()
         assert fetch is not None
         assert done.wait(30)
-        cache.settle(fetch)
+        cache.insert_fetched(fetch)
 
 
 KILLED = """
@@ -703,7 +703,7 @@ def test_what_is_forgotten_of_unsaved_prompts_costs_no_file(tmp_path: Path) -> N
             cache.insert([token] * 40, computed([token] * 40, with_state=False), "main")
         assert tier.flush()
         assert cache.stats()["disk_skipped"] > 0
-        assert cache.lookup([*FIRST, 7]).matched == 6
+        assert cache.lookup([*FIRST, 7]).restored == 6
 
 
 def test_a_cache_that_is_emptied_keeps_its_files(tmp_path: Path) -> None:
@@ -714,8 +714,8 @@ def test_a_cache_that_is_emptied_keeps_its_files(tmp_path: Path) -> None:
             assert tier.flush()
         cache.clear()
         assert cache.stats()["entries"] == 0
-        assert cache.lookup([*FIRST, 7]).matched == 6
-        assert cache.lookup([9, 8, 7, 6]).matched == 0
+        assert cache.lookup([*FIRST, 7]).restored == 6
+        assert cache.lookup([9, 8, 7, 6]).restored == 0
 
 
 def test_the_budget_of_the_disk_counts_whole_files(tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ def test_a_tokenizer_that_fails_costs_the_words_and_nothing_else() -> None:
     ],
 )
 def test_a_position_lies_in_the_segment_that_ends_behind_it(position: int, segment: str) -> None:
-    request = ask(list(range(12)), 1, cuts=(5, 9), segments=("system", "message 1 (user)"))
+    request = ask(list(range(12)), 1, boundaries=(5, 9), segments=("system", "message 1 (user)"))
     assert segment_at(position, request) == segment
 
 
 def test_without_names_segments_are_numbered() -> None:
-    assert segment_at(6, ask(list(range(12)), 1, cuts=(5, 9))) == "part 2 of 3"
+    assert segment_at(6, ask(list(range(12)), 1, boundaries=(5, 9))) == "part 2 of 3"
     assert segment_at(6, ask(list(range(12)), 1)) == ""

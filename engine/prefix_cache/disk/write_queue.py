@@ -14,7 +14,7 @@ import mlx.core as mx
 
 from engine.prefix_cache.disk.span_files import SpanFile
 from engine.prefix_cache.interface import RANK, TokenArray
-from engine.prefix_cache.layers import Rows, States
+from engine.prefix_cache.layers import KV, Checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ class WriteJob:
 
     file: SpanFile
     tokens: TokenArray
-    content: Rows | States
+    content: KV | Checkpoint
     nbytes: int
 
 
-class SpanWriter:
+class WriteQueue:
     """A queue of files to write, and of small tasks, which are done before the next file.
 
     `write` runs on the writer's thread and handles what goes wrong.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.models.loading import load_model
-from engine.prefix_cache.disk.reads import READ_WITHIN_S, DiskReads
+from engine.prefix_cache.disk.read_deadlines import READ_WITHIN_S, ReadDeadlines
 from engine.prefix_cache.disk.span_files import read_span
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.scheduling.requests.steps import FinishStep, LookupStep, QueuedStep
@@ -33,7 +33,7 @@ class Read:
 
 def test_large_reads_and_those_behind_them_may_take_longer_but_not_for_ever() -> None:
     now = [0.0]
-    reads = DiskReads(lambda: now[0])
+    reads = ReadDeadlines(lambda: now[0])
     large, small, huge = Read(1000 << 20), Read(0), Read(1 << 40)
     for now[0], read in ((0.0, large), (1.0, small)):
         reads.add(read)
@@ -55,7 +55,7 @@ def test_large_reads_and_those_behind_them_may_take_longer_but_not_for_ever() ->
 
 def test_each_time_that_the_disk_does_not_answer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    reads = DiskReads(lambda: now[0])
+    reads = ReadDeadlines(lambda: now[0])
     for times in (1, 2):
         read = Read(0)
         reads.add(read)
@@ -67,7 +67,7 @@ def test_each_time_that_the_disk_does_not_answer_is_told_once(caplog: pytest.Log
 
 
 def test_what_was_read_for_nobody_is_not_held() -> None:
-    reads, read = DiskReads(lambda: 0.0), Read(0)
+    reads, read = ReadDeadlines(lambda: 0.0), Read(0)
     reads.add(read)
     held = weakref.ref(read)
     del read

@@ -21,7 +21,7 @@ class Verdict(enum.Enum):
     NEVER = "never"  # it would not fit if it were alone
 
 
-class Ledger:
+class Reservations:
     """Who holds how much of `limit_bytes`; `fixed_bytes` are taken for good, by weights and the like."""
 
     def __init__(self, limit_bytes: int, fixed_bytes: int = 0, cost: RequestCost | None = None) -> None:
@@ -67,7 +67,7 @@ class Ledger:
     def admit(self, request: Hashable, least: int, wanted: int) -> Verdict:
         """Set memory apart for `wanted` tokens; for fewer, at least `least`, where no other is there."""
         others = [tokens for other, tokens in self._tokens.items() if other != request]
-        if self.fixed_bytes + self.cost.alone(least) > self.limit_bytes:
+        if self.fixed_bytes + self.cost.bytes_alone(least) > self.limit_bytes:
             return Verdict.NEVER
         if not others:
             wanted = max(least, self.window(wanted))
@@ -91,5 +91,5 @@ class Ledger:
         if not tokens:
             return 0
         alone = len(tokens) == 1
-        kept = sum(self.cost.reserved(count, alone=alone) for count in tokens)
-        return kept + self.cost.in_passing(max(tokens))
+        kept = sum(self.cost.reserved_bytes(count, alone=alone) for count in tokens)
+        return kept + self.cost.transient_bytes(max(tokens))

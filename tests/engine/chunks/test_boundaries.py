@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.chunks.rule import HALVED_AT, SMALLEST, chunk_at, chunk_edges
+from engine.chunks.boundaries import HALVED_AT, SMALLEST, chunk_boundaries, chunk_size_at
 
 chunks = st.integers(1, 4096)
 lengths = st.integers(0, 300_000)
@@ -29,40 +29,42 @@ lengths = st.integers(0, 300_000)
     ],
 )
 def test_chunks_are_halved_each_time_that_the_depth_has_doubled(position: int, tokens: int) -> None:
-    assert chunk_at(position, 2048) == tokens
+    assert chunk_size_at(position, 2048) == tokens
 
 
 @pytest.mark.parametrize("chunk", [1, 16, 63, 64])
 def test_chunks_that_were_asked_to_be_short_are_not_made_longer(chunk: int) -> None:
-    assert chunk_at(10_000_000, chunk) == chunk
+    assert chunk_size_at(10_000_000, chunk) == chunk
 
 
 @given(length=lengths, chunk=chunks)
 def test_edges_are_in_order_and_chunks_as_long_as_their_beginning_allows(length: int, chunk: int) -> None:
-    places = [0, *chunk_edges(length, chunk), length]
+    places = [0, *chunk_boundaries(length, chunk), length]
     pieces = list(pairwise(places)) if length else []
     assert all(begin < end for begin, end in pieces)
-    assert all(end - begin <= chunk_at(begin, chunk) for begin, end in pieces)
+    assert all(end - begin <= chunk_size_at(begin, chunk) for begin, end in pieces)
     steps = {HALVED_AT * 2**n for n in range(5)}
-    assert all(end - begin == chunk_at(begin, chunk) for begin, end in pieces[:-1] if end not in steps)
+    assert all(end - begin == chunk_size_at(begin, chunk) for begin, end in pieces[:-1] if end not in steps)
 
 
 @given(length=lengths, shorter=lengths, chunk=chunks)
 def test_a_prompt_that_begins_another_has_the_same_edges(length: int, shorter: int, chunk: int) -> None:
     shorter = min(length, shorter)
-    assert chunk_edges(shorter, chunk) == [edge for edge in chunk_edges(length, chunk) if edge < shorter]
+    assert chunk_boundaries(shorter, chunk) == [
+        edge for edge in chunk_boundaries(length, chunk) if edge < shorter
+    ]
 
 
 @given(length=st.integers(1, 2_000_000), chunk=st.integers(SMALLEST, 4096))
 def test_what_a_chunk_has_to_attend_to_is_bounded(length: int, chunk: int) -> None:
     """Pairs of tokens, which is what attention's time goes by, and what a GPU's watchdog cuts off."""
-    places = [0, *chunk_edges(length, chunk), length]
+    places = [0, *chunk_boundaries(length, chunk), length]
     for begin, end in pairwise(places):
         assert (end - begin) * end <= max(chunk * HALVED_AT, SMALLEST * end)
 
 
 def test_the_longest_chunk_bounds_every_window_that_models_have() -> None:
-    places = [0, *chunk_edges(1 << 20, 2048), 1 << 20]
+    places = [0, *chunk_boundaries(1 << 20, 2048), 1 << 20]
     pairs = [(end - begin) * end for begin, end in pairwise(places)]
     assert max(pairs) == 2048 * 32_768
 
@@ -78,7 +80,7 @@ def test_who_decodes_waits_for_little_longer_far_into_a_prompt_than_at_its_start
             for begin, end in pairwise([0, *edges, 262_144])
         ]
 
-    by_rule = waits(chunk_edges(262_144, chunk))
+    by_rule = waits(chunk_boundaries(262_144, chunk))
     assert max(by_rule) < 5 * by_rule[0]
     of_one_size = waits(list(range(chunk, 262_144, chunk)))
     assert max(of_one_size) > 20 * of_one_size[0]

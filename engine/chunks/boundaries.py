@@ -20,7 +20,7 @@ SMALLEST = 64
 """Tokens of the shortest chunk; shorter ones cost too much of the speed."""
 
 
-def chunk_at(position: int, chunk: int) -> int:
+def chunk_size_at(position: int, chunk: int) -> int:
     """Tokens of a chunk that begins at `position`, where one of `chunk` begins at 0."""
     size, halved_at = chunk, HALVED_AT
     while position >= halved_at and size > SMALLEST:
@@ -28,7 +28,7 @@ def chunk_at(position: int, chunk: int) -> int:
     return size
 
 
-def chunk_edges(length: int, chunk: int) -> list[int]:
+def chunk_boundaries(length: int, chunk: int) -> list[int]:
     """The positions between 0 and `length`, neither included, where a chunk ends."""
     edges: list[int] = []
     begin, size, end = 0, chunk, HALVED_AT
@@ -37,5 +37,5 @@ def chunk_edges(length: int, chunk: int) -> list[int]:
         if end < length:
             edges.append(end)
         begin, end = end, end * 2
-        size = chunk_at(begin, chunk)
+        size = chunk_size_at(begin, chunk)
     return edges

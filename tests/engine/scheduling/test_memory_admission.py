@@ -22,7 +22,7 @@ from engine.prefix_cache.interface import Fetch
 from engine.prefix_cache.layers import layout_of
 from engine.process.device_faults import DeviceRefuses
 from engine.scheduling.loop import DecodeLoop
-from engine.scheduling.requests.request import LiveRequest
+from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import (
     FailStep,
     FinishStep,
@@ -45,7 +45,7 @@ CHUNK = 64
 LENGTH = 900
 # What is measured for this model differs a little from time to time.
 COST = RequestCost(
-    row_bytes=512, chunk_bytes=6000, pair_bytes=10, step_bytes=196_608, chunk_at=lambda position: CHUNK
+    kv_bytes=512, chunk_bytes=6000, pair_bytes=10, step_bytes=196_608, chunk_size_at=lambda position: CHUNK
 )
 
 
@@ -92,7 +92,7 @@ class Guarded:
         self.loaded = replace(loaded, model=around(Observed(loaded.model, sample)))
         self.cache = cache or RadixPrefixCache(max_bytes=1 << 26)
         cost = COST
-        room = cost.in_passing(tokens) + int(contexts * cost.reserved(tokens, alone=False))
+        room = cost.transient_bytes(tokens) + int(contexts * cost.reserved_bytes(tokens, alone=False))
         self.limit = sum(weight_bytes(loaded)[:2]) + room
         self.guard = MemoryGuard(
             self.cache,
@@ -109,12 +109,12 @@ class Guarded:
         self.most_running = 0
 
     def take_in(self, loaded: LoadedModel, cost: RequestCost) -> int:
-        return self.guard.take_in(
+        return self.guard.set_up(
             loaded.name, weight_bytes(loaded), cost, arrays_of_a_request(loaded), loaded.context_length
         )
 
-    def come(self, request: GenerationRequest) -> LiveRequest:
-        live = LiveRequest(request, StepStream(asyncio.get_running_loop(), lambda: None), self.now)
+    def come(self, request: GenerationRequest) -> ScheduledRequest:
+        live = ScheduledRequest(request, StepStream(asyncio.get_running_loop(), lambda: None), self.now)
         self.now += 0.001
         self.loop.arrive(live)
         return live
@@ -133,11 +133,11 @@ class Guarded:
             self.turn()
         pytest.fail(f"not after {turns} turns")
 
-    async def steps(self, live: LiveRequest) -> list[Step]:
+    async def steps(self, live: ScheduledRequest) -> list[Step]:
         self.loop.flush()
         return [step async for step in steps_of(live.stream)]
 
-    async def tokens(self, live: LiveRequest) -> list[int]:
+    async def tokens(self, live: ScheduledRequest) -> list[int]:
         return [step.token for step in await self.steps(live) if isinstance(step, TokenStep)]
 
 
@@ -183,7 +183,7 @@ async def test_an_answer_that_grows_beyond_its_share_has_the_newest_make_way(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both begin; one of them has to wait, in the middle of its answer, until the other one has ended."""
-    monkeypatch.setattr("engine.scheduling.memory._AHEAD", 100)
+    monkeypatch.setattr("engine.scheduling.memory_admission._AHEAD", 100)
     requests = [ask(prompt(seed, 700), 400) for seed in (1, 2)]
     guarded = Guarded(shelf, 1.9, tokens=1100)
     lives = [guarded.come(request) for request in requests]
@@ -203,7 +203,7 @@ async def test_a_prompt_that_would_not_fit_alone_is_refused_in_words_that_compac
 ) -> None:
     guarded = Guarded(shelf, 1.5)
     guarded.loop._loaded = guarded.loaded
-    guarded.loop._admission._loaded = guarded.loaded  # as if the window had not been told
+    guarded.loop._intake._loaded = guarded.loaded  # as if the window had not been told
     length = guarded.window + 300
     live = guarded.come(ask(prompt(1, length), 5))
     other = guarded.come(ask(prompt(2), 5))
@@ -319,25 +319,25 @@ async def test_prompts_that_are_on_disk_are_read_when_there_is_memory_for_them(
 
 async def made_way_in_a_fault(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch, text: str
-) -> tuple[Guarded, list[LiveRequest], list[GenerationRequest]]:
+) -> tuple[Guarded, list[ScheduledRequest], list[GenerationRequest]]:
     """Two requests, the newer of which makes way just when a fault has hit the step that is under way."""
-    monkeypatch.setattr("engine.scheduling.memory._AHEAD", 100)
+    monkeypatch.setattr("engine.scheduling.memory_admission._AHEAD", 100)
     requests = [ask(prompt(seed, 700), 400) for seed in (1, 2)]
     device = FaultyDevice(monkeypatch, Script())
     guarded = Guarded(shelf, 1.9, tokens=1100, around=device.around)
     lives = [guarded.come(request) for request in requests]
-    put_back = guarded.loop._memory._put_back
-    met: list[LiveRequest] = []
+    preempt = guarded.loop._memory_admission._preempt
+    met: list[ScheduledRequest] = []
 
-    def makes_way(live: LiveRequest) -> None:
+    def makes_way(live: ScheduledRequest) -> None:
         if not met:
             met.append(live)
-            assert len(live.generated) > live.proven
-            live.generated[live.proven :] = [7] * (len(live.generated) - live.proven)  # never computed
+            assert len(live.generated) > live.confirmed
+            live.generated[live.confirmed :] = [7] * (len(live.generated) - live.confirmed)  # never computed
             device.left = text
-        put_back(live)
+        preempt(live)
 
-    guarded.loop._memory._put_back = makes_way
+    guarded.loop._memory_admission._preempt = makes_way
     return guarded, lives, requests
 
 

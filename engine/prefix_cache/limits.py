@@ -10,13 +10,13 @@ import numpy as np
 import psutil
 
 from engine.prefix_cache.disk.span_files import SpanFile
-from engine.prefix_cache.layers import nbytes_of, rows_between, states_of
+from engine.prefix_cache.layers import checkpoint_of, kv_between, nbytes_of
 from engine.prefix_cache.tree import NODE_BYTES, RadixTree
 
 _MEMORY_SHARE = 0.2
 
 
-class CacheRoom:
+class CacheLimits:
     """The limits of one tree: bytes with its index, and bytes and number of arrays that have room now."""
 
     def __init__(self, tree: RadixTree, max_bytes: int | None) -> None:
@@ -46,25 +46,25 @@ class PromptSizes:
     """Bytes that prompts of one model take in the cache, as far as is known."""
 
     def __init__(self) -> None:
-        self.row_bytes = 0.0  # of one token
-        self.state_bytes = 0  # of one position
+        self.kv_bytes = 0.0  # of one token
+        self.checkpoint_bytes = 0  # of one position
 
     def cost(self, tokens: int) -> int:
         """Bytes of the arrays of a prompt."""
-        return int(tokens * self.row_bytes) + self.state_bytes
+        return int(tokens * self.kv_bytes) + self.checkpoint_bytes
 
     def learn(self, cache: list[Any], tokens: int) -> None:
         """From a prompt cache of so many tokens."""
-        self.row_bytes = nbytes_of(rows_between(cache, 0, tokens), []) / tokens
-        self.state_bytes = nbytes_of([], states_of(cache))
+        self.kv_bytes = nbytes_of(kv_between(cache, 0, tokens), []) / tokens
+        self.checkpoint_bytes = nbytes_of([], checkpoint_of(cache))
 
     def learn_from_files(self, files: Sequence[SpanFile]) -> None:
         """From files, which are a little larger than what they hold."""
-        rows = [file for file in files if file.part == "rows"]
-        if rows and not self.row_bytes:
-            self.row_bytes = min(file.nbytes / file.length for file in rows)
-        states = (file.nbytes for file in files if file.part == "states")
-        self.state_bytes = max(states, default=self.state_bytes)
+        kv = [file for file in files if file.part == "rows"]
+        if kv and not self.kv_bytes:
+            self.kv_bytes = min(file.nbytes / file.length for file in kv)
+        checkpoint = (file.nbytes for file in files if file.part == "states")
+        self.checkpoint_bytes = max(checkpoint, default=self.checkpoint_bytes)
 
 
 def index_bytes_of(tokens: int) -> int:

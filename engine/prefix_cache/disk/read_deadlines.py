@@ -22,7 +22,7 @@ _SLOW_DISK = 50 << 20  # bytes a second
 _LONGEST_S = 120.0  # the supervisor ends an engine that gets nowhere for 180 s
 
 
-class DiskReads:
+class ReadDeadlines:
     """The fetches that have not ended yet, whoever they are for. Used on the model's thread."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

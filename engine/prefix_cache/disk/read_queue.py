@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import mlx.core as mx
 
 from engine.prefix_cache.disk.span_files import SpanFile
-from engine.prefix_cache.layers import Rows, States
+from engine.prefix_cache.layers import KV, Checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -19,35 +19,35 @@ OnDone = Callable[[], None]
 
 
 @dataclass(slots=True, eq=False)
-class Loading:
+class PendingRead:
     """A file that is being read; `content` stays None where it cannot be used."""
 
     file: SpanFile
-    content: Rows | States | None = None
+    content: KV | Checkpoint | None = None
     done: bool = False
     listeners: list[OnDone] = field(default_factory=list)
 
 
-class SpanLoader:
+class ReadQueue:
     """A queue of files to read; `read` runs on the thread and returns None for what it cannot use."""
 
-    def __init__(self, read: Callable[[SpanFile], Rows | States | None]) -> None:
+    def __init__(self, read: Callable[[SpanFile], KV | Checkpoint | None]) -> None:
         self._read = read
         self._changed = threading.Condition()
-        self._waiting: deque[Loading] = deque()
-        self._open: dict[str, Loading] = {}  # by file id, until done
+        self._waiting: deque[PendingRead] = deque()
+        self._open: dict[str, PendingRead] = {}  # by file id, until done
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="cache-loader", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def load(self, file: SpanFile, on_done: OnDone) -> Loading:
+    def load(self, file: SpanFile, on_done: OnDone) -> PendingRead:
         """Read a file, or wait for it with those who asked before; `on_done` is called on the thread."""
         with self._changed:
             loading = self._open.get(file.id)
             if loading is None:
-                loading = self._open[file.id] = Loading(file)
+                loading = self._open[file.id] = PendingRead(file)
                 self._waiting.append(loading)
                 self._changed.notify()
             loading.listeners.append(on_done)
@@ -77,12 +77,12 @@ class SpanLoader:
                 self._end(loading)
             mx.clear_streams()
 
-    def _next(self) -> Loading | None:
+    def _next(self) -> PendingRead | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             return None if self._closing else self._waiting.popleft()
 
-    def _end(self, loading: Loading) -> None:
+    def _end(self, loading: PendingRead) -> None:
         with self._changed:
             self._open.pop(loading.file.id, None)
             loading.done = True

@@ -1,0 +1,53 @@
+"""Where each request of the model's loop stands: in the prefill queue, being prefilled, or in a batch."""
+
+from __future__ import annotations
+
+from engine.scheduling.batch import Batch, Slot
+from engine.scheduling.prefill_queue import PrefillQueue
+from engine.scheduling.requests.request import RequestState, ScheduledRequest
+
+
+class ActiveRequests:
+    """All requests that have not ended. Used on the model's thread, but for the two counts."""
+
+    def __init__(self, *, exact_only: bool) -> None:
+        """`exact_only`: what is computed can be resumed only where it was kept (`checkpoints`)."""
+        self.queue = PrefillQueue(exact_only=exact_only)
+        self.decoding: dict[Slot, ScheduledRequest] = {}
+        self.batches: list[Batch] = []
+
+    @property
+    def running(self) -> int:
+        """Requests that are being prefilled or decoded."""
+        return len(self.queue.started) + len(self.decoding)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait."""
+        return len(self.queue.waiting)
+
+    @property
+    def all(self) -> list[ScheduledRequest]:
+        """Every request that has not ended."""
+        return [*self.decoding.values(), *self.queue.started, *self.queue.waiting]
+
+    def __contains__(self, request: ScheduledRequest) -> bool:
+        return request in self.queue or request.slot in self.decoding
+
+    def wait(self, request: ScheduledRequest) -> None:
+        """Let a request wait for its prefill."""
+        request.state = RequestState.QUEUED
+        self.queue.add(request)
+
+    def members(self, batch: Batch) -> list[ScheduledRequest]:
+        """The requests that are decoded in a batch."""
+        return [self.decoding[slot] for slot in batch.slots if slot in self.decoding]
+
+    def drop(self, request: ScheduledRequest) -> None:
+        """Forget where a request stood."""
+        if request in self.queue:
+            self.queue.remove(request)
+        if request.slot is not None:
+            self.decoding.pop(request.slot, None)
+        self.batches = [batch for batch in self.batches if batch.slots]
+        request.prefill = request.slot = request.batch = request.fetch = None

@@ -1,0 +1,172 @@
+"""How a request enters the model's loop: its arrival, what is read from disk for it, its prefill's start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from engine.models.loading import LoadedModel
+from engine.prefix_cache.checkpoints import store_positions
+from engine.prefix_cache.disk.read_deadlines import ReadDeadlines
+from engine.prefix_cache.interface import Match, PrefixCache
+from engine.process.device_faults import device_fault
+from engine.scheduling.active_requests import ActiveRequests
+from engine.scheduling.prefill import Prefill
+from engine.scheduling.reporting import LoopReporting
+from engine.scheduling.requests.request import RequestState, ScheduledRequest
+from engine.scheduling.requests.steps import LookupStep, QueuedStep
+from engine.scheduling.requests.validation import miss_in_words, request_fault, segment_at
+from engine.scheduling.runner import ModelRunner
+from engine.scheduling.sampling import is_greedy
+
+_log = logging.getLogger(__name__)
+
+
+class RequestIntake:
+    """Takes requests in and starts their prefills. Used on the model's thread."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        runner: ModelRunner,
+        cache: PrefixCache,
+        active: ActiveRequests,
+        reporting: LoopReporting,
+        *,
+        chunk: int,
+        exact_only: bool,
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """`chunk` in tokens; `exact_only` as in `store_positions`; `wake` as in `scheduling.loop`."""
+        self._loaded = loaded
+        self._runner = runner
+        self._cache = cache
+        self._active = active
+        self._reporting = reporting
+        self._chunk = chunk
+        self._exact_only = exact_only
+        self._wake = wake
+        self._clock = clock
+        self._reads = ReadDeadlines(clock)
+        self.may_read_now: Callable[[ScheduledRequest], bool] = lambda request: True
+        self.before_insert: Callable[[], None] = lambda: None
+
+    def arrive(self, request: ScheduledRequest) -> None:
+        """Check a request and let it wait for its prefill. Whatever is wrong with it, this returns."""
+        self._reporting.counts.received += 1
+        if request.stream.cancelled:
+            self._reporting.end(request, RequestState.CANCELLED)
+            return
+        try:
+            self._take_in(request)
+        except Exception as error:
+            _log.exception("request %s could not be taken in", request.spec.request_id)
+            self._active.drop(request)
+            self._reporting.fail(request, "internal", f"the request could not be taken in: {error}")
+
+    def collect_reads(self) -> None:
+        """Take in what was read from disk, and wait no longer for a disk that does not answer.
+
+        A fault of the device comes through; what was read for that request is lost then.
+        """
+        hang = self._reads.hang()
+        for request in self._active.queue.waiting:
+            fetch = request.fetch
+            if fetch is None or not (fetch.done or hang):
+                continue
+            request.fetch = None
+            request.state = RequestState.QUEUED
+            request.read_s = self._clock() - request.arrived
+            if not fetch.done:  # what it still reads is let go of when it is read
+                request.restorable -= fetch.tokens
+                continue
+            self.before_insert()
+            try:
+                for change in self._cache.insert_fetched(fetch):
+                    self._reporting.cache_change(request, change)
+            except Exception as error:
+                request.restorable -= fetch.tokens
+                if device_fault(error):
+                    raise
+                _log.exception("what was read from disk for request %s is lost", request.spec.request_id)
+
+    def start(self, request: ScheduledRequest) -> Prefill:
+        """Begin the prefill of a request behind what the cache has of it."""
+        began = self._clock()
+        match = self._lookup(request)
+        if not request.lookup_reported:
+            self._report_lookup(request, match, request.read_s + self._clock() - began)
+        sequence = request.sequence
+        request.resumed_at = len(request.generated)
+        request.restored = match.restored
+        spec = request.spec
+        request.store_at = store_positions(
+            spec.boundaries,
+            len(sequence),
+            match.restored,
+            self._exact_only,
+            has_shared_prefix=spec.has_shared_prefix,
+        )
+        cache = match.cache if match.cache is not None else self._runner.new_cache()
+        request.prefill = Prefill(
+            self._runner, sequence, cache, match.restored, request.store_at, self._chunk
+        )
+        request.state = RequestState.PREFILL
+        self._active.queue.start(request)
+        return request.prefill
+
+    def _take_in(self, request: ScheduledRequest) -> None:
+        spec = request.spec
+        if fault := request_fault(spec, self._loaded):
+            self._reporting.fail(request, "invalid_request", fault)
+            return
+        request.max_tokens = min(spec.max_tokens, self._loaded.context_length - len(spec.prompt))
+        seeded = spec.sampling.seed is not None and self._loaded.draft is None
+        request.is_repeatable = seeded or is_greedy(spec.sampling)
+        request.restorable = self._cache.restorable(request.tokens)
+        self._active.wait(request)
+        request.read_later = not self.may_read_now(request)
+        if not request.read_later:
+            self.fetch(request)
+        request.queue_reported = self._clock()
+        self._reporting.emit(request, QueuedStep(self._active.queue.ranking().index(request), 0.0))
+
+    def fetch(self, request: ScheduledRequest) -> None:
+        """Begin to read from disk what that has of a prompt beyond memory, if the disk answers."""
+        if self._reads.hang():
+            return
+        try:
+            request.fetch = self._cache.fetch(request.tokens, self._wake)
+        except Exception:
+            _log.exception("nothing is read from disk for request %s", request.spec.request_id)
+        if request.fetch is not None:
+            self._reads.add(request.fetch)
+            request.restorable += request.fetch.tokens
+            request.state = RequestState.RESTORING
+
+    def _lookup(self, request: ScheduledRequest) -> Match:
+        try:
+            return self._cache.lookup(request.sequence if request.generated else request.tokens)
+        except Exception as error:
+            if device_fault(error):
+                raise
+            _log.exception("the prefix cache failed and was emptied")
+            self._cache.clear()
+            return Match(None, 0, "none", None)
+
+    def _report_lookup(self, request: ScheduledRequest, match: Match, restore_s: float) -> None:
+        """Report what the prompt will cost."""
+        request.lookup_reported = True
+        length = len(request.spec.prompt)
+        reads_only = request.spec.lane == "auxiliary"
+        kept = 0 if reads_only or not self._cache.would_keep(length) else length - match.restored
+        miss = None
+        if match.miss:
+            segment = segment_at(match.miss.position, request.spec)
+            miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode)
+        self._reporting.emit(request, LookupStep(length, match.restored, kept, match.tier, miss, restore_s))
+        if match.change:
+            self._reporting.cache_change(request, match.change)
+        self._reporting.counts.prompt_tokens += length
+        self._reporting.counts.restored_tokens += match.restored
