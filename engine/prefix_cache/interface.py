@@ -95,6 +95,10 @@ class Fetch(Protocol):
         """Bytes of the files that are read."""
         ...
 
+    def cancel(self) -> None:
+        """Load nothing more for a request that no longer waits, and drop what was loaded."""
+        ...
+
 
 class PrefixCache(Protocol):
     """A store of prompt caches by their tokens; used on the model's thread alone, but for `stats`."""

@@ -119,11 +119,16 @@ class SpanFetch:
         self._on_done = on_done
         self._missing = len(files)
         self._lock = threading.Lock()
-        self._loadings: list[PendingRead] = [disk.load(file, self._one_done) for file in files]
+        self._cancelled = False
+        self._reads: list[PendingRead] = [disk.load(file, self._one_done, self._is_wanted) for file in files]
 
     @property
     def done(self) -> bool:
         return not self._missing
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._reads = []
 
     def take(
         self, path: Sequence[Node], *, exact: bool
@@ -132,10 +137,8 @@ class SpanFetch:
 
         Rows are not yet evaluated. Nothing that was loaded is held on to.
         """
-        contents = {
-            loading.file: loading.content for loading in self._loadings if loading.content is not None
-        }
-        self._loadings = []
+        contents = {read.file: read.content for read in self._reads if read.content is not None}
+        self._reads = []
         kv: dict[Node, KV] = {}
         last: Node | None = None
         for node in path:
@@ -148,6 +151,9 @@ class SpanFetch:
         if not exact or last is None or last.checkpoint is not None or last.checkpoint_file is None:
             return kv, last, None
         return kv, last, contents.get(last.checkpoint_file)
+
+    def _is_wanted(self) -> bool:
+        return not self._cancelled
 
     def _one_done(self) -> None:
         with self._lock:

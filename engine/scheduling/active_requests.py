@@ -50,4 +50,6 @@ class ActiveRequests:
         if request.slot is not None:
             self.decoding.pop(request.slot, None)
         self.batches = [batch for batch in self.batches if batch.slots]
+        if request.fetch is not None:
+            request.fetch.cancel()
         request.prefill = request.slot = request.batch = request.fetch = None

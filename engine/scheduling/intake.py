@@ -78,7 +78,8 @@ class RequestIntake:
             request.fetch = None
             request.state = RequestState.QUEUED
             request.read_s = self._clock() - request.arrived
-            if not fetch.done:  # what it still reads is let go of when it is read
+            if not fetch.done:
+                fetch.cancel()  # no memory is reserved for it from here on
                 request.restorable -= fetch.tokens
                 continue
             self.before_insert()

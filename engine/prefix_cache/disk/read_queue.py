@@ -1,4 +1,4 @@
-"""The thread that reads span files, each once however many wait for it."""
+"""The queue of span files to read and its thread; each file is read once for all that wait for it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,33 @@ from engine.prefix_cache.layers import KV, Checkpoint
 _log = logging.getLogger(__name__)
 
 OnDone = Callable[[], None]
+IsWanted = Callable[[], bool]
+Read = Callable[[SpanFile, IsWanted], KV | Checkpoint | None]
+
+
+def always_wanted() -> bool:
+    """For a read that is never cancelled."""
+    return True
 
 
 @dataclass(slots=True, eq=False)
 class PendingRead:
-    """A file that is being read; `content` stays None where it cannot be used."""
+    """A file that is being read; `content` stays None if it cannot be used, or all its waiters cancelled."""
 
     file: SpanFile
     content: KV | Checkpoint | None = None
     done: bool = False
-    listeners: list[OnDone] = field(default_factory=list)
+    waiters: list[tuple[OnDone, IsWanted]] = field(default_factory=list)
 
 
 class ReadQueue:
-    """A queue of files to read; `read` runs on the thread and returns None for what it cannot use."""
+    """Files to read, in order of arrival.
 
-    def __init__(self, read: Callable[[SpanFile], KV | Checkpoint | None]) -> None:
+    `read` runs on the queue's thread. It returns None for a file that cannot be used, and allocates no arrays
+    once its second argument returns false.
+    """
+
+    def __init__(self, read: Read) -> None:
         self._read = read
         self._changed = threading.Condition()
         self._waiting: deque[PendingRead] = deque()
@@ -42,22 +53,25 @@ class ReadQueue:
     def start(self) -> None:
         self._thread.start()
 
-    def load(self, file: SpanFile, on_done: OnDone) -> PendingRead:
-        """Read a file, or wait for it with those who asked before; `on_done` is called on the thread."""
+    def load(self, file: SpanFile, on_done: OnDone, is_wanted: IsWanted = always_wanted) -> PendingRead:
+        """Queue a file, or join its pending read. `on_done` is called on the thread, also after a failure.
+
+        A file is not loaded if `is_wanted` is false for all that wait for it.
+        """
         with self._changed:
-            loading = self._open.get(file.id)
-            if loading is None:
-                loading = self._open[file.id] = PendingRead(file)
-                self._waiting.append(loading)
+            read = self._open.get(file.id)
+            if read is None:
+                read = self._open[file.id] = PendingRead(file)
+                self._waiting.append(read)
                 self._changed.notify()
-            loading.listeners.append(on_done)
+            read.waiters.append((on_done, is_wanted))
             if not self._closing:
-                return loading
-        self._end(loading)
-        return loading
+                return read
+        self._end(read)
+        return read
 
     def close(self, timeout_s: float) -> None:
-        """End the thread; what was not read counts as unusable."""
+        """Stop the thread; files that were not read count as unusable."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -66,29 +80,45 @@ class ReadQueue:
 
     def _run(self) -> None:
         try:
-            while (loading := self._next()) is not None:
-                try:
-                    loading.content = self._read(loading.file)
-                except Exception:
-                    _log.exception("a file of the prompt cache could not be read")
-                self._end(loading)
+            while (read := self._next()) is not None:
+                self._load(read)
         finally:
-            for loading in list(self._open.values()):
-                self._end(loading)
+            for read in list(self._open.values()):
+                self._end(read)
             mx.clear_streams()
+
+    def _load(self, read: PendingRead) -> None:
+        try:
+            if self._keep_wanted(read):
+                read.content = self._read(read.file, lambda: self._keep_wanted(read))
+        except Exception:
+            _log.exception("reading the prefix cache's file %s failed", read.file.name)
+        self._end(read)
 
     def _next(self) -> PendingRead | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             return None if self._closing else self._waiting.popleft()
 
-    def _end(self, loading: PendingRead) -> None:
+    def _keep_wanted(self, read: PendingRead) -> bool:
+        """Whether a request still waits for this read; if none does, close it to later ones."""
         with self._changed:
-            self._open.pop(loading.file.id, None)
-            loading.done = True
-            listeners, loading.listeners = loading.listeners, []
-        for on_done in listeners:
+            wanted = any(is_wanted() for _, is_wanted in read.waiters)
+            if not wanted:
+                self._close(read)
+            return wanted
+
+    def _close(self, read: PendingRead) -> None:
+        if self._open.get(read.file.id) is read:
+            del self._open[read.file.id]
+
+    def _end(self, read: PendingRead) -> None:
+        with self._changed:
+            self._close(read)
+            read.done = True
+            waiters, read.waiters = read.waiters, []
+        for on_done, _ in waiters:
             try:
                 on_done()
-            except Exception:  # those who wait for other files must not wait for ever
-                _log.exception("who waited for a file of the prompt cache could not be told")
+            except Exception:  # the waiters of other files must still be notified
+                _log.exception("a waiter for a file of the prefix cache could not be notified")

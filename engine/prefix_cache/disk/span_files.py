@@ -182,8 +182,12 @@ def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
     return file, tokens
 
 
-def read_span(path: Path, file: SpanFile) -> KV | Checkpoint:
-    """The rows or states of a file, all of its bytes checked first, evaluated on the calling thread.
+def read_span(
+    path: Path, file: SpanFile, is_wanted: Callable[[], bool] = lambda: True
+) -> KV | Checkpoint | None:
+    """The KV or checkpoint of a file, evaluated on the calling thread; all bytes are checked first.
+
+    None if `is_wanted` is false after the check: then no array is allocated.
 
     Raises:
         BadSpanFile: it is damaged or no regular file, or holds what this version of mlx-lm does not know.
@@ -193,6 +197,8 @@ def read_span(path: Path, file: SpanFile) -> KV | Checkpoint:
         digest, nbytes = _digest(stream)
     if (digest, nbytes) != (file.digest, file.nbytes):
         raise BadSpanFile("its bytes are not those that were written")
+    if not is_wanted():
+        return None
     try:
         loaded: Any = mx.load(str(path), return_metadata=True)
         arrays, metadata = loaded

@@ -23,7 +23,7 @@ from engine.prefix_cache.disk.encoding import NotSavable
 from engine.prefix_cache.disk.folder import CacheFolder, FolderInUse
 from engine.prefix_cache.disk.index import SpanIndex
 from engine.prefix_cache.disk.limits import DiskLimits
-from engine.prefix_cache.disk.read_queue import OnDone, PendingRead, ReadQueue
+from engine.prefix_cache.disk.read_queue import IsWanted, OnDone, PendingRead, ReadQueue, always_wanted
 from engine.prefix_cache.disk.safetensors_writing import write_safetensors
 from engine.prefix_cache.disk.span_files import (
     BadSpanFile,
@@ -205,10 +205,10 @@ class DiskTier:
             return None
         return file
 
-    def load(self, file: SpanFile, on_done: OnDone) -> PendingRead:
-        """Begin to read a file; see `SpanLoader.load`."""
+    def load(self, file: SpanFile, on_done: OnDone, is_wanted: IsWanted = always_wanted) -> PendingRead:
+        """Queue a file to be read; see `ReadQueue.load`."""
         self.touch([file])
-        return self._loader.load(file, on_done)
+        return self._loader.load(file, on_done, is_wanted)
 
     def remove(self, files: Sequence[SpanFile]) -> None:
         """Remove files that nothing needs any more."""
@@ -363,9 +363,9 @@ class DiskTier:
 
     # On the loader's thread
 
-    def _read(self, file: SpanFile) -> KV | Checkpoint | None:
+    def _read(self, file: SpanFile, is_wanted: IsWanted) -> KV | Checkpoint | None:
         try:
-            content = read_span(self._folder.path_of(file), file)
+            content = read_span(self._folder.path_of(file), file, is_wanted)
         except BadSpanFile as fault:
             self.quarantine([file], str(fault))
             return None
@@ -373,7 +373,8 @@ class DiskTier:
             self._index.remove(file)
             _log.info("%s cannot be read and is computed again: %s", file.name, error)
             return None
-        self._loaded_tokens += file.length
+        if content is not None:
+            self._loaded_tokens += file.length
         return content
 
     def _refuse(self, file: SpanFile, why: str) -> None:

@@ -293,6 +293,10 @@ class Unread:
     done = False
     tokens = 20
     bytes = 0
+    cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
 
 class Reading(RadixPrefixCache):
@@ -323,6 +327,7 @@ async def test_requests_that_end_while_the_disk_is_read_for_them_leave_nothing(s
         fetch.done = True
     assert not driven.loop.turn()
     assert cache.settled == []
+    assert all(fetch.cancelled for fetch in cache.fetches)
     assert driven.ends == (0, 1, 1)
     assert isinstance((await driven.steps(stopped))[-1], FailStep)
 
@@ -373,6 +378,7 @@ async def test_prompts_are_computed_while_a_read_from_disk_hangs(
     cache.fetches[-1].done = True
     driven.finish()
     assert cache.settled == cache.fetches[3:]
+    assert [fetch.cancelled for fetch in cache.fetches] == [True] * 3 + [False]
     assert driven.ends == (4, 0, 1)
 
 

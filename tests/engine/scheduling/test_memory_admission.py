@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -103,8 +104,14 @@ class Guarded:
         )
         self.window = self.take_in(self.loaded, cost)
         served = replace(self.loaded, context_length=self.window)
+        self.wake = threading.Event()
         self.loop = DecodeLoop(
-            served, self.cache, prefill_chunk=CHUNK, clock=lambda: self.now, memory=self.guard
+            served,
+            self.cache,
+            prefill_chunk=CHUNK,
+            wake=self.wake.set,
+            clock=lambda: self.now,
+            memory=self.guard,
         )
         self.most_running = 0
 
@@ -130,7 +137,9 @@ class Guarded:
         for _ in range(turns):
             if not self.loop.running and not self.loop.queued:
                 return
-            self.turn()
+            self.wake.clear()
+            if not self.turn():  # or the clock outruns a read from disk
+                self.wake.wait(0.01)
         pytest.fail(f"not after {turns} turns")
 
     async def steps(self, live: ScheduledRequest) -> list[Step]:

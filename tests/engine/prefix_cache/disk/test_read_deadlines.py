@@ -80,9 +80,9 @@ async def test_an_engine_answers_while_its_disk_hangs_and_uses_it_again_after(
 ) -> None:
     go, now = threading.Event(), [0.0]
 
-    def hanging(path: Path, file: Any) -> Any:
+    def hanging(path: Path, file: Any, is_wanted: Any) -> Any:
         assert go.wait(30)
-        return read_span(path, file)
+        return read_span(path, file, is_wanted)
 
     prompts = [[seed * 100 + n for n in range(60)] for seed in (1, 2, 3)]
     load = functools.partial(load_model, shelf.tiny())

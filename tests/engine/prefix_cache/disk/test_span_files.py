@@ -133,6 +133,7 @@ def test_a_file_for_which_there_is_no_memory_is_not_called_bad(
         with pytest.raises(OSError, match="it cannot be loaded"):
             read_span(tmp_path / file.name, file)
     assert read_span(tmp_path / file.name, file)
+    assert read_span(tmp_path / file.name, file, lambda: False) is None
 
 
 def test_an_id_stands_for_all_tokens_before_it() -> None:
