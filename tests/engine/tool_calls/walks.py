@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,18 +27,14 @@ class ByteTokenizer:
         self.eos_token_id = len(self.tokens) - 1
         self.bos_token_id = None
         self.special_token_ids = [self.eos_token_id]
+        longest_first = sorted(self.tokens[256:-1], key=len, reverse=True)
+        self._longest = re.compile(b"|".join([*map(re.escape, longest_first), b"."]), re.DOTALL)
+        self._numbers = {token: number for number, token in reversed([*enumerate(self.tokens[:-1])])}
 
     def __call__(self, text: str | bytes) -> list[int]:
         """The longest token at each place: llguidance allows no other where the grammar leaves no choice."""
-        rest, found = text if isinstance(text, bytes) else text.encode(), []
-        while rest:
-            number = max(
-                range(self.eos_token_id),
-                key=lambda at: len(self.tokens[at]) * rest.startswith(self.tokens[at]),
-            )
-            found.append(number)
-            rest = rest[len(self.tokens[number]) :]
-        return found
+        written = text if isinstance(text, bytes) else text.encode()
+        return [self._numbers[token] for token in self._longest.findall(written)]
 
 
 class RandomModel:
