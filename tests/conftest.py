@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
+
+# A shell without job control starts what it leaves in the background deaf to Ctrl-C, and so are all children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything loads a BLAS, here or in a process that a test starts: the tests have all cores already, and
 # the threads of a BLAS that find theirs taken wait for them by spinning.
