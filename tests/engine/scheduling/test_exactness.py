@@ -18,11 +18,11 @@ from engine.prefix_cache.cache import RadixPrefixCache
 from engine.scheduling.requests.steps import GenerationRequest, Lane, TokenStep
 from engine.scheduling.scheduler import Scheduler
 from tests.engine.disk_tiers import make_tier, running_on
-from tests.engine.model_thread import Answer, answer, ask, collect, running, steps_of
+from tests.engine.model_thread import Answer, answer, answers, ask, collect, running, steps_of
 from tests.engine.near_ties import is_tie
 from tests.models import ModelShelf
 
-CONVERSATIONS = 200
+CONVERSATIONS = 120
 AT_ONCE = 4  # conversations that take their turns together
 LIVES = 4  # of the engine with a cache: each begins with what is on disk
 CHUNK = 16
@@ -105,7 +105,7 @@ async def take_turns(
         talk.turn()
     asking = [*talks, *([talks[0].forked()] if random.random() < 0.3 else [])]
     requests = [talk.request() for talk in asking]
-    expected = [await answer(cold, request) for request in requests]
+    expected = await answers(cold, *requests)
     loop = asyncio.get_running_loop()
     got = await asyncio.gather(
         *(
