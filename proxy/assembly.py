@@ -216,7 +216,7 @@ def engine_settings(config: HostConfig) -> dict[str, Any]:
 def engine_timing(config: HostConfig) -> Timing:
     """As patient as the engine is with itself; a stalled one gets time to come back before it is ended."""
     stalled_after = config.stall_after_s
-    return Timing(stalled_after=stalled_after, lost_after=max(LEAST_PATIENCE_S, 3 * stalled_after))
+    return Timing(stalled_after=stalled_after, unresponsive_after=max(LEAST_PATIENCE_S, 3 * stalled_after))
 
 
 def _folder_apart(home: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -131,3 +132,34 @@ def observed(path: Path, before_call: Callable[[list[list[int]]], None]) -> Load
         return replace(loaded, model=Observed(loaded.model, before_call))
 
     return load
+
+
+PROMPT = list(range(300, 340))
+
+
+def prompt(seed: int, length: int = 40) -> list[int]:
+    return [(seed * 7919 + position * 104729) % 1500 for position in range(length)]
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Gate:
+    """Stops the model's thread in the first call that has `token` in it, until it is opened."""
+
+    def __init__(self, token: int) -> None:
+        self._token = token
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, inputs: list[list[int]]) -> None:
+        if any(self._token in slot for slot in inputs) and not self.opened.is_set():
+            self.reached.set()
+            assert self.opened.wait(60)

@@ -156,13 +156,13 @@ def test_every_setting_of_the_engine_reaches_it_from_the_file_and_from_the_envir
         assert getattr(from_environment, name) == getattr(given, name), name
 
 
-@pytest.mark.parametrize(("stall_after_s", "lost_after"), [(5, 180), (60, 180), (300, 900)])
+@pytest.mark.parametrize(("stall_after_s", "unresponsive_after"), [(5, 180), (60, 180), (300, 900)])
 def test_the_host_is_as_patient_as_the_engine_and_never_hasty(
-    tmp_path: Path, stall_after_s: float, lost_after: float
+    tmp_path: Path, stall_after_s: float, unresponsive_after: float
 ) -> None:
     config = settled(tmp_path, file={"backends": {"mlx": {"stallAfterS": stall_after_s}}}).config
     timing = engine_timing(config)
-    assert (timing.stalled_after, timing.lost_after) == (stall_after_s, lost_after)
+    assert (timing.stalled_after, timing.unresponsive_after) == (stall_after_s, unresponsive_after)
 
 
 class TestOrder:

@@ -1,0 +1,109 @@
+"""A cancel frees a place at once, keeps what was computed, and ends no other request."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from engine.scheduling.requests.steps import (
+    FailStep,
+    FinishStep,
+    PrefillStep,
+    TokenStep,
+)
+from engine.scheduling.scheduler import Scheduler
+from tests.engine.model_thread import (
+    PROMPT,
+    Gate,
+    answer,
+    ask,
+    collect,
+    observed,
+    prompt,
+    running,
+    steps_of,
+)
+from tests.models import ModelShelf
+
+
+async def test_a_cancel_in_prefill_takes_one_chunk_and_keeps_what_was_computed(shelf: ModelShelf) -> None:
+    long = prompt(10, 4000)
+    with running(shelf.tiny(), prefill_chunk=32) as scheduler:
+        generation = scheduler.submit(ask(long), asyncio.get_running_loop())
+        async for step in steps_of(generation):
+            if isinstance(step, PrefillStep):
+                generation.cancel()
+        after = await answer(scheduler, ask(PROMPT, 1))
+        assert after.end == FinishStep("length", 1)
+        computed = scheduler.stats()["loop"]["prefilled_tokens"] - len(PROMPT)
+        again = await answer(scheduler, ask(long, 1))
+    assert 32 <= computed < 2000
+    assert again.lookup.matched_tokens == computed
+
+
+async def test_a_cancel_while_decoding_frees_the_place_and_keeps_the_prefix(shelf: ModelShelf) -> None:
+    with running(shelf.tiny(), max_batch=1) as scheduler:
+        endless = scheduler.submit(ask(PROMPT, 30_000), asyncio.get_running_loop())
+        seen = 0
+        async for step in steps_of(endless):
+            seen += isinstance(step, TokenStep)
+            if seen == 5:
+                endless.cancel()
+        assert (await answer(scheduler, ask(prompt(1), 1))).end == FinishStep("length", 1)
+        again = await answer(scheduler, ask([*PROMPT, 1, 2], 1))
+        counts = scheduler.stats()["loop"]
+    assert seen == 5
+    assert again.lookup.matched_tokens == len(PROMPT)
+    assert counts["cancelled"] == 1
+    assert counts["generated_tokens"] < 1000
+
+
+async def test_a_cancel_in_the_queue_costs_nothing(shelf: ModelShelf) -> None:
+    gate = Gate(PROMPT[0])
+    with running(observed(shelf.tiny(), gate)) as scheduler:
+        loop = asyncio.get_running_loop()
+        first = scheduler.submit(ask(PROMPT, 2), loop)
+        assert await asyncio.to_thread(gate.reached.wait, 30)
+        waiting = scheduler.submit(ask(prompt(1), 2), loop)
+        waiting.cancel()
+        waiting.cancel()
+        gate.opened.set()
+        assert (await collect(first)).end == FinishStep("length", 2)
+        assert (await collect(waiting)).steps == []
+        last = await answer(scheduler, ask(prompt(2), 1))
+        assert last.end == FinishStep("length", 1)
+        assert scheduler.stats()["loop"]["prefilled_tokens"] == 80
+
+
+async def test_a_late_cancel_ends_no_other_request(shelf: ModelShelf) -> None:
+    poison, first_token = 1490, 1491
+    gate = Gate(first_token)
+
+    def before(inputs: list[list[int]]) -> None:
+        gate(inputs)
+        if any(poison in slot for slot in inputs):
+            raise RuntimeError("poisoned")
+
+    with running(observed(shelf.tiny(), before)) as scheduler:
+        loop = asyncio.get_running_loop()
+        ended = scheduler.submit(ask(PROMPT, 1), loop)  # nobody has read its end
+        failed = await answer(scheduler, ask([*prompt(1), poison, 7], 1))  # its generator is made anew
+        other = scheduler.submit(ask([first_token, *prompt(2)], 4), loop)
+        assert await asyncio.to_thread(gate.reached.wait, 30)
+        ended.cancel()
+        gate.opened.set()
+        assert isinstance(failed.end, FailStep)
+        assert (await collect(other)).end == FinishStep("length", 4)
+
+
+async def test_a_reader_whose_event_loop_is_gone_is_dropped(scheduler: Scheduler) -> None:
+    lost = asyncio.new_event_loop()
+    scheduler.submit(ask(prompt(11), 30_000), lost)
+    lost.close()
+    before = scheduler.stats()["loop"]["cancelled"]
+    for seed in range(20, 40):
+        await answer(scheduler, ask(prompt(seed), 2))
+        if scheduler.stats()["loop"]["cancelled"] > before and not scheduler.health().running:
+            return
+    pytest.fail("the request still runs")
