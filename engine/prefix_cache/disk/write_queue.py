@@ -88,21 +88,24 @@ class WriteQueue:
     def _run(self) -> None:
         try:
             while (work := self._next()) is not None:
-                tasks, job = work
-                try:
-                    for task in tasks:
-                        task()
-                    if job is not None:
-                        self._write(job)
-                except Exception:
-                    _log.exception("a file of the prompt cache could not be written")
-                finally:
-                    with self._changed:
-                        self._busy = False
-                        self._bytes -= job.nbytes if job is not None else 0
-                        self._changed.notify_all()
+                self._do(*work)
+                del work  # while this thread waits, evicting what was written must free it
         finally:
             mx.clear_streams()
+
+    def _do(self, tasks: list[Callable[[], object]], job: WriteJob | None) -> None:
+        try:
+            for task in tasks:
+                task()
+            if job is not None:
+                self._write(job)
+        except Exception:
+            _log.exception("a file of the prompt cache could not be written")
+        finally:
+            with self._changed:
+                self._busy = False
+                self._bytes -= job.nbytes if job is not None else 0
+                self._changed.notify_all()
 
     def _next(self) -> tuple[list[Callable[[], object]], WriteJob | None] | None:
         with self._changed:
