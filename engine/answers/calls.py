@@ -67,7 +67,7 @@ class CallSection:
     def close(self, *, truncated: bool) -> Iterator[Piece | ReturnedText]:
         """The answer ends here, at its limit if it is `truncated`: then nothing is made whole."""
         self._truncated = truncated
-        for piece in self._reader.close(cut=truncated):
+        for piece in self._reader.close(truncated=truncated):
             yield from self._shown(piece)
 
     def _shown(self, piece: CallPiece) -> Iterator[Piece | ReturnedText]:

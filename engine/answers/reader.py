@@ -27,10 +27,10 @@ from engine.answers.thinking import AnswerThoughts
 from engine.answers.token_spelling import TokenSpelling
 from engine.answers.waiting_calls import WaitingCalls
 from engine.constrained.code_places import CodePlaces
+from engine.tool_calls.quoted.call_forms import CallForms
+from engine.tool_calls.quoted.final_calls import CALL_BEFORE_TEXT, FinalCallReader, FinalCalls
+from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
 from engine.tool_calls.reading.family import Family
-from engine.tool_calls.stray.call_forms import CallForms
-from engine.tool_calls.stray.end_calls import FOLLOWED, EndCalls, EndingCalls
-from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 
 Mode = Literal["text", "thinking"]
 
@@ -313,17 +313,21 @@ class AnswerText:
             yield from self._sorted(self._ending, self._ending.finish(), truncated=truncated)
             self._ending = self._new_ending()
 
-    def _new_ending(self) -> EndCalls | None:
+    def _new_ending(self) -> FinalCallReader | None:
         """What finds calls in the text of a model whose way to write them is not known."""
         style = self._style
         unknown = style.family is None and bool(style.tools)
-        return EndCalls(style.tools, CallForms(bare_json=style.bare_json), thoughts=True) if unknown else None
+        return (
+            FinalCallReader(style.tools, CallForms(bare_json=style.bare_json), thoughts=True)
+            if unknown
+            else None
+        )
 
-    def _sorted(self, ending: EndCalls, parts: Iterable[Any], *, truncated: bool) -> Iterator[Piece]:
+    def _sorted(self, ending: FinalCallReader, parts: Iterable[Any], *, truncated: bool) -> Iterator[Piece]:
         for part in parts:
             if isinstance(part, str):
                 yield from self._spoken(part)
-            elif isinstance(part, Thought | ThoughtOver):
+            elif isinstance(part, Thought | ThoughtEnd):
                 yield from self._take_back()
                 if isinstance(part, Thought) and part.text:
                     yield Thinking(part.text)
@@ -339,7 +343,7 @@ class AnswerText:
     def _end_thought(self) -> Iterator[Piece]:
         """The thought is over. A call at its end is shown as text if the answer ends with it too."""
         for part in self._thoughts.finish():
-            if not isinstance(part, EndingCalls):
+            if not isinstance(part, FinalCalls):
                 yield from self._spoken(part)
             elif part.whole:
                 yield from self._thought_call()
@@ -373,7 +377,7 @@ class AnswerText:
     def _take_back(self) -> Iterator[Piece]:
         """More follows: calls that would have counted at the end are text."""
         if self._waiting.calls:
-            yield Remark(FOLLOWED)
+            yield Remark(CALL_BEFORE_TEXT)
             yield Text(self._waiting.as_text())
 
     def _piece(self, text: str) -> Piece:

@@ -8,9 +8,9 @@ from typing import Literal
 from engine.answers.marker_scanner import MarkerScanner
 from engine.answers.pieces import AnswerStyle
 from engine.constrained.code_places import CodePlaces
-from engine.tool_calls.stray.call_forms import CallForms
-from engine.tool_calls.stray.end_calls import EndCalls, EndingCalls
-from engine.tool_calls.stray.thinking_marks import ENDS, THINKING_MARKS, is_tag, marks_that_end
+from engine.tool_calls.quoted.call_forms import CallForms
+from engine.tool_calls.quoted.final_calls import FinalCallReader, FinalCalls
+from engine.tool_calls.quoted.thinking_marks import ENDS, THINKING_MARKS, is_tag, marks_that_end
 
 Meaning = Literal["opens", "undecided", "left out", "text", "mention over"]
 
@@ -37,7 +37,7 @@ class AnswerThoughts:
         self._end_of_text = ""  # the last line break, if only blanks follow it
         self._tools = style.tools
         self._forms = CallForms() if style.family is None else CallForms((style.family,))
-        self._calls = EndCalls(self._tools, self._forms)
+        self._calls = FinalCallReader(self._tools, self._forms)
 
     def scanners(self) -> dict[Literal["text", "thinking"], MarkerScanner]:
         """What is looked for in an answer's text, and in a thought."""
@@ -89,7 +89,7 @@ class AnswerThoughts:
         """Take a thought's text; returns what of it is no call at its end."""
         return [part for part in self._calls.feed(text) if isinstance(part, str)]
 
-    def finish(self) -> list[str | EndingCalls]:
+    def finish(self) -> list[str | FinalCalls]:
         """The thought is over: the rest of it, and the calls that it ends with."""
-        ended, self._calls = self._calls, EndCalls(self._tools, self._forms)
-        return [part for part in ended.finish() if isinstance(part, str | EndingCalls)]
+        ended, self._calls = self._calls, FinalCallReader(self._tools, self._forms)
+        return [part for part in ended.finish() if isinstance(part, str | FinalCalls)]

@@ -14,9 +14,9 @@ from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavail
 from engine.prompts.chat_template import template_text
 from engine.prompts.model_thinking import thinking_marks
 from engine.tool_calls.families.registry import family_named, family_of
+from engine.tool_calls.quoted.call_forms import bare_json_of
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import tool_schemas
-from engine.tool_calls.stray.call_forms import bare_json_of
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class AnswerPlanner:
         if not why and self.family is None and rules.tools:
             why = "how this model writes tool calls is not known; --tool-format names its way"
         grammar = None
-        if self._grammars is not None and not rules.bounds_nothing:
+        if self._grammars is not None and not rules.is_unconstrained:
             try:
                 grammar = self._grammars.compile(rules)
             except GrammarUnavailable as error:
@@ -125,7 +125,7 @@ class AnswerPlanner:
         style = replace(style, answers_json=rules.schema is not None)
         relaxed = grammar.relaxed
         if self.family is not None:
-            loose = {name: self.family.unheld(tool) for name, tool in style.tools.items()}
+            loose = {name: self.family.unconstrained(tool) for name, tool in style.tools.items()}
             relaxed = {name: why for name, why in loose.items() if why} | relaxed
             style = replace(style, constrained=frozenset(style.tools) - relaxed.keys(), all_constrained=True)
         return AnswerPlan(style, grammar, tuple(unenforced), relaxed)

@@ -43,12 +43,12 @@ class AnswerRules:
     layout: tuple[str, ...] = ()
 
     @property
-    def bounds_nothing(self) -> bool:
+    def is_unconstrained(self) -> bool:
         """Whether any text will do."""
         return self.schema is None and (self.family is None or not self.tools)
 
 
-Looseness = Literal["lenient", "any"]
+Relaxation = Literal["lenient", "any"]
 """How a schema is held to that the grammar cannot express: but for some keywords, or not at all."""
 
 ANSWER = ""  # stands for the answer's own schema among the names of tools
@@ -58,7 +58,7 @@ _OPTIONS = '%llguidance {"no_forcing": true}'
 _SPACE = "/[ \\t\\r\\n]{1,8}/"
 
 
-def grammar_text(rules: AnswerRules, loose: Mapping[str, Looseness] | None = None) -> str:
+def grammar_text(rules: AnswerRules, loose: Mapping[str, Relaxation] | None = None) -> str:
     """The Lark text for `rules`; `loose` names tools, and `ANSWER`, whose schemas are not held to whole."""
     lines = [_OPTIONS]
     loose = loose or {}
@@ -121,12 +121,12 @@ def _thought_end(rules: AnswerRules) -> str:
     return f"THOUGHT: {thought}\nthought_end[lazy]: THOUGHT {literal(rules.thinking[1])}"
 
 
-def _answer(rules: AnswerRules, loose: Mapping[str, Looseness]) -> list[str]:
+def _answer(rules: AnswerRules, loose: Mapping[str, Relaxation]) -> list[str]:
     assert rules.schema is not None
     return [f"answer: {_json(rules.schema, {}, loose.get(ANSWER))}"]
 
 
-def _arguments(tool: ToolSchema, part: Mapping[str, Any] | None, loose: Mapping[str, Looseness]) -> str:
+def _arguments(tool: ToolSchema, part: Mapping[str, Any] | None, loose: Mapping[str, Relaxation]) -> str:
     if part is not None:
         return _json(part, {}, loose.get(tool.name))
     return _json({"type": "object"} | tool.parameters, {"type": "object"}, loose.get(tool.name))
@@ -143,7 +143,7 @@ def _without_bounds(tool: ToolSchema) -> ToolSchema:
     return ToolSchema(tool.name, {"type": "object", "properties": bare, "required": tool.required})
 
 
-def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], loose: Looseness | None) -> str:
+def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], loose: Relaxation | None) -> str:
     return json_value(anything if loose == "any" else schema, lenient=loose == "lenient")
 
 
@@ -153,7 +153,7 @@ def _free_text(rules: AnswerRules) -> str:
     return without_openings(rules.family, anywhere=True)
 
 
-def each_alone(rules: AnswerRules) -> Iterable[tuple[str, AnswerRules]]:
+def rules_by_schema(rules: AnswerRules) -> Iterable[tuple[str, AnswerRules]]:
     """The rules with one tool at a time, and with the answer's schema alone: to find what cannot be held."""
     if rules.schema is not None:
         yield ANSWER, AnswerRules(schema=rules.schema)

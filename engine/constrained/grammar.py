@@ -18,7 +18,7 @@ import llguidance
 import numpy as np
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from engine.constrained.answer_grammar import AnswerRules, Looseness, each_alone, grammar_text
+from engine.constrained.answer_grammar import AnswerRules, Relaxation, grammar_text, rules_by_schema
 
 _log = logging.getLogger(__name__)
 
@@ -135,8 +135,8 @@ class Grammars:
         matcher, fault = self._matcher(text)
         relaxed: dict[str, str] = {}
         if fault:
-            loose: dict[str, Looseness] = {}
-            for name, alone in each_alone(rules):
+            loose: dict[str, Relaxation] = {}
+            for name, alone in rules_by_schema(rules):
                 own_fault = self._matcher(grammar_text(alone))[1]
                 if own_fault:
                     lenient_fault = self._matcher(grammar_text(alone, {name: "lenient"}))[1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from engine.tool_calls.quoted.thinking_marks import is_tag
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.lark_text import literal
-from engine.tool_calls.schemas.pattern_source import exactly, pattern
-from engine.tool_calls.stray.thinking_marks import is_tag
+from engine.tool_calls.schemas.pattern_source import escaped, pattern
 
 
 def without_openings(family: Family, *, anywhere: bool = False) -> str:
@@ -17,7 +17,7 @@ def without_openings(family: Family, *, anywhere: bool = False) -> str:
     for mark in family.openings:
         bare = mark in family.bare_openings and not anywhere
         before = r"(?:(?s:.*)\n)?" if bare else "(?s:.*)"
-        texts.append("~" + pattern(f"{before}{exactly(mark)}(?s:.*)"))
+        texts.append("~" + pattern(f"{before}{escaped(mark)}(?s:.*)"))
     return " & ".join(texts)
 
 

@@ -39,15 +39,15 @@ _OTHER_SENSES = re.compile(r"vision|visual|audio|image|encoder")
 
 @dataclass(frozen=True, slots=True)
 class ContextWindow:
-    """`stated` is what the files say, `most` the learned positions; 0 where there is no such number."""
+    """`stated` is what the files say, `learned` the number of learned positions; 0 for none."""
 
     stated: int
-    most: int
+    learned: int
 
     @property
     def tokens(self) -> int:
         """What the model can take, 0 where its files do not tell."""
-        return min(self.stated or self.most, self.most or self.stated)
+        return min(self.stated or self.learned, self.learned or self.stated)
 
 
 def read_window(folder: Path) -> ContextWindow:

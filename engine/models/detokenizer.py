@@ -57,7 +57,7 @@ class ByteDetokenizer:
         return segment
 
 
-def settle_decoding(tokenizer: Any) -> str:
+def select_decoding(tokenizer: Any) -> str:
     """Give mlx-lm's wrapper a decoder and a detokenizer that work; returns what was wrong, in words."""
     told = _settle_decoder(tokenizer)
     right = [

@@ -130,7 +130,7 @@ def load_model(
         path=path,
         fingerprint=weights_fingerprint(path, weights.files),
         context_length=window.tokens or _assumed_window(name),
-        most_tokens=window.most or None,
+        most_tokens=window.learned or None,
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
         vocab_size=int(vocab_size),
         sampling=sampling_defaults(path),

@@ -37,7 +37,7 @@ def machine(
     }
 
 
-def machine_in_words(device: Mapping[str, Any] | None = None, macos: str | None = None) -> str:
+def machine_description(device: Mapping[str, Any] | None = None, macos: str | None = None) -> str:
     """This machine for people, as in "Apple M4 Max (applegpu_g16s), macOS 26, mlx 0.32.4"."""
     device = mx.device_info() if device is None else device
     told = machine(device, macos)

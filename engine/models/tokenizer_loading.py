@@ -12,8 +12,8 @@ import mlx_lm.utils
 from tokenizers import Tokenizer
 
 from engine.model_files.errors import TokenizerMissing, first_line
-from engine.models.detokenizer import PROBES, settle_decoding
-from engine.prompts.chat_template import overlooked_templates, settle_template
+from engine.models.detokenizer import PROBES, select_decoding
+from engine.prompts.chat_template import check_template, missing_templates
 
 _SPLITS = (
     *PROBES,
@@ -44,7 +44,7 @@ def load_tokenizer(path: Path, eos: Any = None) -> LoadedTokenizer:
     Raises:
         TokenizerMissing: it cannot be loaded.
     """
-    templates = overlooked_templates(path)
+    templates = missing_templates(path)
     extra: dict[str, Any] = {"trust_remote_code": False}  # without it, transformers may ask on the terminal
     if templates is not None:
         extra["chat_template"] = templates
@@ -55,8 +55,8 @@ def load_tokenizer(path: Path, eos: Any = None) -> LoadedTokenizer:
         if tokenizer is None:
             raise TokenizerMissing(_why(path, error)) from error
     _encode_as_written(path, tokenizer)
-    decoder_fault = settle_decoding(tokenizer)
-    return LoadedTokenizer(tokenizer, settle_template(tokenizer), decoder_fault)
+    decoder_fault = select_decoding(tokenizer)
+    return LoadedTokenizer(tokenizer, check_template(tokenizer), decoder_fault)
 
 
 def _encode_as_written(path: Path, tokenizer: Any) -> None:

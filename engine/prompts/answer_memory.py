@@ -44,7 +44,7 @@ class AnswerMemory:
 
     def __init__(self, most_tokens: int = _MOST_TOKENS) -> None:
         self._room = most_tokens
-        self._held: OrderedDict[tuple[str, bytes], KeptAnswer] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, bytes], KeptAnswer] = OrderedDict()
         self._known: Counter[str] = Counter()
         self._save: Save | None = None
         self._lock = threading.Lock()
@@ -56,18 +56,18 @@ class AnswerMemory:
                 self._put(name, answer)
             self._save = save
 
-    def held(self) -> list[tuple[str, KeptAnswer]]:
+    def entries(self) -> list[tuple[str, KeptAnswer]]:
         """All answers by their names, the one that was of use last at the end."""
         with self._lock:
-            return [(name, answer) for (name, _), answer in self._held.items()]
+            return [(name, answer) for (name, _), answer in self._entries.items()]
 
     def keep(self, message: Message, answer: KeptAnswer) -> Future[None] | None:
         """Remember what was generated where the client got `message`; see `Save` for what is returned."""
         if not (name := _name(message)):
             return None
         with self._lock:
-            if self._held.get((name, answer.before)) == answer:
-                self._held.move_to_end((name, answer.before))
+            if self._entries.get((name, answer.before)) == answer:
+                self._entries.move_to_end((name, answer.before))
                 return None
             self._put(name, answer)
             return self._save(name, answer) if self._save is not None else None
@@ -81,20 +81,20 @@ class AnswerMemory:
         """What was generated for a message that a client sent back, behind the text with this digest."""
         key = _name(message), before
         with self._lock:
-            if (found := self._held.get(key)) is not None:
-                self._held.move_to_end(key)
+            if (found := self._entries.get(key)) is not None:
+                self._entries.move_to_end(key)
             return found
 
     def _put(self, name: str, answer: KeptAnswer) -> None:
         self._forget((name, answer.before))
-        self._held[name, answer.before] = answer
+        self._entries[name, answer.before] = answer
         self._known[name] += 1
         self._room -= len(answer.tokens)
         while self._room < 0:
-            self._forget(next(iter(self._held)))
+            self._forget(next(iter(self._entries)))
 
     def _forget(self, key: tuple[str, bytes]) -> None:
-        if (old := self._held.pop(key, None)) is not None:
+        if (old := self._entries.pop(key, None)) is not None:
             self._room += len(old.tokens)
             self._known -= Counter([key[0]])
 

@@ -32,7 +32,7 @@ def template_text(tokenizer: Any) -> str:
     return template if isinstance(template, str) else ""
 
 
-def overlooked_templates(folder: Path) -> Templates | None:
+def missing_templates(folder: Path) -> Templates | None:
     """What transformers has to be given as a tokenizer's template, since it would not find it by itself."""
     inline = _templates(_read(folder / "tokenizer_config.json"))
     files = _jinja_files(folder)
@@ -47,7 +47,7 @@ def overlooked_templates(folder: Path) -> Templates | None:
     return found["default"] if len(found) == 1 else found
 
 
-def settle_template(tokenizer: Any) -> str:
+def check_template(tokenizer: Any) -> str:
     """Have mlx-lm's wrapper do without a template that is of no use; returns why, in words.
 
     What a template refuses, or cannot show, is no matter here: see `engine.prompts.template_traits`.

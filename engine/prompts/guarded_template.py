@@ -32,13 +32,13 @@ class GuardedTemplate:
 
     def apply(self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, **options: Any) -> str:
         """The text of a conversation, with stand-ins; raises what the template raises."""
-        return self._guard.render(self.fill, list(messages), tools, **options)
+        return self._guard.render(self.apply_unmasked, list(messages), tools, **options)
 
     def transcript(self, messages: Sequence[Message]) -> str:
         """The text of a conversation without the template, with stand-ins."""
         return self._guard.render(lambda masked, _: self._transcript(masked), list(messages), None)
 
-    def fill(
+    def apply_unmasked(
         self,
         messages: list[Message],
         tools: list[dict[str, Any]] | None,
@@ -65,7 +65,7 @@ class GuardedTemplate:
         """What tokens spell, control tokens included."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
 
-    def spelled(self, tokens: Sequence[int]) -> str:
+    def decode_masked(self, tokens: Sequence[int]) -> str:
         """What generated tokens spell, with stand-ins in all that spells a control token and is none."""
         text = ""
         plain: list[int] = []

@@ -21,11 +21,11 @@ class InlineThoughts:
         self._start, self._end = start, end
         self._known = bool(start and end) and self._are_one(fill)
 
-    def apart(self, messages: Sequence[Message]) -> list[Message]:
+    def extracted(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with each such thought in the field for thinking."""
-        return [self._apart(message) for message in messages] if self._known else list(messages)
+        return [self._extracted(message) for message in messages] if self._known else list(messages)
 
-    def _apart(self, message: Message) -> Message:
+    def _extracted(self, message: Message) -> Message:
         if message.get("role") != "assistant" or message.get("reasoning_content") or message.get("reasoning"):
             return message
         text = content_text(message.get("content"))
@@ -39,7 +39,9 @@ class InlineThoughts:
         asked, more = {"role": "user", "content": "probecharlie"}, {"role": "user", "content": "probedelta"}
         answer: Message = {"role": "assistant", "content": inline}
         try:
-            one, other = (fill([asked, turn, more], None).split() for turn in (answer, self._apart(answer)))
+            one, other = (
+                fill([asked, turn, more], None).split() for turn in (answer, self._extracted(answer))
+            )
         except Exception:  # a template may raise anything; then nothing is known of it
             return False
         return one == other

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.prompts.chat_template import template_text
-from engine.tool_calls.stray.thinking_marks import THINKING_MARKS, ends_inside, marks_of_model
+from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS, ends_inside, marks_of_model
 
 
 def thinking_marks(tokenizer: Any) -> tuple[str, str] | None:

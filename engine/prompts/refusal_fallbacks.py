@@ -33,7 +33,7 @@ Transcript = Callable[[Sequence[Message]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class PlainRendering:
+class RenderedText:
     """A prompt's text, and what the template was given for it; notes on what was put differently."""
 
     text: str
@@ -67,14 +67,14 @@ _STEPS = (
 )
 
 
-def render_somehow(
+def render_with_fallbacks(
     render: Render,
     transcript: Transcript,
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,
     kwargs: dict[str, Any],
-) -> PlainRendering:
+) -> RenderedText:
     """The prompt for these messages, as the template renders them where it can be brought to it.
 
     `transcript` renders without the template.
@@ -100,7 +100,7 @@ def render_somehow(
             refusal = refusal or str(error) or type(error).__name__
             continue
         notes = [*prepared.notes, *([_note(refusal, changes)] if changes else [])]
-        return PlainRendering(text, prepared, offered, kwargs, tuple(notes))
+        return RenderedText(text, prepared, offered, kwargs, tuple(notes))
     return _one_turn(render, transcript, traits, messages, tools, kwargs, refusal)
 
 
@@ -139,7 +139,7 @@ def _one_turn(
     tools: Tools,
     kwargs: dict[str, Any],
     refusal: str,
-) -> PlainRendering:
+) -> RenderedText:
     """All text in one turn of the user, without the tools and arguments where those are refused too."""
     told: Callable[[Tools], list[Message]] = lambda written: [  # noqa: E731
         {"role": "user", "content": "\n\n".join([*_tools_text(written), *_told(_as_text(messages, traits))])}
@@ -152,7 +152,7 @@ def _one_turn(
         except Exception as error:  # see above
             refusal = str(error) or type(error).__name__
             continue
-        return PlainRendering(text, prepared, offered, options, (note, *_more_notes(messages, written)))
+        return RenderedText(text, prepared, offered, options, (note, *_more_notes(messages, written)))
     return _transcript(transcript, traits, messages, tools, f"refuses even one turn of the user ({refusal})")
 
 
@@ -162,11 +162,11 @@ def _transcript(
     messages: Sequence[Message],
     tools: Tools,
     why: str,
-) -> PlainRendering:
+) -> RenderedText:
     prepared = PreparedMessages(_as_text(_with_tools_text(messages, tools), traits), (), ())
     text = transcript(prepared.messages)
     note = f"the model's chat template {why}; the prompt is a plain transcript, which the model may not know"
-    return PlainRendering(text, prepared, None, {}, (note, *_more_notes(messages, tools)))
+    return RenderedText(text, prepared, None, {}, (note, *_more_notes(messages, tools)))
 
 
 def _as_text(messages: Sequence[Message], traits: TemplateTraits) -> list[Message]:

@@ -22,7 +22,7 @@ from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_preparation import plain_message
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
 from engine.prompts.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
-from engine.prompts.refusal_fallbacks import PlainRendering, plain_transcript, render_somehow
+from engine.prompts.refusal_fallbacks import RenderedText, plain_transcript, render_with_fallbacks
 from engine.prompts.template_switches import TemplateSwitches
 from engine.prompts.template_traits import TemplateTraits, probe_template
 from engine.prompts.unseen_messages import unseen_note
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 _SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
 _REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
-_SMALLEST_CUT = 4  # tokens; nothing but a start mark lies before
+_FIRST_BOUNDARY = 4  # tokens; nothing but a start mark lies before
 _UNPLACED = (
     "{} earlier answer(s) stand as the chat template spells them, not as they were generated: it writes them,"
     " or the turn before them, in another way once more has followed; what is behind them is computed again"
@@ -56,8 +56,10 @@ class RenderedPrompt:
 
     text: str
     tokens: list[int]
-    cuts: tuple[int, ...]
-    has_head: bool  # the first cut ends system, tools or reminders: what other sessions begin with too
+    boundaries: tuple[int, ...]
+    has_shared_prefix: (
+        bool  # the first cut ends system, tools or reminders: what other sessions begin with too
+    )
     segments: tuple[str, ...]  # what ends at each cut; empty where the template's turns are not the messages
     notes: tuple[str, ...]
     opens_thinking: bool  # the answer begins inside of the thinking
@@ -79,7 +81,7 @@ class PromptRenderer:
             self._apply, template_text=self._template.source or "", encode=self._encode_whole, special=special
         )
         self._thinking = thinking_marks(tokenizer)
-        self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.fill)
+        self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.apply_unmasked)
         if self.traits.broken:
             _log.warning(
                 "the model's chat template cannot be used (%s); prompts are plain transcripts, to which the"
@@ -96,7 +98,7 @@ class PromptRenderer:
             added.values(),
             self._end_texts(),
             self._answers,
-            self._template.spelled,
+            self._template.decode_masked,
         )
 
     def render(
@@ -126,17 +128,17 @@ class PromptRenderer:
             notes.append("the model's chat template has no place for tools; it does not see them")
         parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
         tokens = [token for part in parts for token in part]
-        cuts, segments = self._cuts(tokens), segment_names(turns, bool(tools))
+        boundaries, segments = self._boundaries(tokens), segment_names(turns, bool(tools))
         if reminders:
-            cuts, segments = _with_cut(cuts, segments, len(parts[0]))
+            boundaries, segments = _with_boundary(boundaries, segments, len(parts[0]))
         clear = self._template.clear(text)
         start = self._history.answer_start(clear, turns, plain.tools, plain.kwargs)
         return RenderedPrompt(
             clear,
             tokens,
-            cuts,
-            bool(reminders) or _has_head(turns, bool(tools)),
-            segments if len(segments) == len(cuts) else (),
+            boundaries,
+            bool(reminders) or _has_shared_prefix(turns, bool(tools)),
+            segments if len(segments) == len(boundaries) else (),
             tuple(notes),
             opens_thinking(text, self._thinking, start.opening if start else None),
             start,
@@ -156,13 +158,13 @@ class PromptRenderer:
 
     def _plain(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, template_kwargs: dict[str, Any]
-    ) -> PlainRendering:
+    ) -> RenderedText:
         """A prompt's text with what is masked in it."""
         if not messages:
             raise PromptRefused("there are no messages to answer")
-        switches = self._switches.taken(self.traits.steady_kwargs | template_kwargs)
-        apart = self._thoughts.apart(messages)
-        plain = render_somehow(
+        switches = self._switches.accepted(self.traits.fixed_kwargs | template_kwargs)
+        apart = self._thoughts.extracted(messages)
+        plain = render_with_fallbacks(
             self._apply, self._template.transcript, self.traits, apart, tools or None, switches.kwargs
         )
         unseen = unseen_note(apart, self._template.clear(plain.text))
@@ -200,9 +202,9 @@ class PromptRenderer:
         ends = getattr(self._tokenizer, "eos_token_ids", None) or ()
         return [self._template.decode([number]) for number in sorted(ends)]
 
-    def _cuts(self, tokens: list[int]) -> tuple[int, ...]:
+    def _boundaries(self, tokens: list[int]) -> tuple[int, ...]:
         starts = self.traits.turn_starts
-        return tuple(at for at, token in enumerate(tokens) if token in starts and at >= _SMALLEST_CUT)
+        return tuple(at for at, token in enumerate(tokens) if token in starts and at >= _FIRST_BOUNDARY)
 
 
 def render(tokenizer: Any, body: dict[str, Any]) -> str:
@@ -221,28 +223,28 @@ def _reminders_end(text: str, messages: Sequence[Message]) -> int:
     return at + len(found[0]) if found and at >= 0 else 0
 
 
-def _with_cut(
-    cuts: tuple[int, ...], segments: tuple[str, ...], cut: int
+def _with_boundary(
+    boundaries: tuple[int, ...], segments: tuple[str, ...], boundary: int
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """`cuts` with one more, which ends the reminders; names are kept where there is one for each."""
-    place = bisect.bisect_left(cuts, cut)
-    if cuts[place : place + 1] == (cut,):
-        return cuts, segments
-    if len(segments) == len(cuts):
+    place = bisect.bisect_left(boundaries, boundary)
+    if boundaries[place : place + 1] == (boundary,):
+        return boundaries, segments
+    if len(segments) == len(boundaries):
         segments = (*segments[:place], "reminders of message 1 (user)", *segments[place:])
-    return (*cuts[:place], cut, *cuts[place:]), segments
+    return (*boundaries[:place], boundary, *boundaries[place:]), segments
 
 
 def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
     """What the turns of a prompt are, for people: its head, then each message with its number."""
-    leading = _has_head(messages, False)
+    leading = _has_shared_prefix(messages, False)
     head = " and ".join(name for name, there in (("system", leading), ("tools", tools)) if there)
     turns = enumerate(messages[1:] if leading else messages, 1)
     named = [f"message {number} ({_SPEAKERS.get(turn['role'], 'user')})" for number, turn in turns]
     return (head, *named) if head else tuple(named)
 
 
-def _has_head(messages: Sequence[Message], tools: bool) -> bool:
+def _has_shared_prefix(messages: Sequence[Message], tools: bool) -> bool:
     """Whether something comes before the first message of the conversation."""
     return tools or (bool(messages) and messages[0]["role"] == "system")
 

@@ -46,7 +46,7 @@ class TemplateSwitches:
         self._render = render
         self._found: dict[str, Switches] = {}
 
-    def taken(self, kwargs: dict[str, Any]) -> Switches:
+    def accepted(self, kwargs: dict[str, Any]) -> Switches:
         """The arguments to render with where these were asked for."""
         if not kwargs:
             return Switches({})

@@ -56,7 +56,7 @@ class TemplateTraits:
     orphan_results: bool = True  # so is a result that follows no call
     assistant_first: bool = True  # so is a conversation that begins with an assistant's turn
     thinking_switch: str = ""  # the template argument that turns thinking on and off
-    steady_kwargs: dict[str, Any] = field(default_factory=dict)
+    fixed_kwargs: dict[str, Any] = field(default_factory=dict)
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
     broken: str = ""  # why the template cannot be used at all
 
@@ -80,7 +80,7 @@ def probe_template(
         repeated_roles=_repeats(render, lead),
         tools_shown=_shows_tools(given, [*lead, _user("probebravo")]),
         thinking_switch=_thinking_switch(render, lead),
-        steady_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
+        fixed_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
         turn_starts=_turn_starts(render, lead, encode, special),
         assistant_first=_shows(
             render, [*lead, _assistant("probeoscar"), _user("probebravo")], ["probeoscar"]

@@ -21,7 +21,7 @@ from engine.chunks.pace import PrefillPace
 from engine.model_files.errors import UnsupportedArchitecture, first_line
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, OnProgress
-from engine.models.machine import machine, machine_in_words
+from engine.models.machine import machine, machine_description
 from engine.scheduling.runner import ModelRunner
 from engine.trials.batching import batch_fault
 from engine.trials.measurements import Measurements, Trial
@@ -111,7 +111,7 @@ def _measured(loaded: LoadedModel, before: int | None, on_progress: OnProgress) 
         vocab_size=loaded.vocab_size,
         most=min(limits, default=None),
         before=before,
-        measured_for=machine_in_words(),
+        measured_for=machine_description(),
     )
     on_progress(1.0, f"{loaded.name} is loaded")
     log.info("%s: %s, measured now on %s", loaded.name, fit, fit.measured_for)

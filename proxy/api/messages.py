@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from engine.tool_calls.stray.call_forms import CallForms, forms_of
+from engine.tool_calls.quoted.call_forms import CallForms, forms_of
 from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.anthropic.preview import preview

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tool_calls.stray.call_forms import CallForms
-from engine.tool_calls.stray.end_calls import SHOWN, EndingCalls, Part, shows_call
-from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
+from engine.tool_calls.quoted.call_forms import CallForms
+from engine.tool_calls.quoted.final_calls import QUOTED_CALL, FinalCalls, Part, quotes_call
+from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
 from proxy.backends.upstream import (
     Broken,
     Finish,
@@ -94,7 +94,7 @@ class Answer:
         )
         looked_through = spec.call_forms is not None or spec.mixed_thinking
         self._words = ThinkingSplitter(spec.tools.schemas, spec.call_forms) if looked_through else None
-        self._ending: list[EndingCalls] = []  # calls as text, until all else of the answer is known
+        self._ending: list[FinalCalls] = []  # calls as text, until all else of the answer is known
         self._started = False
         self._cache: CacheVerdict | None = None
         self._hidden_characters = 0
@@ -193,9 +193,9 @@ class Answer:
         for part in parts:
             if isinstance(part, Thought):
                 self._think(part.text)
-            elif isinstance(part, EndingCalls):
+            elif isinstance(part, FinalCalls):
                 self._ending.append(part)
-            elif isinstance(part, ThoughtOver):
+            elif isinstance(part, ThoughtEnd):
                 self._text_was_thinking()
             else:
                 self._say(part)
@@ -325,8 +325,8 @@ class Answer:
         tools = self._spec.tools.schemas
         if self._words is None or self._calls.sent or not tools:
             return
-        if shows_call("\n".join(block.get("text", "") for block in self._blocks.content), tools):
-            self.notes.append(SHOWN)
+        if quotes_call("\n".join(block.get("text", "") for block in self._blocks.content), tools):
+            self.notes.append(QUOTED_CALL)
 
     def _count(self, step: Finish) -> None:
         if step.output_tokens is not None:

@@ -6,10 +6,10 @@ it closed a thought. What is found in the text and in the thinking is one sequen
 
 from __future__ import annotations
 
+from engine.tool_calls.quoted.call_forms import CallForms
+from engine.tool_calls.quoted.final_calls import CALL_BEFORE_TEXT, FinalCallReader, FinalCalls, Part
+from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
 from engine.tool_calls.schemas.tools import ToolSchemas
-from engine.tool_calls.stray.call_forms import CallForms
-from engine.tool_calls.stray.end_calls import FOLLOWED, EndCalls, EndingCalls, Part
-from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 
 _NONE = CallForms(())
 
@@ -20,8 +20,8 @@ class ThinkingSplitter:
     def __init__(self, tools: ToolSchemas, forms: CallForms | None) -> None:
         self._tools = tools
         self._forms = forms or _NONE
-        self._text: EndCalls | None = None  # what is being read
-        self._thinking: EndCalls | None = None
+        self._text: FinalCallReader | None = None  # what is being read
+        self._thinking: FinalCallReader | None = None
         self._space = ""  # before thinking that may come
         self._said = False  # something that the client sees as the answer
         self._called = False
@@ -32,7 +32,7 @@ class ThinkingSplitter:
         """Take text of the answer."""
         parts = self._end_thinking(final=False)
         if self._text is None:
-            self._text = EndCalls(self._tools, self._forms, thoughts=True)
+            self._text = FinalCallReader(self._tools, self._forms, thoughts=True)
         return [*parts, *self._noted(self._text.feed(text))]
 
     def thinking(self, text: str) -> list[Part]:
@@ -46,7 +46,7 @@ class ThinkingSplitter:
             return []
         parts = self._followed(self._end_text(final=False))
         if self._thinking is None:
-            self._thinking = EndCalls(self._tools, CallForms(), thoughts=True)
+            self._thinking = FinalCallReader(self._tools, CallForms(), thoughts=True)
         return [*parts, *map(_as_thought, _words(self._thinking.feed(text)))]
 
     def end(self, *, final: bool) -> list[Part]:
@@ -69,32 +69,32 @@ class ThinkingSplitter:
             self._notes += ended.notes
             self.unended = ended.unended
         return [
-            Thought(part.raw) if isinstance(part, EndingCalls) and part.in_thought and not final else part
+            Thought(part.raw) if isinstance(part, FinalCalls) and part.in_thought and not final else part
             for part in parts
         ]
 
     def _followed(self, parts: list[Part]) -> list[Part]:
         """Calls that more follows are shown, not meant."""
-        if any(isinstance(part, EndingCalls) for part in parts):
-            self._notes.append(FOLLOWED)
-        return [part.raw if isinstance(part, EndingCalls) else part for part in parts]
+        if any(isinstance(part, FinalCalls) for part in parts):
+            self._notes.append(CALL_BEFORE_TEXT)
+        return [part.raw if isinstance(part, FinalCalls) else part for part in parts]
 
     def _end_thinking(self, *, final: bool) -> list[Part]:
         """Calls at its end are thinking, unless the answer ends with them and says nothing else."""
         ended, self._thinking = self._thinking, None
         parts: list[Part] = []
         for part in ended.finish() if ended is not None else ():
-            if isinstance(part, EndingCalls):
+            if isinstance(part, FinalCalls):
                 shown = final and part.whole and not self._said
                 parts.append(
-                    EndingCalls(part.raw, part.whole, in_thought=True) if shown else Thought(part.raw)
+                    FinalCalls(part.raw, part.whole, in_thought=True) if shown else Thought(part.raw)
                 )
-            elif not isinstance(part, ThoughtOver):
+            elif not isinstance(part, ThoughtEnd):
                 parts.append(_as_thought(part))
         return parts
 
     def _noted(self, parts: list[Part]) -> list[Part]:
-        self._said = self._said or any(not isinstance(part, Thought | ThoughtOver) for part in parts)
+        self._said = self._said or any(not isinstance(part, Thought | ThoughtEnd) for part in parts)
         return parts
 
 

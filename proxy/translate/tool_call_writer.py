@@ -17,10 +17,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from engine.tool_calls.families.registry import family_that_reads
+from engine.tool_calls.families.registry import matching_family
+from engine.tool_calls.quoted.final_calls import FinalCalls
 from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas.tools import Verdict
-from engine.tool_calls.stray.end_calls import EndingCalls
 from proxy.backends.upstream import ToolCallDelta, ToolCallOpen, ToolCallRaw
 from proxy.events.tool_call import ToolCall
 from proxy.translate.content_blocks import ContentBlocks
@@ -106,7 +106,7 @@ class ToolCallWriter:
 
     def take_text(
         self,
-        calls: EndingCalls,
+        calls: FinalCalls,
         *,
         truncated: bool = False,
         unreported: bool = False,
@@ -119,8 +119,8 @@ class ToolCallWriter:
         next.
         """
         if unreported:
-            truncated = family_that_reads(calls.calls, self._tools.schemas, cut=True) is None
-        family = family_that_reads(calls.calls, self._tools.schemas)
+            truncated = matching_family(calls.calls, self._tools.schemas, truncated=True) is None
+        family = matching_family(calls.calls, self._tools.schemas)
         why = IN_THOUGHT if calls.in_thought else "" if calls.whole else TRUNCATED if truncated else NOT_WHOLE
         why = why or (BAD_END if truncated else "")
         found = Unrecovered(why) if why else recover_text(calls.calls, self._tools.schemas, family)

@@ -91,7 +91,7 @@ def test_calls_at_the_end_of_a_text_are_carried_out(session: Session) -> None:
 def test_calls_that_the_text_shows_or_thinks_about_are_not(session: Session) -> None:
     assert (session.folder / "precious.txt").exists()
     assert session.ended.result["result"] == LAST
-    assert any("shows a tool call" in note for note in session.traces[-1].notes)
+    assert any("quotes a tool call" in note for note in session.traces[-1].notes)
 
 
 @pytest.mark.parametrize("text", SHOWN)

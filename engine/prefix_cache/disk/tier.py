@@ -165,7 +165,7 @@ class DiskTier:
             WriteBackoff(self._limits.free, self._monotonic),
         )
         answers.fill(self._answers.read(), self._answers.add)
-        self._answers.start(answers.held)
+        self._answers.start(answers.entries)
         self._writer.run_soon(self._enforce_budget)
 
     def save(

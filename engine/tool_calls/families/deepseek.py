@@ -24,7 +24,7 @@ from typing import Any
 import regex
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
-from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unheld
+from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unconstrained
 from engine.tool_calls.schemas.lark_text import literal
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -33,7 +33,7 @@ _CALL, _SEPARATOR, _CALL_END = "<｜tool▁call▁begin｜>", "<｜tool▁sep｜
 
 _NAME = r"(?P<name>[^\s<>｜`]+)"
 _SYNTAX = JsonSyntax(
-    head=regex.compile(
+    header=regex.compile(
         rf"\s*{_CALL}(?:function{_SEPARATOR}{_NAME}\s*```json\s*|{_NAME}{_SEPARATOR}\s*(?:```json\s*)?(?=\{{))"
     ),
     tail=regex.compile(rf"\s*(?:```\s*)?{_CALL_END}"),
@@ -73,8 +73,8 @@ class DeepSeek:
             ]
         )
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return json_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return json_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         before, behind, between = self._around()

@@ -20,7 +20,7 @@ from typing import Any
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
 from engine.tool_calls.reading.tagged_calls import TaggedCallReader, TaggedPatterns, TaggedSyntax
-from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unheld
+from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unconstrained
 from engine.tool_calls.schemas.argument_texts import argument_text
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -36,7 +36,7 @@ def _opening(section: str) -> str:
 def _syntax(section: str) -> TaggedSyntax:
     return TaggedSyntax(
         openings=(_opening(section),),
-        head=_INVOKE + r'(?P<name>[^"<>\n]{1,256})">',
+        header=_INVOKE + r'(?P<name>[^"<>\n]{1,256})">',
         parameter=_PARAMETER + r'(?P<key>[^"<>\n]{1,256})" string="(?P<string>true|false)">',
         close=f"</{_MARK}parameter>",
         call_end=f"</{_MARK}invoke>",
@@ -73,21 +73,21 @@ class DeepSeekDsml:
         syntax = _syntax(self.section)
         layout = TaggedLayout(
             letters="dsml",
-            head_end='">\n',
+            header_end='">\n',
             open=_PARAMETER,
             key_end="",
             close=f"{syntax.close}\n",
             call_end=f"{syntax.call_end}\n",
             section_end=syntax.section_end,
             next_call=_INVOKE,
-            told=('" string="true">', '" string="false">'),
+            typed_key_ends=('" string="true">', '" string="false">'),
         )
         return f"calls: {json.dumps(chr(10) + _INVOKE, ensure_ascii=False)} dsml\n" + tagged_rules(
             layout, syntax, tools, arguments
         )
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return tagged_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return tagged_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         invokes = [self._invoke(name, arguments) for name, arguments in calls]

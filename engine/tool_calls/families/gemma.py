@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
 from engine.tool_calls.reading.gemma_calls import GemmaCallReader, GemmaMarks
-from engine.tool_calls.reading.gemma_grammar import gemma_rules, gemma_unheld, written
+from engine.tool_calls.reading.gemma_grammar import gemma_rules, gemma_unconstrained, written
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 
@@ -41,8 +41,8 @@ class Gemma:
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         return 'calls: "call:" gemma\n' + gemma_rules(self.marks.end, self.marks.quote, tools, arguments)
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return gemma_unheld(self.marks.quote, tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return gemma_unconstrained(self.marks.quote, tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "".join(

@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
 from engine.tool_calls.reading.tagged_calls import SPACE, TaggedCallReader, TaggedPatterns, TaggedSyntax
-from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unheld
+from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unconstrained
 from engine.tool_calls.schemas.argument_texts import argument_text
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -25,7 +25,7 @@ _OPENING = "<tool_call>"
 _SYNTAX = TaggedSyntax(
     openings=(_OPENING,),
     # Any word could be a name, so what follows tells.
-    head=rf"(?P<name>[^<>{{}}\s]{{1,256}})(?={SPACE}(?:<arg_key>|</tool_call>))",
+    header=rf"(?P<name>[^<>{{}}\s]{{1,256}})(?={SPACE}(?:<arg_key>|</tool_call>))",
     parameter=rf"<arg_key>{SPACE}(?P<key>[^<>\n]{{1,256}}?){SPACE}</arg_key>{SPACE}<arg_value>",
     close="</arg_value>",
     call_end="",
@@ -34,7 +34,7 @@ _SYNTAX = TaggedSyntax(
 _PATTERNS = TaggedPatterns(_SYNTAX)
 _LAYOUT = TaggedLayout(
     letters="glm",
-    head_end="\n",
+    header_end="\n",
     open="<arg_key>",
     key_end="</arg_key>\n<arg_value>",
     close="</arg_value>\n",
@@ -60,8 +60,8 @@ class Glm:
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         return "calls: glm\n" + tagged_rules(_LAYOUT, _SYNTAX, tools, arguments)
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return tagged_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return tagged_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "\n".join(self._call(name, arguments) for name, arguments in calls)

@@ -15,14 +15,14 @@ from typing import Any
 import regex
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
-from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unheld
+from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unconstrained
 from engine.tool_calls.schemas.lark_text import literal
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 _TO = " to=functions."
 _COMMENTARY, _ANALYSIS = "<|channel|>commentary", "<|channel|>analysis"
 _SYNTAX = JsonSyntax(
-    head=regex.compile(
+    header=regex.compile(
         r"(?P<name>[^\s<>|]{1,256})\s*(?:<\|channel\|>(?:commentary|analysis))?"
         r"\s*(?:<\|constrain\|>)?\s*(?:json|code)?\s*<\|message\|>\s*"
     ),
@@ -65,8 +65,8 @@ class Harmony:
             ]
         )
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return json_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return json_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "<|start|>assistant".join(

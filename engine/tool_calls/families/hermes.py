@@ -14,14 +14,14 @@ from typing import Any
 import regex
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
-from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unheld
+from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unconstrained
 from engine.tool_calls.schemas.lark_text import literal
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 OPENING, END = "<tool_call>", "</tool_call>"
 
 _SYNTAX = JsonSyntax(
-    head=regex.compile(r'\s*\{\s*"name"\s*:\s*"(?P<name>[^"\\]+)"\s*,\s*"arguments"\s*:\s*'),
+    header=regex.compile(r'\s*\{\s*"name"\s*:\s*"(?P<name>[^"\\]+)"\s*,\s*"arguments"\s*:\s*'),
     tail=regex.compile(r"\s*\}\s*" + END),
     end_marks=(END,),
 )
@@ -56,8 +56,8 @@ class Hermes:
             ]
         )
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return json_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return json_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "\n".join(

@@ -15,7 +15,7 @@ from typing import Any
 import regex
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
-from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unheld
+from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unconstrained
 from engine.tool_calls.schemas.lark_text import literal
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -24,7 +24,7 @@ _SINGULAR = "<|tool_call_section_begin|>"
 _CALL, _ARGUMENTS, _CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
 
 _SYNTAX = JsonSyntax(
-    head=regex.compile(
+    header=regex.compile(
         rf"\s*{regex.escape(_CALL)}\s*(?:functions\.)?(?P<name>[^\s<>|:]+):\d+\s*{regex.escape(_ARGUMENTS)}\s*"
     ),
     tail=regex.compile(rf"\s*{regex.escape(_CALL_END)}"),
@@ -58,8 +58,8 @@ class Kimi:
             ]
         )
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return json_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return json_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         written = "".join(

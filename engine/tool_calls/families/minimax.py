@@ -17,14 +17,14 @@ from typing import Any
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
 from engine.tool_calls.reading.tagged_calls import TaggedCallReader, TaggedPatterns, TaggedSyntax
-from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unheld
+from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unconstrained
 from engine.tool_calls.schemas.argument_texts import argument_text
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 _OPENING, _END = "<minimax:tool_call>", "</minimax:tool_call>"
 _SYNTAX = TaggedSyntax(
     openings=(_OPENING,),
-    head=r'<invoke name="(?P<name>[^"<>\n]{1,256})">',
+    header=r'<invoke name="(?P<name>[^"<>\n]{1,256})">',
     parameter=r'<parameter name="(?P<key>[^"<>\n]{1,256})">',
     close="</parameter>",
     call_end="</invoke>",
@@ -34,7 +34,7 @@ _SYNTAX = TaggedSyntax(
 _PATTERNS = TaggedPatterns(_SYNTAX)
 _LAYOUT = TaggedLayout(
     letters="minimax",
-    head_end='">\n',
+    header_end='">\n',
     open='<parameter name="',
     key_end='">',
     close="</parameter>\n",
@@ -60,8 +60,8 @@ class MiniMax:
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         return 'calls: "\\n<invoke name=\\"" minimax\n' + tagged_rules(_LAYOUT, _SYNTAX, tools, arguments)
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return tagged_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return tagged_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "\n".join([_OPENING, *(self._invoke(name, arguments) for name, arguments in calls), _END])

@@ -21,7 +21,7 @@ from typing import Any
 import regex
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
-from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unheld
+from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unconstrained
 from engine.tool_calls.schemas.lark_text import literal
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -29,14 +29,14 @@ _OPENING, _ARGUMENTS = "[TOOL_CALLS]", "[ARGS]"
 _BEFORE, _BETWEEN = '{"name": ', ', "arguments": '
 
 _NAME = r"(?P<name>[^\s\[\]{}\"]{1,256})"
-_HEAD = _NAME + r"\s*(?:\[CALL_ID\][^\s\[\]{}\"]{1,64})?\[ARGS\]\s*"
-_HEADED = JsonSyntax(
-    head=regex.compile(r"\s*" + _HEAD),
+_HEADER = _NAME + r"\s*(?:\[CALL_ID\][^\s\[\]{}\"]{1,64})?\[ARGS\]\s*"
+_MARKED = JsonSyntax(
+    header=regex.compile(r"\s*" + _HEADER),
     tail=regex.compile(""),
-    more=regex.compile(rf"\s*(?={_HEAD}\{{)"),
+    more=regex.compile(rf"\s*(?={_HEADER}\{{)"),
 )
 _LISTED = JsonSyntax(
-    head=regex.compile(r'\s*\[?\s*\{\s*"name"\s*:\s*"(?P<name>[^"\\]+)"\s*,\s*"arguments"\s*:\s*'),
+    header=regex.compile(r'\s*\[?\s*\{\s*"name"\s*:\s*"(?P<name>[^"\\]+)"\s*,\s*"arguments"\s*:\s*'),
     tail=regex.compile(r'\s*(?:,\s*"id"\s*:\s*"[^"\\]*"\s*)?\}'),
     more=regex.compile(r"\s*,"),
     end=regex.compile(r"\s*\]"),
@@ -58,7 +58,7 @@ class Mistral:
         return _OPENING in template and (_ARGUMENTS not in template) == self.listed
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:
-        return JsonCallReader((_HEADED, _LISTED), opening, tools)
+        return JsonCallReader((_MARKED, _LISTED), opening, tools)
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         if not self.listed:
@@ -75,8 +75,8 @@ class Mistral:
             ]
         )
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return json_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return json_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         written = [(name, json.dumps(arguments, ensure_ascii=False)) for name, arguments in calls]

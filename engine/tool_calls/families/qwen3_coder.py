@@ -23,7 +23,7 @@ from typing import Any
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
 from engine.tool_calls.reading.tagged_calls import TaggedCallReader, TaggedPatterns, TaggedSyntax
-from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unheld
+from engine.tool_calls.reading.tagged_grammar import TaggedLayout, tagged_rules, tagged_unconstrained
 from engine.tool_calls.schemas.argument_texts import argument_text
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -33,7 +33,7 @@ _OPENING, _BARE_OPENING = "<tool_call>", "<function="
 def _syntax(opening: str) -> TaggedSyntax:
     return TaggedSyntax(
         openings=(_OPENING, _BARE_OPENING),
-        head=r"(?:<function=)?(?P<name>[^<>\s]{1,256})>",
+        header=r"(?:<function=)?(?P<name>[^<>\s]{1,256})>",
         parameter=r"<parameter=(?P<key>[^<>\n]{1,256})>",
         close="</parameter>",
         call_end="</function>",
@@ -46,7 +46,7 @@ def _syntax(opening: str) -> TaggedSyntax:
 _PATTERNS = {opening: TaggedPatterns(_syntax(opening)) for opening in (_OPENING, _BARE_OPENING)}
 _LAYOUT = TaggedLayout(
     letters="qwen3_coder",
-    head_end=">\n",
+    header_end=">\n",
     open="<parameter=",
     key_end=">\n",
     close="\n</parameter>\n",
@@ -73,8 +73,8 @@ class Qwen3Coder:
         calls = "calls: /[ \\t\\n]{0,4}<function=/ qwen3_coder | qwen3_coder"
         return calls + "\n" + tagged_rules(_LAYOUT, _syntax(_OPENING), tools, arguments)
 
-    def unheld(self, tool: ToolSchema) -> str:
-        return tagged_unheld(tool)
+    def unconstrained(self, tool: ToolSchema) -> str:
+        return tagged_unconstrained(tool)
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "\n".join(self._call(name, arguments) for name, arguments in calls)

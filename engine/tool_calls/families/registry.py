@@ -68,7 +68,7 @@ def family_named(name: str) -> Family:
     raise UnknownFamily(f"there is no tool format {name!r}; known are {known}")
 
 
-def family_that_reads(raw: str, tools: ToolSchemas, *, cut: bool = False) -> Family | None:
+def matching_family(raw: str, tools: ToolSchemas, *, truncated: bool = False) -> Family | None:
     """The family whose reader finds whole calls of these tools in `raw`, and nothing that is broken.
 
     With `cut` more might have come, which a call must not lack.
@@ -81,7 +81,7 @@ def family_that_reads(raw: str, tools: ToolSchemas, *, cut: bool = False) -> Fam
         reader = family.reader(opening, tools)
         pieces = reader.feed(text[len(opening) :])
         if not reader.over:
-            pieces += reader.close(cut=cut)
+            pieces += reader.close(truncated=truncated)
         if pieces and not any(isinstance(piece, CallBroken) for piece in pieces):
             return family
     return None

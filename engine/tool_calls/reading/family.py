@@ -38,7 +38,7 @@ class CallReader(Protocol):
         """Take the next text; not to be called once `over`."""
         ...
 
-    def close(self, *, cut: bool = False) -> list[CallPiece]:
+    def close(self, *, truncated: bool = False) -> list[CallPiece]:
         """The answer has ended here. A call that lacks nothing but its end mark counts as whole.
 
         With `cut` it was its limit that ended it: a call to which another argument might have come is none.
@@ -90,7 +90,7 @@ class Family(Protocol):
         """
         ...
 
-    def unheld(self, tool: ToolSchema) -> str:
+    def unconstrained(self, tool: ToolSchema) -> str:
         """What of the tool's schema its `grammar` does not hold to though it compiles; empty: nothing."""
         ...
 

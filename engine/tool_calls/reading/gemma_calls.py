@@ -20,15 +20,15 @@ from typing import Any
 
 import regex
 
-from engine.tool_calls.reading.mark_search import begun
+from engine.tool_calls.reading.mark_search import partial_mark_start
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.reading.stepping_reader import SteppingReader
 from engine.tool_calls.schemas.argument_texts import json_text, string_piece
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 _SPACE = r"[ \t\r\n]{0,8}"
-_DEEPEST = 16  # open brackets that a string's end is checked against
-_HEAD = rf"{_SPACE}call:{_SPACE}(?P<name>[^\s{{}}:<]{{1,256}}){_SPACE}\{{"
+_MAX_DEPTH = 16  # open brackets that a string's end is checked against
+_HEADER = rf"{_SPACE}call:{_SPACE}(?P<name>[^\s{{}}:<]{{1,256}}){_SPACE}\{{"
 _SCALAR = regex.compile(rf"{_SPACE}(?P<scalar>[^\s,{{}}\[\]<>:\"]{{1,4096}})(?={_SPACE}[,\]}}])")
 
 
@@ -40,8 +40,8 @@ class GemmaMarks:
         mark = regex.escape(quote)
         quoted = rf"{mark}(?P<quoted>(?:(?!{mark}).){{1,256}}){mark}"
         key = rf"{_SPACE}(?:{quoted}|(?P<bare>[^\s,:{{}}\[\]<>\"]{{1,256}})){_SPACE}:"
-        self.head = regex.compile(_HEAD)
-        self.begin = regex.compile(regex.escape(opening) + _HEAD)
+        self.header = regex.compile(_HEADER)
+        self.begin = regex.compile(regex.escape(opening) + _HEADER)
         self.key = regex.compile(key)
         self.quoted = regex.compile(_SPACE + mark)
         self.tail = regex.compile(_SPACE + regex.escape(end))
@@ -51,8 +51,8 @@ class GemmaMarks:
 
     def _behind(self, brackets: str) -> Any:
         """What may stand behind a string in the open `brackets`; its group `end` is the end of the call."""
-        source = f"(?P<end>{_SPACE}{regex.escape(self.end)})" if len(brackets) <= _DEEPEST else ""
-        for bracket in brackets[-_DEEPEST:]:
+        source = f"(?P<end>{_SPACE}{regex.escape(self.end)})" if len(brackets) <= _MAX_DEPTH else ""
+        for bracket in brackets[-_MAX_DEPTH:]:
             more, close = (self._key_source, r"\}") if bracket == "{" else (self._value_source, r"\]")
             source = rf"{_SPACE}(?:,{more}|{close}{source})"
         return regex.compile(source)
@@ -67,15 +67,15 @@ class GemmaCallReader(SteppingReader):
         self._name = ""
         self._brackets = ""  # those that are open
         self._end = ""  # an end of the call that may yet be content
-        self._held: list[str] = []  # the text behind it
-        self._held_blank = True
+        self._text_behind: list[str] = []  # the text behind it
+        self._only_space_behind = True
 
     # States; each returns whether another may follow at once
 
-    def _head(self, pieces: list[CallPiece]) -> bool:
-        found = self._marks.head.match(self._buffer, partial=True)
+    def _header(self, pieces: list[CallPiece]) -> bool:
+        found = self._marks.header.match(self._buffer, partial=True)
         if found is None or found.partial:
-            return self._missing([found], "it does not begin as a call does")
+            return self._await_any([found], "it does not begin as a call does")
         self._take(found.end())
         if found["name"] not in self._tools:
             return self._skip(f"it names {found['name']!r}, which was not offered")
@@ -91,7 +91,7 @@ class GemmaCallReader(SteppingReader):
             self._state = self._key if self._brackets[-1] == "{" else self._value
             return True
         if close.partial:
-            return self._missing([close], "")
+            return self._await_any([close], "")
         self._take(close.end())
         self._close_bracket(pieces)
         return True
@@ -99,10 +99,10 @@ class GemmaCallReader(SteppingReader):
     def _key(self, pieces: list[CallPiece]) -> bool:
         found = self._marks.key.match(self._buffer, partial=True)
         if found is None or found.partial:
-            return self._missing([found], "a key is missing")
+            return self._await_any([found], "a key is missing")
         self._take(found.end())
         key = found["bare"] if found["quoted"] is None else found["quoted"]
-        self._say(f"{json.dumps(key, ensure_ascii=False)}: ", pieces)
+        self._emit(f"{json.dumps(key, ensure_ascii=False)}: ", pieces)
         self._state = self._value
         return True
 
@@ -112,7 +112,7 @@ class GemmaCallReader(SteppingReader):
         scalar = _SCALAR.match(self._buffer, partial=True)
         if quoted is not None and not quoted.partial:
             self._take(quoted.end())
-            self._say('"', pieces)
+            self._emit('"', pieces)
             self._state = self._in_string
         elif bracket is not None and not bracket.partial:
             self._take(bracket.end())
@@ -122,10 +122,10 @@ class GemmaCallReader(SteppingReader):
             if value is None:
                 return self._skip(f"the value {scalar['scalar']!r} is no JSON")
             self._take(scalar.end())
-            self._say(value, pieces)
+            self._emit(value, pieces)
             self._state = self._behind_value
         else:
-            return self._missing([quoted, bracket, scalar], "a value is missing")
+            return self._await_any([quoted, bracket, scalar], "a value is missing")
         return True
 
     def _behind_value(self, pieces: list[CallPiece]) -> bool:
@@ -134,33 +134,33 @@ class GemmaCallReader(SteppingReader):
         close = _CLOSE[bracket].match(self._buffer, partial=True)
         if comma is not None and not comma.partial:
             self._take(comma.end())
-            self._say(", ", pieces)
+            self._emit(", ", pieces)
             self._state = self._key if bracket == "{" else self._value
         elif close is not None and not close.partial:
             self._take(close.end())
             self._close_bracket(pieces)
         else:
-            return self._missing([comma, close], "more follows a value")
+            return self._await_any([comma, close], "more follows a value")
         return True
 
     def _in_string(self, pieces: list[CallPiece]) -> bool:
         quote = self._marks.quote
         at = self._buffer.find(quote)
         if at < 0:
-            self._grow(self._cut(begun(self._buffer, (quote,))), pieces)
-            return self._skip("it was cut") if self._closed else False
-        self._grow(self._cut(at), pieces)
+            self._add_to_value(self._pop_text(partial_mark_start(self._buffer, (quote,))), pieces)
+            return self._skip("it is truncated") if self._closed else False
+        self._add_to_value(self._pop_text(at), pieces)
         found = self._marks.behind(self._brackets).match(self._buffer, len(quote), partial=True)
         if found is None:
-            self._grow(self._cut(len(quote)), pieces)
+            self._add_to_value(self._pop_text(len(quote)), pieces)
         elif found.partial and not self._closed:
             return False
         elif not found.partial and found.groupdict().get("end") is not None:
-            self._end, self._held, self._held_blank = self._cut(found.end()), [], True
+            self._end, self._text_behind, self._only_space_behind = self._pop_text(found.end()), [], True
             self._state = self._behind_end
         else:
             self._take(len(quote))
-            self._say('"', pieces)
+            self._emit('"', pieces)
             self._state = self._behind_value
         return True
 
@@ -169,18 +169,18 @@ class GemmaCallReader(SteppingReader):
         marks = (self._marks.quote, self._marks.opening)
         places = [at for at in (self._buffer.find(mark) for mark in marks) if at >= 0]
         if not places:
-            self._hold(len(self._buffer) if self._closed else begun(self._buffer, marks))
+            self._keep_behind(len(self._buffer) if self._closed else partial_mark_start(self._buffer, marks))
             return self._accept_end(pieces) if self._closed else False
-        self._hold(min(places))
+        self._keep_behind(min(places))
         quote = self._marks.quote
         if self._buffer.startswith(quote):
             found = self._marks.behind(self._brackets).match(self._buffer, len(quote), partial=True)
             if found is not None and not found.partial:
-                held = self._end + "".join(self._held)
-                self._grow(held, pieces)
+                behind = self._end + "".join(self._text_behind)
+                self._add_to_value(behind, pieces)
                 self._state = self._in_string
                 return True
-        elif self._held_blank:
+        elif self._only_space_behind:
             return self._accept_end(pieces)
         else:
             found = self._marks.begin.match(self._buffer, partial=True)
@@ -188,13 +188,13 @@ class GemmaCallReader(SteppingReader):
                 return self._accept_end(pieces)
         if found is not None and not self._closed:
             return False
-        self._hold(1)
+        self._keep_behind(1)
         return True
 
     def _tail(self, pieces: list[CallPiece]) -> bool:
         found = self._marks.tail.match(self._buffer, partial=True)
         if found is None or (found.partial and not self._closed):
-            return self._missing([found], "more follows its arguments")
+            return self._await_any([found], "more follows its arguments")
         self._take(found.end())
         self._end_call(pieces)
         return False
@@ -208,7 +208,7 @@ class GemmaCallReader(SteppingReader):
             if self._buffer.startswith(self._marks.end):
                 self._take(len(self._marks.end))
         else:
-            self._take(len(self._buffer) if self._closed else begun(self._buffer, marks))
+            self._take(len(self._buffer) if self._closed else partial_mark_start(self._buffer, marks))
             if not self._closed:
                 return False
         pieces.append(CallBroken("".join(self._raw), self._why))
@@ -217,27 +217,27 @@ class GemmaCallReader(SteppingReader):
 
     # Steps
 
-    def _missing(self, found: list[Any], why: str) -> bool:
+    def _await_any(self, found: list[Any], why: str) -> bool:
         """Nothing of what could follow is there; it may be still to come."""
         if any(found):
-            return self._skip("it was cut") if self._closed else False
+            return self._skip("it is truncated") if self._closed else False
         return self._skip(why)
 
     def _open(self, bracket: str, pieces: list[CallPiece]) -> None:
         self._brackets += bracket
-        self._say(bracket, pieces)
+        self._emit(bracket, pieces)
         self._state = self._first
 
     def _close_bracket(self, pieces: list[CallPiece]) -> None:
-        self._say("}" if self._brackets[-1] == "{" else "]", pieces)
+        self._emit("}" if self._brackets[-1] == "{" else "]", pieces)
         self._brackets = self._brackets[:-1]
         self._state = self._behind_value if self._brackets else self._tail
 
     def _accept_end(self, pieces: list[CallPiece]) -> bool:
         closes = "".join("}" if bracket == "{" else "]" for bracket in reversed(self._brackets))
-        self._say('"' + closes, pieces)
+        self._emit('"' + closes, pieces)
         self._raw.append(self._end)
-        self._buffer = "".join(self._held) + self._buffer
+        self._buffer = "".join(self._text_behind) + self._buffer
         self._end_call(pieces)
         return False
 
@@ -250,19 +250,19 @@ class GemmaCallReader(SteppingReader):
         self._state = self._broken
         return True
 
-    def _grow(self, text: str, pieces: list[CallPiece]) -> None:
+    def _add_to_value(self, text: str, pieces: list[CallPiece]) -> None:
         self._raw.append(text)
-        self._say(string_piece(text), pieces)
+        self._emit(string_piece(text), pieces)
 
-    def _say(self, text: str, pieces: list[CallPiece]) -> None:
+    def _emit(self, text: str, pieces: list[CallPiece]) -> None:
         if text:
             self._arguments.append(text)
             pieces.append(CallArguments(text))
 
-    def _hold(self, length: int) -> None:
-        text = self._cut(length)
-        self._held.append(text)
-        self._held_blank = self._held_blank and not text.strip()
+    def _keep_behind(self, length: int) -> None:
+        text = self._pop_text(length)
+        self._text_behind.append(text)
+        self._only_space_behind = self._only_space_behind and not text.strip()
 
 
 _BRACKET = regex.compile(_SPACE + r"([{\[])")

@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.tool_calls.reading.family import ArgumentsRule
-from engine.tool_calls.schemas.lark_text import choice, holds_text, literal, text_pattern
-from engine.tool_calls.schemas.pattern_source import exactly, pattern
-from engine.tool_calls.schemas.text_schemas import REMARKS, are_apart
+from engine.tool_calls.schemas.lark_text import choice, literal, pattern_covers, text_pattern
+from engine.tool_calls.schemas.pattern_source import escaped, pattern
+from engine.tool_calls.schemas.text_schemas import ANNOTATIONS, are_disjoint
 from engine.tool_calls.schemas.tools import ToolSchema, is_among, json_type, json_types, referenced
 
 _BARE = "number", "integer", "boolean", "null"
-_MOST_ITEMS = 1000
-_LONGEST_KEY = 256
-_MOST_REFERENCES = 8
+_MAX_ITEMS = 1000
+_MAX_KEY_LENGTH = 256
+_MAX_REFERENCES = 8
 
 
 def gemma_rules(end: str, quote: str, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
@@ -34,40 +34,47 @@ def gemma_rules(end: str, quote: str, tools: Sequence[ToolSchema], arguments: Ar
     return "\n".join(["gemma: " + "\n  | ".join(calls), *rules.lines.values()])
 
 
-def gemma_unheld(quote: str, tool: ToolSchema) -> str:
+def gemma_unconstrained(quote: str, tool: ToolSchema) -> str:
     """What of a tool's schema these rules do not hold to; empty: nothing."""
     if tool.parameters.get("type", "object") != "object":
         return "arguments that are no object"
-    where = _unheld({**tool.parameters, "type": "object"}, tool.parameters, "arguments", set(), quote)
+    where = _unconstrained({**tool.parameters, "type": "object"}, tool.parameters, "arguments", set(), quote)
     return f"all that is asked of {where!r}" if where else ""
 
 
-def _unheld(schema: Any, root: Mapping[str, Any], place: str, seen: set[str], quote: str) -> str:
+def _unconstrained(schema: Any, root: Mapping[str, Any], place: str, seen: set[str], quote: str) -> str:
     """The first place of a schema that asks for more than the rules hold to."""
     if not isinstance(schema, dict):
         return "" if schema is True or schema is None else place
-    asks = schema.keys() - REMARKS
-    if "$ref" in asks:
+    constraints = schema.keys() - ANNOTATIONS
+    if "$ref" in constraints:
         reference = str(schema["$ref"])
-        if asks != {"$ref"} or (found := _followed(reference, root)) is None:
+        if constraints != {"$ref"} or (found := _followed(reference, root)) is None:
             return place
         known = reference in seen
-        return "" if known else _unheld(found, root, place, seen | {reference}, quote)
-    if asks & {"enum", "const"}:
-        told = asks in ({"enum"}, {"const"}, {"enum", "type"}, {"const", "type"})
-        return "" if told and _fitting(schema, root) else place
+        return "" if known else _unconstrained(found, root, place, seen | {reference}, quote)
+    if constraints & {"enum", "const"}:
+        is_plain = constraints in ({"enum"}, {"const"}, {"enum", "type"}, {"const", "type"})
+        return "" if is_plain and _fitting(schema, root) else place
     for key in ("anyOf", "oneOf"):
         if isinstance(parts := schema.get(key), list) and parts:
-            if asks != {key} or (key == "oneOf" and not are_apart(parts, root)):
+            if constraints != {key} or (key == "oneOf" and not are_disjoint(parts, root)):
                 return place
-            return next((where for part in parts if (where := _unheld(part, root, place, seen, quote))), "")
+            return next(
+                (where for part in parts if (where := _unconstrained(part, root, place, seen, quote))), ""
+            )
     types = json_types(schema, root)
-    if not asks or not types or asks - _HELD or ("string" in types and not holds_text(schema)):
-        return place if asks else ""
-    if any(isinstance(n := schema.get(key), int) and n > _MOST_ITEMS for key in ("minItems", "maxItems")):
+    if (
+        not constraints
+        or not types
+        or constraints - _CONSTRAINED
+        or ("string" in types and not pattern_covers(schema))
+    ):
+        return place if constraints else ""
+    if any(isinstance(n := schema.get(key), int) and n > _MAX_ITEMS for key in ("minItems", "maxItems")):
         return place
     tool = ToolSchema("", schema)
-    if tool.asks_the_impossible:
+    if tool.is_unsatisfiable:
         return place
     properties = {key: part for key, part in tool.properties.items() if part is not False}
     if not all(_is_readable(key, quote) for key in [*properties, *tool.required]):
@@ -76,10 +83,12 @@ def _unheld(schema: Any, root: Mapping[str, Any], place: str, seen: set[str], qu
     inner += [(place, schema["items"])] if "items" in schema else []
     others = schema.get("additionalProperties", False)
     inner += [(place, others)] if others is not False else []
-    return next((where for there, part in inner if (where := _unheld(part, root, there, seen, quote))), "")
+    return next(
+        (where for there, part in inner if (where := _unconstrained(part, root, there, seen, quote))), ""
+    )
 
 
-_HELD = frozenset(
+_CONSTRAINED = frozenset(
     [
         *("type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems"),
         *("minLength", "maxLength", "pattern"),
@@ -156,8 +165,8 @@ class _Rules:
             return self._rule(json.dumps(schema, sort_keys=True, default=str), root, schema, kind)
         items = self.value(schema.get("items"), root)
         least, most = schema.get("minItems", 0), schema.get("maxItems")
-        least = least if isinstance(least, int) and 0 <= least <= _MOST_ITEMS else 0
-        if isinstance(most, int) and most <= _MOST_ITEMS:
+        least = least if isinstance(least, int) and 0 <= least <= _MAX_ITEMS else 0
+        if isinstance(most, int) and most <= _MAX_ITEMS:
             if most < 1:
                 return literal("[]")
             more = f"{{{max(least - 1, 0)},{most - 1}}}" if most > 1 else "{0}"
@@ -180,12 +189,12 @@ class _Rules:
         bounds = text_pattern(schema)
         if bounds is None:
             self.lines.setdefault(
-                "gemma_text", f"gemma_text[lazy]: {pattern('(?s:.*)' + exactly(self.quote))}"
+                "gemma_text", f"gemma_text[lazy]: {pattern('(?s:.*)' + escaped(self.quote))}"
             )
             return "gemma_text"
         if bounds not in self.known:
             rule = self.known[bounds] = f"gemma_text_{len(self.known)}"
-            self.lines[rule] = f"{rule}[lazy]: {pattern(bounds + exactly(self.quote))}"
+            self.lines[rule] = f"{rule}[lazy]: {pattern(bounds + escaped(self.quote))}"
         return self.known[bounds]
 
     def _mapping(self, value: Any, root: Mapping[str, Any]) -> str:
@@ -207,7 +216,7 @@ class _Rules:
 
 def _followed(reference: str, root: Mapping[str, Any]) -> Any:
     """What stands at the end of references; None where there is nothing, or they lead round in a circle."""
-    for _ in range(_MOST_REFERENCES):
+    for _ in range(_MAX_REFERENCES):
         found = referenced(reference, root)
         if not isinstance(found, dict) or not isinstance(found.get("$ref"), str):
             return found
@@ -242,4 +251,4 @@ def bare_key(key: str, quote: str) -> str:
 
 def _is_readable(key: str, quote: str) -> bool:
     """Whether a reader takes it for a member's name."""
-    return 0 < len(key) <= _LONGEST_KEY and "\n" not in key and quote not in key
+    return 0 < len(key) <= _MAX_KEY_LENGTH and "\n" not in key and quote not in key

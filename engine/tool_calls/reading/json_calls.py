@@ -10,7 +10,7 @@ from typing import Any
 import regex
 
 from engine.tool_calls.reading.json_extent import JsonExtent
-from engine.tool_calls.reading.mark_search import begun
+from engine.tool_calls.reading.mark_search import partial_mark_start
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.reading.stepping_reader import SteppingReader
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, parse_json
@@ -18,8 +18,8 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, parse_json
 Pattern = Any  # a compiled pattern of the `regex` package, which can tell a match that is still possible
 
 
-_CUT_WORD: Pattern = regex.compile(r"[\s\w.+\\-]*$")
-_LONGEST = 4096  # characters of marks and white space around arguments; more is no layout
+_TRUNCATED_WORD: Pattern = regex.compile(r"[\s\w.+\\-]*$")
+_MAX_LENGTH = 4096  # characters of marks and white space around arguments; more is no layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class JsonSyntax:
     is given up.
     """
 
-    head: Pattern
+    header: Pattern
     tail: Pattern
     more: Pattern | None = None
     end: Pattern | None = None
@@ -40,7 +40,7 @@ class JsonSyntax:
     tail_may_miss: bool = False
 
 
-def json_unheld(tool: ToolSchema) -> str:
+def json_unconstrained(tool: ToolSchema) -> str:
     """What a grammar of JSON arguments does not hold to of a schema that it has words for."""
     # A value that is no object is not read as arguments.
     is_object = tool.parameters.get("type", "object") == "object"
@@ -64,13 +64,13 @@ class JsonCallReader(SteppingReader):
 
     # States; each returns whether another may follow at once
 
-    def _head(self, pieces: list[CallPiece]) -> bool:
-        heads = [(syntax, self._match(syntax.head)) for syntax in self._syntaxes]
-        whole = [(syntax, found) for syntax, found in heads if found is not None and not found.partial]
+    def _header(self, pieces: list[CallPiece]) -> bool:
+        headers = [(syntax, self._match(syntax.header)) for syntax in self._syntaxes]
+        whole = [(syntax, found) for syntax, found in headers if found is not None and not found.partial]
         if not whole:
-            if all(found is None for _, found in heads):
+            if all(found is None for _, found in headers):
                 return self._skip("it does not begin as a call does")
-            return self._skip("it was cut") if self._closed else False
+            return self._skip("it is truncated") if self._closed else False
         self._syntax, found = whole[0]
         self._name = found["name"]
         if self._name not in self._tools:
@@ -94,7 +94,7 @@ class JsonCallReader(SteppingReader):
         if self._extent.done:
             self._state = self._tail
             return True
-        return self._skip("it was cut") if self._closed else False
+        return self._skip("it is truncated") if self._closed else False
 
     def _tail(self, pieces: list[CallPiece]) -> bool:
         found = self._match(self._syntax.tail)
@@ -119,7 +119,7 @@ class JsonCallReader(SteppingReader):
         elif more is not None and not more.partial:
             self._conclude(pieces)
             self._take(more.end())
-            self._state = self._head
+            self._state = self._header
             return True
         elif not self._closed and (end is not None or more is not None):
             return False
@@ -132,7 +132,7 @@ class JsonCallReader(SteppingReader):
         marks = (self._opening, *self._syntax.end_marks)
         mark = _search(self._buffer, marks)
         if mark is None:
-            self._skip_over(len(self._buffer) if self._closed else begun(self._buffer, marks))
+            self._skip_over(len(self._buffer) if self._closed else partial_mark_start(self._buffer, marks))
             if self._closed:
                 self._end_at_first_mark(marks)
                 self._conclude = self._give_up
@@ -168,7 +168,7 @@ class JsonCallReader(SteppingReader):
         """No mark stands outside of what seem to be strings: where quotes are wrong, the first one counts."""
         text = "".join(self._raw)
         mark = _search(text, marks, len(self._opening))
-        if mark is not None and not _is_cut(text[text.find("{") :]):
+        if mark is not None and not _is_truncated(text[text.find("{") :]):
             end = mark.start() if mark[0] == self._opening else mark.end()
             self._raw, self._buffer = [text[:end]], text[end:]
 
@@ -188,15 +188,15 @@ class JsonCallReader(SteppingReader):
         self._raw = []
 
     def _match(self, pattern: Pattern) -> Any:
-        found = pattern.match(self._buffer, 0, _LONGEST, partial=True)
-        return None if found is not None and found.partial and len(self._buffer) > _LONGEST else found
+        found = pattern.match(self._buffer, 0, _MAX_LENGTH, partial=True)
+        return None if found is not None and found.partial and len(self._buffer) > _MAX_LENGTH else found
 
 
 def _search(text: str, marks: Sequence[str], at: int = 0) -> Any:
     return regex.compile("|".join(regex.escape(mark) for mark in marks)).search(text, at)
 
 
-def _is_cut(text: str) -> bool:
+def _is_truncated(text: str) -> bool:
     """Whether nothing is wrong with a JSON value but that its end is missing."""
     try:
         json.JSONDecoder(strict=False).raw_decode(text)
@@ -204,7 +204,7 @@ def _is_cut(text: str) -> bool:
         # A word, a number or an escape that is cut is an error at its beginning.
         return (
             error.msg.startswith("Unterminated string")
-            or error.pos >= _CUT_WORD.search(text, max(0, len(text) - 64)).start()
+            or error.pos >= _TRUNCATED_WORD.search(text, max(0, len(text) - 64)).start()
         )
     except RecursionError:
         pass

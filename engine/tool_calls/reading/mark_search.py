@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def begun(text: str, marks: Sequence[str]) -> int:
+def partial_mark_start(text: str, marks: Sequence[str]) -> int:
     """The first place from which all of `text` is the beginning of a mark, else its length."""
     longest = max(map(len, marks))
     for at in range(max(0, len(text) - longest + 1), len(text)):

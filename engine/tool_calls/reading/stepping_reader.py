@@ -25,18 +25,18 @@ class SteppingReader(ABC):
         self._raw = [opening]  # of the call that is read now
         self._arguments: list[str] = []
         self._why = ""  # the call that is skipped cannot be read
-        self._state: State = self._head
+        self._state: State = self._header
 
     def feed(self, text: str) -> list[CallPiece]:
         self._buffer += text
         return self._read()
 
-    def close(self, *, cut: bool = False) -> list[CallPiece]:
-        self._closed, self._at_limit = True, cut
+    def close(self, *, truncated: bool = False) -> list[CallPiece]:
+        self._closed, self._at_limit = True, truncated
         return self._read()
 
     @abstractmethod
-    def _head(self, pieces: list[CallPiece]) -> bool:
+    def _header(self, pieces: list[CallPiece]) -> bool:
         """The state at the beginning of a call."""
 
     def _read(self) -> list[CallPiece]:
@@ -49,11 +49,11 @@ class SteppingReader(ABC):
         self.over = True
         self.rest, self._buffer = self._buffer, ""
 
-    def _cut(self, length: int) -> str:
+    def _pop_text(self, length: int) -> str:
         """So much of the text that waits, which no longer does."""
         text, self._buffer = self._buffer[:length], self._buffer[length:]
         return text
 
     def _take(self, length: int) -> None:
         """The same, as part of the call."""
-        self._raw.append(self._cut(length))
+        self._raw.append(self._pop_text(length))

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import regex
 
 from engine.tool_calls.reading.json_extent import JsonExtent
-from engine.tool_calls.reading.mark_search import begun
+from engine.tool_calls.reading.mark_search import partial_mark_start
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.reading.stepping_reader import SteppingReader
 from engine.tool_calls.schemas.argument_texts import argument_json, json_text, string_piece
@@ -44,7 +44,7 @@ class TaggedSyntax:
     """
 
     openings: tuple[str, ...]
-    head: str
+    header: str
     parameter: str
     close: str
     call_end: str
@@ -62,14 +62,14 @@ class TaggedPatterns:
         call_end = SPACE + regex.escape(syntax.call_end) if syntax.call_end else ""
         section_end = regex.escape(syntax.section_end)
         openings = "|".join(regex.escape(opening) for opening in syntax.openings)
-        self.head = regex.compile(SPACE + syntax.head)
+        self.header = regex.compile(SPACE + syntax.header)
         self.parameter = regex.compile(SPACE + syntax.parameter)
         self.call_end = regex.compile(call_end)
         self.end = regex.compile(call_end + SPACE + section_end)
         self.next_call = regex.compile(call_end + SPACE + syntax.next_call) if syntax.next_call else None
-        self.opening = regex.compile(f"(?:{openings}){SPACE}{syntax.head}")
-        self.held_marks = regex.compile(f"{regex.escape(syntax.close)}|{openings}")
-        self.held_starts = (syntax.close, *syntax.openings)
+        self.opening = regex.compile(f"(?:{openings}){SPACE}{syntax.header}")
+        self.end_marks = regex.compile(f"{regex.escape(syntax.close)}|{openings}")
+        self.end_starts = (syntax.close, *syntax.openings)
         broken_end = syntax.call_end if syntax.section_may_stay_open else syntax.section_end
         self.broken_marks = regex.compile(f"(?P<end>{regex.escape(broken_end)})|{openings}")
         self.broken_starts = (broken_end, *syntax.openings)
@@ -86,17 +86,17 @@ class TaggedCallReader(SteppingReader):
         self._keys: set[str] = set()
         self._value = _Value("", "text", free=False)
         self._end = ""  # an end of the section that may yet be content
-        self._held: list[str] = []  # the text behind it
-        self._held_blank = True
+        self._text_behind: list[str] = []  # the text behind it
+        self._only_space_behind = True
 
     # States; each returns whether another may follow at once
 
-    def _head(self, pieces: list[CallPiece]) -> bool:
-        found = self._patterns.head.match(self._buffer, partial=True)
+    def _header(self, pieces: list[CallPiece]) -> bool:
+        found = self._patterns.header.match(self._buffer, partial=True)
         if found is None:
             return self._skip("it does not begin as a call does")
         if found.partial:
-            return self._skip("it was cut") if self._closed else False
+            return self._skip("it is truncated") if self._closed else False
         self._take(found.end())
         name = found["name"]
         if name not in self._tools:
@@ -113,14 +113,14 @@ class TaggedCallReader(SteppingReader):
             case "wait":
                 return False
             case "nothing":
-                return self._skip("it was cut" if self._closed else "it does not go on as a call does")
+                return self._skip("it is truncated" if self._closed else "it does not go on as a call does")
             case "parameter":
                 self._take(end)
                 return self._open(found, pieces)
             case "call":
                 self._take(end)
                 self._end_call(pieces)
-                self._state = self._head
+                self._state = self._header
                 return True
         self._take(end)
         self._end_call(pieces)
@@ -139,19 +139,21 @@ class TaggedCallReader(SteppingReader):
         close = self._syntax.close
         at = self._buffer.find(close)
         if at < 0:
-            self._grow(self._cut(self._before_newline(begun(self._buffer, (close,)))), pieces)
-            return self._skip("it was cut") if self._closed else False
-        self._grow(self._cut(self._before_newline(at)), pieces)
+            self._add_to_value(
+                self._pop_text(self._before_newline(partial_mark_start(self._buffer, (close,)))), pieces
+            )
+            return self._skip("it is truncated") if self._closed else False
+        self._add_to_value(self._pop_text(self._before_newline(at)), pieces)
         at = self._buffer.find(close) + len(close)
         follow, end, _ = ("nothing", 0, None) if self._value.in_string else self._follow(at)
         if follow == "wait":
             return False
         if follow == "nothing" and self._at_limit and not self._buffer[at:].strip():
-            return self._skip("it was cut")  # rather than take the mark for content
+            return self._skip("it is truncated")  # rather than take the mark for content
         if follow == "nothing":
-            self._grow(self._cut(at), pieces)
+            self._add_to_value(self._pop_text(at), pieces)
         elif follow == "end" and self._value.free:
-            self._end, self._held, self._held_blank = self._cut(end), [], True
+            self._end, self._text_behind, self._only_space_behind = self._pop_text(end), [], True
             self._state = self._behind_end
         else:
             self._end_value(pieces)
@@ -161,23 +163,23 @@ class TaggedCallReader(SteppingReader):
 
     def _behind_end(self, pieces: list[CallPiece]) -> bool:
         """Behind an end of the section that was content if a value's close comes before the next call."""
-        mark = self._patterns.held_marks.search(self._buffer)
+        mark = self._patterns.end_marks.search(self._buffer)
         if mark is None:
-            starts = self._patterns.held_starts
-            self._hold(len(self._buffer) if self._closed else begun(self._buffer, starts))
+            starts = self._patterns.end_starts
+            self._keep_behind(len(self._buffer) if self._closed else partial_mark_start(self._buffer, starts))
             return self._accept_end(pieces) if self._closed else False
-        self._hold(mark.start())
+        self._keep_behind(mark.start())
         if mark[0] == self._syntax.close:
             follow, _, _ = self._follow(len(mark[0]))
             if follow == "wait":
                 return False
             if follow != "nothing":
-                self._buffer = self._end + "".join(self._held) + self._buffer
-                length = len(self._end) + sum(map(len, self._held))
-                self._grow(self._cut(self._before_newline(length)), pieces)
+                self._buffer = self._end + "".join(self._text_behind) + self._buffer
+                length = len(self._end) + sum(map(len, self._text_behind))
+                self._add_to_value(self._pop_text(self._before_newline(length)), pieces)
                 self._state = self._in_value
                 return True
-        elif self._held_blank:
+        elif self._only_space_behind:
             return self._accept_end(pieces)
         else:
             begins = self._patterns.opening.match(self._buffer, partial=True)
@@ -185,7 +187,7 @@ class TaggedCallReader(SteppingReader):
                 return False
             if begins is not None and not begins.partial:
                 return self._accept_end(pieces)
-        self._hold(len(mark[0]))
+        self._keep_behind(len(mark[0]))
         return True
 
     def _broken(self, pieces: list[CallPiece]) -> bool:
@@ -193,7 +195,7 @@ class TaggedCallReader(SteppingReader):
         mark = self._patterns.broken_marks.search(self._buffer)
         if mark is None:
             starts = self._patterns.broken_starts
-            self._take(len(self._buffer) if self._closed else begun(self._buffer, starts))
+            self._take(len(self._buffer) if self._closed else partial_mark_start(self._buffer, starts))
             return self._give_up(pieces) if self._closed else False
         self._take(mark.start())
         if mark["end"] is not None:
@@ -243,21 +245,21 @@ class TaggedCallReader(SteppingReader):
             kind = "text"
         elif types and "string" not in types:
             kind = "json"
-        if (told := found.groupdict().get("string")) is not None:
-            kind = "text" if told == "true" else "json"
-        self._say(f"{', ' if self._keys else '{'}{json.dumps(key, ensure_ascii=False)}: ", pieces)
+        if (is_string := found.groupdict().get("string")) is not None:
+            kind = "text" if is_string == "true" else "json"
+        self._emit(f"{', ' if self._keys else '{'}{json.dumps(key, ensure_ascii=False)}: ", pieces)
         if kind == "text":
-            self._say('"', pieces)
+            self._emit('"', pieces)
         self._keys.add(key)
         free = kind != "json" and bool(text_schema(self._tool.argument(key)).texts)
         self._value = _Value(key, kind, free)
         self._state = self._value_begin
         return True
 
-    def _grow(self, text: str, pieces: list[CallPiece]) -> None:
+    def _add_to_value(self, text: str, pieces: list[CallPiece]) -> None:
         self._raw.append(text)
         if self._value.kind == "text":
-            self._say(string_piece(text), pieces)
+            self._emit(string_piece(text), pieces)
         else:
             self._value.add(text)
 
@@ -265,28 +267,28 @@ class TaggedCallReader(SteppingReader):
         value = self._value
         match value.kind:
             case "text":
-                self._say('"', pieces)
+                self._emit('"', pieces)
             case "json":
                 text = value.text
-                self._say(json_text(text) or f'"{string_piece(text)}"', pieces)
+                self._emit(json_text(text) or f'"{string_piece(text)}"', pieces)
             case "whole":
-                self._say(argument_json(value.text, self._tool, value.key), pieces)
+                self._emit(argument_json(value.text, self._tool, value.key), pieces)
 
-    def _hold(self, length: int) -> None:
-        text = self._cut(length)
-        self._held.append(text)
-        self._held_blank = self._held_blank and not text.strip()
+    def _keep_behind(self, length: int) -> None:
+        text = self._pop_text(length)
+        self._text_behind.append(text)
+        self._only_space_behind = self._only_space_behind and not text.strip()
 
     def _accept_end(self, pieces: list[CallPiece]) -> bool:
         self._end_value(pieces)
         self._raw.append(self._end)
         self._end_call(pieces)
-        self._buffer = "".join(self._held) + self._buffer
+        self._buffer = "".join(self._text_behind) + self._buffer
         self._finish()
         return False
 
     def _end_call(self, pieces: list[CallPiece]) -> None:
-        self._say("}" if self._keys else "{}", pieces)
+        self._emit("}" if self._keys else "{}", pieces)
         pieces.append(CallEnd(self._tool.name, "".join(self._arguments), "".join(self._raw)))
         self._raw = []
 
@@ -301,7 +303,7 @@ class TaggedCallReader(SteppingReader):
         self._finish()
         return False
 
-    def _say(self, text: str, pieces: list[CallPiece]) -> None:
+    def _emit(self, text: str, pieces: list[CallPiece]) -> None:
         if text:
             self._arguments.append(text)
             pieces.append(CallArguments(text))

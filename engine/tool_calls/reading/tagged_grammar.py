@@ -18,11 +18,11 @@ from typing import Any
 from engine.tool_calls.reading.family import ArgumentsRule
 from engine.tool_calls.reading.tagged_calls import SPACE, TaggedSyntax
 from engine.tool_calls.schemas.lark_text import choice, is_counted, literal, text_pattern
-from engine.tool_calls.schemas.pattern_source import exactly, pattern
-from engine.tool_calls.schemas.text_schemas import REMARKS, text_schema
+from engine.tool_calls.schemas.pattern_source import escaped, pattern
+from engine.tool_calls.schemas.text_schemas import ANNOTATIONS, text_schema
 from engine.tool_calls.schemas.tools import DEFINITIONS, ToolSchema
 
-_FEW_LETTERS = 64
+_MAX_EXCLUDING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class TaggedLayout:
     """
 
     letters: str
-    head_end: str
+    header_end: str
     open: str
     key_end: str
     close: str
     call_end: str
     section_end: str
     next_call: str = ""
-    told: tuple[str, str] | None = None
+    typed_key_ends: tuple[str, str] | None = None
     loose: bool = False
 
 
@@ -55,21 +55,21 @@ def tagged_rules(
     return "\n".join([f"{layout.letters}: " + "\n  | ".join(calls), *rules.lines.values()])
 
 
-def tagged_unheld(tool: ToolSchema) -> str:
+def tagged_unconstrained(tool: ToolSchema) -> str:
     """What of a tool's schema these rules do not hold to; empty: nothing."""
-    beyond = sorted(tool.parameters.keys() - REMARKS - _HELD)
+    beyond = sorted(tool.parameters.keys() - ANNOTATIONS - _CONSTRAINED)
     if beyond:
         return f"{', '.join(beyond)} of the arguments as a whole"
     if tool.parameters.get("type", "object") != "object":
         return "arguments that are no object"
-    if tool.asks_the_impossible:
+    if tool.is_unsatisfiable:
         return "arguments that it both requires and forbids"
     keys = dict.fromkeys([*tool.properties, *tool.required])
     loose = [key for key in keys if not (_PLAIN_KEY.fullmatch(key) and text_schema(tool.argument(key)).whole)]
     return f"all that is asked of {', '.join(map(repr, loose))}" if loose else ""
 
 
-_HELD = frozenset(["type", "properties", "required", "additionalProperties"])
+_CONSTRAINED = frozenset(["type", "properties", "required", "additionalProperties"])
 _PLAIN_KEY = re.compile(r"[^<>\"\s](?:[^<>\"\n\r]{0,254}[^<>\"\s])?")  # what all readers take for a name
 
 
@@ -95,7 +95,7 @@ class _Rules:
             if key not in required and more:
                 rule += f"\n  | {more}"
             self.lines[f"{name}_{place}"] = f"{name}_{place}: {rule}"
-        behind = self._structure(self.layout.head_end, f"{name}_0" if keys else "", 0 in ends)
+        behind = self._structure(self.layout.header_end, f"{name}_0" if keys else "", 0 in ends)
         return f"{literal(tool.name)} {behind}"
 
     def _value(self, tool: ToolSchema, key: str, more: str, may_end: bool) -> str:
@@ -108,13 +108,13 @@ class _Rules:
             texts.append(f"{choice([literal(word) for word in parts.words])} {behind}")
         json = []
         # Free text takes in all that JSON could say there, unless the family tells them apart.
-        if not parts.texts or self.layout.told:
+        if not parts.texts or self.layout.typed_key_ends:
             kept = {name: argument.parameters[name] for name in DEFINITIONS if name in argument.parameters}
             json = [f"{self.arguments(tool, kept | schema)} {behind}" for schema in parts.json]
-        if self.layout.told is None:
+        if self.layout.typed_key_ends is None:
             return f"{self._mark(self.layout.key_end)} {choice(list(dict.fromkeys(texts + json)))}"
-        told = zip(self.layout.told, (texts, json), strict=True)
-        return choice([f"{literal(mark)} {choice(values)}" for mark, values in told if values])
+        typed = zip(self.layout.typed_key_ends, (texts, json), strict=True)
+        return choice([f"{literal(mark)} {choice(values)}" for mark, values in typed if values])
 
     def _structure(self, before: str, more: str, may_end: bool) -> str:
         """Where no free text is, the layout tells how to go on."""
@@ -145,7 +145,7 @@ class _Rules:
         ends = self._ends()
         bounds = text_pattern(schema, whole_lines=self.syntax.newlines)
         content = pattern("(?s:.*)" if bounds is None else bounds)
-        if alone and (bounds is None or schema.get("maxLength", 0) <= _FEW_LETTERS):
+        if alone and (bounds is None or schema.get("maxLength", 0) <= _MAX_EXCLUDING):
             others = "|".join(end for other, end in ends.items() if (other == "more") != (way == "more"))
             content = f"({content} & ~{pattern(f'(?s:.*)({others})(?s:.*)')})"
         line_break = ""
@@ -162,14 +162,14 @@ class _Rules:
     def _ends(self) -> dict[str, str]:
         """The structures that end a string, as sources of patterns, in any layout."""
         syntax, layout = self.syntax, self.layout
-        close = exactly(syntax.close) + SPACE
-        call_end = exactly(syntax.call_end) + SPACE if syntax.call_end else ""
-        ends = {"more": close + exactly(layout.open), "end": close + call_end + exactly(syntax.section_end)}
+        close = escaped(syntax.close) + SPACE
+        call_end = escaped(syntax.call_end) + SPACE if syntax.call_end else ""
+        ends = {"more": close + escaped(layout.open), "end": close + call_end + escaped(syntax.section_end)}
         if layout.next_call:
-            ends["next"] = close + call_end + exactly(layout.next_call.strip())
+            ends["next"] = close + call_end + escaped(layout.next_call.strip())
         return ends
 
     def _mark(self, text: str) -> str:
         if self.layout.loose and "\n" in text:
-            return pattern(exactly(text).replace("\\n", "\\n?"))
+            return pattern(escaped(text).replace("\\n", "\\n?"))
         return literal(text)

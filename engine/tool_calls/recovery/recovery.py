@@ -29,7 +29,7 @@ from engine.tool_calls.recovery.recovered import (
     only_outcome,
     with_repairs,
 )
-from engine.tool_calls.repair.json_repair import MOST_MENDED, Reading, Unreadable, readings
+from engine.tool_calls.repair.json_repair import MAX_REPAIRABLE, Reading, Unreadable, readings
 from engine.tool_calls.schemas.name_matching import matching_name, squash
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -52,7 +52,7 @@ def recover_text(raw: str, tools: ToolSchemas, family: Family | None = None) -> 
     """
     if not tools:
         return Unrecovered("the request offers no tools")
-    if len(raw) > MOST_MENDED:
+    if len(raw) > MAX_REPAIRABLE:
         return Unrecovered(f"it is too long to mend ({len(raw)} characters)")
     if _has_many_marks(raw):
         return Unrecovered(f"it has more than {_MOST_MARKS} marks of calls")

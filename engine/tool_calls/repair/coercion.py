@@ -18,7 +18,7 @@ from engine.tool_calls.repair.json_repair import Unreadable, json_text, readings
 from engine.tool_calls.schemas.name_matching import squash
 from engine.tool_calls.schemas.tools import ToolSchema, json_types, referenced
 
-_DEEPEST = 40
+_MAX_DEPTH = 40
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.0{1,6})?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
 _NULLS = ("null", "None")
@@ -59,7 +59,7 @@ class _Coercion:
         self._depth = 0
 
     def fit(self, value: Any, schema: Any, place: str) -> Any:
-        if not isinstance(schema, dict) or self._depth > _DEEPEST or self._fits(value, schema):
+        if not isinstance(schema, dict) or self._depth > _MAX_DEPTH or self._fits(value, schema):
             return value
         self._depth += 1
         try:

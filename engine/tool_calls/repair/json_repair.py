@@ -14,13 +14,13 @@ from typing import Any
 
 import json_repair
 
-from engine.tool_calls.repair.bare_quotes import REPAIR, TooManyReadings, readings_with_bare_quotes
 from engine.tool_calls.repair.json_strings import NotLenientJson
-from engine.tool_calls.repair.json_witness import NotWitnessed, slips_of
 from engine.tool_calls.repair.lenient_json import counted, read_lenient
+from engine.tool_calls.repair.repair_check import RepairMismatch, repairs_between
+from engine.tool_calls.repair.unescaped_quotes import REPAIR, TooManyReadings, readings_with_unescaped_quotes
 from engine.tool_calls.schemas.tools import parse_json
 
-MOST_MENDED = 1 << 20  # characters beyond which no repair is tried
+MAX_REPAIRABLE = 1 << 20  # characters beyond which no repair is tried
 _MOST_GUESSED = 1 << 15  # characters beyond which the repair library finds little, at 3 ms for 1,000 of them
 _MOST_SOUGHT = 1 << 24  # it may look from each quote and bracket to the text's end; so many steps take 0.5 s
 _MOST_WRAPPED = 3
@@ -72,7 +72,7 @@ def readings(text: str, schema: Any, root: Mapping[str, Any], *, ended: bool = F
         if not isinstance(value, str):
             raise Unreadable("the arguments are no JSON object")
         first, text = ("decoded JSON that was encoded twice",), value
-    if len(text) > MOST_MENDED:
+    if len(text) > MAX_REPAIRABLE:
         raise Unreadable(f"the arguments are not valid JSON, and too long to mend ({len(text)} characters)")
     return [replace(found, repairs=(*first, *found.repairs)) for found in _mended(text, schema, root, ended)]
 
@@ -141,7 +141,7 @@ def _lenient(text: str, repairs: list[str], ended: bool) -> tuple[Reading, bool]
 def _guessed(text: str, repairs: list[str], schema: Any, root: Mapping[str, Any]) -> list[Reading]:
     found: list[Reading] = []
     try:
-        for read, suspect in readings_with_bare_quotes(text, schema, root):
+        for read, suspect in readings_with_unescaped_quotes(text, schema, root):
             if (value := _strict(read)) is not None:
                 found.append(Reading(value, read, (*repairs, REPAIR), suspect=suspect))
     except TooManyReadings as error:
@@ -150,11 +150,11 @@ def _guessed(text: str, repairs: list[str], schema: Any, root: Mapping[str, Any]
         try:
             guess = json_repair.loads(text, skip_json_loads=True)
             if isinstance(guess, dict | list) and guess:
-                slips = slips_of(text, guess)
+                slips = repairs_between(text, guess)
                 spelled = json_text(guess)
                 closed = any(slip.startswith("closed ") for slip in slips)
                 found.append(Reading(guess, spelled, (*repairs, *slips), closed))
-        except (NotWitnessed, ValueError, RecursionError):
+        except (RepairMismatch, ValueError, RecursionError):
             pass
     return found
 

@@ -29,7 +29,7 @@ def strict_string(body: str, quote: str = '"', *, bare_quotes: bool = False) -> 
     """
     if quote == '"' and _STRICT_BODY.fullmatch(body):
         return f'"{body}"', ()
-    return _StringMending(quote, bare_quotes).mend(body)
+    return _StringRepair(quote, bare_quotes).mend(body)
 
 
 def may_be_layout(body: str) -> bool:
@@ -40,7 +40,7 @@ def may_be_layout(body: str) -> bool:
     return "\n" in body and _LINE_BORDER.search(body) is not None
 
 
-class _StringMending:
+class _StringRepair:
     def __init__(self, quote: str, bare_quotes: bool) -> None:
         self._quote = quote
         self._bare_quotes = bare_quotes

@@ -193,7 +193,7 @@ class _Reading:
 
     def _close_all(self) -> None:
         if self._expect != "comma" or (self._last in ("number", "word") and not self._ended):
-            raise NotLenientJson("it was cut")
+            raise NotLenientJson("it is truncated")
         while self._open:
             self._closed += 1
             self._out.append(_CLOSER[self._open.pop()])

@@ -21,7 +21,7 @@ _LONGEST = 0.1  # seconds that one pattern may take on one text
 _BARE_BRACE = regex.compile(r"(?<!\\)((?:\\\\)*)(?<!\\[pPN])\{(?![\d,])")
 
 
-def is_found(pattern: str, text: str) -> bool:
+def matches_pattern(pattern: str, text: str) -> bool:
     """Whether a schema's pattern is found in a text.
 
     Raises:
@@ -37,7 +37,7 @@ def _compiled(pattern: str) -> Any:
 
 
 def _pattern(validator: Validator, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
-    if isinstance(instance, str) and not is_found(pattern, instance):
+    if isinstance(instance, str) and not matches_pattern(pattern, instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
@@ -47,7 +47,7 @@ def _pattern_properties(
     if isinstance(instance, dict):
         for pattern, part in patterns.items():
             for key, value in instance.items():
-                if is_found(pattern, key):
+                if matches_pattern(pattern, key):
                     yield from validator.descend(value, part, path=key, schema_path=pattern)
 
 
@@ -68,7 +68,9 @@ def _with_patterns(others: Any) -> Any:
     ) -> Iterable[Any]:
         patterns = schema.get("patternProperties")
         if patterns and isinstance(instance, dict):
-            named = {key: True for key in instance if any(is_found(pattern, key) for pattern in patterns)}
+            named = {
+                key: True for key in instance if any(matches_pattern(pattern, key) for pattern in patterns)
+            }
             schema = {**schema, "properties": {**schema.get("properties", {}), **named}}
             schema.pop("patternProperties")
         return others(validator, allowed, instance, schema) or ()
@@ -77,7 +79,7 @@ def _with_patterns(others: Any) -> Any:
 
 
 @lru_cache
-def judging(kind: Any) -> Any:
+def validator_class(kind: Any) -> Any:
     """A validator of the same draft with these keywords."""
     own = {
         "pattern": _pattern,

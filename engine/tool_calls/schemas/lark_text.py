@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engine.tool_calls.schemas.pattern_source import whole_text
+from engine.tool_calls.schemas.pattern_source import full_text_pattern
 
 
 def literal(text: str) -> str:
@@ -45,7 +45,7 @@ def text_pattern(schema: Mapping[str, Any], *, whole_lines: bool = False) -> str
     """
     bounds = _length(schema, whole_lines)
     source = schema.get("pattern")
-    return whole_text(source) if bounds is None and isinstance(source, str) else bounds
+    return full_text_pattern(source) if bounds is None and isinstance(source, str) else bounds
 
 
 def is_counted(schema: Mapping[str, Any]) -> bool:
@@ -53,7 +53,7 @@ def is_counted(schema: Mapping[str, Any]) -> bool:
     return _length(schema, whole_lines=False) is not None
 
 
-def holds_text(schema: Mapping[str, Any]) -> bool:
+def pattern_covers(schema: Mapping[str, Any]) -> bool:
     """Whether `text_pattern` says all that a schema asks of a string."""
     least, longest = schema.get("minLength", 0), schema.get("maxLength")
     if not is_counted(schema):

@@ -30,7 +30,7 @@ _GROWING = frozenset(("\\d", "\\w"))
 _LAYOUT = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\f": "\f", "\\v": "\v"}
 
 
-def exactly(text: str) -> str:
+def escaped(text: str) -> str:
     """The source of a pattern that matches `text`."""
     special = re.sub(r"([\\.+*?()|\[\]{}^$#&~-])", r"\\\1", text)
     special = special.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
@@ -43,7 +43,7 @@ def pattern(source: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def whole_text(source: str) -> str | None:
+def full_text_pattern(source: str) -> str | None:
     """The source of a pattern for all strings in which a schema's pattern is found; None if there is none."""
     begins, body, ends = _anchored(source)
     translated = _translated(body, anchored=begins or ends)
@@ -85,9 +85,9 @@ def _translated(body: str, *, anchored: bool) -> str | None:
             case "set":
                 parts.append(_set(text) or "")
             case "escape":
-                parts.append(text if text in _CLASSES else exactly(_letter(text)))
+                parts.append(text if text in _CLASSES else escaped(_letter(text)))
             case _:
-                parts.append(exactly(text))
+                parts.append(escaped(text))
         if not parts[-1]:
             return None
     return None if depth else "".join(parts)
@@ -107,9 +107,9 @@ def _set(text: str) -> str | None:
             del members[:2]
             if first in _CLASSES or last in _CLASSES:
                 return None
-            parts.append(f"{exactly(_letter(first))}-{exactly(_letter(last))}")
+            parts.append(f"{escaped(_letter(first))}-{escaped(_letter(last))}")
         else:
-            parts.append(first if first in _CLASSES else exactly(_letter(first)))
+            parts.append(first if first in _CLASSES else escaped(_letter(first)))
     return f"{begin}{''.join(parts)}]"
 
 

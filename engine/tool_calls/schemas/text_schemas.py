@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tool_calls.schemas.lark_text import holds_text
+from engine.tool_calls.schemas.lark_text import pattern_covers
 from engine.tool_calls.schemas.tools import ToolSchema, is_among, json_type, json_types, referenced
 
-REMARKS = frozenset(
+ANNOTATIONS = frozenset(
     [
         "title",
         "description",
@@ -41,7 +41,7 @@ _OF_OTHERS = frozenset(
 )
 """Keywords that ask nothing of a string."""
 _BARE_JSON = ["object", "array", "number", "boolean"]
-_DEEPEST = 8
+_MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +73,34 @@ def text_schema(argument: ToolSchema) -> TextSchema:
 
 
 def _parted(schema: Any, root: Mapping[str, Any], depth: int) -> TextSchema:
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return TextSchema(texts=({},), whole=schema is True)
-    asks = schema.keys() - REMARKS
-    if not asks:
+    constraints = schema.keys() - ANNOTATIONS
+    if not constraints:
         return TextSchema(texts=({},))
-    if asks == {"$ref"} and isinstance(schema["$ref"], str):
+    if constraints == {"$ref"} and isinstance(schema["$ref"], str):
         return _parted(referenced(schema["$ref"], root), root, depth + 1)
     for key in ("anyOf", "oneOf"):
-        if asks == {key} and isinstance(schema[key], list):
+        if constraints == {key} and isinstance(schema[key], list):
             parts = [_parted(part, root, depth + 1) for part in schema[key]]
-            return sum(parts, TextSchema(whole=key == "anyOf" or are_apart(schema[key], root)))
+            return sum(parts, TextSchema(whole=key == "anyOf" or are_disjoint(schema[key], root)))
     types = json_types(schema, root)
-    if "enum" in asks or "const" in asks:
+    if "enum" in constraints or "const" in constraints:
         return _of_values(schema, types)
     if not types:
         return TextSchema(json=({"allOf": [schema, {"type": _BARE_JSON}]},))
     if "string" not in types:
         return TextSchema(json=(schema,))
     others = sorted(types - {"string"})
-    whole = asks <= _OF_STRINGS | _OF_OTHERS and holds_text(schema)
+    whole = constraints <= _OF_STRINGS | _OF_OTHERS and pattern_covers(schema)
     if not others:
         return TextSchema(texts=(schema,), whole=whole)
-    if "type" not in asks:
+    if "type" not in constraints:
         return TextSchema(texts=({},), whole=False)
     return TextSchema(texts=({**schema, "type": "string"},), json=({**schema, "type": others},), whole=whole)
 
 
-def are_apart(choices: list[Any], root: Mapping[str, Any]) -> bool:
+def are_disjoint(choices: list[Any], root: Mapping[str, Any]) -> bool:
     """Whether no value can fit two of the choices, as their types tell."""
     seen: set[str] = set()
     for choice in choices:
@@ -117,5 +117,7 @@ def _of_values(schema: dict[str, Any], types: frozenset[str]) -> TextSchema:
         values = [value for value in values if is_among(json_type(value), types)]
     words = tuple(dict.fromkeys(value for value in values if isinstance(value, str)))
     others = [value for value in values if not isinstance(value, str)]
-    whole = schema.keys() - REMARKS <= {"type", "enum", "const"} and not {"enum", "const"} <= schema.keys()
+    whole = (
+        schema.keys() - ANNOTATIONS <= {"type", "enum", "const"} and not {"enum", "const"} <= schema.keys()
+    )
     return TextSchema(words=words, json=({"enum": others},) if others else (), whole=whole)

@@ -16,14 +16,14 @@ import referencing
 import referencing.exceptions
 from jsonschema.protocols import Validator
 
-from engine.tool_calls.schemas.keywords import FORMATS, judging
+from engine.tool_calls.schemas.keywords import FORMATS, validator_class
 
 VerdictKind = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked"]
 
 _MAX_DETAIL = 300
 _JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 DEFINITIONS = ("$defs", "definitions")
-_DEEPEST = 8  # references and alternatives followed in search of a type
+_MAX_DEPTH = 8  # references and alternatives followed in search of a type
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class ToolSchema:
         return [key for key in required if isinstance(key, str)] if isinstance(required, list) else []
 
     @property
-    def asks_the_impossible(self) -> bool:
+    def is_unsatisfiable(self) -> bool:
         """Whether it requires arguments that it does not allow, so that nothing fits."""
         others = self.parameters.get("additionalProperties")
         return any(self.properties.get(key, others) is False for key in self.required)
@@ -82,7 +82,7 @@ class ToolSchema:
 
         References never leave the schema: nothing is fetched.
         """
-        kind = judging(
+        kind = validator_class(
             jsonschema.validators.validator_for(self.parameters, default=jsonschema.Draft202012Validator)
         )
         try:
@@ -179,7 +179,7 @@ def _of_function(function: Mapping[str, Any]) -> ToolSchema:
 
 def json_types(schema: Any, root: Mapping[str, Any], depth: int = 0) -> frozenset[str]:
     """The JSON types that a schema allows, as far as it names them; empty: any."""
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return frozenset()
     if isinstance(reference := schema.get("$ref"), str):
         return json_types(referenced(reference, root), root, depth + 1)

@@ -138,7 +138,7 @@ def test_no_letter_that_is_not_white_is_lost_or_invented(pieces: list[str]) -> N
     [
         ("<tool_call>x</tool_call>", "does not begin as a call does"),
         ('<tool_call>{"name": "fly", "arguments": {}}</tool_call>', "'fly', which was not offered"),
-        ('<tool_call>{"name": "look", "arg', "it was cut"),
+        ('<tool_call>{"name": "look", "arg', "it is truncated"),
     ],
 )
 def test_a_call_given_back_as_text_leaves_a_remark(text: str, why: str) -> None:

@@ -18,9 +18,9 @@ from engine.constrained.grammar import AnswerGuide, Grammars, token_masks
 from engine.models.loading import load_model
 from engine.scheduling.batch import DecodeBatch, Slot
 from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
-from engine.tool_calls.stray.thinking_marks import THINKING_MARKS
 from tests.engine.byte_tokens import ByteTokens
 from tests.engine.constrained.test_guided_decoding import join_held, until_end
 from tests.engine.scheduling.test_batch import prompt

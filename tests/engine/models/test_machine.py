@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.models.machine import machine, machine_in_words, wheel_flavour
+from engine.models.machine import machine, machine_description, wheel_flavour
 
 M4 = {"architecture": "applegpu_g16s", "device_name": "Apple M4 Max", "memory_size": 1 << 36}
 
@@ -79,9 +79,9 @@ def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
 
 def test_this_machine_has_a_wheel_and_a_name() -> None:
     assert all(machine().values())
-    assert version("mlx") in machine_in_words()
+    assert version("mlx") in machine_description()
 
 
 def test_a_mac_has_a_name_for_people() -> None:
-    named = machine_in_words(M4, "26.1")
+    named = machine_description(M4, "26.1")
     assert named == f"Apple M4 Max (applegpu_g16s), macOS 26, mlx {version('mlx')}"

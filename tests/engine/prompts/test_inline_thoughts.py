@@ -66,14 +66,14 @@ def test_a_template_that_knows_no_thinking_shows_it_as_text() -> None:
 def test_other_text_is_as_it_is(content: str | None) -> None:
     answer = {"role": "assistant", "content": content}
     thoughts = InlineThoughts("<think>", "</think>", lambda messages, tools: "same")
-    assert thoughts.apart([ASKED, answer]) == [ASKED, answer]
+    assert thoughts.extracted([ASKED, answer]) == [ASKED, answer]
 
 
 def test_a_message_that_has_its_thinking_apart_is_not_read_for_more() -> None:
     marks = Marks()
     answer = {"role": "assistant", "content": f"{marks.think}a{marks.over}b", "reasoning_content": "c"}
     thoughts = InlineThoughts(marks.think, marks.over, lambda messages, tools: "same")
-    assert thoughts.apart([answer]) == [answer]
+    assert thoughts.extracted([answer]) == [answer]
 
 
 def test_a_template_that_refuses_the_trial_gets_text() -> None:
@@ -81,4 +81,4 @@ def test_a_template_that_refuses_the_trial_gets_text() -> None:
         raise ValueError("no")
 
     answer = {"role": "assistant", "content": "<think>a</think>b"}
-    assert InlineThoughts("<think>", "</think>", refuse).apart([answer]) == [answer]
+    assert InlineThoughts("<think>", "</think>", refuse).extracted([answer]) == [answer]

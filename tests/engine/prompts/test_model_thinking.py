@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
-from engine.tool_calls.stray.thinking_marks import THINKING_MARKS
+from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS
 
 
 def tokenizer(template: str = "", *tokens: str, **more: Any) -> Any:

@@ -67,13 +67,13 @@ def test_every_cut_is_a_token_exact_prefix_of_this_prompt_and_of_the_next(
 ) -> None:
     now = renderer.render(messages, [TOOL])
     later = renderer.render(data.draw(extended(messages)), [TOOL])
-    assert list(now.cuts) == sorted(set(now.cuts))
-    assert later.cuts[: len(now.cuts)] == now.cuts
-    for cut in now.cuts:
-        assert 0 < cut < len(now.tokens)
-        head = renderer._tokenizer.decode(now.tokens[:cut])
+    assert list(now.boundaries) == sorted(set(now.boundaries))
+    assert later.boundaries[: len(now.boundaries)] == now.boundaries
+    for boundary in now.boundaries:
+        assert 0 < boundary < len(now.tokens)
+        head = renderer._tokenizer.decode(now.tokens[:boundary])
         assert now.text.startswith(head)
-        assert renderer.encode(head) == now.tokens[:cut] == later.tokens[:cut]
+        assert renderer.encode(head) == now.tokens[:boundary] == later.tokens[:boundary]
 
 
 def test_the_first_cut_ends_system_and_tools_and_the_last_stands_before_the_answer(
@@ -82,12 +82,12 @@ def test_the_first_cut_ends_system_and_tools_and_the_last_stands_before_the_answ
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
     prompt = renderer.render(messages, [TOOL])
     other = renderer.render([messages[0], {"role": "user", "content": "something else"}], [TOOL])
-    assert prompt.cuts[0] == other.cuts[0]
-    assert prompt.tokens[: prompt.cuts[0]] == other.tokens[: other.cuts[0]]
-    head = renderer._tokenizer.decode(prompt.tokens[: prompt.cuts[0]])
+    assert prompt.boundaries[0] == other.boundaries[0]
+    assert prompt.tokens[: prompt.boundaries[0]] == other.tokens[: other.boundaries[0]]
+    head = renderer._tokenizer.decode(prompt.tokens[: prompt.boundaries[0]])
     assert "look" in head
     assert "hi" not in head[-20:]
-    assert renderer._tokenizer.decode(prompt.tokens[prompt.cuts[-1] :]) == "<|im_start|>assistant\n"
+    assert renderer._tokenizer.decode(prompt.tokens[prompt.boundaries[-1] :]) == "<|im_start|>assistant\n"
 
 
 def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
@@ -104,11 +104,11 @@ def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
         "message 2 (assistant)",
         "message 3 (user)",
     )
-    assert len(prompt.segments) == len(prompt.cuts)
+    assert len(prompt.segments) == len(prompt.boundaries)
 
 
 @pytest.mark.parametrize(
-    ("messages", "tools", "has_head"),
+    ("messages", "tools", "has_shared_prefix"),
     [
         ([{"role": "user", "content": "Hi."}], None, False),
         ([{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}], None, False),
@@ -118,9 +118,9 @@ def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
     ],
 )
 def test_the_first_message_of_a_prompt_without_a_head_is_none(
-    renderer: PromptRenderer, messages: list[Any], tools: list[Any] | None, has_head: bool
+    renderer: PromptRenderer, messages: list[Any], tools: list[Any] | None, has_shared_prefix: bool
 ) -> None:
-    assert renderer.render(messages, tools).has_head is has_head
+    assert renderer.render(messages, tools).has_shared_prefix is has_shared_prefix
 
 
 @pytest.mark.parametrize("said", ["Who are you?", "\n\nTell me a joke", "</system-reminder>", "ünï"])
@@ -133,9 +133,9 @@ def test_reminders_that_sessions_share_end_in_a_cut(renderer: PromptRenderer, sa
 
     one, other = rendered(said), rendered("Go on")
     assert one.segments[:3] == ("system and tools", "reminders of message 1 (user)", "message 1 (user)")
-    assert one.cuts[:2] == other.cuts[:2]
-    assert one.tokens[: one.cuts[1]] == other.tokens[: other.cuts[1]]
-    assert renderer._tokenizer.decode(one.tokens[: one.cuts[1]]).rstrip().endswith("</system-reminder>")
+    assert one.boundaries[:2] == other.boundaries[:2]
+    assert one.tokens[: one.boundaries[1]] == other.tokens[: other.boundaries[1]]
+    assert renderer._tokenizer.decode(one.tokens[: one.boundaries[1]]).rstrip().endswith("</system-reminder>")
     assert renderer._tokenizer.decode(one.tokens) == one.text
 
 
@@ -143,13 +143,13 @@ def test_a_prompt_with_reminders_only_grows(renderer: PromptRenderer) -> None:
     asked = [{"role": "user", "content": "<system-reminder>a</system-reminder>\nHello"}]
     later = [*asked, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "Go on"}]
     now, then = renderer.render(asked), renderer.render(later)
-    assert then.tokens[: now.cuts[-1]] == now.tokens[: now.cuts[-1]]
-    assert then.cuts[: len(now.cuts)] == now.cuts
+    assert then.tokens[: now.boundaries[-1]] == now.tokens[: now.boundaries[-1]]
+    assert then.boundaries[: len(now.boundaries)] == now.boundaries
 
 
 @pytest.mark.parametrize("text", ["Hello", "x <system-reminder>a</system-reminder>", "<system-reminder>open"])
 def test_other_text_of_the_user_is_not_cut(renderer: PromptRenderer, text: str) -> None:
-    assert len(renderer.render([{"role": "user", "content": text}]).cuts) == 1
+    assert len(renderer.render([{"role": "user", "content": text}]).boundaries) == 1
 
 
 def test_arguments_keep_the_order_of_their_keys(renderer: PromptRenderer) -> None:
@@ -237,10 +237,10 @@ def test_thinking_switches_and_turns_that_only_begin_are_found(renderer_of: Any)
         {"role": "user", "content": "third"},
     ]
     assert renderer.traits.thinking_switch == "enable_thinking"
-    assert renderer.traits.steady_kwargs == {"preserve_thinking": True}
+    assert renderer.traits.fixed_kwargs == {"preserve_thinking": True}
     on, off = (renderer.render(messages, **renderer.thinking_kwargs(effort)) for effort in ("high", "none"))
     assert (on.opens_thinking, off.opens_thinking) == (True, False)
-    heads = [renderer._tokenizer.decode(on.tokens[:cut]) for cut in on.cuts]
+    heads = [renderer._tokenizer.decode(on.tokens[:boundary]) for boundary in on.boundaries]
     assert [head[-6:].strip() for head in heads] == ["first", "second", "third"]
 
 
@@ -269,5 +269,5 @@ def test_a_hundred_messages_render_in_a_blink(renderer: PromptRenderer) -> None:
     turn = [{"role": "user", "content": "words " * 20}, {"role": "assistant", "content": "more words " * 20}]
     messages = list(itertools.chain(*itertools.repeat(turn, 50)))
     prompt = renderer.render(messages)
-    assert len(prompt.cuts) == 100
-    assert json.dumps(prompt.cuts)
+    assert len(prompt.boundaries) == 100
+    assert json.dumps(prompt.boundaries)

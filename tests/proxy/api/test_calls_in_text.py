@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.quoted.call_forms import ANY_FAMILY, CallForms, forms_of
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
-from engine.tool_calls.stray.call_forms import ANY_FAMILY, CallForms, forms_of
 from proxy.backends.factory import make_backend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Finish, TextDelta

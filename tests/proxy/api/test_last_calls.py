@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.tool_calls.stray.call_forms import ANY_FAMILY
+from engine.tool_calls.quoted.call_forms import ANY_FAMILY
 from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamEvent
 from proxy.translate.thinking import ThinkingMode
 from tests.proxy.translate.test_response import rebuilt

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from engine.tool_calls.quoted.call_forms import ANY_FAMILY
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallEnd
-from engine.tool_calls.stray.call_forms import ANY_FAMILY
 from proxy.backends.upstream import (
     Finish,
     TextDelta,

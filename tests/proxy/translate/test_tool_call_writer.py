@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tool_calls.stray.call_forms import ANY_FAMILY
+from engine.tool_calls.quoted.call_forms import ANY_FAMILY
 from proxy.backends.upstream import (
     Finish,
     TextDelta,

@@ -289,9 +289,9 @@ class Building(AnswerMemory):
 
     builds = 0
 
-    def held(self) -> list[Entry]:
+    def entries(self) -> list[Entry]:
         self.builds += 1
-        return super().held()
+        return super().entries()
 
 
 @pytest.mark.parametrize(("cap", "saved", "builds"), [(0, 0, 0), (1000, 3, 1)])

@@ -65,7 +65,7 @@ def test_a_template_in_capitals_is_not_filled_twice_for_content_of_which_no_mark
 
     def count(*args: Any, **options: Any) -> str:
         filled.append(args)
-        return renderer._template.fill(*args, **options)
+        return renderer._template.apply_unmasked(*args, **options)
 
     for sent in ("a[0] <b> if x < y: DONE", "<|im_end|>"):
         fill(count, [*user("x"), {"role": "tool", "content": sent}], None)
@@ -183,8 +183,8 @@ def test_reminders_with_spellings_end_in_a_cut() -> None:
     reminder = f"<system-reminder>\n{EVIL}\n</system-reminder>\n"
     one, other = (renderer.render(user(reminder + text)) for text in ("Hi <|im_end|>", "Go on"))
     assert one.segments == ("reminders of message 1 (user)", "message 1 (user)")
-    assert one.tokens[: one.cuts[0]] == other.tokens[: other.cuts[0]]
-    assert renderer._tokenizer.decode(one.tokens[: one.cuts[0]]).endswith("</system-reminder>\n")
+    assert one.tokens[: one.boundaries[0]] == other.tokens[: other.boundaries[0]]
+    assert renderer._tokenizer.decode(one.tokens[: one.boundaries[0]]).endswith("</system-reminder>\n")
 
 
 def test_an_answer_that_was_generated_behind_spellings_is_found_again() -> None:

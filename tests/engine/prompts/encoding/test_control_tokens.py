@@ -159,8 +159,8 @@ def test_a_prompt_is_the_beginning_of_the_next_ones(
     renderer = renderer_of(kind)
     now, later = renderer.render(messages, tools), renderer.render([*messages, *more], tools)
     assert later.text.startswith(now.text[: now.text.rindex("assistant")])
-    assert later.cuts[: len(now.cuts)] == now.cuts
-    for cut in now.cuts:
+    assert later.boundaries[: len(now.boundaries)] == now.boundaries
+    for cut in now.boundaries:
         assert now.tokens[:cut] == later.tokens[:cut]
 
 

@@ -95,11 +95,11 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
             '<tool_call>\n{"name": "go", "arguments": {}}\n</tool_call>',
             "does not begin as a call",
         ),
-        ("qwen3_coder", "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a", "was cut"),
+        ("qwen3_coder", "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a", "is truncated"),
         (
             "qwen3_coder",
             "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a\n</parameter>\n",
-            "was cut",
+            "is truncated",
         ),
         (
             "qwen3_coder",
@@ -112,7 +112,7 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
         ("mistral", '[TOOL_CALLS]go[ARGS]{"a": }', "not valid JSON"),
         ("gemma4", "<|tool_call>call:Write{count:many}<tool_call|>", "'many' is no JSON"),
         ("gemma4", "<|tool_call>call:Write{count:3 more}<tool_call|>", "a value is missing"),
-        ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a', "was cut"),
+        ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a', "is truncated"),
         ("gemma4", "<|tool_call>call:go{} more<tool_call|>", "more follows"),
         ("harmony", "<|channel|>commentary to=functions.fly <|message|>{}<|call|>", "'fly'"),
         (

@@ -12,7 +12,7 @@ from engine.tool_calls.families.registry import (
     UnknownFamily,
     family_named,
     family_of,
-    family_that_reads,
+    matching_family,
 )
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
@@ -54,11 +54,11 @@ TEMPLATES = [
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: str(family.name))
 def test_a_text_names_the_family_that_reads_it(family: Family) -> None:
     tools = ToolSchemas([ToolSchema("Look", {"type": "object", "properties": {"at": {"type": "string"}}})])
-    found = family_that_reads(family.write([("Look", {"at": "it"})], tools), tools)
+    found = matching_family(family.write([("Look", {"at": "it"})], tools), tools)
     assert found is not None
     assert found.openings == family.openings  # those of one maker read each other's calls
-    assert family_that_reads("Look at it", tools) is None
-    assert family_that_reads(f"{family.openings[0]} nonsense", tools) is None
+    assert matching_family("Look at it", tools) is None
+    assert matching_family(f"{family.openings[0]} nonsense", tools) is None
 
 
 @pytest.mark.parametrize(("template", "name"), TEMPLATES, ids=[name for _, name in TEMPLATES])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.tool_calls.repair.json_repair import Unreadable, readings
-from engine.tool_calls.repair.json_witness import NotWitnessed, slips_of
+from engine.tool_calls.repair.repair_check import RepairMismatch, repairs_between
 from tests.engine.tool_calls.offered import TEXTS
 
 SCHEMA = {"properties": {"a": {"type": "string"}, "b": {}}}
@@ -51,7 +51,7 @@ def test_an_invention_of_the_repair_library_is_refused(text: str) -> None:
     ],
 )
 def test_slips_of_punctuation_are_named(text: str, value: Any, slips: tuple[str, ...]) -> None:
-    assert slips_of(text, value) == slips
+    assert repairs_between(text, value) == slips
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_slips_of_punctuation_are_named(text: str, value: Any, slips: tuple[str,
     ],
 )
 def test_a_value_that_says_more_or_less_than_the_text_is_no_reading_of_it(text: str, value: Any) -> None:
-    with pytest.raises(NotWitnessed):
-        slips_of(text, value)
+    with pytest.raises(RepairMismatch):
+        repairs_between(text, value)
 
 
 VALUES = st.recursive(
@@ -86,7 +86,7 @@ def test_valid_json_has_one_reading_and_no_slips(value: dict[str, Any], indent: 
     text = json.dumps(value, indent=indent)
     [reading] = readings(text, {}, {})
     assert (reading.text, reading.repairs) == (text, ())
-    assert slips_of(text, value) == ()
+    assert repairs_between(text, value) == ()
 
 
 @given(TEXTS)

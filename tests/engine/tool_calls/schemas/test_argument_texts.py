@@ -84,8 +84,8 @@ def test_numbers_keep_their_digits() -> None:
 
 def test_pieces_of_a_string_may_be_put_together_anywhere() -> None:
     text = 'a "b" \\ \n\t\x00 é 😀 \u2028 \ud83d'
-    for cut in range(len(text)):
-        assert json.loads(f'"{string_piece(text[:cut])}{string_piece(text[cut:])}"') == text
+    for split in range(len(text)):
+        assert json.loads(f'"{string_piece(text[:split])}{string_piece(text[split:])}"') == text
 
 
 def test_pieces_are_text_that_can_be_sent() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.tool_calls.schemas.keywords import is_found
-from engine.tool_calls.schemas.pattern_source import pattern, whole_text
+from engine.tool_calls.schemas.keywords import matches_pattern
+from engine.tool_calls.schemas.pattern_source import full_text_pattern, pattern
 
 BYTES = llguidance.LLTokenizer("byte")
 
@@ -53,11 +53,11 @@ def fits(source: str, text: str) -> bool:
 def test_a_pattern_is_expressed_as_the_verdict_reads_it(
     source: str, fitting: list[str], others: list[str]
 ) -> None:
-    whole = whole_text(source)
+    whole = full_text_pattern(source)
     assert whole is not None
     for text in [*fitting, *others]:
         assert fits(pattern(whole), text) == (text in fitting), text
-        assert is_found(source, text) == (text in fitting), text
+        assert matches_pattern(source, text) == (text in fitting), text
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_pattern_is_expressed_as_the_verdict_reads_it(
     ],
 )
 def test_a_pattern_that_is_not_told_as_plainly_is_left_to_the_verdict(source: str) -> None:
-    assert whole_text(source) is None
+    assert full_text_pattern(source) is None
 
 
 def test_slashes_are_escaped_once() -> None:
@@ -117,7 +117,7 @@ def test_grammar_and_verdict_take_the_same_texts(
     parts: list[tuple[str, str]], anchors: tuple[str, str], text: str
 ) -> None:
     source = anchors[0] + "".join(atom + count for atom, count in parts) + anchors[1]
-    whole = whole_text(source)
+    whole = full_text_pattern(source)
     assert whole is not None
     assume(not text.endswith("\n"))  # the verdict's `$` stands before a last line break too
-    assert fits(pattern(whole), text) == is_found(source, text)
+    assert fits(pattern(whole), text) == matches_pattern(source, text)

@@ -1,7 +1,6 @@
-"""Watching text that may be a call: until it cannot be one, or is whole.
+"""Match text that may be a call, until it cannot be one or is whole.
 
-Each watch is fed the text from the place on where it was set up, in any pieces; what it finds depends on the
-text alone, not on the pieces.
+A matcher is fed the text from its own start position. Its result does not depend on how the text was split.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from engine.tool_calls.recovery.call_heads import CallHeads
+from engine.tool_calls.recovery.call_starts import CallStarts
 from engine.tool_calls.recovery.loose_extent import LooseExtent
 
 
-class Watch(Protocol):
-    """`refused`: it is no call; `length`: how much of the text the call takes, once it is whole.
+class CallMatcher(Protocol):
+    """`refused`: the text is no call; `length`: the length of the call in the text, once it is whole.
 
-    `begun`: a call has begun in it and has not ended.
+    `begun`: a call has begun and has not ended.
     """
 
     refused: bool
@@ -26,21 +25,21 @@ class Watch(Protocol):
     def begun(self) -> bool: ...
 
     def feed(self, text: str) -> None:
-        """Take more text; not to be called once refused or whole."""
+        """Take more text; not to be called after `refused` or `length` is set."""
         ...
 
     def finish(self) -> None:
-        """No more text follows; sets `refused` or `length`."""
+        """End the text; sets `refused` or `length`."""
         ...
 
 
-class JsonWatch:
-    """JSON that begins like a call, up to its closing bracket."""
+class JsonCallMatcher:
+    """Matches JSON that begins as a call, up to its closing bracket."""
 
-    def __init__(self, heads: CallHeads) -> None:
+    def __init__(self, starts: CallStarts) -> None:
         self.refused = False
         self.length: int | None = None
-        self._head = heads.json
+        self._head = starts.json
         self._found = False
         self._text = ""
         self._seen = 0
@@ -69,33 +68,33 @@ class JsonWatch:
         self.length = None if self.refused else self._seen
 
 
-class FirstOf:
-    """The first of several watches that does not refuse the text."""
+class FirstMatch:
+    """The first of several matchers that does not refuse the text."""
 
-    def __init__(self, watches: Sequence[Watch]) -> None:
-        self.refused = not watches
+    def __init__(self, matchers: Sequence[CallMatcher]) -> None:
+        self.refused = not matchers
         self.length: int | None = None
-        self._watches = list(watches)
+        self._matchers = list(matchers)
         self._parts: list[str] = []
 
     @property
     def begun(self) -> bool:
-        return self._watches[0].begun
+        return self._matchers[0].begun
 
     def feed(self, text: str) -> None:
         self._parts.append(text)
-        self._watches[0].feed(text)
+        self._matchers[0].feed(text)
         self._settle(final=False)
 
     def finish(self) -> None:
-        self._watches[0].finish()
+        self._matchers[0].finish()
         self._settle(final=True)
 
     def _settle(self, *, final: bool) -> None:
-        while self._watches[0].refused and len(self._watches) > 1:
-            del self._watches[0]
-            first = self._watches[0]
+        while self._matchers[0].refused and len(self._matchers) > 1:
+            del self._matchers[0]
+            first = self._matchers[0]
             first.feed("".join(self._parts))
             if final and not first.refused and first.length is None:
                 first.finish()
-        self.refused, self.length = self._watches[0].refused, self._watches[0].length
+        self.refused, self.length = self._matchers[0].refused, self._matchers[0].length

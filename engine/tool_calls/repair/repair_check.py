@@ -26,21 +26,21 @@ _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": No
 _WORD = re.compile(r"\w+")
 
 
-class NotWitnessed(ValueError):
-    """The value is not what the text says; raised by `slips_of`."""
+class RepairMismatch(ValueError):
+    """The value is not what the text says; raised by `repairs_between`."""
 
 
-def slips_of(text: str, value: dict[str, Any] | list[Any]) -> tuple[str, ...]:
+def repairs_between(text: str, value: dict[str, Any] | list[Any]) -> tuple[str, ...]:
     """What is wrong with a text that says `value`, one sentence for each kind of slip.
 
     Raises:
-        NotWitnessed: the value says something else, or more, or less.
+        RepairMismatch: the value says something else, or more, or less.
     """
     walk = _Walk(text)
     try:
         walk.value(value)
     except RecursionError:
-        raise NotWitnessed("nested too deeply") from None
+        raise RepairMismatch("nested too deeply") from None
     return walk.finish()
 
 
@@ -67,7 +67,7 @@ class _Walk:
                 self._sure(blank)
                 word = _WORD.match(self._text, self._at)
                 if word is None or word[0] not in _WORDS or _WORDS[word[0]] is not value:
-                    raise NotWitnessed(f"nothing says {json.dumps(value)}")
+                    raise RepairMismatch(f"nothing says {json.dumps(value)}")
                 self._at = word.end()
             case _:
                 self._sure(blank)
@@ -75,10 +75,10 @@ class _Walk:
 
     def finish(self) -> tuple[str, ...]:
         if self._text[self._at :].strip():
-            raise NotWitnessed("more text follows")
+            raise RepairMismatch("more text follows")
         # Without its opening quote, a string that begins with a blank looks like any other.
         if self._doubtful_blanks and self._blanks != self._doubtful_blanks:
-            raise NotWitnessed("a string may have begun with a blank")
+            raise RepairMismatch("a string may have begun with a blank")
         if self._closed:
             self._slips[f"closed {counted(self._closed, 'open bracket')}"] = None
         return tuple(self._slips)
@@ -117,20 +117,20 @@ class _Walk:
             self._slip("left out a trailing comma")
             self._space()
             if self._at == len(self._text):
-                raise NotWitnessed("it was cut")
+                raise RepairMismatch("it is truncated")
         if self._text.startswith(closer, self._at):
             self._at += 1
         elif self._at == len(self._text) and self._text[-1:] in ('"', "'", "}", "]"):
             self._closed += 1
         else:
-            raise NotWitnessed(f"{closer!r} is missing")
+            raise RepairMismatch(f"{closer!r} is missing")
 
     def _key(self, key: str) -> None:
         self._space()
         if self._quoted(key):
             return
         if not _PLAIN.fullmatch(key):
-            raise NotWitnessed(f"nothing says {key[:20]!r}")
+            raise RepairMismatch(f"nothing says {key[:20]!r}")
         self._skip_quote()
         self._plain(key)
         self._skip_quote()
@@ -141,23 +141,23 @@ class _Walk:
             self._sure(blank)
             return
         if not _PLAIN.fullmatch(value):
-            raise NotWitnessed(f"nothing says {value[:20]!r}")
+            raise RepairMismatch(f"nothing says {value[:20]!r}")
         opened = self._skip_quote()
         self._plain(value)
         closed = self._skip_quote()
         follows = self._text[self._at : self._at + 1]
         # A last string without its closing quote has been cut.
         if follows not in (",", "}", "]") or (opened and not closed and follows != ","):
-            raise NotWitnessed(f"nothing ends {value[:20]!r}")
+            raise RepairMismatch(f"nothing ends {value[:20]!r}")
         if opened:
             self._sure(blank)
         elif not closed:
             # Blanks around a bare word are layout; what might be a number or a constant is no text.
             if not _BARE_WORD.fullmatch(value):
-                raise NotWitnessed(f"{value[:20]!r} may be more than a word")
+                raise RepairMismatch(f"{value[:20]!r} may be more than a word")
         elif blank is None:
             if self._text[self._at - len(value) - 2].isspace():
-                raise NotWitnessed("a string may have begun with a blank")
+                raise RepairMismatch("a string may have begun with a blank")
         elif blank:
             self._doubtful_blanks.add(blank)
         self._slip(f"quoted {value[:40]!r}")
@@ -181,14 +181,14 @@ class _Walk:
     def _number(self, value: float) -> None:
         found = _NUMBER.match(self._text, self._at)
         if found is None or not _same_number(found[0], value):
-            raise NotWitnessed(f"nothing says {value}")
+            raise RepairMismatch(f"nothing says {value}")
         if not _STRICT_NUMBER.fullmatch(found[0]):
             self._slip(f"read {found[0]} as {value}")
         self._at = found.end()
 
     def _plain(self, word: str) -> None:
         if not self._text.startswith(word, self._at):
-            raise NotWitnessed(f"nothing says {word[:20]!r}")
+            raise RepairMismatch(f"nothing says {word[:20]!r}")
         self._at += len(word)
 
     def _skip_quote(self) -> bool:
@@ -198,7 +198,7 @@ class _Walk:
 
     def _mark(self, mark: str) -> None:
         if not self._text.startswith(mark, self._at):
-            raise NotWitnessed(f"{mark!r} is missing")
+            raise RepairMismatch(f"{mark!r} is missing")
         self._at += 1
 
     def _space(self) -> str:

@@ -22,18 +22,18 @@ _NEVER = r"(?!)"
 
 
 @dataclass(frozen=True)
-class CallHeads:
+class CallStarts:
     """`json`: how a call without marks begins; `body`: what may stand behind an opening mark."""
 
     json: Pattern
     body: Pattern
 
 
-def call_heads(tools: ToolSchemas) -> CallHeads:
+def call_starts(tools: ToolSchemas) -> CallStarts:
     """The patterns for a request's tools."""
     name = _either(map(_loosely, tools))
     prefixed = rf"(?:(?:functions?|tools?|default_api)[.:])?(?:{name})"
-    return CallHeads(
+    return CallStarts(
         json=regex.compile(_json(prefixed), regex.IGNORECASE),
         body=regex.compile(rf"{_S}(?:[{{\[<]|call:|{prefixed})", regex.IGNORECASE),
     )

@@ -1,4 +1,4 @@
-"""In which ways a model may write calls: what is looked for in a text."""
+"""The forms in which a model may write calls: what to look for in its text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.tool_calls.reading.family import Family
 
 @dataclass(frozen=True, slots=True)
 class CallForms:
-    """`families`: each in its own marks. `bare_json`: JSON without a mark, if it is the whole answer."""
+    """`families`: forms with opening marks. `bare_json`: JSON without a mark, if it is the whole answer."""
 
     families: tuple[Family, ...] = FAMILIES
     bare_json: bool = False
@@ -19,7 +19,7 @@ class CallForms:
 
 ANY_FAMILY = CallForms()
 
-# What the names of models tell, the more telling first: a fine-tune has the name of what it was made from.
+# Model names and their families, the more specific first: a fine-tune also has its base model's name.
 _BY_NAME: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("gpt-oss", "gptoss"), ("harmony",)),
     (("minimax",), ("minimax",)),
@@ -35,7 +35,9 @@ _BARE_JSON = ("llama-3", "llama3", "llama-4", "llama4", "llama_3", "llama_4")
 
 
 def forms_of(model: str, tool_format: str = "") -> CallForms:
-    """How a model writes calls: `tool_format` names the way, else its name tells, else any will do."""
+    """The forms in which a model writes calls: `tool_format` decides, else the model's name, else all are
+    possible.
+    """
     if tool_format:
         return CallForms((family_named(tool_format),))
     name = model.lower()
@@ -46,5 +48,5 @@ def forms_of(model: str, tool_format: str = "") -> CallForms:
 
 
 def bare_json_of(template: str, vocabulary: Collection[str]) -> bool:
-    """Whether a model writes bare JSON, as Llama does, by its chat template and its tokens."""
+    """Whether a model writes calls as bare JSON, like Llama; decided by its chat template and its tokens."""
     return "<|python_tag|>" in vocabulary or "<|python_tag|>" in template

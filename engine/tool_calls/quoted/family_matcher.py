@@ -1,4 +1,4 @@
-"""Watching text behind an opening mark of a family, with the readers of all families that have it."""
+"""Matches calls behind an opening mark, with the readers of all families that have the mark."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 from engine.tool_calls.reading.family import CallReader, Family
 from engine.tool_calls.reading.pieces import CallBegin, CallBroken, CallEnd
-from engine.tool_calls.recovery.call_heads import CallHeads
+from engine.tool_calls.recovery.call_starts import CallStarts
 from engine.tool_calls.schemas.tools import ToolSchemas
 
-_UNDECIDED = 500  # characters in which a reader must have found its call to be the only one that is followed
+_UNDECIDED = 500  # characters within which a reader must find its call to become the only one
 _SPECIAL = re.compile(r"[|｜]")
 
 Marks = dict[str, list[Family]]
-"""Opening marks, each with the families that have it."""
+"""Opening marks, each with its families."""
 
 
 def marks_of(families: Sequence[Family]) -> Marks:
-    """The opening marks of families."""
+    """The opening marks of these families."""
     marks: Marks = {}
     for family in families:
         for mark in family.openings:
@@ -26,19 +26,21 @@ def marks_of(families: Sequence[Family]) -> Marks:
     return marks
 
 
-class FamilyWatch:
-    """Calls behind an opening mark of a family; the first reader that finds a call behind it is followed."""
+class FamilyCallMatcher:
+    """Matches calls behind an opening mark; the first reader that finds a call is the only one used from then
+    on.
+    """
 
-    def __init__(self, marks: Marks, heads: CallHeads, tools: ToolSchemas) -> None:
+    def __init__(self, marks: Marks, starts: CallStarts, tools: ToolSchemas) -> None:
         self.refused = False
         self.length: int | None = None
         self._marks = marks
-        self._body = heads.body
+        self._body = starts.body
         self._tools = tools
-        self._text = ""  # as long as the mark, or what follows, is not known
+        self._text = ""  # until the mark and the text behind it are known
         self._opening = ""
-        self._followed: list[_Followed] = []
-        self._letters = _UNDECIDED  # that may pass until it is clear whom to follow
+        self._followed: list[_FollowedReader] = []
+        self._letters = _UNDECIDED  # left for choosing one reader
 
     @property
     def begun(self) -> bool:
@@ -73,7 +75,7 @@ class FamilyWatch:
         return not self.refused
 
     def _find_body(self) -> None:
-        """Marks that prose may mention too announce a call only if something follows that may be one."""
+        """Start the readers; an opening mark without `|` needs text behind it that may begin a call."""
         body = self._text[len(self._opening) :]
         if not _SPECIAL.search(self._opening):
             found = self._body.match(body, partial=True)
@@ -81,11 +83,11 @@ class FamilyWatch:
             if found is None or found.partial:
                 return
         families = self._marks[self._opening]
-        self._followed = [_Followed(family.reader(self._opening, self._tools)) for family in families]
+        self._followed = [_FollowedReader(family.reader(self._opening, self._tools)) for family in families]
         self._read(body)
 
     def _read(self, text: str) -> None:
-        # Letter by letter, so that which reader is the first to find a call does not depend on the pieces.
+        # Character by character: which reader finds a call first must not depend on the pieces.
         at = 0
         while at < len(text) and self._letters and not self._ended():
             self._letters -= 1
@@ -94,7 +96,7 @@ class FamilyWatch:
                     self._followed, self._letters = [followed], 0
                     break
             at += 1
-        # Where one reader broke out of the loop, those behind it have missed this letter and are gone.
+        # A break leaves one reader; the readers behind it missed this character and are dropped.
         for followed in self._followed:
             followed.feed(text[at:])
         self._ended()
@@ -106,8 +108,8 @@ class FamilyWatch:
         return self.length is not None
 
 
-class _Followed:
-    """A reader, and where its calls ended."""
+class _FollowedReader:
+    """A reader, and the position where its calls ended."""
 
     def __init__(self, reader: CallReader) -> None:
         self.end: int | None = None
@@ -116,7 +118,7 @@ class _Followed:
         self._fed = 0
 
     def feed(self, text: str) -> bool:
-        """Whether a call begins."""
+        """Returns whether a call begins."""
         if self.end is not None or not text:
             return False
         pieces = self._reader.feed(text)

@@ -1,7 +1,7 @@
-"""What an answer's text holds: words, thinking, and calls, which count only whole and at the end.
+"""Splits an answer's text into words, thinking and calls; only whole calls at the end count.
 
-A call that other text follows is shown, not meant; so is one in a thought. A text that ends with calls is
-held back until its end, or until something else follows them.
+A call that text follows is quoted, and so is one in a thought. Calls at the end of the text are buffered
+until the text ends or goes on.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 
 import regex
 
-from engine.tool_calls.families.registry import FAMILIES, family_that_reads
-from engine.tool_calls.recovery.call_heads import call_heads
+from engine.tool_calls.families.registry import FAMILIES, matching_family
+from engine.tool_calls.quoted.call_forms import ANY_FAMILY, CallForms
+from engine.tool_calls.quoted.text_calls import Found, TextCall, TextCallScanner
+from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
+from engine.tool_calls.recovery.call_starts import call_starts
 from engine.tool_calls.schemas.tools import ToolSchemas
-from engine.tool_calls.stray.call_forms import ANY_FAMILY, CallForms
-from engine.tool_calls.stray.stray_calls import Found, StrayCall, StrayCalls
-from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 
-SHOWN = "the answer shows a tool call and makes none: only its end can be one, in its model's own marks"
-FOLLOWED = "a text that looks like a tool call stayed text: more follows it"
-THOUGHT_ABOUT = "a tool call in a thought was not carried out"
-UNOPENED = "thinking came as text, without the mark that opens it: nothing in it was carried out"
+QUOTED_CALL = (
+    "the answer quotes a tool call and makes none: a call must stand at its end, in its model's own marks"
+)
+CALL_BEFORE_TEXT = "a tool call was returned as text: more text follows it"
+CALL_IN_THOUGHT = "a tool call in a thought was not sent"
+THOUGHT_WITHOUT_START = "thinking came as text, without its opening mark: no call in it was sent"
 
 # White space, and marks that end a call, a turn or an answer.
 _BEHIND = regex.compile(
@@ -31,8 +33,8 @@ _BEHIND_BARE = regex.compile(r"(?:[\s;,]|<[|｜][^<>\n|｜]{1,60}[|｜]>)*+")
 
 
 @dataclass(frozen=True, slots=True)
-class EndingCalls:
-    """The calls that the text ends with; those `in_thought`, which nothing follows, are none."""
+class FinalCalls:
+    """The calls at the end of the text; those `in_thought`, with nothing behind them, do not count."""
 
     raw: str
     whole: bool
@@ -45,61 +47,61 @@ class EndingCalls:
         return self.raw.removesuffix(self.behind)
 
 
-def shows_call(text: str, tools: ToolSchemas) -> bool:
-    """Whether a text has a family's mark in it, or JSON that begins as a call of a tool that is offered."""
+def quotes_call(text: str, tools: ToolSchemas) -> bool:
+    """Whether a text has an opening mark of a family, or JSON that begins as a call of an offered tool."""
     marks = (mark for family in FAMILIES for mark in family.openings)
-    return any(mark in text for mark in marks) or call_heads(tools).json.search(text) is not None
+    return any(mark in text for mark in marks) or call_starts(tools).json.search(text) is not None
 
 
-Part = str | Thought | ThoughtOver | EndingCalls
+Part = str | Thought | ThoughtEnd | FinalCalls
 
 
-class EndCalls:
-    """Reads one text; `notes` gather what became of texts that look like calls, until somebody takes them."""
+class FinalCallReader:
+    """Reads one text; `notes` collects what happened to texts that look like calls."""
 
     def __init__(self, tools: ToolSchemas, forms: CallForms, *, thoughts: bool = False) -> None:
         self.notes: list[str] = []
         self._tools = tools
-        self._scan = StrayCalls(tools, forms, thoughts=thoughts)
-        self._calls: list[StrayCall] = []  # that nothing has followed yet, with the text between them
-        self._held: list[str] = []  # those calls as text, and what stands behind them
+        self._scan = TextCallScanner(tools, forms, thoughts=thoughts)
+        self._calls: list[TextCall] = []  # at the end of the text so far
+        self._candidate_text: list[str] = []  # those calls as text, with the text between and behind them
         self._behind = ""
-        self._after = False  # a thought, or the end of one, was passed
-        self._space = ""  # before the first words, which may be a thought's
-        self._at_edge = thoughts  # nothing was said since the beginning or since a thought
-        self._thought_end: EndCalls | None = None  # what a thought ends with
+        self._after = False  # a thought, or the end of one, came before
+        self._space = ""  # before the first words; it may belong to a thought
+        self._at_edge = thoughts  # no words yet, or none since a thought
+        self._thought_end: FinalCallReader | None = None  # finds calls at the end of a thought
         self._thought: list[str] = []  # all of the newest thought
         self._out: list[Part] = []
 
     @property
     def unended(self) -> str:
-        """The thought that the text has ended in, if no mark has ended it."""
+        """The thought that the text ended in, if no mark closed it."""
         return "".join(self._thought) if self._scan.in_thought else ""
 
     @property
     def in_thought(self) -> bool:
-        """Whether what comes next is thinking."""
+        """Whether the next text is thinking."""
         return self._scan.in_thought
 
     @property
     def in_call(self) -> bool:
-        """Whether what comes next is part of what has begun as a call."""
+        """Whether the next text belongs to a call that has begun."""
         return self._scan.in_call
 
     def feed(self, text: str) -> list[Part]:
-        """Take the next text; returns what is beyond doubt."""
+        """Take the next text; returns what is decided."""
         self._sort(self._scan.feed(text))
         return self._taken()
 
     def finish(self) -> list[Part]:
-        """The text has ended: the rest of it, and at last the calls that it ends with."""
+        """End the text: returns what is left, and last the calls that the text ends with."""
         self._sort(self._scan.finish())
         self._end_thought(final=True)
         if self._calls and self._ends_here(final=True):
-            whole = all(call.whole or family_that_reads(call.raw, self._tools) for call in self._calls)
-            self._out.append(EndingCalls("".join(self._held), whole, behind=self._behind))
-            self._calls, self._held, self._behind = [], [], ""
-        self._give_back()
+            whole = all(call.whole or matching_family(call.raw, self._tools) for call in self._calls)
+            self._out.append(FinalCalls("".join(self._candidate_text), whole, behind=self._behind))
+            self._calls, self._candidate_text, self._behind = [], [], ""
+        self._release()
         if self._space and not self._at_edge:
             self._out.append(self._space)
         return self._taken()
@@ -110,17 +112,17 @@ class EndCalls:
                 self._think(each.text)
                 continue
             if self._thought_end is not None and isinstance(each, str) and not each.strip():
-                self._space += each  # the answer may end with the thought, though it has ended
+                self._space += each  # the answer may still end with this thought
                 continue
             self._end_thought(final=False)
-            if isinstance(each, StrayCall):
+            if isinstance(each, TextCall):
                 self._calls.append(each)
-                self._held += [each.raw]
+                self._candidate_text += [each.raw]
                 self._behind = ""
-            elif isinstance(each, ThoughtOver):
-                self._give_back()
+            elif isinstance(each, ThoughtEnd):
+                self._release()
                 if each.text_before:
-                    self.notes.append(UNOPENED)
+                    self.notes.append(THOUGHT_WITHOUT_START)
                     self._out.append(each)
                 self._at_edge, self._after, self._space = True, True, ""
             else:
@@ -128,18 +130,18 @@ class EndCalls:
 
     def _say(self, text: str) -> None:
         if self._calls:
-            self._held.append(text)
+            self._candidate_text.append(text)
             self._behind += text
             if not self._ends_here(final=False):
-                self.notes.append(FOLLOWED)
-                self._give_back()
+                self.notes.append(CALL_BEFORE_TEXT)
+                self._release()
             return
         if self._at_edge:
             text = self._space + text
             if not text.strip():
                 self._space = text
                 return
-            # Before a thought that has yet to come it would be layout; before words it is theirs.
+            # Before a thought this white space is layout; before words it belongs to them.
             text, self._space, self._at_edge = (text.lstrip() if self._after else text), "", False
         self._out.append(text)
 
@@ -147,38 +149,38 @@ class EndCalls:
         pattern = _BEHIND_BARE if self._calls[-1].bare else _BEHIND
         return pattern.fullmatch(self._behind, partial=not final) is not None
 
-    def _give_back(self) -> None:
-        """What was held is text after all."""
-        if self._held:
-            self._out.append("".join(self._held))
+    def _release(self) -> None:
+        """Emit the buffered candidates as text."""
+        if self._candidate_text:
+            self._out.append("".join(self._candidate_text))
             self._at_edge = False
-        self._calls, self._held, self._behind = [], [], ""
+        self._calls, self._candidate_text, self._behind = [], [], ""
 
     def _think(self, text: str) -> None:
         if self._calls:
-            self.notes.append(FOLLOWED)
-            self._give_back()
+            self.notes.append(CALL_BEFORE_TEXT)
+            self._release()
         self._at_edge, self._after, self._space = True, True, ""
         if not text:
             self._thought = []
         if self._thought_end is None:
-            self._thought_end = EndCalls(self._tools, ANY_FAMILY)
+            self._thought_end = FinalCallReader(self._tools, ANY_FAMILY)
         self._thought.append(text)
         for part in self._thought_end.feed(text):
             assert isinstance(part, str)
             self._out.append(Thought(part))
 
     def _end_thought(self, *, final: bool) -> None:
-        """A thought is over; calls at its end are thinking, unless the text ends with them too."""
+        """End a thought; calls at its end are thinking, unless the text ends with them too."""
         ended, self._thought_end = self._thought_end, None
         parts = ended.finish() if ended is not None else []
-        considered = ended is not None and (ended.notes or any(isinstance(p, EndingCalls) for p in parts))
+        considered = ended is not None and (ended.notes or any(isinstance(p, FinalCalls) for p in parts))
         if considered:
-            self.notes.append(THOUGHT_ABOUT)
+            self.notes.append(CALL_IN_THOUGHT)
         for part in parts:
-            if isinstance(part, EndingCalls) and final and part.whole:
-                self._out.append(EndingCalls(part.raw, part.whole, in_thought=True))
-            elif isinstance(part, EndingCalls):
+            if isinstance(part, FinalCalls) and final and part.whole:
+                self._out.append(FinalCalls(part.raw, part.whole, in_thought=True))
+            elif isinstance(part, FinalCalls):
                 self._out.append(Thought(part.raw))
             else:
                 assert isinstance(part, str)

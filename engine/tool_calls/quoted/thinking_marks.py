@@ -1,4 +1,4 @@
-"""The marks that models put around their thinking, whatever family they come from."""
+"""The marks around thinking, of all model families."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ THINKING_MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "◁think▷": ("◁/think▷",),
 }
-"""Each mark that opens thinking, with those that end it."""
+"""Each opening mark of thinking, with its end marks."""
 
 ENDS = tuple(
     dict.fromkeys(end for ends in THINKING_MARKS.values() for end in ends if not end.startswith("<|end|>"))
 )
-"""The marks that end thinking and nothing else, so that one alone tells of thinking before it."""
+"""The marks that end only thinking: one without an opening mark means that the text before it is thinking."""
 
 _TAG = re.compile(r"</?[\w:]+>")
 
 
 def is_tag(mark: str) -> bool:
-    """Whether a mark looks like markup, so that people write it in a text as well."""
+    """Whether a mark looks like markup, so that people write it in text as well."""
     return _TAG.fullmatch(mark) is not None
 
 
 def marks_that_end(start: str, end: str) -> tuple[str, ...]:
-    """The marks that end a thought which `start` has opened; the model's own `end` first."""
+    """The marks that end a thought opened by `start`; the model's own `end` first."""
     return tuple(dict.fromkeys([end, *THINKING_MARKS.get(start, ())]))
 
 
 def marks_of_model(template: str, vocabulary: Collection[str]) -> tuple[str, str] | None:
-    """The marks of a model that has one of them as a token, or names both in its chat template."""
+    """The marks of a model: both are tokens of it, or both are in its chat template."""
     for start, ends in THINKING_MARKS.items():
         for end in ends:
             if start in vocabulary and end in vocabulary:
@@ -62,6 +62,6 @@ def marks_of_model(template: str, vocabulary: Collection[str]) -> tuple[str, str
 
 
 def ends_inside(prompt: str, starts: Iterable[str] = THINKING_MARKS) -> bool:
-    """Whether the last words of a prompt open thinking."""
+    """Whether a prompt ends with a mark that opens thinking."""
     said = prompt[-200:].rstrip()
     return any(start and said.endswith(start) for start in starts)

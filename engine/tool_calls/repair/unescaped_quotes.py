@@ -44,10 +44,12 @@ Siblings = tuple[frozenset[str], frozenset[str]]
 
 
 class TooManyReadings(ValueError):
-    """The text can be read in more ways than are worth a try; raised by `readings_with_bare_quotes`."""
+    """The text can be read in more ways than are worth a try; raised by `readings_with_unescaped_quotes`."""
 
 
-def readings_with_bare_quotes(source: str, schema: Any, root: Mapping[str, Any]) -> list[tuple[str, bool]]:
+def readings_with_unescaped_quotes(
+    source: str, schema: Any, root: Mapping[str, Any]
+) -> list[tuple[str, bool]]:
     """All ways to read an object as strict JSON if quotes inside of its strings were not escaped.
 
     With each, whether it is suspect: it shows that there is doubt, and is no answer to it.

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.quoted.call_forms import CallForms
+from engine.tool_calls.quoted.final_calls import FinalCallReader, FinalCalls, Part
+from engine.tool_calls.quoted.thinking_marks import ENDS, THINKING_MARKS
+from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
 from engine.tool_calls.reading.family import Family
-from engine.tool_calls.stray.call_forms import CallForms
-from engine.tool_calls.stray.end_calls import EndCalls, EndingCalls, Part
-from engine.tool_calls.stray.thinking_marks import ENDS, THINKING_MARKS
-from engine.tool_calls.stray.thought_scan import Thought, ThoughtOver
 from tests.engine.tool_calls.offered import FILE, FRAGMENTS, TOOLS
 
 JSON = '{"name": "Read", "arguments": {"file_path": "/a"}}'
@@ -35,7 +35,7 @@ def read(
     thoughts: bool = True,
 ) -> list[Part]:
     """All parts, neighbouring words and thoughts as one."""
-    ending, found, at = EndCalls(TOOLS, forms, thoughts=thoughts), list[Part](), 0
+    ending, found, at = FinalCallReader(TOOLS, forms, thoughts=thoughts), list[Part](), 0
     while at < len(text):
         length = chance.choice([1, 2, 3, 9, 40]) if chance else len(text)
         found += ending.feed(text[at : at + length])
@@ -51,8 +51,8 @@ def read(
     return joined
 
 
-def call(raw: str, **fields: bool) -> EndingCalls:
-    return EndingCalls(raw, **{"whole": True, **fields})
+def call(raw: str, **fields: bool) -> FinalCalls:
+    return FinalCalls(raw, **{"whole": True, **fields})
 
 
 def however_cut(text: str, forms: CallForms = CallForms()) -> list[Part]:  # noqa: B008
@@ -172,11 +172,11 @@ def test_thinking_is_told_apart_and_a_call_in_it_is_none(start: str, ends: tuple
 @pytest.mark.parametrize("end", ENDS)
 def test_an_end_that_nothing_has_opened_makes_the_text_before_it_a_thought(end: str) -> None:
     thought = f"maybe {HERMES} but no."
-    assert however_cut(f"{thought}{end}\n\nHi") == [thought, ThoughtOver(True), "Hi"]
-    assert however_cut(f"maybe {HERMES}{end}") == [f"maybe {HERMES}", ThoughtOver(True)]
+    assert however_cut(f"{thought}{end}\n\nHi") == [thought, ThoughtEnd(True), "Hi"]
+    assert however_cut(f"maybe {HERMES}{end}") == [f"maybe {HERMES}", ThoughtEnd(True)]
     assert however_cut(f"{end}\n\nHi") == ["Hi"]
     found = however_cut(f"I look.{end}\n\n{HERMES}")
-    assert found == ["I look.", ThoughtOver(True), call(HERMES)]
+    assert found == ["I look.", ThoughtEnd(True), call(HERMES)]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_an_end_that_nothing_has_opened_makes_the_text_before_it_a_thought(end: 
         ("```\n<think>\n```\nso", ["```\n<think>\n```\nso"]),
         ("The <think> tag, and </think> ends it.", ["The <think> tag, and </think> ends it."]),
         ("It ends with </think>, always.", ["It ends with </think>, always."]),
-        ("I look.</think> Well.", ["I look.", ThoughtOver(True), "Well."]),
+        ("I look.</think> Well.", ["I look.", ThoughtEnd(True), "Well."]),
         (
             "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Hi",
             [Thought("hm"), "Hi"],
@@ -221,16 +221,16 @@ def test_marks_of_thinking_that_are_only_mentioned_are_text(text: str, found: li
     [("Hello", "Hello"), ("a <", "a "), ("a <b", "a <b"), ("a <tool_call> x", "a <tool_call> x"), ("{", "{")],
 )
 def test_nothing_is_held_back_longer_than_it_may_become_a_call(fed: str, passed: str) -> None:
-    ending = EndCalls(TOOLS, CallForms(), thoughts=True)
+    ending = FinalCallReader(TOOLS, CallForms(), thoughts=True)
     assert "".join(part for letter in fed for part in ending.feed(letter) if isinstance(part, str)) == passed
 
 
 def test_text_that_follows_a_call_lets_go_of_it_and_is_noted() -> None:
-    ending = EndCalls(TOOLS, CallForms())
+    ending = FinalCallReader(TOOLS, CallForms())
     assert ending.feed(HERMES) == []
     assert ending.feed("\n\n") == []
     assert ending.feed("Do") == [f"{HERMES}\n\nDo"]
-    assert ending.notes == ["a text that looks like a tool call stayed text: more follows it"]
+    assert ending.notes == ["a tool call was returned as text: more text follows it"]
     assert ending.feed(" not.") == [" not."]
 
 
@@ -252,8 +252,8 @@ def test_how_a_text_is_cut_changes_nothing(text: str, chance: random.Random, bar
 @given(st.lists(PIECES, max_size=9).map("".join))
 def test_without_thinking_all_of_a_text_is_found(text: str) -> None:
     found = read(text, thoughts=False)
-    assert "".join(part.raw if isinstance(part, EndingCalls) else str(part) for part in found) == text
-    assert sum(isinstance(part, EndingCalls) for part in found[:-1]) == 0
+    assert "".join(part.raw if isinstance(part, FinalCalls) else str(part) for part in found) == text
+    assert sum(isinstance(part, FinalCalls) for part in found[:-1]) == 0
 
 
 @pytest.mark.parametrize("pattern", ["<tool_call>{}</tool_call>", "{}", "{} <a href='x'>[y]</a>\n"])
@@ -261,7 +261,7 @@ def test_without_thinking_all_of_a_text_is_found(text: str) -> None:
 def test_a_long_call_is_watched_to_its_end(pattern: str) -> None:
     written = json.dumps({"name": "Write", "arguments": {"file_path": "/a", "content": FILE}})
     text = pattern.replace("{}", written)
-    ending = EndCalls(TOOLS, LLAMA, thoughts=True)
+    ending = FinalCallReader(TOOLS, LLAMA, thoughts=True)
     found = [part for at in range(0, len(text), 4) for part in ending.feed(text[at : at + 4])]
     found += ending.finish()
-    assert "".join(part.raw if isinstance(part, EndingCalls) else str(part) for part in found) == text
+    assert "".join(part.raw if isinstance(part, FinalCalls) else str(part) for part in found) == text

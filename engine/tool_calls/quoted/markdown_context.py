@@ -1,4 +1,4 @@
-"""Where an answer shows text instead of acting: in Markdown's code and quotations, and in comments."""
+"""Where an answer's text quotes instead of acting: in Markdown code, in quotations and in comments."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ _SHORTEST_FENCE = 3
 Place = Literal["", "code span", "fence", "indented code", "comment", "quotation"]
 
 
-class ShownText:
-    """Follows an answer's text letter by letter; after each, `place` says what the next one stands in.
+class MarkdownContext:
+    """Follows an answer's text character by character; `place` says what the next one stands in.
 
-    A fence is closed as CommonMark has it: by a line with nothing but at least as many of the same letters. A
-    code span ends with its line at the latest, so that a lone backtick hides no more than the rest of a line.
+    A fence is closed as in CommonMark: by a line of nothing but at least as many of the same characters. A
+    code span ends with its line at the latest, so that a single backtick affects no more than the rest of a
+    line.
     """
 
     def __init__(self) -> None:
-        self.line_start = True  # nothing but blanks since the last line end, or since a call
-        self.said_nothing = True  # but blanks, since the beginning or since a thought
-        self.paragraph = 0  # how many empty lines stand before
+        self.line_start = True  # only blanks since the last line break, or since a call
+        self.at_start = True  # only blanks since the beginning, or since a thought
+        self.paragraph = 0  # the number of empty lines so far
         self._column = 0
         self._quotation = False  # this line is quoted
-        self._said = False  # there was more than white space
+        self._said = False  # text other than white space came
         self._blank_line = True
         self._code_line = False
-        self._code_may_follow = False  # behind a blank line or more code; not at the answer's start
-        self._fence = ""  # the letters that have opened it
+        self._code_may_follow = False  # after a blank line or code; not at the answer's start
+        self._fence = ""  # the characters that opened it
         self._fence_opens = False  # in this line
-        self._fence_closes = False  # if nothing else stands in this line
-        self._span = 0  # how many backticks have opened it
+        self._fence_closes = False  # if nothing else is in this line
+        self._span = 0  # the number of backticks that opened it
         self._comment = False
-        self._comment_in_line = False  # words stand before it
-        self._run = ""  # the backticks or tildes that stand last
-        self._before_run = ("", 0, False)  # fence, span, and whether the run stands at a line's start
+        self._comment_in_line = False  # it follows words in its line
+        self._run = ""  # the backticks or tildes at the end of the text
+        self._before_run = ("", 0, False)  # fence, span, and whether the run begins its line
         self._last = ""
 
     @property
@@ -54,7 +55,7 @@ class ShownText:
 
     @property
     def last_letter(self) -> str:
-        """What stands last, a line end included; empty at the beginning."""
+        """The last character, line breaks included; empty at the beginning."""
         return self._last[-1:]
 
     def feed(self, text: str) -> None:
@@ -64,14 +65,14 @@ class ShownText:
             at = plain.end() if plain else at + 1
             self._take(plain[0] if plain else text[at - 1])
 
-    def begin_again(self) -> None:
-        """A thought stands here: what follows is the beginning of what is said."""
-        self.pass_call()
-        self.said_nothing = True
+    def restart(self) -> None:
+        """A thought stands here: what follows is the start of the answer's text."""
+        self.skip_call()
+        self.at_start = True
 
-    def pass_call(self) -> None:
-        """A call stands here, which is no text: what follows it may be another one."""
-        self.line_start, self._column, self.said_nothing = True, 0, False
+    def skip_call(self) -> None:
+        """A call stands here; another call may follow it."""
+        self.line_start, self._column, self.at_start = True, 0, False
         self._said, self._blank_line, self._code_line = True, False, False
         self._fence = "" if self._fence_closes else self._fence
         self._fence_opens = self._fence_closes = False
@@ -90,7 +91,7 @@ class ShownText:
                 letters == ">" and self.line_start and not (self._fence or self._comment or self._code_line)
             )
             self._quotation = self._quotation or quoted
-            self.said_nothing = False
+            self.at_start = False
             if letters in "`~" and not self._comment and not self._code_line:
                 self._take_run(letters)
             else:
@@ -116,10 +117,10 @@ class ShownText:
         self._column, self._span, self._run = 0, 0, ""
 
     def _take_run(self, letter: str) -> None:
-        """Backticks or tildes: with each, what they mean if the run of them ends with it."""
+        """Backticks or tildes: update what they mean if the run ends with this one."""
         if not self._run.startswith(letter):
             if self._fence_opens and letter == "`" and self._fence.startswith(letter):
-                # No backtick may follow in the line that opens a fence of them: it was a code span.
+                # The line that opens a fence has no further backtick: this was a code span.
                 self._fence, self._span, self._fence_opens = "", len(self._fence), False
             self._run = ""
             self._before_run = (self._fence, self._span, self.line_start)

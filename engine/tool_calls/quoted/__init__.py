@@ -1,0 +1,1 @@
+"""Calls and thinking in a text stream: which count, and which the text only quotes."""

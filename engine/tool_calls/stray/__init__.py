@@ -1,1 +1,0 @@
-"""Calls and thinking in a text stream: which count, and which the text only shows."""
