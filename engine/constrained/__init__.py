@@ -1,1 +1,1 @@
-"""Grammars that generation is constrained by."""
+"""Grammars for constrained decoding."""

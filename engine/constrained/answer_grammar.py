@@ -1,10 +1,10 @@
-"""What one answer may be, as a grammar: free text with well-formed tool calls in it, or JSON of a schema.
+"""The grammar of one answer: free text with well-formed tool calls, or JSON of a schema.
 
 The text of a grammar is a pure function of an `AnswerRules`, so that it can be cached;
-`engine.constrained.grammar` runs it. Free text stays free: from the first letter of an opening mark to the
-end of the call the family's rules hold, and nowhere else. A mark in code or in a quotation opens nothing, and
-in a thought none can be written, so that a model that wants to call closes its thought first. Everything is
-matched byte by byte, since tokens may reach over the borders of marks.
+`engine.constrained.grammar` runs it. Free text is unconstrained: the family's rules apply only from the first
+character of an opening mark to the end of the call. A mark in code or in a quotation opens no call. In a
+thought no opening mark can be written, so that a model closes its thought before it calls. Everything is
+matched byte by byte, since tokens may cross the borders of marks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.constrained.code_places import places
+from engine.constrained.code_places import place_terminals
 from engine.constrained.thinking_grammar import thinking_rules, without_openings
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.lark_text import json_value, literal
@@ -24,12 +24,12 @@ Choice = Literal["auto", "required", "none"]
 
 @dataclass(frozen=True)
 class AnswerRules:
-    """What a request asks of its answer.
+    """The constraints of a request on its answer.
 
-    `tools` are those that may be called. With `schema` the answer, but for calls, is JSON that fits it.
-    `thinking` are the marks around the thinking that may come first, and `opens_thinking` tells that the
-    prompt ends inside; `marks` are those around thinking wherever it comes. `layout` are marks that may stand
-    before what is asked for.
+    `tools` are the callable tools. With `schema` the answer, apart from calls, is JSON that fits it.
+    `thinking` are the marks around thinking at the start, and with `opens_thinking` the prompt ends within
+    it; `marks` are the marks around thinking anywhere. `layout` are marks that may come before the required
+    content.
     """
 
     family: Family | None = None
@@ -44,38 +44,38 @@ class AnswerRules:
 
     @property
     def is_unconstrained(self) -> bool:
-        """Whether any text will do."""
+        """Whether any text is allowed."""
         return self.schema is None and (self.family is None or not self.tools)
 
 
 Relaxation = Literal["lenient", "any"]
-"""How a schema is held to that the grammar cannot express: but for some keywords, or not at all."""
+"""How a schema that the grammar cannot express is relaxed: without some keywords, or to any value."""
 
-ANSWER = ""  # stands for the answer's own schema among the names of tools
+ANSWER = ""  # the key of the answer's own schema among the names of tools
 
-# Where one text only can follow, any tokens that spell it will do, not just a tokenizer's own.
+# Where only one text can follow, any tokens that spell it are allowed, not only the tokenizer's own split.
 _OPTIONS = '%llguidance {"no_forcing": true}'
 _SPACE = "/[ \\t\\r\\n]{1,8}/"
 
 
-def grammar_text(rules: AnswerRules, loose: Mapping[str, Relaxation] | None = None) -> str:
-    """The Lark text for `rules`; `loose` names tools, and `ANSWER`, whose schemas are not held to whole."""
+def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = None) -> str:
+    """The Lark text for `rules`; `relaxed` names the tools, and `ANSWER`, whose schemas are relaxed."""
     lines = [_OPTIONS]
-    loose = loose or {}
+    relaxed = relaxed or {}
     free = f"TEXT: {_free_text(rules)}"
     if rules.family is None or not rules.tools or rules.choice == "none":
         if rules.schema is None:
             return "\n".join([*lines, "start: TEXT", free, ""])
-        return "\n".join([*lines, *_start(rules, "answer SPACE?"), *_answer(rules, loose), ""])
-    tools = [_without_bounds(tool) if loose.get(tool.name) == "any" else tool for tool in rules.tools]
-    calls = rules.family.grammar(tools, lambda tool, part=None: _arguments(tool, part, loose))
-    # Behind the only call the answer ends: text would keep the client waiting for nothing.
+        return "\n".join([*lines, *_start(rules, "answer SPACE?"), *_answer(rules, relaxed), ""])
+    tools = [_without_bounds(tool) if relaxed.get(tool.name) == "any" else tool for tool in rules.tools]
+    calls = rules.family.grammar(tools, lambda tool, part=None: _arguments(tool, part, relaxed))
+    # The answer ends behind its only call: more text would only keep the client waiting.
     thinking = " | thinking" if rules.marks else ""
     more = f"(section{thinking})* last" if rules.parallel else "SPACE?"
     if rules.schema is not None:
         body = f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}"
         lines += _start(rules, body)
-        lines += _answer(rules, loose)
+        lines += _answer(rules, relaxed)
     elif rules.choice == "required":
         lines += _start(rules, f"now {more}")
     else:
@@ -85,66 +85,66 @@ def grammar_text(rules: AnswerRules, loose: Mapping[str, Relaxation] | None = No
         lines.append(f"SPACE: {_SPACE}")
         if rules.opens_thinking:
             lines.append(_thought_end(rules))
-    lines += [free, places(rules.layout), *thinking_rules(rules.family, rules.marks)]
+    lines += [free, place_terminals(rules.layout), *thinking_rules(rules.family, rules.marks)]
     openings = rules.family.openings
     for number, mark in enumerate(openings):
         line_start = " & /((?s:.*)\\n)?/" if mark in rules.family.bare_openings else ""
         lines.append(f"BEFORE{number}: OUTSIDE{line_start}")
         lines.append(f"open{number}[lazy]: BEFORE{number} {literal(mark)}")
     lines.append("section: " + " | ".join(f"open{number} calls" for number in range(len(openings))))
-    # What the reader takes for the beginning of a line is not known behind thinking and layout.
+    # Behind thinking and layout it is unknown what the reader takes for the beginning of a line.
     at_once = [mark for mark in openings if mark not in rules.family.bare_openings]
     lines.append("now: " + " | ".join(f"{literal(mark)} calls" for mark in at_once))
     return "\n".join([*lines, calls, ""])
 
 
 def _start(rules: AnswerRules, body: str) -> list[str]:
-    """A `start` that leads to `body` by way of thinking, white space and marks of the layout only."""
+    """A `start` that reaches `body` through thinking, white space and layout marks only."""
     lines = []
     if rules.thinking is None:
         lines.append(f"start: layout {body}")
     else:
         optional = "" if rules.opens_thinking else "?"
-        head = "" if rules.opens_thinking else literal(rules.thinking[0])
+        opening = "" if rules.opens_thinking else literal(rules.thinking[0])
         lines.append(f"start: layout thought{optional} layout {body}")
-        lines.append(f"thought: {head} thought_end")
+        lines.append(f"thought: {opening} thought_end")
         lines.append(_thought_end(rules))
     marks = "".join(f" | {literal(mark)}" for mark in rules.layout)
     return [*lines, f"layout: (SPACE{marks}){{0,6}}", f"SPACE: {_SPACE}"]
 
 
 def _thought_end(rules: AnswerRules) -> str:
-    """A thought that the answer begins with: no call can be opened in it, so it ends before the first."""
+    """A thought at the start of the answer: it contains no opening mark, so it ends before the first call."""
     assert rules.thinking is not None
     calling = rules.family is not None and rules.tools and rules.choice != "none"
     thought = without_openings(rules.family) if calling and rules.family is not None else "/(?s:.*)/"
     return f"THOUGHT: {thought}\nthought_end[lazy]: THOUGHT {literal(rules.thinking[1])}"
 
 
-def _answer(rules: AnswerRules, loose: Mapping[str, Relaxation]) -> list[str]:
+def _answer(rules: AnswerRules, relaxed: Mapping[str, Relaxation]) -> list[str]:
     assert rules.schema is not None
-    return [f"answer: {_json(rules.schema, {}, loose.get(ANSWER))}"]
+    return [f"answer: {_json(rules.schema, {}, relaxed.get(ANSWER))}"]
 
 
-def _arguments(tool: ToolSchema, part: Mapping[str, Any] | None, loose: Mapping[str, Relaxation]) -> str:
+def _arguments(tool: ToolSchema, part: Mapping[str, Any] | None, relaxed: Mapping[str, Relaxation]) -> str:
     if part is not None:
-        return _json(part, {}, loose.get(tool.name))
-    return _json({"type": "object"} | tool.parameters, {"type": "object"}, loose.get(tool.name))
+        return _json(part, {}, relaxed.get(tool.name))
+    return _json({"type": "object"} | tool.parameters, {"type": "object"}, relaxed.get(tool.name))
 
 
 def _without_bounds(tool: ToolSchema) -> ToolSchema:
-    """The tool with no more than the names and types of its arguments."""
+    """The tool with only the names and types of its arguments."""
     bare: dict[str, Any] = {}
     for key, schema in tool.properties.items():
         types = tool.types(key)
-        # Objects without such a word of their members would be empty in some families.
+        # Without `additionalProperties`, objects would be empty in some families.
         free = {"type": sorted(types), "additionalProperties": {"description": "anything"}} if types else {}
         bare[key] = False if schema is False else free
     return ToolSchema(tool.name, {"type": "object", "properties": bare, "required": tool.required})
 
 
-def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], loose: Relaxation | None) -> str:
-    return json_value(anything if loose == "any" else schema, lenient=loose == "lenient")
+def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], relaxed: Relaxation | None) -> str:
+    return json_value(anything if relaxed == "any" else schema, lenient=relaxed == "lenient")
 
 
 def _free_text(rules: AnswerRules) -> str:
@@ -154,7 +154,9 @@ def _free_text(rules: AnswerRules) -> str:
 
 
 def rules_by_schema(rules: AnswerRules) -> Iterable[tuple[str, AnswerRules]]:
-    """The rules with one tool at a time, and with the answer's schema alone: to find what cannot be held."""
+    """The rules with one tool each, and with the answer's schema alone: to find schemas that do not
+    compile.
+    """
     if rules.schema is not None:
         yield ANSWER, AnswerRules(schema=rules.schema)
     if rules.family is not None and rules.choice != "none":

@@ -1,9 +1,10 @@
-"""Where an answer shows code or a quotation, by rules so plain that a grammar can follow them too.
+"""Where an answer quotes code or a text, by rules that are simple enough for a grammar.
 
 A backtick opens a code span, and the next one or the end of the line closes it. A line of three backticks or
-more opens a fence, and a line with nothing else closes it. A line that begins with `>` is a quotation. What
-`CodePlaces` follows letter by letter `places` says to a grammar: `engine.constrained.answer_grammar` binds
-calls at the same places at which `engine.answers.reader` reads them.
+more opens a fence, and a line with nothing else closes it. A line that begins with `>` is a quotation.
+`CodePlaces` follows these rules character by character, and `place_terminals` expresses them as a grammar:
+`engine.constrained.answer_grammar` constrains calls at the same places where `engine.answers.reader` reads
+them.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ _PLACES = "\n".join(
 )
 
 
-def places(borders: Sequence[str]) -> str:
-    """Terminals for Lark: `OUTSIDE` is a text whose next letter stands in no code and in no quotation.
+def place_terminals(borders: Sequence[str]) -> str:
+    """Terminals for Lark: `OUTSIDE` is a text after which the next character is in no code and in no
+    quotation.
 
-    `LINE_START` is one behind which nothing but blanks stands in its line. At each of `borders`, marks
-    between messages, all begins anew.
+    `LINE_START` is such a text whose last line is blank so far. Each of `borders`, marks between messages,
+    starts the rules anew.
     """
     if not borders:
         return f"{_PLACES}\nOUTSIDE: CODE_LINES CODE_SPANS\nLINE_START: CODE_LINES /[ \\t]*/"
@@ -55,7 +57,7 @@ def places(borders: Sequence[str]) -> str:
 
 
 class CodePlaces:
-    """Follows a text in any pieces; `inside` tells where its next letter stands."""
+    """Follows a text in pieces of any size; `inside` says where its next character is."""
 
     def __init__(self) -> None:
         self._fence = False
@@ -63,16 +65,16 @@ class CodePlaces:
 
     @property
     def inside(self) -> bool:
-        """Whether the next letter stands in code, or in a quotation."""
+        """Whether the next character is in code or in a quotation."""
         return self._fence or self._quote or self._odd
 
     @property
     def line_start(self) -> bool:
-        """Whether nothing but blanks stands before it in its line."""
+        """Whether only blanks are before it in its line."""
         return self._blank
 
     def restart(self) -> None:
-        """A call, a thought or a border stands here: what follows is at a beginning."""
+        """A call, a thought or a border stands here: the rules start anew."""
         self._fence = False
         self._begin_line()
 
@@ -86,15 +88,15 @@ class CodePlaces:
     def _begin_line(self) -> None:
         self._at: Literal["indent", "run", "text"] = "indent"
         self._indent = 0
-        self._run = 0  # of the backticks that the line begins with
-        self._more = False  # one stands behind that run
-        self._blank_behind = True  # nothing but blanks does
+        self._run = 0  # number of backticks at the start of the line
+        self._more = False  # another backtick follows that run
+        self._blank_behind = True  # only blanks follow that run
         self._odd = False  # a code span is open
         self._quote = False
         self._blank = True
 
     def _take(self, letters: str) -> None:
-        """One letter that has a meaning here, or several that have none."""
+        """One character with a meaning here, or several without one."""
         if letters == "\n":
             fenced = self._run >= _FENCE and not self._more
             self._fence = not (fenced and self._blank_behind) if self._fence else fenced

@@ -1,8 +1,8 @@
-"""Grammars that are held to while an answer is generated, by way of llguidance.
+"""Constrained decoding of answers, by llguidance.
 
-A `Grammars` belongs to one tokenizer. It compiles `AnswerRules` once and keeps them, so that the tools
-of a session, the same in each turn, cost nothing from the second request on. An `AnswerGuide` follows one
-answer: it is told each token and says which may come next.
+A `Grammars` belongs to one tokenizer. It compiles each `AnswerRules` once and caches it, so that the tools of
+a session, the same in each turn, cost nothing from the second request on. An `AnswerGuide` follows one
+answer: it takes each token and computes which tokens may come next.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from engine.constrained.answer_grammar import AnswerRules, Relaxation, grammar_t
 
 _log = logging.getLogger(__name__)
 
-_KEPT = 64
-# More than llguidance's own: a long enumeration, or a text of a bounded length, should not end its hold.
+_CACHED = 64
+# Above llguidance's defaults: a long enumeration, or a text of limited length, must stay constrained.
 LIMITS = llguidance.LLParserLimits(max_items_in_row=50_000, max_lexer_states=1_000_000)
-_RELAXED = "the grammar has no words for this schema"
+_RELAXED = "the grammar cannot express this schema"
 
 
 class GrammarUnavailable(RuntimeError):
-    """Nothing can be held to a grammar with this tokenizer; raised by `Grammars`. The message says why."""
+    """This tokenizer does not support constrained decoding; raised by `Grammars`. The message says why."""
 
 
 class CompiledGrammar:
-    """A grammar that is ready; `relaxed` tells by tool why less than its schema is held to."""
+    """A compiled grammar; `relaxed` says for each tool why its schema is not fully enforced."""
 
     def __init__(self, matcher: Any, relaxed: dict[str, str], vocabulary: Any) -> None:
         self.relaxed = relaxed
@@ -41,7 +41,7 @@ class CompiledGrammar:
         self._vocabulary = vocabulary
 
     def guide(self, generated: Sequence[int] = ()) -> AnswerGuide:
-        """A guide for one answer, of which `generated` is there already."""
+        """A guide for one answer that begins with `generated`."""
         guide = AnswerGuide(self._matcher.deep_copy(), self._vocabulary)
         for token in generated:
             guide.advance(token)
@@ -49,21 +49,21 @@ class CompiledGrammar:
 
 
 class AnswerGuide:
-    """Says what an answer may go on with; for one thread at a time."""
+    """Computes which tokens an answer may continue with; for one thread at a time."""
 
     def __init__(self, matcher: Any, vocabulary: Any) -> None:
-        self.failure = ""  # why nothing is held to any more
+        self.failure = ""  # why the answer is no longer constrained
         self.vocab_size: int = vocabulary.vocab_size
         self._matcher = matcher
         self._ends = frozenset(vocabulary.eos_tokens)
-        self._tokens = 0  # that the matcher took
-        self._passed_over = 0  # that came behind them, where nothing more could follow
+        self._tokens = 0  # taken by the matcher
+        self._passed_over = 0  # behind them, where nothing more may follow
 
     def advance(self, token: int) -> None:
         """Take the next token of the answer."""
         if self.failure:
             return
-        ended = token in self._ends and not self._matcher.is_accepting()  # all the same, at its limit
+        ended = token in self._ends and not self._matcher.is_accepting()  # the answer ended at its limit
         if ended or self._passed_over or self._matcher.is_stopped():
             self._passed_over += 1
         elif self._matcher.consume_token(token):
@@ -72,7 +72,7 @@ class AnswerGuide:
             self._give_up()
 
     def rewind(self, tokens: int) -> None:
-        """Take back the newest so many tokens."""
+        """Take back the last `tokens` tokens."""
         unseen = min(tokens, self._passed_over)
         self._passed_over -= unseen
         tokens = min(tokens - unseen, self._tokens)
@@ -82,7 +82,7 @@ class AnswerGuide:
                 self._give_up()
 
     def fill(self, mask: Any) -> bool:
-        """Write the tokens that may come next into a row of bits; false where any may.
+        """Write the allowed next tokens into a row of bits; false if any token is allowed.
 
         `mask` has the shape (1, ceil(vocab_size / 32)) and the type int32.
         """
@@ -95,69 +95,71 @@ class AnswerGuide:
         return True
 
     def _give_up(self) -> None:
-        error = self._matcher.get_error() or "a token came that the grammar does not have"
-        self.failure = error.splitlines()[0]  # the state and the grammar follow, and what the model wrote
-        _log.warning("a grammar is not held to any further: %s", self.failure)
+        error = self._matcher.get_error() or "the grammar does not allow the last token"
+        self.failure = error.splitlines()[
+            0
+        ]  # the other lines have the state, the grammar and the model's text
+        _log.warning("the answer is no longer constrained by its grammar: %s", self.failure)
 
 
 class Grammars:
-    """Compiles and keeps the grammars of one model; may be used from any thread."""
+    """Compiles and caches the grammars of one model; for any thread."""
 
     def __init__(self, tokenizer: Any, eos: Iterable[int]) -> None:
-        """`tokenizer` is mlx-lm's wrapper, `eos` the tokens that end an answer.
+        """`tokenizer` is mlx-lm's wrapper, `eos` are the tokens that end an answer.
 
         Raises:
-            GrammarUnavailable: its tokens cannot be told as bytes.
+            GrammarUnavailable: the bytes of its tokens are unknown.
         """
         self._vocabulary = _vocabulary(token_bytes(tokenizer), sorted(eos))
-        self._kept: OrderedDict[bytes, CompiledGrammar] = OrderedDict()
+        self._cache: OrderedDict[bytes, CompiledGrammar] = OrderedDict()
         self._lock = threading.Lock()
 
     def compile(self, rules: AnswerRules) -> CompiledGrammar:
-        """The grammar for `rules`, from the second time on without work.
+        """The grammar for `rules`; cached.
 
         Raises:
-            GrammarUnavailable: even without its schemas it cannot be compiled.
+            GrammarUnavailable: it does not compile even without its schemas.
         """
         text = grammar_text(rules)
         key = hashlib.blake2b(text.encode(), digest_size=16).digest()
         with self._lock:
-            found = self._kept.get(key)
+            found = self._cache.get(key)
             if found is None:
-                found = self._kept[key] = self._compiled(rules, text)
-                if len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
+                found = self._cache[key] = self._compiled(rules, text)
+                if len(self._cache) > _CACHED:
+                    self._cache.popitem(last=False)
             else:
-                self._kept.move_to_end(key)
+                self._cache.move_to_end(key)
             return found
 
     def _compiled(self, rules: AnswerRules, text: str) -> CompiledGrammar:
         matcher, fault = self._matcher(text)
         relaxed: dict[str, str] = {}
         if fault:
-            loose: dict[str, Relaxation] = {}
+            relaxation: dict[str, Relaxation] = {}
             for name, alone in rules_by_schema(rules):
                 own_fault = self._matcher(grammar_text(alone))[1]
                 if own_fault:
                     lenient_fault = self._matcher(grammar_text(alone, {name: "lenient"}))[1]
-                    loose[name] = "any" if lenient_fault else "lenient"
+                    relaxation[name] = "any" if lenient_fault else "lenient"
                     relaxed[name] = f"{_RELAXED}: {own_fault}"
-            matcher, fault = self._matcher(grammar_text(rules, loose))
+            matcher, fault = self._matcher(grammar_text(rules, relaxation))
         if fault:
-            raise GrammarUnavailable(f"the tools cannot be put into a grammar: {fault}")
+            raise GrammarUnavailable(f"the tools cannot be expressed as a grammar: {fault}")
         return CompiledGrammar(matcher, relaxed, self._vocabulary)
 
     def _matcher(self, text: str) -> tuple[Any, str]:
-        """A matcher, and what is wrong with its grammar."""
+        """A matcher, and the error in its grammar."""
         lark = llguidance.LLMatcher.grammar_from_lark(text)
         matcher = llguidance.LLMatcher(self._vocabulary, lark, log_level=0, limits=LIMITS)
         return matcher, _cause(matcher.get_error()) if matcher.is_error() else ""
 
 
 def token_masks(guides: Sequence[AnswerGuide | None], width: int) -> Any | None:
-    """Which tokens may follow: booleans of shape (guides, width), or None where any may in each row.
+    """Which tokens may follow: booleans of shape (guides, width), or None where each row allows any.
 
-    `width` is the model's, which has logits for more tokens than its tokenizer has where they are padded.
+    `width` is that of the model's logits; padded models have more of them than their tokenizer has tokens.
     """
     size = max((guide.vocab_size for guide in guides if guide is not None), default=0)
     bits = allocate_token_bitmask(len(guides), size)
@@ -172,15 +174,15 @@ def token_masks(guides: Sequence[AnswerGuide | None], width: int) -> Any | None:
 
 
 def token_bytes(tokenizer: Any) -> list[bytes]:
-    """The bytes of each token, special tokens as their names.
+    """The bytes of each token; special tokens as their names.
 
     Raises:
-        GrammarUnavailable: the tokenizer is of a kind whose bytes are not known.
+        GrammarUnavailable: the bytes of this kind of tokenizer are unknown.
     """
     inner = getattr(tokenizer, "_tokenizer", tokenizer)
     backend = getattr(inner, "backend_tokenizer", None)
     if backend is None:
-        raise GrammarUnavailable(f"a {type(inner).__name__} does not tell the bytes of its tokens")
+        raise GrammarUnavailable(f"a {type(inner).__name__} does not expose the bytes of its tokens")
     try:
         plain = llguidance.LLTokenizer(backend.to_str())
     except Exception as error:  # llguidance raises for pre-tokenizers and decoders that it does not know
@@ -189,7 +191,7 @@ def token_bytes(tokenizer: Any) -> list[bytes]:
 
 
 class _ByteTokens:
-    """Tokens for llguidance: all plain bytes but the ends, so that marks are text like any other."""
+    """The tokens for llguidance: plain bytes except for the end tokens, so that marks are ordinary text."""
 
     def __init__(self, tokens: list[bytes], eos: Sequence[int]) -> None:
         self.tokens = tokens
@@ -198,7 +200,7 @@ class _ByteTokens:
         self.special_token_ids = list(eos)
 
     def __call__(self, text: bytes | str) -> list[int]:
-        return []  # only forced tokens would be tokenized, and none are forced
+        return []  # llguidance tokenizes only forced tokens, and forcing is off
 
 
 def _vocabulary(tokens: list[bytes], eos: Sequence[int]) -> Any:
@@ -211,6 +213,6 @@ def _vocabulary(tokens: list[bytes], eos: Sequence[int]) -> Any:
 
 
 def _cause(error: str) -> str:
-    """What llguidance says of a grammar, without the place in a text that nobody wrote."""
+    """llguidance's error about a grammar, without its position in generated text."""
     line = error.strip().splitlines()[0] if error.strip() else "unknown"
     return line.rpartition("failed to compile JSON schema: ")[2][:200]

@@ -1,1 +1,1 @@
-"""One module a model family: how it writes tool calls."""
+"""The tool call formats of model families, one module each."""

@@ -1,17 +1,17 @@
-"""DeepSeek V3, R1 and V3.1: a section of calls between marks, each with its arguments as JSON.
+"""DeepSeek V3, R1 and V3.1: calls with JSON arguments, in a section between marks.
 
-V3 and R1 put them into a fence, behind the kind of the call:
+V3 and R1 write the arguments in a code fence, behind the type of the call:
 
 <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>Read
 ```json
 {"file_path": "/a"}
 ```<｜tool▁call▁end｜><｜tool▁calls▁end｜>
 
-V3.1 writes all on one line:
+V3.1 writes everything on one line:
 
 <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>Read<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>
 
-Both are read by either.
+Each reads both formats.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SYNTAX = JsonSyntax(
 
 @dataclass(frozen=True, slots=True)
 class DeepSeek:
-    """`fenced` as V3 and R1 write, else as V3.1 does."""
+    """`fenced`: the format of V3 and R1, else that of V3.1."""
 
     name: str
     fenced: bool
@@ -85,7 +85,7 @@ class DeepSeek:
         return f"{_OPENING}{written}{_END}"
 
     def _around(self) -> tuple[str, tuple[str, str], str]:
-        """What stands before a name, behind the name and behind the arguments, and between calls."""
+        """The texts before a name, behind the name and behind the arguments, and between calls."""
         if self.fenced:
             return f"{_CALL}function{_SEPARATOR}", ("\n```json\n", f"\n```{_CALL_END}"), "\n"
         return _CALL, (_SEPARATOR, _CALL_END), ""

@@ -1,4 +1,4 @@
-"""DeepSeek V3.2 and after: one section for all calls of an answer, tags with a mark of their own.
+"""DeepSeek V3.2 and later: one section for all calls of an answer, in tags with a special mark.
 
 <｜DSML｜function_calls>
 <｜DSML｜invoke name="Write">
@@ -7,8 +7,8 @@
 </｜DSML｜invoke>
 </｜DSML｜function_calls>
 
-The tags say which values are strings; the others are JSON. V4 calls the section `tool_calls`. See
-`engine.tool_calls.reading.tagged_calls` for what is ambiguous.
+The tags mark string values; the others are JSON. In V4 the section is named `tool_calls`.
+`engine.tool_calls.reading.tagged_calls` says what is ambiguous.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _PATTERNS = {_opening(section): TaggedPatterns(_syntax(section)) for section in 
 
 @dataclass(frozen=True, slots=True)
 class DeepSeekDsml:
-    """`section` is what the version calls its section."""
+    """`section` is the name of the section in this version."""
 
     name: str
     section: str
@@ -63,7 +63,7 @@ class DeepSeekDsml:
         return (_opening(self.section),)
 
     def writes(self, template: str) -> bool:
-        # Templates put the mark together from a variable: `'<' + dsml + 'invoke name="'`.
+        # Templates build the mark from a variable: `'<' + dsml + 'invoke name="'`.
         return _MARK in template and f"{self.section}>" in template
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:

@@ -1,9 +1,9 @@
-"""Gemma: calls in a notation like JSON, with bare keys and strings between marks of their own.
+"""Gemma: calls in a notation like JSON, with unquoted keys and strings between special marks.
 
 FunctionGemma: <start_function_call>call:Write{file_path:<escape>/a<escape>}<end_function_call>
 Gemma 4:       <|tool_call>call:Write{file_path:<|"|>/a<|"|>}<tool_call|>
 
-See `engine.tool_calls.reading.gemma_calls` for what is ambiguous.
+`engine.tool_calls.reading.gemma_calls` says what is ambiguous.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 @dataclass(frozen=True, slots=True)
 class Gemma:
-    """One of the two by its marks."""
+    """One of the two formats, by its marks."""
 
     name: str
     marks: GemmaMarks
@@ -51,7 +51,7 @@ class Gemma:
         )
 
 
-# Behind its calls Gemma opens the answers to them, where a server has not stopped it.
+# After its calls Gemma opens the results, unless a server stops it.
 FUNCTION_GEMMA = Gemma(
     "function_gemma",
     GemmaMarks("<start_function_call>", "<end_function_call>", "<escape>"),

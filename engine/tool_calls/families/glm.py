@@ -5,8 +5,8 @@
 <arg_value>/a</arg_value>
 </tool_call>
 
-4.7 writes the same without line breaks. Values are exactly what stands between their tags. See
-`engine.tool_calls.schemas.argument_texts` for their types, `engine.tool_calls.reading.tagged_calls` for what
+4.7 writes no line breaks. A value is the exact text between its tags.
+`engine.tool_calls.schemas.argument_texts` gives the types, `engine.tool_calls.reading.tagged_calls` says what
 is ambiguous.
 """
 
@@ -24,7 +24,7 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 _OPENING = "<tool_call>"
 _SYNTAX = TaggedSyntax(
     openings=(_OPENING,),
-    # Any word could be a name, so what follows tells.
+    # Any word could be a name: the text behind it decides.
     header=rf"(?P<name>[^<>{{}}\s]{{1,256}})(?={SPACE}(?:<arg_key>|</tool_call>))",
     parameter=rf"<arg_key>{SPACE}(?P<key>[^<>\n]{{1,256}}?){SPACE}</arg_key>{SPACE}<arg_value>",
     close="</arg_value>",

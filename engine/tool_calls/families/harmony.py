@@ -1,9 +1,9 @@
-"""gpt-oss ("harmony"): a message to a function, on a channel of its own.
+"""gpt-oss ("harmony"): a message to a function, on its own channel.
 
 <|channel|>commentary to=functions.Read <|constrain|>json<|message|>{"file_path": "/a"}<|call|>
 
-and the recipient may stand before the channel: ` to=functions.Read<|channel|>commentary json`.
-`<|call|>` usually is an end-of-answer token, so it may be missing; a call ends with its arguments.
+The recipient may also come before the channel: ` to=functions.Read<|channel|>commentary json`.
+`<|call|>` is usually an end-of-answer token and may be missing; a call ends with its arguments.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Harmony:
         named = [f"{literal(tool.name)} harmony_format {arguments(tool)}" for tool in tools]
         return "\n".join(
             [
-                # Without the mark at its end, which an engine takes for the end of the answer.
+                # The end mark is optional: an engine takes it for the end of the answer.
                 f"calls: harmony_named ({literal('<|call|>')})?",
                 "harmony_named: " + "\n  | ".join(named),
                 f"harmony_format: ({literal(_COMMENTARY)})? "

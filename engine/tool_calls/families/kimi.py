@@ -1,9 +1,9 @@
-"""Kimi K2: a section of calls between marks, each with an id that names the tool and counts the calls.
+"""Kimi K2: a section of calls between marks, each with an id made of the tool's name and a number.
 
 <|tool_calls_section_begin|><|tool_call_begin|>functions.Read:0<|tool_call_argument_begin|>{"file_path": "/a"}
 <|tool_call_end|><|tool_calls_section_end|>
 
-all on one line. Some answers leave `functions.` out, or spell the section's marks with `tool_call`.
+Everything is on one line. Some answers omit `functions.`, or spell the section's marks with `tool_call`.
 """
 
 from __future__ import annotations

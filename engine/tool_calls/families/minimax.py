@@ -6,8 +6,8 @@
 </invoke>
 </minimax:tool_call>
 
-Values are exactly what stands between their tags. See `engine.tool_calls.schemas.argument_texts` for their
-types, and `engine.tool_calls.reading.tagged_calls` for what is ambiguous.
+A value is the exact text between its tags. `engine.tool_calls.schemas.argument_texts` gives their types,
+`engine.tool_calls.reading.tagged_calls` says what is ambiguous.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Mistral: a mark, then the tool's name and its arguments, or a list of calls.
 
-Since 2025 each call has a mark of its own, and no end mark:
+Since 2025 each call has its own mark, and no end mark:
 
 [TOOL_CALLS]Read[ARGS]{"file_path": "/a"}[TOOL_CALLS]Glob[ARGS]{"pattern": "*"}
 
-with `[CALL_ID]` and an id before `[ARGS]` for a while. Models before that write
+Some of these models write `[CALL_ID]` and an id before `[ARGS]`. Earlier models write
 
 [TOOL_CALLS][{"name": "Read", "arguments": {"file_path": "/a"}, "id": "abc123def"}]
 
-Both are read by either.
+Each reads both formats.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LISTED = JsonSyntax(
 
 @dataclass(frozen=True, slots=True)
 class Mistral:
-    """`listed` as the early models write, else as those since 2025 do."""
+    """`listed`: the early format, else that since 2025."""
 
     name: str
     listed: bool

@@ -1,4 +1,4 @@
-"""The names of the families, apart from the families: settings are checked before those are needed."""
+"""The names of the families, without their modules: settings are checked before the families are needed."""
 
 from __future__ import annotations
 

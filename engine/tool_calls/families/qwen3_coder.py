@@ -1,4 +1,4 @@
-"""Qwen3-Coder and the models after it: a function tag around parameter tags, nothing escaped.
+"""Qwen3-Coder and later models: a function tag around parameter tags, without escapes.
 
 <tool_call>
 <function=Write>
@@ -11,9 +11,9 @@ one line
 </function>
 </tool_call>
 
-These models often leave the first line out, so `<function=` opens a call too. One line break at either end of
-a value is layout. See `engine.tool_calls.schemas.argument_texts` for the values' types, and
-`engine.tool_calls.reading.tagged_calls` for what is ambiguous.
+These models often omit the first line, so `<function=` opens a call too. One line break at either end of a
+value is layout. `engine.tool_calls.schemas.argument_texts` gives the values' types,
+`engine.tool_calls.reading.tagged_calls` says what is ambiguous.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Qwen3Coder:
         return TaggedCallReader(_PATTERNS[opening], opening, tools)
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
-        # Either opening mark may stand before; behind the bare one the name follows at once.
+        # Both opening marks are possible; after `<function=` the name follows at once.
         calls = "calls: /[ \\t\\n]{0,4}<function=/ qwen3_coder | qwen3_coder"
         return calls + "\n" + tagged_rules(_LAYOUT, _syntax(_OPENING), tools, arguments)
 

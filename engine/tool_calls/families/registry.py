@@ -1,4 +1,4 @@
-"""The families that are known, by name and by chat template."""
+"""The known families, by name and by chat template."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FAMILIES: tuple[Family, ...] = (
     Qwen3Coder(),
     Hermes(),
 )
-"""The more specific before those whose marks are parts of theirs."""
+"""In order of detection: a family comes before one whose marks are parts of its own."""
 
 _TOKENS: tuple[tuple[str, str], ...] = (
     ("<minimax:tool_call>", "minimax"),
@@ -48,18 +48,18 @@ _TOKENS: tuple[tuple[str, str], ...] = (
     ("[ARGS]", "mistral"),
     ("[TOOL_CALLS]", "mistral_v3"),
 )
-"""Tokens that no other family has, for models whose template does not show calls or is missing."""
+"""Tokens that only one family has, for models whose template writes no calls or is missing."""
 
 
 class UnknownFamily(ValueError):
-    """There is no tool format of that name; raised by `family_named`. The message lists those there are."""
+    """No tool format has that name; raised by `family_named`. The message lists the known ones."""
 
 
 def family_named(name: str) -> Family:
     """The family that `--tool-format` names.
 
     Raises:
-        UnknownFamily: there is none.
+        UnknownFamily: no family has that name.
     """
     for family in FAMILIES:
         if family.name == name:
@@ -69,9 +69,9 @@ def family_named(name: str) -> Family:
 
 
 def matching_family(raw: str, tools: ToolSchemas, *, truncated: bool = False) -> Family | None:
-    """The family whose reader finds whole calls of these tools in `raw`, and nothing that is broken.
+    """The family whose reader finds only complete calls of these tools in `raw`.
 
-    With `cut` more might have come, which a call must not lack.
+    `truncated`: the answer ended at its limit, so that a call may lack arguments.
     """
     text = raw.lstrip()
     for family in FAMILIES:
@@ -88,7 +88,7 @@ def matching_family(raw: str, tools: ToolSchemas, *, truncated: bool = False) ->
 
 
 def family_of(template: str, vocabulary: Collection[str]) -> Family | None:
-    """The family of a model, by its chat template, else by its tokens; None if neither tells."""
+    """The family of a model, by its chat template, else by its tokens; None if neither decides."""
     for family in FAMILIES:
         if family.writes(template):
             return family

@@ -20,7 +20,7 @@ from engine.tool_calls.schemas.tools import ToolSchemas
 QUOTED_CALL = (
     "the answer quotes a tool call and makes none: a call must stand at its end, in its model's own marks"
 )
-CALL_BEFORE_TEXT = "a tool call was returned as text: more text follows it"
+CALL_BEFORE_TEXT = "what looks like a tool call was returned as text: more follows it"
 CALL_IN_THOUGHT = "a tool call in a thought was not sent"
 THOUGHT_WITHOUT_START = "thinking came as text, without its opening mark: no call in it was sent"
 

@@ -1,1 +1,1 @@
-"""Readers and grammars of call formats, for the families that share them."""
+"""Readers and grammars of call formats, shared by families."""

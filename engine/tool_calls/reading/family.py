@@ -1,4 +1,4 @@
-"""A model family's own way to write tool calls: what each module of this package describes."""
+"""The interface of a model family's tool call format, which each module of `families` implements."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 
 class ArgumentsRule(Protocol):
-    """Gives the Lark expression for a tool's arguments as JSON."""
+    """Returns the Lark expression for a tool's arguments as JSON."""
 
     def __call__(self, tool: ToolSchema, part: Mapping[str, Any] | None = None) -> str:
-        """`part` is a schema within the tool's, with the definitions that it refers to."""
+        """`part` is a part of the tool's schema, with the definitions that it refers to."""
         ...
 
 
 class CallReader(Protocol):
-    """Reads what stands behind one opening mark, in whatever pieces it comes.
+    """Reads the text behind one opening mark, in pieces of any size.
 
-    The pieces do not depend on where the text was cut, but for the borders of `CallArguments`. The `raw`
-    texts of what it yields, put together, are the opening mark and all text that was fed, but for `rest`.
+    What it yields does not depend on how the text was split, except for the borders of `CallArguments`. The
+    `raw` texts of what it yields, joined, are the opening mark and all text that was fed, without `rest`.
     """
 
     @property
     def over(self) -> bool:
-        """Whether the calls have ended, so that what follows is no part of them."""
+        """Whether the calls have ended, so that more text does not belong to them."""
         ...
 
     @property
     def rest(self) -> str:
-        """The text behind the end that was fed already; once `over`."""
+        """The text behind the end that was already fed; valid once `over`."""
         ...
 
     def feed(self, text: str) -> list[CallPiece]:
@@ -39,43 +39,44 @@ class CallReader(Protocol):
         ...
 
     def close(self, *, truncated: bool = False) -> list[CallPiece]:
-        """The answer has ended here. A call that lacks nothing but its end mark counts as whole.
+        """End the answer. A call that lacks only its end mark is complete.
 
-        With `cut` it was its limit that ended it: a call to which another argument might have come is none.
+        With `truncated` the answer ended at its limit: a call that could have had another argument is not
+        complete.
         """
         ...
 
 
 class Family(Protocol):
-    """One way to write tool calls."""
+    """One format of tool calls."""
 
     @property
     def name(self) -> str:
-        """As `--tool-format` takes it."""
+        """The name for `--tool-format`."""
         ...
 
     @property
     def openings(self) -> tuple[str, ...]:
-        """Marks that announce calls."""
+        """The marks before calls."""
         ...
 
     @property
     def bare_openings(self) -> tuple[str, ...]:
-        """Those of `openings` that people write too: they open a call at the beginning of a line only."""
+        """Those of `openings` that people write too: they open a call only at the beginning of a line."""
         ...
 
     @property
     def thinking(self) -> tuple[str, str] | None:
-        """The marks around thinking, for a family whose tokenizer does not tell."""
+        """The marks around thinking, for a family whose tokenizer does not declare them."""
         ...
 
     @property
     def layout(self) -> tuple[str, ...]:
-        """Marks of its message format that are no part of what it says."""
+        """Marks of the message format that are not part of the answer's text."""
         ...
 
     def writes(self, template: str) -> bool:
-        """Whether a chat template shows calls in this way."""
+        """Whether a chat template writes calls in this format."""
         ...
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:
@@ -83,17 +84,17 @@ class Family(Protocol):
         ...
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
-        """Lark rules for llguidance: `calls` is all that may stand behind an opening mark.
+        """Lark rules for llguidance: `calls` matches everything that may follow an opening mark.
 
-        Names of rules and terminals begin with the letters that the module alone uses, so that they meet
-        no others; text is matched byte by byte, marks included.
+        Names of rules and terminals begin with letters that only this module uses, to avoid conflicts. Text
+        is matched byte by byte, marks included.
         """
         ...
 
     def unconstrained(self, tool: ToolSchema) -> str:
-        """What of the tool's schema its `grammar` does not hold to though it compiles; empty: nothing."""
+        """The part of the tool's schema that `grammar` does not enforce, for people; empty for none."""
         ...
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
-        """Calls as a model of this family writes them, opening mark included."""
+        """Calls in this format, opening mark included."""
         ...

@@ -1,15 +1,14 @@
-"""Reads calls in Gemma's notation: JSON with bare keys, and strings between marks of their own.
+"""Reads calls in Gemma's notation: JSON with unquoted keys, and strings between special marks.
 
 call:Write{file_path:<escape>/a<escape>,lines:[1,2],options:{mode:420}}
 
-Nothing is escaped, so a mark ends a string only where the structure goes on behind it, as far as the brackets
-that are open tell: the next key or value, or all of the ends up to the call's own. The end of a call is taken
-back when text follows it and then a string's end behind which the structure goes on: then the first one was
-content.
+Nothing is escaped, so a mark ends a string only if valid structure follows for the open brackets: the next
+key or value, or all closing brackets and the call's end. The end of a call is revoked if text follows it and
+then another string end with valid structure behind it: then the first end was content.
 
-What stays ambiguous: a string that holds a mark with a comma and a key (in a list: a comma and a value)
-behind it, or with all of the ends and, directly, an opening mark behind it, or with all of the ends, other
-text, and a whole call's beginning.
+Still ambiguous: a string that contains a mark followed by a comma and a key (in a list: a comma and a value);
+or by all closing brackets, the call's end and at once an opening mark; or by all closing brackets, the call's
+end, other text, and the start of a call.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from engine.tool_calls.schemas.argument_texts import json_text, string_piece
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 _SPACE = r"[ \t\r\n]{0,8}"
-_MAX_DEPTH = 16  # open brackets that a string's end is checked against
+_MAX_DEPTH = 16  # open brackets that the end of a string is checked against
 _HEADER = rf"{_SPACE}call:{_SPACE}(?P<name>[^\s{{}}:<]{{1,256}}){_SPACE}\{{"
 _SCALAR = regex.compile(rf"{_SPACE}(?P<scalar>[^\s,{{}}\[\]<>:\"]{{1,4096}})(?={_SPACE}[,\]}}])")
 
 
 class GemmaMarks:
-    """The marks of one Gemma, and what is looked for with them."""
+    """The marks of one Gemma model, and the patterns made of them."""
 
     def __init__(self, opening: str, end: str, quote: str) -> None:
         self.opening, self.end, self.quote = opening, end, quote
@@ -50,7 +49,9 @@ class GemmaMarks:
         self._value_source = rf"{_SPACE}(?:{mark}|[-\d{{\[]|true|false|null|True|False|None)"
 
     def _behind(self, brackets: str) -> Any:
-        """What may stand behind a string in the open `brackets`; its group `end` is the end of the call."""
+        """The pattern of what may follow a string within the open `brackets`; its group `end` is the end of
+        the call.
+        """
         source = f"(?P<end>{_SPACE}{regex.escape(self.end)})" if len(brackets) <= _MAX_DEPTH else ""
         for bracket in brackets[-_MAX_DEPTH:]:
             more, close = (self._key_source, r"\}") if bracket == "{" else (self._value_source, r"\]")
@@ -65,17 +66,17 @@ class GemmaCallReader(SteppingReader):
         super().__init__(marks.opening, tools)
         self._marks = marks
         self._name = ""
-        self._brackets = ""  # those that are open
-        self._end = ""  # an end of the call that may yet be content
+        self._brackets = ""  # the open ones
+        self._end = ""  # an end of the call that may still be content
         self._text_behind: list[str] = []  # the text behind it
         self._only_space_behind = True
 
-    # States; each returns whether another may follow at once
+    # States; each returns whether the next one can run at once
 
     def _header(self, pieces: list[CallPiece]) -> bool:
         found = self._marks.header.match(self._buffer, partial=True)
         if found is None or found.partial:
-            return self._await_any([found], "it does not begin as a call does")
+            return self._await_any([found], "it does not begin like a call")
         self._take(found.end())
         if found["name"] not in self._tools:
             return self._skip(f"it names {found['name']!r}, which was not offered")
@@ -85,7 +86,7 @@ class GemmaCallReader(SteppingReader):
         return True
 
     def _first(self, pieces: list[CallPiece]) -> bool:
-        """Behind an opening bracket: its end, or what it holds."""
+        """Behind an opening bracket: its end, or its first member."""
         close = _CLOSE[self._brackets[-1]].match(self._buffer, partial=True)
         if close is None:
             self._state = self._key if self._brackets[-1] == "{" else self._value
@@ -120,7 +121,7 @@ class GemmaCallReader(SteppingReader):
         elif scalar is not None and not scalar.partial:
             value = json_text(scalar["scalar"])
             if value is None:
-                return self._skip(f"the value {scalar['scalar']!r} is no JSON")
+                return self._skip(f"the value {scalar['scalar']!r} is not JSON")
             self._take(scalar.end())
             self._emit(value, pieces)
             self._state = self._behind_value
@@ -140,7 +141,7 @@ class GemmaCallReader(SteppingReader):
             self._take(close.end())
             self._close_bracket(pieces)
         else:
-            return self._await_any([comma, close], "more follows a value")
+            return self._await_any([comma, close], "text follows a value")
         return True
 
     def _in_string(self, pieces: list[CallPiece]) -> bool:
@@ -165,7 +166,7 @@ class GemmaCallReader(SteppingReader):
         return True
 
     def _behind_end(self, pieces: list[CallPiece]) -> bool:
-        """Behind an end of the call that was content if a string's end comes before the next call."""
+        """Behind an end of the call; it was content if a string ends before the next call."""
         marks = (self._marks.quote, self._marks.opening)
         places = [at for at in (self._buffer.find(mark) for mark in marks) if at >= 0]
         if not places:
@@ -194,13 +195,13 @@ class GemmaCallReader(SteppingReader):
     def _tail(self, pieces: list[CallPiece]) -> bool:
         found = self._marks.tail.match(self._buffer, partial=True)
         if found is None or (found.partial and not self._closed):
-            return self._await_any([found], "more follows its arguments")
+            return self._await_any([found], "text follows its arguments")
         self._take(found.end())
         self._end_call(pieces)
         return False
 
     def _broken(self, pieces: list[CallPiece]) -> bool:
-        """In a call that cannot be read: look for the mark that ends it, or for the next call's."""
+        """In a call that cannot be read: find the mark that ends it, or the next call's."""
         marks = (self._marks.end, self._marks.opening)
         places = [at for at in (self._buffer.find(mark) for mark in marks) if at >= 0]
         if places:
@@ -218,7 +219,7 @@ class GemmaCallReader(SteppingReader):
     # Steps
 
     def _await_any(self, found: list[Any], why: str) -> bool:
-        """Nothing of what could follow is there; it may be still to come."""
+        """None of the expected tokens is complete: wait if one may still come, else skip the call."""
         if any(found):
             return self._skip("it is truncated") if self._closed else False
         return self._skip(why)

@@ -1,11 +1,11 @@
 """The grammar of Gemma's notation, from tools' schemas.
 
-Members come in the order of their names, as Gemma's templates sort them; required ones always, others if the
-model likes, each once. A string may hold anything but its mark.
+Members are ordered by name, as Gemma's templates sort them: each at most once, required ones always. A string
+may contain anything but its mark.
 
-Not constrained, and left to the verdict: `allOf`, `not`, `if`, patterns of names, unique items, and of a
-string all beyond length, pattern and enumeration. Objects that name no properties are empty or hold values of
-`additionalProperties`.
+Not constrained, and left to the verdict: `allOf`, `not`, `if`, patterns of names, unique items, and for
+strings everything but length, pattern and enumeration. Objects that name no properties are empty or have
+values of `additionalProperties`.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _MAX_REFERENCES = 8
 
 
 def gemma_rules(end: str, quote: str, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
-    """Lark rules; `gemma` is a call from its name to its `end` mark."""
+    """Lark rules; `gemma` matches a call from its name to its `end` mark."""
     rules = _Rules(quote, arguments)
     calls = [f"{literal(tool.name)} {rules.call(tool)} {literal(end)}" for tool in tools]
     return "\n".join(["gemma: " + "\n  | ".join(calls), *rules.lines.values()])
 
 
 def gemma_unconstrained(quote: str, tool: ToolSchema) -> str:
-    """What of a tool's schema these rules do not hold to; empty: nothing."""
+    """The part of a tool's schema that these rules do not enforce; empty for none."""
     if tool.parameters.get("type", "object") != "object":
-        return "arguments that are no object"
+        return "arguments that are not an object"
     where = _unconstrained({**tool.parameters, "type": "object"}, tool.parameters, "arguments", set(), quote)
-    return f"all that is asked of {where!r}" if where else ""
+    return f"the whole schema of {where!r}" if where else ""
 
 
 def _unconstrained(schema: Any, root: Mapping[str, Any], place: str, seen: set[str], quote: str) -> str:
-    """The first place of a schema that asks for more than the rules hold to."""
+    """The first place of a schema that these rules do not enforce fully."""
     if not isinstance(schema, dict):
         return "" if schema is True or schema is None else place
     constraints = schema.keys() - ANNOTATIONS
@@ -106,7 +106,7 @@ class _Rules:
     known: dict[str, str] = field(default_factory=dict)
 
     def call(self, tool: ToolSchema) -> str:
-        """All of a call's arguments."""
+        """The arguments of a call."""
         self.tool = tool
         return self.members(tool.parameters, tool.parameters)
 
@@ -131,7 +131,7 @@ class _Rules:
         return choice(list(dict.fromkeys(self._typed(kind, schema, root) for kind in sorted(types))))
 
     def members(self, schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-        """An object with its braces."""
+        """An object, braces included."""
         tool = ToolSchema("", dict(schema))
         required = set(tool.required)
         keys = [key for key, part in tool.properties.items() if part is not False or key in required]
@@ -139,7 +139,7 @@ class _Rules:
         if not keys:
             extra = schema.get("additionalProperties")
             return self._mapping(extra, root) if isinstance(extra, dict) and extra else literal("{}")
-        # Two chains: where the next member is the first, and where it needs a comma.
+        # Two chains: before the first member, and after it, where a comma is needed.
         name = f"gemma_{len(self.lines)}"
         self.lines[name] = ""
         for place, key in enumerate(keys):
@@ -176,7 +176,7 @@ class _Rules:
         return f"({listed})" if least else f'({listed} | "[]")'
 
     def _rule(self, name: str, root: Mapping[str, Any], schema: Any, kind: str = "") -> str:
-        """A rule that is written once; it may refer to itself."""
+        """A rule that is written once; it may be recursive."""
         key = f"{id(root)} {kind} {name}"
         if key not in self.known:
             rule = self.known[key] = f"gemma_shared_{len(self.known)}"
@@ -215,7 +215,7 @@ class _Rules:
 
 
 def _followed(reference: str, root: Mapping[str, Any]) -> Any:
-    """What stands at the end of references; None where there is nothing, or they lead round in a circle."""
+    """The target of a chain of references; None if there is none, or the chain is circular."""
     for _ in range(_MAX_REFERENCES):
         found = referenced(reference, root)
         if not isinstance(found, dict) or not isinstance(found.get("$ref"), str):
@@ -225,7 +225,7 @@ def _followed(reference: str, root: Mapping[str, Any]) -> Any:
 
 
 def _fitting(schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Any]:
-    """The values of an enumeration that have its type too."""
+    """The enumerated values that have an allowed type."""
     values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema.get("const")]
     types = json_types(schema, root)
     return [value for value in values if not types or is_among(json_type(value), types)]
@@ -244,11 +244,11 @@ def written(value: Any, quote: str) -> str:
 
 
 def bare_key(key: str, quote: str) -> str:
-    """A member's name, between marks if it could not be told else."""
+    """A member's name, between marks if it needs them."""
     is_bare = key and not any(letter.isspace() or letter in ',:{}[]<>"' for letter in key)
     return key if is_bare else f"{quote}{key}{quote}"
 
 
 def _is_readable(key: str, quote: str) -> bool:
-    """Whether a reader takes it for a member's name."""
+    """Whether the reader accepts it as a member's name."""
     return 0 < len(key) <= _MAX_KEY_LENGTH and "\n" not in key and quote not in key

@@ -1,4 +1,4 @@
-"""Calls whose arguments stand as one JSON object between marks: Hermes, Mistral, DeepSeek, Kimi, harmony."""
+"""Calls with their arguments as one JSON object between marks: Hermes, Mistral, DeepSeek, Kimi, harmony."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroke
 from engine.tool_calls.reading.stepping_reader import SteppingReader
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, parse_json
 
-Pattern = Any  # a compiled pattern of the `regex` package, which can tell a match that is still possible
+Pattern = Any  # a compiled pattern of the `regex` package, for partial matches
 
 
 _TRUNCATED_WORD: Pattern = regex.compile(r"[\s\w.+\\-]*$")
-_MAX_LENGTH = 4096  # characters of marks and white space around arguments; more is no layout
+_MAX_LENGTH = 4096  # characters of marks and white space around arguments
 
 
 @dataclass(frozen=True, slots=True)
 class JsonSyntax:
-    """What stands around the arguments of calls behind one opening mark.
+    """The text around the arguments of calls behind one opening mark.
 
-    `head` leads to the arguments and names the tool in its group `name`; `tail` ends one call, and may be
-    missing where `tail_may_miss`. `more` leads to a further call in the same section and `end` ends the
-    section; without them a section is one call. `end_marks` are the texts at which a call that cannot be read
-    is given up.
+    `header` precedes the arguments and has the tool's name in its group `name`; `tail` ends one call, and may
+    be missing with `tail_may_miss`. `more` precedes a further call in the same section and `end` ends the
+    section; without them a section is one call. `end_marks` end a call that cannot be read.
     """
 
     header: Pattern
@@ -41,16 +40,16 @@ class JsonSyntax:
 
 
 def json_unconstrained(tool: ToolSchema) -> str:
-    """What a grammar of JSON arguments does not hold to of a schema that it has words for."""
-    # A value that is no object is not read as arguments.
+    """The part of a schema that a grammar of JSON arguments does not enforce though it compiles."""
+    # Readers accept only an object as arguments.
     is_object = tool.parameters.get("type", "object") == "object"
-    return "" if is_object else "arguments that are no object"
+    return "" if is_object else "arguments that are not an object"
 
 
 class JsonCallReader(SteppingReader):
     """Reads the calls of one section; see `engine.tool_calls.reading.family.CallReader`.
 
-    Of several syntaxes, the head of each call tells which it is in.
+    With several syntaxes, the header of each call decides.
     """
 
     def __init__(self, syntaxes: Sequence[JsonSyntax], opening: str, tools: ToolSchemas) -> None:
@@ -62,14 +61,14 @@ class JsonCallReader(SteppingReader):
         self._extent = JsonExtent()
         self._conclude: Callable[[list[CallPiece]], None] = self._end_call
 
-    # States; each returns whether another may follow at once
+    # States; each returns whether the next one can run at once
 
     def _header(self, pieces: list[CallPiece]) -> bool:
         headers = [(syntax, self._match(syntax.header)) for syntax in self._syntaxes]
         whole = [(syntax, found) for syntax, found in headers if found is not None and not found.partial]
         if not whole:
             if all(found is None for _, found in headers):
-                return self._skip("it does not begin as a call does")
+                return self._skip("it does not begin like a call")
             return self._skip("it is truncated") if self._closed else False
         self._syntax, found = whole[0]
         self._name = found["name"]
@@ -85,7 +84,7 @@ class JsonCallReader(SteppingReader):
         if not self._arguments:
             self._take(len(self._buffer) - len(self._buffer.lstrip()))
             if self._buffer and not self._buffer.startswith("{"):
-                return self._skip("its arguments are no JSON object")
+                return self._skip("its arguments are not a JSON object")
         taken = self._extent.feed(self._buffer)
         if taken:
             self._arguments.append(self._buffer[:taken])
@@ -99,7 +98,7 @@ class JsonCallReader(SteppingReader):
     def _tail(self, pieces: list[CallPiece]) -> bool:
         found = self._match(self._syntax.tail)
         if found is None and not self._syntax.tail_may_miss:
-            return self._skip("more follows its arguments")
+            return self._skip("text follows its arguments")
         if found is not None:
             if found.partial and not self._closed:
                 return False
@@ -109,7 +108,7 @@ class JsonCallReader(SteppingReader):
         return True
 
     def _between(self, pieces: list[CallPiece]) -> bool:
-        """Behind a call: another one, the end of the section, or text."""
+        """Behind a call: another call, the end of the section, or text."""
         end, more = (
             self._match(pattern) if pattern is not None else None
             for pattern in (self._syntax.end, self._syntax.more)
@@ -128,7 +127,7 @@ class JsonCallReader(SteppingReader):
         return False
 
     def _skipped(self, pieces: list[CallPiece]) -> bool:
-        """In a call that cannot be read: look for the mark that ends it, or for the next call's."""
+        """In a call that cannot be read: find the mark that ends it, or the next call's."""
         marks = (self._opening, *self._syntax.end_marks)
         mark = _search(self._buffer, marks)
         if mark is None:
@@ -165,7 +164,7 @@ class JsonCallReader(SteppingReader):
         self._extent.feed(text if self._extent.begun else text[text.index("{") :])
 
     def _end_at_first_mark(self, marks: Sequence[str]) -> None:
-        """No mark stands outside of what seem to be strings: where quotes are wrong, the first one counts."""
+        """No mark is outside of what seem to be strings, so a quote is wrong: end at the first mark."""
         text = "".join(self._raw)
         mark = _search(text, marks, len(self._opening))
         if mark is not None and not _is_truncated(text[text.find("{") :]):
@@ -197,11 +196,11 @@ def _search(text: str, marks: Sequence[str], at: int = 0) -> Any:
 
 
 def _is_truncated(text: str) -> bool:
-    """Whether nothing is wrong with a JSON value but that its end is missing."""
+    """Whether a JSON value is correct but lacks its end."""
     try:
         json.JSONDecoder(strict=False).raw_decode(text)
     except json.JSONDecodeError as error:
-        # A word, a number or an escape that is cut is an error at its beginning.
+        # A truncated word, number or escape is reported at its start.
         return (
             error.msg.startswith("Unterminated string")
             or error.pos >= _TRUNCATED_WORD.search(text, max(0, len(text) - 64)).start()

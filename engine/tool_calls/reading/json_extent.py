@@ -1,4 +1,4 @@
-"""Where a JSON object ends, in text that comes in pieces."""
+"""The end of a JSON object in streamed text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _OUTSIDE = re.compile(r'["{}\[\]]')
 
 
 class JsonExtent:
-    """Follows strings and brackets only; whether it is valid JSON, a parser says at its end."""
+    """Follows only strings and brackets; a parser checks the whole text later."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -19,7 +19,7 @@ class JsonExtent:
         self._depth = 0
 
     def feed(self, text: str) -> int:
-        """Take more text; returns how much of it belongs to the object, all of it unless `done`."""
+        """Take more text; returns how much of it belongs to the object: all of it unless `done`."""
         at = 0
         self.begun = self.begun or bool(text)
         while at < len(text):

@@ -1,4 +1,4 @@
-"""What reading a model's tool calls yields, piece by piece, while the model writes them."""
+"""What a reader yields for a model's tool calls while the model writes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CallBegin:
-    """A call whose tool is known now."""
+    """A call has begun, and its tool is known."""
 
     name: str
 
@@ -21,7 +21,9 @@ class CallArguments:
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """The open call is whole. `arguments` is all of its JSON text, `raw` what the model wrote, with marks."""
+    """The open call is complete: `arguments` is its whole JSON text, `raw` what the model wrote, marks
+    included.
+    """
 
     name: str
     arguments: str
@@ -30,9 +32,9 @@ class CallEnd:
 
 @dataclass(frozen=True, slots=True)
 class CallBroken:
-    """Text that an opening mark announced and that is no call as its family writes it, or was cut.
+    """Text behind an opening mark that is not a call of its family, or is truncated.
 
-    `raw` is all of it, from the mark on; it may come behind a `CallBegin`, in place of the `CallEnd`.
+    `raw` is the whole text, mark included. It may follow a `CallBegin`, in place of the `CallEnd`.
     """
 
     raw: str

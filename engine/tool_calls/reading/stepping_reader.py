@@ -1,4 +1,4 @@
-"""What readers of all families share: text that waits, what was taken of it, and the state that reads on."""
+"""The base of all readers: the unread text, the call's raw text, and the current state."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from engine.tool_calls.reading.pieces import CallPiece
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 State = Callable[[list[CallPiece]], bool]
-"""Reads on, adds what it finds to the pieces, and returns whether another state may follow at once."""
+"""Reads text, adds to the pieces, and returns whether the next state can run at once."""
 
 
 class SteppingReader(ABC):
-    """A `CallReader` (`reading.family`) that goes from state to state; the first is `_head`."""
+    """A `CallReader` (`reading.family`) as a state machine; the first state is `_header`."""
 
     def __init__(self, opening: str, tools: ToolSchemas) -> None:
         self.over = False
@@ -21,10 +21,10 @@ class SteppingReader(ABC):
         self._tools = tools
         self._buffer = ""
         self._closed = False
-        self._at_limit = False  # the answer was cut, rather than ended by the model
-        self._raw = [opening]  # of the call that is read now
+        self._at_limit = False  # the answer is truncated; the model did not end it
+        self._raw = [opening]  # of the current call
         self._arguments: list[str] = []
-        self._why = ""  # the call that is skipped cannot be read
+        self._why = ""  # the skipped call cannot be read
         self._state: State = self._header
 
     def feed(self, text: str) -> list[CallPiece]:
@@ -50,10 +50,10 @@ class SteppingReader(ABC):
         self.rest, self._buffer = self._buffer, ""
 
     def _pop_text(self, length: int) -> str:
-        """So much of the text that waits, which no longer does."""
+        """Remove and return the first `length` characters of the unread text."""
         text, self._buffer = self._buffer[:length], self._buffer[length:]
         return text
 
     def _take(self, length: int) -> None:
-        """The same, as part of the call."""
+        """Move the first `length` characters of the unread text to the call."""
         self._raw.append(self._pop_text(length))

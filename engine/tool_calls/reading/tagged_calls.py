@@ -1,13 +1,13 @@
-"""Calls whose arguments stand bare between tags: Qwen3-Coder, GLM, MiniMax, DeepSeek's DSML.
+"""Calls with their arguments as bare text between tags: Qwen3-Coder, GLM, MiniMax, DeepSeek's DSML.
 
-Nothing is escaped between the tags, so a mark ends a value only where the structure goes on behind it: with
-the next argument, or with the end of the call. The end of a section is taken back when text follows it and
-then another close of a value behind which the structure goes on: then the first one was content. The text
-behind an end is held until that is known, which is at the next call or at the end of the answer.
+Nothing between the tags is escaped, so a closing tag ends a value only if valid structure follows: the next
+argument, or the end of the call. The end of a section is revoked if text follows it and then another closing
+tag of a value with valid structure behind it: then the first end was content. The text behind an end is
+buffered until that is known: at the next call or at the end of the answer.
 
-What stays ambiguous: a string that holds a close of its own with the next argument's (or the next call's)
-opening behind it, or with the end of the section and, directly, an opening mark behind it, or with the end
-of the section, other text, and a whole call's beginning behind that.
+Still ambiguous: a string that contains its closing tag followed by the opening tag of the next argument (or
+of the next call); or by the end of the section and at once an opening mark; or by the end of the section,
+other text, and the start of a call.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 Follow = Literal["parameter", "call", "end", "wait", "nothing"]
 
 SPACE = r"[ \t\r\n]{0,8}"
-"""What may lay out a call between its tags; bounded, so that waiting for more of it is."""
+"""White space between the tags of a call; limited, so that a reader does not wait forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedSyntax:
-    """The tags of a family; `head`, `parameter` and `next_call` are patterns, the others are texts.
+    """The tags of a family; `header`, `parameter` and `next_call` are patterns, the others are texts.
 
-    `head` leads to the arguments and names the tool in its group `name`; `parameter` opens one (group `key`,
-    and where the family tells whether it is a string, group `string`: `true` or `false`); `close` ends a
-    value; `call_end` ends a call, `section_end` what the opening mark has opened; `next_call` begins a
-    further call in the section. With `newlines`, one line break at either end of a value is layout. Where a
-    section may stay open, `call_end` is enough.
+    `header` precedes the arguments and has the tool's name in its group `name`. `parameter` opens an argument
+    (group `key`, and where the family marks strings, group `string`: `true` or `false`). `close` ends a
+    value, `call_end` ends a call, `section_end` ends what the opening mark opened, `next_call` begins a
+    further call in the section. With `newlines`, one line break at either end of a value is layout. With
+    `section_may_stay_open`, `call_end` also ends the section.
     """
 
     openings: tuple[str, ...]
@@ -55,7 +55,7 @@ class TaggedSyntax:
 
 
 class TaggedPatterns:
-    """A syntax, ready to be looked for."""
+    """The compiled patterns of a syntax."""
 
     def __init__(self, syntax: TaggedSyntax) -> None:
         self.syntax = syntax
@@ -85,16 +85,16 @@ class TaggedCallReader(SteppingReader):
         self._tool = ToolSchema("")
         self._keys: set[str] = set()
         self._value = _Value("", "text", free=False)
-        self._end = ""  # an end of the section that may yet be content
+        self._end = ""  # an end of the section that may still be content
         self._text_behind: list[str] = []  # the text behind it
         self._only_space_behind = True
 
-    # States; each returns whether another may follow at once
+    # States; each returns whether the next one can run at once
 
     def _header(self, pieces: list[CallPiece]) -> bool:
         found = self._patterns.header.match(self._buffer, partial=True)
         if found is None:
-            return self._skip("it does not begin as a call does")
+            return self._skip("it does not begin like a call")
         if found.partial:
             return self._skip("it is truncated") if self._closed else False
         self._take(found.end())
@@ -107,13 +107,13 @@ class TaggedCallReader(SteppingReader):
         return True
 
     def _arguments_or_end(self, pieces: list[CallPiece]) -> bool:
-        """Behind the head, or behind an argument that is read: another argument, or the end."""
+        """Behind the header or an argument: another argument, or the end."""
         follow, end, found = self._follow(0)
         match follow:
             case "wait":
                 return False
             case "nothing":
-                return self._skip("it is truncated" if self._closed else "it does not go on as a call does")
+                return self._skip("it is truncated" if self._closed else "it does not continue like a call")
             case "parameter":
                 self._take(end)
                 return self._open(found, pieces)
@@ -149,7 +149,7 @@ class TaggedCallReader(SteppingReader):
         if follow == "wait":
             return False
         if follow == "nothing" and self._at_limit and not self._buffer[at:].strip():
-            return self._skip("it is truncated")  # rather than take the mark for content
+            return self._skip("it is truncated")  # the closing tag is not content
         if follow == "nothing":
             self._add_to_value(self._pop_text(at), pieces)
         elif follow == "end" and self._value.free:
@@ -162,7 +162,7 @@ class TaggedCallReader(SteppingReader):
         return True
 
     def _behind_end(self, pieces: list[CallPiece]) -> bool:
-        """Behind an end of the section that was content if a value's close comes before the next call."""
+        """Behind an end of the section; it was content if a value is closed before the next call."""
         mark = self._patterns.end_marks.search(self._buffer)
         if mark is None:
             starts = self._patterns.end_starts
@@ -191,7 +191,7 @@ class TaggedCallReader(SteppingReader):
         return True
 
     def _broken(self, pieces: list[CallPiece]) -> bool:
-        """In a call that cannot be read: look for the mark that ends it, or for the next call."""
+        """In a call that cannot be read: find the mark that ends it, or the next call."""
         mark = self._patterns.broken_marks.search(self._buffer)
         if mark is None:
             starts = self._patterns.broken_starts
@@ -212,7 +212,7 @@ class TaggedCallReader(SteppingReader):
     # Steps
 
     def _follow(self, at: int) -> tuple[Follow, int, Any]:
-        """What stands at `at`, behind a head or a value's close: its kind, its end, its match."""
+        """What follows at `at`, behind a header or a closing tag: its kind, its end, its match."""
         patterns, text = self._patterns, self._buffer
         parameter = patterns.parameter.match(text, at, partial=True)
         end = patterns.end.match(text, at, partial=True)
@@ -221,16 +221,16 @@ class TaggedCallReader(SteppingReader):
         call_end = patterns.call_end.match(text, at)
         for kind, found in kinds:
             if found is not None and not found.partial:
-                # A further call's head belongs to that call.
+                # The header of a further call belongs to that call.
                 return kind, call_end.end() if kind == "call" and call_end else found.end(), found
         if not self._closed and any(found is not None for _, found in kinds):
             return "wait", 0, None
         if call_end is not None:
-            # Where nothing stands behind the last argument, a model that ended has ended the call too.
+            # If nothing follows the last argument, the end of the answer is the end of the call.
             stops = not text[at:].strip() and not self._at_limit
             if end is not None and (parameter is None or stops):
                 return "end", len(text), None
-            # What is there of a further call takes nothing from this one.
+            # The start of a further call does not change this one.
             if call is not None or self._syntax.section_may_stay_open:
                 return "end", call_end.end(), None
         return "nothing", 0, None
@@ -309,15 +309,15 @@ class TaggedCallReader(SteppingReader):
             pieces.append(CallArguments(text))
 
     def _before_newline(self, at: int) -> int:
-        """`at`, or the line break before it where that is layout."""
+        """`at`, or the position of the line break before it if that is layout."""
         return at - 1 if self._syntax.newlines and at and self._buffer[at - 1] == "\n" else at
 
 
-ValueKind = Literal["text", "json", "whole"]  # streams; ends outside of JSON strings only; anything
+ValueKind = Literal["text", "json", "whole"]  # streamed; ends outside of JSON strings only; read as a whole
 
 
 class _Value:
-    """The argument that is read now; `free` if its text may hold anything, ends of calls too."""
+    """The current argument; `free`: its text may contain anything, ends of calls too."""
 
     def __init__(self, key: str, kind: ValueKind, free: bool) -> None:
         self.key = key
@@ -333,7 +333,7 @@ class _Value:
 
     @property
     def in_string(self) -> bool:
-        """Whether what was added is JSON that is inside of a string."""
+        """Whether the text so far ends within a JSON string."""
         return self._extent is not None and self._extent.in_string
 
     def add(self, text: str) -> None:

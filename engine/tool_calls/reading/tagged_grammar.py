@@ -1,11 +1,11 @@
-"""The grammar of calls whose arguments stand bare between tags; the other side of `tagged_calls`.
+"""The grammar of calls with bare text between tags; it matches the reader in `tagged_calls`.
 
-Arguments come in the schema's order, required ones always, others if the model likes, each once. A string
-may hold anything but a close of its own with structure behind it, in any layout that the reader takes for
-one: text lexemes are lazy and end there, and where that structure may not follow they exclude it.
+Arguments come in the schema's order: each at most once, required ones always. A string may contain anything
+but its closing tag with structure behind it, in any layout that the reader accepts. Lexemes of text are lazy
+and end there; a structure that may not follow is excluded from the text.
 
-Not constrained, and left to the verdict: what a schema asks of its arguments together (`anyOf`, `allOf`,
-`dependentRequired` at its top), and of a string beyond length, pattern and enumeration.
+Not constrained, and left to the verdict: keywords about the arguments as a whole (`anyOf`, `allOf`,
+`dependentRequired` at the top), and for strings everything but length, pattern and enumeration.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MAX_EXCLUDING = 64
 
 @dataclass(frozen=True, slots=True)
 class TaggedLayout:
-    """How a family lays out its tags when it writes.
+    """The tags as a family writes them.
 
-    A call is NAME `head_end` (`open` KEY `key_end` VALUE `close`)* `call_end`, then `next_call` and a further
-    one, or `section_end`. `told`, where the family tells strings from JSON, stands in place of `key_end`
-    behind the keys of strings and of JSON. With `loose`, line breaks in these may be missing.
+    A call is NAME `header_end` (`open` KEY `key_end` VALUE `close`)* `call_end`, then `next_call` and a
+    further call, or `section_end`. `typed_key_ends`, where the family marks strings, replaces `key_end` after
+    the keys of strings and of JSON. With `loose`, line breaks in these may be missing.
     """
 
     letters: str
@@ -49,28 +49,30 @@ class TaggedLayout:
 def tagged_rules(
     layout: TaggedLayout, syntax: TaggedSyntax, tools: Sequence[ToolSchema], arguments: ArgumentsRule
 ) -> str:
-    """Lark rules; the one named as the layout's letters is NAME and all that follows it in a section."""
+    """Lark rules; the rule named by the layout's letters matches NAME and everything after it in a
+    section.
+    """
     rules = _Rules(layout, syntax, arguments)
     calls = [rules.call(number, tool) for number, tool in enumerate(tools)]
     return "\n".join([f"{layout.letters}: " + "\n  | ".join(calls), *rules.lines.values()])
 
 
 def tagged_unconstrained(tool: ToolSchema) -> str:
-    """What of a tool's schema these rules do not hold to; empty: nothing."""
+    """The part of a tool's schema that these rules do not enforce; empty for none."""
     beyond = sorted(tool.parameters.keys() - ANNOTATIONS - _CONSTRAINED)
     if beyond:
         return f"{', '.join(beyond)} of the arguments as a whole"
     if tool.parameters.get("type", "object") != "object":
-        return "arguments that are no object"
+        return "arguments that are not an object"
     if tool.is_unsatisfiable:
-        return "arguments that it both requires and forbids"
+        return "arguments that are both required and forbidden"
     keys = dict.fromkeys([*tool.properties, *tool.required])
     loose = [key for key in keys if not (_PLAIN_KEY.fullmatch(key) and text_schema(tool.argument(key)).whole)]
-    return f"all that is asked of {', '.join(map(repr, loose))}" if loose else ""
+    return f"the whole schema of {', '.join(map(repr, loose))}" if loose else ""
 
 
 _CONSTRAINED = frozenset(["type", "properties", "required", "additionalProperties"])
-_PLAIN_KEY = re.compile(r"[^<>\"\s](?:[^<>\"\n\r]{0,254}[^<>\"\s])?")  # what all readers take for a name
+_PLAIN_KEY = re.compile(r"[^<>\"\s](?:[^<>\"\n\r]{0,254}[^<>\"\s])?")  # what all readers accept as a name
 
 
 @dataclass
@@ -82,7 +84,7 @@ class _Rules:
     lexemes: dict[str, str] = field(default_factory=dict)
 
     def call(self, number: int, tool: ToolSchema) -> str:
-        """NAME and what may follow it."""
+        """NAME and everything that may follow it."""
         properties = tool.properties
         required = set(tool.required)
         keys = [key for key in properties if properties[key] is not False or key in required]
@@ -99,7 +101,7 @@ class _Rules:
         return f"{literal(tool.name)} {behind}"
 
     def _value(self, tool: ToolSchema, key: str, more: str, may_end: bool) -> str:
-        """What stands behind a key, up to the end of the section."""
+        """Everything behind a key, up to the end of the section."""
         argument = tool.argument(key)
         parts = text_schema(argument)
         behind = self._structure(self.layout.close, more, may_end)
@@ -107,7 +109,7 @@ class _Rules:
         if parts.words:
             texts.append(f"{choice([literal(word) for word in parts.words])} {behind}")
         json = []
-        # Free text takes in all that JSON could say there, unless the family tells them apart.
+        # Free text also matches JSON, unless the family marks strings.
         if not parts.texts or self.layout.typed_key_ends:
             kept = {name: argument.parameters[name] for name in DEFINITIONS if name in argument.parameters}
             json = [f"{self.arguments(tool, kept | schema)} {behind}" for schema in parts.json]
@@ -117,7 +119,7 @@ class _Rules:
         return choice([f"{literal(mark)} {choice(values)}" for mark, values in typed if values])
 
     def _structure(self, before: str, more: str, may_end: bool) -> str:
-        """Where no free text is, the layout tells how to go on."""
+        """The structure behind a value that is not free text."""
         layout = self.layout
         ways = [f"{self._mark(before + layout.open)} {more}"] if more else []
         if may_end:
@@ -127,7 +129,7 @@ class _Rules:
         return choice(ways)
 
     def _text(self, schema: Mapping[str, Any], more: str, may_end: bool) -> str:
-        """A string, by what ends it."""
+        """A string, by the structure that ends it."""
         layout = self.layout
         ways = [f"{self._lexeme('more', schema, not may_end)} {more}"] if more else []
         if may_end:
@@ -137,10 +139,11 @@ class _Rules:
         return choice(ways)
 
     def _lexeme(self, way: str, schema: Mapping[str, Any], alone: bool) -> str:
-        """The rule of a string with the structure that ends it.
+        """The rule of a string and the structure that ends it.
 
-        A structure that may end it in another way does so as lazily; one that may not is excluded, but where
-        letters are counted, since that would take as many states as there are pairs of count and mark.
+        If another structure may end the string too, it has its own lazy lexeme. A structure that may not
+        follow is excluded from the text; not where characters are counted, which would take one state for
+        each pair of count and position.
         """
         ends = self._ends()
         bounds = text_pattern(schema, whole_lines=self.syntax.newlines)
@@ -150,7 +153,7 @@ class _Rules:
             content = f"({content} & ~{pattern(f'(?s:.*)({others})(?s:.*)')})"
         line_break = ""
         if bounds is not None and self.syntax.newlines:
-            # One that a pattern may end with is told from the layout's, since that one always follows.
+            # A pattern may end with a line break too; the layout's own always follows it.
             line_break = "\\n?" if is_counted(schema) else "\\n"
         source = f"{content} {pattern(line_break + ends[way])}"
         if source not in self.lexemes:
@@ -160,7 +163,7 @@ class _Rules:
         return self.lexemes[source]
 
     def _ends(self) -> dict[str, str]:
-        """The structures that end a string, as sources of patterns, in any layout."""
+        """The patterns of the structures that end a string, in any layout."""
         syntax, layout = self.syntax, self.layout
         close = escaped(syntax.close) + SPACE
         call_end = escaped(syntax.call_end) + SPACE if syntax.call_end else ""

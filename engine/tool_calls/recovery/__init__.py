@@ -1,1 +1,1 @@
-"""Calls that did not come in their family's form: read anyhow, or returned as text."""
+"""Calls that are not in their family's form: recovered, or returned as text."""

@@ -1,4 +1,4 @@
-"""Arguments of a call whose tool is known: parsed, mended, and brought to the tool's schema."""
+"""The arguments of a call with a known tool: parsed, repaired, and coerced to the tool's schema."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, referenced
 def recover_arguments(
     name: str, arguments: str, tools: ToolSchemas, *, ended: bool = False
 ) -> RecoveredCall | Unrecovered:
-    """A call whose name and argument text are told apart already, as in an upstream's `tool_calls`.
+    """A call whose name and argument text are known separately, as in an upstream's `tool_calls`.
 
-    `ended`: an end mark behind the arguments shows that nothing was cut off, so that a number at their very
-    end is whole.
+    `ended`: an end mark behind the arguments shows that they are not truncated, so that a number at their end
+    is complete.
     """
     meant = matching_name(name, tools)
     if meant is None:
@@ -51,27 +51,27 @@ def recover_arguments(
 def recovered_object(
     name: str, arguments: Any, tools: ToolSchemas, repairs: tuple[str, ...], *, closed: bool = False
 ) -> RecoveredCall | Unrecovered:
-    """A call whose arguments were read as part of some larger text, with the `repairs` made there.
+    """A call whose arguments were read as part of a larger text, with the `repairs` made there.
 
-    `closed`: one of them closed brackets.
+    `closed`: one of the repairs closed brackets.
     """
     if arguments is None:
         arguments = {}
     meant = matching_name(name, tools)
-    if closed and meant and (stray := _misplaced(arguments, tools[meant])):
-        return Unrecovered(_where(stray), repairs)
+    if closed and meant and (key := _misplaced(arguments, tools[meant])):
+        return Unrecovered(_unclear(key), repairs)
     try:
         text = arguments if isinstance(arguments, str) else json_text(arguments)
     except (TypeError, ValueError) as error:
-        return Unrecovered(f"the arguments are no JSON: {error}", repairs)
+        return Unrecovered(f"the arguments are not JSON: {error}", repairs)
     return with_repairs(recover_arguments(name, text, tools), repairs)
 
 
 def exact_json(text: str) -> Any:
-    """JSON as Python values that lose nothing of how numbers were written.
+    """JSON as Python values that keep the spelling of numbers.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not JSON.
     """
     return json.loads(text, parse_float=SpelledFloat.read)
 
@@ -81,8 +81,8 @@ def _outcome(
 ) -> RecoveredCall | Unrecovered:
     repairs = [*before, *reading.repairs]
     tool = tools[name]
-    if reading.closed and (stray := _misplaced(reading.value, tool)):
-        return Unrecovered(_where(stray), tuple(repairs))
+    if reading.closed and (key := _misplaced(reading.value, tool)):
+        return Unrecovered(_unclear(key), tuple(repairs))
     if isinstance(reading.value, dict) and (verdict := tools.judge_input(name, reading.value)).usable:
         return RecoveredCall(name, reading.text, tuple(repairs), verdict)
     try:
@@ -96,12 +96,12 @@ def _outcome(
                 value = inner
                 repairs.append("took the arguments out of an object around them")
         if not isinstance(value, dict):
-            return Unrecovered("the arguments are no JSON object", tuple(repairs))
+            return Unrecovered("the arguments are not a JSON object", tuple(repairs))
         value, changes = coerced(value, tool)
         repairs += changes
         text = json_text(value)
     except (ValueError, RecursionError) as error:
-        return Unrecovered(f"the arguments are no JSON: {error}", tuple(repairs))
+        return Unrecovered(f"the arguments are not JSON: {error}", tuple(repairs))
     verdict = tools.judge(name, text)
     if verdict.usable:
         return RecoveredCall(name, text, tuple(repairs), verdict)
@@ -109,7 +109,9 @@ def _outcome(
 
 
 def _unwrapped(name: str, value: dict[str, Any], tools: ToolSchemas) -> dict[str, Any] | None:
-    """The arguments within `{"arguments": {...}}`, or within a whole call of the tool, given as arguments."""
+    """The arguments within `{"arguments": {...}}`, or within a whole call of the tool that was given as
+    arguments.
+    """
     tool = tools[name]
     if any(key in tool.properties for key in value):
         return None
@@ -129,27 +131,29 @@ def _unwrapped(name: str, value: dict[str, Any], tools: ToolSchemas) -> dict[str
 
 
 def _misplaced(value: Any, tool: ToolSchema) -> str | None:
-    """A key deep within mended arguments that only an outer object knows: was a bracket missing before it?"""
-    return _stray(value, tool.parameters, tool.parameters, frozenset())
+    """A nested key of repaired arguments that only an outer object has: a bracket may be missing before
+    it.
+    """
+    return _misplaced_key(value, tool.parameters, tool.parameters, frozenset())
 
 
-def _where(stray: str) -> str:
-    return f"it is not clear which object {stray!r} belongs to"
+def _unclear(key: str) -> str:
+    return f"it is not clear which object {key!r} belongs to"
 
 
-def _stray(value: Any, schema: Any, root: Mapping[str, Any], outer: frozenset[str]) -> str | None:
+def _misplaced_key(value: Any, schema: Any, root: Mapping[str, Any], outer: frozenset[str]) -> str | None:
     if isinstance(schema, dict) and isinstance(reference := schema.get("$ref"), str):
         schema = referenced(reference, root)
     schema = schema if isinstance(schema, dict) else {}
     if isinstance(value, list):
-        found = (_stray(element, schema.get("items"), root, outer) for element in value)
+        found = (_misplaced_key(element, schema.get("items"), root, outer) for element in value)
     elif isinstance(value, dict):
         properties = schema.get("properties")
         own = properties if isinstance(properties, dict) else {}
-        if strays := [str(key) for key in value if key in outer and key not in own]:
-            return strays[0]
+        if keys := [str(key) for key in value if key in outer and key not in own]:
+            return keys[0]
         inner = outer | own.keys()
-        found = (_stray(part, own.get(key), root, inner) for key, part in value.items())
+        found = (_misplaced_key(part, own.get(key), root, inner) for key, part in value.items())
     else:
         return None
-    return next((stray for stray in found if stray), None)
+    return next((key for key in found if key), None)

@@ -1,4 +1,4 @@
-"""The marks that models put around calls, whatever family they come from."""
+"""The marks around calls, of all families."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ _LAYOUT = re.compile(rf"(?:\s|<\|start\|>assistant|{_MARK})*")
 
 
 def layout_end(text: str) -> int:
-    """How much of a text's beginning is white space and marks."""
+    """The length of the white space and marks at the start of a text."""
     found = _LAYOUT.match(text)
     assert found is not None
     return found.end()
 
 
 def without_marks(raw: str, openings: Sequence[str]) -> tuple[str, bool, bool]:
-    """A text without marks and fences around it; whether there was a fence, and whether anything ended it."""
+    """The text without the marks and fences around it; whether it had a fence, and whether a mark ended
+    it.
+    """
     mark = re.compile("|".join([*(re.escape(opening) for opening in openings), _MARK]))
     at_end = re.compile(rf"(?:{mark.pattern})\Z")
     start, end, fenced, ended = 0, len(raw), False, False
@@ -58,6 +60,6 @@ def _before_space(text: str, start: int, end: int) -> int:
 
 
 def mark_parts(text: str, openings: Sequence[str]) -> list[str]:
-    """The texts between marks."""
+    """The texts between the marks."""
     mark = "|".join([*(re.escape(opening) for opening in openings), _MARK])
     return [part.strip() for part in re.split(mark, text) if part.strip()]

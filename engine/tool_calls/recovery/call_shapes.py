@@ -1,4 +1,4 @@
-"""Which JSON means a call: the objects that APIs and models write for one.
+"""The JSON objects that APIs and models write for a call.
 
 {"name": "Read", "arguments": {...}}        {"tool": "Read", "file_path": "/a"}
 {"type": "tool_use", "name": "Read", "input": {...}}
@@ -28,14 +28,14 @@ _NAMED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ShapedCall:
-    """A call as JSON says it: `arguments` is an object, JSON text, or None for nothing."""
+    """A call read from JSON: `arguments` is an object, JSON text, or None for none."""
 
     name: str
     arguments: Any
 
 
 def calls_of(value: Any, tools: ToolSchemas) -> list[ShapedCall]:
-    """The calls that a JSON value means; none if any part of it means something else."""
+    """The calls that a JSON value consists of; none if any part of it is something else."""
     match value:
         case list():
             found = [calls_of(element, tools) for element in value]
@@ -50,7 +50,7 @@ def calls_of(value: Any, tools: ToolSchemas) -> list[ShapedCall]:
 
 
 def shape_schema(text: str, tools: ToolSchemas) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What keys to expect in a text that means a call of some tool, and that tool's own schema."""
+    """The keys to expect in the JSON of a call of some tool, and that tool's own schema."""
     names = [name for found in _NAMED.findall(text) if (name := matching_name(found, tools))]
     root = tools[names[0]].parameters if names else {}
     own: dict[str, Any] = {}
@@ -88,6 +88,6 @@ def _call(value: dict[str, Any], tools: ToolSchemas) -> ShapedCall | None:
 
 
 def _is_beside(value: dict[str, Any], *keys: str) -> bool:
-    """Whether nothing stands beside these keys but what says nothing of the call itself."""
+    """Whether the other keys say nothing about the call itself."""
     rest = {key: part for key, part in value.items() if key not in keys and key not in _BESIDE}
     return all(key in ("content", "text") and not part for key, part in rest.items())

@@ -1,7 +1,7 @@
-"""How calls begin that belong to no family: patterns that tell "it is one" from "it may become one".
+"""Patterns for the start of calls in no family's form: "it is a call", or "it may become one".
 
-All are patterns of the `regex` package, for partial matches. They look no further than needed: a text that
-cannot be a call fails at the letter that shows it.
+The patterns are compiled by the `regex` package, for partial matches. A text that cannot be a call fails at
+the first character that shows it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _NEVER = r"(?!)"
 
 @dataclass(frozen=True)
 class CallStarts:
-    """`json`: how a call without marks begins; `body`: what may stand behind an opening mark."""
+    """`json`: the start of a call without marks; `body`: what may follow an opening mark."""
 
     json: Pattern
     body: Pattern
 
 
 def call_starts(tools: ToolSchemas) -> CallStarts:
-    """The patterns for a request's tools."""
+    """The patterns for the tools of a request."""
     name = _either(map(_loosely, tools))
     prefixed = rf"(?:(?:functions?|tools?|default_api)[.:])?(?:{name})"
     return CallStarts(

@@ -1,13 +1,13 @@
-"""Calls in tags, whatever family they come from.
+"""Calls in tags, of all families.
 
     <invoke name="Read"><parameter name="file_path">/a</parameter></invoke>
     <function=Read><parameter=file_path>/a</parameter></function>
     <Read>{"file_path": "/a"}</Read>
     <Read><file_path>/a</file_path></Read>
 
-A value is all text between its tags, as it stands; but where tags stand alone on their lines, the line ends
-beside them are layout in all forms but the first. A value ends where, behind its end tag, another one or the
-end of the call follows; a value that holds such tags itself cannot be told apart and is not read.
+A value is the exact text between its tags. In all forms but the first, line breaks next to tags that are
+alone on their lines are layout. A value ends at an end tag that is followed by another value or by the end of
+the call. A value that contains such tags is ambiguous and is not read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SPACE = re.compile(r"\s*")
 
 @dataclass(frozen=True, slots=True)
 class TaggedCall:
-    """`arguments` is JSON text; `unclosed`: the call's own end tag is missing."""
+    """`arguments` is JSON text; `unclosed`: the end tag of the call is missing."""
 
     name: str
     arguments: str
@@ -37,7 +37,7 @@ class TaggedCall:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """Patterns of one way to write tags; `lines`: tags stand on lines of their own."""
+    """The patterns of one form of tags; `lines`: tags are alone on their lines."""
 
     name: str
     opening: re.Pattern[str]
@@ -68,7 +68,7 @@ _FORMS = (
 
 
 def tagged_call(text: str, start: int, tools: ToolSchemas) -> TaggedCall | None:
-    """The call whose opening tag stands at `start`, if it can be read."""
+    """The call whose opening tag is at `start`; None if it cannot be read."""
     for form in _FORMS:
         if opening := form.opening.match(text, start):
             return _call(text, opening["name"], opening.end(), form)

@@ -1,4 +1,4 @@
-"""Where brackets end that may hold broken JSON or Python: found without understanding what is in them."""
+"""The end of brackets that may contain broken JSON or Python, found without parsing it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _OPEN, _CLOSE = frozenset("{[("), frozenset("}])")
 
 
 class LooseExtent:
-    """Follows brackets and quotes of both kinds; a blank line outside of strings ends what was not closed."""
+    """Follows brackets and both kinds of quotes; a blank line outside of strings ends unclosed brackets."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.begun = False
         self.quote = ""
         self._escaped = False
-        self._blank = False  # nothing but blanks since the last line end
+        self._blank = False  # only blanks since the last line break
 
     def feed(self, text: str, at: int = 0) -> int | None:
-        """Take text from `at` on; returns where the extent ends in it, None if it does not."""
+        """Take text from `at` on; returns the end of the extent in it, None if it does not end."""
         while at < len(text):
             if self._escaped:
                 self._escaped = False

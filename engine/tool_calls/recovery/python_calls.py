@@ -16,12 +16,14 @@ _NAMES = {"true": True, "false": False, "null": None}
 
 
 class _NoLiteral(ValueError):
-    """An expression that is no plain value."""
+    """An expression that is not a plain value."""
 
 
 def python_calls(text: str, tools: ToolSchemas) -> list[ShapedCall]:
-    """The calls that a text consists of; none if it is anything else, or calls what was not offered."""
-    # A backslash that escapes nothing makes the parser warn, and shows that the text is not Python's.
+    """The calls that a text consists of; none if it is anything else, or calls a tool that was not
+    offered.
+    """
+    # An unknown escape makes the parser warn, and shows that the text is not Python.
     if "(" not in text or not _ESCAPES.issuperset(_BACKSLASH.findall(text)):
         return []
     try:

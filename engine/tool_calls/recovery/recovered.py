@@ -1,4 +1,4 @@
-"""What becomes of a call that did not come as it should: a call that fits after all, or text."""
+"""The result of recovering a call: a call that fits its tool's schema, or text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from engine.tool_calls.schemas.tools import Verdict
 
 @dataclass(frozen=True, slots=True)
 class RecoveredCall:
-    """A call that a client may be sent: `arguments` is JSON text with its keys in the model's order.
+    """A call to send to the client: `arguments` is JSON text with its keys in the model's order.
 
-    `repairs` says, for people and in order, what was done to it; `()` when nothing had to be done. `verdict`
-    is usable.
+    `repairs` says for people, in order, what was changed; `()` for nothing. `verdict` is usable.
     """
 
     name: str
@@ -25,14 +24,14 @@ class RecoveredCall:
 
 @dataclass(frozen=True, slots=True)
 class Unrecovered:
-    """Text that is to be shown as it is: why, and what was tried and got how far; both for people."""
+    """Text to return as text: why, and the repairs that were tried; both for people."""
 
     why: str
     repairs: tuple[str, ...] = ()
 
 
 Outcome = tuple[RecoveredCall, ...] | Unrecovered
-"""All calls of a text, or why it is to be shown."""
+"""All calls of a text, or why it is returned as text."""
 
 
 def one_call(outcome: RecoveredCall | Unrecovered) -> Outcome:
@@ -43,16 +42,16 @@ def one_call(outcome: RecoveredCall | Unrecovered) -> Outcome:
 def with_repairs(
     outcome: RecoveredCall | Unrecovered, before: tuple[str, ...]
 ) -> RecoveredCall | Unrecovered:
-    """An outcome that earlier repairs led to."""
+    """An outcome with the repairs that came before it."""
     if isinstance(outcome, Unrecovered):
         return Unrecovered(outcome.why, (*before, *outcome.repairs))
     return RecoveredCall(outcome.name, outcome.arguments, (*before, *outcome.repairs), outcome.verdict)
 
 
 def only_outcome(outcomes: Sequence[tuple[Outcome, bool]]) -> Outcome:
-    """What several readings of a text lead to; none where they lead to different calls.
+    """The common outcome of several readings of a text; `Unrecovered` where they give different calls.
 
-    With each outcome, whether it is suspect, so that it casts doubt on others and is not taken itself.
+    Each outcome comes with a flag: a suspect one casts doubt on the others and is not taken itself.
     """
     usable = [(outcome, suspect) for outcome, suspect in outcomes if not isinstance(outcome, Unrecovered)]
     if not usable:

@@ -1,12 +1,12 @@
-"""Calls that did not come as they should: read anyhow where that is beyond doubt, else given back.
+"""Calls that are not in their family's form: recovered where the meaning is certain, else returned as text.
 
-Many ways to break a call have their repair, and every repair has its limit: nothing is invented and nothing
-dropped. So a call that was cut inside of a value is not completed; a text that can be read as two different
-valid calls is read as none; and a result counts only if the tool's schema takes it.
+A broken call has many repairs, and every repair has its limit: nothing is invented and nothing is dropped. A
+call that is truncated within a value is not completed. A text with two different valid readings gives no
+call. A result counts only if the tool's schema accepts it.
 
-What cannot be known is taken as JSON says it: a text that is valid JSON means what it says, though a model
-that escaped nothing may have meant more; a quote before the name of the next argument ends its string;
-escapes in a string with bare quotes are escapes; a blank before a bare word is layout.
+Where the meaning is unknown, JSON decides. A text that is valid JSON means what it says, even if a model that
+escaped nothing meant more. A quote before the name of the next argument ends its string. Escapes in a string
+with unescaped quotes are escapes. A blank before an unquoted word is layout.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 __all__ = ["RecoveredCall", "Unrecovered", "recover_arguments", "recover_text"]
 
 _MOST_PARTS = 50
-_MOST_MARKS = 200  # each is tried in many ways; a loop of marks, which models fall into, is no call
+_MOST_MARKS = 200  # each is tried in many ways; a model that repeats marks writes no call
 _WORD = re.compile(r"[\w.:/-]{1,100}")
 _BORDER = re.compile(r"[.:/]")
 _NAME = re.compile(r"(?:to=)?([\w.:/-]{1,200})")
 
 
 def recover_text(raw: str, tools: ToolSchemas, family: Family | None = None) -> Outcome:
-    """Text that is meant to be one or more calls, marks included or not.
+    """The calls in a text that should be one or more calls, with or without marks.
 
-    Tried in turn: `family`, all families, the shapes that belong to no family, and the families as if their
-    opening mark had been left out. The whole text must be calls, and each of them must be recovered: if one
-    is not, none is, and the text is shown as it is, in one piece. Who can tell the calls of a text apart, as
-    a family's reader does, recovers each by its own `raw`.
+    Tried in order: `family`, all families, the forms of no family, and the families with their opening mark
+    added. The whole text must be calls, and each of them must be recovered: else the whole text is returned
+    as text. A caller that can separate the calls of a text, like a family's reader, recovers each by its own
+    `raw`.
     """
     if not tools:
         return Unrecovered("the request offers no tools")
     if len(raw) > MAX_REPAIRABLE:
-        return Unrecovered(f"it is too long to mend ({len(raw)} characters)")
+        return Unrecovered(f"it is too long to repair ({len(raw)} characters)")
     if _has_many_marks(raw):
         return Unrecovered(f"it has more than {_MOST_MARKS} marks of calls")
-    failed = Unrecovered("it is no call")
+    failed = Unrecovered("it is not a call")
     for found in _attempts(raw, tools, family):
         if not isinstance(found, Unrecovered):
             return found
@@ -73,7 +73,7 @@ def _has_many_marks(raw: str) -> bool:
 
 def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[Outcome]:
     from engine.tool_calls.families.registry import (
-        FAMILIES,  # the families' modules are many; few calls come here
+        FAMILIES,  # many modules; few calls need them
     )
 
     families = [*([family] if family else []), *(other for other in FAMILIES if other is not family)]
@@ -91,7 +91,7 @@ def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[O
         yield _by_shape(bare, tools, repairs, ended=ended)
     for one in families:
         for opening in one.openings:
-            noted = (_as_written_by(one), "put in its opening mark")
+            noted = (_as_written_by(one), "added its opening mark")
             tried = _by_family(opening + body, one, offer, noted)
             yield from (found for found in tried if not isinstance(found, Unrecovered))
     parts = mark_parts(body, marks)
@@ -102,9 +102,9 @@ def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[O
 def _by_family(
     raw: str, family: Family, offer: tuple[ToolSchemas, ToolSchemas], repairs: tuple[str, ...]
 ) -> Iterator[Outcome]:
-    """What the family's own reader makes of the text; nothing if more than calls and layout is in it.
+    """The calls that the family's own reader finds; nothing if the text has more than calls and layout.
 
-    `offer`: the tools, and those that the reader is to know.
+    `offer`: the tools, and the tools that the reader is to know.
     """
     tools, known = offer
     outcomes: list[Outcome] = []
@@ -130,7 +130,7 @@ def _first_opening(text: str, family: Family) -> re.Match[str] | None:
 
 
 def _paired(pieces: Sequence[CallPiece]) -> Iterator[tuple[str, CallEnd | CallBroken]]:
-    """Each call's last piece, with the name that its first one told."""
+    """Each call's last piece, with the name in its first piece."""
     begun = ""
     for piece in pieces:
         match piece:
@@ -151,12 +151,12 @@ def _of_piece(
         return Unrecovered(piece.why, repairs)
     body, _, marked = without_marks(piece.raw[start:], ())
     if piece.raw[:start].rstrip().endswith(("```json", "```")):
-        body = body.rstrip().removesuffix("```")  # the fence is the family's own
+        body = body.rstrip().removesuffix("```")  # the fence is part of the family's form
     return one_call(with_repairs(recover_arguments(begun, body, tools, ended=marked), repairs))
 
 
 def _with_like_names(text: str, tools: ToolSchemas) -> ToolSchemas:
-    """The tools, and again under each other name for one of them that the text has, for readers to know."""
+    """The tools, and copies of them under other spellings of their names in the text, for readers to find."""
     squashed = {squash(name) for name in tools}
     words: set[str] = set()
     for word in set(_WORD.findall(text)):
@@ -212,9 +212,9 @@ def _of_reading(reading: Reading, tools: ToolSchemas, repairs: tuple[str, ...]) 
     try:
         calls = calls_of(exact_json(reading.text), tools)
     except (ValueError, RecursionError) as error:
-        return Unrecovered(f"it is no JSON: {error}", repairs)
+        return Unrecovered(f"it is not JSON: {error}", repairs)
     if not calls:
-        return Unrecovered("its JSON names no tool that was offered, or says more than a call", repairs)
+        return Unrecovered("its JSON names no offered tool, or contains more than a call", repairs)
     noted = (*repairs, "read JSON as a call")
     return _all_of(
         [

@@ -1,1 +1,1 @@
-"""Broken arguments made whole where no doubt is left about what was meant."""
+"""Repair of broken arguments, where the meaning is certain."""

@@ -1,8 +1,8 @@
-"""Arguments whose values are right and whose types are not: brought to what the tool's schema asks for.
+"""Arguments with the right values and the wrong types: coerced to the types of the tool's schema.
 
     {"timeout": "5", "paths": "a", "all": "true"}  ->  {"timeout": 5, "paths": ["a"], "all": true}
 
-A value that fits is never touched, and none is changed unless the change makes it fit.
+A value that fits is never changed. Any other is changed only if the change makes it fit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
 
 
 class SpelledFloat(float):
-    """A number that remembers how it was written, for a schema that wants it as text."""
+    """A number that keeps its spelling, for a schema that wants it as text."""
 
     spelling: str = ""
 
@@ -39,7 +39,7 @@ class SpelledFloat(float):
 
 
 def coerced(value: dict[str, Any], tool: ToolSchema) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A tool's arguments as its schema wants them, as far as they can be, and what was changed."""
+    """A tool's arguments, coerced to its schema as far as possible, and what was changed."""
     validator = tool.validator
     if isinstance(validator, str):
         return value, ()
@@ -89,7 +89,7 @@ class _Coercion:
         return value
 
     def _one_of(self, value: Any, schema: dict[str, Any], choices: list[Any], place: str) -> Any:
-        """The one change that one of the choices leads to."""
+        """The change that the choices agree on."""
         kept = self.repairs
         found: list[tuple[str, Any, list[str]]] = []
         for choice in choices:
@@ -146,7 +146,7 @@ class _Coercion:
     def _of_type(
         self, value: Any, schema: dict[str, Any], types: frozenset[str], place: str
     ) -> Iterator[tuple[Any, str]]:
-        """The value as each of the types that the schema allows, and what to call the change."""
+        """The value in each type that the schema allows, and a description of the change."""
         if not types:
             return
         if isinstance(value, str) and "string" not in types:
@@ -187,7 +187,7 @@ class _Coercion:
             yield changed, ""
 
     def _says_nothing(self, value: Any, schema: Any) -> bool:
-        """Whether an optional argument was filled in with a word for nothing, which it does not allow."""
+        """Whether an optional argument has a placeholder for no value, which its schema does not allow."""
         types = json_types(schema, self._root)
         if self._fits(value, schema) or not types or "null" in types:
             return False

@@ -1,7 +1,7 @@
-"""Broken JSON of a call's arguments: every reading of it that changes nothing but its punctuation.
+"""Readings of the broken JSON of a call's arguments that change nothing but its punctuation.
 
-The order: the strict form; the slips that leave no doubt (`lenient_json`); and what is left to guess, quotes
-inside of strings (`bare_quotes`) and the repair library, whose guess must be witnessed (`json_witness`).
+Tried in order: strict JSON; the errors with one possible repair (`lenient_json`); and guesses: quotes within
+strings (`unescaped_quotes`), and the repair library, whose result is checked (`repair_check`).
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from engine.tool_calls.repair.repair_check import RepairMismatch, repairs_betwee
 from engine.tool_calls.repair.unescaped_quotes import REPAIR, TooManyReadings, readings_with_unescaped_quotes
 from engine.tool_calls.schemas.tools import parse_json
 
-MAX_REPAIRABLE = 1 << 20  # characters beyond which no repair is tried
-_MOST_GUESSED = 1 << 15  # characters beyond which the repair library finds little, at 3 ms for 1,000 of them
-_MOST_SOUGHT = 1 << 24  # it may look from each quote and bracket to the text's end; so many steps take 0.5 s
-_MOST_WRAPPED = 3
+MAX_REPAIRABLE = 1 << 20  # characters; longer text is not repaired
+_MAX_GUESSED = 1 << 15  # characters; the repair library takes 3 ms for 1,000 and finds little in longer text
+_MAX_SCANNED = (
+    1 << 24
+)  # steps; it may scan from each quote and bracket to the end of the text, which takes 0.5 s
+_MAX_WRAPPED = 3
 
 _FENCE = re.compile(r"\s*```[\w-]*[ \t]*\n?(.*?)```\s*", re.DOTALL)
 _FIRST = re.compile(r"[{\[]")
 _MARK = re.compile(r"[\"'“”{\[]")
 _FIRST_KEY = re.compile(r'\s*"[^"\\{}\[\]]+"\s*:')
 _CLOSERS = re.compile(r"[\s}\]]*")
-_SPOKEN = re.compile(r"[^{}\[\]\"“”`<>\\]*")  # text that is no part of any JSON
+_SPOKEN = re.compile(r"[^{}\[\]\"“”`<>\\]*")  # text that is not JSON
 _EMPTY_FIRST = re.compile(r"\s*(?:\{\s*\}\s*)+(?=\{)")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One way to read a text: the value, its strict JSON text, and what was changed.
+    """One reading of a text: the value, its strict JSON text, and what was changed.
 
-    `closed`: brackets were missing, and may have been missing elsewhere than where they were put in.
-    `suspect`: it is not to be taken even if it is the only one that fits.
+    `closed`: brackets were missing, perhaps in another place than where they were added. `suspect`: it is not
+    a result, even if no other reading fits.
     """
 
     value: Any
@@ -50,19 +52,19 @@ class Reading:
 
 
 class Unreadable(ValueError):
-    """No reading of the text is beyond doubt; raised by `readings`. The message says why."""
+    """The text has no certain reading; raised by `readings`. The message says why."""
 
 
 def readings(text: str, schema: Any, root: Mapping[str, Any], *, ended: bool = False) -> list[Reading]:
-    """The ways to read a JSON object or array; more than one only if the text itself does not tell.
+    """The readings of a JSON object or array; more than one only if the text is ambiguous.
 
-    `schema` says which keys to expect; `ended`: a mark behind the text shows that nothing was cut off.
+    `schema` says which keys to expect; `ended`: a mark behind the text shows that it is not truncated.
 
     Raises:
         Unreadable: there is none.
     """
     first: tuple[str, ...] = ()
-    for _ in range(_MOST_WRAPPED):
+    for _ in range(_MAX_WRAPPED):
         try:
             value = parse_json(text)
         except ValueError:
@@ -70,14 +72,16 @@ def readings(text: str, schema: Any, root: Mapping[str, Any], *, ended: bool = F
         if isinstance(value, dict | list):
             return [Reading(value, text, first)]
         if not isinstance(value, str):
-            raise Unreadable("the arguments are no JSON object")
+            raise Unreadable("the arguments are not a JSON object")
         first, text = ("decoded JSON that was encoded twice",), value
     if len(text) > MAX_REPAIRABLE:
-        raise Unreadable(f"the arguments are not valid JSON, and too long to mend ({len(text)} characters)")
-    return [replace(found, repairs=(*first, *found.repairs)) for found in _mended(text, schema, root, ended)]
+        raise Unreadable(f"the arguments are not valid JSON, and too long to repair ({len(text)} characters)")
+    return [
+        replace(found, repairs=(*first, *found.repairs)) for found in _repaired(text, schema, root, ended)
+    ]
 
 
-def _mended(text: str, schema: Any, root: Mapping[str, Any], ended: bool) -> list[Reading]:
+def _repaired(text: str, schema: Any, root: Mapping[str, Any], ended: bool) -> list[Reading]:
     repairs: list[str] = []
     if fence := _FENCE.fullmatch(text):
         text = fence[1].rstrip()
@@ -87,7 +91,7 @@ def _mended(text: str, schema: Any, root: Mapping[str, Any], ended: bool) -> lis
     if again := _repeated(text):
         return [again]
     if (unescaped := _strict_of_escaped(text)) is not None:
-        return [Reading(unescaped[0], unescaped[1], ("took away one layer of backslashes",))]
+        return [Reading(unescaped[0], unescaped[1], ("removed one layer of backslashes",))]
     if _FIRST_KEY.match(text):
         text = "{" + text
         repairs.append("opened 1 bracket")
@@ -119,23 +123,23 @@ def _mended(text: str, schema: Any, root: Mapping[str, Any], ended: bool) -> lis
 def _lenient(text: str, repairs: list[str], ended: bool) -> tuple[Reading, bool]:
     read = read_lenient(text, ended=ended)
     behind = text[read.end :]
-    slips = [*repairs, *read.repairs]
+    changes = [*repairs, *read.repairs]
     doubtful = read.doubtful
     if behind.strip():
         if _CLOSERS.fullmatch(behind):
             spare = len("".join(behind.split()))
-            slips.append(f"left out {counted(spare, 'closing bracket')} too many")
+            changes.append(f"left out {counted(spare, 'closing bracket')} too many")
         elif _SPOKEN.fullmatch(behind):
-            slips.append("left out the text behind the JSON")
+            changes.append("left out the text behind the JSON")
             doubtful = True
         else:
-            # Whole already: what follows is no part of it, whatever other readings may make of the two.
+            # The JSON is complete: what follows is not part of it.
             raise Unreadable("more follows behind the JSON")
     try:
         value = parse_json(read.text)
     except ValueError as error:
         raise NotLenientJson(str(error)) from None
-    return Reading(value, read.text, tuple(slips), read.closed), doubtful
+    return Reading(value, read.text, tuple(changes), read.closed), doubtful
 
 
 def _guessed(text: str, repairs: list[str], schema: Any, root: Mapping[str, Any]) -> list[Reading]:
@@ -146,14 +150,14 @@ def _guessed(text: str, repairs: list[str], schema: Any, root: Mapping[str, Any]
                 found.append(Reading(value, read, (*repairs, REPAIR), suspect=suspect))
     except TooManyReadings as error:
         raise Unreadable(str(error)) from None
-    if len(text) <= _MOST_GUESSED and len(text) * len(_MARK.findall(text)) <= _MOST_SOUGHT:
+    if len(text) <= _MAX_GUESSED and len(text) * len(_MARK.findall(text)) <= _MAX_SCANNED:
         try:
             guess = json_repair.loads(text, skip_json_loads=True)
             if isinstance(guess, dict | list) and guess:
-                slips = repairs_between(text, guess)
+                changes = repairs_between(text, guess)
                 spelled = json_text(guess)
-                closed = any(slip.startswith("closed ") for slip in slips)
-                found.append(Reading(guess, spelled, (*repairs, *slips), closed))
+                closed = any(change.startswith("closed ") for change in changes)
+                found.append(Reading(guess, spelled, (*repairs, *changes), closed))
         except (RepairMismatch, ValueError, RecursionError):
             pass
     return found
@@ -168,7 +172,9 @@ def _strict(text: str) -> dict[str, Any] | list[Any] | None:
 
 
 def _repeated(text: str) -> Reading | None:
-    """An empty object before the arguments, or the arguments twice: what servers make of joined deltas."""
+    """An empty object before the arguments, or the arguments twice: servers produce these by joining
+    deltas.
+    """
     if (empty := _EMPTY_FIRST.match(text)) and (value := _strict(text[empty.end() :])) is not None:
         return Reading(value, text[empty.end() :], ("left out an empty object before the arguments",))
     half = text.strip()
@@ -176,12 +182,12 @@ def _repeated(text: str) -> Reading | None:
     if half.startswith("{") and half[:middle].strip() == half[middle:].strip():
         once = half[:middle].strip()
         if (value := _strict(once)) is not None:
-            return Reading(value, once, ("took once what was there twice",))
+            return Reading(value, once, ("removed a second copy of the arguments",))
     return None
 
 
 def _strict_of_escaped(text: str) -> tuple[Any, str] | None:
-    """A value whose text is that of a JSON string, without the quotes around it."""
+    """A value whose text is that of a JSON string without its quotes."""
     if not re.match(r'\s*[{\[]\s*(?:\{\s*)?\\"', text):
         return None
     try:
@@ -196,7 +202,7 @@ def json_text(value: Any) -> str:
     """A value as JSON text that can be sent as UTF-8.
 
     Raises:
-        ValueError: JSON has no number for it, or it is nested too deeply.
+        ValueError: JSON cannot express a number in it, or it is nested too deeply.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Strings in JSON that escape too little or too much, brought to their strict form."""
+"""JSON strings with too few or too many escapes, converted to strict JSON."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ _STRICT_BODY = re.compile(r'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})
 _SPECIAL = re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)|[\x00-\x1f\"]", re.DOTALL)
 _LINE_BORDER = re.compile(r"\A\s*,|,\s*\Z")
 _JSON_ESCAPES = frozenset('"\\/bfnrt')
-_NO_BACKSLASH = frozenset("xuUN0123456789av\n\r")  # an escape of another language, not a lone backslash
+_NO_BACKSLASH = frozenset("xuUN0123456789av\n\r")  # an escape of another language, not a single backslash
 
 
 class NotLenientJson(ValueError):
-    """Text that is no JSON even so, or that can be read in two ways.
+    """The text is not JSON even by lenient rules, or has two readings.
 
     Raised by `strict_string` and `lenient_json.read_lenient`.
     """
 
 
 def strict_string(body: str, quote: str = '"', *, bare_quotes: bool = False) -> tuple[str, tuple[str, ...]]:
-    """A string's text between its quotes as strict JSON, and what was mended.
+    """A string's text between its quotes as strict JSON, and what was repaired.
 
-    With `bare_quotes`, quotes that nothing escapes belong to the text.
+    With `bare_quotes`, unescaped quotes belong to the text.
 
     Raises:
-        NotLenientJson: its backslashes can be read in two ways.
+        NotLenientJson: its backslashes have two readings.
     """
     if quote == '"' and _STRICT_BODY.fullmatch(body):
         return f'"{body}"', ()
-    return _StringRepair(quote, bare_quotes).mend(body)
+    return _StringRepair(quote, bare_quotes).repair(body)
 
 
 def may_be_layout(body: str) -> bool:
-    """Whether what stands between two quotes looks like the end of one line and the beginning of the next.
+    """Whether the text between two quotes looks like the end of one line and the beginning of the next.
 
-    A quote may be missing or too many then, so that insides and outsides of strings have changed places.
+    Then a quote may be missing or superfluous, so that strings and the text between them are swapped.
     """
     return "\n" in body and _LINE_BORDER.search(body) is not None
 
@@ -47,11 +47,11 @@ class _StringRepair:
         self._seen: set[str] = set()
         self._repairs: dict[str, None] = {}
 
-    def mend(self, body: str) -> tuple[str, tuple[str, ...]]:
-        mended = _SPECIAL.sub(self._replace, body)
+    def repair(self, body: str) -> tuple[str, tuple[str, ...]]:
+        repaired = _SPECIAL.sub(self._replace, body)
         layout = self._seen & {"\\n", "\\r", "\\t", "\\b", "\\f"}
         escapes = {seen for seen in self._seen if seen.startswith("\\")} - {"\\'"}
-        # Raw line ends beside written ones, or a lone backslash beside others: was anything escaped here?
+        # Raw and escaped line breaks, or single backslashes and escapes: it is unclear what was escaped.
         if "\n" in self._seen and layout:
             raise NotLenientJson("a string has line ends both raw and escaped")
         if "\\?" in self._seen and escapes - {'\\"', "\\?"}:
@@ -60,7 +60,7 @@ class _StringRepair:
             raise NotLenientJson("a string has both quotes and backslashes that nothing escapes")
         if "\\'" in self._seen and self._quote == '"' and ("\\?" in self._seen or r"'\''" in body):
             raise NotLenientJson("a string has backslashes both alone and as escapes")
-        return f'"{mended}"', tuple(self._repairs)
+        return f'"{repaired}"', tuple(self._repairs)
 
     def _replace(self, found: re.Match[str]) -> str:
         token = found[0]

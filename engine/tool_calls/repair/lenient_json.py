@@ -1,9 +1,9 @@
-"""JSON as models write it: read token by token, with the slips that leave no doubt about what was meant.
+"""JSON as models write it: read token by token, with repair of errors whose meaning is certain.
 
-Taken: control characters in strings, trailing commas, single and typographic quotes, Python's and
-JavaScript's words and keys, comments, backslashes that escape nothing, brackets that were not closed.
-Everything else, and whatever can be read in two ways, is refused. A text that ends inside of a string, behind
-a comma, a colon or a number has been cut; to close it would be to invent what is missing.
+Accepted: control characters in strings, trailing commas, single and typographic quotes, the words and keys of
+Python and JavaScript, comments, backslashes that escape nothing, unclosed brackets. Everything else, and
+whatever has two readings, is refused. A text that ends within a string, or after a comma, a colon or a
+number, is truncated: closing it would invent what is missing.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _CLOSER = {"{": "}", "[": "]"}
 
 @dataclass(frozen=True, slots=True)
 class LenientJson:
-    """One value: `text` is strict JSON, numbers as they were written; it stood in the source up to `end`.
+    """One value: `text` is strict JSON, with numbers as they were written; `end` is its end in the source.
 
-    `doubtful`: a slip was seen that may as well be the content of a string whose quotes were not escaped.
+    `doubtful`: a repair was made that could also be the content of a string with unescaped quotes.
     """
 
     text: str
@@ -46,7 +46,7 @@ class LenientJson:
 
 
 def read_lenient(source: str, start: int = 0, *, ended: bool = False) -> LenientJson:
-    """Read the object or array that begins at `start`; `ended`: a mark shows that nothing was cut off.
+    """Read the object or array at `start`; `ended`: a mark shows that it is not truncated.
 
     Raises:
         NotLenientJson: with the reason.
@@ -65,8 +65,8 @@ class _Reading:
         self._closed = 0
         self._doubtful = False
         self._expect = "value"
-        self._comma = False  # a comma is waiting for what it separates
-        self._last = ""  # the kind of the last token
+        self._comma = False  # a comma was read, its next element not yet
+        self._last = ""  # kind of the last token
 
     def read(self) -> LenientJson:
         while True:
@@ -90,13 +90,13 @@ class _Reading:
             if found is None:
                 quote = self._source[self._at]
                 raise NotLenientJson(
-                    "it ends inside of a string" if quote in "\"'“" else f"{quote!r} stands where none may"
+                    "it ends within a string" if quote in "\"'“" else f"{quote!r} is unexpected"
                 )
             self._at = found.end()
             kind = found.lastgroup or ""
             if kind == "comment":
                 if '"' in found[0]:
-                    raise NotLenientJson("what looks like a comment has quotes in it")
+                    raise NotLenientJson("what looks like a comment contains quotes")
                 self._note("left out a comment", doubtful=True)
             elif kind != "space":
                 return kind, found[0]
@@ -129,7 +129,7 @@ class _Reading:
 
     def _value(self, kind: str, token: str) -> None:
         if not self._open and token not in ("{", "["):
-            raise NotLenientJson("it is no object and no array")
+            raise NotLenientJson("it is neither an object nor an array")
         if self._open and self._open[-1] == "[":
             self._separate()
         if token in ("{", "["):
@@ -181,7 +181,7 @@ class _Reading:
         self._close(token)
 
     def _close(self, token: str) -> None:
-        """Take a closing bracket; those within that were not closed are closed by it."""
+        """Read a closing bracket; it also closes the unclosed brackets within."""
         while self._open:
             closer = _CLOSER[self._open.pop()]
             self._out.append(closer)

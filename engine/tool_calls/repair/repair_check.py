@@ -1,8 +1,8 @@
-"""Whether a repaired JSON value is what a broken text says: every letter of it is accounted for.
+"""Checks a repaired JSON value against its broken text: every character must be accounted for.
 
-A repair library guesses, and may drop or reshape what it does not understand. Its guess counts only if the
-text is that value written down with slips of punctuation: a missing comma, quotes missing around or at one
-side of a plain word, brackets missing at the end.
+A repair library guesses, and may drop or reshape what it does not parse. Its result counts only if the text
+is that value with errors of punctuation: a missing comma, missing quotes around a plain word or on one side
+of it, missing brackets at the end.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _WORD = re.compile(r"\w+")
 
 
 class RepairMismatch(ValueError):
-    """The value is not what the text says; raised by `repairs_between`."""
+    """The text does not say the value; raised by `repairs_between`."""
 
 
 def repairs_between(text: str, value: dict[str, Any] | list[Any]) -> tuple[str, ...]:
-    """What is wrong with a text that says `value`, one sentence for each kind of slip.
+    """The repairs that turn a text into `value`, one sentence for each kind.
 
     Raises:
         RepairMismatch: the value says something else, or more, or less.
@@ -48,9 +48,9 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        self._slips: dict[str, None] = {}
+        self._repairs: dict[str, None] = {}
         self._closed = 0
-        self._blanks: set[str] = set()  # what stood between colons and values that are beyond doubt
+        self._blanks: set[str] = set()  # the white space between colons and certain values
         self._doubtful_blanks: set[str] = set()
 
     def value(self, value: Any, blank: str | None = None) -> None:
@@ -76,12 +76,12 @@ class _Walk:
     def finish(self) -> tuple[str, ...]:
         if self._text[self._at :].strip():
             raise RepairMismatch("more text follows")
-        # Without its opening quote, a string that begins with a blank looks like any other.
+        # A string that begins with a blank cannot be seen if its opening quote is missing.
         if self._doubtful_blanks and self._blanks != self._doubtful_blanks:
             raise RepairMismatch("a string may have begun with a blank")
         if self._closed:
-            self._slips[f"closed {counted(self._closed, 'open bracket')}"] = None
-        return tuple(self._slips)
+            self._repairs[f"closed {counted(self._closed, 'open bracket')}"] = None
+        return tuple(self._repairs)
 
     def _object(self, members: dict[str, Any]) -> None:
         self._mark("{")
@@ -108,13 +108,13 @@ class _Walk:
         if self._text.startswith(",", self._at):
             self._at += 1
         else:
-            self._slip("put in a comma")
+            self._repair("added a comma")
 
     def _end(self, closer: str) -> None:
         self._space()
         if self._text.startswith(",", self._at):
             self._at += 1
-            self._slip("left out a trailing comma")
+            self._repair("left out a trailing comma")
             self._space()
             if self._at == len(self._text):
                 raise RepairMismatch("it is truncated")
@@ -134,7 +134,7 @@ class _Walk:
         self._skip_quote()
         self._plain(key)
         self._skip_quote()
-        self._slip(f"quoted the key {key!r}")
+        self._repair(f"quoted the key {key!r}")
 
     def _string(self, value: str, blank: str | None) -> None:
         if self._quoted(value):
@@ -146,13 +146,13 @@ class _Walk:
         self._plain(value)
         closed = self._skip_quote()
         follows = self._text[self._at : self._at + 1]
-        # A last string without its closing quote has been cut.
+        # A last string without its closing quote is truncated.
         if follows not in (",", "}", "]") or (opened and not closed and follows != ","):
             raise RepairMismatch(f"nothing ends {value[:20]!r}")
         if opened:
             self._sure(blank)
         elif not closed:
-            # Blanks around a bare word are layout; what might be a number or a constant is no text.
+            # Blanks around an unquoted word are layout; a number or a constant is not text.
             if not _BARE_WORD.fullmatch(value):
                 raise RepairMismatch(f"{value[:20]!r} may be more than a word")
         elif blank is None:
@@ -160,7 +160,7 @@ class _Walk:
                 raise RepairMismatch("a string may have begun with a blank")
         elif blank:
             self._doubtful_blanks.add(blank)
-        self._slip(f"quoted {value[:40]!r}")
+        self._repair(f"quoted {value[:40]!r}")
 
     def _quoted(self, value: str) -> bool:
         found = _STRING.match(self._text, self._at)
@@ -174,7 +174,7 @@ class _Walk:
         if json.loads(text) != value or may_be_layout(found[0][1:-1]):
             return False
         for repair in repairs if double else (*repairs, "put double quotes in place of other ones"):
-            self._slip(repair)
+            self._repair(repair)
         self._at = found.end()
         return True
 
@@ -183,7 +183,7 @@ class _Walk:
         if found is None or not _same_number(found[0], value):
             raise RepairMismatch(f"nothing says {value}")
         if not _STRICT_NUMBER.fullmatch(found[0]):
-            self._slip(f"read {found[0]} as {value}")
+            self._repair(f"read {found[0]} as {value}")
         self._at = found.end()
 
     def _plain(self, word: str) -> None:
@@ -211,8 +211,8 @@ class _Walk:
         if blank is not None:
             self._blanks.add(blank)
 
-    def _slip(self, slip: str) -> None:
-        self._slips[slip] = None
+    def _repair(self, repair: str) -> None:
+        self._repairs[repair] = None
 
 
 def _same_number(text: str, value: float) -> bool:

@@ -1,11 +1,11 @@
-"""Strings in JSON whose quotes were not escaped: where they end, the schema's own names tell.
+"""JSON strings with unescaped quotes: the names in the schema decide where they end.
 
     {"command": "echo "hi"", "description": "says hi"}
 
-A quote ends its string where another argument of the tool follows, or the end of the object. Where more than
-one reading remains, all are given, for the schema to choose. A string that would hold what looks like a
-further argument or element is suspect, and so is one whose quotes do not pair: a comma, a colon or a quote
-may be missing instead.
+A quote ends its string where another argument of the tool follows, or the end of the object. Where several
+readings remain, all are returned and the schema decides. A string that contains what looks like another
+argument or element is suspect, and so is one with unpaired quotes: a comma, a colon or a quote may be missing
+instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BORDER = re.compile(r'"\s*,|,\s*"')
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _QUOTED = re.compile(r'"([^"]*)"')
 _BETWEEN_QUOTES = re.compile(r'(?<=")\s*([\w-]{1,200})\s*[:=]?\s*(?=")')
-_SEPARATOR = re.compile(r"\s+|\s*[,:=].*", re.DOTALL)  # not "", which code is full of
+_SEPARATOR = re.compile(r"\s+|\s*[,:=].*", re.DOTALL)  # not "", which is frequent in code
 _AT_BOTH_EDGES = re.compile(r'".*"', re.DOTALL)
 _PAIR_AT_WORD_OR_EDGE = re.compile(r'(?:\A|(?<=\w))""(?!")|(?<!")""(?=\w|\Z)')
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?=[\s,}\]])")
@@ -34,28 +34,28 @@ _NEXT_KEY = re.compile(r'\s*,\s*"([^"\\]{1,200})"\s*:')
 _END_OF_OBJECT = re.compile(r"\s*\}\s*(?:[,}\]]|\Z)")
 _END_OF_ELEMENT = re.compile(r"\s*(?:,\s*[\"{\[\d]|\])")
 _MOST_TRIES = 400
-_MOST_LETTERS = 1 << 22  # that all tries together may read, which takes some tenths of a second
+_MOST_LETTERS = 1 << 22  # read by all tries together; takes some tenths of a second
 REPAIR = "escaped quotes inside of a string"
 
-Found = tuple[str, int, bool]  # strict JSON, where it ended, and whether it is suspect
+Found = tuple[str, int, bool]  # strict JSON, its end in the source, and whether it is suspect
 
-# Squashed names of an object's arguments: of those that may follow, and of all. None in an array.
+# Squashed names of an object's arguments: those that may follow, and all. None in an array.
 Siblings = tuple[frozenset[str], frozenset[str]]
 
 
 class TooManyReadings(ValueError):
-    """The text can be read in more ways than are worth a try; raised by `readings_with_unescaped_quotes`."""
+    """The text has more readings than are worth trying; raised by `readings_with_unescaped_quotes`."""
 
 
 def readings_with_unescaped_quotes(
     source: str, schema: Any, root: Mapping[str, Any]
 ) -> list[tuple[str, bool]]:
-    """All ways to read an object as strict JSON if quotes inside of its strings were not escaped.
+    """All readings of an object as strict JSON, if quotes within its strings are unescaped.
 
-    With each, whether it is suspect: it shows that there is doubt, and is no answer to it.
+    Each comes with a flag: a suspect reading shows that there is doubt, and is not a result itself.
 
     Raises:
-        TooManyReadings: there is no end of them.
+        TooManyReadings: there are too many.
     """
     source = source.strip()
     reading = _Reading(source, root)
@@ -172,11 +172,11 @@ class _Reading:
 
 
 def _quotes_do_not_pair(body: str) -> bool:
-    """Whether the quotes in a string's text (its escapes put out of sight) seem not to be the text's own.
+    """Whether the quotes within a string, its escapes removed, seem to be delimiters rather than content.
 
-    What a text quotes stands between its first quote and its second, its third and its fourth. Where a colon
-    or a comma was lost between two strings, what separates them stands there: `a", "b" "c`. Quotes at both
-    edges, or two at one, may be those of the string itself, written twice or, as in Python, three times.
+    A text quotes what is between its first quote and its second, its third and its fourth. Where a colon or a
+    comma is missing between two strings, the separator is there: `a", "b" "c`. Quotes at both edges, or two
+    at one edge, may be the string's own, written twice or, as in Python, three times.
     """
     return (
         body.count('"') % 2 == 1

@@ -1,1 +1,1 @@
-"""The tools of a request, what their arguments may be, and the verdict on a call."""
+"""The tools of a request, the schemas of their arguments, and the verdict on a call."""

@@ -1,15 +1,15 @@
-"""Arguments that stand as bare text between tags: which JSON values they are, and how they are written.
+"""Arguments as bare text between tags: which JSON values they are, and how they are written.
 
-The tags of a call tell no types, so the tool's schema does:
+The tags of a call carry no types, so the tool's schema decides:
 
-- a string and nothing else: the text as it is; `null`, `5` and `true` stay strings;
+- only a string: the exact text; `null`, `5` and `true` stay strings;
 - no string: JSON, or `True`, `False`, `None` and collections as Python prints them, since templates do;
-  what is neither stays text, for the schema's verdict to name;
-- a string or something else: JSON (or `True`, `False`, `None`) without space around it, if its type is among
-  the others and the argument's schema takes it; else text. A string that reads as one of the other types
-  cannot be told from it: where `null` is allowed, the text `null` is null;
+  anything else stays text, and the verdict reports it;
+- a string or another type: JSON (or `True`, `False`, `None`) without space around it, if its type is one of
+  the others and the argument's schema accepts it; else text. A string that looks like another allowed type
+  is read as that type: where `null` is allowed, the text `null` is null;
 - no type named, or an argument that the schema does not name: JSON if it is an object, an array, a number or
-  a boolean that the schema takes; else text, `null` too.
+  a boolean that the schema accepts; else text, `null` too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def string_piece(text: str) -> str:
-    """A part of a JSON string's inside; such pieces may be put together in any way."""
+    """Text as a part of a JSON string's content; such parts can be joined in any way."""
     inside = json.dumps(text, ensure_ascii=False)[1:-1]
     if inside.isascii():
         return inside
@@ -36,7 +36,7 @@ def string_piece(text: str) -> str:
 
 
 def argument_json(text: str, tool: ToolSchema, key: str) -> str:
-    """The JSON text of an argument that was written as `text`."""
+    """The JSON of an argument that was written as `text`."""
     types = tool.types(key)
     if types == {"string"}:
         return _string(text)
@@ -52,7 +52,7 @@ def argument_json(text: str, tool: ToolSchema, key: str) -> str:
 
 
 def json_text(text: str) -> str | None:
-    """The JSON that a text is meant to be, as JSON or as Python prints it; None if it is neither."""
+    """The JSON of a text that is JSON or a value as Python prints it; None if it is neither."""
     found = _json(text, words=True)
     if found is None and text.lstrip()[:1] in ("{", "["):
         try:
@@ -63,7 +63,7 @@ def json_text(text: str) -> str | None:
 
 
 def argument_text(value: Any) -> str:
-    """An argument as chat templates print it between tags: strings bare, all else as JSON."""
+    """An argument as chat templates print it between tags: strings bare, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -94,5 +94,5 @@ def _accepts(argument: ToolSchema, value: Any) -> bool:
     validator = argument.validator
     try:
         return isinstance(validator, str) or bool(validator.is_valid(value))
-    except Exception:  # a schema may hold patterns and references of any kind
+    except Exception:  # a schema may contain patterns and references of any kind
         return True

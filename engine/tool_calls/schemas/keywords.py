@@ -1,8 +1,8 @@
-"""How the verdict on a call judges the keywords that jsonschema would judge wrongly, or without an end.
+"""The keywords of JSON Schema that jsonschema would judge wrongly, or without a time limit.
 
-Patterns are a tool's own and texts a model's: a pattern that goes back and forth for hours would stop the
-engine, so they are looked for with the `regex` package, which may be given a time. Its classes of letters
-are those of the grammars, which `re` tells otherwise. Fractions are compared as they are written.
+The patterns come from a tool and the texts from a model: a pattern that backtracks for hours would stop the
+engine. So patterns are searched with the `regex` package, which takes a timeout. Its character classes are
+those of the grammars; those of `re` differ. Fractions are compared as they are written.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import jsonschema
 import regex
 from jsonschema.protocols import Validator
 
-_LONGEST = 0.1  # seconds that one pattern may take on one text
-# Braces that count nothing are letters; `regex` would take some for its fuzzy matching.
+_TIMEOUT_S = 0.1  # for one pattern on one text
+# Braces without a count are literal; `regex` would take some for fuzzy matching.
 _BARE_BRACE = regex.compile(r"(?<!\\)((?:\\\\)*)(?<!\\[pPN])\{(?![\d,])")
 
 
 def matches_pattern(pattern: str, text: str) -> bool:
-    """Whether a schema's pattern is found in a text.
+    """Whether a schema's pattern matches somewhere in a text.
 
     Raises:
-        TimeoutError: it takes too long to tell.
-        regex.error: it is no pattern.
+        TimeoutError: the search takes too long.
+        regex.error: the pattern is invalid.
     """
-    return _compiled(pattern).search(text, timeout=_LONGEST) is not None
+    return _compiled(pattern).search(text, timeout=_TIMEOUT_S) is not None
 
 
 @lru_cache(maxsize=512)
@@ -61,7 +61,7 @@ def _as_written(number: Any) -> Fraction:
 
 
 def _with_patterns(others: Any) -> Any:
-    """A draft's `additionalProperties` that is not shown the patterns, but what they are found in."""
+    """A draft's `additionalProperties`, with the properties that patterns match shown as named ones."""
 
     def additional_properties(
         validator: Any, allowed: Any, instance: Any, schema: Mapping[str, Any]
@@ -80,7 +80,7 @@ def _with_patterns(others: Any) -> Any:
 
 @lru_cache
 def validator_class(kind: Any) -> Any:
-    """A validator of the same draft with these keywords."""
+    """A validator class of the same draft with these keywords."""
     own = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
@@ -92,7 +92,7 @@ def validator_class(kind: Any) -> Any:
 
 
 FORMATS = jsonschema.FormatChecker(formats=())
-"""What is asked of the parts of a schema itself."""
+"""The formats that a schema itself must satisfy."""
 
 
 @FORMATS.checks("regex", raises=regex.error)

@@ -1,4 +1,4 @@
-"""Pieces of Lark grammars as llguidance reads them."""
+"""Parts of Lark grammars as llguidance reads them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-# A few blanks, or a line break and the indentation behind it: white space without an end would let a weak
-# model write nothing else.
+# A few blanks, or a line break and its indentation: with unlimited white space a weak model could write
+# nothing else.
 _WHITE_SPACE = r"[ \t]{0,4}|\n[ \t]{0,40}"
 _GUIDANCE = {"whitespace_pattern": _WHITE_SPACE}
 
@@ -23,8 +23,8 @@ _GUIDANCE = {"whitespace_pattern": _WHITE_SPACE}
 def json_value(schema: Mapping[str, Any], *, lenient: bool = False) -> str:
     """An expression for the JSON values that fit `schema`.
 
-    With `lenient` the keywords are passed over that llguidance does not know; without, the grammar that has
-    them does not compile.
+    With `lenient`, keywords that llguidance does not know are ignored; without it, a grammar with them does
+    not compile.
     """
     return "%json " + json.dumps({**schema, "x-guidance": _GUIDANCE | {"lenient": lenient}})
 
@@ -34,14 +34,15 @@ def choice(alternatives: list[str]) -> str:
     return alternatives[0] if len(alternatives) == 1 else "(" + " | ".join(alternatives) + ")"
 
 
-_LONGEST = 4000  # letters that a pattern counts
+_MAX_LENGTH = 4000  # characters that a pattern counts
 
 
 def text_pattern(schema: Mapping[str, Any], *, whole_lines: bool = False) -> str | None:
-    """The source of a pattern for strings of the schema's length and pattern; None if it asks for neither.
+    """The source of a pattern for strings of the schema's length and pattern; None if the schema has neither.
 
-    What no such pattern expresses is left out: both together, look-around, references, great lengths. With
-    `whole_lines`, what is counted does not end with a line break, so that one behind it is layout.
+    It leaves out what no such pattern can express: length and pattern together, look-around, references,
+    great lengths. With `whole_lines`, counted text does not end with a line break, so that one behind it is
+    layout.
     """
     bounds = _length(schema, whole_lines)
     source = schema.get("pattern")
@@ -49,17 +50,17 @@ def text_pattern(schema: Mapping[str, Any], *, whole_lines: bool = False) -> str
 
 
 def is_counted(schema: Mapping[str, Any]) -> bool:
-    """Whether `text_pattern` counts letters, rather than look for the schema's own pattern."""
+    """Whether `text_pattern` counts characters instead of using the schema's own pattern."""
     return _length(schema, whole_lines=False) is not None
 
 
 def pattern_covers(schema: Mapping[str, Any]) -> bool:
-    """Whether `text_pattern` says all that a schema asks of a string."""
+    """Whether `text_pattern` expresses everything that a schema says about a string."""
     least, longest = schema.get("minLength", 0), schema.get("maxLength")
     if not is_counted(schema):
         counted = not least and longest is None
     else:
-        counted = least <= _LONGEST and (longest is None or least <= longest <= _LONGEST)
+        counted = least <= _MAX_LENGTH and (longest is None or least <= longest <= _MAX_LENGTH)
     if "pattern" not in schema:
         return counted
     return not least and longest is None and text_pattern(schema) is not None
@@ -67,8 +68,8 @@ def pattern_covers(schema: Mapping[str, Any]) -> bool:
 
 def _length(schema: Mapping[str, Any], whole_lines: bool) -> str | None:
     least, longest = schema.get("minLength", 0), schema.get("maxLength")
-    least = least if isinstance(least, int) and 0 < least <= _LONGEST else 0
-    longest = longest if isinstance(longest, int) and least <= longest <= _LONGEST else None
+    least = least if isinstance(least, int) and 0 < least <= _MAX_LENGTH else 0
+    longest = longest if isinstance(longest, int) and least <= longest <= _MAX_LENGTH else None
     if not least and longest is None:
         return None
     if not whole_lines or longest == 0:

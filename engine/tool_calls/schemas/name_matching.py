@@ -1,4 +1,4 @@
-"""Names that a model did not spell as they were offered: of tools and of arguments."""
+"""Names of tools and arguments that a model spells differently."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COUNT = re.compile(r":\d+$")  # Kimi numbers its calls
 
 
 def matching_name(name: str, offered: Iterable[str]) -> str | None:
-    """The offered tool that a name means; None for none, and where several could be meant."""
+    """The offered tool that a name means; None for none, and where it could be several."""
     names = list(offered)
     if name in names:
         return name
@@ -22,12 +22,14 @@ def matching_name(name: str, offered: Iterable[str]) -> str | None:
 
 
 def only_match(name: str, offered: Iterable[str]) -> str | None:
-    """The one name that differs in case, `_` and `-` only."""
+    """The only name that differs in nothing but case, `_` and `-`."""
     squashed = squash(name)
     found = [other for other in offered if squash(other) == squashed] if squashed else []
     return found[0] if len(found) == 1 else None
 
 
 def squash(name: str) -> str:
-    """A name without what models confuse: `filePath`, `file-path` and `file_path` are the same."""
+    """A name without the characters that models confuse: `filePath`, `file-path` and `file_path` are
+    equal.
+    """
     return re.sub(r"[_\-\s]", "", name).casefold()

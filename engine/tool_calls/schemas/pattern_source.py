@@ -1,7 +1,7 @@
-"""The `pattern` of a schema in the words of llguidance, which reads patterns as Rust's `regex` crate does.
+"""A schema's `pattern`, translated for llguidance, which reads patterns as Rust's `regex` crate does.
 
-Schemas write them as ECMAScript or Python do. What means the same is translated letter by letter; all else
-(look-around, references, flags, possessive counts, anchors within) is left to the verdict.
+Schemas write them as in ECMAScript or Python. What means the same is translated token by token. The rest
+(look-around, references, flags, possessive counts, inner anchors) is left to the verdict.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _COUNT = r"\{\d{1,3}(?:,\d{0,3})?\}|\{,\d{1,3}\}"
 _TOKEN = re.compile(
     rf"(?P<set>\[\^?(?:{_ESCAPE}|[^\\\]])+\])"
     rf"|(?P<escape>{_ESCAPE})"
-    # Lazy or not, it fits the same texts; a second count behind it is possessive, or an error.
+    # Lazy or not, it matches the same texts; a second count behind it is possessive, or an error.
     rf"|(?P<count>[*+?]|{_COUNT})\??(?![*+?]|\{{[\d,])"
     r"|(?P<group>\((?!\?)|\(\?:|\)|\||\.)"
     r"|(?P<letter>[^\\\[(){|)*+?^$.]|\{(?![\d,]))",
@@ -25,13 +25,13 @@ _TOKEN = re.compile(
 )
 _IN_SET = re.compile(rf"{_ESCAPE}|[^\\]", re.DOTALL)
 _CLASSES = ("\\d", "\\w", "\\s", "\\S")
-# Each new Unicode has more of them: what an older one leaves out may be what a newer one has.
+# These classes grow with each version of Unicode: a negated class may differ between versions.
 _GROWING = frozenset(("\\d", "\\w"))
 _LAYOUT = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\f": "\f", "\\v": "\v"}
 
 
 def escaped(text: str) -> str:
-    """The source of a pattern that matches `text`."""
+    """The source of a pattern that matches exactly `text`."""
     special = re.sub(r"([\\.+*?()|\[\]{}^$#&~-])", r"\\\1", text)
     special = special.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
     return re.sub(r"[\x00-\x1f]", lambda control: f"\\x{ord(control[0]):02x}", special)
@@ -44,7 +44,9 @@ def pattern(source: str) -> str:
 
 @lru_cache(maxsize=512)
 def full_text_pattern(source: str) -> str | None:
-    """The source of a pattern for all strings in which a schema's pattern is found; None if there is none."""
+    """The source of a pattern for all strings that contain a match of a schema's pattern; None if there is
+    none.
+    """
     begins, body, ends = _anchored(source)
     translated = _translated(body, anchored=begins or ends)
     if translated is None:
@@ -56,7 +58,9 @@ def full_text_pattern(source: str) -> str | None:
 
 
 def _anchored(source: str) -> tuple[bool, str, bool]:
-    """Whether a pattern is bound to the beginning of a text, what it is but for that, whether to the end."""
+    """Whether a pattern is anchored at the start, the pattern without anchors, whether it is anchored at the
+    end.
+    """
     begins = source.startswith("^")
     body = source.removeprefix("^")
     before = body.removesuffix("$")
@@ -78,7 +82,7 @@ def _translated(body: str, *, anchored: bool) -> str | None:
             case "group":
                 depth += text.startswith("(") - (text == ")")
                 if depth < 0 or (text == "|" and anchored and not depth):
-                    return None  # an anchor before or behind is a part of one alternative
+                    return None  # an anchor belongs to one alternative only
                 parts.append("(?:" if text == "(" else text)
             case "count":
                 parts.append(text.replace("{,", "{0,"))
@@ -94,7 +98,7 @@ def _translated(body: str, *, anchored: bool) -> str | None:
 
 
 def _set(text: str) -> str | None:
-    """A set of letters without the operators that Rust reads in one; None if it is not told as plainly."""
+    """A character set without Rust's set operators; None if it cannot be translated."""
     begin = "[^" if text.startswith("[^") else "["
     members = _IN_SET.findall(text[len(begin) : -1])
     if begin == "[^" and not _GROWING.isdisjoint(members):
@@ -114,17 +118,17 @@ def _set(text: str) -> str | None:
 
 
 def _letter(text: str) -> str:
-    """The letter that stands in a pattern as itself or behind a backslash."""
+    """The character that a pattern spells literally or with a backslash."""
     if re.fullmatch(rf"\\(?:{_HEX})", text):
         return chr(int(text[2:], 16))
     return _LAYOUT.get(text, text[-1])
 
 
 def _runs(source: str) -> bool:
-    """Whether llguidance takes a pattern, and any text fits it."""
+    """Whether llguidance accepts a pattern, and some text matches it."""
     try:
         grammar = llguidance.LLMatcher.grammar_from_lark(f"start: {pattern(source)}\n")
-    except (ValueError, UnicodeError):  # half a surrogate pair
+    except (ValueError, UnicodeError):  # an unpaired surrogate
         return False
     matcher = llguidance.LLMatcher(_BYTES, grammar, log_level=0)
     if matcher.is_error():

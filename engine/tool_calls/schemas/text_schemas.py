@@ -1,4 +1,4 @@
-"""What an argument may be where it stands as bare text: free text, fixed words, or JSON."""
+"""The schema of an argument in bare text: free text, fixed words, or JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANNOTATIONS = frozenset(
         "contentMediaType",
     ]
 )
-"""Keywords that restrict nothing, as the verdict on a call sees it."""
+"""Keywords that the verdict on a call ignores: annotations, in JSON Schema's terms."""
 _OF_STRINGS = frozenset(["type", "minLength", "maxLength", "pattern"])
 _OF_OTHERS = frozenset(
     [
@@ -39,16 +39,16 @@ _OF_OTHERS = frozenset(
         *("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"),
     ]
 )
-"""Keywords that ask nothing of a string."""
+"""Keywords that do not apply to strings."""
 _BARE_JSON = ["object", "array", "number", "boolean"]
 _MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TextSchema:
-    """`texts` are schemas of strings, `words` strings of an enumeration, `json` schemas of other values.
+    """`texts` are schemas of strings, `words` are enumerated strings, `json` are schemas of other values.
 
-    `whole` if the parts say all that the schema says.
+    `whole`: the parts express everything that the schema says.
     """
 
     texts: tuple[dict[str, Any], ...] = ()
@@ -66,9 +66,9 @@ class TextSchema:
 
 
 def text_schema(argument: ToolSchema) -> TextSchema:
-    """Take the schema of one argument apart."""
+    """Split the schema of one argument into parts."""
     parts = _parted(argument.parameters, argument.parameters, 0)
-    # Where nothing fits, as in an enumeration of nothing, a call could not go on.
+    # If no value fits, as with an empty enumeration, the grammar would block the call.
     return parts if parts.texts or parts.words or parts.json else TextSchema(texts=({},), whole=False)
 
 
@@ -101,7 +101,7 @@ def _parted(schema: Any, root: Mapping[str, Any], depth: int) -> TextSchema:
 
 
 def are_disjoint(choices: list[Any], root: Mapping[str, Any]) -> bool:
-    """Whether no value can fit two of the choices, as their types tell."""
+    """Whether no value can fit two of the choices, judged by their types."""
     seen: set[str] = set()
     for choice in choices:
         types = {"number" if kind == "integer" else kind for kind in json_types(choice, root)}

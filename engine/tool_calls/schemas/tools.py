@@ -1,4 +1,4 @@
-"""The tools of a request: their names, what their arguments may be, and the verdict on a call."""
+"""The tools of a request: their names, the schemas of their arguments, and the verdict on a call."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ VerdictKind = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked
 _MAX_DETAIL = 300
 _JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 DEFINITIONS = ("$defs", "definitions")
-_MAX_DEPTH = 8  # references and alternatives followed in search of a type
+_MAX_DEPTH = 8  # references and alternatives followed to find a type
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one call: `input` is its parsed arguments, `detail` says what is wrong with it."""
+    """The result of checking one call: `input` is its parsed arguments, `detail` says what is wrong with
+    it.
+    """
 
     verdict: VerdictKind
     input: dict[str, Any] | None = None
@@ -36,7 +38,7 @@ class Verdict:
 
     @property
     def usable(self) -> bool:
-        """Whether a client may be sent this as a tool call."""
+        """Whether it may be sent to the client as a tool call."""
         return self.verdict in ("valid", "unchecked")
 
 
@@ -55,32 +57,32 @@ class ToolSchema:
 
     @property
     def required(self) -> list[str]:
-        """The arguments that each call must have."""
+        """The required arguments."""
         required = self.parameters.get("required")
         return [key for key in required if isinstance(key, str)] if isinstance(required, list) else []
 
     @property
     def is_unsatisfiable(self) -> bool:
-        """Whether it requires arguments that it does not allow, so that nothing fits."""
+        """Whether it requires arguments that it does not allow, so that no call fits."""
         others = self.parameters.get("additionalProperties")
         return any(self.properties.get(key, others) is False for key in self.required)
 
     def types(self, key: str) -> frozenset[str]:
-        """The JSON types that an argument may have; empty where the schema does not tell."""
+        """The JSON types that an argument may have; empty if the schema names none."""
         schema = self.properties.get(key, self.parameters.get("additionalProperties"))
         return json_types(schema, self.parameters)
 
     def argument(self, key: str) -> ToolSchema:
-        """The schema of one argument alone, with the definitions that it may refer to."""
+        """The schema of one argument, with the definitions that it may refer to."""
         schema = self.properties.get(key, self.parameters.get("additionalProperties"))
         shared = {name: self.parameters[name] for name in DEFINITIONS if name in self.parameters}
         return ToolSchema("", shared | schema if isinstance(schema, dict) else {})
 
     @cached_property
     def validator(self) -> Validator | str:
-        """What checks arguments, or why there is nothing that can.
+        """The validator of the arguments, or why there is none.
 
-        References never leave the schema: nothing is fetched.
+        References outside of the schema are not followed: nothing is fetched.
         """
         kind = validator_class(
             jsonschema.validators.validator_for(self.parameters, default=jsonschema.Draft202012Validator)
@@ -89,14 +91,14 @@ class ToolSchema:
             kind.check_schema(self.parameters, format_checker=FORMATS)
         except jsonschema.SchemaError as error:
             return f"the tool's own schema is invalid: {error.message}"[:_MAX_DETAIL]
-        # A part that names its draft would be judged by that one's own keywords.
+        # A nested `$schema` would select another draft's keywords.
         schema = {key: part for key, part in self.parameters.items() if key != "$schema"}
         validator: Validator = kind(schema, registry=referencing.Registry())
         return validator
 
 
 class ToolSchemas(Mapping[str, ToolSchema]):
-    """The tools of one request by name; validators are compiled when a call first needs them, and kept."""
+    """The tools of one request by name; a validator is compiled at its first call, and kept."""
 
     def __init__(self, tools: Sequence[ToolSchema]) -> None:
         self._tools = {tool.name: tool for tool in tools}
@@ -113,7 +115,7 @@ class ToolSchemas(Mapping[str, ToolSchema]):
     def judge(self, name: str, arguments: str) -> Verdict:
         """Parse a call's arguments and check them against the tool's schema; nothing is repaired."""
         try:
-            # A tool without parameters is called with nothing at all by many models.
+            # Many models call a tool without parameters with no arguments at all.
             parsed = parse_json(arguments) if arguments.strip() else {}
         except ValueError as error:
             return Verdict("unparsed", detail=f"the arguments are not valid JSON: {error}"[:_MAX_DETAIL])
@@ -122,7 +124,7 @@ class ToolSchemas(Mapping[str, ToolSchema]):
         return self.judge_input(name, parsed)
 
     def judge_input(self, name: str, parsed: dict[str, Any]) -> Verdict:
-        """Check arguments that are parsed already."""
+        """Check parsed arguments."""
         tool = self._tools.get(name)
         if tool is None:
             return Verdict("unknown_tool", parsed, f"the request offers no tool named {name!r}")
@@ -131,7 +133,7 @@ class ToolSchemas(Mapping[str, ToolSchema]):
             return Verdict("unchecked", parsed, validator)
         try:
             error = jsonschema.exceptions.best_match(validator.iter_errors(parsed))
-        except Exception as fault:  # a schema may hold patterns and references of any kind
+        except Exception as fault:  # a schema may contain patterns and references of any kind
             return Verdict("unchecked", parsed, f"the tool's schema cannot be applied: {fault}"[:_MAX_DETAIL])
         if error is None:
             return Verdict("valid", parsed)
@@ -140,12 +142,12 @@ class ToolSchemas(Mapping[str, ToolSchema]):
 
 
 def parse_json(text: str) -> Any:
-    """A JSON value. Whole numbers of any size stay what they are, and half a surrogate pair is taken.
+    """A JSON value. Integers of any size are kept, and unpaired surrogates are accepted.
 
-    A fraction beyond what a double holds, valid JSON that no reader keeps, is the largest that it holds.
+    A fraction beyond the range of a double, which is valid JSON, becomes the largest double.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not JSON.
     """
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
@@ -154,7 +156,7 @@ def parse_json(text: str) -> Any:
 
 
 def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number in JSON")
+    raise ValueError(f"{word} is not a number in JSON")
 
 
 def _finite(text: str) -> float:
@@ -163,7 +165,7 @@ def _finite(text: str) -> float:
 
 
 def tool_schemas(functions: Sequence[Mapping[str, Any]]) -> ToolSchemas:
-    """The tools of a chat completion body; the same definitions give the same object again."""
+    """The tools of a chat completion body; the same definitions return the same object."""
     return _known_schemas(json.dumps(list(functions), default=str))
 
 
@@ -178,7 +180,7 @@ def _of_function(function: Mapping[str, Any]) -> ToolSchema:
 
 
 def json_types(schema: Any, root: Mapping[str, Any], depth: int = 0) -> frozenset[str]:
-    """The JSON types that a schema allows, as far as it names them; empty: any."""
+    """The JSON types that a schema allows, as far as it names them; empty: any type."""
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return frozenset()
     if isinstance(reference := schema.get("$ref"), str):
@@ -193,13 +195,13 @@ def json_types(schema: Any, root: Mapping[str, Any], depth: int = 0) -> frozense
             each = [json_types(choice, root, depth + 1) for choice in choices]
             return frozenset().union(*each) if all(each) else frozenset()
     if isinstance(parts := schema.get("allOf"), list):
-        told = [types for part in parts if (types := json_types(part, root, depth + 1))]
-        return frozenset.intersection(*told) if told else frozenset()
+        typed = [types for part in parts if (types := json_types(part, root, depth + 1))]
+        return frozenset.intersection(*typed) if typed else frozenset()
     return frozenset()
 
 
 def json_type(value: Any) -> str:
-    """The JSON type of a parsed value; a whole number is an integer."""
+    """The JSON type of a parsed value; an integer is not a number here."""
     match value:
         case None:
             return "null"
@@ -217,12 +219,12 @@ def json_type(value: Any) -> str:
 
 
 def is_among(kind: str, types: Collection[str]) -> bool:
-    """Whether a value of the JSON type `kind` is of one of these types."""
+    """Whether a value of JSON type `kind` has one of these types."""
     return kind in types or (kind == "integer" and "number" in types)
 
 
 def referenced(reference: str, root: Mapping[str, Any]) -> Any:
-    """What a JSON pointer within the schema points at; None for any other reference."""
+    """The target of a JSON pointer within the schema; None for any other reference."""
     pointer = unquote(reference[1:])
     if not reference.startswith("#") or (pointer and not pointer.startswith("/")):
         return None

@@ -309,7 +309,7 @@ def test_every_token_has_its_bytes_and_marks_are_plain_text() -> None:
 
 
 def test_a_tokenizer_that_does_not_tell_its_bytes_is_refused_with_a_reason() -> None:
-    with pytest.raises(GrammarUnavailable, match="object does not tell"):
+    with pytest.raises(GrammarUnavailable, match="object does not expose"):
         Grammars(object(), {0})
 
 

@@ -93,7 +93,7 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
         (
             "qwen3_coder",
             '<tool_call>\n{"name": "go", "arguments": {}}\n</tool_call>',
-            "does not begin as a call",
+            "does not begin like a call",
         ),
         ("qwen3_coder", "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a", "is truncated"),
         (
@@ -106,14 +106,14 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
             "<function=Write><parameter=count>1</parameter><parameter=count>2</parameter></function>",
             "'count' twice",
         ),
-        ("qwen3_coder", "<tool_call>\n<function=go>\nnow\n</function>\n</tool_call>", "does not go on"),
+        ("qwen3_coder", "<tool_call>\n<function=go>\nnow\n</function>\n</tool_call>", "does not continue"),
         ("glm", '<tool_call>go {"a": 1}</tool_call>', "does not begin"),
         ("minimax", '<minimax:tool_call>\n<invoke name="fly">\n</invoke>\n</minimax:tool_call>', "'fly'"),
         ("mistral", '[TOOL_CALLS]go[ARGS]{"a": }', "not valid JSON"),
-        ("gemma4", "<|tool_call>call:Write{count:many}<tool_call|>", "'many' is no JSON"),
+        ("gemma4", "<|tool_call>call:Write{count:many}<tool_call|>", "'many' is not JSON"),
         ("gemma4", "<|tool_call>call:Write{count:3 more}<tool_call|>", "a value is missing"),
         ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a', "is truncated"),
-        ("gemma4", "<|tool_call>call:go{} more<tool_call|>", "more follows"),
+        ("gemma4", "<|tool_call>call:go{} more<tool_call|>", "text follows"),
         ("harmony", "<|channel|>commentary to=functions.fly <|message|>{}<|call|>", "'fly'"),
         (
             "kimi",

@@ -230,7 +230,7 @@ def test_text_that_follows_a_call_lets_go_of_it_and_is_noted() -> None:
     assert ending.feed(HERMES) == []
     assert ending.feed("\n\n") == []
     assert ending.feed("Do") == [f"{HERMES}\n\nDo"]
-    assert ending.notes == ["a tool call was returned as text: more text follows it"]
+    assert ending.notes == ["what looks like a tool call was returned as text: more follows it"]
     assert ending.feed(" not.") == [" not."]
 
 

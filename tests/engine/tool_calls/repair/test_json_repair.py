@@ -41,17 +41,17 @@ def test_an_invention_of_the_repair_library_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "slips"),
+    ("text", "value", "repairs"),
     [
-        ('{"a": 1 "b": 2}', {"a": 1, "b": 2}, ("put in a comma",)),
+        ('{"a": 1 "b": 2}', {"a": 1, "b": 2}, ("added a comma",)),
         ('{"a": "x, "b": 2}', {"a": "x", "b": 2}, ("quoted 'x'",)),
         ('{"a": x", "b": 2}', {"a": "x", "b": 2}, ("quoted 'x'",)),
         ('{"a": .5}', {"a": 0.5}, ("read .5 as 0.5",)),
-        ('{"a": ["x" "y"', {"a": ["x", "y"]}, ("put in a comma", "closed 2 open brackets")),
+        ('{"a": ["x" "y"', {"a": ["x", "y"]}, ("added a comma", "closed 2 open brackets")),
     ],
 )
-def test_slips_of_punctuation_are_named(text: str, value: Any, slips: tuple[str, ...]) -> None:
-    assert repairs_between(text, value) == slips
+def test_repairs_of_punctuation_are_named(text: str, value: Any, repairs: tuple[str, ...]) -> None:
+    assert repairs_between(text, value) == repairs
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=3), st.sampled_from([None, 1]))
-def test_valid_json_has_one_reading_and_no_slips(value: dict[str, Any], indent: int | None) -> None:
+def test_valid_json_has_one_reading_and_no_repairs(value: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(value, indent=indent)
     [reading] = readings(text, {}, {})
     assert (reading.text, reading.repairs) == (text, ())
