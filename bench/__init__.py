@@ -1,1 +1,1 @@
-"""Benchmarks: each figure beside a peer or a floor measured in the same run."""
+"""Benchmarks: each figure is compared with a peer or a floor measured in the same run."""

@@ -42,7 +42,7 @@ BENCHES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benches that were asked for."""
+    """Run the requested benches."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Figures beside their peers.")
     parser.add_argument("--only", choices=sorted(BENCHES), action="append", help="run this one; repeatable")
     parser.add_argument("--quick", action="store_true", help="few runs: shows that it works, not how fast")

@@ -1,7 +1,7 @@
-"""What a long conversation costs beside its arithmetic: finding it in the cache, knowing it, its tokens.
+"""The overhead of a long conversation apart from its arithmetic: cache lookup, index memory, tokenization.
 
-The index is measured with random numbers for rows, of a small model's shape: what they hold plays no part.
-Beside each figure is what nobody can save (copying the rows), or what mlx-lm does in its place.
+The index is measured with random KV of a small model's shape: the values do not matter. Each figure is
+compared with a cost that cannot be avoided (copying the KV), or with what mlx-lm does instead.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from engine.prefix_cache.interface import TokenArray
 
 LOOKUP_MS, INDEX_MB, TOKENS_MS = 5.0, 1.0, 10.0
 _STORED, _TOKENIZED, _QUICK_STORED = 100_000, 94_000, 5_000
-_TURN = 1000  # tokens between two states that are kept
-_LEFT_AT = 5  # a fifth of what is stored is shared by a prompt that leaves it
-_LAYERS, _ROW = 2, (1, 64)  # layers; heads and numbers of a row
+_TURN = 1000  # tokens between two checkpoints
+_LEFT_AT = 5  # a diverging prompt shares a fifth of the stored tokens
+_LAYERS, _ROW = 2, (1, 64)  # layers; heads and numbers of a token
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """All in this process: none of it multiplies matrices."""
+    """All in this process: nothing multiplies matrices."""
     stored, runs = (_QUICK_STORED, 3) if quick else (_STORED, 30)
     tokens = _random_tokens(stored, seed=1)
     return [
@@ -82,7 +82,7 @@ def _figure(metric: str, ours: list[float], peer: str, theirs: list[float]) -> F
 
 
 def _library_lookup(tokens: TokenArray, leaving: TokenArray, shared: int) -> list[float]:
-    """Once, as it takes seconds."""
+    """Measured once, since it takes seconds."""
     from mlx_lm.models.cache import LRUPromptCache
 
     cache = LRUPromptCache()
@@ -119,7 +119,7 @@ def _index_memory(tokens: TokenArray) -> Figure:
 
 
 def _python_bytes(make: Callable[[], Any]) -> int:
-    """Bytes that what is made takes of Python's and numpy's memory; rows of numbers are mlx's."""
+    """The bytes of Python and numpy memory that the result of a function takes; KV is in mlx's memory."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -134,7 +134,7 @@ def _python_bytes(make: Callable[[], Any]) -> int:
 
 
 def _tokenizing(folder: Path, wanted: int, runs: int) -> Figure:
-    """One new message behind a long prompt, whose text is rendered already."""
+    """One new message behind a long prompt whose text is already rendered."""
     from bench.random_model import build_random_model
     from engine.models.loading import load_model
     from engine.prompts.rendering import PromptRenderer
@@ -169,7 +169,7 @@ def _tokenizing(folder: Path, wanted: int, runs: int) -> Figure:
 
 
 def _filled_cache(tokens: TokenArray, layers: list[Any] | None = None) -> Any:
-    """A prefix cache that was given a conversation turn by turn."""
+    """A prefix cache into which a conversation was inserted turn by turn."""
     from engine.prefix_cache.cache import RadixPrefixCache
 
     cache = RadixPrefixCache(max_bytes=8 << 30)
@@ -180,7 +180,7 @@ def _filled_cache(tokens: TokenArray, layers: list[Any] | None = None) -> Any:
 
 
 def _layers(tokens: int) -> list[Any]:
-    """The cache of a small model that holds so many tokens, whatever they are."""
+    """The cache of a small model with this number of tokens, of any content."""
     import mlx.core as mx
     from mlx_lm.models.cache import KVCache
 
@@ -198,7 +198,7 @@ def _random_tokens(count: int, *, seed: int) -> TokenArray:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What it returns, and the milliseconds that it took."""
+    """The result of a function, and its time in milliseconds."""
     began = time.perf_counter()
     result = work()
     return result, 1e3 * (time.perf_counter() - began)

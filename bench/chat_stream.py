@@ -1,4 +1,4 @@
-"""A streamed chat completion and when its parts came, from any OpenAI-compatible server."""
+"""Streams a chat completion from any OpenAI-compatible server, and times its parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ChatTiming:
 
 
 def chat_body(messages: list[dict[str, Any]], max_tokens: int) -> dict[str, Any]:
-    """A greedy request that both the engine and `mlx_lm.server` take."""
+    """A greedy request that both the engine and `mlx_lm.server` accept."""
     return {
         "model": "default_model",
         "messages": messages,
@@ -40,7 +40,7 @@ def stream_chat(
     headers: Mapping[str, str] | None = None,
     on_data: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> ChatTiming:
-    """Send a request and read its stream to the end; `on_data` gets each object in it as it comes.
+    """Send a request and read its stream to the end; `on_data` gets each object when it arrives.
 
     Raises:
         RuntimeError: the answer has no text.

@@ -1,7 +1,8 @@
-"""A real server process of ours: settings in on stdin, its address out on stdout, ended by its own pid.
+"""A server process of ours: it gets its settings on stdin, announces its address on stdout, and is ended by
+pid.
 
-The bench and the end-to-end tests start the engine and the proxy through this module, exactly as their
-parents do in real life (docs/architecture.md, "The life of a child").
+The bench and the end-to-end tests start the engine and the proxy through this module, in the same way as
+their parents do in use (docs/architecture.md, "The life of a child").
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import psutil
 
 T = TypeVar("T")
 
-# Variables that would change what a server does, or point a client at somebody else's server.
+# Variables that would change a server's behaviour, or direct a client to another server.
 _FOREIGN = (
     "ANYCLAUDE_",
     "ANTHROPIC_",
@@ -37,7 +38,7 @@ _FOREIGN = (
 
 
 class ChildFailed(RuntimeError):
-    """A server process did not come up; the message ends with the last lines of its log."""
+    """A server process did not start; the message ends with the last lines of its log."""
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Child:
         return self.process.pid
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """Write one JSON line to a process that answers each with one."""
+        """Write one JSON line to a process that answers each line with one."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(dict(question)) + "\n")
@@ -68,7 +69,7 @@ class Child:
         return "\n".join(text.splitlines()[-lines:])
 
     def tree(self) -> list[psutil.Process]:
-        """The process and its descendants that run now."""
+        """The process and its running descendants."""
         try:
             root = psutil.Process(self.pid)
             return [root, *root.children(recursive=True)]
@@ -76,7 +77,7 @@ class Child:
             return []
 
     def stop(self, grace_s: float = 8.0) -> None:
-        """End the process as its parent's death would, then by force; its descendants too."""
+        """End the process in the way that its parent's death would, then by force; its descendants too."""
         tree = self.tree()
         if self.process.stdin is not None:
             self.process.stdin.close()
@@ -95,7 +96,7 @@ class Child:
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """This process's environment without anything that steers a client or a server of ours."""
+    """This process's environment without variables that change a client or a server of ours."""
     return {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)} | extra
 
 
@@ -103,7 +104,7 @@ def poll(check: Callable[[], T | None], *, timeout_s: float, what: str, every_s:
     """Call `check` until it returns something other than None or False.
 
     Raises:
-        TimeoutError: it did not within `timeout_s`; the message says `what` was waited for.
+        TimeoutError: it did not within `timeout_s`; the message says `what` was awaited.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -118,11 +119,11 @@ def poll(check: Callable[[], T | None], *, timeout_s: float, what: str, every_s:
 def wait_ready(
     child: Child, path: str = "/health/ready", *, timeout_s: float = 60.0, token: str = ""
 ) -> None:
-    """Wait until the server answers 200 at `path`; `token` is what it asks of its clients.
+    """Wait until the server answers 200 at `path`; `token` authenticates the request.
 
     Raises:
-        ChildFailed: it ended before that.
-        TimeoutError: it never did.
+        ChildFailed: the process ended first.
+        TimeoutError: it did not answer in time.
     """
     headers = {"authorization": f"Bearer {token}"} if token else {}
     with httpx.Client(base_url=child.url, headers=headers, timeout=5.0, trust_env=False) as client:
@@ -151,7 +152,7 @@ def child(
     """Run a process that reads its settings on stdin and announces its address on stdout.
 
     Raises:
-        ChildFailed: it ended, said an error, or said nothing within `timeout_s`.
+        ChildFailed: it ended, announced an error, or announced nothing within `timeout_s`.
     """
     with log.open("w") as stderr:
         process = subprocess.Popen(
@@ -177,10 +178,10 @@ def child(
 
 
 def announcement(running: Child, timeout_s: float) -> dict[str, Any]:
-    """The JSON line that a server writes once it listens, or cannot.
+    """The JSON line that a server writes when it listens, or cannot.
 
     Raises:
-        ChildFailed: the process ended or said nothing within `timeout_s`.
+        ChildFailed: the process ended or wrote nothing within `timeout_s`.
     """
     stdout = running.process.stdout
     assert stdout is not None

@@ -13,13 +13,13 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def claude_path() -> Path:
-    """Where the client should be: from `make claude-code`, or where ANYCLAUDE_CLAUDE says."""
+    """The expected path of the client: from `make claude-code`, or from ANYCLAUDE_CLAUDE."""
     named = os.environ.get("ANYCLAUDE_CLAUDE")
     return Path(named) if named else _ROOT / ".claude-code/node_modules/.bin/claude"
 
 
 def claude_is_there() -> bool:
-    """Whether the client can be run."""
+    """Whether the client is installed."""
     return os.access(claude_path(), os.X_OK)
 
 
@@ -40,7 +40,7 @@ class ClaudeRun:
 
 
 def run_claude(url: str, prompt: str, *, home: Path, project: Path, timeout_s: float = 90.0) -> ClaudeRun:
-    """Run `claude -p PROMPT` unattended in `project`, with nothing of this user's settings."""
+    """Run `claude -p PROMPT` unattended in `project`, without any of this user's settings."""
     home.mkdir(parents=True, exist_ok=True)
     command = [
         str(claude_path()),
@@ -69,7 +69,7 @@ def _environment(url: str, home: Path) -> dict[str, str]:
         "HOME": str(home),
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
-        "IS_SANDBOX": "1",  # lets it run its tools unattended, also as root
+        "IS_SANDBOX": "1",  # allows it to run its tools unattended, also as root
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_AUTH_TOKEN": "any-word",
         "ANTHROPIC_API_KEY": "",

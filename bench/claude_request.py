@@ -1,6 +1,6 @@
-"""Requests of the size and shape that Claude Code sends, made of our own words.
+"""Requests of the size and shape that Claude Code sends, with made-up content.
 
-The shape: a system prompt in blocks, twelve tools of which one is very large, a user's text followed by a
+The shape: a system prompt in blocks, twelve tools, one of them very large, a user's text followed by a
 `system` entry, streaming. About 50 KB as JSON.
 """
 
@@ -45,7 +45,7 @@ class _Prose:
 
 
 def prose(size: int, *, seed: int) -> str:
-    """`size` characters of our own words; the same seed gives the same text."""
+    """`size` characters of made-up text; the same seed gives the same text."""
     return _Prose(seed).text(size)
 
 
@@ -92,7 +92,7 @@ def anthropic_body(model: str, *, seed: int = 1) -> dict[str, Any]:
 
 
 def openai_body(model: str, *, seed: int = 1) -> dict[str, Any]:
-    """The same content in OpenAI's form: what a client that needs no proxy would send."""
+    """The same content in OpenAI's form: the request of a client that needs no proxy."""
     body = anthropic_body(model, seed=seed)
     system = "\n\n".join(block["text"] for block in body["system"])
     turns = [

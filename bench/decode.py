@@ -1,6 +1,6 @@
-"""Decode speed through the engine, and through engine and proxy, beside `mlx_lm.stream_generate`.
+"""Decode speed through the engine, and through engine and proxy, compared with `mlx_lm.stream_generate`.
 
-All three run the same model on the same BLAS in processes of their own, one after the other in turns.
+All three run the same model on the same BLAS, each in its own process, in alternation.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from bench.raw_stream import RawStream, StreamTiming
 from engine.process.blas import engine_environment
 
 RATIO = 0.95
-ATTEMPTS = 10  # at an answer whose deltas come one by one
+ATTEMPTS = 10  # to get an answer whose deltas arrive one by one
 MESSAGES = [{"role": "user", "content": "Tell me something about the standard library."}]
 
-# What each delta of the engine holds, and the chunk before them, which tells the role, does not: that one is
-# sent before prefill begins.
+# In each delta of the engine, but not in the chunk with the role, which is sent before prefill begins.
 ENGINE_DELTA = b'"delta":{"content":'
 
 Speed = Callable[[int], float]  # tokens to generate -> tokens per second after the first
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """A model that takes a few milliseconds a token, and a small one, where every microsecond shows."""
+    """A model that takes a few milliseconds a token, and a small one that shows every microsecond of
+    overhead.
+    """
     models = ("small",) if quick else ("bench", "small")
     tokens, rounds = (96, 2) if quick else (256, 9)
     figures: list[Figure] = []
@@ -42,7 +43,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 
 def _model(folder: Path, name: str) -> Path:
-    """Made on the spot; its answers never end by themselves."""
+    """A random model whose answers do not end by themselves."""
     from bench.random_model import RandomShape, build_random_model
 
     shapes = {
@@ -54,7 +55,7 @@ def _model(folder: Path, name: str) -> Path:
 
 def _in_turns(speeds: dict[str, Speed], tokens: int, rounds: int) -> dict[str, list[float]]:
     for speed in speeds.values():
-        speed(tokens)  # warms up what is compiled and mapped at first use
+        speed(tokens)  # warm-up: some code is compiled or mapped at first use
     measured: dict[str, list[float]] = {name: [] for name in speeds}
     order = list(speeds)
     for round_ in range(rounds):
@@ -84,7 +85,7 @@ def _figures(model: str, measured: dict[str, list[float]]) -> list[Figure]:
 
 @contextmanager
 def _speeds(model: Path, folder: Path) -> Iterator[dict[str, Speed]]:
-    """The three ways to the same model, each in processes of their own."""
+    """Three ways to run the same model, each in its own process."""
     environment, _ = engine_environment(clean_environment(HOME=str(folder)))
     with ExitStack() as stack:
 
@@ -150,12 +151,12 @@ def _proxy_speed(proxy: Child, tokens: int) -> float:
 
 
 def timed(url: str, path: str, body: dict[str, Any], *, delta: bytes) -> StreamTiming:
-    """Ask again where this process got no turn on the processor until the whole answer lay in its socket.
+    """Ask again if this process was not scheduled until the whole answer was in its socket.
 
-    The deltas of such an answer came in one read, so it tells nothing of the time between them.
+    Then all deltas were read at once, so that they show nothing of the time between them.
 
     Raises:
-        RuntimeError: it went so each time.
+        RuntimeError: this happened each time.
     """
     for _ in range(ATTEMPTS):
         with RawStream(url) as stream:
@@ -168,10 +169,10 @@ def timed(url: str, path: str, body: dict[str, Any], *, delta: bytes) -> StreamT
 
 
 def _speed(timing: StreamTiming, tokens: int, count: bytes) -> float:
-    """Tokens after the first over the time from the first delta to the last.
+    """The tokens after the first, divided by the time from the first delta to the last.
 
     Raises:
-        RuntimeError: the answer has not the length that was asked for, so it cannot be compared.
+        RuntimeError: the answer does not have the requested length, so that it cannot be compared.
     """
     generated = [int(number) for number in re.findall(count, timing.body)]
     if not generated or generated[-1] != tokens:

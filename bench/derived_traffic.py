@@ -1,7 +1,7 @@
-"""More traffic out of the recorded: other sessions, subagents, side requests, and cancelled requests.
+"""Traffic derived from recorded requests: other sessions, subagents, side requests, and cancelled requests.
 
-What is derived has the shape of what the client sends (docs of its wire: hint headers name the class of a
-request); only words differ.
+Derived requests have the shape of the client's own (its hint headers name the class of a request); only words
+differ.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from bench.recorded_traffic import Recorded
 Cancelled = Literal["", "prefill", "decode"]
 
 _CLASS = "x-claude-code-request-class"
-_PASTED_BYTES = 16_000  # some thousand tokens, so that a cancel finds the prefill under way
+_PASTED_BYTES = 16_000  # a few thousand tokens, so that a cancel happens during prefill
 _SUBAGENT_TOOLS = 8
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A request, and when its sender lets go of it; a cancelled one is sent again by the next."""
+    """A request, and when its sender cancels it; a cancelled one is sent again by the next."""
 
     request: Recorded
     cancelled: Cancelled = ""
 
 
 def mixed(recorded: Sequence[Recorded]) -> list[Sent]:
-    """The recorded requests in their order, and between them what else a client sends.
+    """The recorded requests in order, with other traffic of the client between them.
 
-    After every second one, unless it is a subagent's, a title is asked for and a subagent does two turns. One
-    in four is cancelled while it is answered and sent again; another one in four has a long text pasted into
-    it, is cancelled while that is prefilled, is sent again, and then goes on without it.
+    After every second request, unless it is a subagent's, a title is requested and a subagent runs two turns.
+    One request in four is cancelled during its answer and sent again. Another one in four gets a long pasted
+    text, is cancelled during prefill, is sent again, and then continues without the text.
     """
     sent: list[Sent] = []
     for number, request in enumerate(recorded):
@@ -51,18 +51,18 @@ def mixed(recorded: Sequence[Recorded]) -> list[Sent]:
 
 
 def sessions_of(session: Sequence[Recorded], said: str, count: int) -> list[list[Recorded]]:
-    """`count` sessions that differ from a recorded one in their ids and in what the user said first."""
+    """`count` sessions that differ from a recorded one in their ids and in the user's first text."""
     return [[_as_session(request, said, number) for request in session] for number in range(count)]
 
 
 def in_rotation(sessions: Sequence[Sequence[Recorded]]) -> Iterator[tuple[int, Recorded]]:
-    """Turn by turn: the first of each session, then the second of each."""
+    """Turn by turn: the first turn of each session, then the second of each."""
     for turns in zip(*sessions, strict=True):
         yield from enumerate(turns)
 
 
 def session_with(recorded: Sequence[Recorded], said: str) -> list[Recorded]:
-    """The main requests of the first session in which the user said this, in their order."""
+    """The main requests of the first session in which the user wrote this, in order."""
     first = next(request for request in recorded if said in json.dumps(request.body["messages"][0]))
     return [
         request
@@ -72,7 +72,7 @@ def session_with(recorded: Sequence[Recorded], said: str) -> list[Recorded]:
 
 
 def with_text(request: Recorded, text: str) -> Recorded:
-    """The same request with a text behind its last message."""
+    """The request with a text appended to its last message."""
     message = {"role": "user", "content": [{"type": "text", "text": text}]}
     return Recorded(request.body | {"messages": [*request.body["messages"], message]}, request.headers)
 
@@ -91,7 +91,7 @@ def title_request(request: Recorded) -> Recorded:
 
 
 def subagent_turns(request: Recorded, number: int) -> list[Recorded]:
-    """Two turns of a subagent: fewer tools, other system text, a conversation of its own."""
+    """Two turns of a subagent: fewer tools, another system text, its own conversation."""
     system = {"type": "text", "text": "You are an agent that counts. " + prose(2000, seed=1)}
     task: dict[str, Any] = {"role": "user", "content": f"Count the prices of shelf {number}."}
     call = {"type": "tool_use", "id": f"toolu_{number:024x}", "name": "Bash", "input": {"command": "ls"}}

@@ -22,7 +22,7 @@ from engine.source_texts import standard_library_texts
 
 LENGTHS = (1_000, 4_000, 16_000, 32_000, 64_000)
 ANSWER_TOKENS = 64
-_ROOM = 256  # tokens of the window that the template and the question may take
+_ROOM = 256  # tokens of the window for the template and the question
 _LOADED_WITHIN_S, _ANSWERED_WITHIN_S = 3600.0, 7200.0
 _SAMPLE_CHARACTERS = 40_000
 _QUESTION = "Tell in a few sentences what this source does."
@@ -32,9 +32,9 @@ Stats = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Speed:
-    """One prompt that nothing was kept of, and the same once more.
+    """One uncached prompt, and the same prompt again.
 
-    `first_s` and `again_s` are seconds to the first token; `decode_per_s` is None where too few tokens came.
+    `first_s` and `again_s` are seconds to the first token; `decode_per_s` is None if too few tokens came.
     """
 
     prompt_tokens: int
@@ -52,7 +52,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class MemorySample:
-    """The engine's own account and the system's at one moment; bytes."""
+    """The memory that the engine reports and the system reports at one moment; bytes."""
 
     when: str
     ledger: Stats | None
@@ -66,11 +66,11 @@ class MemorySample:
 
 
 class Refused(Exception):
-    """The engine did not take a prompt; the message has its answer."""
+    """The engine refused a prompt; the message has its answer."""
 
 
 class EngineUnderTest:
-    """An engine that runs; made by `engine_under_test`."""
+    """A running engine; made by `engine_under_test`."""
 
     def __init__(self, running: Child, run: Run = said) -> None:
         self._running = running
@@ -89,7 +89,7 @@ class EngineUnderTest:
         return answer
 
     def sample(self, when: str) -> MemorySample:
-        """Ask engine and system at once."""
+        """Read the engine's and the system's figures at once."""
         stats, health = self.stats(), self.health()
         system = psutil.virtual_memory()
         return MemorySample(
@@ -105,20 +105,20 @@ class EngineUnderTest:
         )
 
     def speeds(self, lengths: Sequence[int]) -> Iterator[Speed | Refused]:
-        """Measure each length; no prompt begins as another does."""
+        """Measure each length; no two prompts begin alike."""
         source = "".join(standard_library_texts(8_000_000))
         counted = self._client.post(
             "/v1/tokenize", json={"text": source[:_SAMPLE_CHARACTERS], "count_only": True}
         ).json()
         per_token = _SAMPLE_CHARACTERS / int(counted["count"])
-        self._answer(_said("warm up"), 8)  # what is compiled and mapped at first use
+        self._answer(_said("warm up"), 8)  # warm-up: some code is compiled or mapped at first use
         for number, length in enumerate(lengths):
             text = source[number * 50_000 :][: int(length * per_token)]
             prompt = _said(f"Part {number + 1} of {len(lengths)}, please.", text, _QUESTION)
             try:
                 first = self._answer(prompt, ANSWER_TOKENS)
                 again = self._answer(prompt, 1)
-            except Refused as refusal:  # of what does not fit: that is a result too
+            except Refused as refusal:  # a length that does not fit is a result too
                 yield refusal
                 continue
             yield Speed(
@@ -175,14 +175,14 @@ class _Answer:
 
     @property
     def decode_per_s(self) -> float | None:
-        """Tokens after the first over their time."""
+        """The tokens after the first, divided by their time."""
         took = self.last_s - self.first_s
         return (self.answer_tokens - 1) / took if self.answer_tokens >= 8 and took > 0 else None
 
 
 @contextmanager
 def engine_under_test(folder: Path, model: str, narrate: Callable[[str], None]) -> Iterator[EngineUnderTest]:
-    """An engine process that has loaded `model` (empty: the bundled one) and keeps prompts in memory alone.
+    """An engine process that has loaded `model` (empty: the bundled one) and caches prompts only in memory.
 
     Raises:
         bench.child.ChildFailed: it ended before it could answer.
@@ -203,9 +203,9 @@ def engine_under_test(folder: Path, model: str, narrate: Callable[[str], None]) 
 
 
 def lengths_for(window: int, wanted: Sequence[int] = LENGTHS) -> list[int]:
-    """The lengths that are measured: as wanted, or, in a smaller window, its halves down from the whole.
+    """The lengths to measure: the requested ones, or, in a smaller window, the whole window and its halves.
 
-    A tenth of the window is left, since how many tokens a text has is known only nearly.
+    A tenth of the window is left free, since the number of tokens in a text is only estimated.
     """
     most = window * 9 // 10 - ANSWER_TOKENS - _ROOM
     if most >= max(wanted):
@@ -214,7 +214,7 @@ def lengths_for(window: int, wanted: Sequence[int] = LENGTHS) -> list[int]:
 
 
 def pressure(run: Run = said, system: str | None = None, file: Path = Path("/proc/pressure/memory")) -> str:
-    """How short of memory the system says that it is."""
+    """The memory pressure that the system reports."""
     if (system or platform.system()) == "Darwin":
         level = run(["sysctl", "-n", "kern.memorystatus_vm_pressure_level"])
         return {"1": "normal", "2": "warning", "4": "critical"}.get(level, level or "not reported")
@@ -227,7 +227,7 @@ def pressure(run: Run = said, system: str | None = None, file: Path = Path("/pro
 
 
 def _footprint(pid: int, run: Run) -> str:
-    """What macOS charges a process for, which resident memory does not show."""
+    """The memory that macOS charges to a process, which resident memory does not show."""
     if platform.system() != "Darwin":
         return "not reported"
     found = re.search(r"Footprint: ([\d.]+ \w+)", run(["footprint", "-p", str(pid)]))
@@ -235,7 +235,7 @@ def _footprint(pid: int, run: Run) -> str:
 
 
 def _said(*texts: str) -> list[dict[str, str]]:
-    """What user and model said, in turns: the bundled model reads but the start of a user's long message."""
+    """A conversation of alternating turns: the bundled model reads only the start of a long user message."""
     return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
 
 

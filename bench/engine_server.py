@@ -1,4 +1,4 @@
-"""The engine as a server of its own, for benches that ask it over its API."""
+"""An engine as a server, for benches that use its API."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Peer:
-    """What was measured beside the figure in the same run, in the figure's unit."""
+    """The value measured for comparison in the same run, in the figure's unit."""
 
     name: str
     value: float
@@ -22,10 +22,10 @@ class Peer:
 
 @dataclass(frozen=True)
 class Figure:
-    """`value` in `unit`, beside a peer; `target` bounds the value, or the ratio where `on` says so.
+    """`value` in `unit`, with a peer; `target` is a bound of the value, or of the ratio where `on` says so.
 
-    The ratio is the median over the pairs of (ours / peer's), so a machine that slows down for a while
-    does not shift it.
+    The ratio is the median of the pairs' (ours / peer's), so that a temporary slowdown of the machine does
+    not change it.
     """
 
     bench: str
@@ -41,7 +41,7 @@ class Figure:
 
     @property
     def ok(self) -> bool:
-        """Whether the target is met; a figure without one always is."""
+        """Whether the target is met; true for a figure without one."""
         if self.target is None:
             return True
         measured = self.value if self.on == "value" else self.ratio
@@ -71,7 +71,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a figure was measured; `load` is the mean number of running processes of the last minute."""
+    """The machine of a figure; `load` is the mean number of running processes in the last minute."""
 
     system: str
     processor: str

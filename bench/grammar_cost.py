@@ -1,8 +1,8 @@
-"""What holding an answer to a grammar costs: decode speed, and the time before the first token.
+"""The cost of constrained decoding: decode speed, and the time before the first token.
 
 The same model answers the same prompts in an engine with grammars and in one without: free text, in which a
-call may begin at any token, and the inside of one call whose argument never ends. The tools are those of the
-real Claude Code, recorded on the spot, or made ones of the same size where it is not installed.
+call may begin at any token, and one call whose argument never ends. The tools are those of the real Claude
+Code, recorded in this run, or made-up ones of the same size if it is not installed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
 
 def claude_tools(folder: Path) -> list[dict[str, Any]]:
-    """The tools of the real client in OpenAI's form, else made ones of the same size."""
+    """The tools of the real client in OpenAI's form, else made-up ones of the same size."""
     try:
         offered = record(folder / "recorded", prompts=("Who are you?",))[0].body["tools"]
     except ClientMissing as missing:
@@ -77,27 +77,27 @@ def _speeds(folder: Path, model: Path, tools: list[dict[str, Any]], *, quick: bo
         "inside of a call": ask | {"tools": [write], "tool_choice": "required"},
     }
     with (
-        engine_server(folder, model) as held,
+        engine_server(folder, model) as constrained,
         engine_server(folder / "free", model, grammar=False) as free,
     ):
         for body in ways.values():
-            _speed(held, body)  # warms up, and puts the prompt into the cache
+            _speed(constrained, body)  # warm-up; caches the prompt
             _speed(free, body)
-        return [_speed_figure(name, body, held, free, rounds) for name, body in ways.items()]
+        return [_speed_figure(name, body, constrained, free, rounds) for name, body in ways.items()]
 
 
-def _speed_figure(name: str, body: Body, held: str, free: str, rounds: int) -> Figure:
-    speeds: dict[str, list[float]] = {held: [], free: []}
+def _speed_figure(name: str, body: Body, constrained: str, free: str, rounds: int) -> Figure:
+    speeds: dict[str, list[float]] = {constrained: [], free: []}
     for round_ in range(rounds):
-        for url in (held, free) if round_ % 2 else (free, held):
+        for url in (constrained, free) if round_ % 2 else (free, constrained):
             speeds[url].append(_speed(url, body))
     return Figure(
         bench="grammar_cost",
         metric=f"decode, {name}",
         unit="tokens/s",
-        value=median(speeds[held]),
+        value=median(speeds[constrained]),
         peer=Peer("without a grammar", median(speeds[free])),
-        ratio=median(own / other for own, other in zip(speeds[held], speeds[free], strict=True)),
+        ratio=median(own / other for own, other in zip(speeds[constrained], speeds[free], strict=True)),
         target=SPEED,
         bound="at least",
         on="ratio",
@@ -106,9 +106,9 @@ def _speed_figure(name: str, body: Body, held: str, free: str, rounds: int) -> F
 
 
 def _speed(url: str, body: Body) -> float:
-    """Tokens per second after the first: from the time of the whole answer and of its first token alone.
+    """Tokens per second after the first, from the times of the whole answer and of its first token.
 
-    Pieces of text do not tell, since the engine holds back what may become a mark.
+    Pieces of text are no measure, since the engine buffers text that may become a mark.
     """
     whole, first = _seconds(url, body), _seconds(url, body | {"max_tokens": 1})
     return float((body["max_tokens"] - 1) / (whole - first))
@@ -126,7 +126,7 @@ def _seconds(url: str, body: Body) -> float:
 
 
 def _compile_times(model: Path, tools: list[dict[str, Any]], *, quick: bool) -> list[Figure]:
-    """A plan for a new tool set, and for a known one, in milliseconds."""
+    """Plans for a new set of tools, and for a known one, in milliseconds."""
     from engine.api.answer_plan import AnswerPlanner
     from engine.api.requests import parse_chat
     from engine.models.loading import load_model
@@ -153,7 +153,7 @@ def _compile_times(model: Path, tools: list[dict[str, Any]], *, quick: bool) -> 
 
 
 def _of_size(tools: list[dict[str, Any]], nbytes: int, round_: int) -> list[dict[str, Any]]:
-    """The tools again and again under other names, until they have so many bytes; new in each round."""
+    """The tools repeated under other names up to this size in bytes; new in each round."""
     grown: list[dict[str, Any]] = []
     size = 0
     while size < nbytes:

@@ -1,9 +1,9 @@
-"""An OpenAI-compatible upstream that answers at once: the floor that a proxy is measured against.
+"""An OpenAI-compatible upstream that answers at once: the floor for measuring a proxy.
 
     python -m bench.instant_upstream     settings on stdin: {"deltas": 400, "interval_s": 0}
 
-It reads a request without looking at it and writes the same stream to all: each delta is a chunk of its own,
-written by itself, `interval_s` after the one before.
+It ignores the request's content and writes the same stream each time: each delta is one chunk, written alone,
+`interval_s` after the previous one.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ async def _serve(
                 writer.write(chunks[0])  # the role; the first text follows at once
                 for chunk in chunks[1:]:
                     writer.write(chunk)
-                    await asyncio.sleep(interval_s)  # 0: a turn of the loop, as any real server has
+                    await asyncio.sleep(
+                        interval_s
+                    )  # 0: one iteration of the event loop, as in any real server
             else:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
                 writer.write(f"content-length: {len(_MODELS)}\r\n\r\n".encode() + _MODELS)

@@ -1,11 +1,12 @@
-"""Ten sessions in rotation, in memory that holds six: what is prefilled, beside what six kept ones need.
+"""Ten sessions in rotation, with memory for six: the prefilled tokens, compared with keeping six whole
+sessions.
 
-The sessions are a recorded one of the real Claude Code with other ids and other words of the user, so that
-they share system and tools alone. What one adds to the cache is measured first, and the budget is the head
-and six of them. In a rotation the session that comes next is the one that was used longest ago.
+The sessions are copies of a recorded session of the real Claude Code with other ids and other user texts, so
+that they share only system and tools. The memory that one session takes is measured first; the budget is the
+shared prefix and six sessions. In a rotation the next session is always the least recently used one.
 
-The floor keeps the head and, whole, the six sessions that were used last; a cache that keeps parts of them
-can stay below it. The second peer keeps the six that will be needed soonest. With a disk beside the memory,
+The floor keeps the shared prefix and the six most recently used sessions, whole; a cache that keeps parts of
+sessions can be below it. The second peer keeps the six sessions that will be used soonest. With a disk cache,
 the floor is each distinct prefix once.
 """
 
@@ -31,7 +32,7 @@ _QUICK_SESSIONS, _QUICK_KEPT, _QUICK_TURNS = 3, 2, 2
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes of the cache: what the first session takes, and what each further one adds."""
+    """The cache's size in bytes: what the first session takes, and what each further one adds."""
 
     first: int
     further: int
@@ -41,7 +42,9 @@ class Budget:
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Prefilled tokens for each kind of cache, without and with a disk; nothing without the real client."""
+    """Prefilled tokens for each kind of cache, without and with a disk; no figures without the real
+    client.
+    """
     try:
         recorded = record(folder, prompts=(f"Please {AGENTIC}.",))
     except ClientMissing as missing:

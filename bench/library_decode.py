@@ -1,12 +1,12 @@
-"""mlx-lm's own generation loop as a process: the peer that the engine's speed is measured against.
+"""mlx-lm's own generation loop as a process: the peer of the engine's speed.
 
     python -m bench.library_decode     settings on stdin: {"model": FOLDER}
 
 Each further line on stdin is {"messages": [...], "max_tokens": N}; it answers with {"tokens_per_s": ...,
 "first_s": ..., "prompt_tokens": ...} of one greedy generation with `mlx_lm.stream_generate`: the speed from
 the first token to the last, and the time to the first. With {"messages": [...], "known": [...]} it answers
-with {"turn_s": ..., "new_tokens": ...}: the time that the model itself needs for what `messages` have beyond
-`known`, up to the first token.
+with {"turn_s": ..., "new_tokens": ...}: the time that the model itself needs for the messages behind `known`,
+up to the first token.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from engine.process.parent_watch import announce, read_settings
 
-_CHUNK = 512  # tokens; of what is known, whose time does not count
+_CHUNK = 512  # tokens of the known part, whose time does not count
 
 
 def generation(model: Any, tokenizer: Any, messages: list[dict[str, Any]], max_tokens: int) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def generation(model: Any, tokenizer: Any, messages: list[dict[str, Any]], max_t
 
 
 class KnownTurns:
-    """A conversation whose beginning is in the model's cache; only what is new is timed."""
+    """A conversation whose beginning is in the model's cache; only the new part is timed."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         from mlx_lm.models.cache import make_prompt_cache
@@ -48,7 +48,7 @@ class KnownTurns:
         self._held: list[int] = []
 
     def turn(self, known: list[dict[str, Any]], messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """Compute what `messages` have beyond `known`."""
+        """Compute the messages behind `known`."""
         import mlx.core as mx
 
         before = self._tokenizer.apply_chat_template(known, add_generation_prompt=True)

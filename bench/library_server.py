@@ -1,4 +1,4 @@
-"""`mlx_lm.server` as a process on a free port: the peer of what the engine does between requests."""
+"""`mlx_lm.server` as a process on a free port: the peer for caching between requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.process.blas import engine_environment
 
 @contextmanager
 def library_server(folder: Path, model: Path) -> Iterator[str]:
-    """Its base URL once it answers; it has the same BLAS as the engine."""
+    """Yields its base URL once it answers; it uses the same BLAS as the engine."""
     environment, _ = engine_environment(clean_environment(HOME=str(folder)))
     port = _free_port()
     command = [sys.executable, "-m", "mlx_lm", "server", "--model", str(model), "--port", str(port)]
@@ -31,7 +31,7 @@ def library_server(folder: Path, model: Path) -> Iterator[str]:
         process.terminate()
         try:
             process.wait(10)
-        except subprocess.TimeoutExpired:  # it ends its requests first, which may take long
+        except subprocess.TimeoutExpired:  # it finishes its requests first, which may take long
             process.kill()
             process.wait()
 

@@ -1,17 +1,17 @@
 """`make mac-report`: what this Mac is and does with a model, in one file to send.
 
-Nobody who builds this project may have a Mac like yours. The report has what they need: versions, GPU, the
-chunks that prefill chose, whether a cached answer is the same to the last bit, the engine's account of its
-memory beside the system's, and prefill and decode at five lengths.
+The developers may not have a Mac like yours. The report contains what they need: versions, GPU, the chosen
+chunk size, whether a cached answer is identical to the last bit, the memory that the engine and the system
+report, and prefill and decode at five lengths.
 
-It starts an engine of its own beside whatever runs, so end your host first: the model would be loaded twice.
-With the bundled model it takes minutes, with one of 17 GB half an hour. The file is written after each part,
-so that something is left of a run that ends early; a part that fails says why. Nothing is sent anywhere.
+It starts its own engine. End your host first, or the model is loaded twice. With the bundled model it takes
+minutes, with a model of 17 GB half an hour. The file is written after each part, so that an interrupted run
+leaves the finished parts; a failed part says why. Nothing is sent anywhere.
 
-Not in it: paths of your folders, the names of you and of your machine, serial numbers, your prompts (those of
-the measurements are made of Python's own sources). Read it before you send it.
+The report does not contain paths of your folders, your name, the name of your machine, serial numbers or your
+prompts (the measured prompts are made of Python's own sources). Read it before you send it.
 
-Exit codes: 0 all parts are there, 1 some part failed and says why, 2 wrong options, 130 interrupted.
+Exit codes: 0 all parts are complete, 1 a part failed and says why, 2 wrong options, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _LOG_LINES = 15
 
 
 class Report:
-    """The file, written anew after each part; `failures` names the parts that are not whole."""
+    """The file, rewritten after each part; `failures` names the incomplete parts."""
 
     def __init__(self, path: Path, privacy: Privacy, head: Sequence[str]) -> None:
         self._path, self._privacy = path, privacy
@@ -95,7 +95,7 @@ class Report:
         self.failures: list[str] = []
 
     def part(self, title: str, lines: Callable[[], Iterable[str]]) -> None:
-        """Add a part; one that fails has what it had, and why it ended."""
+        """Add a part; a failed part contains what it had, and why it failed."""
         self._lines += ["", f"## {title}", ""]
         try:
             for line in lines():
@@ -114,7 +114,7 @@ class Report:
         self._write()
 
     def _write(self) -> None:
-        """To the disk at once: the machine itself may be what ends next."""
+        """Write to disk at once: the machine itself may fail next."""
         with self._path.open("w", encoding="utf-8") as stream:
             stream.write(self._privacy.clean("\n".join(self._lines)) + "\n")
             stream.flush()
@@ -166,12 +166,12 @@ def _write_parts(report: Report, chosen: argparse.Namespace, folder: Path) -> No
 def _measured(
     chosen: argparse.Namespace, folder: Path, samples: list[MemorySample], stats: dict[str, Any]
 ) -> Iterator[str]:
-    """The engine's speeds; beside them its memory is noted in `samples`, its last `/stats` in `stats`."""
+    """The engine's speeds; its memory is added to `samples` meanwhile, its last `/stats` to `stats`."""
     log = folder / "engine.log"
     try:
         with engine_under_test(folder, chosen.model, _say) as engine:
             yield from _speeds(engine, chosen, samples, stats)
-    except Exception:  # also of the client: an engine that the GPU ends leaves a broken connection
+    except Exception:  # also of the client: an engine that a GPU fault ends leaves a broken connection
         tail = log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if log.exists() else []
         yield from ["", "The engine's last lines:", "", *(f"    {line}" for line in tail)]
         raise
@@ -227,7 +227,7 @@ def table_row(cells: Sequence[str]) -> str:
 
 
 def exactness(model: str, *, quick: bool) -> Iterator[str]:
-    """The table of `engine.verification`, run in a process of its own.
+    """The table of `engine.verification`, run in its own process.
 
     Raises:
         RuntimeError: it found a difference, or could not compare; the message ends with its last line.
@@ -251,7 +251,7 @@ def exactness(model: str, *, quick: bool) -> Iterator[str]:
 
 
 def memory(samples: Sequence[MemorySample]) -> Iterator[str]:
-    """The engine's account of its memory at its start and its end, and what the system said each time."""
+    """The memory that the engine reports at its start and its end, and what the system reports each time."""
     if not samples:
         yield MISSING
         return
@@ -279,14 +279,14 @@ def memory(samples: Sequence[MemorySample]) -> Iterator[str]:
 
 
 def fields(reported: Mapping[str, Any] | None, wanted: Sequence[str]) -> list[Fact]:
-    """Each wanted field, then those that are reported besides; an engine may report none."""
+    """Each requested field, then the other reported ones; an engine may report none."""
     known = reported or {}
     names = [*wanted, *(name for name in known if name not in wanted)]
     return [(name, figure(name, known.get(name))) for name in names]
 
 
 def figure(name: str, value: Any) -> str:
-    """A value as people read it: bytes in GB, counts in groups of three."""
+    """A value for people: bytes in GB, counts with digits grouped by three."""
     if value is None:
         return MISSING
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -305,7 +305,7 @@ def facts(found: Iterable[Fact]) -> Iterator[str]:
 
 
 def shown_model(model: str) -> str:
-    """A model's name without the folders that it lies in; a hub id is whole."""
+    """A model's name without its parent folders; a hub id is complete."""
     if not model:
         return "bundled demo model"
     is_path = model.startswith((".", "~", "/")) or Path(model).exists()

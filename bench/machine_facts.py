@@ -1,6 +1,6 @@
 """What a machine is, for a report: its system, its chip, its GPU as MLX sees it, and its terminal.
 
-Serial numbers, the names of machine and user, and what else is installed are not asked for.
+It does not read serial numbers, the names of machine and user, or what else is installed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _GIB = 1 << 30
 
 
 def said(command: Sequence[str]) -> str:
-    """What a program of the system writes to stdout; empty where it is not there or fails."""
+    """What a system program writes to stdout; empty if it is missing or fails."""
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -41,7 +41,7 @@ def said(command: Sequence[str]) -> str:
 
 
 def system_facts(run: Run = said, system: str | None = None) -> Iterator[Fact]:
-    """The operating system, the processor, memory, power, and GPU panics that are on record."""
+    """The operating system, the processor, memory, power, and recorded GPU panics."""
     system = system or platform.system()
     mac = platform.mac_ver()[0]
     yield "system", f"macOS {mac}" if system == "Darwin" and mac else f"{system} {platform.release()}"
@@ -77,7 +77,7 @@ def _panics(folder: Path) -> str:
 
 
 def software_facts(commit: str = "") -> Iterator[Fact]:
-    """Versions; of MLX also the tag of its wheel, which differs between releases of macOS."""
+    """Versions; for MLX also the tag of its wheel, which differs between releases of macOS."""
     yield "Python", f"{platform.python_version()}, {platform.python_implementation()}, {platform.machine()}"
     for name in PACKAGES:
         try:
@@ -96,7 +96,7 @@ def _tag(name: str) -> str:
 
 
 def gpu_facts(mx: Any) -> Iterator[Fact]:
-    """What MLX says of its device; `mx` is `mlx.core`."""
+    """What MLX reports about its device; `mx` is `mlx.core`."""
     yield "Metal", "yes" if mx.metal.is_available() else "no"
     yield "default device", str(mx.default_device())
     for name, value in sorted(mx.device_info().items()):
@@ -105,7 +105,7 @@ def gpu_facts(mx: Any) -> Iterator[Fact]:
 
 
 def terminal_facts(environ: Mapping[str, str], color_system: str | None) -> Iterator[Fact]:
-    """The terminal, and how many colours it is taken to have."""
+    """The terminal, and its detected number of colours."""
     for name in ("TERM", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION"):
         yield name, environ.get(name) or "not set"
     yield "in tmux", "yes" if environ.get("TMUX") else "no"
@@ -114,7 +114,7 @@ def terminal_facts(environ: Mapping[str, str], color_system: str | None) -> Iter
 
 
 def backup_fact(folder: Path, run: Run = said, system: str | None = None) -> Fact:
-    """Whether Time Machine leaves out a folder that the engine marks."""
+    """Whether Time Machine excludes a folder that the engine marks."""
     from engine.prefix_cache.disk.backup_exclusion import exclude_from_backups
 
     name = "a marked folder is left out by Time Machine"
@@ -126,14 +126,14 @@ def backup_fact(folder: Path, run: Run = said, system: str | None = None) -> Fac
 
 
 def commit_of(root: Path, run: Run = said) -> str:
-    """The commit of a checkout, and whether its files differ from it; empty elsewhere."""
+    """The commit of a checkout, and whether its files differ from it; empty outside of a checkout."""
     commit = run(["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"])
     changed = run(["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"])
     return f"{commit}{' and changes' if changed else ''}" if commit else ""
 
 
 def color_system() -> str | None:
-    """The colours that the screen would use in the terminal that stderr is."""
+    """The colours that the screen would use in stderr's terminal."""
     from rich.console import Console
 
     return Console(file=sys.stderr).color_system

@@ -1,8 +1,8 @@
 """A conversation whose assistant turns are the engine's own answers, sent back as a client sends them.
 
-The answers are random tokens. So they hardly ever are what a tokenizer would make of their text, and a prompt
-continues what is cached only where history is rendered from what was generated. Texts of a fixed length and
-tool calls take turns; everything is greedy, so that two engines with one model have the same conversation.
+The answers are random tokens, and rarely the tokens that their text is encoded to. So a prompt continues the
+cached tokens only if history is rendered from the generated tokens. Texts of a fixed length and tool calls
+alternate. Everything is greedy, so that two engines with one model have the same conversation.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _TOOL = {
 
 
 class Conversation:
-    """One session with one host; each turn of it is a question, or the result of the call before."""
+    """One session with one host; each turn is a question, or the result of the previous call."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._messages: list[dict[str, Any]] = []
 
     def turns(self, count: int) -> None:
-        """Have so many turns; every third one asks for a tool call."""
+        """Run this number of turns; every third one asks for a tool call."""
         for _ in range(count):
             self._turn()
 
     def turn_prefills(self) -> int:
-        """Have one more turn; the tokens that the engine prefilled for it."""
+        """Run one more turn; returns the tokens that the engine prefilled for it."""
         before = self._host.prefilled()
         self._turn()
         return self._host.prefilled() - before

@@ -1,6 +1,6 @@
-"""What must be prefilled at the least: the floors that a prefix cache is measured against.
+"""The least that must be prefilled: the floors for measuring a prefix cache.
 
-A prompt is computed from where it leaves all that is kept, and at least its last token is.
+A prompt is computed from where it diverges from everything that is cached, and at least its last token is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Turn = tuple[int, Sequence[int]]
 
 
 def floor(prompts: Sequence[Sequence[int]]) -> int:
-    """Tokens that must be computed for `prompts`, sent one after the other, when all is kept."""
+    """The tokens that must be computed for `prompts`, sent in order, if everything is cached."""
     seen: list[Any] = []
     computed = 0
     for prompt in prompts:
@@ -26,15 +26,15 @@ def floor(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def floor_of_lately_used(turns: Sequence[Turn], kept: int) -> int:
-    """The same where the `kept` sessions that were used last are kept whole, and the head for ever.
+    """The same if the `kept` most recently used sessions are cached whole, and the shared prefix always.
 
-    The head is what all prompts begin with; the first computes it.
+    The shared prefix is the common beginning of all prompts; the first prompt computes it.
     """
     return _floor_of_sessions(turns, kept, lambda sessions, _: next(iter(sessions)))
 
 
 def floor_of_foresight(turns: Sequence[Turn], kept: int) -> int:
-    """The same where the sessions are kept that will be needed soonest, which no cache can know."""
+    """The same if the sessions that will be used soonest are cached, which no cache can know."""
 
     def latest_needed(sessions: dict[int, Any], now: int) -> int:
         coming = [session for session, _ in turns[now + 1 :]]
@@ -46,7 +46,7 @@ def floor_of_foresight(turns: Sequence[Turn], kept: int) -> int:
 def _floor_of_sessions(turns: Sequence[Turn], kept: int, victim: Any) -> int:
     prompts = [np.asarray(prompt, np.int32) for _, prompt in turns]
     head = prompts[0][: min(_common(prompts[0], other) for other in prompts)] if prompts else None
-    sessions: dict[int, Any] = {}  # the one used last is the last
+    sessions: dict[int, Any] = {}  # the most recently used one is the last
     computed = 0
     for now, (session, _) in enumerate(turns):
         prompt = prompts[now]
@@ -64,7 +64,7 @@ def _computed(tokens: Any, kept: Sequence[Any]) -> int:
 
 
 def common(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two prompts share from their start."""
+    """The length of the common prefix of two prompts, in tokens."""
     return _common(np.asarray(first, np.int32), np.asarray(second, np.int32))
 
 

@@ -1,9 +1,10 @@
-"""How much of the real Claude Code's prompts is prefilled, beside the floor and beside `mlx_lm.server`.
+"""How many tokens of the real Claude Code's prompts are prefilled, compared with the floor and
+`mlx_lm.server`.
 
-The client's requests are recorded on the spot and sent again, in their order, to a proxy and engine of their
-own and, as the proxy translates them, to `mlx_lm.server`, with random models of each kind of cache. The floor
-is what any cache must compute: each distinct prefix once, and at least one token of each request. A second
-round mixes in what `bench.derived_traffic` makes: side requests, subagents, cancelled and repeated requests.
+The client's requests are recorded in this run and sent again, in order, to their own proxy and engine and, as
+the proxy translates them, to `mlx_lm.server`, with random models for each kind of cache. The floor is what
+any cache must compute: each distinct prefix once, and at least one token of each request. A second round adds
+the traffic of `bench.derived_traffic`: side requests, subagents, cancelled and repeated requests.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Replay:
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Prefilled tokens for each kind of cache; nothing where the real client is not installed."""
+    """Prefilled tokens for each kind of cache; no figures without the real client."""
     try:
         recorded = record(folder, prompts=_QUICK_PROMPTS if quick else PROMPTS)
     except ClientMissing as missing:
@@ -88,7 +89,7 @@ def _figure(architecture: str, kind: str, ours: Replay, peer: Peer, target: floa
 
 
 def _replay_messages(host: Host, sent: Sequence[Sent]) -> Replay:
-    """What the engine itself counts as prefilled, also for requests that were cancelled."""
+    """The prefilled tokens that the engine itself counts, also for cancelled requests."""
     before, prompt = host.prefilled(), 0
     for one in sent:
         if one.cancelled:
@@ -99,9 +100,10 @@ def _replay_messages(host: Host, sent: Sequence[Sent]) -> Replay:
 
 
 def _whole(bodies: list[dict[str, Any]], sent: Sequence[Sent]) -> list[dict[str, Any]]:
-    """The requests without those that were cancelled: what they computed, their repetition needs as well.
+    """The requests that were not cancelled: a repetition computes at least what the cancelled request did.
 
-    The peer is not asked for them either; it tells nothing of what it computed for a client that left.
+    The peer does not get the cancelled ones: it does not report what it computed for a client that
+    disconnected.
     """
     return [body for body, one in zip(bodies, sent, strict=True) if not one.cancelled]
 

@@ -1,4 +1,6 @@
-"""What the proxy adds: the same answer read from the upstream directly and through the proxy, in turns."""
+"""What the proxy adds: the same answer read from the upstream directly and through the proxy, in
+alternation.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,15 @@ FIRST_DELTA_MS = 5.0
 PER_DELTA_US = 120.0
 _TEXT_DELTA = b'"text_delta"'
 
-# Between deltas where each is to be read, translated and written by itself. A flood behind the first delta
-# would also measure how long an upstream that never waits keeps a core to itself.
+# Between deltas that are read, translated and written one by one. Without it the bench would also measure how
+# long an upstream that never waits occupies a core.
 ONE_BY_ONE_S = 0.001
 
 Pair = tuple[StreamTiming, StreamTiming]  # direct, through the proxy
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Run the pairs; traces are on, as they are for users."""
+    """Run the pairs; traces are on, as by default."""
     pairs, warm_up = (3, 1) if quick else (60, 8)
     with _servers(folder, deltas=FEW, interval_s=ONE_BY_ONE_S) as (upstream, proxy):
         slow = _in_turns(upstream.url, proxy.url, deltas=FEW, pairs=pairs, warm_up=warm_up)
@@ -86,11 +88,13 @@ def _in_turns(direct_url: str, proxy_url: str, *, deltas: int, pairs: int, warm_
 
 
 def _processor_time(upstream: Child, proxy: Child, deltas: int, answers: int) -> Figure:
-    """What a delta costs the proxy's process when each comes alone, beside what it cost to send it."""
+    """The proxy's processor time for a delta that comes alone, compared with the upstream's for sending
+    it.
+    """
     body = json.dumps(anthropic_body("instant")).encode()
     costs: dict[int, list[float]] = {upstream.pid: [], proxy.pid: []}
     with RawStream(proxy.url) as stream:
-        stream.post("/v1/messages", body, delta=_TEXT_DELTA)  # warms up
+        stream.post("/v1/messages", body, delta=_TEXT_DELTA)  # warm-up
         for _ in range(answers):
             before = {pid: _cpu_s(pid) for pid in costs}
             stream.post("/v1/messages", body, delta=_TEXT_DELTA)

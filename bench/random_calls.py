@@ -1,11 +1,11 @@
-"""A model that knows nothing calls the real client's tools: with its grammar, and broken, without.
+"""A random model calls the real client's tools: under its grammar, and with broken text without one.
 
 For each family a random model writes calls at temperature 1 under the grammar of Claude Code's own tools,
-recorded on the spot. Each must be read as one call that fits its schema. Then each text is broken by a few
-random edits and read as it would be without a grammar: what comes out must be a call that fits, or text that
-the client sees, and no letter of it may be lost.
+recorded in this run. Each must be read as one call that fits its schema. Then each text is broken by a few
+random edits and read as without a grammar: the result must be a call that fits, or text that the client sees,
+and no character may be lost.
 
-The model is hasty: now and then it likes what ends a text, since text that nobody ends would go on for ever.
+The model sometimes prefers the end of a text, since its texts would otherwise not end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from engine.tool_calls.schemas.tools import ToolSchemas, tool_schemas
 
 CALLS = 1_000
 _SLOTS, _MOST_TOKENS = 8, 1_500
-_HASTE, _LIKING = 0.1, 30.0  # how often a text's end is begun, and by how much its tokens are preferred
+_HASTE, _LIKING = 0.1, 30.0  # the probability of beginning a text's end, and the bias for its tokens
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
@@ -40,18 +40,18 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     families = FAMILIES[::4] if quick else FAMILIES
     wanted = 1 if quick else -(-CALLS // len(families))
     made = [(family, text) for family in families for text in _written(loaded, family, tools, wanted)]
-    held = [_outcome(family, text, tools, held=True) for family, text in made]
-    for (family, text), outcome in zip(made, held, strict=True):
+    constrained = [_outcome(family, text, tools, constrained=True) for family, text in made]
+    for (family, text), outcome in zip(made, constrained, strict=True):
         if outcome != "call":
             print(f"random_calls: {family.name}, {outcome}: {text!r}", file=sys.stderr)
     chance = random.Random(1)
     broken = [(family, _broken(text, chance)) for family, text in made]
-    loose = [_outcome(family, text, tools, held=False) for family, text in broken]
+    loose = [_outcome(family, text, tools, constrained=False) for family, text in broken]
     for (family, text), outcome in zip(broken, loose, strict=True):
         if outcome == "lost":
             print(f"random_calls: {family.name}, broken and {outcome}: {text!r}", file=sys.stderr)
     return [
-        _figure("calls under a grammar that fit", held.count("call"), "calls made", len(held)),
+        _figure("calls under a grammar that fit", constrained.count("call"), "calls made", len(constrained)),
         _figure(
             "broken calls that fit or are seen as text",
             len(loose) - loose.count("lost"),
@@ -78,7 +78,7 @@ def _figure(metric: str, count: int, peer: str, total: int, target: float | None
 
 
 def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Iterator[str]:
-    """Texts of whole calls by a random model under the family's grammar, several at a time."""
+    """Texts of whole calls by a random model under the family's grammar, several at once."""
     import mlx.core as mx
     from mlx_lm.models.cache import make_prompt_cache
     from mlx_lm.sample_utils import make_sampler
@@ -88,11 +88,11 @@ def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Ite
     from engine.scheduling.batch import DecodeBatch, Slot
 
     grammars = Grammars(loaded.tokenizer, loaded.eos_token_ids)
-    # Any tool, then each one in turn: left to itself, the model has its favourites.
+    # Any tool, then each tool alone: by itself the model prefers a few.
     sets = [chosen for tool in tools.values() for chosen in (tuple(tools.values()), (tool,))]
     rules = [AnswerRules(family=family, tools=some, choice="required", parallel=False) for some in sets]
     compiled = itertools.cycle([grammars.compile(one) for one in rules])
-    hasty = _Hasty(token_bytes(loaded.tokenizer), _endings(family, tools), random.Random(family.name))
+    hasty = _EndingBias(token_bytes(loaded.tokenizer), _endings(family, tools), random.Random(family.name))
     mx.random.seed(len(family.name))
     batch = DecodeBatch(loaded.model)
     made = 0
@@ -111,7 +111,7 @@ def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Ite
 
 
 def _endings(family: Family, tools: ToolSchemas) -> list[bytes]:
-    """What stands behind a text in a call of this family, at its end and before the next argument."""
+    """What follows a text in a call of this family, at its end and before the next argument."""
     name = next(name for name in tools if len(tools[name].properties) > 1)
     first, second = list(tools[name].properties)[:2]
     one = family.write([(name, {first: "@@"})], tools)
@@ -121,8 +121,8 @@ def _endings(family: Family, tools: ToolSchemas) -> list[bytes]:
 
 
 @dataclass
-class _Hasty:
-    """A logits processor that sometimes begins one of `endings`, and always goes on with one it began."""
+class _EndingBias:
+    """A logits processor that sometimes begins one of `endings`, and always completes it."""
 
     tokens: list[bytes]
     endings: Sequence[bytes]
@@ -146,7 +146,7 @@ class _Hasty:
 
 
 def _broken(text: str, chance: random.Random) -> str:
-    """The text with one to three letters left out, doubled, exchanged or put in."""
+    """The text with one to three characters removed, doubled, exchanged or added."""
     for _ in range(chance.randint(1, 3)):
         at = chance.randrange(max(1, len(text)))
         match chance.randrange(4):
@@ -161,14 +161,14 @@ def _broken(text: str, chance: random.Random) -> str:
     return text
 
 
-def _outcome(family: Family, text: str, tools: ToolSchemas, *, held: bool) -> str:
-    """`call`, `text`, or `lost` where some of it is in neither."""
+def _outcome(family: Family, text: str, tools: ToolSchemas, *, constrained: bool) -> str:
+    """`call`, `text`, or `lost` if a part of the text is in neither."""
     from bench.tool_parsers import Letters
     from engine.answers.reader import AnswerText
 
-    guaranteed = frozenset(tools) if held else frozenset[str]()
+    constrained_names = frozenset(tools) if constrained else frozenset[str]()
     style = AnswerStyle(
-        family=family, tools=tools, constrained=guaranteed, all_constrained=held, drop=family.layout
+        family=family, tools=tools, constrained=constrained_names, all_constrained=constrained, drop=family.layout
     )
     reader = AnswerText(Letters(text), style)
     pieces = [piece for number in range(len(text)) for piece in reader.add(number)] + reader.finish()

@@ -1,7 +1,7 @@
-"""A small model with random weights, made on the spot, for tests and benches of any architecture.
+"""A small model with random weights, for tests and benches of any architecture.
 
-It talks nonsense. Its tokenizer is trained on text, so that prompts have realistic token counts, and its
-answers end by themselves.
+Its answers are random text that ends by itself. Its tokenizer is trained on text, so that prompts have
+realistic token counts.
 
     python -m bench.random_model OUT [--arch qwen3|gemma3_text|qwen3_5] [--vocab N] [--seed N]
 """
@@ -42,7 +42,7 @@ Made by `python -m bench.random_model` (architecture {architecture}, seed {seed}
 with `--model` and the folder or the hub id of a model in MLX format.
 """
 
-_SAMPLE_ROWS, _SAMPLE_STEPS = 24, 96  # text that the end token is balanced on
+_SAMPLE_ROWS, _SAMPLE_STEPS = 24, 96  # text for calibrating the end token
 _LOGIT_SPREAD = 3.0  # standard deviation of the logits: peaked enough that greedy text does not end at once
 _CONSTANT_SHARE = (
     0.8  # of an embedding's length along the axis that the end token reads; half at a line break
@@ -51,12 +51,12 @@ _CONSTANT_SHARE = (
 
 @dataclass(frozen=True, slots=True)
 class RandomShape:
-    """The size of a random model. `window` and `interval` shape the layers of gemma3_text and qwen3_5."""
+    """The size of a random model. `window` and `interval` set the layers of gemma3_text and qwen3_5."""
 
     vocab_size: int = 16384
     hidden_size: int = 128
     layers: int = 2
-    heads: int = 1  # attention over a long prompt is most of the prefill on a CPU
+    heads: int = 1  # attention over a long prompt dominates prefill on a CPU
     kv_heads: int = 1
     head_dim: int = 64
     feed_forward: int = 384
@@ -110,8 +110,8 @@ def build_random_model(
 ) -> Path:
     """Write a complete model folder to `out`.
 
-    At temperature 1 an answer ends after `eos_every` tokens on average, though never right after a line
-    break, so that none is empty; with None no answer ever ends by itself.
+    At temperature 1 an answer ends after `eos_every` tokens on average, but never right after a line break,
+    so that none is empty. With None no answer ends by itself.
     """
     shape = shape or RandomShape()
     tokenizer = train_tokenizer(shape.vocab_size, standard_library_texts(shape.corpus_bytes))
@@ -130,7 +130,7 @@ def build_random_model(
 
 
 def new_model(config: dict[str, Any]) -> Any:
-    """An mlx-lm model of this configuration with freshly drawn weights."""
+    """An mlx-lm model of this configuration with new random weights."""
     model_class, args_class = _get_classes(config)
     return model_class(args_class.from_dict(config))
 
@@ -144,7 +144,7 @@ def write_model(out: Path, model: Any, config: dict[str, Any]) -> None:
 
 
 def text_model(model: Any) -> Any:
-    """The part of an mlx-lm model that holds `lm_head` and `model.embed_tokens`."""
+    """The part of an mlx-lm model that has `lm_head` and `model.embed_tokens`."""
     return model.language_model if hasattr(model, "language_model") else model
 
 
@@ -152,8 +152,8 @@ def _shape_answers(model: Any, end: int, silent: list[int], breaks: list[int], e
     """Make the end token likely, and tokens that structure a prompt impossible.
 
     All embeddings share a component along the first axis, which no layer writes to. Only these tokens' rows
-    of the output matrix read that axis, so their logits are nearly the same at each position; the end
-    token's is then chosen so that answers have the wanted mean length.
+    of the output matrix read that axis, so that their logits are nearly the same at each position. The end
+    token's logit is then chosen so that answers have the requested mean length.
     """
     part = text_model(model)
     for name, module in model.named_modules():
@@ -180,7 +180,7 @@ def _shape_answers(model: Any, end: int, silent: list[int], breaks: list[int], e
 
 
 def _end_weight(model: Any, end: int, eos_every: int) -> float:
-    """The end token's weight on the shared axis at which answers have a mean length of `eos_every`.
+    """The end token's weight on the shared axis that gives answers a mean length of `eos_every`.
 
     The mean is over texts that the model itself writes.
     """
@@ -210,7 +210,7 @@ def _end_weight(model: Any, end: int, eos_every: int) -> float:
 def _mean_length(ends: mx.array) -> float:
     """The mean length of texts that end at each token with probability `ends`, of shape (tokens, texts).
 
-    What lies behind the last token ends as likely as what lies before it.
+    After the last token a text is assumed to end with the same probability as before.
     """
     going_on = mx.cumprod(1 - ends, axis=0)
     behind = going_on[-1] / mx.maximum(ends.mean(axis=0), 1e-6)

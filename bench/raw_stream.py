@@ -1,6 +1,6 @@
-"""An HTTP client that costs next to nothing: it times a streamed answer off a bare socket.
+"""An HTTP client with minimal overhead: it times a streamed answer on a bare socket.
 
-An ordinary client spends more on each delta than what is to be measured.
+An ordinary client takes longer for each delta than the measured difference.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StreamTiming:
 
 
 class RawStream:
-    """One connection, kept open over requests as real clients do."""
+    """One connection, kept open over requests like a real client's."""
 
     def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
         parts = urlsplit(url)
@@ -51,10 +51,11 @@ class RawStream:
         self._socket.close()
 
     def post(self, path: str, body: bytes, *, delta: bytes) -> StreamTiming:
-        """Send a request and read its chunked answer to the end; `delta` is what each delta's event holds.
+        """Send a request and read its chunked answer to the end; `delta` is what the event of each delta
+        contains.
 
         Raises:
-            RuntimeError: the answer is not 200, or holds no delta.
+            RuntimeError: the answer is not 200, or has no delta.
         """
         head = (
             f"POST {path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"

@@ -1,4 +1,4 @@
-"""Traffic of the real Claude Code, recorded on the spot and kept nowhere."""
+"""Traffic of the real Claude Code, recorded in this run and not stored."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _HINTS = ("x-claude", "anthropic-", "user-agent", "x-app")
 
 
 class ClientMissing(RuntimeError):
-    """The real client is not there; the message says how to get it."""
+    """The real client is not installed; the message says how to get it."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request of the client: its Anthropic body, and the headers that say who sent it."""
+    """One request of the client: its Anthropic body, and the headers that identify the sender."""
 
     body: dict[str, Any]
     headers: dict[str, str]
 
 
 def record(folder: Path, *, prompts: tuple[str, ...] = PROMPTS) -> list[Recorded]:
-    """Run Claude Code through `prompts`, led by a scripted upstream; its requests in their order.
+    """Run Claude Code on `prompts` with a scripted upstream; returns its requests in order.
 
     Raises:
         ClientMissing: Claude Code is not installed.

@@ -1,4 +1,4 @@
-"""Requests of the client sent to a proxy and engine of their own, and what the engine counts meanwhile."""
+"""Requests of the client, sent to their own proxy and engine, and the engine's counters."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bench.recorded_traffic import Recorded, proxy_process, traces_in
 
 TIMEOUT_S = 600.0
 MAX_TOKENS = 8
-_BEGUN = 200  # tokens prefilled after which a prefill counts as under way
-_ENDLESS = 512  # tokens of an answer that is to be cut off
+_BEGUN = 200  # prefilled tokens after which a prefill counts as begun
+_ENDLESS = 512  # tokens of an answer that is cancelled
 
 
 @dataclass(frozen=True)
 class Host:
-    """A proxy whose engine runs."""
+    """A proxy with a running engine."""
 
     proxy: Child
     home: Path
@@ -44,11 +44,11 @@ class Host:
         return counters
 
     def prefilled(self) -> int:
-        """Tokens that this engine has prefilled since it started, for whomever."""
+        """The tokens that this engine has prefilled since its start, for all requests."""
         return self.stats()["loop"]["prefilled_tokens"]
 
     def send(self, request: Recorded) -> dict[str, int]:
-        """Send a request and wait for its short answer; its usage."""
+        """Send a request and wait for its short answer; returns its usage."""
         body = request.body | {"max_tokens": MAX_TOKENS, "stream": False}
         url = f"{self.proxy.url}/v1/messages?beta=true"
         answer = httpx.post(url, json=body, headers=request.headers, trust_env=False, timeout=TIMEOUT_S)
@@ -56,7 +56,7 @@ class Host:
         return usage
 
     def cancel(self, request: Recorded, when: Cancelled) -> None:
-        """Send a request and let go of it while it is prefilled, or while it is answered."""
+        """Send a request and cancel it during prefill, or during its answer."""
         body = request.body | {"max_tokens": _ENDLESS, "stream": True}
         before = self.prefilled()
         with _posted(f"{self.proxy.url}/v1/messages?beta=true", body, request.headers) as stream:
@@ -70,11 +70,11 @@ class Host:
                 )
 
     def upstream_bodies(self) -> list[dict[str, Any]]:
-        """All requests so far as the proxy sent them on, oldest first."""
+        """All requests so far as the proxy sent them upstream, oldest first."""
         return [trace.upstream for trace in traces_in(self.home)]
 
     def tokens(self, body: dict[str, Any]) -> list[int]:
-        """The prompt of a request in the form that the engine takes."""
+        """The prompt of a request in the engine's form."""
         url = f"{self.state()['url']}/v1/tokenize"
         answer = httpx.post(url, json=body, trust_env=False, timeout=TIMEOUT_S)
         tokens: list[int] = answer.raise_for_status().json()["tokens"]
@@ -83,7 +83,7 @@ class Host:
 
 @contextmanager
 def running_host(folder: Path, model: Path, **settings: Any) -> Iterator[Host]:
-    """A proxy and engine with a home of their own in `folder`, ready."""
+    """A proxy and engine with their own home in `folder`, ready."""
     folder.mkdir(parents=True, exist_ok=True)
     home = folder / "home"
     all_settings = {
@@ -99,7 +99,7 @@ def running_host(folder: Path, model: Path, **settings: Any) -> Iterator[Host]:
 
 
 def wait_until_saved(host: Host, *, still_s: float = 1.0) -> None:
-    """Wait until what the engine has on disk no longer grows."""
+    """Wait until the engine's files on disk no longer grow."""
     seen: list[tuple[float, tuple[int, int]]] = []
 
     def still() -> bool:
@@ -114,7 +114,7 @@ def wait_until_saved(host: Host, *, still_s: float = 1.0) -> None:
 
 @contextmanager
 def _posted(url: str, body: dict[str, Any], headers: dict[str, str]) -> Iterator[socket.socket]:
-    """A connection on which a request was sent; closed at the end, whatever is still to come."""
+    """A connection on which a request was sent; closed at the end, whether or not the answer is complete."""
     parts = urlsplit(url)
     content = json.dumps(body).encode()
     lines = [

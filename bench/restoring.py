@@ -1,9 +1,9 @@
-"""What the turn after a SIGKILL of the engine prefills, beside the same turn without the kill.
+"""What the turn after a SIGKILL of the engine prefills, compared with the same turn without the kill.
 
-A session of the real Claude Code is recorded on the spot and sent up to its middle. What the engine has
-computed reaches the disk, the engine is killed, the proxy starts it again, and the next turn is sent. System
-and tools are written at once, so they are restored also where the engine is killed right behind the first
-answer of its life. Another conversation has the engine's own answers as its history.
+A session of the real Claude Code is recorded in this run and sent up to its middle. The computed tokens are
+saved on disk, the engine is killed, the proxy starts it again, and the next turn is sent. System and tools
+are saved at once, so that they are restored even if the engine is killed right after its first answer.
+Another conversation has the engine's own answers as its history.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from bench.scratch_project import AGENTIC
 
 TARGET = 1.05
 ARCHITECTURES = ("qwen3", "gemma3_text", "qwen3_5")
-_TURN, _QUICK_TURN = 5, 2  # the turn that is sent behind the kill, counted from 0
+_TURN, _QUICK_TURN = 5, 2  # the turn after the kill, counted from 0
 _OWN_TURNS, _QUICK_OWN_TURNS = 5, 2  # with own answers, before the kill
-_HEAD_SHARE = 0.99  # their length is known but for the mark that begins the user's turn
+_HEAD_SHARE = 0.99  # the length is exact except for the mark that begins the user's turn
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Figures for each kind of cache; only those with own answers where the real client is not installed."""
+    """Figures for each kind of cache; without the real client only those with own answers."""
     architectures = ARCHITECTURES[:1] if quick else ARCHITECTURES
     turns = _QUICK_OWN_TURNS if quick else _OWN_TURNS
     own = [_own_answers(folder / f"own-{kind}", kind, turns) for kind in architectures]
@@ -86,7 +86,7 @@ def _figures(folder: Path, architecture: Any, session: Sequence[Recorded], other
         host.send(session[0])
         kill_engine(host)
         restored = host.send(other)["cache_read_input_tokens"]
-        head = _head_length(host)
+        head = _shared_prefix_length(host)
     return [
         _behind_a_kill(architecture, killed, unkilled),
         Figure(
@@ -118,22 +118,22 @@ def _behind_a_kill(what: str, killed: int, unkilled: int) -> Figure:
     )
 
 
-def _head_length(host: Host) -> int:
-    """Tokens of system and tools: what a prompt shares with one in which the user says something else."""
+def _shared_prefix_length(host: Host) -> int:
+    """The tokens of system and tools: what a prompt shares with one with another user text."""
     body = host.upstream_bodies()[0]
     other = body | {"messages": [body["messages"][0], {"role": "user", "content": "Hello"}]}
     return common(host.tokens(body), host.tokens(other))
 
 
 def prefilled_by(host: Host, request: Recorded) -> int:
-    """Tokens that one request makes the engine prefill."""
+    """The tokens that the engine prefills for one request."""
     before = host.prefilled()
     host.send(request)
     return host.prefilled() - before
 
 
 def kill_engine(host: Host) -> None:
-    """SIGKILL, and wait until the proxy has the next engine ready."""
+    """Send SIGKILL, and wait until the proxy has the next engine ready."""
     killed = host.state()["pid"]
     os.kill(killed, signal.SIGKILL)
 

@@ -1,8 +1,8 @@
-"""Several sessions at one engine: how long all take, and how long a short turn waits for a long one.
+"""Several sessions on one engine: their total time, and how long a short turn waits for a long one.
 
-Four sessions that share a head do their turns at the same time, at the engine and at `mlx_lm.server`. Then a
-short turn of a warm session comes while a cold prompt of 15,000 tokens is prefilled: it should wait for the
-chunk that runs, and then be computed as if it were alone.
+Four sessions with a shared prefix run their turns at the same time, on the engine and on `mlx_lm.server`.
+Then a short turn of a cached session arrives while an uncached prompt of 15,000 tokens is prefilled: it
+should wait for the current chunk, and then run as if it were alone.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from engine.wire.feed import FEED_HEADER, FEED_OBJECT
 
 TOGETHER, PASSING = 1.0, 1.1
 SESSIONS, TURNS = 4, 3
-_CHARACTERS = 5  # of a token of our prose, about
+_CHARACTERS = 5  # characters of a token of `prose`, about
 
 Messages = list[dict[str, Any]]
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Both, with a small model whose answers never end by themselves."""
+    """Both, with a small model whose answers do not end by themselves."""
     from bench.random_model import RandomShape, build_random_model
 
     shape = RandomShape(hidden_size=256, layers=4, heads=2)
@@ -61,12 +61,12 @@ def _together(engine: str, peer: str, *, quick: bool) -> Figure:
     )
 
 
-def _sessions(url: str, round_: int, head: int, own: int, answer: int) -> None:
+def _sessions(url: str, round_: int, prefix: int, own: int, answer: int) -> None:
     """All turns of all sessions; the words are new in each round."""
 
     def session(number: int) -> None:
         seed = 1000 * round_ + 10 * number
-        said: Messages = [{"role": "system", "content": _text(head, seed=1000 * round_)}]
+        said: Messages = [{"role": "system", "content": _text(prefix, seed=1000 * round_)}]
         for turn in range(TURNS):
             said = [*said, {"role": "user", "content": _text(own, seed=seed + turn + 1)}]
             stream_chat(url, chat_body(said, answer))
@@ -92,7 +92,7 @@ def _passing(engine: str, *, quick: bool) -> Figure:
     turn(0)
     for number in range(rounds):
         alone.append(turn(2 * number + 1))
-        with _ColdPrefill(engine, _text(cold, seed=5000 + number)) as prefill:
+        with _UncachedPrefill(engine, _text(cold, seed=5000 + number)) as prefill:
             prefill.wait_until_half()
             passing.append(turn(2 * number + 2))
             floors.append(prefill.chunk_ms() + alone[-1])
@@ -109,18 +109,18 @@ def _passing(engine: str, *, quick: bool) -> Figure:
     )
 
 
-class _ColdPrefill:
-    """A long prompt that is prefilled meanwhile; ends with its first token."""
+class _UncachedPrefill:
+    """A long uncached prompt that is prefilled meanwhile; ends with its first token."""
 
     def __init__(self, url: str, text: str) -> None:
-        self._times: list[float] = []  # when each chunk was done
+        self._times: list[float] = []  # time of the end of each chunk
         self._half = threading.Event()
         body = chat_body([{"role": "user", "content": text}], 1)
         self._thread = threading.Thread(
             target=lambda: stream_chat(url, body, headers={FEED_HEADER: "1"}, on_data=self._take), daemon=True
         )
 
-    def __enter__(self) -> _ColdPrefill:
+    def __enter__(self) -> _UncachedPrefill:
         self._thread.start()
         return self
 
@@ -132,7 +132,7 @@ class _ColdPrefill:
             raise TimeoutError("waited 600 s in vain for half of a prefill")
 
     def chunk_ms(self) -> float:
-        """How long a chunk takes about half way, those of others not counted: the median of the last four."""
+        """The time of a chunk about half way, without the chunks of others: the median of the last four."""
         times = self._times[:]
         steps = [later - earlier for earlier, later in pairwise(times)]
         return 1e3 * median(steps[-4:])

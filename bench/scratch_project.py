@@ -1,4 +1,4 @@
-"""A small project with a bug, and the script that leads Claude Code through mending it in eight rounds."""
+"""A small project with a bug, and the script that leads Claude Code through fixing it in eight rounds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REPORT = "# Report\n\n" + "The till left out the first price — it is added no
 
 @dataclass(frozen=True)
 class ScratchProject:
-    """The project's folder and what the eight rounds do to it."""
+    """The project's folder and the actions of the eight rounds."""
 
     folder: Path
 
@@ -45,7 +45,7 @@ class ScratchProject:
         return str(self.folder / "report.md")
 
     def rounds(self) -> list[Turn]:
-        """Eight rounds of tools and a last word; two rounds hold parallel calls, one call fails."""
+        """Eight rounds of tools and a final text; two rounds have parallel calls, one call fails."""
         return [
             Turn("I will look around first.", (_bash("ls"),)),
             Turn("", (_read(str(self.folder / "README.md")), _read(self.till))),
@@ -61,7 +61,7 @@ class ScratchProject:
         ]
 
     def script(self) -> Script:
-        """Agentic, delegating, a subagent's or a plain answer, by what the user said."""
+        """An agentic, a delegating, a subagent's or a plain answer, chosen by the user's text."""
         agentic = in_order(self.rounds())
         work = Call(
             "Agent",

@@ -1,7 +1,7 @@
 """An OpenAI-compatible upstream that answers from a script, to lead a real client through its tools.
 
-It holds no state: the step is the number of assistant turns in the request, so retries and parallel
-sessions get the right answer. Every request body is kept for the test to look at.
+It is stateless: the step is the number of assistant turns in the request, so that retries and parallel
+sessions get the right answer. Every request body is kept for the test to inspect.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One tool call of an answer; with `written` its arguments are sent as that text, broken or not."""
+    """One tool call of an answer; with `written` its arguments are this exact text, valid or not."""
 
     name: str
     arguments: dict[str, Any]
@@ -44,11 +44,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer: text, then calls; all of these have the index 0 where `one_index` says so."""
+    """One answer: text, then calls; with `one_index` all of them have the index 0."""
 
     text: str = ""
     calls: tuple[Call, ...] = ()
-    ends: str = ""  # the finish reason, where it is not what the answer is
+    ends: str = ""  # the finish reason, if not the answer's own
     one_index: bool = False
 
     @property
@@ -60,12 +60,12 @@ Script = Callable[[Body], Turn]
 
 
 def step_of(body: Body) -> int:
-    """How many answers the conversation holds already."""
+    """The number of answers in the conversation."""
     return sum(message["role"] == "assistant" for message in body["messages"])
 
 
 def text_of(body: Body) -> str:
-    """All text that users wrote."""
+    """The text of all user messages."""
     texts: list[str] = []
     for message in body["messages"]:
         content = message.get("content") if message["role"] == "user" else None
@@ -77,13 +77,13 @@ def text_of(body: Body) -> str:
 
 
 def in_order(turns: Sequence[Turn]) -> Script:
-    """The script that gives one turn after the other and then stays at the last."""
+    """A script that returns one turn after the other and then repeats the last."""
     return lambda body: turns[min(step_of(body), len(turns) - 1)]
 
 
 @dataclass
 class ScriptedUpstream:
-    """The ASGI application `app`, and what it was asked."""
+    """The ASGI application `app`, and the requests that it got."""
 
     script: Script
     model: str = "scripted"

@@ -1,11 +1,11 @@
-"""A short request beside a long conversation: what it adds to memory and step time of decoding.
+"""A short request next to a long conversation: what it adds to memory and step time of decoding.
 
     python -m bench.side_by_side     settings on stdin: {"model": FOLDER, "tokens": N, "steps": N, ...}
 
-Measured in a process of its own, with the engine's BLAS: the engine's loop, and mlx-lm's `BatchGenerator`,
-which is what `mlx_lm.server` decodes with. The conversation's rows are random numbers, which take the same
-time as computed ones. The model is small and its conversation large, so that a step is mostly attention, as
-it is where a conversation weighs more than the weights that a token reads.
+Measured in its own process, with the engine's BLAS: the engine's loop, and mlx-lm's `BatchGenerator`, which
+`mlx_lm.server` decodes with. The conversation's KV is random, which takes the same time as computed KV. The
+model is small and its conversation large, so that a step is mostly attention, as it is if a conversation's KV
+is larger than the weights that a token reads.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from bench.figure import Figure, Peer
 from engine.process.blas import engine_environment
 
 STEP, MEMORY = 1.15, 1.05
-SHORT = 100  # tokens of the request that joins
-_WARM = 3  # steps before the clock runs
+SHORT = 100  # tokens of the joining request
+_WARM = 3  # steps before the measurement
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Two figures; the value is how many times what the conversation takes alone."""
+    """Two figures; the value is a multiple of what the conversation takes alone."""
     from bench.random_model import RandomShape, build_random_model
 
     shape = RandomShape(heads=4, kv_heads=4)
@@ -143,7 +143,7 @@ def _library_way(loaded: Any, tokens: int, steps: int, rounds: int) -> dict[str,
 
 
 def _measured(step: Callable[[], Any], steps: int, base: int) -> tuple[float, int]:
-    """The median time of a step, and bytes beyond `base` behind the last."""
+    """The median time of a step, and the bytes beyond `base` after the last."""
     import mlx.core as mx
 
     for _ in range(_WARM):
@@ -166,12 +166,12 @@ def _random_tokens(count: int) -> list[int]:
 
 
 def _random_cache(model: Any, tokens: int) -> list[Any]:
-    """A cache of this model's layers that holds so many tokens, whatever they are."""
+    """A cache of this model's layers with this number of tokens, of any content."""
     import mlx.core as mx
     from mlx_lm.models.cache import make_prompt_cache
 
     cache: list[Any] = make_prompt_cache(model)
-    model(mx.array([[1]]), cache=cache)  # tells the shapes
+    model(mx.array([[1]]), cache=cache)  # sets the shapes
     for layer in cache:
         _, heads, _, width = layer.keys.shape
         layer.keys, layer.values = mx.random.normal((2, 1, heads, tokens, width), layer.keys.dtype)

@@ -1,8 +1,8 @@
 """The random models' tokenizer: byte-level BPE of this Python's standard library, and a chat template.
 
 The template is ChatML with the tool conventions of Hermes and Qwen: tools and calls as JSON between
-`<tool_call>` tags, results between `<tool_response>` tags in a user turn. It takes `system` at any place and
-writes every turn the same way wherever it stands, so that a conversation's prompt only ever grows.
+`<tool_call>` tags, results between `<tool_response>` tags in a user turn. It accepts `system` at any position
+and renders every turn in the same way wherever it is, so that a conversation's prompt only grows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TURN_END = "<|im_end|>"
 CONTROL_TOKENS = (END_OF_TEXT, TURN_START, TURN_END)
 MARKUP_TOKENS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 
-# Words with their leading space, single digits, runs of punctuation, line ends with the blanks before them.
+# Words with their leading space, single digits, runs of punctuation, line breaks with preceding blanks.
 _PIECES = "|".join(
     (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
@@ -75,10 +75,10 @@ CHAT_TEMPLATE = """\
 
 
 def train_tokenizer(vocab_size: int, texts: Iterable[str], extra_tokens: Sequence[str] = ()) -> Tokenizer:
-    """Train a tokenizer of exactly `vocab_size` entries; `extra_tokens` are whole tokens of their own.
+    """Train a tokenizer of exactly `vocab_size` entries; each of `extra_tokens` is one token.
 
     Raises:
-        ValueError: the vocabulary has no room for the bytes and the added tokens.
+        ValueError: the vocabulary is too small for the bytes and the added tokens.
     """
     markup = [*MARKUP_TOKENS, *(token for token in extra_tokens if token not in MARKUP_TOKENS)]
     learned = vocab_size - len(CONTROL_TOKENS) - len(markup)

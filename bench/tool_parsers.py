@@ -2,8 +2,8 @@
 
     python -m bench.tool_parsers            # the table of docs/tool-calls.md, as Markdown
 
-Each text is what a model of the family might write. `right` means that the calls that were meant came out,
-`text` that the client sees the text instead, `lost` that neither did, and `wrong` what came out otherwise.
+Each text is one that a model of the family may write. `right` means that the intended calls were read, `text`
+that the client sees the text instead, `lost` neither, and `wrong` any other result.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ Break = Callable[[str, Family], str]
 
 @dataclass(frozen=True)
 class Case:
-    """Calls that are meant, and what is done to their text."""
+    """The intended calls, and what is done to their text."""
 
     name: str
     calls: tuple[Arguments, ...]
@@ -87,7 +87,7 @@ _MARKS = "</tool_call> </parameter> </arg_value> </invoke> <|tool_call_end|> </f
 
 
 def _without_end(text: str, family: Family) -> str:
-    """The text up to the last argument's own end."""
+    """The text up to the end of the last argument."""
     last = max(text.rfind(sign) for sign in ("}", "</parameter>", "</arg_value>"))
     return text[: last + 1] if text[last] == "}" else text[: text.index(">", last) + 1]
 
@@ -105,7 +105,7 @@ def main() -> int:
 
 
 def _verdicts(case: Case, tools: ToolSchemas) -> Iterator[str]:
-    """For each family: ours, and mlx-lm's behind a slash where it has a parser."""
+    """For each family: our result, and mlx-lm's behind a slash if it has a parser."""
     for family in FAMILIES:
         whole = family.write([("Write", arguments) for arguments in case.calls], tools)
         text = case.broken(whole, family)
@@ -128,7 +128,7 @@ def _ours(family: Family, text: str, tools: ToolSchemas, wanted: list[tuple[str,
 
 
 def _theirs(module: str, text: str, wanted: list[tuple[str, Arguments]]) -> str:
-    """As the server does it: what stands between the marks goes to the parser, and an error drops it."""
+    """As the server does: the text between the marks is parsed, and an error drops it."""
     parser = importlib.import_module(f"mlx_lm.tool_parsers.{module}")
     start, end = parser.tool_call_start, parser.tool_call_end
     found: list[tuple[str, Arguments]] = []
@@ -159,7 +159,7 @@ def _verdict(found: list[tuple[str, Arguments]], shown: str, wanted: list[tuple[
 
 
 class Letters:
-    """A detokenizer whose tokens are the letters of one text."""
+    """A detokenizer whose tokens are the characters of one text."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -1,8 +1,9 @@
-"""Time to the first token of a turn, warm and cold, and the speed behind a long prompt.
+"""Time to the first token of a turn, cached and uncached, and the speed behind a long prompt.
 
-The engine is asked over its own API. A warm turn adds some 150 tokens to a conversation of 15,000; the same
-bodies go to `mlx_lm.server`, and the model alone computes the same tokens behind the same prefix in a process
-of its own. A cold prompt is new from its first word; its peer is `mlx_lm.stream_generate`, without a server.
+The engine is used over its own API. A cached turn adds about 150 tokens to a conversation of 15,000. The same
+bodies go to `mlx_lm.server`, and the model alone computes the same tokens behind the same prefix in its own
+process. An uncached prompt is new from its first word; its peer is `mlx_lm.stream_generate`, without a
+server.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from engine.process.blas import engine_environment
 LIBRARY_SHARE = 0.97
 LONG, NEW = 15_000, 150  # tokens
 _ANSWER, _COLD_ANSWER = 4, 64
-_SAMPLE = 20_000  # characters by which the length of a token is told
+_SAMPLE = 20_000  # characters for estimating the length of a token
 
 Messages = list[dict[str, Any]]
 
@@ -36,7 +37,7 @@ class Servers:
     engine: str
     library_server: str
     library: Child
-    characters: float  # of a token of our prose
+    characters: float  # characters of a token of `prose`
 
     def text(self, tokens: int, *, seed: int) -> str:
         """About so many tokens of text."""
@@ -44,10 +45,10 @@ class Servers:
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Warm turns in a growing conversation, then cold prompts."""
+    """Cached turns in a growing conversation, then uncached prompts."""
     long, warm_turns, cold_turns = (1_500, 2, 1) if quick else (LONG, 9, 3)
     with _servers(folder) as servers:
-        return [*_warm(servers, long, warm_turns), *_cold(servers, long, cold_turns)]
+        return [*_cached(servers, long, warm_turns), *_uncached(servers, long, cold_turns)]
 
 
 @contextmanager
@@ -76,8 +77,8 @@ def _servers(folder: Path) -> Iterator[Servers]:
         yield Servers(engine.url, peer, library, characters)
 
 
-def _warm(servers: Servers, long: int, turns: int) -> list[Figure]:
-    """Each turn goes to all three; the first ones are not counted: they are cold."""
+def _cached(servers: Servers, long: int, turns: int) -> list[Figure]:
+    """Each turn goes to all three; the first ones, which are uncached, do not count."""
     said: Messages = [
         {"role": "system", "content": servers.text(long, seed=1)},
         {"role": "user", "content": servers.text(NEW, seed=2)},
@@ -108,7 +109,7 @@ def _warm(servers: Servers, long: int, turns: int) -> list[Figure]:
     ]
 
 
-def _cold(servers: Servers, long: int, turns: int) -> list[Figure]:
+def _uncached(servers: Servers, long: int, turns: int) -> list[Figure]:
     """Speeds, so that more is better."""
     measured: dict[str, list[float]] = {
         name: [] for name in ("prefill", "peer prefill", "decode", "peer decode")

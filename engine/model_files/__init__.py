@@ -1,1 +1,1 @@
-"""What a model folder's files say, read without mlx: the proxy and the commands ask as well."""
+"""Reads the files of a model folder without mlx, for the engine, the proxy and the commands."""

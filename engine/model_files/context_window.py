@@ -1,8 +1,8 @@
-"""How many tokens prompt and answer can share, as a model's files state it; told without mlx.
+"""The context window of a model, as its files state it; read without mlx.
 
-Families name the window differently in config.json, some in a section of their own. Where positions are
-learned, the table of them is a limit that nothing can exceed: a token behind its end would read memory that
-is not its own. Elsewhere the number is what the model was made for, and a user may know better.
+Families name the window differently in config.json, some in a nested section. With learned positions, their
+table is a hard limit: a token behind its end would read memory out of bounds. Otherwise the number is what
+the model was trained for, and a setting may override it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAMES = (
     "model_max_length",
 )
 _SECTIONS = ("text_config", "language_config", "llm_config", "thinker_config", "language_model")
-_SANE = range(16, 100_000_000)  # tokenizers state 10**30 where they know no limit
+_SANE = range(16, 100_000_000)  # tokenizers state 10**30 for no limit
 _POSITIONS = re.compile(
     r"(?:^|\.)(?:wpe|embed_positions|position_embeddings?|positional_embeddings?|pos_emb(?:ed)?)\.weight"
 )
@@ -46,16 +46,16 @@ class ContextWindow:
 
     @property
     def tokens(self) -> int:
-        """What the model can take, 0 where its files do not tell."""
+        """The window in tokens, 0 if the files do not state it."""
         return min(self.stated or self.learned, self.learned or self.stated)
 
 
 def read_window(folder: Path) -> ContextWindow:
-    """The window of the model in a folder; files that cannot be read tell nothing."""
+    """The window of the model in a folder; unreadable files count as stating none."""
     config = _read(folder / "config.json")
     try:
         return window_of(config, folder, weight_choices(folder)[0].files)
-    except (ModelError, OSError):  # also of weights that are being replaced while they are read
+    except (ModelError, OSError):  # also while the weights are being replaced
         return window_of(config, folder, ())
 
 
@@ -71,7 +71,7 @@ def window_of(config: Mapping[str, Any], folder: Path, weights: Iterable[Path]) 
 
 
 def learned_positions(weights: Iterable[Path]) -> int:
-    """The rows of the smallest table of positions in these files, 0 where there is none.
+    """The number of rows of the smallest table of positions in these files, 0 if there is none.
 
     Raises:
         BrokenWeights: a file cannot be read.
@@ -95,9 +95,9 @@ def _stated(config: Mapping[str, Any], depth: int = 3) -> int:
 
 
 def _scaled(tokens: int, config: Mapping[str, Any]) -> int:
-    """`tokens` times the factor of the position scaling, where it is the number before scaling.
+    """`tokens` times the factor of the position scaling, if it is the number before scaling.
 
-    Most configurations state the number behind it, and the original within the scaling.
+    Most configurations state the number after scaling, and the original number with the scaling.
     """
     for scaling in _scalings(config):
         original, factor = scaling.get("original_max_position_embeddings"), scaling.get("factor")
@@ -111,11 +111,13 @@ def _scalings(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         found = config.get(name)
         if isinstance(found, dict):
             yield found
-            yield from (part for part in found.values() if isinstance(part, dict))  # one for a kind of layer
+            yield from (
+                part for part in found.values() if isinstance(part, dict)
+            )  # one for each kind of layer
 
 
 def _tokens(value: Any) -> int:
-    """A number of tokens, 0 for what is none."""
+    """A number of tokens, 0 for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _SANE.stop:
         return 0
     return int(value) if int(value) in _SANE else 0

@@ -4,12 +4,12 @@
     ├── ModelFolderMissing       the path does not exist
     ├── NotAModel                a folder lacks something
     │   ├── ConfigMissing        no config.json, or not readable as one
-    │   ├── WeightsMissing       no weight files, or none yet
+    │   ├── WeightsMissing       no weight files, or not yet
     │   └── TokenizerMissing     no tokenizer, or one that cannot be loaded
     ├── UnsupportedArchitecture  mlx-lm has no such model_type, or refuses its configuration
     ├── BrokenWeights            the weights are damaged, incomplete or of another model
-    ├── ModelTooLarge            this machine has not the memory for it
-    ├── OptionUnsupported        it cannot be run in the way that was asked for
+    ├── ModelTooLarge            this machine lacks the memory for it
+    ├── OptionUnsupported        it cannot run with the requested options
     └── HubError
         ├── HubModelMissing      the hub has no such model, or not for this user
         └── HubUnreachable       the hub does not answer and the model is not in its cache
@@ -26,15 +26,15 @@ class ModelError(Exception):
 
 
 class ModelFolderMissing(ModelError):
-    """What was named looks like a path, or cannot be a hub id, and nothing is there."""
+    """The given path, or invalid hub id, does not exist."""
 
 
 class NotAModel(ModelError):
-    """The folder is there but something that each model has is not."""
+    """The folder exists but lacks something that every model has."""
 
 
 class ConfigMissing(NotAModel):
-    """There is no config.json, or it is no JSON object."""
+    """There is no config.json, or it is not a JSON object."""
 
 
 class WeightsMissing(NotAModel):
@@ -54,11 +54,11 @@ class BrokenWeights(ModelError):
 
 
 class OptionUnsupported(ModelError):
-    """Its caches allow no quantized keys and values or no draft model, or the draft does not fit."""
+    """Its caches support no quantized keys and values or no draft model, or the draft model does not fit."""
 
 
 class ModelTooLarge(ModelError):
-    """It does not fit into the memory that the engine may take, or leaves no room for a prompt."""
+    """It does not fit into the engine's memory limit, or leaves no memory for a prompt."""
 
 
 class HubError(ModelError):
@@ -66,14 +66,14 @@ class HubError(ModelError):
 
 
 class HubModelMissing(HubError):
-    """The hub has no model of this name, or does not give it to this user."""
+    """The hub has no model of this name, or denies it to this user."""
 
 
 class HubUnreachable(HubError):
-    """The hub does not answer, and no whole copy is in its local cache."""
+    """The hub does not answer, and its local cache has no complete copy."""
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of somebody else's says, short enough for a line of ours."""
+    """The message of a foreign error, short enough for one of our lines."""
     line = " ".join(str(error).split()) or type(error).__name__
     return line if len(line) <= 160 else line[:159] + "…"

@@ -1,4 +1,4 @@
-"""What a safetensors file holds, from its header: eight bytes of length, then JSON; no mlx needed."""
+"""The contents of a safetensors file, from its header: eight bytes of length, then JSON; read without mlx."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LONGEST_HEADER = 1 << 28
 
 
 def tensor_shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
-    """The names of a file's tensors, and their shapes.
+    """The names and shapes of a file's tensors.
 
     Raises:
-        BrokenWeights: it is no such file, is shorter than its header says, or cannot be read.
+        BrokenWeights: it is not a safetensors file, is shorter than its header says, or cannot be read.
     """
     try:
         status = file.stat()
@@ -29,24 +29,24 @@ def tensor_shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
 
 @lru_cache(maxsize=256)
 def _read(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
-    """Of a file as it was changed last; a folder is looked at several times on its way to a model."""
+    """Cached by size and time of change; a folder is checked several times while its model loads."""
     try:
         with file.open("rb") as stream:
-            head = stream.read(len(_LFS_POINTER))
-            if head == _LFS_POINTER:
+            start = stream.read(len(_LFS_POINTER))
+            if start == _LFS_POINTER:
                 raise BrokenWeights(f"{file} is a git-lfs pointer, not weights; run: git lfs pull")
-            length = int.from_bytes(head[:8], "little")
-            if len(head) < 8 or size < 8:
-                raise BrokenWeights(f"{file} is empty or cut off; download it again")
+            length = int.from_bytes(start[:8], "little")
+            if len(start) < 8 or size < 8:
+                raise BrokenWeights(f"{file} is empty or truncated; download it again")
             if length > min(size - 8, _LONGEST_HEADER):
-                raise BrokenWeights(f"{file} is damaged: it does not begin as weights do; download it again")
+                raise BrokenWeights(f"{file} is damaged: it does not begin like weights; download it again")
             stream.seek(8)
             entries = _entries(file, stream.read(length))
     except OSError as error:
         raise _unreadable(file, error) from error
     end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     if end > size:
-        raise BrokenWeights(f"{file} is damaged or cut off: {size} of {end} bytes; download it again")
+        raise BrokenWeights(f"{file} is damaged or truncated: {size} of {end} bytes; download it again")
     return {name: tuple(entry["shape"]) for name, entry in entries.items()}
 
 

@@ -1,9 +1,9 @@
-"""Which files of a model folder are its weights; told from names, index and headers alone, without mlx.
+"""Chooses the weight files of a model folder by names, index and headers alone, without mlx.
 
-The index, `model.safetensors.index.json`, is the manifest: only what it names is loaded. Folders do not
-always keep to it. A quantized copy may still have the index of the model that it was made from, which names
-files that were never shipped; a second download may lie beside the first. mlx-lm merges all that is called
-`model*.safetensors`, in the order in which the system lists it. So here the files are chosen beforehand.
+The index, `model.safetensors.index.json`, is the manifest: only files that it names are loaded. Not all
+folders follow it. A quantized copy may still have the index of its original model, which names files that
+were never shipped; a second download may lie next to the first. mlx-lm merges all files named
+`model*.safetensors`, in the order of the file system. So the files are chosen here before mlx-lm loads them.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from engine.model_files.safetensors_header import tensor_shapes
 
 INDEX = "model.safetensors.index.json"
 PATTERN = "model*.safetensors"
-"""What mlx-lm takes for weights."""
+"""The files that mlx-lm treats as weights."""
 
 _NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d+)-of-(?P<total>\d+)\.safetensors")
 _LAYER = re.compile(r"(?<![\w])(?:layers|h|blocks|layer)\.(\d+)\.")
-_OTHER_SENSES = re.compile(r"vision|visual|audio|image|mtp")  # parts that a text model may well lack
+_OTHER_SENSES = re.compile(r"vision|visual|audio|image|mtp")  # parts that a text model may lack
 _LONGEST_NAME = 255  # bytes, on every usual file system
 _UNFINISHED = (".incomplete", ".part", ".crdownload", ".download")
 
 
 @dataclass(frozen=True, slots=True)
 class WeightChoice:
-    """Files that may be all of a model's weights, in order, and why they were chosen, for people."""
+    """Files that may be all of a model's weights, in order, and notes for people on why they were chosen."""
 
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
 
 
 def weight_choices(folder: Path) -> list[WeightChoice]:
-    """The files to load, best first; what comes later is for a model that finds weights missing in the first.
+    """The files to load, best first; later choices are for a model that lacks weights in the first.
 
     Raises:
         WeightsMissing: there are none.
-        BrokenWeights: some are missing, damaged, or no weights at all.
+        BrokenWeights: some are missing or damaged, or have no weights.
     """
     there = {path.name: path for path in sorted(folder.glob(PATTERN)) if path.is_file()}
     manifest, fault = _read_index(folder)
@@ -58,7 +58,7 @@ def weight_choices(folder: Path) -> list[WeightChoice]:
         return _with_fewer(_chosen(folder, there, notes), notes)
     stale = (
         f"{INDEX} names {len(lacking)} files that are not there, first {lacking[0]};"
-        " it is that of other weights and is not used"
+        " it belongs to other weights and is not used"
     )
     try:
         choice = _chosen(folder, there, [stale])
@@ -71,23 +71,23 @@ def weight_choices(folder: Path) -> list[WeightChoice]:
 
 def _by_index(folder: Path, named: Mapping[str, Path], there: Mapping[str, Path]) -> list[WeightChoice]:
     for path in named.values():
-        tensor_shapes(path)  # raises for what is no weights
+        tensor_shapes(path)  # raises if it has no weights
     files = tuple(named.values())
-    stray = [path for name, path in there.items() if name not in named]
-    if not stray:
+    unlisted = [path for name, path in there.items() if name not in named]
+    if not unlisted:
         return [WeightChoice(files)]
-    told = f"{_listed(stray)} is not named by {INDEX} and is not loaded"
+    note = f"{_listed(unlisted)} is not named by {INDEX} and is not loaded"
     try:
         other = _chosen(folder, there, [f"{INDEX} does not name all weights of this model and is not used"])
-    except BrokenWeights:  # what is wrong with files that the index does not name is no fault of the model
-        return [WeightChoice(files, (told,))]
-    return [WeightChoice(files, (told,)), other]
+    except BrokenWeights:  # files that the index does not name may be damaged
+        return [WeightChoice(files, (note,))]
+    return [WeightChoice(files, (note,)), other]
 
 
 def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> WeightChoice:
-    """Files without an index to go by: whole sets, none of which brings weights that another has.
+    """Files chosen without an index: complete sets, none of which repeats weights of another.
 
-    `notes` say what is wrong with the index, where there is one.
+    `notes` say what is wrong with the index, if there is one.
     """
     whole, parts = _sets(there.values())
     taken: list[Path] = []
@@ -107,23 +107,23 @@ def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> Weight
     if left:
         notes = [*notes, f"{_listed(left)} has weights that {_listed(taken)} has too, and is not loaded"]
     elif len(taken) > 1 and not notes:
-        notes = [f"there is no {INDEX}; loaded is {_listed(taken)}"]
+        notes = [f"there is no {INDEX}; {_listed(taken)} is loaded"]
     return WeightChoice(tuple(taken), tuple(notes))
 
 
 def _with_fewer(choice: WeightChoice, notes: list[str]) -> list[WeightChoice]:
-    """The choice, and without what lies beside its first set, for which a model may have no place."""
+    """The choice, and its first set alone: the model may not use the other files."""
     first, *others = _sets(choice.files)[0]
     if not others:
         return [choice]
-    told = (
-        f"{_listed([*itertools.chain(*others)])} has weights that this model does not take, and is not loaded"
+    note = (
+        f"{_listed([*itertools.chain(*others)])} has weights that this model does not use, and is not loaded"
     )
-    return [choice, WeightChoice(tuple(first), (*notes, told))]
+    return [choice, WeightChoice(tuple(first), (*notes, note))]
 
 
 def _sets(files: Iterable[Path]) -> tuple[list[list[Path]], list[tuple[list[Path], list[str]]]]:
-    """Files that belong together by their numbers: whole sets, best first, and others with what they lack."""
+    """Files grouped by their numbers: complete sets, best first, and incomplete ones with what they lack."""
     numbered: dict[tuple[str, int, int], dict[int, Path]] = {}
     single: list[list[Path]] = []
     for path in files:
@@ -139,18 +139,18 @@ def _sets(files: Iterable[Path]) -> tuple[list[list[Path]], list[tuple[list[Path
     for (stem, total, width), members in sorted(numbered.items()):
         wanted = range(total) if 0 in members else range(1, total + 1)
         missing = [number for number in wanted if number not in members]
-        held = [members[number] for number in sorted(members)]
+        present = [members[number] for number in sorted(members)]
         if missing:
             lost = [f"{stem}-{number:0{width}}-of-{total:0{width}}.safetensors" for number in missing]
-            parts.append((held, lost))
+            parts.append((present, lost))
         else:
-            whole.append(held)
+            whole.append(present)
     first = single[:1] if single and single[0][0].name == "model.safetensors" else []
     return [*first, *whole, *single[len(first) :]], parts
 
 
 def _is_stale(folder: Path, manifest: Mapping[str, str], lacking: list[str], choice: WeightChoice) -> bool:
-    """Whether an index that names missing files is that of other weights than those that are there."""
+    """Whether an index that names missing files belongs to other weights than the present ones."""
     have = _names(choice.files)
     lost = {tensor for tensor, name in manifest.items() if name in lacking}
     if lost <= have:
@@ -162,7 +162,7 @@ def _is_stale(folder: Path, manifest: Mapping[str, str], lacking: list[str], cho
 
 
 def _layers(tensors: Iterable[str], count: int | None) -> set[int]:
-    """The numbers of the text model's layers that tensors of these names belong to."""
+    """The numbers of the text model's layers to which tensors of these names belong."""
     found = {
         int(match[1])
         for tensor in tensors
@@ -182,25 +182,25 @@ def _layer_count(folder: Path) -> int | None:
 
 
 def _read_index(folder: Path) -> tuple[dict[str, str], str]:
-    """Which file has each tensor, and why the index is of no use where it is none."""
+    """The file of each tensor, and why the index is unusable if it is."""
     file = folder / INDEX
     if not file.is_file():
         return {}, ""
     try:
         weight_map: Any = json.loads(file.read_bytes())["weight_map"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}, f"{INDEX} is no index of weights and is not used; download it again"
+        return {}, f"{INDEX} is not an index of weights and is not used; download it again"
     if not isinstance(weight_map, dict) or not weight_map:
         return {}, f"{INDEX} names no weights and is not used"
     if not all(isinstance(name, str) and _is_plain(name) for name in weight_map.values()):
-        return {}, f"{INDEX} names what are no safetensors files of this folder, and is not used"
+        return {}, f"{INDEX} names files that are not safetensors files of this folder, and is not used"
     return weight_map, ""
 
 
 def _is_plain(name: str) -> bool:
-    """Whether this names a file of the folder itself: an index that came with a model leads nowhere else.
+    """Whether this names a file in the folder itself: an index from a model must not lead elsewhere.
 
-    Nor does it bring what a terminal obeys, or a name that no file can have.
+    The name must also be printable, and short enough for a file system.
     """
     of_folder = name == Path(name).name and name.endswith(".safetensors")
     return of_folder and name.isprintable() and len(name.encode()) <= _LONGEST_NAME

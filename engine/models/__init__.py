@@ -1,1 +1,1 @@
-"""Model folders become loaded models."""
+"""Loads models from their folders."""

@@ -1,8 +1,8 @@
-"""Tokens become text again, piece by piece, by the way that was seen to work when the model loaded.
+"""Streams tokens as text, with a detokenizer that was tested when the model loaded.
 
-mlx-lm tells the way from the decoder in tokenizer.json. That may be of another kind than the tokenizer:
-conversions of Tekken have a sentencepiece decoder behind a byte-level vocabulary, and then an answer has `Ġ`
-in place of blanks. So texts are encoded and decoded, and what gives them back is taken.
+mlx-lm chooses the detokenizer by the decoder in tokenizer.json. That decoder may not match the tokenizer:
+conversions of Tekken have a sentencepiece decoder with a byte-level vocabulary, so that answers contain `Ġ`
+in place of blanks. So texts are encoded and decoded, and a detokenizer that restores them is chosen.
 """
 
 from __future__ import annotations
@@ -21,45 +21,47 @@ PROBES = (
     "a\n\n\tb  c",
     "don't stop , no .",
 )
-"""Texts that a way has to give back: blanks, line breaks, characters of several bytes."""
+"""Texts that a detokenizer must restore: blanks, line breaks, characters of several bytes."""
 
 
 class ByteDetokenizer:
-    """Reads one answer of a byte-level tokenizer; characters arrive whole, and its own blanks are kept."""
+    """Streams one answer of a byte-level tokenizer; characters arrive whole, and the answer's own blanks are
+    kept.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokens = _token_bytes(tokenizer)
-        # Some put a blank before all that they take apart, so that it is none of the answer's.
+        # Some tokenizers add a blank before each text; it does not belong to the answer.
         self._trims = str(tokenizer.decode(tokenizer.encode("a", add_special_tokens=False))).startswith(" ")
         self.reset()
 
     def reset(self) -> None:
-        """Begin with another answer."""
+        """Begin another answer."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._segment = ""
         self._begun = not self._trims
 
     def add_token(self, token: int) -> None:
-        """Take in one more token; models have more of them than their tokenizers where they are padded."""
+        """Take one more token; padded models have more tokens than their tokenizers."""
         text = self._decoder.decode(self._tokens[token] if token < len(self._tokens) else b"")
         if text and not self._begun:
             self._begun, text = True, text.removeprefix(" ")
         self._segment += text
 
     def finalize(self) -> None:
-        """Let go of what waited for the rest of a character."""
+        """Flush an incomplete character."""
         self._segment += self._decoder.decode(b"", final=True)
 
     @property
     def last_segment(self) -> str:
-        """The text that has become readable since this was asked last."""
+        """The text that became readable since the last call."""
         segment, self._segment = self._segment, ""
         return segment
 
 
 def select_decoding(tokenizer: Any) -> str:
-    """Give mlx-lm's wrapper a decoder and a detokenizer that work; returns what was wrong, in words."""
-    told = _settle_decoder(tokenizer)
+    """Give mlx-lm's wrapper a working decoder and detokenizer; returns what was wrong, as a sentence."""
+    fault = _select_decoder(tokenizer)
     right = [
         (ids, text) for ids, text, decoded in _round_trips(tokenizer.decode, tokenizer) if decoded == text
     ]
@@ -67,16 +69,16 @@ def select_decoding(tokenizer: Any) -> str:
         try:
             detokenizer = tokenizer.detokenizer if make is None else make(tokenizer)
             works = all(_same(_streamed(detokenizer, ids), text) for ids, text in right)
-        except Exception:  # each is made for some vocabularies, and trips over others
+        except Exception:  # each supports only some vocabularies
             continue
         if works and (right or make is None):
             if make is not None:
                 tokenizer._detokenizer = detokenizer
             break
-    return told
+    return fault
 
 
-def _settle_decoder(tokenizer: Any) -> str:
+def _select_decoder(tokenizer: Any) -> str:
     backend = getattr(getattr(tokenizer, "_tokenizer", None), "backend_tokenizer", None)
     if backend is None or not hasattr(backend, "decoder"):
         return ""
@@ -91,7 +93,7 @@ def _settle_decoder(tokenizer: Any) -> str:
     backend.decoder = best
     if best is own:
         return ""
-    return "the decoder in tokenizer.json does not give back what its tokenizer takes apart; another is used"
+    return "the decoder in tokenizer.json does not restore what its tokenizer encodes; another one is used"
 
 
 def _decoders() -> Iterator[Any]:
@@ -110,12 +112,12 @@ def _score(backend: Any) -> int:
 
 
 def _same(decoded: str, text: str) -> bool:
-    """But for blanks in front, which many tokenizers add or take away."""
+    """Whether two texts are equal except for leading blanks, which many tokenizers add or remove."""
     return decoded.lstrip(" ") == text.lstrip(" ")
 
 
 def _round_trips(decode: Callable[..., str], tokenizer: Any) -> Iterator[tuple[list[int], str, str]]:
-    """Each probe as tokens, as it is, and as it comes back; a probe that raises is left out."""
+    """Each probe as tokens, as text, and decoded again; a probe that raises is left out."""
     for text in PROBES:
         try:
             encoded = tokenizer.encode(text, add_special_tokens=False)
@@ -136,7 +138,7 @@ def _streamed(detokenizer: Any, ids: Sequence[int]) -> str:
 
 
 def _token_bytes(tokenizer: Any) -> list[bytes]:
-    """The bytes of each token of a byte-level vocabulary; added tokens are spelled as they are."""
+    """The bytes of each token of a byte-level vocabulary; added tokens are spelled literally."""
     letters = _byte_letters()
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
 
@@ -150,9 +152,9 @@ def _token_bytes(tokenizer: Any) -> list[bytes]:
 
 
 def _byte_letters() -> dict[str, bytes]:
-    """The letters that stand for bytes in GPT-2's vocabulary and all byte-level ones since.
+    """The characters that represent bytes in GPT-2's vocabulary and all byte-level ones since.
 
-    Printable bytes stand for themselves, the others for the letters from U+0100 on, in order.
+    Printable bytes represent themselves, the others are the characters from U+0100 on, in order.
     """
     printable = [
         *range(ord("!"), ord("~") + 1),

@@ -1,7 +1,6 @@
-"""What computes in this process, by what MLX says and not by the system's name.
+"""The device that computes in this process, according to MLX rather than the system's name.
 
-On a Mac where it finds no Metal device (in a sandbox, or a session without graphics) MLX takes the CPU and
-says nothing.
+On a Mac without a Metal device (in a sandbox, or a session without graphics) MLX uses the CPU without notice.
 """
 
 from __future__ import annotations
@@ -17,20 +16,22 @@ NO_METAL = "cpu: no Metal device in this session"
 
 @dataclass(frozen=True, slots=True)
 class ComputingDevice:
-    """Its `name` for people, such as `metal (Apple M4 Max)`, and what is wrong with it, "" for nothing."""
+    """`name` is for people, such as `metal (Apple M4 Max)`; `fault` says what is wrong, empty for nothing."""
 
     name: str
     fault: str = ""
 
 
 def computing_device(cpu_name: str) -> ComputingDevice:
-    """The default device of this process; `cpu_name` is what to call a CPU that is meant to compute."""
+    """The default device of this process; `cpu_name` is the name for a CPU that is meant to compute."""
     device = mx.default_device()
     return named(cpu_name, platform.system(), on_gpu=device.type == mx.gpu, info=mx.device_info(device))
 
 
 def named(cpu_name: str, system: str, *, on_gpu: bool, info: Mapping[str, str | int]) -> ComputingDevice:
-    """The device that `info` describes as `mx.device_info` does, on a `system` as `platform` names it."""
+    """The device for `info`, which is from `mx.device_info`, and `system`, which is from
+    `platform.system`.
+    """
     if on_gpu:
         backend, model = "metal" if system == "Darwin" else "cuda", info.get("device_name")
         return ComputingDevice(f"{backend} ({model})" if model else backend)

@@ -1,4 +1,4 @@
-"""What must be the same for a prompt cache to be of use: the weights, and all that computes with them."""
+"""Fingerprints of everything that must be unchanged for a saved prompt cache to be valid."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ _LONGEST_HEADER = 1 << 28
 def weights_fingerprint(folder: Path, weights: Iterable[Path]) -> str:
     """Sixteen hex digits over a model's configuration and samples of each tensor of its weights and adapters.
 
-    `weights` are the files that are loaded, which need not be all that the folder has.
+    `weights` are the loaded files; the folder may have others.
 
-    A tensor that was trained on, or replaced, differs in all of its parts; its samples tell. So the time is
-    that of reading a few KB of each.
+    A tensor that was trained or replaced differs everywhere, so that samples of a few KB of each are enough.
     """
     digest = hashlib.sha256()
     configs = [folder / "config.json", folder / "adapter_config.json"]
@@ -44,13 +43,13 @@ def tokenizer_fingerprint(folder: Path) -> str:
 
 
 def cache_fingerprint(weights: str, circumstances: Mapping[str, Any]) -> str:
-    """32 hex digits over a model and what can show in the last bits of what it computes."""
+    """32 hex digits over a model and everything that can change the last bits of its results."""
     text = json.dumps({"weights": weights, **circumstances}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _samples(path: Path) -> Iterator[bytes]:
-    """The header of a safetensors file and parts of each tensor; of any other file its start and end."""
+    """The header of a safetensors file and samples of each tensor; for any other file its start and end."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")

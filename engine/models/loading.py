@@ -1,4 +1,4 @@
-"""A model folder or hub id becomes a loaded model, or one clear error (`engine.model_files.errors`)."""
+"""Loads a model from a folder or a hub id, or raises one clear error (`engine.model_files.errors`)."""
 
 from __future__ import annotations
 
@@ -47,24 +47,25 @@ _SAMPLING_RANGES = {
     "repetition_penalty": (0.01, 10.0),
 }
 DEFAULT_CONTEXT = 32768
-"""The window of a model whose files state none."""
+"""The context window of a model whose files state none."""
 
 log = logging.getLogger("engine")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory and what the engine must know about it.
+    """A model in memory, and what the engine must know about it.
 
     `model` is the mlx-lm module, `tokenizer` mlx-lm's `TokenizerWrapper`; neither has type information.
-    `fingerprint` tells one set of weights from another; `context_length` is in tokens, and so is
-    `most_tokens`, the limit that no setting can lift (None: there is none). `sampling` holds what its makers
-    recommend where a request names nothing, under the names of a chat completion body. How it is to run:
-    keys and values in `kv_bits` bits (None: as computed), of which `kv_group` numbers share a scale (None: it
-    is tried out), and with `draft_tokens` tokens at a time guessed by the smaller model `draft`; prompts in
-    chunks of `prefill_chunk` (None: as the device likes it), chosen by what `pace` compares them with (None:
-    it was asked for); `alone`, one row at a time, where not empty: it says why, as `template_fault` says what
-    is wrong with the chat template. `notes` are what people should know of all this, a sentence each.
+    `fingerprint` identifies the weights. `context_length` is in tokens, and so is `most_tokens`, the limit
+    that no setting can raise (None: no limit). `sampling` has the recommended sampling parameters, under the
+    names of a chat completion body.
+
+    How it runs: keys and values have `kv_bits` bits (None: unquantized), and `kv_group` numbers share a scale
+    (None: determined by trial). The smaller model `draft` proposes `draft_tokens` tokens at a time. Prompts
+    are prefilled in chunks of `prefill_chunk` tokens (None: the device's default), chosen by `pace` (None:
+    the size was set). `alone`, if not empty, says why answers are generated one at a time. `template_fault`
+    says what is wrong with the chat template. `notes` are for people, one sentence each.
     """
 
     model: Any
@@ -98,11 +99,11 @@ def load_model(
 ) -> LoadedModel:
     """Load a model on the calling thread, which must be the one that will run it.
 
-    `name` is what it will be called, instead of its folder's name or hub id. `check_weights` gets it and the
-    bytes of the weights before these are read, and may raise a `ModelError`.
+    `name` replaces its folder's name or hub id. `check_weights` gets the name and the bytes of the weights
+    before they are read, and may raise a `ModelError`.
 
-    Progress counts the bytes of weights that are in memory, of those that the model has; while a hub model is
-    fetched, the bytes that are on disk.
+    Progress is the share of the weights' bytes in memory; while a hub model is downloaded, the share of its
+    bytes on disk.
 
     Raises:
         ModelError: one subclass for each situation, see `engine.model_files.errors`.
@@ -149,7 +150,7 @@ def _assumed_window(name: str) -> int:
 def _locate(
     path_or_id: str | Path, on_progress: OnProgress, download: Callable[..., str]
 ) -> tuple[Path, str]:
-    """The model's folder and name; a hub id that is no folder here is downloaded."""
+    """The model's folder and name; a hub id without a local folder is downloaded."""
     given = str(path_or_id)
     path = Path(given).expanduser()
     if path.is_dir():
@@ -165,8 +166,8 @@ def _locate(
 
 def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -> Path:
     on_progress(0.0, f"looking for {hub_id} on the hub")
-    # Else tqdm makes a lock between processes. Where those are spawned, as on macOS, a tracker of such locks
-    # runs until after this process and then complains on its stderr.
+    # By default tqdm makes a lock between processes. Where processes are spawned, as on macOS, a tracker of
+    # such locks outlives this process and then writes a warning to its stderr.
     tqdm.set_lock(threading.RLock())
     try:
         folder = download(
@@ -179,7 +180,7 @@ def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -
             f"there is no folder {hub_id}, and the hub has no such model or keeps it private;"
             " check the name, or log in with `hf auth login`"
         ) from error
-    except Exception as error:  # whatever the network, the disk or the hub's client come up with
+    except Exception as error:  # any error of the network, the disk or the hub's client
         raise HubUnreachable(
             f"{hub_id} could not be downloaded ({first_line(error)}); check the connection and try again"
             " (what has arrived is kept), or name a local folder"
@@ -188,7 +189,7 @@ def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -
 
 
 def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
-    """A progress bar class for the hub's client that draws nothing and reports bytes."""
+    """A progress bar class for the hub's client that only reports bytes."""
 
     class DownloadBar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -207,8 +208,8 @@ def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
 def sampling_defaults(path: Path) -> dict[str, Any]:
     """The sampling parameters of `generation_config.json`, a file that transformers defines.
 
-    `do_sample` false is greedy decoding there, which a body names as temperature 0. What is missing, or is no
-    number within its range, is left out.
+    `do_sample` false means greedy decoding, which a body expresses as temperature 0. Parameters that are
+    missing, or not a number within their range, are left out.
     """
     try:
         config = json.loads((path / "generation_config.json").read_bytes())
@@ -227,7 +228,7 @@ def sampling_defaults(path: Path) -> dict[str, Any]:
 
 
 def _check_folder(path: Path) -> list[WeightChoice]:
-    """Tell what is missing before anything is loaded; returns the weights that are there."""
+    """Raise if something is missing, before anything is loaded; returns the choices of weights."""
     if not (path / "config.json").is_file():
         raise ConfigMissing(f"{path} has no config.json; name the folder of an MLX model")
     choices = weight_choices(path)

@@ -1,4 +1,4 @@
-"""A model's tokenizer, with the chat template that it has and a way to turn its tokens into text again."""
+"""Loads a model's tokenizer with its chat template and a tested detokenizer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPLITS = (
     "x == 1;\n\n\n   HTTPServer's",
     "e\u0301 \ufb01 \u00bd",
 )
-"""Texts that tokenizers split and normalize in ways of their own."""
+"""Texts that tokenizers split and normalize differently."""
 
 _PARTS = ("pre_tokenizer", "normalizer", "model")
 _RULES = ("ignore_merges", "byte_fallback", "fuse_unk", "unk_token", "dropout")
@@ -31,7 +31,7 @@ _LFS_POINTER = "version https://git-lfs"
 
 @dataclass(frozen=True, slots=True)
 class LoadedTokenizer:
-    """mlx-lm's wrapper, and what is wrong with template and decoder, as sentences; empty where nothing is."""
+    """mlx-lm's wrapper, and what is wrong with template and decoder, as sentences; empty for nothing."""
 
     tokenizer: Any
     template_fault: str
@@ -45,7 +45,9 @@ def load_tokenizer(path: Path, eos: Any = None) -> LoadedTokenizer:
         TokenizerMissing: it cannot be loaded.
     """
     templates = missing_templates(path)
-    extra: dict[str, Any] = {"trust_remote_code": False}  # without it, transformers may ask on the terminal
+    extra: dict[str, Any] = {
+        "trust_remote_code": False
+    }  # without it, transformers may prompt on the terminal
     if templates is not None:
         extra["chat_template"] = templates
     try:
@@ -60,19 +62,19 @@ def load_tokenizer(path: Path, eos: Any = None) -> LoadedTokenizer:
 
 
 def _encode_as_written(path: Path, tokenizer: Any) -> None:
-    """Have transformers take texts apart as tokenizer.json says, which the model was trained on.
+    """Make transformers encode texts as tokenizer.json says, which the model was trained on.
 
-    For some architectures it takes the class that their first models had, whatever the file says, with a
-    splitting of texts and a normalizer of its own.
+    For some architectures transformers uses the class of their first models, whatever the file says, which
+    splits and normalizes texts differently.
     """
     backend = getattr(getattr(tokenizer, "_tokenizer", None), "backend_tokenizer", None)
     try:
         written = Tokenizer.from_file(str(path / "tokenizer.json"))
-    except Exception:  # not there, or not readable by itself: then what was loaded has to do
+    except Exception:  # missing, or not readable alone: keep what was loaded
         return
     if backend is None:
         return
-    for one in (backend, written):  # the file may have what one call was made with; each call sets its own
+    for one in (backend, written):  # the file may have settings of one call; each call sets its own
         one.no_padding()
         one.no_truncation()
     if _encode_alike(backend, written):
@@ -80,13 +82,13 @@ def _encode_as_written(path: Path, tokenizer: Any) -> None:
     kept = [getattr(backend, part) for part in _PARTS]
     for part in _PARTS:
         setattr(backend, part, getattr(written, part))
-    if not _encode_alike(backend, written):  # it differs in more, so that no part is to be trusted
+    if not _encode_alike(backend, written):  # other parts differ too: keep the original ones
         for part, value in zip(_PARTS, kept, strict=True):
             setattr(backend, part, value)
 
 
 def _encode_alike(one: Tokenizer, other: Tokenizer) -> bool:
-    # What merges do not lead to is in few words only, so that texts would not tell.
+    # These rules affect few words, so that the texts may not show a difference.
     rules = [(type(model), *(getattr(model, rule, None) for rule in _RULES)) for model in _models(one, other)]
     return rules[0] == rules[1] and all(_ids(one, text) == _ids(other, text) for text in _SPLITS)
 
@@ -98,19 +100,19 @@ def _models(*tokenizers: Tokenizer) -> list[Any]:
 def _ids(tokenizer: Tokenizer, text: str) -> list[int] | None:
     try:
         return list(tokenizer.encode(text, add_special_tokens=False).ids)
-    except Exception:  # plain ones: a model of another kind has no token for what is unknown, say
+    except Exception:  # for example a model without a token for unknown text
         return None
 
 
 def _without_config(path: Path, extra: dict[str, Any], eos: Any) -> Any | None:
-    """The tokenizer by itself, where transformers refuses a config.json of which it knows too little."""
+    """The tokenizer alone, where transformers refuses a config.json that it does not know."""
     with tempfile.TemporaryDirectory(prefix="anyclaude-tokenizer-") as made:
         for file in path.iterdir():
             if file.name != "config.json":
                 (Path(made) / file.name).symlink_to(file.absolute())
         try:
             return mlx_lm.utils.load_tokenizer(Path(made), extra, eos_token_ids=eos)
-        except Exception:  # then the first refusal is the one to tell
+        except Exception:  # report the first error instead
             return None
 
 
@@ -120,7 +122,7 @@ def _why(path: Path, error: Exception) -> str:
         return f"{file} is a git-lfs pointer, not a tokenizer; run: git lfs pull"
     if "custom code" in str(error) or (not file.is_file() and _has_own_code(path)):
         return (
-            f"the tokenizer of {path} wants code of its own to be run, which is never done; take a copy of"
+            f"the tokenizer of {path} requires code of its own to run, which is never done; use a copy of"
             " this model that has a tokenizer.json"
         )
     return f"the tokenizer of {path} cannot be loaded ({first_line(error)}); download the model again"

@@ -1,4 +1,4 @@
-"""Weight files become the module that mlx-lm has for them, and then arrays in memory."""
+"""Builds a model's mlx-lm module from its weight files, and reads the weights into memory."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from engine.model_files.errors import BrokenWeights, ConfigMissing, UnsupportedA
 from engine.model_files.weight_files import PATTERN, WeightChoice
 
 OnProgress = Callable[[float, str], None]
-"""Told the fraction that is done (0 to 1) and what is going on, for people."""
+"""Called with the completed fraction (0 to 1) and a description for people."""
 
 _STEP_BYTES = 256 << 20  # of weights read between two reports
 _CONFIGS = ("config.json", "generation_config.json", "hf_quant_config.json")
-"""What mlx-lm reads beside the weights."""
+"""What mlx-lm reads apart from the weights."""
 
 log = logging.getLogger("engine")
 
 
 def build(path: Path, choices: Sequence[WeightChoice]) -> tuple[Any, dict[str, Any], WeightChoice]:
-    """The module with its weights still on disk, its configuration, and which of the choices they are.
+    """The module with its weights still on disk, its configuration, and the choice of weights that fits.
 
     Raises:
         ConfigMissing, UnsupportedArchitecture, BrokenWeights: see `engine.model_files.errors`.
@@ -46,7 +46,7 @@ def build(path: Path, choices: Sequence[WeightChoice]) -> tuple[Any, dict[str, A
 
 
 def read_weights(model: Any, path: Path, name: str, on_progress: OnProgress) -> None:
-    """Bring the weights into memory step by step, so that progress is what has been read.
+    """Read the weights into memory in steps, and report progress after each.
 
     Raises:
         BrokenWeights: they cannot be read.
@@ -77,7 +77,7 @@ def _known_type(path: Path) -> str:
         raise UnsupportedArchitecture(
             f"model type {model_type!r} of {path} is unknown to mlx-lm; upgrade mlx-lm or take another model"
         ) from error
-    except (Exception, SystemExit) as error:  # a module may want a package that is not there, and end all
+    except (Exception, SystemExit) as error:  # a module may need a missing package, and exit the process
         why = "it ends the program" if isinstance(error, SystemExit) else first_line(error)
         raise UnsupportedArchitecture(
             f"mlx-lm's module for model type {model_type!r} of {path} cannot be used here ({why});"
@@ -88,7 +88,7 @@ def _known_type(path: Path) -> str:
 
 def _built(path: Path, files: Sequence[Path], model_type: str) -> tuple[Any, dict[str, Any]]:
     try:
-        with _holding(path, files) as folder:
+        with _linked_folder(path, files) as folder:
             return mlx_lm.utils.load_model(folder, lazy=True)  # type: ignore[no-any-return]
     except (TypeError, KeyError, AttributeError, AssertionError) as error:
         raise UnsupportedArchitecture(
@@ -99,7 +99,7 @@ def _built(path: Path, files: Sequence[Path], model_type: str) -> tuple[Any, dic
         config = mlx_lm.utils.load_config(path)
         if (code := config.get("model_file")) is not None:
             raise UnsupportedArchitecture(
-                f"{path} wants code of its own to be run ({code!r}), which is never done; take a model that"
+                f"{path} requires code of its own to run ({code!r}), which is never done; use a model that"
                 " mlx-lm knows"
             ) from error
         if (way := _foreign_quantization(config)) and not _is_of_weights(error):
@@ -111,7 +111,7 @@ def _built(path: Path, files: Sequence[Path], model_type: str) -> tuple[Any, dic
 
 
 def _foreign_quantization(config: Mapping[str, Any]) -> str:
-    """Who quantized the weights, where it was not mlx-lm."""
+    """The quantization method, if the weights were not quantized by mlx-lm."""
     found = config.get("quantization_config")
     if config.get("quantization") is not None or not isinstance(found, dict):
         return ""
@@ -119,16 +119,16 @@ def _foreign_quantization(config: Mapping[str, Any]) -> str:
 
 
 def _is_of_weights(error: Exception) -> bool:
-    """Whether weights are missing, or damaged, whoever quantized them; other names are another's way."""
+    """Whether weights are missing or damaged, whatever quantized them; unknown names mean another method."""
     return str(error).startswith(("Missing ", "[load_safetensors]"))
 
 
 @contextlib.contextmanager
-def _holding(path: Path, files: Sequence[Path]) -> Iterator[Path]:
+def _linked_folder(path: Path, files: Sequence[Path]) -> Iterator[Path]:
     """A folder in which mlx-lm finds these weights and no others: the model's own, or one of links to it.
 
-    Files that were opened stay readable when the links are gone. mlx-lm takes a folder's name for a pattern:
-    one with brackets would not be found, or another one would.
+    Files that are open stay readable after the links are removed. mlx-lm treats a folder's name as a glob
+    pattern: one with brackets would not be found, or another folder would.
     """
     if set(files) == set(path.glob(PATTERN)) and glob.escape(str(path)) == str(path):
         yield path

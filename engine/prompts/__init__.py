@@ -1,1 +1,1 @@
-"""A conversation becomes a prompt, by the model's own chat template."""
+"""Renders a conversation as a prompt, with the model's own chat template."""

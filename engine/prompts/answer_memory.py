@@ -1,11 +1,10 @@
-"""Answers as the model wrote them, so that history can be rendered from them.
+"""Answers as the model generated them, so that later prompts contain the same tokens.
 
-A chat template renders an answer of the past from what the client sends back: arguments as JSON with blanks
-of its own choosing, thinking left out, line breaks trimmed. The next prompt then leaves the tokens in the
-cache at the first answer. Each answer is therefore kept as it was generated, found again by the id of its
-first tool call, else by its text, and put in its place, if all that stands before it is what stood there
-then. `engine.prefix_cache.disk.answer_log` lets the answers outlive the engine, as what is cached of them
-does.
+A chat template renders an earlier answer from what the client sends back: arguments as JSON with other
+blanks, thinking left out, line breaks trimmed. Such a prompt would diverge from the cached tokens at the
+first answer. So each answer is kept as it was generated. It is found by the id of its first tool call, else
+by its text, and replaces the rendered answer if the prompt before it is unchanged.
+`engine.prefix_cache.disk.answer_log` saves the answers on disk, like their cached tokens.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ _MOST_TOKENS = 1 << 20  # of all answers together
 
 @dataclass(slots=True)
 class KeptAnswer:
-    """`tokens` are what the model generated; `before` is the digest of the prompt's text up to its generation
-    prompt, which is `opening`. `text` is what the tokens spell, once
-    somebody has asked."""
+    """`tokens` are the generated tokens. `before` is the digest of the prompt's text without its generation
+    prompt, which is `opening`. `text` is the decoded `tokens`, filled in on first use.
+    """
 
     before: bytes
     opening: str
@@ -36,11 +35,11 @@ class KeptAnswer:
 
 
 Save = Callable[[str, KeptAnswer], Future[None]]
-"""Save an answer under its name; done once it outlives the process, or cannot."""
+"""Save an answer under its name; the future is done once it is on disk, or cannot be."""
 
 
 class AnswerMemory:
-    """The newest answers; may be used from any thread."""
+    """The most recent answers; for any thread."""
 
     def __init__(self, most_tokens: int = _MOST_TOKENS) -> None:
         self._room = most_tokens
@@ -50,19 +49,19 @@ class AnswerMemory:
         self._lock = threading.Lock()
 
     def fill(self, answers: Iterable[tuple[str, KeptAnswer]], save: Save) -> None:
-        """Know answers that were saved, by their names, oldest first; save what is kept from here on."""
+        """Add saved answers by name, oldest first; `save` is called for each new one from now on."""
         with self._lock:
             for name, answer in answers:
                 self._put(name, answer)
             self._save = save
 
     def entries(self) -> list[tuple[str, KeptAnswer]]:
-        """All answers by their names, the one that was of use last at the end."""
+        """All answers by name, the most recently used last."""
         with self._lock:
             return [(name, answer) for (name, _), answer in self._entries.items()]
 
     def keep(self, message: Message, answer: KeptAnswer) -> Future[None] | None:
-        """Remember what was generated where the client got `message`; see `Save` for what is returned."""
+        """Keep what was generated for the client's `message`; the result is as `Save` says."""
         if not (name := _name(message)):
             return None
         with self._lock:
@@ -73,12 +72,12 @@ class AnswerMemory:
             return self._save(name, answer) if self._save is not None else None
 
     def knows(self, message: Message) -> bool:
-        """Whether an answer like this message was kept, wherever it stood."""
+        """Whether an answer like this message is kept, at any position."""
         with self._lock:
             return _name(message) in self._known
 
     def find(self, message: Message, before: bytes) -> KeptAnswer | None:
-        """What was generated for a message that a client sent back, behind the text with this digest."""
+        """What was generated for a message that the client sent back, behind the text with this digest."""
         key = _name(message), before
         with self._lock:
             if (found := self._entries.get(key)) is not None:
@@ -100,13 +99,13 @@ class AnswerMemory:
 
 
 class TextDigest:
-    """The digest of a text that grows."""
+    """The digest of a growing text."""
 
     def __init__(self, text: str = "") -> None:
         self._hash = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
 
     def add(self, text: str) -> None:
-        """Put `text` behind what is there."""
+        """Append `text`."""
         self._hash.update(text.encode("utf-8", "surrogatepass"))
 
     def value(self) -> bytes:

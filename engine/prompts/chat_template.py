@@ -1,8 +1,8 @@
-"""Which chat template a model has, and what is wrong with it; found when the model loads.
+"""Which chat template a model has, and what is wrong with it; checked when the model loads.
 
 transformers reads a tokenizer's templates from `chat_template.jinja` and `additional_chat_templates/`, else
-from tokenizer_config.json. `chat_template.json` it reads for processors alone, though models that ship it
-often have no other.
+from tokenizer_config.json. It reads `chat_template.json` only for processors, but many models that ship this
+file have no other template.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PLAIN = "messages are written to it as plain text (User: …)"
 
 
 def template_text(tokenizer: Any) -> str:
-    """The text of a tokenizer's template, or of all that it has."""
+    """The text of a tokenizer's template, or of all its templates."""
     template = getattr(tokenizer, "chat_template", None)
     if isinstance(template, dict):
         return "\n".join(str(text) for text in template.values())
@@ -33,7 +33,7 @@ def template_text(tokenizer: Any) -> str:
 
 
 def missing_templates(folder: Path) -> Templates | None:
-    """What transformers has to be given as a tokenizer's template, since it would not find it by itself."""
+    """The templates that transformers would not find, to be passed to it; None if it finds them."""
     inline = _templates(_read(folder / "tokenizer_config.json"))
     files = _jinja_files(folder)
     if "default" in files or ("default" in inline and not files):
@@ -48,15 +48,15 @@ def missing_templates(folder: Path) -> Templates | None:
 
 
 def check_template(tokenizer: Any) -> str:
-    """Have mlx-lm's wrapper do without a template that is of no use; returns why, in words.
+    """Disable an unusable template in mlx-lm's wrapper; returns why, as a sentence.
 
-    What a template refuses, or cannot show, is no matter here: see `engine.prompts.template_traits`.
+    A template that refuses some messages is usable: see `engine.prompts.template_traits`.
     """
     if not tokenizer.has_chat_template:
         return f"the model has no chat template; {_PLAIN}"
     template = tokenizer.chat_template
     if template is None:
-        return ""  # a renderer of mlx-lm's own
+        return ""  # mlx-lm's own renderer
     fault = _fault(tokenizer, template)
     if fault:
         tokenizer.has_chat_template = False
@@ -87,7 +87,7 @@ def _fault_of(tokenizer: Any, template: str) -> str:
             )
         except TemplateSyntaxError as error:
             return f"has a fault in line {error.lineno} ({first_line(error)})"
-        except Exception:  # its refusal of some message, which says nothing of others
+        except Exception:  # it refuses this message; it may accept others
             continue
     if shown and not any(_WORD in text for text in shown):
         return "does not show what it is given"
@@ -108,7 +108,9 @@ def _jinja_files(folder: Path) -> dict[str, str]:
 
 
 def _templates(document: Any) -> dict[str, str]:
-    """The templates in a JSON document's `chat_template`: a text, named ones, or a list of such."""
+    """The templates in a JSON document's `chat_template`: one text, texts by name, or a list of named
+    ones.
+    """
     found = document.get("chat_template") if isinstance(document, dict) else None
     if isinstance(found, str):
         found = {"default": found}

@@ -1,8 +1,8 @@
-"""A model's chat template and tokenizer, put together so that content stays text.
+"""A model's chat template and tokenizer, combined so that content stays text.
 
-Here the text of a conversation has stand-ins in it wherever a client's text spells a control token
-(`engine.prompts.encoding.control_tokens`): what `apply` returns is for `encode`, what `clear` makes of it is
-what the model reads.
+The rendered text has stand-ins wherever a client's text spells a control token
+(`engine.prompts.encoding.control_tokens`): `apply` returns text for `encode`, and `clear` turns it into what
+the model reads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.wire.chat import Message
 
 
 class GuardedTemplate:
-    """Renders and tokenizes conversations; control tokens come of the template only."""
+    """Renders and tokenizes conversations; only the template writes control tokens."""
 
     def __init__(self, tokenizer: Any, transcript: Callable[[Sequence[Message]], str]) -> None:
         """`tokenizer` is mlx-lm's wrapper; `transcript` renders for a model without a template."""
@@ -28,10 +28,10 @@ class GuardedTemplate:
         self._control = control_tokens(tokenizer, self.source)
         self._guard = ContentGuard(self._control, self.source)
         self.encode = GuardedEncoder(self._encode, self.decode, self._control)
-        """Token ids of text: control tokens in it are recognised, but for masked ones, and none is added."""
+        """Token ids of text: control tokens are recognised unless masked; none is added."""
 
     def apply(self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, **options: Any) -> str:
-        """The text of a conversation, with stand-ins; raises what the template raises."""
+        """The text of a conversation, with stand-ins; raises whatever the template raises."""
         return self._guard.render(self.apply_unmasked, list(messages), tools, **options)
 
     def transcript(self, messages: Sequence[Message]) -> str:
@@ -45,7 +45,7 @@ class GuardedTemplate:
         add_generation_prompt: bool = True,
         **template_kwargs: Any,
     ) -> str:
-        """What the template makes of messages as they are."""
+        """The rendered messages, without masking."""
         if not self._tokenizer.has_chat_template:
             return self._transcript(messages)
         text = self._tokenizer.apply_chat_template(
@@ -58,15 +58,15 @@ class GuardedTemplate:
         return str(text)
 
     def clear(self, text: str) -> str:
-        """The text without stand-ins, as long as before."""
+        """The text without stand-ins; its length is unchanged."""
         return self._control.clear(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """What tokens spell, control tokens included."""
+        """The text of tokens, control tokens included."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=False))
 
     def decode_masked(self, tokens: Sequence[int]) -> str:
-        """What generated tokens spell, with stand-ins in all that spells a control token and is none."""
+        """The text of generated tokens, with stand-ins where ordinary tokens spell a control token."""
         text = ""
         plain: list[int] = []
         for token in tokens:
@@ -78,7 +78,9 @@ class GuardedTemplate:
         return text + self._masked(plain)
 
     def leaks(self, text: str) -> list[str]:
-        """A note on each control token that a client's text spells and the tokenizer cannot but see in it."""
+        """A note on each control token that a client's text spells and the tokenizer cannot be kept from
+        reading.
+        """
         seen = [token for token in self.encode.leaks if self._control.masked(token) in text]
         return [f"a text spells {token}; this tokenizer reads it as that control token" for token in seen]
 
@@ -91,7 +93,7 @@ class GuardedTemplate:
 
 
 def _source(tokenizer: Any) -> str | None:
-    """The source of the chat template, of all if there are several; None if it is a program."""
-    if getattr(tokenizer, "_chat_template", None) is not None:  # of mlx-lm's own
+    """The source of the chat template, or of all of them; None if it is a program."""
+    if getattr(tokenizer, "_chat_template", None) is not None:  # mlx-lm's own
         return None
     return template_text(tokenizer) or (None if tokenizer.has_chat_template else "")

@@ -1,7 +1,7 @@
-"""Messages in the form in which a chat template takes them.
+"""Messages in the form that a chat template accepts.
 
-Pure, and free of mlx: messages in OpenAI's form go in and come out. What is done to a message depends on the
-template's traits and on what stands before it, so that a conversation's beginning stays as it is while it
+Pure, and free of mlx: input and output are messages in OpenAI's form. A message changes only by the
+template's traits and by what comes before it, so that the beginning of a conversation stays the same while it
 grows.
 """
 
@@ -22,7 +22,7 @@ from engine.wire.turn_folding import SYSTEM_ROLES, fold_system_turns
 
 @dataclass(frozen=True, slots=True)
 class AnswerTurn:
-    """`messages[start:stop]` of what was prepared are one whole answer, which was `message` before."""
+    """`messages[start:stop]` of the prepared messages are one whole answer: `message` before preparation."""
 
     start: int
     stop: int
@@ -31,7 +31,7 @@ class AnswerTurn:
 
 @dataclass(frozen=True, slots=True)
 class PreparedMessages:
-    """What a template gets; the answers in it that stand by themselves; notes on what was put differently."""
+    """The messages for a template; the answers among them; notes on what was changed."""
 
     messages: list[Message]
     answers: tuple[AnswerTurn, ...]
@@ -39,7 +39,7 @@ class PreparedMessages:
 
 
 def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> PreparedMessages:
-    """Messages in the form that a template with these traits renders."""
+    """Messages in the form that a template with these traits accepts."""
     notes: list[str] = []
     prepared = list(messages)
     if not traits.system_in_place:
@@ -66,7 +66,7 @@ def _call_names(messages: Sequence[Message]) -> dict[str, str]:
 
 
 def plain_message(message: Message, names: dict[str, str], traits: TemplateTraits) -> Message:
-    """One message with its content as text and only the fields that templates know."""
+    """One message with its content as text and only the fields that templates use."""
     role = "system" if message["role"] in SYSTEM_ROLES else message["role"]
     plain: Message = {"role": role, "content": content_text(message.get("content"))}
     if role == "tool":
@@ -95,14 +95,14 @@ def _plain_call(call: dict[str, Any], traits: TemplateTraits) -> dict[str, Any]:
 
 
 def _mapping(arguments: Any) -> dict[str, Any]:
-    """Arguments as a mapping, in the order in which they were written; no JSON object: kept as text."""
+    """Arguments as a mapping, in their written order; text that is not a JSON object is kept as text."""
     if isinstance(arguments, dict):
         return arguments
     if not arguments:
         return {}
     try:
         value = json.loads(arguments)
-        if "\\ud" in arguments.lower():  # half a character, escaped, is none
+        if "\\ud" in arguments.lower():  # an escaped unpaired surrogate is not a character
             value = json.loads(well_formed(json.dumps(value, ensure_ascii=False)))
     except (TypeError, ValueError):
         value = None
@@ -116,7 +116,7 @@ def _call_id(call_id: str, traits: TemplateTraits) -> str:
 
 
 def _calls_as_text(turn: Turn) -> Turn:
-    """Calls and results written into the text, in the form that most models were trained on."""
+    """Calls and results as text, in the form that most models were trained on."""
     return Turn(tuple(_as_text(message) for message in turn.messages), turn.answer)
 
 
@@ -133,7 +133,7 @@ def _as_text(message: Message) -> Message:
 
 
 def _merge_repeated(turns: Sequence[Turn], *, apart: bool) -> list[Turn]:
-    """Join user turns, and assistant turns, that follow one another.
+    """Join consecutive user turns, and consecutive assistant turns.
 
     With `apart` an assistant's text stays before the calls that follow it.
     """

@@ -1,4 +1,4 @@
-"""The marks that one model puts around its thinking, and whether a prompt of it ends inside of them."""
+"""A model's thinking marks, and whether a prompt ends within thinking."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS, ends_inside,
 
 
 def thinking_marks(tokenizer: Any) -> tuple[str, str] | None:
-    """The model's marks: as mlx-lm knows them, else the usual ones that its tokens or its template have.
+    """The model's marks: those that mlx-lm knows, else known ones among its tokens or in its template.
 
-    mlx-lm looks at the tokens alone. A model made of another has that one's marks among them still, though
-    its template writes others.
+    mlx-lm checks only the tokens. A fine-tune still has the marks of its base model among them, though its
+    template may write others.
     """
     template, vocabulary = template_text(tokenizer), _vocabulary(tokenizer)
     if not getattr(tokenizer, "has_thinking", False):
@@ -26,9 +26,10 @@ def thinking_marks(tokenizer: Any) -> tuple[str, str] | None:
 
 
 def opens_thinking(prompt: str, marks: tuple[str, str] | None, answer_opening: str | None) -> bool:
-    """Whether an answer to `prompt` begins inside of thinking.
+    """Whether an answer to `prompt` begins within thinking.
 
-    `answer_opening` is what the template puts before an answer; it may open the thinking with some words.
+    `answer_opening` is what the template writes before an answer; it may open the thinking and add some
+    words.
     """
     if marks is None:
         return False

@@ -1,11 +1,11 @@
-"""History as it was generated: each answer of the past that is known stands in a prompt token for token.
+"""Earlier answers in a prompt, token for token as they were generated.
 
-What a chat template writes for one answer is learnt from a sample: the answer between neighbours of the same
-kind, whose contents are marker words, rendered with the template as the conversation is. The sample tells the
-very bytes of the answer and what the template puts behind them. An answer is replaced only where the prompt
-has these bytes, what stands before them is what the answer was generated behind, and what stands behind them
-is what the sample has there. So all of the prompt that is not an answer's own bytes is what the template made
-of the whole conversation, and an answer whose bytes cannot be told stays as the template spells it.
+What a chat template writes for one answer is found with a sample: the answer between neighbours of the same
+kind whose contents are marker words, rendered like the conversation. The sample shows the exact text of the
+answer and what the template writes behind it. An answer is replaced only if the prompt contains that text,
+the text before it is the one that the answer was generated behind, and the text behind it is as in the
+sample. So everything else in the prompt is what the template made of the whole conversation. An answer whose
+text cannot be determined stays as the template renders it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from engine.prompts.template_traits import Render
 from engine.wire.chat import Message
 
 _BEFORE, _ANSWER, _BEHIND = "probebefore", "probeanswer", "probebehind"
-_REMEMBERED_CHARACTERS = 16 << 20  # of samples and what they were rendered from
-_MOST_PLACES = 256  # at which one answer is looked for in a prompt
-_TAIL = 8  # characters of what was generated that tell its end where no end-of-turn token does
-_LAST_TOKENS = 64  # of an answer, that have these characters and the blanks behind them
+_REMEMBERED_CHARACTERS = 16 << 20  # of samples and their messages
+_MAX_PLACES = 256  # positions in a prompt tried for one answer
+_TAIL = 8  # last generated characters that mark the end if no end-of-turn token does
+_LAST_TOKENS = 64  # of an answer: enough for these characters and the blanks behind them
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a prompt; with `tokens` it is not tokenized again."""
+    """A part of a prompt; if it has `tokens`, they are used instead of tokenizing `text`."""
 
     text: str
     tokens: tuple[int, ...] = ()
@@ -38,7 +38,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class RecalledAnswer:
-    """`text[start:end]` of a prompt is an answer as it was generated, where the template writes `spelled`."""
+    """`text[start:end]` of a prompt is an answer as generated, where the template would write `spelled`."""
 
     start: int
     end: int
@@ -47,7 +47,7 @@ class RecalledAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RecalledPrompt:
-    """A prompt in pieces, the answers of the past that stand in it, how many have no place."""
+    """A prompt in pieces, its recalled answers, and the number of answers that could not be placed."""
 
     pieces: list[Piece]
     answers: tuple[RecalledAnswer, ...]
@@ -56,7 +56,9 @@ class RecalledPrompt:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStart:
-    """Where the next answer begins: the digest of the prompt's text up to the generation prompt, and that."""
+    """The start of the next answer: the digest of the text before the generation prompt, and the generation
+    prompt.
+    """
 
     before: bytes
     opening: str
@@ -64,17 +66,17 @@ class AnswerStart:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """An answer's turn begins where, in a sample, the last of so many words and `glue` are behind.
+    """The start of an answer's turn in a sample: after `words` marker words and `glue`.
 
-    The text before may differ: it may have thinking only while no question has followed.
+    The text before may differ: some templates write thinking only until the next question.
     """
 
     words: int
     glue: str
-    opening: str  # what a prompt has there
+    opening: str  # the text of the prompt there
 
     def behind(self, sample: str) -> str:
-        """What a sample has from there on; empty where it has no such place."""
+        """The rest of a sample from there on; empty if it has no such place."""
         at = 0
         for _ in range(self.words):
             if (found := sample.find(_BEFORE, at)) < 0:
@@ -85,10 +87,10 @@ class _Start:
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """`whole` is what the template writes for an answer and up to the content of the turn behind it.
+    """`whole` is what the template writes for an answer, up to the content of the next turn.
 
-    The answer ends at `end` of it; where the sample does not tell, at `least` or later. Its first `lead`
-    letters are the template's.
+    The answer ends at `end` of it; if the sample does not show the end, at `least` or later. Its first `lead`
+    characters are the template's.
     """
 
     whole: str
@@ -98,10 +100,11 @@ class _Extent:
     has_calls: bool
 
     def end_of(self, generated: str, marks: tuple[str, ...]) -> int | None:
-        """Where in `whole` the answer ends that was generated as this; None where that cannot be told.
+        """The end in `whole` of the answer that was generated as `generated`; None if it is unknown.
 
-        Where no token that ends answers tells, it is where `whole` has what was generated last, at one of
-        the tokenizer's `marks`. In `generated` only tokens spell marks: a text that does so ends nothing.
+        If no token that ends answers shows it, the end is where `whole` has the last generated characters
+        next to one of the tokenizer's `marks`. In `generated` only tokens spell marks: text that spells one
+        ends nothing.
         """
         if self.end is not None:
             return self.end
@@ -113,14 +116,14 @@ class _Extent:
         return None if self.has_calls else self.least
 
     def _tail(self, end: int, marks: tuple[str, ...]) -> int:
-        """Where the last letters before `end` begin, a mark among them whole."""
+        """The start of the last characters before `end`, extended to a whole mark."""
         tail = max(0, end - _TAIL)
         starts = (self.whole.find(mark, max(0, tail - len(mark) + 1), tail + len(mark) - 1) for mark in marks)
         return min((start for start in starts if 0 <= start < tail), default=tail)
 
 
 class RecalledHistory:
-    """Puts remembered answers into prompts of one chat template; for one thread at a time."""
+    """Puts kept answers into the prompts of one chat template; for one thread at a time."""
 
     def __init__(
         self,
@@ -133,7 +136,7 @@ class RecalledHistory:
     ) -> None:
         """`marks` are the texts of all added tokens, `ends` those of the tokens that end an answer.
 
-        `spell` decodes with stand-ins in all that spells a control token and is none.
+        `spell` decodes tokens, with stand-ins where ordinary tokens spell a control token.
         """
         self._render = render
         self._decode = decode
@@ -152,10 +155,10 @@ class RecalledHistory:
         tools: list[dict[str, Any]] | None,
         kwargs: dict[str, Any],
     ) -> RecalledPrompt:
-        """What the template made of `prepared`, with the answers that are known.
+        """The rendered `prepared` messages, with the kept answers in place.
 
-        `masked` is `text`, as long, for the tokenizer: with stand-ins where a client's text spells a control
-        token. Samples are compared with `text`, as not all of a prompt is masked in the same way in each.
+        `masked` is `text` for the tokenizer, of the same length: with stand-ins where a client's text spells
+        a control token. Samples are compared with `text`, since masking can differ between prompt and sample.
         """
         pieces: list[Piece] = []
         recalled: list[RecalledAnswer] = []
@@ -170,22 +173,22 @@ class RecalledHistory:
                 length += len(piece.text)
 
         sampling = _Sampling(tools, kwargs)
-        course = _Course(prepared.messages)
+        conversation = _Conversation(prepared.messages)
         for turn in prepared.answers:
             if turn.stop == len(prepared.messages) or not self._answers.knows(turn.message):
-                continue  # with nothing behind it the end of an answer cannot be told for sure
-            extent = self._extent(course, turn, sampling)
+                continue  # the end of an answer is not certain if nothing follows it
+            extent = self._extent(conversation, turn, sampling)
             if extent is None:
                 unplaced += 1
                 continue
             start = text.find(extent.whole, at)
             unplaced += start < 0
-            for _ in range(_MOST_PLACES):
+            for _ in range(_MAX_PLACES):
                 if start < 0:
                     break
                 add(Piece(masked[at:start]), text[at:start])
                 at = start
-                # What a client's text spells is no turn of the template's.
+                # A turn spelled in a client's text is not a turn of the template.
                 written = masked.startswith(extent.whole[: extent.lead], start)
                 kept = self._answers.find(turn.message, so_far.value()) if written else None
                 end = None if kept is None else self._end(extent, kept)
@@ -210,14 +213,14 @@ class RecalledHistory:
         tools: list[dict[str, Any]] | None,
         kwargs: dict[str, Any],
     ) -> AnswerStart | None:
-        """Where the answer to a prompt begins; None where the template opens it in no known way."""
+        """The start of the answer to a prompt; None if the template opens it in an unknown way."""
         before = _before(messages, len(messages))
         sampling = _Sampling(tools, kwargs)
         start = self._start(before, sampling)
         if start is None or not text.endswith(start.opening):
             return None
-        told = TextDigest(text[: len(text) - len(start.opening)])
-        return AnswerStart(told.value(), start.opening)
+        digest = TextDigest(text[: len(text) - len(start.opening)])
+        return AnswerStart(digest.value(), start.opening)
 
     def _end(self, extent: _Extent, kept: KeptAnswer) -> int | None:
         if not kept.text:
@@ -225,10 +228,10 @@ class RecalledHistory:
         last = "" if extent.end is not None else self._spell(kept.tokens[-_LAST_TOKENS:])
         return extent.end_of(last, self._marks)
 
-    def _extent(self, course: _Course, turn: AnswerTurn, sampling: _Sampling) -> _Extent | None:
-        """What the template writes for one answer of a conversation; None where that cannot be told."""
-        messages = course.messages
-        before, behind = _before(messages, turn.start), course.behind(turn.stop)
+    def _extent(self, conversation: _Conversation, turn: AnswerTurn, sampling: _Sampling) -> _Extent | None:
+        """What the template writes for one answer of a conversation; None if it cannot be determined."""
+        messages = conversation.messages
+        before, behind = _before(messages, turn.start), conversation.behind(turn.stop)
         own = messages[turn.start : turn.stop]
         said = self._sample([*before, *own, *behind], sampling)
         marked = self._sample([*before, *(_sketch(m, _ANSWER) for m in own), *behind], sampling)
@@ -240,7 +243,7 @@ class RecalledHistory:
             return None
         answer, shown, _ = marked.partition(_BEHIND)
         if not shown or marked.rindex(_ANSWER) > len(answer):
-            return None  # something of the answer stands behind what follows it
+            return None  # a part of the answer is behind the text that follows it
         rest = answer[answer.rindex(_ANSWER) + len(_ANSWER) :]
         whole = said.partition(_BEHIND)[0]
         ends = [place for end in self._ends if (place := rest.find(end)) >= 0]
@@ -253,7 +256,7 @@ class RecalledHistory:
         return _Extent(whole, lead, end, max(0, len(whole) - len(rest)), has_calls) if whole else None
 
     def _start(self, before: Sequence[Message], sampling: _Sampling) -> _Start | None:
-        """Where the turn of an answer begins that these messages stand before."""
+        """The start of the turn of the answer to these messages."""
         asked = self._sample(before, sampling)
         if asked is None:
             return None
@@ -261,7 +264,7 @@ class RecalledHistory:
         plain = self._sample(before, sampling, generation_prompt=False)
         if plain is not None and said <= len(plain) < len(asked) and asked.startswith(plain):
             at = len(plain)
-        else:  # the template asks for an answer always, or never
+        else:  # the template always writes a generation prompt, or never
             answered = [*before, _said("assistant", _BEHIND)]
             later = [
                 self._sample(answered, sampling, generation_prompt=False),
@@ -274,7 +277,7 @@ class RecalledHistory:
     def _sample(
         self, messages: Sequence[Message], sampling: _Sampling, generation_prompt: bool = True
     ) -> str | None:
-        """What the template makes of a few messages, from memory where it can be; None: it refuses them."""
+        """The rendering of a few messages, cached; None if the template refuses them."""
         tools = sampling.tools_for(messages)
         name = json.dumps([messages, tools, sampling.kwargs, generation_prompt], default=str)
         if name in self._samples:
@@ -282,7 +285,7 @@ class RecalledHistory:
             return self._samples[name]
         try:
             text = self._render(messages, tools, add_generation_prompt=generation_prompt, **sampling.kwargs)
-        except Exception:  # a template may raise anything; then it has no such place for an answer
+        except Exception:  # a template may raise anything; then the answer has no known place
             text = None
         self._samples[name] = text
         self._room -= len(name) + len(text or "")
@@ -293,7 +296,9 @@ class RecalledHistory:
 
 
 class _Sampling:
-    """What samples are rendered with: of many tools only those that a sample calls, as they are long."""
+    """The tools and arguments that samples are rendered with; only the tools that a sample calls, since tools
+    are long.
+    """
 
     def __init__(self, tools: list[dict[str, Any]] | None, kwargs: dict[str, Any]) -> None:
         self.kwargs = kwargs
@@ -311,22 +316,24 @@ def _tool_name(tool: dict[str, Any]) -> Any:
 
 
 def _before(messages: Sequence[Message], at: int) -> list[Message]:
-    """Marker words for what stands before position `at`: a question, and the turn before if it is another."""
+    """Marker words for the messages before position `at`: a question, and the previous turn if it is not
+    one.
+    """
     if at == 0:
         return []
     first = at - 1
     while messages[first]["role"] == "tool" and first > 0:
         first -= 1
-    head = [_said("system", _BEFORE)] if messages[0]["role"] == "system" and first > 0 else []
+    system = [_said("system", _BEFORE)] if messages[0]["role"] == "system" and first > 0 else []
     last = [_sketch(message, _BEFORE) for message in messages[first:at]]
     for message in last:
         message.pop("reasoning_content", None)
     asks = last[0]["role"] == "user" or (last[0]["role"] == "system" and first == 0)
-    return [*head, *last] if asks else [*head, _said("user", _BEFORE), *last]
+    return [*system, *last] if asks else [*system, _said("user", _BEFORE), *last]
 
 
-class _Course:
-    """A conversation, and what marker words stand for what follows in it."""
+class _Conversation:
+    """A conversation, and marker words for the messages behind a position in it."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
@@ -338,7 +345,9 @@ class _Course:
                 self._last_text = at
 
     def behind(self, at: int) -> list[Message]:
-        """What stands from position `at` to the next answer, that one, and what kind of turns follow it."""
+        """The messages from position `at` to the next answer, that answer, and the kinds of turns behind
+        it.
+        """
         messages, stop = self.messages, at
         while stop < len(messages) and messages[stop]["role"] != "assistant":
             stop += 1
@@ -352,7 +361,7 @@ class _Course:
 
 
 def _shared_length(one: str, other: str) -> int:
-    """How many letters two texts begin with alike."""
+    """The length of the common prefix of two texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
@@ -362,7 +371,7 @@ def _said(role: str, text: str) -> Message:
 
 
 def _sketch(message: Message, word: str) -> Message:
-    """A message of the same shape that says only `word`: the same calls with other arguments."""
+    """A message of the same shape whose text is only `word`: the same calls with other arguments."""
     sketch = dict(message)
     if message["role"] in {"user", "tool"} or (message.get("content") or "").strip():
         sketch["content"] = word
@@ -381,7 +390,7 @@ def _sketched_call(call: dict[str, Any], word: str) -> dict[str, Any]:
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """Text that stands together in one piece, so that it is tokenized as one."""
+    """The pieces, with adjacent text joined so that it is tokenized as one."""
     joined: list[Piece] = []
     for piece in pieces:
         if joined and not piece.tokens and not joined[-1].tokens:

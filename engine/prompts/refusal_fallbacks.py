@@ -1,9 +1,9 @@
-"""What a chat template refuses is rendered in another way, so that no refusal ends a session.
+"""What a chat template refuses is rendered in another form, so that no refusal ends a session.
 
-The traits of a template, found when the model loads, are why it mostly refuses nothing. Where it does, the
-conversation is put differently step by step: each single step first, then the steps up to it together. The
-last steps cannot be refused: a transcript in one user's turn, and the transcript without the template. A step
-changes each turn by itself, so that the beginning of a conversation stays as it is once a step was needed.
+The traits of a template, found when the model loads, avoid most refusals. For the rest, the conversation is
+changed step by step: first each step alone, then the steps up to it together. The last steps cannot be
+refused: a transcript in one user turn, and a transcript without the template. A step changes each turn
+independently, so that the beginning of a conversation stays the same once a step is needed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Transcript = Callable[[Sequence[Message]], str]
 
 @dataclass(frozen=True, slots=True)
 class RenderedText:
-    """A prompt's text, and what the template was given for it; notes on what was put differently."""
+    """A prompt's text, what the template was given for it, and notes on what was changed."""
 
     text: str
     prepared: PreparedMessages
@@ -45,7 +45,7 @@ class RenderedText:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One way to put a conversation differently: other traits, tools in another form."""
+    """One change of a conversation: other traits, or tools in another form."""
 
     note: str
     traits: dict[str, Any] = field(default_factory=dict)
@@ -61,7 +61,7 @@ _STEPS = (
     _Step("text beside calls stands with their result", {"call_text": "result"}),
     _Step("turns were joined so that users and assistants alternate", _ALTERNATING),
     _Step("system entries stand in the turns of the user", {"first_system": False, "system_in_place": False}),
-    _Step("tools, a description or parameters that are not there are given as empty", complete_tools=True),
+    _Step("missing tools, descriptions and parameters are given as empty", complete_tools=True),
     _Step("the tools are written out as text before the conversation", tools_as_text=True),
     _Step("calls and results are written as text", _TEXT_ONLY),
 )
@@ -75,7 +75,7 @@ def render_with_fallbacks(
     tools: Tools,
     kwargs: dict[str, Any],
 ) -> RenderedText:
-    """The prompt for these messages, as the template renders them where it can be brought to it.
+    """The prompt for these messages: rendered by the template, changed if it refuses them.
 
     `transcript` renders without the template.
     """
@@ -96,7 +96,7 @@ def render_with_fallbacks(
         tried.append((prepared.messages, offered))
         try:
             text = render(prepared.messages, offered, **kwargs)
-        except Exception as error:  # a template may raise anything, and what it raises is about its input
+        except Exception as error:  # a template may raise anything about its input
             refusal = refusal or str(error) or type(error).__name__
             continue
         notes = [*prepared.notes, *([_note(refusal, changes)] if changes else [])]
@@ -106,15 +106,15 @@ def render_with_fallbacks(
 
 def plain_transcript(messages: Sequence[Message]) -> str:
     """The prompt for a model without a chat template."""
-    return "\n\n".join([*_told(messages), "Assistant:"])
+    return "\n\n".join([*_transcript_lines(messages), "Assistant:"])
 
 
-def _told(messages: Sequence[Message]) -> list[str]:
+def _transcript_lines(messages: Sequence[Message]) -> list[str]:
     return [f"{_TITLES.get(m['role'], m['role'])}: {content_text(m.get('content'))}" for m in messages]
 
 
 def _changes() -> Iterator[tuple[_Step, ...]]:
-    """No step, then each alone, then the first so many together."""
+    """No step, then each step alone, then the first steps together, one more each time."""
     yield ()
     for step in _STEPS:
         yield (step,)
@@ -140,13 +140,16 @@ def _one_turn(
     kwargs: dict[str, Any],
     refusal: str,
 ) -> RenderedText:
-    """All text in one turn of the user, without the tools and arguments where those are refused too."""
-    told: Callable[[Tools], list[Message]] = lambda written: [  # noqa: E731
-        {"role": "user", "content": "\n\n".join([*_tools_text(written), *_told(_as_text(messages, traits))])}
+    """All text in one user turn; without tools and arguments if the template refuses those too."""
+    turn: Callable[[Tools], list[Message]] = lambda written: [  # noqa: E731
+        {
+            "role": "user",
+            "content": "\n\n".join([*_tools_text(written), *_transcript_lines(_as_text(messages, traits))]),
+        }
     ]
     note = f"the model's chat template refuses these messages ({refusal}); they are a transcript in one turn"
     for offered, written, options in ((tools, None, kwargs), (None, tools, kwargs), (None, tools, {})):
-        prepared = PreparedMessages(told(written), (), ())
+        prepared = PreparedMessages(turn(written), (), ())
         try:
             text = render(prepared.messages, offered or None, **options)
         except Exception as error:  # see above
@@ -180,7 +183,7 @@ def _tools_text(tools: Tools) -> list[str]:
 
 
 def _with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]:
-    """Messages with the tools in the system text."""
+    """Messages with the tools written into the system text."""
     leads = messages[0].get("role") == "system"
     said = [content_text(messages[0].get("content"))] if leads else []
     lead = {"role": "system", "content": "\n\n".join([*said, *_tools_text(tools)])}
@@ -188,7 +191,7 @@ def _with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]
 
 
 def _more_notes(messages: Sequence[Message], tools: Tools) -> list[str]:
-    """What else a transcript has in another form, or not at all."""
+    """Notes on what else a transcript changes or leaves out."""
     notes = ["the tools are written out as text before the conversation"] if tools else []
     if any(message.get("reasoning_content") or message.get("reasoning") for message in messages):
         notes.append("the thinking of earlier turns was left out")
@@ -196,7 +199,7 @@ def _more_notes(messages: Sequence[Message], tools: Tools) -> list[str]:
 
 
 def _completed(tools: Tools) -> Tools:
-    """Tools with all that templates look for; for a template that always wants tools, an empty list."""
+    """Tools with all fields that templates use; an empty list for a template that requires tools."""
     return [_complete(tool) for tool in tools or []]
 
 

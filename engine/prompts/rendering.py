@@ -1,8 +1,8 @@
-"""A conversation becomes a prompt: text by the model's own chat template, tokens, and cuts.
+"""Renders a conversation as a prompt: text by the model's own chat template, tokens, and boundaries.
 
-Rendering is a pure function of what was sent. The prompt of a turn is the beginning of the next turn's, so
-that the prefix cache serves: content renders the same as a string and as parts, arguments keep the order of
-their keys, and what a template refuses is put differently at the same spot.
+Rendering is a pure function of the request. The prompt of a turn is the beginning of the next turn's, so that
+the prefix cache can reuse it: content renders alike as a string and as parts, arguments keep the order of
+their keys, and a refused message is changed in place.
 """
 
 from __future__ import annotations
@@ -32,46 +32,48 @@ _log = logging.getLogger(__name__)
 
 _SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
 _REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
-_FIRST_BOUNDARY = 4  # tokens; nothing but a start mark lies before
+_FIRST_BOUNDARY = 4  # tokens; only a start mark comes before
 _UNPLACED = (
-    "{} earlier answer(s) stand as the chat template spells them, not as they were generated: it writes them,"
-    " or the turn before them, in another way once more has followed; what is behind them is computed again"
+    "{} earlier answer(s) are rendered by the chat template, not as they were generated: it writes them, or"
+    " the turn before them, in another way once more turns follow; the tokens behind them are computed again"
 )
 
 
 class PromptRefused(ValueError):
-    """There is nothing to make a prompt of; raised by `PromptRenderer.render`."""
+    """The request has no messages; raised by `PromptRenderer.render`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """A prompt, and what was done to the messages on the way.
+    """A prompt, and notes on what was changed.
 
-    `cuts` are ascending token positions: the end of system and tools if there are any, then the end of each
-    turn, the last one before the generation prompt. Each lies before a special token, at which tokenizers
-    always split, so that the tokens before it do not depend on the text behind it. Where the first user turn
-    begins with reminders of the client, which all sessions of a project share, their end is a cut too; the
-    text is tokenized in two parts there.
+    `boundaries` are ascending token positions: the end of system and tools if there are any, then the end of
+    each turn, the last one before the generation prompt. Each is before a special token. Tokenizers always
+    split there, so that the tokens before a boundary do not depend on the text behind it. If the first user
+    turn begins with the client's reminders, which the sessions of a project share, their end is a boundary
+    too; the text is tokenized in two parts there.
     """
 
     text: str
     tokens: list[int]
     boundaries: tuple[int, ...]
     has_shared_prefix: (
-        bool  # the first cut ends system, tools or reminders: what other sessions begin with too
+        bool  # the first boundary ends the prefix that sessions share: system, tools or reminders
     )
-    segments: tuple[str, ...]  # what ends at each cut; empty where the template's turns are not the messages
+    segments: tuple[
+        str, ...
+    ]  # the name of the segment before each boundary; empty if turns and messages differ
     notes: tuple[str, ...]
-    opens_thinking: bool  # the answer begins inside of the thinking
-    starts: AnswerStart | None  # where the answer begins, for `remember`; None: it does so in no known way
-    recalled: tuple[RecalledAnswer, ...] = ()  # the answers of the past that stand as they were generated
+    opens_thinking: bool  # the answer begins within thinking
+    starts: AnswerStart | None  # the start of the answer, for `remember`; None: unknown
+    recalled: tuple[RecalledAnswer, ...] = ()  # the earlier answers that are in the prompt as generated
 
 
 class PromptRenderer:
-    """One model's template and tokenizer; for one thread at a time, since tokenizers dislike company."""
+    """One model's template and tokenizer; for one thread at a time, since tokenizers are not thread-safe."""
 
     def __init__(self, tokenizer: Any, answers: AnswerMemory | None = None) -> None:
-        """`answers` are what history is rendered from, and where `remember` puts more; by default none."""
+        """`answers` are the kept answers that `render` recalls and `remember` adds to; none by default."""
         self._tokenizer = tokenizer
         self._answers = AnswerMemory() if answers is None else answers
         special, added = _special_tokens(tokenizer)
@@ -85,7 +87,7 @@ class PromptRenderer:
         if self.traits.broken:
             _log.warning(
                 "the model's chat template cannot be used (%s); prompts are plain transcripts, to which the"
-                " model may answer badly; download the model again, or mend its chat_template.jinja or"
+                " model may answer badly; download the model again, or repair its chat_template.jinja or"
                 " tokenizer_config.json",
                 self.traits.broken,
             )
@@ -104,10 +106,11 @@ class PromptRenderer:
     def render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
     ) -> RenderedPrompt:
-        """Render and tokenize a conversation, ready for the next answer.
+        """Render and tokenize a conversation up to the next answer.
 
         Raises:
-            PromptRefused: there are no messages. What the template refuses is rendered in another way.
+            PromptRefused: there are no messages. Messages that the template refuses are rendered in another
+                form.
         """
         plain = self._plain(messages, tools, template_kwargs)
         notes, turns, text = list(plain.notes), plain.prepared.messages, plain.text
@@ -148,7 +151,7 @@ class PromptRenderer:
     def text(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
     ) -> tuple[str, list[str]]:
-        """The text of a prompt, and notes on what was folded.
+        """The text of a prompt, and notes on what was changed.
 
         Raises:
             PromptRefused: see `render`.
@@ -159,7 +162,7 @@ class PromptRenderer:
     def _plain(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, template_kwargs: dict[str, Any]
     ) -> RenderedText:
-        """A prompt's text with what is masked in it."""
+        """A prompt's masked text."""
         if not messages:
             raise PromptRefused("there are no messages to answer")
         switches = self._switches.accepted(self.traits.fixed_kwargs | template_kwargs)
@@ -173,9 +176,9 @@ class PromptRenderer:
     def remember(
         self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int]
     ) -> Future[None] | None:
-        """Keep what was generated behind `prompt`, which the client got as `message`; for any thread.
+        """Keep what was generated for `prompt` and sent to the client as `message`; for any thread.
 
-        What is returned is as `engine.prompts.answer_memory.Save` says.
+        The result is as `engine.prompts.answer_memory.Save` says.
         """
         if not tokens or prompt.starts is None:
             return None
@@ -195,7 +198,7 @@ class PromptRenderer:
         return {"reasoning_effort": effort} | ({switch: effort != "none"} if switch else {})
 
     def _applied(self, messages: Sequence[Message], tools: Any, **options: Any) -> str:
-        """What the model reads of what the template makes of messages."""
+        """The rendered messages as the model reads them."""
         return self._template.clear(self._apply(messages, tools, **options))
 
     def _end_texts(self) -> list[str]:
@@ -216,7 +219,7 @@ def render(tokenizer: Any, body: dict[str, Any]) -> str:
 
 
 def _reminders_end(text: str, messages: Sequence[Message]) -> int:
-    """Where in a prompt the reminders end that its first user turn begins with; 0 if it begins otherwise."""
+    """The end of the reminders at the start of the first user turn; 0 if it has none."""
     said = next((message["content"] for message in messages if message["role"] == "user"), "")
     found = _REMINDERS.match(said)
     at = text.find(found[0]) if found else -1
@@ -226,7 +229,7 @@ def _reminders_end(text: str, messages: Sequence[Message]) -> int:
 def _with_boundary(
     boundaries: tuple[int, ...], segments: tuple[str, ...], boundary: int
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """`cuts` with one more, which ends the reminders; names are kept where there is one for each."""
+    """`boundaries` with one more at the end of the reminders; names are kept if each segment has one."""
     place = bisect.bisect_left(boundaries, boundary)
     if boundaries[place : place + 1] == (boundary,):
         return boundaries, segments
@@ -236,21 +239,21 @@ def _with_boundary(
 
 
 def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
-    """What the turns of a prompt are, for people: its head, then each message with its number."""
+    """Names of a prompt's segments, for people: the shared prefix, then each message with its number."""
     leading = _has_shared_prefix(messages, False)
-    head = " and ".join(name for name, there in (("system", leading), ("tools", tools)) if there)
+    shared = " and ".join(name for name, there in (("system", leading), ("tools", tools)) if there)
     turns = enumerate(messages[1:] if leading else messages, 1)
     named = [f"message {number} ({_SPEAKERS.get(turn['role'], 'user')})" for number, turn in turns]
-    return (head, *named) if head else tuple(named)
+    return (shared, *named) if shared else tuple(named)
 
 
 def _has_shared_prefix(messages: Sequence[Message], tools: bool) -> bool:
-    """Whether something comes before the first message of the conversation."""
+    """Whether system or tools come before the first message of the conversation."""
     return tools or (bool(messages) and messages[0]["role"] == "system")
 
 
 def _special_tokens(tokenizer: Any) -> tuple[frozenset[int], dict[int, str]]:
-    """The special tokens, and the texts of all that are looked for before a text is split."""
+    """The special tokens, and the texts of all added tokens."""
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
     marked = {number for number, token in added.items() if token.special}
     texts = {number: str(token.content) for number, token in added.items()}

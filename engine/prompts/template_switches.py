@@ -1,8 +1,8 @@
-"""Template arguments that a chat template takes, in place of those that it refuses.
+"""Template arguments that a chat template accepts, in place of those that it refuses.
 
-Templates know efforts of their own: one takes low, medium and xhigh, another no_think, low and high, and
-both raise at any other. Each set of arguments is tried once on a question of one word, and what is refused
-there is put as the nearest value that is taken, or left out.
+Templates define their own efforts: one accepts low, medium and xhigh, another no_think, low and high, and
+both raise for any other. Each set of arguments is tried once on a one-word question. A refused value is
+replaced by the nearest accepted one, or left out.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _RANKS = {
     "max": 6,
 }
 _NO_THINKING = frozenset(name for name, rank in _RANKS.items() if rank == 0)
-_MOST_REMEMBERED = 256
+_MAX_CACHED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """Arguments that a template takes, and notes on those that it would not."""
+    """Arguments that a template accepts, and notes on those that it refused."""
 
     kwargs: dict[str, Any]
     notes: tuple[str, ...] = ()
 
 
 class TemplateSwitches:
-    """Finds them for one template, and remembers them."""
+    """Finds the accepted arguments of one template, and caches them."""
 
     def __init__(self, render: Render) -> None:
         self._render = render
         self._found: dict[str, Switches] = {}
 
     def accepted(self, kwargs: dict[str, Any]) -> Switches:
-        """The arguments to render with where these were asked for."""
+        """The arguments to render with if these were requested."""
         if not kwargs:
             return Switches({})
         name = json.dumps(kwargs, sort_keys=True, default=str)
         if name not in self._found:
-            if len(self._found) >= _MOST_REMEMBERED:
+            if len(self._found) >= _MAX_CACHED:
                 self._found.clear()
             self._found[name] = self._find(kwargs)
         return self._found[name]
@@ -60,7 +60,7 @@ class TemplateSwitches:
     def _find(self, kwargs: dict[str, Any]) -> Switches:
         refusal = self._refusal(kwargs)
         if not refusal or self._refusal({}):
-            return Switches(kwargs)  # where a question alone is refused the arguments are not at fault
+            return Switches(kwargs)  # if the question alone is refused, the arguments are not the cause
         effort = kwargs.get(_EFFORT)
         if isinstance(effort, str):
             without = {name: value for name, value in kwargs.items() if name != _EFFORT}
@@ -69,7 +69,7 @@ class TemplateSwitches:
                     note = f"the model's chat template refuses effort {effort!r}; it was left out"
                     return Switches(without, (note,))
                 if not self._refusal(kwargs | {_EFFORT: near}):
-                    note = f"the model's chat template refuses effort {effort!r}; it was put as {near!r}"
+                    note = f"the model's chat template refuses effort {effort!r}; it was replaced by {near!r}"
                     return Switches(kwargs | {_EFFORT: near}, (note,))
         kept, notes = dict(kwargs), []
         for name in sorted(kwargs, key=lambda name: name != _EFFORT):
@@ -77,7 +77,7 @@ class TemplateSwitches:
                 break
             without = {other: value for other, value in kept.items() if other != name}
             if self._refusal(without) == refusal and len(without) > 0:
-                continue  # another one is refused
+                continue  # another argument is refused
             notes.append(
                 f"the template argument {name}={kept[name]!r} was left out: the model's chat template"
                 f" refuses it ({refusal})"
@@ -97,7 +97,7 @@ class TemplateSwitches:
 
 
 def _nearest(effort: str) -> list[str]:
-    """Other efforts, the nearest first; of two that are as near, the one that thinks more."""
+    """Other efforts, the nearest first; of two equally near ones, the higher first."""
     rank = _RANKS.get(effort.lower(), _RANKS["medium"])
     others = [other for other in _RANKS if other != effort]
     return sorted(others, key=lambda other: (abs(_RANKS[other] - rank), -_RANKS[other]))

@@ -1,7 +1,7 @@
-"""What a model's chat template can take, found by rendering small probe conversations when the model loads.
+"""What a model's chat template accepts, found by rendering small probe conversations when the model loads.
 
-Templates differ and say so only by raising, or by dropping what they do not know. Each trait is tried once
-with marker words, whose places in the rendered text tell what happened.
+Templates differ, and show it only by raising or by dropping what they do not support. Each trait is probed
+once with marker words, whose positions in the rendered text show the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Render = Callable[..., str]
 """`(messages, tools, add_generation_prompt=True, **template_kwargs)`; raises whatever the template raises."""
 
 CallText = Literal["beside", "before", "result"]
-"""In the calls' own turn, in a turn before it, or with the first result."""
+"""In the turn of the calls, in a turn before it, or with the first result."""
 
 PROBE_TOOL: dict[str, Any] = {
     "type": "function",
@@ -32,30 +32,30 @@ PROBE_TOOL: dict[str, Any] = {
     },
 }
 
-# Without these, some templates drop the thinking of earlier turns, and with it the prefix that is cached.
+# Without these, some templates drop the thinking of earlier turns, so that prompts diverge from the cache.
 _STEADY_KWARGS = {"preserve_thinking": True, "clear_thinking": False, "truncate_history_thinking": False}
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateTraits:
-    """How conversations have to be put to one chat template."""
+    """How conversations must be given to one chat template."""
 
-    first_system: bool = True  # a leading system entry is shown
-    system_in_place: bool = True  # a later one stays where it stands
-    repeated_roles: bool = True  # two user, or two assistant, turns in a row are shown as such
+    first_system: bool = True  # a leading system message is rendered
+    system_in_place: bool = True  # a later one stays in place
+    repeated_roles: bool = True  # consecutive user, or assistant, turns are rendered separately
     tools_shown: bool = True
-    tool_turns: bool = True  # calls and results are shown
-    text_arguments: bool = False  # a call's arguments go in as a JSON string, not as a mapping
+    tool_turns: bool = True  # calls and results are rendered
+    text_arguments: bool = False  # a call's arguments are passed as a JSON string, not as a mapping
     short_call_ids: bool = False  # ids must be nine letters and digits (Mistral)
-    empty_content: str | None = ""  # of a message that only calls tools; transformers leaves None out
-    parallel_calls: bool = True  # all calls of a turn are shown
-    call_text: CallText = "beside"  # where an answer's text stands that also calls
-    thought_beside: bool = True  # text and thinking may stand beside calls together
-    user_after_result: bool = True  # a user's turn directly behind a result is shown
-    unanswered_calls: bool = True  # so is a call that no result follows
-    orphan_results: bool = True  # so is a result that follows no call
-    assistant_first: bool = True  # so is a conversation that begins with an assistant's turn
-    thinking_switch: str = ""  # the template argument that turns thinking on and off
+    empty_content: str | None = ""  # content of a message that only calls tools; transformers omits None
+    parallel_calls: bool = True  # all calls of a turn are rendered
+    call_text: CallText = "beside"  # where the text of an answer with calls is rendered
+    thought_beside: bool = True  # text and thinking may accompany calls together
+    user_after_result: bool = True  # a user turn directly behind a result is rendered
+    unanswered_calls: bool = True  # so is a call without a result
+    orphan_results: bool = True  # so is a result without a call
+    assistant_first: bool = True  # so is a conversation that begins with an assistant turn
+    thinking_switch: str = ""  # the template argument that switches thinking
     fixed_kwargs: dict[str, Any] = field(default_factory=dict)
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
     broken: str = ""  # why the template cannot be used at all
@@ -68,7 +68,7 @@ def probe_template(
     given = render
     broken = _refusal(render, [_user("probebravo")])
     if broken and not _refusal(render, [_user("probebravo")], [PROBE_TOOL]):
-        render, broken = _with_tools(render), ""  # a template for prompts with tools alone
+        render, broken = _with_tools(render), ""  # a template that requires tools
     if broken and not _refusal(render, [_system("probealpha"), _user("probebravo")]):
         broken = ""
     first_system = _leads(render)
@@ -105,7 +105,7 @@ def _assistant(text: str) -> Message:
 def _attempt(render: Render, messages: list[Message], tools: Any = None, **kwargs: Any) -> str | None:
     try:
         return render(messages, tools, **kwargs)
-    except Exception:  # a template may raise anything: its own refusals, type errors, undefined names
+    except Exception:  # a template may raise anything: refusals, type errors, undefined names
         return None
 
 
@@ -114,7 +114,7 @@ def _with_tools(render: Render) -> Render:
 
 
 def _refusal(render: Render, messages: list[Message], tools: Any = None) -> str:
-    """Why a template refuses messages; empty: it does not."""
+    """Why a template refuses messages; empty if it accepts them."""
     try:
         render(messages, tools)
     except Exception as error:  # see above
@@ -123,7 +123,7 @@ def _refusal(render: Render, messages: list[Message], tools: Any = None) -> str:
 
 
 def _in_order(text: str | None, words: Iterable[str]) -> bool:
-    """Whether each word stands in the text once, one behind the other."""
+    """Whether the text contains each word once, in this order."""
     if text is None:
         return False
     places = [text.find(word) for word in words]
@@ -136,7 +136,7 @@ def _shows(render: Render, messages: list[Message], words: list[str], tools: Any
 
 
 def _shows_tools(render: Render, messages: list[Message]) -> bool:
-    """Whether offering a tool changes the prompt; not all templates show all that is said of it."""
+    """Whether a tool changes the prompt; not all templates render everything about it."""
     return _attempt(render, messages, [PROBE_TOOL]) not in (None, _attempt(render, messages))
 
 
@@ -165,7 +165,7 @@ def _repeats(render: Render, lead: list[Message]) -> bool:
 
 
 def _leads(render: Render) -> bool:
-    """Whether a leading system entry is shown before all else, also while a conversation grows."""
+    """Whether a leading system message is rendered first, also when the conversation grows."""
     lead, asked = _system("probealpha"), [_user("probebravo")]
     said = [*asked, _assistant("probecharlie"), _user("probedelta")]
     words = ["probebravo", "probecharlie", "probedelta"]
@@ -180,7 +180,7 @@ def _stands_first(text: str | None, word: str, other: str) -> bool:
 
 
 def _call_traits(render: Render, lead: list[Message]) -> dict[str, Any]:
-    """Try the forms in which templates want calls, the most common first."""
+    """Try the forms in which templates accept calls, the most common first."""
     words = ["probebravo", "probemike", "probenovember"]
     for empty, as_text, short in itertools.product(("", None), (False, True), (False, True)):
         form = _CallForm(empty, as_text, short)
@@ -188,7 +188,7 @@ def _call_traits(render: Render, lead: list[Message]) -> dict[str, Any]:
         text = _attempt(
             render, [*lead, _user("probebravo"), calls, *form.results("probenovember")], [PROBE_TOOL]
         )
-        # A mapping where text is wanted, or text where a mapping is, shows as escapes or quotes of Python.
+        # A mapping in place of text, or the reverse, is rendered with escapes or Python's quotes.
         if (
             _in_order(text, words)
             and text is not None
@@ -206,7 +206,7 @@ def _call_traits(render: Render, lead: list[Message]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _CallForm:
-    """A form of calls, and turns in it; the arguments and contents are one word each."""
+    """A form of calls, and turns in it; arguments and contents are one word each."""
 
     empty: str | None
     as_text: bool
@@ -233,7 +233,7 @@ class _CallForm:
 
 
 def _call_turn_traits(render: Render, lead: list[Message], form: _CallForm) -> dict[str, Any]:
-    """How turns with calls may follow each other and other turns."""
+    """How turns with calls may be combined with each other and with other turns."""
     asked, call, result = _user("probebravo"), form.turn("probemike"), form.results("probenovember")
     answered, later = _assistant("proberomeo"), _user("probesierra")
 
@@ -280,10 +280,10 @@ def _thinking_switch(render: Render, lead: list[Message]) -> str:
 def _turn_starts(
     render: Render, lead: list[Message], encode: Callable[[str], list[int]], special: frozenset[int]
 ) -> frozenset[int]:
-    """The special tokens in front of which a turn has ended and the next begins.
+    """The special tokens that begin a turn.
 
-    Between two contents stands `end, start, ...` (ChatML, Llama, Gemma, Harmony) or a start alone (GLM,
-    DeepSeek before an answer); so the second special token counts, or the only one.
+    Between two contents the template writes `end, start, ...` (ChatML, Llama, Gemma, Harmony) or a start
+    alone (GLM, DeepSeek before an answer); so the second special token is the start, or the only one.
     """
     words = ["probebravo", "probecharlie", "probedelta"]
     turns = [_user(words[0]), _assistant(words[1]), _user(words[2])]

@@ -1,9 +1,9 @@
-"""Turns in an order and a shape that a chat template takes: calls, results and what stands beside them.
+"""Turns in an order and a form that a chat template accepts: calls, results and the text with them.
 
-Pure, and free of mlx. Templates that take one call a turn get each call with its result; text that would be
-dropped beside calls gets a place of its own; a user's text behind a result joins it where turns have to
-alternate. Each turn is changed by itself and by its neighbours, never by what comes later, so that what was
-rendered of a conversation stays as it is while it grows.
+Pure, and free of mlx. For templates with one call a turn, each call is followed by its result. Text that
+would be dropped next to calls gets its own place. A user's text behind a result is joined to it where turns
+must alternate. A turn changes only by itself and its neighbours, never by later turns, so that the rendered
+beginning of a conversation stays the same while it grows.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _NO_BEGINNING = "[what was said before is not shown]"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Messages that belong together; `answer` is the whole answer of the model that they are, if any."""
+    """Messages that belong together; `answer` is the whole model answer that they form, if any."""
 
     messages: tuple[Message, ...]
     answer: Message | None = None
 
 
 def arrange_turns(messages: Sequence[Message], traits: TemplateTraits) -> tuple[list[Turn], list[str]]:
-    """Turns for a template with these traits, and notes on what stands otherwise than it was sent."""
+    """Turns for a template with these traits, and notes on what was changed."""
     notes: list[str] = []
     arranged = list(messages)
     if not traits.orphan_results:
@@ -47,13 +47,13 @@ def arrange_turns(messages: Sequence[Message], traits: TemplateTraits) -> tuple[
 
 
 def result_as_text(message: Message) -> Message:
-    """A result as a user's turn."""
+    """A result as a user turn."""
     text = f"{OWN}<tool_response>\n{message['content']}\n{OWN}</tool_response>"
     return {"role": "user", "content": text}
 
 
 def joined_text(*texts: str | None) -> str:
-    """Texts with an empty line between."""
+    """Texts with an empty line between them."""
     return "\n\n".join(text for text in texts if text)
 
 
@@ -66,7 +66,7 @@ def _calls_before(messages: Sequence[Message], at: int) -> list[str]:
 
 
 def _orphans_as_text(messages: Sequence[Message], notes: list[str]) -> list[Message]:
-    """Results that follow no call of theirs as text of the user."""
+    """Results without a call become text of the user."""
     arranged: list[Message] = []
     for at, message in enumerate(messages):
         orphan = message["role"] == "tool" and message["tool_call_id"] not in _calls_before(messages, at)
@@ -77,7 +77,7 @@ def _orphans_as_text(messages: Sequence[Message], notes: list[str]) -> list[Mess
 
 
 def _answered(messages: Sequence[Message], notes: list[str]) -> list[Message]:
-    """A result that says so for each call that has none; not for calls at the very end."""
+    """Each call without a result gets one that says so; not the calls at the very end."""
     arranged: list[Message] = []
     open_calls: list[dict[str, str]] = []
     for message in messages:
@@ -96,7 +96,7 @@ def _answered(messages: Sequence[Message], notes: list[str]) -> list[Message]:
 
 
 def _asked_first(messages: Sequence[Message], notes: list[str]) -> list[Message]:
-    """A user's turn at the start of a conversation that has none there."""
+    """A conversation that does not begin with a user turn gets one."""
     at = 1 if messages and messages[0]["role"] == "system" else 0
     if messages[at : at + 1] and messages[at]["role"] == "user":
         return list(messages)
@@ -105,7 +105,7 @@ def _asked_first(messages: Sequence[Message], notes: list[str]) -> list[Message]
 
 
 def _user_text_with_results(messages: Sequence[Message], notes: list[str]) -> list[Message]:
-    """A user's text that stands behind results with the last of them."""
+    """A user's text behind results is joined to the last of them."""
     arranged: list[Message] = []
     joined = 0
     for message in messages:
@@ -124,7 +124,7 @@ def _user_text_with_results(messages: Sequence[Message], notes: list[str]) -> li
 
 
 def _one_call_a_turn(turns: Sequence[Turn], notes: list[str]) -> list[Turn]:
-    """Each call of a turn with several in a turn of its own, with its result behind it."""
+    """Each call of a turn with several gets its own turn, followed by its result."""
     arranged: list[Turn] = []
     split = at = 0
     while at < len(turns):
@@ -153,12 +153,12 @@ def _one_call_a_turn(turns: Sequence[Turn], notes: list[str]) -> list[Turn]:
 
 
 def _bare(message: Message, calls: list[dict[str, object]]) -> Message:
-    """A turn that only calls."""
+    """A turn that only has calls."""
     return {"role": "assistant", "content": None if message["content"] is None else "", "tool_calls": calls}
 
 
 def _text_placed(turns: Sequence[Turn], traits: TemplateTraits, notes: list[str]) -> list[Turn]:
-    """Text beside calls where the template shows it."""
+    """Text with calls is moved to where the template renders it."""
     arranged: list[Turn] = []
     waiting, moved = "", 0
     for turn in turns:

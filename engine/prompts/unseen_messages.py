@@ -1,4 +1,4 @@
-"""Whether a prompt shows all that was sent: what a chat template drops is dropped without a word."""
+"""Whether a prompt contains everything that was sent: chat templates drop content silently."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 from engine.wire.chat import Message, content_text
 
-_MOST_WORDS = 24  # of a text that is not shown letter for letter that are looked for
-_MOST_NAMED = 5
+_MAX_WORDS = 24  # searched, of a text that is not found literally
+_MAX_NAMED = 5
 
 
 def unseen_note(messages: Sequence[Message], text: str) -> list[str]:
-    """A note on the messages whose text or calls a prompt does not have; their thinking does not count."""
+    """A note on the messages whose text or calls the prompt lacks; thinking does not count."""
     looked = _Looked(text)
     unseen = [
         f"{at} ({m['role']})" for at, m in enumerate(messages, 1) if not all(map(looked.has, _parts(m)))
     ]
     if not unseen:
         return []
-    more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
+    more = f" and {len(unseen) - _MAX_NAMED} more" if len(unseen) > _MAX_NAMED else ""
     return [
-        f"the model's chat template does not show all of message {', '.join(unseen[:_MOST_NAMED])}{more} of"
+        f"the model's chat template does not show all of message {', '.join(unseen[:_MAX_NAMED])}{more} of"
         f" {len(messages)}"
     ]
 
@@ -55,14 +55,14 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 class _Looked:
-    """A prompt in which texts are looked for in the order in which they mostly stand."""
+    """A prompt in which texts are searched, mostly in the order in which they occur."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
     def has(self, part: str) -> bool:
-        """Whether a text stands in the prompt as it is, escaped, or at least by samples of its words."""
+        """Whether the prompt contains a text literally, escaped, or at least samples of its words."""
         found = self._text.find(part, self._at)
         if found >= 0:
             self._at = found
@@ -72,4 +72,4 @@ class _Looked:
         ):
             return True
         words = part.split()
-        return all(word in self._text for word in words[:: max(1, len(words) // _MOST_WORDS)])
+        return all(word in self._text for word in words[:: max(1, len(words) // _MAX_WORDS)])

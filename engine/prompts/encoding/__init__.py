@@ -1,1 +1,1 @@
-"""Prompt text becomes tokens; a client's text never becomes control tokens."""
+"""Tokenizes prompts; a client's text never becomes control tokens."""

@@ -1,7 +1,7 @@
-"""A chat template's view of what a client sent: with all that spells a control token masked.
+"""What a chat template sees of a client's request: everything that spells a control token is masked.
 
-A template copies content, or asks what is in it. What it sees masked it cannot take for its own marks: a
-tool's result with `</think>` in it is split nowhere.
+A template copies content, or tests it. It cannot take masked content for its own marks: a tool's result that
+contains `</think>` is not split there.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from engine.wire.chat import Message
 Render = Callable[..., str]
 Mask = Callable[[str], str]
 
-# What a template does to a text that may bring together a token's spelling that was not there before.
+# Operations of a template that may produce the spelling of a token.
 _ALTERS = re.compile(
     r"\b(?:replace|title|capitalize|swapcase|translate|reverse|striptags|truncate)\b"
     r"|(?:content|text|result|value|thought|thinking)\w*(?:['\"]\])?\s*\[[^\]]*:"
 )
-_RECASES = {"lower": str.lower, "upper": str.upper}  # of which is known what they make of a text
+_RECASES = {"lower": str.lower, "upper": str.upper}  # their result is known
 _SPLITS = re.compile(r"""\bsplit\(\s*(?:(['"])(.*?)\1)?""")
 
-# Words of JSON schema that templates compare with. What is named by them is nobody's text.
+# Words of JSON Schema that templates compare with; they are not content.
 _SCHEMA_WORDS = frozenset(
     {"type", "function", "name", "description", "parameters", "properties", "required", "items", "enum"}
     | {"default", "format", "title", "anyOf", "oneOf", "allOf", "not", "const", "additionalProperties"}
@@ -35,10 +35,10 @@ _SCHEMA_WORDS = frozenset(
 
 
 class ContentGuard:
-    """Renders by a template whose control tokens are `tokens`, from content in which they are masked."""
+    """Renders with a template, from content in which the control tokens `tokens` are masked."""
 
     def __init__(self, tokens: ControlTokens, template: str | None) -> None:
-        """`template` is its source, None if it is not known."""
+        """`template` is its source, None if unknown."""
         self._tokens = tokens
         self._alters = template is None or _may_alter(template, tokens)
         self._recases = [
@@ -48,7 +48,7 @@ class ContentGuard:
     def render(
         self, render: Render, messages: list[Message], tools: list[dict[str, Any]] | None, **options: Any
     ) -> str:
-        """What `render` makes of messages, tools and options, with their stand-ins in it."""
+        """The result of `render` for messages, tools and options, with stand-ins."""
         joins = self._alters
 
         def masked(text: str) -> str:
@@ -59,14 +59,14 @@ class ContentGuard:
         text = self._rendered(render, masked, messages, tools, options)
         if not joins:
             return text
-        # A token may have come of parts: of content and what stands beside it, or what was taken out of it.
-        # Then more than the spellings has to be masked, which a template may notice.
+        # Parts may form a token: content and its neighbours, or what is left after a removal. Then more than
+        # the spellings must be masked, which a template may notice.
         careful = self._rendered(render, self._tokens.masked_throughout, messages, tools, options)
         written, sure = (Counter(self._tokens.pattern.findall(one)) for one in (text, careful))
         return text if written <= sure else careful
 
     def _may_become(self, text: str) -> bool:
-        """Whether a token may come of a text in letters of the other case."""
+        """Whether a change of case may turn a text into a token."""
         changed = (change(text) for change in self._recases)
         return any(
             other != text and (self._tokens.may_join(other) or self._tokens.masked(other) != other)
@@ -97,7 +97,7 @@ def _may_alter(template: str, tokens: ControlTokens) -> bool:
 
 
 def _masked_message(message: Message, mask: Mask) -> Message:
-    """The message with its fields' values masked, and the names of the fields as they are."""
+    """The message with masked values; the names of its fields are kept."""
     others = (name for name in message if name not in {"role", "tool_calls"})
     masked: Message = {"role": message["role"]} | {name: _masked(message[name], mask) for name in others}
     if calls := message.get("tool_calls"):
@@ -118,7 +118,7 @@ def _masked_tools(tools: list[dict[str, Any]] | None, mask: Mask) -> list[dict[s
 
 
 def _masked_option(value: Any, mask: Mask) -> Any:
-    """The value of a template's argument; one word is a choice that the template compares with its own."""
+    """The value of a template argument; a single word is a choice that the template compares, and is kept."""
     return value if isinstance(value, str) and value.isalnum() else _masked(value, mask)
 
 

@@ -1,12 +1,12 @@
-"""The tokens that structure a prompt, and text that spells them without being them.
+"""The tokens that structure a prompt, and text that spells them.
 
-A tokenizer looks for its added tokens in a text before it splits the rest, wherever they come from. What a
-client sends must never become one: a file that holds `<|im_end|>` would end the turn that shows it. So a
-character of each such spelling in a client's text is masked before the chat template sees it: replaced by a
-stand-in, one character for one, that is put back where the text is tokenized, cut in two behind it
-(`engine.prompts.encoding.guarded_encoding`). What is not masked was written by the template.
+A tokenizer searches a text for its added tokens before it splits the rest, whatever their origin. A client's
+text must never become one: a file that contains `<|im_end|>` would end the turn that quotes it. So one
+character of each such spelling is masked before the chat template sees it: replaced by a stand-in, a single
+character. It is restored when the text is tokenized, with the text split behind it
+(`engine.prompts.encoding.guarded_encoding`). Unmasked control tokens were written by the template.
 
-Stand-ins are lone surrogates: no client can send one, since none is in any valid text.
+Stand-ins are unpaired surrogates: no client can send one, since valid text has none.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 from engine.prompts.encoding.text_pattern import longest_of
 
 OWN = "\udfff"
-"""Stands before a mark that the engine itself writes into a message, where it plays the template's part."""
+"""Precedes a mark that the engine itself writes into a message, in place of the template."""
 
 _STAND_INS = range(0xDC00, 0xDFFF)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STAND_IN = re.compile("[\udc00-\udffe]")
-_ESCAPED = re.compile(r"(?<!\\)\\u(dc[0-9a-f]{2})")  # there are some fifty, from dc00
-_BLANKS = " \t\r\n\u2581"  # the last is SentencePiece's for a blank
-_SHORT = 256  # characters; texts up to here come again and again: names, keys, descriptions
+_ESCAPED = re.compile(r"(?<!\\)\\u(dc[0-9a-f]{2})")  # about fifty are used, from dc00
+_BLANKS = " \t\r\n\u2581"  # the last is SentencePiece's blank
+_SHORT = 256  # characters; shorter texts recur: names, keys, descriptions
 
-# Gemma's tokenizers have these as tokens of ordinary text: no template writes them, all HTML is made of them.
+# In Gemma's tokenizers these are ordinary text: no template writes them, and HTML is full of them.
 _HTML = re.compile(
     r"</?(?:table|caption|thead|tbody|tfoot|tr|th|td|h[1-6]|blockquote|strong|em|b|i|u|s|sub|sup|code)>"
 )
@@ -38,7 +38,7 @@ class ControlTokens:
     """The added tokens of a tokenizer that a client's text must not become, and the masking of such text."""
 
     def __init__(self, numbers: Mapping[str, int], template: str | None) -> None:
-        """`numbers` are ids by text; `template` is the chat template's source, None if it is not known."""
+        """`numbers` are ids by text; `template` is the chat template's source, None if unknown."""
         self.numbers = dict(numbers)
         self.ids = frozenset(numbers.values())
         self.pattern = longest_of(numbers)
@@ -58,45 +58,45 @@ class ControlTokens:
         self._edges_short = lru_cache(1 << 14)(self._edges)
 
     def foremost(self) -> list[str]:
-        """The tokens' texts, those that the template writes before the others."""
+        """The tokens' texts, those in the template first."""
         template = self._template or ""
         return sorted(self.numbers, key=lambda text: text not in template)
 
     def masked(self, text: str) -> str:
-        """A client's text with a character of each spelling of a token masked.
+        """A client's text with one character of each token's spelling masked.
 
-        Marks behind an `OWN` stay, and the `OWN` goes.
+        Marks behind an `OWN` are kept, and the `OWN` is removed.
         """
         return self._around_own(text, self._masked_short if len(text) <= _SHORT else self._masked)
 
     def may_join(self, text: str) -> bool:
-        """Whether an end of a client's text may be part of a token of which its neighbours are the rest."""
+        """Whether an end of a client's text may form a token with its neighbours."""
         return bool(self._edges_short(text) if len(text) <= _SHORT else self._edges(text))
 
     def masked_throughout(self, text: str) -> str:
-        """A client's text of which no part can be a part of a token, whatever is done to it."""
+        """A client's text of which no part can be part of a token, whatever a template does to it."""
         return self._around_own(text, self._masked_throughout)
 
     def clear(self, text: str) -> str:
-        """The text with every stand-in replaced by the character that it stands for, as long as before."""
+        """The text with every stand-in replaced by its character; the length is unchanged."""
         if _is_valid(text):
             return text
         return _STAND_IN.sub(lambda found: self._characters.get(found[0], found[0]), text)
 
     def parts(self, text: str) -> list[str]:
-        """The text, cleared, cut within each spelling of a token that has a stand-in in it.
+        """The cleared text, split within each spelling of a token that has a stand-in.
 
-        The places depend on the spellings alone, not on what else is masked.
+        The positions depend only on the spellings, not on what else is masked.
         """
         if _is_valid(text):
             return [text] if text else []
         clear = self.clear(text)
         stand_ins = (found.start() for found in _STAND_IN.finditer(text))
-        cuts = sorted({cut for place in stand_ins for cut in self._cuts(clear, place)})
-        return [clear[start:end] for start, end in zip([0, *cuts], [*cuts, len(clear)], strict=True)]
+        splits = sorted({split for place in stand_ins for split in self._splits(clear, place)})
+        return [clear[start:end] for start, end in zip([0, *splits], [*splits, len(clear)], strict=True)]
 
     def unescaped(self, text: str) -> str:
-        r"""The text with the stand-ins that a template wrote as `\udc12`, as JSON in ASCII has them."""
+        r"""The text with stand-ins restored that a template wrote as `\udc12`, as ASCII JSON does."""
 
         def stand_in(found: re.Match[str]) -> str:
             character = chr(int(found[1], 16))
@@ -104,15 +104,15 @@ class ControlTokens:
 
         return _ESCAPED.sub(stand_in, text)
 
-    def _cuts(self, text: str, place: int) -> Iterator[int]:
-        """Where the tokens are cut in whose spelling the character at `place` is."""
+    def _splits(self, text: str, place: int) -> Iterator[int]:
+        """Where to split the tokens whose spelling includes the character at `place`."""
         for start in range(max(0, place - self._longest + 1), place + 1):
             found = self.pattern.match(text, start)
             if found and found.end() > place:
                 yield start + self._first_part(text, start)
 
     def _first_part(self, text: str, start: int) -> int:
-        """How much of a token's spelling is left of its cut; templates look for the first character."""
+        """The length of a token's spelling before its split; templates test the first character."""
         return 1 if any(text[start : start + size] in self.numbers for size in (1, 2)) else 2
 
     def _around_own(self, text: str, mask: Callable[[str], str]) -> str:
@@ -143,14 +143,14 @@ class ControlTokens:
             return text
         characters = list(text)
         for place in places:
-            while text[place : place + 1].isspace():  # which a template may look for
+            while text[place : place + 1].isspace():  # a template may strip or test blanks
                 place += 1
             if place < len(text):
                 characters[place] = self._stand_ins.get(characters[place], characters[place])
         return "".join(characters)
 
     def _spellings(self, text: str) -> list[int]:
-        """Where a token is spelt, also one within another."""
+        """The positions where a token is spelled, also within another one."""
         places = []
         if any(first in text for first in self._firsts):
             found = self.pattern.search(text)
@@ -160,11 +160,13 @@ class ControlTokens:
         return places
 
     def _edges(self, text: str) -> set[int]:
-        """Where an end of the text begins that may be the rest of a token, or its first part."""
+        """The positions at both ends of the text that may be part of a token."""
         return self._ends(text) | self._starts(text)
 
     def _ends(self, text: str) -> set[int]:
-        """Where an end begins that is the beginning of a token; templates may strip blanks behind it."""
+        """The positions from which the end of the text begins a token; templates may strip blanks behind
+        it.
+        """
         places: set[int] = set()
         for end in {len(text), len(text.rstrip())}:
             tail = text[max(0, end - self._longest + 1) : end]
@@ -173,12 +175,12 @@ class ControlTokens:
         return places
 
     def _starts(self, text: str) -> set[int]:
-        """The first character, if what begins there may complete a token that the template began."""
+        """The first character, if the text may complete a token that the template began."""
         places: set[int] = set()
         for start in {0, len(text) - len(text.lstrip())}:
-            head = text[start : start + self._longest - 1]
-            ends = any(last in head for last in self._lasts)
-            if ends and any(head[:size] in self._endings for size in range(1, len(head) + 1)):
+            beginning = text[start : start + self._longest - 1]
+            ends = any(last in beginning for last in self._lasts)
+            if ends and any(beginning[:size] in self._endings for size in range(1, len(beginning) + 1)):
                 places.add(start)
         inner = text.strip() if len(text) < self._longest else ""
         if inner and self._may_be_within(inner):
@@ -186,7 +188,9 @@ class ControlTokens:
         return places
 
     def _may_be_within(self, text: str) -> bool:
-        """Whether this is the inside of a token whose beginning the template puts before some text."""
+        """Whether the text may be the inside of a token whose beginning the template writes before
+        content.
+        """
         if text not in self._joined:
             return False
         for token in self.numbers:
@@ -198,14 +202,14 @@ class ControlTokens:
         return False
 
     def _is_put_before_text(self, beginning: str) -> bool:
-        """Whether the template writes this where something else may follow: `'<' + name` or `<{{ name }}`."""
+        """Whether the template writes this before something else: `'<' + name` or `<{{ name }}`."""
         if self._template is None:
             return True
         return re.search(re.escape(beginning) + r"""(?:['"]|\s*\{[{%])""", self._template) is not None
 
 
 def control_tokens(tokenizer: Any, template: str | None) -> ControlTokens:
-    """All added tokens of a tokenizer but those of ordinary text: blanks, words, signs, HTML's elements."""
+    """All added tokens of a tokenizer except those of ordinary text: blanks, words, signs, HTML elements."""
     added: dict[int, Any] = getattr(tokenizer, "added_tokens_decoder", None) or {}
     numbers = {
         str(token.content): number
@@ -218,7 +222,7 @@ def control_tokens(tokenizer: Any, template: str | None) -> ControlTokens:
 
 
 def _is_valid(text: str) -> bool:
-    """Whether there is no surrogate in a text; far faster than to look for one."""
+    """Whether a text has no surrogates; much faster than a search for one."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -227,12 +231,12 @@ def _is_valid(text: str) -> bool:
 
 
 def well_formed(text: str) -> str:
-    """The text without halves of characters, which no client can send but in escapes."""
+    """The text without unpaired surrogates, which a client can send only as escapes."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _recased(text: str, change: Callable[[str], str]) -> str:
-    """The text in letters of one case, as long as before."""
+    """The text in one case, of the same length."""
     changed = change(text)
     if len(changed) == len(text):
         return changed

@@ -1,8 +1,8 @@
-"""Tokenization of a prompt in which a client's spellings of control tokens are masked.
+"""Tokenization of a prompt with masked spellings of control tokens.
 
-Any tokenizer will do, whatever it is made of: the text is cut behind each stand-in, so that no part holds the
-whole spelling, and each part is tokenized by itself. Where a tokenizer finds a token all the same (it folds
-letters of other widths into one, say), the part is halved until it does not.
+It works with any tokenizer: the text is split behind each stand-in, so that no part contains the whole
+spelling, and each part is tokenized alone. If a tokenizer still finds a token (because it normalizes wide
+letters, for example), the part is halved until it does not.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from engine.prompts.encoding.control_tokens import ControlTokens
 
 Encode = Callable[[str], list[int]]
 
-_SHORT, _KNOWN_PARTS = 64, 4096  # what lies between two spellings is often the same
+_SHORT, _KNOWN_PARTS = 64, 4096  # the text between two spellings is often the same
 _ANCHORS = ("\n", ".", "1", "\u4e2d")
-_ORDINARY = ("", "word", "\u0378", "\U000e0fff")  # the last two stand for no letter
-_MOST_TRIED = 256  # tokens; beyond are hundreds and thousands of their kind that nothing uses yet
+_ORDINARY = ("", "word", "\u0378", "\U000e0fff")  # the last two are unassigned
+_MAX_TRIED = 256  # tokens; more are hundreds of reserved ones, unused so far
 
 
 class GuardedEncoder:
-    """Encodes like `encode`, but what is masked never becomes a control token.
+    """Encodes like `encode`, but masked text never becomes a control token.
 
-    `leaks` are the tokens, found by trying when this is made, that the tokenizer sees in any text that
-    spells them.
+    `leaks` are the tokens that the tokenizer finds in any text that spells them; found by trial at
+    construction.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class GuardedEncoder:
         self._encode = encode
         self._tokens = tokens
         self._known_parts = lru_cache(_KNOWN_PARTS)(lambda text: tuple(self._after_anchor(text)))
-        # Not the token for what is unknown, nor one that a tokenizer puts before each text.
+        # Without the unknown token, and without one that a tokenizer adds to each text.
         self._watched = tokens.ids.difference(*map(encode, _ORDINARY))
-        # SentencePiece's tokenizers put a blank before a text, WordPiece's one between any two.
+        # SentencePiece adds a blank before a text, WordPiece between any two tokens.
         self._needs_anchor = decode(encode("x") + encode("y")) != "xy"
         tried = [text for text in tokens.foremost() if tokens.numbers[text] in self._watched]
-        self.leaks = tuple(text for text in tried[:_MOST_TRIED] if self._leaks(text))
+        self.leaks = tuple(text for text in tried[:_MAX_TRIED] if self._leaks(text))
 
     def __call__(self, text: str) -> list[int]:
-        """The token ids of a text with stand-ins in it, or of one without."""
+        """The token ids of a text, with or without stand-ins."""
         parts = self._tokens.parts(text)
         ids = list(self._encode(parts[0])) if parts else []
         for part in parts[1:]:
@@ -53,7 +53,7 @@ class GuardedEncoder:
         return ids if self._only_marks(ids, text) else self._apart(text)
 
     def _only_marks(self, ids: list[int], text: str) -> bool:
-        """Whether all control tokens in `ids` are marks of the template's."""
+        """Whether all control tokens in `ids` are marks of the template."""
         found = Counter(token for token in ids if token in self._watched)
         if not found:
             return True
@@ -61,7 +61,7 @@ class GuardedEncoder:
         return found <= written
 
     def _apart(self, text: str) -> list[int]:
-        """The same with each mark of the template's by itself, and nothing else as a control token."""
+        """The token ids with each mark of the template encoded alone, and no other control token."""
         ids: list[int] = []
         at = 0
         for mark in self._tokens.pattern.finditer(text):
@@ -84,7 +84,7 @@ class GuardedEncoder:
         return self._halved(text[:middle], first=first) + self._halved(text[middle:], first=False)
 
     def _continued(self, text: str) -> Sequence[int]:
-        """The ids of a text that goes on where another ended."""
+        """The ids of a text that continues another one."""
         return self._known_parts(text) if len(text) <= _SHORT else self._after_anchor(text)
 
     def _after_anchor(self, text: str) -> list[int]:

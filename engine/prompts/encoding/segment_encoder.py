@@ -1,8 +1,8 @@
-"""Tokenization of prompts that grow: what was tokenized before is not tokenized again.
+"""Tokenization of growing prompts: text is tokenized only once.
 
-Tokenizers cut a text at its special tokens before anything else, so that the ids of what lies between two of
-them depend on nothing outside. A chat prompt is therefore tokenized segment by segment, each from one turn's
-start mark to the next, and the ids of each segment are remembered.
+Tokenizers split a text at its special tokens first, so that the ids between two of them depend on nothing
+else. So a chat prompt is tokenized by segment, each from one turn's start mark to the next, and the ids of
+each segment are cached.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Callable, Collection, Sequence
 
 Encode = Callable[[str], list[int]]
 
-_REMEMBERED_CHARACTERS = 16 << 20  # text and ids of these are some 100 MB at the very most
+_REMEMBERED_CHARACTERS = 16 << 20  # with their ids at most about 100 MB
 _PROBES = ("word", " word", "word ", "\nword\n", "  ", "\t", "wörd日本", "")
 
 
 class SegmentEncoder:
-    """Encodes like `encode`, and remembers segments that begin with one of `marks`.
+    """Encodes like `encode`, and caches segments that begin with one of `marks`.
 
-    Where `encode` does not keep segments apart (a mark that swallows blanks around it, say), found by trying
-    when this is made, it is called with the whole text each time.
+    If `encode` does not treat segments independently (because a mark consumes blanks around it, for example),
+    it is called with the whole text each time. This is tested at construction.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class SegmentEncoder:
         *,
         remembered_characters: int = _REMEMBERED_CHARACTERS,
     ) -> None:
-        """`added` are all tokens that the tokenizer finds in a text before it splits the rest."""
+        """`added` are all tokens that the tokenizer finds before it splits the rest."""
         self._encode = encode
         self._room = remembered_characters
-        self._held: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[int, ...]] = OrderedDict()
         self._starts = _pattern(
             [
                 mark
@@ -58,13 +58,13 @@ class SegmentEncoder:
         return tokens
 
     def _segment(self, text: str) -> Sequence[int]:
-        found = self._held.pop(text, None)
+        found = self._cache.pop(text, None)
         if found is None:
             found = tuple(self._encode(text))
             self._room -= len(text)
-        self._held[text] = found
-        while self._room < 0 and self._held:
-            oldest, _ = self._held.popitem(last=False)
+        self._cache[text] = found
+        while self._room < 0 and self._cache:
+            oldest, _ = self._cache.popitem(last=False)
             self._room += len(oldest)
         return found
 
@@ -75,13 +75,13 @@ def _pattern(marks: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def _hides(token: str, mark: str) -> bool:
-    """Whether there are texts in which a tokenizer sees `token` where we would see `mark` begin."""
+    """Whether the tokenizer may see `token` where `mark` begins."""
     overlaps = any(token.endswith(mark[:size]) for size in range(1, len(mark)))
     return token != mark and (mark in token or overlaps)
 
 
 def _keeps_apart(encode: Encode, mark: str) -> bool:
-    """Whether what is encoded before and behind a mark is the same with it and without."""
+    """Whether the encodings before and behind a mark are the same with and without it."""
     return all(
         encode(before + mark + behind) == encode(before) + encode(mark + behind)
         for before in _PROBES

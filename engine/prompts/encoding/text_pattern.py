@@ -1,7 +1,7 @@
 """One regular expression for many texts.
 
-Of thousands of alternatives Python's `re` tries one after the other. So they are put into a tree by their
-letters, and the expression follows that.
+Python's `re` tries thousands of alternatives one by one. So the texts are put into a trie, and the expression
+follows the trie.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def longest_of(texts: Collection[str]) -> re.Pattern[str]:
-    """A pattern that finds the longest of these at a place, in a time that their number has no part in."""
+    """A pattern for the longest of these texts at a position; its time does not depend on their number."""
     tree: dict[str, Any] = {}
     for text in texts:
         node = tree

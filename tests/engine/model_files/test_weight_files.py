@@ -156,13 +156,13 @@ def part_of_another_without_index(folder: Folder) -> None:
     ("lay", "told"),
     [
         (stale_index, "names 2 files that are not there, first model-00001-of-00009.safetensors"),
-        (stale_index_beside_parts, "is that of other weights and is not used"),
+        (stale_index_beside_parts, "belongs to other weights and is not used"),
         (stale_index_in_part, "names 1 files that are not there, first model-extra.safetensors"),
-        (index_of_no_json, "is no index of weights"),
+        (index_of_no_json, "is not an index of weights"),
         (empty_index, "names no weights"),
-        (index_that_leads_elsewhere, "names what are no safetensors files of this folder"),
-        (index_of_a_name_that_no_file_has, "names what are no safetensors files of this folder"),
-        (index_with_orders_for_a_terminal, "names what are no safetensors files of this folder"),
+        (index_that_leads_elsewhere, "names files that are not safetensors files of this folder"),
+        (index_of_a_name_that_no_file_has, "names files that are not safetensors files of this folder"),
+        (index_with_orders_for_a_terminal, "names files that are not safetensors files of this folder"),
         (stray("model-00001-of-00004.safetensors"), "model-00001-of-00004.safetensors is not named"),
         (stray("model (1).safetensors"), "is not loaded"),
         (stray("model.safetensors"), "is not loaded"),
@@ -250,7 +250,7 @@ def half_a_download(folder: Folder) -> None:
     (folder.path / f"{FIRST}.incomplete").write_bytes(b"")
 
 
-def cut_off(folder: Folder) -> None:
+def truncated(folder: Folder) -> None:
     folder.put("model.safetensors", folder.good)
     weights = (folder.path / "model.safetensors").read_bytes()
     (folder.path / "model.safetensors").write_bytes(weights[:-1])
@@ -271,7 +271,7 @@ def a_part_and_something_else(folder: Folder) -> None:
         (a_part_and_something_else, BrokenWeights, f"1 of 2 weight files are missing, {S}"),
         (half_a_download, WeightsMissing, f"is unfinished: there is {FIRST}.incomplete"),
         (lambda folder: folder.index_halves(), WeightsMissing, f"all 2 weight files are missing, {F}"),
-        (cut_off, BrokenWeights, "is damaged or cut off"),
+        (truncated, BrokenWeights, "is damaged or truncated"),
     ],
 )  # fmt: skip
 def test_what_is_unfinished_is_refused_before_anything_is_loaded_with_the_file_that_is_missing(

@@ -173,7 +173,7 @@ def tokenizer_with_code(folder: Path) -> None:
         (
             edit_config(model_file="own.py"),
             UnsupportedArchitecture,
-            "wants code of its own to be run ('own.py')",
+            "requires code of its own to run ('own.py')",
         ),
         (
             edit_config(quantization_config={"quant_method": "modelopt", "quant_algo": "FP8"}),

@@ -44,7 +44,7 @@ def test_a_model_in_parts_passes(tmp_path: Path) -> None:
         (None, {"adapters.safetensors": WEIGHTS}, "fuse them"),
         (None, {"model.safetensors.incomplete": WEIGHTS}, "finish the download"),
         (None, {"model.safetensors": b"version https://git-lfs.github.com/spec/v1\n"}, "git lfs pull"),
-        (None, {"model.safetensors": b""}, "empty or cut off"),
+        (None, {"model.safetensors": b""}, "empty or truncated"),
         (
             None,
             {
