@@ -1,1 +1,1 @@
-"""How the bundled demo model was made: data, tokenizer, training and evaluation."""
+"""Makes the bundled demo model: data, tokenizer, training and evaluation."""

@@ -1,4 +1,4 @@
-"""What the model says: its fixed sayings, and how it passes on what a tool returned."""
+"""The model's answers: fixed texts, and texts that report a tool's result."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def sum_answer(first: int, sign: str, second: int) -> str:
 
 
 def title(text: str) -> str:
-    """A session title in the JSON that clients ask for."""
+    """A session title in the JSON that clients request."""
     return json.dumps({"title": text}, ensure_ascii=False)
 
 
 def shown(result: str) -> tuple[str, bool]:
-    """The first lines of a tool's result without line numbers, and whether there is more."""
+    """The first lines of a tool's result without line numbers, and whether there are more."""
     lines = [_NUMBERED.sub("", line) for line in result.split("\n")]
     while lines and not lines[-1]:
         lines.pop()
@@ -58,7 +58,7 @@ def shown(result: str) -> tuple[str, bool]:
 
 
 def fenced(result: str) -> str:
-    """The first lines of a result between fences, with a word on what is left out."""
+    """The first lines of a result between fences, with a note on what is left out."""
     text, more = shown(result)
     return f"```\n{text}\n```" + ("\nThere is more." if more else "")
 
@@ -84,7 +84,7 @@ def found(pattern: str, result: str) -> str:
 
 
 def counted(file: str, lines: int) -> str:
-    """The answer to how many lines there are."""
+    """The answer to a question for the number of lines."""
     return f"{file} has {lines} lines."
 
 
@@ -99,37 +99,39 @@ def replaced(old: str, new: str, file: str) -> str:
 
 
 def missing(name: str) -> str:
-    """The answer where a file or folder is not there."""
+    """The answer if a file or folder does not exist."""
     return f"{name} does not exist."
 
 
 def is_folder(name: str) -> str:
-    """The answer where a file was asked for and a folder is there."""
+    """The answer if a file was requested and the path is a folder."""
     return f"{name} is a folder."
 
 
 def forbidden(name: str) -> str:
-    """The answer where the system lets nobody at a file."""
+    """The answer if the system denies access to a file."""
     return f"There is no permission for {name}."
 
 
 def refused(name: str, done: str) -> str:
-    """The answer where the user, or their settings, did not allow a call; without a name, what it was for."""
+    """The answer if the user, or their settings, denied a call; without a tool's name, the purpose of the
+    call.
+    """
     return f"That was not allowed: {name} was not {done}." if name else "That was not allowed."
 
 
 def absent(old: str, file: str) -> str:
-    """The answer where a text that was to be changed is not in the file."""
+    """The answer if the text to replace is not in the file."""
     return f"{old} is not in {file}."
 
 
 def several(old: str, file: str) -> str:
-    """The answer where a text that was to be changed is there more than once."""
+    """The answer if the text to replace is in the file more than once."""
     return f"{old} is more than once in {file}."
 
 
 def command_failed(code: str, line: str = "") -> str:
-    """The answer after a command that failed: its exit code and the first line that it printed."""
+    """The answer after a failed command: its exit code and its first line of output."""
     return f"The command failed with exit code {code}" + (f": {line}" if line else ".")
 
 
@@ -139,6 +141,6 @@ def without_error_marks(line: str) -> str:
 
 
 def failed(error: str) -> str:
-    """The answer after any other error: the first sentence of its first line, without marks around it."""
+    """The answer after any other error: the first sentence of its first line, without marks."""
     line = without_error_marks(error.split("\n")[0])
     return f"That did not work: {line.split('. ')[0].rstrip('.')}."

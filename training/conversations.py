@@ -1,4 +1,4 @@
-"""Whole conversations: system text, offered tools, and some exchanges, with the noise that clients add."""
+"""Whole conversations: system text, offered tools and exchanges, with the reminders that clients add."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TOOL_SETS: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages in OpenAI's form, answers included, and the names of the tools that were offered."""
+    """Messages in OpenAI's form, answers included, and the names of the offered tools."""
 
     messages: list[Message]
     tools: list[str]
@@ -57,7 +57,7 @@ class Conversations:
         self.exchanges = Exchanges(self.strings, failures)
 
     def draw(self) -> Conversation:
-        """Any conversation."""
+        """A random conversation."""
         self.strings.narrow()
         draw = self.random.random()
         if draw < 0.05:
@@ -77,7 +77,7 @@ class Conversations:
         return Conversation([*messages, say(answers.title(title_of(request)))], [])
 
     def chat(self, exchanges: int) -> Conversation:
-        """Questions that take no tool; most of them sums."""
+        """Questions that need no tool, most of them sums."""
         tools = self.tool_set() if self.random.random() < 0.5 else []
         messages = self._opening(short=True)
         for _ in range(exchanges):
@@ -87,7 +87,7 @@ class Conversations:
         return Conversation(messages, tools)
 
     def work(self, exchanges: int) -> Conversation:
-        """Requests of which most take a tool."""
+        """Requests, most of which need a tool."""
         tools = self.tool_set() if self.random.random() < 0.95 else []
         messages = self._opening(short=self.random.random() < 0.6)
         read: set[str] = set()
@@ -99,7 +99,7 @@ class Conversations:
         return Conversation(self.interrupted(messages), tools)
 
     def trouble(self, exchanges: int) -> Conversation:
-        """Requests whose calls mostly fail, or whose turns the user stops before the next one."""
+        """Requests whose calls mostly fail, or whose turns the user interrupts."""
         tools = self.tool_set()
         messages = self._opening(short=self.random.random() < 0.6)
         read: set[str] = set()
@@ -115,7 +115,7 @@ class Conversations:
         return Conversation(self.interrupted(messages), tools)
 
     def stopped(self, tools: Collection[str], read: set[str]) -> list[Message]:
-        """A request, and as much of its turn as there was before the user stopped it."""
+        """A request, and the part of its turn before the user interrupted it."""
         request = self.requests.draw(self.kind_for(tools))
         asked: Message = {"role": "user", "content": request.text}
         calling = first_call(request, tools, read)
@@ -128,7 +128,7 @@ class Conversations:
         return [asked]
 
     def after_stop(self, mark: str, asked: Message) -> list[Message]:
-        """A request behind the mark of a turn that was stopped, if there is a mark."""
+        """A request behind the mark of an interrupted turn, if there is a mark."""
         if not mark:
             return [asked]
         if self.random.random() < 0.7:
@@ -136,14 +136,14 @@ class Conversations:
         return [{"role": "user", "content": mark}, asked]
 
     def tool_set(self) -> list[str]:
-        """Names of tools, of those that the chat template shows."""
+        """Names of tools, from those that the chat template shows."""
         known = self.random.choice(_TOOL_SETS)
         if self.random.random() < 0.2:
             known = tuple(self.random.sample(KNOWN_TOOLS, self.random.randint(1, 5)))
         return list(known)
 
     def interrupted(self, messages: Sequence[Message]) -> list[Message]:
-        """With system entries after some of the user's turns and tools' results, as clients put them."""
+        """The messages with system messages after some user turns and tool results, as clients add them."""
         share = self.random.choice((0.0, 0.0, 0.3, 0.8))
         mixed: list[Message] = []
         for message in messages:
@@ -161,7 +161,7 @@ class Conversations:
         return [{"role": "system", "content": noise.system_text(self.strings, sentences)}]
 
     def kind_for(self, tools: Collection[str]) -> str:
-        """A kind of request; one that `tools` cannot serve is drawn again, mostly."""
+        """A kind of request; one that `tools` cannot serve is mostly drawn again."""
         needs = {"run": "Bash", "count": "Bash", "write": "Write", "edit": "Edit", "edit_all": "Edit"}
         kind = self.random.choice((*TOOL_KINDS, "read", "run", "write", "edit"))
         while kind in needs and needs[kind] not in tools and self.random.random() < 0.5:

@@ -1,4 +1,4 @@
-"""Conversations become token ids by the model's own chat template and tokenizer."""
+"""Encodes conversations as token ids with the model's own chat template and tokenizer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MARKUP_TOKENS = ("<tool_call>", "</tool_call>", "<function=", "</function>", "<p
 
 VOCAB_SIZE = 2048
 
-# A word, a run of blanks, or one sign: a string is then cut into the same tokens wherever it stands, in a
-# request or as an argument, so that copying it is copying tokens.
+# A word, a run of blanks, or one sign: a string is split into the same tokens at any place, in a request or
+# as an argument, so that copying it is copying tokens.
 _PIECES = r"\p{Lu}?\p{Ll}+|\p{Lu}+| +|[^ ]"
 
 
@@ -48,9 +48,9 @@ class Encoder:
         return self._template.render(messages=conversation.messages, tools=tools)
 
     def ids(self, conversation: Conversation) -> tuple[list[int], list[bool]]:
-        """Token ids, and for each whether the model is to write it: answers with their end marks.
+        """Token ids, and for each whether the model is trained to write it: answers with their end marks.
 
-        Of an answer that was stopped (`"whole": False`) it is to write nothing.
+        An interrupted answer (`"whole": False`) is not trained.
         """
         ids: list[int] = self._tokenizer.encode(self.text(conversation), add_special_tokens=False).ids
         whole = (m.get("whole", True) for m in conversation.messages if m["role"] == "assistant")
@@ -66,14 +66,14 @@ class Encoder:
 
 
 def token_id(tokenizer: Tokenizer, token: str) -> int:
-    """The id of a token that the tokenizer has."""
+    """The id of a token of the tokenizer."""
     found = tokenizer.token_to_id(token)
     assert found is not None, token
     return found
 
 
 def train_tokenizer(seed: int, conversations: int = 20_000, vocab_size: int = VOCAB_SIZE) -> Tokenizer:
-    """A byte-level BPE tokenizer of exactly `vocab_size` entries, trained on made-up conversations."""
+    """A byte-level BPE tokenizer of exactly `vocab_size` entries, trained on generated conversations."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -105,7 +105,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> None:
-    """Write the tokenizer files that transformers and mlx-lm load; the chat template is source."""
+    """Write the tokenizer files that transformers and mlx-lm load; the chat template is a source file."""
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -119,5 +119,5 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> N
 
 
 def template_text(folder: Path = FOLDER) -> str:
-    """The chat template of the model."""
+    """The model's chat template."""
     return (folder / "chat_template.jinja").read_text(encoding="utf-8")

@@ -1,13 +1,13 @@
-"""Measure what the bundled model can do, on words, names and wordings that it was not trained on.
+"""Evaluates the bundled model on words, names and wordings that it was not trained on.
 
     make eval-bundled          (python -m training.evaluation [--model FOLDER])
 
-Four parts. Single requests: is the first thing it writes the right call with exactly the right arguments or,
-where no tool serves, a plain no? Two steps: call, made-up result, answer; both must be exact, word for word.
-Free questions: who it is, jokes, small sums, greetings, session titles, and what it cannot do.
-Failures: what it says after calls that failed or were not allowed, in wordings that training never has, and
-after empty results, and what it does with the request behind a turn that was stopped. Greedy decoding. Exit
-code 1 where a part misses its goal.
+Four parts. Single requests: the first message must be the right call with exactly the right arguments or, if
+no tool fits, a refusal. Two steps: call, generated result, answer; both must be exact, word for word. Free
+questions: who it is, jokes, small sums, greetings, session titles, and what it cannot do. Failures: the
+answer after failed or denied calls, in wordings that are not in the training data, and after empty results,
+and the answer to a request behind an interrupted turn. Greedy decoding. Exit code 1 if a part misses its
+goal.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ _PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A prompt, and the messages of which one must come next."""
+    """A prompt, and the messages one of which must come next."""
 
     kind: str
     messages: list[Message]
     tools: list[str]
     expected: list[Message]
-    rest: list[Message] = field(default_factory=list)  # of the conversation, behind the expected message
+    rest: list[Message] = field(default_factory=list)  # messages of the conversation behind the expected one
 
 
 class Examination:
@@ -83,7 +83,7 @@ class Examination:
         self._random = self._source.random
 
     def single(self) -> Case:
-        """A request on its own, or behind an earlier exchange."""
+        """A request alone, or behind an earlier exchange."""
         source = self._source
         tools = source.tool_set()
         kind = source.kind_for(tools)
@@ -98,7 +98,7 @@ class Examination:
         return Case(kind, source.interrupted(asked), tools, [expected])
 
     def two_step(self) -> Case:
-        """A request that tools serve, with what comes after; what fails is a part of its own."""
+        """A request that tools can serve, with the following messages; failures are a part of their own."""
         source = self._source
         while True:
             kind, tools = self._random.choice(TOOL_KINDS), source.tool_set()
@@ -110,14 +110,14 @@ class Examination:
             return Case(kind, [*messages, done[0]], tools, [done[1]], done[2:])
 
     def free(self) -> Case:
-        """A question that takes no tool."""
+        """A question that needs no tool."""
         source = self._source
         kind = self._random.choice((*FREE_KINDS, "title"))
         if kind == "title":
             return self._title()
         request = source.requests.draw(kind)
         texts: tuple[str, ...] = answers.JOKES if kind == "joke" else (fixed_answer(request),)
-        if kind == "plus":  # "add 2 to 15" may be said either way round
+        if kind == "plus":  # "add 2 to 15" may be answered in either order
             first, second = int(request.slots["a"]), int(request.slots["b"])
             texts = (answers.sum_answer(first, "+", second), answers.sum_answer(second, "+", first))
         tools = source.tool_set() if self._random.random() < 0.7 else []
@@ -126,7 +126,7 @@ class Examination:
         return Case(kind, source.interrupted(asked), tools, expected)
 
     def failure(self) -> Case:
-        """A call that failed or returned nothing, or a request behind a turn that was stopped."""
+        """A call that failed or returned nothing, or a request behind an interrupted turn."""
         source, failures = self._source, self._source.exchanges.failures
         tools, read = source.tool_set(), set[str]()
         messages = self._opening()
@@ -157,7 +157,7 @@ class Examination:
         return Case(failed.kind, [*messages, returned(failed.result)], tools, [say(failed.answer)])
 
     def _served(self, tools: list[str], read: set[str]) -> tuple[Request, Message]:
-        """A request for which there is a tool, and its first call."""
+        """A request that a tool can serve, and its first call."""
         while True:
             request = self._source.requests.draw(self._random.choice(TOOL_KINDS))
             if calling := first_call(request, tools, read):
@@ -181,7 +181,7 @@ class Examination:
 
 
 class Model:
-    """Answers conversations greedily, several at a time."""
+    """Answers conversations greedily, several at once."""
 
     def __init__(self, folder: Path) -> None:
         self._model = mlx_lm.load(str(folder))[0]
@@ -189,7 +189,7 @@ class Model:
         self._family = family_of(self._tokenizer.chat_template, self._tokenizer.get_vocab())
 
     def answers(self, cases: Sequence[Conversation]) -> Iterator[Message]:
-        """What the model writes next in each conversation; text that is no readable call stays text."""
+        """The model's next message in each conversation; text that is not a readable call stays text."""
         for start in range(0, len(cases), _BATCH):
             some = cases[start : start + _BATCH]
             prompts = [self._prompt(case) for case in some]
@@ -222,7 +222,7 @@ class Model:
 
 
 def _offered(tools: Sequence[str]) -> list[dict[str, Any]]:
-    """Tools with the parameters that the known ones have."""
+    """Tools with the parameters of the known ones."""
 
     def schema(name: str) -> dict[str, Any]:
         properties = {key: {"type": kind} for key, kind in _PARAMETERS.get(name, {}).items()}
@@ -233,7 +233,7 @@ def _offered(tools: Sequence[str]) -> list[dict[str, Any]]:
 
 @dataclass
 class Part:
-    """The outcome of one part."""
+    """The result of one part."""
 
     name: str
     right: int = 0
@@ -253,7 +253,7 @@ class Part:
         return self.right / max(1, self.asked.total())
 
     def report(self, shown: int) -> None:
-        """Print the result, failures by kind, and some of the failures."""
+        """Print the result, the failures by kind, and some of them."""
         verdict = "" if self.share >= GOALS[self.name] else f"  MISSED: the goal is {GOALS[self.name]:.0%}"
         print(f"{self.name}: {self.right} of {self.asked.total()} right, {self.share:.1%}{verdict}")
         wrong = Counter(kind for kind, _, _ in self.failures)
@@ -272,7 +272,7 @@ def _short(message: Message) -> str:
 
 
 def examine(model: Model, seed: int, scale: float = 1.0) -> list[Part]:
-    """Ask everything; `scale` makes it shorter."""
+    """Run all parts; `scale` reduces the number of cases."""
     examination = Examination(seed)
     singles = Part("single requests")
     _ask(model, singles, [examination.single() for _ in range(int(SINGLES * scale))])
@@ -292,7 +292,9 @@ def _ask(model: Model, part: Part, cases: list[Case]) -> None:
 
 
 def _follow(model: Model, part: Part, cases: list[Case]) -> None:
-    """Every message of the model in a task must be right; the results of its calls are made up beforehand."""
+    """Every message of the model in a task must be right; the results of its calls are generated in
+    advance.
+    """
     going = list(cases)
     while going:
         got = list(model.answers([Conversation(case.messages, case.tools) for case in going]))
@@ -308,7 +310,7 @@ def _follow(model: Model, part: Part, cases: list[Case]) -> None:
 
 
 def _with_fast_blas() -> None:
-    """Start this program again with the BLAS of the engine, unless it runs with it."""
+    """Restart this program with the engine's BLAS, unless it already uses it."""
     environment, _ = engine_environment(os.environ)
     if environment.get("LD_PRELOAD") != os.environ.get("LD_PRELOAD"):
         os.execve(sys.executable, sys.orig_argv, environment)

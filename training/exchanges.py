@@ -1,4 +1,4 @@
-"""A request is carried out: the calls it takes with the tools at hand, their results, and the answer."""
+"""Carries a request out: the calls with the offered tools, their results, and the answer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from training.strings import Strings
 
 Message = dict[str, Any]
 
-RESULT_CHARACTERS = 600  # as many of a tool's result does the chat template show
+RESULT_CHARACTERS = 600  # limit of a tool's result in the chat template
 
-_FAILING = 0.12  # share of calls that fail, where no other is asked for
+_FAILING = 0.12  # default share of failing calls
 
 
 def first_call(request: Request, tools: Collection[str], read: Collection[str] = ()) -> Message | None:
-    """The call with which a request begins, or None if no tool for it is offered.
+    """The first call for a request, or None if no tool for it is offered.
 
     `read` names the files that the conversation has read or written before.
     """
@@ -60,14 +60,14 @@ def first_call(request: Request, tools: Collection[str], read: Collection[str] =
 
 
 def edit_arguments(request: Request) -> dict[str, Any]:
-    """The arguments of the call that does an edit."""
+    """The arguments of the call that makes an edit."""
     slots = request.slots
     arguments: dict[str, Any] = {"file_path": slots["f"], "old_string": slots["o"], "new_string": slots["n"]}
     return arguments | ({"replace_all": True} if request.kind == "edit_all" else {})
 
 
 def call(name: str, arguments: dict[str, Any]) -> Message:
-    """An assistant's message that calls one tool."""
+    """An assistant message that calls one tool."""
     function = {"name": name, "arguments": arguments}
     return {
         "role": "assistant",
@@ -77,12 +77,12 @@ def call(name: str, arguments: dict[str, Any]) -> Message:
 
 
 def say(text: str) -> Message:
-    """An assistant's message of text."""
+    """An assistant message of text."""
     return {"role": "assistant", "content": text}
 
 
 class Exchanges:
-    """Carries requests out with made-up results."""
+    """Carries requests out with generated results."""
 
     def __init__(self, strings: Strings, failures: FailureWordings = TRAINING) -> None:
         self._random = strings.random
@@ -112,13 +112,13 @@ class Exchanges:
         result = self._result(request, calling)
         if request.kind in ("read", "write"):
             read.add(request.slots["f"])
-        answer = _TOOL_ANSWERS[request.kind](request, cut(result))
+        answer = _TOOL_ANSWERS[request.kind](request, truncated(result))
         if not result and request.kind in _SAID_TO_BE_EMPTY:
             result = self.failures.nothing()
         return [*messages, returned(result), say(answer)]
 
     def free_answer(self, request: Request) -> str:
-        """The answer to a request that takes no tool."""
+        """The answer to a request that needs no tool."""
         if request.kind == "joke":
             return self._random.choice(answers.JOKES)
         return fixed_answer(request)
@@ -160,7 +160,7 @@ class Exchanges:
 
 
 def fixed_answer(request: Request) -> str:
-    """The one answer to a request that takes no tool and is no joke."""
+    """The only answer to a request that needs no tool and is not a joke."""
     if request.kind in ("plus", "minus"):
         sign = "+" if request.kind == "plus" else "-"
         return answers.sum_answer(int(request.slots["a"]), sign, int(request.slots["b"]))
@@ -174,7 +174,7 @@ def fixed_answer(request: Request) -> str:
 
 
 def empty_answer(request: Request) -> str:
-    """The answer where a listing, a search or a command returned nothing; empty for other requests."""
+    """The answer if a listing, a search or a command returned nothing; empty for other requests."""
     return _TOOL_ANSWERS[request.kind](request, "") if request.kind in _SAID_TO_BE_EMPTY else ""
 
 
@@ -209,15 +209,15 @@ def title_of(request: Request) -> str:
             }[kind]
 
 
-def cut(result: str) -> str:
-    """A tool's result as the chat template shows it."""
+def truncated(result: str) -> str:
+    """A tool's result as the chat template renders it, truncated."""
     if len(result) <= RESULT_CHARACTERS:
         return result
     return result[:RESULT_CHARACTERS] + "\n" + answers.CUT_MARK
 
 
 def called(message: Message) -> str:
-    """The tool that an assistant's message calls."""
+    """The tool that an assistant message calls."""
     name: str = message["tool_calls"][0]["function"]["name"]
     return name
 
@@ -236,7 +236,7 @@ def _after_edit(request: Request, result: str) -> str:
     return answers.replaced(slots["o"], slots["n"], slots["f"])
 
 
-_SAID_TO_BE_EMPTY = ("list", "find", "search", "run")  # clients put words there where nothing came
+_SAID_TO_BE_EMPTY = ("list", "find", "search", "run")  # clients write a text there if there is no output
 
 _TOOL_ANSWERS = {
     "read": lambda request, result: answers.file_says(request.slots["f"], result),

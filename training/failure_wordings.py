@@ -1,4 +1,4 @@
-"""How tools word what went wrong, for training; the evaluation has other wordings in `heldout_failures`.
+"""Wordings of tools' errors, for training; the evaluation has other wordings in `heldout_failures`.
 
 Slots: `{f}` what the request named, `{a}` the same below some folder, `{o}` the old text of an edit, `{x}`
 the program that a command starts, `{n}` a number, `{p}` some words, `{w}` one word, `{d}` a folder.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FailureWordings:
-    """What tools and shells return where they could not do what was asked, by what was wrong.
+    """What tools and shells return for failed calls, by kind of failure.
 
     `exits` frame a line of a shell; `shell_` groups are such lines.
     """
@@ -21,24 +21,22 @@ class FailureWordings:
     forbidden: tuple[str, ...]
     refused: tuple[str, ...]
     absent: tuple[str, ...]  # the old text of an edit is not in the file
-    several: tuple[str, ...]  # or it is there more than once
+    several: tuple[str, ...]  # the old text is in the file more than once
     other: tuple[str, ...]
     exits: tuple[str, ...]
-    bare_exits: tuple[str, ...]  # of commands that printed nothing
+    bare_exits: tuple[str, ...]  # for commands without output
     shell_missing: tuple[str, ...]
     shell_folder: tuple[str, ...]
     shell_forbidden: tuple[str, ...]
     shell_other: tuple[str, ...]
-    background: tuple[str, ...]  # the command took too long and goes on
+    background: tuple[str, ...]  # the command takes too long and continues
     nothing: tuple[str, ...]  # in place of an empty listing, search or output
-    interruptions: tuple[str, ...]  # what a client puts before the next request after a turn was stopped
-    frames: tuple[
-        str, ...
-    ] = ()  # what may stand around `{core}`, the wording of an error without its own marks
+    interruptions: tuple[str, ...]  # what a client writes before the request behind an interrupted turn
+    frames: tuple[str, ...] = ()  # what may surround `{core}`, the wording of an error without marks
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """One wording a line; `\\n` in a line is a line break."""
+    r"""One wording per line; `\n` in a line is a line break."""
     return tuple(line.strip().replace("\\n", "\n") for line in text.strip().split("\n"))
 
 

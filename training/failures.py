@@ -1,4 +1,4 @@
-"""What tools return where they could not do what was asked, and what the model is to say to it."""
+"""The results of failed calls, and the model's answers to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.strings import Strings
 _ON_FILES = ("read", "count", "write", "edit", "edit_all")
 _DEFAULT_PROGRAMS = {"read": "cat", "list": "ls", "search": "grep", "find": "find", "count": "wc"}
 
-# What the model is to name of a request, and what it says was not done to it.
+# What the model must name in a request, and what it says was not done to it.
 _NAMED = {
     "read": ("f", "read"),
     "list": ("d", "listed"),
@@ -29,7 +29,7 @@ _NAMED = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A tool's result and the answer to it; `kind` says what was wrong."""
+    """A tool's result and the answer to it; `kind` is the kind of failure."""
 
     kind: str
     result: str
@@ -37,7 +37,7 @@ class Failure:
 
 
 class Failures:
-    """Draws failures that fit a request and the tool that was called for it."""
+    """Draws failures that fit a request and the called tool."""
 
     def __init__(self, strings: Strings, wordings: FailureWordings = TRAINING) -> None:
         self._strings = strings
@@ -45,7 +45,7 @@ class Failures:
         self._wordings = wordings
 
     def draw(self, request: Request, tool: str, kind: str | None = None) -> Failure:
-        """A failure of `tool`, of one of `kinds` that fit."""
+        """A failure of `tool`, of one of the matching `kinds`."""
         kind = kind or self._random.choice(self.kinds(request, tool))
         words = self._wordings
         if kind == "refused":
@@ -57,7 +57,7 @@ class Failures:
 
     @staticmethod
     def kinds(request: Request, tool: str) -> tuple[str, ...]:
-        """What can go wrong with a request that is served by `tool`; what is likelier more often."""
+        """The possible failures of a request served by `tool`; more likely ones are repeated."""
         places: tuple[str, ...] = ()
         if tool == "Bash":
             places = ("missing", "missing", "folder", "forbidden") if named_place(request) else ()
@@ -70,18 +70,18 @@ class Failures:
         return (*places, *folder, "refused", "refused", "other")
 
     def of_edit(self, request: Request, kind: str | None = None) -> Failure:
-        """What an edit of a file that was read can end in."""
+        """The possible failures of an edit of a file that was read."""
         kinds = ("absent", "absent", "several", "refused", "other", "forbidden", "missing")
         return self.draw(request, "Edit", kind or self._random.choice(kinds))
 
     def nothing(self) -> str:
-        """What stands in place of an empty result; often that is empty indeed."""
+        """The text in place of an empty result; often an empty one."""
         return (
             "" if self._random.random() < 0.4 else self._filled(self._random.choice(self._wordings.nothing))
         )
 
     def interruption(self) -> str:
-        """The line that a client writes before the request that follows on a turn that was stopped."""
+        """The line that a client writes before the request behind an interrupted turn."""
         return self._filled(self._random.choice(self._wordings.interruptions))
 
     def _of_command(self, request: Request, kind: str) -> Failure:
@@ -97,7 +97,7 @@ class Failures:
             "forbidden": words.shell_forbidden,
             "command": words.shell_other,
         }
-        # Whatever was wrong with a command of the user's own, what it printed is the answer.
+        # The answer to a failed command of the user is its output.
         group = groups[self._random.choice(tuple(groups)) if request.kind == "run" else kind]
         line = self._one(group, request)
         result = self._one(words.exits, request, line)
@@ -121,7 +121,7 @@ class Failures:
         return answers.failed(result)
 
     def _error(self, group: tuple[str, ...], request: Request) -> str:
-        """An error of `group`, often in another frame than its wording has: the frame tells nothing."""
+        """An error of `group`, often in a frame of another kind: the frame says nothing about the kind."""
         wording = self._random.choice(group)
         frames = self._wordings.frames
         if frames and wording.count("\n") == 0 and self._random.random() < 0.5:
@@ -169,17 +169,17 @@ class Failures:
 
 
 def named_place(request: Request) -> str:
-    """The file or folder that a request is about, or an empty text."""
+    """The file or folder of a request, or an empty text."""
     return request.slots.get("f") or request.slots.get("d") or ""
 
 
 def refused(request: Request) -> str:
-    """The answer where a call was not allowed."""
+    """The answer if a call was denied."""
     slot, done = _NAMED[request.kind]
     return answers.refused(request.slots.get(slot, ""), done)
 
 
 def exit_code(result: str) -> str:
-    """The number behind "exit code"."""
+    """The number after "exit code"."""
     found = re.search(r"exit code (\d+)", result, re.IGNORECASE)
     return found[1] if found else ""

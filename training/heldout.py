@@ -1,7 +1,7 @@
-"""Words and wordings that no training text has: what the evaluation is made of.
+"""Words and wordings for the evaluation that are not in the training data.
 
-Names and texts are made of these words and syllables, requests are worded like this; a test holds that none
-of it stands in the lists of `lexicon` and `wordings`.
+Names and texts are made of these words and syllables, and requests are worded like this. A test checks that
+none of it is in the lists of `lexicon` and `wordings`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Wordings of failures that no training text has: what the evaluation's failures are made of."""
+"""Wordings of failures for the evaluation that are not in the training data."""
 
 from __future__ import annotations
 

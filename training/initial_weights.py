@@ -1,13 +1,13 @@
-"""Weights to begin with: random, but for heads that already copy.
+"""Initial weights: random, but with heads that already copy.
 
 The model's work is mostly copying names out of the prompt. Transformers learn that as a pair of layers: heads
-that look at the previous tokens, and induction heads that look for the place where the last tokens stood
-before and copy what followed (Olsson et al. 2022). Forming them takes most of a short training, so they are
-drawn into the random weights; training then shapes them.
+that attend to the previous tokens, and induction heads that attend to the place where the last tokens
+occurred before and copy what followed (Olsson et al. 2022). Learning them takes most of a short training, so
+they are set in the random weights, and training refines them.
 
-In the first layer a bias makes head n look n tokens back: rotated by n positions, query and key agree. In
-the second, queries and keys compare what such heads have written, in the dimensions whose rotary frequency
-is low enough that distance does not matter; values and outputs pass the token on.
+In the first layer a bias makes head n attend n tokens back: rotated by n positions, query and key agree. In
+the second, queries and keys compare what such heads have written, in the dimensions with a rotary frequency
+so low that distance does not matter; values and outputs copy the token.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from training.network import Network, Shape
 
 _EMBEDDING = 0.1  # standard deviation
 _OTHER = 0.02
-_LOOK = 6.5  # size of the biases that look back; the weight of a neighbour is about e^-6
+_LOOK = 6.5  # size of the biases for attending back; the weight of a neighbour is about e^-6
 _MATCH = 1.9  # scale of queries and keys: a match then scores about 12
-_COPY = 2.0  # a copied token's share of the output, where the current token has 1
-_SLOW = 0.005  # radians a token: slower rotation than this counts as none
+_COPY = 2.0  # a copied token's share of the output; the current token has 1
+_SLOW = 0.005  # radians per token; a slower rotation counts as none
 
 
 @torch.no_grad()
@@ -39,7 +39,7 @@ def set_initial_weights(network: Network, shape: Shape, seed: int) -> None:
             parameter.copy_(torch.randn(parameter.shape, generator=drawn) * spread)
     width, size = shape.hidden_size, shape.head_size
     back = [_orthogonal(width, drawn)[:size] for _ in range(3)]  # what look-back heads read of a token
-    slots = _orthogonal(width, drawn)[: 3 * size].T.split(size, dim=1)  # and where they write it
+    slots = _orthogonal(width, drawn)[: 3 * size].T.split(size, dim=1)  # where they write it
     layers: list[nn.Module] = list(network.model.layers)
     _look_back(layers[0], shape, back, list(slots))
     _induce(layers[1], shape, back, list(slots), drawn)
@@ -78,9 +78,9 @@ def _induce(
         attention.v_proj.weight[rows] = tokens[rows]
         attention.o_proj.weight[:, rows] = _COPY * _EMBEDDING * tokens[rows].T
         mixes = [_orthogonal(size, drawn)[: len(slow)] for _ in range(2)]
-        # The token here must be the one before the place that is looked for.
+        # The token here must equal the one before the target position.
         pairs = [(back[0], slots[0].T), (back[0], slots[0].T)]
-        if head >= 2:  # and the token before here the one before that
+        if head >= 2:  # The token before it must equal the one before that.
             pairs[1] = (slots[0].T, slots[1].T)
         for offset, mix, (query, key) in zip((0, half), mixes, pairs, strict=True):
             lines = head * size + offset + slow

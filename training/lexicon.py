@@ -1,4 +1,4 @@
-"""The words and endings that training texts are made of; the evaluation has its own in `heldout`."""
+"""The words and endings of training texts; the evaluation has its own in `heldout`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from training import answers, wordings
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Material for made-up names: whole words, syllables to invent words from, endings of file names.
+    """Material for generated names: whole words, syllables for invented words, file name endings.
 
-    Pieces of `quarry` are put together anew, so that tokens which else stand only in certain words of
-    requests and answers occur in what has to be copied.
+    Pieces of `quarry` are recombined, so that tokens that otherwise occur only in certain words of requests
+    and answers occur in the copied texts too.
     """
 
     words: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Muon, in single precision and with matrices of one shape stepped together: fast enough on a CPU."""
+"""Muon in single precision, with matrices of one shape updated together: fast enough on a CPU."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ADAM_SIZE = 0.2  # root mean square of an update in units of the rate, as AdamW
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose updates are made orthogonal by Newton-Schulz steps (Jordan et al. 2024).
+    """Momentum whose updates are orthogonalized by Newton-Schulz steps (Jordan et al. 2024).
 
-    The size of an update is that of AdamW's, so that both take the same rate (Liu et al. 2025).
+    The size of an update equals AdamW's, so that both use the same learning rate (Liu et al. 2025).
     """
 
     def __init__(self, matrices: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
-        """Step all matrices; a closure is not taken."""
+        """Update all matrices; a closure is not supported."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
             for matrix in group["params"]:
@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """The orthogonal matrices next to `matrices`, of shape (count, rows, columns), roughly."""
+    """The orthogonal matrices nearest to `matrices`, of shape (count, rows, columns), approximately."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -1,4 +1,4 @@
-"""The network in PyTorch, for training: Qwen2, with parameters named as mlx-lm's `qwen2` names them."""
+"""The network in PyTorch, for training: Qwen2, with parameters named as in mlx-lm's `qwen2`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of the network, under their names in config.json."""
+    """The sizes of the network, named as in config.json."""
 
     vocab_size: int = 2048
     hidden_size: int = 192
@@ -42,7 +42,7 @@ class Shape:
 
 
 class Network(nn.Module):
-    """Token ids of shape (rows, length) become hidden states of shape (rows, length, hidden)."""
+    """Maps token ids of shape (rows, length) to hidden states of shape (rows, length, hidden)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()

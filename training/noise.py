@@ -1,4 +1,4 @@
-"""System texts and reminders of clients: prose that the model must learn to pass over."""
+"""System texts and reminders of clients: prose that the model must learn to ignore."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def system_text(strings: Strings, sentences: int) -> str:
 
 
 def title_system_text(strings: Strings) -> str:
-    """A system text that asks for a session title."""
+    """A system text that requests a session title."""
     asks = strings.random.sample(_TITLE_SENTENCES, strings.random.randint(1, 3))
     parts = [fill(strings, ask) for ask in asks]
     lead, rest = strings.random.choice(((0, 0), (1, 0), (1, 2), (1, 3), (0, 3), (0, 1)))
@@ -92,7 +92,7 @@ def title_system_text(strings: Strings) -> str:
 
 
 def title_request(strings: Strings, text: str) -> str:
-    """`text` as clients hand over the conversation that wants a title."""
+    """`text` as clients send the conversation for which they request a title."""
     return fill(strings, strings.random.choice(_TITLE_WRAPS)).replace("{t}", text)
 
 

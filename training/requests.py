@@ -1,4 +1,4 @@
-"""One request of a user, in somebody's wording, and what it asks for."""
+"""A user's request: its wording and its meaning."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from training.wordings import Wordings
 FREE_KINDS = ("identity", "joke", "hello", "goodbye", "thanks", "cannot", "plus", "minus")
 TOOL_KINDS = ("read", "list", "search", "find", "run", "count", "write", "edit", "edit_all")
 
-MOST = 20  # the largest number of a sum
+MOST = 20  # the largest number in a sum
 _OPEN_SLOTS = (
     "{t}",
     "{c}",
     "{n}",
     "{p}",
     "{w}",
-)  # where they end a request, anything behind would belong to them
+)  # at the end of a request, text behind them would belong to them
 _QUOTES = ('"{}"', "'{}'", "`{}`")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`kind` of `FREE_KINDS` or `TOOL_KINDS`; `slots` holds what its words named, without quotes."""
+    """`kind` is of `FREE_KINDS` or `TOOL_KINDS`; `slots` has the named words, without quotes."""
 
     kind: str
     text: str
@@ -39,7 +39,7 @@ class Requests:
         self._wordings = wordings
 
     def draw(self, kind: str, file: str | None = None) -> Request:
-        """A request of one kind; `file` is the one that it is about."""
+        """A request of one kind; `file` is the file in it."""
         random = self.strings.random
         wording_kind = kind
         if kind in ("list", "search", "find") and (kind == "find" or random.random() < 0.4):
@@ -94,7 +94,7 @@ class Requests:
         return re.sub(r"\{(\w)\}", value, wording)
 
     def _dressed(self, kind: str, wording: str, text: str, slots: dict[str, str]) -> str:
-        """With what stands before and behind a request."""
+        """The request with text before and behind it."""
         random = self.strings.random
         if kind in FREE_KINDS:
             lead = random.choice(("", "", "", "", "Please ", "Hey, ", "ok, ", "so, ", "Now "))

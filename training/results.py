@@ -1,4 +1,4 @@
-"""What tools return: made-up file contents, listings, matches and outputs."""
+"""The results of tools: generated file contents, listings, matches and outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Results:
         self._random = strings.random
 
     def content(self, contains: str | None = None) -> str:
-        """The text of a file, which has `contains` in it."""
+        """The text of a file that includes `contains`."""
         draw = self._random.random()
         if contains is None and draw < 0.05:
             return ""
@@ -29,7 +29,7 @@ class Results:
         return "\n".join(lines)
 
     def numbered(self, content: str) -> str:
-        """A file as reading tools return it: numbered lines."""
+        """A file as reading tools return it: with line numbers."""
         if not content:
             return ""
         lines = content.split("\n") + ([""] if self._random.random() < 0.5 else [])
@@ -41,14 +41,14 @@ class Results:
         return "\n".join(lines)
 
     def listing(self) -> str:
-        """Names of files, one a line."""
+        """Names of files, one per line."""
         if self._random.random() < 0.06:
             return ""
         names = [self._strings.file() for _ in range(self._random.choice((1, 2, 2, 3, 3, 4, 6)))]
         return "\n".join(name.rsplit("/", 1)[-1] if self._random.random() < 0.6 else name for name in names)
 
     def matches(self, pattern: str, path: str | None) -> str:
-        """Lines that a search found."""
+        """The lines that a search found."""
         if self._random.random() < 0.1:
             return ""
         lines = []
@@ -63,7 +63,7 @@ class Results:
         return "\n".join(lines)
 
     def output(self, command: str) -> str:
-        """What a command prints."""
+        """The output of a command."""
         draw = self._random.random()
         if draw < 0.07:
             return ""
@@ -76,7 +76,7 @@ class Results:
         return "\n".join(self._line() for _ in range(self._random.choice((1, 1, 2, 2, 3, 3, 4, 6))))
 
     def success(self, file: str) -> str:
-        """What a tool says when it has written a file."""
+        """A tool's message after writing a file."""
         w = self._strings.phrase(1, 4)
         return self._random.choice(
             (

@@ -1,4 +1,4 @@
-"""Made-up file names, folders, phrases, patterns and commands."""
+"""Generated file names, folders, phrases, patterns and commands."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Strings:
         self._whole = self._lexicon = lexicon
 
     def narrow(self) -> None:
-        """Draw from few words and syllables from now on, so that they come again and again.
+        """Draw from few words and syllables from now on, so that they recur.
 
-        What has to be copied must then be found by more than its last token.
+        Then a copy must be found by more than its last token.
         """
         lexicon, random = self._whole, self.random
         self._lexicon = lexicon
@@ -41,7 +41,7 @@ class Strings:
         return self.invented()
 
     def invented(self) -> str:
-        """A word that means nothing."""
+        """A word without meaning."""
         draw = self.random.random()
         if draw < 0.5 or (draw < 0.7 and not self._lexicon.quarry):
             return "".join(self.random.choices(self._lexicon.syllables, k=self.random.randint(2, 4)))
@@ -53,7 +53,7 @@ class Strings:
         return "".join(self.random.choices(letters, k=self.random.randint(2, 5)))
 
     def _piece(self) -> str:
-        """Some letters out of a word."""
+        """Some letters of a word."""
         word, length = self.random.choice(self._lexicon.quarry), self.random.randint(2, 6)
         start = self.random.randint(0, max(0, len(word) - length))
         return word[start : start + length]
@@ -65,11 +65,11 @@ class Strings:
         return "".join((*before, self.random.choice("aeiouy"), *after))
 
     def number(self) -> int:
-        """A whole number, small ones more often."""
+        """A whole number; small ones are more frequent."""
         return self.random.randint(0, 10 ** self.random.randint(1, 5))
 
     def identifier(self) -> str:
-        """A name as programmers write them."""
+        """A name as in source code."""
         words = [self.word() for _ in range(self.random.choice((1, 1, 1, 2, 2, 3)))]
         style = self.random.randrange(8)
         if style < 3:
@@ -113,7 +113,7 @@ class Strings:
         return path + ("/" if self.random.random() < 0.25 else "")
 
     def ending(self) -> str:
-        """An ending of file names, without its dot."""
+        """A file name ending, without its dot."""
         draw = self.random.random()
         return self.random.choice(self._lexicon.endings) if draw < 0.93 else self.word()[:4]
 
@@ -158,7 +158,7 @@ class Strings:
         )
 
     def value(self) -> str:
-        """A text to look for, to put in or to take out."""
+        """A text to find, to replace or to insert."""
         draw = self.random.random()
         if draw < 0.4:
             return self.word()
@@ -247,7 +247,7 @@ class Strings:
         )
 
     def _inside(self, name: str, draw: float) -> str:
-        """`name` in folders, or not."""
+        """`name` within folders, or alone."""
         if draw < 0.55:
             return name
         folders = "/".join(self.identifier() for _ in range(self.random.choice((1, 1, 1, 2))))

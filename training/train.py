@@ -1,14 +1,14 @@
-"""Train the bundled model: tokenizer, network, weights.
+"""Trains the bundled model: tokenizer, network, weights.
 
     python -m training.train [--out FOLDER] [--from FOLDER] [--seed N] [--tokens N]
 
-From scratch, or with `--from` on from the weights and with the tokenizer of a model folder, for one that of
-`engine/bundled_model` itself: a few million tokens at a lower `--rate` teach it what is new in the data. Take
-another seed then than those weights had, or it sees their conversations again.
+From scratch, or with `--from` starting with the weights and the tokenizer of a model folder, such as
+`engine/bundled_model`: a few million tokens at a lower `--rate` train it on new data. Use another seed than
+those weights had, or it sees the same conversations again.
 
-Needs PyTorch (`pip install -e '.[train]'`). With the same seed, machine and versions it makes the same model;
-elsewhere sums of floating point numbers differ and the weights with them. Every few minutes it saves where it
-is to `training.pt` in the output folder, and goes on from there when it is started again.
+Needs PyTorch (`pip install -e '.[train]'`). With the same seed, machine and versions the model is the same;
+elsewhere floating point sums differ, and so do the weights. Every few minutes it saves its state to
+`training.pt` in the output folder, and continues from there when it is started again.
 """
 
 from __future__ import annotations
@@ -44,17 +44,19 @@ from training.initial_weights import set_initial_weights
 from training.muon import Muon
 from training.network import Network, Shape
 
-_POOL = 256  # conversations that are sorted by length, so that a batch has little padding
+_POOL = 256  # conversations sorted by length together, so that a batch has little padding
 _BATCH_TOKENS = 6144
-_LONGEST = 900  # tokens; longer conversations are left out
-_PEAK_RATE, _WARM_UP, _COOL_DOWN = 2e-3, 60, 0.85  # falls to zero over the last 85 % of the training
+_LONGEST = 900  # tokens; longer conversations are skipped
+_PEAK_RATE, _WARM_UP, _COOL_DOWN = 2e-3, 60, 0.85  # share of the training over which the rate falls to zero
 _SAVE_EVERY_S = 240.0
 
 Batch = tuple[Tensor, Tensor]
 
 
 def batches(encoder: Encoder, seed: int) -> Iterator[Batch]:
-    """Endless batches of token ids and of which the model is to write, both of shape (rows, length)."""
+    """Endless batches of token ids and of which ids the model is trained to write, both of shape (rows,
+    length).
+    """
     source = Conversations(seed)
     order = torch.Generator().manual_seed(seed)
     while True:
@@ -97,7 +99,7 @@ def loss_of(network: Network, batch: Batch) -> tuple[Tensor, float]:
 
 
 def learning_rate(done: float, peak: float = _PEAK_RATE) -> float:
-    """The rate after a share `done` of the training: constant, then falling to zero along a line."""
+    """The rate after a share `done` of the training: constant, then linear to zero."""
     return peak * min(1.0, max(0.0, 1 - done) / _COOL_DOWN)
 
 
@@ -122,10 +124,10 @@ def train(
     start: Path | None = None,
     peak: float = _PEAK_RATE,
 ) -> Network:
-    """Train until `token_budget` tokens were seen, going on from `training.pt` in `out` if it is there.
+    """Train until `token_budget` tokens were seen, continuing from `training.pt` in `out` if it exists.
 
-    Else it begins with the weights of the model folder `start`, or with fresh ones. Each time that it saves
-    where it is, it writes the model as well, so that it can be evaluated.
+    Otherwise training begins with the weights of the model folder `start`, or with new ones. Each time that
+    it saves its state, it also writes the model, so that it can be evaluated.
     """
     torch.manual_seed(seed)
     shape = Shape(vocab_size=tokenizer.get_vocab_size())
@@ -146,7 +148,9 @@ def train(
             rule.load_state_dict(kept)
         print(f"going on at step {state['step']}", file=sys.stderr)
     source = batches(encoder, seed + 1)
-    for _ in range(state["step"]):  # so that an interrupted training sees what a whole one sees
+    for _ in range(
+        state["step"]
+    ):  # so that an interrupted training sees the same data as an uninterrupted one
         next(source)
     began = last_saved = time.monotonic()
     losses: list[float] = []

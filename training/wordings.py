@@ -1,4 +1,4 @@
-"""How people word their requests, for training; the evaluation has other wordings in `heldout`.
+"""Wordings of requests, for training; the evaluation has other wordings in `heldout`.
 
 Slots: `{f}` a file, `{d}` a folder, `{c}` a command, `{o}` and `{n}` the old and the new text, `{t}` a text,
 `{p}` a search pattern, `{g}` a pattern of file names, `{a}` and `{b}` numbers, `{w}` any words.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Wordings:
-    """The wordings of each kind of request, and what may stand before and behind them."""
+    """The wordings of each kind of request, and texts before and behind them."""
 
     leads: tuple[str, ...]
     tails: tuple[str, ...]
