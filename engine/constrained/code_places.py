@@ -16,7 +16,7 @@ from typing import Literal
 from engine.tool_calls.schemas.lark_text import literal
 
 _FENCE, _INDENT = 3, 3
-_PLAIN = re.compile(r"[^`\n> ]+")
+_STEP = re.compile(r"[^`\n> ]+|[`\n> ]")
 
 _PLACES = "\n".join(
     [
@@ -79,11 +79,8 @@ class CodePlaces:
         self._begin_line()
 
     def feed(self, text: str) -> None:
-        at = 0
-        while at < len(text):
-            plain = _PLAIN.match(text, at)
-            at = plain.end() if plain else at + 1
-            self._take(plain[0] if plain else text[at - 1])
+        for letters in _STEP.findall(text):
+            self._take(letters)
 
     def _begin_line(self) -> None:
         self._at: Literal["indent", "run", "text"] = "indent"

@@ -19,7 +19,7 @@ from typing import Any
 
 from engine.wire.chat import Message, content_text
 
-_MOST_TOKENS = 1 << 20  # of all answers together
+_MAX_TOKENS = 1 << 20  # of all answers together
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ Save = Callable[[str, KeptAnswer], Future[None]]
 class AnswerMemory:
     """The most recent answers; for any thread."""
 
-    def __init__(self, most_tokens: int = _MOST_TOKENS) -> None:
+    def __init__(self, most_tokens: int = _MAX_TOKENS) -> None:
         self._room = most_tokens
         self._entries: OrderedDict[tuple[str, bytes], KeptAnswer] = OrderedDict()
         self._known: Counter[str] = Counter()

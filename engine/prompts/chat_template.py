@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import TemplateSyntaxError
 
 from engine.model_files.errors import first_line
+from engine.prompts.template_traits import PROBE_TOOL
 
 SIDECAR = "chat_template.json"
 
@@ -65,33 +66,45 @@ def check_template(tokenizer: Any) -> str:
 
 
 def _fault(tokenizer: Any, template: Any) -> str:
+    """What is wrong with a template; one that refuses all messages is unusable if no other accepts any."""
     named = template if isinstance(template, dict) else {"": template}
+    refusals = []
     for name, text in named.items():
         if not isinstance(text, str) or not text.strip():
             return "is empty"
-        if fault := _fault_of(tokenizer, text):
-            return f"{name} {fault}".strip()
-    return ""
+        try:
+            rendered, refusal = _rendered(tokenizer, text)
+        except TemplateSyntaxError as error:
+            return f"{name} has a fault in line {error.lineno} ({first_line(error)})".strip()
+        if rendered and not any(_WORD in one for one in rendered):
+            return f"{name} does not show what it is given".strip()
+        refusals.append("" if rendered else refusal)
+    return f"refuses all messages ({refusals[0]})" if refusals and all(refusals) else ""
 
 
-def _fault_of(tokenizer: Any, template: str) -> str:
+def _rendered(tokenizer: Any, template: str) -> tuple[list[str], str]:
+    """The texts of probe messages that the template accepts, and the last error that it raises."""
     user = {"role": "user", "content": _WORD}
     parts = {"role": "user", "content": [{"type": "text", "text": _WORD}]}
-    shown = []
-    for messages in ([user], [{"role": "system", "content": "probealpha"}, user], [parts]):
+    rendered: list[str] = []
+    refusal = ""
+    for messages, tools in (
+        ([user], None),
+        ([{"role": "system", "content": "probealpha"}, user], None),
+        ([parts], None),
+        ([user], [PROBE_TOOL]),
+    ):
         try:
-            shown.append(
+            rendered.append(
                 tokenizer._tokenizer.apply_chat_template(
-                    messages, chat_template=template, tokenize=False, add_generation_prompt=True
+                    messages, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=True
                 )
             )
-        except TemplateSyntaxError as error:
-            return f"has a fault in line {error.lineno} ({first_line(error)})"
-        except Exception:  # it refuses this message; it may accept others
-            continue
-    if shown and not any(_WORD in text for text in shown):
-        return "does not show what it is given"
-    return ""
+        except TemplateSyntaxError:
+            raise
+        except Exception as error:  # it refuses this message; it may accept others
+            refusal = first_line(error)
+    return rendered, refusal
 
 
 def _jinja_files(folder: Path) -> dict[str, str]:

@@ -26,6 +26,7 @@ _ALTERNATING: dict[str, Any] = {
     "orphan_results": False,
     "assistant_first": False,
 }
+TOOLS_AS_TEXT = "the tools are written out as text before the conversation"
 _TEXT_ONLY: dict[str, Any] = {"tool_turns": False, "repeated_roles": False, "assistant_first": False}
 
 Tools = list[dict[str, Any]] | None
@@ -57,12 +58,14 @@ _STEPS = (
     _Step("the ids of calls are nine letters and digits each", {"short_call_ids": True}),
     _Step("a turn of the user stands first", {"assistant_first": False}),
     _Step("each call stands in a turn of its own, with its result", {"parallel_calls": False}),
-    _Step("text beside calls stands in a turn before them", {"call_text": "before", "thought_beside": False}),
+    _Step(
+        "text beside calls stands in a turn before them", {"call_text": "before", "thought_with_calls": False}
+    ),
     _Step("text beside calls stands with their result", {"call_text": "result"}),
     _Step("turns were joined so that users and assistants alternate", _ALTERNATING),
     _Step("system entries stand in the turns of the user", {"first_system": False, "system_in_place": False}),
     _Step("missing tools, descriptions and parameters are given as empty", complete_tools=True),
-    _Step("the tools are written out as text before the conversation", tools_as_text=True),
+    _Step(TOOLS_AS_TEXT, tools_as_text=True),
     _Step("calls and results are written as text", _TEXT_ONLY),
 )
 
@@ -79,15 +82,13 @@ def render_with_fallbacks(
 
     `transcript` renders without the template.
     """
-    if traits.broken:
-        return _transcript(transcript, traits, messages, tools, f"cannot be used ({traits.broken})")
     refusal = ""
     tried: list[tuple[list[Message], Tools]] = []
     for changes in _changes():
         other = dataclasses.replace(traits, **_merged(changes))
         given, offered = messages, tools
         if any(step.tools_as_text for step in changes):
-            given, offered = _with_tools_text(messages, tools), None
+            given, offered = with_tools_text(messages, tools), None
         elif any(step.complete_tools for step in changes):
             offered = _completed(tools)
         prepared = prepare_messages(given, other)
@@ -156,7 +157,7 @@ def _one_turn(
             refusal = str(error) or type(error).__name__
             continue
         return RenderedText(text, prepared, offered, options, (note, *_more_notes(messages, written)))
-    return _transcript(transcript, traits, messages, tools, f"refuses even one turn of the user ({refusal})")
+    return _transcript(transcript, traits, messages, tools, refusal)
 
 
 def _transcript(
@@ -164,11 +165,14 @@ def _transcript(
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,
-    why: str,
+    refusal: str,
 ) -> RenderedText:
-    prepared = PreparedMessages(_as_text(_with_tools_text(messages, tools), traits), (), ())
+    prepared = PreparedMessages(_as_text(with_tools_text(messages, tools), traits), (), ())
     text = transcript(prepared.messages)
-    note = f"the model's chat template {why}; the prompt is a plain transcript, which the model may not know"
+    note = (
+        f"the model's chat template refuses even one turn of the user ({refusal}); the prompt is a plain"
+        " transcript, which the model may not know"
+    )
     return RenderedText(text, prepared, None, {}, (note, *_more_notes(messages, tools)))
 
 
@@ -182,7 +186,7 @@ def _tools_text(tools: Tools) -> list[str]:
     return ["\n".join(["Tools:", *(json.dumps(tool, ensure_ascii=False) for tool in tools)])]
 
 
-def _with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]:
+def with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]:
     """Messages with the tools written into the system text."""
     leads = messages[0].get("role") == "system"
     said = [content_text(messages[0].get("content"))] if leads else []
@@ -192,7 +196,7 @@ def _with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]
 
 def _more_notes(messages: Sequence[Message], tools: Tools) -> list[str]:
     """Notes on what else a transcript changes or leaves out."""
-    notes = ["the tools are written out as text before the conversation"] if tools else []
+    notes = [TOOLS_AS_TEXT] if tools else []
     if any(message.get("reasoning_content") or message.get("reasoning") for message in messages):
         notes.append("the thinking of earlier turns was left out")
     return notes

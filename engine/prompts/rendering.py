@@ -8,7 +8,6 @@ their keys, and a refused message is changed in place.
 from __future__ import annotations
 
 import bisect
-import logging
 import re
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -22,13 +21,17 @@ from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_preparation import plain_message
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
 from engine.prompts.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
-from engine.prompts.refusal_fallbacks import RenderedText, plain_transcript, render_with_fallbacks
+from engine.prompts.refusal_fallbacks import (
+    TOOLS_AS_TEXT,
+    RenderedText,
+    plain_transcript,
+    render_with_fallbacks,
+    with_tools_text,
+)
 from engine.prompts.template_switches import TemplateSwitches
 from engine.prompts.template_traits import TemplateTraits, probe_template
 from engine.prompts.unseen_messages import unseen_note
 from engine.wire.chat import Message
-
-_log = logging.getLogger(__name__)
 
 _SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
 _REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
@@ -84,13 +87,6 @@ class PromptRenderer:
         )
         self._thinking = thinking_marks(tokenizer)
         self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.apply_unmasked)
-        if self.traits.broken:
-            _log.warning(
-                "the model's chat template cannot be used (%s); prompts are plain transcripts, to which the"
-                " model may answer badly; download the model again, or repair its chat_template.jinja or"
-                " tokenizer_config.json",
-                self.traits.broken,
-            )
         self._switches = TemplateSwitches(self._apply)
         marks = [added[number] for number in self.traits.turn_starts if number in added]
         self._segments = SegmentEncoder(self._encode_whole, marks, added.values())
@@ -127,7 +123,7 @@ class PromptRenderer:
             reminders = 0
         text = "".join(piece.text for piece in pieces)
         notes += self._template.leaks(text)
-        if plain.tools and not self.traits.tools_shown:
+        if plain.tools and not self.traits.tools_rendered:
             notes.append("the model's chat template has no place for tools; it does not see them")
         parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
         tokens = [token for part in parts for token in part]
@@ -167,11 +163,14 @@ class PromptRenderer:
             raise PromptRefused("there are no messages to answer")
         switches = self._switches.accepted(self.traits.fixed_kwargs | template_kwargs)
         apart = self._thoughts.extracted(messages)
+        given, offered, notes = apart, tools or None, switches.notes
+        if offered and not self._tokenizer.has_chat_template:
+            given, offered, notes = with_tools_text(apart, offered), None, (*notes, TOOLS_AS_TEXT)
         plain = render_with_fallbacks(
-            self._apply, self._template.transcript, self.traits, apart, tools or None, switches.kwargs
+            self._apply, self._template.transcript, self.traits, given, offered, switches.kwargs
         )
         unseen = unseen_note(apart, self._template.clear(plain.text))
-        return replace(plain, notes=(*switches.notes, *plain.notes, *unseen))
+        return replace(plain, notes=(*notes, *plain.notes, *unseen))
 
     def remember(
         self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int]

@@ -43,14 +43,14 @@ class TemplateTraits:
     first_system: bool = True  # a leading system message is rendered
     system_in_place: bool = True  # a later one stays in place
     repeated_roles: bool = True  # consecutive user, or assistant, turns are rendered separately
-    tools_shown: bool = True
+    tools_rendered: bool = True
     tool_turns: bool = True  # calls and results are rendered
     text_arguments: bool = False  # a call's arguments are passed as a JSON string, not as a mapping
     short_call_ids: bool = False  # ids must be nine letters and digits (Mistral)
     empty_content: str | None = ""  # content of a message that only calls tools; transformers omits None
     parallel_calls: bool = True  # all calls of a turn are rendered
     call_text: CallText = "beside"  # where the text of an answer with calls is rendered
-    thought_beside: bool = True  # text and thinking may accompany calls together
+    thought_with_calls: bool = True  # text and thinking may accompany calls together
     user_after_result: bool = True  # a user turn directly behind a result is rendered
     unanswered_calls: bool = True  # so is a call without a result
     orphan_results: bool = True  # so is a result without a call
@@ -58,34 +58,29 @@ class TemplateTraits:
     thinking_switch: str = ""  # the template argument that switches thinking
     fixed_kwargs: dict[str, Any] = field(default_factory=dict)
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
-    broken: str = ""  # why the template cannot be used at all
 
 
 def probe_template(
     render: Render, *, template_text: str, encode: Callable[[str], list[int]], special: frozenset[int]
 ) -> TemplateTraits:
     """Find the traits of the template behind `render`."""
-    given = render
-    broken = _refusal(render, [_user("probebravo")])
-    if broken and not _refusal(render, [_user("probebravo")], [PROBE_TOOL]):
-        render, broken = _with_tools(render), ""  # a template that requires tools
-    if broken and not _refusal(render, [_system("probealpha"), _user("probebravo")]):
-        broken = ""
-    first_system = _leads(render)
+    given, asked = render, [_user("probebravo")]
+    if _attempt(render, asked) is None and _attempt(render, asked, [PROBE_TOOL]) is not None:
+        render = _with_tools(render)  # a template that requires tools
+    first_system = _system_first(render)
     lead = [_system("probealpha")] if first_system else []
     calls = _call_traits(render, lead)
     return TemplateTraits(
         first_system=first_system,
         system_in_place=first_system and _keeps_system(render),
         repeated_roles=_repeats(render, lead),
-        tools_shown=_shows_tools(given, [*lead, _user("probebravo")]),
+        tools_rendered=_shows_tools(given, [*lead, _user("probebravo")]),
         thinking_switch=_thinking_switch(render, lead),
         fixed_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
         turn_starts=_turn_starts(render, lead, encode, special),
         assistant_first=_shows(
             render, [*lead, _assistant("probeoscar"), _user("probebravo")], ["probeoscar"]
         ),
-        broken=broken,
         **calls,
     )
 
@@ -111,15 +106,6 @@ def _attempt(render: Render, messages: list[Message], tools: Any = None, **kwarg
 
 def _with_tools(render: Render) -> Render:
     return lambda messages, tools, **kwargs: render(messages, tools or [PROBE_TOOL], **kwargs)
-
-
-def _refusal(render: Render, messages: list[Message], tools: Any = None) -> str:
-    """Why a template refuses messages; empty if it accepts them."""
-    try:
-        render(messages, tools)
-    except Exception as error:  # see above
-        return f"{type(error).__name__}: {error}"
-    return ""
 
 
 def _in_order(text: str | None, words: Iterable[str]) -> bool:
@@ -164,7 +150,7 @@ def _repeats(render: Render, lead: list[Message]) -> bool:
     return _in_order(_attempt(render, [*lead, *turns, _user("probehotel")]), words)
 
 
-def _leads(render: Render) -> bool:
+def _system_first(render: Render) -> bool:
     """Whether a leading system message is rendered first, also when the conversation grows."""
     lead, asked = _system("probealpha"), [_user("probebravo")]
     said = [*asked, _assistant("probecharlie"), _user("probedelta")]
@@ -259,7 +245,7 @@ def _call_turn_traits(render: Render, lead: list[Message], form: _CallForm) -> d
     return {
         "parallel_calls": shown(*two, words="bravo mike papa november quebec"),
         "call_text": text,
-        "thought_beside": shown(both, *result, words="bravo oscar mike november"),
+        "thought_with_calls": shown(both, *result, words="bravo oscar mike november"),
         "user_after_result": shown(
             call, *result, later, answered, _user("probetango"), words="november sierra romeo tango"
         ),

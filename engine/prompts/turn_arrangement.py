@@ -169,7 +169,7 @@ def _text_placed(turns: Sequence[Turn], traits: TemplateTraits, notes: list[str]
             moved += 1
         waiting = ""
         text = (message.get("content") or "") if message.get("tool_calls") else ""
-        both = "reasoning_content" in message and not traits.thought_beside
+        both = "reasoning_content" in message and not traits.thought_with_calls
         if text.strip() and (traits.call_text == "before" or (traits.call_text == "beside" and both)):
             calls = message | {"content": traits.empty_content}
             turn = Turn(({"role": "assistant", "content": text}, calls), turn.answer)

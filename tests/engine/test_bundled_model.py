@@ -203,7 +203,7 @@ def test_other_text_is_tokenized_as_the_tokenizer_does_it(tokenizer: Any, encode
 
 
 def test_tools_count_as_shown(tokenizer: Any) -> None:
-    assert PromptRenderer(tokenizer).traits.tools_shown
+    assert PromptRenderer(tokenizer).traits.tools_rendered
 
 
 @pytest.mark.slow

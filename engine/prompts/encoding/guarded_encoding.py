@@ -50,7 +50,7 @@ class GuardedEncoder:
         ids = list(self._encode(parts[0])) if parts else []
         for part in parts[1:]:
             ids += self._continued(part)
-        return ids if self._only_marks(ids, text) else self._apart(text)
+        return ids if self._only_marks(ids, text) else self._encoded_by_mark(text)
 
     def _only_marks(self, ids: list[int], text: str) -> bool:
         """Whether all control tokens in `ids` are marks of the template."""
@@ -60,7 +60,7 @@ class GuardedEncoder:
         written = Counter(self._tokens.numbers[mark] for mark in self._tokens.pattern.findall(text))
         return found <= written
 
-    def _apart(self, text: str) -> list[int]:
+    def _encoded_by_mark(self, text: str) -> list[int]:
         """The token ids with each mark of the template encoded alone, and no other control token."""
         ids: list[int] = []
         at = 0

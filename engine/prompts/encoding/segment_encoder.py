@@ -40,7 +40,7 @@ class SegmentEncoder:
             [
                 mark
                 for mark in marks
-                if _keeps_apart(encode, mark) and not any(_hides(token, mark) for token in added)
+                if _encodes_independently(encode, mark) and not any(_hides(token, mark) for token in added)
             ]
         )
 
@@ -80,7 +80,7 @@ def _hides(token: str, mark: str) -> bool:
     return token != mark and (mark in token or overlaps)
 
 
-def _keeps_apart(encode: Encode, mark: str) -> bool:
+def _encodes_independently(encode: Encode, mark: str) -> bool:
     """Whether the encodings before and behind a mark are the same with and without it."""
     return all(
         encode(before + mark + behind) == encode(before) + encode(mark + behind)

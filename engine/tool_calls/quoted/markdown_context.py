@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-_PLAIN = re.compile(r"[^`~\s<>!-]+")
+_STEP = re.compile(r"[^`~\s<>!-]+|[`~\s<>!-]")
 _CODE_COLUMNS = 4
 _SHORTEST_FENCE = 3
 
@@ -59,11 +59,8 @@ class MarkdownContext:
         return self._last[-1:]
 
     def feed(self, text: str) -> None:
-        at = 0
-        while at < len(text):
-            plain = _PLAIN.match(text, at)
-            at = plain.end() if plain else at + 1
-            self._take(plain[0] if plain else text[at - 1])
+        for letters in _STEP.findall(text):
+            self._take(letters)
 
     def restart(self) -> None:
         """A thought stands here: what follows is the start of the answer's text."""

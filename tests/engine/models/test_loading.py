@@ -63,7 +63,7 @@ def test_a_folder_loads_with_what_the_engine_must_know(folder: Path) -> None:
         (None, {}),
     ],
 )
-def test_sampling_defaults_are_what_the_makers_recommend(
+def test_sampling_defaults_are_the_recommended_ones(
     tmp_path: Path, config: str | None, defaults: dict[str, Any]
 ) -> None:
     if config is not None:
@@ -186,7 +186,7 @@ def tokenizer_with_code(folder: Path) -> None:
             "are quantized (bitsandbytes: Received 1 parameters not in model: extra.absmax",
         ),
         (write("tokenizer.json", POINTER), TokenizerMissing, "run: git lfs pull"),
-        (tokenizer_with_code, TokenizerMissing, "take a copy of this model that has a tokenizer.json"),
+        (tokenizer_with_code, TokenizerMissing, "use a copy of this model that has a tokenizer.json"),
         (edit_config(num_attention_heads="two"), UnsupportedArchitecture, "cannot build a qwen3 model"),
         (edit_config(hidden_size=128), BrokenWeights, "do not fit its config.json"),
         (write("model.safetensors", "not weights"), BrokenWeights, "damaged"),
@@ -194,7 +194,7 @@ def tokenizer_with_code(folder: Path) -> None:
         (drop_a_weight, BrokenWeights, "Missing 1 parameters: lm_head.weight"),
     ],
 )
-def test_a_damaged_folder_has_an_error_of_its_own(
+def test_each_damage_of_a_folder_has_its_own_error(
     folder: Path, damage: Callable[[Path], None], error: type[ModelError], says: str
 ) -> None:
     damage(folder)
@@ -207,7 +207,7 @@ def test_a_damaged_folder_has_an_error_of_its_own(
 
 
 @pytest.mark.parametrize("name", ["/no/such/model", "./model", "~/model", "models/of/mine", "model", ""])
-def test_a_path_that_is_not_there_is_never_looked_for_on_the_hub(name: str) -> None:
+def test_a_missing_path_is_not_searched_on_the_hub(name: str) -> None:
     def download(*_: Any, **__: Any) -> str:
         pytest.fail("asked the hub")
 
@@ -215,7 +215,7 @@ def test_a_path_that_is_not_there_is_never_looked_for_on_the_hub(name: str) -> N
         load_model(name if name else Path("no-such-folder"), download=download)
 
 
-def test_a_file_is_no_model(folder: Path) -> None:
+def test_a_file_is_not_a_model(folder: Path) -> None:
     with pytest.raises(ModelFolderMissing, match="is a file"):
         load_model(folder / "config.json")
 
@@ -253,7 +253,7 @@ def not_found() -> Exception:
         (OSError(28, "No space left on device"), HubUnreachable, "No space left on device"),
     ],
 )
-def test_the_hubs_faults_say_what_to_do(cause: Exception, error: type[ModelError], says: str) -> None:
+def test_errors_of_the_hub_say_what_to_do(cause: Exception, error: type[ModelError], says: str) -> None:
     def download(*_: Any, **__: Any) -> str:
         raise cause
 

@@ -61,7 +61,7 @@ def result(call_id: str = "call_1") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("template", ["", templates.STRICT, THINKS_ON], ids=["own", "strict", "thinks"])
-def test_a_tool_turn_continues_what_was_generated(make: Make, tokenizer: Any, template: str) -> None:
+def test_a_tool_turn_continues_the_generated_tokens(make: Make, tokenizer: Any, template: str) -> None:
     renderer = make(template)
     first = renderer.render([USER], [TOOL])
     written = tokenizer.encode("thoughts\n</think>\n\n" + ODD, add_special_tokens=False)
@@ -79,9 +79,7 @@ def test_a_tool_turn_continues_what_was_generated(make: Make, tokenizer: Any, te
 
 @shared
 @given(data=st.data())
-def test_whatever_tokens_were_generated_are_the_next_prompts(
-    make: Make, tokenizer: Any, data: st.DataObject
-) -> None:
+def test_the_generated_tokens_are_in_the_next_prompt(make: Make, tokenizer: Any, data: st.DataObject) -> None:
     renderer = make("")
     messages: list[dict[str, Any]] = [USER]
     for number in range(data.draw(st.integers(1, 4))):
@@ -108,7 +106,7 @@ def test_whatever_tokens_were_generated_are_the_next_prompts(
     ],
     ids=["another question", "another system text", "another call"],
 )
-def test_where_anything_before_differs_history_is_the_templates(
+def test_if_the_text_before_differs_the_template_renders_history(
     make: Make, tokenizer: Any, changed: Any
 ) -> None:
     renderer, fresh = make(""), make("")
@@ -118,7 +116,7 @@ def test_where_anything_before_differs_history_is_the_templates(
 
 
 @pytest.mark.parametrize("template", [templates.ALTERNATING, templates.HOISTING, templates.SHORT_IDS])
-def test_a_template_that_cannot_be_followed_renders_as_ever(
+def test_a_template_without_known_answer_places_renders_normally(
     make: Make, tokenizer: Any, template: str
 ) -> None:
     renderer, fresh = make(template), make(template)
@@ -140,7 +138,7 @@ def test_marks_in_a_users_text_stay_text(make: Make, tokenizer: Any) -> None:
     assert "seen" in later.text
 
 
-def test_the_oldest_answers_are_forgotten() -> None:
+def test_the_oldest_answers_are_dropped() -> None:
     memory = AnswerMemory(most_tokens=10)
     for number in range(3):
         memory.keep(called(f"call_{number}"), KeptAnswer(b"", "", (1, 2, 3, 4)))

@@ -98,12 +98,13 @@ USELESS: list[tuple[Kept, str]] = [
     ({"chat_template.json": {"chat_template": "{% if %}"}}, "has a fault in line 1"),
     ({"chat_template.jinja": "  \n"}, "is empty"),
     ({"chat_template.jinja": "version https://git-lfs.github.com/spec/v1"}, "does not show what it is given"),
+    ({"chat_template.jinja": "{{ raise_exception('never') }}"}, "refuses all messages (never)"),
     (JINJA | {"additional_chat_templates/tool_use.jinja": "{% if %}"}, "tool_use has a fault in line 1"),
 ]
 
 
 @pytest.mark.parametrize(("kept", "says"), USELESS)
-def test_one_that_is_of_no_use_is_done_without_and_the_log_says_so(
+def test_an_unusable_template_is_disabled_and_logged(
     folder: Path, caplog: pytest.LogCaptureFixture, kept: Kept, says: str
 ) -> None:
     keep(folder, kept)

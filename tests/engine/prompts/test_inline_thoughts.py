@@ -29,7 +29,7 @@ def tokens(renderer: PromptRenderer, answer: dict[str, Any]) -> list[int]:
 
 
 @pytest.mark.parametrize("parts", [False, True])
-def test_a_thought_in_front_is_where_the_template_has_its_place(parts: bool) -> None:
+def test_a_leading_thought_is_rendered_in_the_templates_place(parts: bool) -> None:
     renderer = PromptRenderer(kinds.byte_level())
     text = "<think>\nit </think-s\n</think>\n\nBecause."
     inline = [{"type": "text", "text": text[:9]}, {"type": "text", "text": text[9:]}] if parts else text
@@ -37,14 +37,14 @@ def test_a_thought_in_front_is_where_the_template_has_its_place(parts: bool) -> 
     assert tokens(renderer, {"content": inline}) == tokens(renderer, apart)
 
 
-def test_a_template_that_leaves_thoughts_out_does_so() -> None:
+def test_a_template_that_drops_thoughts_drops_a_leading_one() -> None:
     renderer = PromptRenderer(kinds.byte_level(DROPPING))
     assert tokens(renderer, {"content": "<think>it is so</think>Because."}) == tokens(
         renderer, {"content": "Because."}
     )
 
 
-def test_a_template_that_knows_no_thinking_shows_it_as_text() -> None:
+def test_a_template_without_thinking_renders_it_as_text() -> None:
     renderer = PromptRenderer(kinds.byte_level(PLAIN))
     prompt = renderer.render([ASKED, {"role": "assistant", "content": "<think>it is so</think>Because."}])
     assert "<think>it is so</think>Because." in prompt.text
@@ -63,20 +63,20 @@ def test_a_template_that_knows_no_thinking_shows_it_as_text() -> None:
         "<thinking>x</think>y",
     ],
 )
-def test_other_text_is_as_it_is(content: str | None) -> None:
+def test_other_text_is_unchanged(content: str | None) -> None:
     answer = {"role": "assistant", "content": content}
     thoughts = InlineThoughts("<think>", "</think>", lambda messages, tools: "same")
     assert thoughts.extracted([ASKED, answer]) == [ASKED, answer]
 
 
-def test_a_message_that_has_its_thinking_apart_is_not_read_for_more() -> None:
+def test_a_message_with_a_thinking_field_is_unchanged() -> None:
     marks = Marks()
     answer = {"role": "assistant", "content": f"{marks.think}a{marks.over}b", "reasoning_content": "c"}
     thoughts = InlineThoughts(marks.think, marks.over, lambda messages, tools: "same")
     assert thoughts.extracted([answer]) == [answer]
 
 
-def test_a_template_that_refuses_the_trial_gets_text() -> None:
+def test_a_template_that_refuses_the_probe_gets_text() -> None:
     def refuse(messages: Any, tools: Any) -> str:
         raise ValueError("no")
 

@@ -16,7 +16,9 @@ def tokenizer(template: str = "", *tokens: str, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize(("start", "ends"), THINKING_MARKS.items())
-def test_a_models_marks_are_among_its_tokens_or_in_its_template(start: str, ends: tuple[str, ...]) -> None:
+def test_a_models_thinking_marks_are_among_its_tokens_or_in_its_template(
+    start: str, ends: tuple[str, ...]
+) -> None:
     assert thinking_marks(tokenizer("", start, *ends)) == (start, ends[0])
     assert thinking_marks(tokenizer(f"{{{{ '{start}' }}}} {{{{ '{ends[0]}' }}}}")) == (start, ends[0])
     assert thinking_marks(tokenizer(start)) is None
@@ -27,7 +29,7 @@ def test_what_mlx_lm_knows_of_a_model_comes_first() -> None:
     assert thinking_marks(known) == ("<a>", "</a>")
 
 
-def test_marks_that_a_models_template_writes_come_before_those_of_the_model_that_it_was_made_of() -> None:
+def test_the_templates_thinking_marks_come_before_those_of_the_base_model() -> None:
     ours = ("<mm:think>", "</mm:think>")
     theirs: dict[str, Any] = {"has_thinking": True, "think_start": "<think>", "think_end": "</think>"}
     tokens = ("<think>", "</think>", *ours)
@@ -48,6 +50,6 @@ def test_marks_that_a_models_template_writes_come_before_those_of_the_model_that
         ("what is <seed:think><|end|>\n<|assistant|>", "", False),
     ],
 )
-def test_a_prompt_may_end_inside_of_thinking(prompt: str, opening: str, opens: bool) -> None:
+def test_a_prompt_may_end_within_thinking(prompt: str, opening: str, opens: bool) -> None:
     assert opens_thinking(prompt, ("<seed:think>", "</seed:think>"), opening) == opens
     assert not opens_thinking(prompt, None, opening)

@@ -118,7 +118,7 @@ def grown(
 
 @shared
 @given(shape=SHAPES, data=st.data())
-def test_with_the_answers_put_back_a_prompt_is_the_templates(
+def test_without_recalled_answers_a_prompt_is_the_templates(
     tokenizer: Any, shape: Shape, data: st.DataObject
 ) -> None:
     renderer = PromptRenderer(Templated(tokenizer, shape.plain))
@@ -129,9 +129,7 @@ def test_with_the_answers_put_back_a_prompt_is_the_templates(
 
 @shared
 @given(shape=SHAPES, data=st.data())
-def test_what_is_replaced_are_the_bytes_of_one_answer(
-    tokenizer: Any, shape: Shape, data: st.DataObject
-) -> None:
+def test_only_the_text_of_one_answer_is_replaced(tokenizer: Any, shape: Shape, data: st.DataObject) -> None:
     shape = dataclasses.replace(shape, clock=False)
     renderer = PromptRenderer(Templated(tokenizer, shape.plain))
     telling = Templated(tokenizer, shape.telling)
@@ -170,7 +168,7 @@ def test_what_is_replaced_are_the_bytes_of_one_answer(
     ],
     ids=["common", "results by the call", "thinking in the loop", "empty thinking", "no orphans", "sorted"],
 )
-def test_the_next_prompt_continues_what_was_generated(tokenizer: Any, shape: Shape) -> None:
+def test_the_next_prompt_continues_the_generated_tokens(tokenizer: Any, shape: Shape) -> None:
     renderer = PromptRenderer(Templated(tokenizer, shape.plain))
     messages: list[Message] = [{"role": "user", "content": "question"}]
     for number in range(5):
@@ -199,7 +197,7 @@ TAGGED = (
 
 
 @pytest.mark.parametrize("spelt", ["</think>", "<think>user</think>", "<tool_call>\n<think>user</think>"])
-def test_a_text_that_spells_a_mark_does_not_end_its_answer_behind_the_next_turns_marks(
+def test_a_text_that_spells_a_mark_does_not_end_its_answer(
     spelt: str,
 ) -> None:
     """No token of this template's ends an answer."""
@@ -214,7 +212,7 @@ def test_a_text_that_spells_a_mark_does_not_end_its_answer_behind_the_next_turns
     assert without_memory(grown) == renderer.text(messages, None)[0]
 
 
-def test_an_answer_that_a_clients_text_spells_is_not_put_there() -> None:
+def test_an_answer_spelled_in_a_clients_text_is_not_replaced() -> None:
     renderer = PromptRenderer(byte_level(TAGGED))
     answer: Message = {"role": "assistant", "content": "Done."}
     asked: Message = {"role": "user", "content": "ask"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from engine.prompts.chat_template import check_template
+from engine.prompts.refusal_fallbacks import TOOLS_AS_TEXT
 from engine.prompts.rendering import PromptRefused, PromptRenderer
 from tests.engine import templates
 from tests.engine.template_shapes import Templated
@@ -188,9 +189,7 @@ def words(message: Message) -> list[str]:
 
 @few
 @given(names=st.lists(st.sampled_from(sorted(REFUSALS)), unique=True, max_size=4), messages=conversations())
-def test_nothing_is_refused_and_nothing_lost(
-    refusing: Any, names: list[str], messages: list[Message]
-) -> None:
+def test_no_message_is_refused_or_lost(refusing: Any, names: list[str], messages: list[Message]) -> None:
     prompt = refusing(*names).render(messages, [TOOL], reasoning_effort="high")
     assert prompt.tokens
     notes = " ".join(prompt.notes)
@@ -205,7 +204,7 @@ def test_nothing_is_refused_and_nothing_lost(
     messages=conversations(),
     more=st.integers(5, 9).flatmap(rounds),
 )
-def test_what_was_rendered_stays_when_a_conversation_goes_on(
+def test_the_rendered_prefix_stays_when_a_conversation_grows(
     refusing: Any, names: list[str], messages: list[Message], more: list[Message]
 ) -> None:
     renderer = refusing(*names)
@@ -215,7 +214,7 @@ def test_what_was_rendered_stays_when_a_conversation_goes_on(
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(REFUSALS) if name not in {"everything", "tools"}])
-def test_what_is_not_refused_is_rendered_as_ever(refusing: Any, tokenizer: Any, name: str) -> None:
+def test_accepted_messages_are_rendered_unchanged(refusing: Any, tokenizer: Any, name: str) -> None:
     messages = [
         {"role": "user", "content": "question"},
         {"role": "assistant", "content": "answer"},
@@ -235,11 +234,11 @@ def test_what_is_not_refused_is_rendered_as_ever(refusing: Any, tokenizer: Any, 
         ("a call without a result", "got one that says so"),
         ("short ids", "nine letters and digits"),
         ("nine turns", "transcript in one turn"),
-        ("everything", "cannot be used"),
+        ("everything", "refuses even one turn of the user"),
         ("tools", "written out as text"),
     ],
 )
-def test_a_note_says_what_was_put_differently(refusing: Any, name: str, note: str) -> None:
+def test_a_note_says_what_was_changed(refusing: Any, name: str, note: str) -> None:
     calls, single = calling(1, 2), calling(2, short=True)
     messages = [
         {"role": "system", "content": "rules"},
@@ -263,7 +262,7 @@ def test_each_call_stands_with_its_result(refusing: Any) -> None:
     assert text.count("<|im_start|>assistant") == 4
 
 
-def test_an_answer_in_two_turns_is_still_remembered_as_one(refusing: Any) -> None:
+def test_an_answer_in_two_turns_is_recalled_as_one(refusing: Any) -> None:
     renderer = refusing("text beside a call")
     asked, answer = [{"role": "user", "content": "question"}], calling(1, text="said")
     prompt = renderer.render(asked, [TOOL])
@@ -274,7 +273,7 @@ def test_an_answer_in_two_turns_is_still_remembered_as_one(refusing: Any) -> Non
     assert later.recalled[0].spelled.count("<|im_start|>assistant") == 2
 
 
-def test_one_of_two_calls_is_never_taken_for_the_whole_answer(refusing: Any) -> None:
+def test_one_of_two_calls_is_not_the_whole_answer(refusing: Any) -> None:
     renderer = refusing("parallel calls")
     asked, answer = [{"role": "user", "content": "question"}], calling(1, 2)
     renderer.remember(renderer.render(asked, [TOOL]), answer, renderer.encode("both calls"))
@@ -282,7 +281,7 @@ def test_one_of_two_calls_is_never_taken_for_the_whole_answer(refusing: Any) -> 
     assert renderer.render(later, [TOOL]).text == renderer.text(later, [TOOL])[0]
 
 
-def test_a_step_that_a_conversation_needed_leaves_its_beginning_as_it_is(refusing: Any) -> None:
+def test_a_fallback_keeps_the_beginning_of_a_conversation(refusing: Any) -> None:
     messages: list[Message] = [{"role": "user", "content": "question"}]
     renderer, before = refusing("short ids"), ""
     for number in range(4):
@@ -293,26 +292,32 @@ def test_a_step_that_a_conversation_needed_leaves_its_beginning_as_it_is(refusin
         before = text
 
 
-@pytest.mark.parametrize("source", ["{% for m in messages %}{{ m.content ", "{{ messages | nosuchfilter }}"])
-def test_a_broken_template_is_told_at_load_and_in_each_request(
-    tokenizer: Any, source: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("at_load", [True, False])
+@pytest.mark.parametrize(
+    "source",
+    ["{% for m in messages %}{{ m.content ", "{{ messages | nosuchfilter }}", REFUSALS["everything"]],
+)
+def test_a_prompt_without_a_usable_template_has_all_that_was_sent(
+    tokenizer: Any, source: str, at_load: bool
 ) -> None:
-    with caplog.at_level(logging.WARNING):
-        renderer = PromptRenderer(Templated(tokenizer, source))
-    assert "chat template cannot be used" in caplog.text
+    templated = Templated(tokenizer, source)
+    if at_load:
+        assert "messages are written to it as plain text" in check_template(templated)
     calls = calling(1)
-    prompt = renderer.render([{"role": "user", "content": "hi"}, calls, *results(calls)], [TOOL])
-    assert "plain transcript" in " ".join(prompt.notes)
+    messages = [{"role": "user", "content": "hi"}, calls, *results(calls)]
+    prompt = PromptRenderer(templated).render(messages, [TOOL])
+    assert TOOLS_AS_TEXT in prompt.notes
+    assert ("plain transcript" in " ".join(prompt.notes)) is not at_load
     assert all(word in prompt.text for word in ("hi", "argument1x0", "result-of-call_1_0_", "Looks."))
 
 
-def test_a_template_that_drops_a_message_is_told_on(tokenizer: Any) -> None:
+def test_a_message_that_the_template_drops_is_noted(tokenizer: Any) -> None:
     renderer = PromptRenderer(Templated(tokenizer, BODY.replace("in messages", "in messages[-2:]")))
     turns = [{"role": role, "content": f"word{at}"} for at, role in enumerate(["user", "assistant", "user"])]
     assert "does not show all of message 1 (user) of 3" in " ".join(renderer.render(turns).notes)
 
 
-def test_texts_that_a_template_escapes_are_shown(tokenizer: Any) -> None:
+def test_escaped_texts_count_as_rendered(tokenizer: Any) -> None:
     renderer = PromptRenderer(
         Templated(tokenizer, BODY.replace("{{- m.content -}}", "{{- m.content | tojson -}}"))
     )
@@ -320,7 +325,7 @@ def test_texts_that_a_template_escapes_are_shown(tokenizer: Any) -> None:
     assert not renderer.render([{"role": "user", "content": text}]).notes
 
 
-def test_no_messages_make_no_prompt(refusing: Any) -> None:
+def test_a_request_without_messages_is_refused(refusing: Any) -> None:
     with pytest.raises(PromptRefused, match="no messages"):
         refusing().render([])
 
@@ -343,7 +348,7 @@ EFFORTS = (
         ("['of its own']", "high", None),
     ],
 )
-def test_an_effort_is_put_as_the_nearest_that_is_taken(
+def test_a_refused_effort_is_replaced_by_the_nearest_accepted_one(
     tokenizer: Any, taken: str, asked: str, put: str | None
 ) -> None:
     shown = EFFORTS.replace("{}", taken) + "{{- 'effort=' ~ (reasoning_effort or 'none given') -}}" + BODY
@@ -363,7 +368,7 @@ def test_a_switch_that_is_refused_is_left_out_and_others_stay(tokenizer: Any) ->
     assert "I think always" in prompt.notes[0]
 
 
-def test_the_system_text_stands_in_front_in_each_turn(tokenizer: Any) -> None:
+def test_the_system_text_is_first_in_each_turn(tokenizer: Any) -> None:
     moving = BODY.replace("{{- m.content -}}", "{{- m.content -}}{%- if loop.last and m.role == 'user' -%}"
         "{{- messages[0].content if messages[0].role == 'system' -}}{%- endif -%}").replace(
         "{%- for m in messages -%}", "{%- for m in messages if m.role != 'system' -%}")  # fmt: skip
@@ -376,7 +381,7 @@ def test_the_system_text_stands_in_front_in_each_turn(tokenizer: Any) -> None:
     assert later.text.startswith(first.text)
 
 
-def test_a_template_of_early_gemma_takes_a_session_of_claude_code(tokenizer: Any) -> None:
+def test_an_early_gemma_template_renders_a_claude_code_session(tokenizer: Any) -> None:
     renderer = PromptRenderer(Templated(tokenizer, templates.ALTERNATING))
     calls = calling(1, 2, text="said", thinking="thought")
     messages = [

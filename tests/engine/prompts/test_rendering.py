@@ -46,7 +46,7 @@ def renderer_of(tokenizer: Any) -> Any:
 @pytest.mark.parametrize("name", ["", "STRICT", "HOISTING", "ALTERNATING"])
 @shared_tokenizer
 @given(messages=conversations(), tools=st.booleans(), data=st.data())
-def test_the_prompt_of_a_turn_is_the_beginning_of_the_next_ones(
+def test_the_prompt_of_a_turn_is_a_prefix_of_the_next_turns(
     renderer: PromptRenderer,
     renderer_of: Any,
     name: str,
@@ -62,7 +62,7 @@ def test_the_prompt_of_a_turn_is_the_beginning_of_the_next_ones(
 
 @shared_tokenizer
 @given(messages=conversations(), data=st.data())
-def test_every_cut_is_a_token_exact_prefix_of_this_prompt_and_of_the_next(
+def test_every_boundary_ends_a_token_exact_prefix_of_this_prompt_and_of_the_next(
     renderer: PromptRenderer, messages: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     now = renderer.render(messages, [TOOL])
@@ -76,7 +76,7 @@ def test_every_cut_is_a_token_exact_prefix_of_this_prompt_and_of_the_next(
         assert renderer.encode(head) == now.tokens[:boundary] == later.tokens[:boundary]
 
 
-def test_the_first_cut_ends_system_and_tools_and_the_last_stands_before_the_answer(
+def test_the_first_boundary_ends_system_and_tools_and_the_last_is_before_the_answer(
     renderer: PromptRenderer,
 ) -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
@@ -117,14 +117,14 @@ def test_the_segments_of_a_prompt_have_names(renderer: PromptRenderer) -> None:
         ([{"role": "user", "content": "<system-reminder>a</system-reminder>\nHi."}], None, True),
     ],
 )
-def test_the_first_message_of_a_prompt_without_a_head_is_none(
+def test_a_prompt_without_system_and_tools_has_no_shared_prefix(
     renderer: PromptRenderer, messages: list[Any], tools: list[Any] | None, has_shared_prefix: bool
 ) -> None:
     assert renderer.render(messages, tools).has_shared_prefix is has_shared_prefix
 
 
 @pytest.mark.parametrize("said", ["Who are you?", "\n\nTell me a joke", "</system-reminder>", "ünï"])
-def test_reminders_that_sessions_share_end_in_a_cut(renderer: PromptRenderer, said: str) -> None:
+def test_shared_reminders_end_at_a_boundary(renderer: PromptRenderer, said: str) -> None:
     reminders = "<system-reminder>\nMind the gap.\n</system-reminder>\n<system-reminder>x</system-reminder>\n"
     lead = {"role": "system", "content": "You are here."}
 
@@ -148,7 +148,7 @@ def test_a_prompt_with_reminders_only_grows(renderer: PromptRenderer) -> None:
 
 
 @pytest.mark.parametrize("text", ["Hello", "x <system-reminder>a</system-reminder>", "<system-reminder>open"])
-def test_other_text_of_the_user_is_not_cut(renderer: PromptRenderer, text: str) -> None:
+def test_other_text_of_the_user_has_no_boundary(renderer: PromptRenderer, text: str) -> None:
     assert len(renderer.render([{"role": "user", "content": text}]).boundaries) == 1
 
 
@@ -162,7 +162,7 @@ def test_arguments_keep_the_order_of_their_keys(renderer: PromptRenderer) -> Non
     assert '{"z": 1, "a": {"y": 2, "b": 3}}' in text
 
 
-def test_arguments_that_are_no_object_are_shown_all_the_same(renderer: PromptRenderer) -> None:
+def test_arguments_that_are_not_an_object_are_rendered(renderer: PromptRenderer) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{cut off"}}
     text, _ = renderer.text([{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}])
     assert "{cut off" in text
@@ -175,7 +175,9 @@ def test_the_random_models_template_keeps_system_entries_in_place(renderer: Prom
 
 
 @pytest.mark.parametrize("template", [templates.STRICT, templates.HOISTING])
-def test_a_template_that_refuses_or_moves_them_gets_them_folded(renderer_of: Any, template: str) -> None:
+def test_system_entries_are_folded_for_a_template_that_refuses_or_moves_them(
+    renderer_of: Any, template: str
+) -> None:
     prompt = renderer_of(template).render(
         [{"role": "user", "content": "hi"}, {"role": "system", "content": "now this"}]
     )
@@ -186,7 +188,9 @@ def test_a_template_that_refuses_or_moves_them_gets_them_folded(renderer_of: Any
 def test_a_template_without_system_and_tool_roles_gets_alternating_turns(renderer_of: Any) -> None:
     renderer = renderer_of(templates.ALTERNATING)
     traits = renderer.traits
-    assert (traits.first_system, traits.repeated_roles, traits.tool_turns, traits.tools_shown) == (False,) * 4
+    assert (traits.first_system, traits.repeated_roles, traits.tool_turns, traits.tools_rendered) == (
+        False,
+    ) * 4
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "it"}'}}
     prompt = renderer.render(
         [
@@ -204,7 +208,7 @@ def test_a_template_without_system_and_tool_roles_gets_alternating_turns(rendere
     assert "no place for tools" in prompt.notes[-1]
 
 
-def test_a_template_for_prompts_with_tools_alone_is_not_said_to_have_no_place_for_them(
+def test_a_template_that_requires_tools_has_a_place_for_them(
     renderer_of: Any,
 ) -> None:
     refusing = "{{- raise_exception('tools are wanted') if not tools -}}{{- tools | tojson -}}"
@@ -244,7 +248,7 @@ def test_thinking_switches_and_turns_that_only_begin_are_found(renderer_of: Any)
     assert [head[-6:].strip() for head in heads] == ["first", "second", "third"]
 
 
-def test_a_refusal_is_told_in_the_templates_own_words(renderer_of: Any) -> None:
+def test_a_refusal_has_the_templates_own_words(renderer_of: Any) -> None:
     renderer = renderer_of(
         templates.STRICT + "{{- raise_exception('too much') if messages[0].content == '0' -}}"
     )
@@ -265,7 +269,7 @@ def test_a_model_without_a_template_gets_a_plain_transcript() -> None:
     assert plain_transcript(turns) == "User: hi\n\nAssistant: ho\n\nAssistant:"
 
 
-def test_a_hundred_messages_render_in_a_blink(renderer: PromptRenderer) -> None:
+def test_a_hundred_messages_render_quickly(renderer: PromptRenderer) -> None:
     turn = [{"role": "user", "content": "words " * 20}, {"role": "assistant", "content": "more words " * 20}]
     messages = list(itertools.chain(*itertools.repeat(turn, 50)))
     prompt = renderer.render(messages)

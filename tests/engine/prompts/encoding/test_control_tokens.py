@@ -153,7 +153,7 @@ def test_what_the_model_reads_is_what_was_sent(
 @pytest.mark.parametrize("kind", kinds.ALL, ids=lambda kind: kind.__name__)
 @settings(max_examples=30)
 @given(messages=CONVERSATIONS, more=rounds(), tools=st.none() | TOOLS)
-def test_a_prompt_is_the_beginning_of_the_next_ones(
+def test_a_prompt_is_a_prefix_of_the_next_ones(
     kind: Any, messages: list[Message], more: list[Message], tools: list[dict[str, Any]] | None
 ) -> None:
     renderer = renderer_of(kind)
@@ -180,7 +180,7 @@ def test_tokens_of_ordinary_text_stay_tokens() -> None:
     assert {"\n\n", "<b>", "</b>", "▁▁"} <= set(names)
 
 
-def test_words_signs_and_blanks_are_no_control_tokens() -> None:
+def test_words_signs_and_blanks_are_not_control_tokens() -> None:
     tokenizer = kinds.byte_level("{{ messages[0].content }}")
     plain, marks = ["wörd", "two words", "ü", "÷", "    ", "\n\n"], ["<x>", "|||MAIL|||", "[X]"]
     tokenizer._tokenizer.add_tokens([AddedToken(text, normalized=False) for text in (*plain, *marks)])
@@ -188,13 +188,13 @@ def test_words_signs_and_blanks_are_no_control_tokens() -> None:
     assert found.numbers.keys() == {*Marks().all, *marks}
 
 
-def test_text_that_is_tokenized_by_itself_has_its_control_tokens() -> None:
+def test_text_tokenized_alone_has_its_control_tokens() -> None:
     renderer = renderer_of(kinds.byte_level)
     ids = renderer._template._control.numbers
     assert renderer.encode("<|im_start|>") == [ids["<|im_start|>"]]
 
 
-def test_a_tokenizer_that_cannot_but_see_a_token_is_found_and_said_where_it_matters() -> None:
+def test_a_tokenizer_that_always_finds_a_token_is_detected_and_noted() -> None:
     tokenizer = kinds.byte_level()
     tokenizer._tokenizer.add_special_tokens({"additional_special_tokens": ["§"]})
     renderer = PromptRenderer(tokenizer)

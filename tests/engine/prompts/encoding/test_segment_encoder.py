@@ -84,7 +84,7 @@ def test_the_ids_are_those_of_the_whole_text(counting: Counting, texts: list[str
 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=6), room=st.integers(0, 40))
-def test_little_room_changes_nothing_but_the_work(texts: list[str], room: int) -> None:
+def test_a_small_cache_changes_nothing_but_the_work(texts: list[str], room: int) -> None:
     counting = Counting(PLAIN)
     encoder = SegmentEncoder(counting, MARKS, MARKS, remembered_characters=room)
     for text in texts:
@@ -94,7 +94,7 @@ def test_little_room_changes_nothing_but_the_work(texts: list[str], room: int) -
 PLAIN = byte_level()
 
 
-def test_a_prompt_that_grew_costs_what_is_new() -> None:
+def test_a_grown_prompt_costs_only_its_new_part() -> None:
     counting = Counting(PLAIN)
     encoder = SegmentEncoder(counting, MARKS, MARKS)
     first = "<|user|>some words<|end|>" * 50 + "<|user|>and more<|end|>"
@@ -104,7 +104,7 @@ def test_a_prompt_that_grew_costs_what_is_new() -> None:
     assert counting.characters == len("<|user|>new words")
 
 
-def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
+def test_the_least_recently_used_segment_is_dropped_first() -> None:
     counting = Counting(PLAIN)
     encoder = SegmentEncoder(counting, MARKS, MARKS, remembered_characters=30)
     for text in ("<|user|>aa", "<|user|>bb", "<|user|>cc", "<|user|>aa", "<|user|>dd"):
@@ -117,7 +117,7 @@ def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
 
 
 @pytest.mark.parametrize("token", ["x<|user|>", "x<|us", "<|user|>x", "x<"])
-def test_a_mark_that_another_token_may_swallow_is_not_used(token: str) -> None:
+def test_a_mark_that_another_token_may_overlap_is_not_used(token: str) -> None:
     tokenizer = byte_level()
     tokenizer.add_tokens([AddedToken(token, normalized=False)])
     counting = Counting(tokenizer)

@@ -11,13 +11,13 @@ TEXTS = st.text("ab<|.", min_size=1, max_size=4)
 
 
 @given(texts=st.lists(TEXTS, max_size=8), text=st.text("ab<|.", max_size=12), place=st.integers(0, 12))
-def test_it_finds_the_longest_that_stands_at_a_place(texts: list[str], text: str, place: int) -> None:
+def test_the_longest_text_at_a_position_is_found(texts: list[str], text: str, place: int) -> None:
     found = longest_of(texts).match(text, place)
     standing = [one for one in texts if place <= len(text) and text.startswith(one, place)]
     assert (found[0] if found else "") == max(standing, key=len, default="")
 
 
-def test_what_begins_alike_is_tried_once() -> None:
+def test_a_common_beginning_is_tried_once() -> None:
     """One alternative after the other would take a minute for a prompt."""
     pattern = longest_of([f"<unused{number}>" for number in range(6000)])
     assert pattern.pattern.startswith("<unused(?:")
