@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_written_is_one_line(
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
 
 
-def test_what_an_engine_reports_is_shown_and_what_it_does_not_is_said() -> None:
+def test_a_report_shows_reported_fields_and_names_missing_ones() -> None:
     reported = {"chunk_tokens": 2048, "fixed_s": 0.0671234567, "measured_for": "a\n| b", "new": True}
     assert fields(reported, PREFILL_FIELDS) == [
         ("chunk_tokens", "2,048"),
@@ -126,7 +126,7 @@ def sample(when: str, **more: Any) -> MemorySample:
     return MemorySample(when, **(plain | more))
 
 
-def test_the_ledger_stands_beside_what_the_system_says() -> None:
+def test_the_ledger_is_shown_with_the_systems_figures() -> None:
     lines = list(mac_report.memory([sample("after loading"), sample("after 64,000 tokens", wired=None)]))
     assert "| active_bytes | 17.20 GB | 17.20 GB |" in lines
     assert "| buffers | 90,000 | 90,000 |" in lines
@@ -152,7 +152,7 @@ class EngineWithASmallWindow:
         yield Refused("HTTP 400: the prompt is too long: 900 tokens")
 
 
-def test_what_is_refused_is_a_row_of_its_own() -> None:
+def test_a_refused_prompt_is_its_own_row() -> None:
     samples: list[MemorySample] = []
     chosen = mac_report._parser().parse_args(["--lengths", "800,900"])
     engine: Any = EngineWithASmallWindow()
@@ -206,7 +206,7 @@ def test_five_growing_lengths_fit_each_window(window: int) -> None:
     assert lengths[-1] < window * 0.91
 
 
-def test_a_report_that_is_cut_off_has_what_was_known(tmp_path: Path) -> None:
+def test_an_interrupted_report_has_the_finished_parts(tmp_path: Path) -> None:
     report = Report(tmp_path / "r.md", PRIVACY, ["# head"])
 
     def lines() -> Iterator[str]:
@@ -244,7 +244,7 @@ def test_a_report_that_is_cut_off_has_what_was_known(tmp_path: Path) -> None:
         ("AnnabellModel", "AnnabellModel"),
     ],
 )
-def test_names_and_paths_are_taken_out(text: str, clean: str) -> None:
+def test_names_and_paths_are_removed(text: str, clean: str) -> None:
     assert PRIVACY.clean(text) == clean
 
 
@@ -290,7 +290,7 @@ def test_a_mac_is_described_without_its_serial_numbers() -> None:
     assert not any("SECRET" in value or "4522083" in value for value in found.values())
 
 
-def test_panics_that_nobody_may_read_are_not_none(tmp_path: Path) -> None:
+def test_unreadable_panics_are_not_reported_as_none(tmp_path: Path) -> None:
     """The folder is open to administrators alone."""
     assert machine_facts._panics(tmp_path / "closed") == "unreadable"
     (tmp_path / "panic-full-1.panic").write_text("IOGPUMemory.cpp:550")
@@ -298,7 +298,7 @@ def test_panics_that_nobody_may_read_are_not_none(tmp_path: Path) -> None:
     assert machine_facts._panics(tmp_path) == "1, 1"
 
 
-def test_pressure_is_told_in_words(tmp_path: Path) -> None:
+def test_pressure_is_described_in_words(tmp_path: Path) -> None:
     assert pressure(mac, "Darwin") == "warning"
     assert pressure(lambda command: "", "Darwin") == MISSING
     file = tmp_path / "memory"

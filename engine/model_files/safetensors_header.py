@@ -11,7 +11,7 @@ from typing import Any
 from engine.model_files.errors import BrokenWeights
 
 _LFS_POINTER = b"version https://git-lfs"
-_LONGEST_HEADER = 1 << 28
+_MAX_HEADER_BYTES = 1 << 28
 
 
 def tensor_shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
@@ -38,7 +38,7 @@ def _read(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
             length = int.from_bytes(start[:8], "little")
             if len(start) < 8 or size < 8:
                 raise BrokenWeights(f"{file} is empty or truncated; download it again")
-            if length > min(size - 8, _LONGEST_HEADER):
+            if length > min(size - 8, _MAX_HEADER_BYTES):
                 raise BrokenWeights(f"{file} is damaged: it does not begin like weights; download it again")
             stream.seek(8)
             entries = _entries(file, stream.read(length))

@@ -26,7 +26,7 @@ PATTERN = "model*.safetensors"
 _NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d+)-of-(?P<total>\d+)\.safetensors")
 _LAYER = re.compile(r"(?<![\w])(?:layers|h|blocks|layer)\.(\d+)\.")
 _OTHER_SENSES = re.compile(r"vision|visual|audio|image|mtp")  # parts that a text model may lack
-_LONGEST_NAME = 255  # bytes, on every usual file system
+_MAX_NAME_BYTES = 255  # bytes, on every usual file system
 _UNFINISHED = (".incomplete", ".part", ".crdownload", ".download")
 
 
@@ -203,7 +203,7 @@ def _is_plain(name: str) -> bool:
     The name must also be printable, and short enough for a file system.
     """
     of_folder = name == Path(name).name and name.endswith(".safetensors")
-    return of_folder and name.isprintable() and len(name.encode()) <= _LONGEST_NAME
+    return of_folder and name.isprintable() and len(name.encode()) <= _MAX_NAME_BYTES
 
 
 def _names(files: Iterable[Path]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 _TOKENIZER_FILES = ("*token*", "chat_template*", "*/*.jinja", "vocab*", "merges*")
 _SAMPLE_BYTES = 1024  # of each tensor at its start, in its middle and at its end
-_LONGEST_HEADER = 1 << 28
+_MAX_HEADER_BYTES = 1 << 28
 
 
 def weights_fingerprint(folder: Path, weights: Iterable[Path]) -> str:
@@ -53,7 +53,7 @@ def _samples(path: Path) -> Iterator[bytes]:
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        header = stream.read(length) if length <= min(_LONGEST_HEADER, size) else b""
+        header = stream.read(length) if length <= min(_MAX_HEADER_BYTES, size) else b""
         yield header
         try:
             tensors = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]

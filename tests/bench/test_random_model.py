@@ -66,7 +66,7 @@ def test_the_same_seed_makes_the_same_model(tmp_path: Path) -> None:
     assert (made[0] / "tokenizer.json").read_bytes() == (made[1] / "tokenizer.json").read_bytes()
 
 
-def test_the_model_card_says_that_it_talks_nonsense(shelf: ModelShelf) -> None:
+def test_the_model_card_says_that_it_writes_nonsense(shelf: ModelShelf) -> None:
     assert "talks nonsense" in (shelf.tiny() / "README.md").read_text()
 
 

@@ -23,12 +23,12 @@ from training.wordings import TRAINING as TRAINING_WORDINGS
 
 
 @pytest.mark.parametrize("part", ["words", "syllables", "endings"])
-def test_nothing_that_is_held_out_is_trained(part: str) -> None:
+def test_held_out_material_is_not_trained(part: str) -> None:
     assert not set(getattr(TRAINING, part)) & set(getattr(HELD_OUT, part))
 
 
 @pytest.mark.parametrize("kind", sorted(TRAINING_WORDINGS.requests))
-def test_no_wording_that_is_held_out_is_trained(kind: str) -> None:
+def test_held_out_wordings_are_not_trained(kind: str) -> None:
     trained = {wording.lower() for wording in TRAINING_WORDINGS.requests[kind]}
     asked = {wording.lower() for wording in HELD_OUT_WORDINGS.requests[kind]}
     assert asked
@@ -38,7 +38,7 @@ def test_no_wording_that_is_held_out_is_trained(kind: str) -> None:
 @pytest.mark.parametrize(
     "group", [field.name for field in fields(TRAINING_FAILURES) if field.name != "frames"]
 )
-def test_no_wording_of_a_failure_that_is_held_out_is_trained(group: str) -> None:
+def test_held_out_wordings_of_failures_are_not_trained(group: str) -> None:
     trained = {wording.lower() for wording in getattr(TRAINING_FAILURES, group)}
     asked = {wording.lower() for wording in getattr(HELD_OUT_FAILURES, group)}
     assert asked
@@ -77,11 +77,11 @@ def test_the_same_seed_gives_the_same_conversations_and_cases() -> None:
         ("a\n[...]", "```\na\n```\nThere is more."),
     ],
 )
-def test_what_an_answer_shows_of_a_result(result: str, said: str) -> None:
+def test_an_answer_quotes_the_first_lines_of_a_result(result: str, said: str) -> None:
     assert answers.fenced(result) == said
 
 
-def test_the_learning_rate_falls_to_nothing() -> None:
+def test_the_learning_rate_falls_to_zero() -> None:
     pytest.importorskip("torch", reason="training needs PyTorch: pip install -e '.[train]'")
     from training.train import learning_rate
 
@@ -111,7 +111,7 @@ ENDINGS = (
 
 
 @given(seed=st.integers(0, 10**6))
-def test_calls_hold_what_the_request_says_and_answers_follow_from_results(seed: int) -> None:
+def test_calls_follow_from_requests_and_answers_from_results(seed: int) -> None:
     for message, following in pairwise(Conversations(seed).work(3).messages):
         if message["role"] == "tool":
             said = following["content"]
@@ -188,11 +188,11 @@ def test_the_answer_to_a_failure_is_one_line_that_names_what_was_asked_for(seed:
         ("Refusing to write a.txt: it moved.", "That did not work: Refusing to write a.txt: it moved."),
     ],
 )
-def test_of_any_other_error_the_first_sentence_is_said(error: str, said: str) -> None:
+def test_any_other_error_is_answered_with_its_first_sentence(error: str, said: str) -> None:
     assert answers.failed(error) == said
 
 
-def test_what_the_user_stopped_is_no_answer_to_learn() -> None:
+def test_an_interrupted_answer_is_not_trained() -> None:
     source = Conversations(4)
     stopped = [m for _ in range(60) for m in source.stopped(["Bash", "Read"], set())]
     assert any(m["role"] == "assistant" and m.get("whole") is False for m in stopped)
@@ -200,7 +200,7 @@ def test_what_the_user_stopped_is_no_answer_to_learn() -> None:
 
 
 @given(seed=st.integers(0, 10**6))
-def test_the_request_behind_a_turn_that_was_stopped_is_the_last_text_of_the_user(seed: int) -> None:
+def test_the_request_behind_an_interrupted_turn_is_the_users_last_text(seed: int) -> None:
     source = Conversations(seed)
     asked: Message = {"role": "user", "content": "read a.txt"}
     turns = source.after_stop("[Interrupted]", asked)

@@ -39,7 +39,7 @@ class JsonCallMatcher:
     def __init__(self, starts: CallStarts) -> None:
         self.refused = False
         self.length: int | None = None
-        self._head = starts.json
+        self._start = starts.json
         self._found = False
         self._text = ""
         self._seen = 0
@@ -52,7 +52,7 @@ class JsonCallMatcher:
     def feed(self, text: str) -> None:
         if not self._found:
             self._text += text
-            found = self._head.match(self._text, partial=True)
+            found = self._start.match(self._text, partial=True)
             if found is None:
                 self.refused = True
             if found is None or found.partial:

@@ -17,7 +17,7 @@ from engine.tool_calls.schemas.tools import ToolSchemas
 NAME_KEYS = ("name", "tool", "tool_name", "function", "function_name", "recipient_name")
 ARGUMENTS_KEYS = ("arguments", "parameters", "input", "args", "kwargs")
 _LISTS = ("tool_calls", "tool_uses", "calls")
-_BESIDE = frozenset(
+_METADATA = frozenset(
     ("id", "type", "index", "call_id", "tool_call_id", "tool_use_id", "status", "role", "caller")
 )
 _NAMED = re.compile(
@@ -42,7 +42,7 @@ def calls_of(value: Any, tools: ToolSchemas) -> list[ShapedCall]:
             return [call for calls in found for call in calls] if all(found) else []
         case dict():
             for key in _LISTS:
-                if isinstance(value.get(key), list) and _is_beside(value, key):
+                if isinstance(value.get(key), list) and _has_only_metadata_besides(value, key):
                     return calls_of(value[key], tools)
             call = _call(value, tools)
             return [call] if call else []
@@ -61,7 +61,7 @@ def shape_schema(text: str, tools: ToolSchemas) -> tuple[dict[str, Any], dict[st
     arguments = {"properties": own}
     schema["properties"] = {
         **own,
-        **{key: {} for key in (*_BESIDE, *NAME_KEYS)},
+        **{key: {} for key in (*_METADATA, *NAME_KEYS)},
         **dict.fromkeys(_LISTS, schema),
         "function": schema,
         **dict.fromkeys(ARGUMENTS_KEYS, arguments),
@@ -72,22 +72,22 @@ def shape_schema(text: str, tools: ToolSchemas) -> tuple[dict[str, Any], dict[st
 def _call(value: dict[str, Any], tools: ToolSchemas) -> ShapedCall | None:
     for key in NAME_KEYS:
         named = value.get(key)
-        if isinstance(named, dict) and key in ("function", "tool") and _is_beside(value, key):
+        if isinstance(named, dict) and key in ("function", "tool") and _has_only_metadata_besides(value, key):
             return _call(named, tools)
         if not isinstance(named, str) or (name := matching_name(named, tools)) is None:
             continue
         for arguments in ARGUMENTS_KEYS:
-            if arguments in value and _is_beside(value, key, arguments):
+            if arguments in value and _has_only_metadata_besides(value, key, arguments):
                 return ShapedCall(named, value[arguments])
         own = tools[name].properties
         if any(arguments in value and arguments not in own for arguments in ARGUMENTS_KEYS):
             continue
         rest = {other: part for other, part in value.items() if other != key}
-        return ShapedCall(named, {k: part for k, part in rest.items() if k in own or k not in _BESIDE})
+        return ShapedCall(named, {k: part for k, part in rest.items() if k in own or k not in _METADATA})
     return None
 
 
-def _is_beside(value: dict[str, Any], *keys: str) -> bool:
+def _has_only_metadata_besides(value: dict[str, Any], *keys: str) -> bool:
     """Whether the other keys say nothing about the call itself."""
-    rest = {key: part for key, part in value.items() if key not in keys and key not in _BESIDE}
+    rest = {key: part for key, part in value.items() if key not in keys and key not in _METADATA}
     return all(key in ("content", "text") and not part for key, part in rest.items())

@@ -35,8 +35,8 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 __all__ = ["RecoveredCall", "Unrecovered", "recover_arguments", "recover_text"]
 
-_MOST_PARTS = 50
-_MOST_MARKS = 200  # each is tried in many ways; a model that repeats marks writes no call
+_MAX_PARTS = 50
+_MAX_MARKS = 200  # each is tried in many ways; a model that repeats marks writes no call
 _WORD = re.compile(r"[\w.:/-]{1,100}")
 _BORDER = re.compile(r"[.:/]")
 _NAME = re.compile(r"(?:to=)?([\w.:/-]{1,200})")
@@ -55,7 +55,7 @@ def recover_text(raw: str, tools: ToolSchemas, family: Family | None = None) -> 
     if len(raw) > MAX_REPAIRABLE:
         return Unrecovered(f"it is too long to repair ({len(raw)} characters)")
     if _has_many_marks(raw):
-        return Unrecovered(f"it has more than {_MOST_MARKS} marks of calls")
+        return Unrecovered(f"it has more than {_MAX_MARKS} marks of calls")
     failed = Unrecovered("it is not a call")
     for found in _attempts(raw, tools, family):
         if not isinstance(found, Unrecovered):
@@ -68,7 +68,7 @@ def _has_many_marks(raw: str) -> bool:
     from engine.tool_calls.families.registry import FAMILIES
 
     marks = {opening for family in FAMILIES for opening in family.openings}
-    return any(raw.count(mark) > _MOST_MARKS for mark in marks)
+    return any(raw.count(mark) > _MAX_MARKS for mark in marks)
 
 
 def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[Outcome]:
@@ -95,7 +95,7 @@ def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[O
             tried = _by_family(opening + body, one, offer, noted)
             yield from (found for found in tried if not isinstance(found, Unrecovered))
     parts = mark_parts(body, marks)
-    if 1 < len(parts) <= _MOST_PARTS:
+    if 1 < len(parts) <= _MAX_PARTS:
         yield _all_of([_by_shape(part, tools, repairs, ended=True) for part in parts])
 
 

@@ -114,7 +114,7 @@ class _Coercion:
             there = f"{place}/{key}" if place else key
             of_key = properties.get(key, more)
             fitted = self.fit(part, of_key, there)
-            if key in properties and key not in required and self._says_nothing(fitted, of_key):
+            if key in properties and key not in required and self._is_placeholder(fitted, of_key):
                 self.repairs.append(f"left out {there!r}, which was {json_text(fitted)}")
             else:
                 changed[key] = fitted
@@ -186,7 +186,7 @@ class _Coercion:
             self.repairs += mine
             yield changed, ""
 
-    def _says_nothing(self, value: Any, schema: Any) -> bool:
+    def _is_placeholder(self, value: Any, schema: Any) -> bool:
         """Whether an optional argument has a placeholder for no value, which its schema does not allow."""
         types = json_types(schema, self._root)
         if self._fits(value, schema) or not types or "null" in types:

@@ -33,8 +33,8 @@ _KEY = re.compile(r'\s*"([^"\\]{1,200})"\s*:\s*')
 _NEXT_KEY = re.compile(r'\s*,\s*"([^"\\]{1,200})"\s*:')
 _END_OF_OBJECT = re.compile(r"\s*\}\s*(?:[,}\]]|\Z)")
 _END_OF_ELEMENT = re.compile(r"\s*(?:,\s*[\"{\[\d]|\])")
-_MOST_TRIES = 400
-_MOST_LETTERS = 1 << 22  # read by all tries together; takes some tenths of a second
+_MAX_TRIES = 400
+_MAX_CHARACTERS = 1 << 22  # read by all tries together; takes some tenths of a second
 REPAIR = "escaped quotes inside of a string"
 
 Found = tuple[str, int, bool]  # strict JSON, its end in the source, and whether it is suspect
@@ -135,7 +135,7 @@ class _Reading:
                 continue
             self._tries += 1
             self._letters += quote.start() - start
-            if self._tries > _MOST_TRIES or self._letters > _MOST_LETTERS:
+            if self._tries > _MAX_TRIES or self._letters > _MAX_CHARACTERS:
                 raise TooManyReadings("there are too many ways to read it")
             body = self._source[start : quote.start()]
             try:

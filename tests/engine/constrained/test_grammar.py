@@ -99,7 +99,7 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
 
 @pytest.mark.parametrize(("rules", "text"), [row[1:] for row in WRITTEN], ids=[row[0] for row in WRITTEN])
 @pytest.mark.parametrize("spell", [TOKENS.spelled, TOKENS.bytes_only], ids=["as tokens", "as bytes"])
-def test_what_fits_may_be_written_and_may_end(
+def test_a_fitting_answer_is_allowed_and_may_end(
     grammars: Grammars, rules: AnswerRules, text: str, spell: Any
 ) -> None:
     guide = grammars.compile(rules).guide()
@@ -142,7 +142,7 @@ REFUSED: list[tuple[str, AnswerRules, str, str]] = [
 @pytest.mark.parametrize(
     ("rules", "text", "refused"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
 )
-def test_what_does_not_fit_cannot_be_written(
+def test_an_answer_that_does_not_fit_is_not_allowed(
     grammars: Grammars, rules: AnswerRules, text: str, refused: str
 ) -> None:
     guide = grammars.compile(rules).guide()
@@ -150,7 +150,7 @@ def test_what_does_not_fit_cannot_be_written(
     assert first_refused(guide, tokens) == len(tokens) - 1
 
 
-def test_a_token_may_reach_over_the_end_of_a_mark(grammars: Grammars) -> None:
+def test_a_token_may_cross_the_end_of_a_mark(grammars: Grammars) -> None:
     guide = grammars.compile(CALLS).guide()
     tokens = [*TOKENS.bytes_only("<tool_"), *TOKENS.spelled('call>\n{"name": "')]
     assert len(tokens) == 7
@@ -159,7 +159,7 @@ def test_a_token_may_reach_over_the_end_of_a_mark(grammars: Grammars) -> None:
 
 
 @pytest.mark.parametrize("choice", ["auto", "required"])
-def test_behind_the_only_call_that_is_wanted_the_answer_ends(grammars: Grammars, choice: Any) -> None:
+def test_the_answer_ends_behind_its_only_call(grammars: Grammars, choice: Any) -> None:
     rules = AnswerRules(family=Hermes(), tools=(READ, GO), parallel=False, choice=choice)
     before = "" if choice == "required" else "I read. "
     tokens = [*TOKENS.spelled(before + A_CALL), *TOKENS.spelled("h")]
@@ -172,7 +172,7 @@ def test_behind_the_only_call_that_is_wanted_the_answer_ends(grammars: Grammars,
     ("text", "refused"),
     [("<function=", True), ("so\n<function=", True), ("so <function=", False), ("a <b>\n <function=", False)],
 )
-def test_a_mark_that_people_write_too_binds_at_the_beginning_of_a_line_only(
+def test_a_bare_mark_opens_a_call_only_at_the_beginning_of_a_line(
     grammars: Grammars, text: str, refused: bool
 ) -> None:
     rules = AnswerRules(family=family_named("qwen3_coder"), tools=(READ, GO))
@@ -180,12 +180,12 @@ def test_a_mark_that_people_write_too_binds_at_the_beginning_of_a_line_only(
     assert first_refused(grammars.compile(rules).guide(), tokens) == (len(tokens) - 1 if refused else None)
 
 
-def test_a_grammar_that_was_compiled_is_kept(grammars: Grammars) -> None:
+def test_a_compiled_grammar_is_cached(grammars: Grammars) -> None:
     assert grammars.compile(CALLS) is grammars.compile(AnswerRules(family=Hermes(), tools=(READ, GO)))
     assert grammars.compile(CALLS) is not grammars.compile(FORBIDDEN)
 
 
-def test_a_guide_begins_where_a_resumed_answer_stands(grammars: Grammars) -> None:
+def test_a_guide_starts_at_the_end_of_a_resumed_answer(grammars: Grammars) -> None:
     written = TOKENS.spelled('<tool_call>{"name": "Go", "arguments": {')
     guide = grammars.compile(CALLS).guide(written)
     texts = {TOKENS.text([token]) for token in np.flatnonzero(allowed(guide)).tolist()}
@@ -193,7 +193,7 @@ def test_a_guide_begins_where_a_resumed_answer_stands(grammars: Grammars) -> Non
     assert not texts & {'"', "h", END}
 
 
-def test_tokens_that_were_guessed_wrongly_are_taken_back(grammars: Grammars) -> None:
+def test_rejected_draft_tokens_are_rewound(grammars: Grammars) -> None:
     guide = grammars.compile(CALLS).guide(TOKENS.bytes_only("<tool_call>"))
     before = allowed(guide)
     for token in TOKENS.bytes_only('\n{"name"'):
@@ -203,7 +203,7 @@ def test_tokens_that_were_guessed_wrongly_are_taken_back(grammars: Grammars) -> 
     assert np.array_equal(allowed(guide), before)
 
 
-def test_tokens_behind_the_end_are_taken_back_first(grammars: Grammars) -> None:
+def test_tokens_behind_the_end_are_rewound_first(grammars: Grammars) -> None:
     guide = grammars.compile(AnswerRules(schema=TITLE)).guide(TOKENS.bytes_only('{"title": "A"'))
     before = allowed(guide)
     for token in [*TOKENS.bytes_only("}"), 0, 0, *TOKENS.bytes_only("x")]:
@@ -212,19 +212,19 @@ def test_tokens_behind_the_end_are_taken_back_first(grammars: Grammars) -> None:
     assert np.array_equal(allowed(guide), before)
 
 
-def test_an_answer_that_ends_at_its_limit_inside_of_a_call_is_no_fault(grammars: Grammars) -> None:
+def test_an_answer_truncated_within_a_call_is_not_a_failure(grammars: Grammars) -> None:
     guide = grammars.compile(CALLS).guide(TOKENS.spelled('<tool_call>{"name"'))
     guide.advance(0)
     assert guide.failure == ""
 
 
-def test_a_token_against_the_grammar_ends_its_hold_and_is_told(grammars: Grammars) -> None:
+def test_a_token_against_the_grammar_ends_the_constraint_with_a_reason(grammars: Grammars) -> None:
     guide = grammars.compile(CALLS).guide(TOKENS.spelled("<tool_call>x"))
     assert guide.failure
     assert token_masks([guide], 300) is None
 
 
-def test_rows_without_a_grammar_stay_free_and_padding_is_never_chosen(grammars: Grammars) -> None:
+def test_rows_without_a_grammar_are_unconstrained_and_padding_is_never_allowed(grammars: Grammars) -> None:
     guide = grammars.compile(REQUIRED).guide()
     masks = token_masks([None, guide], 512)
     assert masks is not None
@@ -244,7 +244,7 @@ def test_rows_without_a_grammar_stay_free_and_padding_is_never_chosen(grammars: 
     ],
     ids=["a keyword", "a keyword of arrays", "a broken reference", "a pattern"],
 )
-def test_a_schema_without_a_grammar_is_relaxed_and_told_and_the_other_tools_keep_theirs(
+def test_a_schema_without_a_grammar_is_relaxed_with_a_reason_and_others_are_not(
     grammars: Grammars, schema: dict[str, Any], why: str
 ) -> None:
     odd = ToolSchema("Odd", schema)
@@ -273,7 +273,7 @@ PATTERNS = [
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_no_pattern_of_one_tool_takes_the_grammar_from_the_others(grammars: Grammars, family: Family) -> None:
+def test_no_pattern_of_one_tool_disables_the_grammar_of_others(grammars: Grammars, family: Family) -> None:
     for source in PATTERNS:
         odd = ToolSchema(
             "Odd", {"type": "object", "properties": {"a": {"type": "string", "pattern": source}}}
@@ -285,7 +285,7 @@ def test_no_pattern_of_one_tool_takes_the_grammar_from_the_others(grammars: Gram
 
 
 @pytest.mark.parametrize("name", ["gemma4", "glm", "deepseek_v32"])
-def test_a_tool_of_which_nothing_can_be_held_to_may_have_any_arguments(grammars: Grammars, name: str) -> None:
+def test_a_tool_without_a_grammar_may_have_any_arguments(grammars: Grammars, name: str) -> None:
     never = {"type": "integer", "minimum": 2, "maximum": 1}
     properties = {"a": {"type": "string", "pattern": "^x$"}, "b": never, "c": {"type": "object"}}
     odd = ToolSchema("Odd", {"type": "object", "properties": properties, "required": ["a", "b"]})
@@ -308,17 +308,17 @@ def test_every_token_has_its_bytes_and_marks_are_plain_text() -> None:
     assert {bytes([byte]) for byte in range(128)} <= set(found)
 
 
-def test_a_tokenizer_that_does_not_tell_its_bytes_is_refused_with_a_reason() -> None:
+def test_a_tokenizer_without_known_bytes_is_refused_with_a_reason() -> None:
     with pytest.raises(GrammarUnavailable, match="object does not expose"):
         Grammars(object(), {0})
 
 
-def test_a_model_without_an_end_is_refused_with_a_reason() -> None:
+def test_a_model_without_an_end_token_is_refused_with_a_reason() -> None:
     with pytest.raises(GrammarUnavailable, match="no end token"):
         Grammars(TOKENS, set())
 
 
-def test_what_the_model_wrote_is_no_part_of_why_a_grammar_failed(grammars: Grammars) -> None:
+def test_the_failure_of_a_grammar_does_not_contain_generated_text(grammars: Grammars) -> None:
     guide = grammars.compile(CALLS).guide()
     for token in TOKENS.bytes_only("secret <tool_call>x"):
         guide.advance(token)

@@ -86,7 +86,9 @@ def test_a_random_model_writes_json_that_fits_and_then_ends(
     assert fits(loaded, until_end(batch, loaded, [slot])[0])
 
 
-def test_rows_of_a_batch_are_held_each_to_its_own(loaded: LoadedModel, grammar: CompiledGrammar) -> None:
+def test_each_row_of_a_batch_is_constrained_by_its_own_grammar(
+    loaded: LoadedModel, grammar: CompiledGrammar
+) -> None:
     mx.random.seed(7)
     batch = DecodeBatch(loaded.model)
     slots = [Slot([], make_sampler(1.0), guide=grammar.guide()) for _ in range(3)]
@@ -98,7 +100,7 @@ def test_rows_of_a_batch_are_held_each_to_its_own(loaded: LoadedModel, grammar: 
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_row_without_a_grammar_writes_beside_one_what_it_writes_alone(
+def test_an_unconstrained_row_is_unchanged_by_a_constrained_one(
     shelf: ModelShelf, loaded: LoadedModel, grammar: CompiledGrammar, architecture: Any
 ) -> None:
     model = load_model(shelf.tiny(architecture)).model
@@ -111,7 +113,7 @@ def test_a_row_without_a_grammar_writes_beside_one_what_it_writes_alone(
     assert got == expected
 
 
-def test_a_draft_model_guesses_within_the_grammar(
+def test_a_draft_model_is_constrained_too(
     tmp_path: Path, loaded: LoadedModel, grammar: CompiledGrammar
 ) -> None:
     def written(batch: Any, cache: list[Any], model: Any) -> list[int]:

@@ -75,20 +75,20 @@ def test_the_window_is_read_under_each_of_its_names(tmp_path: Path, config: Any,
         ({"max_position_embeddings": 40960}, 131072, 40960),
     ],
 )
-def test_the_tokenizers_number_counts_where_it_is_one_and_the_model_has_none(
+def test_the_tokenizers_window_counts_if_the_model_states_none(
     tmp_path: Path, config: Any, stated: Any, tokens: int
 ) -> None:
     assert read_window(folder_of(tmp_path, config, {"model_max_length": stated})).tokens == tokens
 
 
-def test_files_that_cannot_be_read_tell_nothing(tmp_path: Path) -> None:
+def test_unreadable_files_state_no_window(tmp_path: Path) -> None:
     assert read_window(tmp_path / "gone") == ContextWindow(0, 0)
     (tmp_path / "config.json").write_text("{")
     (tmp_path / "model.safetensors").write_text("no weights")
     assert read_window(tmp_path) == ContextWindow(0, 0)
 
 
-def test_weights_that_go_while_they_are_read_tell_nothing(
+def test_weights_that_vanish_while_being_read_state_no_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "model.safetensors"
@@ -100,7 +100,7 @@ def test_weights_that_go_while_they_are_read_tell_nothing(
     assert read_window(folder_of(tmp_path, {"n_ctx": 2048})).tokens == 2048
 
 
-def test_a_table_of_positions_is_a_limit_but_not_one_for_pictures(tmp_path: Path) -> None:
+def test_a_table_of_text_positions_is_a_limit(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     arrays = {
         "visual.position_embedding.weight": mx.ones((50, 4)),
@@ -147,7 +147,7 @@ def test_the_settings_window_is_served_up_to_the_learned_positions(
     assert "it serves 100000 tokens as asked; its files state 32768" in caplog.text
 
 
-def test_a_window_that_no_file_states_is_assumed_and_said(
+def test_an_unstated_window_is_assumed_and_logged(
     tmp_path: Path, shelf: ModelShelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = Path(shutil.copytree(shelf.tiny(), tmp_path / "model"))

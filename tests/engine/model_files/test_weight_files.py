@@ -175,7 +175,7 @@ def part_of_another_without_index(folder: Folder) -> None:
         (part_of_another_without_index, f"{FIRST} has weights that model.safetensors has too"),
     ],
 )
-def test_the_weights_that_belong_together_are_loaded_and_the_log_says_what_was_done(
+def test_weights_that_belong_together_are_loaded_and_logged(
     folder: Folder, caplog: pytest.LogCaptureFixture, lay: Lay, told: str
 ) -> None:
     lay(folder)
@@ -185,7 +185,7 @@ def test_the_weights_that_belong_together_are_loaded_and_the_log_says_what_was_d
     assert all(told in line and "\n" not in line for line in lines)
 
 
-def test_the_same_weights_have_the_same_fingerprint_whatever_lies_beside_them(folder: Folder) -> None:
+def test_files_that_are_not_loaded_do_not_change_the_fingerprint(folder: Folder) -> None:
     folder.put_halves()
     folder.index_halves()
     before = folder.loaded().fingerprint
@@ -216,7 +216,7 @@ def test_a_folder_of_any_name_is_loaded_and_no_other(tmp_path: Path, shelf: Mode
     ],
     ids=str,
 )
-def test_a_header_whose_sizes_are_none_is_damaged(folder: Folder, entry: dict[str, Any]) -> None:
+def test_a_header_with_invalid_sizes_is_damaged(folder: Folder, entry: dict[str, Any]) -> None:
     header = json.dumps({"wpe.weight": {"dtype": "F32"} | entry}).encode()
     weights = len(header).to_bytes(8, "little") + header + bytes(8)
     (folder.path / "model.safetensors").write_bytes(weights)
@@ -274,7 +274,7 @@ def a_part_and_something_else(folder: Folder) -> None:
         (truncated, BrokenWeights, "is damaged or truncated"),
     ],
 )  # fmt: skip
-def test_what_is_unfinished_is_refused_before_anything_is_loaded_with_the_file_that_is_missing(
+def test_an_unfinished_download_is_refused_before_loading_with_the_missing_file(
     folder: Folder, lay: Lay, error: type[ModelError], says: str
 ) -> None:
     lay(folder)
@@ -287,13 +287,13 @@ def test_what_is_unfinished_is_refused_before_anything_is_loaded_with_the_file_t
     assert str(folder.path) in str(caught.value)
 
 
-def test_a_folder_that_has_not_all_weights_that_the_model_wants_says_so(folder: Folder) -> None:
+def test_a_folder_that_lacks_weights_is_refused(folder: Folder) -> None:
     folder.put("model.safetensors", {tensor: folder.good[tensor] for tensor in folder.halves[0]})
     with pytest.raises(BrokenWeights, match=r"do not fit its config\.json \(Missing \d+ parameters"):
         load_model(folder.path)
 
 
-def test_a_source_may_have_layers_that_the_quantized_model_does_without(folder: Folder) -> None:
+def test_an_index_may_name_layers_that_the_quantized_model_lacks(folder: Folder) -> None:
     folder.put("model.safetensors", folder.good)
     names = ["model.layers.1.mlp.weight", "model.layers.2.mtp_block.weight", "visual.blocks.31.weight"]
     folder.index(dict.fromkeys(names, "model-00001-of-00001.safetensors"))

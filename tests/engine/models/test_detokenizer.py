@@ -96,7 +96,7 @@ MORE = [
     ],
     ids=["its own", "sentencepiece's", "without strip", "metaspace", "none to speak of", "none"],
 )
-def test_a_byte_level_tokenizer_gives_all_back_with_any_decoder(
+def test_a_byte_level_tokenizer_restores_texts_with_any_decoder(
     loaded: Load, decoder: Decoder | None, mended: bool
 ) -> None:
     found = loaded(byte_level(decoder=decoder))
@@ -118,7 +118,7 @@ def test_a_byte_level_tokenizer_gives_all_back_with_any_decoder(
     ],
     ids=["its own", "without strip", "byte-level's"],
 )
-def test_so_does_a_sentencepiece_tokenizer_but_for_the_blank_that_it_puts_in_front(
+def test_a_sentencepiece_tokenizer_restores_texts_except_for_a_leading_blank(
     loaded: Load, decoder: Decoder, mended: bool
 ) -> None:
     found = loaded(sentencepiece(decoder=decoder))
@@ -129,13 +129,13 @@ def test_so_does_a_sentencepiece_tokenizer_but_for_the_blank_that_it_puts_in_fro
         assert streamed(found.tokenizer, ids).strip() == text.strip()
 
 
-def test_the_blank_that_a_tokenizer_puts_in_front_is_none_of_the_answers(loaded: Load) -> None:
+def test_a_leading_blank_of_the_tokenizer_is_not_part_of_the_answer(loaded: Load) -> None:
     tokenizer = loaded(byte_level(prefix=True)).tokenizer
     for text in ("Hello", "Hello, how"):
         assert streamed(tokenizer, tokenizer.encode(text, add_special_tokens=False)) == text
 
 
-def test_a_character_waits_until_it_is_whole_and_one_that_never_is_is_shown_at_the_end(loaded: Load) -> None:
+def test_an_incomplete_character_waits_and_is_flushed_at_the_end(loaded: Load) -> None:
     tokenizer = loaded(byte_level()).tokenizer
     detokenizer = tokenizer.detokenizer
     ids = tokenizer.encode("🙂", add_special_tokens=False)
@@ -159,7 +159,7 @@ def test_two_answers_at_the_same_time_do_not_mix(loaded: Load) -> None:
     assert (first.last_segment, second.last_segment) == ("", "🙂")
 
 
-def test_the_models_of_tests_are_read_by_bytes(shelf: ModelShelf, tmp_path: Path) -> None:
+def test_the_test_models_use_the_byte_detokenizer(shelf: ModelShelf, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(shelf.tiny(), tmp_path / "model"))
     found = load_tokenizer(folder)
     assert isinstance(found.tokenizer.detokenizer, ByteDetokenizer)

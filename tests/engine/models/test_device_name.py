@@ -28,7 +28,7 @@ def test_a_device_is_named_as_mlx_knows_it(
     assert bool(device.fault) == (name == NO_METAL)
 
 
-def test_a_mac_that_computes_on_its_cpu_is_told_what_that_costs_and_what_to_do() -> None:
+def test_a_mac_without_metal_has_a_fault_that_says_what_to_do() -> None:
     fault = named("", "Darwin", on_gpu=False, info=CPU).fault
     assert "no Metal device" in fault
     assert "fifty times slower" in fault

@@ -55,7 +55,7 @@ def test_files_that_are_not_loaded_do_not_count(folder: Path) -> None:
     assert fingerprint_of(folder) == before
 
 
-def test_circumstances_count_whatever_their_order() -> None:
+def test_circumstances_count_in_any_order() -> None:
     first = cache_fingerprint("w", {"mlx": "1", "chunk": 512})
     assert cache_fingerprint("w", {"chunk": 512, "mlx": "1"}) == first
     others = [
@@ -66,7 +66,7 @@ def test_circumstances_count_whatever_their_order() -> None:
     assert len({first, *(cache_fingerprint(*other) for other in others)}) == 4
 
 
-def test_a_tokenizer_and_its_template_are_told_apart_from_others(folder: Path) -> None:
+def test_tokenizer_and_template_are_part_of_the_fingerprint(folder: Path) -> None:
     found = {tokenizer_fingerprint(folder), tokenizer_fingerprint(folder)}
     assert len(found) == 1
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):

@@ -35,7 +35,7 @@ def on_a_mac(folder: Path, *, macos: str = "26.1", built: str = "26_0", **device
     return machine(M4 | device, macos, Installed(folder, mlx_metal=[f"py3-none-macosx_{built}_arm64"]))
 
 
-def test_a_mac_is_told_by_gpu_release_and_wheel(tmp_path: Path) -> None:
+def test_a_mac_is_identified_by_gpu_release_and_wheel(tmp_path: Path) -> None:
     assert on_a_mac(tmp_path) == {
         "architecture": "applegpu_g16s",
         "processor": "Apple M4 Max",
@@ -64,13 +64,13 @@ def test_a_small_update_of_the_system_is_the_same_machine(tmp_path: Path) -> Non
     assert on_a_mac(tmp_path / "this", macos="26.0") == on_a_mac(tmp_path / "that", macos="26.1.2")
 
 
-def test_a_wheel_for_several_platforms_is_told_in_one_order(tmp_path: Path) -> None:
+def test_the_platforms_of_a_wheel_are_sorted(tmp_path: Path) -> None:
     tags = ["py3-none-manylinux_2_35_x86_64", "py3-none-manylinux2014_x86_64"]
     some, same = Installed(tmp_path / "a", mlx_cpu=tags), Installed(tmp_path / "b", mlx_cpu=tags[::-1])
     assert wheel_flavour(some) == wheel_flavour(same) == "mlx-cpu manylinux2014_x86_64 manylinux_2_35_x86_64"
 
 
-def test_what_is_not_known_is_left_empty(tmp_path: Path) -> None:
+def test_unknown_values_are_empty(tmp_path: Path) -> None:
     (tmp_path / "mlx_metal.dist-info").mkdir()  # as packages of other installers are
     assert wheel_flavour(Installed(tmp_path)) == "mlx-metal"
     assert wheel_flavour(Installed(tmp_path / "none")) == ""

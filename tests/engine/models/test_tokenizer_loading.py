@@ -36,7 +36,7 @@ def test_the_bundled_model_reads_the_tokens_that_it_was_trained_on() -> None:
 
 
 @pytest.mark.parametrize("model_type", ["qwen2", "llama", "qwen3"])
-def test_a_splitting_and_a_normalizer_of_the_models_own_count(tmp_path: Path, model_type: str) -> None:
+def test_the_models_own_splitting_and_normalizer_are_used(tmp_path: Path, model_type: str) -> None:
     for file in bundled_model.FOLDER.glob("*.*"):
         shutil.copy(file, tmp_path)
     config = json.loads((tmp_path / "config.json").read_bytes()) | {"model_type": model_type}

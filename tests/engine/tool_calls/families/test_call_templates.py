@@ -76,7 +76,9 @@ def test_what_a_template_renders_is_read_back(name: str, template: str, names: d
 
 
 @every_template
-def test_a_files_content_may_hold_the_familys_marks(name: str, template: str, names: dict[str, str]) -> None:
+def test_a_files_content_may_contain_the_familys_marks(
+    name: str, template: str, names: dict[str, str]
+) -> None:
     family = family_named(name)
     for mark in MARKS[name]:
         for content in (

@@ -122,21 +122,21 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
         ),
     ],
 )
-def test_what_is_no_call_says_why_and_is_kept(name: str, text: str, why: str) -> None:
+def test_text_that_is_not_a_call_says_why_and_is_kept(name: str, text: str, why: str) -> None:
     answer = read(family_named(name), f"{text}", TOOLS)
     assert not answer.calls
     assert why in answer.broken[0].why
     assert read_by(1, family_named(name), text, TOOLS) == answer
 
 
-def test_an_end_within_content_is_content_when_a_later_one_comes() -> None:
+def test_an_end_within_content_is_content_if_another_end_follows() -> None:
     end = "\n</parameter>\n</function>\n</tool_call>"
     text = f"<tool_call>\n<function=Write>\n<parameter=content>\na{end}\nb{end}\n c{end}"
     answer = read_by(1, family_named("qwen3_coder"), text, TOOLS)
     assert answer.calls == [("Write", {"content": f"a{end}\nb{end}\n c"})]
 
 
-def test_text_behind_a_call_is_held_until_the_next_call() -> None:
+def test_text_behind_a_call_is_buffered_until_the_next_call() -> None:
     family = family_named("qwen3_coder")
     text = family.write([("Write", {"content": "a"})], TOOLS)
     reader = family.reader("<tool_call>", TOOLS)
@@ -155,7 +155,7 @@ def test_a_call_that_does_not_end_with_free_text_ends_at_once() -> None:
     assert reader.over
 
 
-def test_a_call_cut_inside_of_its_content_gives_no_call_from_there() -> None:
+def test_a_call_truncated_within_its_content_gives_no_call() -> None:
     family = family_named("deepseek_v31")
     inner = family.write(GO, TOOLS).replace('"', "'")
     text = family.write([("Write", {"content": f"{inner} more"})], TOOLS).partition(" more")[0]

@@ -136,7 +136,7 @@ PATTERNED = ToolSchemas(
 
 
 @every_family
-def test_a_random_model_keeps_to_patterns_and_steps(family: Family) -> None:
+def test_a_random_model_is_constrained_to_patterns_and_multiples(family: Family) -> None:
     assert not family.unconstrained(PATTERNED["fetch"])
     grammar = answer_grammar(family, list(PATTERNED.values()))
     knows_nothing = model(family)
@@ -180,7 +180,7 @@ def _objects(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[
 @every_family
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=NO_SHRINKING)
 @given(schemas=st.lists(_objects(_schemas()), min_size=1, max_size=3), seed=st.integers(0, 1 << 30))
-def test_any_tools_give_a_grammar_that_keeps_to_them(
+def test_a_grammar_of_any_tools_constrains_to_them(
     family: Family, schemas: list[dict[str, Any]], seed: int
 ) -> None:
     tools = ToolSchemas([ToolSchema(f"tool_{number}", schema) for number, schema in enumerate(schemas)])

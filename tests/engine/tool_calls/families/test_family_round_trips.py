@@ -21,7 +21,7 @@ some = settings(max_examples=25, deadline=None, suppress_health_check=list(Healt
 @every_family
 @some
 @given(data=st.data())
-def test_what_is_written_is_read(family: Family, data: st.DataObject) -> None:
+def test_written_calls_are_read_back(family: Family, data: st.DataObject) -> None:
     made = data.draw(calls(family))
     before, behind = data.draw(texts(family)), data.draw(texts(family))
     written = family.write(made, TOOLS)
@@ -57,9 +57,7 @@ def test_calls_with_text_between_are_all_read(family: Family, data: st.DataObjec
 @every_family
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_whatever_is_written_nothing_is_lost_and_cuts_do_not_matter(
-    family: Family, data: st.DataObject
-) -> None:
+def test_no_text_is_lost_and_splits_do_not_matter(family: Family, data: st.DataObject) -> None:
     words = st.sampled_from(
         [*MARKS[family.name], *family.openings, "Write", "go", "\n", " ", '"', "{", "}", ":", ",", "x"]
     )
@@ -73,7 +71,7 @@ def test_whatever_is_written_nothing_is_lost_and_cuts_do_not_matter(
 @every_family
 @some
 @given(data=st.data())
-def test_a_call_that_is_cut_anywhere_is_whole_or_broken(family: Family, data: st.DataObject) -> None:
+def test_a_call_truncated_anywhere_is_whole_or_broken(family: Family, data: st.DataObject) -> None:
     made = data.draw(calls(family))
     written = family.write(made, TOOLS)
     end = data.draw(st.integers(0, len(written)))
@@ -93,7 +91,7 @@ def test_a_long_string_streams(family: Family, piece: str) -> None:
 
 
 @every_family
-def test_a_long_string_of_the_familys_own_marks_is_read_in_time(family: Family) -> None:
+def test_a_long_string_of_the_familys_marks_is_read_in_time(family: Family) -> None:
     for mark in MARKS[family.name]:
         content = (mark + " ") * (30_000 // (len(mark) + 1))
         made: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "content": content})]
@@ -123,7 +121,7 @@ def test_arguments_stream_while_they_are_written(family: Family) -> None:
 
 
 @every_family
-def test_an_unknown_tool_is_no_call(family: Family) -> None:
+def test_an_unknown_tool_is_not_a_call(family: Family) -> None:
     written = family.write([("fly", {"to": "x"})], TOOLS)
     answer = read_by(1, family, written + " and more", TOOLS)
     assert not answer.calls
@@ -131,7 +129,7 @@ def test_an_unknown_tool_is_no_call(family: Family) -> None:
 
 
 @every_family
-def test_a_broken_call_does_not_take_the_next_one_along(family: Family) -> None:
+def test_a_broken_call_does_not_affect_the_next_one(family: Family) -> None:
     broken, good = family.write([("fly", {"to": "x"})], TOOLS), family.write([("go", {})], TOOLS)
     answer = read_by(1, family, f"{broken}\n{good}", TOOLS)
     assert answer.calls == [("go", {})]

@@ -52,7 +52,7 @@ TEMPLATES = [
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: str(family.name))
-def test_a_text_names_the_family_that_reads_it(family: Family) -> None:
+def test_a_text_determines_the_family_that_reads_it(family: Family) -> None:
     tools = ToolSchemas([ToolSchema("Look", {"type": "object", "properties": {"at": {"type": "string"}}})])
     found = matching_family(family.write([("Look", {"at": "it"})], tools), tools)
     assert found is not None
@@ -62,14 +62,14 @@ def test_a_text_names_the_family_that_reads_it(family: Family) -> None:
 
 
 @pytest.mark.parametrize(("template", "name"), TEMPLATES, ids=[name for _, name in TEMPLATES])
-def test_a_template_tells_its_family(template: str, name: str) -> None:
+def test_a_template_determines_the_family(template: str, name: str) -> None:
     found = family_of(template, ())
     assert found is not None
     assert found.name == name
 
 
 @pytest.mark.parametrize(("template", "name"), TEMPLATES, ids=[name for _, name in TEMPLATES])
-def test_what_mlx_lm_finds_is_found(template: str, name: str) -> None:
+def test_the_families_that_mlx_lm_finds_are_found(template: str, name: str) -> None:
     parser = _infer_tool_parser(SimpleNamespace(chat_template=template, get_vocab=dict))
     assert parser is None or name in PARSERS[parser]
 
@@ -84,7 +84,7 @@ def test_what_mlx_lm_finds_is_found(template: str, name: str) -> None:
         (["<tool_call>", "<arg_key>"], "glm"),
     ],
 )
-def test_without_a_template_the_tokens_tell(tokens: list[str], name: str) -> None:
+def test_without_a_template_the_tokens_determine_the_family(tokens: list[str], name: str) -> None:
     found = family_of("{{ messages }}", tokens)
     assert found is not None
     assert found.name == name
@@ -95,7 +95,7 @@ def test_a_model_without_calls_has_no_family() -> None:
     assert family_of("", ()) is None
 
 
-def test_each_family_has_a_name_of_its_own() -> None:
+def test_each_family_has_its_own_name() -> None:
     assert [family_named(family.name) for family in FAMILIES] == list(FAMILIES)
 
 
@@ -105,6 +105,6 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_a_family_announces_its_calls(family) -> None:  # type: ignore[no-untyped-def]
+def test_each_call_begins_with_an_opening_mark(family) -> None:  # type: ignore[no-untyped-def]
     assert family.openings
     assert all(family.openings)

@@ -128,7 +128,7 @@ def test_the_calls_of_every_family_are_found_at_the_end(family: Family) -> None:
         "what is a <tool_ca",
     ],
 )
-def test_text_that_shows_a_call_is_text(text: str) -> None:
+def test_a_quoted_call_is_text(text: str) -> None:
     assert however_cut(text) == [text]
 
 
@@ -146,19 +146,19 @@ def test_text_that_shows_a_call_is_text(text: str) -> None:
         ('{"name": "Fly", "parameters": {}}', ['{"name": "Fly", "parameters": {}}']),
     ],
 )
-def test_json_is_a_call_where_it_is_all_of_an_answer_of_a_model_that_writes_so(
+def test_bare_json_is_a_call_if_it_is_the_whole_answer_of_a_model_that_writes_it(
     text: str, found: list[Part]
 ) -> None:
     assert however_cut(text, LLAMA) == found
 
 
-def test_a_family_that_is_not_asked_for_writes_no_calls() -> None:
+def test_calls_of_other_families_are_text() -> None:
     written = family_named("kimi").write([("LS", {})], TOOLS)
     assert however_cut(written, CallForms((family_named("hermes"),))) == [written]
 
 
 @pytest.mark.parametrize(("start", "ends"), THINKING_MARKS.items())
-def test_thinking_is_told_apart_and_a_call_in_it_is_none(start: str, ends: tuple[str, ...]) -> None:
+def test_thinking_is_separated_and_a_call_in_it_does_not_count(start: str, ends: tuple[str, ...]) -> None:
     for end in ends:
         thought = f"maybe {HERMES} but no."
         text = f"\n{start}\n{thought}\n{end}\n\nI ask first."
@@ -170,7 +170,7 @@ def test_thinking_is_told_apart_and_a_call_in_it_is_none(start: str, ends: tuple
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_end_that_nothing_has_opened_makes_the_text_before_it_a_thought(end: str) -> None:
+def test_an_end_mark_without_an_opening_mark_makes_the_text_before_it_a_thought(end: str) -> None:
     thought = f"maybe {HERMES} but no."
     assert however_cut(f"{thought}{end}\n\nHi") == [thought, ThoughtEnd(True), "Hi"]
     assert however_cut(f"maybe {HERMES}{end}") == [f"maybe {HERMES}", ThoughtEnd(True)]
@@ -212,7 +212,7 @@ def test_an_end_that_nothing_has_opened_makes_the_text_before_it_a_thought(end: 
         ),
     ],
 )
-def test_marks_of_thinking_that_are_only_mentioned_are_text(text: str, found: list[Part]) -> None:
+def test_mentioned_thinking_marks_are_text(text: str, found: list[Part]) -> None:
     assert however_cut(text) == found
 
 
@@ -220,12 +220,12 @@ def test_marks_of_thinking_that_are_only_mentioned_are_text(text: str, found: li
     ("fed", "passed"),
     [("Hello", "Hello"), ("a <", "a "), ("a <b", "a <b"), ("a <tool_call> x", "a <tool_call> x"), ("{", "{")],
 )
-def test_nothing_is_held_back_longer_than_it_may_become_a_call(fed: str, passed: str) -> None:
+def test_text_is_buffered_only_while_it_may_become_a_call(fed: str, passed: str) -> None:
     ending = FinalCallReader(TOOLS, CallForms(), thoughts=True)
     assert "".join(part for letter in fed for part in ending.feed(letter) if isinstance(part, str)) == passed
 
 
-def test_text_that_follows_a_call_lets_go_of_it_and_is_noted() -> None:
+def test_a_call_before_more_text_is_returned_as_text_with_a_note() -> None:
     ending = FinalCallReader(TOOLS, CallForms())
     assert ending.feed(HERMES) == []
     assert ending.feed("\n\n") == []
@@ -244,13 +244,13 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=9).map("".join), st.randoms(use_true_random=False), st.booleans())
-def test_how_a_text_is_cut_changes_nothing(text: str, chance: random.Random, bare: bool) -> None:
+def test_the_split_of_a_text_changes_nothing(text: str, chance: random.Random, bare: bool) -> None:
     assert read(text, chance, forms=CallForms(bare_json=bare)) == read(text, forms=CallForms(bare_json=bare))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=9).map("".join))
-def test_without_thinking_all_of_a_text_is_found(text: str) -> None:
+def test_without_thinking_the_whole_text_is_returned(text: str) -> None:
     found = read(text, thoughts=False)
     assert "".join(part.raw if isinstance(part, FinalCalls) else str(part) for part in found) == text
     assert sum(isinstance(part, FinalCalls) for part in found[:-1]) == 0
@@ -258,7 +258,7 @@ def test_without_thinking_all_of_a_text_is_found(text: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["<tool_call>{}</tool_call>", "{}", "{} <a href='x'>[y]</a>\n"])
 @pytest.mark.timeout(60)  # it takes a tenth of a second; a cost that grows faster than the text takes minutes
-def test_a_long_call_is_watched_to_its_end(pattern: str) -> None:
+def test_a_long_call_is_matched_to_its_end(pattern: str) -> None:
     written = json.dumps({"name": "Write", "arguments": {"file_path": "/a", "content": FILE}})
     text = pattern.replace("{}", written)
     ending = FinalCallReader(TOOLS, LLAMA, thoughts=True)

@@ -74,7 +74,7 @@ TEN_WAYS: list[tuple[str, str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(
     ("arguments", "meant", "repair"), [row[1:] for row in TEN_WAYS], ids=[r[0] for r in TEN_WAYS]
 )
-def test_the_ten_common_ways_of_being_broken_are_repaired(arguments: str, meant: Any, repair: str) -> None:
+def test_the_ten_common_errors_are_repaired(arguments: str, meant: Any, repair: str) -> None:
     outcome = bash(arguments)
     assert said(outcome) == [("Bash", meant)]
     assert isinstance(outcome, RecoveredCall)
@@ -120,7 +120,7 @@ def test_the_ten_common_ways_of_being_broken_are_repaired(arguments: str, meant:
         ('{"command": 1.10}', {"command": "1.10"}, ["read 'command' as a string"]),
     ],
 )
-def test_each_repair_says_what_was_done(arguments: str, meant: Any, repairs: list[str]) -> None:
+def test_each_repair_is_described(arguments: str, meant: Any, repairs: list[str]) -> None:
     outcome = bash(arguments)
     assert said(outcome) == [("Bash", meant)]
     assert isinstance(outcome, RecoveredCall)
@@ -158,7 +158,7 @@ def test_each_repair_says_what_was_done(arguments: str, meant: Any, repairs: lis
         ("\x00\ufeff}{][\"'", ""),
     ],
 )
-def test_what_cannot_be_known_is_not_recovered(arguments: str, why: str) -> None:
+def test_an_ambiguous_call_is_not_recovered(arguments: str, why: str) -> None:
     outcome = bash(arguments)
     assert isinstance(outcome, Unrecovered), outcome
     if why != "nested too deeply":
@@ -191,12 +191,12 @@ def test_what_cannot_be_known_is_not_recovered(arguments: str, why: str) -> None
         '{"command": "ls"", "description": "x""}',
     ],
 )
-def test_quotes_that_may_be_json_own_are_not_taken_into_a_text(arguments: str) -> None:
+def test_quotes_that_may_be_delimiters_are_not_content(arguments: str) -> None:
     assert isinstance(bash(arguments), Unrecovered)
 
 
 @pytest.mark.parametrize("paths", ['["a""]', '["a" "b"]', '["a, "b"]', '["a ", "b" c", "d"]'])
-def test_nor_are_they_in_a_list(paths: str) -> None:
+def test_quotes_that_may_be_delimiters_are_not_content_in_a_list(paths: str) -> None:
     assert isinstance(recover_arguments("Glob", f'{{"paths": {paths}}}', TOOLS), Unrecovered)
 
 
@@ -212,7 +212,7 @@ CODE = [
 
 @pytest.mark.parametrize("content", CODE)
 @pytest.mark.parametrize("order", [1, -1])
-def test_code_whose_quotes_were_not_escaped_is_repaired(content: str, order: int) -> None:
+def test_code_with_unescaped_quotes_is_repaired(content: str, order: int) -> None:
     value = dict([("file_path", "/a"), ("content", content)][::order])
     outcome = recover_arguments("Write", json.dumps(value).replace('\\"', '"'), TOOLS)
     assert said(outcome) == [("Write", value)]
@@ -231,7 +231,7 @@ NO_COLONS = st.sampled_from([" ", "=", " = ", "\t", ""])
     NO_COLONS,
     st.sampled_from(["clean", "clean up", "x", "1"]),
 )
-def test_a_key_without_its_colon_is_never_taken_into_the_text_before_it(
+def test_a_key_without_its_colon_is_not_part_of_the_text_before_it(
     command: str, border: str, key: str, no_colon: str, value: str
 ) -> None:
     outcome = bash(f'{{"command": "{command}"{border}"{key}"{no_colon}"{value}"}}')
@@ -240,7 +240,7 @@ def test_a_key_without_its_colon_is_never_taken_into_the_text_before_it(
 
 
 @pytest.mark.parametrize("name", ["</invoke>", "</function>", "</Write>"])
-def test_the_end_tags_in_a_string_are_each_looked_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_end_tag_in_a_string_is_searched_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fed: list[int] = []
 
     class Counting(JsonExtent):
@@ -275,7 +275,7 @@ def test_the_end_tags_in_a_string_are_each_looked_at_once(name: str, monkeypatch
         ("", None),
     ],
 )
-def test_a_tool_is_known_by_its_name_or_a_like_one(name: str, meant: str | None) -> None:
+def test_a_tool_is_matched_by_its_name_or_a_similar_one(name: str, meant: str | None) -> None:
     inputs = {"Bash": '{"command": "ls"}', "TodoWrite": '{"todos": []}', "mcp__git__log": "{}"}
     outcome = recover_arguments(name, inputs.get(meant or "", "{}"), TOOLS)
     if meant is None:
@@ -366,7 +366,7 @@ JSON = '{"name": "Read", "arguments": {"file_path": "/a"}}'
         ("<LS></LS>", [("LS", {})]),
     ],
 )
-def test_calls_that_came_as_text_are_read(raw: str, meant: list[tuple[str, Any]]) -> None:
+def test_calls_in_text_are_recovered(raw: str, meant: list[tuple[str, Any]]) -> None:
     assert said(recover_text(raw, TOOLS)) == meant
 
 
@@ -394,13 +394,13 @@ def test_calls_that_came_as_text_are_read(raw: str, meant: list[tuple[str, Any]]
         ('Read{"path": "/a"}', "'file_path' is a required property"),
     ],
 )
-def test_text_is_given_back_as_a_whole_if_any_part_of_it_is_no_call(raw: str, why: str) -> None:
+def test_the_whole_text_is_returned_as_text_if_a_part_is_not_a_call(raw: str, why: str) -> None:
     outcome = recover_text(raw, TOOLS)
     assert isinstance(outcome, Unrecovered), outcome
     assert why in outcome.why
 
 
-def test_a_call_as_its_family_writes_it_needs_no_repair() -> None:
+def test_a_call_in_its_familys_form_needs_no_repair() -> None:
     outcome = recover_text(f"<tool_call>\n{JSON}\n</tool_call>", TOOLS, Hermes())
     assert said(outcome) == [("Read", READ)]
     assert not isinstance(outcome, Unrecovered)
@@ -413,7 +413,7 @@ def test_nothing_is_recovered_for_a_request_without_tools() -> None:
 
 
 @given(call=CALLS, chance=st.randoms(use_true_random=False))
-def test_a_valid_call_is_left_byte_for_byte(call: tuple[str, dict[str, Any]], chance: random.Random) -> None:
+def test_a_valid_call_is_unchanged(call: tuple[str, dict[str, Any]], chance: random.Random) -> None:
     name, value = call
     text = breaking.spelled(value, chance)
     outcome = recover_arguments(name, text, TOOLS)
@@ -424,7 +424,7 @@ def test_a_valid_call_is_left_byte_for_byte(call: tuple[str, dict[str, Any]], ch
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.__name__))
 @settings(max_examples=150)
 @given(call=CALLS, chance=st.randoms(use_true_random=False))
-def test_a_broken_call_comes_back_as_it_was_meant_or_not_at_all(
+def test_a_broken_call_is_recovered_as_intended_or_not_at_all(
     way: Breaking, call: tuple[str, dict[str, Any]], chance: random.Random
 ) -> None:
     name, value = call
@@ -437,7 +437,7 @@ def test_a_broken_call_comes_back_as_it_was_meant_or_not_at_all(
 
 @settings(max_examples=300)
 @given(call=CALLS, chance=st.randoms(use_true_random=False))
-def test_a_cut_call_never_gets_content_that_it_had_not(
+def test_a_truncated_call_gets_no_invented_content(
     call: tuple[str, dict[str, Any]], chance: random.Random
 ) -> None:
     name, value = call
@@ -459,14 +459,14 @@ def is_beginning(part: Any, whole: Any) -> bool:
 
 
 @given(TEXTS)
-def test_any_text_at_all_has_an_answer(text: str) -> None:
+def test_any_text_has_an_outcome(text: str) -> None:
     for outcome in (bash(text), recover_text(text, TOOLS)):
         if not isinstance(outcome, Unrecovered):
             said(outcome)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.__name__))
-def test_a_file_of_100_kb_survives_or_is_given_back(way: Breaking) -> None:
+def test_a_file_of_100_kb_is_recovered_or_returned_as_text(way: Breaking) -> None:
     value = {"file_path": "/a", "content": FILE}
     text = way(value, random.Random(0))
     outcome = recover_arguments("Write", text, TOOLS)
@@ -476,13 +476,13 @@ def test_a_file_of_100_kb_survives_or_is_given_back(way: Breaking) -> None:
         assert said(outcome) == [("Write", value)]
 
 
-def test_a_text_beyond_all_measure_is_not_mended() -> None:
+def test_a_huge_text_is_not_repaired() -> None:
     outcome = bash('{"command": "' + "x" * (1 << 20) + '",}')
     assert isinstance(outcome, Unrecovered)
     assert "too long" in outcome.why
 
 
-def test_a_fence_that_belongs_to_the_family_is_no_part_of_broken_arguments() -> None:
+def test_a_familys_own_fence_is_not_part_of_broken_arguments() -> None:
     tools = ToolSchemas([ToolSchema("Tag", {"type": "object", "properties": {"of": {"type": "array"}}})])
     family = family_named("deepseek_v3")
     raw = family.write([("Tag", {"of": ["a"]})], tools).replace('"a"]', '"a",]')
@@ -494,13 +494,13 @@ def test_a_fence_that_belongs_to_the_family_is_no_part_of_broken_arguments() -> 
 
 @pytest.mark.parametrize("mark", sorted({mark for family in FAMILIES for mark in family.openings}))
 @pytest.mark.parametrize("times", [1, 2])
-def test_marks_alone_are_no_call(mark: str, times: int) -> None:
+def test_marks_alone_are_not_a_call(mark: str, times: int) -> None:
     assert isinstance(recover_text(mark * times, TOOLS), Unrecovered)
 
 
 @pytest.mark.parametrize("mark", ["<tool_call>", "[TOOL_CALLS]Read", " to=functions.Read"])
 @pytest.mark.timeout(30)
-def test_a_loop_of_marks_is_no_call(mark: str) -> None:
+def test_repeated_marks_are_not_a_call(mark: str) -> None:
     assert isinstance(recover_text(mark * 20_000, TOOLS), Unrecovered)
 
 
@@ -520,12 +520,12 @@ COSTLY = [
 @pytest.mark.timeout(
     60
 )  # it takes seconds at most; a cost that grows with the square of the length takes minutes
-def test_the_cost_of_no_text_grows_with_the_square_of_its_length(text: str) -> None:
+def test_the_cost_does_not_grow_with_the_square_of_the_length(text: str) -> None:
     for outcome in (recover_arguments("Write", text, TOOLS), recover_text(text, TOOLS)):
         assert isinstance(outcome, Unrecovered)
 
 
-def test_whole_numbers_of_any_size_stay_what_they_are() -> None:
+def test_integers_of_any_size_are_kept() -> None:
     tools = ToolSchemas([ToolSchema("Pick", {"type": "object", "properties": {"id": {"type": "integer"}}})])
     assert tools.judge("Pick", '{"id": 12345678901234567890123}').input == {"id": 12345678901234567890123}
     assert tools.judge("Pick", '{"id": -1e999}').input == {"id": -1.7976931348623157e308}

@@ -49,7 +49,9 @@ OBJECTS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required
         ),
     ],
 )
-def test_a_value_becomes_what_only_it_can_mean(value: Any, schema: dict[str, Any], meant: Any) -> None:
+def test_a_value_is_coerced_to_its_only_possible_meaning(
+    value: Any, schema: dict[str, Any], meant: Any
+) -> None:
     changed, repairs = fitted(value, schema, **{"$defs": {"whole": {"type": "integer"}}})
     assert json.dumps(changed) == json.dumps(meant)
     assert repairs
@@ -75,12 +77,12 @@ def test_a_value_becomes_what_only_it_can_mean(value: Any, schema: dict[str, Any
         ("x", {"enum": ["a", "b"]}),
     ],
 )
-def test_a_value_stays_as_it_is_where_it_fits_or_nothing_would(value: Any, schema: dict[str, Any]) -> None:
+def test_a_value_is_unchanged_if_it_fits_or_cannot_fit(value: Any, schema: dict[str, Any]) -> None:
     assert fitted(value, schema) == (value, ())
 
 
 @pytest.mark.parametrize("value", [None, "", "null", "None"])
-def test_an_optional_argument_that_says_nothing_is_left_out(value: Any) -> None:
+def test_an_optional_placeholder_is_left_out(value: Any) -> None:
     tool = ToolSchema("t", {"properties": {"x": {"type": "integer"}, "y": {"type": "string"}}})
     changed, repairs = coerced({"y": "", "x": value}, tool)
     assert changed == {"y": ""}
@@ -96,7 +98,7 @@ def test_an_optional_argument_that_says_nothing_is_left_out(value: Any) -> None:
         ({"path": "a"}, {"path": "a"}),
     ],
 )
-def test_a_key_is_renamed_if_it_can_mean_one_argument_only(given: Any, meant: Any) -> None:
+def test_a_key_is_renamed_if_it_matches_only_one_argument(given: Any, meant: Any) -> None:
     tool = ToolSchema("t", {"properties": {"file_path": {"type": "string"}}, "required": ["file_path"]})
     assert coerced(given, tool)[0] == meant
 

@@ -34,7 +34,7 @@ SCHEMA = {"properties": {"a": {"type": "string"}, "b": {}}}
         '{"b": 1, "b": 2 "a": "x"}',
     ],
 )
-def test_an_invention_of_the_repair_library_is_refused(text: str) -> None:
+def test_content_invented_by_the_repair_library_is_refused(text: str) -> None:
     assert json_repair.loads(text), "the library makes something of it"
     with pytest.raises(Unreadable):
         readings(text, SCHEMA, SCHEMA)
@@ -69,7 +69,7 @@ def test_repairs_of_punctuation_are_named(text: str, value: Any, repairs: tuple[
         ("{", {}),
     ],
 )
-def test_a_value_that_says_more_or_less_than_the_text_is_no_reading_of_it(text: str, value: Any) -> None:
+def test_a_value_with_more_or_less_content_than_the_text_is_refused(text: str, value: Any) -> None:
     with pytest.raises(RepairMismatch):
         repairs_between(text, value)
 

@@ -57,7 +57,7 @@ LIMIT = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 10}]}
         ({}, "True", "True"),
     ],
 )
-def test_the_schema_tells_what_a_text_is(schema: dict[str, Any], text: str, value: Any) -> None:
+def test_the_schema_decides_the_type_of_a_text(schema: dict[str, Any], text: str, value: Any) -> None:
     tool = ToolSchema("look", {"properties": {"at": schema}})
     assert json.loads(argument_json(text, tool, "at")) == value
 
@@ -82,17 +82,17 @@ def test_numbers_keep_their_digits() -> None:
         assert argument_json(digits, tool, "at") == digits
 
 
-def test_pieces_of_a_string_may_be_put_together_anywhere() -> None:
+def test_string_pieces_can_be_joined_at_any_position() -> None:
     text = 'a "b" \\ \n\t\x00 é 😀 \u2028 \ud83d'
     for split in range(len(text)):
         assert json.loads(f'"{string_piece(text[:split])}{string_piece(text[split:])}"') == text
 
 
-def test_pieces_are_text_that_can_be_sent() -> None:
+def test_string_pieces_can_be_sent_as_utf8() -> None:
     assert string_piece("\ud83d é").encode() == "\\ud83d é".encode()
 
 
-def test_what_is_no_json_is_none() -> None:
+def test_a_text_that_is_not_json_gives_none() -> None:
     assert json_text("one, two") is None
     assert json_text("") is None
 

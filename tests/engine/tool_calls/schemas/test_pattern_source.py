@@ -83,7 +83,7 @@ def test_a_pattern_is_expressed_as_the_verdict_reads_it(
         *("a{2000}", r"[^\s\S]", "\ud83d", r"^\ud83d$", "^a\\"),
     ],
 )
-def test_a_pattern_that_is_not_told_as_plainly_is_left_to_the_verdict(source: str) -> None:
+def test_a_pattern_that_cannot_be_translated_is_left_to_the_verdict(source: str) -> None:
     assert full_text_pattern(source) is None
 
 
@@ -113,7 +113,7 @@ COUNTS = ["", "", "", "*", "+", "?", "{2}", "{,2}", "{1,}", "+?"]
     anchors=st.sampled_from([("^", "$"), ("", "$"), ("^", ""), ("", "")]),
     text=st.text(alphabet="abc/&~-#. \\5\n", max_size=6),
 )
-def test_grammar_and_verdict_take_the_same_texts(
+def test_grammar_and_verdict_accept_the_same_texts(
     parts: list[tuple[str, str]], anchors: tuple[str, str], text: str
 ) -> None:
     source = anchors[0] + "".join(atom + count for atom, count in parts) + anchors[1]

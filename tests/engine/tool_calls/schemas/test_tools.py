@@ -32,7 +32,7 @@ ROOT: dict[str, Any] = {
         *((lost, None) for lost in ("#/properties/p/anyOf/-1", "#/properties/p/anyOf/01", "#$defs")),
     ],
 )
-def test_a_reference_leads_to_a_part_of_the_schema_or_nowhere(reference: str, found: Any) -> None:
+def test_a_reference_resolves_within_the_schema_or_not_at_all(reference: str, found: Any) -> None:
     assert referenced(reference, ROOT) == found
 
 
@@ -41,7 +41,7 @@ def judged(schema: Any, value: Any) -> str:
     return ToolSchemas([tool]).judge_input("T", {"a": value}).verdict
 
 
-def test_an_anchor_is_followed_by_the_verdict() -> None:
+def test_the_verdict_resolves_an_anchor() -> None:
     tool = ToolSchema(
         "T", {"properties": {"a": {"$ref": "#n"}}, "$defs": {"n": {"$anchor": "n", "const": 5}}}
     )
@@ -100,7 +100,7 @@ def test_a_pattern_that_takes_too_long_is_left_unchecked(schema: Any, arguments:
         ("(", "x", "unchecked"),
     ],
 )
-def test_a_pattern_is_looked_for_anywhere_in_a_text(pattern: str, text: str, verdict: str) -> None:
+def test_a_pattern_matches_anywhere_in_a_text(pattern: str, text: str, verdict: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert judged({"type": "string", "pattern": pattern}, text) == verdict
@@ -115,7 +115,7 @@ def test_a_pattern_is_looked_for_anywhere_in_a_text(pattern: str, text: str, ver
         ({"b": 1}, "invalid"),
     ],
 )
-def test_names_that_fit_a_pattern_are_allowed(arguments: Any, verdict: str) -> None:
+def test_names_that_match_a_pattern_are_allowed(arguments: Any, verdict: str) -> None:
     schema = {
         "properties": {"b": {"type": "string"}},
         "patternProperties": {"^x-": {"type": "integer"}},
@@ -124,7 +124,7 @@ def test_names_that_fit_a_pattern_are_allowed(arguments: Any, verdict: str) -> N
     assert ToolSchemas([ToolSchema("T", schema)]).judge_input("T", arguments).verdict == verdict
 
 
-def test_a_schema_is_judged_alike_through_a_reference_to_all_of_it() -> None:
+def test_a_schema_is_judged_alike_through_a_reference_to_its_root() -> None:
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "properties": {"n": {"multipleOf": 0.01}, "inner": {"$ref": "#"}},
