@@ -1,4 +1,4 @@
-"""The report is whole on Linux too, says what is missing, and has nothing private in it."""
+"""The report is complete on Linux too, says what is missing, and contains nothing private."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRIVACY = Privacy(
 
 
 def parts(report: str) -> dict[str, str]:
-    """The parts of a report by their titles."""
+    """The parts of a report by title."""
     return {part.partition("\n")[0]: part.partition("\n")[2] for part in report.split("\n## ")[1:]}
 
 
@@ -82,7 +82,7 @@ def test_an_engine_that_cannot_start_leaves_a_report_that_says_why(tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_bundled_model_reads_all_of_a_prompt_too(tmp_path: Path) -> None:
-    """Of a user's message it reads 2,000 characters."""
+    """It reads 2,000 characters of a user's message."""
     out = tmp_path / "report.md"
     assert main(["--lengths", "2500", "--without-exactness", "--out", str(out)]) == 0
     (row,) = [line for line in parts(out.read_text())["Speed"].splitlines() if line[:3].strip("| ").isdigit()]
@@ -136,7 +136,7 @@ def test_the_ledger_is_shown_with_the_systems_figures() -> None:
 
 
 class EngineWithASmallWindow:
-    """Takes the shorter prompt alone."""
+    """Accepts only the shorter prompt."""
 
     def health(self) -> dict[str, Any]:
         return {"accelerated": "metal", "context_tokens": 100_000, "notes": []}
@@ -189,7 +189,7 @@ def test_the_window_of_the_memory_ledger_bounds_the_lengths() -> None:
     engine: Any = EngineWithASmallWindow()
     rows = "\n".join(mac_report._speeds(engine, chosen, [], {}))
     assert "window: 70,000 tokens" in rows
-    assert "| 62,680 | refused" not in rows  # the lengths are halves of what fits
+    assert "| 62,680 | refused" not in rows  # each length is half of the next
     assert "| 7,835 | refused" in rows
 
 
@@ -291,7 +291,7 @@ def test_a_mac_is_described_without_its_serial_numbers() -> None:
 
 
 def test_unreadable_panics_are_not_reported_as_none(tmp_path: Path) -> None:
-    """The folder is open to administrators alone."""
+    """Only administrators can read the folder."""
     assert machine_facts._panics(tmp_path / "closed") == "unreadable"
     (tmp_path / "panic-full-1.panic").write_text("IOGPUMemory.cpp:550")
     (tmp_path / "x.ips").write_text("IOGPUMemory.cpp:550")

@@ -1,4 +1,4 @@
-"""A random model is a real model: it loads anywhere, talks, stops, and its prompts only grow."""
+"""A random model is a complete model: it loads anywhere, answers, stops, and its prompts only grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bundled model is trained and examined with: kept apart, repeatable, and answered by the rules."""
+"""The data for training and evaluation: separate, repeatable, and with answers that follow the rules."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_held_out_failures_come_as_they_are_worded() -> None:
 
 
 def test_errors_are_trained_in_frames_other_than_those_of_their_wordings() -> None:
-    """Else a model learns the frame by heart, and an error in another one is nothing it knows."""
+    """Otherwise a model memorizes the frame, and does not recognize an error in another one."""
     source = Conversations(3)
     failures = Failures(source.strings)
     request = Request("read", "read a.txt", {"f": "a.txt"})

@@ -1,4 +1,4 @@
-"""What an answer may be under a grammar, token by token, and what becomes of grammars that cannot be."""
+"""Which answers a grammar allows, token by token, and what happens if a grammar does not compile."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def allowed(guide: AnswerGuide, width: int = 300) -> Any:
 
 
 def first_refused(guide: AnswerGuide, tokens: list[int]) -> int | None:
-    """The place of the first token that the mask does not let through."""
+    """The position of the first token that the mask does not allow."""
     for place, token in enumerate(tokens):
         if not allowed(guide)[token]:
             return place

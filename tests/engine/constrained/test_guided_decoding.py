@@ -1,4 +1,4 @@
-"""Models that know nothing, held to a grammar: alone, in a batch, and with a draft model."""
+"""Random models under a grammar: alone, in a batch, and with a draft model."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def join_held(batch: Any, cache: list[Any], model: Any, tokens: list[int], slot:
 
 
 def until_end(batch: Any, loaded: LoadedModel, slots: list[Slot]) -> dict[int, list[int]]:
-    """What each row writes, by its place in `slots`; each leaves at its end token."""
+    """What each slot writes, by its position in `slots`; a slot leaves at its end token."""
     written: dict[int, list[int]] = {number: [] for number in range(len(slots))}
     for _ in range(MOST_TOKENS):
         if not batch.slots:

@@ -1,4 +1,4 @@
-"""The window is what a model's files state, under whatever name; learned positions are its limit."""
+"""The window is what a model's files state, under any of its names; learned positions are its limit."""
 
 from __future__ import annotations
 

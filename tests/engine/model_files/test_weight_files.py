@@ -1,4 +1,4 @@
-"""Of the weight files in a folder those are loaded that belong together, and it is said which are not."""
+"""Weight files that belong together are loaded, and the log says which are not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ F, S = f"first {FIRST}; finish the download", f"first {SECOND}; finish the downl
 
 
 class Folder:
-    """A model whose weight files a test lays out; `good` are its weights, `other` ones of the same names."""
+    """A model whose weight files a test writes; `good` are its weights, `other` ones of the same names."""
 
     def __init__(self, path: Path, source: Path) -> None:
         self.path = path
@@ -191,7 +191,7 @@ def test_files_that_are_not_loaded_do_not_change_the_fingerprint(folder: Folder)
     before = folder.loaded().fingerprint
     folder.put("model.safetensors", folder.other)
     assert folder.loaded().fingerprint == before
-    (folder.path / INDEX).unlink()  # now model.safetensors is the model
+    (folder.path / INDEX).unlink()  # model.safetensors is the model now
     assert folder.loaded().fingerprint != before
 
 

@@ -1,4 +1,4 @@
-"""Tokens become the text that they were made of, whatever decoder a tokenizer was shipped with."""
+"""Tokens decode to their original text, with any decoder that a tokenizer was shipped with."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def byte_level(*, prefix: bool = False, decoder: Decoder | None = decoders.ByteL
 
 
 def sentencepiece(*, decoder: Decoder | None = None) -> Tokenizer:
-    """As Llama 2's: a blank is put in front, and is taken away."""
+    """Like Llama 2's: it adds a leading blank, and removes it again."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     tokenizer.decoder = decoder or sentencepiece_decoder()
@@ -146,7 +146,7 @@ def test_an_incomplete_character_waits_and_is_flushed_at_the_end(loaded: Load) -
     assert "".join(pieces[:-1]) == ""
     assert pieces[-1] == "🙂"
     assert streamed(tokenizer, ids[:-1]) == "\ufffd"
-    assert streamed(tokenizer, [10**6, *ids]) == "🙂"  # a token of the model that its tokenizer does not have
+    assert streamed(tokenizer, [10**6, *ids]) == "🙂"  # a token of the model that its tokenizer lacks
 
 
 def test_two_answers_at_the_same_time_do_not_mix(loaded: Load) -> None:

@@ -1,4 +1,4 @@
-"""Whether it really is Metal is told by MLX, not by the system's name."""
+"""MLX decides whether the device is Metal, not the system's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fingerprint follows whatever changes what a model computes."""
+"""A fingerprint changes with everything that changes a model's results."""
 
 from __future__ import annotations
 

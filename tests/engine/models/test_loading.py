@@ -1,4 +1,4 @@
-"""A model loads with honest progress, or fails with one line that says what to do."""
+"""A model loads with exact progress, or fails with one line that says what to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.models import ModelShelf
 
 @pytest.fixture
 def folder(shelf: ModelShelf, tmp_path: Path) -> Path:
-    """A whole model that a test may damage."""
+    """A complete model that a test may damage."""
     return Path(shutil.copytree(shelf.tiny(), tmp_path / "model"))
 
 

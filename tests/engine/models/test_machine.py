@@ -1,4 +1,4 @@
-"""What computes is told apart by the processor, the system's release and MLX's build."""
+"""A machine is identified by the processor, the system's release and MLX's build."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ M4 = {"architecture": "applegpu_g16s", "device_name": "Apple M4 Max", "memory_si
 
 
 class Installed:
-    """Packages with a WHEEL file each."""
+    """Packages with one WHEEL file each."""
 
     def __init__(self, folder: Path, **tags: list[str]) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ def test_another_gpu_release_or_wheel_is_another_machine(tmp_path: Path, other: 
 
 
 def test_two_processors_that_read_the_same_instructions_are_two_machines(tmp_path: Path) -> None:
-    """A BLAS chooses its kernels by the processor; and one is several times as fast as the other."""
+    """A BLAS chooses its kernels by the processor, and one may be several times as fast as the other."""
     wheel = Installed(tmp_path, mlx_cpu=["py3-none-manylinux_2_35_x86_64"])
     first, second = (
         machine({"architecture": "x86_64", "device_name": name}, "", wheel) for name in ("Xeon", "EPYC")
@@ -71,7 +71,7 @@ def test_the_platforms_of_a_wheel_are_sorted(tmp_path: Path) -> None:
 
 
 def test_unknown_values_are_empty(tmp_path: Path) -> None:
-    (tmp_path / "mlx_metal.dist-info").mkdir()  # as packages of other installers are
+    (tmp_path / "mlx_metal.dist-info").mkdir()  # like packages of other installers
     assert wheel_flavour(Installed(tmp_path)) == "mlx-metal"
     assert wheel_flavour(Installed(tmp_path / "none")) == ""
     assert machine({}, "", Installed(tmp_path / "none"))["architecture"] == ""

@@ -1,4 +1,4 @@
-"""A model's tokenizer is what its tokenizer.json says."""
+"""A model's tokenizer encodes as its tokenizer.json says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def written(folder: Path) -> Tokenizer:
 
 
 def same_ids(folder: Path) -> bool:
-    """Whether the loaded tokenizer takes texts apart as the file's own does."""
+    """Whether the loaded tokenizer encodes texts like the file's own."""
     loaded, own = load_tokenizer(folder).tokenizer, written(folder)
     return all(
         loaded.encode(text, add_special_tokens=False) == own.encode(text, add_special_tokens=False).ids
@@ -58,7 +58,7 @@ def test_the_models_own_splitting_and_normalizer_are_used(tmp_path: Path, model_
     [
         (tokenizer_kinds.unigram, "LlamaTokenizer"),
         (tokenizer_kinds.mistral3, "Qwen2Tokenizer"),
-        (tokenizer_kinds.byte_level, "BertTokenizerFast"),  # raises at a text with unknown letters
+        (tokenizer_kinds.byte_level, "BertTokenizerFast"),  # raises for a text with unknown letters
         (tokenizer_kinds.llama3, "GPT2TokenizerFast"),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_model_of_another_kind_than_its_tokenizers_class_has_encodes_as_its_fi
     config.write_text(json.dumps(json.loads(config.read_text()) | {"tokenizer_class": declared}))
     file = tmp_path / "tokenizer.json"
     whole = json.loads(file.read_text())
-    if declared.startswith("GPT2"):  # a word that no merges lead to
+    if declared.startswith("GPT2"):  # a word that no merges produce
         whole["model"]["vocab"]["zqx"] = max(whole["model"]["vocab"].values()) + 100
     whole["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
     file.write_text(json.dumps(whole))

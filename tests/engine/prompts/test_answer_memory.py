@@ -1,4 +1,4 @@
-"""History is rendered from what was generated: the next prompt continues the cached tokens."""
+"""History is rendered from generated tokens: the next prompt continues the cached tokens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Make = Callable[[str], PromptRenderer]
 
 @pytest.fixture(scope="module")
 def make(tokenizer: Any) -> Make:
-    """A renderer that remembers nothing yet, with a chat template of `templates` or the tokenizer's own."""
+    """A renderer without kept answers, with a chat template of `templates` or the tokenizer's own."""
 
     @lru_cache
     def wrapped(template: str) -> Any:
@@ -183,7 +183,7 @@ def test_the_engine_reads_a_tool_turn_from_the_cache(shelf: ModelShelf, tmp_path
             ]
             deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
             pieces = [piece for delta in deltas for piece in delta.get("tool_calls", [])]
-            calls = pieces[:1]  # the one call; what follows are pieces of its arguments
+            calls = pieces[:1]  # the only call; pieces of its arguments follow
             for piece in pieces[1:]:
                 calls[0]["function"]["arguments"] += piece["function"]["arguments"]
             text = "".join(delta.get("content") or "" for delta in deltas)

@@ -1,4 +1,4 @@
-"""A model's chat template is found wherever it is kept; where there is none of use, everybody is told."""
+"""A model's chat template is found in any of its places; an unusable one is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": 
 
 
 def named(word: str) -> str:
-    """A template that tells which one it is."""
+    """A template that writes its name."""
     return word + "{% for message in messages %}|{{ message.content }}{% endfor %}"
 
 

@@ -1,4 +1,4 @@
-"""A thought at the front of an answer's text is thinking; its marks elsewhere are text."""
+"""A thought at the start of an answer's text is thinking; its marks elsewhere are text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.engine.tokenizer_kinds import Marks
 ASKED = {"role": "user", "content": "why?"}
 MORE = {"role": "user", "content": "and?"}
 
-# As DeepSeek R1's: what an answer thought is left out, and nothing is known of a field for it.
+# Like DeepSeek R1's: an answer's thinking is dropped, and it has no field.
 DROPPING = """\
 {%- for m in messages -%}{{- '<|im_start|>' + m.role + '\\n' -}}
 {%- if m.role == 'assistant' and '</think>' in m.content -%}{{- m.content.split('</think>')[-1] -}}

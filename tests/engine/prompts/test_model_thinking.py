@@ -1,4 +1,4 @@
-"""Which marks a model puts around its thinking, and whether its prompt ends inside of them."""
+"""Which marks a model puts around its thinking, and whether its prompt ends within them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A remembered answer replaces the bytes that the template writes for it, and nothing else."""
+"""A kept answer replaces the text that the template writes for it, and nothing else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COMMON = Shape(
 
 
 def without_memory(prompt: RenderedPrompt) -> str:
-    """The text of a prompt with each remembered answer put back into the template's spelling."""
+    """The text of a prompt with each recalled answer replaced by the template's text."""
     text = prompt.text
     for answer in reversed(prompt.recalled):
         text = text[: answer.start] + answer.spelled + text[answer.end :]
@@ -87,7 +87,7 @@ def answers(draw: st.DrawFn, number: int) -> Message:
 
 @st.composite
 def written(draw: st.DrawFn, answer: Message) -> str:
-    """An answer as a model may have written it: not as any template would."""
+    """An answer as a model may write it, unlike any template."""
     thinking = f"muse\n</think>\n\n{answer['content']}" if draw(st.booleans()) else answer["content"]
     for call in answer.get("tool_calls", []):
         at = json.dumps(json.loads(call["function"]["arguments"]), separators=(" , ", ":"))
@@ -100,7 +100,7 @@ def written(draw: st.DrawFn, answer: Message) -> str:
 def grown(
     renderer: PromptRenderer, data: st.DataObject, rounds: int
 ) -> list[tuple[list[Message], RenderedPrompt]]:
-    """A conversation turn by turn, with each answer remembered: what was sent, and the prompt."""
+    """A conversation turn by turn, with each answer kept: the messages, and the prompt."""
     messages: list[Message] = [{"role": "user", "content": "question 0"}]
     seen = []
     for number in range(rounds):
@@ -222,4 +222,4 @@ def test_an_answer_spelled_in_a_clients_text_is_not_replaced() -> None:
     prompt = renderer.render(messages, None)
     assert prompt.text == renderer.text(messages, None)[0]
     mark = renderer.encode("<think>")[0]
-    assert prompt.tokens.count(mark) == 4  # three turns and the answer's: none of the client's text
+    assert prompt.tokens.count(mark) == 4  # three turns and the answer's: none in the client's text

@@ -1,4 +1,4 @@
-"""No chat template's refusal ends a session, and nothing that was sent is lost without a word."""
+"""No refusal of a chat template ends a session, and no content is lost without a note."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _whole(condition: str, what: str) -> str:
     return WHOLE.replace("{}", condition, 1).replace("{}", what, 1)
 
 
-# As official templates have them: what is refused where a conversation has it anywhere.
+# As in official templates: a conversation is refused if it has this anywhere.
 REFUSALS = {
     "parallel calls": _each("m.tool_calls and m.tool_calls | length != 1", "parallel calls"),
     "text, thinking and a call": _each("m.tool_calls and m.content and m.reasoning_content", "three"),
@@ -85,7 +85,7 @@ REFUSALS = {
     "nine turns": _whole("messages | length > 8", "long talk"),
     "everything": _whole("true", "nothing"),
 }
-# What is found when a model loads: the rendering of a conversation's beginning never changes.
+# Found when a model loads: the rendering of a conversation's beginning never changes.
 PROBED = [
     "parallel calls",
     "text, thinking and a call",
@@ -103,7 +103,7 @@ PROBED = [
 
 @pytest.fixture(scope="module")
 def refusing(tokenizer: Any) -> Any:
-    """A renderer whose template refuses what is named."""
+    """A renderer whose template refuses the named case."""
 
     @lru_cache
     def make(*names: str) -> PromptRenderer:
@@ -134,7 +134,7 @@ def results(message: Message) -> list[Message]:
 
 @st.composite
 def rounds(draw: st.DrawFn, number: int) -> list[Message]:
-    """What Claude Code and others send between two questions."""
+    """The messages that Claude Code and others send between two questions."""
     calls = calling(
         number,
         draw(st.integers(1, 3)),

@@ -1,4 +1,4 @@
-"""Prompts that only ever grow, whatever template a model comes with."""
+"""Prompts only grow, with any template of a model."""
 
 from __future__ import annotations
 

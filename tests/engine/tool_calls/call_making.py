@@ -1,4 +1,6 @@
-"""Tools and calls for the tests of all families, and what a family cannot tell from its own structure."""
+"""Tools and calls for the tests of all families, and what a family cannot distinguish from its own
+structure.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ _REOPENS["deepseek_v4"] = _REOPENS["deepseek_v32"].replace("function_calls", "to
 
 
 def ambiguous(family: Family, value: Any) -> bool:
-    """Whether a string in an argument closes itself and opens what may follow; see the families' modules."""
+    """Whether a string in an argument contains its own end and a valid continuation; see the families'
+    modules.
+    """
     if isinstance(value, str):
         pattern = _REOPENS.get(family.name)
         return pattern is not None and re.search(pattern, value, re.DOTALL) is not None
@@ -130,7 +134,7 @@ def ambiguous(family: Family, value: Any) -> bool:
 
 
 def strings(family: Family) -> st.SearchStrategy[str]:
-    """Strings, many of them made of the family's marks."""
+    """Strings, many of them composed of the family's marks."""
     odd = [
         "null",
         "None",
@@ -180,7 +184,7 @@ def values(family: Family, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def calls(family: Family) -> st.SearchStrategy[list[tuple[str, dict[str, Any]]]]:
-    """Some calls, their arguments in any order."""
+    """Calls with their arguments in any order."""
 
     def one(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
         properties = TOOLS[name].properties
@@ -195,7 +199,7 @@ def calls(family: Family) -> st.SearchStrategy[list[tuple[str, dict[str, Any]]]]
 
 
 def texts(family: Family) -> st.SearchStrategy[str]:
-    """Text around calls: no opening mark, but perhaps the beginnings of marks."""
+    """Text around calls: without opening marks, but perhaps with parts of them."""
     beginnings = [mark[:length] for mark in MARKS[family.name] for length in (1, 3, len(mark) - 1)]
     words = st.sampled_from([*beginnings, "\n", " ", "then", ".", "é"])
     some = st.text(max_size=10) | st.lists(words, max_size=5).map("".join)

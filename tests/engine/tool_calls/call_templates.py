@@ -1,4 +1,4 @@
-"""How the models' own chat templates render the calls of a conversation, each in its family's way."""
+"""Calls of a conversation as the models' own chat templates render them."""
 
 QWEN3_CODER = """\
 {%- for call in calls -%}

@@ -1,4 +1,4 @@
-"""Reads whole answers with a family's readers, and checks what every reader promises."""
+"""Reads whole answers with a family's readers, and checks the guarantees of every reader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Part = str | CallPiece
 
 @dataclass(frozen=True)
 class Answer:
-    """What was read: texts, whole calls and broken ones, in order; adjacent texts are one."""
+    """The parts that were read, in order: texts, whole calls and broken ones; adjacent texts are joined."""
 
     parts: tuple[str | CallEnd | CallBroken, ...]
 
@@ -39,20 +39,20 @@ class Answer:
         return "".join(part if isinstance(part, str) else part.raw for part in self.parts)
 
 
-def read(family: Family, text: str, tools: ToolSchemas, cuts: Iterable[int] = ()) -> Answer:
-    """Read an answer that comes in pieces, cut at the given places."""
-    answer = _checked(_parts(family, _cut(text, cuts), tools))
+def read(family: Family, text: str, tools: ToolSchemas, splits: Iterable[int] = ()) -> Answer:
+    """Read an answer in pieces, split at the given positions."""
+    answer = _checked(_parts(family, _split(text, splits), tools))
     assert answer.raw == text, "something was lost or added"
     return answer
 
 
 def read_by(size: int, family: Family, text: str, tools: ToolSchemas) -> Answer:
-    """Read an answer that comes in pieces of one size."""
+    """Read an answer in pieces of one size."""
     return read(family, text, tools, range(size, len(text), size))
 
 
-def _cut(text: str, cuts: Iterable[int]) -> list[str]:
-    places = [0, *sorted({place for place in cuts if 0 < place < len(text)}), len(text)]
+def _split(text: str, splits: Iterable[int]) -> list[str]:
+    places = [0, *sorted({place for place in splits if 0 < place < len(text)}), len(text)]
     return [text[begin:end] for begin, end in pairwise(places)]
 
 

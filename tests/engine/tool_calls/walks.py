@@ -1,4 +1,4 @@
-"""A model that knows nothing, held to a grammar: it picks at random among the tokens that may follow."""
+"""A random model under a grammar: it picks at random among the allowed tokens."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from engine.constrained.grammar import LIMITS
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema
 
-_PATIENCE = 150  # tokens, from where on the walk hurries to its end
+_PATIENCE = 150  # tokens; after these the walk prefers closing tokens
 
 
 class ByteTokenizer:
-    """One token a byte, some tokens of several, and one that ends the answer; for llguidance."""
+    """One token a byte, some tokens of several bytes, and one that ends the answer; for llguidance."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.tokens = [bytes([byte]) for byte in range(256)] + [word.encode() for word in words] + [b"<eos>"]
@@ -32,13 +32,13 @@ class ByteTokenizer:
         self._numbers = {token: number for number, token in reversed([*enumerate(self.tokens[:-1])])}
 
     def __call__(self, text: str | bytes) -> list[int]:
-        """The longest token at each place: llguidance allows no other where the grammar leaves no choice."""
+        """The longest token at each position: llguidance allows no other where only one text can follow."""
         written = text if isinstance(text, bytes) else text.encode()
         return [self._numbers[token] for token in self._longest.findall(written)]
 
 
 class RandomModel:
-    """`words` are its tokens of several bytes; `closing` those that lead out of what is open."""
+    """`words` are its tokens of several bytes; `closing` are those that close open structure."""
 
     def __init__(self, words: Sequence[str], closing: Sequence[str]) -> None:
         tokenizer = ByteTokenizer(list(dict.fromkeys([*words, *closing])))
@@ -49,7 +49,7 @@ class RandomModel:
         )
         begins = {text[:1].encode() for text in closing}
         ends = {text.encode() for text in closing} | {b'"', b"]", b"}", b"/"} | begins
-        # The longest first: where two begin alike, it leads farther out.
+        # The longest first: of two with a common beginning, it closes more.
         self._marks = sorted((text.encode() for text in closing), key=len, reverse=True)
         self._weights = np.array([1.0] * 256 + [20.0] * (len(self._tokens) - 256))
         self._closing = np.array([token in ends for token in self._tokens])
@@ -65,7 +65,7 @@ class RandomModel:
             llguidance.numpy.fill_next_token_bitmask(matcher, mask, 0)
             assert not matcher.is_error(), matcher.get_error()[:500]
             allowed = np.unpackbits(mask[0].view(np.uint8), bitorder="little")[: len(self._tokens)]
-            # In a hurry all that closes is as likely: a mark within a string closes nothing, a quote does.
+            # Then all closing tokens are equally likely: a mark within a string closes nothing, a quote does.
             hurry = max(0, step - _PATIENCE)
             closing = 100 * hurry**2 if hurry else 4 * self._weights
             weights = allowed * np.where(self._closing, closing, self._weights)
@@ -74,7 +74,7 @@ class RandomModel:
             if not weights.any():
                 break
             if allowed[self._eos]:
-                # Text, where marks would be no more than chance: the end, another call, or a letter.
+                # In text, marks would be rare: choose the end, another call, or a letter.
                 match chance.randrange(4):
                     case 0 if not hurry:
                         written += list(opening.encode())
@@ -91,7 +91,7 @@ class RandomModel:
         raise AssertionError(f"no end: {text[-300:]!r}")
 
     def _next_byte_out(self, written: Sequence[int]) -> int | None:
-        """The byte that goes on with a closing mark that `written` has begun; None behind a whole one."""
+        """The byte that continues a closing mark begun in `written`; None behind a complete one."""
         text = b"".join(self._tokens[number] for number in written[-40:])
         for mark in self._marks:
             for length in range(len(mark) - 1, 0, -1):
@@ -101,7 +101,7 @@ class RandomModel:
 
 
 def answer_grammar(family: Family, tools: Sequence[ToolSchema]) -> str:
-    """Text and calls in any order, as the engine asks for them."""
+    """Text and calls in any order, like the engine's grammar."""
     openings = [
         f"open{number}[lazy]: TEXT {json.dumps(mark, ensure_ascii=False)}"
         for number, mark in enumerate(family.openings)
@@ -112,6 +112,6 @@ def answer_grammar(family: Family, tools: Sequence[ToolSchema]) -> str:
 
 
 def json_rule(tool: ToolSchema, part: Mapping[str, Any] | None = None) -> str:
-    """Arguments as JSON, without space that the model need not write."""
+    """Arguments as JSON, without optional space."""
     schema = part if part is not None else {"type": "object"} | tool.parameters
     return f"%json {json.dumps({**schema, 'x-guidance': {'whitespace_flexible': False}})}"

@@ -1,4 +1,6 @@
-"""What a client sends is text: no tokenizer makes a control token of it, and the model reads every letter."""
+"""A client's content is text: no tokenizer makes a control token of it, and the model reads every
+character.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ def rounds(draw: st.DrawFn) -> list[Message]:
     turns: list[Message] = [{"role": "user", "content": draw(TEXTS)}]
     said = draw(TEXTS)
     if said.lstrip().startswith(("<think>", "[THINK]")):
-        said = f".{said}"  # else its front may be a thought: see test_inline_thoughts
+        said = f".{said}"  # otherwise its beginning may be a thought: see test_inline_thoughts
     answer: Message = {"role": "assistant", "content": said}
     if draw(st.booleans()):
         answer["reasoning_content"] = draw(TEXTS)
@@ -89,14 +91,14 @@ def control_ids(renderer: PromptRenderer, tokens: list[int]) -> list[int]:
 
 
 def marks_written(renderer: PromptRenderer, messages: list[Message], tools: Any) -> int:
-    """How many marks the template wrote."""
+    """The number of marks that the template wrote."""
     harmless = [harmless_turn(message) for message in messages]
     text = renderer._plain(harmless, harmless_tools(tools), {}).text
     return sum(text.count(mark) for mark in Marks().all)
 
 
 def harmless(value: Any) -> Any:
-    """The same with words for all texts that are not empty."""
+    """The same with words in place of all texts that are not empty."""
     if isinstance(value, str):
         return "word" if value.strip() else value
     if isinstance(value, list):
@@ -131,7 +133,7 @@ def test_a_prompt_has_the_control_tokens_that_its_structure_has(
     renderer = renderer_of(kind)
     tokens = renderer.render(messages, tools).tokens
     plain = renderer.render([harmless_turn(message) for message in messages], harmless_tools(tools)).tokens
-    if kind is kinds.single_words:  # a mark beside a word is none there, whoever wrote it
+    if kind is kinds.single_words:  # a mark next to a word is not one there, whatever wrote it
         assert len(control_ids(renderer, tokens)) <= marks_written(renderer, messages, tools)
     else:
         assert control_ids(renderer, tokens) == control_ids(renderer, plain)

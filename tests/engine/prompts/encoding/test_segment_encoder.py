@@ -1,4 +1,4 @@
-"""Segments give the ids of the whole text, and known ones are not tokenized again."""
+"""Segments give the ids of the whole text, and known segments are not tokenized again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], d
 
 
 class Counting:
-    """An `encode` that counts the characters it was given."""
+    """An `encode` that counts its input's characters."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -41,7 +41,7 @@ def byte_level(**mark: Any) -> Tokenizer:
 
 
 def metaspace(**mark: Any) -> Tokenizer:
-    """As SentencePiece models are: the first word of a text gets a blank that later ones do not."""
+    """Like SentencePiece models: the first word of a text gets a blank that later ones do not."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Prepend("▁")
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")

@@ -18,7 +18,7 @@ def test_the_longest_text_at_a_position_is_found(texts: list[str], text: str, pl
 
 
 def test_a_common_beginning_is_tried_once() -> None:
-    """One alternative after the other would take a minute for a prompt."""
+    """Trying the alternatives one by one would take a minute for a prompt."""
     pattern = longest_of([f"<unused{number}>" for number in range(6000)])
     assert pattern.pattern.startswith("<unused(?:")
     assert pattern.pattern.count("<unused") == 1

@@ -1,4 +1,4 @@
-"""Calls as the models' own templates render them in a conversation's history are read back."""
+"""Calls that the models' own templates rendered in history are read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers as models really write them: marks left out, calls cut, more behind, other spellings."""
+"""Answers as models really write them: marks omitted, calls truncated, text behind them, other spellings."""
 
 from __future__ import annotations
 

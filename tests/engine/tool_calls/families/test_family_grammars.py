@@ -1,4 +1,4 @@
-"""Every family: what its grammar lets a random model write is read as calls that fit their schemas."""
+"""Every family: what a random model writes under the grammar is read as calls that fit their schemas."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ TYPED = ToolSchemas(
 )
 
 
-NO_SHRINKING = [phase for phase in Phase if phase != Phase.shrink]  # a walk from one seed has no simpler form
+NO_SHRINKING = [phase for phase in Phase if phase != Phase.shrink]  # a walk from a seed cannot be shrunk
 
 
 def model(family: Family) -> RandomModel:
-    # A token may hold a mark and what stands around it.
+    # A token may contain a mark and the text around it.
     marks = MARKS[family.name]
     return RandomModel(
         [*marks, marks[-1] + "\n", "x" + marks[-1], '"x"', "null", "true"], CLOSING.get(family.name, [])

@@ -1,4 +1,4 @@
-"""Every family: calls that are written are read back equal, however the answer is cut."""
+"""Every family: written calls are read back equal, however the answer is split."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_written_calls_are_read_back(family: Family, data: st.DataObject) -> Non
     before, behind = data.draw(texts(family)), data.draw(texts(family))
     written = family.write(made, TOOLS)
     text = before + written + behind
-    # The text before must not make a mark together with the call's.
+    # The text before must not form a mark with the call.
     assume(min(text.find(mark) for mark in family.openings if mark in text) == len(before))
     cuts = data.draw(st.lists(st.integers(1, len(text)), max_size=12))
     whole = read(family, text, TOOLS)

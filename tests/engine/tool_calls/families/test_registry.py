@@ -56,7 +56,7 @@ def test_a_text_determines_the_family_that_reads_it(family: Family) -> None:
     tools = ToolSchemas([ToolSchema("Look", {"type": "object", "properties": {"at": {"type": "string"}}})])
     found = matching_family(family.write([("Look", {"at": "it"})], tools), tools)
     assert found is not None
-    assert found.openings == family.openings  # those of one maker read each other's calls
+    assert found.openings == family.openings  # families of one vendor read each other's calls
     assert matching_family("Look at it", tools) is None
     assert matching_family(f"{family.openings[0]} nonsense", tools) is None
 

@@ -1,4 +1,4 @@
-"""What an answer's text holds: words, thinking, and calls, which count whole and at its end only."""
+"""The parts of an answer's text: words, thinking, and calls, which count only if whole and at its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(
     forms: CallForms = CallForms(),  # noqa: B008
     thoughts: bool = True,
 ) -> list[Part]:
-    """All parts, neighbouring words and thoughts as one."""
+    """All parts, adjacent words and thoughts joined."""
     ending, found, at = FinalCallReader(TOOLS, forms, thoughts=thoughts), list[Part](), 0
     while at < len(text):
         length = chance.choice([1, 2, 3, 9, 40]) if chance else len(text)
@@ -257,7 +257,7 @@ def test_without_thinking_the_whole_text_is_returned(text: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["<tool_call>{}</tool_call>", "{}", "{} <a href='x'>[y]</a>\n"])
-@pytest.mark.timeout(60)  # it takes a tenth of a second; a cost that grows faster than the text takes minutes
+@pytest.mark.timeout(60)  # takes a tenth of a second; with a superlinear cost it takes minutes
 def test_a_long_call_is_matched_to_its_end(pattern: str) -> None:
     written = json.dumps({"name": "Write", "arguments": {"file_path": "/a", "content": FILE}})
     text = pattern.replace("{}", written)

@@ -1,4 +1,4 @@
-"""Broken calls: repaired where that is beyond doubt, given back where it is not."""
+"""Broken calls: repaired where the meaning is certain, else returned as text."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_code_with_unescaped_quotes_is_repaired(content: str, order: int) -> Non
     assert said(outcome) == [("Write", value)]
 
 
-# What stands between two strings of an object, with something missing or wrong in it.
+# The text between two strings of an object, with an error in it.
 BORDERS = st.sampled_from([", ", " ", ",", " , ", "\n", ",\n  ", ""])
 NO_COLONS = st.sampled_from([" ", "=", " = ", "\t", ""])
 
@@ -429,7 +429,7 @@ def test_a_broken_call_is_recovered_as_intended_or_not_at_all(
 ) -> None:
     name, value = call
     text = way(value, chance)
-    # What fits as it stands means what it says: breaking can make one call into another.
+    # A text that fits means what it says: breaking can turn one call into another.
     assume(not TOOLS.judge(name, text).usable or json.loads(text) == value)
     outcome = recover_arguments(name, text, TOOLS)
     assert isinstance(outcome, Unrecovered) or said(outcome) == [(name, value)]
@@ -444,12 +444,12 @@ def test_a_truncated_call_gets_no_invented_content(
     text = breaking.spelled(value, chance)
     outcome = recover_arguments(name, text[: chance.randrange(len(text))], TOOLS)
     if isinstance(outcome, RecoveredCall):
-        # Cut between two values, it is no different from one whose brackets were forgotten.
+        # Truncated between two values, it equals a call with forgotten brackets.
         assert is_beginning(json.loads(outcome.arguments), value)
 
 
 def is_beginning(part: Any, whole: Any) -> bool:
-    """Whether a value is the other one up to some place, values themselves being whole."""
+    """Whether a value is a prefix of the other one, with each contained value whole."""
     if isinstance(part, dict) and isinstance(whole, dict):
         pairs = zip(part.items(), whole.items(), strict=False)
         return len(part) <= len(whole) and all(k == m and is_beginning(a, b) for (k, a), (m, b) in pairs)
@@ -517,9 +517,7 @@ COSTLY = [
 
 
 @pytest.mark.parametrize("text", COSTLY, ids=lambda text: str(text[:24]))
-@pytest.mark.timeout(
-    60
-)  # it takes seconds at most; a cost that grows with the square of the length takes minutes
+@pytest.mark.timeout(60)  # takes seconds at most; with a quadratic cost it takes minutes
 def test_the_cost_does_not_grow_with_the_square_of_the_length(text: str) -> None:
     for outcome in (recover_arguments("Write", text, TOOLS), recover_text(text, TOOLS)):
         assert isinstance(outcome, Unrecovered)

@@ -1,4 +1,4 @@
-"""Values of the wrong type, brought to what the schema asks for and no further."""
+"""Values of the wrong type are coerced to the schema's types, and no further."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readings of broken JSON: what the repair library guesses counts only if the text says it."""
+"""Readings of broken JSON: a guess of the repair library counts only if the text says it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bare text between tags means, by the schema of the argument."""
+"""The value of bare text between tags, by the schema of the argument."""
 
 from __future__ import annotations
 

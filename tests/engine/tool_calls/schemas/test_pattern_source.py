@@ -1,4 +1,4 @@
-"""Patterns of schemas as grammars hold to them: the same texts fit as for the verdict."""
+"""Schema patterns in grammars match the same texts as in the verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BYTES = llguidance.LLTokenizer("byte")
 
 
 def fits(source: str, text: str) -> bool:
-    """Whether llguidance takes the whole text."""
+    """Whether llguidance accepts the whole text."""
     matcher = llguidance.LLMatcher(BYTES, llguidance.LLMatcher.grammar_from_lark(f"start: {source}\n"))
     assert not matcher.is_error(), matcher.get_error()
     written = list(text.encode())
@@ -119,5 +119,5 @@ def test_grammar_and_verdict_accept_the_same_texts(
     source = anchors[0] + "".join(atom + count for atom, count in parts) + anchors[1]
     whole = full_text_pattern(source)
     assert whole is not None
-    assume(not text.endswith("\n"))  # the verdict's `$` stands before a last line break too
+    assume(not text.endswith("\n"))  # the verdict's `$` also matches before a last line break
     assert fits(pattern(whole), text) == matches_pattern(source, text)

@@ -1,4 +1,4 @@
-"""The verdict on a call, and where references lead."""
+"""The verdict on a call, and the resolution of references."""
 
 from __future__ import annotations
 
