@@ -1,5 +1,4 @@
-"""A server process of ours: it gets its settings on stdin, announces its address on stdout, and is ended by
-pid.
+"""A server process of ours: settings on stdin, its address on stdout, ended by its pid.
 
 The bench and the end-to-end tests start the engine and the proxy through this module, in the same way as
 their parents do in use (docs/architecture.md, "The life of a child").

@@ -29,9 +29,7 @@ Speed = Callable[[int], float]  # tokens to generate -> tokens per second after 
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """A model that takes a few milliseconds a token, and a small one that shows every microsecond of
-    overhead.
-    """
+    """A model that takes a few milliseconds a token, and a small one that shows any overhead."""
     models = ("small",) if quick else ("bench", "small")
     tokens, rounds = (96, 2) if quick else (256, 9)
     figures: list[Figure] = []

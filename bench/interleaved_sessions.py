@@ -1,5 +1,4 @@
-"""Ten sessions in rotation, with memory for six: the prefilled tokens, compared with keeping six whole
-sessions.
+"""Ten sessions in rotation, with memory for six: prefilled tokens, compared with keeping six of them.
 
 The sessions are copies of a recorded session of the real Claude Code with other ids and other user texts, so
 that they share only system and tools. The memory that one session takes is measured first; the budget is the
@@ -42,9 +41,7 @@ class Budget:
 
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
-    """Prefilled tokens for each kind of cache, without and with a disk; no figures without the real
-    client.
-    """
+    """Prefilled tokens for each kind of cache, without and with a disk; none without the real client."""
     try:
         recorded = record(folder, prompts=(f"Please {AGENTIC}.",))
     except ClientMissing as missing:

@@ -1,5 +1,4 @@
-"""How many tokens of the real Claude Code's prompts are prefilled, compared with the floor and
-`mlx_lm.server`.
+"""How much of the real Claude Code's prompts is prefilled, compared with the floor and a peer.
 
 The client's requests are recorded in this run and sent again, in order, to their own proxy and engine and, as
 the proxy translates them, to `mlx_lm.server`, with random models for each kind of cache. The floor is what

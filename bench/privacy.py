@@ -20,9 +20,7 @@ _ADDRESS = re.compile(
 
 
 class Privacy:
-    """Knows what is private here: the home folder, named folders, this machine's name and this user's
-    name.
-    """
+    """Knows what is private: the home folder, named folders, the names of this machine and this user."""
 
     def __init__(self, *, home: str, folders: Iterable[str], host: str, user: str) -> None:
         """`folders` are paths that may occur, such as the model's; the last part of each is kept."""
@@ -33,9 +31,7 @@ class Privacy:
         self._names = {name: instead for name, instead in names.items() if len(name) >= _SHORTEST_NAME}
 
     def clean(self, text: str) -> str:
-        """The text without private names, keys and addresses; other paths are shortened to their last
-        part.
-        """
+        """The text without private names, keys and addresses; of other paths the last part remains."""
         text = _ADDRESS.sub("(address)", redact_shapes(text))
         for path in self._paths:
             text = text.replace(path, f"…/{Path(path).name}")

@@ -1,6 +1,4 @@
-"""What the proxy adds: the same answer read from the upstream directly and through the proxy, in
-alternation.
-"""
+"""What the proxy adds: the same answer read directly and through the proxy, in alternation."""
 
 from __future__ import annotations
 
@@ -88,9 +86,7 @@ def _in_turns(direct_url: str, proxy_url: str, *, deltas: int, pairs: int, warm_
 
 
 def _processor_time(upstream: Child, proxy: Child, deltas: int, answers: int) -> Figure:
-    """The proxy's processor time for a delta that comes alone, compared with the upstream's for sending
-    it.
-    """
+    """The proxy's processor time for a delta that comes alone, compared with the upstream's."""
     body = json.dumps(anthropic_body("instant")).encode()
     costs: dict[int, list[float]] = {upstream.pid: [], proxy.pid: []}
     with RawStream(proxy.url) as stream:

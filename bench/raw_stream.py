@@ -51,8 +51,7 @@ class RawStream:
         self._socket.close()
 
     def post(self, path: str, body: bytes, *, delta: bytes) -> StreamTiming:
-        """Send a request and read its chunked answer to the end; `delta` is what the event of each delta
-        contains.
+        """Send a request and read its chunked answer; `delta` is what the event of each delta contains.
 
         Raises:
             RuntimeError: the answer is not 200, or has no delta.

@@ -114,9 +114,7 @@ def forbidden(name: str) -> str:
 
 
 def refused(name: str, done: str) -> str:
-    """The answer if the user, or their settings, denied a call; without a tool's name, the purpose of the
-    call.
-    """
+    """The answer if the user or their settings denied a call; without a name, the call's purpose."""
     return f"That was not allowed: {name} was not {done}." if name else "That was not allowed."
 
 

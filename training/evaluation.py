@@ -292,9 +292,7 @@ def _ask(model: Model, part: Part, cases: list[Case]) -> None:
 
 
 def _follow(model: Model, part: Part, cases: list[Case]) -> None:
-    """Every message of the model in a task must be right; the results of its calls are generated in
-    advance.
-    """
+    """Every message of the model in a task must be right; the results are generated in advance."""
     going = list(cases)
     while going:
         got = list(model.answers([Conversation(case.messages, case.tools) for case in going]))

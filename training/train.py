@@ -54,9 +54,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 def batches(encoder: Encoder, seed: int) -> Iterator[Batch]:
-    """Endless batches of token ids and of which ids the model is trained to write, both of shape (rows,
-    length).
-    """
+    """Endless batches of token ids and which of them are trained, both of shape (rows, length)."""
     source = Conversations(seed)
     order = torch.Generator().manual_seed(seed)
     while True:

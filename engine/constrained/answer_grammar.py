@@ -154,9 +154,7 @@ def _free_text(rules: AnswerRules) -> str:
 
 
 def rules_by_schema(rules: AnswerRules) -> Iterable[tuple[str, AnswerRules]]:
-    """The rules with one tool each, and with the answer's schema alone: to find schemas that do not
-    compile.
-    """
+    """The rules with one tool each, and with the answer's schema alone: to find what does not compile."""
     if rules.schema is not None:
         yield ANSWER, AnswerRules(schema=rules.schema)
     if rules.family is not None and rules.choice != "none":

@@ -31,8 +31,7 @@ _PLACES = "\n".join(
 
 
 def place_terminals(borders: Sequence[str]) -> str:
-    """Terminals for Lark: `OUTSIDE` is a text after which the next character is in no code and in no
-    quotation.
+    """Terminals for Lark: after an `OUTSIDE` text, the next character is in no code and no quotation.
 
     `LINE_START` is such a text whose last line is blank so far. Each of `borders`, marks between messages,
     starts the rules anew.

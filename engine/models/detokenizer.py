@@ -25,9 +25,7 @@ PROBES = (
 
 
 class ByteDetokenizer:
-    """Streams one answer of a byte-level tokenizer; characters arrive whole, and the answer's own blanks are
-    kept.
-    """
+    """Streams one answer of a byte-level tokenizer; characters arrive whole, leading blanks are kept."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokens = _token_bytes(tokenizer)

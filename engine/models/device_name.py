@@ -29,9 +29,7 @@ def computing_device(cpu_name: str) -> ComputingDevice:
 
 
 def named(cpu_name: str, system: str, *, on_gpu: bool, info: Mapping[str, str | int]) -> ComputingDevice:
-    """The device for `info`, which is from `mx.device_info`, and `system`, which is from
-    `platform.system`.
-    """
+    """The device for `info` (from `mx.device_info`) and `system` (from `platform.system`)."""
     if on_gpu:
         backend, model = "metal" if system == "Darwin" else "cuda", info.get("device_name")
         return ComputingDevice(f"{backend} ({model})" if model else backend)

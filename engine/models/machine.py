@@ -47,9 +47,7 @@ def machine_description(device: Mapping[str, Any] | None = None, macos: str | No
 
 
 def wheel_flavour(find: Callable[[str], Distribution] = distribution) -> str:
-    """The platforms that MLX's kernels were built for, such as "mlx-metal macosx_26_0_arm64"; empty if
-    unknown.
-    """
+    """The platforms of MLX's kernels, such as "mlx-metal macosx_26_0_arm64"; empty if unknown."""
     found = []
     for name in _BACKENDS:
         try:

@@ -121,9 +121,7 @@ def _jinja_files(folder: Path) -> dict[str, str]:
 
 
 def _templates(document: Any) -> dict[str, str]:
-    """The templates in a JSON document's `chat_template`: one text, texts by name, or a list of named
-    ones.
-    """
+    """The templates in a JSON document's `chat_template`: a text, texts by name, or a list of named ones."""
     found = document.get("chat_template") if isinstance(document, dict) else None
     if isinstance(found, str):
         found = {"default": found}

@@ -78,9 +78,7 @@ class GuardedTemplate:
         return text + self._masked(plain)
 
     def leaks(self, text: str) -> list[str]:
-        """A note on each control token that a client's text spells and the tokenizer cannot be kept from
-        reading.
-        """
+        """Notes on the control tokens that a client's text spells and the tokenizer always reads."""
         seen = [token for token in self.encode.leaks if self._control.masked(token) in text]
         return [f"a text spells {token}; this tokenizer reads it as that control token" for token in seen]
 

@@ -16,9 +16,7 @@ class InlineThoughts:
     """Extracts thinking from the front of answers, if the model's template renders both forms alike."""
 
     def __init__(self, start: str, end: str, fill: Callable[..., str]) -> None:
-        """`start` and `end` are the model's thinking marks, empty if it has none; `fill` renders messages
-        unmasked.
-        """
+        """`start` and `end` are the thinking marks, empty for none; `fill` renders messages unmasked."""
         self._start, self._end = start, end
         self._is_equivalent = bool(start and end) and self._renders_alike(fill)
 

@@ -56,9 +56,7 @@ class RecalledPrompt:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStart:
-    """The start of the next answer: the digest of the text before the generation prompt, and the generation
-    prompt.
-    """
+    """The start of the next answer: the digest of the text before it, and the generation prompt."""
 
     before: bytes
     opening: str
@@ -296,9 +294,7 @@ class RecalledHistory:
 
 
 class _Sampling:
-    """The tools and arguments that samples are rendered with; only the tools that a sample calls, since tools
-    are long.
-    """
+    """The arguments and tools of samples; only the tools that a sample calls, since tools are long."""
 
     def __init__(self, tools: list[dict[str, Any]] | None, kwargs: dict[str, Any]) -> None:
         self.kwargs = kwargs
@@ -316,9 +312,7 @@ def _tool_name(tool: dict[str, Any]) -> Any:
 
 
 def _before(messages: Sequence[Message], at: int) -> list[Message]:
-    """Marker words for the messages before position `at`: a question, and the previous turn if it is not
-    one.
-    """
+    """Marker words for the messages before `at`: a question, and the previous turn if it is not one."""
     if at == 0:
         return []
     first = at - 1
@@ -345,9 +339,7 @@ class _Conversation:
                 self._last_text = at
 
     def behind(self, at: int) -> list[Message]:
-        """The messages from position `at` to the next answer, that answer, and the kinds of turns behind
-        it.
-        """
+        """The messages from `at` to the next answer, that answer, and the kinds of turns behind it."""
         messages, stop = self.messages, at
         while stop < len(messages) and messages[stop]["role"] != "assistant":
             stop += 1

@@ -164,9 +164,7 @@ class ControlTokens:
         return self._ends(text) | self._starts(text)
 
     def _ends(self, text: str) -> set[int]:
-        """The positions from which the end of the text begins a token; templates may strip blanks behind
-        it.
-        """
+        """The positions from which the text's end begins a token; templates may strip blanks behind it."""
         places: set[int] = set()
         for end in {len(text), len(text.rstrip())}:
             tail = text[max(0, end - self._longest + 1) : end]
@@ -188,9 +186,7 @@ class ControlTokens:
         return places
 
     def _may_be_within(self, text: str) -> bool:
-        """Whether the text may be the inside of a token whose beginning the template writes before
-        content.
-        """
+        """Whether the text may be the inside of a token that the template begins before content."""
         if text not in self._joined:
             return False
         for token in self.numbers:

@@ -35,9 +35,7 @@ _BARE_JSON = ("llama-3", "llama3", "llama-4", "llama4", "llama_3", "llama_4")
 
 
 def forms_of(model: str, tool_format: str = "") -> CallForms:
-    """The forms in which a model writes calls: `tool_format` decides, else the model's name, else all are
-    possible.
-    """
+    """The forms in which a model writes calls: by `tool_format`, else by the model's name, else all."""
     if tool_format:
         return CallForms((family_named(tool_format),))
     name = model.lower()

@@ -27,9 +27,7 @@ def marks_of(families: Sequence[Family]) -> Marks:
 
 
 class FamilyCallMatcher:
-    """Matches calls behind an opening mark; the first reader that finds a call is the only one used from then
-    on.
-    """
+    """Matches calls behind an opening mark; the first reader that finds a call continues alone."""
 
     def __init__(self, marks: Marks, starts: CallStarts, tools: ToolSchemas) -> None:
         self.refused = False

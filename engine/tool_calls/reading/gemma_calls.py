@@ -49,9 +49,7 @@ class GemmaMarks:
         self._value_source = rf"{_SPACE}(?:{mark}|[-\d{{\[]|true|false|null|True|False|None)"
 
     def _behind(self, brackets: str) -> Any:
-        """The pattern of what may follow a string within the open `brackets`; its group `end` is the end of
-        the call.
-        """
+        """The pattern of what may follow a string in open `brackets`; group `end` is the call's end."""
         source = f"(?P<end>{_SPACE}{regex.escape(self.end)})" if len(brackets) <= _MAX_DEPTH else ""
         for bracket in brackets[-_MAX_DEPTH:]:
             more, close = (self._key_source, r"\}") if bracket == "{" else (self._value_source, r"\]")

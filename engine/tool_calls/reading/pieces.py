@@ -21,9 +21,7 @@ class CallArguments:
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """The open call is complete: `arguments` is its whole JSON text, `raw` what the model wrote, marks
-    included.
-    """
+    """The open call is complete: `arguments` is its whole JSON text, `raw` its text with marks."""
 
     name: str
     arguments: str

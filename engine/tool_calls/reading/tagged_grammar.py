@@ -49,9 +49,7 @@ class TaggedLayout:
 def tagged_rules(
     layout: TaggedLayout, syntax: TaggedSyntax, tools: Sequence[ToolSchema], arguments: ArgumentsRule
 ) -> str:
-    """Lark rules; the rule named by the layout's letters matches NAME and everything after it in a
-    section.
-    """
+    """Lark rules; the rule named by the layout's letters matches NAME and the rest of a section."""
     rules = _Rules(layout, syntax, arguments)
     calls = [rules.call(number, tool) for number, tool in enumerate(tools)]
     return "\n".join([f"{layout.letters}: " + "\n  | ".join(calls), *rules.lines.values()])

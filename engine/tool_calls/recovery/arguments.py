@@ -109,9 +109,7 @@ def _outcome(
 
 
 def _unwrapped(name: str, value: dict[str, Any], tools: ToolSchemas) -> dict[str, Any] | None:
-    """The arguments within `{"arguments": {...}}`, or within a whole call of the tool that was given as
-    arguments.
-    """
+    """The arguments within `{"arguments": {...}}`, or within a whole call given as arguments."""
     tool = tools[name]
     if any(key in tool.properties for key in value):
         return None
@@ -131,9 +129,7 @@ def _unwrapped(name: str, value: dict[str, Any], tools: ToolSchemas) -> dict[str
 
 
 def _misplaced(value: Any, tool: ToolSchema) -> str | None:
-    """A nested key of repaired arguments that only an outer object has: a bracket may be missing before
-    it.
-    """
+    """A nested key that only an outer object has: a bracket may be missing before it."""
     return _misplaced_key(value, tool.parameters, tool.parameters, frozenset())
 
 

@@ -23,9 +23,7 @@ def layout_end(text: str) -> int:
 
 
 def without_marks(raw: str, openings: Sequence[str]) -> tuple[str, bool, bool]:
-    """The text without the marks and fences around it; whether it had a fence, and whether a mark ended
-    it.
-    """
+    """The text without the marks and fences around it; whether it had a fence, whether a mark ended it."""
     mark = re.compile("|".join([*(re.escape(opening) for opening in openings), _MARK]))
     at_end = re.compile(rf"(?:{mark.pattern})\Z")
     start, end, fenced, ended = 0, len(raw), False, False

@@ -20,9 +20,7 @@ class _NoLiteral(ValueError):
 
 
 def python_calls(text: str, tools: ToolSchemas) -> list[ShapedCall]:
-    """The calls that a text consists of; none if it is anything else, or calls a tool that was not
-    offered.
-    """
+    """The calls that a text consists of; none if it is anything else, or calls an unknown tool."""
     # An unknown escape makes the parser warn, and shows that the text is not Python.
     if "(" not in text or not _ESCAPES.issuperset(_BACKSLASH.findall(text)):
         return []

@@ -172,9 +172,7 @@ def _strict(text: str) -> dict[str, Any] | list[Any] | None:
 
 
 def _repeated(text: str) -> Reading | None:
-    """An empty object before the arguments, or the arguments twice: servers produce these by joining
-    deltas.
-    """
+    """An empty object before the arguments, or the arguments twice, as servers make by joining deltas."""
     if (empty := _EMPTY_FIRST.match(text)) and (value := _strict(text[empty.end() :])) is not None:
         return Reading(value, text[empty.end() :], ("left out an empty object before the arguments",))
     half = text.strip()

@@ -29,7 +29,5 @@ def only_match(name: str, offered: Iterable[str]) -> str | None:
 
 
 def squash(name: str) -> str:
-    """A name without the characters that models confuse: `filePath`, `file-path` and `file_path` are
-    equal.
-    """
+    """A name without what models confuse: `filePath`, `file-path` and `file_path` are equal."""
     return re.sub(r"[_\-\s]", "", name).casefold()

@@ -44,9 +44,7 @@ def pattern(source: str) -> str:
 
 @lru_cache(maxsize=512)
 def full_text_pattern(source: str) -> str | None:
-    """The source of a pattern for all strings that contain a match of a schema's pattern; None if there is
-    none.
-    """
+    """The source of a pattern for all strings that contain a match of a pattern; None for none."""
     begins, body, ends = _anchored(source)
     translated = _translated(body, anchored=begins or ends)
     if translated is None:
@@ -58,9 +56,7 @@ def full_text_pattern(source: str) -> str | None:
 
 
 def _anchored(source: str) -> tuple[bool, str, bool]:
-    """Whether a pattern is anchored at the start, the pattern without anchors, whether it is anchored at the
-    end.
-    """
+    """Whether a pattern is anchored at the start, its source without anchors, whether at the end."""
     begins = source.startswith("^")
     body = source.removeprefix("^")
     before = body.removesuffix("$")

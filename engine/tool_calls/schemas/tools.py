@@ -28,9 +28,7 @@ _MAX_DEPTH = 8  # references and alternatives followed to find a type
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of checking one call: `input` is its parsed arguments, `detail` says what is wrong with
-    it.
-    """
+    """The result of checking a call: `input` is its parsed arguments, `detail` says what is wrong."""
 
     verdict: VerdictKind
     input: dict[str, Any] | None = None

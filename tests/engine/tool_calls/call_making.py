@@ -1,6 +1,4 @@
-"""Tools and calls for the tests of all families, and what a family cannot distinguish from its own
-structure.
-"""
+"""Tools and calls for the tests of all families, and what a family cannot distinguish."""
 
 from __future__ import annotations
 
@@ -122,9 +120,7 @@ _REOPENS["deepseek_v4"] = _REOPENS["deepseek_v32"].replace("function_calls", "to
 
 
 def ambiguous(family: Family, value: Any) -> bool:
-    """Whether a string in an argument contains its own end and a valid continuation; see the families'
-    modules.
-    """
+    """Whether an argument contains its own end and a continuation; see the families' modules."""
     if isinstance(value, str):
         pattern = _REOPENS.get(family.name)
         return pattern is not None and re.search(pattern, value, re.DOTALL) is not None

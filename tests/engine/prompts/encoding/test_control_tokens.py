@@ -1,6 +1,4 @@
-"""A client's content is text: no tokenizer makes a control token of it, and the model reads every
-character.
-"""
+"""A client's content is text: it never becomes a control token, and the model reads all of it."""
 
 from __future__ import annotations
 
