@@ -168,7 +168,11 @@ def _outcome(family: Family, text: str, tools: ToolSchemas, *, constrained: bool
 
     constrained_names = frozenset(tools) if constrained else frozenset[str]()
     style = AnswerStyle(
-        family=family, tools=tools, constrained=constrained_names, all_constrained=constrained, drop=family.layout
+        family=family,
+        tools=tools,
+        constrained=constrained_names,
+        all_constrained=constrained,
+        drop=family.layout,
     )
     reader = AnswerText(Letters(text), style)
     pieces = [piece for number in range(len(text)) for piece in reader.add(number)] + reader.finish()

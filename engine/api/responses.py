@@ -11,7 +11,6 @@ import itertools
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from operator import attrgetter
 from typing import Any
 
@@ -32,21 +31,24 @@ from engine.answers.pieces import (
 )
 from engine.api.answer_plan import AnswerPlan
 from engine.api.running_answer import RunningAnswer, Shown
-from engine.scheduling.requests.steps import CacheStep, FailStep, LookupStep, PrefillStep, QueuedStep
+from engine.scheduling.requests.steps import FailStep, ReportStep
 from engine.wire.chat import CompletionHead, error_body, tool_call, usage
-from engine.wire.feed import FeedKind, feed_chunk
+from engine.wire.feed import (
+    Note,
+    PrefillProgress,
+    Progress,
+    Queued,
+    StreamError,
+    ToolCallOpen,
+    ToolCallRaw,
+    feed_chunk,
+)
 
 STATUS = {"invalid_request": 400, "overloaded": 503, "internal": 500}
 _TYPES = {
     "invalid_request": "invalid_request_error",
     "overloaded": "server_error",
     "internal": "server_error",
-}
-_FEED_KINDS: dict[type, FeedKind] = {
-    QueuedStep: "queued",
-    LookupStep: "lookup",
-    PrefillStep: "prefill",
-    CacheStep: "cache",
 }
 _TEXT = attrgetter("text")
 _PLAIN = AnswerPlan(AnswerStyle())
@@ -196,7 +198,7 @@ class ChatStream(ChatResponse):
         yield _data(self._head.delta({"role": "assistant", "content": ""}))
         if self._feed:
             for note in self._notes:
-                yield _data(feed_chunk("note", text=note))
+                yield _data(feed_chunk(Note(note)))
 
     def _lines(self, batch: Sequence[Shown]) -> Iterator[bytes]:
         for kind, group in itertools.groupby(batch, key=type):
@@ -207,8 +209,7 @@ class ChatStream(ChatResponse):
                 yield self._delta(reasoning_content=_text(group))
             elif kind is Composing:
                 if self._feed:
-                    tokens = self._answer.output_tokens
-                    yield _data(feed_chunk("progress", output_tokens=tokens, text=_text(group)))
+                    yield _data(feed_chunk(Progress(self._answer.output_tokens, _text(group))))
             else:
                 for shown in group:
                     yield from self._line(shown)
@@ -216,10 +217,13 @@ class ChatStream(ChatResponse):
     def _line(self, shown: Shown) -> Iterator[bytes]:
         if isinstance(shown, CallOpened | CallPart | Call | TruncatedCall):
             yield from self._call_line(shown)
-        elif self._feed:
-            yield _data(_feed_of(shown))
-        elif isinstance(shown, QueuedStep | PrefillStep):
-            yield _ALIVE
+        elif not self._feed:
+            if isinstance(shown, Queued | PrefillProgress):
+                yield _ALIVE
+        elif isinstance(shown, Remark):
+            yield _data(feed_chunk(Note(shown.text)))
+        elif isinstance(shown, ReportStep):
+            yield _data(feed_chunk(shown))
 
     def _call_line(self, shown: CallOpened | CallPart | Call | TruncatedCall) -> Iterator[bytes]:
         """A call in parts, or whole; what the feed reports of it comes first, or at its end."""
@@ -227,8 +231,7 @@ class ChatStream(ChatResponse):
             case CallOpened(name):
                 self._open = tool_call(_call_id(), name, "")
                 if self._feed:
-                    index = len(self._calls)
-                    yield _data(feed_chunk("tool_open", index=index, family=self._family, constrained=True))
+                    yield _data(feed_chunk(ToolCallOpen(len(self._calls), self._family)))
                 yield self._delta(tool_calls=[{"index": len(self._calls), **self._open}])
             case CallPart(arguments):
                 function = {"arguments": arguments}
@@ -249,17 +252,16 @@ class ChatStream(ChatResponse):
         """What the model wrote for the newest call, and what became of it."""
         call = shown if isinstance(shown, Call) else None
         unconstrained = self._answer.unconstrained
-        chunk = feed_chunk(
-            "tool_raw",
+        raw = ToolCallRaw(
             index=len(self._calls),
             raw=shown.raw,
-            tokens=list(shown.tokens),
+            tokens=shown.tokens,
             family=self._family,
             constrained=not unconstrained and (call is None or call.name in self._plan.style.constrained),
             relaxed=unconstrained or (self._plan.relaxed.get(call.name, "") if call is not None else ""),
-            repairs=list(call.repairs) if call is not None else [],
+            repairs=call.repairs if call is not None else (),
         )
-        return _data(chunk)
+        return _data(feed_chunk(raw))
 
     @property
     def _family(self) -> str:
@@ -273,7 +275,7 @@ class ChatStream(ChatResponse):
         answer = self._answer
         if answer.failure is not None:
             if self._feed:
-                yield _data(feed_chunk("error", type=answer.failure.kind, message=answer.failure.message))
+                yield _data(feed_chunk(StreamError(answer.failure.kind, answer.failure.message)))
             yield _data(failure_body(answer.failure))
             return
         if answer.finish_reason is not None:
@@ -336,10 +338,3 @@ def _said(shown: Iterable[Shown]) -> Iterator[str]:
             yield piece.text
         elif isinstance(piece, TruncatedCall):
             yield piece.before + piece.raw
-
-
-def _feed_of(shown: Shown) -> dict[str, Any]:
-    if isinstance(shown, Remark):
-        return feed_chunk("note", text=shown.text)
-    assert isinstance(shown, QueuedStep | LookupStep | PrefillStep | CacheStep)
-    return feed_chunk(_FEED_KINDS[type(shown)], **asdict(shown))

@@ -6,20 +6,17 @@ from engine.answers.pieces import Call, Piece, Remark, Stopped, Text, TruncatedC
 from engine.answers.reader import AnswerText
 from engine.answers.repetition import ENDED, LoopGuard
 from engine.scheduling.requests.steps import (
-    CacheStep,
     FailStep,
     FinishStep,
     Generation,
-    LookupStep,
-    PrefillStep,
-    QueuedStep,
     Step,
     TokenStep,
     UnconstrainedStep,
 )
 from engine.wire.chat import FinishReason
+from engine.wire.feed import CacheChange, Lookup, PrefillProgress, Queued
 
-Shown = QueuedStep | LookupStep | PrefillStep | CacheStep | Piece
+Shown = Queued | Lookup | PrefillProgress | CacheChange | Piece
 
 
 class RunningAnswer:
@@ -107,7 +104,7 @@ class RunningAnswer:
                     self._end(reason)
             case FailStep():
                 self._fail(step)
-            case LookupStep():
+            case Lookup():
                 self.cached_tokens = step.matched_tokens
                 shown.append(step)
             case _:

@@ -30,7 +30,8 @@ from engine.memory.limits import (
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.memory.reservations import Reservations, Verdict
 from engine.model_files.errors import ModelTooLarge
-from engine.prefix_cache.interface import CacheChange, PrefixCache, TokenArray
+from engine.prefix_cache.interface import PrefixCache, TokenArray
+from engine.wire.feed import CacheChange
 
 _log = logging.getLogger("engine")
 

@@ -25,9 +25,7 @@ from engine.prefix_cache.disk.tier import NO_DISK, DiskTier
 from engine.prefix_cache.eviction import Victims, is_ghost, on_disk_only, prune
 from engine.prefix_cache.interface import (
     RANK,
-    CacheChange,
     CacheCounts,
-    CacheEvent,
     CacheMemory,
     Fetch,
     Kind,
@@ -56,6 +54,7 @@ from engine.prefix_cache.persistence import (
     save_path,
 )
 from engine.prefix_cache.tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, resumable
+from engine.wire.feed import CacheChange, CacheEvent
 
 _GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # limits of the index of ghosts; the share is of the budget
 _DISK_INDEX_SHARE = 1 / 8  # of the budget, for the index of what is on disk alone

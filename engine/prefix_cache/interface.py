@@ -9,13 +9,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.wire.feed import CacheChange, MissReason
+
 Kind = Literal["subagent", "main", "head"]
 """What a span was computed for; the order is the order of eviction."""
 
 RANK: dict[Kind, int] = {"subagent": 0, "main": 1, "head": 2}
-
-CacheEvent = Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
-""""saved" and "loaded" tell of the disk, "set_aside" of a file there that could not be used."""
 
 TokenArray = npt.NDArray[np.int32]
 
@@ -24,22 +23,10 @@ TokenArray = npt.NDArray[np.int32]
 class MissAt:
     """Why less was reused, and the token ids around the place: as stored, and as they are now."""
 
-    reason: Literal["cold", "diverged", "evicted", "disabled"]
+    reason: MissReason
     position: int
     before: tuple[int, ...] = ()
     now: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CacheChange:
-    """One span that came, went or was used, and the totals after it."""
-
-    event: CacheEvent
-    tokens: int
-    bytes: int
-    entries: int
-    total_bytes: int
-    budget_bytes: int
 
 
 @dataclass(slots=True)

@@ -14,10 +14,10 @@ from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.reporting import LoopReporting
 from engine.scheduling.requests.request import RequestState, ScheduledRequest
-from engine.scheduling.requests.steps import LookupStep, QueuedStep
 from engine.scheduling.requests.validation import miss_in_words, request_fault, segment_at
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import is_greedy
+from engine.wire.feed import Lookup, Queued
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class RequestIntake:
             self.before_insert()
             try:
                 for change in self._cache.insert_fetched(fetch):
-                    self._reporting.cache_change(request, change)
+                    self._reporting.emit(request, change)
             except Exception as error:
                 request.restorable -= fetch.tokens
                 if device_fault(error):
@@ -131,7 +131,7 @@ class RequestIntake:
         if not request.read_later:
             self.fetch(request)
         request.queue_reported = self._clock()
-        self._reporting.emit(request, QueuedStep(self._active.queue.ranking().index(request), 0.0))
+        self._reporting.emit(request, Queued(self._active.queue.ranking().index(request), 0.0))
 
     def fetch(self, request: ScheduledRequest) -> None:
         """Begin to read from disk what that has of a prompt beyond memory, if the disk answers."""
@@ -166,8 +166,8 @@ class RequestIntake:
         if match.miss:
             segment = segment_at(match.miss.position, request.spec)
             miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode)
-        self._reporting.emit(request, LookupStep(length, match.restored, kept, match.tier, miss, restore_s))
+        self._reporting.emit(request, Lookup(length, match.restored, kept, match.tier, miss, restore_s))
         if match.change:
-            self._reporting.cache_change(request, match.change)
+            self._reporting.emit(request, match.change)
         self._reporting.counts.prompt_tokens += length
         self._reporting.counts.restored_tokens += match.restored

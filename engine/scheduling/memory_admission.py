@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from engine.memory.guard import MemoryGuard
 from engine.memory.reservations import Verdict
-from engine.prefix_cache.interface import CacheChange
 from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.reporting import LoopReporting
 from engine.scheduling.requests.request import ScheduledRequest
 from engine.wire.chat import context_length_message
+from engine.wire.feed import CacheChange
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class MemoryAdmission:
 
     def _report(self, request: ScheduledRequest, changes: list[CacheChange]) -> None:
         for change in changes:
-            self._reporting.cache_change(request, change)
+            self._reporting.emit(request, change)
 
     def _waits_for_writes(self, request: ScheduledRequest) -> bool:
         """Whether what was evicted, and is being written, has to be gone first; for a bounded time."""

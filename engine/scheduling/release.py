@@ -55,7 +55,7 @@ class RequestRelease:
             _log.exception("the prefix cache could not keep %d tokens", len(tokens))
             return
         for change in changes:
-            self._reporting.cache_change(request, change)
+            self._reporting.emit(request, change)
 
     def leave_batch(self, request: ScheduledRequest) -> None:
         """Take a request out of its batch and keep the state it had come to; a device fault comes through."""

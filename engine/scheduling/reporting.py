@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import mlx.core as mx
 
-from engine.prefix_cache.interface import CacheChange
 from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.requests.request import RequestState, ScheduledRequest
-from engine.scheduling.requests.steps import CacheStep, FailStep, PrefillStep, QueuedStep, Step
+from engine.scheduling.requests.steps import FailStep, Step
 from engine.scheduling.requests.stream import StepOutbox
+from engine.wire.feed import PrefillProgress, Queued
 
 _QUEUE_NEWS_S = 1.0
 
@@ -51,14 +51,10 @@ class LoopReporting:
         """Hand all steps to their event loops; with `more_soon` tokens may wait for the next turn."""
         self._outbox.flush(more_soon=more_soon)
 
-    def cache_change(self, live: ScheduledRequest, change: CacheChange) -> None:
-        """Report what a request did to the prefix cache."""
-        self.emit(live, CacheStep(**asdict(change)))
-
     def prefill_progress(self, live: ScheduledRequest, done: int) -> None:
         """Report how far a prompt is; nothing where an answer that had begun is prefilled again."""
         if not live.generated:
-            self.emit(live, PrefillStep(done, len(live.spec.prompt), live.restored))
+            self.emit(live, PrefillProgress(done, len(live.spec.prompt), live.restored))
 
     def queue(self) -> None:
         """Report to those that wait where they stand, about once a second."""
@@ -69,7 +65,7 @@ class LoopReporting:
         for position, live in enumerate(line.ranking()):
             if live.prefill is None and now - live.queue_reported >= _QUEUE_NEWS_S:
                 live.queue_reported = now
-                self.emit(live, QueuedStep(position, now - live.arrived))
+                self.emit(live, Queued(position, now - live.arrived))
 
     def fail(
         self, live: ScheduledRequest, kind: Literal["invalid_request", "overloaded", "internal"], message: str

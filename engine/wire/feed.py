@@ -1,32 +1,187 @@
-"""The feed chunks of a streaming answer: what an OpenAI stream has no words for.
+"""The engine feed: what is reported of a running request beside the chunks of an OpenAI stream.
 
-They are sent only to a client that asks with the header `x-anyclaude-feed: 1`, as `data:` lines between the
-OpenAI chunks: `{"object": "anyclaude.feed", "kind": ..., ...}`. This module imports no mlx, so that the
-proxy can read what the engine writes.
+A client asks for it with the header `x-anyclaude-feed: 1`. Each payload is one `data:` line between the
+OpenAI chunks: `{"object": "anyclaude.feed", "kind": ..., ...}` with the payload's fields under their own
+names. The scheduler emits these payloads as steps, `engine.api` writes them, and the proxy reads them back as
+steps of its upstream. This module imports no mlx.
+
+A reader takes null for an absent field and needs only the fields without a default, since an engine of
+another version may write fewer. It passes over kinds, events of the cache and fields that it does not know.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Literal, cast, get_args
 
 FEED_HEADER = "x-anyclaude-feed"
 FEED_OBJECT = "anyclaude.feed"
 
-FeedKind = Literal[
-    "queued", "lookup", "prefill", "progress", "tool_open", "tool_raw", "note", "cache", "error"
-]
+MissReason = Literal["cold", "diverged", "evicted", "disabled"]
+CacheEvent = Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
+""""saved" and "loaded" are of files on disk, "set_aside" of a file there that could not be used."""
+
+_CACHE_EVENTS = frozenset(get_args(CacheEvent))
 
 
-class Miss(TypedDict):
-    """Why less was reused: `reason` is cold, diverged, evicted or disabled, `segment` what lies there."""
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The request waits; on arrival, and once a second."""
 
-    reason: str
-    position: int
-    segment: str
-    before: str
-    now: str
+    kind: ClassVar = "queued"
+    position: int  # requests ahead of it
+    waiting_s: float
 
 
-def feed_chunk(kind: FeedKind, **fields: Any) -> dict[str, Any]:
-    """One feed chunk; the fields of each kind are listed in docs/architecture.md."""
-    return {"object": FEED_OBJECT, "kind": kind, **fields}
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Why less of a prompt was reused: `segment` is what lies at `position`, the texts are shortened."""
+
+    reason: MissReason
+    position: int  # in tokens
+    segment: str = ""
+    before: str = ""  # the text there as stored
+    now: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The prompt was looked up in the prefix cache; once, before the first token.
+
+    `matched_tokens` are restored, `kept_tokens` are prefilled and kept for later prompts.
+    """
+
+    kind: ClassVar = "lookup"
+    prompt_tokens: int
+    matched_tokens: int
+    kept_tokens: int
+    tier: Literal["memory", "disk", "none"]
+    miss: Miss | None = None
+    restore_s: float = 0.0  # finding and restoring; from the request's arrival where the disk was read
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillProgress:
+    """Prompt tokens processed so far, `cached` of them restored; after each chunk."""
+
+    kind: ClassVar = "prefill"
+    done: int
+    total: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheChange:
+    """One span of the prefix cache that came, went or was used, and the totals of memory after it."""
+
+    kind: ClassVar = "cache"
+    event: CacheEvent
+    tokens: int = 0
+    bytes: int = 0
+    entries: int = 0
+    total_bytes: int = 0
+    budget_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Tokens were generated that cannot be shown yet (a tool call is being composed)."""
+
+    kind: ClassVar = "progress"
+    output_tokens: int  # so far
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallOpen:
+    """The call of this `index` begins, and a grammar constrains it to its tool: pieces may be sent unread."""
+
+    kind: ClassVar = "tool_open"
+    index: int
+    family: str = ""
+    constrained: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallRaw:
+    """How a call came about: before the call's only piece, or after its last.
+
+    After a `ToolCallOpen` it reports that the call is whole, or truncated and all that there is of it.
+    """
+
+    kind: ClassVar = "tool_raw"
+    index: int
+    raw: str  # as the model wrote it, with marks
+    tokens: tuple[int, ...] = ()  # ids of the raw text; empty where they are not known
+    family: str = ""
+    constrained: bool | None = None  # a grammar constrained the call to its tool; None: not reported
+    relaxed: str = ""  # why that grammar does not say all that the tool's schema does
+    repairs: tuple[str, ...] = ()  # for people
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth keeping in the trace: a fold, a call that could not be parsed."""
+
+    kind: ClassVar = "note"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamError:
+    """The request failed in the middle; the stream ends."""
+
+    kind: ClassVar = "error"
+    type: str
+    message: str
+
+
+FeedPayload = (
+    Queued
+    | Lookup
+    | PrefillProgress
+    | CacheChange
+    | Progress
+    | ToolCallOpen
+    | ToolCallRaw
+    | Note
+    | StreamError
+)
+
+_PAYLOADS: dict[str, type[FeedPayload]] = {payload.kind: payload for payload in get_args(FeedPayload)}
+
+
+def feed_chunk(payload: FeedPayload) -> dict[str, Any]:
+    """One feed chunk, for `orjson`, which writes dataclasses and tuples."""
+    named = {name: getattr(payload, name) for name in payload.__slots__}
+    return {"object": FEED_OBJECT, "kind": payload.kind, **named}
+
+
+def read_feed_chunk(chunk: dict[str, Any]) -> FeedPayload | None:
+    """The payload of a feed chunk; None for a kind or an event of the cache that is not known.
+
+    Raises:
+        ValueError: the chunk lacks what its kind needs.
+    """
+    payload = _PAYLOADS.get(chunk.get("kind", ""))
+    if payload is None or (payload is CacheChange and chunk.get("event") not in _CACHE_EVENTS):
+        return None
+    return cast("FeedPayload", _read(payload, chunk))
+
+
+def _read(model: type, values: dict[str, Any]) -> Any:
+    given = {}
+    for field in fields(model):
+        value = values.get(field.name)
+        if value is not None:
+            given[field.name] = _value(value)
+        elif field.default is MISSING:
+            raise ValueError(f"{model.__name__} lacks {field.name!r}")
+    return model(**given)
+
+
+def _value(value: Any) -> Any:
+    """A field's value: lists are tuples here, and the one object within a payload is a `Miss`."""
+    if isinstance(value, dict):
+        return _read(Miss, value)
+    return tuple(value) if isinstance(value, list) else value

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from proxy.backends.upstream import (
-    CacheChanged,
+    CacheChange,
     Lookup,
-    Prefill,
+    PrefillProgress,
     Progress,
     Queued,
     TextDelta,
@@ -16,6 +16,7 @@ from proxy.backends.upstream import (
     ToolCallOpen,
     UpstreamEvent,
 )
+from proxy.events.types import CacheVerdict
 from proxy.translate.response import Answer
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ class Observation:
                     texts.setdefault("tool", []).append(step.text)
                 case Queued():
                     self._record.queued(step.position, step.waiting_s)
-                case Prefill():
-                    self._record.prefill(step.done, step.total, step.cached)
-                case Lookup(cache):
-                    self._record.lookup(cache)
-                case CacheChanged(type, change):
-                    self._record.cache_changed(type, change)
+                case PrefillProgress():
+                    self._record.prefill(step)
+                case Lookup():
+                    self._record.lookup(CacheVerdict.model_validate(step, from_attributes=True))
+                case CacheChange():
+                    self._record.cache_changed(step)
         answer = self._answer
         if answer.produced and not self._token_seen:
             self._token_seen = True

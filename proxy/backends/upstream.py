@@ -1,5 +1,7 @@
 """What every upstream model speaks inside the proxy: a request, a stream of typed steps, errors.
 
+The steps that only the built-in engine reports are the payloads of its feed (`engine.wire.feed`).
+
 A backend turns an `UpstreamRequest` into an async iterator of `UpstreamEvent`s, in lists of what arrived
 together, so that each network read is translated and written at once. It raises `UpstreamError` for
 everything that goes wrong, before or in the middle of the stream; where something arrived together with the
@@ -13,8 +15,15 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from engine.wire.feed import CacheChange as CacheChange
+from engine.wire.feed import Lookup as Lookup
+from engine.wire.feed import Note as Note
+from engine.wire.feed import PrefillProgress as PrefillProgress
+from engine.wire.feed import Progress as Progress
+from engine.wire.feed import Queued as Queued
+from engine.wire.feed import ToolCallOpen as ToolCallOpen
+from engine.wire.feed import ToolCallRaw as ToolCallRaw
 from proxy.events.errors import UpstreamError
-from proxy.events.types import CacheChange, CacheEvent, CacheVerdict
 
 FinishReason = Literal[
     "stop",
@@ -26,28 +35,6 @@ FinishReason = Literal[
     "repetition",  # the upstream ended it because it went in circles
     "unreported",  # the stream was closed in order, and nobody said how the answer ended
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """The prompt was tokenized and looked up in the prefix cache; comes before the first token, once."""
-
-    cache: CacheVerdict
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    position: int
-    waiting_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Prefill:
-    """Prompt tokens processed so far, `cached` of them restored."""
-
-    done: int
-    total: int
-    cached: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,53 +58,6 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCallOpen:
-    """The call of this `index` begins, and a grammar holds it to its tool: pieces may be passed on unread."""
-
-    index: int
-    family: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCallRaw:
-    """How a call came about, from an upstream that tells: before the call's only piece, or after its last.
-
-    Behind a `ToolCallOpen` it says that the call is whole, or cut and all that there is of it.
-    """
-
-    index: int
-    raw: str  # as the model wrote it, with marks
-    tokens: tuple[int, ...] = ()  # ids of the raw text; empty where they are not known
-    family: str = ""
-    constrained: bool | None = None  # a grammar held the call to its tool; None: not told
-    relaxed: str = ""  # why that grammar does not say all that the tool's schema does
-    repairs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Tokens were generated that cannot be shown yet (a tool call is being composed)."""
-
-    output_tokens: int
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheChanged:
-    """The upstream's prefix cache changed."""
-
-    type: CacheEvent
-    change: CacheChange
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something worth keeping in the trace: a fold, a call that could not be parsed."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Broken:
     """The last step of an answer that has no end: why."""
 
@@ -138,14 +78,14 @@ class Finish:
 UpstreamEvent = (
     Lookup
     | Queued
-    | Prefill
+    | PrefillProgress
     | TextDelta
     | ThinkingDelta
     | ToolCallOpen
     | ToolCallDelta
     | ToolCallRaw
     | Progress
-    | CacheChanged
+    | CacheChange
     | Note
     | Finish
     | Broken

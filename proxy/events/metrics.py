@@ -7,7 +7,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, generate_latest
 
 from proxy.events.types import (
-    CacheChange,
+    CacheChanged,
     CacheMissed,
     EngineRestart,
     EngineState,
@@ -64,7 +64,7 @@ class Metrics:
                 self._tool_results.labels(self._tool(data.name), "error" if data.is_error else "ok").inc()
             case CacheMissed():
                 self._cache_misses.labels(data.miss.reason).inc()
-            case CacheChange():
+            case CacheChanged():
                 self._cache_changes.labels(type.removeprefix("cache.")).inc()
                 self._cache_entries.set(data.entries)
                 self._cache_bytes.set(data.total_bytes)

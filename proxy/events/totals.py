@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.events.types import (
-    CacheChange,
+    CacheChanged,
     CacheMissed,
     Counters,
     EngineRestart,
@@ -55,7 +55,7 @@ class Totals:
                 counters.tool_errors += data.is_error
             case CacheMissed():
                 counters.cache_misses += 1
-            case CacheChange():
+            case CacheChanged():
                 counters.cache_insertions += type == "cache.inserted"
                 counters.cache_evictions += type == "cache.evicted"
                 counters.cache_entries = data.entries

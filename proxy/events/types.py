@@ -16,13 +16,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.wire.feed import MissReason
+
 Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 EngineStatus = Literal[
     "stopped", "starting", "loading", "ready", "busy", "stalled", "exited", "restarting", "failed"
 ]
 # Of `engine.tool_calls.schemas.tools`, and "cut": the answer ended within the call.
 ToolVerdict = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked", "cut"]
-MissReason = Literal["cold", "diverged", "evicted", "disabled"]
 
 
 class EventData(BaseModel):
@@ -180,15 +181,10 @@ class RequestFailed(EventData):
     cancelled: bool = False  # the client left
 
 
-CacheEvent = Literal[
-    "cache.inserted", "cache.evicted", "cache.restored", "cache.saved", "cache.loaded", "cache.set_aside"
-]
+class CacheChanged(EventData):
+    """A `engine.wire.feed.CacheChange`: one entry, and the totals of what is in memory after it.
 
-
-class CacheChange(EventData):
-    """The types in `CacheEvent`: one entry, and the totals of what is in memory after it.
-
-    `saved` and `loaded` tell of files on the engine's disk, `set_aside` of one that could not be used.
+    The event's type is `cache.` and the change's own `event`.
     """
 
     tokens: int = 0
@@ -198,7 +194,7 @@ class CacheChange(EventData):
     budget_bytes: int = 0
 
 
-class CacheMissed(CacheChange):
+class CacheMissed(CacheChanged):
     """`cache.missed`: why less was reused than could have been."""
 
     miss: CacheMiss = CacheMiss()
@@ -309,12 +305,12 @@ PAYLOADS: dict[str, type[EventData]] = {
     "request.tool_result": RequestToolResult,
     "request.finished": RequestFinished,
     "request.failed": RequestFailed,
-    "cache.inserted": CacheChange,
-    "cache.evicted": CacheChange,
-    "cache.restored": CacheChange,
-    "cache.saved": CacheChange,
-    "cache.loaded": CacheChange,
-    "cache.set_aside": CacheChange,
+    "cache.inserted": CacheChanged,
+    "cache.evicted": CacheChanged,
+    "cache.restored": CacheChanged,
+    "cache.saved": CacheChanged,
+    "cache.loaded": CacheChanged,
+    "cache.set_aside": CacheChanged,
     "cache.missed": CacheMissed,
     "engine.state": EngineState,
     "engine.log": EngineLog,

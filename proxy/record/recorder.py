@@ -13,7 +13,7 @@ from typing import Any
 from proxy.anthropic.tool_results import ToolResult, shortened, tool_results
 from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
-from proxy.events.types import CacheChange, HostNotice, RequestReceived, RequestToolResult
+from proxy.events.types import CacheChanged, HostNotice, RequestReceived, RequestToolResult
 from proxy.record.request_record import RequestRecord
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceRequest
@@ -55,7 +55,7 @@ class Recorder:
         self.traces = traces
         self.clock = clock
         self.monotonic = monotonic
-        self.cache_totals = CacheChange()  # as the newest event of the prefix cache had them
+        self.cache_totals = CacheChanged()  # as the newest event of the prefix cache had them
         self._new_id = new_id
         self._calls: OrderedDict[str, _Call | None] = OrderedDict()  # None: of another host, result seen
         self._writing: set[asyncio.Task[None]] = set()

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
+from engine.wire.feed import CacheChange, PrefillProgress
 from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
-    CacheChange,
-    CacheEvent,
+    CacheChanged,
     CacheMissed,
     CacheVerdict,
     ErrorInfo,
@@ -44,7 +44,7 @@ class RecordContext(Protocol):
     bus: EventBus
     traces: TraceStore | None
     monotonic: Callable[[], float]
-    cache_totals: CacheChange
+    cache_totals: CacheChanged
 
     def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
         """Expect the result of a call that a request has made."""
@@ -86,11 +86,11 @@ class RequestRecord:
         self._once("queued")
         self._publish("request.queued", RequestQueued(position=position, waiting_s=waiting_s))
 
-    def prefill(self, done: int, total: int, cached: int) -> None:
-        """The upstream has processed `done` of the prompt's tokens, `cached` of them without computing."""
+    def prefill(self, progress: PrefillProgress) -> None:
+        """The upstream has processed some more of the prompt."""
         self._once("queued")
         self._once("prefill_start")
-        self._publish("request.prefill", RequestPrefill(done=done, total=total, cached=cached))
+        self._publish("request.prefill", RequestPrefill.model_validate(progress, from_attributes=True))
 
     def lookup(self, cache: CacheVerdict) -> None:
         """The prompt was looked up in the prefix cache."""
@@ -100,7 +100,7 @@ class RequestRecord:
         if cache.matched_tokens and not self._restored:
             self._restored = True
             self._publish(
-                "cache.restored", CacheChange(**totals | {"tokens": cache.matched_tokens, "bytes": 0})
+                "cache.restored", CacheChanged(**totals | {"tokens": cache.matched_tokens, "bytes": 0})
             )
         if cache.miss is not None:
             computed = cache.prompt_tokens - cache.matched_tokens
@@ -108,16 +108,17 @@ class RequestRecord:
                 "cache.missed", CacheMissed(**totals | {"tokens": computed, "bytes": 0}, miss=cache.miss)
             )
 
-    def cache_changed(self, type: CacheEvent, change: CacheChange) -> None:
+    def cache_changed(self, change: CacheChange) -> None:
         """The upstream's prefix cache changed for this request."""
-        known, self._context.cache_totals = self._context.cache_totals, change
-        if type == "cache.restored":
+        changed = CacheChanged.model_validate(change, from_attributes=True)
+        known, self._context.cache_totals = self._context.cache_totals, changed
+        if change.event == "restored":
             # The lookup has told of it already, unless the totals are news.
-            if self._restored and _totals(known) == _totals(change):
+            if self._restored and _totals(known) == _totals(changed):
                 return
             self._restored = True
-        self._publish(type, change)
-        if type == "cache.set_aside":
+        self._publish(f"cache.{change.event}", changed)
+        if change.event == "set_aside":
             self._publish("host.notice", HostNotice(level="warning", text=_QUARANTINED))
 
     def first_byte(self) -> None:
@@ -253,5 +254,5 @@ def decode_speed(timings: Timings, output_tokens: int) -> float:
     return (output_tokens - 1) / seconds if seconds > 0 else 0.0
 
 
-def _totals(change: CacheChange) -> tuple[int, int]:
+def _totals(change: CacheChanged) -> tuple[int, int]:
     return change.entries, change.total_bytes

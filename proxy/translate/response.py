@@ -28,7 +28,7 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
-from proxy.events.types import CacheVerdict, Usage
+from proxy.events.types import Usage
 from proxy.translate.content_blocks import ContentBlocks
 from proxy.translate.event_bytes import MESSAGE_STOP, PING, event, usage_fields
 from proxy.translate.thinking import ThinkingMode
@@ -96,7 +96,7 @@ class Answer:
         self._words = ThinkingSplitter(spec.tools.schemas, spec.call_forms) if looked_through else None
         self._ending: list[FinalCalls] = []  # calls as text, until all else of the answer is known
         self._started = False
-        self._cache: CacheVerdict | None = None
+        self._cache: Lookup | None = None
         self._hidden_characters = 0
         self._retracted = ""  # text that was thinking after all
         self.calls = self._calls.judged  # each as soon as it is judged, until somebody takes it out
@@ -121,9 +121,9 @@ class Answer:
             case Progress(output_tokens):
                 self._begin_output()
                 self.output_tokens = max(self.output_tokens, output_tokens)
-            case Lookup(cache):
-                self._cache = cache
-                self.usage = _usage_of(cache)
+            case Lookup():
+                self._cache = step
+                self.usage = _usage_of(step)
                 self._start()
             case Note(text):
                 self.notes.append(text)
@@ -339,7 +339,7 @@ class Answer:
         self.usage = self.usage_so_far()
 
 
-def _usage_of(cache: CacheVerdict) -> Usage:
+def _usage_of(cache: Lookup) -> Usage:
     """Usage of the prompt: restored, newly kept, and computed for this request only."""
     rest = cache.prompt_tokens - cache.matched_tokens - cache.kept_tokens
     return Usage(

@@ -11,10 +11,11 @@ from typing import Any
 from engine.models.loading import LoadedModel, OnProgress
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.disk.tier import DiskTier
-from engine.prefix_cache.interface import CacheChange, Match, TokenArray
+from engine.prefix_cache.interface import Match, TokenArray
 from engine.prefix_cache.layers import Layout, layout_of
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.scheduler import Scheduler
+from engine.wire.feed import CacheChange
 from tests.engine.model_thread import Load, running
 
 FINGERPRINT = "f" * 32

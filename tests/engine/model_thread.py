@@ -17,18 +17,17 @@ import mlx.core as mx
 from engine.models.loading import LoadedModel, OnProgress, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.scheduling.requests.steps import (
-    CacheStep,
     FailStep,
     FinishStep,
     Generation,
     GenerationRequest,
-    LookupStep,
     Sampling,
     Step,
     TokenStep,
 )
 from engine.scheduling.requests.stream import StepStream
 from engine.scheduling.scheduler import Scheduler
+from engine.wire.feed import CacheChange, Lookup
 
 GREEDY = Sampling(temperature=0.0)
 _numbers = count(1)
@@ -45,12 +44,12 @@ class Answer:
         return [step.token for step in self.steps if isinstance(step, TokenStep)]
 
     @property
-    def lookup(self) -> LookupStep:
-        return next(step for step in self.steps if isinstance(step, LookupStep))
+    def lookup(self) -> Lookup:
+        return next(step for step in self.steps if isinstance(step, Lookup))
 
     @property
     def cache_events(self) -> list[tuple[str, int]]:
-        return [(step.event, step.tokens) for step in self.steps if isinstance(step, CacheStep)]
+        return [(step.event, step.tokens) for step in self.steps if isinstance(step, CacheChange)]
 
     @property
     def end(self) -> FinishStep | FailStep:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tui.client.reducers.totals import Totals
 
 if TYPE_CHECKING:
-    from proxy.events.types import CacheVerdict, EngineState, Probe, Usage
+    from proxy.events.types import CacheVerdict, EngineState, Probe, RequestPrefill, Usage
 
 RequestPhase = Literal["received", "queued", "prefill", "decode", "done", "failed", "cancelled", "lost"]
 ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "decode"})
@@ -37,9 +37,7 @@ class RequestRecord:
     preview: str = ""
     phase: RequestPhase = "received"
     position: int = 0  # requests ahead of it in the queue
-    prefill_done: int = 0
-    prefill_total: int = 0
-    prefill_cached: int = 0
+    prefill: RequestPrefill | None = None  # 0 <= cached <= done <= total
     ttft_s: float | None = None
     usage: Usage | None = None
     cache: CacheVerdict | None = None
@@ -61,14 +59,17 @@ class RequestRecord:
     def prompt_tokens(self) -> int:
         """Tokens of the prompt, as well as they are known by now."""
         counted = self.usage.prompt_tokens if self.usage is not None else 0
-        return counted or self.prefill_total or (self.cache.prompt_tokens if self.cache is not None else 0)
+        known = self.prefill.total if self.prefill is not None else 0
+        return counted or known or (self.cache.prompt_tokens if self.cache is not None else 0)
 
     @property
     def reused_tokens(self) -> int:
         """Prompt tokens that the cache gave back."""
         if self.usage is not None and self.usage.prompt_tokens:
             return self.usage.cache_read_input_tokens
-        return self.cache.matched_tokens if self.cache is not None else self.prefill_cached
+        if self.cache is not None:
+            return self.cache.matched_tokens
+        return self.prefill.cached if self.prefill is not None else 0
 
     @property
     def kept_tokens(self) -> int:

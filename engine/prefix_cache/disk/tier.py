@@ -35,9 +35,10 @@ from engine.prefix_cache.disk.span_files import (
     write_span,
 )
 from engine.prefix_cache.disk.write_queue import WriteJob, WriteQueue
-from engine.prefix_cache.interface import CacheEvent, Kind, TokenArray, last_evicted
+from engine.prefix_cache.interface import Kind, TokenArray, last_evicted
 from engine.prefix_cache.layers import KV, Checkpoint, nbytes_of
 from engine.prompts.answer_memory import AnswerMemory
+from engine.wire.feed import CacheEvent
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from engine.constrained.grammar import CompiledGrammar
-from engine.wire.feed import Miss
+from engine.wire.feed import CacheChange, Lookup, PrefillProgress, Queued
 
 Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 
@@ -51,34 +51,6 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedStep:
-    position: int
-    waiting_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class LookupStep:
-    """`matched_tokens` restored, `kept_tokens` to be prefilled and kept, the rest prefilled and dropped.
-
-    `restore_s` is what finding and restoring took, from the request's arrival where it was read from disk.
-    """
-
-    prompt_tokens: int
-    matched_tokens: int
-    kept_tokens: int
-    tier: Literal["memory", "disk", "none"]
-    miss: Miss | None = None
-    restore_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class PrefillStep:
-    done: int
-    total: int
-    cached: int
-
-
-@dataclass(frozen=True, slots=True)
 class TokenStep:
     """The next generated token; end tokens are not delivered."""
 
@@ -90,16 +62,6 @@ class UnconstrainedStep:
     """From the next token on the answer is not held to its grammar any more."""
 
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class CacheStep:
-    event: Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
-    tokens: int
-    bytes: int
-    entries: int
-    total_bytes: int
-    budget_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +83,10 @@ class FailStep:
     message: str
 
 
-Step = (
-    QueuedStep | LookupStep | PrefillStep | TokenStep | UnconstrainedStep | CacheStep | FinishStep | FailStep
-)
+ReportStep = Queued | Lookup | PrefillProgress | CacheChange
+"""What is reported of a request beside its tokens; written to the engine feed as it is."""
+
+Step = ReportStep | TokenStep | UnconstrainedStep | FinishStep | FailStep
 
 
 class Generation(Protocol):

@@ -11,8 +11,9 @@ import pytest
 from engine.answers.reader import AnswerStyle, AnswerText
 from engine.api.responses import ChatResponse, ChatStream, RunningAnswers, WholeChat
 from engine.api.running_answer import RunningAnswer
-from engine.scheduling.requests.steps import FailStep, FinishStep, PrefillStep, QueuedStep, Step, TokenStep
+from engine.scheduling.requests.steps import FailStep, FinishStep, Step, TokenStep
 from engine.wire.chat import CompletionHead
+from engine.wire.feed import PrefillProgress, Queued
 from tests.engine.spelling import Spelling, Steps
 
 HEAD = CompletionHead("chatcmpl-1", 0, "test")
@@ -107,7 +108,7 @@ async def test_a_failed_whole_answer_shows_nothing_half_done() -> None:
 
 async def test_who_waits_without_the_feed_gets_a_comment_as_a_sign_of_life() -> None:
     connection = await respond(
-        ChatStream, QueuedStep(1, 0.0), PrefillStep(1, 2, 0), TokenStep(1), FinishStep("stop", 2)
+        ChatStream, Queued(1, 0.0), PrefillProgress(1, 2, 0), TokenStep(1), FinishStep("stop", 2)
     )
     lines = [line for line in connection.body.splitlines() if line]
     assert lines.count(": waiting") == 2

@@ -11,16 +11,10 @@ from engine.answers.pieces import Call, CallOpened, CallPart, Remark, Thinking, 
 from engine.answers.reader import AnswerStyle, AnswerText, Text
 from engine.answers.repetition import ENDED, LoopGuard
 from engine.api.running_answer import RunningAnswer, Shown
-from engine.scheduling.requests.steps import (
-    FailStep,
-    FinishStep,
-    LookupStep,
-    Step,
-    TokenStep,
-    UnconstrainedStep,
-)
+from engine.scheduling.requests.steps import FailStep, FinishStep, Step, TokenStep, UnconstrainedStep
 from engine.tool_calls.families.hermes import Hermes
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+from engine.wire.feed import Lookup
 from tests.engine.spelling import Spelling, Steps
 
 LETTERS = [TokenStep(0), TokenStep(1), TokenStep(2)]
@@ -38,8 +32,8 @@ async def read(live: RunningAnswer) -> list[list[Shown]]:
 
 
 async def test_all_that_arrived_together_is_one_batch() -> None:
-    live = answer(Steps(LookupStep(7, 3, 4, "memory"), *LETTERS, FinishStep("stop", 4)))
-    assert await read(live) == [[LookupStep(7, 3, 4, "memory"), Text("a"), Text("b"), Text("c")]]
+    live = answer(Steps(Lookup(7, 3, 4, "memory"), *LETTERS, FinishStep("stop", 4)))
+    assert await read(live) == [[Lookup(7, 3, 4, "memory"), Text("a"), Text("b"), Text("c")]]
     assert (live.finish_reason, live.output_tokens, live.cached_tokens) == ("stop", 4, 3)
 
 

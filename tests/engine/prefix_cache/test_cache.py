@@ -16,8 +16,9 @@ from bench.random_model import Architecture
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Kind, MissAt, as_token_array, common_prefix
 from engine.prefix_cache.tree import NODE_BYTES
-from engine.scheduling.requests.steps import LookupStep, Sampling
+from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.scheduler import Scheduler
+from engine.wire.feed import Lookup
 from tests.engine.model_thread import answer, ask, running
 from tests.engine.telling_caches import computed, holds
 from tests.models import ModelShelf
@@ -54,7 +55,7 @@ class Pair:
         self.warm, self.with_disk = warm, with_disk
         self.restorable: dict[tuple[int, ...], list[int]] = {}
 
-    def ask_warm(self, prompt: list[int], boundaries: tuple[int, ...]) -> tuple[list[int], LookupStep]:
+    def ask_warm(self, prompt: list[int], boundaries: tuple[int, ...]) -> tuple[list[int], Lookup]:
         got = asyncio.run(answer(self.warm, ask(prompt, 6, boundaries=boundaries)))
         return got.tokens, got.lookup
 

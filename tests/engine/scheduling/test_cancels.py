@@ -6,13 +6,9 @@ import asyncio
 
 import pytest
 
-from engine.scheduling.requests.steps import (
-    FailStep,
-    FinishStep,
-    PrefillStep,
-    TokenStep,
-)
+from engine.scheduling.requests.steps import FailStep, FinishStep, TokenStep
 from engine.scheduling.scheduler import Scheduler
+from engine.wire.feed import PrefillProgress
 from tests.engine.model_thread import (
     PROMPT,
     Gate,
@@ -32,7 +28,7 @@ async def test_a_cancel_in_prefill_takes_one_chunk_and_keeps_what_was_computed(s
     with running(shelf.tiny(), prefill_chunk=32) as scheduler:
         generation = scheduler.submit(ask(long), asyncio.get_running_loop())
         async for step in steps_of(generation):
-            if isinstance(step, PrefillStep):
+            if isinstance(step, PrefillProgress):
                 generation.cancel()
         after = await answer(scheduler, ask(PROMPT, 1))
         assert after.end == FinishStep("length", 1)

@@ -25,17 +25,11 @@ from engine.prefix_cache.layers import layout_of
 from engine.process.device_faults import DeviceRefuses
 from engine.scheduling.loop import DecodeLoop
 from engine.scheduling.requests.request import ScheduledRequest
-from engine.scheduling.requests.steps import (
-    FailStep,
-    FinishStep,
-    GenerationRequest,
-    LookupStep,
-    Step,
-    TokenStep,
-)
+from engine.scheduling.requests.steps import FailStep, FinishStep, GenerationRequest, Step, TokenStep
 from engine.scheduling.requests.stream import StepStream
 from engine.scheduling.runner import ModelRunner
 from engine.trials.memory_costs import arrays_of_a_request, weight_bytes
+from engine.wire.feed import Lookup
 from proxy.backends.faults import error_in_stream
 from proxy.events.errors import ContextOverflow
 from tests.engine.disk_tiers import make_tier
@@ -328,7 +322,7 @@ async def test_prompts_that_are_on_disk_are_read_when_there_is_memory_for_them(
     assert guarded.loop.counts.finished == 12
     restored = 0
     for live in lives:
-        (lookup,) = [step for step in await guarded.steps(live) if isinstance(step, LookupStep)]
+        (lookup,) = [step for step in await guarded.steps(live) if isinstance(step, Lookup)]
         restored += lookup.matched_tokens > LENGTH - 2 * CHUNK
     assert restored >= 2  # what has no room beside those that run is computed
 

@@ -62,8 +62,8 @@ async def test_caches_that_cannot_be_cut_back_keep_the_head_for_new_sessions(
         other = await answer(scheduler, ask([*head, *prompt(2, 30)], 2, boundaries=(100, 120)))
     assert other.lookup.matched_tokens == 100
     assert other.lookup.miss is not None
-    assert other.lookup.miss["reason"] == "diverged"
-    assert other.lookup.miss["position"] == 100
+    assert other.lookup.miss.reason == "diverged"
+    assert other.lookup.miss.position == 100
 
 
 @pytest.mark.parametrize("has_shared_prefix", [True, False])

@@ -10,15 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine.model_files.errors import WeightsMissing
-from engine.scheduling.requests.steps import (
-    FailStep,
-    FinishStep,
-    PrefillStep,
-    QueuedStep,
-    Sampling,
-    TokenStep,
-)
+from engine.scheduling.requests.steps import FailStep, FinishStep, Sampling, TokenStep
 from engine.scheduling.scheduler import Scheduler
+from engine.wire.feed import PrefillProgress, Queued
 from tests.engine.model_thread import (
     PROMPT,
     Clock,
@@ -41,13 +35,13 @@ async def test_a_request_tells_its_steps_in_order(scheduler: Scheduler) -> None:
     got = await answer(scheduler, ask(prompt(2), 3))
     kinds = [type(step).__name__ for step in got.steps]
     assert kinds == [
-        *("QueuedStep", "LookupStep"),
-        *("PrefillStep", "PrefillStep", "CacheStep", "PrefillStep", "PrefillStep"),
-        *("TokenStep", "TokenStep", "TokenStep", "CacheStep", "FinishStep"),
+        *("Queued", "Lookup"),
+        *("PrefillProgress", "PrefillProgress", "CacheChange", "PrefillProgress", "PrefillProgress"),
+        *("TokenStep", "TokenStep", "TokenStep", "CacheChange", "FinishStep"),
     ]
-    assert got.steps[0] == QueuedStep(0, 0.0)
-    assert [step for step in got.steps if isinstance(step, PrefillStep)] == [
-        PrefillStep(done, 40, got.lookup.matched_tokens) for done in (16, 32, 39, 40)
+    assert got.steps[0] == Queued(0, 0.0)
+    assert [step for step in got.steps if isinstance(step, PrefillProgress)] == [
+        PrefillProgress(done, 40, got.lookup.matched_tokens) for done in (16, 32, 39, 40)
     ]
 
 

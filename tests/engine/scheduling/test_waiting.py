@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.scheduling.requests.steps import (
-    CacheStep,
-    FailStep,
-    FinishStep,
-    LookupStep,
-    QueuedStep,
-    TokenStep,
-)
+from engine.scheduling.requests.steps import FailStep, FinishStep, TokenStep
+from engine.wire.feed import CacheChange, Lookup, Queued
 from tests.engine.model_thread import (
     GREEDY,
     PROMPT,
@@ -37,10 +31,10 @@ async def test_those_who_wait_are_told_so_each_second(shelf: ModelShelf) -> None
             if isinstance(step, TokenStep):
                 break
         waiting = [scheduler.submit(ask(prompt(seed), 1), loop) for seed in (1, 2)]
-        news: list[list[QueuedStep]] = [[], []]
+        news: list[list[Queued]] = [[], []]
         for steps, generation in zip(news, waiting, strict=True):
             async for step in steps_of(generation):
-                if isinstance(step, QueuedStep):
+                if isinstance(step, Queued):
                     steps.append(step)
                     clock.now += 1.25
                 if len(steps) == 3:
@@ -48,7 +42,7 @@ async def test_those_who_wait_are_told_so_each_second(shelf: ModelShelf) -> None
         endless.cancel()
         ends = [(await collect(generation)).end for generation in waiting]
     assert [(step.position, step.waiting_s) for step in news[0]] == [(0, 0.0), (0, 1.25), (0, 2.5)]
-    assert news[1][0] == QueuedStep(1, 0.0)
+    assert news[1][0] == Queued(1, 0.0)
     assert news[1][1].waiting_s >= 1.0
     assert ends == [FinishStep("length", 1)] * 2
 
@@ -121,7 +115,7 @@ async def test_a_token_is_delivered_before_someone_elses_chunk_is_computed(shelf
         generated = scheduler.stats()["loop"]["generated_tokens"]
         for _ in range(generated - 1):
             async with asyncio.timeout(30):
-                assert isinstance(await anext(steps), TokenStep | CacheStep)
+                assert isinstance(await anext(steps), TokenStep | CacheChange)
         gate.opened.set()
         stream.cancel()
 
@@ -136,7 +130,7 @@ async def test_the_cache_lookup_comes_before_the_prefill_of_those_ahead_is_done(
         second = scheduler.submit(ask(prompt(3), 1, sampling=GREEDY), loop)
         gate.opened.set()
         async for step in steps_of(second):
-            if isinstance(step, LookupStep):
+            if isinstance(step, Lookup):
                 break
         first.cancel()
         assert (await collect(first)).steps == []

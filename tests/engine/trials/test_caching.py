@@ -120,7 +120,7 @@ async def test_a_model_with_other_caches_runs_without_the_prefix_cache_and_it_is
     assert [each.tokens for each in got] == [expected, expected]
     assert got[1].lookup.matched_tokens == 0
     assert got[1].lookup.miss is not None
-    assert got[1].lookup.miss["reason"] == "disabled"
+    assert got[1].lookup.miss.reason == "disabled"
     assert f"the prefix cache is off, each prompt is computed whole: {says}" in caplog.text
     cache.close()
 

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.wire.feed import Miss
 from proxy.backends.chat_stream import ChatStreamReader
 from proxy.backends.mlx import EngineStreamReader
 from proxy.backends.sse import EventReader
 from proxy.backends.upstream import (
-    CacheChanged,
+    CacheChange,
     Finish,
     Lookup,
     Note,
-    Prefill,
+    PrefillProgress,
     Progress,
     Queued,
     TextDelta,
@@ -33,7 +34,6 @@ from proxy.events.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from proxy.events.types import CacheChange, CacheMiss, CacheVerdict
 from tests.proxy.live import FINISH, USAGE, delta
 
 
@@ -381,21 +381,13 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
     (feed("queued", position=2, waiting_s=1.5), Queued(2, 1.5)),
     (
         feed("lookup", prompt_tokens=9, matched_tokens=3, kept_tokens=5, tier="memory", miss=MISS),
-        Lookup(
-            CacheVerdict(
-                prompt_tokens=9,
-                matched_tokens=3,
-                kept_tokens=5,
-                tier="memory",
-                miss=CacheMiss(reason="diverged", position=3, segment="tools", before="a", now="b"),
-            )
-        ),
+        Lookup(9, 3, 5, "memory", Miss("diverged", 3, "tools", "a", "b")),
     ),
     (
         feed("lookup", prompt_tokens=9, matched_tokens=0, kept_tokens=9, tier="none", miss=None),
-        Lookup(CacheVerdict(prompt_tokens=9, kept_tokens=9, tier="none")),
+        Lookup(9, 0, 9, "none"),
     ),
-    (feed("prefill", done=4, total=9, cached=3), Prefill(4, 9, 3)),
+    (feed("prefill", done=4, total=9, cached=3), PrefillProgress(4, 9, 3)),
     (feed("progress", output_tokens=7, text="<tool"), Progress(7, "<tool")),
     (feed("tool_open", index=1, family="hermes", constrained=True), ToolCallOpen(1, "hermes")),
     (feed("tool_raw", index=0, raw="<call>"), ToolCallRaw(0, "<call>")),
@@ -413,12 +405,12 @@ FEED: list[tuple[bytes, UpstreamEvent | None]] = [
         ToolCallRaw(2, "<call>", (7, 9), "hermes", True, "a pattern", ("a brace",)),
     ),
     (feed("note", text="repaired"), Note("repaired")),
-    (feed("cache", event="inserted", **CHANGE), CacheChanged("cache.inserted", CacheChange(**CHANGE))),
-    (feed("cache", event="evicted", **CHANGE), CacheChanged("cache.evicted", CacheChange(**CHANGE))),
-    (feed("cache", event="restored", **CHANGE), CacheChanged("cache.restored", CacheChange(**CHANGE))),
-    (feed("cache", event="saved", **CHANGE), CacheChanged("cache.saved", CacheChange(**CHANGE))),
-    (feed("cache", event="loaded", **CHANGE), CacheChanged("cache.loaded", CacheChange(**CHANGE))),
-    (feed("cache", event="set_aside", **CHANGE), CacheChanged("cache.set_aside", CacheChange(**CHANGE))),
+    (feed("cache", event="inserted", **CHANGE), CacheChange("inserted", **CHANGE)),
+    (feed("cache", event="evicted", **CHANGE), CacheChange("evicted", **CHANGE)),
+    (feed("cache", event="restored", **CHANGE), CacheChange("restored", **CHANGE)),
+    (feed("cache", event="saved", **CHANGE), CacheChange("saved", **CHANGE)),
+    (feed("cache", event="loaded", **CHANGE), CacheChange("loaded", **CHANGE)),
+    (feed("cache", event="set_aside", **CHANGE), CacheChange("set_aside", **CHANGE)),
     (feed("cache", event="tomorrow", **CHANGE), None),
     (feed("tomorrow", light=1), None),
 ]
@@ -432,6 +424,11 @@ def test_the_engines_feed_is_read(data: bytes, step: UpstreamEvent | None) -> No
 def test_an_error_of_the_feed_is_raised() -> None:
     with pytest.raises(UpstreamUnavailable, match="full"):
         EngineStreamReader("it").read(feed("error", type="overloaded", message="full"))
+
+
+def test_a_feed_chunk_that_cannot_be_read_breaks_the_answer_off() -> None:
+    with pytest.raises(UpstreamUnavailable, match="the engine wrote a feed chunk that cannot be read"):
+        EngineStreamReader("it").read(feed("queued"))
 
 
 def test_a_model_that_writes_the_feeds_mark_is_only_a_model() -> None:

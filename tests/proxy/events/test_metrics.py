@@ -9,7 +9,7 @@ from proxy.events.bus import EventBus
 from proxy.events.metrics import Metrics
 from proxy.events.totals import Totals
 from proxy.events.types import (
-    CacheChange,
+    CacheChanged,
     CacheMiss,
     CacheMissed,
     EngineRestart,
@@ -114,8 +114,8 @@ def test_a_client_cannot_fill_the_memory_with_tool_names(host: Host) -> None:
 def test_the_cache_is_shown_as_it_was_last(host: Host) -> None:
     publish = host.bus.publish
     totals = {"entries": 3, "total_bytes": 900, "budget_bytes": 1000}
-    publish("cache.inserted", CacheChange(tokens=5, **totals))
-    publish("cache.evicted", CacheChange(entries=2, total_bytes=600, budget_bytes=1000))
+    publish("cache.inserted", CacheChanged(tokens=5, **totals))
+    publish("cache.evicted", CacheChanged(entries=2, total_bytes=600, budget_bytes=1000))
     publish("cache.missed", CacheMissed(miss=CacheMiss(reason="evicted"), entries=99))
     counters = host.totals.counters
     assert (counters.cache_insertions, counters.cache_evictions, counters.cache_misses) == (1, 1, 1)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from engine.wire.feed import CacheChange, PrefillProgress
 from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
-    CacheChange,
+    CacheChanged,
     CacheMiss,
     CacheVerdict,
     ErrorInfo,
@@ -112,7 +113,7 @@ async def test_a_request_that_goes_well_is_on_disk_when_it_is_finished(host: Hos
     record.queued(1, 0.0)
     host.now += 0.25
     record.lookup(CacheVerdict(prompt_tokens=100, matched_tokens=90, tier="memory"))
-    record.prefill(100, 100, 90)
+    record.prefill(PrefillProgress(100, 100, 90))
     host.now += 0.5
     record.first_token(USAGE)
     host.now += 2.0
@@ -147,7 +148,7 @@ async def test_the_steps_are_told_in_their_order(host: Host) -> None:
     record = host.begin()
     record.queued(0, 0.0)
     record.lookup(CacheVerdict(prompt_tokens=9, miss=CacheMiss(reason="cold")))
-    record.prefill(9, 9, 0)
+    record.prefill(PrefillProgress(9, 9, 0))
     record.first_token(USAGE)
     record.delta("text", "I ", 1)
     record.delta("text", "am.", 2)
@@ -192,7 +193,7 @@ async def test_only_the_first_end_counts(host: Host) -> None:
     await record.failed(status=499, error=FAULT, message=None, usage=USAGE, cancelled=True)
     await finish(record)
     record.delta("text", "late", 1)
-    record.prefill(1, 1, 0)
+    record.prefill(PrefillProgress(1, 1, 0))
     assert host.trace(record).response.cancelled
     assert [event.type for event in host.events()] == ["request.received", "request.failed"]
 
@@ -230,18 +231,18 @@ async def test_gathered_deltas_are_told_without_waiting_for_the_next(host: Host)
 
 async def test_a_restored_prefix_is_told_once(host: Host) -> None:
     record = host.begin()
-    record.cache_changed("cache.inserted", CacheChange(tokens=5, entries=2, total_bytes=10))
+    record.cache_changed(CacheChange("inserted", tokens=5, entries=2, total_bytes=10))
     record.lookup(CacheVerdict(prompt_tokens=9, matched_tokens=7, tier="memory"))
-    record.cache_changed("cache.restored", CacheChange(tokens=7, bytes=4, entries=2, total_bytes=10))
+    record.cache_changed(CacheChange("restored", tokens=7, bytes=4, entries=2, total_bytes=10))
     await finish(record)
     [restored] = host.told("cache.restored")
-    assert restored == CacheChange(tokens=7, entries=2, total_bytes=10)
+    assert restored == CacheChanged(tokens=7, entries=2, total_bytes=10)
 
 
 async def test_a_file_of_the_prompt_cache_that_was_set_aside_is_a_notice(host: Host) -> None:
     record = host.begin()
-    record.cache_changed("cache.saved", CacheChange(tokens=5, entries=2, total_bytes=10))
-    record.cache_changed("cache.set_aside", CacheChange(tokens=5, entries=2, total_bytes=10))
+    record.cache_changed(CacheChange("saved", tokens=5, entries=2, total_bytes=10))
+    record.cache_changed(CacheChange("set_aside", tokens=5, entries=2, total_bytes=10))
     await finish(record)
     [notice] = host.told("host.notice")
     assert "quarantined" in notice.text

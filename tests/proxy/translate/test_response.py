@@ -15,7 +15,7 @@ from proxy.backends.upstream import (
     FinishReason,
     Lookup,
     Note,
-    Prefill,
+    PrefillProgress,
     Progress,
     TextDelta,
     ThinkingDelta,
@@ -25,7 +25,6 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.events.errors import UpstreamUnavailable
-from proxy.events.types import CacheVerdict
 from proxy.translate.response import Answer, AnswerSpec
 from proxy.translate.thinking import ThinkingMode, thinking_text
 from proxy.translate.tools import tool_set
@@ -33,7 +32,7 @@ from tests.proxy.live import sse
 
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 TOOLS = tool_set([{"name": "Read", "input_schema": SCHEMA}, {"name": "Now", "input_schema": {}}])
-CACHE = CacheVerdict(prompt_tokens=100, matched_tokens=60, kept_tokens=30, tier="memory")
+CACHE = Lookup(prompt_tokens=100, matched_tokens=60, kept_tokens=30, tier="memory")
 STOP = Finish("stop", output_tokens=5)
 
 
@@ -96,7 +95,7 @@ def received(arguments: str) -> dict[str, Any]:
 
 
 def test_events_come_in_anthropics_order() -> None:
-    _, events = answered(Lookup(CACHE), TextDelta("Hel"), TextDelta("lo"), STOP)
+    _, events = answered(CACHE, TextDelta("Hel"), TextDelta("lo"), STOP)
     assert kinds(events) == [
         "message_start",
         "ping",
@@ -111,7 +110,7 @@ def test_events_come_in_anthropics_order() -> None:
 
 def test_every_event_and_the_message_fit_the_vendors_own_types() -> None:
     answer, events = answered(
-        Lookup(CACHE),
+        CACHE,
         ThinkingDelta("hm"),
         TextDelta("ok"),
         ToolCallDelta(0, '{"path": "a"}', id="call_0123456789abcdef", name="Read"),
@@ -127,7 +126,7 @@ def test_every_event_and_the_message_fit_the_vendors_own_types() -> None:
 
 
 def test_the_start_has_the_real_usage_and_the_end_the_whole() -> None:
-    answer, events = answered(Lookup(CACHE), TextDelta("hi"), Finish("stop", output_tokens=5))
+    answer, events = answered(CACHE, TextDelta("hi"), Finish("stop", output_tokens=5))
     told = {"input_tokens": 10, "cache_creation_input_tokens": 30, "cache_read_input_tokens": 60}
     assert events[0]["message"]["usage"] == told | {"output_tokens": 0}
     assert events[0]["message"]["model"] == "claude-test"
@@ -137,9 +136,9 @@ def test_the_start_has_the_real_usage_and_the_end_the_whole() -> None:
 
 def test_the_start_goes_out_with_the_lookup() -> None:
     answer = Answer(answer_spec())
-    answer.feed(Prefill(1, 2, 0))
+    answer.feed(PrefillProgress(1, 2, 0))
     assert answer.take() == b""
-    answer.feed(Lookup(CACHE))
+    answer.feed(CACHE)
     assert kinds(sse(answer.take().decode())) == ["message_start", "ping"]
     assert not answer.produced
 

@@ -318,7 +318,8 @@ def check(view: View) -> None:
     assert len({record.id for record in view.requests}) == len(view.requests)
     assert set(view.active) <= set(view.requests)
     for record in view.requests:
-        assert 0 <= record.prefill_cached <= record.prefill_done <= record.prefill_total
+        if (prefill := record.prefill) is not None:
+            assert 0 <= prefill.cached <= prefill.done <= prefill.total
         assert "\x1b" not in record.search_text
         assert record.duration_s(3e9) >= 0 or math.isnan(record.received)
     for call in view.tools:

@@ -126,8 +126,8 @@ class RequestLedger:
         total = max(0, data.total)
         done = min(max(0, data.done), total)
         cached = min(max(0, data.cached), done)
-        change = {"phase": "prefill", "prefill_total": total, "prefill_done": done, "prefill_cached": cached}
-        self._put(replace(self._at(event), **change))
+        prefill = data.model_copy(update={"done": done, "total": total, "cached": cached})
+        self._put(replace(self._at(event), phase="prefill", prefill=prefill))
 
     def _delta(self, event: Event, data: Any) -> None:
         record = self._at(event)

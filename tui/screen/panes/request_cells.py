@@ -42,7 +42,7 @@ def state(record: RequestRecord, cells: int) -> Line:
             ahead = f"queued, {record.position} ahead" if record.position else "queued"
             return [("◌ ", "muted"), (shorten(ahead, cells - 2), "muted")]
         case "prefill":
-            return prefill_bar(record, cells)
+            return prefill_bar(record.prefill, cells) if record.prefill is not None else []
         case "decode":
             return [("● ", "decode"), ("writing", "decode")]
         case "done":

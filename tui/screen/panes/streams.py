@@ -228,8 +228,8 @@ def _nothing_yet(record: RequestRecord | None) -> list[Line]:
     match record.phase:
         case "queued":
             return paragraphs("Queued.")
-        case "prefill":
-            return paragraphs(f"Prefill: {record.prefill_done:,} of {record.prefill_total:,} tokens.")
+        case "prefill" if record.prefill is not None:
+            return paragraphs(f"Prefill: {record.prefill.done:,} of {record.prefill.total:,} tokens.")
         case "received" | "decode":
             return paragraphs("No text yet.")
         case _:

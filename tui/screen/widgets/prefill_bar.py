@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tui.client.figures import percent, ratio
-from tui.client.records import RequestRecord
 from tui.screen.charts import bar
 from tui.screen.styled_line import Line
+
+if TYPE_CHECKING:
+    from proxy.events.types import RequestPrefill
 
 _PERCENT_CELLS = 5
 
 
-def prefill_bar(record: RequestRecord, cells: int) -> Line:
+def prefill_bar(prefill: RequestPrefill, cells: int) -> Line:
     """The bar in `cells` cells, with the share of the prompt that is done at its end."""
-    total = record.prefill_total
-    restored = ratio(record.prefill_cached, total) or 0.0
-    done = ratio(record.prefill_done, total) or 0.0
+    restored = ratio(prefill.cached, prefill.total) or 0.0
+    done = ratio(prefill.done, prefill.total) or 0.0
     return [
         *bar(
             [(restored, "restored"), (max(0.0, done - restored), "prefill")],

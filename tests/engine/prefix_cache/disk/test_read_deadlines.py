@@ -15,7 +15,8 @@ from engine.models.loading import load_model
 from engine.prefix_cache.disk.read_deadlines import READ_WITHIN_S, ReadDeadlines
 from engine.prefix_cache.disk.span_files import read_span
 from engine.prefix_cache.disk.tier import DiskTier
-from engine.scheduling.requests.steps import FinishStep, LookupStep, QueuedStep
+from engine.scheduling.requests.steps import FinishStep
+from engine.wire.feed import Lookup, Queued
 from tests.engine.disk_tiers import make_tier, running_on
 from tests.engine.model_thread import answer, ask, steps_of
 from tests.models import ModelShelf
@@ -94,11 +95,11 @@ async def test_an_engine_answers_while_its_disk_hangs_and_uses_it_again_after(
     with running_on(tier, load, max_bytes=1 << 26, clock=lambda: now[0]) as scheduler:
         try:
             waiting = scheduler.submit(ask(prompts[0], 4), asyncio.get_running_loop())
-            assert isinstance((await waiting.take())[0], QueuedStep)  # its read has begun
+            assert isinstance((await waiting.take())[0], Queued)  # its read has begun
             assert scheduler.health().state == "busy"
             now[0] = 2 * READ_WITHIN_S
             steps = [step async for step in steps_of(waiting)]
-            assert [step.matched_tokens for step in steps if isinstance(step, LookupStep)] == [0]
+            assert [step.matched_tokens for step in steps if isinstance(step, Lookup)] == [0]
             assert steps[-1] == FinishStep("length", 4)
             computed = await answer(scheduler, ask(prompts[1], 4))
             assert (computed.lookup.matched_tokens, computed.tokens) == (0, wanted[1])

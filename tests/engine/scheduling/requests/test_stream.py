@@ -6,8 +6,9 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from engine.scheduling.requests.steps import FailStep, FinishStep, PrefillStep, Step, TokenStep
+from engine.scheduling.requests.steps import FailStep, FinishStep, Step, TokenStep
 from engine.scheduling.requests.stream import StepOutbox, StepStream
+from engine.wire.feed import PrefillProgress
 
 END = FinishStep("stop", 1)
 
@@ -33,7 +34,7 @@ def stream_on(loop: CountingLoop) -> tuple[StepStream, list[str]]:
 
 async def test_steps_of_another_thread_arrive_in_order_and_end() -> None:
     stream = StepStream(asyncio.get_running_loop(), lambda: None)
-    steps: list[Step] = [PrefillStep(1, 2, 0), *(TokenStep(number) for number in range(500)), END]
+    steps: list[Step] = [PrefillProgress(1, 2, 0), *(TokenStep(number) for number in range(500)), END]
 
     def produce() -> None:
         outbox = StepOutbox()
@@ -97,7 +98,7 @@ def test_tokens_are_gathered_for_a_moment_and_anything_else_goes_at_once() -> No
     assert wakes_after(TokenStep(1), 0.001) == 0
     assert wakes_after(TokenStep(2), 0.009) == 1
     assert wakes_after(TokenStep(3), 0.010) == 1
-    assert wakes_after(PrefillStep(1, 2, 0), 0.011) == 2
+    assert wakes_after(PrefillProgress(1, 2, 0), 0.011) == 2
     assert wakes_after(TokenStep(4), 0.012, more_soon=False) == 3
     assert [wakes_after(TokenStep(number), 0.013) for number in range(8)] == [3] * 7 + [4]
 

@@ -6,6 +6,7 @@ import pytest
 
 from engine.prefix_cache.interface import MissAt
 from engine.scheduling.requests.validation import miss_in_words, segment_at
+from engine.wire.feed import Miss
 from tests.engine.model_thread import ask
 
 MISS = MissAt("diverged", 3, before=(1, 2), now=(1, 3))
@@ -13,13 +14,7 @@ MISS = MissAt("diverged", 3, before=(1, 2), now=(1, 3))
 
 def test_both_sides_are_decoded_and_shortened() -> None:
     words = miss_in_words(MISS, "tools", lambda tokens: "x" * 100 if 3 in tokens else "short")
-    assert words == {
-        "reason": "diverged",
-        "position": 3,
-        "segment": "tools",
-        "before": "short",
-        "now": "x" * 39 + "…",
-    }
+    assert words == Miss("diverged", 3, "tools", before="short", now="x" * 39 + "…")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +30,7 @@ def test_what_differs_is_shown_however_much_is_alike_before_it(
     before: str, now: str, shown: tuple[str, str]
 ) -> None:
     words = miss_in_words(MISS, "tools", lambda tokens: now if 3 in tokens else before)
-    assert (words["before"], words["now"]) == shown
+    assert (words.before, words.now) == shown
 
 
 def as_utf8(tokens: list[int]) -> str:
@@ -55,20 +50,14 @@ def test_a_character_that_is_cut_at_an_edge_is_left_out(
     position: int, before: bytes, now: bytes, shown: tuple[str, str]
 ) -> None:
     words = miss_in_words(MissAt("diverged", position, tuple(before), tuple(now)), "tools", as_utf8)
-    assert (words["before"], words["now"]) == shown
+    assert (words.before, words.now) == shown
 
 
 def test_a_tokenizer_that_fails_costs_the_words_and_nothing_else() -> None:
     def fail(tokens: list[int]) -> str:
         raise KeyError(tokens[0])
 
-    assert miss_in_words(MISS, "tools", fail) == {
-        "reason": "diverged",
-        "position": 3,
-        "segment": "tools",
-        "before": "",
-        "now": "",
-    }
+    assert miss_in_words(MISS, "tools", fail) == Miss("diverged", 3, "tools")
 
 
 @pytest.mark.parametrize(
