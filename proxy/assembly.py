@@ -151,7 +151,7 @@ class Host:
             destination=self.config.destination,
             seq=self.bus.seq,
             first_seq=self.bus.first_seq,
-            counters=self.totals.counters,
+            counters=self.totals,
             engine=engine,
             probes=list(self._engine.board.probes) if self._engine is not None else [],
             engine_log=list(self.supervisor.log.tail) if self.supervisor is not None else [],

@@ -1,85 +1,94 @@
-"""Totals since the host started, and what runs now: both made of the events alone."""
+"""Totals since the host started, counted from its events: by the host, and on from there by a screen.
+
+Free of pydantic, which the screen's first frame does not wait for.
+"""
 
 from __future__ import annotations
 
-from proxy.events.types import (
-    CacheChanged,
-    CacheMissed,
-    Counters,
-    EngineRestart,
-    EngineState,
-    EventData,
-    RequestFailed,
-    RequestFinished,
-    RequestReceived,
-    RequestToolCall,
-    RequestToolResult,
-    Usage,
-)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from proxy.events.types import CacheChanged, EngineState, Usage
+
+INVALID_VERDICTS = frozenset({"invalid", "unparsed", "unknown_tool"})
 
 
+@dataclass(slots=True)
 class Totals:
-    """Listens to a bus; up to date after each event."""
+    """What a screen that attaches late needs besides the recent events; on the wire, one object."""
 
-    def __init__(self) -> None:
-        self.counters = Counters()
-        self.running: set[str] = set()  # ids of the requests that have not ended
+    requests: int = 0
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    output_tokens: int = 0
+    tool_calls: int = 0
+    tool_calls_invalid: int = 0
+    tool_calls_repaired: int = 0
+    tool_results: int = 0
+    tool_errors: int = 0
+    cache_insertions: int = 0
+    cache_evictions: int = 0
+    cache_misses: int = 0
+    cache_entries: int = 0
+    cache_bytes: int = 0
+    cache_budget_bytes: int = 0
+    engine_restarts: int = 0
 
     @property
-    def in_flight(self) -> int:
-        """Requests that have begun and not ended."""
-        return len(self.running)
+    def prompt_tokens(self) -> int:
+        """All prompt tokens."""
+        return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
 
-    def observe(self, type: str, request: str | None, data: EventData) -> None:
-        """Count one event; the listener to give to the bus."""
-        counters = self.counters
-        match data:
-            case RequestReceived():
-                counters.requests += 1
-                self.running.add(request or "")
-            case RequestFinished():
-                counters.finished += 1
-                self._end(request, data.usage)
-            case RequestFailed():
-                if data.cancelled:
-                    counters.cancelled += 1
-                else:
-                    counters.failed += 1
-                self._end(request, data.usage)
-            case RequestToolCall():
-                counters.tool_calls += 1
-                counters.tool_calls_invalid += data.verdict not in ("valid", "unchecked", "cut")
-                counters.tool_calls_repaired += data.repaired
-            case RequestToolResult():
-                counters.tool_results += 1
-                counters.tool_errors += data.is_error
-            case CacheMissed():
-                counters.cache_misses += 1
-            case CacheChanged():
-                counters.cache_insertions += type == "cache.inserted"
-                counters.cache_evictions += type == "cache.evicted"
-                counters.cache_entries = data.entries
-                counters.cache_bytes = data.total_bytes
-                counters.cache_budget_bytes = data.budget_bytes
-            case EngineRestart():
-                counters.engine_restarts += 1
-            case EngineState():
-                self._hold(data)
+    def observe(self, type: str, request: str | None, data: Any) -> None:
+        """Count one event with the payload `data`; a listener for the bus."""
+        match type:
+            case "request.received":
+                self.requests += 1
+            case "request.finished":
+                self.finished += 1
+                self._count_usage(data.usage)
+            case "request.failed":
+                self.cancelled += data.cancelled
+                self.failed += not data.cancelled
+                self._count_usage(data.usage)
+            case "request.tool_call":
+                self.tool_calls += 1
+                self.tool_calls_invalid += data.verdict in INVALID_VERDICTS
+                self.tool_calls_repaired += data.repaired
+            case "request.tool_result":
+                self.tool_results += 1
+                self.tool_errors += data.is_error
+            case "engine.restart":
+                self.engine_restarts += 1
+            case "engine.state":
+                self._count_held(data)
+            case _ if type.startswith("cache."):
+                self._count_cache(type, data)
 
-    def _hold(self, engine: EngineState) -> None:
-        """What a cache held ended with its engine; the next one tells what it found on disk."""
-        counters = self.counters
-        if engine.is_gone:
-            counters.cache_entries = counters.cache_bytes = 0
+    def _count_held(self, engine: EngineState) -> None:
+        if engine.is_gone:  # and what it held with it; the next one reports what it found on disk
+            self.cache_entries = self.cache_bytes = 0
         elif engine.cache is not None:
-            counters.cache_entries = engine.cache.entries
-            counters.cache_bytes = engine.cache.bytes
-            counters.cache_budget_bytes = engine.cache.budget_bytes
+            self.cache_entries = engine.cache.entries
+            self.cache_bytes = engine.cache.bytes
+            self.cache_budget_bytes = engine.cache.budget_bytes
 
-    def _end(self, request: str | None, usage: Usage) -> None:
-        self.running.discard(request or "")
-        counters = self.counters
-        counters.input_tokens += usage.input_tokens
-        counters.cache_creation_input_tokens += usage.cache_creation_input_tokens
-        counters.cache_read_input_tokens += usage.cache_read_input_tokens
-        counters.output_tokens += usage.output_tokens
+    def _count_usage(self, usage: Usage) -> None:
+        self.input_tokens += usage.input_tokens
+        self.cache_creation_input_tokens += usage.cache_creation_input_tokens
+        self.cache_read_input_tokens += usage.cache_read_input_tokens
+        self.output_tokens += usage.output_tokens
+
+    def _count_cache(self, type: str, change: CacheChanged) -> None:
+        self.cache_insertions += type == "cache.inserted"
+        self.cache_evictions += type == "cache.evicted"
+        self.cache_misses += type == "cache.missed"
+        if type != "cache.missed":  # which is about a prompt, not of what the cache holds
+            self.cache_entries = change.entries
+            self.cache_bytes = change.total_bytes
+            self.cache_budget_bytes = change.budget_bytes

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.wire.feed import MissReason
+from proxy.events.totals import Totals
 
 Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 EngineStatus = Literal[
@@ -341,33 +342,6 @@ class Event(BaseModel):
         return model.model_validate(self.data) if model is not None else None
 
 
-class Counters(BaseModel):
-    """Totals since the host started: what a screen that attaches late needs besides the recent events."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    requests: int = 0
-    finished: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    input_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    output_tokens: int = 0
-    tool_calls: int = 0
-    tool_calls_invalid: int = 0
-    tool_calls_repaired: int = 0
-    tool_results: int = 0
-    tool_errors: int = 0
-    cache_insertions: int = 0
-    cache_evictions: int = 0
-    cache_misses: int = 0
-    cache_entries: int = 0
-    cache_bytes: int = 0
-    cache_budget_bytes: int = 0
-    engine_restarts: int = 0
-
-
 class HostState(BaseModel):
     """`GET /anyclaude/state`: who this host is and how it stands, for a screen that attaches."""
 
@@ -382,7 +356,7 @@ class HostState(BaseModel):
     home: str
     seq: int  # of the newest event; follow the feed from here, or replay from 0
     first_seq: int  # of the oldest event that the host still holds
-    counters: Counters
+    counters: Totals
     engine: EngineState
     probes: list[tuple[float, Probe]] = []  # newest last, with their times
     engine_log: list[str] = []  # last lines, newest last

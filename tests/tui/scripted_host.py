@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bench.scripted_upstream import serving
-from proxy.events.types import Counters, EngineState, HostState
+from proxy.events.totals import Totals
+from proxy.events.types import EngineState, HostState
 
 
 class ScriptedHost:
@@ -95,7 +96,7 @@ class ScriptedHost:
             home="/home",
             seq=len(self.events),
             first_seq=1,
-            counters=Counters(),
+            counters=Totals(),
             engine=EngineState.model_validate(self.engine),
             engine_log=self.engine_log,
         )

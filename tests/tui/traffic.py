@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from proxy.events.types import Counters, EngineState, Event, HostState, Probe
+from proxy.events.totals import Totals
+from proxy.events.types import EngineState, Event, HostState, Probe
 from tests.tui.traffic_texts import ANSWER, ASKED, CALLS, REPAIRS, THINKING
-from tui.client.reducers.totals import Totals
 
 START = 1_790_000_000.0 - 1_790_000_000.0 % 3600 + 1.0  # a full hour
 MODEL = "mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit"
@@ -41,7 +42,7 @@ class Morning:
         self.events.append(event)
         payload = event.payload()
         if payload is not None:
-            self.counters.count(event_type, payload)
+            self.counters.observe(event_type, request, payload)
         return event
 
     def wait(self, seconds: float) -> None:
@@ -425,7 +426,7 @@ class Morning:
             home="/home/ada/.anyclaude",
             seq=len(self.events),
             first_seq=1,
-            counters=Counters(**{name: getattr(self.counters, name) for name in Counters.model_fields}),
+            counters=replace(self.counters),
             engine=engine,
             probes=probes[-120:],
             engine_log=[event.data["line"] for event in self.events if event.type == "engine.log"][-200:],

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tui.client.reducers.totals import Totals
+from proxy.events.totals import Totals
 
 if TYPE_CHECKING:
     from proxy.events.types import CacheVerdict, EngineState, Probe, RequestPrefill, Usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from proxy.events.totals import Totals
 from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.inbox import Damaged
 from tui.client.records import HostFacts, Link, View
@@ -12,7 +13,6 @@ from tui.client.reducers.history import Buckets
 from tui.client.reducers.host import HostLedger
 from tui.client.reducers.requests import RequestLedger
 from tui.client.reducers.tools import ToolLedger
-from tui.client.reducers.totals import Totals
 from tui.client.reducers.transcript import Transcript
 from tui.client.wire_text import line_text
 
@@ -60,7 +60,7 @@ class Store:
             home=line_text(state.home),
             destination=line_text(state.destination),
         )
-        self._totals = Totals.of(state.counters)
+        self._totals = replace(state.counters)
         self._covered = max(self._covered, state.seq)
         self._rest.begin(state)
         self._wants_state = False
@@ -95,7 +95,7 @@ class Store:
 
     def _route(self, event: Event, data: Any, fresh: bool) -> None:
         if fresh:
-            self._totals.count(event.type, data)
+            self._totals.observe(event.type, event.request, data)
         if event.type == "host.lost":
             self.lose(data.count, event.time)
         elif event.type == "request.tool_call":

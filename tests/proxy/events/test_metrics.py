@@ -56,7 +56,7 @@ def test_requests_are_counted_by_lane_and_outcome(host: Host) -> None:
     publish = host.bus.publish
     for number, lane in enumerate(("main", "subagent", "main", "main")):
         publish("request.received", RequestReceived(lane=lane), f"req_{number}")
-    assert host.totals.in_flight == 4
+    assert host.value("requests_in_flight") == 4
     done = Timings(first_token=0.3, done=7.0)
     publish("request.finished", RequestFinished(usage=USAGE, timings=done, tokens_per_s=25), "req_0")
     publish("request.finished", RequestFinished(usage=USAGE, timings=done), "req_1")
@@ -64,9 +64,9 @@ def test_requests_are_counted_by_lane_and_outcome(host: Host) -> None:
     publish("request.failed", RequestFailed(status=529, error=fault, usage=Usage(output_tokens=5)), "req_2")
     assert host.value("requests_total", lane="subagent", outcome="finished", status="200") == 1
     assert host.value("requests_total", lane="main", outcome="failed", status="529") == 1
-    assert host.value("requests_in_flight") == host.totals.in_flight == 1
+    assert host.value("requests_in_flight") == 1
     publish("request.failed", RequestFailed(status=499, error=fault, cancelled=True), "req_3")
-    counters = host.totals.counters
+    counters = host.totals
     assert (counters.requests, counters.finished, counters.failed, counters.cancelled) == (4, 2, 1, 1)
     assert (counters.input_tokens, counters.cache_read_input_tokens, counters.output_tokens) == (2, 600, 8005)
     assert host.value("tokens_total", kind="cache_creation") == 40
@@ -80,7 +80,7 @@ def test_tools_are_counted_by_name_verdict_and_outcome(host: Host) -> None:
     publish("request.tool_call", RequestToolCall(tool_use_id="1", name="Read", verdict="valid"))
     publish("request.tool_call", RequestToolCall(tool_use_id="2", name="Read", verdict="invalid"))
     publish("request.tool_result", RequestToolResult(tool_use_id="1", name="Read", is_error=True))
-    counters = host.totals.counters
+    counters = host.totals
     assert (counters.tool_calls, counters.tool_calls_invalid) == (2, 1)
     assert (counters.tool_results, counters.tool_errors) == (1, 1)
     assert host.value("tool_calls_total", tool="Read", verdict="invalid") == 1
@@ -101,7 +101,7 @@ def test_calls_are_counted_by_what_made_them_usable(host: Host) -> None:
     assert host.value("tool_calls_by_grammar_total", tool="Read", constrained="yes") == 1
     assert host.value("tool_calls_by_grammar_total", tool="Read", constrained="no") == 1
     assert host.value("tool_calls_total", tool="Read", verdict="cut") == 1
-    counters = host.totals.counters
+    counters = host.totals
     assert (counters.tool_calls, counters.tool_calls_repaired, counters.tool_calls_invalid) == (4, 1, 1)
 
 
@@ -117,7 +117,7 @@ def test_the_cache_is_shown_as_it_was_last(host: Host) -> None:
     publish("cache.inserted", CacheChanged(tokens=5, **totals))
     publish("cache.evicted", CacheChanged(entries=2, total_bytes=600, budget_bytes=1000))
     publish("cache.missed", CacheMissed(miss=CacheMiss(reason="evicted"), entries=99))
-    counters = host.totals.counters
+    counters = host.totals
     assert (counters.cache_insertions, counters.cache_evictions, counters.cache_misses) == (1, 1, 1)
     assert (counters.cache_entries, counters.cache_bytes, counters.cache_budget_bytes) == (2, 600, 1000)
     assert host.value("cache_bytes") == 600
@@ -131,7 +131,7 @@ def test_the_engine_is_shown(host: Host) -> None:
     assert host.value("engine_state", anyclaude_engine_state="ready") == 1
     assert host.value("engine_state", anyclaude_engine_state="failed") == 0
     assert host.value("engine_memory_bytes") == 7
-    assert host.value("engine_restarts_total") == host.totals.counters.engine_restarts == 1
+    assert host.value("engine_restarts_total") == host.totals.engine_restarts == 1
 
 
 async def test_lost_events_are_counted(host: Host) -> None:

@@ -370,15 +370,15 @@ async def test_what_a_cache_held_ends_with_its_engine_and_is_told_of_the_next(tm
         cache = (await engine.until("ready")).cache
         assert cache is not None
         assert (cache.entries, cache.disk_entries, cache.disk_paused) == (7, 9, False)
-        assert (totals.counters.cache_entries, totals.counters.cache_bytes) == (7, 900)
+        assert (totals.cache_entries, totals.cache_bytes) == (7, 900)
         engine.report(state="loading")
         os.kill(engine.pids()[0], signal.SIGKILL)
         assert (await engine.until("loading")).cache is None
-        assert (totals.counters.cache_entries, totals.counters.cache_bytes) == (0, 0)
-        assert totals.counters.cache_budget_bytes == 1000
+        assert (totals.cache_entries, totals.cache_bytes) == (0, 0)
+        assert totals.cache_budget_bytes == 1000
         engine.report(state="ready", prefix_cache=held | {"entries": 3, "bytes": 400})
         await engine.until("ready")
-        assert (totals.counters.cache_entries, totals.counters.cache_bytes) == (3, 400)
+        assert (totals.cache_entries, totals.cache_bytes) == (3, 400)
 
 
 async def test_an_engine_that_does_not_answer_is_ended(tmp_path: Path) -> None:

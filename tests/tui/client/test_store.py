@@ -10,13 +10,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import proxy.events.totals
 from proxy.events.types import PAYLOADS, Event, HostState
 from tests.tui.traffic import Morning
 from tui.client.inbox import Damaged
 from tui.client.records import Link, View
 from tui.client.reducers.requests import LIMIT
-from tui.client.reducers.totals import Totals
 from tui.client.store import Store
 
 
@@ -165,17 +163,6 @@ def test_a_late_screen_counts_what_the_host_counted_and_no_event_twice() -> None
     assert store.view().totals.requests == morning.counters.requests
     assert store.view().lost == store.view().damaged == 0
     assert len(store.view().log) == sum(event.type == "engine.log" for event in morning.events)
-
-
-def test_the_screen_counts_as_the_host_does() -> None:
-    morning = Morning().play()
-    host, screen = proxy.events.totals.Totals(), Totals()
-    for event in morning.events:
-        payload = event.payload()
-        assert payload is not None
-        host.observe(event.type, event.request, payload)
-        screen.count(event.type, payload)
-    assert screen == Totals.of(host.counters)
 
 
 def test_another_host_starts_an_empty_store_and_the_same_one_does_not() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from proxy.events.totals import INVALID_VERDICTS
 from tui.client.event_text import one_line_arguments
 from tui.client.records import RequestRecord, ToolRecord, ToolStats
-from tui.client.reducers.totals import INVALID_VERDICTS
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:

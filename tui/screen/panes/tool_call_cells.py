@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from proxy.events.totals import INVALID_VERDICTS
 from tui.client.figures import plural, seconds
 from tui.client.records import ToolRecord
-from tui.client.reducers.totals import INVALID_VERDICTS
 from tui.screen.styled_line import Line, Span
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from proxy.events.totals import Totals
 from tui.client.records import ToolRecord, ToolStats, View
-from tui.client.reducers.totals import Totals
 from tui.screen.panes.tool_call_cells import call_steps, verdict
 from tui.screen.panes.tools import call_pieces, stats_block
 from tui.screen.styled_line import plain_text
