@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from engine.wire.sse import sse_data
+
 TIMEOUT_S = 600.0
 
 
@@ -52,11 +54,11 @@ def stream_chat(
         http.stream("POST", f"{url}/v1/chat/completions", json=body, headers=dict(headers or {})) as answer,
     ):
         answer.raise_for_status()
-        for line in answer.iter_lines():
-            if not line.startswith("data: {"):
+        for event in sse_data(answer.iter_bytes()):
+            if event == b"[DONE]":
                 continue
             now = time.perf_counter() - began
-            data = json.loads(line.removeprefix("data: "))
+            data = json.loads(event)
             on_data(data)
             if any(choice.get("delta", {}).get("content") for choice in data.get("choices", ())):
                 first, last = first or now, now

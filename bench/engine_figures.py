@@ -19,6 +19,7 @@ from bench.child import Child, child, clean_environment, python, wait_ready
 from bench.machine_facts import Run, said
 from engine.process.blas import engine_environment
 from engine.source_texts import standard_library_texts
+from engine.wire.sse import sse_data
 
 LENGTHS = (1_000, 4_000, 16_000, 32_000, 64_000)
 ANSWER_TOKENS = 64
@@ -144,10 +145,10 @@ class EngineUnderTest:
         with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
             if response.status_code != 200:
                 raise Refused(f"HTTP {response.status_code}: {response.read().decode()[:400]}")
-            for line in response.iter_lines():
-                if not line.startswith("data: {"):
+            for data in sse_data(response.iter_bytes()):
+                if data == b"[DONE]":
                     continue
-                chunk = json.loads(line.removeprefix("data: "))
+                chunk = json.loads(data)
                 if "error" in chunk:
                     raise RuntimeError(str(chunk["error"].get("message", chunk["error"])))
                 usage = chunk.get("usage") or usage

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
 from engine.wire.json_text import encode_json
-from proxy.events.bus import EventBus, EventReader, Published
+from proxy.events.bus import BusReader, EventBus, Published
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, HostState
@@ -180,7 +180,7 @@ def _add_health(router: APIRouter, host: Host) -> None:
         return Response(host.metrics.render(), headers={"content-type": CONTENT_TYPE})
 
 
-async def event_stream(reader: EventReader, keep_alive_s: float) -> AsyncIterator[bytes]:
+async def event_stream(reader: BusReader, keep_alive_s: float) -> AsyncIterator[bytes]:
     """Server-sent events of one reader, with a comment in every silence, until the bus is closed."""
     yield b": anyclaude events\n\n"
     while not reader.ended:

@@ -10,10 +10,10 @@ import httpx
 
 from engine.process.loopback import is_loopback_name
 from engine.wire.json_text import encode_json
+from engine.wire.sse import SseReader
 from proxy.backends.chat_stream import ChatStreamReader, parse_json
 from proxy.backends.faults import fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
-from proxy.backends.sse import EventReader
 from proxy.backends.upstream import UpstreamEvent
 
 _CONNECT_S = 10.0
@@ -71,7 +71,7 @@ class ChatClient:
             if response.headers.get("content-type", "").startswith("application/json"):
                 yield reader.take([await response.aread()], last=True)
                 return
-            events = EventReader()
+            events = SseReader()
             async for chunk in response.aiter_bytes():
                 arrived = events.feed(chunk)
                 # A few at a time: a flood must not hold back its own beginning.

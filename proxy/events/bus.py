@@ -74,7 +74,7 @@ class EventBus:
             self._wake()
         return self.seq
 
-    def follow(self, since: int | None = None) -> EventReader:
+    def follow(self, since: int | None = None) -> BusReader:
         """Follow from now on, or from the event after number `since` (0: everything that is still held).
 
         A number from the future comes from an earlier host on the same address; it replays everything.
@@ -83,7 +83,7 @@ class EventBus:
             since = self.seq
         elif since > self.seq or since < 0:
             since = 0
-        return EventReader(self, since)
+        return BusReader(self, since)
 
     def close(self) -> None:
         """End all readers once they have read what is held."""
@@ -136,7 +136,7 @@ class EventBus:
         self._waiting.clear()
 
 
-class EventReader:
+class BusReader:
     """One reader's place in the bus."""
 
     def __init__(self, bus: EventBus, since: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from proxy.backends.sse import EventReader
+from engine.wire.sse import SseReader
 from proxy.events.types import ErrorInfo, Usage
 
 _USAGE_FIELDS = tuple(Usage.model_fields)
@@ -49,7 +49,7 @@ class MessageTap:
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._json: dict[int, list[str]] = {}
-        self._events = EventReader()
+        self._events = SseReader()
 
     def feed(self, data: bytes) -> None:
         """Read what has arrived; the cuts may be anywhere."""

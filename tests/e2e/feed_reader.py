@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 
+from engine.wire.sse import SseReader
 from proxy.events.types import Event
 
 
@@ -48,9 +48,10 @@ class FeedReader:
             client.stream("GET", f"{self.url}/anyclaude/events", params={"since": self.seq}) as stream,
         ):
             stream.raise_for_status()
-            for line in stream.iter_lines():
-                if line.startswith("data:"):
-                    self.events.append(Event.model_validate(json.loads(line[5:])))
+            reader = SseReader()
+            for chunk in stream.iter_bytes():
+                for data in reader.feed(chunk):
+                    self.events.append(Event.model_validate_json(data))
                     if found := met(self):
                         return found
                 if time.monotonic() > deadline:

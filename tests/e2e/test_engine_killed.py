@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from bench.child import poll
+from engine.wire.sse import sse_data
 from proxy.traces.schema import Trace
 from tests import servers
 from tests.e2e.conftest import host_state
@@ -76,10 +77,8 @@ def _stream_and_kill(client: httpx.Client, pid: int, engine_url: str) -> list[di
     deltas = 0
     with client.stream("POST", "/v1/messages", json=_body(20_000, stream=True)) as answer:
         assert answer.status_code == 200
-        for line in answer.iter_lines():
-            if not line.startswith("data:"):
-                continue
-            events.append(json.loads(line[5:]))
+        for data in sse_data(answer.iter_bytes()):
+            events.append(json.loads(data))
             deltas += events[-1]["type"] == "content_block_delta"
             if deltas == 3 and events[-1]["type"] == "content_block_delta":
                 poll(lambda: _saved(engine_url), timeout_s=30, what="the prompt on disk")

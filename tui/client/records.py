@@ -14,6 +14,7 @@ from proxy.events.totals import Totals
 if TYPE_CHECKING:
     from proxy.events.types import CacheVerdict, EngineState, Probe, RequestPrefill, Usage
 
+LinkState = Literal["starting", "connecting", "live", "reconnecting", "ended"]
 RequestPhase = Literal["received", "queued", "prefill", "decode", "done", "failed", "cancelled", "lost"]
 ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "decode"})
 
@@ -169,7 +170,7 @@ class LogLine:
 class Link:
     """How the screen stands with its host."""
 
-    state: Literal["starting", "connecting", "live", "reconnecting", "ended"] = "connecting"
+    state: LinkState = "connecting"
     detail: str = ""
     since: float = 0.0
     attempt: int = 0

@@ -15,13 +15,11 @@ from contextlib import aclosing
 from fnmatch import fnmatchcase
 from typing import Any
 
-import httpx
-
+from proxy.events.types import Event, HostState
 from proxy.supervision.task_end import end_tasks
-from tui.client.feed import PAUSES_S
-from tui.client.host_client import HostClient, HostError, describe
+from tui.client.event_stream import PAUSES_S, Arrival, Break, EventFollower
+from tui.client.host_client import HostClient
 from tui.client.wire_text import line_text
-from tui.commands.event_stream import read_events
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import discard_unwritable_stdout
@@ -43,7 +41,7 @@ def run_events(
     async def print_all() -> None:
         async with aclosing(follow(client, since=since, only_new=only_new)) as events:
             async for raw, event in events:
-                if wanted(str(event.get("type", "")), types):
+                if wanted(event.type, types):
                     sys.stdout.write(line(raw, event) + "\n")
                     sys.stdout.flush()
 
@@ -58,42 +56,35 @@ def run_events(
 
 async def follow(
     client: HostClient, *, since: int = 0, only_new: bool = False, pauses_s: Sequence[float] = PAUSES_S
-) -> AsyncGenerator[tuple[bytes, dict[str, Any]]]:
-    """Each event as it came and as an object, from `since` on, without end.
+) -> AsyncGenerator[tuple[bytes, Event]]:
+    """Each event, as it came and typed, from `since` on, without end.
 
     After a break it goes on where it was; a host that was started anew is read from its beginning.
 
     Raises:
         CommandFailed: the host does not answer at all, or refuses; raised on the first attempt only.
     """
-    host: tuple[int, float] | None = None
-    attempt = 0
-    while True:
-        try:
-            state = await client.state()
-            if host is None and only_new:
-                since = state.seq
-            elif host not in (None, (state.pid, state.started)):
-                since = 0
-            host, attempt = (state.pid, state.started), 0
-            async with aclosing(read_events(client, since)) as events:
-                async for raw in events:
-                    event = json.loads(raw)
-                    since = max(since, int(event["seq"]))
+    follower = EventFollower(client, pauses_s=pauses_s)
+    host: HostState | None = None
+    async with aclosing(follower.follow()) as items:
+        async for item in items:
+            match item:
+                case HostState():
+                    if host is None:
+                        follower.seq = item.seq if only_new else since
+                    host = item
+                case Arrival(raw, Event() as event):
                     yield raw, event
-            reason = f"{client.url} ended the stream"
-        except HostError as error:
-            reason = str(error)
-        except httpx.HTTPError as error:
-            reason = f"{client.url}: {describe(error)}"
-        except (ValueError, TypeError, KeyError):
-            reason = f"{client.url} sent something that is no event"
-        if host is None:
-            raise CommandFailed(ExitCode.USAGE, f"no host to follow: {reason}")
-        if attempt == 0:
-            say(f"{reason}; trying again until ctrl+c")
-        attempt += 1
-        await asyncio.sleep(pauses_s[min(attempt, len(pauses_s)) - 1])
+                case Arrival():
+                    say(f"{client.url} sent something that is no event; it is left out")
+                case Break(reason) if host is None:
+                    raise CommandFailed(ExitCode.USAGE, f"no host to follow: {_at(client, reason)}")
+                case Break(reason, 1):
+                    say(f"{_at(client, reason)}; trying again until ctrl+c")
+
+
+def _at(client: HostClient, reason: str) -> str:
+    return reason if client.url in reason else f"{client.url}: {reason}"
 
 
 def wanted(type_: str, patterns: Sequence[str]) -> bool:
@@ -101,24 +92,23 @@ def wanted(type_: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(type_, pattern) for pattern in patterns)
 
 
-def _as_json(raw: bytes, event: dict[str, Any]) -> str:
+def _as_json(raw: bytes, event: Event) -> str:
     # As the host wrote it, which is one line unless it was sent in several `data` fields.
-    return raw.decode("utf-8", "replace") if b"\n" not in raw else json.dumps(event)
+    return raw.decode("utf-8", "replace") if b"\n" not in raw else event.model_dump_json()
 
 
-def _as_text(raw: bytes, event: dict[str, Any]) -> str:
+def _as_text(raw: bytes, event: Event) -> str:
     """A line for people: time, type, request, and the fields that say something."""
     try:
-        moment = time.strftime("%H:%M:%S", time.localtime(float(event.get("time", 0))))
-    except (OverflowError, ValueError, TypeError, OSError):
+        moment = time.strftime("%H:%M:%S", time.localtime(event.time))
+    except (OverflowError, ValueError, OSError):
         moment = "--:--:--"
-    data = event.get("data")
     fields = [
         f"{name}={json.dumps(value, ensure_ascii=False)}"
-        for name, value in (data.items() if isinstance(data, dict) else ())
+        for name, value in event.data.items()
         if value not in ("", None, [], {}) and name != "seq"
     ]
-    head = f"{moment} {event.get('type', '')} {event.get('request') or '-'}"
+    head = f"{moment} {event.type} {event.request or '-'}"
     return line_text(" ".join([head, *fields]), limit=400)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-
-import httpx
 
 from engine.options.kinds import printable
 from proxy.configuration.destination import ENGINE_HERE, public_url
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import EngineRestart, EngineState, Event, HostNotice, HostState
-from tui.client.host_client import HostClient, HostError
-from tui.commands.event_stream import read_events
+from tui.client.event_stream import Arrival, EventFollower
+from tui.client.host_client import HostClient
 
 SERVING = ("ready", "busy")
 LOG_LINES = 8  # of the engine's log, with a failure
@@ -111,25 +108,16 @@ async def listen(client: HostClient, narrator: Narrator, changed: Callable[[], N
 
     A connection that breaks is made again; what happened meanwhile is in the host's own account.
     """
-    attempt = 0
-    while True:
-        try:
-            state = await client.state()
-            narrator.apply_state(state)
-            changed()
-            attempt = 0
-            await _read(client, state.seq, narrator, changed)
-        except (HostError, httpx.HTTPError):
-            pass  # the one who started the host sees its end
-        attempt += 1
-        await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S)) - 1])
-
-
-async def _read(client: HostClient, seq: int, narrator: Narrator, changed: Callable[[], None]) -> None:
-    async with aclosing(read_events(client, seq)) as events:
-        async for data in events:
-            try:
-                narrator.apply(Event.model_validate_json(data))
-            except ValueError:
-                continue  # not an event of this version
-            changed()
+    follower = EventFollower(client, pauses_s=PAUSES_S)
+    async with aclosing(follower.follow()) as items:
+        async for item in items:
+            match item:
+                case HostState():
+                    follower.seq = item.seq
+                    narrator.apply_state(item)
+                    changed()
+                case Arrival(event=Event() as event):
+                    narrator.apply(event)
+                    changed()
+                case _:  # an event of another version, or a break: who started the host sees its end
+                    pass

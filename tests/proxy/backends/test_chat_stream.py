@@ -4,13 +4,10 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine.wire.feed import Miss
 from proxy.backends.chat_stream import ChatStreamReader
 from proxy.backends.mlx import EngineStreamReader
-from proxy.backends.sse import EventReader
 from proxy.backends.upstream import (
     CacheChange,
     Finish,
@@ -44,36 +41,6 @@ def read(*chunks: dict[str, Any], done: bool = True, max_tokens: int = 0) -> lis
     if done:
         stream.read(b"[DONE]")
     return [*steps, stream.finish()]
-
-
-@given(st.data())
-def test_events_are_the_same_however_the_bytes_are_cut(data: st.DataObject) -> None:
-    texts = data.draw(st.lists(st.text(min_size=1, max_size=8), max_size=5))
-    end = data.draw(st.sampled_from([b"\n\n", b"\r\n\r\n"]))
-    events = [orjson.dumps({"text": text}) for text in texts]
-    wire = b": hello" + end + b"".join(b"data: " + event + end for event in events)
-    reader, found = EventReader(), []
-    while wire:
-        size = data.draw(st.integers(1, len(wire)))
-        found += reader.feed(wire[:size])
-        wire = wire[size:]
-    assert [*found, *reader.end()] == events
-
-
-@pytest.mark.parametrize(
-    ("wire", "events"),
-    [
-        (b"data:{}\n\n", [b"{}"]),
-        (b"event: x\nid: 4\ndata: {}\n\n", [b"{}"]),
-        (b"data: a\ndata: b\n\n", [b"a\nb"]),
-        (b": comment\n\n", []),
-        (b"data: {}", [b"{}"]),
-        (b"data: {}\r\n", [b"{}"]),
-    ],
-)
-def test_all_forms_of_events_are_read(wire: bytes, events: list[bytes]) -> None:
-    reader = EventReader()
-    assert [*reader.feed(wire), *reader.end()] == events
 
 
 def test_a_plain_answer() -> None:

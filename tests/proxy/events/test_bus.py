@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from proxy.events.bus import EventBus, EventReader
+from proxy.events.bus import BusReader, EventBus
 from proxy.events.types import Event, EventData, HostNotice, Lost, RequestDelta, RequestToolCall
 from tests.ticks import TICKS, cancelled_beside
 
@@ -15,7 +15,7 @@ def say(bus: EventBus, *texts: str) -> None:
         bus.publish("host.notice", HostNotice(text=text))
 
 
-async def texts(reader: EventReader) -> list[str]:
+async def texts(reader: BusReader) -> list[str]:
     return [json.loads(event.json)["data"].get("text") for event in await reader.next(timeout=1)]
 
 

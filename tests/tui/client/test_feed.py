@@ -5,14 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import pairwise
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.tui.scripted_host import ScriptedHost, scripted_host
-from tui.client.feed import Feed, sse_data
+from tui.client.feed import Feed
 from tui.client.host_client import HostClient
 from tui.client.inbox import Inbox
 from tui.client.records import View
@@ -120,39 +115,3 @@ async def test_an_event_that_is_none_is_counted() -> None:
             received(host, "whole")
             view = await reader.until(lambda view: len(view.requests) == 1)
             assert view.damaged >= 1
-
-
-@pytest.mark.parametrize(
-    ("stream", "data"),
-    [
-        (b"data: a\n\ndata:b\r\n\r\n", [b"a", b"b"]),
-        (b": comment\nid: 4\nevent: x\ndata: one\ndata: two\n\n", [b"one\ntwo"]),
-        ("data: \u2028 \x85\n\n".encode(), ["\u2028 \x85".encode()]),
-        (b"data: not ended", []),
-    ],
-)
-async def test_server_sent_events_are_read(stream: bytes, data: list[bytes]) -> None:
-    assert await collect([stream]) == data
-
-
-@given(st.lists(st.integers(0, 40), max_size=6))
-def test_it_does_not_matter_where_the_bytes_are_cut(cuts: list[int]) -> None:
-    stream = 'id: 1\ndata: {"a": "é"}\n\n: x\n\ndata: 2\r\n\r\n'.encode()
-    places = [0, *sorted(cuts), len(stream)]
-    chunks = [stream[start:end] for start, end in pairwise(places)]
-    assert asyncio.run(collect(chunks)) == ['{"a": "é"}'.encode(), b"2"]
-
-
-async def test_an_event_without_end_is_given_up() -> None:
-    chunks = [b"data: ", b"x" * 100, b"y" * 100, b"\n\ndata: next\n\n"]
-    found = await collect(chunks, limit=120)
-    assert found[-1] == b"next"
-    assert all(len(one) < 150 for one in found)
-
-
-async def collect(chunks: list[bytes], limit: int = 1000) -> list[bytes]:
-    async def stream() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
-
-    return [data async for data in sse_data(stream(), limit)]

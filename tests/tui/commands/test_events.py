@@ -159,10 +159,10 @@ class TestFollowing:
             client = HostClient(host.url)
             events = follow(client, pauses_s=(0.01,))
             try:
-                assert [(await anext(events))[1]["seq"] for _ in range(2)] == [1, 2]
+                assert [(await anext(events))[1].seq for _ in range(2)] == [1, 2]
                 host.begin_anew()
                 host.emit("host.notice", {"text": "new"})
-                assert (await anext(events))[1]["data"] == {"text": "new"}
+                assert (await anext(events))[1].data == {"text": "new"}
             finally:
                 await events.aclose()
                 await client.close()

@@ -1,12 +1,21 @@
-"""Server-sent events out of network reads: the reader that all backends share."""
+"""Server-sent events out of network reads, for every client of ours (WHATWG HTML, "Server-sent events").
+
+Events are split on the bytes: a JSON string may hold U+2028 and its like, at which splitters of text cut.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 
-class EventReader:
-    """Splits a byte stream into the data of its events; a character or an event may be cut anywhere."""
 
-    def __init__(self) -> None:
+class SseReader:
+    """Splits a byte stream into the data of its events; a read may end within a character or an event.
+
+    An event that is longer than `limit` bytes and has no end yet is dropped.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -16,6 +25,8 @@ class EventReader:
             buffer = buffer.replace(b"\r\n", b"\n")
         events = buffer.split(b"\n\n")
         self._rest = events.pop()
+        if self._limit is not None and len(self._rest) > self._limit:
+            self._rest = b""
         return [data for event in events if (data := _data(event))]
 
     def end(self) -> list[bytes]:
@@ -23,6 +34,14 @@ class EventReader:
         rest, self._rest = self._rest, b""
         data = _data(rest.rstrip(b"\r\n"))
         return [data] if data else []
+
+
+def sse_data(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The data of each event of a stream, as it comes."""
+    reader = SseReader()
+    for chunk in chunks:
+        yield from reader.feed(chunk)
+    yield from reader.end()
 
 
 def _data(event: bytes) -> bytes:
