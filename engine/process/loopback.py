@@ -8,6 +8,7 @@ name when DNS is rebound to 127.0.0.1. This module imports no mlx: the proxy's g
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -30,31 +31,32 @@ def is_loopback_name(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-@lru_cache(256)
-def foreign_origin(origin: bytes | None) -> bool:
-    """Whether the header `Origin` names a page of another host; requests without it are no page's."""
-    return origin is not None and not is_loopback_name(_host_of_url(origin.decode("latin-1")))
+def page_refusal(headers: Iterable[tuple[bytes, bytes]], *, check_host: bool) -> str:
+    """Why a request is refused as that of another host's web page; empty where it is not.
 
-
-@lru_cache(256)
-def foreign_host(host: bytes | None) -> bool:
-    """Whether the header `Host` names another machine."""
-    name = (host or b"").decode("latin-1")
-    return bool(name) and not is_loopback_name(_host_of_url(f"http://{name}"))
+    `check_host` is for a server that listens on loopback alone: elsewhere its other names are not known.
+    """
+    read = {name: value.decode("latin-1") for name, value in headers if name in (b"origin", b"host")}
+    origin = read.get(b"origin")  # requests without it are no page's
+    if origin is not None and not _names_loopback(origin):
+        return "requests from web pages of other hosts are refused (header Origin)"
+    host = read.get(b"host")
+    if check_host and host and not _names_loopback(f"http://{host}"):
+        return f"the host name {host!r} is not this machine (header Host)"
+    return ""
 
 
 class PageGuard:
-    """ASGI middleware of the engine: refuses web pages of other hosts, in OpenAI's error form.
-
-    `Host` is checked only where the server listens on loopback: elsewhere its other names are not known.
-    """
+    """ASGI middleware of the engine: refuses web pages of other hosts, in OpenAI's error form."""
 
     def __init__(self, app: ASGIApp, *, bound_host: str) -> None:
         self._app = app
         self._bound_to_loopback = is_loopback_name(bound_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = self._refusal(scope) if scope["type"] == "http" else ""
+        refused = ""
+        if scope["type"] == "http":
+            refused = page_refusal(scope["headers"], check_host=self._bound_to_loopback)
         if not refused:
             await self._app(scope, receive, send)
             return
@@ -63,17 +65,10 @@ class PageGuard:
         await send({"type": "http.response.start", "status": 403, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _refusal(self, scope: Scope) -> str:
-        headers = {name: value for name, value in scope["headers"] if name in (b"origin", b"host")}
-        if foreign_origin(headers.get(b"origin")):
-            return "requests from web pages of other hosts are refused (header Origin)"
-        if self._bound_to_loopback and foreign_host(headers.get(b"host")):
-            return "the host name of the request is not this machine (header Host)"
-        return ""
 
-
-def _host_of_url(url: str) -> str:
+@lru_cache(256)
+def _names_loopback(url: str) -> bool:
     try:
-        return urlsplit(url).hostname or ""
+        return is_loopback_name(urlsplit(url).hostname or "")
     except ValueError:
-        return ""
+        return False

@@ -1,6 +1,6 @@
 """Who gets in: this machine, or a holder of the token; never a web page from elsewhere.
 
-How a page gives itself away is told in `engine.process.loopback`.
+How a page gives itself away is described in `engine.process.loopback`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import uuid
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.process.loopback import foreign_host, foreign_origin, is_loopback_name
+from engine.process.loopback import is_loopback_name, page_refusal
 from proxy.events.errors import Forbidden, ProxyError, Unauthenticated, error_body
 
 
@@ -38,10 +38,11 @@ class AccessGuard:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        headers = {name: value for name, value in scope["headers"] if name in _READ}
-        if foreign_origin(headers.get(b"origin")):
-            raise Forbidden("requests from web pages of other hosts are refused (header Origin)")
+        check_host = self._bound_to_loopback and not self._token
+        if refused := page_refusal(scope["headers"], check_host=check_host):
+            raise Forbidden(refused)
         if self._token:
+            headers = {name: value for name, value in scope["headers"] if name in _PRESENTED}
             if not any(hmac.compare_digest(word, self._token) for word in _presented(headers)):
                 raise Unauthenticated(
                     "this proxy asks for its token: send it as `Authorization: Bearer` or `x-api-key`"
@@ -50,12 +51,9 @@ class AccessGuard:
         client = scope.get("client")
         if client is not None and not is_loopback_name(client[0]):
             raise Forbidden("only this machine gets in without a token; set one to allow others")
-        if self._bound_to_loopback and foreign_host(headers.get(b"host")):
-            host = headers[b"host"].decode("latin-1")
-            raise Forbidden(f"the host name {host!r} is not this machine (header Host)")
 
 
-_READ = frozenset({b"origin", b"host", b"authorization", b"x-api-key"})
+_PRESENTED = frozenset({b"authorization", b"x-api-key"})
 
 
 def _presented(headers: dict[bytes, bytes]) -> list[bytes]:
