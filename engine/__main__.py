@@ -17,7 +17,7 @@ from engine.process.descriptors import limits_kept, raise_descriptor_limit
 from engine.process.exit_codes import ExitCode
 from engine.process.gpu_watchdog import relaxed_watchdog
 from engine.process.install_check import refusal_here
-from engine.process.listening import PortBusy, bind
+from engine.process.listening import CannotListen, bind
 from engine.process.parent_watch import announce, read_settings
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
 
@@ -57,8 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all is here: nothing is to be asked of the hub
     try:
         listener = bind(settings.host, settings.port)
-    except PortBusy as error:
-        return _fail(str(error), ExitCode.PORT_BUSY)
+    except CannotListen as error:
+        advice = "end what listens there or choose another port"
+        return _fail(f"the engine {error}; {advice}", ExitCode.PORT_BUSY)
     # Only now: this imports MLX, and wrong settings should be reported at once.
     with limits_kept():
         from engine.serving import serve

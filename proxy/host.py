@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from engine.process.exit_codes import ExitCode
+from engine.process.listening import CannotListen, bind
 from proxy.assembly import Host
 from proxy.configuration.settled import HostConfig
-from proxy.web_server import CannotListen, WebServer, bind, url_of
+from proxy.web_server import WebServer, explained, url_of
 
 
 def _print_error(message: str) -> None:
@@ -39,9 +40,9 @@ async def serve(
         SIGINT.
     """
     try:
-        listener = await asyncio.to_thread(bind, config.host, config.port)  # it may look for who has the port
+        listener = await asyncio.to_thread(bind, config.host, config.port)
     except CannotListen as error:
-        failed(str(error))
+        failed(await asyncio.to_thread(explained, error))
         return ExitCode.PORT_BUSY if error.busy else ExitCode.USAGE
     url = url_of(listener)
     with listener:

@@ -1,50 +1,28 @@
-"""The proxy's socket, and uvicorn on it as a guest: no signals, no logging of its own, and a swift end."""
+"""Uvicorn on the proxy's socket, as a guest: no signals, no logging of its own, and a swift end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
 import socket
 from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from engine.process.listening import is_listened_to
+from engine.process.listening import CannotListen
 from engine.process.port_holder import port_holder
 
 _GRACE_S = 3  # for open answers, once the end is near
 
 
-class CannotListen(Exception):
-    """Raised by `bind`: the port is taken (`busy`), or the address is not ours to listen on."""
-
-    def __init__(self, message: str, *, busy: bool) -> None:
-        super().__init__(message)
-        self.busy = busy
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any free one.
-
-    Raises:
-        CannotListen: the message says why, and who holds the port where that is known.
-    """
-    if port and is_listened_to(host, port):
-        raise _explained(OSError(errno.EADDRINUSE, ""), host, port)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise _explained(error, host, port) from None
-    listener.setblocking(False)
-    return listener
+def explained(error: CannotListen) -> str:
+    """What to do about a port that cannot be listened on, and who holds it where that is known."""
+    if not error.busy:
+        return str(error)
+    holder = port_holder(error.port)
+    by = f" by {holder}" if holder else ""
+    return f"port {error.port} is in use{by}; end it there or choose another port"
 
 
 def url_of(listener: socket.socket) -> str:
@@ -92,12 +70,3 @@ class WebServer(uvicorn.Server):
         # Answers whose time was up are cancelled, not waited for: let them tell their client and the record.
         if unfinished := set(self.server_state.tasks):
             await asyncio.wait(unfinished, timeout=_GRACE_S)
-
-
-def _explained(error: OSError, host: str, port: int) -> CannotListen:
-    if error.errno != errno.EADDRINUSE:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        return CannotListen(f"cannot listen on {host} port {port}: {why}", busy=False)
-    holder = port_holder(port)
-    by = f" by {holder}" if holder else ""
-    return CannotListen(f"port {port} is in use{by}; end it there or choose another port", busy=True)

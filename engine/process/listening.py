@@ -1,6 +1,6 @@
-"""Is a port free, and the engine's socket on it, bound before anything slow is imported.
+"""Is a port free, and a listening socket on it, bound before anything slow is imported.
 
-A busy port is so told at once. This module imports no mlx: proxy and commands ask the same question.
+A busy port is so reported at once. This module imports no mlx: engine, proxy and commands bind with it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ _CONNECT_S = 0.3
 _WILDCARDS = {"": ("127.0.0.1",), "0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}  # `::` takes both
 
 
-class PortBusy(Exception):
-    """The address cannot be listened on; raised by `bind`."""
+_BACKLOG = 2048
+
+
+class CannotListen(Exception):
+    """The port is taken (`busy`), or the address is not ours to listen on; raised by `bind`."""
+
+    def __init__(self, host: str, port: int, number: int | None, reason: str) -> None:
+        super().__init__(f"cannot listen on {host} port {port}: {reason}")
+        self.port = port
+        self.number = number  # of the system's error, as in `errno`
+        self.busy = number == errno.EADDRINUSE
 
 
 def is_listened_to(host: str, port: int) -> bool:
@@ -42,27 +51,23 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any free one.
 
     Raises:
-        PortBusy: the port is taken, or the address is not of this machine.
+        CannotListen: the port is taken, or the address is not ours to listen on.
     """
     if port and is_listened_to(host, port):
-        raise _busy(host, port, os.strerror(errno.EADDRINUSE))
+        raise CannotListen(host, port, errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     listener = socket.socket(_family(host), socket.SOCK_STREAM)
     # For connections that linger after a server has ended, which must not keep the next one from the port.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(512)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise _busy(host, port, os.strerror(error.errno) if error.errno else str(error)) from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise CannotListen(host, port, error.errno, reason) from error
     listener.setblocking(False)
     return listener
 
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _busy(host: str, port: int, reason: str) -> PortBusy:
-    advice = "end what listens there or choose another port"
-    return PortBusy(f"the engine cannot listen on {host}:{port}: {reason}; {advice}")

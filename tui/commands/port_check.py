@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from engine.process.listening import is_listened_to
+from engine.process.listening import CannotListen, bind
 from engine.process.port_holder import port_holder
 from proxy.configuration.settled import HostConfig
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -39,21 +39,14 @@ def check_port(host: str, port: int, *, option: str) -> None:
     Raises:
         CommandFailed: something listens there, or the address or port is not ours to use.
     """
-    if port and is_listened_to(host, port):
-        raise _refusal(host, port, option, OSError(errno.EADDRINUSE, ""))
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As servers do it: a connection that still lingers there does not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError as error:
-            raise _refusal(host, port, option, error) from None
+    try:
+        bind(host, port).close()
+    except CannotListen as error:
+        raise _refusal(host, port, option, error) from None
 
 
-def _refusal(host: str, port: int, option: str, error: OSError) -> CommandFailed:
-    if error.errno == errno.EADDRINUSE:
+def _refusal(host: str, port: int, option: str, error: CannotListen) -> CommandFailed:
+    if error.busy:
         url = local_url(host, port)
         if is_host(url):
             return CommandFailed(
@@ -65,11 +58,11 @@ def _refusal(host: str, port: int, option: str, error: OSError) -> CommandFailed
             ExitCode.PORT_BUSY,
             f"port {port} is in use{_by_whom(port)}; end it, or choose another port with {option}",
         )
-    if error.errno == errno.EACCES:
+    if error.number == errno.EACCES:
         return CommandFailed(
             ExitCode.USAGE, f"port {port} is for the system alone; choose one above 1023 with {option}"
         )
-    return CommandFailed(ExitCode.USAGE, f"cannot listen on {host} port {port}: {error.strerror or error}")
+    return CommandFailed(ExitCode.USAGE, str(error))
 
 
 def is_host(url: str) -> bool:
