@@ -16,12 +16,12 @@ from fastapi import FastAPI
 from engine import bundled_model
 from engine.process.blas import engine_environment
 from engine.process.port_holder import port_holder
+from engine.process.private_files import private_folder
 from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
 from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import HostConfig
-from proxy.configuration.state_folder import private_folder
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.metrics import Metrics

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from engine.process.private_files import write_private
 
 _LATELY_S = 600.0  # what kills a process, such as a full memory, is often gone by then
 
@@ -33,13 +34,8 @@ class Measurements:
         """Keep a value, beside those that another process may have put there meanwhile; None forgets one."""
         known = {key: old for key, old in self._read().items() if key != name}
         known |= {} if value is None else {name: value}
-        part = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(known, stream)
-            part.replace(self._file)
+            write_private(self._file, json.dumps(known).encode())
         except OSError as error:
             log.warning("%s cannot be written, and is measured again next time: %s", self._file, error)
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from engine.process.private_files import write_private
 from proxy.configuration.small_file import NOT_THERE, read_small_file
-from proxy.configuration.state_folder import write_private
 
 TRUST_FOLDER = "trust"
 _MOST_BYTES = 64 << 10

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from proxy.configuration.state_folder import open_private, private_folder
+from engine.process.private_files import open_private, private_folder
 
 KEPT_LINES = 200
 LONGEST_LINE = 4_000  # characters; what is cut off stands in the file

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.configuration.state_folder import open_private, private_folder
+from engine.process.private_files import open_private, private_folder
 from proxy.traces.files import is_trace_id
 from proxy.traces.schema import Trace, TraceSummary
 from proxy.traces.summary import summarize

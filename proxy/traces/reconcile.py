@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from proxy.configuration.state_folder import DRAFT_SUFFIX
+from engine.process.private_files import DRAFT_SUFFIX
 from proxy.traces.files import trace_files
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.reading import TraceDamaged, TraceUnreadable, parse_trace

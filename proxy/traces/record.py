@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
-from proxy.configuration.state_folder import write_private
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.reading import TraceUnreadable, read_trace

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.process.exit_codes import ExitCode
+from engine.process.private_files import open_private, private_folder
 from proxy.configuration.settled import HostConfig
-from proxy.configuration.state_folder import open_private, private_folder
 from proxy.supervision.task_end import end_tasks
 
 START_S = 60.0  # to import everything on a cold disk and listen; loading a model comes after that

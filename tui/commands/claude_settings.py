@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from proxy.configuration.state_folder import write_private
+from engine.process.private_files import write_private
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment
 from tui.commands.exit_codes import CommandFailed, ExitCode

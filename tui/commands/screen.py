@@ -7,8 +7,8 @@ import sys
 from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
+from engine.process.private_files import private_folder
 from proxy.configuration.settled import HostConfig
-from proxy.configuration.state_folder import private_folder
 from proxy.events.types import HostState
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say

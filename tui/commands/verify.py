@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 from engine.process.blas import engine_environment
+from engine.process.private_files import private_folder
 from proxy.configuration.known_backends import backend_kind
-from proxy.configuration.state_folder import private_folder
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.model_memory import check_memory, memory_now

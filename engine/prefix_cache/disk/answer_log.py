@@ -16,7 +16,6 @@ the disk would not take them, or the cap not allow them, the next answer brings 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -29,6 +28,7 @@ from engine.prefix_cache.disk.backoff import WriteBackoff
 from engine.prefix_cache.disk.folder import UNFINISHED_ANSWERS
 from engine.prefix_cache.disk.limits import DiskLimits
 from engine.prefix_cache.disk.span_files import sync_folder, sync_path
+from engine.process.private_files import open_private
 from engine.prompts.answer_memory import KeptAnswer
 
 _log = logging.getLogger(__name__)
@@ -294,5 +294,5 @@ def _digest(seed: bytes, content: bytes) -> bytes:
 
 
 def _append(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as stream:
+    with open_private(path, "ab") as stream:
         stream.write(content)

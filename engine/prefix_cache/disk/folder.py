@@ -30,6 +30,7 @@ from engine.prefix_cache.disk.span_files import (
     read_header,
 )
 from engine.prefix_cache.interface import RANK, TokenArray
+from engine.process.private_files import write_private
 
 QUARANTINE = "set-aside"
 ANSWERS, UNFINISHED_ANSWERS = "answers.jsonl", "writing-answers.jsonl"
@@ -160,12 +161,7 @@ class CacheFolder:
     def count_written(self, nbytes: int) -> int:
         """Add to the day's count; returns it. Two engines that write at once may lose one of their counts."""
         total = self.written_today() + nbytes
-        path = self.root / _WRITTEN_TODAY
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(orjson.dumps({"day": self.day(), "bytes": total}))
-        temporary.rename(path)
+        write_private(self.root / _WRITTEN_TODAY, orjson.dumps({"day": self.day(), "bytes": total}))
         return total
 
     def day(self) -> str:

@@ -33,6 +33,7 @@ from engine.prefix_cache.disk.safetensors_writing import Arrays, write_safetenso
 from engine.prefix_cache.interface import Kind, TokenArray
 from engine.prefix_cache.layers import KV, Checkpoint
 from engine.process.device_faults import device_fault
+from engine.process.private_files import open_private
 
 FORMAT = 1
 """Goes up with each change of what files hold; other formats are other fingerprints."""
@@ -125,7 +126,7 @@ def write_span(
     arrays: Arrays = {**held, "tokens": tokens.astype("<i4")}
     temporary = folder / f"writing-{file.id}.safetensors"
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        open_private(temporary, "wb").close()
         write(str(temporary), arrays, {"span": orjson.dumps(described).decode()})
         with temporary.open("rb") as stream:
             file.digest, file.nbytes = _digest(stream)

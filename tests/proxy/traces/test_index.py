@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
-from proxy.configuration.state_folder import write_private
 from proxy.traces.files import trace_path
 from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
 from proxy.traces.reconcile import reconcile

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
-from proxy.configuration.state_folder import write_private
 from proxy.traces.files import id_in, is_trace_id, trace_files, trace_path
 from proxy.traces.reading import TraceDamaged, TraceNotFound, TraceUnreadable, load_trace
 from proxy.traces.schema import Trace

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bench.child import clean_environment
+from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
-from proxy.configuration.state_folder import write_private
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Usage
 from proxy.traces.files import trace_path
 from proxy.traces.schema import Trace, TraceResponse

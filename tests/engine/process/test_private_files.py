@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.configuration.state_folder import open_private, private_folder, write_private
+from engine.process.private_files import open_private, private_folder, write_private
 
 
 def mode(path: Path) -> int:

@@ -1,4 +1,7 @@
-"""The folder that a host keeps its state in: private to its user, whatever the umask says."""
+"""Files and folders that only their user can read, whatever the umask says.
+
+This module imports no mlx: engine, proxy and screen keep their state with it.
+"""
 
 from __future__ import annotations
 
