@@ -26,8 +26,7 @@ from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.metrics import Metrics
 from proxy.events.totals import Totals
-from proxy.events.types import EngineLog as EngineLogLine
-from proxy.events.types import EngineState, EventData, HostNotice, HostState, RequestDelta
+from proxy.events.types import EngineLogLine, EngineState, EventData, HostNotice, HostState, RequestDelta
 from proxy.record.recorder import Recorder
 from proxy.supervision.external_engine import ExternalEngine
 from proxy.supervision.log import EngineLog

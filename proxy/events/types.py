@@ -274,7 +274,7 @@ class EngineState(EventData):
         return self.state in ("stopped", "starting", "exited", "restarting", "failed")
 
 
-class EngineLog(EventData):
+class EngineLogLine(EventData):
     line: str
 
 
@@ -314,7 +314,7 @@ PAYLOADS: dict[str, type[EventData]] = {
     "cache.set_aside": CacheChanged,
     "cache.missed": CacheMissed,
     "engine.state": EngineState,
-    "engine.log": EngineLog,
+    "engine.log": EngineLogLine,
     "engine.restart": EngineRestart,
     "host.notice": HostNotice,
     "host.lost": Lost,

@@ -20,7 +20,7 @@ ACTIVE: frozenset[RequestPhase] = frozenset({"received", "queued", "prefill", "d
 
 
 @dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestSnapshot:
     """One request, as far as it has come. Times are epoch seconds unless they end in `_s`."""
 
     id: str
@@ -197,8 +197,8 @@ class View:
     version: int = 0
     link: Link = Link()
     host: HostFacts | None = None
-    requests: tuple[RequestRecord, ...] = ()  # in the order of arrival
-    active: tuple[RequestRecord, ...] = ()
+    requests: tuple[RequestSnapshot, ...] = ()  # in the order of arrival
+    active: tuple[RequestSnapshot, ...] = ()
     tools: tuple[ToolRecord, ...] = ()
     tool_stats: tuple[ToolStats, ...] = ()  # most used first
     misses: tuple[MissRecord, ...] = ()

@@ -10,9 +10,9 @@ from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.inbox import Damaged
 from tui.client.records import HostFacts, Link, View
 from tui.client.reducers.history import Buckets
-from tui.client.reducers.host import HostLedger
-from tui.client.reducers.requests import RequestLedger
-from tui.client.reducers.tools import ToolLedger
+from tui.client.reducers.host import HostReducer
+from tui.client.reducers.requests import RequestReducer
+from tui.client.reducers.tools import ToolReducer
 from tui.client.reducers.transcript import Transcript
 from tui.client.wire_text import line_text
 
@@ -33,9 +33,9 @@ class Store:
 
     def _forget(self) -> None:
         self._host: HostFacts | None = None
-        self._requests = RequestLedger()
-        self._tools = ToolLedger()
-        self._rest = HostLedger()
+        self._requests = RequestReducer()
+        self._tools = ToolReducer()
+        self._rest = HostReducer()
         self._totals = Totals()
         self._lost = self._damaged = 0
         self._seq = 0  # of the newest event seen

@@ -23,8 +23,15 @@ from engine.process.port_holder import port_holder
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamFailed, UpstreamUnavailable
 from proxy.events.totals import Totals
-from proxy.events.types import EngineLog as EngineLogLine
-from proxy.events.types import EngineRestart, EngineState, EngineStatus, Event, HostNotice, RequestReceived
+from proxy.events.types import (
+    EngineLogLine,
+    EngineRestart,
+    EngineState,
+    EngineStatus,
+    Event,
+    HostNotice,
+    RequestReceived,
+)
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand, StopTimeouts
 from proxy.supervision.restart_policy import RestartPolicy

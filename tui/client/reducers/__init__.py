@@ -1,1 +1,1 @@
-"""What the store keeps: one ledger for each part of the picture."""
+"""What the store keeps: one reducer for each part of the picture."""

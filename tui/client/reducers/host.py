@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tui.client.event_text import cleaned
-from tui.client.records import LogLine, MissRecord, RequestRecord
+from tui.client.records import LogLine, MissRecord, RequestSnapshot
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOG, NOTICES, MISSES, PROBES, MEMORY = 2000, 100, 300, 400, 900
 
 
-class HostLedger:
+class HostReducer:
     """Bounded histories, newest last, each given out as a tuple that stays the same while nothing changed."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class HostLedger:
             ((time, probe.model_validate(cleaned(probe.model_dump()))) for time, probe in state.probes),
         )
 
-    def apply(self, event: Event, data: Any, fresh: bool, request: RequestRecord | None) -> None:
+    def apply(self, event: Event, data: Any, fresh: bool, request: RequestSnapshot | None) -> None:
         """Take one event; what is not `fresh` is in the host's own account already."""
         match event.type:
             case "engine.state":
@@ -82,7 +82,7 @@ class HostLedger:
         self._snapshots.pop(name, None)
 
 
-def _miss(event: Event, data: Any, request: RequestRecord | None) -> MissRecord:
+def _miss(event: Event, data: Any, request: RequestSnapshot | None) -> MissRecord:
     return MissRecord(
         time=event.time,
         request=request.id if request else line_text(event.request or "", 80),

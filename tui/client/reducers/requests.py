@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tui.client.records import RequestRecord
+from tui.client.records import RequestSnapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.transcript import PieceKind, Transcript
 from tui.client.wire_text import line_text
@@ -17,28 +17,28 @@ LIMIT, TRANSCRIPTS = 2000, 80
 
 
 def request_key(name: str | None) -> str:
-    """A request's id as the ledgers use it."""
+    """A request's id as the reducers use it."""
     return line_text(name or "?", 80)
 
 
-class RequestLedger:
+class RequestReducer:
     """Requests in the order of their arrival, at most `limit`; active ones are never forgotten."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._records: dict[str, RequestRecord] = {}
+        self._records: dict[str, RequestSnapshot] = {}
         self._transcripts: dict[str, Transcript] = {}
-        self._snapshot: tuple[RequestRecord, ...] | None = ()
+        self._snapshot: tuple[RequestSnapshot, ...] | None = ()
         self.output_rate = Buckets()  # output tokens of all requests
         self.traced = 0  # traces that were written
 
-    def records(self) -> tuple[RequestRecord, ...]:
+    def records(self) -> tuple[RequestSnapshot, ...]:
         """All records; the same tuple as long as nothing changed."""
         if self._snapshot is None:
             self._snapshot = tuple(self._records.values())
         return self._snapshot
 
-    def get(self, name: str | None) -> RequestRecord | None:
+    def get(self, name: str | None) -> RequestSnapshot | None:
         """The record of a request id as it came in."""
         return self._records.get(request_key(name))
 
@@ -65,7 +65,7 @@ class RequestLedger:
             case "request.failed":
                 self._failed(event, data)
 
-    def note_call(self, event: Event, text: str) -> RequestRecord:
+    def note_call(self, event: Event, text: str) -> RequestSnapshot:
         """Count a tool call of the event's request and write `text` into its transcript."""
         record = self._at(event)
         record = replace(record, tool_calls=record.tool_calls + 1)
@@ -81,15 +81,15 @@ class RequestLedger:
             self._put(replace(record, phase="lost", ended=record.updated))
         return bool(gone)
 
-    def _at(self, event: Event) -> RequestRecord:
+    def _at(self, event: Event) -> RequestSnapshot:
         """The record that an event is about; a new one where its beginning was not seen."""
         key = request_key(event.request)
         record = self._records.get(key)
         if record is None:
-            return RequestRecord(id=key, received=event.time, updated=event.time)
+            return RequestSnapshot(id=key, received=event.time, updated=event.time)
         return replace(record, updated=event.time)
 
-    def _put(self, record: RequestRecord) -> None:
+    def _put(self, record: RequestSnapshot) -> None:
         self._records[record.id] = record
         self._snapshot = None
         if len(self._records) > self._limit:
@@ -176,7 +176,7 @@ class RequestLedger:
             )
         )
 
-    def _end(self, record: RequestRecord) -> None:
+    def _end(self, record: RequestSnapshot) -> None:
         self.traced += bool(record.trace)
         self._put(record)
 

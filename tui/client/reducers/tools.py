@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.events.totals import INVALID_VERDICTS
 from tui.client.event_text import one_line_arguments
-from tui.client.records import RequestRecord, ToolRecord, ToolStats
+from tui.client.records import RequestSnapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ LIMIT = 2000
 REPAIRS = 50  # shown of one call
 
 
-class ToolLedger:
+class ToolReducer:
     """Calls in the order in which they were made; the oldest of more than `limit` are forgotten."""
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -39,7 +39,7 @@ class ToolLedger:
             self._stats_snapshot = tuple(sorted(self._stats.values(), key=lambda one: (-one.calls, one.name)))
         return self._stats_snapshot
 
-    def call(self, event: Event, data: Any, request: RequestRecord) -> None:
+    def call(self, event: Event, data: Any, request: RequestSnapshot) -> None:
         """Take one `request.tool_call` event; a result that came before it is kept."""
         key = line_text(data.tool_use_id, 80)
         known = self._calls.get(key, ToolRecord(id=key, time=event.time))
@@ -72,7 +72,7 @@ class ToolLedger:
         repaired = stats.repaired + data.repaired
         self._stats[name] = replace(stats, calls=stats.calls + 1, invalid=invalid, repaired=repaired)
 
-    def result(self, event: Event, data: Any, carrier: RequestRecord | None) -> None:
+    def result(self, event: Event, data: Any, carrier: RequestSnapshot | None) -> None:
         """Take one `request.tool_result` event; a call that was not seen gets a record of its own."""
         key = line_text(data.tool_use_id, 80)
         call = self._calls.get(key) or ToolRecord(

@@ -9,7 +9,7 @@ PieceKind = Literal["text", "thinking", "tool", "call", "error"]
 LIMIT_CHARS = 400_000
 
 
-class Piece(NamedTuple):
+class TranscriptPiece(NamedTuple):
     """Some text of one kind: `tool` is a call being written, `call` a finished one, `error` how it ended."""
 
     kind: PieceKind
@@ -20,7 +20,7 @@ class Transcript:
     """Append-only, with a bounded memory: the oldest pieces go when it holds more than `limit` characters."""
 
     def __init__(self, limit: int = LIMIT_CHARS) -> None:
-        self._pieces: deque[Piece] = deque()
+        self._pieces: deque[TranscriptPiece] = deque()
         self._limit = limit
         self._chars = 0
         self.dropped = 0  # pieces that were forgotten
@@ -34,13 +34,13 @@ class Transcript:
         """Add `text`; an empty one is nothing."""
         if not text:
             return
-        self._pieces.append(Piece(kind, text))
+        self._pieces.append(TranscriptPiece(kind, text))
         self._chars += len(text)
         while self._chars > self._limit and len(self._pieces) > 1:
             self._chars -= len(self._pieces.popleft().text)
             self.dropped += 1
 
-    def since(self, number: int) -> list[Piece]:
+    def since(self, number: int) -> list[TranscriptPiece]:
         """The pieces from `number` on, as far as they are still held."""
         skip = max(0, number - self.dropped)
         if skip >= len(self._pieces):

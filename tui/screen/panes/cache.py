@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.client.figures import clock, count, percent, plural, ratio, size
-from tui.client.records import MissRecord, RequestRecord, View
+from tui.client.records import MissRecord, RequestSnapshot, View
 from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import bar, big_digits, graph
 from tui.screen.keymap import bindings
@@ -36,18 +36,18 @@ REASONS = {
 }
 
 
-def _shares(row: RequestRecord, cells: int) -> Line:
+def _shares(row: RequestSnapshot, cells: int) -> Line:
     prompt = row.prompt_tokens
     restored, cached = ratio(row.reused_tokens, prompt) or 0.0, ratio(row.kept_tokens, prompt) or 0.0
     not_kept = max(0.0, 1 - restored - cached)
     return bar([(restored, "restored"), (cached, "prefill"), (not_kept, "neutral")], cells)
 
 
-def _not_kept(row: RequestRecord) -> int:
+def _not_kept(row: RequestSnapshot) -> int:
     return max(0, row.prompt_tokens - row.reused_tokens - row.kept_tokens)
 
 
-def _restored(row: RequestRecord) -> Line:
+def _restored(row: RequestSnapshot) -> Line:
     return [restored_share(row.reused_tokens, row.prompt_tokens)]
 
 
@@ -55,7 +55,7 @@ def _side(text: str, style: str) -> Line:
     return [(line_text(text, 400), style)]
 
 
-PROMPTS: tuple[Column[RequestRecord], ...] = (
+PROMPTS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
@@ -92,7 +92,7 @@ class CachePane(Pane):
         yield Canvas(lambda width, height: cache_block(self.view, width, height), id="cache-totals")
         with Vertical(id="prompts-box"):
             yield Heading("Prompts", id="prompts-heading")
-            yield LineTable[RequestRecord](
+            yield LineTable[RequestSnapshot](
                 PROMPTS,
                 key=lambda row: row.id,
                 search=lambda row: row.search_text,
@@ -113,7 +113,7 @@ class CachePane(Pane):
             yield Canvas(lambda width, height: miss_lines(self._misses.selected, width), id="miss")
 
     @property
-    def main_table(self) -> LineTable[RequestRecord]:
+    def main_table(self) -> LineTable[RequestSnapshot]:
         return self.query_one("#prompts", LineTable)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui.client.figures import count, percent, plural, ratio
-from tui.client.records import RequestRecord
+from tui.client.records import RequestSnapshot
 from tui.client.wire_text import shorten
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.prefill_bar import prefill_bar
@@ -33,7 +33,7 @@ def restored_share(restored_tokens: int, prompt_tokens: int) -> Span:
     return (percent(share), "restored" if share else "dim")
 
 
-def state(record: RequestRecord, cells: int) -> Line:
+def state(record: RequestSnapshot, cells: int) -> Line:
     """The state of a request: a bar during prefill, else a sign and words."""
     match record.phase:
         case "received":

@@ -8,8 +8,8 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds
-from tui.client.records import RequestRecord, View
-from tui.client.reducers.transcript import Piece
+from tui.client.records import RequestSnapshot, View
+from tui.client.reducers.transcript import TranscriptPiece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
 from tui.screen.charts import sparkline
@@ -25,19 +25,19 @@ from tui.screen.widgets.text_tail import TextTail
 PIECE_STYLES = {"text": "", "thinking": "thinking italic", "tool": "dim", "call": "tool", "error": "bad"}
 
 
-def _model(record: RequestRecord, cells: int) -> Line:
+def _model(record: RequestSnapshot, cells: int) -> Line:
     return [(shorten_middle(record.model, cells), "muted")]
 
 
-def _speed(record: RequestRecord) -> Line:
+def _speed(record: RequestSnapshot) -> Line:
     return [(rate(record.tokens_per_s), "decode" if record.phase == "decode" else "muted")]
 
 
-def _restored(record: RequestRecord) -> Line:
+def _restored(record: RequestSnapshot) -> Line:
     return [restored_share(record.reused_tokens, record.prompt_tokens)]
 
 
-COLUMNS: tuple[Column[RequestRecord], ...] = (
+COLUMNS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
@@ -81,7 +81,7 @@ class StreamsPane(Pane):
         yield Canvas(self._totals, id="totals")
         with Vertical(id="requests"):
             yield Heading("Requests", id="requests-heading")
-            yield LineTable[RequestRecord](
+            yield LineTable[RequestSnapshot](
                 COLUMNS,
                 key=lambda row: row.id,
                 search=lambda row: row.search_text,
@@ -99,7 +99,7 @@ class StreamsPane(Pane):
             yield TextTail()
 
     @property
-    def main_table(self) -> LineTable[RequestRecord]:
+    def main_table(self) -> LineTable[RequestSnapshot]:
         return self.query_one(LineTable)
 
     def update(self) -> None:
@@ -109,7 +109,7 @@ class StreamsPane(Pane):
         self.query_one("#totals", Canvas).paint()
         self._update_answer(table.selected)
 
-    def _update_answer(self, record: RequestRecord | None) -> None:
+    def _update_answer(self, record: RequestSnapshot | None) -> None:
         tail = self.query_one(TextTail)
         if (record.id if record else "") != self._shown:
             self._shown, self._pieces_shown, self._kind = record.id if record else "", 0, ""
@@ -135,7 +135,7 @@ class StreamsPane(Pane):
             note = [("following", "dim")]
         self.query_one("#answer-heading", Heading).set_text(title, note)
 
-    def _styled(self, pieces: list[Piece]) -> list[tuple[str, str]]:
+    def _styled(self, pieces: list[TranscriptPiece]) -> list[tuple[str, str]]:
         """Pieces as texts with styles; each change of kind starts a new line."""
         out: list[tuple[str, str]] = []
         for kind, text in pieces:
@@ -196,7 +196,7 @@ def totals_line(view: View, rates: list[float], width: int) -> Line:
     return spread([*now, *middle, *history], right, width)
 
 
-def answer_facts(record: RequestRecord, now: float) -> list[Line]:
+def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
     """Two lines about one request: the user's text, and the numbers."""
     asked: Line = [("  › ", "accent"), (record.preview or "(no text)", "" if record.preview else "dim")]
     prompt = record.prompt_tokens
@@ -222,7 +222,7 @@ def answer_facts(record: RequestRecord, now: float) -> list[Line]:
     return [asked, [("    ", ""), *joined(numbers, "  ")]]
 
 
-def _nothing_yet(record: RequestRecord | None) -> list[Line]:
+def _nothing_yet(record: RequestSnapshot | None) -> list[Line]:
     if record is None:
         return paragraphs("The answer of the selected request appears here.")
     match record.phase:
