@@ -34,7 +34,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 class WebServer(uvicorn.Server):
-    """Serves an application on a bound socket until it is told to end."""
+    """Serves an application on a bound socket until it shall end."""
 
     def __init__(self, app: ASGIApp, on_started: Callable[[], None]) -> None:
         super().__init__(
@@ -67,6 +67,6 @@ class WebServer(uvicorn.Server):
         self.should_exit = True
         stopping.cancel()
         await serving
-        # Answers whose time was up are cancelled, not waited for: let them tell their client and the record.
+        # Answers whose time was up are cancelled, not waited for: let them end their stream and their record.
         if unfinished := set(self.server_state.tasks):
             await asyncio.wait(unfinished, timeout=_GRACE_S)

@@ -60,13 +60,13 @@ def engine_environment(
 ) -> tuple[dict[str, str], str]:
     """The environment to start the engine with, and what will multiply its matrices, for people.
 
-    On macOS that is "" here: `engine.models.device_name` tells it. An LD_PRELOAD that is there already stays;
+    On macOS that is "" here: `engine.models.device_name` names it. An LD_PRELOAD that is there already stays;
     one that names a fast BLAS is left as it is.
     """
     env = dict(environment)
     system = system or platform.system()
     if system == "Darwin":
-        return env, ""  # MLX itself tells whether it has a Metal device
+        return env, ""  # MLX itself reports whether it has a Metal device
     preloaded = env.get("LD_PRELOAD", "").replace(":", " ").split()
     for library in preloaded:
         if any(name in library.lower() for name in _FAST_LIBRARIES):

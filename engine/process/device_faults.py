@@ -1,6 +1,6 @@
 """Which exceptions come from the device that computes, not from a request: what MLX raises for a GPU.
 
-MLX says on Metal what the system told it of a command buffer, as
+MLX says on Metal what the system reports of a command buffer, as
 `[METAL] Command buffer execution failed: <description> (<number>:<name of the error>).`, and names itself
 where memory cannot be had (`[malloc]`, `[metal::malloc]`). An evaluation fails later than it is submitted: it
 may return with numbers that were never computed, and a later use of the stream raises. Only

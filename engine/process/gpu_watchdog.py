@@ -15,7 +15,7 @@ VARIABLE = "AGX_RELAX_CDM_CTXSTORE_TIMEOUT"
 
 
 def relaxed_watchdog(environment: Mapping[str, str], system: str | None = None) -> tuple[dict[str, str], str]:
-    """What to add to the environment of an engine that is to have the switch, and what to tell of it.
+    """What to add to the environment of an engine that is to have the switch, and what to log of it.
 
     What the user has set stays. `system` is as `platform.system` names it.
     """

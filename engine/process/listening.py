@@ -29,7 +29,7 @@ class CannotListen(Exception):
 def is_listened_to(host: str, port: int) -> bool:
     """Whether a program accepts connections at an address of this machine; False for other machines.
 
-    To be asked before `bind`, which alone does not tell: with SO_REUSEADDR macOS and BSD let one program have
+    Ask before binding, which alone does not show it: with SO_REUSEADDR macOS and BSD let one program have
     `127.0.0.1:8081` while another listens on `*:8081`, and the two then share what arrives there.
     """
     return any(_accepts(address, port) for address in _WILDCARDS.get(host, (host,)))

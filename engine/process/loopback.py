@@ -1,6 +1,6 @@
 """Is it this machine that asks? Names, addresses and the two headers that give a web page away.
 
-A browser on this machine can be led to send requests here by any page it shows. Two marks tell them apart:
+A browser on this machine can be led to send requests here by any page it shows. Two headers distinguish them:
 `Origin`, which browsers send across sites and scripts cannot forge, and `Host`, which keeps the attacker's
 name when DNS is rebound to 127.0.0.1. This module imports no mlx: the proxy's guard asks the same questions.
 """

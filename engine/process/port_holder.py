@@ -8,11 +8,11 @@ import psutil
 
 
 def port_holder(port: int) -> str:
-    """For example `python3 (pid 4711)`; empty where nobody holds it or the system does not tell."""
+    """For example `python3 (pid 4711)`; empty where nobody holds it or the system does not say."""
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
-        return _among_own(port)  # macOS tells about all processes to root alone
+        return _among_own(port)  # macOS shows all processes to root alone
     for connection in connections:
         if _listens(connection, port):
             return _name(connection.pid)

@@ -23,7 +23,7 @@ def is_another_users(port: int, *, tables: Sequence[Path] = TABLES, user: int | 
     found = [path for path in tables if path.exists()]
     if found:
         return any(owner not in own for path in found for owner in _owners(path, port))
-    # macOS tells about the processes of other users to root alone.
+    # macOS shows the processes of other users to root alone.
     listened_to = any(is_listened_to(address, port) for address in ("127.0.0.1", "::1"))
     return listened_to and not held_by_own_process(port)
 

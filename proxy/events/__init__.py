@@ -1,1 +1,1 @@
-"""What happened, as typed events, and who is told of it."""
+"""What happened, as typed events, and who listens to them."""

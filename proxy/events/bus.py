@@ -1,7 +1,7 @@
-"""Where a host tells what happens: a bounded memory of events that any number of readers follow.
+"""Where a host publishes what happens: a bounded memory of events that any number of readers follow.
 
-A reader is a position in that memory and nothing else, so it costs no copy, and a slow one holds nobody up:
-when the memory has moved past it, it is told how many events it lost and goes on with what is left. The bus
+A reader is a position in that memory and nothing else, so it costs no copy, and a slow one delays nobody:
+when the memory has moved past it, it learns how many events it lost and goes on with what is left. The bus
 belongs to one event loop; other threads publish through `loop.call_soon_threadsafe`.
 """
 
@@ -61,7 +61,7 @@ class EventBus:
         self._lost_listeners.append(listener)
 
     def publish(self, type: str, data: EventData, request: str | None = None) -> int:
-        """Tell everybody and return the event's number."""
+        """Publish one event to all readers and listeners; returns its number."""
         self.seq += 1
         event = Published(self.seq, type, _wire(self.seq, self._clock(), type, request, data))
         self._held[self.seq] = event
@@ -90,8 +90,8 @@ class EventBus:
         self.closed = True
         self._wake()
 
-    def tell_lost(self, count: int) -> None:
-        """Tell the loss listeners that a reader missed `count` events."""
+    def report_lost(self, count: int) -> None:
+        """Report to the loss listeners that a reader missed `count` events."""
         for listener in self._lost_listeners:
             listener(count)
 
@@ -155,7 +155,7 @@ class BusReader:
         if lost > 0:
             self._read = bus.first_seq - 1
             events.append(bus.lost_notice(self._read, lost))
-            bus.tell_lost(lost)
+            bus.report_lost(lost)
         events += bus.held_after(self._read)
         self._read = events[-1].seq
         return events

@@ -26,7 +26,7 @@ from typing import Any
 
 from proxy.events.types import ErrorInfo
 
-MAX_RETRY_AFTER_S = 60  # clients stop retrying when they are told to wait longer
+MAX_RETRY_AFTER_S = 60  # clients stop retrying when they should wait longer
 
 
 class ProxyError(Exception):
@@ -126,7 +126,7 @@ class ContextOverflow(UpstreamError):
 
     The wording is the one that Claude Code recognises: it then compacts the conversation, or retries with
     a smaller `max_tokens` where only that does not fit. Any other wording leaves its session dead.
-    Numbers that the upstream does not tell are 0 and left out.
+    Numbers that the upstream does not report are 0 and left out.
     """
 
     status = 400
@@ -145,7 +145,7 @@ class ContextOverflow(UpstreamError):
 
 
 class UpstreamFailed(UpstreamError):
-    """Raised when the upstream failed by its own account; `retry` False tells the client not to repeat."""
+    """Raised when the upstream failed by its own account; with `retry` False the client shall not repeat."""
 
     status = 500
     type = "api_error"

@@ -110,7 +110,7 @@ class Metrics:
     def _declare_requests(self) -> None:
         self._requests = self._counter("requests", "Requests that ended.", "lane", "outcome", "status")
         self._in_flight = self._gauge("requests_in_flight", "Requests that have not ended.")
-        self._tokens = self._counter("tokens", "Tokens by kind, as clients were told.", "kind")
+        self._tokens = self._counter("tokens", "Tokens by kind, as reported to clients.", "kind")
         for kind in ("input", "cache_creation", "cache_read", "output"):
             self._tokens.labels(kind)
         self._ttft = self._histogram("time_to_first_token_seconds", "Request to first token.", _SECONDS)
@@ -119,9 +119,9 @@ class Metrics:
 
     def _declare_tools_and_cache(self) -> None:
         self._tool_calls = self._counter("tool_calls", "Tool calls by schema verdict.", "tool", "verdict")
-        self._tool_calls_repaired = self._counter("tool_calls_repaired", "Calls mended to fit.", "tool")
+        self._tool_calls_repaired = self._counter("tool_calls_repaired", "Calls repaired to fit.", "tool")
         self._tool_calls_by_grammar = self._counter(
-            "tool_calls_by_grammar", "Tool calls by whether a grammar held them.", "tool", "constrained"
+            "tool_calls_by_grammar", "Tool calls by whether they were constrained.", "tool", "constrained"
         )
         self._tool_results = self._counter("tool_results", "Results of tool calls.", "tool", "outcome")
         self._cache_changes = self._counter("cache_changes", "Changes of the prefix cache.", "change")

@@ -19,8 +19,8 @@ class ToolCall(BaseModel):
 
     id: str
     name: str
-    raw: str = ""  # as the model wrote it; else name and arguments as the upstream told them
-    tokens: list[int] = []  # ids of `raw`, where the upstream tells and nothing was redacted
+    raw: str = ""  # as the model wrote it; else name and arguments as the upstream reported them
+    tokens: list[int] = []  # ids of `raw`, where the upstream reports them and nothing was redacted
     family: str = ""
     constrained: bool | None = None
     relaxed: str = ""

@@ -1,4 +1,4 @@
-"""What happened, one typed event at each step: the only thing that traces, counters and screens are told.
+"""What happened, one typed event at each step: all that traces, counters and screens learn.
 
 An event on the wire (`GET /anyclaude/events`, server-sent events) is one JSON object::
 
@@ -135,11 +135,11 @@ class RequestToolCall(EventData):
     name: str
     input: dict[str, Any] | None = None  # None when it could not be parsed
     raw: str = ""  # as the model wrote it
-    raw_tokens: int = 0  # of `raw`, where the upstream tells; the trace has their ids
+    raw_tokens: int = 0  # of `raw`, where the upstream reports it; the trace has their ids
     family: str = ""  # whose way of writing calls it was read by; empty where the upstream read it
-    constrained: bool | None = None  # a grammar held it to its tool; None: not told
+    constrained: bool | None = None  # a grammar constrained it to its tool; None: not reported
     relaxed: str = ""  # why that grammar does not say all that the tool's schema does
-    repairs: list[str] = []  # what was mended, or tried, for people
+    repairs: list[str] = []  # what was repaired, or tried, for people
     verdict: ToolVerdict = "unchecked"
     detail: str = ""  # what is wrong with it, for people
     session: str = ""
