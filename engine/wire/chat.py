@@ -16,8 +16,11 @@ Message = dict[str, Any]
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 
+Lane = Literal["main", "subagent", "compaction", "auxiliary"]
+"""What a request is for: the main conversation, a subagent, a compaction, anything else."""
+
 LANE_HEADER = "x-anyclaude-lane"
-"""Request header that names the lane: main, subagent, compaction or auxiliary."""
+"""Request header that names the lane."""
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 OMITTED_PART = "[{kind}: left out, this model reads text only]"

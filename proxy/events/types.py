@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.wire.chat import Lane as Lane
 from engine.wire.feed import MissReason
 from proxy.events.totals import Totals
 
-Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 EngineStatus = Literal[
     "stopped", "starting", "loading", "ready", "busy", "stalled", "exited", "restarting", "failed"
 ]

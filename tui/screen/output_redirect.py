@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.process.private_files import open_private
+
 
 @contextmanager
 def redirect_output(log_path: Path | None) -> Iterator[None]:
@@ -16,7 +18,6 @@ def redirect_output(log_path: Path | None) -> Iterator[None]:
     Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the terminal's size; both become the
     duplicate. Everything is restored at the end.
     """
-    target = str(log_path) if log_path is not None else os.devnull
     saved = sys.__stdout__, sys.__stderr__
     for stream in (*saved, sys.stdout, sys.stderr):
         if stream is not None:
@@ -24,10 +25,10 @@ def redirect_output(log_path: Path | None) -> Iterator[None]:
     kept = [os.dup(1), os.dup(2)]
     # The terminal is known to be behind 1: `anyclaude-tui 2>file` must not draw into the file.
     terminal = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
-    log = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = open_private(log_path or Path(os.devnull), "ab")
     try:
         for number in (1, 2):
-            os.dup2(log, number)
+            os.dup2(log.fileno(), number)
         sys.__stdout__ = sys.__stderr__ = terminal  # type: ignore[misc]
         yield
     finally:
@@ -38,5 +39,5 @@ def redirect_output(log_path: Path | None) -> Iterator[None]:
         for number, descriptor in zip((1, 2), kept, strict=True):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        os.close(log)
+        log.close()
         terminal.close()

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from engine.constrained.grammar import CompiledGrammar
+from engine.wire.chat import Lane as Lane
 from engine.wire.feed import CacheChange, Lookup, PrefillProgress, Queued
-
-Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 
 
 @dataclass(frozen=True, slots=True)
