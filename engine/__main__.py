@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listener = bind(settings.host, settings.port)
     except CannotListen as error:
-        advice = "end what listens there or choose another port"
-        return _fail(f"the engine {error}; {advice}", ExitCode.PORT_BUSY)
+        said = f"the engine cannot listen on {error.address}: {error.reason}"
+        return _fail(f"{said}; end what listens there or choose another port", ExitCode.PORT_BUSY)
     # Only now: this imports MLX, and wrong settings should be reported at once.
     with limits_kept():
         from engine.serving import serve

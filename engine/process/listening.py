@@ -21,7 +21,9 @@ class CannotListen(Exception):
 
     def __init__(self, host: str, port: int, number: int | None, reason: str) -> None:
         super().__init__(f"cannot listen on {host} port {port}: {reason}")
+        self.address = f"{host}:{port}"
         self.port = port
+        self.reason = reason
         self.number = number  # of the system's error, as in `errno`
         self.busy = number == errno.EADDRINUSE
 
