@@ -167,6 +167,21 @@ class TestFollowing:
                 await events.aclose()
                 await client.close()
 
+    async def test_an_event_that_cannot_be_read_is_reported_and_left_out(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with scripted_host() as host:
+            host.events.append({"seq": 1})
+            host.emit("host.notice", {"text": "whole"})
+            client = HostClient(host.url)
+            events = follow(client)
+            try:
+                assert (await anext(events))[1].data == {"text": "whole"}
+            finally:
+                await events.aclose()
+                await client.close()
+        assert "no event; it is left out" in capsys.readouterr().err
+
     async def test_a_missing_token_is_an_error_and_not_a_retry(self) -> None:
         with scripted_host(token="secret") as host:
             client = HostClient(host.url)
