@@ -45,8 +45,8 @@ class RunSettings:
     tool_format: str = declared(
         "",
         TOOL_FORMAT,
-        "how the model writes tool calls, where its chat template, or with another backend its name, does"
-        " not show it",
+        "the tool-call format of the model, if its chat template (with another backend its name) does not"
+        " show it",
         key="backends.NAME.toolFormat",
         option="--tool-format",
         metavar="NAME",

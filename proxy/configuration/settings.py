@@ -80,7 +80,7 @@ class HostSettings(RunSettings):
     home: Path = declared(
         MISSING,
         NAME,
-        "folder in which data lives",
+        "the folder for data",
         key="home",
         option="--home",
         metavar="DIR",
@@ -105,7 +105,7 @@ SETTINGS: dict[str, Setting] = HOST_SETTINGS | ENGINE_SETTINGS
 # Chosen before the files are read, so that no file can name it.
 CONFIG_FILE = Setting(
     NAME,
-    "configuration file, in place of ~/.anyclauderc.json and .anyclauderc.json here",
+    "configuration file, used instead of ~/.anyclauderc.json and the working directory's .anyclauderc.json",
     env="ANYCLAUDE_CONFIG",
     option="--config",
     metavar="FILE",
