@@ -27,6 +27,7 @@ from proxy.events.types import (
     Usage,
 )
 from proxy.record.delta_batching import DeltaBatcher
+from proxy.traces.decode_speed import decode_speed
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceResponse
 
@@ -244,14 +245,6 @@ class RequestRecord:
     def _publish(self, type: str, data: EventData) -> None:
         if not self._ended:
             self._context.bus.publish(type, data, self.id)
-
-
-def decode_speed(timings: Timings, output_tokens: int) -> float:
-    """Output tokens after the first, per second of the time that they took; 0 where there are none."""
-    if timings.first_token is None or timings.last_token is None or output_tokens < 2:
-        return 0.0
-    seconds = timings.last_token - timings.first_token
-    return (output_tokens - 1) / seconds if seconds > 0 else 0.0
 
 
 def _totals(change: CacheChanged) -> tuple[int, int]:

@@ -1,38 +1,28 @@
-"""The list of traces as a SQLite table beside them: a convenience that the files can rebuild at any time.
+"""What traces say, as SQLite tables beside them: a convenience that the files can rebuild at any time.
 
 Several hosts may share the folder: SQLite's write-ahead log keeps them apart. Where the file cannot be used
-at all the table lives in memory.
+at all, or a newer version has made it, the tables live in memory.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.process.private_files import open_private, private_folder
+from proxy.traces.analysis.facts import TraceFacts
 from proxy.traces.files import is_trace_id
+from proxy.traces.index_tables import STALE, connect
 from proxy.traces.schema import Trace, TraceSummary
 from proxy.traces.summary import summarize
 
 INDEX_NAME = "index.sqlite"
-INDEX_VERSION = 1  # grows when the table or a row's meaning changes; another version is dropped and rebuilt
 MOST_ROWS = 1000  # a page
-
-_TABLES = f"""
-BEGIN;
-DROP TABLE IF EXISTS traces;
-DROP TABLE IF EXISTS calls;
-CREATE TABLE traces (id TEXT PRIMARY KEY, time REAL NOT NULL, path TEXT NOT NULL, words TEXT NOT NULL,
-                     summary TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX traces_by_time ON traces (time DESC, id DESC);
-CREATE TABLE calls (id TEXT PRIMARY KEY, path TEXT NOT NULL, resolved INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = {INDEX_VERSION};
-COMMIT;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,54 +35,73 @@ class TracePage:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """What the index knows of one trace: its row, and which of its tool calls have their result."""
+    """What the index knows of one trace: its row in lists, and its facts for sums and searches."""
 
     summary: TraceSummary
-    calls: tuple[tuple[str, bool], ...]
+    facts: TraceFacts
 
     @classmethod
     def of(cls, trace: Trace, path: str, size: int) -> IndexEntry:
-        calls = tuple((call.id, call.is_error is not None) for call in trace.tool_calls)
-        return cls(summarize(trace, path, size), calls)
+        return cls(summarize(trace, path, size), TraceFacts.of(trace, path))
 
 
 class TraceIndex:
     """The table, open. Its methods block for milliseconds at most and may be called from any thread.
 
     `notice` is told, from whichever thread, of what people should know, and `renewed` is called when a
-    damaged table was replaced by an empty one (`reconcile` fills it again). All methods raise `sqlite3.Error`
-    where the disk is full or the table cannot be used; the next call tries again.
+    damaged table was replaced by an empty one (`reconcile` fills it again). Without a folder it lives in
+    memory. All methods raise `sqlite3.Error` where the disk is full or the table cannot be used; the next
+    call tries again.
     """
 
+    searchable: bool  # by FTS5, which some builds of SQLite lack
+
     def __init__(
-        self, folder: Path, *, notice: Callable[[str], None], renewed: Callable[[], None] = lambda: None
+        self,
+        folder: Path | None,
+        *,
+        notice: Callable[[str], None],
+        renewed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder = folder
         self._notice = notice
         self._renewed = renewed
         self._lock = threading.RLock()
-        self._open()
+        if folder is None:
+            self._connect(":memory:")
+        else:
+            self._folder = folder
+            self._open()
 
     def put(self, entries: Iterable[IndexEntry], *, replace: bool = True) -> None:
         """Add rows; with `replace` off, rows that are there already stay as they are."""
-        verb = "REPLACE" if replace else "IGNORE"
-        rows, calls = [], []
-        for entry in entries:
-            row = entry.summary
-            rows.append((row.id, row.time, row.path, _words(row), row.model_dump_json()))
-            calls += [(call, row.path, resolved) for call, resolved in entry.calls]
         with self._guarded() as db:
             db.execute("BEGIN IMMEDIATE")
-            db.executemany(f"INSERT OR {verb} INTO traces VALUES (?, ?, ?, ?, ?)", rows)
-            db.executemany(f"INSERT OR {verb} INTO calls VALUES (?, ?, ?)", calls)
+            for entry in entries:
+                row, facts = entry.summary, entry.facts
+                there = db.execute("SELECT 1 FROM traces WHERE id = ?", (row.id,)).fetchone()
+                if there and not replace:
+                    continue
+                if there:
+                    self._forget(db, row.id)
+                listed = (row.id, row.time, row.path, _words(row), row.model_dump_json())
+                _insert(db, "traces", [listed])
+                _insert(db, "requests", [facts.request])
+                _insert(db, "calls", facts.calls)
+                _insert(db, "misses", [facts.miss] if facts.miss else [])
+                self._add_text(db, row.id, facts.text)
 
     def remove(self, paths: Iterable[str]) -> None:
         """Forget the traces at these paths."""
-        gone = [(path,) for path in paths]
         with self._guarded() as db:
             db.execute("BEGIN IMMEDIATE")
-            db.executemany("DELETE FROM traces WHERE path = ?", gone)
-            db.executemany("DELETE FROM calls WHERE path = ?", gone)
+            for path in paths:
+                for (trace,) in db.execute("SELECT id FROM traces WHERE path = ?", (path,)).fetchall():
+                    self._forget(db, trace)
+
+    def select(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement that only reads; `proxy.traces.index_tables` has the tables."""
+        with self._guarded() as db:
+            return db.execute(statement, parameters).fetchall()
 
     def paths(self) -> set[str]:
         """Paths of all traces in the table, relative to the traces folder."""
@@ -125,14 +134,36 @@ class TraceIndex:
         """The path of the trace with this tool call, if it has no result yet."""
         with self._guarded() as db:
             row = db.execute(
-                "SELECT path FROM calls WHERE id = ? AND NOT resolved", (tool_use_id,)
+                "SELECT calls.path, calls.error FROM calls JOIN traces ON traces.id = calls.trace"
+                " WHERE calls.id = ? ORDER BY traces.time DESC LIMIT 1",
+                (tool_use_id,),
             ).fetchone()
-        return row[0] if row else None
+        return row[0] if row and row[1] is None else None
 
     def close(self) -> None:
         """Close the file; nothing may be called afterwards."""
         with self._lock:
             self._db.close()
+
+    def _forget(self, db: sqlite3.Connection, trace: str) -> None:
+        row = db.execute("SELECT row, text FROM texts WHERE trace = ?", (trace,)).fetchone()
+        if row and self.searchable:  # FTS5 finds its entries by the text that made them
+            db.execute("INSERT INTO search (search, rowid, text) VALUES ('delete', ?, ?)", row)
+        db.execute("DELETE FROM traces WHERE id = ?", (trace,))
+        db.execute("DELETE FROM requests WHERE id = ?", (trace,))
+        for table in ("calls", "misses", "texts"):
+            db.execute(f"DELETE FROM {table} WHERE trace = ?", (trace,))
+        self._note_stale(db)
+
+    def _add_text(self, db: sqlite3.Connection, trace: str, text: str) -> None:
+        added = db.execute("INSERT INTO texts (trace, text) VALUES (?, ?)", (trace, text))
+        if self.searchable:
+            db.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (added.lastrowid, text))
+        self._note_stale(db)
+
+    def _note_stale(self, db: sqlite3.Connection) -> None:
+        if not self.searchable:
+            db.execute("INSERT OR IGNORE INTO notes VALUES (?)", (STALE,))
 
     def _place(self, db: sqlite3.Connection, before: str) -> tuple[float, str]:
         if not before:
@@ -168,7 +199,7 @@ class TraceIndex:
         try:
             private_folder(self._folder)
             open_private(self._folder / INDEX_NAME, "ab").close()
-            self._db = _connect(str(self._folder / INDEX_NAME))
+            self._connect(str(self._folder / INDEX_NAME))
         except sqlite3.OperationalError as error:  # locked for long, no space, read-only
             self._in_memory(error)
         except sqlite3.DatabaseError as error:
@@ -182,30 +213,24 @@ class TraceIndex:
             for suffix in ("", "-wal", "-shm"):
                 (self._folder / (INDEX_NAME + suffix)).unlink(missing_ok=True)
             open_private(self._folder / INDEX_NAME, "ab").close()
-            self._db = _connect(str(self._folder / INDEX_NAME))
+            self._connect(str(self._folder / INDEX_NAME))
         except (OSError, sqlite3.Error) as second:
             self._in_memory(second)
+
+    def _connect(self, name: str) -> None:
+        self._db, self.searchable = connect(name)
 
     def _in_memory(self, error: Exception) -> None:
         self._notice(
             f"the trace index {self._folder / INDEX_NAME} cannot be used ({error}); the list of traces is"
             " kept in memory until the next start"
         )
-        self._db = _connect(":memory:")
+        self._connect(":memory:")
 
 
-def _connect(name: str) -> sqlite3.Connection:
-    db = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        if db.execute("PRAGMA user_version").fetchone()[0] != INDEX_VERSION:
-            db.executescript(_TABLES)
-        db.execute("SELECT 1 FROM traces, calls LIMIT 1")
-    except BaseException:
-        db.close()
-        raise
-    return db
+def _insert(db: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
 
 
 def _words(row: TraceSummary) -> str:

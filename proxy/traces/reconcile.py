@@ -56,7 +56,7 @@ def _entries(folder: Path, paths: list[str], notice: Callable[[str], None]) -> I
         file = folder / path
         try:
             content = file.read_bytes()
-            yield IndexEntry.of(parse_trace(content, str(file)), path, len(content))
+            yield IndexEntry.of(parse_trace(content, str(file), exact=False), path, len(content))
         except FileNotFoundError:
             continue  # pruned in between
         except TraceDamaged as error:

@@ -11,9 +11,9 @@ from typing import Any
 from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay, offered_tools, replay
 from proxy.traces.files import TRACES_FOLDER, id_in, trace_files
-from proxy.traces.index import MOST_ROWS, TraceIndex
+from proxy.traces.index import MOST_ROWS
+from proxy.traces.opened_index import opened_index
 from proxy.traces.reading import TraceError, TraceNotFound, find_trace, read_trace
-from proxy.traces.reconcile import reconcile
 from proxy.traces.schema import Trace, TraceSummary
 from tui.commands.call_report import call_report
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -40,11 +40,7 @@ def list_traces(
     folder: Path, *, session: str = "", errors: bool = False, most: int = 20
 ) -> list[TraceSummary]:
     """The newest rows of the trace list; `session` is one or its beginning, `errors`: only what failed."""
-    if not folder.is_dir():
-        return []
-    index = TraceIndex(folder, notice=say)
-    try:
-        reconcile(folder, index, notice=say)
+    with opened_index(folder, notice=say) as index:
         found: list[TraceSummary] = []
         before = ""
         while len(found) < most:
@@ -58,8 +54,6 @@ def list_traces(
                 break
             before = page[-1].id
         return found[:most]
-    finally:
-        index.close()
 
 
 def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, as_json: bool) -> int:

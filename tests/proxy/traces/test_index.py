@@ -8,48 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.process.private_files import write_private
-from engine.wire.json_text import encode_json
+from proxy.events.types import CacheMiss, CacheVerdict
 from proxy.traces.files import trace_path
 from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
-from proxy.traces.reconcile import reconcile
-from proxy.traces.schema import Trace, TraceResponse
+from proxy.traces.index_tables import make_tables
+from proxy.traces.schema import TraceResponse
 from tests.proxy.trace_making import AT, body_of, call_of, trace_of
+from tests.proxy.traces.folders import Folder
 
-
-class Folder:
-    """A traces folder with an index on it, and what the index had to say."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.notices: list[str] = []
-        self.renewed = 0
-        self.index = self.open()
-
-    def open(self) -> TraceIndex:
-        def renewed() -> None:
-            self.renewed += 1
-
-        self.index = TraceIndex(self.path, notice=self.notices.append, renewed=renewed)
-        return self.index
-
-    def reopen(self) -> TraceIndex:
-        self.index.close()
-        return self.open()
-
-    def write(self, trace: Trace) -> str:
-        path = trace_path(trace.backend, trace.time, trace.id)
-        write_private(self.path / path, encode_json(trace.model_dump()))
-        return path
-
-    def put(self, *traces: Trace) -> None:
-        self.index.put([IndexEntry.of(trace, self.write(trace), 100) for trace in traces])
-
-    def reconcile(self) -> int:
-        return reconcile(self.path, self.index, notice=self.notices.append)
-
-    def ids(self, **arguments: object) -> list[str]:
-        return [row.id for row in self.index.page(**arguments).traces]  # type: ignore[arg-type]
+PAGE = 4096  # bytes, of SQLite
+MISSED = CacheVerdict(prompt_tokens=9, miss=CacheMiss(reason="cold"))
 
 
 @pytest.fixture
@@ -146,10 +114,9 @@ def test_an_index_that_breaks_while_it_is_used_is_replaced(folder: Folder) -> No
     folder.put(*[trace_of(number, text="x" * 900) for number in range(200)])
     folder.index.close()
     file = folder.path / INDEX_NAME
-    content = bytearray(file.read_bytes())
-    half = len(content) // 2
-    content[half:] = b"\xff" * (len(content) - half)
-    file.write_bytes(content)
+    content = file.read_bytes()
+    pages = [content[at : at + PAGE] for at in range(0, len(content), PAGE)]
+    file.write_bytes(b"".join(b"\xff" * PAGE if b'"preview":' in page else page for page in pages))
     folder.open()
     with pytest.raises(sqlite3.DatabaseError):
         folder.index.page(query="x")
@@ -158,18 +125,61 @@ def test_an_index_that_breaks_while_it_is_used_is_replaced(folder: Folder) -> No
     assert folder.index.page().total == 200
 
 
-def test_an_index_of_another_version_is_rebuilt_in_silence(folder: Folder) -> None:
-    folder.put(trace_of(1))
+def with_version(folder: Folder, version: int, *statements: str) -> None:
+    """Close the index and make its file that of another version."""
     folder.index.close()
     with sqlite3.connect(folder.path / INDEX_NAME) as db:
-        db.execute("DROP TABLE calls")
-        db.execute("PRAGMA user_version = 99")
+        for statement in statements:
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {version}")
     db.close()
+
+
+def test_an_index_of_an_older_version_is_rebuilt_in_silence(folder: Folder) -> None:
+    folder.put(trace_of(1, tool_calls=[call_of()]))
+    old = "CREATE TABLE calls (id TEXT PRIMARY KEY, path TEXT NOT NULL, resolved INTEGER NOT NULL)"
+    with_version(folder, 1, "DROP TABLE calls", "DROP TABLE requests", old)
     folder.open()
     assert folder.ids() == []
     folder.reconcile()
     assert folder.ids() == ["req_0001"]
+    assert folder.index.open_call("toolu_1") is not None
     assert folder.notices == []
+
+
+def test_an_index_of_a_newer_version_is_refused_and_left_as_it_is(folder: Folder) -> None:
+    folder.put(trace_of(1))
+    with_version(folder, 99)
+    before = (folder.path / INDEX_NAME).read_bytes()
+    folder.open()
+    folder.reconcile()
+    assert folder.ids() == ["req_0001"]  # from the files, in memory
+    assert "version 99, made by a newer anyclaude-tui" in folder.notices[0]
+    folder.index.close()
+    assert (folder.path / INDEX_NAME).read_bytes() == before
+
+
+def test_two_processes_may_renew_an_old_index_at_once(folder: Folder) -> None:
+    with_version(folder, 1)
+    waiting = sqlite3.connect(folder.path / INDEX_NAME, isolation_level=None)
+    assert waiting.execute("PRAGMA user_version").fetchone() == (1,)  # the other one has looked
+    folder.open()
+    folder.put(trace_of(1))
+    make_tables(waiting)  # and begins only now
+    waiting.close()
+    assert folder.ids() == ["req_0001"]
+
+
+def test_a_trace_that_is_put_again_has_one_row_everywhere(folder: Folder) -> None:
+    for error in (None, True):
+        folder.put(trace_of(1, tool_calls=[call_of(is_error=error)], cache=MISSED))
+    for table in ("traces", "requests", "calls", "misses", "texts"):
+        assert folder.index.select(f"SELECT count(*) FROM {table}") == [(1,)]
+    assert folder.index.select("SELECT error FROM calls") == [(1,)]
+    folder.index.remove([row.path for row in folder.index.page().traces])
+    for table in ("traces", "requests", "calls", "misses", "texts"):
+        assert folder.index.select(f"SELECT count(*) FROM {table}") == [(0,)]
+    assert folder.index.select("SELECT count(*) FROM search WHERE search MATCH 'you'") == [(0,)]
 
 
 def test_files_that_came_or_went_are_noticed(folder: Folder) -> None:

@@ -1,0 +1,1 @@
+"""What many traces say together: facts in the index, sums, differences, search."""

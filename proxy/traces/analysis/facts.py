@@ -1,0 +1,124 @@
+"""What the index keeps of a trace for sums over many: figures, calls, the miss, the new text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.traces.analysis.new_text import new_text
+from proxy.traces.decode_speed import decode_speed
+from proxy.traces.schema import Trace
+
+REQUEST_COLUMNS = (
+    "id",
+    "time",
+    "backend",
+    "model",
+    "upstream",
+    "session",
+    "lane",
+    "failed",
+    "cancelled",
+    "input",
+    "created",
+    "read",
+    "output",
+    "ttft",
+    "speed",
+    "duration",
+    "prefill",
+    "restore",
+)
+CALL_COLUMNS = (
+    "trace",
+    "number",
+    "id",
+    "path",
+    "name",
+    "verdict",
+    "repairs",
+    "error",
+    "duration",
+)
+MISS_COLUMNS = (
+    "trace",
+    "reason",
+    "position",
+    "segment",
+    "before",
+    "now",
+    "tokens",
+)
+
+Row = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFacts:
+    """Rows of the index, in the order of the columns above; `miss` is None where nothing was missed."""
+
+    request: Row
+    calls: tuple[Row, ...]
+    miss: Row | None
+    text: str
+
+    @classmethod
+    def of(cls, trace: Trace, path: str) -> TraceFacts:
+        return cls(_request(trace), tuple(_calls(trace, path)), _miss(trace), new_text(trace))
+
+
+def prefill_seconds(trace: Trace) -> float | None:
+    """From the start of prefill, or from when the request was queued, to the first token."""
+    times = trace.timings
+    if times.first_token is None:
+        return None
+    began = times.prefill_start if times.prefill_start is not None else times.queued
+    return max(0.0, times.first_token - (began or 0.0))
+
+
+def _request(trace: Trace) -> Row:
+    usage, times, answer = trace.usage, trace.timings, trace.response
+    return (
+        trace.id,
+        trace.time,
+        trace.backend,
+        trace.model,
+        trace.upstream_model,
+        trace.session,
+        trace.lane,
+        answer.error is not None and not answer.cancelled,
+        answer.cancelled,
+        usage.input_tokens,
+        usage.cache_creation_input_tokens,
+        usage.cache_read_input_tokens,
+        usage.output_tokens,
+        times.first_token,
+        decode_speed(times, usage.output_tokens) or None,
+        times.done,
+        prefill_seconds(trace),
+        trace.cache.restore_s if trace.cache else 0.0,
+    )
+
+
+def _calls(trace: Trace, path: str) -> list[Row]:
+    return [
+        (
+            trace.id,
+            number,
+            call.id,
+            path,
+            call.name,
+            call.verdict,
+            len(call.repairs),
+            call.is_error,
+            call.duration_s,
+        )
+        for number, call in enumerate(trace.tool_calls, 1)
+    ]
+
+
+def _miss(trace: Trace) -> Row | None:
+    cache = trace.cache
+    if cache is None or (miss := cache.miss) is None:
+        return None
+    computed = max(0, cache.prompt_tokens - cache.matched_tokens)
+    return (trace.id, miss.reason, miss.position, miss.segment, miss.before, miss.now, computed)

@@ -1,0 +1,104 @@
+"""The tables of the trace index, and how a connection gets them: made, renewed, or refused."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from proxy.traces.analysis.facts import CALL_COLUMNS, MISS_COLUMNS, REQUEST_COLUMNS
+
+# Grows when a table or the meaning of a row changes. An older index is emptied, and the files fill it again.
+INDEX_VERSION = 2
+LOCKED_S = 5.0  # that a statement waits for another process
+STALE = "search_is_stale"  # in `notes`: a process without FTS5 has changed `texts`
+
+_TABLES = {
+    "traces": "(id TEXT PRIMARY KEY, time REAL NOT NULL, path TEXT NOT NULL, words TEXT NOT NULL,"
+    " summary TEXT NOT NULL) WITHOUT ROWID",
+    "requests": f"({', '.join(REQUEST_COLUMNS)}, PRIMARY KEY (id)) WITHOUT ROWID",
+    "calls": f"({', '.join(CALL_COLUMNS)}, PRIMARY KEY (trace, number)) WITHOUT ROWID",
+    "misses": f"({', '.join(MISS_COLUMNS)}, PRIMARY KEY (trace)) WITHOUT ROWID",
+    "texts": "(row INTEGER PRIMARY KEY, trace TEXT NOT NULL UNIQUE, text TEXT NOT NULL)",
+    "notes": "(name TEXT PRIMARY KEY) WITHOUT ROWID",
+}
+_INDICES = (
+    "CREATE INDEX traces_by_time ON traces (time DESC, id DESC)",
+    "CREATE INDEX traces_by_path ON traces (path)",
+    "CREATE INDEX calls_by_id ON calls (id)",
+)
+# Words are told apart as Python's `\w` does, but for `_`; see `proxy.traces.analysis.search`.
+_SEARCH = (
+    "CREATE VIRTUAL TABLE IF NOT EXISTS search USING fts5 (text, content='texts', content_rowid='row',"
+    " tokenize='unicode61 remove_diacritics 0')"
+)
+
+
+class NewerIndex(sqlite3.OperationalError):
+    """Raised when the file was made by a newer version of this program; it stays as it is."""
+
+
+def connect(name: str) -> tuple[sqlite3.Connection, bool]:
+    """The table in this file, and whether it can be searched by FTS5.
+
+    Raises:
+        NewerIndex: the file is a newer version's.
+        sqlite3.Error: it cannot be used.
+    """
+    db = sqlite3.connect(name, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
+    try:
+        _refuse_newer(db)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        if _version(db) != INDEX_VERSION:
+            make_tables(db)
+        db.execute("SELECT 1 FROM traces, requests, calls, misses, texts LIMIT 1")
+        return db, _make_search(db)
+    except BaseException:
+        db.close()
+        raise
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _refuse_newer(db: sqlite3.Connection) -> None:
+    if (version := _version(db)) > INDEX_VERSION:
+        raise NewerIndex(
+            f"it is of version {version}, made by a newer anyclaude-tui, and this one knows {INDEX_VERSION};"
+            " it stays as it is; update, or delete it to have it made anew"
+        )
+
+
+def make_tables(db: sqlite3.Connection) -> None:
+    """Empty tables, unless another process has made them meanwhile."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        _refuse_newer(db)
+        if _version(db) != INDEX_VERSION:
+            for name in ("search", *_TABLES):
+                db.execute(f"DROP TABLE IF EXISTS {name}")
+            for name, columns in _TABLES.items():
+                db.execute(f"CREATE TABLE {name} {columns}")
+            for statement in _INDICES:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {INDEX_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _make_search(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute(_SEARCH)
+    except sqlite3.OperationalError as error:
+        if "no such module" in str(error):
+            return False
+        raise
+    if db.execute("SELECT 1 FROM notes WHERE name = ?", (STALE,)).fetchone():
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT INTO search (search) VALUES ('rebuild')")
+        db.execute("DELETE FROM notes WHERE name = ?", (STALE,))
+        db.execute("COMMIT")
+    return True

@@ -1,0 +1,52 @@
+"""The index for one command: brought in line with the files, or made of them in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from proxy.traces.index import TraceIndex
+from proxy.traces.reconcile import reconcile
+
+
+@contextmanager
+def opened_index(folder: Path, *, notice: Callable[[str], None]) -> Iterator[TraceIndex]:
+    """The index of a traces folder, up to date; where its file is locked, one in memory, with a notice.
+
+    Raises:
+        OSError: the folder is there and cannot be read.
+        sqlite3.Error: there is no room even in memory.
+    """
+    index = _up_to_date(folder, notice)
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+def _up_to_date(folder: Path, notice: Callable[[str], None]) -> TraceIndex:
+    if folder.is_dir():
+        index = TraceIndex(folder, notice=notice)
+        try:
+            _fill(folder, index, notice)
+            return index
+        except sqlite3.Error as error:
+            index.close()
+            notice(f"the trace index cannot be brought up to date ({error}); the files are read instead")
+        except BaseException:
+            index.close()
+            raise
+    index = TraceIndex(None, notice=notice)
+    _fill(folder, index, notice)
+    return index
+
+
+def _fill(folder: Path, index: TraceIndex, notice: Callable[[str], None]) -> None:
+    try:
+        reconcile(folder, index, notice=notice)
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise
+        reconcile(folder, index, notice=notice)  # it was damaged; an empty one is in its place
