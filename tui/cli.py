@@ -17,6 +17,7 @@ from tui.commands.config import app as config_app
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.options import Attach, Config, Port, with_settings
+from tui.commands.traces.options import traces
 
 HELP = """Run Claude Code on a model of your own, and see everything that happens.
 
@@ -229,48 +230,7 @@ def verify_cache(
     )
 
 
-traces = typer.Typer(help="The record of each request, as it lies on disk.", no_args_is_help=True)
 app.add_typer(traces, name="traces")
-
-
-@traces.command("list")
-def traces_list(
-    context: typer.Context,
-    session: Annotated[
-        str, typer.Option("--session", metavar="ID", help="Only this session, or those that begin so.")
-    ] = "",
-    errors: Annotated[
-        bool, typer.Option("--errors", help="Only requests that failed, or with a tool that did.")
-    ] = False,
-    most: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")] = False,
-    config: Config = None,
-) -> None:
-    """List the traces, a line each, the newest first."""
-    from tui.commands.traces import run_traces_list
-
-    invocation = _with(context, attach=None, config=config)
-    raise typer.Exit(run_traces_list(invocation, session=session, errors=errors, most=most, as_json=as_json))
-
-
-@traces.command("show")
-def traces_show(
-    context: typer.Context,
-    trace: Annotated[str, typer.Argument(metavar="ID", help="Its id, how it begins, or its file.")],
-    tool: Annotated[
-        int | None, typer.Option("--tool", metavar="K", help="Read its tool call number K again.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    config: Config = None,
-) -> None:
-    """Show one trace; with --tool, read a stored tool call again, step by step.
-
-    Exit code 1 where the call is read otherwise than it was then.
-    """
-    from tui.commands.traces import run_traces_show
-
-    invocation = _with(context, attach=None, config=config)
-    raise typer.Exit(run_traces_show(invocation, trace, tool=tool, as_json=as_json))
 
 
 def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invocation:

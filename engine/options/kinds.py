@@ -28,6 +28,7 @@ _WORDS = {
     "no": False,
     "off": False,
 }
+_PRICES = ("input", "cacheWrite", "cacheRead", "output")  # of a million tokens
 # Text with neither control characters nor halves of UTF-16 pairs.
 _TEXT_SCHEMA = {"type": "string", "not": {"pattern": r"[\u0000-\u001f\ud800-\udfff]"}}
 _PORT_PATTERN = (
@@ -94,6 +95,26 @@ def _whole_word(text: str) -> Any:
 
 def _number_word(text: str) -> Any:
     return float(text) if re.fullmatch(r"\s*\d{1,15}(\.\d{0,15})?\s*", text, re.ASCII) else text
+
+
+def _prices(value: Any) -> dict[str, dict[str, float]]:
+    if not isinstance(value, dict):
+        raise _refuse()
+    for model, row in value.items():
+        if not _filled_text(model) or not isinstance(row, dict) or not row or not row.keys() <= set(_PRICES):
+            raise _refuse()
+        for price in row.values():
+            is_number = isinstance(price, int | float) and not isinstance(price, bool)
+            if not is_number or not 0 <= price < 1e9:
+                raise _refuse()
+    return value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _url(value: Any) -> str:
@@ -185,6 +206,26 @@ QUEUE = whole(1, 100_000)
 CHUNK = whole(1, 1 << 20, "a whole number of tokens from 1 to 1048576")
 SECONDS = number(1, 86_400, "a number of seconds from 1 to 86400")
 TOOL_FORMAT = word(FAMILY_NAMES, or_empty=True)
+DAYS = whole(0, 36_500, "a whole number of days, 0 for no limit")
+PRICES = Kind(
+    'prices of a million tokens by model, such as {"claude-*": {'
+    + ", ".join(f'"{name}": 1.5' for name in _PRICES)
+    + "}}",
+    _prices,
+    {
+        "type": "object",
+        "propertyNames": _TEXT_SCHEMA | {"pattern": r"\S"},
+        "additionalProperties": {
+            "type": "object",
+            "minProperties": 1,
+            "properties": {
+                name: {"type": "number", "minimum": 0, "exclusiveMaximum": 10**9} for name in _PRICES
+            },
+            "additionalProperties": False,
+        },
+    },
+    _json,
+)
 URL = Kind("a web address such as http://127.0.0.1:1234/v1", _url, _TEXT_SCHEMA | {"pattern": _URL_PATTERN})
 
 

@@ -54,7 +54,10 @@ def declared(default: Any, kind: Kind, help: str, **names: Any) -> Any:
     `names` are the other fields of `Setting`. One with a `key` has a variable, by default named as the field.
     """
     setting = Setting(kind, help, default=None if default is MISSING else default, **names)
-    return dataclasses.field(default=default, metadata={"setting": setting})
+    metadata = {"setting": setting}
+    if isinstance(default, dict):  # each instance gets one of its own
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def settings_of(declaring: type[Any]) -> dict[str, Setting]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from engine.options.kinds import FLAG, LEVEL, NAME, PORT, SECRET, TEXT, URL, word
+from engine.options.kinds import BYTES, DAYS, FLAG, LEVEL, NAME, PORT, PRICES, SECRET, TEXT, URL, word
 from engine.options.run_settings import RunSettings
 from engine.options.setting import OF_A_BACKEND, Setting, declared, settings_of
 from proxy.configuration.known_backends import KNOWN_BACKENDS
@@ -88,6 +88,25 @@ class HostSettings(RunSettings):
         more="../README.md#where-data-lives",
     )
     trace: bool = declared(True, FLAG, "keep traces", key="debug.enableTraces", harmless=True)
+    trace_max_bytes: int = declared(
+        10_000_000_000,
+        BYTES,
+        "disk for traces; above it the oldest are removed, marked ones never; 0: no limit",
+        key="traceMaxBytes",
+    )
+    trace_max_days: int = declared(
+        30,
+        DAYS,
+        "age in days at which a trace is removed, marked ones never; 0: no limit",
+        key="traceMaxDays",
+    )
+    prices: dict[str, dict[str, float]] = declared(
+        {},
+        PRICES,
+        "what a million tokens cost elsewhere, for anyclaude-tui traces analyze",
+        key="prices",
+        usual="none",
+    )
     debug_level: int = declared(
         0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True
     )

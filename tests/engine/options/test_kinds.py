@@ -11,6 +11,7 @@ from engine.options.kinds import (
     LEVEL,
     NAME,
     PORT,
+    PRICES,
     SECRET,
     TEXT,
     TOKENS,
@@ -136,3 +137,26 @@ def test_without_a_near_word_all_are_named() -> None:
 
 def test_a_long_value_is_shortened() -> None:
     assert len(shown("x" * 1000)) == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ('{"claude-*": {"input": 3, "cacheRead": 0.3, "output": 15}}', True),
+        ("{}", True),
+        ('{"x": {"inputs": 3}}', False),
+        ('{"x": {"input": -1}}', False),
+        ('{"x": {"input": true}}', False),
+        ('{"x": {}}', False),
+        ('{"": {"input": 1}}', False),
+        ('{"x": 3}', False),
+        ("cheap", False),
+    ],
+)
+def test_prices_are_a_table_of_numbers(text: str, good: bool) -> None:
+    value = PRICES.from_text(text)
+    if good:
+        assert checked(PRICES, value, "prices") == value
+    else:
+        with pytest.raises(ValueError, match="prices of a million tokens by model"):
+            checked(PRICES, value, "prices")

@@ -18,7 +18,8 @@ from proxy.traces.schema import Trace, TraceResponse
 from tests.proxy.trace_making import body_of, call_of, trace_of
 from tests.tui.test_cli import COMMAND, run
 from tui.commands.exit_codes import CommandFailed, ExitCode
-from tui.commands.traces import list_traces, open_trace
+from tui.commands.traces.listing import list_traces
+from tui.commands.traces.places import open_trace
 
 READ = {
     "name": "Read",

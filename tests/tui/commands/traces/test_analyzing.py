@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
+from proxy.traces.schema import Trace
+from tests.proxy.trace_making import AT, call_of, trace_of
+from tests.tui.commands.traces.homes import home_with, invocation_on
+from tui.commands.exit_codes import CommandFailed
+from tui.commands.traces.analyzing import run_traces_analyze
+
+CHOSEN = {"session": "", "backend": "", "model": "", "lane": ""}
+
+
+def traces() -> list[Trace]:
+    missed = CacheVerdict(
+        prompt_tokens=2000,
+        matched_tokens=100,
+        miss=CacheMiss(
+            reason="diverged", position=100, segment="message 3", before="on main", now="on \x1b[31mdev"
+        ),
+    )
+    cold = Usage(input_tokens=1000, cache_creation_input_tokens=1000, output_tokens=11)
+    warm = Usage(input_tokens=10, cache_read_input_tokens=2990, output_tokens=11)
+    slow = Timings(received=AT, prefill_start=0.0, first_token=4.0, last_token=5.0, done=5.5)
+    quick = Timings(received=AT, first_token=0.5, last_token=1.5, done=2.0)
+    failed = call_of(is_error=True, duration_s=0.25)
+    return [
+        trace_of(1, usage=cold, timings=slow, cache=missed, tool_calls=[failed]),
+        trace_of(2, usage=warm, timings=quick, lane="subagent", session="session-\x1bb"),
+    ]
+
+
+def test_the_report_has_what_a_person_asks_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home_with(tmp_path, *traces())
+    prices = '{"claude-*": {"input": 2000, "cacheWrite": 1000, "cacheRead": 100, "output": 0}}'
+    code = run_traces_analyze(
+        invocation_on(tmp_path, ANYCLAUDE_PRICES=prices), CHOSEN, since="", until="", as_json=False
+    )
+    shown = capsys.readouterr().out
+    assert code == 0
+    for words in (
+        "requests   2\n",
+        "hit rate   50.0% of requests, 59.8% of prompt tokens",
+        "tokens     5,000 in prompts (2,990 read from the cache, 1,000 computed and kept, 1,010 computed",
+        "tokens/s   10% 10.0",
+        "saved      3.0k tokens of prefill, about 6.0s at the measured speed",
+        "would have cost 3.32 by the configuration's prices\n",
+        "tokens of prompts, by hour",
+        "█",
+        "by session",
+        "diverged in message: 1 request, 1,900 tokens computed; the costliest is req_0001 at token 100",
+        "    now    on dev",
+        "  Read      1      1",
+        "  100%      0.25s",
+        "slowest\n    5.5s  req_0001",
+    ):
+        assert words in shown
+    assert "\x1b" not in shown
+
+
+def test_as_json_it_is_the_whole_analysis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home_with(tmp_path, *traces())
+    chosen = CHOSEN | {"lane": "main"}
+    run_traces_analyze(invocation_on(tmp_path), chosen, since="2026-01-01", until="", as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["total"]["requests"], shown["total"]["read"]) == (1, 0)
+    assert shown["misses"][0]["before"] == "on main"
+    assert shown["tools"][0]["errors"] == 1
+
+
+@pytest.mark.parametrize(
+    ("since", "says"), [("", "there are no traces yet"), ("7d", "there are no such traces")]
+)
+def test_without_traces_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], since: str, says: str
+) -> None:
+    home_with(tmp_path)
+    assert run_traces_analyze(invocation_on(tmp_path), CHOSEN, since=since, until="", as_json=False) == 0
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", says + "\n")
+
+
+def test_a_time_that_is_none_is_told_with_what_is_allowed(tmp_path: Path) -> None:
+    home_with(tmp_path)
+    with pytest.raises(CommandFailed, match="--since is 'soon'; allowed: a time before now such as 90m"):
+        run_traces_analyze(invocation_on(tmp_path), CHOSEN, since="soon", until="", as_json=False)

@@ -1,0 +1,1 @@
+"""`anyclaude-tui traces`: the record of each request, with or without a host that runs."""

@@ -1,0 +1,178 @@
+"""An analysis of traces as text: sums, a chart, tables. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from proxy.traces.analysis.analysis import Analysis, MissGroup, SlowRequest, ToolGroup
+from proxy.traces.analysis.groups import Group, Percentiles
+from tui.client.figures import NONE, count, day_and_clock, percent, plural, rate, seconds
+from tui.client.wire_text import line_text, shorten, shorten_middle, width
+
+NAME_CELLS = 26
+BAR_CELLS = 50
+MOST_GROUPS = 10
+TEXT_CELLS = 96
+READ, CREATED, INPUT = "█", "▒", "░"
+
+_GROUP_HEAD = (
+    "requests", "failed", "hit", "tokens hit", "input", "created", "read", "output",
+    "TTFT 50%", "90%", "99%", "tok/s 50%", "10%", "saved",
+)  # fmt: skip
+
+
+def analysis_report(found: Analysis) -> str:
+    """The whole analysis; sections without a row are left out."""
+    lines = list(_total(found))
+    unit = "hour" if found.hours else "day"
+    lines += _section(f"tokens of prompts, by {unit}", _chart(found.hours or found.days))
+    for name, groups in (
+        ("backend", found.backends),
+        ("model", found.models),
+        ("lane", found.lanes),
+        ("day", found.days[::-1]),
+        ("session", found.sessions),
+    ):
+        lines += _section(f"by {name}", _groups(groups, priced=found.priced))
+    lines += _section("misses, the costliest first", _misses(found.misses))
+    lines += _section("tools", _tools(found.tools))
+    lines += _section("slowest", _slowest(found.slowest))
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _total(found: Analysis) -> Iterator[str]:
+    total = found.total
+    failed = f", {total.failed:,} failed" if total.failed else ""
+    left = f", {total.cancelled:,} left by the client" if total.cancelled else ""
+    yield f"requests   {total.requests:,}{failed}{left}"
+    yield (
+        f"hit rate   {percent(total.request_hit_rate, 1)} of requests, {percent(total.token_hit_rate, 1)} of"
+        " prompt tokens"
+    )
+    yield (
+        f"tokens     {total.prompt:,} in prompts ({total.read:,} read from the cache, {total.created:,}"
+        f" computed and kept, {total.input:,} computed only), {total.output:,} out"
+    )
+    yield f"TTFT       {_spread(total.ttft_s, seconds)}"
+    yield f"tokens/s   {_spread(total.tokens_per_s, rate)}"
+    yield f"saved      {count(total.read)} tokens of prefill{_time_saved(total.saved_s)}"
+    yield f"price      {_price(found)}"
+
+
+def _spread(values: Percentiles | None, form: Callable[[float], str]) -> str:
+    if values is None:
+        return "not told"
+    parts = (("10%", values.p10), ("50%", values.p50), ("90%", values.p90), ("99%", values.p99))
+    return "  ".join(f"{name} {form(value)}" for name, value in parts)
+
+
+def _time_saved(saved: float | None) -> str:
+    if saved is None:
+        return "; no long prefill was measured that would tell how much time that is"
+    return f", about {seconds(saved)} at the measured speed of prefill"
+
+
+def _price(found: Analysis) -> str:
+    total = found.total
+    if not found.priced:
+        return 'no "prices" in the configuration; "traces analyze --help" shows how to name them'
+    if total.cost is None:
+        return "the configuration has no price for these models"
+    without = (
+        f", without {plural(total.unpriced, 'request')} that it has no price for" if total.unpriced else ""
+    )
+    return f"the same tokens would have cost {_money(total.cost)} by the configuration's prices{without}"
+
+
+def _money(cost: float) -> str:
+    return f"{cost:,.2f}" if cost >= 0.995 or not cost else f"{cost:.4f}"
+
+
+def _section(title: str, lines: Iterator[str]) -> list[str]:
+    body = list(lines)
+    return ["", title, *(f"  {line}" for line in body)] if body else []
+
+
+def _chart(groups: Sequence[Group]) -> Iterator[str]:
+    most = max((group.prompt for group in groups), default=0)
+    if not most:
+        return
+    for group in groups:
+        full = round(BAR_CELLS * group.prompt / most)
+        # Rounded sums, so that the parts add up to the whole bar.
+        read = round(BAR_CELLS * group.read / most)
+        created = max(read, round(BAR_CELLS * (group.read + group.created) / most))
+        bar = READ * read + CREATED * (created - read) + INPUT * (full - created)
+        hit = percent(group.token_hit_rate)
+        yield f"{group.name:<10}  {bar:<{BAR_CELLS}}  {count(group.prompt):>5}  {hit:>4}"
+    yield f"{'':<10}  {READ} read  {CREATED} computed and kept  {INPUT} computed only"
+
+
+def _groups(groups: Sequence[Group], *, priced: bool) -> Iterator[str]:
+    shown = groups[:MOST_GROUPS]
+    head = [*_GROUP_HEAD, "price"] if priced else [*_GROUP_HEAD]
+    yield from _table(head, [(group.name or "-", _cells(group, priced=priced)) for group in shown])
+    if len(groups) > len(shown):
+        yield f"and {len(groups) - len(shown):,} more; --json has them all"
+
+
+def _cells(group: Group, *, priced: bool) -> list[str]:
+    ttft, speed = group.ttft_s, group.tokens_per_s
+    cells = [
+        f"{group.requests:,}",
+        f"{group.failed:,}" if group.failed else NONE,
+        percent(group.request_hit_rate),
+        percent(group.token_hit_rate),
+        count(group.input),
+        count(group.created),
+        count(group.read),
+        count(group.output),
+        *(seconds(value) for value in ((ttft.p50, ttft.p90, ttft.p99) if ttft else (None,) * 3)),
+        *(rate(value) for value in ((speed.p50, speed.p10) if speed else (None,) * 2)),
+        seconds(group.saved_s),
+    ]
+    return [*cells, NONE if group.cost is None else _money(group.cost)] if priced else cells
+
+
+def _misses(misses: Sequence[MissGroup]) -> Iterator[str]:
+    for miss in misses:
+        where = f" in {line_text(miss.segment)}" if miss.segment else ""
+        yield (
+            f"{miss.reason}{where}: {plural(miss.requests, 'request')}, {miss.tokens:,} tokens computed;"
+            f" the costliest is {miss.trace}" + (f" at token {miss.position:,}" if miss.position else "")
+        )
+        for name, text in (("before", miss.before), ("now", miss.now)):
+            if text:
+                yield f"  {name:<7}{shorten(line_text(text), TEXT_CELLS)}"
+
+
+def _tools(tools: Sequence[ToolGroup]) -> Iterator[str]:
+    head = ["calls", "valid", "repaired", "as text", "truncated", "results", "errors", "rate", "mean time"]
+    rows = []
+    for tool in tools:
+        became = (tool.calls, tool.valid, tool.repaired, tool.as_text, tool.truncated)
+        counts = [f"{number:,}" if number else NONE for number in (*became, tool.results, tool.errors)]
+        errors = percent(tool.errors / tool.results) if tool.results else NONE
+        rows.append((tool.name, [*counts, errors, seconds(tool.mean_s)]))
+    yield from _table(head, rows)
+
+
+def _slowest(requests: Sequence[SlowRequest]) -> Iterator[str]:
+    for one in requests:
+        yield (
+            f"{seconds(one.duration_s):>6}  {one.id}  {day_and_clock(one.time)}  {one.lane:<10}"
+            f"  TTFT {seconds(one.ttft_s)}, prompt {count(one.prompt)} ({count(one.read)} read),"
+            f" output {count(one.output)}"
+        )
+
+
+def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    if not rows:
+        return
+    names = [shorten_middle(line_text(name), NAME_CELLS) for name, _ in rows]
+    first = max(width(name) for name in names)
+    columns = zip(head, *(row for _, row in rows), strict=True)
+    sizes = [max(width(text) for text in column) for column in columns]
+    for name, cells in zip(["", *names], [head, *(row for _, row in rows)], strict=True):
+        padded = name + " " * (first - width(name))
+        yield "  ".join([padded, *(f"{text:>{size}}" for text, size in zip(cells, sizes, strict=True))])

@@ -1,0 +1,39 @@
+"""`anyclaude-tui traces analyze`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from proxy.traces.analysis.analysis import Choice, analyze
+from proxy.traces.analysis.prices import PriceTable
+from proxy.traces.files import TRACES_FOLDER
+from proxy.traces.opened_index import opened_index
+from tui.commands.exit_codes import ExitCode
+from tui.commands.invocation import Invocation, say
+from tui.commands.output import write_data
+from tui.commands.traces.analysis_report import analysis_report
+from tui.commands.traces.places import moment
+
+
+def run_traces_analyze(
+    invocation: Invocation, chosen: Mapping[str, str], *, since: str, until: str, as_json: bool
+) -> int:
+    """Print what the chosen traces say together; returns the exit code.
+
+    Raises:
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; a
+        time is none.
+    """
+    choice = Choice(**chosen, since=moment(since, "--since"), until=moment(until, "--until"))
+    config = invocation.settle().config
+    with opened_index(config.home / TRACES_FOLDER, notice=say) as index:
+        found = analyze(index, choice, PriceTable(config.prices))
+    if as_json:
+        write_data(json.dumps(asdict(found), indent=2) + "\n")
+    elif not found.total.requests:
+        say("there are no traces yet" if choice == Choice() else "there are no such traces")
+    else:
+        write_data(analysis_report(found))
+    return ExitCode.FINE

@@ -1,0 +1,87 @@
+"""`anyclaude-tui traces list` and `mark`: which traces there are, and which are to be kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from proxy.traces.index import MOST_ROWS
+from proxy.traces.marks import read_marks, remove_mark, set_mark
+from proxy.traces.opened_index import opened_index
+from proxy.traces.schema import TraceSummary
+from tui.client.wire_text import line_text
+from tui.commands.exit_codes import ExitCode
+from tui.commands.invocation import Invocation, say
+from tui.commands.output import write_data
+from tui.commands.traces.places import open_trace, traces_folder
+from tui.commands.traces.trace_report import summary_line
+
+
+def run_traces_list(
+    invocation: Invocation, *, session: str, errors: bool, marked: bool, most: int, as_json: bool
+) -> int:
+    """Print one line a trace, newest first; returns the exit code.
+
+    Raises:
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
+    """
+    folder = traces_folder(invocation)
+    marks = read_marks(folder)
+    rows = list_traces(folder, session=session, errors=errors, only=set(marks) if marked else None, most=most)
+    for row in rows:
+        mark = marks.get(row.id)
+        if as_json:
+            line = json.dumps(row.model_dump() | {"mark": mark.model_dump() if mark else None})
+        else:
+            line = summary_line(row) + (f"  [marked] {line_text(mark.note)}" if mark else "")
+        write_data(line.rstrip() + "\n")
+    return ExitCode.FINE
+
+
+def list_traces(
+    folder: Path, *, session: str = "", errors: bool = False, only: set[str] | None = None, most: int = 20
+) -> list[TraceSummary]:
+    """The newest rows of the trace list.
+
+    Args:
+        session: one, or its beginning.
+        errors: only what failed.
+        only: the ids that count; None: all.
+    """
+    with opened_index(folder, notice=say) as index:
+        found: list[TraceSummary] = []
+        before = ""
+        while len(found) < most:
+            page = index.page(limit=MOST_ROWS, before=before, query=session).traces
+            found += [
+                row
+                for row in page
+                if row.session.startswith(session)
+                and (not errors or row.error or row.tool_errors)
+                and (only is None or row.id in only)
+            ]
+            if len(page) < MOST_ROWS:
+                break
+            before = page[-1].id
+        return found[:most]
+
+
+def run_traces_mark(invocation: Invocation, wanted: str, *, note: str, remove: bool) -> int:
+    """Mark a trace, or take its mark off; returns the exit code.
+
+    Raises:
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
+        such trace.
+        OSError: the mark cannot be written.
+    """
+    folder = traces_folder(invocation)
+    gone = remove and wanted in read_marks(folder)  # at least the trace may be
+    trace_id = wanted if gone else open_trace(folder, wanted).id
+    if not remove:
+        set_mark(folder, trace_id, note)
+        say(f"{trace_id} is marked: no prune removes it")
+    elif remove_mark(folder, trace_id):
+        say(f"the mark of {trace_id} is taken off")
+    else:
+        say(f"{trace_id} has no mark")
+    return ExitCode.FINE

@@ -1,0 +1,133 @@
+"""The command line of `anyclaude-tui traces`; imports nothing heavy, so that help comes at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from tui.commands.invocation import Invocation
+
+traces = typer.Typer(
+    help="""The record of each request, as it lies on disk.
+
+\b
+Examples
+  anyclaude-tui traces list --errors           what went wrong
+  anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
+  anyclaude-tui traces analyze --since 7d      hit rates, speeds, misses and tools of a week
+""",
+    no_args_is_help=True,
+)
+
+Config = Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file.")]
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")]
+TraceId = Annotated[str, typer.Argument(metavar="ID", help="Its id, how it begins, or its file.")]
+Session = Annotated[
+    str, typer.Option("--session", metavar="ID", help="Only this session, or those that begin so.")
+]
+Since = Annotated[
+    str, typer.Option("--since", metavar="WHEN", help="Only from then on: 90m, 12h, 7d, 2w, or a date.")
+]
+
+
+def invocation_of(context: typer.Context, config: str | None) -> Invocation:
+    """The invocation, with the configuration file that stands after the command over one before it."""
+    before: Invocation = context.obj
+    return replace(before, options={**before.options, "config": config}) if config else before
+
+
+@traces.command("list")
+def traces_list(
+    context: typer.Context,
+    session: Session = "",
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Only requests that failed, or with a tool that did.")
+    ] = False,
+    marked: Annotated[bool, typer.Option("--marked", help="Only those with a mark.")] = False,
+    most: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")] = 20,
+    as_json: JsonLines = False,
+    config: Config = None,
+) -> None:
+    """List the traces, a line each, the newest first."""
+    from tui.commands.traces.listing import run_traces_list
+
+    invocation = invocation_of(context, config)
+    raise typer.Exit(
+        run_traces_list(invocation, session=session, errors=errors, marked=marked, most=most, as_json=as_json)
+    )
+
+
+@traces.command("show")
+def traces_show(
+    context: typer.Context,
+    trace: TraceId,
+    tool: Annotated[
+        int | None, typer.Option("--tool", metavar="K", help="Read its tool call number K again.")
+    ] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show one trace; with --tool, read a stored tool call again, step by step.
+
+    Exit code 1 where the call is read otherwise than it was then.
+    """
+    from tui.commands.traces.showing import run_traces_show
+
+    raise typer.Exit(run_traces_show(invocation_of(context, config), trace, tool=tool, as_json=as_json))
+
+
+@traces.command("mark")
+def traces_mark(
+    context: typer.Context,
+    trace: TraceId,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why it is kept.")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Take the mark off.")] = False,
+    config: Config = None,
+) -> None:
+    """Mark a trace: it is never pruned, and "traces list --marked" finds it."""
+    from tui.commands.traces.listing import run_traces_mark
+
+    raise typer.Exit(run_traces_mark(invocation_of(context, config), trace, note=note, remove=remove))
+
+
+ANALYZE_HELP = """What the traces say together: hit rates, tokens, speeds, misses, tools, what was saved.
+
+By backend, model, session, lane and day. A request hits where tokens of its prompt came from the prefix
+cache. The time that this saved is counted by the speed of that model's own long prefills. With "prices" in
+the configuration, the cost of the same tokens elsewhere:
+
+\b
+  "prices": {"claude-sonnet-*": {"input": 3, "cacheWrite": 3.75, "cacheRead": 0.3, "output": 15}}
+
+\b
+Examples
+  anyclaude-tui traces analyze
+  anyclaude-tui traces analyze --since 7d --lane main
+  anyclaude-tui traces analyze --session 4f1c --json
+"""
+
+
+@traces.command("analyze", help=ANALYZE_HELP)
+def traces_analyze(
+    context: typer.Context,
+    session: Session = "",
+    since: Since = "",
+    until: Annotated[str, typer.Option("--until", metavar="WHEN", help="Only before then.")] = "",
+    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="Only this backend.")] = "",
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="Only this model, asked for or answering.")
+    ] = "",
+    lane: Annotated[
+        str, typer.Option("--lane", metavar="NAME", help="main, subagent, compaction or auxiliary.")
+    ] = "",
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.analyzing import run_traces_analyze
+
+    invocation = invocation_of(context, config)
+    chosen = {"session": session, "backend": backend, "model": model, "lane": lane}
+    raise typer.Exit(run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json))

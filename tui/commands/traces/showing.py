@@ -1,0 +1,60 @@
+"""`anyclaude-tui traces show`: one trace, short, whole or raw, or one of its tool calls read again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from proxy.events.tool_call import ToolCall
+from proxy.traces.call_replay import CallReplay, offered_tools, replay
+from proxy.traces.schema import Trace
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import Invocation
+from tui.commands.output import write_data
+from tui.commands.traces.call_report import call_report
+from tui.commands.traces.places import open_trace, traces_folder
+from tui.commands.traces.trace_report import trace_report
+
+
+def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, as_json: bool) -> int:
+    """Print one trace, or how call number `tool` of it is read step by step; returns the exit code.
+
+    It is `FAILED` where the call is read otherwise than it was then.
+
+    Raises:
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
+        such trace or
+            call.
+    """
+    trace = open_trace(traces_folder(invocation), wanted)
+    if tool is None:
+        write_data(trace.model_dump_json(indent=2) + "\n" if as_json else trace_report(trace))
+        return ExitCode.FINE
+    call = _call(trace, tool)
+    read = replay(call, offered_tools(trace).schemas)
+    if as_json:
+        write_data(json.dumps(_as_json(trace, call, read), indent=2, ensure_ascii=False) + "\n")
+    else:
+        write_data(call_report(trace, tool, call, read))
+    return ExitCode.FINE if read.agrees else ExitCode.FAILED
+
+
+def _call(trace: Trace, number: int) -> ToolCall:
+    calls = trace.tool_calls
+    if 1 <= number <= len(calls):
+        return calls[number - 1]
+    if not calls:
+        raise CommandFailed(ExitCode.USAGE, f"the answer of {trace.id} made no tool call")
+    names = ", ".join(f"{place} {call.name}" for place, call in enumerate(calls, 1))
+    raise CommandFailed(ExitCode.USAGE, f"{trace.id} has no call number {number}; its calls are {names}")
+
+
+def _as_json(trace: Trace, call: ToolCall, read: CallReplay) -> dict[str, Any]:
+    pieces = [{"piece": type(piece).__name__, **asdict(piece)} for piece in read.pieces]
+    return {
+        "trace": trace.id,
+        "stored": call.model_dump(),
+        "read": {**asdict(read), "pieces": pieces},
+        "agrees": read.agrees,
+    }
