@@ -22,6 +22,7 @@ from bench import (
     restoring,
     scheduling,
     side_by_side,
+    trace_analysis,
     turn_latency,
 )
 from bench.figure import Figure, table
@@ -38,6 +39,7 @@ BENCHES = {
     "scheduling": scheduling.measure,
     "grammar_cost": grammar_cost.measure,
     "random_calls": random_calls.measure,
+    "trace_analysis": trace_analysis.measure,
 }
 
 

@@ -103,6 +103,11 @@ class TraceIndex:
         with self._guarded() as db:
             return db.execute(statement, parameters).fetchall()
 
+    def add_function(self, name: str, function: Callable[[str], bool]) -> None:
+        """Let statements call a function of one text."""
+        with self._guarded() as db:
+            db.create_function(name, 1, function, deterministic=True)
+
     def paths(self) -> set[str]:
         """Paths of all traces in the table, relative to the traces folder."""
         with self._guarded() as db:

@@ -16,6 +16,7 @@ traces = typer.Typer(
 Examples
   anyclaude-tui traces list --errors           what went wrong
   anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
+  anyclaude-tui traces grep "parse error"      in prompts, results and answers
   anyclaude-tui traces analyze --since 7d      hit rates, speeds, misses and tools of a week
 """,
     no_args_is_help=True,
@@ -131,3 +132,37 @@ def traces_analyze(
     invocation = invocation_of(context, config)
     chosen = {"session": session, "backend": backend, "model": model, "lane": lane}
     raise typer.Exit(run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json))
+
+
+GREP_HELP = """Find a text in prompts, tool results and answers, newest first.
+
+Looks into what was new in each request: what came since the answer before it, the answer itself, its calls
+and its error; of a conversation's first request the system text as well. Definitions of tools are left out.
+Words match in order, case plays no part, and the last word may go on. Secrets were taken out before anything
+was written, so no search finds them.
+
+Exit code 1 where nothing is found.
+
+\b
+Examples
+  anyclaude-tui traces grep "permission denied"
+  anyclaude-tui traces grep parse_config --since 2d -n 50
+"""
+
+
+@traces.command("grep", help=GREP_HELP)
+def traces_grep(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Words, in their order.")],
+    session: Session = "",
+    since: Since = "",
+    most: Annotated[int, typer.Option("-n", metavar="N", min=1, help="At most so many.")] = 20,
+    as_json: JsonLines = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.searching import run_traces_grep
+
+    invocation = invocation_of(context, config)
+    raise typer.Exit(
+        run_traces_grep(invocation, text, session=session, since=since, most=most, as_json=as_json)
+    )

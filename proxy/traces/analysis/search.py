@@ -1,0 +1,86 @@
+"""Full text search: which requests brought, or were answered with, a text.
+
+Words match in order, whatever is between them but letters and digits; case plays no part, and the last word
+may go on: `read the fil` finds "Read the file". A text without letters and digits is looked for as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from proxy.traces.index import TraceIndex
+from proxy.traces.schema import TraceSummary
+
+AROUND = 60  # characters of context on each side
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One trace, and its first place with the text: what stands before it, itself, and behind it."""
+
+    summary: TraceSummary
+    before: str
+    match: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The newest traces that have the text, and how many do in all; `scanned`: without FTS5."""
+
+    found: list[Found]
+    total: int
+    scanned: bool
+
+
+def search(index: TraceIndex, text: str, *, session: str = "", since: float = 0.0, most: int = 20) -> Search:
+    """Look for a text in what was new in each request (`proxy.traces.analysis.new_text`).
+
+    Raises:
+        ValueError: the text is empty.
+        sqlite3.Error: the index cannot be read.
+    """
+    words = _WORD.findall(text)
+    if not text.strip():
+        raise ValueError("there is no text to look for")
+    pattern = _pattern(text, words)
+    if words and index.searchable:
+        source, match = "search JOIN texts ON texts.row = search.rowid", "search MATCH ?"
+        wanted = '"' + " ".join(words) + '"*'
+    else:
+        index.add_function("holds", lambda held: pattern.search(held) is not None)
+        source, match, wanted = "texts", "holds(texts.text) AND ? = ''", ""
+    chosen = f"FROM {source} JOIN requests ON requests.id = texts.trace WHERE {match}"
+    parameters: tuple[object, ...] = (wanted,)
+    if session:
+        chosen, parameters = chosen + " AND substr(session, 1, ?) = ?", (*parameters, len(session), session)
+    if since:
+        chosen, parameters = chosen + " AND time >= ?", (*parameters, since)
+    ids = index.select(f"SELECT texts.trace, texts.row {chosen} ORDER BY time DESC", parameters)
+    return Search(
+        [_found(index, row, pattern) for _, row in ids[:most]],
+        len(ids),
+        scanned=not index.searchable,
+    )
+
+
+def _pattern(text: str, words: list[str]) -> re.Pattern[str]:
+    if not words:
+        return re.compile(re.escape(text.strip()))
+    return re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, words)), re.IGNORECASE)
+
+
+def _found(index: TraceIndex, row: int, pattern: re.Pattern[str]) -> Found:
+    [(text, summary)] = index.select(
+        "SELECT text, summary FROM texts JOIN traces ON traces.id = texts.trace WHERE row = ?", (row,)
+    )
+    at = pattern.search(text)
+    begin, end = at.span() if at else (0, 0)
+    return Found(
+        TraceSummary.model_validate_json(summary),
+        text[max(0, begin - AROUND) : begin],
+        text[begin:end],
+        text[end : end + AROUND],
+    )
