@@ -17,7 +17,7 @@ import orjson
 
 from bench.claude_request import anthropic_body, prose
 from bench.figure import Figure, Peer
-from proxy.configuration.state_folder import write_private
+from engine.process.private_files import write_private
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
 from proxy.traces.analysis.analysis import analyze

@@ -35,6 +35,7 @@ from proxy.supervision.supervisor import Supervisor
 from proxy.supervision.watch import Timing
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.record import TraceStore
+from proxy.traces.retention import Limits
 
 _log = logging.getLogger("anyclaude")
 _stream_log = logging.getLogger("anyclaude.stream")
@@ -71,7 +72,10 @@ class Host:
         self.metrics = Metrics(version=program_version(), backend=config.backend_name)
         self._listen()
         self.store = TraceStore(
-            config.home / TRACES_FOLDER, secrets=(config.token, config.backend_key), notice=self.notice
+            config.home / TRACES_FOLDER,
+            secrets=(config.token, config.backend_key),
+            limits=Limits(days=config.trace_max_days, bytes=config.trace_max_bytes),
+            notice=self.notice,
         )
         self.recorder = Recorder(self.bus, self.store if config.trace else None, clock=clock)
         self.backend = make_backend(config, self._engine_url)

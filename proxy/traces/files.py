@@ -48,3 +48,14 @@ def trace_files(folder: Path) -> Iterator[str]:
         found += [(name, backend) for name in os.listdir(folder / backend) if id_in(name)]
     for name, backend in sorted(found, reverse=True):
         yield f"{backend}/{name}"
+
+
+def time_in(path: str | Path) -> float | None:
+    """The time in a trace's file name, in epoch seconds; None when it is not named like a trace."""
+    name = os.path.basename(path)
+    if id_in(name) is None:
+        return None
+    try:
+        return datetime.fromisoformat(name[:20]).timestamp()
+    except ValueError:
+        return None  # the 99th of a month

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.reading import TraceUnreadable, read_trace
 from proxy.traces.reconcile import reconcile
 from proxy.traces.redact import Redactor, is_secret_header, redacted_trace
+from proxy.traces.retention import Limits, plan_prune, prune
 from proxy.traces.schema import Trace
 
 _CREDENTIAL_LENGTH = 16  # a client's shorter credential is a word such as "local" that texts contain
 _REMEMBERED_CREDENTIALS = 32
+PRUNE_EVERY_S = 3600.0
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +40,36 @@ class ToolOutcome:
 
 
 class TraceStore:
-    """The traces folder of a host.
+    """The traces folder of a host; what is over its limits is removed after `reconcile` and every hour.
 
     `notice` is called on the event loop with what people should know. Nothing here raises because of a disk:
     what cannot be written is counted and told.
     """
 
-    def __init__(self, folder: Path, *, secrets: Iterable[str] = (), notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        secrets: Iterable[str] = (),
+        limits: Limits = NO_LIMITS,
+        notice: Callable[[str], None],
+    ) -> None:
         self.folder = folder
+        self._limits = limits
+        self._pruned_at = time.monotonic()
         self._secrets = tuple(secrets)
         self._redactor = Redactor(self._secrets)  # replaced by the writer's thread alone
         self._notice = notice
         self._loop = asyncio.get_running_loop()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="traces")
         self._stopped = threading.Event()
-        self._reconciler: threading.Thread | None = None
+        self._background: threading.Thread | None = None
         self._unwritten = 0
         self.index = TraceIndex(folder, notice=self._tell, renewed=self.reconcile)
 
     def reconcile(self) -> None:
-        """Bring the index in line with the folder, in the background."""
-        self._reconciler = threading.Thread(target=self._reconcile, name="trace index", daemon=True)
-        self._reconciler.start()
+        """Bring the index in line with the folder, and the folder within its limits, in the background."""
+        self._in_background(self._reconcile)
 
     async def write(self, trace: Trace) -> str:
         """Put a trace on disk; returns its path relative to the folder, or "" where that failed.
@@ -78,8 +90,8 @@ class TraceStore:
         """Return when everything that was given is on disk."""
         self._stopped.set()
         await asyncio.to_thread(self._writer.shutdown)
-        if self._reconciler is not None:
-            await asyncio.to_thread(self._reconciler.join)
+        if self._background is not None:
+            await asyncio.to_thread(self._background.join)
         self.index.close()
 
     def _write(self, trace: Trace) -> str:
@@ -89,6 +101,8 @@ class TraceStore:
         except Exception as error:  # whatever it is, it must not cost the client its answer
             self._failed(path, error)
             return ""
+        if time.monotonic() - self._pruned_at > PRUNE_EVERY_S and not self._busy():
+            self._in_background(self._prune)
         if self._unwritten:
             self._tell(f"traces are written again; {self._unwritten} could not be")
             self._unwritten = 0
@@ -149,6 +163,32 @@ class TraceStore:
             reconcile(self.folder, self.index, notice=self._tell, stopped=self._stopped.is_set)
         except (OSError, sqlite3.Error) as error:
             self._tell(f"the trace index may lack older traces: {error}")
+        self._prune()
+
+    def _prune(self) -> None:
+        self._pruned_at = time.monotonic()
+        if not self._limits:
+            return
+        try:
+            plan = plan_prune(self.folder, self._limits)
+            pruned = prune(self.folder, self.index, plan, stopped=self._stopped.is_set)
+        except (OSError, sqlite3.Error) as error:
+            self._tell(f"old traces could not be removed: {error}; the next try is in an hour")
+            return
+        if pruned.traces:
+            self._tell(
+                f"{pruned.traces:,} old traces ({pruned.bytes / 1e9:.2f} GB) were removed, to stay within"
+                f" {self._limits}; {plan.kept:,} are left ({plan.kept_bytes / 1e9:.2f} GB)"
+            )
+        if pruned.failed:
+            self._tell(f"{pruned.failed:,} old traces could not be removed ({pruned.error})")
+
+    def _busy(self) -> bool:
+        return self._background is not None and self._background.is_alive()
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        self._background = threading.Thread(target=work, name="trace upkeep", daemon=True)
+        self._background.start()
 
     def _failed(self, path: str, error: Exception) -> None:
         self._unwritten += 1

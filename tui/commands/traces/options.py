@@ -17,6 +17,7 @@ Examples
   anyclaude-tui traces list --errors           what went wrong
   anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
   anyclaude-tui traces grep "parse error"      in prompts, results and answers
+  anyclaude-tui traces prune --older 14d       what that would remove; --yes removes it
   anyclaude-tui traces analyze --since 7d      hit rates, speeds, misses and tools of a week
 """,
     no_args_is_help=True,
@@ -132,6 +133,42 @@ def traces_analyze(
     invocation = invocation_of(context, config)
     chosen = {"session": session, "backend": backend, "model": model, "lane": lane}
     raise typer.Exit(run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json))
+
+
+PRUNE_HELP = """Remove traces that are over a limit, the oldest first; without --yes, only say which.
+
+The host does the same by itself: by default it keeps 30 days and 10 GB ("traceMaxDays" and "traceMaxBytes" in
+the configuration, 0 for no limit). Without a limit of its own this command takes those. Marked traces
+(traces mark ID) are never removed. The figures of traces list, analyze and grep are of what is there.
+
+\b
+Examples
+  anyclaude-tui traces prune                    what the host would remove
+  anyclaude-tui traces prune --older 14d        what is older than two weeks
+  anyclaude-tui traces prune --size 2GB --yes   remove the oldest, down to 2 GB
+"""
+
+
+@traces.command("prune", help=PRUNE_HELP)
+def traces_prune(
+    context: typer.Context,
+    older: Annotated[
+        str, typer.Option("--older", metavar="WHEN", help="What is older: 12h, 7d, 2w, or a date.")
+    ] = "",
+    size: Annotated[
+        str, typer.Option("--size", metavar="BYTES", help="Down to that size: 500MB, 2GB, or bytes.")
+    ] = "",
+    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="All but the newest N.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.pruning import run_traces_prune
+
+    invocation = invocation_of(context, config)
+    raise typer.Exit(
+        run_traces_prune(invocation, older=older, size=size, keep=keep, yes=yes, as_json=as_json)
+    )
 
 
 GREP_HELP = """Find a text in prompts, tool results and answers, newest first.

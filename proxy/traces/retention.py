@@ -1,0 +1,137 @@
+"""Which traces are kept: by age, size and count, the newest and the marked ones first."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.traces.files import id_in, time_in, trace_files
+from proxy.traces.index import TraceIndex
+from proxy.traces.marks import read_marks
+
+DAY_S = 86_400.0
+_BATCH = 200  # files a transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What traces may take; 0: no limit. Marked traces count towards it, and are never removed."""
+
+    days: float = 0.0
+    bytes: int = 0
+    traces: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.days or self.bytes or self.traces)
+
+    def __str__(self) -> str:
+        parts = (
+            f"{self.days:g} days" if self.days else "",
+            f"{self.bytes / 1e9:g} GB" if self.bytes else "",
+            f"{self.traces:,} traces" if self.traces else "",
+        )
+        return " and ".join(part for part in parts if part) or "no limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One trace that is over a limit, and which: "age", "size" or "count"; `time` in epoch seconds."""
+
+    path: str  # relative to the traces folder
+    time: float
+    bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrunePlan:
+    """What a prune would remove, oldest first, and what it would leave."""
+
+    removals: list[Removal]
+    kept: int
+    kept_bytes: int
+    marked: int  # of these, traces that only their mark keeps
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that it would free."""
+        return sum(removal.bytes for removal in self.removals)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a prune has removed, and the files that it could not, with the last error."""
+
+    traces: int
+    bytes: int
+    failed: int = 0
+    error: str = ""
+
+
+def plan_prune(folder: Path, limits: Limits, *, now: float | None = None) -> PrunePlan:
+    """Go through the files, newest first; the index plays no part, so nothing depends on its state.
+
+    Raises:
+        OSError: the folder, or the folder of marks, cannot be read.
+    """
+    oldest = (time.time() if now is None else now) - limits.days * DAY_S
+    marks = read_marks(folder)
+    removals: list[Removal] = []
+    kept = kept_bytes = marked = 0
+    full = False
+    for path in trace_files(folder):
+        try:
+            file = os.stat(folder / path)
+        except OSError:
+            continue  # gone meanwhile
+        at, size = time_in(path) or file.st_mtime, file.st_size
+        full = full or bool(limits.bytes and kept_bytes + size > limits.bytes)
+        if limits.days and at < oldest:
+            reason = "age"
+        elif full:  # also a smaller one would fit: what is older goes first
+            reason = "size"
+        elif limits.traces and kept >= limits.traces:
+            reason = "count"
+        else:
+            reason = ""
+        if reason and id_in(path) not in marks:
+            removals.append(Removal(path, at, size, reason))
+            continue
+        kept, kept_bytes, marked = kept + 1, kept_bytes + size, marked + bool(reason)
+    return PrunePlan(removals[::-1], kept, kept_bytes, marked)
+
+
+def prune(
+    folder: Path, index: TraceIndex, plan: PrunePlan, *, stopped: Callable[[], bool] = lambda: False
+) -> Pruned:
+    """Remove what a plan names, but for what was marked since; the oldest go first.
+
+    Files go before their rows, as they came: whatever ends it in between, `reconcile` puts the rest right.
+
+    Raises:
+        sqlite3.Error: the index cannot be written; the files of the last batch are gone.
+        OSError: the marks cannot be read.
+    """
+    traces = size = failed = 0
+    error = ""
+    for begin in range(0, len(plan.removals), _BATCH):
+        if stopped():
+            break
+        marks = read_marks(folder)
+        gone = []
+        for removal in plan.removals[begin : begin + _BATCH]:
+            if id_in(removal.path) in marks:
+                continue
+            try:
+                (folder / removal.path).unlink(missing_ok=True)
+            except OSError as trouble:
+                failed, error = failed + 1, trouble.strerror or str(trouble)
+                continue
+            gone.append(removal.path)
+            size += removal.bytes
+        index.remove(gone)
+        traces += len(gone)
+    return Pruned(traces, size, failed, error)
