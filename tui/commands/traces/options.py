@@ -16,6 +16,7 @@ traces = typer.Typer(
 Examples
   anyclaude-tui traces list --errors           what went wrong
   anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
+  anyclaude-tui traces diff req_3f req_41      where two prompts part, and what it cost
   anyclaude-tui traces grep "parse error"      in prompts, results and answers
   anyclaude-tui traces prune --older 14d       what that would remove; --yes removes it
   anyclaude-tui traces analyze --since 7d      hit rates, speeds, misses and tools of a week
@@ -133,6 +134,36 @@ def traces_analyze(
     invocation = invocation_of(context, config)
     chosen = {"session": session, "backend": backend, "model": model, "lane": lane}
     raise typer.Exit(run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json))
+
+
+DIFF_HELP = """Compare the prompts of two requests by segment, and open at their first difference.
+
+The prefix cache can reuse a prompt as far as it is the same from its beginning. So the first difference
+decides what B had to compute again: system, then each tool, then each message, as they were sent upstream.
+Where the prefix cache told the token at which B diverged, that is the figure; else it is an estimate by
+characters.
+
+Exit code 1 where the prompts differ.
+
+\b
+Examples
+  anyclaude-tui traces diff req_3f1 req_3f2
+  anyclaude-tui traces diff req_3f1 req_3f2 --all   with the segments that are the same
+"""
+
+
+@traces.command("diff", help=DIFF_HELP)
+def traces_diff(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(metavar="A", help="The earlier: id, how it begins, or file.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The later.")],
+    whole: Annotated[bool, typer.Option("--all", help="Name also the segments that are the same.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.diffing import run_traces_diff
+
+    raise typer.Exit(run_traces_diff(invocation_of(context, config), a, b, whole=whole, as_json=as_json))
 
 
 PRUNE_HELP = """Remove traces that are over a limit, the oldest first; without --yes, only say which.

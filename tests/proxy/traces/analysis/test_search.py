@@ -33,7 +33,7 @@ FIRST = [turn("user", "Please mend parse_config")]
 SECOND = [
     *FIRST,
     turn("assistant", {"type": "text", "text": "Sure."}),
-    turn("user", {"type": "tool_result", "content": [{"type": "text", "text": "Permission denied: straße"}]}),
+    turn("user", {"type": "tool_result", "content": "Permission denied: straße"}),
 ]
 CALL = [
     {"type": "thinking", "thinking": "hm"},

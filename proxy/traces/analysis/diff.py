@@ -1,0 +1,180 @@
+"""Two requests, segment by segment, as the model saw them: where they part, and what it cost.
+
+A prompt's state can be reused as far as it is the same from its beginning, so the first difference decides.
+The segments are those of what was sent upstream, else of the client's request: system, tools, messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, Literal
+
+from engine.wire.json_text import encode_json
+from proxy.anthropic.prompt_prefix import system_text
+from proxy.traces.analysis.facts import prefill_seconds
+from proxy.traces.analysis.new_text import content_texts
+from proxy.traces.schema import Trace
+
+_NEAR = 0.15  # of a prompt: how far a share of characters may be from that of tokens
+AROUND = 80  # characters shown on each side of a difference
+
+Kind = Literal["same", "changed", "only in A", "only in B"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a prompt that renders by itself."""
+
+    name: str  # "system", "tool Read", "message 3 (user)"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentDiff:
+    """One segment in both requests; `at` is the first character that differs, in a changed one."""
+
+    name: str
+    kind: Kind
+    a: str
+    b: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDiff:
+    """All segments in order, and what the first difference cost the second request.
+
+    `first` is its place in `segments`; None where both prompts are the same. `shared` characters of B's
+    `characters` stand before it. `position` is the token of B at which they part: as the prefix cache told it
+    where it was asked about it, else counted by the share of characters, and then `estimated`. `recomputed`
+    tokens of B stand behind it; they took about `cost_s` of prefill, where that was measured. `told` is what
+    the prefix cache said of B.
+    """
+
+    segments: list[SegmentDiff]
+    first: int | None
+    shared: int
+    characters: int
+    position: int | None
+    estimated: bool
+    recomputed: int | None
+    cost_s: float | None
+    told: str
+
+    def around(self) -> tuple[str, str, str]:
+        """What stands before the first difference in both, and how A and B go on from it."""
+        if self.first is None:
+            return "", "", ""
+        one = self.segments[self.first]
+        begin = max(0, one.at - AROUND)
+        return one.a[begin : one.at], one.a[one.at : one.at + AROUND], one.b[one.at : one.at + AROUND]
+
+
+def diff(a: Trace, b: Trace) -> PromptDiff:
+    """Compare the prompts of two traces; A came before, B is the one whose cost is told."""
+    parts = list(_compared(segments(a), segments(b)))
+    first = next((place for place, part in enumerate(parts) if part.kind != "same"), None)
+    characters = sum(len(part.b) for part in parts)
+    shared = sum(len(part.b) for part in parts[:first]) + (parts[first].at if first is not None else 0)
+    position, estimated = _position(b, shared, characters, first is not None)
+    recomputed = None if position is None else b.usage.prompt_tokens - position
+    return PromptDiff(
+        segments=parts,
+        first=first,
+        shared=shared,
+        characters=characters,
+        position=position,
+        estimated=estimated,
+        recomputed=recomputed,
+        cost_s=_cost(b, recomputed),
+        told=_told(b),
+    )
+
+
+def segments(trace: Trace) -> list[Segment]:
+    """The parts of a trace's prompt, in the order of most chat templates."""
+    body = trace.upstream if isinstance(trace.upstream, dict) else trace.request.body
+    return list(_segments(body)) if isinstance(body, dict) else []
+
+
+def _segments(body: dict[str, Any]) -> Iterator[Segment]:
+    system = body.get("system")
+    if isinstance(system, list):
+        system = [block for block in system if isinstance(block, dict)]
+    messages = [row for row in _list(body.get("messages")) if isinstance(row, dict)]
+    if isinstance(system, str | list):
+        yield Segment("system", system_text(system))
+    elif messages and messages[0].get("role") == "system":
+        yield Segment("system", _message_text(messages.pop(0)))
+    for tool in _list(body.get("tools")):
+        function = tool.get("function", tool) if isinstance(tool, dict) else {}
+        name = function.get("name") if isinstance(function, dict) else ""
+        yield Segment(f"tool {name}", encode_json(tool).decode())
+    for number, message in enumerate(messages, 1):
+        yield Segment(f"message {number} ({message.get('role')})", _message_text(message))
+
+
+def _message_text(message: dict[str, Any]) -> str:
+    """Content in one form, whatever blocks it came in: what differs in form alone renders the same."""
+    texts = [f"{message.get('role')}:", *content_texts(message.get("content"))]
+    for name in ("reasoning_content", "tool_calls", "tool_call_id"):
+        if value := message.get(name):
+            texts.append(value if isinstance(value, str) else encode_json(value).decode())
+    return "\n".join(texts)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _compared(a: list[Segment], b: list[Segment]) -> Iterator[SegmentDiff]:
+    """Place by place: a prompt has no way to reuse what stands elsewhere."""
+    for one, other in zip_longest(a, b):
+        if one is None:
+            yield SegmentDiff(other.name, "only in B", "", other.text)
+        elif other is None:
+            yield SegmentDiff(one.name, "only in A", one.text, "")
+        elif one == other:
+            yield SegmentDiff(one.name, "same", one.text, other.text)
+        else:
+            name = one.name if one.name == other.name else f"{one.name} / {other.name}"
+            yield SegmentDiff(name, "changed", one.text, other.text, _shared(one.text, other.text))
+
+
+def _shared(a: str, b: str) -> int:
+    pairs = zip(a, b, strict=False)
+    return next((at for at, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
+
+
+def _position(b: Trace, shared: int, characters: int, differs: bool) -> tuple[int | None, bool]:
+    tokens = b.usage.prompt_tokens
+    if not differs:
+        return (tokens, False) if tokens else (None, True)
+    if not tokens or not characters:
+        return None, True
+    guess = round(tokens * shared / characters)
+    miss = b.cache.miss if b.cache else None
+    # The cache compared B with what it held, which need not have been A: far from the guess it was not.
+    if miss is not None and miss.reason == "diverged" and abs(miss.position - guess) <= _NEAR * tokens:
+        return miss.position, False
+    return guess, True
+
+
+def _cost(b: Trace, recomputed: int | None) -> float | None:
+    computed = b.usage.input_tokens + b.usage.cache_creation_input_tokens
+    took = prefill_seconds(b)
+    if recomputed is None or took is None or not computed:
+        return None
+    return took * min(1.0, recomputed / computed)
+
+
+def _told(b: Trace) -> str:
+    if (cache := b.cache) is None:
+        return ""
+    found = f"{cache.matched_tokens:,} of {cache.prompt_tokens:,} tokens were in the cache"
+    if (miss := cache.miss) is None:
+        return found
+    where = f" in {miss.segment}" if miss.segment else ""
+    return f"{found}; it missed: {miss.reason} at token {miss.position:,}{where}"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
+from proxy.traces.analysis.diff import diff, segments
+from proxy.traces.schema import Trace
+from tests.proxy.trace_making import trace_of
+
+SYSTEM = {"role": "system", "content": "Be careful."}
+READ = {"type": "function", "function": {"name": "Read", "parameters": {}}}
+
+
+def sent(*texts: str, system: str = "Be careful.", tools: tuple[Any, ...] = (READ,), **fields: Any) -> Trace:
+    rows = [
+        {"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(texts)
+    ]
+    upstream = {"messages": [{"role": "system", "content": system}, *rows], "tools": list(tools)}
+    return trace_of(1, upstream=upstream, **fields)
+
+
+def names(trace: Trace) -> list[str]:
+    return [segment.name for segment in segments(trace)]
+
+
+def test_the_segments_are_those_that_were_sent_upstream() -> None:
+    assert names(sent("hi", "ho")) == ["system", "tool Read", "message 1 (user)", "message 2 (assistant)"]
+
+
+def test_without_them_the_client_s_own_body_counts() -> None:
+    trace = trace_of(1)
+    trace.request.body["system"] = [
+        {"type": "text", "text": "x-anthropic-billing-header: a;"},
+        {"type": "text", "text": "S"},
+    ]
+    assert names(trace) == ["system", "tool Read", "message 1 (user)"]
+    assert segments(trace)[0].text == "S"
+
+
+@pytest.mark.parametrize("body", [None, [], "text", {"messages": 3, "tools": {}}, {"tools": [3]}])
+def test_a_body_of_any_shape_can_be_compared(body: Any) -> None:
+    trace = trace_of(1)
+    trace.request.body = body
+    assert diff(trace, trace).first is None
+
+
+def test_equal_prompts_have_no_difference() -> None:
+    found = diff(sent("a", "b"), sent("a", "b"))
+    assert (found.first, found.around()) == (None, ("", "", ""))
+    assert {part.kind for part in found.segments} == {"same"}
+
+
+def test_content_in_another_form_is_the_same_content() -> None:
+    a, b = trace_of(1), trace_of(2)
+    b.request.body["messages"] = [{"role": "user", "content": "Who are you?"}]
+    b.request.body["messages"][0]["cache_control"] = {"type": "ephemeral"}
+    assert diff(a, b).first is None
+
+
+def test_it_opens_at_the_first_difference() -> None:
+    found = diff(sent("on branch main", "b"), sent("on branch dev", "b", "c"))
+    assert found.first == 2
+    assert [part.kind for part in found.segments] == ["same", "same", "changed", "same", "only in B"]
+    assert found.around() == ("user:\non branch ", "main", "dev")
+    assert found.shared == sum(len(part.b) for part in found.segments[:2]) + len("user:\non branch ")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kinds"),
+    [
+        (sent("x"), sent("x", system="Other."), ["changed", "same", "same"]),
+        (sent("x"), sent("x", tools=()), ["same", "changed", "only in A"]),
+        (sent("x", "y"), sent("x"), ["same", "same", "same", "only in A"]),
+    ],
+    ids=["system", "tools", "shorter"],
+)
+def test_each_kind_of_difference_is_named(a: Trace, b: Trace, kinds: list[str]) -> None:
+    assert [part.kind for part in diff(a, b).segments] == kinds
+
+
+def test_the_cache_s_own_figure_is_taken_where_there_is_one() -> None:
+    miss = CacheMiss(reason="diverged", position=640, segment="message 1")
+    b = sent(
+        "a" * 600 + "b" * 400,
+        cache=CacheVerdict(prompt_tokens=1000, matched_tokens=600, miss=miss),
+        usage=Usage(input_tokens=100, cache_creation_input_tokens=300, cache_read_input_tokens=600),
+        timings=Timings(prefill_start=1.0, first_token=5.0),
+    )
+    found = diff(sent("a" * 1000), b)
+    assert (found.position, found.estimated, found.recomputed) == (640, False, 360)
+    assert found.cost_s == pytest.approx(4.0 * 360 / 400)
+    assert (
+        found.told == "600 of 1,000 tokens were in the cache; it missed: diverged at token 640 in message 1"
+    )
+
+
+def test_without_it_the_characters_tell_about_where() -> None:
+    found = diff(sent("a" * 500), sent("a" * 250 + "b" * 250, usage=Usage(input_tokens=1000)))
+    assert found.estimated
+    assert found.position == round(1000 * found.shared / found.characters)
+    assert found.recomputed == 1000 - (found.position or 0)
+
+
+@given(
+    st.lists(st.text(max_size=8), min_size=1, max_size=5),
+    st.lists(st.text(max_size=8), min_size=1, max_size=5),
+)
+def test_what_stands_before_the_first_difference_is_the_same_in_both(a: list[str], b: list[str]) -> None:
+    one, other = sent(*a), sent(*b)
+    found = diff(one, other)
+    whole = ["".join(segment.text for segment in segments(trace)) for trace in (one, other)]
+    assert whole[0][: found.shared] == whole[1][: found.shared]
+    assert (found.first is None) == (a == b)

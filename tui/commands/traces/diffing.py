@@ -1,0 +1,98 @@
+"""`anyclaude-tui traces diff`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from difflib import unified_diff
+
+from proxy.traces.analysis.diff import PromptDiff, SegmentDiff, diff
+from proxy.traces.schema import Trace
+from tui.client.figures import count, day_and_clock, percent, ratio, seconds
+from tui.client.wire_text import block_text, line_text
+from tui.commands.exit_codes import ExitCode
+from tui.commands.invocation import Invocation
+from tui.commands.output import write_data
+from tui.commands.traces.places import open_trace, traces_folder
+
+_MOST_LINES = 40  # of one segment's difference
+_MARKS = {"same": "=", "changed": "!", "only in A": "-", "only in B": "+"}
+
+
+def run_traces_diff(invocation: Invocation, a: str, b: str, *, whole: bool, as_json: bool) -> int:
+    """Print where the prompts of two traces part; returns the exit code, `FAILED` where they do.
+
+    Raises:
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
+        such trace.
+    """
+    folder = traces_folder(invocation)
+    one, other = open_trace(folder, a), open_trace(folder, b)
+    found = diff(one, other)
+    if as_json:
+        write_data(json.dumps(asdict(found), indent=2) + "\n")
+    else:
+        write_data("\n".join(_report(one, other, found, whole=whole)) + "\n")
+    return ExitCode.FINE if found.first is None else ExitCode.FAILED
+
+
+def _report(a: Trace, b: Trace, found: PromptDiff, *, whole: bool) -> Iterator[str]:
+    for name, trace in (("A", a), ("B", b)):
+        yield (
+            f"{name}  {trace.id}  {day_and_clock(trace.time)}  {trace.lane}"
+            f"  session {line_text(trace.session)[:8] or '-'}  {trace.usage.prompt_tokens:,} tokens"
+        )
+    yield ""
+    if found.first is None:
+        yield "both prompts are the same"
+    else:
+        yield from _first(found, found.segments[found.first])
+    if found.told:
+        yield f"of B the prefix cache said: {line_text(found.told)}"
+    yield ""
+    yield from _segments(found, whole=whole)
+
+
+def _first(found: PromptDiff, segment: SegmentDiff) -> Iterator[str]:
+    kind = f"{segment.kind} at its character {segment.at:,}" if segment.kind == "changed" else segment.kind
+    yield line_text(f"the first difference is {segment.name}: {kind}")
+    before, now_a, now_b = found.around()
+    yield f"  both  {line_text(before)}"
+    yield f"  A     {line_text(now_a) or '(ends here)'}"
+    yield f"  B     {line_text(now_b) or '(ends here)'}"
+    if found.position is None:
+        yield "nobody counted the tokens of B"
+        return
+    about = "about " if found.estimated else ""
+    took = f", {seconds(found.cost_s)} of prefill" if found.cost_s is not None else ""
+    share = percent(ratio(found.shared, found.characters))
+    yield f"B shares {about}{found.position:,} tokens with A ({share} of its text); the rest,"
+    yield f"{about}{found.recomputed:,} tokens, could not come from A{took}"
+
+
+def _segments(found: PromptDiff, *, whole: bool) -> Iterator[str]:
+    run = 0
+    for place, part in enumerate(found.segments):
+        if part.kind == "same" and not whole:
+            run += 1
+            continue
+        if run:
+            yield f"= {run} the same"
+            run = 0
+        sizes = f"{count(len(part.a))} / {count(len(part.b))} characters"
+        here = "  <- first difference" if place == found.first else ""
+        yield f"{_MARKS[part.kind]} {line_text(part.name)}  {sizes}{here}"
+        if part.kind == "changed":
+            yield from _lines(part)
+    if run:
+        yield f"= {run} the same"
+
+
+def _lines(part: SegmentDiff) -> Iterator[str]:
+    a, b = block_text(part.a).split("\n"), block_text(part.b).split("\n")
+    changed = list(unified_diff(a, b, lineterm="", n=1))[2:]
+    for line in changed[:_MOST_LINES]:
+        yield f"    {line_text(line, 400)}"
+    if len(changed) > _MOST_LINES:
+        yield f"    … {len(changed) - _MOST_LINES:,} more lines; --json has both texts"
