@@ -17,6 +17,7 @@ Examples
   anyclaude-tui traces list --errors           what went wrong
   anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
   anyclaude-tui traces diff req_3f req_41      where two prompts part, and what it cost
+  anyclaude-tui traces export --format html    a page to look at, or to hand on with --redact
   anyclaude-tui traces grep "parse error"      in prompts, results and answers
   anyclaude-tui traces prune --older 14d       what that would remove; --yes removes it
   anyclaude-tui traces analyze --since 7d      hit rates, speeds, misses and tools of a week
@@ -70,6 +71,8 @@ def traces_show(
     tool: Annotated[
         int | None, typer.Option("--tool", metavar="K", help="Read its tool call number K again.")
     ] = None,
+    detail: Annotated[bool, typer.Option("--detail", help="All of its prompt, answer and results.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The file as it lies on disk.")] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -77,9 +80,10 @@ def traces_show(
 
     Exit code 1 where the call is read otherwise than it was then.
     """
-    from tui.commands.traces.showing import run_traces_show
+    from tui.commands.traces.showing import Form, run_traces_show
 
-    raise typer.Exit(run_traces_show(invocation_of(context, config), trace, tool=tool, as_json=as_json))
+    form: Form = "raw" if raw else "json" if as_json else "detail" if detail else "short"
+    raise typer.Exit(run_traces_show(invocation_of(context, config), trace, tool=tool, form=form))
 
 
 @traces.command("mark")
@@ -134,6 +138,88 @@ def traces_analyze(
     invocation = invocation_of(context, config)
     chosen = {"session": session, "backend": backend, "model": model, "lane": lane}
     raise typer.Exit(run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json))
+
+
+EXPORT_HELP = """Write traces in another program's format, to stdout or to a file that only you can read.
+
+\b
+  jsonl   each trace as one line, as "traces show --json" has it
+  har     HAR 1.2, for the network tools of browsers and for proxies
+  html    one page with everything in it; it loads and runs nothing
+  otlp    OpenTelemetry GenAI spans as OTLP/JSON, for a collector's /v1/traces
+
+Keys and tokens were taken out before anything was written, and are looked for once more. With --redact each
+text that a person, a model or a tool wrote becomes its length: for showing traces to others.
+
+\b
+Examples
+  anyclaude-tui traces export --format html -o week.html --since 7d
+  anyclaude-tui traces export --format har req_3f1 req_3f2 > two.har
+  anyclaude-tui traces export --format otlp --session 4f1c |
+    curl -H content-type:application/json -d @- http://127.0.0.1:4318/v1/traces
+"""
+
+
+@traces.command("export", help=EXPORT_HELP)
+def traces_export(
+    context: typer.Context,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="These traces.  [all that the options choose]", show_default=False
+        ),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="jsonl, har, html or otlp.")
+    ] = "jsonl",
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to.  [stdout]")] = "",
+    redact: Annotated[bool, typer.Option("--redact", help="Lengths in place of all texts.")] = False,
+    session: Session = "",
+    since: Since = "",
+    marked: Annotated[bool, typer.Option("--marked", help="Only those with a mark.")] = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.exporting import run_traces_export
+
+    invocation = invocation_of(context, config)
+    raise typer.Exit(
+        run_traces_export(
+            invocation,
+            ids or [],
+            form=form,
+            output=output,
+            redact=redact,
+            session=session,
+            since=since,
+            marked=marked,
+        )
+    )
+
+
+IMPORT_HELP = """Take over traces of earlier anyclaude versions: files or folders of JSON files.
+
+Such a file has "timestamp", "mode", "request" and "response". Each becomes a trace of the backend that "mode"
+names, without secrets; the files stay as they are. What was imported before is left out, and what is no such
+trace is named. The host's limits count for them as well (traces prune --help); with --mark they stay.
+
+\b
+Examples
+  anyclaude-tui traces import ~/.anyclaude/traces/lmstudio
+  anyclaude-tui traces import old-traces --mark
+"""
+
+
+@traces.command("import", help=IMPORT_HELP)
+def traces_import(
+    context: typer.Context,
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, or folders of them.")],
+    mark: Annotated[bool, typer.Option("--mark", help="Mark them, so that no prune removes them.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.importing import run_traces_import
+
+    raise typer.Exit(run_traces_import(invocation_of(context, config), paths, mark=mark, as_json=as_json))
 
 
 DIFF_HELP = """Compare the prompts of two requests by segment, and open at their first difference.

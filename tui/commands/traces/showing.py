@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay, offered_tools, replay
@@ -13,31 +13,50 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
 from tui.commands.output import write_data
 from tui.commands.traces.call_report import call_report
-from tui.commands.traces.places import open_trace, traces_folder
+from tui.commands.traces.places import open_trace, trace_file, traces_folder
+from tui.commands.traces.trace_detail import trace_detail
 from tui.commands.traces.trace_report import trace_report
 
+Form = Literal["short", "detail", "json", "raw"]
 
-def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, as_json: bool) -> int:
+
+def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, form: Form) -> int:
     """Print one trace, or how call number `tool` of it is read step by step; returns the exit code.
 
     It is `FAILED` where the call is read otherwise than it was then.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
-        such trace or
-            call.
+        such trace or call.
+        OSError: the file cannot be read.
     """
-    trace = open_trace(traces_folder(invocation), wanted)
+    folder = traces_folder(invocation)
+    if form == "raw" and tool is None:
+        write_data(trace_file(folder, wanted).read_text("utf-8", "replace").rstrip("\n") + "\n")
+        return ExitCode.FINE
+    trace = open_trace(folder, wanted)
     if tool is None:
-        write_data(trace.model_dump_json(indent=2) + "\n" if as_json else trace_report(trace))
+        write_data(_whole(trace, form))
         return ExitCode.FINE
     call = _call(trace, tool)
     read = replay(call, offered_tools(trace).schemas)
-    if as_json:
+    if form == "json":
         write_data(json.dumps(_as_json(trace, call, read), indent=2, ensure_ascii=False) + "\n")
+    elif form == "raw":
+        write_data(call.raw + "\n")
     else:
         write_data(call_report(trace, tool, call, read))
     return ExitCode.FINE if read.agrees else ExitCode.FAILED
+
+
+def _whole(trace: Trace, form: Form) -> str:
+    match form:
+        case "json":
+            return trace.model_dump_json(indent=2) + "\n"
+        case "detail":
+            return trace_report(trace) + trace_detail(trace)
+        case _:
+            return trace_report(trace)
 
 
 def _call(trace: Trace, number: int) -> ToolCall:

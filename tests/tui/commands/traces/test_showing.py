@@ -96,6 +96,25 @@ class TestShow:
         path.rename(other)
         assert "req_0001" in run(tmp_path, "traces", "show", "kept.json").stdout
 
+    def test_in_detail_prompt_answer_and_results_are_there(self, tmp_path: Path) -> None:
+        answer = {"content": [{"type": "text", "text": "It is \x1b[31mdone."}], "stop_reason": "end_turn"}
+        write(tmp_path, with_calls(response=TraceResponse(status=200, message=answer)))
+        shown = run(tmp_path, "traces", "show", "req_0001", "--detail").stdout
+        for words in (
+            "usage      prompt 100 tokens",
+            "\n--- headers, 4 characters\nx: y\n",
+            "\n--- tool Read, ",
+            "\n--- message 1 (user), 8 characters\nuser:\nhi\n",
+            "\n--- answer, 16 characters\nIt is done.\n",
+            '\n--- call 1: input, 12 characters\n{"path":"a"}\n',
+            "\n--- call 1: result, 7 characters\nab\n",
+        ):
+            assert words in shown
+
+    def test_raw_it_is_the_file(self, tmp_path: Path) -> None:
+        path = write(tmp_path, with_calls())
+        assert run(tmp_path, "traces", "show", "req_0001", "--raw").stdout == path.read_text() + "\n"
+
     def test_as_json_it_is_the_whole_trace(self, tmp_path: Path) -> None:
         trace = with_calls()
         write(tmp_path, trace)

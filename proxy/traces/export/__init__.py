@@ -1,0 +1,1 @@
+"""Traces in other programs' formats: JSON lines, HAR, OpenTelemetry, one HTML page."""

@@ -1,0 +1,82 @@
+"""A trace without what anybody wrote in it: shape, sizes, names and figures stay."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from proxy.events.tool_call import ToolCall
+from proxy.traces.schema import Trace
+
+# Fields whose texts are the format's own words, names and ids.
+_KEPT = frozenset(
+    ("type", "role", "name", "model", "stop_reason", "id", "tool_use_id", "tool_call_id", "finish_reason")
+)
+_WRITTEN = frozenset(("input", "arguments", "metadata"))  # what is below these, somebody wrote
+_KEPT_HEADERS = frozenset(("accept", "content-type", "user-agent", "anthropic-version", "anthropic-beta"))
+_DEEPEST = 200
+
+
+def without_contents(trace: Trace) -> Trace:
+    """A copy in which each text that a person, a model or a tool wrote is `[N characters]`."""
+    sent, got, cache = trace.request, trace.response, trace.cache
+    headers = {
+        name: value if name.lower() in _KEPT_HEADERS else _blank(value)
+        for name, value in sent.headers.items()
+    }
+    request = {"headers": headers, "query": _blank(sent.query), "body": _emptied(sent.body)}
+    error = got.error and got.error.model_copy(update={"message": _blank(got.error.message)})
+    if cache and (miss := cache.miss):
+        texts = {"before": _blank(miss.before), "now": _blank(miss.now)}
+        cache = cache.model_copy(update={"miss": miss.model_copy(update=texts)})
+    return trace.model_copy(
+        update={
+            "request": sent.model_copy(update=request),
+            "upstream": _emptied(trace.upstream),
+            "response": got.model_copy(update={"message": _emptied(got.message), "error": error}),
+            "cache": cache,
+            "tool_calls": [_emptied_call(call) for call in trace.tool_calls],
+            "notes": [_blank(note) for note in trace.notes],
+            "upstream_model": PurePath(trace.upstream_model).name,  # not where it lies
+        }
+    )
+
+
+def _emptied_call(call: ToolCall) -> ToolCall:
+    return call.model_copy(
+        update={
+            "raw": _blank(call.raw),
+            "tokens": [],
+            "relaxed": _blank(call.relaxed),
+            "input": _emptied(call.input, written=True),
+            "repairs": [_blank(repair) for repair in call.repairs],
+            "detail": _blank(call.detail),
+            "result": None if call.result is None else _blank(call.result),
+        }
+    )
+
+
+def _emptied(value: Any, depth: int = 0, *, written: bool = False) -> Any:
+    if isinstance(value, str) or depth > _DEEPEST:
+        return _blank(str(value))
+    if isinstance(value, dict):
+        return {key: _field(key, item, depth + 1, written) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_emptied(item, depth + 1, written=written) for item in value]
+    return value
+
+
+def _field(key: str, value: Any, depth: int, written: bool) -> Any:
+    if key in _KEPT and isinstance(value, str) and not written:
+        return _word(value)
+    return _emptied(value, depth, written=written or key in _WRITTEN)
+
+
+def _word(text: str) -> str:
+    """A name or an id as it is; one with white space, or a path, is somebody's text."""
+    plain = len(text) <= 80 and not any(char.isspace() or char in "/\\" for char in text)
+    return text if plain else _blank(text)
+
+
+def _blank(text: str) -> str:
+    return f"[{len(text)} characters]" if text else ""

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.traces.marks import set_mark
+from tests.proxy.trace_making import AT, trace_of
+from tests.proxy.traces.test_importing import old
+from tests.tui.commands.traces.homes import home_with, invocation_on
+from tui.commands.exit_codes import CommandFailed
+from tui.commands.traces.exporting import run_traces_export
+from tui.commands.traces.importing import run_traces_import
+from tui.commands.traces.listing import list_traces, run_traces_list, run_traces_mark
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home_with(tmp_path, *(trace_of(number, session=f"session-{number % 2}") for number in (1, 2, 3)))
+    return tmp_path
+
+
+def exported(home: Path, *ids: str, **options: Any) -> int:
+    given = {"form": "jsonl", "output": "", "redact": False, "session": "", "since": "", "marked": False}
+    return run_traces_export(invocation_on(home), ids, **(given | options))
+
+
+@pytest.mark.parametrize(
+    ("ids", "options", "wanted"),
+    [
+        ((), {}, [1, 2, 3]),
+        (("req_0003", "req_0001"), {}, [3, 1]),
+        ((), {"session": "session-1"}, [1, 3]),
+        ((), {"marked": True}, [2]),
+        ((), {"since": "2999-01-01"}, []),
+    ],
+)
+def test_what_is_chosen_is_written_oldest_first(
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    ids: tuple[str, ...],
+    options: dict[str, Any],
+    wanted: list[int],
+) -> None:
+    set_mark(home / "traces", "req_0002")
+    assert exported(home, *ids, **options) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [int(json.loads(line)["id"][-1]) for line in lines] == wanted
+
+
+def test_a_file_is_private_and_whole(home: Path) -> None:
+    file = home / "page.html"
+    exported(home, form="html", output=str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().endswith("</html>\n")
+    assert not list(home.glob(".page*"))
+
+
+def test_a_trace_that_cannot_be_read_is_left_out_with_a_line(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    list_traces(home / "traces")  # into the index
+    next((home / "traces").glob("mlx/*req_0002.json")).write_text("{")
+    exported(home)
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 2
+    assert "left out: " in shown.err
+
+
+def test_a_format_that_is_none_is_told_with_those_there_are(home: Path) -> None:
+    with pytest.raises(CommandFailed, match="allowed: jsonl, har, html, otlp"):
+        exported(home, form="pdf")
+
+
+def test_marks_are_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = invocation_on(home)
+    assert run_traces_mark(at, "req_0002", note="the\x1b[31m one", remove=False) == 0
+    run_traces_list(at, session="", errors=False, marked=True, most=9, as_json=False)
+    assert capsys.readouterr().out.endswith("  [marked] the one\n")
+    run_traces_list(at, session="", errors=False, marked=False, most=1, as_json=True)
+    assert json.loads(capsys.readouterr().out)["mark"] is None
+    next((home / "traces").glob("mlx/*req_0002.json")).unlink()
+    run_traces_mark(at, "req_0002", note="", remove=True)
+    assert "taken off" in capsys.readouterr().err
+
+
+def test_old_traces_are_imported_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = home / "old" / "lmstudio"
+    folder.mkdir(parents=True)
+    (folder / "2025-11-03T10-20-30-456Z.json").write_bytes(old())
+    (folder / "notes.json").write_text("{}")
+    assert run_traces_import(invocation_on(home), [str(home / "old")], mark=False, as_json=True) == 1
+    shown = capsys.readouterr()
+    [taken] = json.loads(shown.out)["imported"]
+    assert "left out: " in shown.err
+    assert "1 of them are older than 30 days" in shown.err
+    assert [row.id for row in list_traces(home / "traces") if row.time < AT] == [taken]
+    run_traces_import(invocation_on(home), [str(folder)], mark=True, as_json=False)
+    assert "0 traces imported, 1 were there already" in capsys.readouterr().err
+    assert [row.id for row in list_traces(home / "traces", only={taken})] == [taken]
+
+
+def test_a_path_that_is_not_there_is_a_mistake(home: Path) -> None:
+    with pytest.raises(CommandFailed, match="is not there"):
+        run_traces_import(invocation_on(home), [str(home / "nowhere")], mark=False, as_json=False)
