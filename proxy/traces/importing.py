@@ -1,8 +1,8 @@
 """Traces of earlier anyclaude versions: one JSON file a request.
 
 It has `timestamp`, `mode`, `request` (`method`, `url`, `headers`, `body`) and `response` (`statusCode`,
-`headers`, `body`), which may be missing. The body of a response is an Anthropic message, an error, or the text
-of a stream, which stays a text.
+`headers`, `body`), which may be missing. The body of a response is an Anthropic message, an error, or the
+text of a stream, which stays a text.
 """
 
 from __future__ import annotations

@@ -51,10 +51,10 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
 
 async def _session(invocation: Invocation, settled: Settled, program: str, theirs: UserSettings) -> int:
     config = settled.config
-    async with _host(invocation, settled) as (url, process):
+    async with joined_or_started(invocation, settled) as (url, process):
         client = HostClient(url, config.token)
         try:
-            state = await _until_ready(client, process)
+            state = await until_ready(client, process)
         finally:
             await client.close()
         environment = claude_environment(
@@ -86,7 +86,9 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
 
 
 @asynccontextmanager
-async def _host(invocation: Invocation, settled: Settled) -> AsyncIterator[tuple[str, HostProcess | None]]:
+async def joined_or_started(
+    invocation: Invocation, settled: Settled
+) -> AsyncIterator[tuple[str, HostProcess | None]]:
     """A host's address: of one that runs, else of one that is started now and stopped afterwards."""
     joined = None
     if invocation.attach or settled.config.port:
@@ -154,7 +156,7 @@ async def _running(url: str, token: str, *, must: bool = False) -> HostState | N
         await client.close()
 
 
-async def _until_ready(client: HostClient, process: HostProcess | None) -> HostState:
+async def until_ready(client: HostClient, process: HostProcess | None) -> HostState:
     """Wait until the model can answer, telling how far it is.
 
     Raises:

@@ -17,6 +17,7 @@ Examples
   anyclaude-tui traces list --errors           what went wrong
   anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
   anyclaude-tui traces diff req_3f req_41      where two prompts part, and what it cost
+  anyclaude-tui traces replay req_3f           ask it again; both answers side by side
   anyclaude-tui traces export --format html    a page to look at, or to hand on with --redact
   anyclaude-tui traces grep "parse error"      in prompts, results and answers
   anyclaude-tui traces prune --older 14d       what that would remove; --yes removes it
@@ -140,6 +141,45 @@ def traces_analyze(
     raise typer.Exit(run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json))
 
 
+REPLAY_HELP = """Ask a stored request again, and show both answers side by side.
+
+Asks the host that runs; where none does, one is started for this and stopped afterwards. With --backend or
+--model a host of its own is started with these, on a free port, and the one that runs is left alone. Only the
+request is asked again: tools that the answer calls are not run. Secrets that were taken out stay out. The new
+answer is recorded as a trace of its own, without a session.
+
+Exit code 1 where the request is refused.
+
+\b
+Examples
+  anyclaude-tui traces replay req_3f1
+  anyclaude-tui traces replay req_3f1 --model mlx-community/Qwen3-4B-Instruct-2507-4bit
+  anyclaude-tui traces replay req_3f1 --backend lmstudio --json
+"""
+
+
+@traces.command("replay", help=REPLAY_HELP)
+def traces_replay(
+    context: typer.Context,
+    trace: TraceId,
+    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="Ask this backend.")] = "",
+    model: Annotated[str, typer.Option("--model", metavar="PATH_OR_ID", help="Ask this model.")] = "",
+    beside_host: Annotated[
+        bool, typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory.")
+    ] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.replaying import run_traces_replay
+
+    invocation = invocation_of(context, config)
+    raise typer.Exit(
+        run_traces_replay(
+            invocation, trace, backend=backend, model=model, beside_host=beside_host, as_json=as_json
+        )
+    )
+
+
 EXPORT_HELP = """Write traces in another program's format, to stdout or to a file that only you can read.
 
 \b
@@ -153,6 +193,7 @@ text that a person, a model or a tool wrote becomes its length: for showing trac
 
 \b
 Examples
+  anyclaude-tui traces replay req_3f           ask it again; both answers side by side
   anyclaude-tui traces export --format html -o week.html --since 7d
   anyclaude-tui traces export --format har req_3f1 req_3f2 > two.har
   anyclaude-tui traces export --format otlp --session 4f1c |

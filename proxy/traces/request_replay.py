@@ -1,0 +1,104 @@
+"""A stored request to be asked again, and its two answers beside each other. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.wire.json_text import encode_json
+from proxy.events.types import Usage
+from proxy.traces.schema import Trace
+from proxy.traces.secret_shapes import REDACTED
+
+PATH = "/v1/messages"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedAnswer:
+    """One answer: what a client saw of it. `parts` are its texts, thoughts and calls, in order."""
+
+    status: int
+    model: str
+    stop_reason: str
+    error: str
+    parts: tuple[str, ...]
+    usage: Usage
+    ttft_s: float | None
+    duration_s: float | None
+
+
+class NoReplay(ValueError):
+    """Raised when a trace holds no request that could be asked again; the message is for people."""
+
+
+def replay_body(trace: Trace) -> dict[str, Any]:
+    """The request as the client sent it, for one answer in one piece, and apart from its session.
+
+    Raises:
+        NoReplay: it was no request for an answer.
+    """
+    body = trace.request.body
+    if trace.request.path != PATH or not isinstance(body, dict) or not body.get("messages"):
+        raise NoReplay(
+            f"{trace.id} asked for no answer ({trace.request.path}), so there is none to ask for again"
+        )
+    return {name: value for name, value in body.items() if name != "metadata"} | {"stream": False}
+
+
+def redacted_places(body: dict[str, Any]) -> int:
+    """How many secrets are missing in a stored body: the model is asked without them."""
+    return encode_json(body).decode().count(REDACTED)
+
+
+def stored_answer(trace: Trace) -> ReplayedAnswer:
+    """The answer of then."""
+    got, times = trace.response, trace.timings
+    message = got.message or {}
+    return ReplayedAnswer(
+        status=got.status,
+        model=trace.upstream_model or trace.model,
+        stop_reason=str(message.get("stop_reason") or ""),
+        error=f"{got.error.type}: {got.error.message}" if got.error else "",
+        parts=_parts(message),
+        usage=trace.usage,
+        ttft_s=times.first_token,
+        duration_s=times.done,
+    )
+
+
+def new_answer(status: int, message: Any, *, model: str, duration_s: float) -> ReplayedAnswer:
+    """The answer of now, from the body that the proxy sent; it came in one piece, so without a TTFT."""
+    body = message if isinstance(message, dict) else {}
+    fault, given = body.get("error"), body.get("usage")
+    error = f"HTTP {status}" if status >= 400 else ""
+    if isinstance(fault, dict):
+        error = f"{fault.get('type')}: {fault.get('message')}"
+    counts = {name: given.get(name) for name in Usage.model_fields} if isinstance(given, dict) else {}
+    return ReplayedAnswer(
+        status=status,
+        model=model,
+        stop_reason=str(body.get("stop_reason") or ""),
+        error=error,
+        parts=_parts(body),
+        usage=Usage(**{name: value for name, value in counts.items() if isinstance(value, int)}),
+        ttft_s=None,
+        duration_s=duration_s,
+    )
+
+
+def _parts(message: dict[str, Any]) -> tuple[str, ...]:
+    content = message.get("content")
+    blocks = content if isinstance(content, list) else []
+    return tuple(_part(block) for block in blocks if isinstance(block, dict))
+
+
+def _part(block: dict[str, Any]) -> str:
+    match block:
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": "thinking", "thinking": str(text)}:
+            return f"[thinking] {text}"
+        case {"type": "tool_use", "name": name, "input": given}:
+            return f"[call] {name} {encode_json(given).decode()}"
+        case _:
+            return f"[{block.get('type')}]"
