@@ -103,6 +103,12 @@ class TraceIndex:
         with self._guarded() as db:
             return db.execute(statement, parameters).fetchall()
 
+    def purge(self) -> None:
+        """Take the words of removed traces out of the search as well: FTS5 keeps them until it merges."""
+        if self.searchable:
+            with self._guarded() as db:
+                db.execute("INSERT INTO search (search) VALUES ('optimize')")
+
     def add_function(self, name: str, function: Callable[[str], bool]) -> None:
         """Let statements call a function of one text."""
         with self._guarded() as db:

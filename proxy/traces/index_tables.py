@@ -48,6 +48,7 @@ def connect(name: str) -> tuple[sqlite3.Connection, bool]:
         _refuse_newer(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA secure_delete = ON")  # a pruned prompt is to be gone
         if _version(db) != INDEX_VERSION:
             make_tables(db)
         db.execute("SELECT 1 FROM traces, requests, calls, misses, texts LIMIT 1")

@@ -134,4 +134,6 @@ def prune(
             size += removal.bytes
         index.remove(gone)
         traces += len(gone)
+    if traces:
+        index.purge()
     return Pruned(traces, size, failed, error)

@@ -77,6 +77,19 @@ def test_files_rows_and_texts_go_together(folder: Folder) -> None:
     assert folder.reconcile() == 0
 
 
+def test_no_word_of_a_removed_trace_stays_in_the_index(tmp_path: Path) -> None:
+    made = Folder(tmp_path)
+    made.put(trace_of(1, text="the zebracrossing"), trace_of(2, text="the kangaroo"))
+    made.reopen()
+    held = b"".join(file.read_bytes() for file in tmp_path.glob("index.sqlite*"))
+    assert b"zebracrossing" in held
+    prune(tmp_path, made.index, plan_prune(tmp_path, Limits(traces=1), now=NOW))
+    made.index.close()  # and with it the log of what was written
+    held = b"".join(file.read_bytes() for file in tmp_path.glob("index.sqlite*"))
+    assert b"zebracrossing" not in held
+    assert b"kangaroo" in held
+
+
 def test_a_mark_set_after_the_plan_counts(folder: Folder) -> None:
     plan = plan_prune(folder.path, Limits(traces=4), now=NOW)
     set_mark(folder.path, "req_0001")
