@@ -193,7 +193,6 @@ text that a person, a model or a tool wrote becomes its length: for showing trac
 
 \b
 Examples
-  anyclaude-tui traces replay req_3f           ask it again; both answers side by side
   anyclaude-tui traces export --format html -o week.html --since 7d
   anyclaude-tui traces export --format har req_3f1 req_3f2 > two.har
   anyclaude-tui traces export --format otlp --session 4f1c |
@@ -207,7 +206,7 @@ def traces_export(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]...", help="These traces.  [all that the options choose]", show_default=False
+            metavar="[ID]", help="These traces.  [all that the options choose]", show_default=False
         ),
     ] = None,
     form: Annotated[
@@ -253,7 +252,7 @@ Examples
 @traces.command("import", help=IMPORT_HELP)
 def traces_import(
     context: typer.Context,
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, or folders of them.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, or folders of them.")],
     mark: Annotated[bool, typer.Option("--mark", help="Mark them, so that no prune removes them.")] = False,
     as_json: Json = False,
     config: Config = None,
@@ -297,7 +296,7 @@ PRUNE_HELP = """Remove traces that are over a limit, the oldest first; without -
 
 The host does the same by itself: by default it keeps 30 days and 10 GB ("traceMaxDays" and "traceMaxBytes" in
 the configuration, 0 for no limit). Without a limit of its own this command takes those. Marked traces
-(traces mark ID) are never removed. The figures of traces list, analyze and grep are of what is there.
+(traces mark ID) are never removed.
 
 \b
 Examples
@@ -316,7 +315,9 @@ def traces_prune(
     size: Annotated[
         str, typer.Option("--size", metavar="BYTES", help="Down to that size: 500MB, 2GB, or bytes.")
     ] = "",
-    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="All but the newest N.")] = 0,
+    keep: Annotated[
+        int | None, typer.Option("--keep", metavar="N", min=1, help="All but the newest N.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
     as_json: Json = False,
     config: Config = None,
@@ -325,7 +326,7 @@ def traces_prune(
 
     invocation = invocation_of(context, config)
     raise typer.Exit(
-        run_traces_prune(invocation, older=older, size=size, keep=keep, yes=yes, as_json=as_json)
+        run_traces_prune(invocation, older=older, size=size, keep=keep or 0, yes=yes, as_json=as_json)
     )
 
 
