@@ -111,7 +111,7 @@ def _traces(count: int) -> Iterator[Trace]:
     chance = random.Random(1)
     texts = [prose(800, seed=seed) for seed in range(200)]
     for number in range(count):
-        text = texts[chance.randrange(len(texts))] + (_NEEDLE if number % 997 == 0 else "")
+        text = texts[chance.randrange(len(texts))] + (f" {_NEEDLE}" if number % 997 == 0 else "")
         yield _trace(number, chance, text)
 
 

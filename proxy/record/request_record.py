@@ -27,7 +27,7 @@ from proxy.events.types import (
     Usage,
 )
 from proxy.record.delta_batching import DeltaBatcher
-from proxy.traces.decode_speed import decode_speed
+from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceResponse
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.analysis.new_text import new_text
-from proxy.traces.decode_speed import decode_speed
 from proxy.traces.schema import Trace
 
 REQUEST_COLUMNS = (

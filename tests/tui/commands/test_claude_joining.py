@@ -51,7 +51,7 @@ async def test_a_host_that_another_session_started_meanwhile_is_joined_in_full(
             return await running(url, token, must=must) if times > 1 else None
 
         monkeypatch.setattr(claude_session, "_running", not_at_first)
-        async with claude_session._host(Invocation(environ=environ), settled) as (url, process):
+        async with claude_session.joined_or_started(Invocation(environ=environ), settled) as (url, process):
             assert (url, process) == (host.url, None)
     said = capsys.readouterr().err
     assert f"joined the host on {host.url}" in said

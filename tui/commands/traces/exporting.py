@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
-from proxy.configuration.state_folder import DRAFT_SUFFIX, open_private
+from engine.process.private_files import DRAFT_SUFFIX, open_private
 from proxy.traces.export.exporting import FORMATS, ExportFormat, export
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.marks import read_marks

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
-from proxy.configuration.state_folder import write_private
 from proxy.traces.files import TRACES_FOLDER, id_in, trace_files, trace_path
 from proxy.traces.importing import imported_trace
 from proxy.traces.marks import set_mark

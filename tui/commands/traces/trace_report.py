@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proxy.events.tool_call import ToolCall
-from proxy.traces.decode_speed import decode_speed
+from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
