@@ -208,7 +208,7 @@ class Verification:
         answer = self._join(batch, self._prefilled(prompt, boundaries, None, self._chunk))
         for number in range(1, _BATCH):
             other = self._prefilled(prompt[number:], [], None, self._chunk)
-            if batch.takes(other.position, other.cache):
+            if batch.accepts(other.position, other.cache):
                 self._join(batch, other)
         answer.tokens += [batch.step()[0] for _ in range(self._answer_tokens)]
         return answer

@@ -1,1 +1,1 @@
-"""How long the chunks of a prompt are: by position, by machine, and as real prefills go."""
+"""Prefill chunks: their boundaries by position, their size by machine, and a check of it on real prefills."""

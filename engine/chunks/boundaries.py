@@ -1,27 +1,27 @@
-"""Where the chunks of a prompt end, by position alone.
+"""The boundaries of prefill chunks, a function of the position alone.
 
-The time of a chunk grows with its tokens times those before it, since each attends to all of these. So
-chunks get shorter as a prompt goes on: others then wait about as long for one far into a prompt as near its
-start, and no piece of work on a GPU comes near the time after which the system ends it.
+The time of a chunk grows with its tokens times the tokens before it, since each attends to all of these. So
+chunks get shorter with the position: other requests wait about as long for a chunk far into a prompt as for
+one near its start, and no GPU command comes near the watchdog's time limit.
 
-An edge is the same for every prompt and wherever its cached part ends: what is computed in other chunks can
-differ in its last bits.
+A boundary is the same for every prompt, wherever its restored prefix ends, since other chunks can change the
+last bits of the result.
 """
 
 from __future__ import annotations
 
 VERSION = 2
-"""Of this rule, to be raised with any change of the edges: what is on disk belongs to one."""
+"""Raise it with any change of the boundaries: files on disk belong to one version."""
 
 HALVED_AT = 32_768
-"""The position where chunks are half as long, as they are again at twice the position, and so on."""
+"""The position from which chunks are half as long; they are halved again at each doubling of it."""
 
 SMALLEST = 64
-"""Tokens of the shortest chunk; shorter ones cost too much of the speed."""
+"""Tokens of the shortest chunk; shorter ones are too slow."""
 
 
 def chunk_size_at(position: int, chunk: int) -> int:
-    """Tokens of a chunk that begins at `position`, where one of `chunk` begins at 0."""
+    """Tokens of the chunk that begins at `position`, if the first one has `chunk` tokens."""
     size, halved_at = chunk, HALVED_AT
     while position >= halved_at and size > SMALLEST:
         size, halved_at = max(SMALLEST, size // 2), halved_at * 2
@@ -29,13 +29,13 @@ def chunk_size_at(position: int, chunk: int) -> int:
 
 
 def chunk_boundaries(length: int, chunk: int) -> list[int]:
-    """The positions between 0 and `length`, neither included, where a chunk ends."""
-    edges: list[int] = []
+    """The positions between 0 and `length`, both excluded, where a chunk ends."""
+    boundaries: list[int] = []
     begin, size, end = 0, chunk, HALVED_AT
     while begin < length:
-        edges += range(begin + size, min(end, length), size)
+        boundaries += range(begin + size, min(end, length), size)
         if end < length:
-            edges.append(end)
+            boundaries.append(end)
         begin, end = end, end * 2
         size = chunk_size_at(begin, chunk)
-    return edges
+    return boundaries

@@ -1,8 +1,8 @@
-"""How long a prefill chunk is at a prompt's start: fitted to what two lengths take on this machine.
+"""The size of a prompt's first chunk, fitted to the times of two lengths on this machine.
 
-A step has a part that is the same for any length, such as reading the weights (in a mixture of experts nearly
-all of them, from some hundred tokens on), and one that grows with the tokens. So one length cannot tell how
-fast a longer one is; two can, as `fixed_s + per_token_s * tokens`.
+A step has a fixed part, such as reading the weights (for a mixture of experts nearly all of them, from some
+hundred tokens on), and a part that grows with the tokens. One length cannot predict a longer one; two can, as
+`fixed_s + per_token_s * tokens`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import mlx.core as mx
 from engine.chunks.boundaries import SMALLEST
 from engine.prefix_cache.layers import cache_arrays
 
-_WAIT_S = 0.2  # that others who decode are delayed by a chunk, about, where speed allows it
+_WAIT_S = 0.2  # about the longest delay of decoding by a chunk, if speed allows it
 _ENOUGH = 0.9  # of the best speed
-_STILL_ENOUGH = 0.8  # of it, for a size that prompts on disk belong to
-_SAMPLES, _MOST_SAMPLES = 3, 8  # of each length: the fastest counts, other programs may disturb others
-_SHORT_SAMPLES_S = 0.5  # more than three are taken while they take no longer than this together
-_LONG_SAMPLE_S = 2.0  # fewer are enough that take so long together: disturbances are small beside them
+_STILL_ENOUGH = 0.8  # of the best speed, for the size of prompts on disk
+_SAMPLES, _MOST_SAMPLES = 3, 8  # of each length; the fastest counts, others may be disturbed
+_SHORT_SAMPLES_S = 0.5  # take more than three samples while their sum is below this
+_LONG_SAMPLE_S = 2.0  # fewer are enough once their sum is above this
 _MOST_WARM_UPS = 200
-_SPREAD = 997  # the tokens of a sample are so far apart, so that they go to many experts
-_TICK_S = 1e-9  # the least that a step takes, whatever a coarse clock has measured
+_SPREAD = 997  # distance of a sample's token ids, so that they go to many experts
+_TICK_S = 1e-9  # the shortest step, for a coarse clock
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkLimits:
-    """What is tried and chosen on one kind of device, in tokens; `warm_up_s` in seconds."""
+    """Lengths to measure and choose from on one kind of device, in tokens; `warm_up_s` in seconds."""
 
     smallest: int
     largest: int  # a longer chunk makes prefill no faster
@@ -41,7 +41,7 @@ class ChunkLimits:
 
 
 ON_GPU = ChunkLimits(smallest=512, largest=2048, short=128, long=1024, warm_up_s=1.0)
-"""Much of a GPU is idle with fewer tokens than the smallest chunk has; one that was idle is clocked down."""
+"""A GPU is underused below the smallest chunk, and clocked down after idling (hence the warm-up)."""
 
 ON_CPU = ChunkLimits(smallest=SMALLEST, largest=512, short=128, long=512, warm_up_s=0.0)
 
@@ -50,8 +50,8 @@ ON_CPU = ChunkLimits(smallest=SMALLEST, largest=512, short=128, long=512, warm_u
 class ChunkFit:
     """A chunk size and why: a step of n tokens at a prompt's start takes `fixed_s + per_token_s * n` seconds.
 
-    `lengths` are the two that were measured, in tokens, `speeds` what they came to, in tokens a second;
-    `measured_for` names the machine for people.
+    `lengths`: the two measured lengths in tokens. `speeds`: theirs, in tokens a second. `measured_for`: the
+    name of the machine.
     """
 
     chunk_tokens: int
@@ -62,7 +62,7 @@ class ChunkFit:
     measured_for: str = ""
 
     def seconds(self, tokens: int) -> float:
-        """What a step of so many tokens takes at a prompt's start."""
+        """Seconds of a step of so many tokens at a prompt's start."""
         return _seconds(self.fixed_s, self.per_token_s, tokens)
 
     def speed(self, tokens: int) -> float:
@@ -70,7 +70,7 @@ class ChunkFit:
         return tokens / self.seconds(tokens)
 
     def __str__(self) -> str:
-        """For the log: the size, and the speeds that it was chosen by."""
+        """For the log: the size, and the measured speeds."""
         timed = zip(self.speeds, self.lengths, strict=True)
         measured = ", ".join(f"{speed:.0f} in steps of {length}" for speed, length in timed)
         return (
@@ -80,21 +80,21 @@ class ChunkFit:
 
 
 def limits() -> ChunkLimits:
-    """Those of the device that this process computes on."""
+    """The limits for this process's device."""
     return ON_GPU if mx.default_device().type == mx.DeviceType.gpu else ON_CPU
 
 
 def largest_chunk() -> int:
-    """The tokens beyond which a longer chunk makes prefill no faster on this device."""
+    """Tokens of the largest useful chunk on this device."""
     return limits().largest
 
 
 def chosen_chunk(fixed_s: float, per_token_s: float, within: ChunkLimits, before: int | None = None) -> int:
-    """The chunk for a machine that takes `fixed_s + per_token_s * n` seconds for n tokens: a power of two.
+    """The chunk size, a power of two, for `fixed_s + per_token_s * n` seconds for a step of n tokens.
 
-    It is the smallest that has 90 % of the best speed; a longer one where that makes others wait no more than
-    about 200 ms. `before` is what was chosen earlier, and stays as long as it has 80 % of the best speed:
-    prompts on disk belong to it.
+    It is the smallest size with 90 % of the best speed, or a larger one that delays others by at most about
+    200 ms. `before`, an earlier choice, is kept while it has 80 % of the best speed: prompts on disk belong
+    to it.
     """
     sizes = [within.smallest]
     while sizes[-1] * 2 <= within.largest:
@@ -109,10 +109,9 @@ def chosen_chunk(fixed_s: float, per_token_s: float, within: ChunkLimits, before
 
 
 def fitted(first: tuple[int, float], second: tuple[int, float]) -> tuple[float, float]:
-    """The fixed part and the part a token of the line through two measurements, (tokens, seconds) each.
+    """Fixed seconds and seconds a token of the line through two measurements, (tokens, seconds) each.
 
-    Where they contradict it, since the shorter step took as long or the longer one more than its share, what
-    the longer one took is taken for proportional.
+    If the line has a negative part, the longer measurement is taken as proportional.
     """
     (few, short_s), (many, long_s) = first, second
     if many > few and long_s > short_s:
@@ -134,10 +133,9 @@ def measured_fit(
     before: int | None = None,
     measured_for: str = "",
 ) -> ChunkFit:
-    """Measure what two lengths take, on a device that has warmed up, and choose the chunk.
+    """Warm up the device, measure two lengths, and choose the chunk size.
 
-    `model` takes tokens of shape (1, n) and `cache`, where there is a limit `most` of them. `before` is as in
-    `chosen_chunk`.
+    `model` takes tokens of shape (1, n) and `cache`, at most `most` tokens. `before` is as in `chosen_chunk`.
     """
     within = within or limits()
     most = min(within.long, most or within.long)
@@ -157,11 +155,11 @@ def measured_fit(
         if warm >= within.warm_up_s:
             break
         warm += run(short)
-    least = 2 if within.warm_up_s else 1  # a GPU compiles or loads the kernels for a length at its first step
+    least = 2 if within.warm_up_s else 1  # a GPU compiles kernels in the first step of a length
     short_s = _fastest(run, short, least)
     long = max(1, most)
     while long // 2 >= max(2 * short, within.smallest) and short_s * long / short > _LONG_SAMPLE_S:
-        long //= 2  # a start is not held up for what a slow machine can show with fewer tokens
+        long //= 2  # on a slow machine fewer tokens are enough
     long_s = _fastest(run, long, least)
     fixed_s, per_token_s = fitted((short, short_s), (long, long_s))
     return ChunkFit(

@@ -1,1 +1,1 @@
-"""What the engine may take of the machine's memory, what takes it, and who has to wait for it."""
+"""The engine's memory: its limit on this machine, what takes it, and reservations of requests."""

@@ -1,4 +1,4 @@
-"""What a request takes in memory: keys, values and states, and what a chunk needs in passing."""
+"""The memory of a request: its cache, and the transient arrays of a chunk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 STEP_TOKENS = 256
-"""Caches grow by so many tokens."""
+"""The number of tokens by which caches grow."""
 
-_GROWTH = 1 / 8  # a cache that grows holds some layers twice for a moment
-# More, where requests may share a batch: shorter ones are padded to the longest, and when one joins or
-# leaves, there are the old batch and the new one for a moment.
+_GROWTH = 1 / 8  # a growing cache has some layers twice for a moment
+# In a batch, shorter caches are padded to the longest, and when a request joins or leaves, the old and the
+# new batch exist for a moment.
 _PADDING, _COPY = 1 / 8, 1
 
 
@@ -35,14 +35,14 @@ class RequestCost:
     chunk_size_at: Callable[[int], int] = lambda position: STEP_TOKENS
 
     def cache_bytes(self, tokens: int) -> int:
-        """Keys, values and states of so many tokens."""
-        rows = -(-tokens // STEP_TOKENS) * STEP_TOKENS
-        # While a chunk is computed, a window holds its tokens as well.
-        windows = sum(size * min(rows, most + self.chunk_size_at(0)) for size, most in self.windows)
-        return rows * self.kv_bytes + windows + self.state_bytes
+        """Bytes of a cache of so many tokens."""
+        padded = -(-tokens // STEP_TOKENS) * STEP_TOKENS
+        # During a chunk, a sliding window also holds the chunk's tokens.
+        windows = sum(size * min(padded, most + self.chunk_size_at(0)) for size, most in self.windows)
+        return padded * self.kv_bytes + windows + self.state_bytes
 
     def transient_bytes(self, tokens: int) -> int:
-        """The most that computing a prompt of so many tokens takes beside what is kept."""
+        """Peak bytes of transient arrays while a prompt of so many tokens is computed."""
         most, position = self.step_bytes, 0
         while position < tokens:
             most = max(most, self._chunk(position, tokens))
@@ -50,22 +50,22 @@ class RequestCost:
         return max(most, self._chunk(max(0, tokens - 1), tokens))
 
     def reserved_bytes(self, tokens: int, *, alone: bool) -> int:
-        """What is set apart for the cache of a request that comes to so many tokens."""
+        """Bytes to reserve for the cache of a request of so many tokens."""
         return int(self.cache_bytes(tokens) * (1 + _GROWTH + (0 if alone else _PADDING + _COPY)))
 
     def bytes_alone(self, tokens: int) -> int:
-        """All that a request takes that runs alone."""
+        """All bytes of a request that runs alone."""
         return self.reserved_bytes(tokens, alone=True) + self.transient_bytes(tokens)
 
     def _chunk(self, position: int, tokens: int) -> int:
-        """What the chunk that begins at a position takes, with all keys that there may be by then."""
+        """Transient bytes of the chunk that begins at a position, with the most keys it may attend to."""
         size = min(self.chunk_size_at(position), tokens)
         keys = min(tokens, max(STEP_TOKENS, position * 2) + size)
         return int(size * (self.chunk_bytes + self.pair_bytes * keys))
 
 
 def window_tokens(room_bytes: int, cost: RequestCost, most: int) -> int:
-    """The longest context, at most `most` tokens, that a request alone has room for; 0: not even one."""
+    """The longest context in tokens, at most `most`, that fits a request alone; 0 if none does."""
     if cost.bytes_alone(most) <= room_bytes:
         return most
     return max(0, bisect_right(range(most), room_bytes, lo=1, key=cost.bytes_alone) - 1)

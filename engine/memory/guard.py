@@ -1,9 +1,9 @@
-"""Keeps what the engine takes of memory below its limit: measures, asks the ledger, and has room made.
+"""The memory guard keeps the engine below its limit: it measures, reserves, and makes room.
 
-The order in which room is made: buffers that MLX holds for later, then the prefix cache, least useful first
-(what has a file comes back from disk), then waiting, and only for a prompt that would not fit if it were
-alone a refusal. Where the machine itself is short of memory, the prefix cache is given back before the
-system takes anything, and requests run one at a time.
+Room is made in this order: free MLX's buffer cache, evict from the prefix cache (spans with a file can be
+read again), let requests wait. Only a prompt that does not fit alone is refused. When the machine itself is
+short of memory, the guard evicts the prefix cache before the system kills anything, and requests run one at a
+time.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ from engine.wire.feed import CacheChange
 
 _log = logging.getLogger("engine")
 
-_LEAST_WINDOW = 1024  # tokens; with fewer nothing can be done with a model that has more
-_RELEASE_AGAIN_S = 10.0  # pressure that lasts so long has more given back
-_MEASURE_EVERY = 64  # times that the ledger is brought up to date, between two looks at the process
+_LEAST_WINDOW = 1024  # tokens; a smaller window is of no use
+_RELEASE_AGAIN_S = 10.0  # seconds of lasting pressure until more is evicted
+_MEASURE_EVERY = 64  # updates between two measurements of the process
 _PROCESS = psutil.Process()
 _UNLIMITED = 1 << 60
 
 
 class Meter(Protocol):
-    """What MLX and this process hold now, in bytes."""
+    """Memory of MLX and of this process now, in bytes."""
 
     def active(self) -> int:
         """Bytes of arrays."""
         ...
 
     def cached(self) -> int:
-        """Bytes of freed arrays that are held for the next ones."""
+        """Bytes of freed arrays in MLX's buffer cache."""
         ...
 
     def peak(self) -> int:
-        """The most that arrays took at a time."""
+        """Peak bytes of arrays."""
         ...
 
     def resident(self) -> int:
-        """Bytes of the process's memory, as the system counts them."""
+        """Resident bytes of the process."""
         ...
 
     def clear(self) -> None:
-        """Give back what is held for the next arrays."""
+        """Free the buffer cache."""
         ...
 
 
 class MlxMeter:
-    """The real meter."""
+    """The meter of this process."""
 
     def active(self) -> int:
         return int(mx.get_active_memory())
@@ -87,9 +87,9 @@ class MlxMeter:
 
 
 class MemoryGuard:
-    """The ledger of one engine and the means to keep to it.
+    """The reservations of one engine, and the means to keep them.
 
-    Without a `machine` nothing is limited. Used on the model's thread, but for `stats`.
+    Without a `machine` there is no limit. Used on the model's thread; any thread may call `stats`.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class MemoryGuard:
         meter: Meter | None = None,
         pressure: PressureWatch | None = None,
     ) -> None:
-        """`asked` is the user's own limit in bytes."""
+        """`asked` is the user's limit in bytes."""
         self._cache = prefix_cache
         self._machine = machine
         self.limit = memory_limit(machine, asked) if machine else MemoryLimit(_UNLIMITED, "")
@@ -113,19 +113,19 @@ class MemoryGuard:
         self._meter = meter or MlxMeter()
         self._pressure = pressure if pressure is not None or machine is None else PressureWatch()
         self._level: Pressure = "normal"
-        self._pressure_limit: int | None = None  # what pressure leaves to the prefix cache
+        self._pressure_limit: int | None = None  # limit of the prefix cache under pressure
         self._released_at = 0.0
-        self._previous_limits: dict[str, int] = {}  # MLX's limits, to put back
+        self._previous_limits: dict[str, int] = {}  # MLX's limits, to restore
         self._weights = self._draft = self._arrays = 0
         self._arrays_each = 0  # of a request's cache
-        self._outside_mlx = 0  # bytes that the process takes outside of MLX, as far as they count
+        self._outside_mlx = 0  # bytes of the process outside of MLX, where they count
         self._updates = self._heap_bytes = 0
         self.window_tokens = 0
         self.reservations = Reservations(self.limit.bytes)
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is a limit to keep to."""
+        """Whether there is a limit."""
         return self._machine is not None
 
     @property
@@ -136,10 +136,10 @@ class MemoryGuard:
     # Before and after a model is loaded
 
     def check_weights(self, name: str, nbytes: int) -> None:
-        """Refuse weights that would not fit, before they are read.
+        """Refuse weights that do not fit, before they are read.
 
         Raises:
-            ModelTooLarge: the limit is below them.
+            ModelTooLarge: they are larger than the limit.
         """
         if nbytes > self.limit.bytes:
             raise ModelTooLarge(
@@ -155,13 +155,13 @@ class MemoryGuard:
         arrays_each: int,
         context_length: int,
     ) -> int:
-        """Set MLX's limits for a model that has been loaded; returns the context that fits, in tokens.
+        """Set MLX's limits for a loaded model; returns the context that fits, in tokens.
 
-        `weights` are bytes of the model, of its draft model, and the number of their arrays; `arrays_each`
-        how many arrays a request's cache has. Call it once, on the model's thread.
+        `weights`: bytes of the model, bytes of its draft model, and the number of their arrays.
+        `arrays_each`: arrays of a request's cache. Call it once, on the model's thread.
 
         Raises:
-            ModelTooLarge: no prompt fits beside it.
+            ModelTooLarge: no prompt fits beside the model.
         """
         self._weights, self._draft, self._arrays = weights
         self._arrays_each = arrays_each
@@ -170,7 +170,7 @@ class MemoryGuard:
             return context_length
         self._meter.clear()
         fixed = max(self._meter.active(), self._weights + self._draft)
-        if not self._machine.working_set_bytes:  # all that the process has is of the same memory
+        if not self._machine.working_set_bytes:  # no GPU memory: the process's other memory counts too
             fixed = max(fixed, self._meter.resident())
         self._outside_mlx = fixed - self._meter.active()
         self.reservations = Reservations(self.limit.bytes, fixed, cost)
@@ -185,7 +185,7 @@ class MemoryGuard:
         return self.window_tokens
 
     def close(self) -> None:
-        """Put MLX's limits back."""
+        """Restore MLX's limits."""
         for name, value in self._previous_limits.items():
             getattr(mx, name)(value)
         self._previous_limits = {}
@@ -193,9 +193,9 @@ class MemoryGuard:
     # While requests run
 
     def admit(self, request: Hashable, least: int, wanted: int) -> Verdict:
-        """May this request begin? Where it may, its memory is set apart; `rebalance` then makes room.
+        """Reserve memory for a request if it may start; call `rebalance` then to make room.
 
-        `least` and `wanted` are how many tokens it needs room for, and would like to.
+        `least` and `wanted` are tokens to reserve memory for, as in `Reservations.admit`.
         """
         if not self.is_limited:
             return Verdict.FITS
@@ -204,17 +204,17 @@ class MemoryGuard:
         return self.reservations.admit(request, least, wanted)
 
     def grow(self, request: Hashable, least: int, wanted: int) -> bool:
-        """Room for more of an answer; false where another request has to make way."""
+        """Reserve memory for more of an answer; false if another request has to be preempted."""
         return not self.is_limited or self.reservations.grow(request, least, wanted)
 
     def restorable(self, tokens: TokenArray) -> int:
-        """How many tokens of a prompt the prefix cache has in memory."""
+        """How many tokens of a prompt the prefix cache can restore from memory."""
         return self._cache.restorable(tokens)
 
     def may_read(self, tokens: int, *, early: bool = False) -> bool:
-        """Whether so many tokens may be read from disk beside all that is promised and kept.
+        """Whether so many tokens may be read from disk beside all reservations and the prefix cache.
 
-        `early`: the request that they are for has no memory yet, and needs some when they are there.
+        `early`: their request has no reservation yet, and will need one.
         """
         if not self.is_limited:
             return True
@@ -224,7 +224,7 @@ class MemoryGuard:
         return self.reservations.claimed_bytes + kept + needed <= self.limit.bytes
 
     def waits_for_writes(self, request: Hashable) -> bool:
-        """Whether what waits to be written to disk is in the way of a request that begins."""
+        """Whether a request has no room until evicted spans are written to disk."""
         if not self.is_limited or not self._cache.memory().queued_bytes:
             return False
         needed = self.reservations.cost.bytes_alone(self.reservations.tokens_of(request))
@@ -233,10 +233,10 @@ class MemoryGuard:
     def rebalance(
         self, running: Collection[Hashable], loading_bytes: int, keep: TokenArray | None = None
     ) -> list[CacheChange]:
-        """Bring ledger and prefix cache up to date; returns what the cache had to give up.
+        """Update reservations and the prefix cache's limit; returns the evictions.
 
-        `running` are all requests that hold memory, `loading_bytes` what is on its way from disk for others,
-        `keep` a prompt that the cache gives up last.
+        `running`: all requests that hold memory. `loading_bytes`: bytes being read from disk. `keep`: a
+        prompt that is evicted last.
         """
         if not self.is_limited:
             return []
@@ -244,11 +244,11 @@ class MemoryGuard:
         held_on = self._heap_overhead(fresh=keep is not None)
         self.reservations.loading_bytes = loading_bytes + held_on
         room = self.reservations.cache_room_bytes
-        if len(running) < 2:  # nobody else's end would free it: who is alone would wait for ever
+        if len(running) < 2:  # no other request's end would free the heap: a single one would wait forever
             self.reservations.loading_bytes = loading_bytes
         if self._pressure_limit is not None:
             room = min(room, self._pressure_limit)
-        # More than the ledger knows of may be there: what waits to be written, what was reckoned too low.
+        # Some memory has no reservation: spans that wait to be written, and costs estimated too low.
         if self._taken + self._meter.cached() > self.limit.bytes:
             self._meter.clear()
             excess = self._taken - self.limit.bytes
@@ -257,7 +257,7 @@ class MemoryGuard:
         return self._cache.set_limit(room, keep=keep)
 
     def watch_pressure(self, now: float) -> list[CacheChange]:
-        """Look whether the machine is short of memory, and give some back; cheap enough for each turn."""
+        """Check memory pressure, and evict from the prefix cache under it; cheap enough for each turn."""
         if self._pressure is None:
             return []
         level = self._pressure.level
@@ -265,7 +265,7 @@ class MemoryGuard:
         if level == "normal":
             if before != "normal":
                 self._pressure_limit = None
-                _log.info("there is memory enough again; the prefix cache may grow")
+                _log.info("memory pressure is over; the prefix cache may grow again")
             return []
         if level == before and now - self._released_at < _RELEASE_AGAIN_S:
             return []
@@ -277,15 +277,15 @@ class MemoryGuard:
         given = held - self._cache.memory().array_bytes
         if level != before or given:
             _log.warning(
-                "this machine is short of memory (%s): %s of the prefix cache were given back, and"
-                " requests run one at a time until there is more",
+                "this machine is short of memory (%s): %s of the prefix cache were evicted, and requests run"
+                " one at a time until it is not",
                 level,
                 in_gb(given),
             )
         return changes
 
     def stats(self) -> dict[str, Any]:
-        """The ledger as `/stats` has it; any thread. Without a limit, `limit_bytes` is 0."""
+        """The memory part of `/stats`; any thread. Without a limit, `limit_bytes` is 0."""
         kept = self._cache.memory()
         requests = len(self.reservations)
         return {
@@ -310,7 +310,7 @@ class MemoryGuard:
         return self._meter.active() + self._outside_mlx
 
     def _heap_overhead(self, *, fresh: bool) -> int:
-        """Bytes of a process without GPU that no array accounts for: what the heap holds on to."""
+        """Bytes of a process without a GPU that belong to no array: free heap pages that are retained."""
         if self._machine is None or self._machine.working_set_bytes:
             return 0
         self._updates += 1
@@ -322,7 +322,7 @@ class MemoryGuard:
         assert self._machine is not None
         limit, weights = self.limit.bytes, self._weights + self._draft
         self._previous_limits["set_memory_limit"] = mx.set_memory_limit(limit)
-        if self._machine.working_set_bytes:  # MLX's own for a CPU is small
+        if self._machine.working_set_bytes:  # MLX's default for a CPU is small
             self._previous_limits["set_cache_limit"] = mx.set_cache_limit(buffer_cache_limit(limit, weights))
         target = wired_target(self._wired, min(weights, self._meter.active()), self._machine)
         if target is not None:

@@ -1,4 +1,4 @@
-"""Gives what the C library's heap holds on to back to the system, where that can be asked for."""
+"""Return free pages of the C library's heap to the system, where it has a function for that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def trim_heap() -> None:
-    """Return free pages of the heap; glibc keeps them else, which a control group counts as used."""
+    """Return free heap pages; glibc retains them, and a control group counts them as used."""
     if not sys.platform.startswith("linux"):
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none

@@ -1,8 +1,8 @@
-"""How much memory the engine may take of a machine, and how much of it may be wired; told without mlx.
+"""The memory limit of the engine on a machine, and how much of it may be wired; free of mlx.
 
-A Mac's GPU has a working set that it recommends: two thirds to three quarters of the memory. Beyond it the
-system pages, and other programs have to live as well. A CPU has no such figure; there the memory is the
-limit, or that of the control group which the process is in.
+A Mac's GPU recommends a working set of two thirds to three quarters of the memory. Above it the system pages.
+Other programs need memory too. A CPU has no such figure; there the limit is the memory, or that of the
+process's control group.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Literal
 GB, MB = 10**9, 10**6
 
 Wired = Literal["weights", "off"]
-"""What the system may never page out. Never all: wiring what comes and goes is reported to panic macOS
+"""What the system may never page out. Not all arrays: wiring transient ones is reported to panic macOS
 (ml-explore/mlx#3186)."""
 
 _RESERVE_SHARE, _LEAST_RESERVE, _MOST_RESERVE = 1 / 4, 4 * GB, 32 * GB  # of RAM, for everything else
-_GROUP_RESERVE_SHARE = 1 / 8  # of a control group's memory, which is for the engine alone: for files it reads
-_WIRED_OF_RAM = 1 / 2  # larger weights are not wired: what is left would not do for the rest
+_GROUP_RESERVE_SHARE = 1 / 8  # of a control group's memory, for the page cache of files that it reads
+_WIRED_OF_RAM = 1 / 2  # larger weights are not wired, to leave enough for the rest
 _WIRED_OF_WORKING_SET = 0.9
 _BUFFER_CACHE_SHARE, _MOST_BUFFER_CACHE, _LEAST_BUFFER_CACHE = 1 / 8, 2 * GB, GB // 8
 _BUFFER_SHARE = 0.6  # of the buffers that a process may have, for the prefix cache
@@ -40,20 +40,20 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
-    """What the engine may take, in bytes, and why no more, for people."""
+    """The engine's limit in bytes, and the reason for it."""
 
     bytes: int
     reason: str
 
 
 def reserve_bytes(ram_bytes: int) -> int:
-    """What is left to the system and to all other programs: a quarter, 4 to 32 GB, at most half."""
+    """Bytes left to the system and other programs: a quarter, 4 to 32 GB, at most half."""
     share = int(ram_bytes * _RESERVE_SHARE)
     return min(max(share, _LEAST_RESERVE), _MOST_RESERVE, ram_bytes // 2)
 
 
 def memory_limit(machine: Machine, asked: int | None = None) -> MemoryLimit:
-    """What the engine may take: what the user asked for, else the least of what the machine allows."""
+    """The engine's limit: as the user set it, else the smallest of the machine's limits."""
     if asked is not None:
         return MemoryLimit(min(asked, machine.ram_bytes), "as set by memoryLimitBytes")
     reserve = reserve_bytes(machine.ram_bytes)
@@ -69,7 +69,7 @@ def memory_limit(machine: Machine, asked: int | None = None) -> MemoryLimit:
 
 
 def wired_target(wired: Wired, weights_bytes: int, machine: Machine) -> int | None:
-    """How many bytes to wire once the weights are loaded, at most the weights; None: leave it alone."""
+    """How many bytes to wire once the weights are loaded, at most the weights; None: do not set it."""
     if wired == "off" or not machine.working_set_bytes:
         return None
     if weights_bytes > machine.ram_bytes * _WIRED_OF_RAM:
@@ -78,16 +78,16 @@ def wired_target(wired: Wired, weights_bytes: int, machine: Machine) -> int | No
 
 
 def buffer_cache_limit(limit_bytes: int, weights_bytes: int) -> int:
-    """How much freed memory MLX may hold for the next arrays: an eighth of what is left, to 2 GB."""
+    """The limit of MLX's buffer cache: an eighth of the limit less weights, at most 2 GB."""
     share = int(max(0, limit_bytes - weights_bytes) * _BUFFER_CACHE_SHARE)
     return min(max(share, _LEAST_BUFFER_CACHE), _MOST_BUFFER_CACHE)
 
 
 def cache_buffers(machine: Machine) -> int | None:
-    """How many buffers the prefix cache may hold; None: as many as fit."""
+    """How many buffers the prefix cache may hold; None: no limit."""
     return int(machine.buffers * _BUFFER_SHARE) if machine.buffers else None
 
 
 def in_gb(nbytes: int) -> str:
-    """Bytes for people; small amounts so that two of them can be told apart."""
+    """Bytes as text, in GB, or in MB below 1 GB."""
     return f"{nbytes / GB:.1f} GB" if nbytes >= GB else f"{nbytes / MB:.0f} MB"

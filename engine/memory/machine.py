@@ -1,4 +1,4 @@
-"""What memory this machine has: of the system, of its control group, and of the GPU's driver."""
+"""This machine's memory, from the system, the control group and the GPU's driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def this_machine() -> Machine:
 
 
 def machine_of(device: Mapping[str, str | int], ram_bytes: int, group_bytes: int = 0) -> Machine:
-    """The machine with such a device (as `mx.device_info` tells it), memory and control group."""
+    """A machine from a device (as `mx.device_info` returns it), its memory and its control group."""
     return Machine(
         ram_bytes=ram_bytes,
         working_set_bytes=int(device.get("max_recommended_working_set_size", 0)),
@@ -30,7 +30,7 @@ def machine_of(device: Mapping[str, str | int], ram_bytes: int, group_bytes: int
 
 
 def group_limit(root: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> int:
-    """The least memory limit of the control groups that this process is in, version 1 or 2; 0: none."""
+    """The smallest memory limit of this process's control groups, version 1 or 2; 0: none."""
     limits = []
     for folder in group_folders(root, membership):
         for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
@@ -44,7 +44,7 @@ def group_limit(root: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> int:
 
 
 def group_folders(root: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> list[Path]:
-    """The folders of this process's control groups that may have to do with memory, the innermost first."""
+    """The folders of this process's control groups that may control memory, the innermost first."""
     try:
         lines = membership.read_text().splitlines()
     except (OSError, ValueError):
@@ -57,6 +57,6 @@ def group_folders(root: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> list[
             continue
         top = root / "memory" if controllers else root
         inner = top / path.strip("/")
-        # In a container the path may be that of the host; what is mounted there is the container's own.
+        # In a container the path may be the host's, while the mount is the container's.
         folders += [folder for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]

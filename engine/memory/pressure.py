@@ -1,4 +1,4 @@
-"""Is memory short on this machine? macOS says so itself, Linux tells how long programs stood still for it."""
+"""Memory pressure: macOS reports a level, Linux the share of time that programs stall for memory (PSI)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from engine.memory.machine import group_folders
 Pressure = Literal["normal", "warning", "critical"]
 
 _DARWIN_LEVELS: dict[int, Pressure] = {1: "normal", 2: "warning", 4: "critical"}
-# Percent of the last ten seconds in which a program, or all of them, waited for memory.
-_SOME_STOOD, _ALL_STOOD = 10.0, 10.0
-# With more than this free nobody waits for the lack of it: files are read, or another group is at its limit.
+# Percent of the last ten seconds in which some program, or all of them, stalled for memory.
+_SOME_STALLED, _ALL_STALLED = 10.0, 10.0
+# With more free than this, stalls have another cause: file reads, or a limit of another group.
 _PLENTY, _SCARCE = 0.15, 0.08
 _STALLS = re.compile(r"^(some|full) avg10=([\d.]+)", re.MULTILINE)
 _READ_EVERY_S = 1.0
 
 
 class PressureWatch:
-    """The pressure now, read again about once a second."""
+    """The pressure now, read about once a second."""
 
     def __init__(
         self, read: Callable[[], Pressure] | None = None, clock: Callable[[], float] = time.monotonic
@@ -38,7 +38,7 @@ class PressureWatch:
 
     @property
     def level(self) -> Pressure:
-        """The level; cheap to ask for in each turn of a loop."""
+        """The level; cheap enough for each turn of a loop."""
         now = self._clock()
         if now >= self._next:
             self._next = now + _READ_EVERY_S
@@ -47,7 +47,7 @@ class PressureWatch:
 
 
 def system_pressure(platform: str = sys.platform) -> Callable[[], Pressure]:
-    """How to read the pressure here; where that is not known, there is none."""
+    """The function that reads the pressure on this platform; elsewhere it is always normal."""
     if platform == "darwin":
         return darwin_pressure
     files = [folder / "memory.pressure" for folder in group_folders()]
@@ -55,7 +55,7 @@ def system_pressure(platform: str = sys.platform) -> Callable[[], Pressure]:
 
 
 def darwin_pressure(read: Callable[[], int] | None = None) -> Pressure:
-    """What macOS tells all programs: `kern.memorystatus_vm_pressure_level`, 1, 2 or 4."""
+    """The level of macOS: `kern.memorystatus_vm_pressure_level`, 1, 2 or 4."""
     try:
         return _DARWIN_LEVELS.get((read or _darwin_level)(), "normal")
     except (OSError, AttributeError):
@@ -63,29 +63,29 @@ def darwin_pressure(read: Callable[[], int] | None = None) -> Pressure:
 
 
 def linux_pressure(files: Sequence[Path], free: Callable[[], float]) -> Pressure:
-    """By the first of these files that tells stalls (PSI), where little memory is free as well."""
+    """The level by the first PSI file that can be read, if little memory is free as well."""
     for file in files:
         try:
             text = file.read_text()
         except (OSError, ValueError):
             continue
-        stood = {kind: float(share) for kind, share in _STALLS.findall(text)}
-        return stalls_as_pressure(stood.get("some", 0.0), stood.get("full", 0.0), free)
+        stalled = {kind: float(share) for kind, share in _STALLS.findall(text)}
+        return stalls_as_pressure(stalled.get("some", 0.0), stalled.get("full", 0.0), free)
     return "normal"
 
 
 def stalls_as_pressure(some: float, full: float, free: Callable[[], float]) -> Pressure:
-    """The level for stalls in percent; `free` is the share of memory that is free."""
-    if some < _SOME_STOOD:
+    """The level for stalls in percent; `free` returns the share of free memory."""
+    if some < _SOME_STALLED:
         return "normal"
     left = free()
-    if full >= _ALL_STOOD and left < _SCARCE:
+    if full >= _ALL_STALLED and left < _SCARCE:
         return "critical"
     return "warning" if left < _PLENTY else "normal"
 
 
 def free_share() -> float:
-    """The share of memory that programs could still have."""
+    """The share of memory that is available to programs."""
     memory = psutil.virtual_memory()
     return float(memory.available) / float(memory.total)
 

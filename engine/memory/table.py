@@ -1,4 +1,4 @@
-"""The README's table: what each size of Mac has room for, by the same functions that keep to it.
+"""The README's table of contexts that fit each size of Mac, computed with the guard's functions.
 
 python -m engine.memory.table    prints it
 """
@@ -13,23 +13,23 @@ from engine.memory.limits import GB, Machine, memory_limit
 
 _GIB = 1 << 30
 _MACS = (8, 16, 24, 32, 36, 48, 64, 96, 128, 256, 512)  # GB, as Apple counts them
-# What macOS lets the GPU have where nobody changed it: two thirds up to 36 GB, above three quarters.
+# The GPU's default working set on macOS: two thirds up to 36 GB, three quarters above.
 _SMALL_SHARE, _LARGE_SHARE, _SMALL = 2 / 3, 3 / 4, 36
 _ROUND = 1000  # tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A model: weights in bytes, what a token takes, and the context that it was made for."""
+    """A model: bytes of weights, bytes of a token, and its context."""
 
     name: str
     weights_bytes: int
     kv_bytes: int
     context_tokens: int
-    chunk_bytes: int  # in passing, of each token of a chunk
+    chunk_bytes: int  # transient, for each token of a chunk
 
 
-# Weights of the 4-bit versions; keys and values of 16 bits: 2 x layers x heads of keys x size of a head x 2.
+# Weights in 4 bits; KV in 16 bits: 2 x layers x KV heads x head size x 2.
 SAMPLES = (
     Sample("Qwen3-4B", 2_300_000_000, 2 * 36 * 8 * 128 * 2, 262_144, 150_000),
     Sample("Qwen3-Coder-30B-A3B", 17_200_000_000, 2 * 48 * 4 * 128 * 2, 262_144, 200_000),
@@ -38,7 +38,7 @@ SAMPLES = (
 
 
 def mac(gigabytes: int) -> Machine:
-    """A Mac with so much memory, as it comes."""
+    """A Mac with so much memory and macOS's defaults."""
     share = _SMALL_SHARE if gigabytes <= _SMALL else _LARGE_SHARE
     return Machine(gigabytes * _GIB, working_set_bytes=int(gigabytes * _GIB * share))
 
@@ -53,7 +53,7 @@ def window_of(sample: Sample, machine: Machine) -> int:
 
 
 def table() -> str:
-    """The table in Markdown, lines of equal columns."""
+    """The table in Markdown."""
     heads = ["Mac", "for the engine", *(sample.name for sample in SAMPLES)]
     lines = [heads, ["---", "---", *("---" for _ in SAMPLES)]]
     for gigabytes in _MACS:

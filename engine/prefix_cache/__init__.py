@@ -1,1 +1,1 @@
-"""The prefix cache: what was computed for a prompt, kept for the prompts that begin alike."""
+"""The prefix cache: KV and checkpoints of prompts, stored for prompts with the same prefix."""

@@ -1,9 +1,9 @@
-"""Where in a prompt what was computed so far goes into the prefix cache.
+"""The positions of a prompt at which its cache is inserted into the prefix cache.
 
-The end of system and tools does, since other sessions begin with it, and every few thousand tokens, so that
-a request that is cancelled or that another one follows leaves something. Rows of keys and values serve any
-beginning of what they were computed for. A recurrent state or a sliding window does not: it can be resumed
-only where it was kept, so there the ends of the first and of the last messages are kept as well.
+These are the end of the shared prefix, which other sessions begin with, and every few thousand tokens, so
+that a cancelled request leaves its work to the next one. KV serves any prefix of its tokens. A recurrent
+state or a sliding window does not: it can be resumed only at its checkpoint, so models with such layers also
+store at the ends of the first and the last messages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LAST_BOUNDARIES = 2  # the newest message, and the one before it in case the ne
 
 
 def needs_checkpoints(cache: Sequence[Any]) -> bool:
-    """Whether some layer of this prompt cache cannot be cut back, now or once it has grown."""
+    """Whether some layer of this prompt cache cannot be trimmed, now or once it has grown."""
     return not all(has_kv(layer) for layer in leaves(cache))
 
 
@@ -33,11 +33,11 @@ def store_positions(
     `boundaries` are those of the request; with `has_shared_prefix` the first one ends the shared prefix. The
     positions depend on the prompt alone, so that every client's prompt has the same ones.
     """
-    kept: dict[int, Kind] = dict.fromkeys(range(_GRID, length - 1, _GRID), "main")
+    positions: dict[int, Kind] = dict.fromkeys(range(_GRID, length - 1, _GRID), "main")
     inside = [boundary for boundary in boundaries if 0 < boundary < length - 1]
     if exact_only:
-        kept |= dict.fromkeys([*inside[:_FIRST_BOUNDARIES], *inside[-_LAST_BOUNDARIES:]], "main")
+        positions |= dict.fromkeys([*inside[:_FIRST_BOUNDARIES], *inside[-_LAST_BOUNDARIES:]], "main")
     if inside and has_shared_prefix:
-        kept[inside[0]] = "head"  # the stored name of a shared prefix
-    kept[length - 1] = "main"
-    return {boundary: kind for boundary, kind in sorted(kept.items()) if boundary > restored}
+        positions[inside[0]] = "head"  # the stored name of a shared prefix
+    positions[length - 1] = "main"
+    return {boundary: kind for boundary, kind in sorted(positions.items()) if boundary > restored}

@@ -1,4 +1,4 @@
-"""What of the tree goes first when memory is short: rows and states by their use, then what is only known."""
+"""Eviction of KV and checkpoints by kind and last use, and pruning of the tree's index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG = 10_000  # steps of the tree's clock; a request takes a few
 
 class _Entry(NamedTuple):
     worth: tuple[int, int]
-    place: int
+    order: int
     whole: bool
     node: Node
 
@@ -30,28 +30,28 @@ class Victims:
     def __init__(self, tree: RadixTree, protected: Collection[Node]) -> None:
         self._protected = protected
         self._long_ago = tree.clock - LONG
-        # The place in the tree decides between what was used at the same time.
-        self._places = {node: place for place, node in enumerate(tree.nodes())}
-        self._children_in_memory = Counter(node.parent for node in self._places if node.in_memory)
-        self._heap = [entry for node in self._places if (entry := self._entry(node)) is not None]
+        # The order in the tree breaks ties of last use.
+        self._order = {node: order for order, node in enumerate(tree.nodes())}
+        self._children_in_memory = Counter(node.parent for node in self._order if node.in_memory)
+        self._heap = [entry for node in self._order if (entry := self._entry(node)) is not None]
         heapq.heapify(self._heap)
 
     def pop(self) -> tuple[Node, bool] | None:
-        """What to evict next, and whether as a whole or its states alone; None: nothing may go."""
+        """The next node to evict, and whether whole or only its checkpoint; None if there is none."""
         while self._heap:
             entry = heapq.heappop(self._heap)
             _, _, whole, node = entry
             if entry != self._entry(node):
-                continue  # its states alone, from when there was something behind it
+                continue  # stale: from before its last child was evicted
             if whole:
-                self._leave(node.parent)
+                self._child_evicted(node.parent)
             return node, whole
         return None
 
-    def _leave(self, parent: Node | None) -> None:
-        """Note that a child of this node goes; without any, it may go as a whole."""
+    def _child_evicted(self, parent: Node | None) -> None:
+        """Count the eviction of a node's child; a node without children may be evicted whole."""
         self._children_in_memory[parent] -= 1
-        if parent in self._places and not self._children_in_memory[parent]:
+        if parent in self._order and not self._children_in_memory[parent]:
             entry = self._entry(parent)
             if entry is not None and entry.whole:
                 heapq.heappush(self._heap, entry)
@@ -62,46 +62,46 @@ class Victims:
         whole = not self._children_in_memory[node] and node not in self._protected
         if not whole and node.checkpoint is None:
             return None
-        # Else the heads of sessions that nobody begins any more would outlast all conversations for ever.
+        # Otherwise unused shared prefixes would outlast all conversations.
         kind = "main" if node.kind == "head" and node.used < self._long_ago else node.kind
         used = node.used if whole else node.checkpoint_used
-        return _Entry((RANK[kind], used), self._places[node], whole, node)
+        return _Entry((RANK[kind], used), self._order[node], whole, node)
 
 
 def prune(
     tree: RadixTree, protected: Collection[Node], most_bytes: int, counted: Callable[[Node], bool]
 ) -> list[Node]:
-    """Take leaves without rows off the tree, oldest first, until `most_bytes` of those counted are left.
+    """Remove leaves without KV from the tree, oldest first, until `most_bytes` of counted ones are left.
 
-    Only those that are counted go, and ghosts, which may stand in their way.
+    Removes only counted nodes, and ghosts below them. Returns the removed nodes.
     """
-    held = sum(node.nbytes for node in tree.nodes() if counted(node))
-    gone: list[Node] = []
-    if held <= most_bytes:
-        return gone
+    total = sum(node.nbytes for node in tree.nodes() if counted(node))
+    removed: list[Node] = []
+    if total <= most_bytes:
+        return removed
 
-    def may_go(node: Node) -> bool:
+    def is_removable(node: Node) -> bool:
         if node.in_memory or node.children or node in protected or node is tree.root:
             return False
         return counted(node) or is_ghost(node)
 
-    leaves = [(node.used, id(node), node) for node in tree.nodes() if may_go(node)]
+    leaves = [(node.used, id(node), node) for node in tree.nodes() if is_removable(node)]
     heapq.heapify(leaves)
-    while held > most_bytes and leaves:
+    while total > most_bytes and leaves:
         _, _, node = heapq.heappop(leaves)
-        held -= node.nbytes if counted(node) else 0
+        total -= node.nbytes if counted(node) else 0
         tree.remove(node)
-        gone.append(node)
-        if node.parent is not None and may_go(node.parent):
+        removed.append(node)
+        if node.parent is not None and is_removable(node.parent):
             heapq.heappush(leaves, (node.parent.used, id(node.parent), node.parent))
-    return gone
+    return removed
 
 
 def is_ghost(node: Node) -> bool:
-    """Whether what was computed for a node is gone from memory and disk."""
+    """Whether a node's KV is neither in memory nor on disk."""
     return not node.in_memory and not node.on_disk_only
 
 
 def on_disk_only(node: Node) -> bool:
-    """Whether what was computed for a node is on disk alone."""
+    """Whether a node's KV is on disk and not in memory."""
     return node.on_disk_only

@@ -1,4 +1,4 @@
-"""What the model's loop asks of a prefix cache, and is told; the cache is `engine.prefix_cache.cache`."""
+"""The interface between the model's loop and the prefix cache (`engine.prefix_cache.cache`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from engine.wire.feed import CacheChange, MissReason
 
 Kind = Literal["subagent", "main", "head"]
-"""What a span was computed for; the order is the order of eviction."""
+"""The use of a span, in order of eviction; "head", a stored name, is a shared prefix."""
 
 RANK: dict[Kind, int] = {"subagent": 0, "main": 1, "head": 2}
 
@@ -21,7 +21,7 @@ TokenArray = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class MissAt:
-    """Why less was reused, and the token ids around the place: as stored, and as they are now."""
+    """Why no more was restored, and the token ids around the position, as stored and in the prompt."""
 
     reason: MissReason
     position: int
@@ -31,7 +31,7 @@ class MissAt:
 
 @dataclass(slots=True)
 class CacheCounts:
-    """What a cache has done since it was made."""
+    """Counters of a cache since its creation."""
 
     lookups: int = 0
     hits: int = 0
@@ -43,10 +43,10 @@ class CacheCounts:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a lookup found; `cache` holds exactly the first `restored` tokens and belongs to the caller.
+    """The result of a lookup; `cache` holds exactly the first `restored` tokens and belongs to the caller.
 
-    `miss` is None when all that is stored of this prompt and can be resumed was reused, and nothing stood in
-    its place. `tier` is "disk" where some of it was loaded from there and is used for the first time.
+    `miss` is None if nothing stored differs from the prompt and all of it that can be resumed was restored.
+    `tier` is "disk" if some of it was loaded from there and is used for the first time.
     """
 
     cache: list[Any] | None
@@ -57,7 +57,7 @@ class Match:
 
 
 class CacheMemory(NamedTuple):
-    """What of a prefix cache is arrays: their bytes, their number, and the bytes that wait to be written."""
+    """The arrays of a prefix cache: their bytes, their number, and the bytes queued for the disk."""
 
     array_bytes: int
     buffers: int
@@ -65,16 +65,16 @@ class CacheMemory(NamedTuple):
 
 
 class Fetch(Protocol):
-    """Spans on their way from the disk; `PrefixCache.insert_fetched` takes them in once they are `done`."""
+    """A read of spans from disk; `PrefixCache.insert_fetched` inserts them once it is `done`."""
 
     @property
     def done(self) -> bool:
-        """Whether all is loaded, or has failed; any thread may look."""
+        """Whether all files are loaded or have failed; any thread may ask."""
         ...
 
     @property
     def tokens(self) -> int:
-        """Tokens that a lookup will match beyond what it matches now."""
+        """Tokens that a lookup will restore beyond those in memory now."""
         ...
 
     @property
@@ -88,73 +88,73 @@ class Fetch(Protocol):
 
 
 class PrefixCache(Protocol):
-    """A store of prompt caches by their tokens; used on the model's thread alone, but for `stats`."""
+    """A store of prompt caches by their tokens; used on the model's thread, except where noted."""
 
     def restorable(self, tokens: TokenArray) -> int:
-        """How many tokens a lookup would match now; it counts as no use."""
+        """How many tokens a lookup would restore from memory now; does not count as use."""
         ...
 
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
-        """The longest stored beginning of a prompt, at most all but its last token."""
+        """Restore the longest stored prefix of a prompt, at most all but its last token."""
         ...
 
     def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
-        """Keep a prompt cache that holds exactly `tokens`; the caller gives it away."""
+        """Store a prompt cache that holds exactly `tokens`; the store then owns it."""
         ...
 
     def fetch(self, tokens: Sequence[int] | TokenArray, on_done: Callable[[], None]) -> Fetch | None:
-        """Begin to load what a lookup of this prompt lacks in memory; None where the disk has no more of it.
+        """Start loading the spans of a prompt that are only on disk; None if there are none.
 
-        `on_done` is called on another thread, once, also where loading fails.
+        `on_done` is called once, on another thread, also after a failure.
         """
         ...
 
     def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
-        """Take in what a fetch that is done has loaded; the lookup that follows finds it in memory."""
+        """Insert the spans of a fetch that is done."""
         ...
 
     def confirm(self) -> None:
-        """Note that the device has computed all that was inserted so far, without a fault."""
+        """Record that the device computed all inserted spans without a fault."""
         ...
 
     def roll_back(self) -> int:
-        """After a fault of the device: drop what was inserted since the last `confirm`, also from disk.
+        """After a fault of the device: remove spans inserted since the last `confirm`, also from disk.
 
-        Returns how many tokens that were.
+        Returns the number of removed tokens.
         """
         ...
 
     def shrink(self, max_bytes: int) -> list[CacheChange]:
-        """Evict until at most so many bytes are kept in memory, as far as that can be."""
+        """Evict until at most `max_bytes` are in memory, if possible."""
         ...
 
     def would_keep(self, tokens: int) -> bool:
-        """Whether a prompt of so many tokens would be kept, as far as is known now."""
+        """Whether a prompt of so many tokens would fit, by the sizes known now."""
         ...
 
     def memory(self) -> CacheMemory:
-        """What it takes now; may be called from any thread."""
+        """The memory in use; any thread may ask."""
         ...
 
     def set_limit(
         self, nbytes: int, *, max_buffers: int | None = None, keep: TokenArray | None = None
     ) -> list[CacheChange]:
-        """From now on hold no more bytes of arrays than this, nor more buffers; evict what is beyond.
+        """Limit the bytes and number of arrays in memory from now on, and evict what is above.
 
-        What is on disk stays known. The path of the prompt `keep` goes last.
+        Spans on disk stay indexed. The path of the prompt `keep` is evicted last.
         """
         ...
 
     def stats(self) -> dict[str, int]:
-        """Counters and totals; may be called from any thread."""
+        """Counters and totals; any thread may ask."""
         ...
 
     def clear(self) -> list[CacheChange]:
-        """Drop all that is kept in memory."""
+        """Evict all spans from memory."""
         ...
 
     def close(self) -> None:
-        """Bring to the disk what waits for it, for a bounded time, and end all threads."""
+        """Write queued spans to disk, for a bounded time, and stop all threads."""
         ...
 
 
@@ -164,12 +164,12 @@ def last_evicted(*kinds: Kind) -> Kind:
 
 
 def as_token_array(tokens: Sequence[int] | TokenArray) -> TokenArray:
-    """Token ids as an array, which compares in bulk."""
+    """Token ids as an array, for fast comparison."""
     return np.asarray(tokens, dtype=np.int32)
 
 
 def common_prefix(first: TokenArray, second: TokenArray) -> int:
-    """How many tokens two sequences share from their start."""
+    """The length of the common prefix of two sequences."""
     length = min(len(first), len(second))
     differing = first[:length] != second[:length]
     place = int(differing.argmax()) if length else 0

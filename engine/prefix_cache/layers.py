@@ -1,8 +1,8 @@
-"""A prompt cache taken apart: rows, one for each token, and states, which are whole or nothing.
+"""The parts of a prompt cache: KV, which can be split by token, and checkpoints, which cannot.
 
-A layer of plain attention keeps a row of keys and values for each token, and any span of rows can be stored
-and put behind another. A sliding window or a recurrent layer keeps one state, which stands for all tokens up
-to an exact position. mlx-lm's `CacheList` holds several layers of either sort.
+A layer of plain attention has KV for each token; any span of it can be stored and joined to another. A
+sliding window or a recurrent layer has one state for all tokens up to an exact position; a checkpoint is a
+copy of these layers. mlx-lm's `CacheList` nests layers of either sort.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from mlx.utils import tree_flatten, tree_map
 from mlx_lm.models.cache import CacheList, ConcatenateKVCache, KVCache, QuantizedKVCache
 
 KV = list[tuple[mx.array, ...]]
-"""For each layer with rows its arrays, all with the tokens on the second axis from the end."""
+"""The arrays of each layer with KV; tokens are the second axis from the end."""
 
 Checkpoint = list[Any]
-"""The layers without rows, as mlx-lm's cache objects."""
+"""The layers without KV, as mlx-lm's cache objects."""
 
 _KV_LAYERS = (KVCache, QuantizedKVCache, ConcatenateKVCache)
-_STEP = 256  # mlx-lm's caches grow by so many rows; a restored one has room for the next tokens
+_STEP = 256  # tokens by which mlx-lm's caches grow; a restored one has room for the next ones
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the layers of a model's caches are built: classes, nesting and what they were made with."""
+    """The layers of a model's caches: classes, nesting and constructor arguments."""
 
     layers: tuple[Any, ...]
     has_checkpoint: bool
@@ -41,68 +41,70 @@ def layout_of(cache: Sequence[Any]) -> Layout:
 
 
 def dtypes_of(cache: Sequence[Any]) -> list[str]:
-    """The number types of a prompt cache's rows."""
+    """The number types of a prompt cache's KV."""
     return [str(array.dtype) for layer in leaves(cache) if has_kv(layer) for array in _arrays(layer)]
 
 
 def kv_between(cache: Sequence[Any], start: int, stop: int) -> KV:
-    """The rows of tokens `start` to `stop`, as arrays of their own, not yet evaluated."""
+    """The KV of tokens `start` to `stop`, as separate arrays, not yet evaluated."""
     return [
-        tuple(_own(array, start, stop) for array in _arrays(layer))
+        tuple(_copy_range(array, start, stop) for array in _arrays(layer))
         for layer in leaves(cache)
         if has_kv(layer)
     ]
 
 
 def split_kv(kv: KV, at: int) -> tuple[KV, KV]:
-    """Two spans in place of one: the first `at` tokens and the others."""
+    """Split KV into the first `at` tokens and the others."""
     length = kv[0][0].shape[-2] if kv else at
     return slice_kv(kv, 0, at), slice_kv(kv, at, length)
 
 
 def slice_kv(kv: KV, start: int, stop: int) -> KV:
-    """Part of a span, as arrays of their own, not yet evaluated."""
-    return [tuple(_own(array, start, stop) for array in layer) for layer in kv]
+    """A range of a span's KV, as separate arrays, not yet evaluated."""
+    return [tuple(_copy_range(array, start, stop) for array in layer) for layer in kv]
 
 
 def has_checkpoint(layers: Sequence[Any]) -> bool:
-    """Whether a layout's layers hold any without rows."""
+    """Whether a layout has layers without KV."""
     return any(kind not in _KV_LAYERS for kind, _ in _flat(layers))
 
 
 def checkpoint_of(cache: Sequence[Any]) -> Checkpoint:
-    """The layers without rows, copied; arrays are shared until one side writes to them."""
+    """A copy of the layers without KV; arrays are shared until one side writes to them."""
     copies = [copy.deepcopy(layer) for layer in leaves(cache) if not has_kv(layer)]
     for layer in copies:
-        layer.state = tree_map(lambda leaf: _apart(leaf) if isinstance(leaf, mx.array) else leaf, layer.state)
+        layer.state = tree_map(lambda leaf: _copy(leaf) if isinstance(leaf, mx.array) else leaf, layer.state)
     return copies
 
 
 def assemble(cache_layout: Layout, spans: Sequence[KV], tokens: int, checkpoint: Checkpoint) -> list[Any]:
-    """A prompt cache of `tokens` tokens, made of spans in order (the last may be longer) and states."""
+    """A prompt cache of `tokens` tokens from spans in order (the last may be longer) and a checkpoint."""
     parts = iter(range(sum(1 for layer in _flat(cache_layout.layers) if layer[0] in _KV_LAYERS)))
-    held = iter(copy.deepcopy(checkpoint))
+    states = iter(copy.deepcopy(checkpoint))
 
     def build(described: Any) -> Any:
         kind, detail = described
         if kind is CacheList:
             return CacheList(*[build(layer) for layer in detail])
         if kind not in _KV_LAYERS:
-            return next(held)
+            return next(states)
         number = next(parts)
-        joined = [_joined([span[number][n] for span in spans], tokens) for n in range(len(spans[0][number]))]
+        joined = [
+            _concatenated([span[number][n] for span in spans], tokens) for n in range(len(spans[0][number]))
+        ]
         return _with_kv(kind, detail, joined, tokens)
 
     return [build(layer) for layer in cache_layout.layers]
 
 
 def nbytes_of(kv: KV, checkpoint: Checkpoint) -> int:
-    """Bytes of spans and states."""
+    """Bytes of KV and a checkpoint."""
     return sum(array.nbytes for array in arrays_of(kv, checkpoint))
 
 
 def arrays_of(kv: KV, checkpoint: Checkpoint) -> list[mx.array]:
-    """The arrays of spans and states, each a buffer of its own."""
+    """The arrays of KV and a checkpoint, each a separate buffer."""
     leaves = (leaf for layer in checkpoint for _, leaf in tree_flatten(layer.state))
     return [
         *(array for layer in kv for array in layer),
@@ -111,21 +113,21 @@ def arrays_of(kv: KV, checkpoint: Checkpoint) -> list[mx.array]:
 
 
 def cache_arrays(cache: Sequence[Any]) -> list[Any]:
-    """What a prompt cache holds, for `mx.eval`: its states, or the arrays of a class that tells none."""
+    """The arrays of a prompt cache, for `mx.eval`: its states, or the attributes of a class without one."""
     return [layer.state if hasattr(layer, "state") else list(vars(layer).values()) for layer in cache]
 
 
 def evaluate(kv: KV, checkpoint: Checkpoint) -> None:
-    """Compute what is to be kept, so that it holds on to nothing that it was cut from.
+    """Evaluate arrays to store, so that they do not keep their sources alive.
 
-    Waits until the device has: a fault of it, also in what these were computed from, is raised here.
+    Synchronizes, so that a fault of the device, also in earlier work, is raised here.
     """
     mx.eval(kv, [layer.state for layer in checkpoint])
     mx.synchronize()
 
 
 def leaves(cache: Sequence[Any]) -> Iterator[Any]:
-    """The layers of a prompt cache, those within lists of caches one by one."""
+    """The layers of a prompt cache, with nested ones flattened."""
     for layer in cache:
         if isinstance(layer, CacheList):
             yield from leaves(layer.caches)
@@ -142,9 +144,9 @@ def _flat(layers: Sequence[Any]) -> Iterator[Any]:
 
 
 def has_kv(layer: Any) -> bool:
-    """Whether a layer keeps rows for all tokens and can be trimmed to any of them; else it has a state.
+    """Whether a layer has KV of all tokens and can be trimmed to any of them; otherwise it needs checkpoints.
 
-    Told by the very class: what a subclass does differently is not known.
+    Compares the exact class, since a subclass may behave differently.
     """
     return type(layer) in _KV_LAYERS
 
@@ -177,21 +179,21 @@ def _with_kv(kind: Any, detail: Any, arrays: list[mx.array], tokens: int) -> Any
     return layer
 
 
-def _own(array: mx.array, start: int, stop: int) -> mx.array:
-    """Rows in memory of their own; a plain slice may be a view, which keeps all of its source alive."""
+def _copy_range(array: mx.array, start: int, stop: int) -> mx.array:
+    """A copy of a range; a plain slice may be a view, which keeps its source alive."""
     return mx.take(array, mx.arange(start, stop), axis=-2)
 
 
-def _apart(array: mx.array) -> mx.array:
-    """An array in memory of its own, for states that were cut out of a batch's."""
+def _copy(array: mx.array) -> mx.array:
+    """A copy of an array, which may be a slice of a batch's."""
     return mx.take(array, mx.arange(array.shape[0]), axis=0) if array.ndim and array.size else array
 
 
-def _joined(spans: list[mx.array], tokens: int) -> mx.array:
-    """Spans one behind the other, with room for more."""
-    held = sum(span.shape[-2] for span in spans)
-    if held > tokens:
-        spans = [*spans[:-1], spans[-1][..., : spans[-1].shape[-2] - (held - tokens), :]]
+def _concatenated(spans: list[mx.array], tokens: int) -> mx.array:
+    """Spans concatenated, with room for more tokens."""
+    length = sum(span.shape[-2] for span in spans)
+    if length > tokens:
+        spans = [*spans[:-1], spans[-1][..., : spans[-1].shape[-2] - (length - tokens), :]]
     last = spans[-1]
     room = -tokens % _STEP
     empty = mx.zeros((*last.shape[:-2], room, last.shape[-1]), last.dtype)

@@ -1,4 +1,4 @@
-"""What the prefix cache may hold in memory, and what a prompt takes of that."""
+"""The limits of the prefix cache in memory, and the sizes of prompts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEMORY_SHARE = 0.2
 
 
 class CacheLimits:
-    """The limits of one tree: bytes with its index, and bytes and number of arrays that have room now."""
+    """The limits of one tree: a budget of bytes with the index, and the current limits of arrays."""
 
     def __init__(self, tree: RadixTree, max_bytes: int | None) -> None:
         """`max_bytes` None is a fifth of the machine's memory."""
@@ -29,21 +29,21 @@ class CacheLimits:
         self.max_buffers = sys.maxsize
 
     def over(self, needed: int) -> int:
-        """How many bytes are to go, so that `needed` bytes of arrays more are within all limits."""
+        """How many bytes to evict so that `needed` more bytes of arrays are within all limits."""
         beyond = max(self.over_budget(needed), self._tree.array_bytes + needed - self.max_arrays)
         return max(beyond, int(self._tree.buffers > self.max_buffers))
 
     def over_budget(self, needed: int) -> int:
-        """How many of them are beyond what arrays and index may take together."""
+        """How many of these bytes are above the budget of arrays and index."""
         return self._tree.nbytes + needed - self.max_bytes
 
     def fits(self, arrays: int, index: int = 0) -> bool:
-        """Whether so many bytes would be within all limits if there were nothing else."""
+        """Whether so many bytes fit into an empty cache."""
         return arrays + index <= self.max_bytes and arrays <= self.max_arrays
 
 
 class PromptSizes:
-    """Bytes that prompts of one model take in the cache, as far as is known."""
+    """Sizes of one model's prompts in the cache, as measured so far."""
 
     def __init__(self) -> None:
         self.kv_bytes = 0.0  # of one token
@@ -54,12 +54,12 @@ class PromptSizes:
         return int(tokens * self.kv_bytes) + self.checkpoint_bytes
 
     def learn(self, cache: list[Any], tokens: int) -> None:
-        """From a prompt cache of so many tokens."""
+        """Measure a prompt cache of so many tokens."""
         self.kv_bytes = nbytes_of(kv_between(cache, 0, tokens), []) / tokens
         self.checkpoint_bytes = nbytes_of([], checkpoint_of(cache))
 
     def learn_from_files(self, files: Sequence[SpanFile]) -> None:
-        """From files, which are a little larger than what they hold."""
+        """Estimate from files, which are a little larger than their arrays."""
         kv = [file for file in files if file.part == "rows"]
         if kv and not self.kv_bytes:
             self.kv_bytes = min(file.nbytes / file.length for file in kv)
@@ -68,5 +68,5 @@ class PromptSizes:
 
 
 def index_bytes_of(tokens: int) -> int:
-    """What the index takes of a prompt that is one span."""
+    """Bytes of the index for a prompt that is one span."""
     return tokens * np.dtype(np.int32).itemsize + NODE_BYTES

@@ -1,4 +1,4 @@
-"""The tree's spans on disk: the tree made again from the files' index, spans saved, spans fetched."""
+"""Persistence of the tree: rebuild it from the files' headers, save spans, fetch spans."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from engine.prefix_cache.tree import Node, RadixTree
 
 _log = logging.getLogger(__name__)
 
-OTHER_LAYOUT = "its caches are laid out differently"
+OTHER_LAYOUT = "its cache has another layout"
 
 
 def rebuild_tree(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) -> list[SpanFile]:
-    """Hang files below a tree by what they continue; returns those that find no place or are not needed.
+    """Add nodes for files to a tree, below their parents, in order of last use; returns files to remove.
 
-    What was used last counts as used last. A file whose parent is lost is in neither: it is of use again once
-    the parent was computed and saved anew.
+    Those are of no use. A file whose parent is missing is neither added nor returned: it is of use again once
+    the parent has been computed and saved anew.
     """
     in_order = sorted(found, key=lambda item: item[0].start)  # a file begins behind its parent's first token
     ranks = {
@@ -46,7 +46,7 @@ def rebuild_tree(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) 
         else:
             path = _add_kv_file(tree, above, file, tokens)
             ends[file.id] = path[-1]
-        _count_use(path[-1], ranks[file.id], file.kind)
+        _raise_use(path[-1], ranks[file.id], file.kind)
     tree.clock = max(tree.clock, len(ranks))
     parents = {file.parent for file, _ in in_order}
     kept = parents | orphans
@@ -54,21 +54,21 @@ def rebuild_tree(tree: RadixTree, found: Iterable[tuple[SpanFile, TokenArray]]) 
 
 
 def layout_text_for_files(layout: Layout, cache: Sequence[Any]) -> str:
-    """How caches of a model are laid out, as files say it; empty where they cannot hold them."""
+    """The layout of a model's caches as files store it; empty if files cannot hold it."""
     try:
         return layout_text(layout, dtypes_of(cache))
     except NotSavable as error:
-        _log.warning("this model's prompt cache cannot be saved to the disk: %s", error)
+        _log.warning("the prompt cache of this model cannot be saved to disk: %s", error)
         return ""
 
 
 def quarantine_other_layouts(disk: DiskTier, files: Iterable[SpanFile]) -> None:
-    """Put files out of use: this model's caches are laid out differently now."""
+    """Quarantine files whose layout is not the model's."""
     disk.quarantine(list(dict.fromkeys(files)), OTHER_LAYOUT)
 
 
 def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:
-    """Queue what the live nodes of a path have in memory and not on disk, as far as the path is on disk."""
+    """Queue writes for the nodes of a path that are in memory only, until a parent cannot be saved."""
     above: SpanFile | None = None
     for node in path:
         for file in node.files:
@@ -89,20 +89,20 @@ def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:
 def _saved(
     disk: DiskTier, above: SpanFile | None, node: Node, layout: str, part: Part, content: KV | Checkpoint
 ) -> SpanFile | None:
-    """The file of a node's rows or states, queued unless it is there; None where there will be none."""
+    """The file of a node's KV or checkpoint, queued unless it exists; None if it will not be saved."""
     start, tokens = (node.start, node.tokens) if part == "rows" else (node.end, node.tokens[:0])
     save = functools.partial(
         disk.save, above, start, tokens, content, part=part, kind=node.kind, layout=layout
     )
     file = save()
-    if file is not None and file.layout != layout:  # one whose node was forgotten before that was known
+    if file is not None and file.layout != layout:  # its node was pruned before the layout was known
         disk.quarantine([file], OTHER_LAYOUT)
         file = save()
     return file
 
 
 class SpanFetch:
-    """An `engine.prefix_cache.interface.Fetch`: the files that a prompt needs, on their way into memory."""
+    """An `engine.prefix_cache.interface.Fetch` of the files that a prompt needs."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class SpanFetch:
         tokens: int,
         on_done: Callable[[], None],
     ) -> None:
-        """Begin to load. `prompt` is what a lookup shall match, `tokens` how much of it is new."""
+        """Start loading. `prompt`: the tokens to restore. `tokens`: how many of them are not in memory."""
         self.prompt = prompt
         self.tokens = tokens
         self.bytes = sum(file.nbytes for file in files)
@@ -133,9 +133,9 @@ class SpanFetch:
     def take(
         self, path: Sequence[Node], *, exact: bool
     ) -> tuple[dict[Node, KV], Node | None, Checkpoint | None]:
-        """What was loaded for a path: rows by node as far as there is no gap, the last node, and its states.
+        """What was loaded for a path: KV by node up to the first gap, the last node, and its checkpoint.
 
-        Rows are not yet evaluated. Nothing that was loaded is held on to.
+        The KV is not yet evaluated. This drops its own references.
         """
         contents = {read.file: read.content for read in self._reads if read.content is not None}
         self._reads = []
@@ -143,10 +143,10 @@ class SpanFetch:
         last: Node | None = None
         for node in path:
             if not node.in_memory:
-                held = _kv_of(node, contents)
-                if held is None:
+                loaded = _kv_of(node, contents)
+                if loaded is None:
                     break
-                kv[node] = held
+                kv[node] = loaded
             last = node
         if not exact or last is None or last.checkpoint is not None or last.checkpoint_file is None:
             return kv, last, None
@@ -164,7 +164,7 @@ class SpanFetch:
 
 
 def files_to_load(nodes: Sequence[Node], *, exact: bool) -> list[SpanFile]:
-    """What has to be read so that a path can be resumed behind its last node."""
+    """The files to read to resume a path at the end of its last node."""
     files = [node.kv_file for node in nodes if node.kv is None]
     if exact and nodes[-1].checkpoint is None:
         files.append(nodes[-1].checkpoint_file)
@@ -172,29 +172,29 @@ def files_to_load(nodes: Sequence[Node], *, exact: bool) -> list[SpanFile]:
 
 
 def _kv_of(node: Node, contents: dict[SpanFile, KV | Checkpoint]) -> KV | None:
-    """The rows of a node out of what was loaded, not yet evaluated; None where they are not there."""
+    """The KV of a node from loaded files, not yet evaluated; None if it was not loaded."""
     file = node.kv_file
     kv = contents.get(file) if file is not None else None
     if file is None or kv is None:
         return None
-    first = node.start - file.start
-    if first == 0 and len(node.tokens) == file.length:
+    offset = node.start - file.start
+    if offset == 0 and len(node.tokens) == file.length:
         return kv
-    return slice_kv(kv, first, first + len(node.tokens))
+    return slice_kv(kv, offset, offset + len(node.tokens))
 
 
-def _node_ending_at(tree: RadixTree, last: Node | None, place: int) -> Node | None:
-    """The node that ends at a place on the way to `last`, cut out of it where need be; None beyond it."""
-    if last is None or last.end < place:
+def _node_ending_at(tree: RadixTree, last: Node | None, position: int) -> Node | None:
+    """The node on the path to `last` that ends at a position, split if needed; None beyond it."""
+    if last is None or last.end < position:
         return None
     node = last
-    while node.parent is not None and node.start >= place:
+    while node.parent is not None and node.start >= position:
         node = node.parent
-    return node if node.end == place else tree.split(node, place - node.start)
+    return node if node.end == position else tree.split(node, position - node.start)
 
 
 def _add_kv_file(tree: RadixTree, above: Node, file: SpanFile, tokens: TokenArray) -> list[Node]:
-    """The nodes of a file's tokens: those that were there already, and one for the rest."""
+    """The nodes of a KV file's tokens: existing ones, and a new one for the others."""
     walk = tree.walk(tokens, below=above)
     path = list(walk.whole)
     if walk.part is not None:
@@ -210,8 +210,8 @@ def _add_kv_file(tree: RadixTree, above: Node, file: SpanFile, tokens: TokenArra
     return path
 
 
-def _count_use(node: Node, used: int, kind: Kind) -> None:
-    """What a span is used for, all before it is used for too."""
+def _raise_use(node: Node, used: int, kind: Kind) -> None:
+    """Raise last use and kind of a node and its ancestors."""
     while node.parent is not None:
         node.used = max(node.used, used)
         node.kind = last_evicted(node.kind, kind)

@@ -1,4 +1,4 @@
-"""The tree of token spans in a prefix cache: its nodes, how a sequence walks through them, their weight."""
+"""The radix tree of token spans: nodes, walks along token sequences, and their bytes."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from engine.prefix_cache.interface import Kind, TokenArray, common_prefix, last_
 from engine.prefix_cache.layers import KV, Checkpoint, arrays_of, evaluate, split_kv
 
 NODE_BYTES = 1024
-"""What a node costs beside its arrays and its tokens, roughly; counted in the budget."""
+"""Approximate bytes of a node without arrays and tokens; part of the budget."""
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One span. With rows it is live; without, but with a file that has them, cold; else a ghost.
+    """One span: in memory if it has KV, else on disk if it has a KV file, else a ghost.
 
-    A ghost's tokens are known, what was computed for them is gone.
+    A ghost has tokens, but its KV was evicted.
     """
 
     tokens: TokenArray
     start: int  # position of its first token
     parent: Node | None
     kind: Kind
-    used: int  # when it was last walked through
+    used: int  # time of last use, by the tree's clock
     children: dict[int, Node] = field(default_factory=dict)  # by their first token
     kv: KV | None = None
     checkpoint: Checkpoint | None = None
-    checkpoint_used: int = 0  # when its states were last made or taken
-    nbytes: int = 0  # of rows, states and index
-    array_bytes: int = 0  # of that without the index
-    buffers: int = 0  # how many arrays these are
-    kv_file: SpanFile | None = None  # which may have more rows than this span
+    checkpoint_used: int = 0  # time of the checkpoint's last use; 0: it never had one
+    nbytes: int = 0  # of KV, checkpoint and index
+    array_bytes: int = 0  # without the index
+    buffers: int = 0  # number of arrays
+    kv_file: SpanFile | None = None  # it may hold more tokens than this span
     checkpoint_file: SpanFile | None = None
-    from_disk: bool = False  # loaded, and not used since
+    from_disk: bool = False  # loaded from disk, and not used since
 
     @property
     def end(self) -> int:
@@ -54,7 +54,7 @@ class Node:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether its states are in memory or on disk."""
+        """Whether its checkpoint is in memory or on disk."""
         return self.checkpoint is not None or is_readable(self.checkpoint_file)
 
     @property
@@ -66,7 +66,7 @@ class Node:
         return [file for file in (self.kv_file, self.checkpoint_file) if file is not None]
 
     def use_file(self, file: SpanFile | None) -> None:
-        """Take a file in place of the one that has the same part."""
+        """Reference a file, in place of the one with the same part."""
         if file is None or file in self.files:
             return
         file.references += 1
@@ -79,7 +79,7 @@ class Node:
 
 
 class Before(NamedTuple):
-    """What a node had before it got more."""
+    """What a node had before unconfirmed parts were added."""
 
     kv: bool
     files: list[SpanFile]
@@ -87,11 +87,11 @@ class Before(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How far the tree knows a sequence: whole nodes, and the part of one more."""
+    """The path of a sequence: whole nodes, and a node that matches in part."""
 
     whole: list[Node]
     part: Node | None
-    length: int  # tokens that are known
+    length: int  # matching tokens
 
     @property
     def path(self) -> list[Node]:
@@ -101,8 +101,8 @@ class Walk:
 class RadixTree:
     """Spans by their tokens.
 
-    `nbytes` is the weight of all nodes, `array_bytes` and `buffers` of that the arrays and their number;
-    `in_memory` counts nodes with rows.
+    `nbytes`: all nodes. `array_bytes`, `buffers`: their arrays, and the number of these. `in_memory`: the
+    number of nodes with KV.
     """
 
     def __init__(self) -> None:
@@ -113,10 +113,10 @@ class RadixTree:
         self.in_memory = 0
         self.clock = 0
         self.unconfirmed: dict[Node, Before] = {}
-        """What nodes had that got rows or states since the device was last known to have computed all."""
+        """Nodes that got KV or a checkpoint since the last confirmation, with what they had before."""
 
     def walk(self, tokens: TokenArray, below: Node | None = None) -> Walk:
-        """Follow tokens from the root, or from a node on."""
+        """Follow tokens from the root, or from a node."""
         whole: list[Node] = []
         node, at = below or self.root, 0
         while at < len(tokens) and (child := node.children.get(int(tokens[at]))) is not None:
@@ -137,20 +137,20 @@ class RadixTree:
             yield node
 
     def touch(self, path: Sequence[Node], kind: Kind) -> None:
-        """Note that a path was of use, for this kind of request at least."""
+        """Record the use of a path, and raise its kind."""
         self.clock += 1
         for node in path:
             node.used = self.clock
             node.kind = last_evicted(node.kind, kind)
 
     def add(self, node: Node) -> None:
-        """Hang a new node below its parent."""
+        """Add a new node to its parent."""
         assert node.parent is not None
         node.parent.children[int(node.tokens[0])] = node
         self.recount(node)
 
     def remove(self, node: Node) -> None:
-        """Take a leaf off; the files that nothing else needs now have no references."""
+        """Remove a leaf, and release its files."""
         assert node.parent is not None
         del node.parent.children[int(node.tokens[0])]
         self._count(node, -1)
@@ -159,19 +159,19 @@ class RadixTree:
             file.references -= 1
 
     def set_kv(self, node: Node, kv: KV | None) -> None:
-        """Give a node its rows, or take them away."""
+        """Set or drop the KV of a node."""
         self.in_memory += (kv is not None) - node.in_memory
         node.kv, node.from_disk = kv, False
         self.recount(node)
 
     def split(self, node: Node, at: int) -> Node:
-        """Cut a node in two; returns the upper one, which takes its place. States stay at the end."""
+        """Split a node; returns the upper half, which replaces it. The lower half keeps the checkpoint."""
         assert node.parent is not None
         upper = Node(node.tokens[:at].copy(), node.start, node.parent, node.kind, node.used)
         lower_tokens = node.tokens[at:].copy()
         if node.kv is not None:
             parts = split_kv(node.kv, at)
-            evaluate([*parts[0], *parts[1]], [])  # where that fails, the tree is as it was
+            evaluate([*parts[0], *parts[1]], [])  # on failure the tree is unchanged
             upper.kv, node.kv = parts
             self.in_memory += 1
         if node in self.unconfirmed:
@@ -186,12 +186,12 @@ class RadixTree:
         return upper
 
     def mark_unconfirmed(self, *nodes: Node) -> None:
-        """Nodes get rows or states, of which it is not proven yet that the device has computed them."""
+        """Record that nodes get KV or checkpoints which the device may not have computed yet."""
         for node in nodes:
             self.unconfirmed.setdefault(node, Before(node.in_memory, node.files))
 
     def recount(self, node: Node) -> None:
-        """Count what a node holds now in place of what it held."""
+        """Update the bytes of a node and of the tree."""
         self._count(node, -1)
         arrays = arrays_of(node.kv or [], node.checkpoint or [])
         node.array_bytes, node.buffers = sum(array.nbytes for array in arrays), len(arrays)
@@ -205,9 +205,9 @@ class RadixTree:
 
 
 def resumable(walk: Walk, *, exact: bool, with_disk: bool) -> tuple[list[Node], int]:
-    """The nodes that a walk can be resumed behind, and how many tokens they give.
+    """The nodes of a walk up to the last position that can be resumed, and their number of tokens.
 
-    With `exact` that is only where states are; with `with_disk` what is on disk counts as well.
+    `exact`: resume only at checkpoints. `with_disk`: include spans that are on disk.
     """
 
     def is_there(node: Node) -> bool:
@@ -223,7 +223,7 @@ def resumable(walk: Walk, *, exact: bool, with_disk: bool) -> tuple[list[Node], 
 
 
 def index_bytes(node: Node) -> int:
-    """What it takes to know a node, without what was computed for it."""
+    """Bytes of a node's index entry, without arrays."""
     return node.tokens.nbytes + NODE_BYTES
 
 

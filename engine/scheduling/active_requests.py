@@ -1,4 +1,4 @@
-"""Where each request of the model's loop stands: in the prefill queue, being prefilled, or in a batch."""
+"""The requests that have not ended, by phase: waiting, in prefill, or decoding in a batch."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from engine.scheduling.requests.request import RequestState, ScheduledRequest
 
 
 class ActiveRequests:
-    """All requests that have not ended. Used on the model's thread, but for the two counts."""
+    """All requests that have not ended. Used on the model's thread; any thread may read the two counts."""
 
     def __init__(self, *, exact_only: bool) -> None:
-        """`exact_only`: what is computed can be resumed only where it was kept (`checkpoints`)."""
+        """`exact_only`: a prompt can be resumed only at stored positions (`needs_checkpoints`)."""
         self.queue = PrefillQueue(exact_only=exact_only)
         self.decoding: dict[Slot, ScheduledRequest] = {}
         self.batches: list[Batch] = []
 
     @property
     def running(self) -> int:
-        """Requests that are being prefilled or decoded."""
+        """The number of requests in prefill or decoding."""
         return len(self.queue.started) + len(self.decoding)
 
     @property
     def queued(self) -> int:
-        """Requests that wait."""
+        """The number of requests that wait for their prefill."""
         return len(self.queue.waiting)
 
     @property
@@ -35,16 +35,16 @@ class ActiveRequests:
         return request in self.queue or request.slot in self.decoding
 
     def wait(self, request: ScheduledRequest) -> None:
-        """Let a request wait for its prefill."""
+        """Put a request into the prefill queue."""
         request.state = RequestState.QUEUED
         self.queue.add(request)
 
     def members(self, batch: Batch) -> list[ScheduledRequest]:
-        """The requests that are decoded in a batch."""
+        """The requests of a batch."""
         return [self.decoding[slot] for slot in batch.slots if slot in self.decoding]
 
     def drop(self, request: ScheduledRequest) -> None:
-        """Forget where a request stood."""
+        """Remove a request from its phase and release its prefill, slot and read from disk."""
         if request in self.queue:
             self.queue.remove(request)
         if request.slot is not None:

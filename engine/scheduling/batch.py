@@ -1,10 +1,10 @@
-"""Decoding: conversations of similar length go through the model together, a token of each at a step.
+"""Batched decoding: each step computes one token for every slot of a batch.
 
-A batch pads the caches of its rows to the longest. One short row beside a long one would then cost as much
-memory and time as the long one, so that rows of different length run in batches of their own
-(`DecodeBatch.takes`). A row alone is not padded, copied or masked: its cache is the one that prefill filled.
+A batch pads the caches of its slots to the longest. A short slot beside a long one would cost as much memory
+and time as the long one, so slots of different length run in separate batches (`DecodeBatch.accepts`). A
+single slot is not padded, copied or masked: its cache is the one that prefill filled.
 
-A step is computed one ahead: while the tokens of one are read, the next is under way.
+Steps are pipelined: while the tokens of one step are read, the next is computed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mlx_lm.models.cache import CacheList, TokenBuffer
 from engine.constrained.grammar import AnswerGuide, token_masks
 from engine.scheduling.sampling import LogitsProcessor, Sampler
 
-_WASTE = 0.25  # most padding in a batch, as a share of what its rows hold
-_SLACK = 256  # tokens of difference that are never too many: caches grow by so much
+_WASTE = 0.25  # most padding in a batch, as a share of its tokens
+_SLACK = 256  # tokens of difference that are always accepted: caches grow by so many
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One sequence that is decoded; `tokens` are those that its cache holds."""
+    """A place in a decode batch: one sequence, with the tokens that its cache holds."""
 
     tokens: list[int]
     sampler: Sampler
@@ -39,44 +39,44 @@ class Slot:
 
 
 class Batch(Protocol):
-    """Rows that are decoded together, by whatever means."""
+    """Slots that are decoded together."""
 
     slots: list[Slot]
 
-    def takes(self, length: int, cache: Sequence[Any]) -> bool:
+    def accepts(self, length: int, cache: Sequence[Any]) -> bool:
         """Whether a sequence of `length` tokens can join."""
         ...
 
     def join(self, slot: Slot, cache: list[Any], last_token: int) -> None:
-        """Take in a row whose cache holds all of its prompt but `last_token`; the cache is given away."""
+        """Add a slot whose cache holds all of its prompt but `last_token`; the batch then owns the cache."""
         ...
 
     def step(self) -> list[int]:
-        """The next token of each row, in the order of `slots`."""
+        """The next token of each slot, in the order of `slots`."""
         ...
 
     def leave(self, slot: Slot) -> list[Any]:
-        """Remove a row; returns its cache, which holds exactly its tokens."""
+        """Remove a slot; returns its cache, which holds exactly its tokens."""
         ...
 
 
 class DecodeBatch:
-    """The rows of one batch and their cache. Used on one thread, within a stream of that thread."""
+    """A batch of slots over one merged cache. Used on one thread, within a stream of that thread."""
 
     def __init__(self, model: Any, *, alone: bool = False) -> None:
-        """`alone` is for models that compute something else for several rows: there is one."""
+        """`alone`: accept one slot only, for models whose results change in a batch."""
         self._model = model
         self._alone = alone
-        self._cache: list[Any] = []  # of a single row as prefill left it, of several merged
-        self._next: Any = None  # tokens of shape (rows,), sampled but not yet in the cache
+        self._cache: list[Any] = []  # of a single slot as prefill left it, of several merged
+        self._next: Any = None  # tokens of shape (slots,), sampled but not yet in the cache
         self._mergeable = True
         self.slots: list[Slot] = []
 
     def __len__(self) -> int:
         return len(self.slots)
 
-    def takes(self, length: int, cache: Sequence[Any]) -> bool:
-        """Whether a sequence of `length` tokens can join without padding more than a batch may."""
+    def accepts(self, length: int, cache: Sequence[Any]) -> bool:
+        """Whether a sequence of `length` tokens can join without too much padding."""
         if not self.slots:
             return True
         if self._alone or not (self._mergeable and mergeable(cache)):
@@ -86,7 +86,7 @@ class DecodeBatch:
         return max(lengths) - min(lengths) <= _SLACK or padding <= _WASTE * sum(lengths)
 
     def join(self, slot: Slot, cache: list[Any], last_token: int) -> None:
-        """Take in a row whose cache holds all of its prompt but `last_token`; the cache is given away."""
+        """Add a slot whose cache holds all of its prompt but `last_token`; the batch then owns the cache."""
         self._mergeable = self._mergeable and mergeable(cache)
         first = self._sample(mx.array([[last_token]]), cache, [slot])
         mx.async_eval(first)  # type: ignore[no-untyped-call]
@@ -102,7 +102,7 @@ class DecodeBatch:
         self.slots.append(slot)
 
     def step(self) -> list[int]:
-        """The next token of each row, in the order of `slots`."""
+        """The next token of each slot, in the order of `slots`."""
         inputs = self._next
         self._next = self._sample(inputs[:, None], self._cache, self.slots, generated=True)
         mx.async_eval(self._next)  # type: ignore[no-untyped-call]
@@ -112,7 +112,7 @@ class DecodeBatch:
         return tokens
 
     def leave(self, slot: Slot) -> list[Any]:
-        """Remove a row; returns its cache, which holds exactly its tokens."""
+        """Remove a slot; returns its cache, which holds exactly its tokens."""
         place = self.slots.index(slot)
         keep = [number for number in range(len(self.slots)) if number != place]
         if not keep:
@@ -130,15 +130,15 @@ class DecodeBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the cache of all rows, padding included."""
+        """Bytes of the cache of all slots, padding included."""
         return sum(layer.nbytes for layer in self._cache)
 
     def _sample(
         self, inputs: Any, cache: list[Any], slots: Sequence[Slot], *, generated: bool = False
     ) -> Any:
-        """Run tokens of shape (rows, 1) through the model and sample those that follow, of shape (rows,).
+        """Run tokens of shape (slots, 1) through the model and sample the next ones, of shape (slots,).
 
-        `generated` tells that the inputs are part of the answers.
+        `generated`: the inputs are part of the answers, so grammars advance by them.
         """
         logits = self._model(inputs, cache=cache)[:, -1, :]
         mask = _mask(inputs, logits, slots, generated) if any(slot.guide for slot in slots) else None
@@ -156,7 +156,7 @@ class DecodeBatch:
 
 
 def mergeable(cache: Iterable[Any]) -> bool:
-    """Whether caches of these kinds can be put into one batch."""
+    """Whether caches of these kinds can be merged into one batch."""
     return all(
         mergeable(layer.caches) if isinstance(layer, CacheList) else hasattr(layer, "merge")
         for layer in cache
@@ -164,7 +164,7 @@ def mergeable(cache: Iterable[Any]) -> bool:
 
 
 def _mask(inputs: Any, logits: Any, slots: Sequence[Slot], generated: bool) -> Any | None:
-    """Which tokens the rows' grammars allow, of shape (rows, vocabulary); found while the model runs."""
+    """The tokens that grammars allow, of shape (slots, vocabulary); computed while the model runs."""
     if generated:
         mx.async_eval(logits)  # type: ignore[no-untyped-call]
         for slot, (token,) in zip(slots, inputs.tolist(), strict=True):

@@ -1,8 +1,8 @@
-"""What becomes of the model's loop and its requests after a fault: of one of them, or of the device.
+"""Recovery of the model's loop after a fault of a request or of the device.
 
-A fault of a request concerns the batch that it is in. A fault of the device concerns all that was under way
-on its stream since that was last waited for, whoever it was for: none of it can be relied on. Requests go on
-from what was proven to be computed, one at a time until it is known whose work the device cannot do.
+A fault of a request affects its batch. A fault of the device affects all work queued on its stream since the
+last synchronization, for any request: none of these results are used. Requests resume from their confirmed
+tokens, one at a time, until the request whose work the device cannot do is found.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from engine.scheduling.requests.request import ScheduledRequest
 
 _log = logging.getLogger(__name__)
 
-_MAX_FAILURES = 3  # shared failures after which a request is given up
-_MAX_FAULTS = 3  # of the device, one after the other without anything computed: it refuses
-_MAX_UNANSWERED = 12  # of the device, without one answer finished: it computes nothing that is of use
-_DRAINS = 4  # times that the stream is waited for; each use may raise what is left of one fault
-_FEWER_S = 120.0  # for so long after a fault of memory fewer requests run at a time
+_MAX_FAILURES = 3  # failures in a batch after which a request fails
+_MAX_FAULTS = 3  # device faults in a row without a result: the device refuses work
+_MAX_UNANSWERED = 12  # device faults without a finished answer: the device is of no use
+_DRAINS = 4  # synchronizations after a fault; each may raise a remaining error of it
+_FEWER_S = 120.0  # seconds of fewer running requests after an out-of-memory fault
 
 
 class Recovery:
-    """Brings the loop into order after faults. Used on the model's thread, within the loop's stream."""
+    """Restores a consistent loop after faults. Used on the model's thread, within the loop's stream."""
 
     def __init__(
         self,
@@ -48,24 +48,24 @@ class Recovery:
         self._fewer_until = 0.0
         self._clock = clock
         self.unconfirmed_steps = 0
-        """Steps of decoding since the device was last waited for."""
+        """Decoding steps since the last synchronization."""
         self._in_a_row = 0
         self._unanswered = 0
         self.refused = False
-        """The device does no more work; nothing is to be asked of it."""
+        """The device refuses work; submit nothing more to it."""
 
     @property
     def max_batch(self) -> int:
-        """How many requests may run at a time now."""
+        """How many requests may run now."""
         return self._fewer if self._clock() < self._fewer_until else self._max_batch
 
     def synchronize(self, *, computed: bool = True) -> None:
-        """Wait until the device has computed all that it was given; its fault comes through."""
+        """Wait until the device has computed all queued work; raises its fault."""
         mx.synchronize()
         self.mark_confirmed(computed=computed)
 
     def confirm(self, *, computed: bool = True) -> bool:
-        """Wait for the device, and recover from its fault; whether there was none."""
+        """Synchronize, and recover from a fault; returns whether there was none."""
         try:
             mx.synchronize()
         except Exception as error:
@@ -75,9 +75,9 @@ class Recovery:
         return True
 
     def mark_confirmed(self, *, computed: bool = True) -> None:
-        """The stream was waited for: all that was computed so far is what it should be.
+        """Record that the device was synchronized without a fault: all results so far are valid.
 
-        `computed`: that was a chunk or a token at least, which a device that refuses does not do.
+        `computed`: at least a chunk or a token was computed, which a device that refuses work does not do.
         """
         self.unconfirmed_steps = 0
         if computed:
@@ -87,7 +87,7 @@ class Recovery:
             request.confirmed = len(request.generated)
 
     def answered(self) -> None:
-        """An answer was finished."""
+        """Record that an answer was finished."""
         self._unanswered = 0
 
     def break_up(
@@ -98,14 +98,14 @@ class Recovery:
         *,
         leaving: ScheduledRequest | None = None,
     ) -> None:
-        """Give a batch up after a fault in it that is not the device's.
+        """Break up a batch after a fault that is not the device's.
 
-        Whose fault it was cannot be told when several were in it. Each then runs on alone from where it was,
-        until it has passed the place; the one that fails alone is the one that fails.
+        In a batch of several, the request at fault is unknown. Each resumes alone, as a suspect, until it has
+        passed the position; a request that fails alone ends with a fault.
         """
         affected = [request for request in {*self._active.members(batch), *joining} if request is not leaving]
         affected.sort(key=lambda request: request.arrived)
-        _log.error("a batch of %d failed and is taken apart", len(affected), exc_info=error)
+        _log.error("a batch of %d requests failed and is broken up", len(affected), exc_info=error)
         self._reporting.counts.rebuilds += 1
         batch.slots.clear()
         alone = leaving is None and len(affected) == 1
@@ -126,32 +126,31 @@ class Recovery:
         sole: bool = False,
         by_another: bool = False,
     ) -> None:
-        """Bring everything into order after a fault of the device.
+        """Recover from a fault of the device.
 
-        `at` are requests whose work raised it, beside those that are decoded. `sole`: all else had been
-        waited for, so that it is theirs alone. `by_another`: it was the work of one that has been dropped.
-        Nothing of theirs that is not proven is used again, and what was put into the prefix cache since is
-        taken out. The stream is drained, memory is freed, and each of them is tried again as a suspect. A
-        suspect whose own work fails once more is the one that fails.
+        `at`: requests whose work raised it, beside those in decoding. `sole`: all other work had been
+        synchronized, so that only `at` can be at fault. `by_another`: a dropped request was at fault.
+        Roll affected requests and the prefix cache back to what is confirmed, drain the stream, free memory,
+        and retry each request as a suspect. A suspect whose own work fails again ends with a fault.
 
         Raises:
-            DeviceRefuses: only a new process can help.
+            DeviceRefuses: the process has to be restarted.
         """
         kind = device_fault(error) or "other"
         others = () if sole else self._active.decoding.values()
         affected = list(dict.fromkeys([*others, *at]))
         affected.sort(key=lambda request: request.arrived)
-        _log.error("%s; %d requests are tried again", in_words(kind, error), len(affected), exc_info=error)
+        _log.error("%s; %d requests are retried", in_words(kind, error), len(affected), exc_info=error)
         counts = self._reporting.counts
         counts.device_faults += 1
         self._in_a_row += 1
         self._unanswered += 1
-        traceback.clear_frames(error.__traceback__)  # they hold what was being computed
+        traceback.clear_frames(error.__traceback__)  # frames keep arrays alive
         kinds = {kind, *(device_fault(left) for left in self.drain())}
-        taken = self._cache.roll_back()
-        if taken:
+        removed = self._cache.roll_back()
+        if removed:
             _log.warning(
-                "%d tokens that may not have been computed were taken out of the prefix cache", taken
+                "%d tokens were removed from the prefix cache: the device may not have computed them", removed
             )
         for batch in self._active.batches:
             if not sole or batch in [request.batch for request in at]:
@@ -161,7 +160,7 @@ class Recovery:
             self._active.drop(request)
             request.roll_back()
         self._free_memory(short="memory" in kinds)
-        counts_against = kind != "victim"  # its work is not what failed
+        counts_against = kind != "victim"  # the failed work was another's
         refuses = "refused" in kinds or self._in_a_row >= _MAX_FAULTS or self._unanswered >= _MAX_UNANSWERED
         alone = sole or (len(affected) == 1 and not by_another)
         for request in affected:
@@ -169,7 +168,7 @@ class Recovery:
             once_more = request.failures <= _MAX_FAILURES and not (
                 alone and request.suspect and counts_against
             )
-            if once_more or refuses:  # those that wait when the loop ends are told why it does
+            if once_more or refuses:  # waiting requests get the reason when the loop ends
                 request.suspect = True
                 self._active.wait(request)
             else:
@@ -179,7 +178,7 @@ class Recovery:
             raise DeviceRefuses(f"{_IN_THE_END} ({first_line(error)})") from error
 
     def drain(self) -> list[Exception]:
-        """Wait for all that is under way; returns what that raised, of a fault that is known."""
+        """Synchronize until no error remains; returns the errors of the known fault."""
         drained: list[Exception] = []
         for _ in range(_DRAINS):
             try:
@@ -198,7 +197,7 @@ class Recovery:
             self._fewer = max(1, self.max_batch // 2)
             self._fewer_until = self._clock() + _FEWER_S
             _log.warning(
-                "%d spans of the prefix cache were given up to free memory; %d requests run at a time for the"
+                "%d spans of the prefix cache were evicted to free memory; %d requests run at a time for the"
                 " next %g s",
                 len(gone),
                 self._fewer,
@@ -208,20 +207,19 @@ class Recovery:
 
 
 UNCONFIRMED = (
-    "the GPU failed, and what was computed again differs from the part of the answer that was sent already;"
-    " try again"
+    "the GPU failed, and the recomputed answer differs from the part that was sent already; try again"
 )
 _IN_THE_END = "the GPU refused further work"
 
 _ADVICE: dict[DeviceFault, str] = {
-    "refused": "the engine is started again, try again in a moment",
-    "victim": "it was tried again without success; try again",
-    "memory": "half of the prefix cache was given up to free some; try again, or compact the conversation",
-    "timeout": "it was tried again alone, without success; try again, or compact the conversation",
-    "other": "it was tried again alone, without success; the engine goes on, try again",
+    "refused": "the engine restarts, try again in a moment",
+    "victim": "a retry failed too; try again",
+    "memory": "half of the prefix cache was evicted to free some; try again, or compact the conversation",
+    "timeout": "a retry alone failed too; try again, or compact the conversation",
+    "other": "a retry alone failed too; the engine goes on, try again",
 }
 
 
 def fault_message(error: Exception) -> str:
-    """What the client of a request that failed reads."""
+    """The error message of a failed request."""
     return f"generation failed ({type(error).__name__}: {first_line(error)}); the engine goes on, try again"

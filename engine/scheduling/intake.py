@@ -1,4 +1,7 @@
-"""How a request enters the model's loop: its arrival, what is read from disk for it, its prefill's start."""
+"""Intake of requests: validate on arrival, read spans from disk, look up the prefix cache, start the prefill.
+
+Whether a request may start is decided in `engine.scheduling.memory_admission`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class RequestIntake:
-    """Takes requests in and starts their prefills. Used on the model's thread."""
+    """Brings requests from arrival to the start of their prefill. Used on the model's thread."""
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class RequestIntake:
         wake: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        """`chunk` in tokens; `exact_only` as in `store_positions`; `wake` as in `scheduling.loop`."""
+        """`chunk` in tokens; `exact_only` as in `store_positions`; `wake` as in `DecodeLoop`."""
         self._loaded = loaded
         self._runner = runner
         self._cache = cache
@@ -53,7 +56,7 @@ class RequestIntake:
         self.before_insert: Callable[[], None] = lambda: None
 
     def arrive(self, request: ScheduledRequest) -> None:
-        """Check a request and let it wait for its prefill. Whatever is wrong with it, this returns."""
+        """Validate a request and queue it for prefill; an invalid one ends with a fault. Never raises."""
         self._reporting.counts.received += 1
         if request.stream.cancelled:
             self._reporting.end(request, RequestState.CANCELLED)
@@ -61,14 +64,14 @@ class RequestIntake:
         try:
             self._take_in(request)
         except Exception as error:
-            _log.exception("request %s could not be taken in", request.spec.request_id)
+            _log.exception("request %s could not be queued", request.spec.request_id)
             self._active.drop(request)
-            self._reporting.fail(request, "internal", f"the request could not be taken in: {error}")
+            self._reporting.fail(request, "internal", f"the request could not be queued: {error}")
 
     def collect_reads(self) -> None:
-        """Take in what was read from disk, and wait no longer for a disk that does not answer.
+        """Insert finished reads into the prefix cache, and stop waiting for reads past their deadline.
 
-        A fault of the device comes through; what was read for that request is lost then.
+        A fault of the device is raised; the spans of that read are dropped.
         """
         hang = self._reads.hang()
         for request in self._active.queue.waiting:
@@ -90,10 +93,10 @@ class RequestIntake:
                 request.restorable -= fetch.tokens
                 if device_fault(error):
                     raise
-                _log.exception("what was read from disk for request %s is lost", request.spec.request_id)
+                _log.exception("the spans read from disk for request %s are dropped", request.spec.request_id)
 
     def start(self, request: ScheduledRequest) -> Prefill:
-        """Begin the prefill of a request behind what the cache has of it."""
+        """Restore what the prefix cache has of a request and start its prefill behind that."""
         began = self._clock()
         match = self._lookup(request)
         if not request.lookup_reported:
@@ -134,13 +137,13 @@ class RequestIntake:
         self._reporting.emit(request, Queued(self._active.queue.ranking().index(request), 0.0))
 
     def fetch(self, request: ScheduledRequest) -> None:
-        """Begin to read from disk what that has of a prompt beyond memory, if the disk answers."""
+        """Start reading the spans of a prompt that are only on disk, unless a read is past its deadline."""
         if self._reads.hang():
             return
         try:
             request.fetch = self._cache.fetch(request.tokens, self._wake)
         except Exception:
-            _log.exception("nothing is read from disk for request %s", request.spec.request_id)
+            _log.exception("reading from disk for request %s failed", request.spec.request_id)
         if request.fetch is not None:
             self._reads.add(request.fetch)
             request.restorable += request.fetch.tokens
@@ -152,12 +155,12 @@ class RequestIntake:
         except Exception as error:
             if device_fault(error):
                 raise
-            _log.exception("the prefix cache failed and was emptied")
+            _log.exception("the prefix cache failed and was cleared")
             self._cache.clear()
             return Match(None, 0, "none", None)
 
     def _report_lookup(self, request: ScheduledRequest, match: Match, restore_s: float) -> None:
-        """Report what the prompt will cost."""
+        """Report the lookup: restored tokens, tokens to prefill, and why no more was restored."""
         request.lookup_reported = True
         length = len(request.spec.prompt)
         reads_only = request.spec.lane == "auxiliary"

@@ -1,10 +1,10 @@
-"""One turn of the model's loop after another: decode a token for all, prefill a chunk of one, report.
+"""The model's loop. Each turn decodes one token for every slot, prefills one chunk, and reports.
 
-Everything here runs on the model's thread. Requests enter through `engine.scheduling.intake`, and
-`engine.scheduling.prefill_queue` says whose chunk is next; a prompt is never padded to another's length, and
-a cancel costs at most one chunk. Once its prompt is computed, a request joins a batch of its own length
-(`engine.scheduling.batch`). What a fault leads to is in `engine.scheduling.faults`,
-and what is kept of a request that stops in `engine.scheduling.release`.
+Everything here runs on the model's thread. Requests enter through `engine.scheduling.intake`.
+`engine.scheduling.prefill_queue` chooses the next chunk, and `engine.scheduling.memory_admission` decides
+whether its request may start. A prompt is never padded to another's length, and a cancel takes at most one
+chunk. After prefill a request joins a batch of similar length (`engine.scheduling.batch`). Faults are handled
+in `engine.scheduling.faults`; a request that stops is stored by `engine.scheduling.release`.
 """
 
 from __future__ import annotations
@@ -39,15 +39,13 @@ from engine.scheduling.sampling import build_logits_processors, build_sampler
 
 _log = logging.getLogger(__name__)
 
-_CLEARED_AFTER = 4  # tokens that a suspect produces alone before it may be batched again
-_TIDY_EVERY = 512  # turns between two returns of unused buffers to the system
-_CONFIRM_EVERY = (
-    32  # steps of decoding after which the device is waited for, to know that it did compute them
-)
+_SUSPECT_TOKENS = 4  # tokens that a suspect decodes alone before it may be batched again
+_CLEAR_CACHE_EVERY = 512  # turns between two releases of unused buffers to the system
+_CONFIRM_EVERY = 32  # decoding steps between two synchronizations, which confirm them
 
 
 class DecodeLoop:
-    """The requests of one model, from their arrival on the model's thread to their last step."""
+    """Runs the requests of one model, from their arrival on the model's thread to their last step."""
 
     def __init__(
         self,
@@ -60,12 +58,12 @@ class DecodeLoop:
         clock: Callable[[], float] = time.monotonic,
         memory: MemoryGuard | None = None,
     ) -> None:
-        """`wake` is called from any thread when a turn would find something to do again.
+        """`wake` is called from any thread when there is work for a turn again.
 
-        Without `memory` nothing is limited.
+        Without `memory` there is no limit.
 
         Raises:
-            OptionUnsupported: the model cannot be run as `loaded` asks.
+            OptionUnsupported: the model does not support an option of `loaded`.
         """
         self._loaded = loaded
         self._runner = ModelRunner(loaded)
@@ -109,29 +107,29 @@ class DecodeLoop:
 
     @property
     def counts(self) -> LoopCounts:
-        """What was done since the start."""
+        """Counts since the start."""
         return self._reporting.counts
 
     @property
     def running(self) -> int:
-        """Requests that are being prefilled or decoded."""
+        """The number of requests in prefill or decoding."""
         return self._active.running
 
     @property
     def queued(self) -> int:
-        """Requests that wait."""
+        """The number of requests that wait for their prefill."""
         return self._active.queued
 
     def prefill_stats(self) -> dict[str, Any]:
-        """As `/stats` has it: the chunk in tokens, and the fit that it was chosen by."""
+        """The prefill part of `/stats`: the chunk in tokens, and the fit that it was chosen by."""
         return prefill_stats(self._chunk, self._pace)
 
     def arrive(self, request: ScheduledRequest) -> None:
-        """Check a request and let it wait for its prefill. Whatever is wrong with it, this returns."""
+        """Validate a request and queue it for prefill; an invalid one ends with a fault. Never raises."""
         self._intake.arrive(request)
 
     def cancel(self, request: ScheduledRequest) -> None:
-        """Drop a request; what its cache holds so far is kept. It may have ended, or not arrived yet.
+        """Stop a request and store its cache. It may have ended already, or not arrived yet.
 
         Raises:
             DeviceRefuses: as `turn` does.
@@ -143,28 +141,26 @@ class DecodeLoop:
                 self._reporting.end(request, RequestState.CANCELLED)
 
     def turn(self) -> bool:
-        """Do one turn; false if there was nothing to do. Whatever a request does wrong, this returns.
+        """Run one turn; returns false if there was no work. The fault of a request is never raised.
 
         Raises:
-            DeviceRefuses: the device does no more work for this process; end the loop with `fail_all`.
+            DeviceRefuses: the device refuses work of this process; end the loop with `fail_all`.
         """
         self._memory_admission.watch()
         if not self._queue and not self._active.decoding:
             return False
         self.counts.turns += 1
         with mx.stream(self._stream):
-            self._settle()
+            self._collect_reads()
             self._memory_admission.grow()
             for batch in list(self._active.batches):
                 self._decode(batch)
             if self._queue:
-                self.flush()  # what is decoded does not wait for someone's chunk
+                self.flush()  # decoded tokens do not wait for a chunk
             prefilled = self._prefill()
             if not self.running:
-                self._recovery.confirm(
-                    computed=False
-                )  # what is left of a fault must not meet the next request
-        if self.counts.turns % _TIDY_EVERY == 0:
+                self._recovery.confirm(computed=False)  # a late error must not hit the next request
+        if self.counts.turns % _CLEAR_CACHE_EVERY == 0:
             mx.clear_cache()
         self._reporting.queue()
         return prefilled or bool(self._active.decoding)
@@ -174,9 +170,9 @@ class DecodeLoop:
         self._reporting.flush(more_soon=more_soon)
 
     def fail_all(self, message: str) -> None:
-        """End every request, for a loop that ends; what their caches hold so far is kept.
+        """End every request with a fault and store their caches, for a loop that ends.
 
-        Returns when nothing of them is under way on the device any more.
+        Returns when the device has no work queued.
         """
         kind: Literal["overloaded", "internal"] = "overloaded" if self._recovery.refused else "internal"
         for request in self._active.all:
@@ -184,7 +180,7 @@ class DecodeLoop:
                 try:
                     self._release.release(request)
                 except DeviceRefuses:
-                    _log.warning("what was computed for request %s is not kept", request.spec.request_id)
+                    _log.warning("the cache of request %s is not stored", request.spec.request_id)
                     self._active.drop(request)
                 self._reporting.fail(request, kind, message)
         self.flush()
@@ -194,7 +190,7 @@ class DecodeLoop:
 
     # The device
 
-    def _settle(self) -> None:
+    def _collect_reads(self) -> None:
         try:
             self._intake.collect_reads()
         except Exception as error:
@@ -203,13 +199,13 @@ class DecodeLoop:
     # Prefill
 
     def _prefill(self) -> bool:
-        """Compute one chunk of one prompt; false if there is none to compute."""
+        """Compute one chunk of one prompt; returns false if no request can be prefilled."""
         request = self._queue.choose(list(self._active.decoding.values()), self._recovery.max_batch)
         if request is not None and request.prefill is None:
             request = self._admitted(request)
         if request is None:
             return False
-        if request.state is RequestState.FAILED:  # it will never fit
+        if request.state is RequestState.FAILED:  # its prompt never fits
             return True
         sole = request.suspect
         if sole and not self._recovery.confirm(computed=False):
@@ -228,9 +224,9 @@ class DecodeLoop:
         return True
 
     def _admitted(self, request: ScheduledRequest) -> ScheduledRequest | None:
-        """Who is prefilled next: a request that may begin, or where it waits one that has begun; else None.
+        """The request to prefill: `request` if memory admits it, else one in prefill, else None.
 
-        One that will never fit has failed.
+        A request that never fits is returned in state FAILED.
         """
         request = self._memory_admission.next_to_start(request)
         verdict = self._memory_admission.admit(request)
@@ -256,17 +252,19 @@ class DecodeLoop:
         self._queue.worked(after - before)
         self.counts.prefilled_tokens += after - before
         self.last_progress = self._clock()
-        if self._pace is not None and not self._active.decoding:  # a token on its way would take part of it
+        if (
+            self._pace is not None and not self._active.decoding
+        ):  # decoding shares the device, which distorts the time
             self._pace.add(before, after, self.last_progress - began)
         awaited = not self._exact_only and self._queue.is_awaited_between(request, before, after)
         if kind := request.store_at.get(after, "main" if awaited else None):
-            self._release.keep(request, prefill.computed_tokens, prefill.cache, kind)
+            self._release.store(request, prefill.computed_tokens, prefill.cache, kind)
         self._reporting.prefill_progress(request, after)
 
     # Decoding
 
     def _begin_decode(self, request: ScheduledRequest, prefill: Prefill) -> None:
-        """Let a request whose prompt is computed join a batch of its length."""
+        """Move a request from prefill into a batch of similar length."""
         self._queue.remove(request)
         request.prefill = None
         spec = request.spec
@@ -292,32 +290,32 @@ class DecodeLoop:
         self._reporting.prefill_progress(request, length + 1)
 
     def _batch_for(self, request: ScheduledRequest, length: int, cache: list[Any]) -> Batch:
-        """A batch that takes a prompt of `length` tokens; suspects are alone in theirs."""
+        """A batch that accepts a prompt of `length` tokens; a suspect gets its own."""
         for batch in self._active.batches:
             suspect = request.suspect or any(self._active.decoding[slot].suspect for slot in batch.slots)
-            if not suspect and batch.takes(length, cache):
+            if not suspect and batch.accepts(length, cache):
                 return batch
         self._active.batches.append(self._runner.new_batch())
         return self._active.batches[-1]
 
     def _decode(self, batch: Batch) -> None:
         slots = list(batch.slots)
-        if not slots:  # it was given up within this turn
+        if not slots:  # it was broken up within this turn
             return
         suspects = [request for request in self._active.members(batch) if request.suspect]
         if suspects and not self._recovery.confirm(computed=False):
             return
         try:
             tokens = batch.step()
-            if suspects:  # what fails is to be known for theirs
+            if suspects:  # so that a fault is known to be theirs
                 self._recovery.synchronize()
             for slot, token in zip(slots, tokens, strict=True):
                 request = self._active.decoding.get(slot)
-                if request is not None:  # else one that left has failed, and all others run on alone
+                if request is not None:  # else the batch was broken up when one left
                     self._decoded(request, token)
         except DeviceRefuses:
             raise
-        except Exception as error:  # one request's fault must not end the loop
+        except Exception as error:  # the fault of a request must not end the loop
             if device_fault(error):
                 self._recovery.device_failed(error, suspects, sole=bool(suspects))
             else:
@@ -331,10 +329,10 @@ class DecodeLoop:
         self.last_progress = self._clock()
         self.counts.generated_tokens += 1
         request.generated.append(token)
-        if request.suspect and len(request.generated) >= request.resumed_at + _CLEARED_AFTER:
+        if request.suspect and len(request.generated) >= request.resumed_at + _SUSPECT_TOKENS:
             request.suspect = False
         if not request.repeats():
-            self._give_up(request)
+            self._fail_unconfirmed(request)
             return
         reason = request.ended_by(token, self._loaded.eos_token_ids)
         if reason is not None:
@@ -349,14 +347,14 @@ class DecodeLoop:
             return
         try:
             self._release.leave_batch(request)
-        finally:  # the answer is proven, whatever becomes of what is kept of it
+        finally:  # the answer is confirmed, also if storing fails
             self._active.drop(request)
             self._recovery.answered()
             self._reporting.emit(request, FinishStep(reason, len(request.generated)))
             self._reporting.end(request, RequestState.FINISHED)
 
-    def _give_up(self, request: ScheduledRequest) -> None:
-        """End a request of whose answer the client has a part that another computation does not confirm."""
+    def _fail_unconfirmed(self, request: ScheduledRequest) -> None:
+        """Fail a request whose recomputed answer differs from the part that was sent."""
         if request.batch is not None and request.slot is not None:
             request.batch.leave(request.slot)
         self._active.drop(request)

@@ -1,4 +1,7 @@
-"""Memory for the requests of the model's loop: who may begin, whose answer may grow, who makes way."""
+"""Memory admission: which request may start, how far its answer may grow, which request is preempted.
+
+Requests are brought in and started by `engine.scheduling.intake`.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from engine.wire.feed import CacheChange
 
 _log = logging.getLogger(__name__)
 
-_AHEAD = 1024  # tokens of an answer that memory is set apart for at a time
-_GUESSED = 32  # more than a draft model runs ahead
-_DISK_WAIT_S = 10.0  # that a request waits at most for what is being written to make room
+_AHEAD = 1024  # tokens of an answer that memory is reserved for at a time
+_GUESSED = 32  # tokens; more than a draft model guesses ahead
+_DISK_WAIT_S = 10.0  # the longest wait for evicted spans to be written
 
 
 class MemoryAdmission:
-    """Asks the guard on behalf of requests, in their order. Used on the model's thread."""
+    """Reserves memory for requests through the guard. Used on the model's thread."""
 
     def __init__(
         self,
@@ -33,7 +36,7 @@ class MemoryAdmission:
         fetch: Callable[[ScheduledRequest], None],
         clock: Callable[[], float],
     ) -> None:
-        """`preempt` keeps what a running request has and lets it wait; `fetch` begins to read for it."""
+        """`preempt` stores a running request's cache and queues it again; `fetch` starts a read from disk."""
         self._guard = guard
         self._active = active
         self._reporting = reporting
@@ -41,32 +44,34 @@ class MemoryAdmission:
         self._fetch = fetch
         self._clock = clock
         self._waiting_for_writes: tuple[ScheduledRequest, float] | None = (
-            None  # who waits for the disk, until when
+            None  # the request that waits for writes, and its deadline
         )
-        self._preempted: dict[ScheduledRequest, int] = {}  # the requests that had ended by then
+        self._preempted: dict[
+            ScheduledRequest, int
+        ] = {}  # with the number of requests that had ended by then
         self._shortage_logged = False
-        self._admitted: ScheduledRequest | None = (
-            None  # who has memory, and waits for the disk before it begins
+        self._admitted: ScheduledRequest | None = None  # it has its reservation, and waits for the disk
+        self._last_read_for: ScheduledRequest | None = (
+            None  # the last one whose read was started on admission
         )
-        self._last_read_for: ScheduledRequest | None = None  # who was last read for at its turn
 
     def watch(self) -> None:
-        """Look at the machine's memory and at what is no longer used; in each turn, also of an idle loop."""
+        """Check memory pressure and update reservations; call it in each turn, also of an idle loop."""
         self._guard.watch_pressure(self._clock())
         self.update()
 
     def update(self) -> None:
-        """Bring the ledger up to date, and have the cache give up what is beyond its room now."""
+        """Update reservations, and evict from the prefix cache what is above its limit."""
         if self._guard.is_limited:
             self._update_reservations(None)
 
     def may_read_now(self, request: ScheduledRequest) -> bool:
-        """Whether what a prompt has on disk may be read now; else it is read when its turn has come."""
-        self.update()  # others may have begun to read in the same turn
+        """Whether a prompt's spans on disk may be read on arrival; else they are read on admission."""
+        self.update()  # other reads may have started in this turn
         return self._guard.may_read(len(request.tokens), early=True)
 
     def next_to_start(self, request: ScheduledRequest) -> ScheduledRequest:
-        """Who begins next, in place of `request`: one that was let in before, and waited for the disk."""
+        """The request to admit next: one that waits for the disk with a reservation, else `request`."""
         if self._admitted is not None and (
             request.suspect or self._admitted not in self._active.queue.waiting
         ):
@@ -74,14 +79,14 @@ class MemoryAdmission:
         return self._admitted or request
 
     def admit(self, request: ScheduledRequest) -> Verdict:
-        """May a request begin? It may also have to wait for its read from disk, which then begins."""
+        """Whether a request may start. WAITS also starts its read from disk where it has one to do."""
         if not self._guard.is_limited:
             return Verdict.FITS
         if request.fetch is not None:
             return Verdict.WAITS
         self._update_reservations(request)
         if self._preempted.get(request) == self._ended and self._active.running:
-            return Verdict.WAITS  # else it would soon have to make way again
+            return Verdict.WAITS  # else it would soon be preempted again
         verdict = self._guard.admit(request, *self._needs(request))
         if verdict is Verdict.WAITS:
             self._log_shortage(request)
@@ -96,7 +101,7 @@ class MemoryAdmission:
         known = self._guard.restorable(request.tokens)
         lost = (
             known < request.restorable and self._last_read_for is not request
-        )  # others took the place of what was read
+        )  # its spans were evicted after the read
         if request.read_later or lost:
             request.read_later, request.restorable, self._last_read_for = False, known, request
             if self._make_room_for_read(request):
@@ -107,21 +112,21 @@ class MemoryAdmission:
         return Verdict.FITS
 
     def refusal(self, request: ScheduledRequest) -> str:
-        """What the client of a prompt reads that will never fit: it compacts the conversation."""
+        """The error message for a prompt that never fits; clients compact the conversation on it."""
         return context_length_message(
             len(request.sequence), self._guard.reservations.window(len(request.sequence))
         )
 
     def grow(self) -> None:
-        """Set memory apart for what answers will be in this turn; who came last makes way for the others."""
+        """Reserve memory for growing answers in this turn; preempt the newest request if it is short."""
         if not self._guard.is_limited:
             return
         for request in sorted(self._active.decoding.values(), key=lambda one: one.arrived):
             while request.slot is not None and not self._guard.grow(request, *self._needs(request)):
                 newest = max(self._running(), key=lambda one: one.arrived)
                 if newest is request and len(self._running()) == 1:
-                    break  # alone it has all that there is, and its window is within that
-                _log.info("request %s makes way: memory is short", newest.spec.request_id)
+                    break  # alone it has all memory, and its window fits
+                _log.info("request %s is preempted: memory is short", newest.spec.request_id)
                 self._preempt(newest)
                 newest.read_later = True
                 self._preempted[newest] = self._ended
@@ -133,7 +138,7 @@ class MemoryAdmission:
         return counts.finished + counts.failed + counts.cancelled
 
     def _needs(self, request: ScheduledRequest) -> tuple[int, int]:
-        """The tokens that it needs room for now, and those that it would like to have it for."""
+        """The tokens to reserve memory for: at least, and wanted."""
         so_far = len(request.spec.prompt) + len(request.generated)
         most = max(so_far + 1, len(request.spec.prompt) + request.max_tokens)
         return min(so_far + _GUESSED, most), min(so_far + _AHEAD, most)
@@ -142,10 +147,10 @@ class MemoryAdmission:
         return [*self._active.decoding.values(), *self._active.queue.started]
 
     def _update_reservations(self, request: ScheduledRequest | None, more_bytes: int = 0) -> None:
-        """Bring the ledger up to date and make room, for one that begins, and for so many bytes more."""
+        """Update reservations and make room, for `request` if it is about to start, and for `more_bytes`."""
         self._preempted = {one: ended for one, ended in self._preempted.items() if one in self._active}
         if self._admitted is not None and self._admitted not in self._active.queue.waiting:
-            self._admitted = None  # it has ended
+            self._admitted = None  # it ended
         reading = [one for one in self._active.queue.waiting if one.fetch is not None]
         claims = {*self._running(), *(one for one in [*reading, self._admitted, request] if one is not None)}
         loading = sum(one.fetch.bytes for one in reading if one.fetch is not None)
@@ -156,13 +161,13 @@ class MemoryAdmission:
             self._report(request, changes)
 
     def _make_room_for_read(self, request: ScheduledRequest) -> bool:
-        """Have the cache give up others' prompts for what is read for this one, where that is enough."""
+        """Evict other prompts for the read of this one; returns whether it fits."""
         reservations = self._guard.reservations
         needed = reservations.cost.cache_bytes(len(request.tokens))
         if reservations.claimed_bytes + needed > reservations.limit_bytes:
             return False
         self._update_reservations(request, needed)
-        self._update_reservations(request)  # the room that was made is the cache's, as soon as it is read
+        self._update_reservations(request)  # the room belongs to the cache, which takes the read
         return self._guard.may_read(len(request.tokens))
 
     def _report(self, request: ScheduledRequest, changes: list[CacheChange]) -> None:
@@ -170,7 +175,7 @@ class MemoryAdmission:
             self._reporting.emit(request, change)
 
     def _waits_for_writes(self, request: ScheduledRequest) -> bool:
-        """Whether what was evicted, and is being written, has to be gone first; for a bounded time."""
+        """Whether evicted spans must be written first to free their memory; for a bounded time."""
         if not self._guard.waits_for_writes(request):
             self._waiting_for_writes = None
             return False

@@ -1,4 +1,4 @@
-"""Prefill: the prompt of one request goes through the model in chunks, each a place to stop at."""
+"""Prefill: run the prompt of one request through the model in chunks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import mlx.core as mx
 from engine.chunks.boundaries import chunk_boundaries
 from engine.prefix_cache.layers import cache_arrays
 
-_TIDY_TOKENS = 4096  # after so many, buffers that were sized for a shorter context go back to the system
+_CLEAR_CACHE_EVERY = 4096  # tokens between two releases of buffers that were sized for a shorter context
 
 
 class Prefill:
-    """A prompt on its way into a cache, all but its last token, whose step is the first of decoding.
+    """Computes a prompt into a cache, all but its last token, whose step is the first of decoding.
 
     Chunk boundaries can change the last bits of the result. Chunks end at `boundaries` and at those of
     `engine.chunks.boundaries`, which depend on the position alone. So a prompt that starts behind a restored
@@ -31,7 +31,7 @@ class Prefill:
         boundaries: Iterable[int],
         chunk: int,
     ) -> None:
-        """`cache` holds the first `restored` tokens, and is given away; a first chunk has `chunk` tokens."""
+        """`cache` holds the first `restored` tokens and belongs to this; a first chunk has `chunk` tokens."""
         self._model = model
         self._tokens = tokens
         self._chunk_ends = sorted({*boundaries, *chunk_boundaries(len(tokens), chunk), len(tokens) - 1})
@@ -40,7 +40,7 @@ class Prefill:
 
     @property
     def remaining(self) -> int:
-        """Tokens that are still to be computed."""
+        """The number of tokens still to be computed."""
         return len(self._tokens) - 1 - self.position
 
     @property
@@ -54,11 +54,11 @@ class Prefill:
         return self._tokens[-1]
 
     def advance(self) -> None:
-        """Compute one chunk, and wait until the device has: only then is a fault of it sure to be raised."""
+        """Compute one chunk and synchronize, so that a fault of the device is raised here."""
         end = self._chunk_ends[bisect_right(self._chunk_ends, self.position)]
         self._model(mx.array([self._tokens[self.position : end]]), cache=self.cache)
         mx.eval(cache_arrays(self.cache))
         mx.synchronize()
-        if end // _TIDY_TOKENS > self.position // _TIDY_TOKENS:
+        if end // _CLEAR_CACHE_EVERY > self.position // _CLEAR_CACHE_EVERY:
             mx.clear_cache()
         self.position = end

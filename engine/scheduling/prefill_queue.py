@@ -1,12 +1,12 @@
-"""Who is prefilled next: requests that wait, and requests whose prefill has begun.
+"""The prefill queue: which request's chunk is computed next.
 
-The choice is made anew for each chunk. The least work left goes first, so that a short warm turn passes a
-long cold one between two of its chunks. Work that was done for others since a request came counts for it, so
-that nobody is passed for ever: a prompt of 15,000 tokens is delayed by about as many, at most. Side requests
-and subagents stand behind the conversations by a handicap.
+Choose anew for each chunk. The request with the least remaining work goes first, so that a short turn
+overtakes a long prompt between two of its chunks. Work done for others since a request arrived is deducted
+from its own, which bounds its delay: a prompt of 15,000 tokens waits for about as many, at most. Subagents
+and auxiliary requests have a handicap.
 
-A prompt that a running prefill is about to compute the beginning of waits for that (single flight), and that
-prefill goes on in its stead.
+A prompt whose prefix is being computed by a running prefill waits for it (single flight), and that prefill
+continues instead.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import Lane
 
 _HANDICAP: dict[Lane, int] = {"main": 0, "compaction": 0, "subagent": 2048, "auxiliary": 4096}  # tokens
-_WORTH_WAITING = 256  # tokens that a running prefill will leave in the cache beyond what is there now
+_WORTH_WAITING = 256  # tokens that a running prefill will add to the prefix cache for a waiting request
 
 
 class PrefillQueue:
-    """The requests of one model that are not decoded yet. Used on the model's thread."""
+    """The requests of one model that wait or are in prefill. Used on the model's thread."""
 
     def __init__(self, *, exact_only: bool) -> None:
-        """`exact_only`: what is computed can be resumed only where it was kept (`checkpoints`)."""
+        """`exact_only`: a prompt can be resumed only at stored positions (`needs_checkpoints`)."""
         self._exact_only = exact_only
-        self._work = 0  # tokens prefilled so far, for anyone
+        self._work = 0  # tokens prefilled so far, of all requests
         self._shared: dict[tuple[ScheduledRequest, ScheduledRequest], int] = {}
         self.waiting: list[ScheduledRequest] = []
         self.started: list[ScheduledRequest] = []
@@ -39,33 +39,33 @@ class PrefillQueue:
         return request in self.started or request in self.waiting
 
     def add(self, request: ScheduledRequest) -> None:
-        """Let a request wait."""
+        """Add a request that waits."""
         request.work_at_arrival = self._work
         self.waiting.append(request)
 
     def start(self, request: ScheduledRequest) -> None:
-        """Its prefill begins."""
+        """Record that the prefill of a request starts."""
         self.waiting.remove(request)
         self.started.append(request)
 
     def remove(self, request: ScheduledRequest) -> None:
-        """It is decoded, or has ended."""
+        """Remove a request that is decoded now, or has ended."""
         (self.started if request in self.started else self.waiting).remove(request)
         self._shared = {pair: shared for pair, shared in self._shared.items() if request not in pair}
 
     def worked(self, tokens: int) -> None:
-        """Note that so many tokens were prefilled."""
+        """Count prefilled tokens."""
         self._work += tokens
 
     def ranking(self) -> list[ScheduledRequest]:
         """All requests, the next one first."""
-        return sorted([*self.started, *self.waiting], key=self._claim)
+        return sorted([*self.started, *self.waiting], key=self._priority)
 
     def choose(self, decoding: Sequence[ScheduledRequest], max_running: int) -> ScheduledRequest | None:
-        """Whose chunk is next; None where nothing can be prefilled now.
+        """The request whose chunk is next; None if none can be prefilled now.
 
-        At most `max_running` requests are prefilled and decoded at a time. One suspect runs at a time, and
-        nothing else begins while one runs or waits; what has begun goes on.
+        At most `max_running` requests run at a time. Only one suspect runs at a time, and no other request
+        starts while a suspect runs or waits; started ones continue.
         """
         running = [*decoding, *self.started]
         free = len(running) < max_running and not any(request.suspect for request in running)
@@ -75,32 +75,32 @@ class PrefillQueue:
                 return request
             if not free or request.fetch is not None or (suspects_wait and not request.suspect):
                 continue
-            return self._computing_for(request) or request
+            return self._prefill_to_wait_for(request) or request
         return None
 
     def is_awaited_between(self, request: ScheduledRequest, before: int, after: int) -> bool:
-        """Whether one who waits can use what this prefill came to when it went from `before` to `after`."""
+        """Whether a waiting request can reuse this prefill's result between `before` and `after`."""
         return any(
-            before < self._useful(request, other) <= after
+            before < self._reusable(request, other) <= after
             for other in self.waiting
-            if self._useful(request, other) > other.restorable + _WORTH_WAITING
+            if self._reusable(request, other) > other.restorable + _WORTH_WAITING
         )
 
-    def _claim(self, request: ScheduledRequest) -> int:
+    def _priority(self, request: ScheduledRequest) -> int:
         for_itself = request.prefilled - request.restored if request.prefill else 0
         for_others = self._work - request.work_at_arrival - for_itself
         return request.remaining + _HANDICAP[request.spec.lane] - for_others
 
-    def _computing_for(self, request: ScheduledRequest) -> ScheduledRequest | None:
-        """The running prefill that one who waits should wait for, if there is one."""
+    def _prefill_to_wait_for(self, request: ScheduledRequest) -> ScheduledRequest | None:
+        """The running prefill that computes the prefix of a waiting request, if there is one."""
         for other in self.started:
-            useful = self._useful(other, request)
-            if other.prefilled < useful and useful > request.restorable + _WORTH_WAITING:
+            reusable = self._reusable(other, request)
+            if other.prefilled < reusable and reusable > request.restorable + _WORTH_WAITING:
                 return other
         return None
 
-    def _useful(self, running: ScheduledRequest, waiting: ScheduledRequest) -> int:
-        """How much of one prompt the prefill of another will leave in the cache; side requests leave none."""
+    def _reusable(self, running: ScheduledRequest, waiting: ScheduledRequest) -> int:
+        """How many tokens of one prompt the prefill of another will store; auxiliary requests store none."""
         if running.spec.lane == "auxiliary":
             return 0
         pair = (running, waiting)

@@ -1,4 +1,4 @@
-"""What is kept of a request that stops: its end, its cancel, its making way for others."""
+"""Release of requests: when one stops or is preempted, store its KV in the prefix cache and free its slot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class RequestRelease:
-    """Puts what requests have computed into the prefix cache. Used on the model's thread."""
+    """Stores the results of requests and releases what they hold. Used on the model's thread."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class RequestRelease:
         self._cache = cache
         self._stream = stream
 
-    def keep(
+    def store(
         self, request: ScheduledRequest, tokens: list[int], cache: list[Any], kind: Kind = "main"
     ) -> None:
-        """Put what was computed into the cache; side requests, which nothing follows, only read it.
+        """Insert a request's cache into the prefix cache; not for auxiliary ones, which nothing continues.
 
-        A fault of the device comes through: what else this request has computed is not to be relied on.
+        A fault of the device is raised, since it makes all unconfirmed results invalid.
         """
         lane = request.spec.lane
         if not tokens or lane == "auxiliary":
@@ -49,31 +49,31 @@ class RequestRelease:
             kind = "subagent"
         try:
             changes = self._cache.insert(tokens, cache, kind)
-        except Exception as error:  # the request goes on without it
+        except Exception as error:  # the request does not need it
             if device_fault(error):
                 raise
-            _log.exception("the prefix cache could not keep %d tokens", len(tokens))
+            _log.exception("inserting %d tokens into the prefix cache failed", len(tokens))
             return
         for change in changes:
             self._reporting.emit(request, change)
 
     def leave_batch(self, request: ScheduledRequest) -> None:
-        """Take a request out of its batch and keep the state it had come to; a device fault comes through."""
+        """Remove a request from its batch and store its cache; a device fault is raised."""
         assert request.batch is not None
         assert request.slot is not None
         try:
             cache = request.batch.leave(request.slot)
-        except Exception as error:  # the others in the batch go on
+        except Exception as error:  # the rest of the batch is not affected
             if device_fault(error):
                 raise
             self._recovery.break_up(request.batch, error, leaving=request)
             return
-        self.keep(request, request.slot.tokens, cache)
+        self.store(request, request.slot.tokens, cache)
 
     def preempt(self, request: ScheduledRequest) -> None:
-        """Let a running request wait again; what was computed is kept as far as there is room for it.
+        """Preempt a running request: store its cache, if it fits, and queue the request again.
 
-        Where a fault of the device meets that, it is one of those that are tried again.
+        After a fault of the device it is retried like all affected requests.
         """
         try:
             self._stop(request)
@@ -85,12 +85,12 @@ class RequestRelease:
             self._active.wait(request)
 
     def release(self, request: ScheduledRequest) -> None:
-        """Stop what is done for a request that ends, and keep what was computed.
+        """Stop a request that ends, and store its cache.
 
         Raises:
-            DeviceRefuses: only a new process can help; the request is dropped.
+            DeviceRefuses: the process has to be restarted; the request is dropped.
         """
-        if self._recovery.refused:  # nothing can be computed any more, not even a copy
+        if self._recovery.refused:  # not even a copy can be computed
             self._active.drop(request)
             return
         with mx.stream(self._stream):
@@ -103,9 +103,9 @@ class RequestRelease:
                 self._recovery.device_failed(error, by_another=True)
 
     def _stop(self, request: ScheduledRequest) -> None:
-        """Keep what was computed for a request, and drop it; a device fault comes through."""
+        """Store the cache of a request and drop it; a device fault is raised."""
         if request.prefill is not None:
-            self.keep(request, request.prefill.computed_tokens, request.prefill.cache)
+            self.store(request, request.prefill.computed_tokens, request.prefill.cache)
         elif request.slot is not None:
             self._recovery.synchronize()
             self.leave_batch(request)

@@ -1,4 +1,4 @@
-"""What prefill and decoding run: a model, with quantized keys and values or a draft model where asked for."""
+"""The model that prefill and decoding run, with its draft model or quantized KV where configured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.prefix_cache.layers import cache_arrays
 from engine.scheduling.batch import Batch, DecodeBatch
 from engine.scheduling.speculative import SpeculativeDecode
 
-_KV_GROUPS = (64, 32)  # numbers that share a scale; the first is mlx-lm's default
+_KV_GROUPS = (64, 32)  # values that share a scale; the first is mlx-lm's default
 
 
 class ModelRunner:
@@ -21,7 +21,7 @@ class ModelRunner:
 
     def __init__(self, loaded: LoadedModel) -> None:
         """Raises:
-        OptionUnsupported: the model's caches do not allow what is asked for, or its draft does not fit.
+        OptionUnsupported: the model's caches do not support an option, or the draft model does not match.
         """
         self._model = loaded.model
         self._draft = loaded.draft.model if loaded.draft is not None else None
@@ -34,7 +34,7 @@ class ModelRunner:
             _check_draft(loaded, loaded.draft)
 
     def __call__(self, inputs: mx.array, cache: list[Any]) -> Any:
-        """Tokens of shape (1, n) through the model, and through the draft model if there is one."""
+        """Run tokens of shape (1, n) through the model and the draft model; returns the model's logits."""
         if self._draft is None:
             return self._model(inputs, cache=cache)
         layers = len(self._model.layers)
@@ -49,7 +49,7 @@ class ModelRunner:
         return layers + (make_prompt_cache(self._draft) if self._draft is not None else [])
 
     def new_batch(self) -> Batch:
-        """An empty batch for decoding; with a draft model, or where rows must be alone, it holds one row."""
+        """An empty batch; it has one slot with a draft model, or if the model cannot be batched."""
         if self._draft is None:
             return DecodeBatch(self._model, alone=self._alone)
         return SpeculativeDecode(self._model, self._draft, self._draft_tokens)
@@ -63,10 +63,10 @@ def _quantized(layers: list[Any], group: int, bits: int) -> list[Any]:
 
 
 def kv_group(loaded: LoadedModel, bits: int) -> int:
-    """How many numbers share a scale where this model's keys and values are quantized; tries it out.
+    """The group size for quantizing this model's KV, found by running it.
 
     Raises:
-        OptionUnsupported: they cannot be quantized.
+        OptionUnsupported: the KV cannot be quantized.
     """
     layers = make_prompt_cache(loaded.model)
     other = sorted(
@@ -82,7 +82,7 @@ def kv_group(loaded: LoadedModel, bits: int) -> int:
         try:
             cache = _quantized(make_prompt_cache(loaded.model), group, bits)
             mx.eval(loaded.model(mx.array([[0, 0]]), cache=cache), cache_arrays(cache))
-        except Exception as error:  # mlx and the models raise what they like for shapes that do not fit
+        except Exception as error:  # mlx and the models raise any type for a wrong shape
             fault = error
         else:
             return group
@@ -98,7 +98,7 @@ def _check_draft(loaded: LoadedModel, draft: LoadedModel) -> None:
         if not can_trim_prompt_cache(cache) or len(cache) != len(model.model.layers):
             kinds = ", ".join(sorted({type(layer).__name__ for layer in cache if not layer.is_trimmable()}))
             raise OptionUnsupported(
-                f"draft_model: the caches of {model.name} ({kinds}) cannot take back what was only guessed;"
+                f"draft_model: the caches of {model.name} ({kinds}) cannot be trimmed after a rejected guess;"
                 " leave draft_model out"
             )
     if loaded.vocab_size != draft.vocab_size or loaded.tokenizer.get_vocab() != draft.tokenizer.get_vocab():

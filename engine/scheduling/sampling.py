@@ -1,9 +1,9 @@
-"""OpenAI's sampling parameters as mlx-lm samplers and logits processors, checked first.
+"""OpenAI's sampling parameters, validated, as mlx-lm samplers and logits processors.
 
-A sampler maps log-probabilities of shape (batch, vocabulary) to tokens of shape (batch,). Sequences of one
-batch that share a sampler object are sampled in one call, so requests without a seed share one for each set
-of parameters. A seeded request has its own, whose random key is a function of the seed and the number of the
-token alone: its answer does not depend on what else is in the batch.
+A sampler maps log-probabilities of shape (batch, vocabulary) to tokens of shape (batch,). Slots that share a
+sampler object are sampled in one call, so requests without a seed share one for each set of parameters. A
+seeded request has its own, whose random key depends on the seed and the token's number alone, not on the
+batch.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Sampler = Callable[[Any], Any]
 LogitsProcessor = Callable[[Any, Any], Any]
 
 _SEEDS = 1 << 64
-_COLDEST = 1e-4  # below it sampling is greedy
+_MIN_TEMPERATURE = 1e-4  # below it sampling is greedy
 
 
 def check_sampling(sampling: Sampling, vocab_size: int) -> str | None:
-    """What is wrong with these parameters, as a message for people, or None."""
+    """An error message for invalid parameters, or None."""
     ranges = (
         ("temperature", sampling.temperature, 0.0, 2.0),
         ("top_p", sampling.top_p, 0.0, 1.0),
@@ -49,13 +49,13 @@ def check_sampling(sampling: Sampling, vocab_size: int) -> str | None:
 
 
 def is_greedy(sampling: Sampling) -> bool:
-    """Whether the likeliest token is taken."""
-    # Colder would overflow; a nucleus of nothing would leave no token at all.
-    return sampling.temperature < _COLDEST or sampling.top_p == 0
+    """Whether sampling is greedy."""
+    # A lower temperature would overflow, and top_p of 0 would leave no token.
+    return sampling.temperature < _MIN_TEMPERATURE or sampling.top_p == 0
 
 
 def build_sampler(sampling: Sampling, vocab_size: int, generated: int = 0) -> Sampler:
-    """The sampler of one request, which has `generated` tokens already (it is resumed if that is not 0)."""
+    """The sampler of one request; `generated` tokens exist already if it is resumed."""
     if is_greedy(sampling):
         return greedy_sampler  # type: ignore[no-any-return]
     top_k = sampling.top_k if sampling.top_k < vocab_size else 0
@@ -91,7 +91,7 @@ def _seeded_sampler(
 
 
 def _mix(seed: int, number: int) -> int:
-    """A well spread 64-bit number for one token of one seed: the finalizer of SplitMix64 over both."""
+    """A 64-bit hash of a seed and a token's number: the finalizer of SplitMix64."""
     value = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % _SEEDS
     value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9 % _SEEDS
     value = (value ^ (value >> 27)) * 0x94D049BB133111EB % _SEEDS
@@ -101,8 +101,8 @@ def _mix(seed: int, number: int) -> int:
 def build_logits_processors(sampling: Sampling, prompt_tokens: int) -> list[LogitsProcessor]:
     """The processors of one request; each takes all tokens so far, shape (n,), and logits (1, vocabulary).
 
-    Presence and frequency count what was generated, that is from `prompt_tokens` on, as OpenAI defines them;
-    the repetition penalty also counts the prompt, as Hugging Face defines it.
+    Presence and frequency penalties count generated tokens, those from `prompt_tokens` on, as OpenAI defines
+    them; the repetition penalty also counts the prompt, as Hugging Face defines it.
     """
     processors: list[LogitsProcessor] = []
     if sampling.logit_bias:

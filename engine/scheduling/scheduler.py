@@ -1,4 +1,4 @@
-"""The model's thread: it loads the model, runs `engine.scheduling.loop` on it, and says how it is."""
+"""The model's thread: load the model, run `engine.scheduling.loop`, report health and statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LoopState = Literal["loading", "ready", "busy", "stalled", "failed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class LoopHealth:
-    """How the model's loop stands; ages and times in seconds."""
+    """Health of the model's loop; ages and times in seconds."""
 
     state: LoopState
     progress: float
@@ -61,9 +61,9 @@ class Scheduler:
         clock: Callable[[], float] = time.monotonic,
         memory: MemoryGuard | None = None,
     ) -> None:
-        """`prefill_chunk`, of a prompt's first chunk, is by default as the loaded model has it.
+        """`prefill_chunk`: tokens of a prompt's first chunk; by default the loaded model's.
 
-        Without `memory` nothing is limited.
+        Without `memory` there is no limit.
         """
         self._load = load
         self._prefix_cache = prefix_cache
@@ -87,24 +87,24 @@ class Scheduler:
         self._progress = (0.0, "starting")
 
     def start(self) -> None:
-        """Start the thread; loading goes on in the background."""
+        """Start the thread, which loads the model."""
         self._thread.start()
 
     def wait_until_ended(self) -> None:
-        """Block until the thread has ended: it was stopped, or `failure` tells why."""
+        """Block until the thread has ended, by `stop` or by `failure`."""
         self._thread.join()
 
     def end_soon(self) -> None:
-        """Begin to stop: the chunk or token that is under way is finished, and nothing after it is begun."""
+        """Stop after the current chunk or token, without waiting for it."""
         self._stopping = True
         self._work.set()
 
     def wait_until_loaded(self, timeout_s: float | None = None) -> LoadedModel:
-        """Block until the model is there.
+        """Block until the model is loaded.
 
         Raises:
             ModelError: it could not be loaded.
-            TimeoutError: it is not there in time.
+            TimeoutError: it is not loaded in time.
         """
         if not self._settled.wait(timeout_s):
             raise TimeoutError(f"the model is not loaded after {timeout_s:g} s")
@@ -114,16 +114,16 @@ class Scheduler:
 
     @property
     def loaded(self) -> LoadedModel | None:
-        """The model once it is loaded."""
+        """The model, or None until it is loaded."""
         return self._loaded
 
     @property
     def failure(self) -> Exception | None:
-        """Why the loop cannot run: a `ModelError`, or a fault of the loop itself."""
+        """Why the loop does not run: a `ModelError`, or a fault of the loop itself."""
         return self._failure
 
     def submit(self, spec: GenerationRequest, loop: asyncio.AbstractEventLoop) -> Generation:
-        """Queue a request, also while the model loads. Its steps arrive on `loop`, faults among them."""
+        """Queue a request, also while the model loads. Steps arrive on `loop`; a fault is the last one."""
         request: ScheduledRequest
 
         def cancel() -> None:
@@ -140,11 +140,11 @@ class Scheduler:
         self._arrivals.append(request)
         self._work.set()
         if not self._thread.is_alive():
-            self._refuse_arrivals()  # the loop ended between the look and the append
+            self._refuse_arrivals()  # the loop ended between the check and the append
         return stream
 
     def health(self) -> LoopHealth:
-        """How the loop stands now; never blocks."""
+        """The health of the loop now; never blocks."""
         now = self._clock()
         loop = self._loop
         running = loop.running if loop else 0
@@ -162,7 +162,7 @@ class Scheduler:
         )
 
     def stats(self) -> dict[str, Any]:
-        """Counters since the start, as JSON."""
+        """Statistics since the start, as `/stats` returns them."""
         counts = asdict(self._loop.counts) if self._loop else {}
         return {
             "loop": counts | {"overloaded": self._overloaded},
@@ -172,7 +172,7 @@ class Scheduler:
         }
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Fail what still runs, end the thread and wait for it; nothing is under way on the device then."""
+        """Fail running requests, end the thread and wait for it; the device has no work queued then."""
         self.end_soon()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -188,7 +188,7 @@ class Scheduler:
             return "failed"
         if age > self._stall_after_s:
             return "stalled"
-        waiting = self._queue_length()  # for the disk, say
+        waiting = self._queue_length()  # for example for the disk
         return "busy" if running or waiting else "ready"
 
     def _queue_length(self) -> int:
@@ -227,7 +227,7 @@ class Scheduler:
         finally:
             self._settled.set()
             self._end()
-            # What a thread leaves of its streams is torn down at exit, when mlx can only abort the process.
+            # Streams left by a thread are destroyed at exit, when mlx can only abort the process.
             mx.clear_streams()
 
     def _on_progress(self, done: float, what: str) -> None:
@@ -260,17 +260,15 @@ class Scheduler:
         while self._arrivals:
             try:
                 request = self._arrivals.popleft()
-            except IndexError:  # taken by the other thread that refuses
+            except IndexError:  # the other refusing thread took it
                 break
             outbox.put(request.stream, self._end_step())
         outbox.flush()
 
     def _end_step(self) -> FailStep:
-        """What a request is told that meets the end of the loop."""
+        """The fault of a request at the end of the loop."""
         if isinstance(self._failure, DeviceRefuses):
-            return FailStep(
-                "overloaded", f"{self._failure}; the engine ends to be started again, try again in a moment"
-            )
+            return FailStep("overloaded", f"{self._failure}; the engine restarts, try again in a moment")
         return FailStep(
-            "internal", f"the engine does not run: {self._failure or 'it is stopping'}; try again later"
+            "internal", f"the engine is not running: {self._failure or 'it is stopping'}; try again later"
         )

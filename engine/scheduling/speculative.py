@@ -1,8 +1,8 @@
-"""Decoding with a draft model, which guesses some tokens ahead for the model to check in one step.
+"""Speculative decoding: a draft model guesses tokens ahead, and the model verifies them in one step.
 
-The algorithm is mlx-lm's (Leviathan et al. 2022): the model's own sample is what counts, so a draft changes
-the speed and never what is likely. Greedy answers are the same; sampled ones of one seed are not, since
-guesses are sampled too. It takes one sequence at a time.
+The algorithm is mlx-lm's (Leviathan et al. 2022). The model's own sample decides, so a draft model changes
+the speed but not the distribution. Greedy answers are the same; sampled answers of one seed are not, since
+guesses are sampled too. A batch has one slot.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ENDLESS = 1 << 31  # the loop ends an answer, not the library
 
 
 class SpeculativeDecode:
-    """A `Batch` of one row. Its cache has the model's layers, then the draft's."""
+    """A `Batch` of one slot. Its cache has the model's layers, then the draft model's."""
 
     def __init__(self, model: Any, draft: Any, draft_tokens: int) -> None:
         self._model = model
@@ -35,12 +35,12 @@ class SpeculativeDecode:
     def __len__(self) -> int:
         return len(self.slots)
 
-    def takes(self, length: int, cache: Sequence[Any]) -> bool:
-        """Whether there is room: for the first row only."""
+    def accepts(self, length: int, cache: Sequence[Any]) -> bool:
+        """Whether the one slot is free."""
         return not self.slots
 
     def join(self, slot: Slot, cache: list[Any], last_token: int) -> None:
-        """Take in the row whose cache holds all of its prompt but `last_token`; the cache is given away."""
+        """Add the slot whose cache holds its prompt but `last_token`; the batch then owns the cache."""
         held = mx.array(slot.tokens, mx.uint32)
         processors = list(slot.processors)
         if slot.guide is not None:
@@ -61,15 +61,15 @@ class SpeculativeDecode:
         self.slots.append(slot)
 
     def step(self) -> list[int]:
-        """The next token of the row."""
+        """The next token of the slot."""
         token = int(next(self._steps)[0])
         self.slots[0].tokens.append(token)
         return [token]
 
     def leave(self, slot: Slot) -> list[Any]:
-        """Remove the row; returns its cache, and leaves in its tokens those that both models have seen."""
+        """Remove the slot; returns its cache. Trims its tokens to those that both models computed."""
         self.slots.remove(slot)
-        self._steps.close()  # type: ignore[attr-defined]  # takes back what was only guessed
+        self._steps.close()  # type: ignore[attr-defined]  # trims rejected guesses
         layers = len(self._model.layers)
         own, drafts = self._cache[:layers], self._cache[layers:]
         held = min(own[0].size(), drafts[0].size(), len(slot.tokens))
@@ -86,15 +86,15 @@ class SpeculativeDecode:
 
 
 class _Guided:
-    """A processor that holds what is generated, and what is guessed ahead, to the grammar."""
+    """A logits processor that constrains generated and guessed tokens by the grammar."""
 
     def __init__(self, guide: AnswerGuide, begin: int) -> None:
         self._guide = guide
-        self._begin = begin  # where the answer's next token will stand in the sequence
+        self._begin = begin  # position of the answer's next token in the sequence
         self._taken: list[int] = []
 
     def __call__(self, tokens: Any, logits: Any) -> Any:
-        """`tokens` of shape (n,) is the whole sequence; a guess that was wrong is no longer in it."""
+        """`tokens` of shape (n,) is the whole sequence; rejected guesses are no longer in it."""
         now: list[int] = tokens[self._begin :].tolist()
         same = next(
             (n for n, (old, new) in enumerate(zip(self._taken, now, strict=False)) if old != new), None
@@ -109,5 +109,5 @@ class _Guided:
 
 
 def _behind(held: Any, processor: LogitsProcessor) -> LogitsProcessor:
-    """A processor that sees the whole sequence, where the library passes what came behind the prompt."""
+    """A processor that gets the whole sequence; the library passes only the tokens after the prompt."""
     return lambda tokens, logits: processor(mx.concatenate([held, tokens.astype(held.dtype)]), logits)

@@ -1,1 +1,1 @@
-"""What is found out about a model by running it when it loads."""
+"""Trials: measure and check a loaded model by running it."""

@@ -1,9 +1,9 @@
-"""Does a neighbour in a batch change what a model computes? Found out by trying, when it loads.
+"""Trial of batching: does another slot in a batch change a model's results?
 
-Some of mlx-lm's models take the padding of a batch for tokens, or raise in every batch; their rows have to be
-decoded alone. That two results differ tells nothing: one row and several run other kernels, which round
-differently. So the same tokens are also computed in one call in place of one by one, and what a neighbour
-changes has to be several times what that changes.
+Some of mlx-lm's models treat the padding of a batch as tokens, or raise in every batch; their slots must be
+decoded alone. A difference alone proves nothing: one slot and several run different kernels, which round
+differently. So the same tokens are also computed in one call instead of one by one, and the change by another
+slot must be several times the change by that.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from engine.model_files.errors import first_line
 from engine.prefix_cache.layers import cache_arrays
 from engine.scheduling.batch import DecodeBatch, Slot, mergeable
 
-_SHORT, _LONG = 17, 40  # tokens of the two rows; the short one is padded, by no multiple of a block
-_STEPS = 5  # that they go together
-_AFTERWARDS = 3  # that each goes on its own when it has left
-_TIMES = 4.0  # so many times what rounding changes is more than rounding
-_LEAST = 2e-3  # of the logits' spread; what changes less than that changes nothing that anyone could see
+_SHORT, _LONG = 17, 40  # tokens of the two slots; the padding is no multiple of a block
+_STEPS = 5  # in one batch
+_AFTERWARDS = 3  # alone, after leaving the batch
+_TIMES = 4.0  # a change of so many times the rounding is not rounding
+_LEAST = 2e-3  # of the logits' standard deviation; smaller changes have no effect
 _MOST_REACH = 8192
 _TOP = re.compile(r"(?:index|block|sparse|candidate)\w*top_?k|top_?k\w*block")
 _BLOCK = re.compile(r"(?:^|index|sparse|candidate)_?block_size")
 
 Logits = list[mx.array]
-"""Of one row: those behind each of its tokens from the last one of its prompt on, of shape (vocabulary,)."""
+"""The logits of one slot after each token from its prompt's last one on, of shape (vocabulary,)."""
 
 
 def batch_fault(model: Any, new_cache: Callable[[], list[Any]], most: int | None = None) -> str:
-    """Why rows of this model have to be decoded alone, as the end of a sentence; empty where they need not.
+    """Why slots of this model must be decoded alone, as the end of a sentence; empty if they need not be.
 
-    `most` is the number of positions that it has learned, if there is one. It costs two short prefills and
-    some forty steps. Used on the model's thread.
+    `most`: the learned positions of the model, if limited. Runs two short prefills and some forty steps. Used
+    on the model's thread.
     """
     reach = _reach(model)
     longest = _LONG if most is None else min(_LONG, most - reach - _STEPS - _AFTERWARDS - 1)
     if longest < _STEPS or not mergeable(new_cache()):
-        return ""  # too small to find out, or alone in any case
+        return ""  # too small to measure, or alone in any case
     slots = [_prefilled(model, new_cache(), length, reach) for length in (longest * _SHORT // _LONG, longest)]
     alone = [_stepped(model, [slot])[0] for slot in slots]
     at_once = [_at_once(model, slot) for slot in slots]
     try:
         together = _stepped(model, slots)
-    except Exception as error:  # mlx and the models raise what they like
+    except Exception as error:  # mlx and the models raise any type
         return f"since it fails on several ({first_line(error)})"
     rounding = max(max(_apart(*pair)) for pair in zip(at_once, alone, strict=True))
     spread = statistics.median(_number(mx.std(logits)) for one in alone for logits in one)
@@ -61,7 +61,7 @@ def batch_fault(model: Any, new_cache: Callable[[], list[Any]], most: int | None
 
 
 def _change(together: Logits, alone: Logits) -> float:
-    """What a neighbour changes; one step that differs is a router's close decision, most that do are not."""
+    """The change by another slot; the median ignores single steps where a router decides closely."""
     apart = _apart(together, alone)
     return max(statistics.median(apart[1 : _STEPS + 1]), statistics.median(apart[_STEPS + 1 :]))
 
@@ -77,7 +77,7 @@ def _number(array: mx.array) -> float:
 
 
 def _prefilled(model: Any, cache: list[Any], length: int, reach: int) -> list[Any]:
-    """A cache of `length` tokens; with a reach, so many more of random numbers, which cost no prefill."""
+    """A cache of `length` tokens, and `reach` more of random KV, which needs no prefill."""
     model(mx.array([[3 + 5 * number for number in range(length)]]), cache=cache)
     mx.eval(cache_arrays(cache))
     if reach:
@@ -106,7 +106,7 @@ def _plain(cache: Sequence[Any]) -> Iterator[KVCache]:
 
 
 def _stepped(model: Any, caches: Sequence[list[Any]]) -> list[Logits]:
-    """The logits of rows that go through the model together, a token of each at a time, and then leave."""
+    """The logits of slots that are decoded in one batch, and then leave it one by one."""
     batch = DecodeBatch(model)
     seen: list[Logits] = [[] for _ in caches]
     slots = [_recording_slot(notes) for notes in seen]
@@ -130,7 +130,7 @@ def _at_once(model: Any, cache: list[Any]) -> Logits:
 
 
 def _recording_slot(notes: Logits) -> Slot:
-    """A row whose tokens are given, and which notes the logits that others would be drawn from."""
+    """A slot with predetermined tokens that records its logits."""
 
     def note(tokens: mx.array, logits: mx.array) -> mx.array:
         notes.append(logits[0].astype(mx.float32))
@@ -140,12 +140,12 @@ def _recording_slot(notes: Logits) -> Slot:
 
 
 def _token(number: int) -> int:
-    """Tokens that any vocabulary has; for a prompt those behind, for what follows those in front."""
+    """The token that is fed at a step; any vocabulary has it."""
     return 3 + 7 * number
 
 
 def _reach(model: Any) -> int:
-    """The tokens from which on attention looks at a part of them only, 0 where it always looks at all."""
+    """The number of tokens from which attention is sparse; 0 if it never is."""
     found = 0
     for _, module in model.named_modules():
         numbers = {name: value for name, value in vars(module).items() if type(value) is int and value > 0}

@@ -1,7 +1,7 @@
-"""Can what a model keeps of a prompt be stored and put back? Tried, when it loads, with unusual caches.
+"""Trial of caching: can a model's prompt cache be stored and restored?
 
-mlx-lm's own cache classes can. A model may bring a class of its own, of which nothing is known: its state may
-not be settable, or copies may share what one of them goes on to change.
+mlx-lm's own cache classes can. A model may define another class, whose state may not be settable, or whose
+copies may share arrays that one of them changes.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from engine.scheduling.runner import ModelRunner
 
 _TOKENS = 40
 _FURTHER = 3
-_LEAST = 1e-3  # of the logits' spread; the same tokens in the same steps round alike
+_LEAST = 1e-3  # of the logits' standard deviation; the same steps round alike
 
 
 def restore_fault(runner: ModelRunner) -> str:
-    """Why prompts of this model cannot be kept, in words; empty where they can. On the model's thread."""
+    """Why prompts of this model cannot be cached; empty if they can. On the model's thread."""
     unknown = sorted({type(layer).__name__ for layer in leaves(runner.new_cache()) if not _is_known(layer)})
     if not unknown:
         return ""
     try:
-        same = _comes_back(runner)
-    except Exception as error:  # a class that nobody knows may raise anything
-        return f"what {', '.join(unknown)} holds cannot be put back ({first_line(error)})"
-    return "" if same else f"what {', '.join(unknown)} holds is not the same when it is put back"
+        same = _is_restored(runner)
+    except Exception as error:  # an unknown class may raise anything
+        return f"the state of {', '.join(unknown)} cannot be restored ({first_line(error)})"
+    return "" if same else f"the state of {', '.join(unknown)} differs once it is restored"
 
 
-def _comes_back(runner: ModelRunner) -> bool:
-    """Whether a prompt goes on from the prefix cache, twice, as it does from where it was computed."""
+def _is_restored(runner: ModelRunner) -> bool:
+    """Whether a prompt continues from the prefix cache, twice, as from the original cache."""
     prompt = [3 + 5 * number for number in range(_TOKENS)]
-    expected = _gone_on(runner, _prefilled(runner, prompt))
+    expected = _continued(runner, _prefilled(runner, prompt))
     store = RadixPrefixCache(max_bytes=1 << 50)
     store.insert(prompt, _prefilled(runner, prompt), "main")
     spread = float(mx.std(expected))
@@ -45,7 +45,7 @@ def _comes_back(runner: ModelRunner) -> bool:
         match = store.lookup([*prompt, 3])
         if match.cache is None or match.restored != len(prompt):
             return False
-        if not float(mx.abs(_gone_on(runner, match.cache) - expected).max()) <= _LEAST * spread:
+        if not float(mx.abs(_continued(runner, match.cache) - expected).max()) <= _LEAST * spread:
             return False
     return True
 
@@ -57,8 +57,8 @@ def _prefilled(runner: ModelRunner, prompt: Sequence[int]) -> list[Any]:
     return cache
 
 
-def _gone_on(runner: ModelRunner, cache: list[Any]) -> mx.array:
-    """The logits of some more tokens, of shape (tokens, vocabulary)."""
+def _continued(runner: ModelRunner, cache: list[Any]) -> mx.array:
+    """The logits of some further tokens, of shape (tokens, vocabulary)."""
     steps = [runner(mx.array([[3 + 7 * number]]), cache=cache)[0, -1] for number in range(_FURTHER)]
     logits = mx.stack(steps).astype(mx.float32)
     mx.eval(logits)

@@ -1,4 +1,4 @@
-"""What a request of a model takes: read off its caches, and off MLX's peak while it runs a little."""
+"""Measure the memory cost of a model's requests, from its caches and MLX's peak during short runs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from engine.models.loading import LoadedModel
 from engine.prefix_cache.layers import cache_arrays, has_kv, leaves
 from engine.scheduling.runner import ModelRunner
 
-_SAMPLE = 32  # tokens; they and the first fit into what a cache has room for before it grows
-_DEEP_SAMPLE, _DEPTH = 16, 4096  # so far behind, attention takes more than all else, if it takes anything
+_SAMPLE = 32  # tokens; with the first one they fit into a cache without growth
+_DEEP_SAMPLE, _DEPTH = 16, 4096  # at this depth attention dominates, if it is not fused
 _CLEARLY = 1.25
 _ARRAYS, _ARRAYS_QUANTIZED = 2, 6  # keys and values; with scales and biases
-_DECODED_SLOTS = 8  # at once, at most of which a step is reckoned
-_LOGIT_BYTES = 4 * 4  # float32, some times: logits, their logarithms, what a sampler sorts
+_DECODED_SLOTS = 8  # slots that the cost of a step assumes
+_LOGIT_BYTES = 4 * 4  # float32, four times: logits, their logarithms, a sampler's sorted copies
 
 
 def request_cost(loaded: LoadedModel, chunk_size_at: Callable[[int], int]) -> RequestCost:
-    """Run the model on some tokens and see what they took; on the model's thread."""
+    """Run the model on some tokens and measure their memory; on the model's thread."""
     runner = ModelRunner(loaded)
     cache = runner.new_cache()
     most = loaded.most_tokens or 2 * _DEPTH
@@ -31,9 +31,9 @@ def request_cost(loaded: LoadedModel, chunk_size_at: Callable[[int], int]) -> Re
     _run(runner, cache, 1)
     shallow = _run(runner, cache, sample)
     layers = list(leaves(cache))
-    # The same chunk near the beginning and far behind: if it takes clearly more there, attention is not fused
-    # and that is for the pairs of its tokens with all before them. When arrays are freed is a matter of time,
-    # so that a small difference tells nothing; times a long context it would be gigabytes.
+    # Run the same chunk near the start and deep in a context. If it takes clearly more there, attention is
+    # not fused, and the difference is for pairs of its tokens and those before. Arrays are freed at varying
+    # times, so ignore a small difference: times a long context it would be gigabytes.
     deep_sample, depth = min(_DEEP_SAMPLE, sample), min(_DEPTH, most - sample)
     near = _run(runner, cache, deep_sample)
     _deepen(layers, depth)
@@ -55,20 +55,20 @@ def request_cost(loaded: LoadedModel, chunk_size_at: Callable[[int], int]) -> Re
 
 
 def weight_bytes(loaded: LoadedModel) -> tuple[int, int, int]:
-    """Bytes of the model's weights and of its draft model's, and the number of their arrays."""
+    """Bytes of the model's weights, bytes of its draft model's weights, and the number of their arrays."""
     own = _arrays(loaded.model.parameters())
     draft = _arrays(loaded.draft.model.parameters()) if loaded.draft is not None else []
     return sum(array.nbytes for array in own), sum(array.nbytes for array in draft), len(own) + len(draft)
 
 
 def arrays_of_a_request(loaded: LoadedModel) -> int:
-    """How many arrays, each a buffer of the GPU, the cache of a request has."""
+    """The number of arrays of a request's cache; each is a buffer of the GPU."""
     layers = list(leaves(ModelRunner(loaded).new_cache()))
     return sum(_ARRAYS_QUANTIZED if type(layer) is QuantizedKVCache else _ARRAYS for layer in layers)
 
 
 def _run(runner: ModelRunner, cache: list[Any], tokens: int) -> int:
-    """Bytes at the peak of a chunk beyond what was there before it."""
+    """Peak bytes during a chunk above those before it."""
     before = mx.get_active_memory()
     mx.reset_peak_memory()
     runner(mx.zeros((1, tokens), mx.int32), cache=cache)
@@ -77,7 +77,7 @@ def _run(runner: ModelRunner, cache: list[Any], tokens: int) -> int:
 
 
 def _deepen(layers: Sequence[Any], depth: int) -> None:
-    """Make caches of layers that keep all tokens as long as that, of zeros, with room for another step."""
+    """Extend the KV of layers to so many tokens with zeros, with room for another step."""
     for layer in layers:
         if has_kv(layer):
             room = depth + (0 if type(layer) is ConcatenateKVCache else STEP_TOKENS)
@@ -90,7 +90,7 @@ def _deepen(layers: Sequence[Any], depth: int) -> None:
 
 
 def _kv_bytes(layer: Any) -> int:
-    """Bytes of one token's keys and values."""
+    """Bytes of one token's KV."""
     arrays = _arrays([layer.keys, layer.values])
     return sum(array.nbytes // max(1, array.shape[-2]) for array in arrays)
 

@@ -1,6 +1,6 @@
-"""What is found out about a model by running it, when it loads; what takes time is found out once.
+"""Trials of a model when it loads: does it run, how large are its chunks, can it be batched.
 
-The figures lie beside the saved prompts, for as long as model, libraries and machine are the same.
+Slow results are stored beside the saved prompts, by model, libraries and machine.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from engine.trials.batching import batch_fault
 from engine.trials.measurements import Measurements, Trial
 
 CHUNKS_FILE = "prefill-chunks.json"
-"""The chunk that was measured for each model and what it was chosen by, by fingerprint and machine."""
+"""The measured chunk of each model and its fit, by fingerprint and machine."""
 
 BATCHES_FILE = "batch-checks.json"
-"""Why rows are decoded alone, by fingerprint and libraries, and trials that were begun."""
+"""Why slots are decoded alone, by fingerprint and libraries, and trials that were started."""
 
-_MOST_TRIALS = 3  # that end the process
-_OFF = "off"  # of what is remembered of a chunk: how far from it prompts have been
-_ENDLESS = 1e12  # no seconds and no tokens a second that anyone has measured; JSON may have any figure
-_TRIED_TOKENS = 64  # mixtures of experts compute so many by other means than a few
+_MOST_TRIALS = 3  # trials that killed the process, after which it is not tried again
+_MISMATCH = "off"  # key in a stored fit: the ratio of real prefills to it
+_MOST_PLAUSIBLE = 1e12  # above any real measurement; a file may hold any number
+_TRIED_TOKENS = 64  # a mixture of experts runs other kernels for many tokens than for a few
 
 log = logging.getLogger("engine")
 
 
 @contextmanager
 def first_run(loaded: LoadedModel, folder: Path | None) -> Iterator[None]:
-    """A block in which a model runs for the first time; `folder` is where it is noted that it does.
+    """A block in which a model runs for the first time; `folder` stores that it was started.
 
     Raises:
-        UnsupportedArchitecture: it does not run on this machine, or has ended the process again and again.
+        UnsupportedArchitecture: it does not run on this machine, or has killed the process repeatedly.
     """
     with Trial(_checks(folder), f"run {_name(loaded)}") as ended:
         if ended >= _MOST_TRIALS:
@@ -64,31 +64,30 @@ def _try_out(loaded: LoadedModel) -> None:
     try:
         for tokens in (min(_TRIED_TOKENS, (loaded.most_tokens or _TRIED_TOKENS) - 1), 1):
             mx.eval(loaded.model(mx.zeros((1, tokens), mx.int32), cache=cache))
-    except Exception as error:  # mlx and the models raise what they like
+    except Exception as error:  # mlx and the models raise any type
         raise UnsupportedArchitecture(
             f"{loaded.name} cannot be run on this machine ({first_line(error)}); take another model"
         ) from error
 
 
 def measured_pace(loaded: LoadedModel, folder: Path | None, on_progress: OnProgress) -> PrefillPace:
-    """The prefill chunk that suits model and machine, and whether prompts run as fast as it was chosen by.
+    """The chunk size for a model on this machine, with the check of real prefills against it.
 
-    It is remembered in `folder` until model, machine or libraries are others, or prompts have turned out to
-    be more than twice as fast or as slow. Then it is measured at the next start, not at once: prompts that
-    are computed in other chunks can differ in their last bits, so that those in memory and on disk belong to
-    one chunk.
+    It is stored in `folder` until the model, machine or libraries change, or prefills are more than twice as
+    fast or as slow. Then it is measured at the next start, not at once: other chunks can change the last bits
+    of a prompt, so that all prompts in memory and on disk belong to one size.
     """
     known, name = Measurements(folder / CHUNKS_FILE) if folder is not None else None, _name(loaded)
-    remembered: Any = known.get(name) if known is not None else None
-    fit = _fit_of(remembered)
-    if fit is not None and _OFF not in remembered:
+    stored: Any = known.get(name) if known is not None else None
+    fit = _fit_of(stored)
+    if fit is not None and _MISMATCH not in stored:
         log.info("%s: %s, as measured on %s", loaded.name, fit, fit.measured_for)
     else:
         fit = _measured(loaded, fit.chunk_tokens if fit is not None else None, on_progress)
         if known is not None:
             known.put(name, asdict(fit))
 
-    def on_off(ratio: float) -> None:
+    def on_mismatch(ratio: float) -> None:
         when = "when the engine next starts" if known is not None else "at each start"
         log.warning(
             "%s: prompts take %.1f times as long as measured when chunks of %d tokens were chosen;"
@@ -96,9 +95,9 @@ def measured_pace(loaded: LoadedModel, folder: Path | None, on_progress: OnProgr
             *(loaded.name, ratio, fit.chunk_tokens, when),
         )
         if known is not None:
-            known.put(name, asdict(fit) | {_OFF: ratio})
+            known.put(name, asdict(fit) | {_MISMATCH: ratio})
 
-    return PrefillPace(fit, on_off)
+    return PrefillPace(fit, on_mismatch)
 
 
 def _measured(loaded: LoadedModel, before: int | None, on_progress: OnProgress) -> ChunkFit:
@@ -123,10 +122,10 @@ def _measured(loaded: LoadedModel, before: int | None, on_progress: OnProgress) 
     return fit
 
 
-def _fit_of(remembered: Any) -> ChunkFit | None:
-    """What a file remembers, None where that makes no sense on this device."""
+def _fit_of(stored: Any) -> ChunkFit | None:
+    """The fit that a file holds; None if it is invalid on this device."""
     most = largest_chunk()
-    match remembered:
+    match stored:
         case {
             "chunk_tokens": int(chunk),
             "fixed_s": int() | float() as fixed_s,
@@ -136,13 +135,13 @@ def _fit_of(remembered: Any) -> ChunkFit | None:
             "measured_for": str(measured_for),
         } if 0 < chunk <= most and chunk is not True and 0 < short <= long <= most:
             figures = (fixed_s, per_token_s, slow, fast)
-            if all(0 <= figure < _ENDLESS for figure in figures) and measured_for.isprintable():
+            if all(0 <= figure < _MOST_PLAUSIBLE for figure in figures) and measured_for.isprintable():
                 return ChunkFit(chunk, fixed_s, per_token_s, (short, long), (slow, fast), measured_for)
     return None
 
 
 def with_batching_check(loaded: LoadedModel, folder: Path | None) -> LoadedModel:
-    """The model with the way its rows are decoded: together, or alone where others would change them."""
+    """The model, marked to decode alone if batching changes its results."""
     known, name = _checks(folder), _name(loaded)
     found = known.get(name) if known is not None else None
     if not isinstance(found, str):
@@ -160,13 +159,13 @@ def with_batching_check(loaded: LoadedModel, folder: Path | None) -> LoadedModel
 
 
 def noted(loaded: LoadedModel, note: str) -> LoadedModel:
-    """The model with one more thing that people should know of it, which the log tells as well."""
+    """The model with one more note for its users; the note is also logged."""
     log.warning("%s: %s", loaded.name, note)
     return replace(loaded, notes=(*loaded.notes, note))
 
 
 def libraries() -> dict[str, str]:
-    """What computes, beside the model: what it computes may differ between any two."""
+    """Libraries, device and machine; results may differ between any two of them."""
     return {
         "mlx": version("mlx"),
         "mlx-lm": version("mlx-lm"),
@@ -186,5 +185,5 @@ def _name(loaded: LoadedModel) -> str:
 def _tried_in_batches(loaded: LoadedModel) -> str:
     try:
         return batch_fault(loaded.model, ModelRunner(loaded).new_cache, loaded.most_tokens)
-    except Exception as error:  # it is safe alone, whatever kept it from being tried
+    except Exception as error:  # decoding alone is always safe
         return f"since together could not be tried ({first_line(error)})"

@@ -1,16 +1,15 @@
-"""The answers of `engine.prompts.answer_memory` on disk: history is rendered from them after a kill as well.
+"""The answers of `engine.prompts.answer_memory` on disk, to render history from them after a kill.
 
-One file for each model, to which a line is appended for each answer: the digest of the line and, as JSON, the
-answer's name, its digest of what stood before it, its opening, and its token ids. One append costs an answer
-of a few hundred bytes one small write, where a file for each, or a database, costs several and a directory of
-thousands of files to be read at the start. A line is whole or not: what a kill cut or a disk damaged does not
-fit its digest and is passed over, and the next line break begins the next answer. The digest is over the
-model and its tokenizer too, so that lines of others do not fit either. When the file is full, or has such
-lines, it is written anew from the memory: under another name, synced and renamed.
+Each model has one file, with a line for each answer: a digest of the line, and as JSON the answer's name, the
+digest of the prompt before it, its opening, and its token ids. Appending costs one small write an answer; a
+file for each answer, or a database, costs several, and thousands of files to read at the start. A truncated
+or damaged line does not match its digest and is skipped; the next line break starts the next answer. The
+digest includes the model and its tokenizer, so that another model's lines do not match either. When the file
+is full, or has unusable lines, it is rewritten from memory under a temporary name, synced and renamed.
 
-An answer is in the hands of the system once it is appended, which outlives a SIGKILL; then it is synced, as
-spans are. What is written is counted in the budget and the day's cap of the disk tier. After a time in which
-the disk would not take them, or the cap not allow them, the next answer brings all that the file lacks.
+An appended answer survives a SIGKILL; it is then synced, as spans are. Writes count in the budget and the
+daily limit of the disk tier. After failed or refused writes, the next one adds all answers that the file
+lacks.
 """
 
 from __future__ import annotations
@@ -34,43 +33,43 @@ from engine.prompts.answer_memory import KeptAnswer
 _log = logging.getLogger(__name__)
 
 _FORMAT = 1
-_MOST_BYTES = 24 << 20  # of the file; half of it holds the million tokens that the memory has at most
-_BUDGET_SHARE = 1 / 16  # of the disk's budget, at most
-_FULL_SHARE = 1 / 2  # of the file, that is taken when it is written anew
+_MOST_BYTES = 24 << 20  # of the file; half of it is enough for the memory's limit of a million tokens
+_BUDGET_SHARE = 1 / 16  # of the disk's budget
+_FULL_SHARE = 1 / 2  # of the file, filled when it is rewritten
 
 Entry = tuple[str, KeptAnswer]
 
 
 class AnswerLog:
-    """The file of one model's answers; `read` comes first, then `start`, then any thread may `add`."""
+    """The file of one model's answers. Call `read`, then `start`; after that any thread may `add`."""
 
     def __init__(self, path: Path, identity: str, limits: DiskLimits, backoff: WriteBackoff) -> None:
-        """`identity` stands for all that answers must not be mixed with: model, tokenizer, template.
+        """`identity` names model, tokenizer and template; answers of another identity are skipped.
 
-        `backoff` is for the answers alone.
+        `backoff` is for answers only.
         """
         self._path = path
         self._seed = f"{_FORMAT}:{identity}:".encode()
         self._limits = limits
         self._backoff = backoff
         self._most_bytes = min(_MOST_BYTES, int(limits.max_bytes * _BUDGET_SHARE))
-        self._held: Callable[[], list[Entry]] = list
+        self._all_answers: Callable[[], list[Entry]] = list
         self._changed = threading.Condition()
         self._waiting: list[tuple[Entry, Future[None]]] = []
         self._busy = self._closing = False
         self._is_saving = False
-        self._is_behind = False  # the file has what is of no use, or lacks what the memory has
-        self._refused_bytes = 0  # of the last new file that the day's cap did not allow
+        self._is_behind = False  # the file has unusable lines, or lacks answers
+        self._refused_bytes = 0  # size of the last rewrite that the daily limit refused
         self._logged: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="answer-log", daemon=True)
 
     @property
     def has_failed(self) -> bool:
-        """Whether the disk would not take the last answer; any thread may ask."""
+        """Whether the last write failed; any thread may ask."""
         return self._backoff.has_failed
 
     def read(self) -> list[Entry]:
-        """All answers that can be used, oldest first; of the others people are told."""
+        """All usable answers, oldest first; unusable ones are logged."""
         try:
             content = self._path.read_bytes() if self._path.exists() else b""
             self._unfinished.unlink(missing_ok=True)
@@ -82,34 +81,34 @@ class AnswerLog:
         self._is_saving = True
         self._limits.answer_bytes = len(content)
         self._is_behind = len(content) > self._most_bytes
-        found, faults = [], 0
+        found, unusable = [], 0
         for line in content.splitlines(keepends=True):
             entry = entry_from(line, self._seed)
             if entry is None:
-                faults += 1
+                unusable += 1
             else:
                 found.append(entry)
-        if faults:
+        if unusable:
             self._is_behind = True
             _log.warning(
-                "%d of %d answers in %s were passed over: damaged, half written or of another tokenizer"
-                " or chat template; what follows them is computed again",
-                faults,
-                faults + len(found),
+                "%d of %d answers in %s were skipped: damaged, truncated, or of another tokenizer or chat"
+                " template; the history behind them is computed again",
+                unusable,
+                unusable + len(found),
                 self._path,
             )
         return found
 
-    def start(self, held: Callable[[], list[Entry]]) -> None:
-        """Start the thread; `held` gives all answers for a new file, the one to lose last at the end."""
-        self._held = held
+    def start(self, all_answers: Callable[[], list[Entry]]) -> None:
+        """Start the thread; `all_answers` returns the answers for a rewrite, the most important last."""
+        self._all_answers = all_answers
         self._busy = self._is_behind
         self._thread.start()
 
     def add(self, name: str, answer: KeptAnswer) -> Future[None]:
-        """Save an answer; done once it outlives the process, or will not be saved."""
+        """Save an answer; the future is done once it survives the process, or will not be saved."""
         done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # from here on nobody can cancel it
+        done.set_running_or_notify_cancel()  # it cannot be cancelled
         with self._changed:
             if self._is_saving and not self._closing:
                 self._waiting.append(((name, answer), done))
@@ -119,12 +118,12 @@ class AnswerLog:
         return done
 
     def wait_until_idle(self, timeout_s: float) -> bool:
-        """Whether all that was added is on disk in time."""
+        """Wait until all added answers are on disk; returns whether they are in time."""
         with self._changed:
             return self._changed.wait_for(lambda: not (self._waiting or self._busy), timeout_s)
 
     def close(self, timeout_s: float) -> bool:
-        """Write what waits and end the thread; whether it has ended in time."""
+        """Write waiting answers and stop the thread; returns whether it stopped in time."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -152,7 +151,7 @@ class AnswerLog:
             self._changed.notify_all()
 
     def _next(self) -> list[tuple[Entry, Future[None]]]:
-        """All that waits; nothing once the log is closed."""
+        """All waiting answers; none once the log is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             batch, self._waiting = self._waiting, []
@@ -160,47 +159,47 @@ class AnswerLog:
             return batch
 
     def _try(self, action: Callable[[bytes], bool], content: bytes) -> bool:
-        """What `action` returns; after an error false, and the next answers have to wait."""
+        """Run `action`; on an error start the backoff and return false."""
         try:
             return action(content)
         except OSError as error:
             self._is_behind = True
-            if self._backoff.record_failure(self._limits.room_for(len(content))):
+            if self._backoff.record_failure(self._limits.retry_bytes(len(content))):
                 _log.warning(
-                    "answers are not saved to %s for now (%s); what is there is kept and used. It is tried"
-                    " again by and by, and at once when there is more room",
+                    "answers are not saved to %s for now (%s); existing ones stay in use. Saving is retried"
+                    " after a pause, and at once when the disk has more room",
                     self._path,
                     error,
                 )
         except Exception as error:
-            self._give_up(error)
+            self._stop_saving(error)
         return False
 
     def _write(self, content: bytes) -> bool:
-        """Append answers, or write all anew where that is due; false where the limits do not let it."""
+        """Append answers, or rewrite the file if it is due; returns false if a limit refuses."""
         if not self._is_saving:
             return False
         size = self._size()
-        anew = self._is_behind or size + len(content) > self._most_bytes
-        self._is_behind = True  # until it is known that it is not
+        rewrite = self._is_behind or size + len(content) > self._most_bytes
+        self._is_behind = True  # until the write is done
         if self._backoff.is_active():
             return False
-        # Building a new file takes a while: not where it is known that it would be refused.
+        # A rewrite takes a while: do not build one that would be refused.
         if not self._allows(max(len(content), self._refused_bytes)):
             return False
-        if anew:
+        if rewrite:
             content = self._all()
             if not self._allows(len(content)):
                 self._refused_bytes = len(content)
                 return False
         self._refused_bytes = 0
-        self._limits.answer_bytes = 0 if anew else size
+        self._limits.answer_bytes = 0 if rewrite else size
         try:
             if not self._limits.make_room(len(content)):
-                self._log_once("the disk has no room for them; raise disk_cache_bytes")
+                self._log_once("the disk budget is full; raise disk_cache_bytes")
                 return False
             self._limits.count(len(content))
-            if anew:
+            if rewrite:
                 self._replace(content)
             else:
                 _append(self._path, content)
@@ -212,17 +211,17 @@ class AnswerLog:
     def _allows(self, nbytes: int) -> bool:
         if self._limits.allows_today(nbytes, "main"):
             return True
-        self._log_once("as much as may be is written today; raise disk_writes_per_day_bytes")
+        self._log_once("the daily limit of writes is reached; raise disk_writes_per_day_bytes")
         return False
 
     def _size(self) -> int:
         return self._path.stat().st_size if self._path.exists() else 0
 
     def _all(self) -> bytes:
-        """The newest answers, as many as leave room for others behind them."""
+        """The newest answers, up to a share of the file that leaves room for more."""
         lines: list[bytes] = []
         room = int(self._most_bytes * _FULL_SHARE)
-        for entry in reversed(self._held()):
+        for entry in reversed(self._all_answers()):
             line = line_of(entry, self._seed)
             if len(line) <= room:
                 room -= len(line)
@@ -235,7 +234,7 @@ class AnswerLog:
             _append(self._unfinished, content)
             sync_path(self._unfinished)
             self._unfinished.rename(self._path)
-        except OSError:  # a full disk has no room for what is of no use
+        except OSError:  # free the room on a full disk
             self._unfinished.unlink(missing_ok=True)
             raise
         sync_folder(self._path.parent)
@@ -244,11 +243,11 @@ class AnswerLog:
         sync_path(self._path)
         return True
 
-    def _give_up(self, error: Exception) -> None:
+    def _stop_saving(self, error: Exception) -> None:
         self._is_saving = False
         _log.warning(
-            "answers can no longer be saved to %s (%s); what is there is kept and used. Make room and start"
-            " again to save more",
+            "answers can no longer be saved to %s (%s); existing ones stay in use. Fix the cause and restart"
+            " to save more",
             self._path,
             error,
         )
@@ -264,7 +263,7 @@ class AnswerLog:
 
 
 def line_of(entry: Entry, seed: bytes) -> bytes:
-    """An answer as a line of the file, for who knows `seed`."""
+    """An answer as a line of the file, with its digest over `seed`."""
     name, answer = entry
     described = {
         "name": name,
@@ -277,14 +276,14 @@ def line_of(entry: Entry, seed: bytes) -> bytes:
 
 
 def entry_from(line: bytes, seed: bytes) -> Entry | None:
-    """What `line_of` wrote with the same seed; None for anything else."""
+    """The entry that `line_of` wrote with the same seed; None for any other line."""
     digest, _, content = line.partition(b" ")
     if not content.endswith(b"\n") or _digest(seed, content[:-1]) != digest:
         return None
     try:
-        held = orjson.loads(content)
-        before = bytes.fromhex(held["before"])
-        return str(held["name"]), KeptAnswer(before, str(held["opening"]), tuple(held["tokens"]))
+        fields = orjson.loads(content)
+        before = bytes.fromhex(fields["before"])
+        return str(fields["name"]), KeptAnswer(before, str(fields["opening"]), tuple(fields["tokens"]))
     except (ValueError, KeyError, TypeError):
         return None
 

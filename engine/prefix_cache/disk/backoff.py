@@ -1,4 +1,4 @@
-"""When saving goes on after the disk would not take a file: after a while, or once there is room."""
+"""The backoff after failed writes: saving resumes after a pause, or once the disk has more room."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ _FIRST_S, _LONGEST_S = 10.0, 600.0
 
 
 class WriteBackoff:
-    """A pause that doubles with each try that fails; any thread may ask whether it is on."""
+    """A pause that doubles with each failed write; any thread may ask whether it is active."""
 
     def __init__(self, free_bytes: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
-        """`free_bytes` tells the bytes that are free on the disk, `clock` seconds."""
+        """`free_bytes` returns the free bytes of the disk, `clock` seconds."""
         self._free_bytes = free_bytes
         self._clock = clock
-        self._pause_s = 0.0  # 0: saving works
+        self._pause_s = 0.0  # 0: the last write succeeded
         self._until = 0.0
-        self._enough = 0  # bytes that have to be free for a try before the pause is over
+        self._enough = 0  # free bytes that end the pause early
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last file could not be saved."""
+        """Whether the last write failed."""
         return self._pause_s > 0
 
     def is_active(self) -> bool:
-        """Whether nothing is to be saved now."""
+        """Whether writes are paused now."""
         if not self.has_failed or self._clock() >= self._until:
             return False
         try:
@@ -34,7 +34,10 @@ class WriteBackoff:
             return True
 
     def record_failure(self, nbytes: int) -> bool:
-        """A file could not be saved, and `nbytes` more room might help; whether the one before was."""
+        """Record a failed write and start the backoff; returns whether the write before succeeded.
+
+        `nbytes` more free bytes end the pause early.
+        """
         first = not self.has_failed
         self._pause_s = min(_LONGEST_S, 2 * self._pause_s) if self.has_failed else _FIRST_S
         self._until = self._clock() + self._pause_s
@@ -45,6 +48,6 @@ class WriteBackoff:
         return first
 
     def record_success(self) -> bool:
-        """A file was saved; whether that could not be done before."""
+        """Record a successful write and end the backoff; returns whether the write before failed."""
         failed, self._pause_s = self.has_failed, 0.0
         return failed

@@ -1,8 +1,8 @@
-"""Keep a folder out of Time Machine: what can be computed again is not worth its place in backups.
+"""Exclude a folder from Time Machine backups, since its content can be computed again.
 
 Format: the extended attribute that `tmutil addexclusion` sets, a property list with the name of the program
-that reads it. It stays with the folder when that is moved, and holds for all that is in it. The user takes it
-off with `tmutil removeexclusion`.
+that reads it. It moves with the folder, and applies to all of its content. The user removes it with
+`tmutil removeexclusion`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ SetAttribute = Callable[[Path, str, bytes], None]
 def exclude_from_backups(
     folder: Path, *, system: str | None = None, set_attribute: SetAttribute | None = None
 ) -> None:
-    """Mark a folder on macOS; elsewhere there is nothing to do. A disk that has no attributes is no fault."""
+    """Set the attribute on macOS; elsewhere do nothing. A disk without attributes is only logged."""
     if (system or platform.system()) != "Darwin":
         return
     try:
         (set_attribute or _set_attribute)(folder, ATTRIBUTE, VALUE)
     except OSError as error:
-        _log.info("%s cannot be kept out of Time Machine's backups: %s", folder, error)
+        _log.info("%s cannot be excluded from Time Machine backups: %s", folder, error)
 
 
 def _set_attribute(path: Path, name: str, value: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Layouts and states of prompt caches as JSON and arrays, so that files can hold them."""
+"""Encode layouts, KV and checkpoints of prompt caches as JSON and named arrays for files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Arrays = dict[str, mx.array]
 
 
 class NotSavable(ValueError):
-    """A cache holds what files cannot: a class of its own, or a value that is neither number nor array."""
+    """A cache cannot be encoded: a class is not mlx-lm's, or a value is neither a number nor an array."""
 
 
 def layout_text(layout: Layout, dtypes: Sequence[str]) -> str:
-    """A layout and the number types of its rows, as text: what is laid out alike has the same text.
+    """A layout and the number types of its KV as text; equal layouts have equal texts.
 
     Raises:
         NotSavable: a layer's class is not one of mlx-lm's.
@@ -30,21 +30,21 @@ def layout_text(layout: Layout, dtypes: Sequence[str]) -> str:
 
 
 def layout_from(text: str) -> Layout:
-    """The layout that `layout_text` wrote.
+    """The layout of a text that `layout_text` wrote.
 
     Raises:
-        ValueError: this is no such text, or mlx-lm knows the classes no more.
+        ValueError: the text is invalid, or mlx-lm no longer has a class.
     """
     described = orjson.loads(text)
     try:
         layers = tuple(_layer_from_json(layer) for layer in described["layers"])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"this describes no layout: {text[:200]}") from error
+        raise ValueError(f"the text describes no layout: {text[:200]}") from error
     return Layout(layers, has_checkpoint(layers))
 
 
 def describes(text: str, layout: Layout) -> bool:
-    """Whether `layout_text` wrote this of such a layout."""
+    """Whether a text describes a layout, whatever its number types."""
     try:
         return layout_from(text) == layout
     except ValueError:
@@ -52,12 +52,12 @@ def describes(text: str, layout: Layout) -> bool:
 
 
 def kv_to_arrays(kv: KV) -> Arrays:
-    """Rows under names that tell layer and array."""
+    """KV arrays, named by layer and array."""
     return {f"rows.{number}.{n}": array for number, layer in enumerate(kv) for n, array in enumerate(layer)}
 
 
 def kv_from_arrays(arrays: Arrays) -> KV:
-    """The rows that `kv_to_arrays` named."""
+    """The KV that `kv_to_arrays` named."""
     layers: list[dict[int, mx.array]] = []
     for number, n in sorted(_kv_numbers(name) for name in arrays if name.startswith("rows.")):
         if n == 0:
@@ -67,10 +67,10 @@ def kv_from_arrays(arrays: Arrays) -> KV:
 
 
 def checkpoint_to_arrays(checkpoint: Checkpoint) -> tuple[list[Any], Arrays]:
-    """States as JSON-able values, in which arrays are named, and these arrays.
+    """A checkpoint as JSON values with references to named arrays, and these arrays.
 
     Raises:
-        NotSavable: a state is of a class or holds a value that is not known here.
+        NotSavable: a class or a value cannot be encoded.
     """
     arrays: Arrays = {}
 
@@ -89,7 +89,7 @@ def checkpoint_to_arrays(checkpoint: Checkpoint) -> tuple[list[Any], Arrays]:
 
 
 def checkpoint_from_arrays(described: Sequence[Any], arrays: Arrays) -> Checkpoint:
-    """The states that `checkpoint_to_arrays` took apart.
+    """The checkpoint that `checkpoint_to_arrays` encoded.
 
     Raises:
         ValueError: mlx-lm does not know a class, or an array is missing.
@@ -107,7 +107,7 @@ def checkpoint_from_arrays(described: Sequence[Any], arrays: Arrays) -> Checkpoi
     try:
         return [_class_of(layer["class"]).from_state(decode(layer["state"])) for layer in described]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"these states cannot be put together: {error!r}") from error
+        raise ValueError(f"the checkpoint cannot be decoded: {error!r}") from error
 
 
 def _layer_to_json(layer: tuple[Any, Any]) -> list[Any]:

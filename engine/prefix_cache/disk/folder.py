@@ -1,10 +1,9 @@
-"""The folder of one model's span files below a root that several models share, held by one engine at a time.
+"""The folder of one model's span files, below a root that models share; one engine locks it at a time.
 
-`<root>/<fingerprint>/` has the files and the model's answers (`engine.prefix_cache.disk.answer_log`),
-`<root>/set-aside/` what was found damaged or half written, kept for whoever wants to know why. Folders are
-0700 and files 0600: they hold other people's prompts. A root may well be a folder that the user keeps other
-things in; they are neither counted nor touched: files are known by their names, and other models' folders by
-the lock in them.
+`<root>/<fingerprint>/` holds span files and the model's answers (`engine.prefix_cache.disk.answer_log`),
+`<root>/set-aside/` the quarantine of damaged and unfinished files, for diagnosis. Folders are 0700 and files
+0600, since they hold prompts. The user may keep other files below the root; they are neither counted nor
+changed: this module recognizes files by name, and other models' folders by their lock.
 """
 
 from __future__ import annotations
@@ -36,21 +35,21 @@ QUARANTINE = "set-aside"
 ANSWERS, UNFINISHED_ANSWERS = "answers.jsonl", "writing-answers.jsonl"
 _LOCK, _WRITTEN_TODAY = "lock", "written-today.json"
 _MOST_QUARANTINED = 16  # files
-_QUARANTINE_SHARE = 1 / 20  # most bytes of files set aside, of the budget
+_QUARANTINE_SHARE = 1 / 20  # of the budget, for quarantined files
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 
 class FolderInUse(Exception):
-    """Another engine has the same folder; raised by `CacheFolder.open`."""
+    """Another engine has locked the folder; raised by `CacheFolder.open`."""
 
 
 class CacheFolder:
-    """The files below one root, seen from one fingerprint."""
+    """The folder of one fingerprint, and what lies beside it below the root."""
 
     def __init__(
         self, root: Path, fingerprint: str, *, max_bytes: int, clock: Callable[[], float] = time.time
     ) -> None:
-        """`max_bytes` is for all that is below the root; it is kept by who asks for room."""
+        """`max_bytes` is the budget of all files below the root; `DiskLimits` enforces it."""
         self.root = root
         self.path = root / fingerprint
         self.fingerprint = fingerprint
@@ -59,11 +58,11 @@ class CacheFolder:
         self._lock = -1
 
     def open(self) -> None:
-        """Make the folder and take hold of it. Backups leave it out, but not the root: it may be the user's.
+        """Create the folder and lock it. It is excluded from backups; the root is not, it may be the user's.
 
         Raises:
-            FolderInUse: another engine has it.
-            OSError: it cannot be made or written to.
+            FolderInUse: another engine has locked it.
+            OSError: it cannot be created or written to.
         """
         for folder in (self.root, self.path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,13 +70,13 @@ class CacheFolder:
         self._lock = _lock_folder(self.path)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Unlock the folder."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def read_index(self) -> tuple[list[tuple[SpanFile, TokenArray]], list[str]]:
-        """All files that can be used, by their headers alone, and why others were set aside."""
+        """All usable files, by their headers, and the faults of those that were quarantined."""
         found: dict[str, tuple[SpanFile, TokenArray]] = {}
         faults = []
         for path in [Path(entry.path) for entry in os.scandir(self.path) if not entry.is_dir()]:
@@ -85,9 +84,9 @@ class CacheFolder:
                 continue
             try:
                 if is_unfinished(path):
-                    raise BadSpanFile("it was not written to its end")
+                    raise BadSpanFile("it is unfinished")
                 file, tokens = read_header(path, self.fingerprint)
-                if file.id in found:  # written again after it could not be read
+                if file.id in found:  # it was written again after a failed read
                     path.unlink()
                 else:
                     found[file.id] = file, tokens
@@ -103,11 +102,11 @@ class CacheFolder:
 
     @property
     def answers(self) -> Path:
-        """The file of the answers that the model gave."""
+        """The file of the model's answers."""
         return self.path / ANSWERS
 
     def quarantine(self, path: Path) -> None:
-        """Move a file to where it is never used, and remove the oldest there beyond 16, or too many bytes."""
+        """Move a file to the quarantine, and remove the oldest ones there above its limits."""
         folder = self.root / QUARANTINE
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -124,12 +123,12 @@ class CacheFolder:
                 _remove(old)
 
     def other_bytes(self) -> int:
-        """Bytes of other models' files and of those set aside."""
+        """Bytes of other models' files and of quarantined ones."""
         others = sum(size for folder in self._other_folders() for _, size, _ in _files_of(folder))
         return others + sum(size for _, size, _ in _span_files(self.root / QUARANTINE))
 
     def free_others(self, wanted: int) -> int:
-        """Remove files of models that no engine uses until `wanted` bytes are free; says how many are."""
+        """Remove files of models that no engine uses, up to `wanted` bytes; returns the bytes removed."""
         freed = 0
         for folder in sorted(self._other_folders(), key=_last_use):
             if freed >= wanted:
@@ -151,7 +150,7 @@ class CacheFolder:
     # The day's count
 
     def written_today(self) -> int:
-        """Bytes that were written below the root today (UTC), by whichever engine."""
+        """Bytes that all engines wrote below the root today (UTC)."""
         try:
             known = orjson.loads((self.root / _WRITTEN_TODAY).read_bytes())
             return int(known["bytes"]) if known["day"] == self.day() else 0
@@ -159,7 +158,7 @@ class CacheFolder:
             return 0
 
     def count_written(self, nbytes: int) -> int:
-        """Add to the day's count; returns it. Two engines that write at once may lose one of their counts."""
+        """Add to the day's count; returns it. Of two engines that write at once one count may be lost."""
         total = self.written_today() + nbytes
         write_private(self.root / _WRITTEN_TODAY, orjson.dumps({"day": self.day(), "bytes": total}))
         return total
@@ -170,16 +169,14 @@ class CacheFolder:
 
 
 def in_order_of_removal(files: Iterable[SpanFile]) -> Iterator[SpanFile]:
-    """What may go, in order: by what it was computed for and its last use, after all that continues it.
+    """Files in order of removal: by kind and last use, children before parents.
 
-    What continues a file that is lost is of no use for now, and goes before all others.
+    Files whose parent is missing come first: they are of no use for now.
     """
     known = {file.id: file for file in files}
     children = Counter(file.parent for file in known.values())
     lost: set[str] = set()
-    for file in sorted(
-        known.values(), key=lambda file: file.start
-    ):  # parents begin before what continues them
+    for file in sorted(known.values(), key=lambda file: file.start):  # parents before children
         if file.parent and (file.parent not in known or file.parent in lost):
             lost.add(file.id)
 
@@ -198,7 +195,7 @@ def in_order_of_removal(files: Iterable[SpanFile]) -> Iterator[SpanFile]:
 
 
 def _lock_folder(folder: Path) -> int:
-    """A descriptor that holds a folder's lock until it is closed, or the process ends."""
+    """Lock a folder; returns a descriptor that holds the lock until it is closed or the process ends."""
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -211,7 +208,7 @@ def _lock_folder(folder: Path) -> int:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether an engine has made a folder: it has the lock, which is empty, or a file that belongs there."""
+    """Whether an engine created a folder: it has an empty lock file, or a span file of its fingerprint."""
     try:
         status = (folder / _LOCK).lstat()
         if stat.S_ISREG(status.st_mode) and not status.st_size:
@@ -230,7 +227,7 @@ def _belongs(path: Path) -> bool:
 
 
 def _free(folder: Path, wanted: int) -> int:
-    """Remove files of another model; those that are of no use to it first."""
+    """Remove files of another model, unusable ones first; returns the bytes removed."""
     files, freed = [], 0
     for path, size, _ in list(_span_files(folder)):
         try:
@@ -242,25 +239,25 @@ def _free(folder: Path, wanted: int) -> int:
             return freed
         freed += file.nbytes if _remove(folder / file.name) else 0
     for path, size, _ in list(_files_of(folder)) if freed < wanted else ():
-        if not is_span_file(path):  # answers serve the files alone
+        if not is_span_file(path):  # answers are of no use without span files
             freed += size if _remove(path) else 0
     return freed
 
 
 def _files_of(folder: Path) -> Iterator[tuple[Path, int, float]]:
-    """What an engine has written to a folder, and nothing else that is there: path, size and last change."""
+    """Span and answer files of a folder: path, size and last change."""
     for found in _files_in(folder):
         if is_span_file(found[0]) or found[0].name in (ANSWERS, UNFINISHED_ANSWERS):
             yield found
 
 
 def _span_files(folder: Path) -> Iterator[tuple[Path, int, float]]:
-    """Those of a folder's files that have the name of a span file, whole or unfinished."""
+    """The files of a folder that have a span file's name, whole or unfinished."""
     return (found for found in _files_in(folder) if is_span_file(found[0]))
 
 
 def _files_in(folder: Path) -> Iterator[tuple[Path, int, float]]:
-    """Each file's path, size and last change; what vanishes meanwhile is passed over, as are folders."""
+    """Path, size and last change of each file; folders and vanished files are skipped."""
     try:
         entries = list(os.scandir(folder))
     except OSError:

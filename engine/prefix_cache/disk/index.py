@@ -1,4 +1,4 @@
-"""The span files of one model as they are known now, by id; any thread may ask and change it."""
+"""The index of one model's span files by id; any thread may use it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from engine.prefix_cache.disk.span_files import SpanFile
 
 
 class SpanIndex:
-    """Files that are on disk or on their way there, and the bytes of those that are on disk."""
+    """Files on disk or queued, and the bytes of those on disk."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._files: dict[str, SpanFile] = {}
         self.nbytes = 0
-        self.entries = 0  # files that are on disk
+        self.entries = 0  # files on disk
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._files
@@ -28,18 +28,18 @@ class SpanIndex:
             return list(self._files.values())
 
     def add_written(self, files: Iterable[SpanFile]) -> None:
-        """Know files that are on disk already."""
+        """Add files that are on disk already."""
         for file in files:
             self.add(file)
             self._count(file, 1)
 
     def add(self, file: SpanFile) -> None:
-        """Know a file that is to be written."""
+        """Add a file that is queued."""
         with self._lock:
             self._files[file.id] = file
 
     def mark_written(self, file: SpanFile) -> bool:
-        """Note that a file is on disk; false where it was lost meanwhile, and nobody needs it."""
+        """Record that a file is on disk; returns false if it was removed meanwhile."""
         with self._lock:
             if self._files.get(file.id) is not file:
                 return False
@@ -48,7 +48,7 @@ class SpanIndex:
             return True
 
     def remove(self, file: SpanFile) -> None:
-        """From here on this file is not there; what it held has to be computed again."""
+        """Remove a file; its tokens have to be computed again."""
         with self._lock:
             if file.state == "written":
                 self._count(file, -1)

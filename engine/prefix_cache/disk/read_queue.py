@@ -82,7 +82,7 @@ class ReadQueue:
         try:
             while (read := self._next()) is not None:
                 self._load(read)
-                del read  # what was read is the cache's; while this thread waits, evicting it must free it
+                del read  # the cache owns the content: evicting it must free it while this thread waits
         finally:
             for read in list(self._open.values()):
                 self._end(read)

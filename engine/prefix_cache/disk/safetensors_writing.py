@@ -1,7 +1,7 @@
-"""Arrays into a safetensors file (https://huggingface.co/docs/safetensors), from where they lie in memory.
+"""Write arrays to a safetensors file (https://huggingface.co/docs/safetensors) directly from memory.
 
-`mx.save_safetensors` runs a copy of each array on the device first, on a stream of the calling thread: a
-second queue beside the model's. Here the bytes of arrays that have been evaluated are read, and nothing else.
+`mx.save_safetensors` first copies each array on the device, on a stream of the calling thread: a second queue
+beside the model's. This module only reads the bytes of evaluated arrays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 Arrays = Mapping[str, Any]
-"""By name `mx.array`, evaluated, or a numpy array."""
+"""Evaluated `mx.array` or numpy arrays by name."""
 
 _TYPES = {
     "bool_": "BOOL",
@@ -33,15 +33,15 @@ _TYPES = {
     "float64": "F64",
     "complex64": "C64",
 }
-_ALIGNED = 8  # bytes; the data begins at a multiple, as the format asks
+_ALIGNED = 8  # bytes; the format aligns the data
 
 
 def write_safetensors(path: str, arrays: Arrays, metadata: Mapping[str, str]) -> None:
-    """Write a file; one that is there is written over. Does no work on the device.
+    """Write or overwrite a file. Does no work on the device.
 
     Raises:
         OSError: it cannot be written.
-        ValueError: an array is of a type that the format does not know.
+        ValueError: the format does not support an array's type.
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     place = 0
@@ -69,7 +69,7 @@ def _type_of(array: Any) -> str:
 
 
 def _bytes_of(array: mx.array | np.ndarray[Any, Any]) -> memoryview | bytes:
-    """The bytes of an array, row by row, without a copy where they lie so; numbers are little-endian here."""
+    """The bytes of an array in row-major order, without a copy if contiguous. Assumes little-endian."""
     view = memoryview(array)  # type: ignore[arg-type]
     if not view.nbytes:
         return b""

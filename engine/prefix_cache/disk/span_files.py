@@ -1,10 +1,10 @@
-"""Spans of the prefix cache as files: each is whole, checks itself, and says what it continues.
+"""Span files of the prefix cache: each is self-contained, has a checksum, and names its parent.
 
-A file holds either tokens and their rows, or the states at one position, in safetensors format
-(https://huggingface.co/docs/safetensors). Its id is a hash over the id of the file that it continues, its
-place, its tokens and what it holds, so that the same span always has the same id, and an id stands for all
-tokens before it too. It may continue a file from within: places count from the start of the prompt. Its name
-is its id and the hash of its bytes.
+A file holds either tokens and their KV, or a checkpoint at one position, in safetensors format
+(https://huggingface.co/docs/safetensors). Its id is a hash of its parent's id, its position, its tokens and
+its part, so that the same span always has the same id, and an id identifies all tokens before it too. It may
+branch off within its parent: positions count from the start of the prompt. Its name is its id and the hash of
+its bytes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from engine.process.device_faults import device_fault
 from engine.process.private_files import open_private
 
 FORMAT = 1
-"""Goes up with each change of what files hold; other formats are other fingerprints."""
+"""Raise it with each change of the format; it is part of the fingerprint."""
 
 Part = Literal["rows", "states"]
 Write = Callable[[str, Arrays, dict[str, str]], None]
-"""`write_safetensors`, or what a test puts in its place."""
+"""`write_safetensors`, or a test's replacement."""
 
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})\.safetensors")
 _UNFINISHED = re.compile(r"writing-[0-9a-f]{32}\.safetensors")
@@ -51,20 +51,20 @@ _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class BadSpanFile(Exception):
-    """A file that must not be used; the message says why: damaged, foreign, not a span file."""
+    """A file that must not be used; the message says why: damaged, foreign, or no span file."""
 
 
 @dataclass(slots=True, eq=False)
 class SpanFile:
-    """One file, as its header tells; `kind`, `used`, `state` and `references` change while it is known.
+    """One file, as in its header; `kind`, `used`, `state` and `references` change.
 
-    Any thread may look at `state`: a file can be read while it is "written".
+    Any thread may read `state`: a file can be read while it is "written".
     """
 
     id: str
-    parent: str  # id of the file that it continues; empty at the start of a prompt
-    start: int  # position in the prompt of its first token, or the one that its states stand at
-    length: int  # tokens; 0 of states
+    parent: str  # id of the parent file; empty at the start of a prompt
+    start: int  # position of its first token, or of its checkpoint
+    length: int  # tokens; 0 for a checkpoint
     part: Part
     kind: Kind
     layout: str  # as engine.prefix_cache.disk.encoding writes it
@@ -72,7 +72,7 @@ class SpanFile:
     nbytes: int = 0
     used: float = 0.0  # epoch seconds
     state: Literal["queued", "written", "gone"] = "queued"
-    references: int = 0  # nodes of the tree that need it; counted on the model's thread
+    references: int = 0  # nodes that use it; counted on the model's thread
 
     @property
     def name(self) -> str:
@@ -80,19 +80,19 @@ class SpanFile:
 
 
 def span_id(parent: str, start: int, tokens: TokenArray, part: Part) -> str:
-    """32 hex digits that stand for a span, all before it, and what of it is held."""
+    """The id: 32 hex digits for a span, all tokens before it, and its part."""
     hashed = xxhash.xxh3_128(f"{parent}:{start}:{part}:".encode())
     hashed.update(tokens.astype("<i4").tobytes())
     return hashed.hexdigest()
 
 
 def is_span_file(path: Path) -> bool:
-    """Whether a file's name is one that is given here, to whole files and to unfinished ones."""
+    """Whether a file has the name of a span file, whole or unfinished."""
     return _NAME.fullmatch(path.name) is not None or is_unfinished(path)
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a file was left behind by a process that ended while it wrote."""
+    """Whether a file was left by a process that ended during the write."""
     return _UNFINISHED.fullmatch(path.name) is not None
 
 
@@ -104,15 +104,14 @@ def write_span(
     content: KV | Checkpoint,
     write: Write = write_safetensors,
 ) -> None:
-    """Write a file under a temporary name, bring it to the disk and rename it; sets digest and size.
+    """Write a file under a temporary name, sync it and rename it; sets digest and size.
 
-    The arrays must have been evaluated; nothing is done on the device, so that any thread may write. On macOS
-    the disk may still hold the bytes in its own memory; a file that a power cut damages is found out by its
-    digest.
+    The arrays must be evaluated. Does no work on the device, so that any thread may write. On macOS the disk
+    may still have the bytes in its own cache; the digest detects a file that a power cut damaged.
 
     Raises:
-        OSError, RuntimeError: the file could not be written; nothing is left of it.
-        NotSavable: a state cannot be held by files.
+        OSError, RuntimeError: the write failed; nothing of the file is left.
+        NotSavable: the checkpoint cannot be encoded.
     """
     described: dict[str, Any] = {
         "format": FORMAT,
@@ -141,10 +140,10 @@ def write_span(
 
 
 def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
-    """What a file holds and for which tokens, without reading or checking the rest.
+    """Read a file's header and tokens, without reading or checking the rest.
 
     Raises:
-        BadSpanFile: it is cut short, of another fingerprint or format, or no span file or regular file.
+        BadSpanFile: it is truncated, of another fingerprint or format, or no span file or regular file.
         OSError: it cannot be read.
     """
     named = _NAME.fullmatch(path.name)
@@ -155,7 +154,7 @@ def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
         first = stream.read(_FIRST_READ)
         length = int.from_bytes(first[:8], "little")
         if len(first) < 8 or length > min(_LONGEST_HEADER, status.st_size - 8):
-            raise BadSpanFile("it is cut short")
+            raise BadSpanFile("it is truncated")
         if 8 + length > len(first):
             first += stream.read(8 + length - len(first))
         try:
@@ -171,7 +170,7 @@ def read_header(path: Path, fingerprint: str) -> tuple[SpanFile, TokenArray]:
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise BadSpanFile("its header is damaged") from error
         if not is_whole:
-            raise BadSpanFile("it is cut short")
+            raise BadSpanFile("it is truncated")
     if not isinstance(described, dict):
         raise BadSpanFile("its header is damaged")
     if described.get("format") != FORMAT or described.get("fingerprint") != fingerprint:
@@ -191,13 +190,13 @@ def read_span(
     None if `is_wanted` is false after the check: then no array is allocated.
 
     Raises:
-        BadSpanFile: it is damaged or no regular file, or holds what this version of mlx-lm does not know.
-        OSError: it cannot be read, or there is no memory for it; nothing is wrong with the file.
+        BadSpanFile: it is damaged or no regular file, or mlx-lm does not support its content.
+        OSError: it cannot be read, or there is no memory for it; the file itself may be fine.
     """
     with _open(path) as stream:
         digest, nbytes = _digest(stream)
     if (digest, nbytes) != (file.digest, file.nbytes):
-        raise BadSpanFile("its bytes are not those that were written")
+        raise BadSpanFile("its checksum does not match")
     if not is_wanted():
         return None
     try:
@@ -215,7 +214,7 @@ def read_span(
 
 
 def sync_folder(path: Path) -> None:
-    """Bring what was renamed in a folder to the disk; some disks (SMB, exFAT) cannot be asked to."""
+    """Sync a folder after a rename; some file systems (SMB, exFAT) do not support it."""
     try:
         sync_path(path)
     except OSError as error:
@@ -224,7 +223,7 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_path(path: Path) -> None:
-    """Bring what was written to a file to the disk."""
+    """Sync a file to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -233,8 +232,8 @@ def sync_path(path: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a file to read it; a pipe or a device, which may let one wait for ever, is refused."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # or a pipe waits for its writer
+    """Open a regular file for reading; a pipe or a device, which could block forever, is refused."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its writer
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise BadSpanFile("it is no regular file")

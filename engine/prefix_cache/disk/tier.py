@@ -1,10 +1,10 @@
-"""The disk tier of the prefix cache: what is saved, loaded and removed, and when it is not.
+"""The disk tier of the prefix cache: save, load and remove span files within limits.
 
-Beside the spans it holds the answers that the model gave (`engine.prefix_cache.disk.answer_log`).
+It also holds the model's answers (`engine.prefix_cache.disk.answer_log`).
 
-Files are written and read on threads of their own (`engine.prefix_cache.disk.write_queue`,
-`engine.prefix_cache.disk.read_queue`). Nothing that goes wrong here fails a request: what cannot be saved or
-loaded is computed again, and people are told once.
+Files are written and read on separate threads (`engine.prefix_cache.disk.write_queue`,
+`engine.prefix_cache.disk.read_queue`). No failure here fails a request: spans that cannot be saved or loaded
+are computed again, and the reason is logged once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from engine.wire.feed import CacheEvent
 
 _log = logging.getLogger(__name__)
 
-QUEUE_BYTES = 1 << 30  # that wait to be written; most of them are in the tree's budget as well
+QUEUE_BYTES = 1 << 30  # of the write queue; most of them are in the tree's budget as well
 NO_DISK = dict.fromkeys(
     (
         "disk_entries",
@@ -57,13 +57,13 @@ NO_DISK = dict.fromkeys(
     ),
     0,
 )
-"""The counters where there is no disk tier."""
+"""The counters without a disk tier."""
 
 _REMEMBERED_REFUSALS = 10_000
 
 
 class DiskTier:
-    """The span files of one model. `open`, `save`, `load`, `remove` and `touch` belong to one thread."""
+    """The span files of one model. Call `open`, `save`, `load`, `remove` and `touch` on one thread."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class DiskTier:
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         write: Write = write_safetensors,
     ) -> None:
-        """`max_bytes` is for all files below `root`, `max_daily_bytes` for what is written below it in a day.
+        """`max_bytes` limits all files below `root`, `max_daily_bytes` the writes below it in a day.
 
-        The fingerprint tells apart what must not be mixed: weights, versions, number types. `clock` gives
-        epoch seconds, `free_bytes` and `total_bytes` what is free on the disk that a folder is on, and its
-        size. `keep_free_bytes` is left to everybody else; by default what `reserve_bytes` says for the disk.
+        The fingerprint separates incompatible files: weights, versions, number types. `clock` returns epoch
+        seconds, `free_bytes` and `total_bytes` the free bytes and the size of a folder's disk.
+        `keep_free_bytes` are left to others; the default is `reserve_bytes` of the disk.
         """
         self._folder = CacheFolder(root, fingerprint, max_bytes=max_bytes, clock=clock)
         self._index = SpanIndex()
@@ -112,31 +112,29 @@ class DiskTier:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a disk tier: the folder could be taken."""
+        """Whether the tier is in use: its folder could be locked."""
         return self._is_open
 
     def open(self) -> list[tuple[SpanFile, TokenArray]]:
-        """Take the folder, read its index and start the threads; where that fails, there is no disk tier."""
+        """Lock the folder, read its index and start the threads; on failure the tier stays closed."""
         try:
             self._folder.open()
             found, faults = self._folder.read_index()
         except FolderInUse:
-            _log.warning(
-                "another engine has %s in use; this one keeps its prompts in memory alone", self._folder.path
-            )
+            _log.warning("another engine uses %s; this one keeps prompts in memory only", self._folder.path)
             return []
         except OSError as error:
             _log.warning(
-                "%s cannot be used (%s); prompts are kept in memory alone. Make it a folder that can be"
-                " written to, or set kv_cache_dir",
+                "%s cannot be used (%s); prompts are kept in memory only. Make it a writable folder, or set"
+                " kv_cache_dir",
                 self._folder.path,
                 error,
             )
             return []
         if faults:
             _log.warning(
-                "%d files of the prompt cache in %s could not be used and were set aside, first %s; what they"
-                " held is computed again",
+                "%d files of the prompt cache in %s could not be used and were quarantined, first %s; their"
+                " tokens are computed again",
                 len(faults),
                 self._folder.path,
                 faults[0],
@@ -144,7 +142,7 @@ class DiskTier:
             self._quarantined += len(faults)
             self._events.append(("set_aside", 0, 0))
         self._index.add_written(file for file, _ in found)
-        self._limits.look()
+        self._limits.refresh()
         self._is_open = self._is_saving = True
         self._writer.start()
         self._loader.start()
@@ -152,10 +150,9 @@ class DiskTier:
         return found
 
     def keep_answers(self, answers: AnswerMemory, tokenizer: str) -> None:
-        """Fill a memory with the answers that are on disk, and save those that it keeps from here on.
+        """Load the answers on disk into a memory, and save its new ones from now on.
 
-        `tokenizer` stands for the tokenizer and the chat template that they were made with. Without an open
-        tier nothing is done.
+        `tokenizer` identifies the tokenizer and the chat template. Does nothing unless the tier is open.
         """
         if not self._is_open:
             return
@@ -180,7 +177,7 @@ class DiskTier:
         kind: Kind,
         layout: str,
     ) -> SpanFile | None:
-        """Queue a span to be written, unless it is there; None where it will not be. Arrays are evaluated."""
+        """Queue a span with evaluated arrays, unless it is saved already; None if it is refused."""
         above = parent.id if parent is not None else ""
         identity = span_id(above, start, tokens, part)
         if (known := self._index.get(identity)) is not None:
@@ -195,14 +192,14 @@ class DiskTier:
         if not self._limits.allows_today(self._writer.queued_bytes + nbytes, kind):
             self._refuse(
                 file,
-                "the prompt cache has written to the disk what it may in a day and saves no more until"
-                " tomorrow; raise disk_writes_per_day_bytes to let it",
+                "the prompt cache has reached its daily limit of writes and saves no more until tomorrow;"
+                " raise disk_writes_per_day_bytes to save more",
             )
             return None
         self._index.add(file)
         if not self._writer.put(WriteJob(file, tokens, content, nbytes)):
             self._index.remove(file)
-            self._refuse(file, "the disk is slower than the prompt cache grows; some of it is not saved")
+            self._refuse(file, "the disk is slower than the prompt cache grows; some spans are not saved")
             return None
         return file
 
@@ -212,7 +209,7 @@ class DiskTier:
         return self._loader.load(file, on_done, is_wanted)
 
     def remove(self, files: Sequence[SpanFile]) -> None:
-        """Remove files that nothing needs any more."""
+        """Remove files that are no longer used."""
         paths = [self._folder.path_of(file) for file in files if file.state == "written"]
         for file in files:
             self._index.remove(file)
@@ -225,7 +222,7 @@ class DiskTier:
             self._writer.run_soon(remove)
 
     def quarantine(self, files: Sequence[SpanFile], fault: str) -> None:
-        """Never use files again, and keep the last of them for whoever wants to know why; any thread."""
+        """Move files to the quarantine and log why; any thread."""
         bad = [file for file in files if file.state == "written"]
         for file in files:
             self._index.remove(file)
@@ -236,8 +233,8 @@ class DiskTier:
             tokens = sum(file.length for file in bad)
             self._events.append(("set_aside", tokens, sum(file.nbytes for file in bad)))
             _log.warning(
-                "%d files of the prompt cache were set aside, first %s: %s; %d tokens are computed again when"
-                " they are needed",
+                "%d files of the prompt cache were quarantined, first %s: %s; %d tokens are computed again"
+                " when they are needed",
                 len(bad),
                 bad[0].name,
                 fault,
@@ -245,7 +242,7 @@ class DiskTier:
             )
 
     def touch(self, files: Iterable[SpanFile]) -> None:
-        """Note that files were of use; their times on disk follow."""
+        """Record the use of files, in memory now and on disk later."""
         now = self._clock()
         touched = list(files)
         for file in touched:
@@ -254,12 +251,12 @@ class DiskTier:
             self._writer.run_soon(lambda: self._stamp(touched))
 
     def take_events(self) -> list[tuple[CacheEvent, int, int]]:
-        """What happened since the last call: event, tokens and bytes of each."""
+        """Return and clear the events since the last call: event, tokens and bytes of each."""
         return [self._events.popleft() for _ in range(len(self._events))]
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes of arrays that wait to be written; any thread may ask."""
+        """Bytes of arrays in the write queue; any thread may ask."""
         return self._writer.queued_bytes
 
     def stats(self) -> dict[str, int]:
@@ -281,12 +278,12 @@ class DiskTier:
         return self._backoff.has_failed or (self._answers is not None and self._answers.has_failed)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
-        """Wait until all that was queued is on disk; whether it is."""
+        """Wait until the queues are empty; returns whether they are in time."""
         answers = self._answers is None or self._answers.wait_until_idle(timeout_s)
         return not self._is_open or (self._writer.wait_until_idle(timeout_s) and answers)
 
     def close(self, timeout_s: float = 3.0) -> None:
-        """Write what waits, for so long, end the threads and let go of the folder."""
+        """Write queued files for at most `timeout_s`, stop the threads and unlock the folder."""
         if not self._is_open:
             return
         self._is_saving = False
@@ -312,30 +309,28 @@ class DiskTier:
         try:
             if not self._limits.make_room(job.nbytes):
                 self._index.remove(file)
-                self._refuse(
-                    file, "the disk has no room for more of the prompt cache; raise disk_cache_bytes"
-                )
+                self._refuse(file, "the disk budget of the prompt cache is full; raise disk_cache_bytes")
                 return
             self._limits.count(job.nbytes)
             write_span(
                 self._folder.path, file, self._folder.fingerprint, job.tokens, job.content, self._write_file
             )
-            fits = self._limits.fit(file.nbytes)  # its header was not known before
+            fits = self._limits.fit(file.nbytes)  # with its header, whose size was unknown before
         except NotSavable as error:
             self._give_up(file)
             self._can_save = self._is_saving = False
             _log.warning(
-                "the prompt cache can no longer be saved to %s (%s); what is there is kept and used",
+                "the prompt cache can no longer be saved to %s (%s); existing files stay in use",
                 self._folder.path,
                 error,
             )
             return
         except (OSError, RuntimeError, MemoryError) as error:
             self._give_up(file)
-            if self._backoff.record_failure(self._limits.room_for(job.nbytes)):
+            if self._backoff.record_failure(self._limits.retry_bytes(job.nbytes)):
                 _log.warning(
-                    "the prompt cache is not saved to %s for now (%s); what is there is kept and used. It is"
-                    " tried again by and by, and at once when there is more room",
+                    "the prompt cache is not saved to %s for now (%s); existing files stay in use. Saving is"
+                    " retried after a pause, and at once when the disk has more room",
                     self._folder.path,
                     error,
                 )
@@ -349,11 +344,11 @@ class DiskTier:
             self._folder.path_of(file).unlink(missing_ok=True)
 
     def _enforce_budget(self) -> None:
-        """Remove what is beyond the budget, which may be less than when it was written."""
+        """Remove files above the budget, which may be smaller than at the last start."""
         try:
             self._limits.fit(0)
-        except OSError as error:  # what is written next tells of it
-            _log.info("%s cannot be kept to its budget: %s", self._folder.path, error)
+        except OSError as error:  # the next write reports it
+            _log.info("%s cannot be reduced to its budget: %s", self._folder.path, error)
 
     def _stamp(self, files: list[SpanFile]) -> None:
         for file in files:
@@ -379,7 +374,7 @@ class DiskTier:
         return content
 
     def _refuse(self, file: SpanFile, why: str) -> None:
-        """Count a span that is not saved, and tell the reason the first time."""
+        """Count a span that is not saved, and log each reason once."""
         self._skip(file.id)
         if why not in self._logged:
             self._logged.add(why)
@@ -390,7 +385,7 @@ class DiskTier:
         self._skip(file.id)
 
     def _skip(self, identity: str) -> None:
-        """Count a span that is not saved, once."""
+        """Count a span that is not saved, once for each span."""
         if identity in self._refused:
             return
         if len(self._refused) >= _REMEMBERED_REFUSALS:

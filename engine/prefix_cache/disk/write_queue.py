@@ -1,4 +1,4 @@
-"""The thread that writes span files, from a queue that is bounded in bytes; heads go first."""
+"""The queue of span files to write and its thread; bounded in bytes, shared prefixes first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WriteJob:
-    """A file to be written; its arrays have been evaluated and are in memory until it is."""
+    """A file to write; its evaluated arrays stay in memory until then."""
 
     file: SpanFile
     tokens: TokenArray
@@ -30,9 +30,9 @@ class WriteJob:
 
 
 class WriteQueue:
-    """A queue of files to write, and of small tasks, which are done before the next file.
+    """Files to write, and small tasks, which run before the next file.
 
-    `write` runs on the writer's thread and handles what goes wrong.
+    `write` runs on the queue's thread and handles its errors.
     """
 
     def __init__(self, write: Callable[[WriteJob], None], max_bytes: int) -> None:
@@ -42,21 +42,21 @@ class WriteQueue:
         self._jobs: list[tuple[int, int, WriteJob]] = []
         self._numbers = itertools.count()
         self._tasks: list[Callable[[], object]] = []
-        self._bytes = 0  # of what waits or is being written
+        self._bytes = 0  # queued or being written
         self._busy = False
         self._deadline: float | None = None  # set once closing
         self._thread = threading.Thread(target=self._run, name="cache-writer", daemon=True)
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that wait or are being written."""
+        """Bytes that are queued or being written."""
         return self._bytes
 
     def start(self) -> None:
         self._thread.start()
 
     def put(self, job: WriteJob) -> bool:
-        """Queue a file; false if there is no room. One that is larger than the queue waits alone."""
+        """Queue a file; returns false if the queue is full. A file larger than the queue waits alone."""
         with self._changed:
             if self._deadline is not None or (self._bytes and self._bytes + job.nbytes > self._max_bytes):
                 return False
@@ -66,18 +66,18 @@ class WriteQueue:
             return True
 
     def run_soon(self, task: Callable[[], object]) -> None:
-        """Do something small on the thread, before the next file."""
+        """Run a small task on the thread, before the next file."""
         with self._changed:
             self._tasks.append(task)
             self._changed.notify_all()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
-        """Whether all that was queued is done in time."""
+        """Wait until the queue is empty; returns whether it is in time."""
         with self._changed:
             return self._changed.wait_for(lambda: not (self._jobs or self._tasks or self._busy), timeout_s)
 
     def close(self, timeout_s: float) -> bool:
-        """Write what waits, for so long, and end the thread; whether it has ended."""
+        """Write queued files for at most `timeout_s` and stop the thread; returns whether it stopped."""
         with self._changed:
             self._deadline = time.monotonic() + timeout_s
             self._changed.notify_all()
@@ -89,7 +89,7 @@ class WriteQueue:
         try:
             while (work := self._next()) is not None:
                 self._do(*work)
-                del work  # while this thread waits, evicting what was written must free it
+                del work  # evicting what was written must free it while this thread waits
         finally:
             mx.clear_streams()
 

@@ -33,7 +33,7 @@ def prefilled(model: Any, tokens: list[int]) -> Prefill:
 def join(batch: DecodeBatch, model: Any, tokens: list[int]) -> Slot:
     prefill = prefilled(model, tokens)
     slot = Slot(prefill.computed_tokens, greedy_sampler)
-    assert batch.takes(len(slot.tokens), prefill.cache)
+    assert batch.accepts(len(slot.tokens), prefill.cache)
     batch.join(slot, prefill.cache, prefill.last_token)
     return slot
 
@@ -97,13 +97,13 @@ def test_a_row_that_left_holds_what_a_prefill_of_its_tokens_holds(
 def test_rows_of_like_length_share_a_batch_and_others_do_not(shelf: ModelShelf) -> None:
     model = load_model(shelf.tiny()).model
     batch = DecodeBatch(model)
-    assert batch.takes(100_000, [KVCache()])
+    assert batch.accepts(100_000, [KVCache()])
     join(batch, model, prompt(1, 1000))
-    assert batch.takes(760, [KVCache()])
-    assert batch.takes(1250, [KVCache()])
-    assert batch.takes(1500, [KVCache()])
-    assert not batch.takes(2500, [KVCache()])
-    assert not batch.takes(100, [KVCache()])
+    assert batch.accepts(760, [KVCache()])
+    assert batch.accepts(1250, [KVCache()])
+    assert batch.accepts(1500, [KVCache()])
+    assert not batch.accepts(2500, [KVCache()])
+    assert not batch.accepts(100, [KVCache()])
 
 
 def test_a_short_row_beside_a_long_one_costs_no_memory_of_its_length(shelf: ModelShelf) -> None:
@@ -120,6 +120,6 @@ def test_some_caches_cannot_share_a_batch(shelf: ModelShelf) -> None:
     assert not mergeable([KVCache(), CacheList(QuantizedKVCache())])
     model = load_model(shelf.tiny()).model
     batch = DecodeBatch(model)
-    assert batch.takes(100, [QuantizedKVCache()])
+    assert batch.accepts(100, [QuantizedKVCache()])
     join(batch, model, prompt(1, 100))
-    assert not batch.takes(100, [QuantizedKVCache()])
+    assert not batch.accepts(100, [QuantizedKVCache()])

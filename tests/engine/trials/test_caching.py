@@ -91,11 +91,11 @@ def test_caches_that_come_back_as_they_were_are_kept(loaded: LoadedModel, kind: 
     [
         (
             NoSetter,
-            "what NoSetter holds cannot be put back (property 'state' of 'NoSetter' object has no setter)",
+            "the state of NoSetter cannot be restored (property 'state' of 'NoSetter' object has no setter)",
         ),
-        (NoState, "what NoState holds cannot be put back"),
-        (Shared, "what Shared holds is not the same when it is put back"),
-        (Forgetful, "what Forgetful holds is not the same when it is put back"),
+        (NoState, "the state of NoState cannot be restored"),
+        (Shared, "the state of Shared differs once it is restored"),
+        (Forgetful, "the state of Forgetful differs once it is restored"),
     ],
 )
 async def test_a_model_with_other_caches_runs_without_the_prefix_cache_and_it_is_said(
@@ -130,4 +130,4 @@ def test_there_is_nothing_to_verify_then_and_the_command_says_so(
 ) -> None:
     monkeypatch.setattr("engine.cache_verification.load", lambda *_: with_caches(loaded, NoSetter))
     assert verify_cache([]) == 4
-    assert "runs without a prefix cache: what NoSetter holds" in capsys.readouterr().err
+    assert "runs without a prefix cache: the state of NoSetter" in capsys.readouterr().err
