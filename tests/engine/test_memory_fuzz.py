@@ -17,7 +17,7 @@ from tests.models import ModelShelf
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", get_args(ModelKind))
-async def test_who_makes_way_meets_no_fault_of_the_device_that_shows(
+async def test_preemption_during_device_faults_changes_no_answer(
     shelf: ModelShelf, tmp_path: Path, kind: ModelKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = await run(shelf, tmp_path, kind, (3005, 3007), patch=monkeypatch)

@@ -38,7 +38,7 @@ def test_chunks_that_were_asked_to_be_short_are_not_made_longer(chunk: int) -> N
 
 
 @given(length=lengths, chunk=chunks)
-def test_edges_are_in_order_and_chunks_as_long_as_their_beginning_allows(length: int, chunk: int) -> None:
+def test_boundaries_ascend_and_chunks_have_the_size_of_their_position(length: int, chunk: int) -> None:
     places = [0, *chunk_boundaries(length, chunk), length]
     pieces = list(pairwise(places)) if length else []
     assert all(begin < end for begin, end in pieces)
@@ -48,7 +48,7 @@ def test_edges_are_in_order_and_chunks_as_long_as_their_beginning_allows(length:
 
 
 @given(length=lengths, shorter=lengths, chunk=chunks)
-def test_a_prompt_that_begins_another_has_the_same_edges(length: int, shorter: int, chunk: int) -> None:
+def test_a_prefix_of_a_prompt_has_the_same_chunk_boundaries(length: int, shorter: int, chunk: int) -> None:
     shorter = min(length, shorter)
     assert chunk_boundaries(shorter, chunk) == [
         edge for edge in chunk_boundaries(length, chunk) if edge < shorter
@@ -56,7 +56,7 @@ def test_a_prompt_that_begins_another_has_the_same_edges(length: int, shorter: i
 
 
 @given(length=st.integers(1, 2_000_000), chunk=st.integers(SMALLEST, 4096))
-def test_what_a_chunk_has_to_attend_to_is_bounded(length: int, chunk: int) -> None:
+def test_the_work_of_a_chunk_is_bounded(length: int, chunk: int) -> None:
     """Pairs of tokens, which is what attention's time goes by, and what a GPU's watchdog cuts off."""
     places = [0, *chunk_boundaries(length, chunk), length]
     for begin, end in pairwise(places):
@@ -70,7 +70,7 @@ def test_the_longest_chunk_bounds_every_window_that_models_have() -> None:
 
 
 @pytest.mark.parametrize("chunk", [512, 1024, 2048])
-def test_who_decodes_waits_for_little_longer_far_into_a_prompt_than_at_its_start(chunk: int) -> None:
+def test_a_chunk_deep_in_a_prompt_delays_decoding_little_more_than_a_first_one(chunk: int) -> None:
     """In Qwen3-30B-A3B a token's attention over 8,192 others costs about as much as all else of it."""
     fixed, a_token, a_pair = 0.067, 0.00054, 0.00054 / 8192
 

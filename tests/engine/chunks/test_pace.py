@@ -60,7 +60,7 @@ def test_a_machine_that_is_faster_than_measured_shows_it_at_any_depth() -> None:
     assert prompts.reports == [pytest.approx(0.27, abs=0.02)]
 
 
-def test_steps_of_a_few_tokens_and_of_no_time_tell_nothing() -> None:
+def test_short_steps_are_not_compared_with_the_fit() -> None:
     prompts = Prompts(9.0)
     for _ in range(50):
         prompts.read(0, 100)

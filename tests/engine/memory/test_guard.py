@@ -127,7 +127,7 @@ def test_nothing_is_wired_where_it_should_not_be(
 
 
 @pytest.mark.usefixtures("calls")
-def test_the_window_is_what_the_weights_leave(calls: list[tuple[str, int]]) -> None:
+def test_the_window_fits_beside_the_weights(calls: list[tuple[str, int]]) -> None:
     guard = guard_of()
     assert 40_000 < guard.window_tokens < 52_000
     assert COST.bytes_alone(guard.window_tokens) + WEIGHTS <= MAC.working_set_bytes
@@ -142,7 +142,7 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_read() -> None:
         guard.check_weights("big", 60 * GB)
 
 
-def test_who_set_the_limit_is_told_that_it_may_be_raised() -> None:
+def test_the_error_advises_to_raise_the_users_limit() -> None:
     cache = RadixPrefixCache(max_bytes=0)
     guard = MemoryGuard(cache, MAC, asked=120_000_000, meter=FakeMeter(0))
     with pytest.raises(
@@ -161,7 +161,7 @@ def test_weights_that_leave_no_room_for_a_prompt_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_what_the_process_has_beside_mlx_counts_where_there_is_no_gpu() -> None:
+def test_memory_outside_of_mlx_counts_without_a_gpu() -> None:
     meter = FakeMeter(GB)
     meter.resident = lambda: 3 * GB  # type: ignore[method-assign]
     guard = guard_of(machine=Machine(8 << 30), weights=GB, meter=meter)
@@ -169,7 +169,7 @@ def test_what_the_process_has_beside_mlx_counts_where_there_is_no_gpu() -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_a_request_that_begins_takes_room_from_the_prefix_cache() -> None:
+def test_a_starting_request_takes_room_from_the_prefix_cache() -> None:
     cache = filled()
     held = cache.memory().array_bytes
     machine = Machine(8 << 30, working_set_bytes=GB + COST.bytes_alone(256) + held // 2)
@@ -185,7 +185,7 @@ def test_a_request_that_begins_takes_room_from_the_prefix_cache() -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_the_prompt_that_begins_loses_what_is_kept_of_it_last() -> None:
+def test_the_prompt_of_a_starting_request_is_evicted_last() -> None:
     cache = filled()
     first = as_token_array(prompt_of(0))
     held = cache.memory().array_bytes
@@ -198,7 +198,7 @@ def test_the_prompt_that_begins_loses_what_is_kept_of_it_last() -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_what_the_ledger_does_not_know_of_is_measured_and_made_room_for() -> None:
+def test_memory_without_a_reservation_is_measured_and_made_room_for() -> None:
     cache, meter = filled(), FakeMeter(WEIGHTS)
     guard = guard_of(cache, meter=meter)
     held = cache.memory().array_bytes
@@ -224,7 +224,7 @@ class Short:
 
 
 @pytest.mark.usefixtures("calls")
-def test_memory_is_given_back_before_the_system_takes_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_prefix_cache_is_evicted_under_pressure(caplog: pytest.LogCaptureFixture) -> None:
     cache, short, meter = filled(), Short(), FakeMeter(WEIGHTS)
     guard = guard_of(cache, pressure=short.watch, meter=meter)
     held = cache.memory().array_bytes
@@ -291,7 +291,7 @@ def test_without_a_machine_all_may_pass(calls: list[tuple[str, int]]) -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_the_stats_are_what_was_agreed_on() -> None:
+def test_the_stats_have_the_documented_fields() -> None:
     guard = guard_of()
     guard.admit("a", 1000, 2000)
     stats = guard.stats()
@@ -329,7 +329,7 @@ def test_mlx_and_the_system_are_measured() -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_what_the_heap_holds_on_to_counts_while_requests_run() -> None:
+def test_retained_heap_pages_count_while_requests_run() -> None:
     meter = FakeMeter(GB)
     held = [0]
     meter.resident = lambda: meter.now + held[0]  # type: ignore[method-assign]

@@ -47,7 +47,7 @@ def test_a_control_group_with_less_is_the_limit() -> None:
     assert "control group" in limit.reason
 
 
-def test_what_the_user_asks_for_counts_up_to_all_the_memory() -> None:
+def test_the_users_limit_counts_up_to_the_whole_memory() -> None:
     assert memory_limit(mac(32), 30 * GIB).bytes == 30 * GIB
     assert memory_limit(mac(32), 99 * GIB).bytes == 32 * GIB
     assert "memoryLimitBytes" in memory_limit(mac(32), 1).reason

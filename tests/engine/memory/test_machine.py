@@ -24,7 +24,7 @@ def group(root: Path, path: str, **files: str) -> Path:
     return folder
 
 
-def test_metal_tells_working_set_and_buffers() -> None:
+def test_metal_reports_working_set_and_buffers() -> None:
     machine = machine_of(M4, 68_719_476_736)
     assert (machine.working_set_bytes, machine.buffers) == (51_539_607_552, 499_000)
 

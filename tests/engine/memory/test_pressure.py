@@ -19,11 +19,11 @@ from engine.memory.pressure import (
 @pytest.mark.parametrize(
     ("level", "pressure"), [(1, "normal"), (2, "warning"), (4, "critical"), (0, "normal"), (9, "normal")]
 )
-def test_macos_tells_it_as_a_number(level: int, pressure: Pressure) -> None:
+def test_macos_pressure_is_a_level(level: int, pressure: Pressure) -> None:
     assert darwin_pressure(lambda: level) == pressure
 
 
-def test_a_mac_that_does_not_tell_is_not_short() -> None:
+def test_a_mac_without_the_level_has_normal_pressure() -> None:
     def fails() -> int:
         raise OSError("no such name")
 
@@ -41,7 +41,7 @@ def test_a_mac_that_does_not_tell_is_not_short() -> None:
         (60.0, 40.0, 0.1, "warning"),
     ],
 )
-def test_linux_tells_how_long_programs_stood_still(
+def test_linux_pressure_is_the_share_of_stalled_time(
     tmp_path: Path, some: float, full: float, free: float, pressure: Pressure
 ) -> None:
     file = tmp_path / "memory.pressure"

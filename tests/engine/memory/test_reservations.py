@@ -51,7 +51,7 @@ cases = st.builds(
 
 @settings(deadline=None)
 @given(cases, st.randoms(use_true_random=False))
-def test_what_is_promised_and_kept_never_exceeds_the_limit(case: Case, chance: random.Random) -> None:
+def test_reservations_and_the_prefix_cache_never_exceed_the_limit(case: Case, chance: random.Random) -> None:
     """Requests come, grow, end; the prefix cache takes all that is left to it after each step."""
     reservations = case.reservations()
     window = reservations.window(262_144)
@@ -105,7 +105,7 @@ def test_all_that_fit_alone_get_their_turn(case: Case, prompts: list[int]) -> No
     assert turns <= len(prompts)
 
 
-def test_who_runs_alone_has_what_there_is_when_it_is_less_than_wanted() -> None:
+def test_a_request_alone_reserves_what_there_is_if_less_than_wanted() -> None:
     reservations = Reservations(3_000_000, 0, COST)
     window = reservations.window(10**6)
     assert reservations.admit("a", window - 10, window + 5000) is Verdict.FITS
@@ -122,7 +122,7 @@ def test_what_is_read_from_disk_has_its_place() -> None:
     assert reservations.admit("a", 1024, 1024) is Verdict.FITS
 
 
-def test_who_is_gone_holds_nothing() -> None:
+def test_an_ended_request_has_no_reservation() -> None:
     reservations = Reservations(2_500_000, 0, COST)
     reservations.admit("a", 1024, 1024)
     assert reservations.admit("b", 1024, 1024) is Verdict.WAITS
@@ -133,7 +133,7 @@ def test_who_is_gone_holds_nothing() -> None:
 
 
 @pytest.mark.parametrize("tokens", [1, 255, 256, 257])
-def test_growing_within_what_was_promised_asks_nobody(tokens: int) -> None:
+def test_growth_within_a_reservation_reserves_nothing(tokens: int) -> None:
     reservations = Reservations(3_000_000, 0, COST)
     reservations.admit("a", 1, 257)
     reservations.loading_bytes = 10**9

@@ -156,7 +156,7 @@ def test_a_prompt_that_extends_an_entry_reuses_all_of_it() -> None:
     assert match.cache[0].offset == 3
 
 
-def test_a_prompt_that_leaves_an_entry_gets_it_cut_back_and_an_explanation() -> None:
+def test_a_diverging_prompt_restores_the_common_prefix_and_reports_the_miss() -> None:
     cache = roomy()
     cache.insert([1, 2, 3, 4, 5, 6], plain(6), "main")
     match = cache.lookup([1, 2, 3, 9, 9])
@@ -166,7 +166,7 @@ def test_a_prompt_that_leaves_an_entry_gets_it_cut_back_and_an_explanation() -> 
     assert match.miss == MissAt("diverged", 3, before=(1, 2, 3, 4, 5, 6), now=(1, 2, 3, 9, 9))
 
 
-def test_what_is_stored_is_told_beyond_the_span_that_a_prompt_leaves() -> None:
+def test_a_miss_shows_stored_tokens_beyond_the_span() -> None:
     cache = roomy()
     stored = list(range(10, 60))
     cache.insert(stored, plain(50), "main")
@@ -186,7 +186,7 @@ def test_a_prompt_that_is_the_beginning_of_another_does_not_differ_from_it() -> 
     assert cache.stats()["misses_diverged"] == 0
 
 
-def test_a_state_that_made_room_is_told_as_evicted() -> None:
+def test_an_evicted_checkpoint_is_reported_as_evicted() -> None:
     state = 32 + 4 + NODE_BYTES
     cache = RadixPrefixCache(max_bytes=4 * state - 32)
     for length in (1, 2, 3, 4):
@@ -203,7 +203,7 @@ def test_no_match_covers_the_whole_prompt() -> None:
     assert cache.lookup([1]).restored == 0
 
 
-def test_what_cannot_be_cut_back_serves_only_prompts_that_begin_with_all_of_it() -> None:
+def test_a_checkpoint_serves_only_prompts_with_all_of_its_tokens() -> None:
     cache = roomy()
     cache.insert([1, 2], recurrent(), "head")
     cache.insert([1, 2, 3, 4, 5], recurrent(), "main")
@@ -266,7 +266,7 @@ def test_what_was_evicted_and_comes_again_is_kept_again() -> None:
 
 
 @pytest.mark.parametrize("kinds", [("subagent", "main"), ("main", "head")])
-def test_what_lasts_less_is_evicted_first_however_new_it_is(kinds: tuple[Kind, Kind]) -> None:
+def test_lower_kinds_are_evicted_first(kinds: tuple[Kind, Kind]) -> None:
     cache = RadixPrefixCache(max_bytes=2 * NODE_BYTES + 1000)
     cache.insert([2] * 9, plain(9), kinds[1])
     cache.insert([1] * 9, plain(9), kinds[0])
@@ -274,7 +274,7 @@ def test_what_lasts_less_is_evicted_first_however_new_it_is(kinds: tuple[Kind, K
     assert [cache.lookup([token] * 10).restored for token in (1, 2, 3)] == [0, 9, 9]
 
 
-def test_a_head_outlives_the_conversations_that_began_with_it() -> None:
+def test_a_shared_prefix_outlives_its_conversations() -> None:
     cache = RadixPrefixCache(max_bytes=3 * NODE_BYTES)
     cache.insert([1, 2], plain(2), "head")
     for last in range(3, 30):
@@ -294,7 +294,7 @@ def test_states_inside_of_a_conversation_go_before_its_end() -> None:
     assert cache.lookup([7, 7, 8]).restored == 2
 
 
-def test_what_is_larger_than_the_budget_is_not_kept_and_not_promised() -> None:
+def test_a_prompt_larger_than_the_budget_is_not_stored_and_not_announced() -> None:
     cache = RadixPrefixCache(max_bytes=10 * STORED_PER_TOKEN + NODE_BYTES)
     assert cache.would_keep(11)  # nothing is known yet
     cache.learn_sizes(plain(1), 1)
@@ -323,7 +323,7 @@ def test_an_empty_cache_is_cold_and_a_switched_off_one_says_so() -> None:
     assert not off.would_keep(1)
 
 
-def test_clearing_tells_each_entry_that_goes() -> None:
+def test_clearing_reports_each_evicted_entry() -> None:
     cache = roomy()
     cache.insert([1, 2], plain(2), "main")
     cache.insert([3, 4, 5], plain(3), "main")

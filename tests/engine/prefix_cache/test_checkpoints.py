@@ -19,11 +19,11 @@ from engine.prefix_cache.checkpoints import needs_checkpoints, store_positions
         ([CacheList(KVCache(), ArraysCache(1))], True),
     ],
 )
-def test_only_what_can_be_cut_back_does_without(cache: list[object], needs: bool) -> None:
+def test_only_caches_that_can_be_trimmed_need_no_checkpoints(cache: list[object], needs: bool) -> None:
     assert needs_checkpoints(cache) is needs
 
 
-def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() -> None:
+def test_kv_is_stored_at_the_shared_prefix_the_end_and_a_grid_between() -> None:
     assert store_positions((10, 20, 30), 50, 0, exact_only=False) == {10: "head", 49: "main"}
     assert store_positions((10, 20), 50, 10, exact_only=False) == {49: "main"}
     assert store_positions((5000,), 9000, 0, exact_only=False) == {
@@ -34,14 +34,14 @@ def test_rows_are_kept_at_the_head_and_the_end_and_in_long_prompts_in_between() 
     }
 
 
-def test_without_a_head_the_first_message_is_kept_as_any_other() -> None:
+def test_without_a_shared_prefix_the_first_message_has_the_main_kind() -> None:
     boundaries = (10, 20, 30, 40)
     assert store_positions(boundaries, 50, 0, exact_only=False, has_shared_prefix=False) == {49: "main"}
     kept = store_positions(boundaries, 50, 0, exact_only=True, has_shared_prefix=False)
     assert kept == dict.fromkeys((10, 20, 30, 40, 49), "main")
 
 
-def test_others_keep_the_first_and_the_last_messages_and_the_end() -> None:
+def test_other_caches_store_the_first_and_the_last_messages_and_the_end() -> None:
     boundaries = (10, 20, 30, 40, 45)
     assert store_positions(boundaries, 50, 0, exact_only=True) == {
         10: "head",

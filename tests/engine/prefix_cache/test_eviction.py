@@ -71,7 +71,7 @@ def evict(tree: RadixTree, node: Node, whole: bool) -> None:
 
 @settings(max_examples=300)
 @given(nodes=NODES, clock=st.sampled_from([5, LONG + 3]))
-def test_what_goes_is_always_what_is_worth_least_of_all_that_is_left(
+def test_eviction_takes_the_least_valuable_node_each_time(
     nodes: list[tuple[int, Kind, int, int, bool, bool, bool]], clock: int
 ) -> None:
     tree, kept = a_tree(nodes)
@@ -83,7 +83,7 @@ def test_what_goes_is_always_what_is_worth_least_of_all_that_is_left(
     assert victims.pop() is None
 
 
-def test_a_head_that_was_not_used_for_long_goes_before_newer_conversations() -> None:
+def test_an_unused_shared_prefix_is_evicted_before_newer_conversations() -> None:
     tree = RadixTree()
     dead, talk, head = (
         Node(np.array([number], np.int32), 0, tree.root, kind, used)

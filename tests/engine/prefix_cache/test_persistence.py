@@ -119,7 +119,7 @@ SYSTEM = [*range(10, 50)]  # past gemma3_text's window of 32
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_warm_restored_and_cold_answers_are_the_same(
+def test_answers_from_memory_from_disk_and_without_a_cache_are_equal(
     shelf: ModelShelf, tmp_path: Path, architecture: Architecture
 ) -> None:
     engine = Engine(shelf.tiny(architecture), tmp_path)

@@ -45,7 +45,9 @@ def alone(model: Any, tokens: list[int], count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_rows_come_and_go_and_each_goes_on_as_alone(shelf: ModelShelf, architecture: Architecture) -> None:
+def test_slots_join_and_leave_and_each_answers_as_alone(
+    shelf: ModelShelf, architecture: Architecture
+) -> None:
     model = load_model(shelf.tiny(architecture)).model
     prompts = [prompt(seed, 30 + 40 * seed) for seed in range(3)]
     expected = [alone(model, tokens, 12) for tokens in prompts]
@@ -78,7 +80,7 @@ def test_rows_come_and_go_and_each_goes_on_as_alone(shelf: ModelShelf, architect
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_row_that_left_holds_what_a_prefill_of_its_tokens_holds(
+def test_a_slot_that_left_has_the_cache_of_a_prefill_of_its_tokens(
     shelf: ModelShelf, architecture: Architecture
 ) -> None:
     model = load_model(shelf.tiny(architecture)).model
@@ -94,7 +96,7 @@ def test_a_row_that_left_holds_what_a_prefill_of_its_tokens_holds(
     )
 
 
-def test_rows_of_like_length_share_a_batch_and_others_do_not(shelf: ModelShelf) -> None:
+def test_slots_of_similar_length_share_a_batch_and_others_do_not(shelf: ModelShelf) -> None:
     model = load_model(shelf.tiny()).model
     batch = DecodeBatch(model)
     assert batch.accepts(100_000, [KVCache()])
@@ -106,7 +108,7 @@ def test_rows_of_like_length_share_a_batch_and_others_do_not(shelf: ModelShelf) 
     assert not batch.accepts(100, [KVCache()])
 
 
-def test_a_short_row_beside_a_long_one_costs_no_memory_of_its_length(shelf: ModelShelf) -> None:
+def test_a_short_slot_beside_a_long_one_is_not_padded_to_it(shelf: ModelShelf) -> None:
     model = load_model(shelf.tiny()).model
     long, short = DecodeBatch(model), DecodeBatch(model)
     join(long, model, prompt(1, 4000))

@@ -17,7 +17,7 @@ from tests.models import ModelShelf
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", get_args(ModelKind))
-async def test_what_the_device_did_not_compute_is_neither_served_nor_kept(
+async def test_spans_that_the_device_did_not_compute_are_neither_restored_nor_stored(
     shelf: ModelShelf, tmp_path: Path, kind: ModelKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = await DeviceFuzz(shelf, tmp_path, kind, seed=7, patch=monkeypatch, life=20).run(80)

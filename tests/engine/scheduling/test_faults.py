@@ -55,7 +55,7 @@ def failing_once(text: str, run: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-async def test_a_fault_while_a_prompt_is_kept_is_no_fault_of_the_cache(
+async def test_a_device_fault_while_a_prompt_is_stored_is_no_fault_of_the_cache(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = await right_answer(shelf, LONG, 4)
@@ -70,7 +70,7 @@ async def test_a_fault_while_a_prompt_is_kept_is_no_fault_of_the_cache(
 
 
 @pytest.mark.parametrize("call", [1, 3, 6])
-async def test_a_chunk_that_was_not_computed_is_neither_served_nor_kept(
+async def test_a_chunk_that_was_not_computed_is_neither_restored_nor_stored(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     expected = await right_answer(shelf, LONG, 4)
@@ -84,7 +84,7 @@ async def test_a_chunk_that_was_not_computed_is_neither_served_nor_kept(
     assert live.restored == len(LONG) - 1
 
 
-async def test_what_was_kept_before_a_late_fault_is_taken_out_of_memory_and_disk(
+async def test_spans_stored_before_a_late_fault_are_removed_from_memory_and_disk(
     shelf: ModelShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tier = make_tier(tmp_path)
@@ -152,7 +152,7 @@ async def test_a_fault_that_is_noticed_at_the_next_step_costs_nobody_the_answer(
     assert driven.ends == (2, 0, 0)
 
 
-async def test_one_who_samples_without_a_seed_goes_on_behind_what_was_sent(
+async def test_an_unseeded_answer_resumes_behind_the_sent_tokens(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = Script()
@@ -192,7 +192,7 @@ async def test_a_fault_and_the_victims_that_follow_it_cost_nobody_the_answer(she
     assert [await driven.tokens(live) for live in (first, second)] == expected
 
 
-async def test_a_prompt_that_the_device_cannot_compute_fails_alone_and_is_told_why(
+async def test_a_prompt_that_the_device_cannot_compute_fails_alone_with_a_reason(
     shelf: ModelShelf,
 ) -> None:
     bad = [7, *prompt(3, 3 * CHUNK)]
@@ -284,7 +284,7 @@ async def test_a_device_that_ignores_submissions_ends_the_loop_at_once(
         assert (await driven.steps(one))[-1] == FailStep("overloaded", "told why")
 
 
-async def test_what_is_left_of_a_fault_can_say_that_the_device_refuses(
+async def test_a_late_error_of_a_fault_can_be_a_refusal(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raising = Raising()
@@ -314,7 +314,7 @@ async def test_a_fault_that_shows_when_one_is_cancelled_leaves_the_others_their_
     assert await driven.tokens(stays) == expected
 
 
-async def test_nothing_is_under_way_on_the_device_when_a_loop_has_ended(
+async def test_the_device_has_no_work_when_a_loop_has_ended(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = FaultyDevice(monkeypatch, Script())
@@ -349,7 +349,7 @@ async def test_a_split_that_fails_leaves_the_tree_as_it_was(
     assert driven.loop.counts.device_faults == 1
 
 
-def test_what_was_evicted_and_kept_anew_since_the_last_proof_is_taken_out_whole() -> None:
+def test_a_span_that_was_evicted_and_stored_anew_since_confirmation_is_rolled_back_whole() -> None:
     """The rows that it had before were proven; they went when memory was short."""
     cache = RadixPrefixCache(max_bytes=1 << 20)
     head = [1, 2, 3, 4, 5]

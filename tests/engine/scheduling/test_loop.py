@@ -121,7 +121,7 @@ async def test_a_cancel_that_comes_before_its_request_is_counted_once(shelf: Mod
     assert driven.is_idle
 
 
-async def test_a_request_that_cannot_be_taken_in_is_not_in_the_line(shelf: ModelShelf) -> None:
+async def test_a_request_that_cannot_be_queued_is_not_in_the_queue(shelf: ModelShelf) -> None:
     driven = Driven(shelf)
     bad = driven.come(ask(prompt(1), lane="nobody"))
     good = driven.come(ask(prompt(2), 2))
@@ -151,7 +151,7 @@ async def test_a_fault_between_prefill_and_decoding_fails_its_request_alone(
     assert (await driven.steps(good))[-1] == FinishStep("length", 2)
 
 
-async def test_a_row_that_cannot_leave_its_batch_takes_it_apart_once(
+async def test_a_slot_that_cannot_leave_its_batch_breaks_it_up_once(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = [(1, 5), (2, 20), (3, 20)]
@@ -177,7 +177,7 @@ async def test_a_row_that_cannot_leave_its_batch_takes_it_apart_once(
     assert driven.ends == (3, 0, 0)
 
 
-async def test_a_row_that_cannot_join_a_batch_disturbs_no_answer(
+async def test_a_slot_that_cannot_join_a_batch_changes_no_answer(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driven = Driven(shelf)
@@ -202,7 +202,7 @@ async def test_a_row_that_cannot_join_a_batch_disturbs_no_answer(
     assert driven.ends == (3, 0, 0)
 
 
-async def test_one_who_waits_for_a_prefill_that_is_given_up_goes_on_from_there(shelf: ModelShelf) -> None:
+async def test_a_request_that_waits_for_a_cancelled_prefill_resumes_from_it(shelf: ModelShelf) -> None:
     driven = Driven(shelf)
     head = prompt(4, 10 * CHUNK)
     first = driven.come(ask([*head, *prompt(5, 1000)]))
@@ -216,7 +216,7 @@ async def test_one_who_waits_for_a_prefill_that_is_given_up_goes_on_from_there(s
     assert second.restored == 3 * CHUNK
 
 
-async def test_a_draft_changes_no_answer_that_is_cut_short(shelf: ModelShelf) -> None:
+async def test_a_draft_model_changes_no_truncated_answer(shelf: ModelShelf) -> None:
     free = Driven(shelf)
     live = free.come(ask(prompt(6), 20))
     free.finish()
@@ -270,7 +270,7 @@ async def test_a_seed_gives_the_same_answer_after_a_fault(shelf: ModelShelf) -> 
 
 
 @pytest.mark.parametrize("draft", [False, True])
-async def test_a_loop_that_ends_keeps_what_was_computed(shelf: ModelShelf, draft: bool) -> None:
+async def test_a_loop_that_ends_stores_the_computed_prompts(shelf: ModelShelf, draft: bool) -> None:
     driven = Driven(shelf, draft=draft)
     decoding = driven.come(ask(prompt(1), 30_000))
     driven.until(lambda: len(decoding.generated) >= 10)
@@ -332,7 +332,7 @@ async def test_requests_that_end_while_the_disk_is_read_for_them_leave_nothing(s
     assert isinstance((await driven.steps(stopped))[-1], FailStep)
 
 
-async def test_a_suspect_does_not_wait_for_one_who_waits_for_the_disk(shelf: ModelShelf) -> None:
+async def test_a_suspect_does_not_wait_for_a_request_that_waits_for_the_disk(shelf: ModelShelf) -> None:
     cache = Reading()
     driven = Driven(shelf, before_call=FailingPairs(3), cache=cache)
     pair = [driven.come(ask(prompt(seed), 12)) for seed in (1, 2)]
@@ -403,7 +403,7 @@ class FailingGrammar:
         return False
 
 
-async def test_a_grammar_that_fails_is_told_before_the_first_token_that_it_does_not_hold(
+async def test_a_failed_grammar_is_reported_before_the_first_unconstrained_token(
     shelf: ModelShelf,
 ) -> None:
     driven = Driven(shelf)
@@ -444,7 +444,7 @@ async def test_prompts_that_are_slower_than_measured_are_reported_from_the_loop(
     assert driven.loop.prefill_stats()["per_token_s"] == 0.001
 
 
-async def test_a_prompt_beside_an_answer_is_slower_than_measured_and_that_tells_nothing(
+async def test_a_prompt_beside_an_answer_is_not_compared_with_the_fit(
     shelf: ModelShelf,
 ) -> None:
     reports: list[float] = []

@@ -180,7 +180,7 @@ async def test_eight_sessions_that_do_not_fit_together_finish_in_turns(shelf: Mo
     assert [await guarded.tokens(live) for live in lives] == await alone(shelf, *requests)
 
 
-async def test_where_there_is_room_for_all_nobody_waits(shelf: ModelShelf) -> None:
+async def test_no_request_waits_while_all_fit(shelf: ModelShelf) -> None:
     guarded = Guarded(shelf, 16)
     lives = [guarded.come(ask(prompt(seed, 200), 60)) for seed in range(8)]
     guarded.finish()
@@ -189,7 +189,7 @@ async def test_where_there_is_room_for_all_nobody_waits(shelf: ModelShelf) -> No
     assert all(isinstance(end, FinishStep) for end in ends)
 
 
-async def test_an_answer_that_grows_beyond_its_share_has_the_newest_make_way(
+async def test_an_answer_that_outgrows_its_reservation_preempts_the_newest_request(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both begin; one of them has to wait, in the middle of its answer, until the other one has ended."""
@@ -271,7 +271,7 @@ async def test_under_pressure_requests_wait_for_one_another(shelf: ModelShelf) -
     assert guarded.most_running == 3
 
 
-async def test_who_waits_can_be_cancelled(shelf: ModelShelf) -> None:
+async def test_a_waiting_request_can_be_cancelled(shelf: ModelShelf) -> None:
     guarded = Guarded(shelf, 1.1)
     first, second = (guarded.come(ask(prompt(seed), 30)) for seed in (1, 2))
     for _ in range(30):
@@ -351,7 +351,7 @@ async def made_way_in_a_fault(
     return guarded, lives, requests
 
 
-async def test_a_fault_that_meets_one_who_makes_way_has_it_go_on_from_what_is_proven(
+async def test_a_device_fault_during_preemption_resumes_from_confirmed_tokens(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guarded, lives, requests = await made_way_in_a_fault(shelf, monkeypatch, TIMEOUT)
@@ -360,7 +360,7 @@ async def test_a_fault_that_meets_one_who_makes_way_has_it_go_on_from_what_is_pr
     assert [await guarded.tokens(live) for live in lives] == await alone(shelf, *requests)
 
 
-async def test_who_makes_way_while_the_device_refuses_is_told_the_end_as_all_others_are(
+async def test_a_request_preempted_while_the_device_refuses_fails_like_all_others(
     shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guarded, lives, _ = await made_way_in_a_fault(shelf, monkeypatch, REFUSED)

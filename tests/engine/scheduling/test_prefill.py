@@ -30,7 +30,7 @@ class Recorder:
     chunk=st.integers(1, 50),
     boundaries=st.lists(st.integers(1, 39), unique=True, max_size=6).map(sorted),
 )
-def test_what_is_left_of_a_prompt_is_cut_where_a_whole_one_is_cut(
+def test_a_partly_restored_prompt_has_the_chunk_boundaries_of_a_whole_one(
     length: int, matched: int, chunk: int, boundaries: list[int]
 ) -> None:
     tokens, matched = list(range(length)), min(matched, length - 1)
@@ -71,7 +71,7 @@ class Lengths:
     chunk=st.sampled_from([96, 512, 1024, 2048]),
     boundaries=st.lists(st.integers(1, 139_999), unique=True, max_size=6).map(sorted),
 )
-def test_chunks_get_shorter_with_depth_and_are_cut_alike_wherever_a_prompt_begins(
+def test_chunks_get_shorter_with_depth_with_the_same_boundaries_behind_any_prefix(
     length: int, matched: int, chunk: int, boundaries: list[int]
 ) -> None:
     tokens, matched = [7] * length, min(matched, length - 1)

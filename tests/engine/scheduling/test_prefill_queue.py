@@ -100,7 +100,7 @@ def test_a_long_prompt_does_not_count_its_own_work_as_waiting(
     assert line.turn() is short
 
 
-def test_of_equals_the_first_goes_first_and_stays_ahead(loop: asyncio.AbstractEventLoop) -> None:
+def test_of_equal_requests_the_first_goes_first(loop: asyncio.AbstractEventLoop) -> None:
     line = Line(loop)
     equals = [line.come(own(seed, 950)) for seed in range(3)]
     assert line.run() == equals
@@ -119,7 +119,7 @@ def test_conversations_go_before_subagents_and_these_before_side_requests(
 
 @settings(max_examples=25)
 @given(st.lists(st.integers(1, 400), min_size=40, max_size=60))
-def test_a_long_prompt_is_passed_by_about_its_own_length(
+def test_a_long_prompt_is_overtaken_by_at_most_about_its_own_length(
     loop: asyncio.AbstractEventLoop, lengths: list[int]
 ) -> None:
     line = Line(loop)
@@ -139,7 +139,7 @@ def test_a_long_prompt_is_passed_by_about_its_own_length(
     assert passed <= 2000 + 400 + 100
 
 
-def test_a_prompt_whose_beginning_is_being_computed_waits_for_that(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_prompt_whose_prefix_is_being_computed_waits_for_it(loop: asyncio.AbstractEventLoop) -> None:
     line = Line(loop)
     head = own(1, 1000)
     first = line.come([*head, *own(2, 4000)])
@@ -165,7 +165,7 @@ def test_what_is_resumed_at_checkpoints_alone_waits_for_the_last_shared_one(
     assert line.turn() is not first
 
 
-def test_a_small_shared_beginning_is_not_waited_for(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_short_common_prefix_is_not_waited_for(loop: asyncio.AbstractEventLoop) -> None:
     line = Line(loop)
     first = line.come([*own(1, 200), *own(2, 4000)])
     line.turn()
@@ -174,7 +174,7 @@ def test_a_small_shared_beginning_is_not_waited_for(loop: asyncio.AbstractEventL
     assert line.turn() is second
 
 
-def test_a_full_house_begins_nothing_new(loop: asyncio.AbstractEventLoop) -> None:
+def test_at_most_max_running_requests_run(loop: asyncio.AbstractEventLoop) -> None:
     line = Line(loop)
     long = line.come(own(1, 5000))
     assert line.turn(max_running=1) is long

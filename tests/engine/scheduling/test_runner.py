@@ -112,7 +112,7 @@ def test_quantized_keys_are_tried_out_once(shelf: ModelShelf, monkeypatch: pytes
         ("qwen3_5", {"draft_model": "itself"}, "cannot take back"),
     ],
 )
-def test_what_the_caches_do_not_allow_is_refused_with_a_reason(
+def test_an_unsupported_option_is_refused_with_a_reason(
     shelf: ModelShelf, architecture: Any, settings: dict[str, Any], says: str
 ) -> None:
     path = shelf.tiny(architecture)

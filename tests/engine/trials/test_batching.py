@@ -134,7 +134,7 @@ def test_rounding_is_no_fault_however_coarse(
         assert fault_of(Rounding(bare(AFM7).model, size)) != ""
 
 
-def test_what_was_found_is_remembered_for_model_and_libraries(
+def test_the_result_is_stored_by_model_and_libraries(
     tmp_path: Path,
     bare: Callable[[dict[str, Any]], LoadedModel],
     monkeypatch: pytest.MonkeyPatch,

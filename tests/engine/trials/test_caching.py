@@ -82,7 +82,7 @@ def loaded(shelf: ModelShelf) -> LoadedModel:
 
 
 @pytest.mark.parametrize("kind", [KVCache, Own])
-def test_caches_that_come_back_as_they_were_are_kept(loaded: LoadedModel, kind: type[Any]) -> None:
+def test_caches_that_are_restored_exactly_are_used(loaded: LoadedModel, kind: type[Any]) -> None:
     assert restore_fault(ModelRunner(with_caches(loaded, kind))) == ""
 
 

@@ -39,7 +39,7 @@ def test_a_prompt_takes_no_more_than_is_reckoned(shelf: ModelShelf, architecture
         assert cost.cache_bytes(tokens) <= 1.6 * kept + 256 * cost.kv_bytes
 
 
-def test_quantized_rows_and_a_draft_model_count(shelf: ModelShelf) -> None:
+def test_quantized_kv_and_a_draft_model_count(shelf: ModelShelf) -> None:
     loaded = load_model(shelf.tiny())
     plain = request_cost(loaded, lambda position: CHUNK)
     quantized = request_cost(replace(loaded, kv_bits=8, kv_group=32), lambda position: CHUNK)

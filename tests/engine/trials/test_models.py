@@ -79,7 +79,7 @@ def test_a_model_that_raises_when_it_runs_is_refused_with_words(tmp_path: Path, 
         pass
 
 
-def test_a_model_that_runs_leaves_no_trial_begun(tmp_path: Path, shelf: ModelShelf) -> None:
+def test_a_model_that_runs_leaves_no_started_trial(tmp_path: Path, shelf: ModelShelf) -> None:
     settings = EngineSettings(model=str(shelf.tiny()), kv_cache_dir=str(tmp_path))
     for _ in range(5):
         assert load(settings, lambda done, what: None).alone == ""
@@ -129,7 +129,7 @@ def test_an_engine_that_is_ended_while_it_tries_a_model_has_not_been_ended_by_it
 
 
 class TestTrial:
-    def test_one_that_was_begun_long_ago_does_not_count(self, tmp_path: Path) -> None:
+    def test_a_trial_that_was_started_long_ago_does_not_count(self, tmp_path: Path) -> None:
         known, now = Measurements(tmp_path / "file"), [1000.0]
         for expected in (0, 1, 2):
             assert Trial(known, "a", lambda: now[0]).__enter__() == expected

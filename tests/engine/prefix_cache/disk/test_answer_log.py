@@ -73,7 +73,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(name=names, answer=answers)
-def test_an_answer_comes_back_from_its_line(name: str, answer: KeptAnswer) -> None:
+def test_an_answer_is_decoded_from_its_line(name: str, answer: KeptAnswer) -> None:
     line = line_of((name, answer), SEED)
     assert line.endswith(b"\n")
     assert line.splitlines() == [line[:-1]]
@@ -81,13 +81,13 @@ def test_an_answer_comes_back_from_its_line(name: str, answer: KeptAnswer) -> No
     assert entry_from(line, b"1:another model:") is None
 
 
-def test_a_line_that_is_cut_anywhere_is_nothing() -> None:
+def test_a_truncated_line_is_no_answer() -> None:
     line = line_of(entry(1), SEED)
     assert all(entry_from(line[:length], SEED) is None for length in range(len(line)))
     assert all(entry_from(line[start:], SEED) is None for start in range(1, len(line)))
 
 
-def test_a_line_with_any_bit_flipped_is_nothing() -> None:
+def test_a_line_with_a_flipped_bit_is_no_answer() -> None:
     line = line_of(entry(1), SEED)
     for at in range(len(line)):
         for bit in range(8):
@@ -104,7 +104,7 @@ def test_other_bytes_are_nothing(content: bytes) -> None:
 @pytest.mark.parametrize(
     "content", [b"[]", b'"a"', b"{}", b'{"name":"a","before":"xy","opening":"","tokens":[]}']
 )
-def test_a_line_of_another_form_is_nothing(content: bytes) -> None:
+def test_a_line_of_another_form_is_no_answer(content: bytes) -> None:
     line = xxhash.xxh3_128_hexdigest(SEED + content).encode() + b" " + content + b"\n"
     assert entry_from(line, SEED) is None
 
@@ -112,7 +112,7 @@ def test_a_line_of_another_form_is_nothing(content: bytes) -> None:
 # The file
 
 
-def test_what_was_answered_is_known_after_a_restart(tmp_path: Path) -> None:
+def test_answers_are_known_after_a_restart(tmp_path: Path) -> None:
     with answers_on(make_tier(tmp_path)) as memory:
         keep(memory, 1, 2)
     with answers_on(make_tier(tmp_path)) as memory:
@@ -163,7 +163,7 @@ def with_file(root: Path, content: bytes) -> None:
     file_in(root).write_bytes(content)
 
 
-def test_a_file_that_was_cut_anywhere_has_the_answers_before_the_cut(tmp_path: Path, three: bytes) -> None:
+def test_a_truncated_file_keeps_the_answers_before_its_end(tmp_path: Path, three: bytes) -> None:
     lines = three.splitlines(keepends=True)
     for length in range(0, len(three), 7):
         with_file(tmp_path, three[:length])
@@ -180,7 +180,7 @@ def test_a_flipped_bit_costs_its_answer_and_at_most_the_one_behind_it(tmp_path: 
         assert set(known(tmp_path)) in ({1, 2, 3} - {hit}, {1, 2, 3} - {hit, hit + 1})
 
 
-def test_damage_is_told_once_and_the_next_answers_stand_on_whole_ones(
+def test_damage_is_logged_once_and_the_next_answers_are_appended_to_whole_ones(
     tmp_path: Path, three: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with_file(tmp_path, three[:-20])
@@ -269,7 +269,7 @@ def test_with_a_cap_of_0_answers_are_only_read(tmp_path: Path, three: bytes) -> 
     assert file_in(tmp_path).read_bytes() == three
 
 
-def test_what_the_days_cap_kept_back_is_saved_the_next_day(
+def test_answers_refused_by_the_daily_limit_are_saved_the_next_day(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [0.0]

@@ -96,7 +96,7 @@ def test_the_reserve_follows_the_size_of_the_disk(
     assert saved or "49.0 GB are free, and 50.0 GB are left to others" in caplog.text
 
 
-def test_a_disk_that_does_not_tell_its_size_keeps_the_least(tmp_path: Path) -> None:
+def test_a_disk_of_unknown_size_keeps_the_smallest_reserve(tmp_path: Path) -> None:
     def refuse(path: Path) -> int:
         raise OSError("Operation not supported")
 

@@ -32,7 +32,7 @@ class Read:
         self.done = False
 
 
-def test_large_reads_and_those_behind_them_may_take_longer_but_not_for_ever() -> None:
+def test_deadlines_grow_with_the_size_of_reads_up_to_a_limit() -> None:
     now = [0.0]
     reads = ReadDeadlines(lambda: now[0])
     large, small, huge = Read(1000 << 20), Read(0), Read(1 << 40)
@@ -54,7 +54,7 @@ def test_large_reads_and_those_behind_them_may_take_longer_but_not_for_ever() ->
     assert reads.hang()
 
 
-def test_each_time_that_the_disk_does_not_answer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_hang_of_the_disk_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
     reads = ReadDeadlines(lambda: now[0])
     for times in (1, 2):
@@ -67,7 +67,7 @@ def test_each_time_that_the_disk_does_not_answer_is_told_once(caplog: pytest.Log
         assert not reads.hang()
 
 
-def test_what_was_read_for_nobody_is_not_held() -> None:
+def test_a_read_that_no_request_waits_for_is_not_kept_alive() -> None:
     reads, read = ReadDeadlines(lambda: 0.0), Read(0)
     reads.add(read)
     held = weakref.ref(read)

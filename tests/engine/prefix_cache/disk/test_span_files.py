@@ -60,7 +60,7 @@ def rows_of_type(dtype: mx.Dtype, bits: int = 0) -> KV:
 @pytest.mark.parametrize(
     ("dtype", "bits"), [(mx.float32, 0), (mx.float16, 0), (mx.bfloat16, 0), (mx.bfloat16, 4)]
 )
-def test_rows_of_any_type_come_back_as_they_were(tmp_path: Path, dtype: mx.Dtype, bits: int) -> None:
+def test_kv_of_any_type_is_read_as_it_was_written(tmp_path: Path, dtype: mx.Dtype, bits: int) -> None:
     kv = rows_of_type(dtype, bits)
     file = written(tmp_path, kv)
     found, tokens = read_header(tmp_path / file.name, FINGERPRINT)
@@ -153,7 +153,7 @@ def flipped(data: bytes, place: int) -> bytes:
 
 
 @pytest.mark.parametrize("kept", [0, 5, 60, -1])
-def test_a_file_that_is_cut_short_is_found_out_by_its_header(tmp_path: Path, kept: int) -> None:
+def test_a_truncated_file_is_detected_by_its_header(tmp_path: Path, kept: int) -> None:
     path = tmp_path / written(tmp_path, rows_of_type(mx.float32)).name
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(BadSpanFile, match=r"truncated|damaged"):
@@ -206,13 +206,13 @@ def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", f"{'a' * 32}-{'b' * 32}.safetensors"])
-def test_what_is_no_span_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_foreign_file_is_refused(tmp_path: Path, name: str) -> None:
     mx.save_safetensors(str(tmp_path / name), {"tokens": mx.array([1, 2])}, {"span": "{}"})
     with pytest.raises(BadSpanFile):
         read_header(tmp_path / name, FINGERPRINT)
 
 
-def test_a_layout_comes_back_from_its_text() -> None:
+def test_a_layout_is_decoded_from_its_text() -> None:
     layer = KVCache()
     layer.update_and_fetch(mx.zeros((1, 1, 1, 4)), mx.zeros((1, 1, 1, 4)))
     cache = [layer, CacheList(QuantizedKVCache(32, 4), ArraysCache(2)), RotatingKVCache(8)]

@@ -46,7 +46,7 @@ def as_utf8(tokens: list[int]) -> str:
         (0, b"\xe8abc", b"abc", ("\ufffdabc", "abc")),
     ],
 )
-def test_a_character_that_is_cut_at_an_edge_is_left_out(
+def test_a_character_that_is_split_at_the_edge_is_left_out(
     position: int, before: bytes, now: bytes, shown: tuple[str, str]
 ) -> None:
     words = miss_in_words(MissAt("diverged", position, tuple(before), tuple(now)), "tools", as_utf8)
