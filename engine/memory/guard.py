@@ -241,8 +241,8 @@ class MemoryGuard:
         if not self.is_limited:
             return []
         self.reservations.retain(running)
-        held_on = self._heap_overhead(fresh=keep is not None)
-        self.reservations.loading_bytes = loading_bytes + held_on
+        heap_bytes = self._heap_overhead(fresh=keep is not None)
+        self.reservations.loading_bytes = loading_bytes + heap_bytes
         room = self.reservations.cache_room_bytes
         if len(running) < 2:  # no other request's end would free the heap: a single one would wait forever
             self.reservations.loading_bytes = loading_bytes
@@ -270,17 +270,17 @@ class MemoryGuard:
         if level == before and now - self._released_at < _RELEASE_AGAIN_S:
             return []
         self._released_at = now
-        held = self._cache.memory().array_bytes
-        self._pressure_limit = held // 2 if level == "warning" else 0
+        before_bytes = self._cache.memory().array_bytes
+        self._pressure_limit = before_bytes // 2 if level == "warning" else 0
         changes = self._cache.set_limit(self._pressure_limit)
         self._meter.clear()
-        given = held - self._cache.memory().array_bytes
-        if level != before or given:
+        evicted = before_bytes - self._cache.memory().array_bytes
+        if level != before or evicted:
             _log.warning(
                 "this machine is short of memory (%s): %s of the prefix cache were evicted, and requests run"
                 " one at a time until it is not",
                 level,
-                in_gb(given),
+                in_gb(evicted),
             )
         return changes
 

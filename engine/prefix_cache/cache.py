@@ -57,7 +57,7 @@ from engine.prefix_cache.tree import NODE_BYTES, Node, RadixTree, Walk, index_by
 from engine.wire.feed import CacheChange, CacheEvent
 
 _GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # limits of the index of ghosts; the share is of the budget
-_DISK_INDEX_SHARE = 1 / 8  # of the budget, for the index of what is on disk alone
+_DISK_INDEX_SHARE = 1 / 8  # of the budget, for the index of spans on disk only
 
 
 class RadixPrefixCache:
@@ -166,13 +166,13 @@ class RadixPrefixCache:
         assert isinstance(fetch, SpanFetch)
         path = self._tree.walk(fetch.prompt).path
         kv, last, checkpoint = fetch.take(path, exact=self._is_exact)
-        needed = sum(nbytes_of(held, []) for held in kv.values()) + nbytes_of([], checkpoint or [])
+        needed = sum(nbytes_of(span, []) for span in kv.values()) + nbytes_of([], checkpoint or [])
         changes, fits = self._make_room(needed, path)
         if fits and (kv or checkpoint):
-            evaluate([layer for held in kv.values() for layer in held], [])
+            evaluate([layer for span in kv.values() for layer in span], [])
             self._tree.mark_unconfirmed(*kv)
-            for node, held in kv.items():
-                self._tree.set_kv(node, held)
+            for node, span in kv.items():
+                self._tree.set_kv(node, span)
                 node.from_disk = True
             if checkpoint is not None and last is not None:
                 last.checkpoint, last.checkpoint_used, last.from_disk = checkpoint, self._tree.clock, True

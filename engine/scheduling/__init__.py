@@ -1,1 +1,1 @@
-"""The model's thread: who is prefilled, who decodes, and what each request is told."""
+"""The model's thread: admission, prefill, decoding, fault recovery, and the steps that requests get."""

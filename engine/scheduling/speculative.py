@@ -41,7 +41,7 @@ class SpeculativeDecode:
 
     def join(self, slot: Slot, cache: list[Any], last_token: int) -> None:
         """Add the slot whose cache holds its prompt but `last_token`; the batch then owns the cache."""
-        held = mx.array(slot.tokens, mx.uint32)
+        prompt = mx.array(slot.tokens, mx.uint32)
         processors = list(slot.processors)
         if slot.guide is not None:
             processors.append(_Guided(slot.guide, len(slot.tokens) + 1))
@@ -54,7 +54,7 @@ class SpeculativeDecode:
             num_draft_tokens=self._draft_tokens,
             max_tokens=_ENDLESS,
             sampler=slot.sampler,
-            logits_processors=[_behind(held, processor) for processor in processors] or None,
+            logits_processors=[_with_prompt(prompt, processor) for processor in processors] or None,
             prompt_cache=cache,
         )
         slot.tokens.append(last_token)
@@ -72,10 +72,10 @@ class SpeculativeDecode:
         self._steps.close()  # type: ignore[attr-defined]  # trims rejected guesses
         layers = len(self._model.layers)
         own, drafts = self._cache[:layers], self._cache[layers:]
-        held = min(own[0].size(), drafts[0].size(), len(slot.tokens))
+        length = min(own[0].size(), drafts[0].size(), len(slot.tokens))
         for part in (own, drafts):
-            trim_prompt_cache(part, part[0].size() - held)
-        del slot.tokens[held:]
+            trim_prompt_cache(part, part[0].size() - length)
+        del slot.tokens[length:]
         cache, self._cache = self._cache, []
         return cache
 
@@ -108,6 +108,6 @@ class _Guided:
         return logits if mask is None else mx.where(mx.array(mask), logits, -mx.inf)
 
 
-def _behind(held: Any, processor: LogitsProcessor) -> LogitsProcessor:
+def _with_prompt(prompt: Any, processor: LogitsProcessor) -> LogitsProcessor:
     """A processor that gets the whole sequence; the library passes only the tokens after the prompt."""
-    return lambda tokens, logits: processor(mx.concatenate([held, tokens.astype(held.dtype)]), logits)
+    return lambda tokens, logits: processor(mx.concatenate([prompt, tokens.astype(prompt.dtype)]), logits)

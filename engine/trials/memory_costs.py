@@ -96,8 +96,8 @@ def _kv_bytes(layer: Any) -> int:
 
 
 def _nbytes(layer: Any) -> int:
-    held = layer.state if hasattr(layer, "state") else list(vars(layer).values())
-    return sum(array.nbytes for array in _arrays(held))
+    state = layer.state if hasattr(layer, "state") else list(vars(layer).values())
+    return sum(array.nbytes for array in _arrays(state))
 
 
 def _arrays(tree: Any) -> Sequence[mx.array]:

@@ -1,4 +1,4 @@
-"""Prompt caches whose rows and states tell the tokens that they stand for, so that a mix-up shows."""
+"""Prompt caches whose KV and checkpoints encode their tokens, so that a test detects a mix-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With little memory and a device that fails, each request ends, none wrongly, and nothing stays set apart.
+"""With little memory and a device that fails, each request ends, none wrongly, and no reservation is left.
 
 The long run is `python -m tests.engine.memory_fuzz`.
 """

@@ -98,10 +98,10 @@ def checkpoint_from_arrays(described: Sequence[Any], arrays: Arrays) -> Checkpoi
     def decode(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        ((kind, held),) = value.items()
+        ((kind, content),) = value.items()
         if kind == "array":
-            return arrays[held]
-        parts = [decode(part) for part in held]
+            return arrays[content]
+        parts = [decode(part) for part in content]
         return tuple(parts) if kind == "tuple" else parts
 
     try:

@@ -119,10 +119,10 @@ def write_span(
         **{key: getattr(file, key) for key in ("id", "parent", "start", "part", "kind", "layout")},
     }
     if file.part == "states":
-        described["states"], held = checkpoint_to_arrays(content)
+        described["states"], named = checkpoint_to_arrays(content)
     else:
-        held = kv_to_arrays(content)
-    arrays: Arrays = {**held, "tokens": tokens.astype("<i4")}
+        named = kv_to_arrays(content)
+    arrays: Arrays = {**named, "tokens": tokens.astype("<i4")}
     temporary = folder / f"writing-{file.id}.safetensors"
     try:
         open_private(temporary, "wb").close()

@@ -89,7 +89,7 @@ class WriteQueue:
         try:
             while (work := self._next()) is not None:
                 self._do(*work)
-                del work  # evicting what was written must free it while this thread waits
+                del work  # the cache owns the arrays: evicting them must free them while this thread waits
         finally:
             mx.clear_streams()
 

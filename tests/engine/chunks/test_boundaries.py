@@ -1,4 +1,4 @@
-"""Chunks get shorter with depth, at edges that depend on nothing but the position."""
+"""Chunks get shorter with depth, at boundaries that depend on the position alone."""
 
 from __future__ import annotations
 

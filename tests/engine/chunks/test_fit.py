@@ -1,4 +1,4 @@
-"""The chunk of a machine is chosen by what a step of two lengths takes on it."""
+"""The chunk size is chosen by the measured times of two lengths."""
 
 from __future__ import annotations
 

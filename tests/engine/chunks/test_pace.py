@@ -1,4 +1,4 @@
-"""Prompts that are read at another pace than was measured are reported, once, and nothing else is."""
+"""Prefills that differ from the fit are reported once, and others are not."""
 
 from __future__ import annotations
 

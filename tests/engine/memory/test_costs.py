@@ -1,4 +1,4 @@
-"""What a request is reckoned to take never falls as it grows, and the window is the longest that fits."""
+"""A request's cost never falls with its tokens, and the window is the longest that fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard: limits set once after a load, room made in its order, memory given back under pressure."""
+"""The guard sets limits once after a load, makes room in order, and evicts under pressure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The heap can be asked to give back what it holds, here or nowhere."""
+"""Free heap pages are returned where the C library supports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limit is what GPU, memory and control group allow, and never more is wired than the weights."""
+"""The limit is the smallest of GPU, memory and control group; at most the weights are wired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine has is read off its device, its memory and its control group."""
+"""A machine's memory is read from its device, its system and its control group."""
 
 from __future__ import annotations
 

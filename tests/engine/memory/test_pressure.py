@@ -1,4 +1,4 @@
-"""Shortage is told as the system tells it, and read once a second at most."""
+"""Pressure is read from the system, at most once a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real engine in a control group of its own, with eight sessions that do not fit into it together."""
+"""A real engine in its own control group serves eight sessions that do not fit together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Never above the limit, never a refusal of what would have fitted: over Macs of 8 to 512 GB."""
+"""Reservations never exceed the limit, and no request that fits is refused: Macs of 8 to 512 GB."""
 
 from __future__ import annotations
 

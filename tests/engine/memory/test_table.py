@@ -1,4 +1,4 @@
-"""The README's table says what the engine would do on such a Mac."""
+"""The README's table has the engine's windows for each Mac."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept is reused where it fits, and a warm answer is the answer that a cold start gives."""
+"""Stored spans are restored where they match, and an answer is the same with the cache as without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of a prompt's state are made where they can be used again, and only there."""
+"""A prompt is stored at the positions where it can be resumed, and only there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes when memory is short goes in the order of its worth, however much goes at once."""
+"""Eviction takes the least valuable first, however much is evicted at once."""
 
 from __future__ import annotations
 

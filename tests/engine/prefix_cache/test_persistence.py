@@ -1,4 +1,4 @@
-"""Spans come back from the disk as they were computed, and answers do not change by it."""
+"""Spans are read from disk as they were computed, and answers do not change."""
 
 from __future__ import annotations
 

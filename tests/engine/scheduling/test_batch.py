@@ -1,4 +1,4 @@
-"""Rows of a batch are decoded as each would be alone, and come and go with their caches."""
+"""Slots of a batch decode as each would alone, and join and leave with their caches."""
 
 from __future__ import annotations
 

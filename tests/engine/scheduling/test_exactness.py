@@ -1,4 +1,4 @@
-"""Whatever the cache had of a prompt, in memory or on disk, the answer is that of an engine without one."""
+"""An answer is the same with any part of its prompt restored from memory or disk as without a cache."""
 
 from __future__ import annotations
 

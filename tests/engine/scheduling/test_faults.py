@@ -1,4 +1,4 @@
-"""After a fault of the device nothing that it may not have computed is used, and nobody else suffers."""
+"""After a device fault no unconfirmed result is used, and other requests are not affected."""
 
 from __future__ import annotations
 

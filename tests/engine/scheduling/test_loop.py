@@ -1,4 +1,4 @@
-"""Each request is counted once and ends once, whatever goes wrong and in whatever order it is heard of."""
+"""Each request is counted once and ends once, whatever fails and in whatever order events arrive."""
 
 from __future__ import annotations
 

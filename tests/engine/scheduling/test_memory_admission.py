@@ -1,4 +1,4 @@
-"""Requests that do not fit together run in turns, within the limit at each look, and end as if alone."""
+"""Requests that do not fit together run in turns, always within the limit, with unchanged answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prompt is computed in chunks whose edges depend on the prompt alone."""
+"""A prompt is computed in chunks whose boundaries depend on the prompt alone."""
 
 from __future__ import annotations
 

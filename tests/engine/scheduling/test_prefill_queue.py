@@ -1,4 +1,4 @@
-"""The order of prefill: short work first, nobody for ever last, and no prefix computed twice at a time."""
+"""The order of prefill: short work first, bounded delays, and no prefix computed twice at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that falls into a circle, in a real engine: forced to by a bias for one token."""
+"""A repeating answer is ended in a real engine; a bias for one token forces the repetition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantized keys and values and draft models work where the caches allow it, and are refused elsewhere."""
+"""Quantized KV and draft models work where the caches support it, and are refused elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's sampling parameters do what OpenAI says, and a wrong one is told plainly."""
+"""OpenAI's sampling parameters do what OpenAI defines, and an invalid one is refused with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that compute something else beside others in a batch are found when they load, and only those."""
+"""Models whose results change in a batch are detected when they load, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model whose caches cannot be stored and put back runs all the same, without the prefix cache."""
+"""A model whose caches cannot be stored and restored runs without the prefix cache."""
 
 from __future__ import annotations
 

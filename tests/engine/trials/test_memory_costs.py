@@ -1,4 +1,4 @@
-"""What a model's requests are reckoned to take is what they do take, for each kind of cache."""
+"""The estimated cost of requests is their real cost, for each kind of cache."""
 
 from __future__ import annotations
 

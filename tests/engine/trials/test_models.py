@@ -1,4 +1,4 @@
-"""A model that ends the process when it runs is refused, or decoded alone, by the processes after it."""
+"""A model that kills the process is refused, or decoded alone, by later processes."""
 
 from __future__ import annotations
 

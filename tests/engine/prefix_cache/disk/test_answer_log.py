@@ -1,4 +1,4 @@
-"""What was answered outlives the engine, and what is damaged of it is passed over."""
+"""Answers outlive the engine, and damaged ones are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time Machine leaves out what the engine keeps, and nothing else that lies beside it."""
+"""Time Machine excludes the engine's folders and no others."""
 
 from __future__ import annotations
 

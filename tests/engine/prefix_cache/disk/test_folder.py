@@ -1,4 +1,4 @@
-"""Below the root only what an engine has written is touched, whatever else is there."""
+"""Below the root only files that an engine has written are changed."""
 
 from __future__ import annotations
 

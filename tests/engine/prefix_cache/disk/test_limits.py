@@ -1,4 +1,4 @@
-"""The disk's budget and its cap for each day, where others write too and days end."""
+"""The disk's budget and its daily limit of writes, also with other engines and over midnight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that does not answer costs some seconds once, and no request."""
+"""A disk that does not answer delays requests once, and fails none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file holds what MLX writes there itself, and is written without any work on the device."""
+"""A file equals one that MLX writes, and is written without work on the device."""
 
 from __future__ import annotations
 

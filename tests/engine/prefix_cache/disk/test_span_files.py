@@ -1,4 +1,4 @@
-"""A file gives back what was written, or says that it cannot."""
+"""A file is read as it was written, or refused."""
 
 from __future__ import annotations
 
