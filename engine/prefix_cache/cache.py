@@ -8,9 +8,8 @@ follows one path and copies its spans into a cache that belongs to the caller.
 Where all layers have KV, a prompt can leave a path anywhere. A checkpoint serves only prompts that contain
 all of its tokens, so such a model can resume a path only at the end of a node with a checkpoint.
 
-Eviction takes the lowest kind first, then the least recently used: leaves, and checkpoints within a path. An
-evicted node stays known as a ghost for a while, which tells an evicted prompt from a new one. With a disk
-tier every inserted span is saved too; evicted spans can be loaded again, and the tree outlives the process.
+Eviction takes the lowest kind first, then the least recently used: leaves, and checkpoints within a path. A
+ghost remembers an evicted node's tokens for a while, to report the miss. With a disk tier all spans are saved.
 """
 
 from __future__ import annotations
@@ -111,22 +110,23 @@ class RadixPrefixCache:
             self._misses["disabled"] += 1
             return Match(None, 0, "none", MissAt("disabled", 0))
         walk = self._tree.walk(prompt[:-1])
-        nodes, matched = self._in_memory(walk)
-        miss = explain(self._tree, prompt, matched, walk, exact=self._is_exact)
+        nodes, restored = self._in_memory(walk)
+        miss = explain(self._tree, prompt, restored, walk, exact=self._is_exact)
         if miss is not None:
             self._misses[miss.reason] += 1
         self._use([*walk.whole, *nodes], nodes[-1:])
-        if not matched or self._layout is None:
+        if not restored or self._layout is None:
             return Match(None, 0, "none", miss)
         nodes[-1].checkpoint_used = self._tree.clock
-        cache = assemble(self._layout, [node.kv or [] for node in nodes], matched, nodes[-1].checkpoint or [])
+        spans = [node.kv or [] for node in nodes]
+        cache = assemble(self._layout, spans, restored, nodes[-1].checkpoint or [])
         self._counts.hits += 1
-        self._counts.restored_tokens += matched
+        self._counts.restored_tokens += restored
         from_disk = any(node.from_disk for node in nodes)
         for node in nodes:
             node.from_disk = False
-        change = self._change("restored", matched, self._sizes.cost(matched))
-        return Match(cache, matched, "disk" if from_disk else "memory", miss, change)
+        change = self._change("restored", restored, self._sizes.cost(restored))
+        return Match(cache, restored, "disk" if from_disk else "memory", miss, change)
 
     def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
         stored = as_token_array(tokens)
@@ -152,15 +152,15 @@ class RadixPrefixCache:
     def fetch(self, tokens: Sequence[int] | TokenArray, on_done: Callable[[], None]) -> SpanFetch | None:
         prompt = as_token_array(tokens)[:-1]
         walk = self._tree.walk(prompt)
-        matched = self._in_memory(walk)[1]
+        restored = self._in_memory(walk)[1]
         nodes, length = self._with_disk(walk)
-        if self._disk is None or length <= matched:
+        if self._disk is None or length <= restored:
             return None
         self._use(nodes, nodes[-1:])
         files = files_to_load(nodes, exact=self._is_exact)
         if not files:
             return None
-        return SpanFetch(self._disk, prompt[:length], files, length - matched, on_done)
+        return SpanFetch(self._disk, prompt[:length], files, length - restored, on_done)
 
     def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
         assert isinstance(fetch, SpanFetch)

@@ -62,7 +62,7 @@ class RequestIntake:
             self._reporting.end(request, RequestState.CANCELLED)
             return
         try:
-            self._take_in(request)
+            self._enqueue(request)
         except Exception as error:
             _log.exception("request %s could not be queued", request.spec.request_id)
             self._active.drop(request)
@@ -120,7 +120,7 @@ class RequestIntake:
         self._active.queue.start(request)
         return request.prefill
 
-    def _take_in(self, request: ScheduledRequest) -> None:
+    def _enqueue(self, request: ScheduledRequest) -> None:
         spec = request.spec
         if fault := request_fault(spec, self._loaded):
             self._reporting.fail(request, "invalid_request", fault)

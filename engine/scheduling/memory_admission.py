@@ -43,17 +43,11 @@ class MemoryAdmission:
         self._preempt = preempt
         self._fetch = fetch
         self._clock = clock
-        self._waiting_for_writes: tuple[ScheduledRequest, float] | None = (
-            None  # the request that waits for writes, and its deadline
-        )
-        self._preempted: dict[
-            ScheduledRequest, int
-        ] = {}  # with the number of requests that had ended by then
+        self._waiting_for_writes: tuple[ScheduledRequest, float] | None = None  # with its deadline
+        self._preempted: dict[ScheduledRequest, int] = {}  # with how many requests had ended by then
         self._shortage_logged = False
         self._admitted: ScheduledRequest | None = None  # it has its reservation, and waits for the disk
-        self._last_read_for: ScheduledRequest | None = (
-            None  # the last one whose read was started on admission
-        )
+        self._last_read_for: ScheduledRequest | None = None  # its read was the last one on admission
 
     def watch(self) -> None:
         """Check memory pressure and update reservations; call it in each turn, also of an idle loop."""
@@ -72,9 +66,8 @@ class MemoryAdmission:
 
     def next_to_start(self, request: ScheduledRequest) -> ScheduledRequest:
         """The request to admit next: one that waits for the disk with a reservation, else `request`."""
-        if self._admitted is not None and (
-            request.suspect or self._admitted not in self._active.queue.waiting
-        ):
+        waiting = self._active.queue.waiting
+        if self._admitted is not None and (request.suspect or self._admitted not in waiting):
             self._admitted = None
         return self._admitted or request
 
@@ -98,12 +91,10 @@ class MemoryAdmission:
             return Verdict.WAITS
         self._preempted.pop(request, None)
         self._shortage_logged = False
-        known = self._guard.restorable(request.tokens)
-        lost = (
-            known < request.restorable and self._last_read_for is not request
-        )  # its spans were evicted after the read
-        if request.read_later or lost:
-            request.read_later, request.restorable, self._last_read_for = False, known, request
+        restorable = self._guard.restorable(request.tokens)
+        was_evicted = restorable < request.restorable and self._last_read_for is not request
+        if request.read_later or was_evicted:
+            request.read_later, request.restorable, self._last_read_for = False, restorable, request
             if self._make_room_for_read(request):
                 self._fetch(request)
             if request.fetch is not None:
@@ -113,9 +104,8 @@ class MemoryAdmission:
 
     def refusal(self, request: ScheduledRequest) -> str:
         """The error message for a prompt that never fits; clients compact the conversation on it."""
-        return context_length_message(
-            len(request.sequence), self._guard.reservations.window(len(request.sequence))
-        )
+        length = len(request.sequence)
+        return context_length_message(length, self._guard.reservations.window(length))
 
     def grow(self) -> None:
         """Reserve memory for growing answers in this turn; preempt the newest request if it is short."""
