@@ -1,1 +1,1 @@
-"""What the client's requests say of themselves: their shape, lane, preview, results."""
+"""Reads Anthropic requests: validation, lane, preview, tool results."""

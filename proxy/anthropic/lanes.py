@@ -1,6 +1,6 @@
-"""Who sends a request, and as which part of a session: from hint headers, else from the body's shape.
+"""Session, agent and lane of a request: from hint headers, else from the body's shape.
 
-Bodies are read before they are checked, so that refused ones are on record too: nothing here raises.
+Bodies are read before validation, so that refused requests are recorded too: nothing here raises.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COMPACTION_WORDS = ("summary", "conversation", "detailed")
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
-    """The sender of one request; texts are empty where it does not tell."""
+    """Session, agent and lane of one request; unknown texts are empty."""
 
     session: str
     agent: str
@@ -38,7 +38,7 @@ class RequestOrigin:
 
 
 def identify(headers: Mapping[str, str], body: Mapping[str, Any]) -> RequestOrigin:
-    """Read a request's sender off its headers (names in lower case) and, where they are silent, its body."""
+    """The origin of a request, by its headers (names in lower case) and else by its body."""
     agent = headers.get("x-claude-code-agent-id", "")
     return RequestOrigin(
         session=headers.get("x-claude-code-session-id") or _session_of(body),
@@ -74,13 +74,13 @@ def _wants_json(body: Mapping[str, Any]) -> bool:
 
 
 def _asks_for_summary(body: Mapping[str, Any]) -> bool:
-    """A long conversation whose last user text opens by asking for a detailed summary of it."""
+    """Whether the last user text of a conversation begins with a request for a detailed summary."""
     messages = body.get("messages")
     if not isinstance(messages, list) or len(messages) < 3 or not isinstance(messages[-1], dict):
         return False
     last = messages[-1]
-    head = _last_text(last.get("content"))[:400].lower() if last.get("role") == "user" else ""
-    return all(word in head for word in _COMPACTION_WORDS)
+    start = _last_text(last.get("content"))[:400].lower() if last.get("role") == "user" else ""
+    return all(word in start for word in _COMPACTION_WORDS)
 
 
 def _session_of(body: Mapping[str, Any]) -> str:

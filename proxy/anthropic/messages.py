@@ -1,7 +1,7 @@
-"""The wire of `POST /v1/messages`: what a body must have before anything is made of it.
+"""Parses and validates bodies of `POST /v1/messages`.
 
-Only what no translation can do without is asked for. Fields, roles, content blocks and betas that this
-version does not know are let through: the translation keeps them or notes that it left them out.
+Only fields that the translation needs are checked. Unknown fields, roles, content blocks and betas pass: the
+translation keeps them or notes that it drops them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def parse_body(raw: bytes) -> dict[str, Any]:
 
 
 def _with_lone_surrogates(raw: bytes) -> Any:
-    """Text that a client cut inside of an emoji passes JavaScript's encoder and not orjson's parser."""
+    """Parse a body with lone surrogates, which JavaScript writes for a truncated emoji and orjson refuses."""
     if b"\\ud" not in raw and b"\\uD" not in raw:
         return None
     try:
@@ -122,7 +122,7 @@ _BLOCK_FIELDS: dict[str, tuple[tuple[str, type], ...]] = {
 
 
 def _check_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
-    """A demanded call must be of a tool that the request offers; unknown kinds of choice may pass."""
+    """Check that a forced call names an offered tool; unknown types of choice pass."""
     if choice is None:
         return
     if not isinstance(choice, dict) or not isinstance(choice.get("type"), str):

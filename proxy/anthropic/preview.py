@@ -1,4 +1,4 @@
-"""What a request is about, in a line for lists: the user's last words, without what clients add."""
+"""The preview of a request, one line for lists: the user's last text, without texts that clients add."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _HIDDEN = ("<system-reminder>", "<command-", "<local-command-")
 
 
 def preview(messages: Any) -> str:
-    """The head of the last words of the user among Anthropic messages, on one line; empty without any."""
+    """The start of the user's last text in Anthropic messages, on one line; empty if there is none."""
     if not isinstance(messages, list):
         return ""
     for message in reversed(messages):

@@ -1,9 +1,9 @@
-"""What keeps the prompt of turn N a prefix of turn N+1's: one canonical text for each piece of content.
+"""Canonical texts for content, so that the prompt of turn N is a prefix of the prompt of turn N+1.
 
-Claude Code sends the same content in changing clothes: a list of text blocks now, one string joined with
-line feeds later; `cache_control` marks that move every turn; a first system block with a version suffix
-that differs between conversations. None of that is content. Everything here is a pure function of one
-piece of content, never of its neighbours or of the turn, so that history renders the same for ever.
+Claude Code sends the same content in different forms: first a list of text blocks, later one string joined
+with line feeds; `cache_control` marks that move with each turn; a first system block with a version suffix
+that differs between conversations. The functions here are pure and depend on one piece of content only, not
+on its neighbours or the turn, so that history always renders the same.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def is_subagent(system: Any) -> bool:
 def is_prefix(
     earlier: Sequence[dict[str, Any]], later: Sequence[dict[str, Any]], *, ignore_last: int = 0
 ) -> bool:
-    """Whether a list of chat messages begins with another one, all but its last `ignore_last` entries."""
+    """Whether `later` begins with the messages of `earlier`, without its last `ignore_last` entries."""
     return first_difference(earlier[: len(earlier) - ignore_last], later) is None
 
 
 def first_difference(earlier: Sequence[dict[str, Any]], later: Sequence[dict[str, Any]]) -> int | None:
-    """Index of the first message of `earlier` that `later` does not repeat to the byte; None if all are."""
+    """Index of the first message of `earlier` that differs in `later` in any byte; None if none does."""
     for i, message in enumerate(earlier):
         if i >= len(later) or repr(message) != repr(later[i]):
             return i

@@ -1,4 +1,4 @@
-"""Finds the results of tool calls in a request: what the client answers to the calls of the turn before."""
+"""Finds the results of tool calls in a request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 DURATIONS_HEADER = "x-claude-code-prev-tool-durations"
-LONGEST_RESULT = 16_384  # characters of a result that are kept beside the call
+LONGEST_RESULT = 16_384  # characters of a result in the record of its call
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class ToolResult:
     """One `tool_result` block of the last user turn."""
 
     tool_use_id: str
-    name: str  # of the tool; empty when the call is not in the conversation
-    text: str  # images and other blocks as a short mark
+    name: str  # of the tool; empty if the conversation lacks the call
+    text: str  # with a short mark for images and other blocks
     is_error: bool
     duration_s: float | None  # as the client measured it
 
@@ -26,7 +26,7 @@ class ToolResult:
 def tool_results(body: Any, headers: Mapping[str, str]) -> list[ToolResult]:
     """The results in the user turn after the last answer of an Anthropic request body, in their order.
 
-    Broken bodies have none. Claude Code states durations as `Read=10;Read=24` (milliseconds), one for each
+    Invalid bodies have none. Claude Code sends durations as `Read=10;Read=24` (milliseconds), one for each
     call of a tool, in the order of the results.
     """
     messages = body.get("messages") if isinstance(body, dict) else None
@@ -47,7 +47,7 @@ def tool_results(body: Any, headers: Mapping[str, str]) -> list[ToolResult]:
 
 
 def tool_durations(header: str) -> dict[str, list[float]]:
-    """Seconds by tool name, in order; what does not parse is left out."""
+    """Seconds by tool name, in order; invalid parts are left out."""
     durations: dict[str, list[float]] = defaultdict(list)
     for part in header.split(";"):
         name, _, milliseconds = part.strip().rpartition("=")
@@ -57,7 +57,7 @@ def tool_durations(header: str) -> dict[str, list[float]]:
 
 
 def shortened(text: str, whole_in: str) -> str:
-    """The text, cut at `LONGEST_RESULT` with a remark that says where all of it is."""
+    """The text, truncated at `LONGEST_RESULT`, with a note that names the trace with the whole text."""
     if len(text) <= LONGEST_RESULT:
         return text
     more = len(text) - LONGEST_RESULT

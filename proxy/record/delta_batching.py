@@ -1,4 +1,4 @@
-"""Gathers the deltas of one answer, so that screens are told 20 times a second and not at each token."""
+"""Batches the deltas of one answer: 20 events per second instead of one for each token."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ DeltaKind = Literal["text", "thinking", "tool"]
 
 
 class DeltaBatcher:
-    """Holds back text for at most `PERIOD_S`; `flush` gives it out at once.
+    """Delays text by at most `PERIOD_S`; `flush` publishes it at once.
 
     Args:
-        publish: takes each gathered event.
+        publish: receives each batched event.
         elapsed: seconds since the request arrived.
     """
 
     def __init__(self, publish: Callable[[str, EventData], None], elapsed: Callable[[], float]) -> None:
-        self.started: float | None = None  # when the first token came, as `elapsed` told it
+        self.started: float | None = None  # time of the first token, by `elapsed`
         self._publish = publish
         self._elapsed = elapsed
         self._kind: DeltaKind = "text"
@@ -31,7 +31,7 @@ class DeltaBatcher:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, kind: DeltaKind, text: str, output_tokens: int) -> None:
-        """Take one delta; another kind of text gives out what was gathered before."""
+        """Add one delta; a change of kind publishes the batch before it."""
         if kind != self._kind:
             self.flush()
             self._kind = kind
@@ -41,7 +41,7 @@ class DeltaBatcher:
             self._timer = asyncio.get_running_loop().call_later(PERIOD_S, self.flush)
 
     def flush(self) -> None:
-        """Give out what was gathered, if anything was."""
+        """Publish the batch, if it has text."""
         if self._timer is None:
             return
         self._timer.cancel()

@@ -1,4 +1,4 @@
-"""What is known of each request while it runs: events for whoever watches, and one trace at the end."""
+"""Records each request: events while it runs, one trace at its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from proxy.record.request_record import RequestRecord
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceRequest
 
-_MOST_CALLS = 2_000  # their results come within a turn or two; older ones are found by the index
+_MOST_CALLS = 2_000  # results come within two turns; the index finds older calls
 _PREVIEW_LENGTH = 200
 
 __all__ = ["Recorder", "RequestRecord"]
@@ -26,7 +26,7 @@ __all__ = ["Recorder", "RequestRecord"]
 
 @dataclass(slots=True)
 class _Call:
-    """A tool call that a request of this host has made."""
+    """A tool call in a request of this host."""
 
     record: RequestRecord
     entry: ToolCall
@@ -34,12 +34,12 @@ class _Call:
 
 
 class Recorder:
-    """Begins the record of each request, and leads the results of tool calls back to their calls.
+    """Starts the record of each request, and links tool results to their calls.
 
     Args:
-        traces: where to put traces; None: tracing is off, and events are all there is.
+        traces: the store of traces; None: tracing is off, and only events are published.
         clock: epoch seconds.
-        monotonic: seconds that never jump, for durations.
+        monotonic: monotonic seconds, for durations.
     """
 
     def __init__(
@@ -55,17 +55,19 @@ class Recorder:
         self.traces = traces
         self.clock = clock
         self.monotonic = monotonic
-        self.cache_totals = CacheChanged()  # as the newest event of the prefix cache had them
+        self.cache_totals = CacheChanged()  # of the newest event of the prefix cache
         self._new_id = new_id
-        self._calls: OrderedDict[str, _Call | None] = OrderedDict()  # None: of another host, result seen
+        self._calls: OrderedDict[str, _Call | None] = (
+            OrderedDict()
+        )  # None: a call of another host whose result was seen
         self._writing: set[asyncio.Task[None]] = set()
 
     def begin(
         self, *, received: RequestReceived, query: str, headers: Mapping[str, str], body: Any
     ) -> RequestRecord:
-        """Record that a request arrived, and the tool results that it brings.
+        """Record the arrival of a request and its tool results.
 
-        The body must not be changed afterwards.
+        The body must not be changed later.
         """
         trace = Trace(
             id=self._new_id(),
@@ -87,25 +89,25 @@ class Recorder:
         return RequestRecord(self, trace)
 
     async def close(self) -> None:
-        """Return when all that was recorded is on disk."""
+        """Wait until all traces are on disk."""
         while self._writing:
             await asyncio.gather(*self._writing)
         if self.traces is not None:
             await self.traces.close()
 
     def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
-        """Expect the result of a call that a request has made."""
+        """Register a call whose result a later request brings."""
         self._calls[entry.id] = _Call(record, entry)
         self._drop_oldest_calls()
 
     def track_write(self, writing: asyncio.Task[None]) -> None:
-        """See to it that a request's end is recorded, even when nobody waits for it any more."""
+        """Keep the task that writes a trace until it has ended."""
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
     def report_late_write(self, request_id: str) -> None:
-        """Tell that a client was let go before its trace was on disk."""
-        text = f"the disk is slow: the trace of {request_id} is not written yet; its answer was not held back"
+        """Publish a notice: a client got its answer before its trace was on disk."""
+        text = f"the disk is slow: the trace of {request_id} is not written yet; its answer was not delayed"
         self.bus.publish("host.notice", HostNotice(level="warning", text=text))
 
     def _record_results(self, results: list[ToolResult], carrier: str, session: str) -> None:
@@ -113,7 +115,7 @@ class Recorder:
         for result in results:
             call = self._calls.get(result.tool_use_id)
             if call.resolved if call else result.tool_use_id in self._calls:
-                continue  # a result comes again when a request is repeated
+                continue  # a repeated request brings the same result again
             outcome = ToolOutcome(
                 result.tool_use_id, shortened(result.text, carrier), result.is_error, result.duration_s
             )

@@ -1,4 +1,4 @@
-"""The record of one request while it runs: each step becomes an event and a line of its trace."""
+"""The record of one running request: each step becomes an event and a part of its trace."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceResponse
 
-LONGEST_WRITE_S = 8.0  # a client that waits for a disk that hangs takes the silence for a dead connection
+LONGEST_WRITE_S = 8.0  # a client that waits longer takes the connection for dead
 
 _QUARANTINED = (
     "files of the prefix cache could not be used and are quarantined; their tokens are computed again"
@@ -40,7 +40,7 @@ _QUARANTINED = (
 
 
 class RecordContext(Protocol):
-    """What the records of all requests share (`proxy.record.recorder.Recorder`)."""
+    """The parts of the recorder that all records share (`proxy.record.recorder.Recorder`)."""
 
     bus: EventBus
     traces: TraceStore | None
@@ -48,17 +48,17 @@ class RecordContext(Protocol):
     cache_totals: CacheChanged
 
     def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
-        """Expect the result of a call that a request has made."""
+        """Register a call whose result a later request brings."""
 
     def track_write(self, writing: asyncio.Task[None]) -> None:
-        """See to it that a request's end is recorded, even when nobody waits for it any more."""
+        """Keep the task that writes a trace until it has ended."""
 
     def report_late_write(self, request_id: str) -> None:
-        """Report that a client was let go before its trace was on disk."""
+        """Publish a notice: a client got its answer before its trace was on disk."""
 
 
 class RequestRecord:
-    """One request that runs; ended by the first of `finished` and `failed`, and deaf afterwards.
+    """One running request; the first call of `finished` or `failed` ends it, and later calls have no effect.
 
     Belongs to the event loop. Bodies and messages are kept by reference and must not be changed.
     """
@@ -74,27 +74,27 @@ class RequestRecord:
         self._ended = False
 
     def upstream(self, body: dict[str, Any], model: str) -> None:
-        """Keep what was sent upstream."""
+        """Record the body that was sent upstream."""
         self._trace.upstream = body
         self._trace.upstream_model = model
 
     def note(self, text: str) -> None:
-        """Add a remark for people to the trace."""
+        """Add a note for people to the trace."""
         self._trace.notes.append(text)
 
     def queued(self, position: int, waiting_s: float) -> None:
-        """The upstream has the request and works on others first."""
+        """The request is queued at the upstream."""
         self._once("queued")
         self._publish("request.queued", RequestQueued(position=position, waiting_s=waiting_s))
 
     def prefill(self, progress: PrefillProgress) -> None:
-        """The upstream has processed some more of the prompt."""
+        """The upstream has prefilled more of the prompt."""
         self._once("queued")
         self._once("prefill_start")
         self._publish("request.prefill", RequestPrefill.model_validate(progress, from_attributes=True))
 
     def lookup(self, cache: CacheVerdict) -> None:
-        """The prompt was looked up in the prefix cache."""
+        """The result of the lookup in the prefix cache."""
         self._once("queued")
         self._trace.cache = cache
         totals = self._context.cache_totals.model_dump()
@@ -110,11 +110,11 @@ class RequestRecord:
             )
 
     def cache_changed(self, change: CacheChange) -> None:
-        """The upstream's prefix cache changed for this request."""
+        """The upstream's prefix cache changed because of this request."""
         changed = CacheChanged.model_validate(change, from_attributes=True)
         known, self._context.cache_totals = self._context.cache_totals, changed
         if change.event == "restored":
-            # The lookup has told of it already, unless the totals are news.
+            # The lookup has reported it, unless the totals differ.
             if self._restored and _totals(known) == _totals(changed):
                 return
             self._restored = True
@@ -123,11 +123,11 @@ class RequestRecord:
             self._publish("host.notice", HostNotice(level="warning", text=_QUARANTINED))
 
     def first_byte(self) -> None:
-        """The first byte goes to the client."""
+        """The first byte is sent to the client."""
         self._once("first_byte")
 
     def first_token(self, usage: Usage) -> None:
-        """The first token of the answer is there."""
+        """The first token of the answer has arrived."""
         if self._once("first_token"):
             ttft = self._moments["first_token"]
             self._deltas.started = ttft
@@ -136,13 +136,13 @@ class RequestRecord:
             )
 
     def delta(self, kind: Literal["text", "thinking", "tool"], text: str, output_tokens: int) -> None:
-        """Text of the answer arrived; `output_tokens` is the count so far. Cheap: events follow at 20 Hz."""
+        """Text of the answer arrived; `output_tokens` is the count so far. Events are batched at 20 Hz."""
         if not self._ended:
             self._moments["last_token"] = self._elapsed()
             self._deltas.add(kind, text, output_tokens)
 
     def tool_call(self, call: ToolCall) -> None:
-        """The answer holds a tool call, judged; the record keeps it and adds its result."""
+        """The answer has a tool call with its verdict; its result is added later."""
         self._deltas.flush()
         self._trace.tool_calls.append(call)
         self._context.expect_result(self, call)
@@ -165,7 +165,7 @@ class RequestRecord:
         )
 
     def record_result(self, entry: ToolCall, outcome: ToolOutcome) -> ToolOutcome | None:
-        """Add a call's result to a trace that is not written yet; else return what the file is to get."""
+        """Add a result to a trace that is not written yet; else return the outcome with the file's path."""
         if self._ended:
             store = self._context.traces
             return replace(outcome, path=store.path_of(self._trace)) if store is not None else None
@@ -173,7 +173,7 @@ class RequestRecord:
         return None
 
     async def finished(self, *, status: int, message: dict[str, Any], stop_reason: str, usage: Usage) -> None:
-        """End the request well; its trace is on disk when this returns, or a notice says why not."""
+        """End the request with success; its trace is on disk on return, or a notice gives the reason."""
         if not self._end(TraceResponse(status=status), message, usage):
             return
         trace = self._trace
@@ -198,7 +198,7 @@ class RequestRecord:
         usage: Usage,
         cancelled: bool = False,
     ) -> None:
-        """End the request with an error; `message` is the answer as far as it had come."""
+        """End the request with an error; `message` is the answer so far."""
         if not self._end(TraceResponse(status=status, error=error, cancelled=cancelled), message, usage):
             return
         event = RequestFailed(
@@ -223,12 +223,12 @@ class RequestRecord:
             store = self._context.traces
             path = await store.write(self._trace) if store is not None else ""
             self._context.bus.publish(type, event.model_copy(update={"trace": path}), self.id)
-            # The bodies are on disk; whoever still expects a tool's result holds only the rest.
+            # The bodies are on disk; records of calls without a result keep the rest.
             self._trace.request.body = self._trace.upstream = self._trace.response.message = None
 
         writing = asyncio.get_running_loop().create_task(write())
         self._context.track_write(writing)
-        # A client that leaves now cancels who waits here, not the writing.
+        # A client that disconnects now cancels this wait, not the write.
         await asyncio.wait((writing,), timeout=LONGEST_WRITE_S)
         if not writing.done():
             self._context.report_late_write(self.id)

@@ -1,1 +1,1 @@
-"""Keeps the engine running: starts it, watches it, restarts it."""
+"""Supervision of the engine: start, health checks, restart."""

@@ -1,4 +1,4 @@
-"""One life of an engine: from the start of its process until that has ended, watched all the while."""
+"""One run of the engine: its process from start to end, watched in between."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from proxy.supervision.status import RequestTracker, StatusBoard
 from proxy.supervision.task_end import end_tasks
 from proxy.supervision.watch import EngineWatch
 
-_NO_FAULT = ("INFO ", "DEBUG ")  # how the engine begins lines that explain no end
-# With an engine that has been given up. What is killed while the GPU works for it can take the system down:
-# it gets the time to finish what is under way.
+_NO_FAULT = ("INFO ", "DEBUG ")  # log lines that begin so do not explain an exit
+# For an unresponsive engine. A process killed while the GPU works for it can crash the system, so it gets
+# time to finish its chunk.
 _SHORT_TIMEOUTS = StopTimeouts(closed_s=0.5, terminated_s=5.0)
 _CANNOT_BE_KILLED = (
-    "the engine's process {pid} does not end, not even by SIGKILL: it waits for a device; if it is there"
-    " for more than a minute, restart the machine"
+    "the engine's process {pid} does not end, even after SIGKILL: it waits for a device; if it is still there"
+    " after a minute, restart the machine"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How it ended; `exit` is None where we wanted it, `healthy_s` counts from when it was ready first."""
+    """The end of a run; `exit` is None if it was requested, `healthy_s` counts from the first ready state."""
 
     exit: EngineExit | None
     healthy_s: float = 0.0
-    broken: int = 0  # requests that it took with it
+    broken: int = 0  # requests that failed with it
 
     @property
     def message(self) -> str:
-        """Why it ended, and what became of its requests, for people."""
+        """The reason, with the number of failed requests, for people."""
         return _with_lost_requests(self.exit.reason, self.broken) if self.exit is not None else ""
 
 
 class EngineRun:
-    """Starts one process and shows on the board how it fares; `run` may be called once.
+    """Starts one process and keeps its state on the board; `run` may be called once.
 
-    `url` is where it will listen, "" where only its announcement tells.
+    `url` is its address, "" if the process announces it.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class EngineRun:
     async def run(
         self, stop_requested: asyncio.Event, *, on_stop: Callable[[], None] = lambda: None
     ) -> RunEnd:
-        """Live until the process ends, has to be ended, or `stop_requested` is set; the process is gone then.
+        """Run until the process ends, is unresponsive, or `stop_requested` is set; then it has ended.
 
-        The board says that the engine is gone from the moment that this is known: nothing that takes time
-        comes before it. `on_stop` is called in that moment where the engine was stop_requested.
+        The board shows the end at once, before any slow step. `on_stop` is called then if a stop was
+        requested.
         """
         self._board.set(
             "starting", pid=None, url=self._url, started=self._clock(), progress=None, detail="", running=0,
@@ -90,7 +90,7 @@ class EngineRun:
         try:
             await asyncio.wait((process.ended, watching, interrupted), return_when=asyncio.FIRST_COMPLETED)
             broken = self._requests.failed_with_engine()
-            exit = self._exit(process)  # before all else that happened in the same moment
+            exit = self._exit(process)  # first: other events may have happened at the same time
             watch_result = watching.result() if exit is None and watching.done() else ""
             if watch_result:
                 exit, stop_timeouts = EngineExit(watch_result), _SHORT_TIMEOUTS
@@ -104,12 +104,12 @@ class EngineRun:
         if code is None:
             exit = EngineExit(_CANNOT_BE_KILLED.format(pid=process.pid), final=True)
         elif exit is not None and not watch_result:
-            exit = self._exit(process)  # its last words are read now
+            exit = self._exit(process)  # its last log lines have been read by now
         ready_since = self._watch.ready_since
         return RunEnd(exit, 0.0 if ready_since is None else self._monotonic() - ready_since, broken)
 
     def _exit(self, process: EngineProcess) -> EngineExit | None:
-        """Why it ended by itself, as far as it is known now; None while it runs."""
+        """Why the process ended by itself, as far as known; None while it runs."""
         if process.exit_code is None:
             return None
         return explain_exit(
@@ -131,7 +131,7 @@ class EngineRun:
         self._log.add(line)
 
     async def _watch_process(self, process: EngineProcess, stop_requested: asyncio.Event) -> str:
-        """Show how it fares; returns why it must be ended, once it must."""
+        """Watch the process; returns the reason when it must be stopped."""
         url = await self._address(process)
         if not url:
             return f"engine did not listen within {self._timing.listens_within:g} s"
@@ -144,10 +144,9 @@ class EngineRun:
         return await self._watch.run(url, process.pid, is_active=is_active)
 
     async def _address(self, process: EngineProcess) -> str:
-        """Where it listens; "" where it has not said so in time.
+        """The address of the process; "" if it announced none in time.
 
-        A timer of the loop alone does not tell: on macOS it goes on while the machine sleeps, and the engine
-        does not.
+        The timer of the event loop is not enough: on macOS it continues while the machine sleeps.
         """
         until = self._monotonic() + self._timing.listens_within
         while (left := until - self._monotonic()) > 0:

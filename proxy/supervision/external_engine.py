@@ -1,4 +1,4 @@
-"""An engine that somebody else runs: watched like our own, but neither started nor ended."""
+"""An engine that the host did not start: it is watched, but never started or stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.supervision.watch import EngineWatch, Timing
 
 
 class ExternalEngine:
-    """Shows on its board how the engine at an address fares."""
+    """Watches the engine at an address and keeps its state on a board."""
 
     def __init__(self, url: str, *, bus: EventBus, model: str, timing: Timing | None = None) -> None:
         self.board = StatusBoard(bus, EngineState(state="starting", url=url, model=model))
@@ -27,21 +27,21 @@ class ExternalEngine:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End the watch; the engine goes on."""
+        """Stop watching; the engine continues."""
         if self._task is not None:
             await end_tasks(self._task)
         await self._probe.close()
 
     def gate(self) -> UpstreamError | None:
-        """Requests always pass: what the engine cannot take, it says itself."""
+        """None: the engine itself refuses requests that it cannot accept."""
         return None
 
     def unready(self) -> UpstreamError | None:
-        """Why it cannot take requests now, by what it last said; None where it can."""
+        """Why the engine cannot accept requests, by its last report; None if it can."""
         return gate(self.board.state, now=time.time(), restart_at=0.0)
 
     async def _run(self) -> None:

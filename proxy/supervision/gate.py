@@ -1,23 +1,23 @@
-"""What a request is told while the engine cannot take it."""
+"""The error for a request while the engine cannot accept it."""
 
 from __future__ import annotations
 
 from proxy.events.errors import UpstreamError, UpstreamFailed, UpstreamUnavailable
 from proxy.events.types import EngineState
 
-_USUAL_START_S = 5.0  # until there is some progress to judge by
+_USUAL_START_S = 5.0  # while the progress is unknown
 _AFTER_RESTART_S = 3.0  # to start and load, at least
 
 
 def gate(state: EngineState, *, now: float, restart_at: float) -> UpstreamError | None:
-    """The error for a request that arrives now, or None where the engine takes it.
+    """The error for a request that arrives now, or None if the engine accepts it.
 
     Args:
         now: epoch seconds.
-        restart_at: epoch seconds at which the next restart begins, where one is due.
+        restart_at: epoch seconds of the next restart, if one is scheduled.
     """
     match state.state:
-        case "ready" | "busy" | "stalled":  # a stalled one may come back; if not, the connection tells
+        case "ready" | "busy" | "stalled":  # a stalled engine may recover; else the connection breaks
             return None
         case "failed":
             return UpstreamFailed(
@@ -29,7 +29,7 @@ def gate(state: EngineState, *, now: float, restart_at: float) -> UpstreamError 
             percent = "" if state.progress is None else f" ({state.progress:.0%})"
             return UpstreamUnavailable(
                 f"the engine is {state.state}{percent}; the request can be repeated in a moment",
-                retry_after_s=_left(state, now),
+                retry_after_s=_loading_time_left(state, now),
             )
         case "stopped":
             return UpstreamUnavailable(f"the engine is stopped: {state.detail or 'it was not started'}")
@@ -39,7 +39,7 @@ def gate(state: EngineState, *, now: float, restart_at: float) -> UpstreamError 
     )
 
 
-def _left(state: EngineState, now: float) -> float:
+def _loading_time_left(state: EngineState, now: float) -> float:
     if not state.progress or state.started is None:
         return _USUAL_START_S
     return (now - state.started) * (1 - state.progress) / state.progress

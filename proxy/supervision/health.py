@@ -1,4 +1,4 @@
-"""Asks the engine how it is, and judges the answer."""
+"""Probes the engine's health and judges the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Verdict = Literal["healthy", "stalled", "unresponsive"]
 
 
 class EngineHealth(BaseModel):
-    """The body of the engine's `/health`; fields that it does not send have these values."""
+    """The body of the engine's `/health`, with defaults for missing fields."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -37,22 +37,22 @@ class EngineHealth(BaseModel):
 
     @property
     def busy(self) -> bool:
-        """Whether there is something to make progress with."""
+        """Whether the engine has work."""
         return self.running > 0 or self.queue > 0
 
 
 class HealthProbe:
-    """Asks `/health` of one address; close it after use."""
+    """Requests `/health` from an address; close it after use."""
 
     def __init__(self, *, timeout_s: float = 5.0, monotonic: Callable[[], float] = time.monotonic) -> None:
-        # Never through a proxy that the environment names: the engine is on this machine.
-        self.refused = False  # the last time nobody listened there
+        # No web proxy of the environment: the engine is on this machine.
+        self.refused = False  # whether the last connection was refused
         self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
         self._timeout = timeout_s
         self._monotonic = monotonic
 
     async def ask(self, url: str) -> tuple[Probe, EngineHealth | None]:
-        """How it went, and the answer if there was one that makes sense."""
+        """The result of the probe, and the health report if it is valid."""
         began = self._monotonic()
         self.refused = False
         try:
@@ -74,12 +74,12 @@ class HealthProbe:
 
 
 class Watchdog:
-    """Measures silence over the probes of one engine process.
+    """Measures how long one engine process has made no progress, from its probes.
 
     Args:
-        stalled_after_s: seconds without progress in work, or without an answer, after which it is stalled.
-        unresponsive_after_s: the same, after which nobody should wait any longer.
-        loading_unresponsive_after_s: the same while it loads and its progress and detail do not change.
+        stalled_after_s: seconds without progress or without an answer until it counts as stalled.
+        unresponsive_after_s: the same, until it counts as unresponsive.
+        loading_unresponsive_after_s: the same while it loads without a change of progress and detail.
     """
 
     def __init__(
@@ -94,16 +94,16 @@ class Watchdog:
         self._unresponsive_after = unresponsive_after_s
         self._loading_unresponsive_after = loading_unresponsive_after_s
         self._monotonic = monotonic
-        # Since when; None where it is not so.
-        self._unanswered: float | None = None  # it does not answer
-        self._unhealthy: float | None = None  # it says itself that it is stalled or failed
+        # The start of each condition; None while it does not hold.
+        self._unanswered: float | None = None  # no answer
+        self._unhealthy: float | None = None  # it reports that it is stalled or failed
         self._busy: float | None = None
-        self._loading_at: float | None = None  # it loads, and is as far as it was then
+        self._loading_at: float | None = None  # it loads without progress
         self._loading: tuple[float | None, str | None] = None, None
-        self.silence_s = 0.0  # of the last judgement
+        self.silence_s = 0.0  # at the last call of `judge`
 
     def judge(self, health: EngineHealth | None) -> Verdict:
-        """What the newest answer means, or that there was none."""
+        """The verdict on the newest report; None: the engine did not answer."""
         now = self._monotonic()
         self._note(health, now)
         self.silence_s = self._silence(health, now)
@@ -130,7 +130,7 @@ class Watchdog:
         silence = now - min(since, default=now)
         if health is None or self._busy is None:
             return silence
-        # After a long rest the engine's own figure is the age of the last work, not of this one.
+        # After an idle time the engine's own figure is the age of earlier work.
         progress = math.inf if health.last_progress_s is None else health.last_progress_s
         return max(silence, min(progress, now - self._busy))
 

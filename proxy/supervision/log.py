@@ -1,4 +1,4 @@
-"""What the engine writes to stderr: the last lines for people, events for screens, all of it in a file."""
+"""The engine's log: a file with all lines of its stderr, the last lines in memory, and events for screens."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import IO
 from engine.process.private_files import open_private, private_folder
 
 KEPT_LINES = 200
-LONGEST_LINE = 4_000  # characters; what is cut off stands in the file
-EMITTED_PER_SECOND = 50  # lines; a flood is in the file and counted
+LONGEST_LINE = 4_000  # characters; the file has the whole line
+EMITTED_PER_SECOND = 50  # lines; the file has all, and the rest is counted
 
 
 class EngineLog:
-    """Takes lines on the event loop.
+    """Receives lines on the event loop.
 
     Args:
-        path: of the file; at `rotate_bytes` it is renamed to `.1`, an older `.1` to `.2` and so on.
-        emit: gets each line that a screen should show.
-        notice: gets what people should know, such as a full disk.
+        path: the file; at `rotate_bytes` it is renamed to `.1`, an older `.1` to `.2` and so on.
+        emit: gets each line for the screens.
+        notice: gets warnings for the user, such as a full disk.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class EngineLog:
         self._emitted = 0
 
     def add(self, line: str) -> None:
-        """Take one line, without its end."""
-        # A progress bar redraws itself; what it shows last is its line.
+        """Add one line, without its line break."""
+        # A progress bar redraws itself; its last state is the line.
         line = line.rstrip().rpartition("\r")[2]
         if not line:
             return

@@ -1,7 +1,6 @@
-"""One engine process: its settings in over stdin, its address and its log out, and its end.
+"""One engine process: it gets settings on stdin, and returns its address and its log.
 
-The pipe to its stdin stays open as long as we live: when it closes, the engine stops
-(`engine.process.parent_watch`).
+The host keeps the pipe to stdin open. When it closes, the engine stops (`engine.process.parent_watch`).
 """
 
 from __future__ import annotations
@@ -18,30 +17,30 @@ from typing import Any
 from proxy.supervision.task_end import end_tasks
 
 _PIECE = 65_536
-_LAST_LINES_S = 1.0  # for its last lines; a grandchild may hold the pipes open, whose words nobody waits for
-_LONGEST_LINE = 1 << 20  # bytes; a longer line is taken in pieces
+_LAST_LINES_S = 1.0  # wait for its last lines; a grandchild may hold the pipes open
+_LONGEST_LINE = 1 << 20  # bytes; a longer line is split
 
 
 @dataclass(frozen=True, slots=True)
 class EngineCommand:
-    """How to start an engine.
+    """The command that starts an engine.
 
-    `folder` is where it runs; None: where we do. A hub id must not meet a folder of that name there.
+    `folder` is its working directory; None: ours. A folder there must not have the name of a hub id.
     """
 
     settings: Mapping[str, Any]
     environment: Mapping[str, str]
-    # -P: a folder named `engine` where the user happens to be must not be taken for ours.
+    # -P: Python must not import a folder named `engine` of the working directory.
     arguments: Sequence[str] = field(default=(sys.executable, "-P", "-m", "engine"))
     folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StopTimeouts:
-    """Seconds that an engine gets to end, by closed pipe and by signal, before the next step is taken.
+    """Seconds to wait for the end of an engine after its pipe is closed, after SIGTERM and after SIGKILL.
 
-    It finishes the chunk that its GPU works on, which SIGKILL does not wait for. `killed_s` is the last: a
-    process that waits for a device in the kernel does not end by SIGKILL either.
+    The engine first finishes its chunk on the GPU, for which SIGKILL does not wait. A process that waits for
+    a device in the kernel does not end on SIGKILL either, so `killed_s` limits that wait too.
     """
 
     closed_s: float = 5.0
@@ -50,12 +49,12 @@ class StopTimeouts:
 
 
 class EngineProcess:
-    """A running engine; made by `start`, and to be ended by `stop` in every case."""
+    """A running engine, created by `start`; always call `stop`."""
 
     def __init__(self, process: Process, ended: asyncio.Future[None], on_line: Callable[[str], None]) -> None:
         self.announced_error = ""
         self.ended = ended
-        """Done as soon as the system says that the process has ended; not to be cancelled."""
+        """Done when the system reports the end of the process; do not cancel it."""
         self._process = process
         self._on_line = on_line
         self._listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -66,7 +65,7 @@ class EngineProcess:
 
     @classmethod
     async def start(cls, command: EngineCommand, on_line: Callable[[str], None]) -> EngineProcess:
-        """Start it and hand it its settings; `on_line` gets each line of its log.
+        """Start the process and send its settings; `on_line` gets each line of its log.
 
         Raises:
             OSError: the program cannot be started.
@@ -80,7 +79,7 @@ class EngineProcess:
             stderr=PIPE,
             env=dict(command.environment),
             cwd=command.folder,
-            start_new_session=True,  # Ctrl-C in the terminal is for us: we end the engine in order
+            start_new_session=True,  # Ctrl-C in the terminal is for the host, which stops the engine
         )
         process = Process(transport, protocol, loop)
         engine = cls(process, protocol.exited, on_line)
@@ -89,7 +88,7 @@ class EngineProcess:
             process.stdin.write(json.dumps(dict(command.settings)).encode() + b"\n")
             await process.stdin.drain()
         except OSError:
-            pass  # it ended at once; its exit tells more
+            pass  # it has ended; its exit gives the reason
         return engine
 
     @property
@@ -97,7 +96,7 @@ class EngineProcess:
         return self._process.pid
 
     async def listening(self) -> str:
-        """The address that it announced; waits for it, for ever if need be."""
+        """Wait, without a limit, for the address that the process announces."""
         return await asyncio.shield(self._listening)
 
     @property
@@ -106,9 +105,9 @@ class EngineProcess:
         return self._process.returncode
 
     async def stop(self, stop_timeouts: StopTimeouts = StopTimeouts()) -> int | None:
-        """End it: by its closed stdin, then by SIGTERM, then by SIGKILL; its last lines are read then.
+        """Stop the process: close its stdin, then SIGTERM, then SIGKILL; then read its last lines.
 
-        Returns its exit code, or None for one that nothing has ended within `stop_timeouts`.
+        Returns its exit code, or None if it has not ended within `stop_timeouts`.
         """
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -132,18 +131,18 @@ class EngineProcess:
         try:
             send()
         except ProcessLookupError:
-            pass  # it ended in this moment
+            pass  # it has just ended
 
     async def _read_stdout(self) -> None:
         assert self._process.stdout is not None
         async for line in _lines(self._process.stdout):
-            said = _object(line)
-            if said is None:
+            message = _object(line)
+            if message is None:
                 self._on_line(line)
-            elif "error" in said:
-                self.announced_error = str(said["error"])
-            elif "listening" in said and not self._listening.done():
-                self._listening.set_result(str(said["listening"]))
+            elif "error" in message:
+                self.announced_error = str(message["error"])
+            elif "listening" in message and not self._listening.done():
+                self._listening.set_result(str(message["listening"]))
 
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None
@@ -152,7 +151,7 @@ class EngineProcess:
 
 
 class _Exit(SubprocessStreamProtocol):
-    """Says when the process has ended, whoever holds its pipes; `Process.wait` may wait for them too."""
+    """Reports the end of the process; `Process.wait` may also wait for pipes that others hold open."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=_PIECE, loop=loop)
@@ -179,7 +178,7 @@ async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
 
 def _object(line: str) -> dict[str, Any] | None:
     try:
-        said = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return None
-    return said if isinstance(said, dict) else None
+    return message if isinstance(message, dict) else None

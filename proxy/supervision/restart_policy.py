@@ -1,4 +1,4 @@
-"""How often and after what pause an engine that died is started again."""
+"""Limits and delays for restarts of an engine that ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The next attempt: its number, of how many, after how many seconds."""
+    """The next attempt: its number, the limit, and the delay in seconds."""
 
     attempt: int
     of: int
@@ -16,10 +16,10 @@ class Restart:
 
 
 class RestartPolicy:
-    """Counts attempts; a life in health of `forgive_after_s` makes earlier faults forgotten.
+    """Counts attempts; a healthy run of `forgive_after_s` resets the count.
 
-    Where a new process is all that is needed, the first attempt is made at once, and `at_once_after_s` in
-    health are enough to forget the attempts before.
+    If a new process is enough, the first attempt has no delay, and a healthy run of `at_once_after_s` resets
+    the count.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class RestartPolicy:
         return len(self._delays)
 
     def next(self, healthy_s: float, *, at_once: bool = False) -> Restart | None:
-        """The restart after a life that was healthy for so long; None when it is time to give up.
+        """The restart after a run that was healthy for `healthy_s`; None when the limit is reached.
 
-        `at_once`: nothing but a new process is needed (`proxy.supervision.exit.EngineExit`).
+        `at_once`: a new process is enough (`proxy.supervision.exit.EngineExit`).
         """
         if healthy_s >= (self._at_once_after if at_once else self._forgive_after):
             self._attempts = 0
@@ -51,5 +51,5 @@ class RestartPolicy:
         return Restart(self._attempts, len(self._delays), delay)
 
     def forget(self) -> None:
-        """Begin anew: somebody asked for a restart."""
+        """Reset the count: the user requested a restart."""
         self._attempts = 0

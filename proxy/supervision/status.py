@@ -1,4 +1,4 @@
-"""The engine's state as everybody sees it: held here, and told at each change."""
+"""The engine's current state, published at each change, and the requests that run on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proxy.events.types import (
 )
 
 KEPT_PROBES = 120
-_FAILED_BEFORE_END_S = 2.0  # a request that failed so short a time before an engine's end failed by it
+_FAILED_BEFORE_END_S = 2.0  # a request that failed so shortly before the engine's end failed because of it
 
 
 class StatusBoard:
@@ -34,7 +34,7 @@ class StatusBoard:
         self._waiters: set[asyncio.Future[None]] = set()
 
     def set(self, state: EngineStatus | None = None, **changes: Any) -> None:
-        """Change fields and tell it; `since` follows the state."""
+        """Change fields and publish the state; `since` is the time of the last change of `state`."""
         if state is not None and state != self.state.state:
             changes |= {"state": state, "since": self._clock()}
         self.state = self.state.model_copy(update=changes)
@@ -45,12 +45,12 @@ class StatusBoard:
         self._waiters.clear()
 
     def shows(self, state: EngineStatus, **fields: Any) -> bool:
-        """Whether this is what the board says already."""
+        """Whether the board has this state already."""
         current = self.state.model_dump(include={"state", *fields})
         return bool(current == {"state": state, **fields})
 
     def add_probe(self, probe: Probe) -> None:
-        """Remember a probe; it is told with the next change."""
+        """Keep a probe; the next change publishes it."""
         self.probes.append((self._clock(), probe))
 
     async def until(self, *states: EngineStatus) -> EngineState:
@@ -63,10 +63,10 @@ class StatusBoard:
 
 
 class RequestTracker:
-    """What goes to the engine, read off the bus: wakes the watch, and counts what an engine's end breaks."""
+    """Tracks requests on the bus: wakes the watch, and counts the requests that the engine's end fails."""
 
     def __init__(self, bus: EventBus, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.arrived = asyncio.Event()  # set at each request; cleared by who waits for it
+        self.arrived = asyncio.Event()  # set at each request; the waiter clears it
         self._in_flight: set[str | None] = set()
         self._failures: deque[float] = deque(maxlen=1000)
         self._monotonic = monotonic
@@ -77,7 +77,7 @@ class RequestTracker:
         return len(self._in_flight)
 
     def failed_with_engine(self) -> int:
-        """Requests that an engine's end in this moment breaks, those included that failed just before it."""
+        """The number of requests that fail if the engine ends now, with those that failed just before."""
         recent = self._monotonic() - _FAILED_BEFORE_END_S
         return len(self._in_flight) + sum(moment >= recent for moment in self._failures)
 

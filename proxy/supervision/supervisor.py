@@ -1,7 +1,6 @@
-"""Keeps an engine running: one life after the other, with growing pauses, until it is time to give up.
+"""Keeps an engine running: starts run after run, with growing delays, up to a limit.
 
-One task goes round. What others want of it (stop, restart) are flags that wake it; nothing else touches the
-process.
+One task owns the process. Calls of `stop` and `restart` set flags and wake it.
 """
 
 from __future__ import annotations
@@ -28,17 +27,16 @@ from proxy.supervision.watch import EngineWatch, Timing
 
 _log = logging.getLogger("anyclaude.supervisor")
 
-_RESTART_REQUESTED = "the engine was ended because a restart was asked for"
-_LAST_LINES = 3  # lines of the log in what is said when it gives up
+_RESTART_REQUESTED = "the engine was stopped because a restart was requested"
+_LAST_LINES = 3  # lines of the log in the message after the last restart
 
 
 class Supervisor:
     """The engine of this host.
 
     Args:
-        first: what is known of the engine before it starts: its model, its address if its port is fixed.
-        port_holder: says which program holds the engine's port, or "" where that cannot be known; it is
-            called in a thread.
+        first: the state before the start: its model, and its address if its port is fixed.
+        port_holder: returns the program that uses the engine's port, or "" if unknown; called in a thread.
     """
 
     def __init__(
@@ -58,7 +56,9 @@ class Supervisor:
         self.board = StatusBoard(bus, first, clock=clock)
         self._bus = bus
         self._policy = policy or RestartPolicy()
-        self._url = first.url  # a port that the system chose may be another program's after the engine's end
+        self._url = (
+            first.url
+        )  # a port of the system's choice may belong to another program after the engine's end
         self._port_holder = port_holder
         self._clock = clock
         self._probe = HealthProbe(monotonic=monotonic)
@@ -87,11 +87,11 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; what comes of it is on the board."""
+        """Start; the board has the state."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End the engine and return when its process is gone, or nothing can end it."""
+        """Stop the engine; returns when its process has ended or cannot be ended."""
         self._stopping = True
         self._woken.set()
         if self._task is not None:
@@ -100,16 +100,16 @@ class Supervisor:
         self.log.close()
 
     def restart(self) -> None:
-        """End the engine and start it again now, in whatever state it is, also after it was given up."""
+        """Restart the engine now, from any state, also from `failed`."""
         self._policy.forget()
         self._woken.set()
 
     def gate(self) -> UpstreamError | None:
-        """What to tell a request that arrives now; None: the engine takes it."""
+        """The error for a request that arrives now; None: the engine accepts it."""
         return gate(self.board.state, now=self._clock(), restart_at=self._restart_at)
 
     def unready(self) -> UpstreamError | None:
-        """Why it cannot take requests now; None where it can."""
+        """Why the engine cannot accept requests now; None if it can."""
         return self.gate()
 
     async def _run(self) -> None:
@@ -119,7 +119,7 @@ class Supervisor:
                 end = await self._new_run(watch=self._new_watch()).run(self._woken, on_stop=self._show_stop)
                 if end.exit is not None:
                     await self._after(end.exit, end)
-            except Exception:  # a fault of ours must not look like an engine that runs
+            except Exception:  # our own fault must not leave a state that looks like a running engine
                 _log.exception("the supervisor failed")
                 self.board.set("failed", pid=None, detail="the supervisor failed; its log has the traceback")
                 await self._woken.wait()
@@ -130,7 +130,7 @@ class Supervisor:
 
     def _show_stop(self) -> None:
         if self._stopping:
-            self.board.set("stopped", url=self._url, progress=None, detail="it is being ended")
+            self.board.set("stopped", url=self._url, progress=None, detail="it is being stopped")
         else:
             self.board.set(
                 "restarting",
@@ -141,8 +141,8 @@ class Supervisor:
             )
 
     async def _after(self, exit: EngineExit, end: RunEnd) -> None:
-        """Say what happened, and wait until it is time for the next life."""
-        # Where the system tells about each process by itself, as macOS does, this takes up to a second.
+        """Report the end, and wait until the next run may start."""
+        # On macOS, which reports each process separately, this takes up to a second.
         holder = await asyncio.to_thread(self._port_holder) if exit.port_busy else ""
         if holder:
             exit = replace(exit, reason=f"{exit.reason} (it is held by {holder})")
@@ -177,9 +177,9 @@ class Supervisor:
     def _give_up(self, reason: str, *, final: bool) -> None:
         text = reason
         if not final:
-            words = [line for line in list(self.log.tail)[-_LAST_LINES:] if line not in reason]
+            lines = [line for line in list(self.log.tail)[-_LAST_LINES:] if line not in reason]
             text = f"{reason}; {self._policy.attempts} restarts did not help"
-            text += f". Its last words: {' | '.join(words)}" if words else ""
-            text += f". Its log is {self.log.path}; mend the cause"
+            text += f". Its last log lines: {' | '.join(lines)}" if lines else ""
+            text += f". Its log is {self.log.path}; fix the cause"
         _log.error("the engine failed: %s", text)
         self.board.set("failed", detail=text)

@@ -1,4 +1,4 @@
-"""The end of tasks that go on until they are cancelled."""
+"""Cancels endless tasks and waits for their end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 _log = logging.getLogger("anyclaude")
 
-_AGAIN_S = 0.5  # after which a cancel counts as lost
+_AGAIN_S = 0.5  # until the cancel is repeated
 _TIMES = 10
 
 
 async def end_tasks(*tasks: asyncio.Task[Any], again_s: float = _AGAIN_S) -> None:
-    """Cancel tasks and return when they have ended; what they ended with is passed over.
+    """Cancel tasks and wait until they have ended; their results are ignored.
 
-    One cancel is not enough: a library may swallow the one that comes as its own wait is over, and the task
-    then goes on for ever. A task that takes no cancel at all is left behind, and the log says so.
+    One cancel is not enough: a library may swallow a cancel at the end of its own wait. A task that survives
+    all cancels is left running, and the log reports it.
     """
     for _ in range(_TIMES):
         running = [task for task in tasks if not task.done()]
@@ -27,6 +27,6 @@ async def end_tasks(*tasks: asyncio.Task[Any], again_s: float = _AGAIN_S) -> Non
         await asyncio.wait(running, timeout=again_s)
     for task in tasks:
         if not task.done():
-            _log.error("a task could not be ended and is left behind: %s", task.get_coro())
+            _log.error("a task could not be cancelled and is left running: %s", task.get_coro())
         elif not task.cancelled():
-            task.exception()  # seen, so that nobody is told that it was not
+            task.exception()  # retrieved, so that asyncio does not warn

@@ -1,4 +1,4 @@
-"""Looks after an engine that listens: asks how it is, shows it, and says when there is no hope."""
+"""Watches a listening engine: probes it, updates the board, and returns when it is unresponsive."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from proxy.supervision.health import EngineHealth, HealthProbe, Verdict, Watchdo
 from proxy.supervision.process import StopTimeouts
 from proxy.supervision.status import RequestTracker, StatusBoard
 
-_CLOSEST_PROBES_S = 0.5  # however many requests arrive
+_CLOSEST_PROBES_S = 0.5  # least time between probes
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How often to look, and how long to wait; all in seconds."""
+    """Intervals and limits in seconds."""
 
     listens_within: float = 120.0  # imports on a cold disk
     probe_loading: float = 0.25
     probe_busy: float = 2.0
     probe_idle: float = 30.0
-    stalled_after: float = 60.0  # without progress in work: said on screens
+    stalled_after: float = 60.0  # without progress in work: the state is `stalled`
     unresponsive_after: float = 180.0  # without progress in work: the process is ended
     loading_unresponsive_after: float = 900.0  # loading without any progress, such as a download that hangs
     stop_timeouts: StopTimeouts = field(default_factory=StopTimeouts)
 
 
 class EngineWatch:
-    """The watch over one engine process, ours or somebody else's."""
+    """Watches one engine process, our own or an external one."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class EngineWatch:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timing = timing
-        self.ready_since: float | None = None  # the first time that it was ready, by `monotonic`
+        self.ready_since: float | None = None  # the time of the first ready state, by `monotonic`
         self._board = board
         self._requests = requests
         self._probe = probe
         self._monotonic = monotonic
         self._probed = 0.0
-        self._failed = False  # so it said when it last answered
+        self._failed = False  # by its last report
 
     async def run(
         self,
@@ -61,7 +61,7 @@ class EngineWatch:
         is_active: Callable[[], bool] = lambda: True,
         stop_when_refused: bool = False,
     ) -> str:
-        """Watch until there is no hope; returns what is wrong, for people.
+        """Watch until the engine is unresponsive; returns the reason, for people.
 
         Args:
             is_active: whether the process is still to be watched; once it returns False, the board does not
@@ -76,7 +76,7 @@ class EngineWatch:
         )
         while is_active():
             probe, health = await self._probe.ask(url)
-            if not is_active():  # the board belongs to those who tell its end
+            if not is_active():  # whoever ended it updates the board
                 break
             if stop_when_refused and self._probe.refused:
                 return f"no engine answers at {url} any more ({probe.detail}); start one there"
@@ -91,9 +91,9 @@ class EngineWatch:
         return ""
 
     def _is_ending(self, health: EngineHealth | None, silence_s: float) -> bool:
-        """Whether it could not load its model, or runs no more: it ends by itself, and its end tells why.
+        """Whether the engine has reported `failed` and is ending by itself; its exit gives the reason.
 
-        On its way out it may say so once more, or not answer at all.
+        Until then it may report `failed` again, or not answer.
         """
         if health is not None:
             self._failed = health.state == "failed"
@@ -126,7 +126,7 @@ class EngineWatch:
         if verdict == "stalled":
             return "stalled"
         if health is None:
-            return self._board.state.state  # one answer that did not come changes nothing yet
+            return self._board.state.state  # one missing answer does not change the state
         return "busy" if health.busy else "ready"
 
     async def _pause(self, probe: Probe) -> None:
@@ -145,18 +145,18 @@ class EngineWatch:
 
 
 def memory_bytes(pid: int | None, health: EngineHealth | None) -> int:
-    """Memory of the process: what the system counts, or what it says itself where that is more (Metal)."""
-    said = health.memory_bytes if health is not None else 0
+    """Memory of the process in bytes: the larger of the system's and its own figure, which includes Metal."""
+    reported = health.memory_bytes if health is not None else 0
     if pid is None:
-        return said
+        return reported
     try:
-        return max(said, int(psutil.Process(pid).memory_info().rss))
+        return max(reported, int(psutil.Process(pid).memory_info().rss))
     except psutil.Error:
-        return said
+        return reported
 
 
 def _health_fields(health: EngineHealth) -> dict[str, Any]:
-    """What the engine says of its work, its cache and its model, the last as far as it says it."""
+    """The fields of a health report for the board; model fields only if they are reported."""
     work = {
         "running": health.running,
         "queue": health.queue,
@@ -164,6 +164,6 @@ def _health_fields(health: EngineHealth) -> dict[str, Any]:
         "memory": health.memory,
     }
     named = {"model": health.model, "accelerated": health.accelerated}
-    said: dict[str, Any] = {name: value for name, value in named.items() if isinstance(value, str) and value}
-    said["notes"] = health.notes
-    return work | said | ({"context_tokens": health.context_tokens} if health.context_tokens else {})
+    model: dict[str, Any] = {name: value for name, value in named.items() if isinstance(value, str) and value}
+    model["notes"] = health.notes
+    return work | model | ({"context_tokens": health.context_tokens} if health.context_tokens else {})

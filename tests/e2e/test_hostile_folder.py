@@ -204,7 +204,7 @@ class TestUntrusted:
             ended = run(home, "--attach", host.url, "claude", "--claude-path", str(home / "claude"))
         assert ended.returncode == 0, ended.stderr
         assert f"requests go to {friend.url} (from {home / NAME}: " in ended.stderr
-        assert "as that host says" in ended.stderr
+        assert "according to that host" in ended.stderr
         assert foe.heard == []
 
 

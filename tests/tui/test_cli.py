@@ -78,7 +78,7 @@ def test_the_version_is_data(tmp_path: Path) -> None:
         (["events", "--since", "-1"], "--since"),
     ],
 )
-def test_a_mistake_ends_with_2_and_words(tmp_path: Path, arguments: list[str], says: str) -> None:
+def test_a_usage_error_ends_with_2_and_a_message(tmp_path: Path, arguments: list[str], says: str) -> None:
     ended = run(tmp_path, *arguments)
     assert ended.returncode == 2
     assert ended.stdout == ""
@@ -130,7 +130,9 @@ class TestEnv:
         assert variables["ANTHROPIC_BASE_URL"] == host.url
         assert variables["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "Tiny"
         assert variables["CLAUDE_CODE_USE_BEDROCK"] is None
-        assert ended.stderr.startswith("requests go to the built-in engine on this machine, as the host on ")
+        assert ended.stderr.startswith(
+            "requests go to the built-in engine on this machine, according to the host on "
+        )
         assert len(ended.stderr.splitlines()) == 1
 
     def test_options_may_stand_before_or_after_the_command(self, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_it_is_found_where_an_installer_puts_it(
     program = put(tmp_path / place)
     environ = {"HOME": str(tmp_path), "PATH": ""}
     assert find_claude("", environ) == str(program)
-    assert f"Claude Code is not on the PATH; {program} is used" in capsys.readouterr().err
+    assert f"Claude Code is not on the PATH; using {program}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["/opt/homebrew/bin/claude", "/usr/local/bin/claude"])
@@ -57,7 +57,7 @@ def test_no_place_depends_on_the_working_directory() -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, None], ids=["no program", "nothing"])
-def test_where_it_is_nowhere_the_way_to_get_it_is_told(tmp_path: Path, mode: int | None) -> None:
+def test_a_missing_client_is_reported_with_the_way_to_install_it(tmp_path: Path, mode: int | None) -> None:
     if mode is not None:
         put(tmp_path / ".local/bin/claude", mode)
     environ = {"HOME": str(tmp_path), "PATH": ""}
@@ -69,5 +69,5 @@ def test_where_it_is_nowhere_the_way_to_get_it_is_told(tmp_path: Path, mode: int
 
 def test_a_program_that_was_named_is_looked_for_nowhere_else(tmp_path: Path) -> None:
     put(tmp_path / ".local/bin/claude")
-    with pytest.raises(CommandFailed, match="other is no program"):
+    with pytest.raises(CommandFailed, match="other is not an executable program"):
         find_claude("other", {"HOME": str(tmp_path), "PATH": ""})

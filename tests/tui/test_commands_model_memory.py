@@ -57,7 +57,7 @@ def test_beside_a_host_without_room_it_is_refused_with_what_to_do(verify: Verify
         f"a host runs on {host.url} with /models/Tiny, and a second model of about 1.5 GB may"
     )
     assert "not fit beside it (1.5 GB of 32.0 GB are free)" in said
-    assert said.endswith("end that host first, or try all the same with --beside-host")
+    assert said.endswith("stop that host first, or run anyway with --beside-host")
 
 
 def test_where_both_fit_it_runs(verify: Verify) -> None:

@@ -1,8 +1,8 @@
-"""Auto mode of Claude Code: off in sessions on a model of one's own, unless their arguments ask for it.
+"""Auto mode of Claude Code: off in sessions on one's own model, unless the arguments request it.
 
-As Claude Code 2.1.332 has it: a fresh interactive session begins in auto mode, in which the server is asked
-to judge commands (`safeguards` in the request): not edits of the project's files, nor commands that only look
-at or make such files, which are carried out unasked. Anthropic's servers judge; without a verdict an
+Behaviour of Claude Code 2.1.332: a new interactive session begins in auto mode. In it the client asks the
+server to judge commands (`safeguards` in the request); it runs edits of the project's files, and commands
+that only read or create such files, without a question. Only Anthropic's servers judge. Without a verdict an
 interactive session stops at a dialog, and one with `-p` refuses the command.
 """
 
@@ -18,31 +18,31 @@ OPTION = "--permission-mode"
 AUTO = "auto"
 OFF: Mapping[str, Any] = {"permissions": {"disableAutoMode": "disable"}}
 MANUAL_COMMAND = (
-    "variables cannot switch off auto mode, in which Claude Code would stop at each command; start it with: "
+    "variables cannot switch off auto mode, in which Claude Code stops at each command; start it with: "
     f"claude --settings '{json.dumps(OFF, separators=(',', ':'))}'"
 )
 
 
 def is_requested(arguments: Sequence[str]) -> bool:
-    """Whether the arguments ask for auto mode."""
+    """Whether the arguments request auto mode."""
     return option_value(arguments, OPTION) == AUTO
 
 
 def notice(arguments: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> str:
-    """What to say of a session's auto mode before it begins; empty where it goes as everybody expects.
+    """The notice on auto mode before a session; empty if none is needed.
 
-    `settings` are the user's own, in every file that counts, the strongest first.
+    `settings` are the user's own settings of all files, the strongest first.
     """
     if is_requested(arguments):
         return (
-            f"{OPTION} {AUTO}: only Anthropic's servers answer the check that auto mode makes; "
-            "Claude Code will edit your project unasked, and stop at a question before a command that wants "
-            "it, with -p refuse that"
+            f"{OPTION} {AUTO}: only Anthropic's servers answer the checks of auto mode; Claude Code edits "
+            "your project without a question, and stops at a question before each command that needs a "
+            "check; with -p it refuses such a command"
         )
     if not option_value(arguments, OPTION) and default_mode(settings) == AUTO:
         return (
-            "permissions.defaultMode is auto in your settings, whose check only Anthropic's servers answer; "
-            f"this session begins in manual mode ({OPTION} {AUTO} insists)"
+            "permissions.defaultMode is auto in your settings, but only Anthropic's servers answer its "
+            f"checks; this session begins in manual mode ({OPTION} {AUTO} overrides this)"
         )
     return ""
 
@@ -53,7 +53,7 @@ def is_off(settings: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def default_mode(settings: Sequence[Mapping[str, Any]]) -> str:
-    """The mode that the user's own settings begin with, empty where they name none."""
+    """The default mode of the user's own settings, empty if they set none."""
     modes = (rules.get("defaultMode") for rules in _permissions(settings))
     return next((mode for mode in modes if isinstance(mode, str) and mode), "")
 

@@ -1,7 +1,8 @@
-"""The environment that points Claude Code at a host, also against the user's own settings.
+"""The environment that points Claude Code at a host, whatever the user's own settings say.
 
-Names and meanings as Claude Code 2.1.332 has them. Its settings files can hold an `env` of their own, which
-wins over the process's; only settings given with `--settings` win over those, so the same values go there.
+Names and meanings of Claude Code 2.1.332. Its settings files can have an `env`, which takes precedence over
+the process's environment; only settings of `--settings` take precedence over those, so they get the same
+values.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from tui.commands.claude_window import inherited_variables, window_notice, windo
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 BUNDLED_MODEL = "bundled-demo-model"
-ANY_TOKEN = "anyclaude"  # the client wants one even where the host asks for none
+ANY_TOKEN = "anyclaude"  # the client needs one even if the host requires none
 
-# Other ways to a model, which would pass the host by.
+# Other providers, which would bypass the host.
 OTHER_PROVIDERS = (
     "CLAUDE_CODE_USE_BEDROCK",
     "CLAUDE_CODE_USE_VERTEX",
@@ -45,26 +46,26 @@ MODEL_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class ClaudeEnvironment:
-    """Variables to set, and variables that must not be there."""
+    """Variables to set, and variables to unset."""
 
     variables: Mapping[str, str]
     unset: tuple[str, ...] = ()
-    own_account: bool = False  # the client signs in as it always does
-    remark: str = ""  # what the user should know before the session
+    own_account: bool = False  # the client uses its own account
+    remark: str = ""  # a notice for the user before the session
 
     def applied_to(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """A whole environment for the client."""
+        """The complete environment for the client."""
         kept = {name: value for name, value in environ.items() if name not in self.unset}
         return {**kept, **self.variables}
 
     def settings(self, *, auto_mode: bool = False) -> dict[str, Any]:
-        """What `--settings` gets; an empty value is as good as none to the client.
+        """The settings for `--settings`; the client treats an empty value as unset.
 
-        `auto_mode` leaves it as the client has it, also where nobody answers its check.
+        `auto_mode`: do not switch auto mode off.
         """
         settings: dict[str, Any] = {"env": {**dict.fromkeys(self.unset, ""), **self.variables}}
         if not self.own_account:
-            settings["apiKeyHelper"] = ""  # its key is for somebody else
+            settings["apiKeyHelper"] = ""  # its key is for another server
             if not auto_mode:
                 settings |= AUTO_MODE_OFF
         return settings
@@ -82,12 +83,12 @@ def claude_environment(
     own: Mapping[str, str] = NOTHING,
     no_proxy: str = "",
 ) -> ClaudeEnvironment:
-    """What Claude Code needs to work on the host at `url`.
+    """The environment in which Claude Code uses the host at `url`.
 
-    With the `claude` backend the client keeps its own account and models; it is only led through the host.
-    `model` is a folder, a hub id or a model's name; `context_tokens` is its window, 0 where it is not known.
-    `own` are the user's own values of the variables that tell the window (`claude_window.own_values`);
-    `no_proxy` is what the user's settings have in NO_PROXY.
+    With the `claude` backend the client keeps its own account and models, and only its requests go through
+    the host. `model` is a folder, a hub id or a model's name; `context_tokens` is its window, 0 if unknown.
+    `own` has the user's values of the window's variables (`claude_window.own_values`), `no_proxy` the user's
+    NO_PROXY.
     """
     variables = {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}
     variables |= _no_proxy(url, no_proxy or environ.get("NO_PROXY") or environ.get("no_proxy") or "")
@@ -109,21 +110,22 @@ def claude_environment(
 
 
 def model_name(model: str) -> str:
-    """The name that Claude Code shows: a folder's last part, else the model as it is called."""
+    """The model's name for Claude Code: the last part of a folder, else the name itself."""
     if not model:
         return BUNDLED_MODEL
     return Path(model).name if model.startswith("/") else model
 
 
 def model_window(model: str) -> int:
-    """The context window of a model in a folder of this machine, 0 for any other."""
+    """The context window of a model in a local folder, else 0."""
     return context_window(Path(model)) if model.startswith("/") else 0
 
 
 def _no_proxy(url: str, given: str) -> dict[str, str]:
-    """A web proxy must not get what is meant for the host, whoever names one.
+    """Variables that exclude the host from web proxies.
 
-    Said in every session: settings files name proxies too, also one that came with the working directory.
+    They are set in each session, because settings files can name proxies too, also one of the working
+    directory.
     """
     names = [name.strip() for name in given.split(",") if name.strip()]
     here = ["127.0.0.1", "localhost", "::1", urlsplit(url).hostname or "localhost"]

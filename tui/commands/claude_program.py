@@ -1,7 +1,7 @@
-"""Where Claude Code is: as it was named, on the PATH, or where one of its installers puts it.
+"""Finds Claude Code: by its given name, on the PATH, or in the folder of an installer.
 
-Its own installer takes `~/.local/bin`, that of earlier versions `~/.claude/local`, which shells know by an
-alias alone; then there are Homebrew and npm. launchd, cron and a terminal that was open before know of none.
+Its installer uses `~/.local/bin`, earlier versions `~/.claude/local` with a shell alias; Homebrew and npm
+have their own folders. The PATH of launchd, cron and older terminals lacks them.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _FOLDERS = (
 
 
 def named_by_variable(environ: Mapping[str, str]) -> str:
-    """The program that ANYCLAUDE_CLAUDE names, for all folders: none that only some folder has.
+    """The program that ANYCLAUDE_CLAUDE names, which must not depend on the working directory.
 
     Raises:
-        CommandFailed: it is a path from the working directory.
+        CommandFailed: it is a relative path.
     """
     named = environ.get("ANYCLAUDE_CLAUDE", "")
     if "/" in named and not named.startswith("/"):
         raise CommandFailed(
             ExitCode.USAGE,
-            f"ANYCLAUDE_CLAUDE is {named}, another program in each folder; allowed: a name on the PATH, or a "
-            f"whole path. For this one session: claude --claude-path {named}",
+            f"ANYCLAUDE_CLAUDE is {named}, which depends on the folder; allowed: a name on the PATH, or an "
+            f"absolute path. For this one session: claude --claude-path {named}",
         )
     return named
 
@@ -48,30 +48,32 @@ def find_claude(
     *,
     is_program: Callable[[Path], bool] = lambda path: path.is_file() and os.access(path, os.X_OK),
 ) -> str:
-    """The program: as named, else on the PATH, else where an installer puts it, which is then said.
+    """The program: by its name, else on the PATH, else in an installer's folder, with a message.
 
     Raises:
-        CommandFailed: it is not there.
+        CommandFailed: it was not found.
     """
     found = shutil.which(named or "claude", path=environ.get("PATH"))
     if found:
         return found
     if named:
-        raise CommandFailed(ExitCode.USAGE, f"{named} is no program that can be run; name Claude Code's own")
+        raise CommandFailed(
+            ExitCode.USAGE, f"{named} is not an executable program; give the path of Claude Code"
+        )
     for path in installed_at(environ):
         if is_program(path):
-            say(f"Claude Code is not on the PATH; {path} is used")
+            say(f"Claude Code is not on the PATH; using {path}")
             return str(path)
     how = INSTALL if shutil.which("npm", path=environ.get("PATH")) else f"Node.js, then: {INSTALL}"
     raise CommandFailed(
         ExitCode.USAGE,
-        f"Claude Code is neither on the PATH nor where its installers put it; install it: {how}   (or name it"
-        " with --claude-path)",
+        f"Claude Code is neither on the PATH nor in its installers' folders; install it: {how}   (or give its"
+        " path with --claude-path)",
     )
 
 
 def installed_at(environ: Mapping[str, str]) -> Iterator[Path]:
-    """The places where installers put the program, the usual one first; none that depends on the folder."""
+    """The absolute paths where installers put the program, the usual one first."""
     home = environ.get("HOME", "")
     for folder in _FOLDERS:
         if home.startswith("/") or not folder.startswith("~"):

@@ -1,4 +1,4 @@
-"""`anyclaude-tui claude`: Claude Code on a host that runs, or on one of its own for as long as it lasts."""
+"""`anyclaude-tui claude`: Claude Code on a running host, or on a new host for this session."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tui.commands.port_check import check_ports
 from tui.commands.trust_question import question
 from tui.commands.user_settings import UserSettings, read_user_settings
 
-# For the session in front to act on; whoever holds its terminal must outlive it.
+# The client handles these; this process must outlive it.
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 FORWARDED_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -38,8 +38,8 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
     """Run one session and return Claude Code's own exit code.
 
     Raises:
-        proxy.configuration.settled.ConfigError, tui.client.host_process.HostFailed, CommandFailed: there is
-        nothing to run it on.
+        proxy.configuration.settled.ConfigError, tui.client.host_process.HostFailed, CommandFailed: no host is
+        available.
     """
     program = find_claude(claude_path or named_by_variable(invocation.environ), invocation.environ)
     printing = any(argument in ("-p", "--print") for argument in arguments)
@@ -89,7 +89,7 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
 async def joined_or_started(
     invocation: Invocation, settled: Settled
 ) -> AsyncIterator[tuple[str, HostProcess | None]]:
-    """A host's address: of one that runs, else of one that is started now and stopped afterwards."""
+    """The address of a running host, else of a new one that is stopped afterwards."""
     joined = None
     if invocation.attach or settled.config.port:
         joined = await _running_host(invocation, settled)
@@ -106,7 +106,7 @@ async def joined_or_started(
 async def _started_host(
     invocation: Invocation, settled: Settled, process: HostProcess
 ) -> tuple[str, HostProcess | None]:
-    """The address of a host that is started now, or of one that another session has started meanwhile."""
+    """The address of a new host, or of one that another session has started meanwhile."""
     try:
         check_ports(settled.config)
         for line in settled.account:
@@ -122,25 +122,25 @@ async def _started_host(
 
 
 async def _running_host(invocation: Invocation, settled: Settled) -> str | None:
-    """The address of the host that runs where this one would, and a word about it; None where none does.
+    """The address of the host on the configured port, with a message about it; None if none runs.
 
     Raises:
-        CommandFailed: there is none but must be, or nothing may be sent there.
+        CommandFailed: there is none but `--attach` needs one, or its use is refused.
     """
     url = invocation.base_url(settled)
     state = await _running(url, settled.config.token, must=bool(invocation.attach))
     if state is None:
         return None
     say(f"joined the host on {url} ({state.backend}, {state.model or bundled_model.NAME})")
-    say(f"requests go to {destination_of(state)}, as that host says")
+    say(f"requests go to {destination_of(state)}, according to that host")
     for name in ("backend_name", "backend_url", "model", "home"):
         if invocation.options.get(name):
-            say(f"{SETTINGS[name].option} is not used: the host that runs has its own")
+            say(f"{SETTINGS[name].option} is ignored: the running host has its own")
     return url
 
 
 async def _running(url: str, token: str, *, must: bool = False) -> HostState | None:
-    """The state of the host on `url`; None where none of ours answers.
+    """The state of the host on `url`; None if no host answers.
 
     Raises:
         CommandFailed: none answers, but `must`.
@@ -157,40 +157,40 @@ async def _running(url: str, token: str, *, must: bool = False) -> HostState | N
 
 
 async def until_ready(client: HostClient, process: HostProcess | None) -> HostState:
-    """Wait until the model can answer, telling how far it is.
+    """Wait until the model can answer, and print its progress.
 
     Raises:
         CommandFailed: the engine failed, or the host ended.
     """
     narrator = Narrator(say)
-    news = asyncio.Event()
-    listening = asyncio.create_task(listen(client, narrator, news.set))
-    ended = asyncio.create_task(_set_at_end(process, news)) if process else None
+    changed = asyncio.Event()
+    listening = asyncio.create_task(listen(client, narrator, changed.set))
+    ended = asyncio.create_task(_set_at_end(process, changed)) if process else None
     try:
         while not narrator.serving:
-            await news.wait()
-            news.clear()
+            await changed.wait()
+            changed.clear()
             if narrator.failed:
                 raise CommandFailed(ExitCode.ENGINE_FAILED, f"the engine failed on {client.url}; see above")
             if process is not None and process.exit_code is not None:
-                last = process.last_words or ["without a word"]
+                last = process.last_words or ["no output"]
                 raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host ended: {last[-1]}")
         return await client.state()
     except HostError as error:
-        raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host is gone: {error}") from None
+        raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host does not answer any more: {error}") from None
     finally:
         await end_tasks(*(task for task in (listening, ended) if task is not None))
 
 
-async def _set_at_end(process: HostProcess, news: asyncio.Event) -> None:
+async def _set_at_end(process: HostProcess, changed: asyncio.Event) -> None:
     await process.wait()
-    news.set()
+    changed.set()
 
 
 async def _run_in_foreground(
     command: Sequence[str], environment: ClaudeEnvironment, environ: Mapping[str, str]
 ) -> int:
-    """Run the client with the terminal, and end as it ends: its exit code, or 128 and its signal."""
+    """Run the client in the terminal; returns its exit code, or 128 plus its signal."""
     loop = asyncio.get_running_loop()
     children: list[asyncio.subprocess.Process] = []
     for number in TERMINAL_SIGNALS:

@@ -1,6 +1,6 @@
-"""The settings overlay of one session: a private file for `--settings`, gone when the session ends.
+"""The settings overlay of one session: a private file for `--settings`, deleted at the end of the session.
 
-The user's own settings files are never touched.
+The user's own settings files do not change.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from tui.commands.user_settings import OPTION
 def overlay(
     environment: ClaudeEnvironment, theirs: Mapping[str, Any], arguments: Sequence[str], *, folder: Path
 ) -> Iterator[list[str]]:
-    """Client arguments with the overlay in front: the user's settings `theirs`, and ours over them.
+    """Client arguments with the overlay in front: the user's settings `theirs`, with ours merged over them.
 
-    The client takes one `--settings` only, so the user's cannot stand beside ours.
+    The client accepts only one `--settings`, so both must be in one file.
 
     Raises:
-        CommandFailed: the user's settings leave no place for ours, or the overlay cannot be written.
+        CommandFailed: the user's settings conflict with ours, or the overlay cannot be written.
     """
     try:
         settings = merged(theirs, environment.settings(auto_mode=auto_mode.is_requested(arguments)))
     except SettingsConflict as conflict:
         raise CommandFailed(
-            ExitCode.USAGE, f"{OPTION}: {conflict}; Claude Code would not obey any of it"
+            ExitCode.USAGE, f"{OPTION}: {conflict}; Claude Code would ignore all of it"
         ) from None
     path = folder / f"claude-settings-{os.getpid()}.json"
     try:

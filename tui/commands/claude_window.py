@@ -1,8 +1,8 @@
-"""What Claude Code is told of a model's context window, so that a long task survives its compactions.
+"""Variables for Claude Code about a model's context window, so that a long task survives its compactions.
 
-As Claude Code 2.1.332 has it: it compacts a conversation at `compacts_at` tokens, and gives up ("Autocompact
-is thrashing") where the conversation is full again within three turns, three times in a row. Its first prompt
-alone is some 15,000 tokens.
+Behaviour of Claude Code 2.1.332: it compacts a conversation at `compacts_at` tokens, and stops ("Autocompact
+is thrashing") if the conversation is full again within three turns, three times in a row. Its first prompt
+has about 15,000 tokens.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ WINDOW = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
 OUTPUT = "CLAUDE_CODE_MAX_OUTPUT_TOKENS"
 COMPACTION = "CLAUDE_CODE_AUTO_COMPACT_WINDOW"
 NAMES = (WINDOW, OUTPUT, COMPACTION)
-# Which of them were set here, as NAME=VALUE: a shell or session below does not take them for the user's.
+# The variables that this program set, as NAME=VALUE: a child session must not take them for the user's.
 SET_HERE = "ANYCLAUDE_CLIENT_WINDOW"
 
-# Claude Code takes no smaller window for automatic compaction and says so in each session.
+# Claude Code refuses a smaller window for automatic compaction, with a message in each session.
 LEAST_COMPACT_WINDOW = 100_000
-OUTPUT_RESERVED = 20_000  # at most so much of the longest answer is kept free
-RESERVED = 13_000  # and so much besides
-DEFAULT_OUTPUT = 32_000  # of a model whose name the client does not know
+OUTPUT_RESERVED = 20_000  # upper limit of the reserve for the longest answer
+RESERVED = 13_000  # a further reserve
+DEFAULT_OUTPUT = 32_000  # for a model with an unknown name
 
-CONVERSATION = 32_000  # worth more than longer answers: a window of 65,536 has it without any help
+CONVERSATION = 32_000  # has priority over longer answers; a window of 65,536 has room for it
 LEAST_OUTPUT, LEAST_OUTPUT_BELOW_40K = 4_096, 2_048
 # By 24 rounds of tests/e2e/test_claude_code_in_small_windows.py in a terminal: 36,000 is not enough.
 LEAST_WINDOW = 37_000
@@ -39,15 +39,15 @@ def compacts_at(window: int, output: int) -> int:
 def longest_answer(window: int) -> int:
     """Tokens of the longest answer in a window below `LEAST_COMPACT_WINDOW`.
 
-    What the window holds beyond the client's reserve and a conversation. A longer answer is not lost: the
-    client asks the model to go on.
+    The part of the window beyond the client's reserve and a conversation. A longer answer is not lost: the
+    client asks the model to continue.
     """
     least = LEAST_OUTPUT if window >= 40_000 else min(LEAST_OUTPUT_BELOW_40K, window // 4)
     return max(least, min(window - RESERVED - CONVERSATION, DEFAULT_OUTPUT))
 
 
 def own_values(theirs: UserSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The user's own values of `NAMES`: of their settings, else of their environment."""
+    """The user's own values of `NAMES`, from their settings, else from their environment."""
     ours = environ.get(SET_HERE, "").split()
     values = {name: theirs.variable(name) for name in NAMES}
     for name in NAMES:
@@ -58,7 +58,7 @@ def own_values(theirs: UserSettings, environ: Mapping[str, str]) -> dict[str, st
 
 
 def inherited_variables(environ: Mapping[str, str]) -> set[str]:
-    """Which variables of the environment were set here for another session."""
+    """The variables of the environment that this program set for another session."""
     ours = environ.get(SET_HERE, "").split()
     values = {name for name in NAMES if name in environ and f"{name}={environ[name]}" in ours}
     return values | ({SET_HERE} & environ.keys())

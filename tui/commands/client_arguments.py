@@ -1,7 +1,7 @@
-"""Options among the arguments that go to Claude Code, found as it finds them.
+"""Finds options in the arguments for Claude Code, by its own rules.
 
-A value stands behind its option or, after `=`, in it; of an option that is given twice the last counts; from
-`--` on there are no options.
+A value follows its option, or `=` within it. The last one counts if an option is repeated. There are no
+options after `--`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 def take_option(arguments: Sequence[str], option: str) -> tuple[str | None, list[str]]:
-    """The value of `option`, None where it is not given, and the arguments without it."""
+    """The value of `option`, None if it is not given, and the arguments without it."""
     value = None
     rest: list[str] = []
     left = list(arguments)
@@ -28,5 +28,5 @@ def take_option(arguments: Sequence[str], option: str) -> tuple[str | None, list
 
 
 def option_value(arguments: Sequence[str], option: str) -> str | None:
-    """The value of `option`, None where it is not given."""
+    """The value of `option`, None if it is not given."""
     return take_option(arguments, option)[0]

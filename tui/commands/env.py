@@ -1,4 +1,4 @@
-"""`anyclaude-tui env`: the environment for a Claude Code that the user starts, as lines for a shell."""
+"""`anyclaude-tui env`: prints the environment for a Claude Code that the user starts, as shell commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tui.commands.user_settings import read_user_settings
 
 
 def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False) -> int:
-    """Print it; returns the exit code.
+    """Print the environment; returns the exit code.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
@@ -32,7 +32,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
     if state is None:
         say(f"note: no host answers on {url} yet; start one with: anyclaude-tui")
     else:
-        say(f"requests go to {destination_of(state)}, as the host on {url} says")
+        say(f"requests go to {destination_of(state)}, according to the host on {url}")
     theirs = read_user_settings((), environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     environment = claude_environment(
         url,

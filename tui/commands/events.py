@@ -1,4 +1,4 @@
-"""`anyclaude-tui events`: the host's feed on stdout, a line an event, through breaks of the connection."""
+"""`anyclaude-tui events`: the host's event stream on stdout, one line per event, with reconnects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tui.commands.output import discard_unwritable_stdout
 def run_events(
     invocation: Invocation, *, as_json: bool, since: int, only_new: bool, types: Sequence[str]
 ) -> int:
-    """Follow until ctrl+c, or until nobody reads any more; returns the exit code.
+    """Follow the stream until ctrl+c, or until the reader closes stdout; returns the exit code.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
@@ -57,12 +57,12 @@ def run_events(
 async def follow(
     client: HostClient, *, since: int = 0, only_new: bool = False, pauses_s: Sequence[float] = PAUSES_S
 ) -> AsyncGenerator[tuple[bytes, Event]]:
-    """Each event, as it came and typed, from `since` on, without end.
+    """Each event as bytes and as an object, from `since` on, without end.
 
-    After a break it goes on where it was; a host that was started anew is read from its beginning.
+    After a lost connection it continues at the same event; a new host is read from its first event.
 
     Raises:
-        CommandFailed: the host does not answer at all, or refuses; raised on the first attempt only.
+        CommandFailed: the host does not answer or refuses; raised on the first attempt only.
     """
     follower = EventFollower(client, pauses_s=pauses_s)
     host: HostState | None = None
@@ -76,7 +76,7 @@ async def follow(
                 case Arrival(raw, Event() as event):
                     yield raw, event
                 case Arrival():
-                    say(f"{client.url} sent something that is no event; it is left out")
+                    say(f"{client.url} sent invalid data; it is skipped")
                 case Break(reason) if host is None:
                     raise CommandFailed(ExitCode.USAGE, f"no host to follow: {_at(client, reason)}")
                 case Break(reason, 1):
@@ -88,17 +88,17 @@ def _at(client: HostClient, reason: str) -> str:
 
 
 def wanted(type_: str, patterns: Sequence[str]) -> bool:
-    """Does `request.delta` fit one of `request.*`, `engine.state`, ...? No patterns: everything does."""
+    """Whether an event type matches a pattern such as `request.*`; without patterns, each type matches."""
     return not patterns or any(fnmatchcase(type_, pattern) for pattern in patterns)
 
 
 def _as_json(raw: bytes, event: Event) -> str:
-    # As the host wrote it, which is one line unless it was sent in several `data` fields.
+    # Unchanged, one line, unless it came in several `data` fields.
     return raw.decode("utf-8", "replace") if b"\n" not in raw else event.model_dump_json()
 
 
 def _as_text(raw: bytes, event: Event) -> str:
-    """A line for people: time, type, request, and the fields that say something."""
+    """A line for people: time, type, request, and the fields with a value."""
     try:
         moment = time.strftime("%H:%M:%S", time.localtime(event.time))
     except (OverflowError, ValueError, OSError):
@@ -108,8 +108,8 @@ def _as_text(raw: bytes, event: Event) -> str:
         for name, value in event.data.items()
         if value not in ("", None, [], {}) and name != "seq"
     ]
-    head = f"{moment} {event.type} {event.request or '-'}"
-    return line_text(" ".join([head, *fields]), limit=400)
+    start = f"{moment} {event.type} {event.request or '-'}"
+    return line_text(" ".join([start, *fields]), limit=400)
 
 
 async def _until_reader_closes(work: Callable[[], Coroutine[Any, Any, None]], client: HostClient) -> None:
@@ -127,7 +127,7 @@ async def _until_reader_closes(work: Callable[[], Coroutine[Any, Any, None]], cl
 
 
 def _watch_reader(fd: int, left: Callable[[], object]) -> None:
-    """Call `left` once the reader of a pipe closes it, also while there is nothing to write."""
+    """Call `left` when the reader closes the pipe, also while nothing is written."""
     mode = os.fstat(fd).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return

@@ -1,4 +1,4 @@
-"""How a command ends: with an exit code, and the error that carries one."""
+"""Exit codes of commands, and the error that carries one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["CommandFailed", "ExitCode"]
 
 
 class CommandFailed(Exception):
-    """A command cannot go on; `message` says what happened and what to do, one line for each thing."""
+    """A command fails; `message` says what happened and what to do, one line for each problem."""
 
     def __init__(self, exit_code: int, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""`anyclaude-tui --no-ui`: the proxy in this process, in the foreground, telling on stderr what it does."""
+"""`anyclaude-tui --no-ui`: the proxy in this process, in the foreground, with a log on stderr."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tui.commands.narration import Narrator, listen
 from tui.commands.port_check import check_ports
 from tui.commands.program_name import claude_command
 
-LAST_S = 20.0  # for open answers, the engine and the traces, once it has been told to end
+LAST_S = 20.0  # limit for open answers, the engine and the traces after a stop signal
 
 
 def run_headless(invocation: Invocation) -> int:
@@ -47,12 +47,12 @@ def run_headless(invocation: Invocation) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     if config.debug_level == 0:
-        logging.getLogger("anyclaude.supervisor").disabled = True  # the narration tells the same
+        logging.getLogger("anyclaude.supervisor").disabled = True  # the narration has the same lines
     return int(uvloop.run(_Foreground(config).run()))
 
 
 def _small_window(engine: EngineState) -> str:
-    """What a session of Claude Code will meet in a small window; empty where it has room."""
+    """The notice about a small window for Claude Code; empty if the window is large enough."""
     return window_notice(engine.context_tokens, {}, setting="") if engine.context_tokens else ""
 
 
@@ -64,13 +64,13 @@ class _Foreground:
         self.narrator = Narrator(say, _small_window)
         self.stop = asyncio.Event()
         self.code = ExitCode.FINE
-        self.reason = ""  # why the engine did not come up
+        self.reason = ""  # why the engine cannot start
         self.client: HostClient | None = None
         self.listening: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
-        """Serve until told to end. Raises: CommandFailed: the engine never came up."""
-        from proxy.host import serve  # the web server: only once it is known that there is something to serve
+        """Serve until a signal. Raises: CommandFailed: the engine cannot start."""
+        from proxy.host import serve  # the web server: imported only after the checks
 
         self._handle_signals()
         try:
@@ -90,9 +90,9 @@ class _Foreground:
 
     def _interrupted(self) -> None:
         if self.stop.is_set():
-            say("ended without waiting for open answers")
-            os._exit(ExitCode.INTERRUPTED)  # the engine sees its pipe close and ends as well
-        say("ending; ctrl+c again does not wait for open answers")
+            say("stopped without waiting for open answers")
+            os._exit(ExitCode.INTERRUPTED)  # the engine's parent watch stops it
+        say("stopping; press ctrl+c again to skip waiting for open answers")
         self._end(ExitCode.INTERRUPTED)
 
     def _end(self, code: ExitCode) -> None:
@@ -106,7 +106,7 @@ class _Foreground:
         say(f"proxy: listening on {url}, backend {config.backend_name}, state in {config.home}")
         say(f"Claude Code on it: {claude_command(port, os.environ)}")
         if config.backend == "mlx" and not config.model:
-            say(f"model: the {bundled_model.NAME}, which can do little: {bundled_model.CHOOSE}")
+            say(f"model: the {bundled_model.NAME}, which is very small: {bundled_model.CHOOSE}")
         self.client = HostClient(local_url(config.host, port), config.token)
         self.listening = asyncio.create_task(listen(self.client, self.narrator, self._engine_changed))
 

@@ -1,4 +1,4 @@
-"""What one run of `anyclaude-tui` was asked for, before any command looks at it."""
+"""The options of one run of `anyclaude-tui`, before its command."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def say(line: str) -> None:
-    """One line of narration, on stderr: stdout is for data. A terminal obeys nothing that is in it."""
+    """Print one line on stderr; stdout is for data. Control characters are replaced."""
     if not line.isprintable():
         line = "".join(char if char.isprintable() or char == "\t" else "?" for char in line)
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     except OSError:
-        pass  # nobody listens any more; what was asked for goes on
+        pass  # stderr is closed; the command continues
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """The options before the command, and the surroundings they are read in."""
+    """The options before the command, and the environment."""
 
     options: Mapping[str, Any] = field(
         default_factory=dict
@@ -43,10 +43,10 @@ class Invocation:
         return Invocation({**self.options, **given}, attach or self.attach, self.environ)
 
     def settle(self, ask: Ask | None = None) -> Settled:
-        """The configuration; its warnings are said. `ask` is asked about the working directory's file.
+        """Settle the configuration and print its warnings. `ask` asks about the working directory's file.
 
         Raises:
-            proxy.configuration.settled.ConfigError: one line for each thing that is wrong.
+            proxy.configuration.settled.ConfigError: one line for each problem.
             CommandFailed: there is no working directory or no home.
         """
         from proxy.configuration.settled import ConfigError
@@ -68,18 +68,18 @@ class Invocation:
         return settled
 
     def base_url(self, settled: Settled) -> str:
-        """The address of the host that commands talk to: `--attach`, else the configured port here.
+        """The address of the host for commands: `--attach`, else the configured port on this machine.
 
         Raises:
-            CommandFailed: the address is none, the port is not settled, or the token may not go there, or
-                nothing at all: another user of this machine listens there.
+            CommandFailed: the address is invalid, the port is 0, the token must not be sent there, or another
+                user of this machine listens there.
         """
         if self.attach:
             return attach_url(self.attach)
         config = settled.config
         if config.port == 0:
             raise CommandFailed(
-                ExitCode.USAGE, "port 0 is any free port, so nobody can say where the host is; name its port"
+                ExitCode.USAGE, "port 0 is any free port, so the host's address is unknown; name its port"
             )
         url = local_url(config.host, config.port)
         if refusal := token_refusal(settled, url):
@@ -100,7 +100,7 @@ def surroundings() -> tuple[Path, Path]:
     """The working directory and the user's home.
 
     Raises:
-        CommandFailed: one of them is gone, or the home is no whole path.
+        CommandFailed: one of them is missing, or the home is no absolute path.
     """
     try:
         cwd, user_home = Path.cwd(), Path.home()
@@ -108,16 +108,16 @@ def surroundings() -> tuple[Path, Path]:
         raise CommandFailed(
             ExitCode.USAGE, f"the working directory or the home folder is gone: {error}"
         ) from None
-    if not user_home.is_absolute():  # the working directory's files would be taken for the user's own
-        raise CommandFailed(ExitCode.USAGE, f"the home folder is {user_home}; HOME must be a whole path")
+    if not user_home.is_absolute():  # else files of the working directory would count as the user's own
+        raise CommandFailed(ExitCode.USAGE, f"the home folder is {user_home}; HOME must be an absolute path")
     return cwd, user_home
 
 
 def check_own_account(settled: Settled, url: str) -> None:
-    """Pass if the client may send its own credentials to a host at its configured address.
+    """Check that the client may send its own credentials to the configured address.
 
     Raises:
-        CommandFailed: the working directory's file has named that address; be it trusted, only the user does.
+        CommandFailed: the working directory's file names that address, which only the user may do.
     """
     from proxy.configuration.provenance import Origin
 
@@ -126,12 +126,12 @@ def check_own_account(settled: Settled, url: str) -> None:
             raise CommandFailed(
                 ExitCode.USAGE,
                 f"the client's own credentials are not sent to {url}, an address from {part.described}; "
-                f"if that is your host, say so: --attach {url}",
+                f"if that is your host, use: --attach {url}",
             )
 
 
 def token_refusal(settled: Settled, url: str) -> str:
-    """Why the host's token may not be sent to its configured address; empty where it may."""
+    """Why the host's token must not be sent to the configured address; empty if it may."""
     from engine.process.loopback import is_loopback_name
     from proxy.configuration.provenance import Origin, may_be_sent
 
@@ -141,17 +141,17 @@ def token_refusal(settled: Settled, url: str) -> str:
         return ""
     others = [part for part in address if not may_be_sent(sources["token"], [part])]
     here = is_loopback_name(config.host) or config.host in ("0.0.0.0", "::")
-    # On this machine the user's own sources may name the port and the token apart from each other.
+    # On this machine, port and token may come from different sources of the user.
     if here and all(part.origin is not Origin.FOLDER_FILE for part in others):
         return ""
     return (
         f"the token ({sources['token'].described}) is not sent to {url}, an address from "
-        f"{others[0].described}; if that is your host, say so: --attach {url}"
+        f"{others[0].described}; if that is your host, use: --attach {url}"
     )
 
 
 def local_url(host: str, port: int) -> str:
-    """Where a host that listens on `host` is reached from this machine."""
+    """The address at which this machine reaches a host that listens on `host`."""
     if host in ("0.0.0.0", ""):
         host = "127.0.0.1"
     elif host == "::":
@@ -160,10 +160,10 @@ def local_url(host: str, port: int) -> str:
 
 
 def attach_url(text: str) -> str:
-    """The address after `--attach`, with what people leave out.
+    """The address of `--attach`, with `http://` added if it is missing.
 
     Raises:
-        CommandFailed: it is no address.
+        CommandFailed: it is not an address.
     """
     from engine.options.kinds import URL, checked
 

@@ -1,4 +1,4 @@
-"""What a host does, told in lines: for a host without a screen, and while a command waits for one."""
+"""Status lines about a host: for a host without a screen, and while a command waits for a host."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tui.client.event_stream import Arrival, EventFollower
 from tui.client.host_client import HostClient
 
 SERVING = ("ready", "busy")
-LOG_LINES = 8  # of the engine's log, with a failure
+LOG_LINES = 8  # of the engine's log, printed with a failure
 PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 
 
 def destination_of(state: HostState) -> str:
-    """Where a host sends requests, by its own account."""
+    """The destination of requests, as the host reports it."""
     if state.destination or backend_kind(state.backend) == "mlx":
         return printable(state.destination, 500) or ENGINE_HERE
     return public_url(state.engine.url) or state.backend  # a host of an earlier version
@@ -27,15 +27,15 @@ def destination_of(state: HostState) -> str:
 
 @dataclass(slots=True)
 class Narrator:
-    """Turns what a host says into lines, and knows how its engine stands; repeats nothing."""
+    """Prints status lines for a host's events, without repetition, and keeps the engine's state."""
 
     write: Callable[[str], None]
-    remark: Callable[[EngineState], str] = lambda _: ""  # what else to say of an engine that is ready
+    remark: Callable[[EngineState], str] = lambda _: ""  # a further note about a ready engine
     engine: EngineState | None = None
     was_ready: bool = False
     log: list[str] = field(default_factory=list)
     _last: tuple[object, ...] = ()
-    _reason: str = ""  # the detail that was written last
+    _reason: str = ""  # the last printed detail
 
     @property
     def failed(self) -> bool:
@@ -43,11 +43,11 @@ class Narrator:
 
     @property
     def serving(self) -> bool:
-        """Can the model answer now?"""
+        """Whether the model can answer now."""
         return self.engine.state in SERVING if self.engine is not None else self.was_ready
 
     def apply_state(self, state: HostState) -> None:
-        """Take over the host's own account."""
+        """Apply the state that the host reports."""
         self.log = list(state.engine_log[-LOG_LINES:])
         if backend_kind(state.backend) == "mlx":
             self._engine(state.engine)
@@ -55,7 +55,7 @@ class Narrator:
             self.was_ready = True  # there is no engine to wait for
 
     def apply(self, event: Event) -> None:
-        """Take one event; types that do not concern the host as a whole are passed over."""
+        """Apply one event; types that do not concern the whole host are ignored."""
         if event.type == "engine.log":
             self.log = [*self.log, str(event.data.get("line", ""))][-LOG_LINES:]
             return
@@ -80,10 +80,10 @@ class Narrator:
         percent = (
             None if state.progress is None or state.state != "loading" else int(state.progress * 10) * 10
         )
-        told = ("serving" if state.state in SERVING else state.state, percent)
-        if told == self._last:
+        status = ("serving" if state.state in SERVING else state.state, percent)
+        if status == self._last:
             return
-        self._last = told
+        self._last = status
         if state.state in SERVING:
             self.was_ready = True
             parts = ["ready", state.model, state.accelerated, f"at {state.url}" if state.url else ""]
@@ -97,16 +97,16 @@ class Narrator:
             self.write(f"engine: {state.state}{progress}{detail}")
         if state.state == "failed":
             for line in self.log:
-                if line not in state.detail:  # its last line is the reason, more often than not
+                if line not in state.detail:  # its last line is usually the reason
                     self.write(f"  | {line}")
             if self.was_ready:
-                self.write("engine: it stays down; clients get errors that they retry until it is restarted")
+                self.write("engine: it stays stopped; clients get errors and retry until you restart it")
 
 
 async def listen(client: HostClient, narrator: Narrator, changed: Callable[[], None]) -> None:
-    """Follow a host until cancelled; `changed` is called after each thing that was heard.
+    """Follow a host until cancelled; `changed` is called after each event.
 
-    A connection that breaks is made again; what happened meanwhile is in the host's own account.
+    After a lost connection it reconnects; the host's state has the changes of the meantime.
     """
     follower = EventFollower(client, pauses_s=PAUSES_S)
     async with aclosing(follower.follow()) as items:

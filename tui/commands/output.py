@@ -1,4 +1,4 @@
-"""What commands write on stdout: data, for readers that may leave before its end."""
+"""Writes data to stdout, whose reader may close it early."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def write_data(text: str) -> None:
-    """Write all of `text`; a reader that has left has what it wanted."""
+    """Write `text`; a closed pipe is not an error."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -16,7 +16,7 @@ def write_data(text: str) -> None:
 
 
 def discard_unwritable_stdout() -> None:
-    """Keep the interpreter from failing at its end, when it writes what is left into a closed pipe."""
+    """Redirect a closed stdout to /dev/null, so that the interpreter's last flush does not fail."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""How this very program is typed in another terminal: `make run` starts it where no PATH leads to it."""
+"""The command that starts this program in another terminal; after `make run` it is not on the PATH."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _USUAL_PORT = 8082
 
 
 def claude_command(port: int, environ: Mapping[str, str], program: str | None = None) -> str:
-    """The line that starts Claude Code on the host at `port`, in any working directory.
+    """The command line that starts Claude Code on the host at `port`, from any working directory.
 
     `program` is the file that was started (default: this process's).
     """
@@ -22,10 +22,10 @@ def claude_command(port: int, environ: Mapping[str, str], program: str | None = 
 
 
 def program_name(environ: Mapping[str, str], program: str | None = None) -> str:
-    """The program's name where a shell finds this one by it, else its path, for a shell."""
+    """The program's name if the PATH has it, else its path, quoted for a shell."""
     path = Path(program or sys.argv[0]).absolute()
     if path.name != NAME or not path.is_file():
-        return NAME  # started as a module, or by a test: then the name is the best that can be said
+        return NAME  # started as a module or by a test
     found = shutil.which(NAME, path=environ.get("PATH", ""))
     if found is not None and Path(found).samefile(path):
         return NAME

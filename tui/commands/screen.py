@@ -1,4 +1,4 @@
-"""`anyclaude-tui` itself: the control center, with a host of its own or on one that runs elsewhere."""
+"""`anyclaude-tui` without a command: the control center, with its own host or attached to another."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tui.commands.trust_question import question
 
 
 def run_screen(invocation: Invocation) -> int:
-    """Show the screen until it is left; returns the exit code.
+    """Show the screen until the user quits; returns the exit code.
 
     Raises:
         proxy.configuration.settled.ConfigError: the configuration is wrong.
-        CommandFailed: there is no terminal, a port is busy, or no host answers where one should.
+        CommandFailed: there is no terminal, a port is busy, or no host answers at `--attach`.
     """
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     asks = terminal and not invocation.attach
@@ -32,12 +32,12 @@ def run_screen(invocation: Invocation) -> int:
     if not terminal:
         raise CommandFailed(
             ExitCode.USAGE,
-            "the screen needs a terminal, and this is none; start without one: anyclaude-tui --no-ui",
+            "the screen needs a terminal; without one, use: anyclaude-tui --no-ui",
         )
     if invocation.attach:
         url = invocation.base_url(settled)
         state = asyncio.run(_must_answer(url, config.token))
-        say(f"requests go to {destination_of(state)}, as the host on {url} says")
+        say(f"requests go to {destination_of(state)}, according to the host on {url}")
         return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ))
     check_ports(config)
     for line in settled.account:

@@ -1,4 +1,4 @@
-"""Settings of Claude Code in layers: one JSON object over another, down to the single value."""
+"""Merges two settings objects of Claude Code, value by value."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 
 class SettingsConflict(ValueError):
-    """The lower layer has something else where the upper one has an object; raised by `merged`."""
+    """The lower layer has another type where the upper one has an object; raised by `merged`."""
 
 
 def merged(lower: Mapping[str, Any], upper: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
-    """`upper` over `lower`: objects go into each other, lists are joined, of single values `upper`'s counts.
+    """`upper` merged over `lower`: objects are merged, lists are joined, other values come from `upper`.
 
-    `where` names the object that both are, for the error.
+    `where` names the object, for the error.
 
     Raises:
-        SettingsConflict: to go on would drop what `lower` has there, such as a rule of the user's.
+        SettingsConflict: a merge would drop a value of `lower`, such as a rule of the user.
     """
     both = dict(lower)
     for key, value in upper.items():

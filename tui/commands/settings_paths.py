@@ -1,8 +1,9 @@
-"""Paths in a settings file of Claude Code that are meant from the folder of the file, made absolute.
+"""Makes the relative paths of a Claude Code settings file absolute.
 
-Settings that move to another folder would lose what is meant from theirs: a rule `Read(/secret/**)` would
-deny nothing any more. As Claude Code 2.1.332 has it: in rules for files `/x` is from the file's folder and
-`//x` absolute; paths of the sandbox are from the file's folder unless they are absolute or begin with `~`.
+In a copy of the settings in another folder, relative paths would change their meaning: a rule
+`Read(/secret/**)` would deny nothing. Rules of Claude Code 2.1.332: in file rules `/x` is relative to the
+file's folder and `//x` is absolute; sandbox paths are relative to that folder unless absolute or beginning
+with `~`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PATH_LISTS = ("allowRead", "allowWrite", "denyRead", "denyWrite")
 
 
 def with_absolute_paths(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings of a file in `folder`, an absolute path, such that they can stand anywhere."""
+    """The settings of a file in `folder` (an absolute path), independent of the file's place."""
     rooted = _PATTERN_SIGNS.sub(r"\\\1", folder.as_posix().rstrip("/"))
 
     def rule(text: str) -> str:
@@ -57,7 +58,7 @@ Change = Callable[[Any], Any]
 
 
 def _changed(value: Any, changes: Mapping[str, Change]) -> Any:
-    """An object with some of its values changed; whatever is no object stays as it is."""
+    """An object with some of its values changed; other values stay unchanged."""
     if not isinstance(value, Mapping):
         return value
     return {key: changes[key](inner) if key in changes else inner for key, inner in value.items()}

@@ -1,4 +1,4 @@
-"""Asking, in a terminal, whether the working directory's configuration file is to be obeyed."""
+"""Asks in a terminal whether to trust the working directory's configuration file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST = 400  # characters of a value
 
 
 def question(environ: Mapping[str, str]) -> Ask | None:
-    """How to ask; None where nobody is there to answer."""
+    """The function that asks; None without a terminal or in CI."""
     try:
         there = sys.stdin.isatty() and sys.stderr.isatty() and not environ.get("CI")
     except (AttributeError, ValueError):  # closed
@@ -31,17 +31,17 @@ def question(environ: Mapping[str, str]) -> Ask | None:
 
 
 def ask(file: ConfigFile, keys: tuple[str, ...]) -> bool | None:
-    """Show what would be obeyed, and ask once; None: no answer."""
+    """Show the keys that would apply, and ask once; None: no answer."""
     try:
-        # What was typed or pasted before the question was seen is no answer to it.
+        # Discard input from before the question.
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
     except (OSError, ValueError, termios.error):
         return None
-    say(f"{_named(file)} may have come with somebody else's repository. Trusted, it also sets:")
+    say(f"{_named(file)} may have come with a repository. If you trust it, it also sets:")
     for line in setting_lines(file, keys):
         say(f"  {line}")
-    say("They can decide where prompts and keys go. Without trust the rest of it counts, these do not.")
-    sys.stderr.write("Obey them, until the file changes? [y/N] ")
+    say("These keys can redirect prompts and keys. Without trust they are ignored, and the others apply.")
+    sys.stderr.write("Trust the file, until it changes? [y/N] ")
     sys.stderr.flush()
     try:
         answer = sys.stdin.readline()
@@ -51,17 +51,17 @@ def ask(file: ConfigFile, keys: tuple[str, ...]) -> bool | None:
         say("")
         return None
     if answer.strip().lower() in YES:
-        say(f"trusted; to take it back: {HOW_TO_TRUST} --revoke")
+        say(f"trusted; to revoke: {HOW_TO_TRUST} --revoke")
         return True
-    say("not trusted, and not asked again for this content")
+    say("not trusted; you are not asked again for this content")
     return False
 
 
 def setting_lines(file: ConfigFile, keys: tuple[str, ...]) -> list[str]:
-    """A line for each key and its value; no secret is shown, and nothing that a terminal would obey.
+    """A line for each key and its value, without secrets and control characters.
 
-    What decides where requests go comes last, where a long list does not push it out of sight; of that, the
-    addresses of backends that the file does not choose come first.
+    Keys that direct requests come last, where a long list cannot scroll them away; of these, the addresses of
+    backends that the file does not select come first.
     """
     chosen = file.values.get("backend")
 
@@ -85,7 +85,7 @@ def shown_value(kind: Kind, value: Any) -> str:
         return f"(hidden, {len(value)} characters)" if value else '""'
     if kind is URL:
         value = without_password(value)
-    # ASCII alone: a letter that only looks like another shows as what it is.
+    # ASCII only: look-alike letters are visible as escapes.
     text = json.dumps(value, ensure_ascii=True)
     return text if len(text) <= _MOST else f"{text[:_MOST]}... ({len(text)} characters)"
 

@@ -1,8 +1,8 @@
-"""The user's own settings of Claude Code: those among the arguments, and the files that count beside them.
+"""Reads the user's own settings of Claude Code: those in the arguments, and the settings files.
 
-Only read, never written. Strength as Claude Code 2.1.332 has it: `--settings`, the project's
-`settings.local.json`, the project's `settings.json`, the user's. (Managed settings are stronger than all of
-them, ours too, and need no care here.)
+Files are never written. Precedence in Claude Code 2.1.332: `--settings`, the project's `settings.local.json`,
+the project's `settings.json`, the user's. Managed settings take precedence over all of them, also over ours,
+and are not read here.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ LOCAL, PROJECT, USER = "local", "project", "user"
 
 @dataclass(frozen=True, slots=True)
 class UserSettings:
-    """The user's own settings, and the arguments without the option that named some of them."""
+    """The user's own settings, and the arguments without `--settings`."""
 
-    given: Mapping[str, Any]  # by `--settings`
-    files: tuple[Mapping[str, Any], ...]  # of the others, the strongest first
+    given: Mapping[str, Any]  # with `--settings`
+    files: tuple[Mapping[str, Any], ...]  # of the settings files, the strongest first
     arguments: tuple[str, ...]
 
     @property
     def layers(self) -> tuple[Mapping[str, Any], ...]:
-        """All of them, the strongest first."""
+        """All layers, the strongest first."""
         return (self.given, *self.files)
 
     def variable(self, name: str) -> str:
-        """What their `env` says of a variable, empty where it is not in it."""
+        """The value of a variable in their `env`, else empty."""
         for layer in self.layers:
             env = layer.get("env")
             value = env.get(name) if isinstance(env, Mapping) else None
@@ -51,10 +51,11 @@ class UserSettings:
 def read_user_settings(
     arguments: Sequence[str], *, environ: Mapping[str, str], cwd: Path, user_home: Path
 ) -> UserSettings:
-    """Everything that counts for a session in `cwd` with these arguments.
+    """The settings of a session in `cwd` with these arguments.
 
     Raises:
-        CommandFailed: what `--settings` names cannot be read. Of the files, the client itself tells it.
+        CommandFailed: the settings of `--settings` cannot be read. The client itself reports unreadable
+        files.
     """
     given, rest = take_option(arguments, OPTION)
     named = option_value(arguments, SOURCES)
@@ -77,7 +78,7 @@ def _files(sources: set[str], environ: Mapping[str, str], cwd: Path, user_home: 
 
 
 def _read_file(path: Path) -> dict[str, Any] | None:
-    """What a file says, None where it says nothing: a pipe or a device in its place is not waited for."""
+    """The settings of a file, None if it has none or is not a regular file."""
     try:
         settings = json.loads(read_small_file(path, most=MOST_BYTES).data.decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
@@ -86,7 +87,7 @@ def _read_file(path: Path) -> dict[str, Any] | None:
 
 
 def _read_given(given: str) -> dict[str, Any]:
-    """Settings as the client takes them: JSON itself, or the name of a file that holds it."""
+    """The value of `--settings`: JSON, or the name of a JSON file."""
     file = None if given.lstrip().startswith("{") else Path(os.path.abspath(Path(given).expanduser()))
     try:
         settings = json.loads(file.read_text("utf-8-sig") if file else given)
@@ -97,5 +98,5 @@ def _read_given(given: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} is not JSON: {error}") from None
     if not isinstance(settings, dict):
-        raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} holds no JSON object")
+        raise CommandFailed(ExitCode.USAGE, f"{OPTION} {given[:200]} has no JSON object")
     return with_absolute_paths(settings, file.parent) if file else settings

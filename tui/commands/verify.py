@@ -1,4 +1,4 @@
-"""`anyclaude-tui verify`: checks that run on the user's own machine and model."""
+"""`anyclaude-tui verify`: checks on the user's machine and model."""
 
 from __future__ import annotations
 
@@ -19,33 +19,32 @@ def run_verify_cache(
 ) -> int:
     """Run `engine.verification` on the configured model; returns its exit code.
 
-    `beside_host` does so while a host runs, whatever memory there is.
+    `beside_host`: run beside a host without the memory check.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; or
-        nothing that can
-            be verified was asked for; or a host runs, and its model and this one may not both fit.
+            no check was chosen; or a host runs, and both models may not fit into memory.
     """
     if not exact:
-        raise CommandFailed(ExitCode.USAGE, "say what to verify: anyclaude-tui verify cache --exact")
+        raise CommandFailed(ExitCode.USAGE, "choose a check: anyclaude-tui verify cache --exact")
     settled = invocation.settle()
     config = settled.config
     if backend_kind(config.backend_name) != "mlx":
         raise CommandFailed(
             ExitCode.USAGE,
-            f"the backend {config.backend_name} has a cache of its own; verify the built-in engine with:"
+            f"the backend {config.backend_name} has its own cache; verify the built-in engine with:"
             " anyclaude-tui --backend mlx verify cache --exact",
         )
     if not beside_host:
         check_memory(settled, memory_now())
     for line in settled.account:
         say(line)
-    # -P, and not in the working directory: nothing that lies there is meant for the engine.
+    # -P and another working directory: Python must not import modules of the user's folder.
     command = [sys.executable, "-P", "-m", "engine.verification"]
     command += ["--conversations", str(conversations), "--head", str(head_tokens)]
     command += ["--model", config.model, "--kv-cache-dir", str(config.kv_cache_folder)]
     command += ["--draft-model", config.draft_model, "--draft-tokens", str(config.draft_tokens)]
     command += ["--kv-bits", str(config.kv_bits)] if config.kv_bits else []
     environment, _ = engine_environment(os.environ)
-    apart = private_folder(config.home)
-    return subprocess.run(command, env=environment, cwd=apart, check=False).returncode
+    folder = private_folder(config.home)
+    return subprocess.run(command, env=environment, cwd=folder, check=False).returncode

@@ -121,6 +121,6 @@ def test_json_that_is_no_object_is_refused(raw: bytes, kind: str) -> None:
         parse_body(raw)
 
 
-def test_text_that_a_client_cut_inside_of_a_character_is_taken() -> None:
+def test_text_with_a_truncated_character_is_accepted() -> None:
     cut = json.dumps({"text": "smile \ud83d", "whole": "\U0001f600"}).encode()
     assert parse_body(cut) == {"text": "smile \ufffd", "whole": "\U0001f600"}

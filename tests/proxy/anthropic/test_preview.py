@@ -28,11 +28,11 @@ def user(*texts: str) -> dict[str, Any]:
         (None, ""),
     ],
 )
-def test_it_is_the_last_words_of_the_user(messages: Any, line: str) -> None:
+def test_it_is_the_last_text_of_the_user(messages: Any, line: str) -> None:
     assert preview(messages) == line
 
 
-def test_long_words_are_cut_with_a_mark() -> None:
+def test_long_text_is_truncated_with_an_ellipsis() -> None:
     line = preview([user("x" * 500)])
     assert len(line) == PREVIEW_LENGTH
     assert line.endswith("x…")

@@ -156,7 +156,7 @@ def test_the_billing_block_is_no_part_of_the_prompt(system: Any, text: str) -> N
     assert system_text(system) == text
 
 
-def test_the_billing_block_tells_of_subagents() -> None:
+def test_the_billing_block_identifies_subagents() -> None:
     assert is_subagent([text_block(BILLING.format(1) + " cc_is_subagent=true;")])
     assert not is_subagent([text_block(BILLING.format(1))])
     assert not is_subagent([text_block("I quote cc_is_subagent=true")])

@@ -144,7 +144,7 @@ async def test_a_request_that_goes_well_is_on_disk_when_it_is_finished(host: Hos
     )
 
 
-async def test_the_steps_are_told_in_their_order(host: Host) -> None:
+async def test_the_steps_are_published_in_order(host: Host) -> None:
     record = host.begin()
     record.queued(0, 0.0)
     record.lookup(CacheVerdict(prompt_tokens=9, miss=CacheMiss(reason="cold")))
@@ -220,7 +220,7 @@ async def test_deltas_are_gathered(host: Host) -> None:
     assert deltas[-1]["output_tokens"] == 500
 
 
-async def test_gathered_deltas_are_told_without_waiting_for_the_next(host: Host) -> None:
+async def test_batched_deltas_are_published_without_waiting_for_the_next(host: Host) -> None:
     reader = host.bus.follow()
     record = host.begin()
     record.delta("text", "slow", 1)
@@ -229,7 +229,7 @@ async def test_gathered_deltas_are_told_without_waiting_for_the_next(host: Host)
     await finish(record)
 
 
-async def test_a_restored_prefix_is_told_once(host: Host) -> None:
+async def test_a_restored_prefix_is_published_once(host: Host) -> None:
     record = host.begin()
     record.cache_changed(CacheChange("inserted", tokens=5, entries=2, total_bytes=10))
     record.lookup(CacheVerdict(prompt_tokens=9, matched_tokens=7, tier="memory"))
@@ -375,7 +375,7 @@ async def test_a_result_of_a_call_from_before_a_restart_finds_its_trace(tmp_path
     assert (told.name, told.call_request) == ("Read", "")
 
 
-async def test_long_results_are_cut_and_say_where_the_rest_is(host: Host) -> None:
+async def test_long_results_are_truncated_and_name_the_whole_text(host: Host) -> None:
     first = host.begin()
     first.tool_call(call("toolu_1"))
     await finish(first)
@@ -442,7 +442,7 @@ async def test_a_folder_that_cannot_be_written_costs_the_trace_and_not_the_reque
     assert host.trace(record)
 
 
-async def test_a_full_disk_is_told_and_leaves_no_half_file(
+async def test_a_full_disk_is_reported_and_leaves_no_partial_file(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Path, target: Path) -> None:
@@ -455,7 +455,7 @@ async def test_a_full_disk_is_told_and_leaves_no_half_file(
     assert [file.name for file in (host.folder / "mlx").iterdir()] == []
 
 
-async def test_a_disk_that_hangs_holds_no_answer_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_hangs_delays_no_answer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on = threading.Event()
     monkeypatch.setattr("proxy.traces.record.write_private", lambda path, content: goes_on.wait(10))
     monkeypatch.setattr("proxy.record.request_record.LONGEST_WRITE_S", 0.05)

@@ -130,7 +130,7 @@ async def started_run(
 
 
 @pytest.mark.parametrize("ticks", TICKS)
-async def test_a_request_in_the_tick_of_its_cancel_does_not_keep_the_watch_alive(
+async def test_a_request_in_the_tick_of_its_cancel_does_not_keep_the_watch_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ticks: int
 ) -> None:
     async with started_run(tmp_path, monkeypatch) as run:
@@ -191,7 +191,7 @@ async def test_being_unwanted_beside_a_request_ends_the_engine_at_once(
         assert run.left == 1
 
 
-async def test_a_watch_that_takes_no_cancel_holds_nothing_up_and_shows_nothing_any_more(
+async def test_a_watch_that_ignores_its_cancel_delays_nothing_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def deaf(url: str) -> tuple[Probe, EngineHealth | None]:
@@ -228,7 +228,7 @@ async def test_an_end_in_the_tick_of_a_lost_watch_is_the_engines_own(
         assert "signal 9" in end.exit.reason
 
 
-async def test_a_process_that_nothing_ends_is_told_as_such(
+async def test_a_process_that_cannot_be_killed_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with started_run(tmp_path, monkeypatch, Process(obeys=False)) as run:
@@ -237,7 +237,7 @@ async def test_a_process_that_nothing_ends_is_told_as_such(
         end = await run.end()
         assert end.exit is not None
         assert end.exit.final
-        assert "process 4711 does not end, not even by SIGKILL" in end.exit.reason
+        assert "process 4711 does not end, even after SIGKILL" in end.exit.reason
 
 
 class Slept:

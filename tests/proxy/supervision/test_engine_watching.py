@@ -56,7 +56,7 @@ def clock() -> Clock:
         (5, "", "", False, EngineExit("the GPU refused further work", at_once=True)),
     ],
 )
-def test_ends_are_put_in_words(
+def test_exits_are_explained(
     code: int, announced: str, last_line: str, was_ready: bool, expected: EngineExit
 ) -> None:
     assert explain_exit(code, announced=announced, last_line=last_line, was_ready=was_ready) == expected
@@ -158,7 +158,7 @@ def test_loading_may_take_long_as_long_as_it_gets_on(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("state", ["ready", "busy", "stalled"])
-def test_requests_pass_while_the_engine_lives(state: EngineStatus) -> None:
+def test_requests_are_accepted_while_the_engine_runs(state: EngineStatus) -> None:
     assert gate(EngineState(state=state), now=0, restart_at=0) is None
 
 
@@ -173,14 +173,14 @@ def test_requests_pass_while_the_engine_lives(state: EngineStatus) -> None:
         (EngineState(state="stopped"), 2),
     ],
 )
-def test_requests_are_told_when_to_come_back(state: EngineState, retry_after: int) -> None:
+def test_errors_have_the_time_of_the_next_try(state: EngineState, retry_after: int) -> None:
     error = gate(state, now=100, restart_at=108)
     assert isinstance(error, UpstreamUnavailable)
     assert error.headers["retry-after"] == str(retry_after)
     assert state.last_exit in error.message
 
 
-def test_requests_to_a_failed_engine_are_told_not_to_come_back() -> None:
+def test_errors_of_a_failed_engine_are_not_retried() -> None:
     error = gate(EngineState(state="failed", detail="no such model"), now=0, restart_at=0)
     assert isinstance(error, UpstreamFailed)
     assert "no such model" in error.message
@@ -209,7 +209,7 @@ def test_the_tail_is_bounded_and_the_file_has_all(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "logs" / "engine.log").stat().st_mode) == 0o600
 
 
-def test_a_flood_is_counted_instead_of_told(tmp_path: Path) -> None:
+def test_a_flood_of_lines_is_counted_and_not_emitted(tmp_path: Path) -> None:
     heard = Heard(tmp_path / "engine.log")
     for number in range(80):
         heard.log.add(f"line {number}")
@@ -229,7 +229,7 @@ def test_the_file_is_rotated_by_size(tmp_path: Path) -> None:
     assert "line 00059" in (tmp_path / "engine.log.1").read_text()
 
 
-def test_a_disk_that_is_full_is_told_once_and_lines_go_on(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_lines_are_still_emitted(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file where the folder should be")
     heard = Heard(tmp_path / "logs" / "engine.log")
     heard.log.add("a")

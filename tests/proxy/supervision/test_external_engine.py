@@ -34,7 +34,7 @@ async def until(joined: ExternalEngine, state: EngineStatus) -> None:
         await joined.board.until(state)
 
 
-async def test_that_nobody_listens_any_more_is_told_at_once_and_so_is_that_somebody_does_again() -> None:
+async def test_the_end_and_the_return_of_the_engine_are_reported_at_once() -> None:
     bus = EventBus()
     async with engine() as port:
         joined = ExternalEngine(f"http://127.0.0.1:{port}", bus=bus, model="m", timing=SELDOM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.supervision.restart_policy import Restart, RestartPolicy
 
 
-def test_pauses_grow_until_it_is_time_to_give_up() -> None:
+def test_delays_grow_up_to_the_limit() -> None:
     policy = RestartPolicy((1, 2))
     assert [policy.next(0), policy.next(599), policy.next(0)] == [Restart(1, 2, 1), Restart(2, 2, 2), None]
 

@@ -160,7 +160,7 @@ async def test_an_address_is_forgotten_with_the_process_that_had_it(tmp_path: Pa
 
 
 @pytest.mark.parametrize("restarted", [True, False])
-async def test_nor_is_it_told_while_an_engine_leaves(tmp_path: Path, restarted: bool) -> None:
+async def test_no_address_is_published_while_an_engine_stops(tmp_path: Path, restarted: bool) -> None:
     async with watched(tmp_path) as engine:
         await engine.until("ready")
         if restarted:
@@ -209,7 +209,7 @@ async def test_work_shows_as_busy_at_once(tmp_path: Path) -> None:
         await engine.until("ready")
 
 
-async def test_a_killed_engine_is_started_again_and_people_are_told_why(tmp_path: Path) -> None:
+async def test_a_killed_engine_is_restarted_with_a_published_reason(tmp_path: Path) -> None:
     async with watched(tmp_path, delays_s=(0.5, 1)) as engine:
         await engine.until("ready")
         engine.bus.publish("request.received", RequestReceived(), "req_1")
@@ -252,7 +252,7 @@ async def test_an_engine_whose_gpu_refuses_is_started_again_at_once(tmp_path: Pa
         assert len(engine.pids()) == 2
 
 
-async def test_an_engine_that_never_comes_up_is_given_up_with_its_last_words(tmp_path: Path) -> None:
+async def test_an_engine_that_never_starts_fails_with_its_last_log_lines(tmp_path: Path) -> None:
     async with watched(tmp_path, delays_s=(0.01, 0.02), behave="crash") as engine:
         state = await engine.until("failed")
         assert (
@@ -284,7 +284,7 @@ async def test_a_restart_on_demand_replaces_an_engine_that_is_well(tmp_path: Pat
         assert "exited" not in engine.states()
 
 
-async def test_a_restart_on_demand_cuts_a_pause_short(tmp_path: Path) -> None:
+async def test_a_requested_restart_ends_a_delay(tmp_path: Path) -> None:
     async with watched(tmp_path, delays_s=(600,)) as engine:
         pid = (await engine.until("ready")).pid
         assert pid is not None
@@ -302,7 +302,7 @@ async def test_a_restart_on_demand_cuts_a_pause_short(tmp_path: Path) -> None:
         ("tracked", "org/model could not be downloaded"),
     ],
 )
-async def test_what_no_restart_would_mend_is_told_at_once(tmp_path: Path, behave: str, says: str) -> None:
+async def test_a_final_error_fails_at_once(tmp_path: Path, behave: str, says: str) -> None:
     async with watched(tmp_path, behave=behave) as engine:
         state = await engine.until("failed")
         assert says in state.detail
@@ -310,7 +310,7 @@ async def test_what_no_restart_would_mend_is_told_at_once(tmp_path: Path, behave
         assert len(engine.pids()) == 1
 
 
-async def test_a_program_that_does_not_exist_is_told_at_once(tmp_path: Path) -> None:
+async def test_a_missing_program_fails_at_once(tmp_path: Path) -> None:
     engine = Watched(tmp_path, QUICK, ())
     engine.supervisor = Supervisor(
         EngineCommand({}, {}, ("no-such-program",)),
@@ -342,7 +342,7 @@ async def test_work_without_progress_is_called_stalled_and_then_ended(tmp_path: 
         await engine.until("ready")
 
 
-async def test_a_stalled_engine_that_goes_on_is_left_alone(tmp_path: Path) -> None:
+async def test_a_stalled_engine_that_recovers_is_not_restarted(tmp_path: Path) -> None:
     async with watched(tmp_path) as engine:
         await engine.until("ready")
         engine.report(state="busy", running=1, last_progress_s=500.0)
@@ -368,7 +368,7 @@ async def test_an_engine_that_failed_and_does_not_end_is_ended(tmp_path: Path) -
         assert "made no progress for 1 s" in (await engine.until("failed")).detail
 
 
-async def test_what_a_cache_held_ends_with_its_engine_and_is_told_of_the_next(tmp_path: Path) -> None:
+async def test_the_cache_state_ends_with_its_engine_and_is_published_for_the_next(tmp_path: Path) -> None:
     held = {"entries": 7, "bytes": 900, "budget_bytes": 1000, "disk_entries": 9, "disk_paused": 0}
     (tmp_path / "health.json").write_text(json.dumps({"state": "ready", "prefix_cache": held}))
     async with watched(tmp_path, delays_s=(0.01,) * 5) as engine:
@@ -419,7 +419,7 @@ async def test_garbage_from_the_engine_is_logged_and_harmless(tmp_path: Path) ->
         assert (tmp_path / "logs" / "engine.log").stat().st_size > 3_000_000
 
 
-async def test_a_port_that_another_program_holds_is_told_with_its_name(tmp_path: Path) -> None:
+async def test_a_busy_port_is_reported_with_its_program(tmp_path: Path) -> None:
     with socket.socket() as foreign:
         foreign.bind(("127.0.0.1", 0))
         foreign.listen()
@@ -430,7 +430,7 @@ async def test_a_port_that_another_program_holds_is_told_with_its_name(tmp_path:
     assert f"(pid {os.getpid()})" in state.detail
 
 
-async def test_to_find_out_who_holds_a_port_keeps_nobody_waiting(tmp_path: Path) -> None:
+async def test_the_search_for_a_ports_program_blocks_nothing(tmp_path: Path) -> None:
     """On macOS it goes through all processes, which takes up to a second."""
     asked, goes_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()

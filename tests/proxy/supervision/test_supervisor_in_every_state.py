@@ -20,7 +20,7 @@ from tests.proxy.supervision.test_supervisor import QUICK, Watched, watched
 pytestmark = pytest.mark.slow
 
 
-async def test_requests_are_told_to_come_back_while_a_restart_on_demand_is_on_its_way(tmp_path: Path) -> None:
+async def test_errors_are_retryable_during_a_requested_restart(tmp_path: Path) -> None:
     slowly = replace(QUICK, stop_timeouts=StopTimeouts(closed_s=0.5, terminated_s=0.1))
     async with watched(tmp_path, timing=slowly, behave="stubborn") as engine:
         await engine.until("ready")
@@ -28,7 +28,7 @@ async def test_requests_are_told_to_come_back_while_a_restart_on_demand_is_on_it
         assert (await engine.until("restarting")).pid == engine.pids()[0]
         error = engine.supervisor.gate()
         assert isinstance(error, UpstreamUnavailable)
-        assert "a restart was asked for" in error.message
+        assert "a restart was requested" in error.message
         await engine.until("starting")
         await engine.until("ready")
     assert "exited" not in engine.states()

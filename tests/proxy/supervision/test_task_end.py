@@ -41,14 +41,14 @@ async def test_tasks_that_are_done_cost_no_turn_of_the_loop() -> None:
         ending.send(None)
 
 
-async def test_one_that_takes_no_cancel_at_all_is_left_behind_and_told(
+async def test_a_task_that_ignores_all_cancels_is_left_running_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     task = asyncio.create_task(swallow(10))
     await asyncio.sleep(0)
     async with asyncio.timeout(2):
         await end_tasks(task, again_s=0.001)
-    assert "could not be ended" in caplog.text
+    assert "could not be cancelled" in caplog.text
     assert "swallow" in caplog.text
     await end_tasks(task, again_s=0.001)
     assert task.cancelled()

@@ -53,7 +53,7 @@ class TestVariables:
     def test_the_hosts_token_is_the_clients(self) -> None:
         assert made(token="secret").variables["ANTHROPIC_AUTH_TOKEN"] == "secret"
 
-    def test_the_models_window_is_told(self, tmp_path: Path) -> None:
+    def test_the_models_window_is_set(self, tmp_path: Path) -> None:
         folder = model(tmp_path, config={"model_type": "m", "max_position_embeddings": 262144})
         variables = made(model=str(folder)).variables
         assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "262144"
@@ -65,7 +65,7 @@ class TestVariables:
         assert variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "4096"
         assert "CLAUDE_CODE_AUTO_COMPACT_WINDOW" not in variables
 
-    def test_what_an_earlier_host_was_told_of_its_window_is_taken_back(self) -> None:
+    def test_window_variables_of_an_earlier_host_are_unset(self) -> None:
         before = dict(made(context_tokens=40_000).variables)
         after = made(context_tokens=131_072, environ=before)
         assert after.variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "131072"
@@ -164,9 +164,7 @@ class TestOverlay:
 
     @pytest.mark.parametrize("key", ["permissions", "env"])
     @pytest.mark.parametrize("value", [5, None, "Bash", ["Bash"]])
-    def test_settings_that_it_cannot_go_into_are_told_not_dropped(
-        self, tmp_path: Path, key: str, value: Any
-    ) -> None:
+    def test_settings_that_cannot_be_merged_are_an_error(self, tmp_path: Path, key: str, value: Any) -> None:
         with (
             pytest.raises(CommandFailed, match=f"{key} must be a JSON object"),
             overlay(made(), {key: value}, [], folder=tmp_path),
@@ -210,11 +208,11 @@ class TestAsText:
         said = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, text=True, check=True)
         assert said.stdout == f"{[None, value]!a}\n"
 
-    def test_json_says_null_for_what_must_go(self) -> None:
+    def test_json_has_null_for_variables_to_unset(self) -> None:
         environment = ClaudeEnvironment({"A": "1"}, ("B",))
         assert json.loads(as_text(environment, as_json=True, fish=False)) == {"A": "1", "B": None}
 
-    def test_fish_has_its_own_words(self) -> None:
+    def test_fish_has_its_own_syntax(self) -> None:
         environment = ClaudeEnvironment({"A": "it's \\ $HOME"}, ("B",))
         text = as_text(environment, as_json=False, fish=True)
         assert text == "set -e B\nset -gx A 'it\\'s \\\\ $HOME'\n"

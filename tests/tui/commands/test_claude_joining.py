@@ -55,5 +55,5 @@ async def test_a_host_that_another_session_started_meanwhile_is_joined_in_full(
             assert (url, process) == (host.url, None)
     said = capsys.readouterr().err
     assert f"joined the host on {host.url}" in said
-    assert "as that host says" in said
+    assert "according to that host" in said
     assert "starting a host" not in said

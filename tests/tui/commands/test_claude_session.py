@@ -127,11 +127,11 @@ def test_auto_mode_is_off_and_the_users_own_rules_stay(client: Path) -> None:
     assert "auto mode" not in said
 
 
-def test_who_insists_on_auto_mode_gets_it_and_is_told(client: Path) -> None:
+def test_the_option_switches_auto_mode_on_with_a_notice(client: Path) -> None:
     with scripted_host() as host:
         _, got, said = run(client, "--attach", host.url, "claude", "--permission-mode", "auto")
     assert "permissions" not in got["settings"]
-    assert "will edit your project unasked, and stop at a question before a command" in said
+    assert "edits your project without a question, and stops" in said
 
 
 def test_auto_mode_is_left_to_a_vendor_who_answers_it(client: Path) -> None:
@@ -209,7 +209,7 @@ def test_in_a_small_window_answers_are_shorter_and_the_users_own_values_win(clie
         assert names[1] not in got["settings"]["env"]
 
 
-def test_a_window_too_small_for_long_tasks_is_said_by_claude_and_by_env(client: Path) -> None:
+def test_claude_and_env_warn_of_a_window_too_small_for_long_tasks(client: Path) -> None:
     with scripted_host() as host:
         host.engine["context_tokens"] = 32_768
         code, _, said = run(client, "--attach", host.url, "claude")
@@ -234,7 +234,7 @@ def test_a_host_on_the_port_is_joined(client: Path) -> None:
         port = host.url.rsplit(":", 1)[1]
         code, got, said = run(client, "--port", port, "--model", "org/other", "claude")
     assert (code, got["env"]["ANTHROPIC_BASE_URL"]) == (7, host.url)
-    assert "--model is not used" in said
+    assert "--model is ignored" in said
 
 
 def test_the_session_begins_when_the_model_is_ready(client: Path) -> None:
@@ -252,7 +252,7 @@ def test_the_session_begins_when_the_model_is_ready(client: Path) -> None:
         assert "engine: ready" in said
 
 
-def test_an_engine_that_failed_ends_it_with_4_and_its_last_words(client: Path) -> None:
+def test_a_failed_engine_ends_it_with_4_and_the_last_log_lines(client: Path) -> None:
     with scripted_host(engine="failed") as host:
         host.engine["detail"] = "5 restarts did not help"
         host.engine_log = ["out of memory"]
@@ -281,7 +281,9 @@ def test_nothing_to_join_is_a_clear_error(client: Path) -> None:
     ("arguments", "says"),
     [(["claude"], "npm install -g @anthropic-ai/claude-code"), (["claude", "--claude-path", "x"], "x is no")],
 )
-def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, arguments: list[str], says: str) -> None:
+def test_a_missing_client_is_reported_with_the_install_command(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
     ended = subprocess.run(
         [str(COMMAND), *arguments],
         env=clean_environment(HOME=str(tmp_path), PATH=str(tmp_path)),
@@ -296,7 +298,7 @@ def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, arguments: lis
 def test_no_program_of_the_folder_is_taken_for_the_client_by_a_variable(client: Path) -> None:
     code, got, said = run(client, "--port", "0", "claude", ANYCLAUDE_CLAUDE="bin/claude")
     assert (code, got) == (2, None)
-    assert "ANYCLAUDE_CLAUDE is bin/claude, another program in each folder" in said
+    assert "ANYCLAUDE_CLAUDE is bin/claude, which depends on the folder" in said
 
 
 class TestSignals:

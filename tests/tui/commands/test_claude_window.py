@@ -87,7 +87,7 @@ class TestOwnValues:
         }
 
     @pytest.mark.parametrize("env", [None, [], {OUTPUT: None}, {OUTPUT: ""}, {OUTPUT: {}}])
-    def test_what_says_nothing_is_no_value(self, env: Any) -> None:
+    def test_empty_settings_are_no_value(self, env: Any) -> None:
         assert own_values(UserSettings({"env": env}, (), ()), {OUTPUT: ""}) == {}
 
     def test_what_was_set_here_for_a_shell_is_not_the_users(self) -> None:
@@ -98,13 +98,13 @@ class TestOwnValues:
 
 
 class TestRemark:
-    def test_a_window_that_is_too_small_is_told_with_the_least_that_works(self) -> None:
+    def test_a_too_small_window_is_reported_with_the_minimum(self) -> None:
         said = window_notice(32_768, {}, setting=KEY)
         assert "the window of 32768 tokens is too small for long tasks" in said
         assert "compacts at 17720; 37000 is the least" in said
 
     @pytest.mark.parametrize("value", ["32000", "abc"])
-    def test_answers_of_the_users_own_that_fill_the_window_are_told(self, value: str) -> None:
+    def test_a_users_answer_length_that_fills_the_window_is_reported(self, value: str) -> None:
         said = window_notice(50_000, {OUTPUT: value}, setting=KEY)
         assert f"{OUTPUT}={value} of your own" in said
         assert "5000 would do" in said
@@ -113,7 +113,7 @@ class TestRemark:
         assert "the window of 30000" in window_notice(131_072, {WINDOW: "30000"}, setting=KEY)
         assert window_notice(30_000, {WINDOW: "131072"}, setting=KEY) == ""
 
-    def test_an_unknown_window_is_told_with_what_to_set(self) -> None:
+    def test_an_unknown_window_is_reported_with_the_setting(self) -> None:
         assert KEY in window_notice(0, {}, setting=KEY)
         assert window_notice(0, {WINDOW: "abc"}, setting=KEY) == ""
 

@@ -6,7 +6,7 @@ from tui.commands.client_arguments import take_option
 
 
 @pytest.mark.parametrize(
-    ("arguments", "value", "neutral"),
+    ("arguments", "value", "rest"),
     [
         ([], None, []),
         (["-p", "hi"], None, ["-p", "hi"]),

@@ -148,7 +148,7 @@ class TestTheCommand:
         shipped(repository, {"port": 9002})
         ended = run(repository, "env", HOME=".")
         assert ended.returncode == 2
-        assert "HOME must be a whole path" in ended.stderr
+        assert "HOME must be an absolute path" in ended.stderr
 
 
 class TestTheToken:

@@ -60,7 +60,7 @@ def test_types_are_chosen_by_pattern(type_: str, patterns: list[str], fits: bool
 
 
 class TestTheCommand:
-    def test_it_prints_what_is_held_and_what_comes_as_json_lines(self, tmp_path: Path) -> None:
+    def test_it_prints_kept_and_new_events_as_json_lines(self, tmp_path: Path) -> None:
         with scripted_host() as host:
             host.emit("request.received", {"model": "é\u2028"}, "req_1")
             with following(tmp_path, "--json", "--attach", host.url) as process:

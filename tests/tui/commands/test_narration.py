@@ -27,7 +27,7 @@ def state(name: str, **data: Any) -> Event:
     return event("engine.state", state=name, **data)
 
 
-def test_a_remark_is_told_once_with_an_engine_that_is_ready() -> None:
+def test_a_remark_is_printed_once_for_a_ready_engine() -> None:
     lines: list[str] = []
     narrator = Narrator(lines.append, lambda engine: "small" if engine.context_tokens < 9 else "")
     for tokens in (5, 5, 10):
@@ -73,11 +73,11 @@ def test_a_remark_is_told_once_with_an_engine_that_is_ready() -> None:
         ([event("request.delta", text="x"), event("later.type"), state("no such state")], []),
     ],
 )
-def test_what_a_host_does_is_told_once_and_in_words(events: list[Event], lines: list[str]) -> None:
+def test_host_events_are_printed_once(events: list[Event], lines: list[str]) -> None:
     assert told(*events) == lines
 
 
-def test_why_an_engine_cannot_start_is_told_once() -> None:
+def test_a_start_failure_is_printed_once() -> None:
     lines = told(
         state("loading"),
         event("engine.log", line="INFO engine: listening"),
@@ -93,7 +93,7 @@ def test_why_an_engine_cannot_start_is_told_once() -> None:
     ]
 
 
-def test_why_it_is_restarted_is_told_once() -> None:
+def test_the_reason_of_a_restart_is_printed_once() -> None:
     reason = "engine exited with signal 9"
     lines = told(
         event("engine.restart", attempt=1, of=5, delay_s=1.0, reason=reason),

@@ -53,7 +53,7 @@ class TestGiven:
         ("given", "says"),
         [("gone.json", "cannot be read"), ("{", "is not JSON"), ("list.json", "no JSON object")],
     )
-    def test_what_cannot_be_read_is_told(
+    def test_unreadable_settings_are_an_error(
         self, project: Path, given: str, says: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(project)
@@ -84,13 +84,15 @@ class TestFiles:
         assert read.files == ({"name": "user"},)
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "\ud800", "[" * 100_000])
-    def test_one_that_cannot_be_read_is_the_clients_to_tell(self, project: Path, text: str) -> None:
+    def test_an_unreadable_file_is_left_to_the_client(self, project: Path, text: str) -> None:
         path = written(project / ".claude" / "settings.json")
         path.write_text(text, errors="surrogatepass")
         assert settings_read(project).files == ()
 
     @pytest.mark.parametrize("device", ["pipe", "/dev/zero", "/dev/tty"])
-    def test_nothing_that_stands_in_its_place_holds_the_session_up(self, project: Path, device: str) -> None:
+    def test_a_pipe_or_device_in_its_place_does_not_block_the_session(
+        self, project: Path, device: str
+    ) -> None:
         path = project / ".claude" / "settings.json"
         path.parent.mkdir()
         if device == "pipe":
@@ -111,11 +113,11 @@ PLAN: dict[str, Any] = {"permissions": {"defaultMode": "plan"}}
 
 
 class TestAutoMode:
-    def test_who_asks_for_it_is_told_what_will_happen(self) -> None:
-        assert "edit your project unasked" in auto_mode.notice(["--permission-mode", "auto"], [])
+    def test_a_request_for_auto_mode_gets_a_notice(self) -> None:
+        assert "edits your project without a question" in auto_mode.notice(["--permission-mode", "auto"], [])
         assert auto_mode.notice(["-p", "hi"], [{}]) == ""
 
-    def test_settings_that_begin_in_it_do_not_here_and_it_is_said(self) -> None:
+    def test_a_default_of_auto_mode_is_overridden_with_a_notice(self) -> None:
         assert "begins in manual mode" in auto_mode.notice([], [{}, AUTO])
 
     @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_what_cannot_be_verified_is_a_usage_error(tmp_path: Path, exact: bool, b
     assert failed.value.exit_code == ExitCode.USAGE
 
 
-def test_a_model_that_the_folders_file_names_is_told(
+def test_the_model_of_the_folders_file_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def nothing(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:

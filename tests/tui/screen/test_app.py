@@ -201,7 +201,7 @@ async def test_every_section_of_a_trace_can_be_unfolded_and_copied() -> None:
         assert it.app.screen.query_one(CollapsibleBlocks).current is not None
 
 
-async def test_a_trace_that_is_not_there_is_said() -> None:
+async def test_a_missing_trace_is_reported() -> None:
     async with scene() as it:
         await it.press("up", "t")
         assert "HTTP 404: there is no trace req_" in it.text()
@@ -236,7 +236,7 @@ async def test_a_key_loads_the_list_of_traces_again(key: str) -> None:
         assert table.rows[0].id == "newest"
 
 
-async def test_copying_says_what_was_copied() -> None:
+async def test_copying_notifies_the_user() -> None:
     async with scene() as it:
         await it.press("up", "y")
         assert "I'll start with" in it.app.clipboard
@@ -256,7 +256,7 @@ async def test_another_theme_changes_the_colours_at_once() -> None:
         assert before != after
 
 
-async def test_it_lives_through_every_size() -> None:
+async def test_it_draws_at_every_size() -> None:
     async with scene() as it:
         for place, _ in PANES:
             it.app.main.action_pane(place)
@@ -266,7 +266,7 @@ async def test_it_lives_through_every_size() -> None:
         assert "needs 44 × 12" in it.text()
 
 
-async def test_what_was_lost_and_damaged_stays_said() -> None:
+async def test_lost_and_damaged_events_stay_visible() -> None:
     async with scene() as it:
         gap = Event(seq=10_000, time=it.morning.now, type="host.lost", data={"count": 12})
         it.app.inbox.put(gap)
@@ -336,7 +336,7 @@ async def until(app: ControlCenter, pilot: Pilot[None], holds: Any) -> None:
             await pilot.pause(0.02)
 
 
-async def test_it_follows_its_own_host_and_says_when_that_ends() -> None:
+async def test_it_follows_its_own_host_and_reports_its_end() -> None:
     with scripted_host() as scripted:
         host = FakeHost(scripted.url)
         app = ControlCenter(host)

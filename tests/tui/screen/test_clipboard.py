@@ -63,7 +63,9 @@ async def test_pbcopy_gets_the_text_in_utf8(tmp_path: Path, monkeypatch: pytest.
         assert it.app.clipboard == ""  # the terminal was not asked
 
 
-async def test_the_screen_goes_on_while_pbcopy_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_screen_stays_responsive_while_pbcopy_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with copying(tmp_path, monkeypatch) as it:
         os.mkfifo(tmp_path / "gate")
         it.put_tool(f"cat > {tmp_path}/text; read line < {tmp_path}/gate")
@@ -80,7 +82,7 @@ async def test_the_screen_goes_on_while_pbcopy_hangs(tmp_path: Path, monkeypatch
     [("cat > /dev/null; exec sleep 600", "no end within 0.05 s"), ("exit 3", "exit code 3")],
     ids=["hangs", "fails"],
 )
-async def test_where_pbcopy_does_not_copy_the_terminal_is_asked_and_a_note_says_so(
+async def test_if_pbcopy_fails_osc_52_is_used_with_a_notice(
     script: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with copying(tmp_path, monkeypatch) as it:

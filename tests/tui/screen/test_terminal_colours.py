@@ -131,7 +131,7 @@ def test_with_16_colours_each_style_is_readable_and_the_selected_line_visible(
 
 
 @given(colours, colours, colours)
-def test_any_colours_can_be_told_in_16(fore: RGB, back: RGB, under: RGB) -> None:
+def test_any_colour_has_one_of_16(fore: RGB, back: RGB, under: RGB) -> None:
     style = Style(color=RichColor.from_rgb(*fore), bgcolor=RichColor.from_rgb(*back))
     text, line = In16Colours().apply([Segment("a b", style), Segment("──", style)], Color(*under))
     assert text.style is not None

@@ -1,4 +1,4 @@
-"""How one stored tool call is read, as text: each step under its name. Pure."""
+"""The replay of one stored tool call as text: each step with its name. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABEL_CELLS = 11
 
 
 def call_report(trace: Trace, number: int, call: ToolCall, read: CallReplay) -> str:
-    """Call `number` of a trace: its raw text, reader, JSON, repairs, verdict now and then, result."""
+    """Call `number` of a trace: raw text, parser, JSON, repairs, new and stored verdict, result."""
     lines = [f"{trace.id}  call {number} of {len(trace.tool_calls)}: {line_text(call.name)}  {call.id}"]
     for name, step in (
         ("raw", _raw(call)),
@@ -39,9 +39,8 @@ def _raw(call: ToolCall) -> Iterator[str]:
 
 
 def _read_by(call: ToolCall, read: CallReplay) -> Iterator[str]:
-    held = ", held to its tool by a grammar" if call.constrained else ""
-    free = ", not held by a grammar" if call.constrained is False else ""
-    yield line_text(read.read_by) + (held or free)
+    grammar = {True: ", constrained by a grammar", False: ", unconstrained", None: ""}[call.constrained]
+    yield line_text(read.read_by) + grammar
     if call.relaxed:
         yield f"the grammar was relaxed: {line_text(call.relaxed)}"
     for piece in read.pieces:
@@ -82,7 +81,7 @@ def _repairs(read: CallReplay) -> Iterator[str]:
     for number, repair in enumerate(read.repairs, 1):
         yield f"{number}  {line_text(repair)}"
     if read.unrepaired:
-        yield f"in vain: {line_text(read.unrepaired)}"
+        yield f"failed: {line_text(read.unrepaired)}"
     elif not read.repairs:
         yield "none"
 
@@ -92,8 +91,8 @@ def _verdict(verdict: str, detail: str) -> Iterator[str]:
 
 
 def _stored(call: ToolCall, read: CallReplay) -> Iterator[str]:
-    mended = f" after {plural(len(call.repairs), 'repair')}" if call.repairs else ""
-    yield f"{call.verdict.replace('_', ' ')}{mended}: {'agrees' if read.agrees else 'DISAGREES'}"
+    repaired = f" after {plural(len(call.repairs), 'repair')}" if call.repairs else ""
+    yield f"{call.verdict.replace('_', ' ')}{repaired}: {'agrees' if read.agrees else 'DISAGREES'}"
     yield from (f"{number}  {line_text(repair)}" for number, repair in enumerate(call.repairs, 1))
     yield from (line_text(reason) for reason in read.disagreements)
 

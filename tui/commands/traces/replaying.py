@@ -32,7 +32,7 @@ from tui.commands.claude_session import joined_or_started, until_ready
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
-from tui.commands.second_model import check_room, memory_now
+from tui.commands.model_memory import check_memory, memory_now
 from tui.commands.traces.places import open_trace
 
 _GAP = " │ "
@@ -63,7 +63,7 @@ def run_traces_replay(
         say(f"{plural(places, 'secret')} of the request {'is' if places == 1 else 'are'} [redacted] in it")
     if backend or model:  # not the host that runs, which has its own
         if settled.config.backend == "mlx" and not beside_host:
-            check_room(settled, memory_now())
+            check_memory(settled, memory_now())
         chosen = replace(chosen, options={**chosen.options, "port": 0}, attach="")
         settled = chosen.settle()
     now = asyncio.run(_asked(chosen, settled, trace, body))

@@ -233,7 +233,7 @@ class TracesPane(Pane):
             )
         return paragraphs(
             [("No trace yet.", "bold")],
-            "Each request has one, with the client's request, the upstream's, and the answer.",
+            "Each request has one, with its body, the upstream's and the answer.",
         )
 
 

@@ -98,10 +98,11 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     prefilled = prompt - usage.cache_read_input_tokens
     prefill_speed = rate(prefilled / prefill) if prefill > 0 and prefilled > 0 else ""
     answer: Line = [(f"{'answer':<{LABEL_CELLS}}", "label"), (f"{usage.output_tokens:,} tokens", "decode")]
-    answer.append((f"   {speed} tokens/s" if speed else "", "muted"))
+    answer.append((f"   decode {speed} tokens/s" if speed else "", "muted"))
+    answer.append((f"   prefill {prefill_speed} tokens/s" if prefill_speed else "", "muted"))
     return [
         [(f"{'prompt':<{LABEL_CELLS}}", "label"), *bar(shares, cells), (f"  {count(prompt):>7}", "bold")],
-        fit([*legend, (f"prefill {prefill_speed}/s" if prefill_speed else "", "muted")], width),
+        fit(legend, width),
         answer,
     ]
 

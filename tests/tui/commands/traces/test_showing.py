@@ -133,7 +133,7 @@ class TestACallReadAgain:
             "           | <tool_call>",
             '           | {"name": "Read", "arguments": {"path": "a"}}',
             "           | </tool_call>",
-            "read by    hermes, held to its tool by a grammar",
+            "read by    hermes, constrained by a grammar",
             "           name       Read",
             '           arguments  {"path": "a"}',
             "           end",

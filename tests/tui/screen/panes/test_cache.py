@@ -49,12 +49,12 @@ def block(cache: EngineCache | None, width: int, height: int = 10) -> str:
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 7), (120, 7), (120, 10), (160, 6), (200, 6)])
-def test_what_is_on_disk_is_told_at_every_size(width: int, height: int) -> None:
+def test_the_disk_figures_are_drawn_at_every_size(width: int, height: int) -> None:
     text = block(HELD.model_copy(update={"disk_skipped": 2}), width, height)
     assert all(part in text for part in ("13.5 GB of 20.0 GB", "today 4.1 GB of 50.0 GB", "2 not written"))
 
 
-def test_a_disk_that_takes_no_more_is_told() -> None:
+def test_paused_writing_is_drawn() -> None:
     text = block(HELD.model_copy(update={"disk_paused": True, "disk_set_aside": 3}), 120)
     assert "writing is paused: the disk refuses" in text
     assert "3 quarantined" in text
@@ -62,7 +62,7 @@ def test_a_disk_that_takes_no_more_is_told() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_no_disk_is_off_and_an_engine_that_tells_nothing_is_not(width: int) -> None:
+def test_no_disk_is_off_and_an_unreported_disk_is_not(width: int) -> None:
     assert "off" in block(EngineCache(), width)
     assert "disk" not in block(None, width)
 
@@ -77,5 +77,5 @@ def test_a_miss_is_placed_in_a_segment() -> None:
     assert "of 5,000: " in text_of(replace(MISS, segment=""))
 
 
-def test_what_is_cold_has_no_place() -> None:
+def test_a_cold_miss_has_no_position() -> None:
     assert "message 2" not in text_of(replace(MISS, reason="cold", position=0))

@@ -35,7 +35,7 @@ def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
     assert "qwen3" in said
 
 
-def test_where_requests_go_is_told_with_who_says_so() -> None:
+def test_the_destination_is_drawn_with_its_source() -> None:
     host = HostFacts(backend="openai", destination="http://127.0.0.1:9/v1 (from --base-url), without a key")
     said = text_of(View(host=host, engine=EngineState(state="stopped")))
     assert "sends to  http://127.0.0.1:9/v1 (from --base-url), without a key" in said
@@ -86,7 +86,7 @@ LEDGER = EngineMemory(
 )
 
 
-def test_memory_is_told_with_its_limit_and_what_takes_it() -> None:
+def test_memory_is_drawn_with_its_limit_and_parts() -> None:
     said = text_of(View(engine=EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)))
     assert "20.6 GB of 25.8 GB" in said
     assert "weights 17.2 GB   requests 2.1 GB   cache 1.3 GB" in said
@@ -98,17 +98,17 @@ def test_a_narrow_terminal_has_the_memory_and_its_limit_too() -> None:
     assert any("20.6 GB of 25.8 GB" in "".join(text for text, _ in line) for line in lines)
 
 
-def test_a_machine_that_is_short_of_memory_is_told() -> None:
+def test_memory_pressure_is_drawn() -> None:
     ledger = LEDGER.model_copy(update={"pressure": "critical"})
     said = text_of(View(engine=EngineState(state="busy", memory=ledger)))
     assert "this machine is short of memory (critical)" in said
 
 
-def test_without_a_limit_memory_is_told_alone() -> None:
+def test_without_a_limit_only_memory_is_drawn() -> None:
     said = text_of(View(engine=EngineState(state="busy", memory_bytes=5_000_000_000, memory=EngineMemory())))
     assert "memory  5.0 GB" in said
     assert "GB of" not in said
 
 
-def test_the_context_that_is_served_is_told() -> None:
+def test_the_served_context_is_drawn() -> None:
     assert "47,384 tokens" in text_of(View(engine=EngineState(state="ready", context_tokens=47_384)))

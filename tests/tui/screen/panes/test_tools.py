@@ -61,11 +61,11 @@ WAYS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "way"), WAYS)
-def test_the_detail_begins_with_the_way_of_the_call(fields: dict[str, Any], way: str) -> None:
+def test_the_detail_begins_with_the_steps_of_the_call(fields: dict[str, Any], way: str) -> None:
     assert plain_text(call_steps(replace(CALL, **fields))) == way
 
 
-def test_the_detail_has_every_step_that_says_something() -> None:
+def test_the_detail_has_every_step_with_content() -> None:
     call = replace(CALL, **REPAIRS, relaxed="a pattern", detail="because")
     shown = "".join(text for text, _ in call_pieces(call))
     for words in ("because", "by the grammar\na pattern", "1  a comma was taken out", "path  a"):

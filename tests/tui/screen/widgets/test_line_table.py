@@ -58,7 +58,7 @@ async def test_it_follows_the_newest_row() -> None:
         assert view.following
 
 
-async def test_moving_up_stops_following_and_end_goes_on() -> None:
+async def test_moving_up_stops_following_and_end_resumes_it() -> None:
     view = table()
     async with on_stage(view) as pilot:
         view.show(rows(50), 0)
@@ -100,7 +100,7 @@ async def test_with_the_newest_on_top_it_follows_there() -> None:
         assert view.pending == 2
 
 
-async def test_a_filter_narrows_and_says_when_nothing_fits() -> None:
+async def test_a_filter_selects_rows_and_reports_an_empty_result() -> None:
     view = table()
     async with on_stage(view) as pilot:
         view.show(rows(50), 0)
@@ -159,7 +159,7 @@ async def test_a_row_is_data_whatever_is_in_it() -> None:
         assert drawn(view)[1] == "▌[/]     [bold]x[/bold] [/a] next"
 
 
-async def test_it_lives_through_every_size() -> None:
+async def test_it_draws_at_every_size() -> None:
     view = table()
     async with on_stage(view) as pilot:
         view.show(rows(30), 0)
