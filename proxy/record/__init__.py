@@ -1,1 +1,1 @@
-"""What is known of each request while it runs."""
+"""The records of running requests."""

@@ -1,1 +1,1 @@
-"""What each command of `anyclaude-tui` does; `tui.cli` only reads the command line."""
+"""The commands of `anyclaude-tui`; `tui.cli` only parses the command line."""

@@ -81,9 +81,9 @@ def window_variables(tokens: int, own: Mapping[str, str]) -> dict[str, str]:
 
 
 def window_notice(tokens: int, own: Mapping[str, str], *, setting: str) -> str:
-    """What to say before a session in a window that nobody knows, or in which a long task cannot end well.
+    """The notice for a session with an unknown window, or one that is too small for long tasks; else empty.
 
-    `setting` is the configuration's key for it.
+    `setting` is the configuration key of the window.
     """
     window = _number(own.get(WINDOW)) or tokens
     if not window and WINDOW not in own:
@@ -98,18 +98,18 @@ def window_notice(tokens: int, own: Mapping[str, str], *, setting: str) -> str:
         return ""
     if window >= LEAST_WINDOW:
         return (
-            f"{OUTPUT}={own[OUTPUT]} of your own leaves too little of the window of {window} tokens: "
-            f'long tasks will end in "Autocompact is thrashing"; {longest_answer(window)} would do'
+            f"your own {OUTPUT}={own[OUTPUT]} leaves too little of the window of {window} tokens: "
+            f'long tasks will end in "Autocompact is thrashing"; {longest_answer(window)} would fit'
         )
     return (
         f"the window of {window} tokens is too small for long tasks, they will end in "
-        f'"Autocompact is thrashing": Claude Code fills some 15,000 with its first prompt and compacts at '
-        f"{max(0, compacts_at(window, output))}; {LEAST_WINDOW} is the least that was seen to work"
+        f'"Autocompact is thrashing": Claude Code fills about 15,000 with its first prompt and compacts at '
+        f"{max(0, compacts_at(window, output))}; {LEAST_WINDOW} is the smallest that works"
     )
 
 
 def _number(text: str | None) -> int:
-    """A count of tokens, 0 where it is none; what the client makes of such a value is its own affair."""
+    """A count of tokens, 0 if the text is no number."""
     try:
         return max(0, int(text or "0"))
     except ValueError:

@@ -62,11 +62,11 @@ def check_memory(settled: Settled, memory: Memory) -> None:
     need = needed_bytes(config.model, config.draft_model)
     if need is not None and fits(need, state.engine if state is not None else None, memory):
         return
-    held = f" with {state.model or bundled_model.NAME}" if state is not None else ""
+    with_model = f" with {state.model or bundled_model.NAME}" if state is not None else ""
     takes = f"of about {size(need)}" if need is not None else "of unknown size, as it is not downloaded yet,"
     raise CommandFailed(
         ExitCode.USAGE,
-        f"a host runs on {url}{held}, and a second model {takes} may not fit beside it "
+        f"a host runs on {url}{with_model}, and a second model {takes} may not fit beside it "
         f"({size(memory.available)} of {size(memory.total)} are free); stop that host first, or run anyway "
         "with --beside-host",
     )

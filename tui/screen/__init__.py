@@ -1,1 +1,1 @@
-"""The control center: the only place that knows Textual."""
+"""The control center: the only package that imports Textual."""

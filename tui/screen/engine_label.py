@@ -35,5 +35,5 @@ def engine_label(view: View) -> Span:
 
 
 def uses_other_backend(view: View) -> bool:
-    """Whether another server answers, so that this host has no engine of its own."""
+    """Whether another server answers, so that this host runs no engine."""
     return view.host is not None and bool(view.host.backend) and backend_kind(view.host.backend) != "mlx"

@@ -1,8 +1,8 @@
-"""256 or 16 colours: what a terminal without true colour shows, chosen so that all text on it can be read.
+"""Maps true colours to 256 or 16 terminal colours with readable text.
 
-Terminal.app before macOS 26 has no more, and tmux has no more unless COLORTERM reaches it. Rich maps each
-colour by itself, by a rule that makes dark blues black, navy or teal: text and background come out too near.
-Here the background is chosen first, and then the text for it. A console of Linux, or TERM=xterm, has 16.
+Terminal.app before macOS 26 has 256 colours, and so has tmux without COLORTERM. Rich maps each colour
+separately and turns dark blues into black, navy or teal, so that text and background are too similar. Here
+the background is chosen first, then the text colour for it. A Linux console, or TERM=xterm, has 16 colours.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 CONTRAST = 4.5
-"""Between text and its background, as WCAG 2.2 asks of text (success criterion 1.4.3)."""
+"""Contrast of text to its background: WCAG 2.2, success criterion 1.4.3."""
 
 RGB = tuple[int, int, int]
 
-# The first 16 are the user's own. The others are the same everywhere: a cube of 6 shades, and 24 greys.
+# The user sets the first 16. The others are the same everywhere: a cube of 6 shades, and 24 greys.
 _FIRST = 16
 _CUBE = (0, 95, 135, 175, 215, 255)
 _COLOURS: list[RGB] = [(red, green, blue) for red in _CUBE for green in _CUBE for blue in _CUBE]
 _COLOURS += [(grey, grey, grey) for grey in range(8, 239, 10)]
 
-# The 16 as most terminals have them. Bright black is for lines alone: some palettes make it their background.
+# The 16 of most terminals. Bright black is for lines only: some palettes use it as the background.
 _OWN = [RichColor.from_ansi(place).get_truecolor(DEFAULT_TERMINAL_THEME) for place in range(_FIRST)]
 _BLACK, _GREY, _BRIGHT_BLACK, _WHITE = 0, 7, 8, 15
-_RAISED = 1.25  # contrast of a background to the screen's that shows: of the selected line, not of a panel
+_RAISED = 1.25  # visible contrast of a background: above it for the selected line, below it for a panel
 
-# Of two colours that are as near, the one of the same hue looks more alike: no grey text may turn green.
+# At equal distance, the colour of the same hue is more similar: grey text must not turn green.
 _HUE_WEIGHT = 3
 
 
 class In256Colours(LineFilter):
-    """Draws true colours in those that a terminal of 256 colours has; the user's own 16 stay as they are.
+    """Maps true colours to those of a terminal with 256 colours; the user's 16 stay unchanged.
 
-    Text gets a contrast of `CONTRAST` at the least. Lines, bars and graphs get what they have in true colour,
-    up to that: they may well be meant to recede.
+    Text gets at least a contrast of `CONTRAST`. Lines, bars and graphs keep their contrast up to that limit,
+    because they may be dim on purpose.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
@@ -54,9 +54,9 @@ class In256Colours(LineFilter):
 
 
 class In16Colours(LineFilter):
-    """Draws true colours in the 16 that any terminal has: black or white, and grey where a line stands out.
+    """Maps true colours to the 16 of any terminal: a black or white background, grey for the selected line.
 
-    Text gets a contrast of `CONTRAST` at the least, in a palette that is like most.
+    Text gets at least a contrast of `CONTRAST`, in the usual palette.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
@@ -111,15 +111,15 @@ def _style_of_16(style: Style, under: RichColor, drawing: bool) -> Style:
 
 
 def _nearest(colour: RichColor) -> RichColor:
-    """The nearest of the 256; a colour that is one of the terminal's already stays."""
+    """The nearest of the 256 colours; a terminal colour stays unchanged."""
     return _colour(_readable(_rgb(colour), (0, 0, 0), 1)) if colour.type is ColorType.TRUECOLOR else colour
 
 
 @lru_cache(4096)
 def _readable(colour: RGB, on: RGB, wanted: float) -> int:
-    """The place in the palette of the nearest colour with at least so much contrast to `on`.
+    """The palette index of the nearest colour with at least the contrast `wanted` to `on`.
 
-    There is one for each ratio up to 4.58: of black and white, the further one has that to any colour.
+    There is one for each ratio up to 4.58: to any colour, black or white has that contrast.
     """
     fitting = [place for place, known in enumerate(_COLOURS) if contrast(known, on) >= wanted]
     here = _seen(colour)
@@ -143,7 +143,7 @@ def _luminance(colour: RGB) -> float:
 
 @lru_cache(4096)
 def _seen(colour: RGB) -> tuple[float, float, float]:
-    """A colour as eyes see it: lightness, and its hue, weighted (Oklab, by Björn Ottosson, 2020)."""
+    """A colour in a perceptual space: lightness and weighted hue (Oklab, by Björn Ottosson, 2020)."""
     red, green, blue = _linear(colour)
     long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
     middle = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
@@ -166,5 +166,5 @@ def _linear(colour: RGB) -> tuple[float, float, float]:
 
 @lru_cache(4096)
 def _is_drawing(text: str) -> bool:
-    """Whether a piece of the screen is made of lines, blocks and dots (U+2500 to U+259F, braille) alone."""
+    """Whether a text has only lines, blocks and dots (U+2500 to U+259F, braille)."""
     return all(character in " ·" or "─" <= character <= "▟" or "⠀" <= character <= "⣿" for character in text)

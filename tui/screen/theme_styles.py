@@ -14,8 +14,8 @@ from tui.client.wire_text import line_text
 from tui.screen.styled_line import Line
 from tui.screen.terminal_colours import CONTRAST, contrast
 
-# Meaning -> theme variable. A theme of our own defines the name itself; in any other theme the second one,
-# which every Textual theme has, stands in.
+# Meaning -> theme variables. Our own themes define the first; in other themes the second one is used, which
+# each Textual theme has.
 _COLOURS: dict[str, tuple[str, str]] = {
     "text": ("foreground", "foreground"),
     "accent": ("ac-accent", "text-accent"),
@@ -44,7 +44,7 @@ _ATTRIBUTES = {"bold", "italic", "underline", "reverse", "strike"}
 
 
 class ThemeStyles:
-    """The styles of one theme; made anew when the theme changes."""
+    """The styles of one theme; a new object for each theme."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._colours = _resolve(variables)
@@ -53,13 +53,13 @@ class ThemeStyles:
 
     @property
     def of_text(self) -> Iterator[str]:
-        """The names that text is drawn in; lines and areas may recede further."""
+        """The style names for text; lines and areas may have less contrast."""
         return (
             name for name in self._colours if not _is_drawn(name) and not name.startswith(("on-", "back"))
         )
 
     def _style(self, names: str, base: str = "") -> Style:
-        """The style of space-separated style names, over the row style `base` (`selected`, `head` ...)."""
+        """The style of space-separated names, over the row style `base` (`on-selected`, `on-resting`)."""
         style, fore, is_line = Style(), self._colours["text"], False
         grounds: tuple[Color, ...] = self._grounds
         for name in (*base.split(), *names.split()):
@@ -68,7 +68,7 @@ class ThemeStyles:
             elif name.startswith("on-") and self._colours[name].a:
                 style += Style(bgcolor=self._colours[name].rich_color)
                 grounds = (self._colours[name],)
-            elif name == "on-selected":  # in a theme of the terminal's own colours, which has no other ground
+            elif name == "on-selected":  # a theme of terminal colours has no other background
                 style += Style(reverse=True)
             elif name.startswith("@"):
                 style += Style.from_meta({"@click": name[1:].replace("~", " ")})
@@ -82,7 +82,7 @@ class ThemeStyles:
         return style + Style(color=fore.rich_color)
 
     def strip(self, line: Line, cells: int, base: str = "") -> Strip:
-        """`line` as a strip of exactly `cells` cells. Whatever is not printable by now is removed here."""
+        """`line` as a strip of exactly `cells` cells. Unprintable characters are removed."""
         segments = [
             Segment(text if text.isprintable() else line_text(text), self.style(style, base))
             for text, style in line
@@ -97,7 +97,7 @@ def _is_drawn(name: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def readable(fore: Color, ground: Color) -> Color:
-    """The colour, or the nearest towards white or black that has a contrast of `CONTRAST` to its ground."""
+    """The colour, blended towards white or black until its contrast to `ground` is `CONTRAST`."""
     if fore.ansi is not None or ground.ansi is not None or contrast(fore.rgb, ground.rgb) >= CONTRAST:
         return fore
     end = max(_ENDS, key=lambda end: contrast(end.rgb, ground.rgb))
@@ -106,7 +106,7 @@ def readable(fore: Color, ground: Color) -> Color:
 
 
 def _faded(fore: Color, back: Color, wanted: float) -> Color:
-    """As near to the background as a contrast of `wanted` allows."""
+    """The colour, blended towards the background down to a contrast of `wanted`."""
     blends = (fore.blend(back, step / _STEPS) for step in range(_STEPS, 0, -1))
     return next((blend for blend in blends if contrast(blend.rgb, back.rgb) >= wanted), fore)
 

@@ -101,13 +101,13 @@ class TestRemark:
     def test_a_too_small_window_is_reported_with_the_minimum(self) -> None:
         said = window_notice(32_768, {}, setting=KEY)
         assert "the window of 32768 tokens is too small for long tasks" in said
-        assert "compacts at 17720; 37000 is the least" in said
+        assert "compacts at 17720; 37000 is the smallest" in said
 
     @pytest.mark.parametrize("value", ["32000", "abc"])
     def test_a_users_answer_length_that_fills_the_window_is_reported(self, value: str) -> None:
         said = window_notice(50_000, {OUTPUT: value}, setting=KEY)
-        assert f"{OUTPUT}={value} of your own" in said
-        assert "5000 would do" in said
+        assert f"your own {OUTPUT}={value}" in said
+        assert "5000 would fit" in said
 
     def test_a_window_of_the_users_own_is_judged_as_theirs(self) -> None:
         assert "the window of 30000" in window_notice(131_072, {WINDOW: "30000"}, setting=KEY)

@@ -1,1 +1,1 @@
-"""Widgets that draw live data line by line."""
+"""Widgets that draw changing data line by line."""

@@ -41,7 +41,7 @@ class TextTail(StripView, can_focus=True):
     def __init__(self, *, empty: Sequence[Line] = (), id: str | None = None) -> None:
         super().__init__(id=id)
         self.empty = empty
-        self._pieces: deque[tuple[str, str]] = deque()  # text, style: for wrapping anew at another width
+        self._pieces: deque[tuple[str, str]] = deque()  # text, style: to wrap again at another width
         self._chars = 0
         self._lines: deque[Line] = deque()
         self._open: Line | None = None  # the last of `_lines`, while no newline has ended it
