@@ -54,12 +54,12 @@ def read_window(folder: Path) -> ContextWindow:
     """The window of the model in a folder; unreadable files count as stating none."""
     config = _read(folder / "config.json")
     try:
-        return window_of(config, folder, weight_choices(folder)[0].files)
+        return context_window_of(config, folder, weight_choices(folder)[0].files)
     except (ModelError, OSError):  # also while the weights are being replaced
-        return window_of(config, folder, ())
+        return context_window_of(config, folder, ())
 
 
-def window_of(config: Mapping[str, Any], folder: Path, weights: Iterable[Path]) -> ContextWindow:
+def context_window_of(config: Mapping[str, Any], folder: Path, weights: Iterable[Path]) -> ContextWindow:
     """The window of a model with this config.json and these weight files.
 
     Raises:

@@ -18,7 +18,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
 from engine.chunks.pace import PrefillPace
-from engine.model_files.context_window import window_of
+from engine.model_files.context_window import context_window_of
 from engine.model_files.errors import (
     ConfigMissing,
     HubModelMissing,
@@ -120,7 +120,7 @@ def load_model(
         log.warning("%s: %s", name, note)
     check_weights(name, sum(file.stat().st_size for file in weights.files))
     read_weights(model, path, name, on_progress)
-    window = window_of(config, path, weights.files)
+    window = context_window_of(config, path, weights.files)
     text_config = config.get("text_config") or {}
     vocab_size = config.get("vocab_size") or text_config.get("vocab_size") or len(tokenizer)
     on_progress(1.0, f"{name} is loaded")

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.prompts.encoding.control_tokens import OWN, well_formed
 from engine.prompts.template_traits import TemplateTraits
-from engine.prompts.turn_arrangement import Turn, arrange_turns, joined_text, result_as_text
+from engine.prompts.turn_arrangement import Turn, arrange_turns, joined_paragraphs, result_as_text
 from engine.wire.chat import Message, content_text
 from engine.wire.turn_folding import SYSTEM_ROLES, fold_system_turns
 
@@ -151,7 +151,7 @@ def _merge_repeated(turns: Sequence[Turn], *, apart: bool) -> list[Turn]:
 
 def _merged(first: Message, second: Message) -> Message:
     both = first | second
-    both["content"] = joined_text(first["content"], second["content"])
+    both["content"] = joined_paragraphs(first["content"], second["content"])
     if calls := [*first.get("tool_calls", []), *second.get("tool_calls", [])]:
         both["tool_calls"] = calls
     if thoughts := [m["reasoning_content"] for m in (first, second) if "reasoning_content" in m]:

@@ -29,7 +29,7 @@ _LAST_TOKENS = 64  # of an answer: enough for these characters and the blanks be
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PromptPiece:
     """A part of a prompt; if it has `tokens`, they are used instead of tokenizing `text`."""
 
     text: str
@@ -49,7 +49,7 @@ class RecalledAnswer:
 class RecalledPrompt:
     """A prompt in pieces, its recalled answers, and the number of answers that could not be placed."""
 
-    pieces: list[Piece]
+    pieces: list[PromptPiece]
     answers: tuple[RecalledAnswer, ...]
     unplaced: int
 
@@ -158,12 +158,12 @@ class RecalledHistory:
         `masked` is `text` for the tokenizer, of the same length: with stand-ins where a client's text spells
         a control token. Samples are compared with `text`, since masking can differ between prompt and sample.
         """
-        pieces: list[Piece] = []
+        pieces: list[PromptPiece] = []
         recalled: list[RecalledAnswer] = []
         so_far = TextDigest()
         at = length = unplaced = 0
 
-        def add(piece: Piece, shown: str | None = None) -> None:
+        def add(piece: PromptPiece, shown: str | None = None) -> None:
             nonlocal length
             if piece.text:
                 pieces.append(piece)
@@ -184,7 +184,7 @@ class RecalledHistory:
             for _ in range(_MAX_PLACES):
                 if start < 0:
                     break
-                add(Piece(masked[at:start]), text[at:start])
+                add(PromptPiece(masked[at:start]), text[at:start])
                 at = start
                 # A turn spelled in a client's text is not a turn of the template.
                 written = masked.startswith(extent.whole[: extent.lead], start)
@@ -195,13 +195,13 @@ class RecalledHistory:
                     break
                 if kept is not None and end is not None:
                     begin = length
-                    add(Piece(kept.opening))
-                    add(Piece(kept.text, kept.tokens))
+                    add(PromptPiece(kept.opening))
+                    add(PromptPiece(kept.text, kept.tokens))
                     recalled.append(RecalledAnswer(begin, length, text[start : start + end]))
                     at = start + end
                     break
                 start = text.find(extent.whole, start + 1)
-        add(Piece(masked[at:]), text[at:])
+        add(PromptPiece(masked[at:]), text[at:])
         return RecalledPrompt(_joined(pieces), tuple(recalled), unplaced)
 
     def answer_start(
@@ -381,12 +381,12 @@ def _sketched_call(call: dict[str, Any], word: str) -> dict[str, Any]:
     return call | {"function": call["function"] | {"arguments": arguments}}
 
 
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+def _joined(pieces: Sequence[PromptPiece]) -> list[PromptPiece]:
     """The pieces, with adjacent text joined so that it is tokenized as one."""
-    joined: list[Piece] = []
+    joined: list[PromptPiece] = []
     for piece in pieces:
         if joined and not piece.tokens and not joined[-1].tokens:
-            joined[-1] = Piece(joined[-1].text + piece.text)
+            joined[-1] = PromptPiece(joined[-1].text + piece.text)
         else:
             joined.append(piece)
     return joined

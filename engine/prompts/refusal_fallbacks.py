@@ -30,7 +30,7 @@ TOOLS_AS_TEXT = "the tools are written out as text before the conversation"
 _TEXT_ONLY: dict[str, Any] = {"tool_turns": False, "repeated_roles": False, "assistant_first": False}
 
 Tools = list[dict[str, Any]] | None
-Transcript = Callable[[Sequence[Message]], str]
+RenderTranscript = Callable[[Sequence[Message]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ _STEPS = (
 
 def render_with_fallbacks(
     render: Render,
-    transcript: Transcript,
+    transcript: RenderTranscript,
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,
@@ -134,7 +134,7 @@ def _note(refusal: str, changes: Sequence[_Step]) -> str:
 
 def _one_turn(
     render: Render,
-    transcript: Transcript,
+    transcript: RenderTranscript,
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,
@@ -161,7 +161,7 @@ def _one_turn(
 
 
 def _transcript(
-    transcript: Transcript,
+    transcript: RenderTranscript,
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,

@@ -20,7 +20,7 @@ from engine.prompts.guarded_template import GuardedTemplate
 from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_preparation import plain_message
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
-from engine.prompts.recalled_history import AnswerStart, Piece, RecalledAnswer, RecalledHistory
+from engine.prompts.recalled_history import AnswerStart, PromptPiece, RecalledAnswer, RecalledHistory
 from engine.prompts.refusal_fallbacks import (
     TOOLS_AS_TEXT,
     RenderedText,
@@ -118,7 +118,7 @@ class PromptRenderer:
         reminders = _reminders_end(clear, turns)
         if not pieces[0].tokens and 0 < reminders < len(pieces[0].text):
             first = pieces[0].text
-            pieces[:1] = [Piece(first[:reminders]), Piece(first[reminders:])]
+            pieces[:1] = [PromptPiece(first[:reminders]), PromptPiece(first[reminders:])]
         else:
             reminders = 0
         text = "".join(piece.text for piece in pieces)

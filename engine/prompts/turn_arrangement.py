@@ -52,7 +52,7 @@ def result_as_text(message: Message) -> Message:
     return {"role": "user", "content": text}
 
 
-def joined_text(*texts: str | None) -> str:
+def joined_paragraphs(*texts: str | None) -> str:
     """Texts with an empty line between them."""
     return "\n\n".join(text for text in texts if text)
 
@@ -111,7 +111,7 @@ def _user_text_with_results(messages: Sequence[Message], notes: list[str]) -> li
     for message in messages:
         if message["role"] == "user" and arranged and arranged[-1]["role"] == "tool":
             said = f"<user-message>\n{message['content']}\n</user-message>"
-            arranged[-1] = arranged[-1] | {"content": joined_text(arranged[-1]["content"], said)}
+            arranged[-1] = arranged[-1] | {"content": joined_paragraphs(arranged[-1]["content"], said)}
             joined += 1
         else:
             arranged.append(message)
@@ -165,7 +165,7 @@ def _text_placed(turns: Sequence[Turn], traits: TemplateTraits, notes: list[str]
         [message] = turn.messages
         if waiting and message["role"] == "tool":
             said = f"<assistant-message>\n{waiting}\n</assistant-message>"
-            turn = Turn((message | {"content": joined_text(said, message["content"])},))
+            turn = Turn((message | {"content": joined_paragraphs(said, message["content"])},))
             moved += 1
         waiting = ""
         text = (message.get("content") or "") if message.get("tool_calls") else ""

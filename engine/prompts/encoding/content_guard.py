@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.prompts.encoding.control_tokens import ControlTokens
+from engine.prompts.template_traits import Render
 from engine.wire.chat import Message
 
-Render = Callable[..., str]
 Mask = Callable[[str], str]
 
 # Operations of a template that may produce the spelling of a token.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
-Encode = Callable[[str], list[int]]
+from engine.prompts.encoding.guarded_encoding import Encode
 
 _REMEMBERED_CHARACTERS = 16 << 20  # with their ids at most about 100 MB
 _PROBES = ("word", " word", "word ", "\nword\n", "  ", "\t", "wörd日本", "")

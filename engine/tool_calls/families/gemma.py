@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.tool_calls.reading.family import ArgumentsRule, CallReader
 from engine.tool_calls.reading.gemma_calls import GemmaCallReader, GemmaMarks
-from engine.tool_calls.reading.gemma_grammar import gemma_rules, gemma_unconstrained, written
+from engine.tool_calls.reading.gemma_grammar import gemma_rules, gemma_text, gemma_unconstrained
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 
@@ -46,7 +46,7 @@ class Gemma:
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         return "".join(
-            f"{self.marks.opening}call:{name}{written(arguments, self.marks.quote)}{self.marks.end}"
+            f"{self.marks.opening}call:{name}{gemma_text(arguments, self.marks.quote)}{self.marks.end}"
             for name, arguments in calls
         )
 

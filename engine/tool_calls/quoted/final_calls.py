@@ -12,7 +12,7 @@ import regex
 
 from engine.tool_calls.families.registry import FAMILIES, matching_family
 from engine.tool_calls.quoted.call_forms import ANY_FAMILY, CallForms
-from engine.tool_calls.quoted.text_calls import Found, TextCall, TextCallScanner
+from engine.tool_calls.quoted.text_calls import ScanPart, TextCall, TextCallScanner
 from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
 from engine.tool_calls.recovery.call_starts import call_starts
 from engine.tool_calls.schemas.tools import ToolSchemas
@@ -106,7 +106,7 @@ class FinalCallReader:
             self._out.append(self._space)
         return self._taken()
 
-    def _sort(self, found: list[Found]) -> None:
+    def _sort(self, found: list[ScanPart]) -> None:
         for each in found:
             if isinstance(each, Thought):
                 self._think(each.text)

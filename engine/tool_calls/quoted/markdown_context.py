@@ -9,7 +9,7 @@ _STEP = re.compile(r"[^`~\s<>!-]+|[`~\s<>!-]")
 _CODE_COLUMNS = 4
 _SHORTEST_FENCE = 3
 
-Place = Literal["", "code span", "fence", "indented code", "comment", "quotation"]
+MarkdownPlace = Literal["", "code span", "fence", "indented code", "comment", "quotation"]
 
 
 class MarkdownContext:
@@ -41,7 +41,7 @@ class MarkdownContext:
         self._last = ""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> MarkdownPlace:
         if self._comment:
             return "comment"
         if self._fence and not self._fence_closes:

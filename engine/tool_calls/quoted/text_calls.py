@@ -27,7 +27,7 @@ class TextCall:
     bare: bool = False  # JSON without a mark
 
 
-Found = str | TextCall | Thought | ThoughtEnd
+ScanPart = str | TextCall | Thought | ThoughtEnd
 
 _SEPARATORS = " \t\r\n;,"  # between calls without marks
 
@@ -60,7 +60,7 @@ class TextCallScanner:
         self._context = MarkdownContext()  # at the end of the emitted text
         self._calls_only = True  # only calls without a mark so far
         self._final = False
-        self._out: list[Found] = []
+        self._out: list[ScanPart] = []
 
     @property
     def in_thought(self) -> bool:
@@ -72,7 +72,7 @@ class TextCallScanner:
         """Whether the next text belongs to a call that has begun."""
         return self._matcher is not None and self._matcher.begun
 
-    def feed(self, text: str) -> list[Found]:
+    def feed(self, text: str) -> list[ScanPart]:
         """Take the next text; returns what is decided."""
         if self._matcher is None:
             self._text += text
@@ -81,7 +81,7 @@ class TextCallScanner:
         self._scan()
         return self._taken()
 
-    def finish(self) -> list[Found]:
+    def finish(self) -> list[ScanPart]:
         """End the answer; returns what was buffered."""
         self._final = True
         while self._matcher is not None or self._text:
@@ -187,9 +187,9 @@ class TextCallScanner:
         self._context.feed(text)
         self._calls_only = self._calls_only and not text.strip(_SEPARATORS)
 
-    def _taken(self) -> list[Found]:
+    def _taken(self) -> list[ScanPart]:
         """The results since the last call, adjacent texts joined."""
-        taken: list[Found] = []
+        taken: list[ScanPart] = []
         for found in self._out:
             if isinstance(found, str) and taken and isinstance(taken[-1], str):
                 taken[-1] += found

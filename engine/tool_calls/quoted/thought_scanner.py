@@ -13,7 +13,7 @@ from engine.tool_calls.reading.mark_search import partial_mark_start
 _BEFORE_WORDS = frozenset(" (\"'*_/-")
 _BEHIND_WORDS = frozenset(" \t.,;:!?)'\"`*_/-")
 
-Meaning = Literal["opened", "over", "again", "mentioned"]
+MarkMeaning = Literal["opened", "over", "again", "mentioned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ThoughtScanner:
         self._thought = False  # the answer has a thought already
         self._space = ""  # white space, dropped unless more thinking follows
         self._at_edge = True
-        self._found: tuple[Meaning, str] = ("mentioned", "")
+        self._found: tuple[MarkMeaning, str] = ("mentioned", "")
 
     def at(self, text: str, context: MarkdownContext, *, final: bool) -> int | None:
         """The length of the mark that `text` begins with, 0 for none; None: the next text decides."""
@@ -66,7 +66,7 @@ class ThoughtScanner:
         self._paragraph = context.paragraph
         return len(mark)
 
-    def take(self) -> Meaning:
+    def take(self) -> MarkMeaning:
         """Consume the mark that `at` found."""
         meaning, mark = self._found
         self._mentioned = THINKING_MARKS[mark] if meaning == "mentioned" and mark in THINKING_MARKS else ()
@@ -97,7 +97,7 @@ class ThoughtScanner:
         self.inside, self._space = False, ""
         return text[at - length :]
 
-    def _meaning(self, mark: str, behind: str, context: MarkdownContext) -> Meaning:
+    def _meaning(self, mark: str, behind: str, context: MarkdownContext) -> MarkMeaning:
         if self._mentioned:
             return "mentioned"
         if mark in THINKING_MARKS:

@@ -22,7 +22,7 @@ import regex
 from engine.tool_calls.reading.mark_search import partial_mark_start
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.reading.stepping_reader import SteppingReader
-from engine.tool_calls.schemas.argument_texts import json_text, string_piece
+from engine.tool_calls.schemas.argument_texts import string_piece, text_as_json
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 _SPACE = r"[ \t\r\n]{0,8}"
@@ -117,7 +117,7 @@ class GemmaCallReader(SteppingReader):
             self._take(bracket.end())
             self._open(bracket[1], pieces)
         elif scalar is not None and not scalar.partial:
-            value = json_text(scalar["scalar"])
+            value = text_as_json(scalar["scalar"])
             if value is None:
                 return self._skip(f"the value {scalar['scalar']!r} is not JSON")
             self._take(scalar.end())

@@ -119,7 +119,7 @@ class _Rules:
             return self._rule(reference, root, found) if found is not None else self._anything()
         if "const" in schema or isinstance(schema.get("enum"), list):
             values = _fitting(schema, root)
-            return choice([literal(written(value, self.quote)) for value in values] or [self._anything()])
+            return choice([literal(gemma_text(value, self.quote)) for value in values] or [self._anything()])
         for key in ("anyOf", "oneOf"):
             if isinstance(parts := schema.get(key), list) and parts:
                 shared = {name: schema[name] for name in schema if name != key}
@@ -231,15 +231,15 @@ def _fitting(schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Any]:
     return [value for value in values if not types or is_among(json_type(value), types)]
 
 
-def written(value: Any, quote: str) -> str:
+def gemma_text(value: Any, quote: str) -> str:
     """A value in the notation."""
     if isinstance(value, str):
         return f"{quote}{value}{quote}"
     if isinstance(value, Mapping):
-        members = ",".join(f"{bare_key(key, quote)}:{written(part, quote)}" for key, part in value.items())
+        members = ",".join(f"{bare_key(key, quote)}:{gemma_text(part, quote)}" for key, part in value.items())
         return f"{{{members}}}"
     if isinstance(value, list | tuple):
-        return f"[{','.join(written(part, quote) for part in value)}]"
+        return f"[{','.join(gemma_text(part, quote) for part in value)}]"
     return json.dumps(value)
 
 

@@ -22,7 +22,7 @@ from engine.tool_calls.reading.json_extent import JsonExtent
 from engine.tool_calls.reading.mark_search import partial_mark_start
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.reading.stepping_reader import SteppingReader
-from engine.tool_calls.schemas.argument_texts import argument_json, json_text, string_piece
+from engine.tool_calls.schemas.argument_texts import argument_json, string_piece, text_as_json
 from engine.tool_calls.schemas.text_schemas import text_schema
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -270,7 +270,7 @@ class TaggedCallReader(SteppingReader):
                 self._emit('"', pieces)
             case "json":
                 text = value.text
-                self._emit(json_text(text) or f'"{string_piece(text)}"', pieces)
+                self._emit(text_as_json(text) or f'"{string_piece(text)}"', pieces)
             case "whole":
                 self._emit(argument_json(value.text, self._tool, value.key), pieces)
 

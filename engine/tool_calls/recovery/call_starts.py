@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import regex
 
+from engine.tool_calls.reading.json_calls import Pattern
 from engine.tool_calls.schemas.tools import ToolSchemas
-
-Pattern = Any
 
 _S = r"\s{0,80}"
 _Q = "[\"']"

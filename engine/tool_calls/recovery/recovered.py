@@ -30,11 +30,11 @@ class Unrecovered:
     repairs: tuple[str, ...] = ()
 
 
-Outcome = tuple[RecoveredCall, ...] | Unrecovered
+RecoveryOutcome = tuple[RecoveredCall, ...] | Unrecovered
 """All calls of a text, or why it is returned as text."""
 
 
-def one_call(outcome: RecoveredCall | Unrecovered) -> Outcome:
+def one_call(outcome: RecoveredCall | Unrecovered) -> RecoveryOutcome:
     """The outcome of a text that is one call."""
     return outcome if isinstance(outcome, Unrecovered) else (outcome,)
 
@@ -48,7 +48,7 @@ def with_repairs(
     return RecoveredCall(outcome.name, outcome.arguments, (*before, *outcome.repairs), outcome.verdict)
 
 
-def only_outcome(outcomes: Sequence[tuple[Outcome, bool]]) -> Outcome:
+def only_outcome(outcomes: Sequence[tuple[RecoveryOutcome, bool]]) -> RecoveryOutcome:
     """The common outcome of several readings of a text; `Unrecovered` where they give different calls.
 
     Each outcome comes with a flag: a suspect one casts doubt on the others and is not taken itself.

@@ -22,8 +22,8 @@ from engine.tool_calls.recovery.call_shapes import calls_of, shape_schema
 from engine.tool_calls.recovery.call_tags import tagged_call
 from engine.tool_calls.recovery.python_calls import python_calls
 from engine.tool_calls.recovery.recovered import (
-    Outcome,
     RecoveredCall,
+    RecoveryOutcome,
     Unrecovered,
     one_call,
     only_outcome,
@@ -42,7 +42,7 @@ _BORDER = re.compile(r"[.:/]")
 _NAME = re.compile(r"(?:to=)?([\w.:/-]{1,200})")
 
 
-def recover_text(raw: str, tools: ToolSchemas, family: Family | None = None) -> Outcome:
+def recover_text(raw: str, tools: ToolSchemas, family: Family | None = None) -> RecoveryOutcome:
     """The calls in a text that should be one or more calls, with or without marks.
 
     Tried in order: `family`, all families, the forms of no family, and the families with their opening mark
@@ -71,7 +71,7 @@ def _has_many_marks(raw: str) -> bool:
     return any(raw.count(mark) > _MAX_MARKS for mark in marks)
 
 
-def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[Outcome]:
+def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[RecoveryOutcome]:
     from engine.tool_calls.families.registry import (
         FAMILIES,  # many modules; few calls need them
     )
@@ -101,13 +101,13 @@ def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[O
 
 def _by_family(
     raw: str, family: Family, offer: tuple[ToolSchemas, ToolSchemas], repairs: tuple[str, ...]
-) -> Iterator[Outcome]:
+) -> Iterator[RecoveryOutcome]:
     """The calls that the family's own reader finds; nothing if the text has more than calls and layout.
 
     `offer`: the tools, and the tools that the reader is to know.
     """
     tools, known = offer
-    outcomes: list[Outcome] = []
+    outcomes: list[RecoveryOutcome] = []
     rest = raw
     while layout_end(rest) < len(rest) or not outcomes:
         opening = _first_opening(rest, family)
@@ -143,7 +143,7 @@ def _paired(pieces: Sequence[CallPiece]) -> Iterator[tuple[str, CallEnd | CallBr
 
 def _of_piece(
     begun: str, piece: CallEnd | CallBroken, tools: ToolSchemas, repairs: tuple[str, ...]
-) -> Outcome:
+) -> RecoveryOutcome:
     if isinstance(piece, CallEnd):
         return one_call(with_repairs(recover_arguments(piece.name, piece.arguments, tools), repairs))
     start = piece.raw.find("{", piece.raw.find(begun) + len(begun)) if begun else -1
@@ -168,7 +168,7 @@ def _with_like_names(text: str, tools: ToolSchemas) -> ToolSchemas:
     return ToolSchemas([*tools.values(), *named]) if named else tools
 
 
-def _by_shape(body: str, tools: ToolSchemas, repairs: tuple[str, ...], *, ended: bool) -> Outcome:
+def _by_shape(body: str, tools: ToolSchemas, repairs: tuple[str, ...], *, ended: bool) -> RecoveryOutcome:
     if (tagged := _tagged(body, tools, repairs)) is not None:
         return tagged
     if calls := python_calls(body, tools):
@@ -183,8 +183,8 @@ def _by_shape(body: str, tools: ToolSchemas, repairs: tuple[str, ...], *, ended:
     return _as_json(body, tools, repairs, ended=ended)
 
 
-def _tagged(body: str, tools: ToolSchemas, repairs: tuple[str, ...]) -> Outcome | None:
-    outcomes: list[Outcome] = []
+def _tagged(body: str, tools: ToolSchemas, repairs: tuple[str, ...]) -> RecoveryOutcome | None:
+    outcomes: list[RecoveryOutcome] = []
     at = 0
     while at < len(body):
         call = tagged_call(body, at, tools)
@@ -198,7 +198,7 @@ def _tagged(body: str, tools: ToolSchemas, repairs: tuple[str, ...]) -> Outcome 
     return _all_of(outcomes) if outcomes else None
 
 
-def _as_json(body: str, tools: ToolSchemas, repairs: tuple[str, ...], *, ended: bool) -> Outcome:
+def _as_json(body: str, tools: ToolSchemas, repairs: tuple[str, ...], *, ended: bool) -> RecoveryOutcome:
     schema, root = shape_schema(body, tools)
     try:
         found = readings(body, schema, root, ended=ended)
@@ -208,7 +208,7 @@ def _as_json(body: str, tools: ToolSchemas, repairs: tuple[str, ...], *, ended: 
     return only_outcome(outcomes)
 
 
-def _of_reading(reading: Reading, tools: ToolSchemas, repairs: tuple[str, ...]) -> Outcome:
+def _of_reading(reading: Reading, tools: ToolSchemas, repairs: tuple[str, ...]) -> RecoveryOutcome:
     try:
         calls = calls_of(exact_json(reading.text), tools)
     except (ValueError, RecursionError) as error:
@@ -224,7 +224,7 @@ def _of_reading(reading: Reading, tools: ToolSchemas, repairs: tuple[str, ...]) 
     )
 
 
-def _all_of(outcomes: Sequence[Outcome]) -> Outcome:
+def _all_of(outcomes: Sequence[RecoveryOutcome]) -> RecoveryOutcome:
     calls: list[RecoveredCall] = []
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Unrecovered):

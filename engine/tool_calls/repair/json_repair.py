@@ -15,7 +15,7 @@ from typing import Any
 import json_repair
 
 from engine.tool_calls.repair.json_strings import NotLenientJson
-from engine.tool_calls.repair.lenient_json import counted, read_lenient
+from engine.tool_calls.repair.lenient_json import read_lenient, with_count
 from engine.tool_calls.repair.repair_check import RepairMismatch, repairs_between
 from engine.tool_calls.repair.unescaped_quotes import REPAIR, TooManyReadings, readings_with_unescaped_quotes
 from engine.tool_calls.schemas.tools import parse_json
@@ -128,7 +128,7 @@ def _lenient(text: str, repairs: list[str], ended: bool) -> tuple[Reading, bool]
     if behind.strip():
         if _CLOSERS.fullmatch(behind):
             spare = len("".join(behind.split()))
-            changes.append(f"left out {counted(spare, 'closing bracket')} too many")
+            changes.append(f"left out {with_count(spare, 'closing bracket')} too many")
         elif _SPOKEN.fullmatch(behind):
             changes.append("left out the text behind the JSON")
             doubtful = True

@@ -79,7 +79,7 @@ class _Reading:
             if self._expect == "comma" and not self._open:
                 break
         if self._closed:
-            self._repairs[f"closed {counted(self._closed, 'open bracket')}"] = None
+            self._repairs[f"closed {with_count(self._closed, 'open bracket')}"] = None
         return LenientJson(
             "".join(self._out), self._at, tuple(self._repairs), self._doubtful, self._closed > 0
         )
@@ -203,6 +203,6 @@ class _Reading:
         self._doubtful = self._doubtful or doubtful
 
 
-def counted(number: int, noun: str) -> str:
+def with_count(number: int, noun: str) -> str:
     """A number with its noun: `1 open bracket`, `2 open brackets`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from engine.tool_calls.repair.json_strings import NotLenientJson, may_be_layout, strict_string
-from engine.tool_calls.repair.lenient_json import counted
+from engine.tool_calls.repair.lenient_json import with_count
 
 _SPACE = re.compile(r"\s*")
 _STRING = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"|\'([^\'\\]*(?:\\.[^\'\\]*)*)\'', re.DOTALL)
@@ -80,7 +80,7 @@ class _Walk:
         if self._doubtful_blanks and self._blanks != self._doubtful_blanks:
             raise RepairMismatch("a string may have begun with a blank")
         if self._closed:
-            self._repairs[f"closed {counted(self._closed, 'open bracket')}"] = None
+            self._repairs[f"closed {with_count(self._closed, 'open bracket')}"] = None
         return tuple(self._repairs)
 
     def _object(self, members: dict[str, Any]) -> None:

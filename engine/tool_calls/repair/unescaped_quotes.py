@@ -37,7 +37,7 @@ _MAX_TRIES = 400
 _MAX_CHARACTERS = 1 << 22  # read by all tries together; takes some tenths of a second
 REPAIR = "escaped quotes inside of a string"
 
-Found = tuple[str, int, bool]  # strict JSON, its end in the source, and whether it is suspect
+_Found = tuple[str, int, bool]  # strict JSON, its end in the source, and whether it is suspect
 
 # Squashed names of an object's arguments: those that may follow, and all. None in an array.
 Siblings = tuple[frozenset[str], frozenset[str]]
@@ -74,7 +74,7 @@ class _Reading:
         self._tries = 0
         self._letters = 0
 
-    def value(self, at: int, schema: Any, siblings: Siblings | None) -> Iterator[Found]:
+    def value(self, at: int, schema: Any, siblings: Siblings | None) -> Iterator[_Found]:
         match self._source[at : at + 1]:
             case "{":
                 names = frozenset(squash(name) for name in self._properties(schema))
@@ -90,7 +90,7 @@ class _Reading:
                 if found := _SCALAR.match(self._source, at):
                     yield found[0], found.end(), False
 
-    def _members(self, at: int, schema: Any, siblings: Siblings) -> Iterator[Found]:
+    def _members(self, at: int, schema: Any, siblings: Siblings) -> Iterator[_Found]:
         key = _KEY.match(self._source, at)
         if key is None:
             return
@@ -104,7 +104,7 @@ class _Reading:
                 for rest, far, more in self._members(end + 1, schema, left):
                     yield f'"{key[1]}": {value}, {rest}', far, suspect or more
 
-    def _elements(self, at: int, items: Any) -> Iterator[Found]:
+    def _elements(self, at: int, items: Any) -> Iterator[_Found]:
         at = self._skip(at)
         if self._source[at : at + 1] == "]":
             yield "", at + 1, False
@@ -119,7 +119,7 @@ class _Reading:
                     if rest:
                         yield f"{value}, {rest}", far, suspect or more
 
-    def _strings(self, start: int, siblings: Siblings | None) -> Iterator[Found]:
+    def _strings(self, start: int, siblings: Siblings | None) -> Iterator[_Found]:
         for quote in _QUOTE.finditer(self._source, start):
             if quote[0] != '"':
                 continue

@@ -41,7 +41,7 @@ def argument_json(text: str, tool: ToolSchema, key: str) -> str:
     if types == {"string"}:
         return _string(text)
     if types and "string" not in types:
-        return json_text(text) or _string(text)
+        return text_as_json(text) or _string(text)
     found = _json(text, words=bool(types))
     if found is None:
         return _string(text)
@@ -51,7 +51,7 @@ def argument_json(text: str, tool: ToolSchema, key: str) -> str:
     return found if fits and exact else _string(text)
 
 
-def json_text(text: str) -> str | None:
+def text_as_json(text: str) -> str | None:
     """The JSON of a text that is JSON or a value as Python prints it; None if it is neither."""
     found = _json(text, words=True)
     if found is None and text.lstrip()[:1] in ("{", "["):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.tool_calls.schemas.argument_texts import argument_json, argument_text, json_text, string_piece
+from engine.tool_calls.schemas.argument_texts import argument_json, argument_text, string_piece, text_as_json
 from engine.tool_calls.schemas.tools import ToolSchema
 
 NULLABLE = {"type": ["string", "null"]}
@@ -93,8 +93,8 @@ def test_string_pieces_can_be_sent_as_utf8() -> None:
 
 
 def test_a_text_that_is_not_json_gives_none() -> None:
-    assert json_text("one, two") is None
-    assert json_text("") is None
+    assert text_as_json("one, two") is None
+    assert text_as_json("") is None
 
 
 def test_strings_are_written_bare() -> None:
