@@ -31,8 +31,8 @@ from tui.client.wire_text import block_text, line_text, shorten, width, wrap
 from tui.commands.claude_session import joined_or_started, until_ready
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.output import write_data
 from tui.commands.model_memory import check_memory, memory_now
+from tui.commands.output import write_data
 from tui.commands.traces.places import open_trace
 
 _GAP = " │ "
