@@ -10,7 +10,7 @@ from proxy.events.bus import EventBus
 from proxy.events.totals import Totals
 from proxy.events.types import Event, HostState, RequestReceived
 from proxy.record.recorder import Recorder
-from proxy.translate.response import Answer, AnswerHead
+from proxy.translate.response import Answer, AnswerSpec
 from proxy.translate.thinking import ThinkingMode
 from proxy.translate.tools import tool_set
 
@@ -61,7 +61,7 @@ async def test_the_feed_becomes_events_whose_form_stays() -> None:
     recorder = Recorder(bus, new_id=lambda: "req_1", clock=lambda: 1790000000.5, monotonic=lambda: 5.0)
     record = recorder.begin(received=RequestReceived(), query="", headers={}, body={})
     reader = bus.follow()
-    head = AnswerHead(message_id="msg_1", model="m", thinking=ThinkingMode(), tools=tool_set([]))
+    head = AnswerSpec(message_id="msg_1", model="m", thinking=ThinkingMode(), tools=tool_set([]))
     steps = [step for line in FEED if (step := read_feed_chunk(orjson.loads(line))) is not None]
     Observation(record, Answer(head)).take(steps)  # type: ignore[arg-type]  # no `StreamError` among them
     published = [event.json for event in await reader.next()]
