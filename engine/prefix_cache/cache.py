@@ -9,7 +9,7 @@ Where all layers have KV, a prompt can leave a path anywhere. A checkpoint serve
 all of its tokens, so such a model can resume a path only at the end of a node with a checkpoint.
 
 Eviction takes the lowest kind first, then the least recently used: leaves, and checkpoints within a path. A
-ghost remembers an evicted node's tokens for a while, to report the miss. With a disk tier each span is saved.
+ghost remembers an evicted node's tokens for a while, to report the miss. A disk tier saves all spans.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 OnDone = Callable[[], None]
 IsWanted = Callable[[], bool]
+Waiter = tuple[OnDone, IsWanted]
 Read = Callable[[SpanFile, IsWanted], KV | Checkpoint | None]
 
 
@@ -32,7 +33,7 @@ class PendingRead:
     file: SpanFile
     content: KV | Checkpoint | None = None
     done: bool = False
-    waiters: list[tuple[OnDone, IsWanted]] = field(default_factory=list)
+    waiters: list[Waiter] = field(default_factory=list)
 
 
 class ReadQueue:
@@ -67,7 +68,7 @@ class ReadQueue:
             read.waiters.append((on_done, is_wanted))
             if not self._closing:
                 return read
-        self._end(read)
+        _notify(self._end(read))
         return read
 
     def close(self, timeout_s: float) -> None:
@@ -81,20 +82,23 @@ class ReadQueue:
     def _run(self) -> None:
         try:
             while (read := self._next()) is not None:
-                self._load(read)
-                del read  # the cache owns the content: evicting it must free it while this thread waits
+                waiters = self._load(read)
+                # From here on the waiters own the content: evicting it must free it at once.
+                del read
+                _notify(waiters)
+                del waiters
         finally:
             for read in list(self._open.values()):
-                self._end(read)
+                _notify(self._end(read))
             mx.clear_streams()
 
-    def _load(self, read: PendingRead) -> None:
+    def _load(self, read: PendingRead) -> list[Waiter]:
         try:
             if self._keep_wanted(read):
                 read.content = self._read(read.file, lambda: self._keep_wanted(read))
         except Exception:
             _log.exception("reading the prefix cache's file %s failed", read.file.name)
-        self._end(read)
+        return self._end(read)
 
     def _next(self) -> PendingRead | None:
         with self._changed:
@@ -113,13 +117,17 @@ class ReadQueue:
         if self._open.get(read.file.id) is read:
             del self._open[read.file.id]
 
-    def _end(self, read: PendingRead) -> None:
+    def _end(self, read: PendingRead) -> list[Waiter]:
         with self._changed:
             self._close(read)
             read.done = True
             waiters, read.waiters = read.waiters, []
-        for on_done, _ in waiters:
-            try:
-                on_done()
-            except Exception:  # the waiters of other files must still be notified
-                _log.exception("a waiter for a file of the prefix cache could not be notified")
+        return waiters
+
+
+def _notify(waiters: list[Waiter]) -> None:
+    for on_done, _ in waiters:
+        try:
+            on_done()
+        except Exception:  # the waiters of other files must still be notified
+            _log.exception("a waiter for a file of the prefix cache could not be notified")

@@ -109,7 +109,7 @@ def test_quantized_keys_are_tried_out_once(shelf: ModelShelf, monkeypatch: pytes
     ("architecture", "settings", "says"),
     [
         ("gemma3_text", {"kv_bits": 4}, "RotatingKVCache"),
-        ("qwen3_5", {"draft_model": "itself"}, "cannot take back"),
+        ("qwen3_5", {"draft_model": "itself"}, "cannot be trimmed"),
     ],
 )
 def test_an_unsupported_option_is_refused_with_a_reason(

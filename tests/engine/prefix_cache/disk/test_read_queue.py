@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,3 +78,30 @@ def test_a_read_that_one_of_two_requests_cancelled_is_loaded(disk: Disk) -> None
     disk.gate.set()
     assert done.wait(30)
     assert read.content == ["a"]
+
+
+def test_the_queue_does_not_keep_content_alive_once_a_request_is_notified(disk: Disk) -> None:
+    class Content:
+        pass
+
+    content = [Content()]
+    alive = weakref.ref(content[0])
+
+    def read(file: SpanFile, is_wanted: IsWanted) -> Any:
+        assert disk.gate.wait(30)
+        return content.pop()
+
+    disk.queue._read = read
+    reads: list[Any] = []
+    seen: list[Any] = []
+    done = threading.Event()
+
+    def take() -> None:
+        reads.clear()
+        seen.append(alive())
+        done.set()
+
+    reads.append(disk.queue.load(span("a"), take))
+    disk.gate.set()
+    assert done.wait(30)
+    assert seen == [None]
