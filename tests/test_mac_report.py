@@ -48,7 +48,10 @@ def test_a_report_of_this_machine_has_all_parts_and_nothing_private(tmp_path: Pa
         "Prefill chunks",
         "Memory",
     ]
-    assert "Exact: what is reused from memory and from disk changes not one bit." in found["Exactness"]
+    assert (
+        "Exact: prompts restored from memory and from disk give the same answers to the last bit."
+        in found["Exactness"]
+    )
     rows = [line for line in found["Speed"].splitlines() if line.startswith("| ") and line[2].isdigit()]
     assert len(rows) == 5
     for field in PREFILL_FIELDS:

@@ -31,7 +31,10 @@ def verified(folder: Path, model: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_configured_model_is_verified(tmp_path: Path, shelf: ModelShelf) -> None:
     done = verified(tmp_path, str(shelf.tiny()))
-    assert "Exact: what is reused from memory and from disk changes not one bit." in done.stdout
+    assert (
+        "Exact: prompts restored from memory and from disk give the same answers to the last bit."
+        in done.stdout
+    )
     assert "conversation 1 of 1 compared" in done.stderr
     assert done.returncode == ExitCode.FINE
 

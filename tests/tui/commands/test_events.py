@@ -180,7 +180,7 @@ class TestFollowing:
             finally:
                 await events.aclose()
                 await client.close()
-        assert "no event; it is left out" in capsys.readouterr().err
+        assert "sent invalid data; it is skipped" in capsys.readouterr().err
 
     async def test_a_missing_token_is_an_error_and_not_a_retry(self) -> None:
         with scripted_host(token="secret") as host:

@@ -26,7 +26,7 @@ def flip(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, lambda path: path.write_bytes(b"")])
-def test_a_damaged_file_is_set_aside_with_a_notice_and_computed_again(
+def test_a_damaged_file_is_quarantined_with_a_notice_and_computed_again(
     tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     keep(tmp_path, FIRST[:3], FIRST)
@@ -37,13 +37,13 @@ def test_a_damaged_file_is_set_aside_with_a_notice_and_computed_again(
         assert cache.stats()["disk_set_aside"] == 1
         changes = [change.event for change in cache.insert(FIRST, computed(FIRST, with_state=False), "main")]
         assert "set_aside" in [*changes, *(change.event for change in cache.changes)]  # type: ignore[attr-defined]
-    assert "set aside" in caplog.text
+    assert "quarantined" in caplog.text
     assert last.name in caplog.text
     assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [last.name]
     assert reused(tmp_path, [*FIRST, 7]) == 6
 
 
-def test_what_was_written_for_another_model_is_not_seen_and_moved_here_is_set_aside(tmp_path: Path) -> None:
+def test_what_was_written_for_another_model_is_not_seen_and_moved_here_is_quarantined(tmp_path: Path) -> None:
     keep(tmp_path, FIRST, fingerprint="0" * 32)
     assert reused(tmp_path, [*FIRST, 7]) == 0
     (foreign,) = files_in(tmp_path, "0" * 32)
@@ -65,7 +65,7 @@ def test_a_newest_file_that_is_damaged_in_its_layout_costs_no_other(tmp_path: Pa
 
 
 @pytest.mark.parametrize("described", [b"[]", b'{"layout":[]}'])
-def test_a_foreign_file_with_a_header_of_its_own_is_set_aside(tmp_path: Path, described: bytes) -> None:
+def test_a_foreign_file_with_a_header_of_its_own_is_quarantined(tmp_path: Path, described: bytes) -> None:
     keep(tmp_path, FIRST)
     foreign = tmp_path / FINGERPRINT / f"{'a' * 32}-{'b' * 32}.safetensors"
     mx.save_safetensors(str(foreign), {"tokens": mx.array([1])}, {"span": described.decode()})
@@ -73,7 +73,7 @@ def test_a_foreign_file_with_a_header_of_its_own_is_set_aside(tmp_path: Path, de
     assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [foreign.name]
 
 
-def test_another_layout_or_number_type_is_set_aside(tmp_path: Path) -> None:
+def test_another_layout_or_number_type_is_quarantined(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     assert reused(tmp_path, [*FIRST, 7], state=True) == 0
     keep(tmp_path, FIRST)
@@ -86,7 +86,7 @@ def test_another_layout_or_number_type_is_set_aside(tmp_path: Path) -> None:
         assert cache.stats()["disk_loaded_tokens"] == 0
 
 
-def test_a_file_of_another_number_type_that_was_forgotten_is_set_aside_before_it_is_used(
+def test_a_file_of_another_number_type_that_was_forgotten_is_quarantined_before_it_is_used(
     tmp_path: Path,
 ) -> None:
     prompts = [FIRST, *([token] * 5 for token in range(10, 50))]
@@ -133,13 +133,13 @@ def test_what_continues_a_lost_file_goes_before_all_others(tmp_path: Path) -> No
     lose_the_first_of_three(tmp_path)
     orphans = files_in(tmp_path)
     size = max(path.stat().st_size for path in orphans)
-    for number in (5, 6, 7):  # beside the one that was set aside
+    for number in (5, 6, 7):  # beside the one that was quarantined
         keep(tmp_path, [number] * 3, kind="subagent", max_bytes=4 * size)
     assert not set(orphans) & set(files_in(tmp_path))
     assert [reused(tmp_path, [number] * 3 + [0]) for number in (5, 6, 7)] == [3, 3, 3]
 
 
-def test_a_leftover_of_a_write_is_set_aside(tmp_path: Path) -> None:
+def test_a_leftover_of_a_write_is_quarantined(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     leftover = tmp_path / FINGERPRINT / f"writing-{'a' * 32}.safetensors"
     leftover.write_bytes(b"half")
@@ -199,6 +199,6 @@ def test_a_process_that_is_killed_while_it_writes_leaves_a_folder_that_works(
         os.kill(process.pid, signal.SIGKILL)
     with caplog.at_level(logging.WARNING):
         assert reused(tmp_path, [1, 2, 3, 4], state=True) == 3
-    assert "was not written to its end" in caplog.text
+    assert "it is unfinished" in caplog.text
     keep(tmp_path, FIRST, state=True)
     assert reused(tmp_path, [*FIRST, 7], state=True) == 6
