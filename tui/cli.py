@@ -18,6 +18,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.options import Attach, Config, Port, with_settings
 from tui.commands.traces.options import traces
+from tui.commands.verify.options import verify
 
 HELP = """Run Claude Code on a model of your own, and see everything that happens.
 
@@ -190,46 +191,7 @@ def events(
 app.add_typer(config_app, name="config")
 
 
-verify = typer.Typer(
-    help="Checks on this machine and its model; exit code 1 where one fails.", no_args_is_help=True
-)
 app.add_typer(verify, name="verify")
-
-
-@verify.command("cache")
-def verify_cache(
-    context: typer.Context,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Compare tokens and logits, with and without the cache.")
-    ] = False,
-    conversations: Annotated[int, typer.Option(metavar="N", min=1, help="Conversations to compare.")] = 4,
-    head_tokens: Annotated[
-        int, typer.Option("--head", metavar="TOKENS", min=1, help="Length of what comes before them.")
-    ] = 2000,
-    beside_host: Annotated[
-        bool, typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory.")
-    ] = False,
-    config: Config = None,
-) -> None:
-    """Is a cached answer the same as an uncached one? Runs the model by itself, without the host.
-
-    Answers made-up conversations without the cache, from memory, from disk and in a batch, and prints what
-    differs.
-    """
-    from tui.commands.verify import run_verify_cache
-
-    invocation = _with(context, attach=None, config=config)
-    raise typer.Exit(
-        run_verify_cache(
-            invocation,
-            exact=exact,
-            conversations=conversations,
-            head_tokens=head_tokens,
-            beside_host=beside_host,
-        )
-    )
-
-
 app.add_typer(traces, name="traces")
 
 

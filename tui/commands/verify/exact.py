@@ -1,4 +1,4 @@
-"""`anyclaude-tui verify`: checks on the user's machine and model."""
+"""`anyclaude-tui verify cache --exact`: is a cached answer the same as an uncached one?"""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tui.commands.invocation import Invocation, say
 from tui.commands.model_memory import check_memory, memory_now
 
 
-def run_verify_cache(
-    invocation: Invocation, *, exact: bool, conversations: int, head_tokens: int, beside_host: bool = False
+def run_verify_exact(
+    invocation: Invocation, *, conversations: int, head_tokens: int, beside_host: bool = False
 ) -> int:
     """Run `engine.verification` on the configured model; returns its exit code.
 
@@ -23,10 +23,8 @@ def run_verify_cache(
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; or
-            no check was chosen; or a host runs, and both models may not fit into memory.
+            the backend has no cache of ours; or a host runs, and both models may not fit into memory.
     """
-    if not exact:
-        raise CommandFailed(ExitCode.USAGE, "choose a check: anyclaude-tui verify cache --exact")
     settled = invocation.settle()
     config = settled.config
     if backend_kind(config.backend_name) != "mlx":

@@ -1,4 +1,4 @@
-"""`anyclaude-tui verify` says what it can verify."""
+"""`anyclaude-tui verify cache --exact` runs the configured model, and says what it cannot verify."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ import pytest
 
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
-from tui.commands.verify import run_verify_cache
+from tui.commands.verify.exact import run_verify_exact
 
 
 def invocation(tmp_path: Path, **options: Any) -> Invocation:
     return Invocation({"home": str(tmp_path), "port": 0, **options}, "", dict(os.environ))
 
 
-@pytest.mark.parametrize(("exact", "backend"), [(False, "mlx"), (True, "claude")])
-def test_what_cannot_be_verified_is_a_usage_error(tmp_path: Path, exact: bool, backend: str) -> None:
+def test_what_cannot_be_verified_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="verify cache --exact") as failed:
-        run_verify_cache(
-            invocation(tmp_path, backend_name=backend), exact=exact, conversations=1, head_tokens=60
-        )
+        run_verify_exact(invocation(tmp_path, backend_name="claude"), conversations=1, head_tokens=60)
     assert failed.value.exit_code == ExitCode.USAGE
 
 
@@ -37,8 +34,8 @@ def test_the_model_of_the_folders_file_is_printed(
     (folder / ".anyclauderc.json").write_text('{"backends": {"mlx": {"model": "their/model"}}}')
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("tui.commands.verify.subprocess.run", nothing)
-    run_verify_cache(invocation(tmp_path), exact=True, conversations=1, head_tokens=60)
+    monkeypatch.setattr("tui.commands.verify.exact.subprocess.run", nothing)
+    run_verify_exact(invocation(tmp_path), conversations=1, head_tokens=60)
     assert "model: their/model (from " in capsys.readouterr().err
 
 
@@ -49,9 +46,9 @@ def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch
         commands.append(command)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr("tui.commands.verify.subprocess.run", noted)
+    monkeypatch.setattr("tui.commands.verify.exact.subprocess.run", noted)
     configured = invocation(tmp_path, draft_model="some/draft", draft_tokens=5, kv_bits=8)
-    assert run_verify_cache(configured, exact=True, conversations=1, head_tokens=60) == 0
+    assert run_verify_exact(configured, conversations=1, head_tokens=60) == 0
     (command,) = commands
     options = dict(zip(command[4::2], command[5::2], strict=True))
     assert options["--draft-tokens"] == "5"

@@ -1,0 +1,1 @@
+"""`anyclaude-tui verify`: checks on the user's machine and model."""

@@ -1,0 +1,89 @@
+"""The command line of `anyclaude-tui verify`; imports nothing heavy, so that help comes at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import Invocation
+from tui.commands.options import Attach, Config, Port
+
+verify = typer.Typer(
+    help="""Checks on this machine and its model; exit code 1 where one fails.
+
+Each line on stdout has its evidence and what to do; progress is on stderr. A check asks the host that runs;
+where there is none, it starts one on free ports and stops it afterwards.
+
+\b
+Examples
+  anyclaude-tui verify cache              does a second request reuse the first one's work?
+  anyclaude-tui verify cache --restart    also from disk, on a host that runs
+  anyclaude-tui verify cache --exact      are cached answers the same to the last bit?
+""",
+    no_args_is_help=True,
+)
+
+BesideHost = Annotated[
+    bool,
+    typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory for another."),
+]
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def _over(context: typer.Context, attach: str | None, port: int | None, config: str | None) -> Invocation:
+    """The invocation, with the options that stand after the command over those before it."""
+    before: Invocation = context.obj
+    return before.over(attach=attach, port=port, config=config)
+
+
+@verify.command("cache")
+def verify_cache(
+    context: typer.Context,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare tokens and logits, with and without the cache.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Restart the engine of a running host, to read from disk.")
+    ] = False,
+    conversations: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Conversations to compare, with --exact.")
+    ] = 4,
+    head_tokens: Annotated[
+        int, typer.Option("--head", metavar="TOKENS", min=1, help="Length of what requests share.")
+    ] = 2000,
+    beside_host: BesideHost = False,
+    as_json: Json = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    """Is what one request computed reused by the next, and is the answer the same?
+
+    Sends a system prompt that was just made up twice, and a control of the same length: the first fills the
+    cache, the second reads from it and starts sooner, the control does neither. Then the engine is restarted
+    and reads it from disk; on a host that runs only with --restart. Works with every backend, and says what
+    it cannot tell.
+
+    With --exact the model runs by itself, without a host: made-up conversations are answered without the
+    cache, from memory, from disk and in a batch, and what differs is printed.
+    """
+    invocation = _over(context, attach, port, config)
+    if exact:
+        if as_json or restart or invocation.attach:
+            raise CommandFailed(
+                ExitCode.USAGE, "--exact runs the model by itself: leave --attach, --restart and --json out"
+            )
+        from tui.commands.verify.exact import run_verify_exact
+
+        code = run_verify_exact(
+            invocation, conversations=conversations, head_tokens=head_tokens, beside_host=beside_host
+        )
+    else:
+        from tui.commands.verify.caching import run_verify_cache
+
+        code = run_verify_cache(
+            invocation, head_tokens=head_tokens, restart=restart, beside_host=beside_host, as_json=as_json
+        )
+    raise typer.Exit(code)
