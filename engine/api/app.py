@@ -101,6 +101,10 @@ class Engine:
         """Token ids of plain text."""
         return await self._off_loop(lambda: self._renderer_of(loaded).encode(text))
 
+    async def decode(self, loaded: LoadedModel, tokens: list[int]) -> str:
+        """The text of token ids, control tokens as their names."""
+        return await self._off_loop(lambda: str(loaded.tokenizer.decode(tokens)))
+
     async def remember(self, prompt: RenderedPrompt, message: dict[str, Any], tokens: list[int]) -> None:
         """Keep an answer for the prompts that will have it in their history, also after a kill of the engine.
 
@@ -249,8 +253,12 @@ async def _tokenize(engine: Engine, request: Request) -> Response:
         tokens = await engine.encode(loaded, body["text"])
     else:
         tokens = (await engine.render(loaded, parse_chat(body))).tokens
-    count = {"count": len(tokens)}
-    return _json(count if body.get("count_only") else count | {"tokens": tokens})
+    found: dict[str, Any] = {"count": len(tokens)}
+    if not body.get("count_only"):
+        found["tokens"] = tokens
+    if body.get("with_text"):
+        found["text"] = await engine.decode(loaded, tokens)
+    return _json(found)
 
 
 def _owner(model: str) -> str:

@@ -278,10 +278,12 @@ def test_an_answer_ends_where_the_context_does(talker: Child) -> None:
 def test_tokens_are_counted_as_the_prompt_is_made(caller: Child) -> None:
     body = {"messages": [{"role": "system", "content": "s"}, *HI], "tools": [LOOK]}
     with client(caller) as http:
-        tokens = http.post("/v1/tokenize", json=body).json()
+        tokens = http.post("/v1/tokenize", json=body | {"with_text": True}).json()
         text = http.post("/v1/tokenize", json={"text": "hello there"}).json()
     assert tokens["count"] == len(tokens["tokens"]) == ask(caller, **body).json()["usage"]["prompt_tokens"]
     assert text["count"] == len(text["tokens"]) > 0
+    assert LOOK["function"]["name"] in tokens["text"]
+    assert "text" not in text
 
 
 def test_control_tokens_come_of_the_template_alone(caller: Child) -> None:

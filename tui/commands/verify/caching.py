@@ -73,7 +73,7 @@ def run_verify_cache(
 
 async def _verify(choice: HostChoice, claims: Claims, head_tokens: int, *, restart: bool) -> None:
     async with verified_host(choice) as host:
-        headers = _credentials(choice, host) if host.backend == "claude" else {}
+        headers = credentials(choice, host) if host.backend == "claude" else {}
         tokens = _length(host, head_tokens)
         answers = await _ask_all(host, tokens, headers, restart=restart)
         judge(claims, answers, host.backend, tokens)
@@ -86,7 +86,7 @@ def _length(host: VerifiedHost, head_tokens: int) -> int:
     return min(wanted, window // 2) if window else wanted
 
 
-def _credentials(choice: HostChoice, host: VerifiedHost) -> dict[str, str]:
+def credentials(choice: HostChoice, host: VerifiedHost) -> dict[str, str]:
     """The header for Anthropic's API, whose client has to bring its own key.
 
     Raises:

@@ -21,6 +21,7 @@ Examples
   anyclaude-tui verify cache              does a second request reuse the first one's work?
   anyclaude-tui verify cache --restart    also from disk, on a host that runs
   anyclaude-tui verify cache --exact      are cached answers the same to the last bit?
+  anyclaude-tui verify tools              does a tool call make the whole way?
 """,
     no_args_is_help=True,
 )
@@ -86,4 +87,33 @@ def verify_cache(
         code = run_verify_cache(
             invocation, head_tokens=head_tokens, restart=restart, beside_host=beside_host, as_json=as_json
         )
+    raise typer.Exit(code)
+
+
+@verify.command("tools")
+def verify_tools(
+    context: typer.Context,
+    all_families: Annotated[
+        bool, typer.Option("--all-families", help="Also the reader and grammar of every tool-call family.")
+    ] = False,
+    beside_host: BesideHost = False,
+    as_json: Json = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    """Does a tool call make the whole way, from its definition to the answer?
+
+    Offers three tools and asks for a file: the rendered prompt must have each tool's name, a call must come
+    back and fit its schema. The result has a number that was just drawn, and the answer must have it.
+    Nothing is read or run.
+    """
+    from tui.commands.verify.tool_use import run_verify_tools
+
+    code = run_verify_tools(
+        _over(context, attach, port, config),
+        all_families=all_families,
+        beside_host=beside_host,
+        as_json=as_json,
+    )
     raise typer.Exit(code)
