@@ -22,6 +22,7 @@ Examples
   anyclaude-tui verify cache --restart    also from disk, on a host that runs
   anyclaude-tui verify cache --exact      are cached answers the same to the last bit?
   anyclaude-tui verify tools              does a tool call make the whole way?
+  anyclaude-tui verify session            the real Claude Code, three times
 """,
     no_args_is_help=True,
 )
@@ -113,6 +114,39 @@ def verify_tools(
     code = run_verify_tools(
         _over(context, attach, port, config),
         all_families=all_families,
+        beside_host=beside_host,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
+
+
+@verify.command("session")
+def verify_session(
+    context: typer.Context,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the traces of this check.")] = False,
+    claude_path: Annotated[
+        str, typer.Option(metavar="FILE", help="The claude program.  [ANYCLAUDE_CLAUDE, else as installed]")
+    ] = "",
+    beside_host: BesideHost = False,
+    as_json: Json = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    """The real test: does Claude Code work on this model, and does the cache work for it?
+
+    Asks "Who are you?", "Tell me a joke" and "What is 2+2?" in three new sessions of Claude Code, then reads
+    their traces: hit rates, tools, errors, bodies, latencies, streaming, and what that means in words. Takes
+    at most five minutes once the model is loaded. The client works in an empty folder with settings of its
+    own; your files and settings are not touched. The traces are removed if all holds, unless --keep; older
+    ones never are. docs/real-test-guide.md explains each line.
+    """
+    from tui.commands.verify.session import run_verify_session
+
+    code = run_verify_session(
+        _over(context, attach, port, config),
+        claude_path=claude_path,
+        keep=keep,
         beside_host=beside_host,
         as_json=as_json,
     )

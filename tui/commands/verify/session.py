@@ -1,0 +1,99 @@
+"""`anyclaude-tui verify session`: the real Claude Code, three times, and what its traces say."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from proxy.traces.files import TRACES_FOLDER, id_in, trace_files
+from proxy.traces.index import TraceIndex
+from proxy.traces.retention import PrunePlan, Removal, prune
+from proxy.traces.schema import Trace
+from tui.client.figures import plural
+from tui.client.host_client import HostError
+from tui.commands.claude_program import INSTALL, find_claude, named_by_variable
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.invocation import Invocation, check_own_account, say
+from tui.commands.verify.claims import Claims
+from tui.commands.verify.session_reading import LIMIT_S, SessionRecord, judge_session
+from tui.commands.verify.session_runs import run_client
+from tui.commands.verify.verified_host import HostChoice, VerifiedHost, choose_host, verified_host
+
+CLIENT, SERVER = "Claude Code is here", "the server answers"
+_ROWS = 500  # newest traces that are looked through: three runs make a few
+
+
+def run_verify_session(
+    invocation: Invocation, *, claude_path: str, keep: bool, beside_host: bool, as_json: bool
+) -> int:
+    """Run the client, read its traces, judge and print; returns the exit code.
+
+    The traces of these runs are removed if all holds, unless `keep`; no others ever are.
+
+    Raises:
+        proxy.configuration.settled.ConfigError, tui.client.host_process.HostFailed, CommandFailed: there is
+        no host to ask.
+    """
+    claims = Claims("verify session", say)
+    named = claude_path or named_by_variable(invocation.environ)
+    try:
+        program = find_claude(named, invocation.environ)
+    except CommandFailed as missing:
+        claims.failed(CLIENT, missing.message, f"install it, for example by: {INSTALL}")
+        claims.rest_not_checked((SERVER, "everything else"))
+        return claims.write(as_json=as_json)
+    claims.ok(CLIENT, program)
+    choice = choose_host(invocation, beside_host=beside_host)
+    try:
+        asyncio.run(_verify(choice, claims, program, keep=keep))
+    except HostError as error:
+        raise CommandFailed(ExitCode.ENGINE_FAILED, f"{error}; the check is not complete") from None
+    return claims.write(as_json=as_json)
+
+
+async def _verify(choice: HostChoice, claims: Claims, program: str, *, keep: bool) -> None:
+    async with verified_host(choice) as host:
+        if host.backend == "claude" and host.process is None and not choice.invocation.attach:
+            check_own_account(choice.settled, host.client.url)
+        engine = host.state.engine
+        about = (host.state.backend, host.state.model, engine.accelerated, host.client.url)
+        claims.ok(SERVER, ", ".join(filter(None, about)))
+        with tempfile.TemporaryDirectory(prefix="anyclaude-verify-") as folder:
+            runs = await run_client(host, choice.invocation, program, folder=Path(folder), limit_s=LIMIT_S)
+        traces = await _traces(host, {run.session for run in runs})
+        judge_session(claims, SessionRecord(runs, traces, host.backend, host.state.model))
+        ids = {trace.id for trace in traces}
+        if keep or not claims.passed:
+            say(f"kept {plural(len(ids), 'trace')}: {', '.join(sorted(ids))}")
+        elif not host.is_here:
+            say(f"{plural(len(ids), 'trace')} stay on the host that ran them")
+        else:
+            _remove(Path(host.state.home) / TRACES_FOLDER, ids)
+
+
+async def _traces(host: VerifiedHost, sessions: Collection[str]) -> list[Trace]:
+    """The traces of these sessions, oldest first."""
+    rows, _ = await host.client.traces(limit=_ROWS)
+    ours = [row for row in rows if row.session in sessions]
+    return [await host.client.trace(row.id) for row in reversed(ours)]
+
+
+def _remove(folder: Path, ids: Collection[str]) -> None:
+    """Remove the traces of this check alone."""
+    ours = [
+        Removal(path, 0.0, (folder / path).stat().st_size, "verified")
+        for path in trace_files(folder)
+        if id_in(path) in ids
+    ]
+    index = TraceIndex(folder, notice=say)
+    try:
+        done = prune(folder, index, PrunePlan(ours, 0, 0, 0))
+    except (sqlite3.Error, OSError) as error:
+        say(f"not all traces of this check could be removed: {error}")
+    else:
+        say(f"removed the {plural(done.traces, 'trace')} of this check; --keep keeps them")
+    finally:
+        index.close()
