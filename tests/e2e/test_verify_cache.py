@@ -12,7 +12,7 @@ import pytest
 from bench.child import clean_environment
 from tests.models import ModelShelf
 from tui.commands.exit_codes import ExitCode
-from tui.commands.verify.caching import DISK, READS, TIMES
+from tui.commands.verify.caching import CONTROL, DISK, FILLS, READS, TIMES
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,8 @@ def test_with_the_cache_off_it_fails_and_says_which_setting(tmp_path: Path, shel
     done = verified(tmp_path, str(shelf.tiny()), "--json", "--head", "400", **off)
     assert done.returncode == ExitCode.FAILED, done.stderr
     found = claims(done)
-    assert found[READS]["status"] == "failed"
-    assert "prefixCacheBytes" in found[READS]["advice"]
+    assert found[FILLS]["status"] == "failed"
+    assert "prefixCacheBytes" in found[FILLS]["advice"]
+    assert [found[name]["status"] for name in (READS, CONTROL, TIMES)] == ["not checked"] * 3
     assert found[DISK]["status"] == "not checked"
     assert "diskCacheBytes" in found[DISK]["advice"]

@@ -29,6 +29,7 @@ CONTROL, TIMES, DISK = "a control does not", "cached is faster", "after a restar
 MEASURABLE_S = 0.5  # a control's TTFT below it tells nothing: noise, and what every request takes
 FASTER = 0.7  # of the control's TTFT
 LEAST_SHOWN = 0.25  # of the made-up prompt; below it the template has left it out
+LEAST_READ = 0.5  # of a prompt sent before; the few tokens that all prompts begin with prove nothing
 _CHARACTERS = 4  # a token, about
 _ANSWER_TOKENS = 8
 _LEAST_FOR_CLAUDE = 5_000  # tokens; its models cache no shorter prefix than 1,024 to 4,096
@@ -80,10 +81,10 @@ async def _verify(choice: HostChoice, claims: Claims, head_tokens: int, *, resta
 
 
 def _length(host: VerifiedHost, head_tokens: int) -> int:
-    """Tokens of the made-up prompt: at most half of the window."""
+    """Tokens of the made-up prompt: at most a quarter of the window, as tokens may be short."""
     wanted = max(head_tokens, _LEAST_FOR_CLAUDE) if host.backend == "claude" else head_tokens
     window = host.state.engine.context_tokens or host.settled.config.context_tokens
-    return min(wanted, window // 2) if window else wanted
+    return min(wanted, window // 4) if window else wanted
 
 
 def credentials(choice: HostChoice, host: VerifiedHost) -> dict[str, str]:
@@ -192,18 +193,22 @@ def judge(claims: Claims, answers: CacheAnswers, backend: BackendKind, tokens: i
         return
     claims.ok(USAGE, f"the prompt has {answers.first.usage.prompt_tokens:,} tokens")
     told = backend != "openai" or answers.second.usage.cache_read_input_tokens > 0
-    _judge_counts(claims, answers, backend, told=told)
-    _judge_times(claims, answers, sure=backend == "mlx", tokens=tokens)
+    if _judge_counts(claims, answers, backend, told=told):
+        _judge_times(claims, answers, sure=backend == "mlx", tokens=tokens)
+    else:
+        claims.rest_not_checked((TIMES,))
     _judge_restart(claims, answers)
 
 
-def _judge_counts(claims: Claims, answers: CacheAnswers, backend: BackendKind, *, told: bool) -> None:
+def _judge_counts(claims: Claims, answers: CacheAnswers, backend: BackendKind, *, told: bool) -> bool:
+    """Returns whether times can say more."""
     first, second, control = answers.first.usage, answers.second.usage, answers.control.usage
     off = "is the cache on? See backends.NAME.prefixCacheBytes in: anyclaude-tui config show"
+    fills = True
     if backend == "openai":
         claims.not_checked(FILLS, "this kind of server does not report what it stores")
     else:
-        claims.holds(
+        fills = claims.holds(
             FILLS,
             first.cache_creation_input_tokens > 0,
             f"cache_creation_input_tokens is {_part(first.cache_creation_input_tokens, first)}",
@@ -218,13 +223,21 @@ def _judge_counts(claims: Claims, answers: CacheAnswers, backend: BackendKind, *
             " --enable-prompt-tokens-details",
         )
         claims.not_checked(CONTROL, "the server reports no cached tokens")
-        return
+        return True
     read = second.cache_read_input_tokens
-    reads = claims.holds(READS, read > 0, f"cache_read_input_tokens is {_part(read, second)}", off)
+    if not fills and not read:
+        claims.rest_not_checked((READS, CONTROL))
+        return False
+    reads = claims.holds(
+        READS,
+        read >= LEAST_READ * second.prompt_tokens,
+        f"cache_read_input_tokens is {_part(read, second)}",
+        off,
+    )
     if not reads:
-        claims.not_checked(CONTROL, "what comes before it failed")
-        return
-    claims.holds(
+        claims.rest_not_checked((CONTROL,))
+        return False
+    return claims.holds(
         CONTROL,
         control.cache_read_input_tokens < read,
         f"of another prompt of {control.prompt_tokens:,} tokens it reads {control.cache_read_input_tokens:,}",
@@ -268,7 +281,7 @@ def _judge_restart(claims: Claims, answers: CacheAnswers) -> None:
     usage: Usage = again.usage
     claims.holds(
         DISK,
-        usage.cache_read_input_tokens > 0,
+        usage.cache_read_input_tokens >= LEAST_READ * usage.prompt_tokens,
         f"cache_read_input_tokens is {_part(usage.cache_read_input_tokens, usage)}, TTFT"
         f" {seconds(again.ttft_s)}",
         "see the disk's size and what was written today in the Cache pane: the limits are"

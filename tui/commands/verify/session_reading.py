@@ -26,6 +26,7 @@ LATENCY, PIECES, TIME = "latencies", "answers are streamed in pieces", "in time"
 
 LIMIT_S = 300.0
 LEAST_RATE = 0.66  # two of three: the first may have to compute
+LEAST_READ = 0.5  # of a later prompt; the few tokens that all prompts begin with prove nothing
 LEAST_TOOLS = 12
 LEAST_SPAN_S = 0.001  # from the first to the last token; what was sent in one piece has less
 
@@ -160,6 +161,15 @@ def _tools(trace: Trace) -> list[object]:
 def _judge_cache(claims: Claims, record: SessionRecord, main: Sequence[Trace], total: Group) -> None:
     first, *later = main
     rate = f"{percent(total.request_hit_rate, 1)} of requests, {percent(total.token_hit_rate, 1)} of tokens"
+    if not total.prompt:
+        claims.failed(
+            FIRST,
+            "the server reports no tokens of the prompts",
+            "Claude Code cannot tell when to compact, and nobody whether anything is cached: update that"
+            " server, or let it report usage in streams",
+        )
+        claims.rest_not_checked((LATER, RATE))
+        return
     if record.backend == "openai" and not total.read:
         advice = "anyclaude-tui verify cache tells by times; compare the latencies below"
         claims.not_checked(FIRST, "this kind of server does not report what it stores")
@@ -168,7 +178,8 @@ def _judge_cache(claims: Claims, record: SessionRecord, main: Sequence[Trace], t
         return
     usage = first.usage
     read, created = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
-    left = f"; it reads {read:,} that an earlier run left" if read else ""
+    whose = "an earlier run left" if _is_warm(first) else "other prompts begin with too"
+    left = f"; it reads {read:,} that {whose}" if read else ""
     if record.backend == "openai" and not created:
         claims.not_checked(FIRST, f"this kind of server does not report what it stores{left}")
     else:
@@ -178,11 +189,11 @@ def _judge_cache(claims: Claims, record: SessionRecord, main: Sequence[Trace], t
             f"{created:,} of {usage.prompt_tokens:,} tokens are computed and kept{left}",
             "is the cache on? anyclaude-tui verify cache",
         )
-    missed = [trace for trace in later if not trace.usage.cache_read_input_tokens]
+    missed = [trace for trace in later if not _is_warm(trace)]
     shown = [f"{trace.usage.cache_read_input_tokens:,} of {trace.usage.prompt_tokens:,}" for trace in later]
     why = f"{', '.join(shown)} tokens"
     if missed:
-        why += f"; {missed[0].id} reads nothing{_miss(missed[0])}"
+        why += f"; {missed[0].id} computes the most of it{_miss(missed[0])}"
     claims.holds(
         LATER,
         not missed,
@@ -196,6 +207,11 @@ def _judge_cache(claims: Claims, record: SessionRecord, main: Sequence[Trace], t
         "anyclaude-tui verify cache shows whether anything is cached; if it is, the prompts change from run"
         " to run: anyclaude-tui traces diff",
     )
+
+
+def _is_warm(trace: Trace) -> bool:
+    """Whether most of its prompt was computed before."""
+    return trace.usage.cache_read_input_tokens >= LEAST_READ * max(1, trace.usage.prompt_tokens)
 
 
 def _miss(trace: Trace) -> str:
@@ -266,15 +282,18 @@ def _interpretation(
     )
     warm = [trace.timings.first_token for trace in later if trace.timings.first_token is not None]
     cold = first.timings.first_token
-    if warm and cold is not None and not first.usage.cache_read_input_tokens:
+    if _is_warm(first):
+        yield "The first prompt had been computed before this test, so its time is not that of a cold start."
+        return
+    if warm and cold is not None:
         yield (
             f"So a new session waits {seconds(sum(warm) / len(warm))} for its first token, where the first"
             f" one waited {seconds(cold)}."
         )
-    if not first.usage.cache_read_input_tokens:
+    if first.usage.cache_read_input_tokens:
+        yield "The first request reads only what all prompts begin with: trust the rate by token."
+    else:
         yield (
             f"Two of three requests, {percent(2 / 3, 1)}, is the most that a first test can reach: its first"
             " prompt is new. Run it again, and all three read."
         )
-    else:
-        yield "The first prompt had been computed before this test, so its time is not that of a cold start."

@@ -69,6 +69,7 @@ def test_a_cache_that_works_is_ok() -> None:
     ("broken", "failed"),
     [
         ({"second": answer(2000, 0, ttft_s=0.1)}, {READS}),
+        ({"second": answer(1990, 7)}, {READS}),
         ({"first": answer(0, 0)}, {FILLS}),
         ({"control": answer(1, 1999)}, {CONTROL}),
         ({"second": answer(1, 1999, ttft_s=1.9)}, {TIMES}),
@@ -79,6 +80,7 @@ def test_a_cache_that_works_is_ok() -> None:
 def test_what_is_broken_fails_and_nothing_else(broken: dict[str, Any], failed: set[str]) -> None:
     found = judged(replace(GOOD, **broken))
     assert {name for name, status in found.items() if status == "failed"} == failed
+    assert list(found) == list(EVERYTHING)
     assert set(found.values()) <= {"ok", "failed", "not checked"}
 
 

@@ -106,6 +106,23 @@ def test_what_an_earlier_run_left_is_said() -> None:
     assert "had been computed before this test" in words[-1]
 
 
+def test_a_few_tokens_that_all_prompts_begin_with_are_no_hit() -> None:
+    found, words = judged(record(t0=trace(0, usage=usage(7))))
+    assert failed(found) == set()
+    assert "7 that other prompts begin with too" in found[FIRST].evidence
+    assert "trust the rate by token" in words[-1]
+    later, _ = judged(record(t1=trace(1, usage=usage(7)), t2=trace(2, usage=usage(7))))
+    assert failed(later) == {LATER}
+
+
+def test_a_server_without_usage_fails() -> None:
+    traces = {f"t{n}": trace(n, usage=Usage(), backend="lmstudio") for n in range(3)}
+    found, _ = judged(replace(record(**traces), backend="openai"))
+    assert failed(found) == {FIRST}
+    assert "update that server" in found[FIRST].advice
+    assert (found[LATER].status, found[RATE].status) == ("not checked", "not checked")
+
+
 MISS = CacheVerdict(
     prompt_tokens=15_005,
     miss=CacheMiss(reason="diverged", position=812, segment="system", before="Tuesday", now="Wednesday"),
