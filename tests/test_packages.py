@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import sysconfig
@@ -94,3 +95,14 @@ def test_an_install_from_the_wheel_runs_the_model(packages: tuple[Path, Path], t
     assert listed["id"] == NAME
     assert "--model" in listed["owned_by"]
     assert answer["choices"][0]["message"]["content"] == IDENTITY
+    checked = subprocess.run(
+        [command, "--home", str(tmp_path / "home"), "--port", "0", "verify", "tools", "--json"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert {claim["status"] for claim in json.loads(checked.stdout)["claims"]} == {"ok"}

@@ -35,6 +35,7 @@ Examples
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
   anyclaude-tui config show               what is set here, and by what
+  anyclaude-tui verify session            does all of it work? With evidence
 
 \b
 Configuration
