@@ -1,4 +1,4 @@
-"""`anyclaude-tui verify tools` on a model whose template drops tools; on a whole one: `tests/test_packages.py`."""
+"""`anyclaude-tui verify tools` where a template drops tools; `test_packages.py` runs it on a whole model."""
 
 from __future__ import annotations
 

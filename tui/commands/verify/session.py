@@ -15,6 +15,7 @@ from proxy.traces.schema import Trace
 from tui.client.figures import plural
 from tui.client.host_client import HostError
 from tui.commands.claude_program import INSTALL, find_claude, named_by_variable
+from tui.commands.claude_session import FORWARDED_SIGNALS
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, check_own_account, say
 from tui.commands.verify.claims import Claims
@@ -51,17 +52,26 @@ def run_verify_session(
         asyncio.run(_verify(choice, claims, program, keep=keep))
     except HostError as error:
         raise CommandFailed(ExitCode.ENGINE_FAILED, f"{error}; the check is not complete") from None
+    except asyncio.CancelledError:
+        raise CommandFailed(
+            ExitCode.INTERRUPTED, "ended by a signal; the check is not complete, its traces are kept"
+        ) from None
     return claims.write(as_json=as_json)
 
 
 async def _verify(choice: HostChoice, claims: Claims, program: str, *, keep: bool) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in FORWARDED_SIGNALS:  # else the client would outlive this process
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with verified_host(choice) as host:
         if host.backend == "claude" and host.process is None and not choice.invocation.attach:
             check_own_account(choice.settled, host.client.url)
         engine = host.state.engine
         about = (host.state.backend, host.state.model, engine.accelerated, host.client.url)
         claims.ok(SERVER, ", ".join(filter(None, about)))
-        with tempfile.TemporaryDirectory(prefix="anyclaude-verify-") as folder:
+        # What the client left running may still write there.
+        with tempfile.TemporaryDirectory(prefix="anyclaude-verify-", ignore_cleanup_errors=True) as folder:
             runs = await run_client(host, choice.invocation, program, folder=Path(folder), limit_s=LIMIT_S)
         traces = await _traces(host, {run.session for run in runs})
         judge_session(claims, SessionRecord(runs, traces, host.backend, host.state.model))

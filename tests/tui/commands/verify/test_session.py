@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from bench.child import clean_environment
 from proxy.configuration.settling import Settled
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 from tests.proxy.trace_making import trace_of
 from tests.tui.commands.traces.homes import home_with, invocation_on
 from tests.tui.scripted_host import scripted_host
+from tests.tui.test_cli import COMMAND
 from tui.client.host_client import HostClient
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation
@@ -262,3 +267,26 @@ def test_only_the_traces_of_the_check_are_removed(tmp_path: Path) -> None:
     folder = home_with(tmp_path / "home", trace_of(1), trace_of(2))
     _remove(folder, {trace_of(2).id})
     assert [path.stem.rpartition("-")[2] for path in folder.glob("*/*.json")] == [trace_of(1).id]
+
+
+def test_a_signal_ends_the_client_too(tmp_path: Path, script: Script) -> None:
+    os.mkfifo(pids := tmp_path / "pids")
+    program = script(f"echo $$ > {pids}; exec sleep 60")
+    with scripted_host() as host:
+        command = [str(COMMAND), "--home", str(tmp_path / "home"), "--attach", host.url, "verify", "session"]
+        environment = clean_environment(HOME=str(tmp_path), TMPDIR=str(tmp_path))
+        with subprocess.Popen(
+            [*command, "--claude-path", program],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as checking:
+            pid = int(pids.read_text())
+            checking.terminate()
+            out, err = checking.communicate(timeout=30)
+    assert (checking.returncode, out) == (ExitCode.INTERRUPTED, "")
+    assert err.endswith("ended by a signal; the check is not complete, its traces are kept\n")
+    assert not psutil.pid_exists(pid)
+    assert not list(tmp_path.glob("anyclaude-verify-*"))
