@@ -203,7 +203,11 @@ def judge(claims: Claims, answers: CacheAnswers, backend: BackendKind, tokens: i
 def _judge_counts(claims: Claims, answers: CacheAnswers, backend: BackendKind, *, told: bool) -> bool:
     """Returns whether times can say more."""
     first, second, control = answers.first.usage, answers.second.usage, answers.control.usage
-    off = "is the cache on? See backends.NAME.prefixCacheBytes in: anyclaude-tui config show"
+    off = (
+        "is the cache on? See backends.NAME.prefixCacheBytes in: anyclaude-tui config show"
+        if backend == "mlx"
+        else "that server computes most of it again: look for the options of its prefix cache"
+    )
     fills = True
     if backend == "openai":
         claims.not_checked(FILLS, "this kind of server does not report what it stores")

@@ -28,6 +28,7 @@ LIMIT_S = 300.0
 LEAST_RATE = 0.66  # two of three: the first may have to compute
 LEAST_READ = 0.5  # of a later prompt; the few tokens that all prompts begin with prove nothing
 LEAST_TOOLS = 12
+LEAST_ANSWER_S = 0.1
 LEAST_SPAN_S = 0.001  # from the first to the last token; what was sent in one piece has less
 
 
@@ -236,6 +237,9 @@ def _judge_speed(claims: Claims, main: Sequence[Trace]) -> None:
     asked = all(trace.request.body.get("stream") is True for trace in main)
     if not asked or not spans:
         claims.not_checked(PIECES, "no answer was streamed, or none had more than one token")
+        return
+    if max(one.timings.done or 0.0 for one in long) < LEAST_ANSWER_S:
+        claims.not_checked(PIECES, f"whole answers took at most {seconds(LEAST_ANSWER_S)}, too quick to tell")
         return
     claims.holds(
         PIECES,

@@ -112,18 +112,45 @@ def test_made_up_prompts_are_as_long_as_each_other_and_begin_otherwise() -> None
 class Uncounted(ScriptedUpstream):
     """An upstream that leaves `usage` out of its streams."""
 
+    def counted(self, usage: dict[str, Any]) -> dict[str, Any] | None:
+        return None
+
     async def _completions(self, request: Request) -> Response:
         whole = await super()._completions(request)
         assert isinstance(whole, StreamingResponse)
-        lines = [str(line) async for line in whole.body_iterator]
-        return StreamingResponse(iter(line for line in lines if '"usage"' not in line))
+        lines = []
+        async for line in whole.body_iterator:
+            text = str(line)
+            if '"usage"' in text:
+                chunk = json.loads(text.removeprefix("data: "))
+                chunk["usage"] = self.counted(chunk["usage"])
+                text = f"data: {json.dumps(chunk)}\n\n"
+            lines.append(text)
+        return StreamingResponse(iter(lines), media_type="text/event-stream")
 
 
-@pytest.mark.parametrize("counts", [True, False])
-async def test_a_server_without_usage_fails_the_check(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], counts: bool
+class Flattering(Uncounted):
+    """One that calls each prompt cached."""
+
+    def counted(self, usage: dict[str, Any]) -> dict[str, Any] | None:
+        return usage | {"prompt_tokens_details": {"cached_tokens": usage["prompt_tokens"] - 1}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "failed", "advice", "not_checked"),
+    [
+        (Uncounted, USAGE, "update that server", READS),
+        (Flattering, CONTROL, "do not trust", TIMES),
+    ],
+)
+async def test_a_server_that_counts_wrongly_fails_the_check(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: type[ScriptedUpstream],
+    failed: str,
+    advice: str,
+    not_checked: str,
 ) -> None:
-    kind = ScriptedUpstream if counts else Uncounted
     with serving(kind(in_order([Turn(text="Hello.")])).app) as url:
         fields = {"backend": "openai", "backend_name": "openai", "backend_url": url, "model": "m"}
         async with served(tmp_path, **fields) as host:
@@ -132,12 +159,9 @@ async def test_a_server_without_usage_fails_the_check(
     shown = json.loads(capsys.readouterr().out)
     found = {claim["name"]: claim for claim in shown["claims"]}
     assert (code, shown["passed"]) == (ExitCode.FAILED, False)
-    if counts:  # half of each prompt, also of one that was never sent
-        assert found[CONTROL]["status"] == "failed"
-    else:
-        assert found[USAGE]["status"] == "failed"
-        assert "update that server" in found[USAGE]["advice"]
-        assert found[READS]["status"] == "not checked"
+    assert [name for name, claim in found.items() if claim["status"] == "failed"] == [failed]
+    assert advice in found[failed]["advice"]
+    assert found[not_checked]["status"] == "not checked"
 
 
 async def test_the_claude_backend_is_asked_only_with_a_key(tmp_path: Path) -> None:

@@ -120,6 +120,13 @@ def test_a_few_tokens_that_all_prompts_begin_with_are_no_hit() -> None:
     assert failed(later) == {LATER}
 
 
+def test_quick_answers_say_nothing_of_streaming() -> None:
+    quick = Timings(first_token=0.009, last_token=0.009, done=0.01)
+    found, _ = judged(record(**{f"t{n}": trace(n, timings=quick) for n in range(3)}))
+    assert failed(found) == set()
+    assert found[PIECES].status == "not checked"
+
+
 def test_a_server_without_usage_fails() -> None:
     traces = {f"t{n}": trace(n, usage=Usage(), backend="lmstudio") for n in range(3)}
     found, _ = judged(replace(record(**traces), backend="openai"))
