@@ -76,7 +76,7 @@ async def _verify(choice: HostChoice, claims: Claims, head_tokens: int, *, resta
     async with verified_host(choice) as host:
         headers = credentials(choice, host) if host.backend == "claude" else {}
         tokens = _length(host, head_tokens)
-        answers = await _ask_all(host, tokens, headers, restart=restart)
+        answers = await _ask_all(host, asked_model(choice, host), tokens, headers, restart=restart)
         judge(claims, answers, host.backend, tokens)
 
 
@@ -106,10 +106,25 @@ def credentials(choice: HostChoice, host: VerifiedHost) -> dict[str, str]:
     return {"x-api-key": key}
 
 
+def asked_model(choice: HostChoice, host: VerifiedHost) -> str:
+    """The model's name for requests; hosts with one model take any.
+
+    Raises:
+        CommandFailed: the claude backend needs one, and none is named.
+    """
+    named = host.state.model or host.settled.config.model
+    if host.backend == "claude":
+        named = named or choice.invocation.environ.get("ANTHROPIC_MODEL", "")
+        if not named:
+            raise CommandFailed(
+                ExitCode.USAGE, "the claude backend has no model of its own; name one: --model NAME"
+            )
+    return named or "any"
+
+
 async def _ask_all(
-    host: VerifiedHost, tokens: int, headers: Mapping[str, str], *, restart: bool
+    host: VerifiedHost, model: str, tokens: int, headers: Mapping[str, str], *, restart: bool
 ) -> CacheAnswers:
-    model = host.state.model or host.settled.config.model or "verified"
     ours, other = (_body(model, made_up_prompt(tokens, secrets.token_hex(8))) for _ in range(2))
     say(f"a first request with a system prompt of about {tokens:,} tokens that was just made up")
     first = await ask(host.client, ours, headers)

@@ -17,7 +17,7 @@ from tui.client.wire_text import shorten
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.verify.asking import StreamedAnswer, ask
-from tui.commands.verify.caching import credentials
+from tui.commands.verify.caching import asked_model, credentials
 from tui.commands.verify.claims import Claims
 from tui.commands.verify.tool_families import verify_families
 from tui.commands.verify.verified_host import HostChoice, VerifiedHost, choose_host, verified_host
@@ -82,7 +82,7 @@ async def _verify(choice: HostChoice, claims: Claims) -> None:
     async with verified_host(choice) as host:
         headers = credentials(choice, host) if host.backend == "claude" else {}
         body = {
-            "model": host.state.model or host.settled.config.model or "verified",
+            "model": asked_model(choice, host),
             "max_tokens": _longest(host),
             "system": "You are a coding agent. Use the tools to do what you are asked.",
             "tools": list(TOOLS),

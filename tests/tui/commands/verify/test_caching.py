@@ -164,12 +164,14 @@ async def test_a_server_that_counts_wrongly_fails_the_check(
     assert found[not_checked]["status"] == "not checked"
 
 
-async def test_the_claude_backend_is_asked_only_with_a_key(tmp_path: Path) -> None:
+async def test_the_claude_backend_is_asked_only_with_a_key_and_a_model(tmp_path: Path) -> None:
     fields = {"backend": "claude", "backend_name": "claude", "backend_url": "http://127.0.0.1:9"}
     async with served(tmp_path, **fields) as host:
         at = Invocation({"home": str(tmp_path), "config": _empty(tmp_path)}, host.url, {})
         with pytest.raises(CommandFailed, match="ANTHROPIC_API_KEY"):
             await asyncio.to_thread(_cache, at)
+        with pytest.raises(CommandFailed, match="--model NAME"):
+            await asyncio.to_thread(_cache, replace(at, environ={"ANTHROPIC_API_KEY": "made-up"}))
 
 
 def _cache(at: Invocation) -> int:
