@@ -52,6 +52,7 @@ class Kind:
     schema: Mapping[str, Any]
     from_text: Callable[[str], Any] = str
     secret: bool = False  # never repeated in a message
+    masked: Callable[[str], str] = str  # text, right or wrong, without what is secret in it
 
 
 def _refuse() -> ValueError:
@@ -113,7 +114,7 @@ def _prices(value: Any) -> dict[str, dict[str, float]]:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -127,6 +128,16 @@ def _url(value: Any) -> str:
     if parts.port is not None and not 0 < parts.port < 65536:
         raise _refuse()
     return text
+
+
+def masked_address(text: str) -> str:
+    """An address, right or wrong, without name, password, query and fragment: any may be secret."""
+    scheme, slashes, rest = text.partition("://")
+    if not slashes:
+        scheme, rest = "", text
+    _, at, after = rest.rpartition("@")  # a password that is not escaped may hold any sign
+    path = re.split("[?#&]", after, maxsplit=1)[0]
+    return scheme + slashes + ("***@" if at else "") + path + ("" if path == after else "...")
 
 
 def whole(low: int, high: int, allowed: str = "", *, or_none: bool = False) -> Kind:
@@ -226,7 +237,12 @@ PRICES = Kind(
     },
     _json,
 )
-URL = Kind("a web address such as http://127.0.0.1:1234/v1", _url, _TEXT_SCHEMA | {"pattern": _URL_PATTERN})
+URL = Kind(
+    "a web address such as http://127.0.0.1:1234/v1",
+    _url,
+    _TEXT_SCHEMA | {"pattern": _URL_PATTERN},
+    masked=masked_address,
+)
 
 
 def checked(kind: Kind, value: Any, where: str) -> Any:
@@ -238,14 +254,28 @@ def checked(kind: Kind, value: Any, where: str) -> Any:
     try:
         return kind.check(value)
     except ValueError:
-        what = "not usable" if kind.secret else shown(value)
+        said = kind.masked(value) if isinstance(value, str) else value
+        what = "not usable" if kind.secret else shown(said)
         raise ValueError(f"{where} is {what}; allowed: {kind.allowed}") from None
 
 
 def shown(value: Any) -> str:
-    """A value for people: JSON, shortened, without control characters."""
-    text = printable(json.dumps(value, ensure_ascii=False), most=10_000)
+    """A value for people: JSON, shortened, without control characters.
+
+    Texts within an object or an array are left out: a section in the wrong place may hold a key.
+    """
+    text = printable(json.dumps(_without_texts(value), ensure_ascii=False), most=10_000)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _without_texts(value: Any, depth: int = 0) -> Any:
+    if depth > 8:
+        return "..."
+    if isinstance(value, dict):
+        return {name: _without_texts(each, depth + 1) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_texts(each, depth + 1) for each in value]
+    return "..." if depth and isinstance(value, str) else value
 
 
 def printable(text: str, most: int = 200) -> str:

@@ -7,6 +7,7 @@ off. `proxy.configuration.files` decides which files there are and what counts o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,20 @@ from engine.options.kinds import checked, nearest, printable, shown
 from engine.options.setting import OF_A_BACKEND, Setting
 from proxy.configuration.known_backends import KNOWN_BACKENDS
 from proxy.configuration.provenance import Origin, Source
-from proxy.configuration.settings import SECTIONS, keys_of
+from proxy.configuration.settings import FILE_KEYS, SECTIONS, keys_of
 from proxy.configuration.settled import ConfigError
 from proxy.configuration.small_file import FileTooLarge, SmallFile, read_small_file
 
 FILE_NAME = ".anyclauderc.json"
 MOST_BYTES = 1 << 20
+_WORD = re.compile(r"""[^\s{}\[\]:,"'/#*]+""")
+_WORDS = {
+    *(part for key in FILE_KEYS for part in key.split(".")),
+    *SECTIONS,
+    *KNOWN_BACKENDS,
+    "true",
+    "false",
+}
 
 
 @dataclass(slots=True)
@@ -138,7 +147,7 @@ def _parse(content: SmallFile, repeated: list[str]) -> dict[str, Any]:
     except ValueError:  # a number with thousands of digits
         raise ConfigError(f"{path} holds a number that is too long to be meant") from None
     if not isinstance(document, dict):
-        what = "something else" if content.is_link else shown(document)
+        what = "something else" if content.is_link else _shown(document)
         raise ConfigError(f"{path} holds {what}; allowed: one JSON object {{...}}")
     return document
 
@@ -154,14 +163,24 @@ def _syntax_line(content: SmallFile, error: json.JSONDecodeError) -> str:
     elif error.msg.startswith(("Expecting property name", "Expecting value", "Illegal trailing comma")):
         before = error.doc[: error.pos].rstrip()
         hint = " (a comma too many?)" if before.endswith(",") or error.msg.startswith("Illegal") else ""
-    return f"{place}{hint}: {shown(line)}"
+    return f"{place}{hint}: {_shown(line)}"
+
+
+def _shown(value: Any) -> str:
+    """A wrong text without what may be a key: nothing says so in broken JSON or in the wrong place."""
+    return shown(_WORD.sub(_known_word, value) if isinstance(value, str) else value)
+
+
+def _known_word(word: re.Match[str]) -> str:
+    known = word[0] in _WORDS or (word[0].isdigit() and len(word[0]) <= 5)
+    return word[0] if known else "..."
 
 
 def _object(found: ConfigFile, parent: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     value = parent.get(key, {})
     if isinstance(value, dict):
         return value
-    found.problems.append((key, f"{found.where(key)} is {shown(value)}; allowed: an object {{...}}"))
+    found.problems.append((key, f"{found.where(key)} is {_shown(value)}; allowed: an object {{...}}"))
     return None
 
 
@@ -190,7 +209,7 @@ def _take_backend(found: ConfigFile, name: str, section: Any) -> None:
     if name not in KNOWN_BACKENDS:
         found.warnings.append(f"{where} is not known and was ignored{nearest(name, KNOWN_BACKENDS)}")
     elif not isinstance(section, dict):
-        problem = f"{where} is {shown(section)}; allowed: an object {{...}}"
+        problem = f"{where} is {_shown(section)}; allowed: an object {{...}}"
         found.problems.append((f"backends.{name}", problem))
     else:
         _take(found, section, f"backends.{name}.", keys_of(OF_A_BACKEND))

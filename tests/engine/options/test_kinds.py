@@ -135,6 +135,34 @@ def test_without_a_near_word_all_are_named() -> None:
     assert nearest("zzzz", ["baseUrl", "port"]) == "; known here: baseUrl, port"
 
 
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://me:hunter2@host/v1?x=1", '"http://***@host/v1..."'),
+        ("http://me:hun#ter2@host/v1", '"http://***@host/v1"'),
+        ("http://me:hun/ter2@host:99999", '"http://***@host:99999"'),
+        ("http://me:hun?t/e r2@host", '"http://***@host"'),
+        ("me:hunter2@host", '"***@host"'),
+        ("ftp://host/v1", '"ftp://host/v1"'),
+        ("http://host/v1?key=hunter2", '"http://host/v1..."'),
+        ("http://host/v1#hunter2", '"http://host/v1..."'),
+        ("http://host?mail=a@b&key=hunter2", '"http://***@b..."'),
+    ],
+)
+def test_no_password_of_a_wrong_address_is_repeated(address: str, says: str) -> None:
+    _, problem = outcome(URL, address)
+    assert problem == f"HERE is {says}; allowed: {URL.allowed}"
+
+
+def test_texts_within_a_wrong_value_are_not_repeated() -> None:
+    _, problem = outcome(PORT, {"apiKey": ["hunter2"], "port": 1})
+    assert problem == f'HERE is {{"apiKey": ["..."], "port": 1}}; allowed: {PORT.allowed}'
+
+
+def test_prices_nested_without_end_are_refused() -> None:
+    assert outcome(PRICES, PRICES.from_text("[" * 100_000))[1]
+
+
 def test_a_long_value_is_shortened() -> None:
     assert len(shown("x" * 1000)) == 60
 

@@ -48,7 +48,7 @@ class TestBrokenFiles:
         [
             ('{"port": 1\n "host": "x"}', "line 2, column 2", "host", ""),
             ('{\n  "port": 8082,\n}', "line 3, column 1", "}", "comma too many"),
-            ('{\n // mine\n "port": 1}', "line 2, column 2", "// mine", "no comments"),
+            ('{\n // mine\n "port": 1}', "line 2, column 2", "// ...", "no comments"),
             ('{"debug": {"level": 0}', "line 1, column 23", "level", ""),
             ("", "line 1, column 1", '""', ""),
             ("{'port': 1}", "line 1, column 2", "'port'", ""),
@@ -136,6 +136,25 @@ class TestWrongValues:
         (problem,) = problems_of(path)
         assert problem.startswith(f"{path}: {key} is {value}; allowed: ")
         assert allowed in problem
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{\n"token": "hunter2"\n"port": 1}',
+            '{\n"token": "hunter2\n, "port": 1}',
+            '{"token": hunter2, "port": 1}',
+            '{"backends": {"openai": {"apiKey": "hunter2" "baseUrl": "http://h"}}}',
+            '{"backends": [{"apiKey": "hunter2"}]}',
+            '{"backends": {"openai": "hunter2"}}',
+            '{"backend": {"openai": {"apiKey": "hunter2"}}}',
+            '[{"token": "hunter2"}]',
+            '"hunter2"',
+        ],
+    )
+    def test_no_key_in_the_wrong_place_or_in_broken_json_is_repeated(self, tmp_path: Path, text: str) -> None:
+        problems = problems_of(write(tmp_path, text))
+        assert problems
+        assert "hunter2" not in "".join(problems)
 
     def test_all_of_them_are_told_at_once(self, tmp_path: Path) -> None:
         path = write(tmp_path, {"port": -1, "debug": {"level": 9}, "backends": {"mlx": {"enabled": 1}}})
