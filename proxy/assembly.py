@@ -20,6 +20,7 @@ from engine.process.private_files import private_folder
 from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
+from proxy.configuration.destination import without_password
 from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import HostConfig
 from proxy.events.bus import EventBus
@@ -135,7 +136,7 @@ class Host:
             state="stopped",
             since=self.started,
             model=self.config.model,
-            url=self.config.backend_url,
+            url=without_password(self.config.backend_url),
             detail=f"{self.config.backend_name} runs elsewhere and is not watched",
             context_tokens=self.config.context_tokens,
         )

@@ -284,6 +284,12 @@ async def test_other_backends_have_no_engine_to_restart(tmp_path: Path) -> None:
         assert "is not watched" in (await host.state()).engine.detail
 
 
+async def test_the_password_of_an_upstreams_address_is_not_shown(tmp_path: Path) -> None:
+    async with served(tmp_path, backend="openai", backend_url="http://me:hunter2@127.0.0.1:9/v1") as host:
+        assert (await host.state()).engine.url == "http://***@127.0.0.1:9/v1"
+        assert "hunter2" not in (await host.client.get("/anyclaude/state")).text
+
+
 async def test_an_engine_that_runs_already_is_watched_and_left_alone(tmp_path: Path) -> None:
     settings = {"health": str(tmp_path / "health.json")}
     process = await asyncio.create_subprocess_exec(

@@ -73,6 +73,7 @@ def test_the_version_is_data(tmp_path: Path) -> None:
         (["--model", "/nowhere"], "/nowhere does not exist"),
         (["--model", "/nowhere", "claude", "--claude-path", "/bin/true"], "/nowhere does not exist"),
         (["--attach", "ftp://x", "env"], '--attach is "ftp://x"'),
+        (["--attach", "http://me:pass@x?y", "env"], '--attach is "http://***@x..."'),
         (["--port", "0", "env"], "port 0"),
         (["--config", "gone.json", "events"], "gone.json is not there"),
         (["events", "--since", "-1"], "--since"),

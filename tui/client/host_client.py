@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from proxy.configuration.destination import without_password
 from proxy.events.types import HostState
 from proxy.traces.schema import Trace, TraceSummary
 
@@ -18,19 +19,19 @@ class HostError(Exception):
 
 
 class HostClient:
-    """Talks to one host; `url` is its address without a path.
+    """Talks to one host; `url` is its address without a path, for people: without a password.
 
     Every method raises `HostError` when there is no good answer.
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        self.url = url.rstrip("/")
+        self.url = without_password(url.rstrip("/"))
         headers = {"authorization": f"Bearer {token}"} if token else {}
         # Loading certificates takes 30 ms and more; a host on this machine has none.
         verify = self.url.startswith("https:")
         # Proxy settings of the environment must not lead requests for this machine away from it.
         self.http = httpx.AsyncClient(
-            base_url=self.url, headers=headers, timeout=TIMEOUT_S, verify=verify, trust_env=False
+            base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT_S, verify=verify, trust_env=False
         )
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from engine import bundled_model
+from proxy.configuration.destination import public_url
 from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.settings import SETTINGS
 from proxy.configuration.settling import Settled
@@ -131,7 +132,7 @@ async def _running_host(invocation: Invocation, settled: Settled) -> str | None:
     state = await _running(url, settled.config.token, must=bool(invocation.attach))
     if state is None:
         return None
-    say(f"joined the host on {url} ({state.backend}, {state.model or bundled_model.NAME})")
+    say(f"joined the host on {public_url(url)} ({state.backend}, {state.model or bundled_model.NAME})")
     say(f"requests go to {destination_of(state)}, according to that host")
     for name in ("backend_name", "backend_url", "model", "home"):
         if invocation.options.get(name):
@@ -150,7 +151,7 @@ async def _running(url: str, token: str, *, must: bool = False) -> HostState | N
         return await client.state()
     except HostError as error:
         if must:
-            raise CommandFailed(ExitCode.USAGE, f"no host to join on {url}: {error}") from None
+            raise CommandFailed(ExitCode.USAGE, f"no host to join on {client.url}: {error}") from None
         return None
     finally:
         await client.close()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from proxy.configuration.destination import public_url
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import HostState
 from tui.client.host_client import HostClient, HostError
@@ -30,9 +31,9 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
     config, url = settled.config, invocation.base_url(settled)
     state = asyncio.run(_running(url, config.token))
     if state is None:
-        say(f"note: no host answers on {url} yet; start one with: anyclaude-tui")
+        say(f"note: no host answers on {public_url(url)} yet; start one with: anyclaude-tui")
     else:
-        say(f"requests go to {destination_of(state)}, according to the host on {url}")
+        say(f"requests go to {destination_of(state)}, according to the host on {public_url(url)}")
     theirs = read_user_settings((), environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     environment = claude_environment(
         url,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.private_files import private_folder
+from proxy.configuration.destination import public_url
 from proxy.configuration.settled import HostConfig
 from proxy.events.types import HostState
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -37,7 +38,7 @@ def run_screen(invocation: Invocation) -> int:
     if invocation.attach:
         url = invocation.base_url(settled)
         state = asyncio.run(_must_answer(url, config.token))
-        say(f"requests go to {destination_of(state)}, according to the host on {url}")
+        say(f"requests go to {destination_of(state)}, according to the host on {public_url(url)}")
         return _show(config, url, claude_command(urlsplit(url).port or 0, invocation.environ))
     check_ports(config)
     for line in settled.account:
@@ -62,6 +63,6 @@ async def _must_answer(url: str, token: str) -> HostState:
     try:
         return await client.state()
     except HostError as error:
-        raise CommandFailed(ExitCode.USAGE, f"no host to attach to on {url}: {error}") from None
+        raise CommandFailed(ExitCode.USAGE, f"no host to attach to on {client.url}: {error}") from None
     finally:
         await client.close()

@@ -89,6 +89,14 @@ async def test_nothing_there_is_said_in_words() -> None:
     await client.close()
 
 
+async def test_the_password_of_an_address_is_sent_and_not_said() -> None:
+    client = HostClient("http://me:hunter2@127.0.0.1:9/")
+    assert client.http.base_url.password == "hunter2"
+    with pytest.raises(HostError, match=r"^http://\*\*\*@127\.0\.0\.1:9: nothing listens there$"):
+        await client.state()
+    await client.close()
+
+
 async def test_a_program_that_drips_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.client.host_client.TIMEOUT_S", 0.2)
 

@@ -93,7 +93,7 @@ async def _asked(
             )
             took = time.monotonic() - began
         except httpx.HTTPError as error:
-            raise CommandFailed(ExitCode.ENGINE_FAILED, f"{url}: {describe(error)}") from None
+            raise CommandFailed(ExitCode.ENGINE_FAILED, f"{client.url}: {describe(error)}") from None
         finally:
             await client.close()
     try:
