@@ -44,8 +44,9 @@ Examples
 
 CHECK_HELP = """Check a configuration file: every key and value in it, whether it counts now or not.
 
-Without FILE: the files that count here, your own and the working directory's. Wrong values are errors, a line
-each, with exit code 2; keys that are not known are warnings.
+Without FILE: the files that count here, your own and the working directory's, and whether a host could start
+with them, the options and the variables. Wrong values are errors, a line each, with exit code 2; unknown
+keys are warnings.
 """
 
 SCHEMA_HELP = """Print the JSON Schema of .anyclauderc.json, for editors that complete and check it.

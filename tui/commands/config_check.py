@@ -8,6 +8,7 @@ from pathlib import Path
 from proxy.configuration.file import FILE_NAME, expand_home, parse_config, read_content
 from proxy.configuration.settings import CONFIG_FILE
 from proxy.configuration.settled import ConfigError
+from proxy.configuration.settling import settle
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say, surroundings
 
@@ -20,21 +21,37 @@ def run_config_check(invocation: Invocation, named: str) -> int:
         CommandFailed: there is no file to check.
     """
     problems: list[str] = []
+    warnings: list[str] = []
+    right = []
     for path in _files(invocation, named):
-        found: tuple[str, ...] = ()
         try:
             file = parse_config(read_content(path))
-            for warning in file.warnings:
-                say(f"warning: {warning}")
+            warnings += file.warnings
             file.raise_problems()
+            right.append(path)
         except ConfigError as error:
-            found = error.problems
-        problems += found
-        if not found:
-            say(f"{path}: nothing is wrong")
+            problems += error.problems
+    if not problems and not named:
+        problems, more = _start_here(invocation)
+        warnings += [warning for warning in more if warning not in warnings]
+        right = [] if problems else right
+    for warning in warnings:
+        say(f"warning: {warning}")
+    for path in right:
+        say(f"{path}: nothing is wrong")
     if problems:
         raise ConfigError(problems)
     return ExitCode.FINE
+
+
+def _start_here(invocation: Invocation) -> tuple[list[str], list[str]]:
+    """What a host started here would refuse, such as one port for two, and what it would warn of."""
+    cwd, user_home = surroundings()
+    try:
+        settled = settle(invocation.options, environ=invocation.environ, cwd=cwd, user_home=user_home)
+    except ConfigError as error:
+        return list(error.problems), list(error.warnings)
+    return [], list(settled.warnings)
 
 
 def _files(invocation: Invocation, named: str) -> list[Path]:

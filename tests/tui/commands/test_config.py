@@ -122,6 +122,26 @@ class TestCheck:
         assert [str(place.home) in problem for problem in caught.value.problems] == [True, False]
         assert "line 1, column 2" in caught.value.problems[1]
 
+    def test_without_a_file_what_a_start_would_refuse_is_found(
+        self, place: Place, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = place.own({"prot": 1, "port": 9, "enginePort": 9, "host": "0.0.0.0"})
+        with pytest.raises(ConfigError) as caught:
+            run_config_check(Invocation({}, environ={}), "")
+        assert [
+            "port 9 is meant for both" in caught.value.problems[0],
+            "other machines can reach" in caught.value.problems[1],
+        ] == [True, True]
+        said = capsys.readouterr().err.splitlines()
+        assert said == [f'warning: {path}: prot is not known and was ignored; did you mean "port"?']
+        assert run_config_check(Invocation({}, environ={}), str(path)) == 0  # each value by itself is right
+        assert run_config_check(Invocation({"engine_port": 8, "host": "::1"}, environ={}), "") == 0
+
+    def test_a_relative_path_in_the_variable_is_refused_as_at_a_start(self, place: Place) -> None:
+        place.shipped({})
+        with pytest.raises(ConfigError, match="another place in each folder"):
+            run_config_check(Invocation({}, environ={"ANYCLAUDE_CONFIG": NAME}), "")
+
     @pytest.mark.parametrize("by", ["option", "variable"])
     def test_a_file_that_was_named_for_all_is_the_one(self, place: Place, by: str) -> None:
         path = str(write(place.home / "named.json", {"port": -1}))
