@@ -36,7 +36,7 @@ _PORT_PATTERN = (
 )
 _URL_PATTERN = (
     r"^\s*[hH][tT][tT][pP][sS]?://"
-    r"(?:[^/?#\\\s]*@)?"  # name and password
+    r"(?:[^/?#\\\s\[\]]*@)?"  # name and password
     r"(?:[^/?#\\\s@:\[\]]+|\[[0-9A-Fa-f:.]+\])"
     rf"(?::(?:{_PORT_PATTERN})?)?"
     r"(?:/[^?#\\\s]*)?\??#?/*\s*$"  # the query and the fragment are empty
@@ -123,6 +123,8 @@ def _url(value: Any) -> str:
     if "\\" in text or any(char.isspace() for char in text):  # read in different ways by different programs
         raise _refuse()
     parts = urlsplit(text)  # raises ValueError itself for a broken IPv6 address
+    if any(char in parts.netloc.rpartition("@")[0] for char in "[]"):  # of an address, never of a name
+        raise _refuse()
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise _refuse()
     if parts.port is not None and not 0 < parts.port < 65536:
@@ -207,6 +209,7 @@ PORT = whole(0, 65535, "a whole number from 0 to 65535 (0: any free port)")
 LEVEL = whole(0, 3)
 TOKENS = whole(1024, 100_000_000, "a whole number of tokens from 1024 to 100000000")
 BYTES = whole(0, 10**14, "a whole number of bytes, 0 for off")
+DISK = whole(0, 10**14, "a whole number of bytes, 0 for no limit")
 MEMORY = whole(10**8, 10**14, "a whole number of bytes from 100000000")
 WIRED = word(("weights", "off"), '"weights" or "off"')
 KV_BITS = one_of(4, 8)

@@ -39,7 +39,7 @@ class RunSettings:
         key="backends.NAME.model",
         option="--model",
         metavar="PATH_OR_ID",
-        usual="the bundled demo model",
+        usual="the bundled demo model, or the first that another backend's server lists",
         harmless=True,  # if it is a name and cannot be a path, see `proxy.configuration.untrusted`
     )
     tool_format: str = declared(

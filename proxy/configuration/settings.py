@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from engine.options.kinds import BYTES, DAYS, FLAG, LEVEL, NAME, PORT, PRICES, SECRET, TEXT, URL, word
+from engine.options.kinds import DAYS, DISK, FLAG, LEVEL, NAME, PORT, PRICES, SECRET, TEXT, URL, word
 from engine.options.run_settings import RunSettings
 from engine.options.setting import OF_A_BACKEND, Setting, declared, settings_of
 from proxy.configuration.known_backends import KNOWN_BACKENDS
@@ -90,7 +90,7 @@ class HostSettings(RunSettings):
     trace: bool = declared(True, FLAG, "keep traces", key="debug.enableTraces", harmless=True)
     trace_max_bytes: int = declared(
         10_000_000_000,
-        BYTES,
+        DISK,
         "disk for traces; above it the oldest are removed, marked ones never; 0: no limit",
         key="traceMaxBytes",
     )

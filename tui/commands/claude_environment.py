@@ -101,7 +101,8 @@ def claude_environment(
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     }
-    variables |= dict.fromkeys(MODEL_NAMES, model_name(model))
+    name = model_name(model) if model or backend == "mlx" else backend_name or backend
+    variables |= dict.fromkeys(MODEL_NAMES, name)
     tokens = context_tokens or model_window(model)
     variables |= window_variables(tokens, own)
     stale = sorted(inherited_variables(environ) - variables.keys() - own.keys())

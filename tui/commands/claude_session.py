@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from engine import bundled_model
 from proxy.configuration.destination import public_url
 from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.settings import SETTINGS
@@ -132,7 +131,8 @@ async def _running_host(invocation: Invocation, settled: Settled) -> str | None:
     state = await _running(url, settled.config.token, must=bool(invocation.attach))
     if state is None:
         return None
-    say(f"joined the host on {public_url(url)} ({state.backend}, {state.model or bundled_model.NAME})")
+    model = f", {state.model}" if state.model else ""  # else the upstream has one of its own
+    say(f"joined the host on {public_url(url)} ({state.backend}{model})")
     say(f"requests go to {destination_of(state)}, according to that host")
     for name in ("backend_name", "backend_url", "model", "home"):
         if invocation.options.get(name):

@@ -172,6 +172,8 @@ def test_any_value_is_one_for_both_or_for_neither(kind: Kind, value: Any) -> Non
         "http:///path",
         "http://@",
         "http://me@:80",
+        "http://m]e@host",
+        "http://[::1]@host",
         "http://[::1",
         "http://host:0",
         "http://host:65536",

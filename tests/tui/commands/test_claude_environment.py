@@ -50,6 +50,11 @@ class TestVariables:
         assert {f"ANTHROPIC_DEFAULT_{size}_MODEL" for size in ("OPUS", "SONNET", "HAIKU")} < names
         assert "CLAUDE_CODE_SUBAGENT_MODEL" in names
 
+    def test_a_server_that_chooses_its_model_is_called_by_its_own_name(self) -> None:
+        variables = made(backend="openai", backend_name="lmstudio", model="").variables
+        assert variables["ANTHROPIC_MODEL"] == "lmstudio"
+        assert made(model="").variables["ANTHROPIC_MODEL"] == "bundled-demo-model"
+
     def test_the_hosts_token_is_the_clients(self) -> None:
         assert made(token="secret").variables["ANTHROPIC_AUTH_TOKEN"] == "secret"
 
