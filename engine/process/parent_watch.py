@@ -23,7 +23,10 @@ def read_settings(stream: TextIO | None = None) -> dict[str, Any]:
     line = (stream or sys.stdin).readline()
     if not line.strip():
         raise ValueError("no settings on stdin")
-    settings = json.loads(line)
+    try:
+        settings = json.loads(line)
+    except RecursionError:
+        raise ValueError("the settings on stdin are nested too deeply") from None
     if not isinstance(settings, dict):
         raise ValueError("the settings on stdin are no JSON object")
     return settings

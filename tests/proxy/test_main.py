@@ -90,6 +90,7 @@ def test_signals_end_it_in_bounded_time_whatever_hangs(tmp_path: Path, number: i
     ("settings", "says"),
     [
         ("", "no settings on stdin"),
+        ("[" * 100_000, "nested too deeply"),
         ("{", "Expecting"),
         ("[1]", "no JSON object"),
         ({"port": "eighty", "home": "h"}, "setting port"),
