@@ -21,6 +21,7 @@ from engine.process.exit_codes import ExitCode
 from engine.process.parent_watch import announce, end_within, read_settings, watch_parent
 from proxy.configuration.settled import HostConfig
 from proxy.host import serve
+from proxy.library_loggers import quiet_libraries
 
 LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone
 
@@ -44,8 +45,7 @@ def main() -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for chatty in ("httpx", "httpcore", "asyncio", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    quiet_libraries()
     code: int = uvloop.run(_serve(config))
     return code
 

@@ -16,6 +16,7 @@ from engine.process.descriptors import raise_descriptor_limit
 from engine.process.parent_watch import end_within
 from proxy.configuration.settled import HostConfig
 from proxy.events.types import EngineState
+from proxy.library_loggers import quiet_libraries
 from proxy.supervision.task_end import end_tasks
 from tui.client.host_client import HostClient
 from tui.commands.claude_window import window_notice
@@ -46,6 +47,7 @@ def run_headless(invocation: Invocation) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    quiet_libraries()
     if config.debug_level == 0:
         logging.getLogger("anyclaude.supervisor").disabled = True  # the narration has the same lines
     return int(uvloop.run(_Foreground(config).run()))
