@@ -17,6 +17,7 @@ from tui.commands.config import app as config_app
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.options import Attach, Config, Port, with_settings
+from tui.commands.output import open_closed_streams
 from tui.commands.traces.options import traces
 from tui.commands.verify.options import verify
 
@@ -204,6 +205,7 @@ def _with(context: typer.Context, *, attach: str | None, **options: Any) -> Invo
 
 def main() -> None:
     """Run the command line; every end has its exit code, and no mistake of a user's ends in a traceback."""
+    open_closed_streams()
     try:
         app(prog_name="anyclaude-tui")
     except KeyboardInterrupt:

@@ -87,6 +87,24 @@ def test_a_usage_error_ends_with_2_and_a_message(tmp_path: Path, arguments: list
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("config schema >&-", 0), ("config check 2>&-", 2), ("<&-", 2), ("config show 2>&-", 0)],
+)
+def test_a_closed_stream_is_no_fault_of_ours(tmp_path: Path, line: str, code: int) -> None:
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" {line}', str(COMMAND)],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == code
+
+
 def test_each_problem_of_a_config_has_its_line(tmp_path: Path) -> None:
     (tmp_path / ".anyclauderc.json").write_text('{"port": "x", "debug": {"level": 7}, "prot": 1}')
     ended = run(tmp_path, "--no-ui")

@@ -15,6 +15,16 @@ def write_data(text: str) -> None:
         discard_unwritable_stdout()
 
 
+def open_closed_streams() -> None:
+    """Open /dev/null for each standard stream that the caller has closed, as with `>&-`.
+
+    Else Python has None for it, and the first file that is opened gets its number, and what is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - to the end
+
+
 def discard_unwritable_stdout() -> None:
     """Redirect a closed stdout to /dev/null, so that the interpreter's last flush does not fail."""
     try:
