@@ -87,7 +87,8 @@ def is_own_file(path: Path, user_home: Path) -> bool:
 def _named_file(named: str, cwd: Path, user_home: Path) -> ConfigFile:
     path = cwd / expand_home(named, user_home)
     if not os.path.isfile(path):
-        what = "is a folder" if os.path.isdir(path) else "is not there"
+        there = "is no regular file" if os.path.exists(path) else "is not there"  # such as the pipe of <(...)
+        what = "is a folder" if os.path.isdir(path) else there
         raise ConfigError(f"the config file {path} {what}; name a file, or leave --config out")
     file = parse_config(read_content(path), Origin.NAMED_FILE)
     file.raise_problems()

@@ -281,6 +281,8 @@ class TestProblems:
             ({"model": "/nowhere/at/all"}, "--model: the model folder /nowhere/at/all does not exist"),
             ({"model": "Qwen"}, '--model: "Qwen" is neither'),
             ({"config": "gone.json"}, "gone.json is not there"),
+            ({"config": "/dev/null"}, "/dev/null is no regular file"),
+            ({"stall_after_s": "soon"}, 'is "soon"; allowed: a number of seconds'),
         ],
     )
     def test_each_names_its_place(self, tmp_path: Path, layers: dict[str, Any], says: str) -> None:
