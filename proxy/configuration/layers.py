@@ -62,7 +62,8 @@ class Layers:
     def _values(self, name: str, backend: str) -> Iterator[tuple[Any, Source]]:
         setting = SETTINGS[name]
         if (given := self.options.get(name)) is not None:
-            yield given, Source(Origin.COMMAND_LINE, setting.option)
+            value = setting.kind.from_text(given) if isinstance(given, str) else given
+            yield value, Source(Origin.COMMAND_LINE, setting.option)
         if text := self.environ.get(setting.env, "").strip():
             yield setting.kind.from_text(text), Source(Origin.ENVIRONMENT, setting.env)
         for file in self.files:

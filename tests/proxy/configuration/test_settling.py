@@ -57,6 +57,14 @@ def test_the_file_of_earlier_users_settles(tmp_path: Path) -> None:
     assert [file.path for file in result.files] == [tmp_path / FILE_NAME]
 
 
+def test_text_from_an_option_is_read_as_the_settings_own_type(tmp_path: Path) -> None:
+    config = settled(
+        tmp_path, trace="off", stall_after_s="7.5", prices='{"m": {"input": 2}}', kv_bits="8"
+    ).config
+    assert (config.trace, config.stall_after_s, config.kv_bits) == (False, 7.5, 8)
+    assert config.prices == {"m": {"input": 2}}
+
+
 def test_the_engines_key_is_no_client_token(tmp_path: Path) -> None:
     config = settled(tmp_path, file={"backends": {"mlx": {"apiKey": "secret"}}}).config
     assert b"secret" not in config.as_json()
