@@ -28,6 +28,8 @@ from proxy.backends.upstream import (
 )
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
 
+_MOST_TOKENS = 2**48
+
 
 class ChatStreamReader:
     """Reads the events of one answer; `who` names the upstream in errors.
@@ -109,7 +111,7 @@ class ChatStreamReader:
             raise self._fault
         if self._reason is None and not self.done:
             raise UpstreamUnavailable(f"{self._who} broke off in the middle of its answer; please retry")
-        output = _count(self._usage.get("completion_tokens"))
+        output = _tokens(self._usage.get("completion_tokens"))
         reason: FinishReason = self._reason or "unreported"
         if reason == "length" and 0 < (output or 0) < self._max_tokens:
             reason = "context_length"
@@ -119,8 +121,8 @@ class ChatStreamReader:
         return Finish(
             reason,
             stop_sequence=self._stop_sequence,
-            prompt_tokens=_count(self._usage.get("prompt_tokens")),
-            cached_tokens=_count(cached or self._usage.get("prompt_cache_hit_tokens")),
+            prompt_tokens=_tokens(self._usage.get("prompt_tokens")),
+            cached_tokens=_tokens(cached or self._usage.get("prompt_cache_hit_tokens")),
             output_tokens=output,
         )
 
@@ -209,6 +211,12 @@ def _count(value: Any) -> int | None:
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _tokens(value: Any) -> int | None:
+    """A number of tokens. Some servers count from -1, without its sign 2**64 - 1: then none is known."""
+    count = _count(value)
+    return count if count is not None and 0 <= count < _MOST_TOKENS else None
 
 
 def _part_steps(parts: Any) -> list[UpstreamEvent]:

@@ -23,6 +23,7 @@ from proxy.traces.summary import summarize
 
 INDEX_NAME = "index.sqlite"
 MOST_ROWS = 1000  # a page
+_LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,13 @@ class TraceIndex:
 
 def _insert(db: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        statement = f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})"
+        db.executemany(statement, [tuple(map(_storable, row)) for row in rows])
+
+
+def _storable(value: object) -> object:
+    """A count that no prompt has as a float: SQLite has 64 bits for an integer, and for the sum of many."""
+    return float(value) if isinstance(value, int) and abs(value) > _LARGEST_COUNT else value
 
 
 def _words(row: TraceSummary) -> str:

@@ -278,6 +278,13 @@ def test_cached_tokens_have_two_names() -> None:
         assert read(FINISH, usage)[-1] == Finish("stop", prompt_tokens=9, cached_tokens=8)
 
 
+@pytest.mark.parametrize("count", [-1, 2**64 - 1, "18446744073709551615"])
+def test_a_count_that_no_answer_has_is_not_reported(count: int | str) -> None:
+    details = {"prompt_tokens_details": {"cached_tokens": count}}
+    usage = {"choices": [], "usage": {"prompt_tokens": count, "completion_tokens": count} | details}
+    assert read(FINISH, usage)[-1] == Finish("stop")
+
+
 def test_an_end_without_done_is_an_end_once_a_reason_was_given() -> None:
     assert read(delta(content="x"), FINISH, done=False)[-1] == Finish("stop")
 

@@ -246,6 +246,17 @@ def test_nothing_is_an_analysis_too(tmp_path: Path) -> None:
     empty.index.close()
 
 
+def test_a_count_beyond_64_bits_costs_no_other_trace_its_place(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "traces")
+    usage = Usage(input_tokens=2**63, output_tokens=2**64 - 1)
+    for trace in (trace_of(1), trace_of(2, usage=usage), trace_of(3, usage=usage)):
+        folder.write(trace)
+    assert folder.reconcile() == 3
+    found = analyze(folder.index, Choice(), PRICES)
+    folder.index.close()
+    assert (found.total.requests, found.total.output) == (3, 2**65)
+
+
 def test_one_day_is_told_by_the_hour(tmp_path: Path) -> None:
     noon = datetime(2026, 11, 3, 12).timestamp()
     made = Folder(tmp_path)
