@@ -45,7 +45,7 @@ def _accepts(address: str, port: int) -> bool:
             asking.connect((address, port))
             # A socket can meet itself, where the system gives it the very port that nobody listens on.
             return bool(asking.getsockname() != asking.getpeername())
-        except OSError:
+        except (OSError, TypeError):
             return False
 
 
@@ -63,12 +63,21 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
+    except TypeError:  # how Python says that a name has an empty part, or one that never ends
+        listener.close()
+        raise CannotListen(host, port, None, "this is no name of a host") from None
     except OSError as error:
         listener.close()
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise CannotListen(host, port, error.errno, reason) from error
+        raise CannotListen(host, port, error.errno, _reason(error)) from error
     listener.setblocking(False)
     return listener
+
+
+def _reason(error: OSError) -> str:
+    """The system's words; the number of a name that is not found is none of `errno`."""
+    if error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _family(host: str) -> socket.AddressFamily:

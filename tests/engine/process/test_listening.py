@@ -68,6 +68,24 @@ def test_an_address_of_another_machine_is_not_asked(monkeypatch: pytest.MonkeyPa
     assert not caught.value.busy
 
 
+@pytest.mark.parametrize("port", [0, 8999])
+def test_a_name_that_cannot_be_one_is_an_error_in_words(port: int) -> None:
+    with pytest.raises(
+        CannotListen, match=rf"cannot listen on é\.\.b port {port}: this is no name of a host"
+    ):
+        bind("é..b", port)
+
+
+def test_a_name_that_is_not_found_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_found(self: socket.socket, address: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket.socket, "bind", not_found)
+    with pytest.raises(CannotListen, match="elsewhere port 0: Name or service not known") as caught:
+        bind("elsewhere", 0)
+    assert not caught.value.busy
+
+
 def test_an_ipv6_listener_is_seen() -> None:
     try:
         listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
