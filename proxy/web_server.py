@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable
 
@@ -14,6 +15,16 @@ from engine.process.listening import CannotListen
 from engine.process.port_holder import port_holder
 
 _GRACE_S = 3  # for open answers, once the end is near
+
+
+class _WithoutCancelled(logging.Filter):
+    """Drops the tracebacks of requests that the server's end cancels: client and record have their error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+_WITHOUT_CANCELLED = _WithoutCancelled()
 
 
 def explained(error: CannotListen) -> str:
@@ -51,6 +62,7 @@ class WebServer(uvicorn.Server):
             )
         )
         self._on_started = on_started
+        logging.getLogger("uvicorn.error").addFilter(_WITHOUT_CANCELLED)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
