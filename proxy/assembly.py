@@ -35,8 +35,8 @@ from proxy.supervision.process import EngineCommand
 from proxy.supervision.supervisor import Supervisor
 from proxy.supervision.watch import Timing
 from proxy.traces.files import TRACES_FOLDER
-from proxy.traces.record import TraceStore
 from proxy.traces.retention import Limits
+from proxy.traces.writing import TraceStore
 
 _log = logging.getLogger("anyclaude")
 _stream_log = logging.getLogger("anyclaude.stream")

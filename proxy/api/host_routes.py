@@ -20,7 +20,7 @@ from proxy.supervision.supervisor import Supervisor
 from proxy.traces.files import is_trace_id
 from proxy.traces.index import TracePage
 from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
-from proxy.traces.record import TraceStore
+from proxy.traces.writing import TraceStore
 from proxy.traces.schema import Trace
 
 KEEP_ALIVE_S = 10.0

@@ -15,8 +15,8 @@ from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheChanged, HostNotice, RequestReceived, RequestToolResult
 from proxy.record.request_record import RequestRecord
-from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceRequest
+from proxy.traces.writing import ToolOutcome, TraceStore
 
 _MOST_CALLS = 2_000  # results come within two turns; the index finds older calls
 _PREVIEW_LENGTH = 200

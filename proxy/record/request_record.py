@@ -28,8 +28,8 @@ from proxy.events.types import (
 )
 from proxy.record.delta_batching import DeltaBatcher
 from proxy.traces.analysis.decode_speed import decode_speed
-from proxy.traces.record import ToolOutcome, TraceStore
 from proxy.traces.schema import Trace, TraceResponse
+from proxy.traces.writing import ToolOutcome, TraceStore
 
 LONGEST_WRITE_S = 8.0  # a client that waits longer takes the connection for dead
 

@@ -24,8 +24,8 @@ from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError
 from proxy.events.types import Event, EventData
 from proxy.record.recorder import Recorder
-from proxy.traces.record import TraceStore
 from proxy.traces.schema import Trace
+from proxy.traces.writing import TraceStore
 
 BREAK = object()  # in an answer: the connection is cut here
 FINISH: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}

@@ -28,8 +28,8 @@ from proxy.events.types import (
 )
 from proxy.record.recorder import Recorder, RequestRecord
 from proxy.traces.reading import load_trace
-from proxy.traces.record import TraceStore
 from proxy.traces.schema import Trace
+from proxy.traces.writing import TraceStore
 from tests.proxy.trace_making import body_of
 
 USAGE = Usage(input_tokens=10, cache_read_input_tokens=90, output_tokens=21)
@@ -457,7 +457,7 @@ async def test_a_full_disk_is_reported_and_leaves_no_partial_file(
 
 async def test_a_disk_that_hangs_delays_no_answer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on = threading.Event()
-    monkeypatch.setattr("proxy.traces.record.write_private", lambda path, content: goes_on.wait(10))
+    monkeypatch.setattr("proxy.traces.writing.write_private", lambda path, content: goes_on.wait(10))
     monkeypatch.setattr("proxy.record.request_record.LONGEST_WRITE_S", 0.05)
     await finish(host.begin())
     assert "the disk is slow" in host.events("host.notice")[0].data["text"]

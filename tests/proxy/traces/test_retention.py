@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.traces import record
+from proxy.traces import writing
 from proxy.traces.files import id_in, time_in, trace_path
 from proxy.traces.marks import set_mark
-from proxy.traces.record import TraceStore
 from proxy.traces.retention import DAY_S, Limits, PrunePlan, plan_prune, prune
+from proxy.traces.writing import TraceStore
 from tests.proxy.trace_making import AT, trace_of
 from tests.proxy.traces.folders import Folder
 
@@ -136,7 +136,7 @@ async def test_a_host_stays_within_its_limits_and_tells_what_it_removed(folder: 
 async def test_a_host_that_runs_for_long_prunes_again(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "PRUNE_EVERY_S", -1.0)
+    monkeypatch.setattr(writing, "PRUNE_EVERY_S", -1.0)
     store = TraceStore(folder.path, limits=Limits(traces=2), notice=folder.notices.append)
     await store.write(trace_of(6, time=NOW))
     assert store._background is not None
