@@ -6,12 +6,12 @@ How a page gives itself away is described in `engine.process.loopback`.
 from __future__ import annotations
 
 import hmac
-import uuid
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.process.loopback import is_loopback_name, page_refusal
+from proxy.api.client_side import new_request_id
 from proxy.events.errors import Forbidden, ProxyError, Unauthenticated, error_body
 
 
@@ -64,7 +64,7 @@ def _presented(headers: dict[bytes, bytes]) -> list[bytes]:
 
 
 async def _refuse(error: ProxyError, send: Send) -> None:
-    request_id = f"req_{uuid.uuid4().hex[:24]}"
+    request_id = new_request_id()
     body = orjson.dumps(error_body(error.info, request_id))
     headers = [(b"content-type", b"application/json"), (b"request-id", request_id.encode())]
     headers.append((b"content-length", str(len(body)).encode()))

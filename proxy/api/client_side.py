@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -19,6 +20,11 @@ DRAINED_BYTES = 16 * 2**20  # of a body that is too large anyway, read on so tha
 
 class ClientLeft(Exception):
     """Raised when the client closes its connection before it has its answer."""
+
+
+def new_request_id() -> str:
+    """An id for a request that gets no record."""
+    return f"req_{uuid.uuid4().hex[:24]}"
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

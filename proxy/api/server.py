@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,17 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from engine.wire.json_text import encode_json
-from proxy.anthropic.messages import MAX_BODY_BYTES, check_prompt, parse_body
+from proxy.anthropic.messages import MAX_BODY_BYTES
 from proxy.api.access import AccessGuard
-from proxy.api.client_side import ClientLeft, read_body
+from proxy.api.client_side import ClientLeft, new_request_id
 from proxy.api.forwarding import ForwardEndpoint
 from proxy.api.messages import PING_S, MessagesEndpoint, Service
 from proxy.api.model_list import add_model_routes
+from proxy.api.token_count import add_token_count_route
 from proxy.backends.claude import ClaudeBackend
-from proxy.backends.upstream import Backend, UpstreamRequest
+from proxy.backends.upstream import Backend
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
-from proxy.translate.request import translate_request
 
 if TYPE_CHECKING:
     from proxy.record.recorder import Recorder
@@ -62,27 +61,10 @@ def create_app(
         service = Service(backend, recorder, engine_gate, config.backend_name, ping_s, max_body_bytes)
         # A bare ASGI application: FastAPI's request handling would cost each stream its directness.
         app.router.routes.append(Route("/v1/messages", MessagesEndpoint(service), methods=["POST"]))
-        _add_count_tokens(app, service)
+        add_token_count_route(app, service)
         add_model_routes(app, backend)
     _add_greetings(app)
     return app
-
-
-def _add_count_tokens(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/messages/count_tokens", include_in_schema=False)
-    async def count_tokens(request: Request) -> Response:
-        body = parse_body(await read_body(request.scope, request.receive, service.max_body_bytes))
-        check_prompt(body)
-        fault = service.engine_gate()
-        if fault is not None:
-            raise fault
-        backend = service.backend
-        # The answer's limit is no part of the prompt, and may not fit where the prompt does.
-        translated = translate_request(body, backend.dialect).body
-        translated.pop("max_tokens", None)
-        model = await backend.model_name()
-        counted = UpstreamRequest({"model": model, **translated}, _request_id())
-        return _json(200, {"input_tokens": await backend.count_tokens(counted)}, counted.request_id)
 
 
 def _add_greetings(app: FastAPI) -> None:
@@ -90,7 +72,7 @@ def _add_greetings(app: FastAPI) -> None:
     @app.api_route("/api/hello", methods=["GET", "HEAD"], include_in_schema=False)
     async def hello() -> Response:
         """Claude Code asks whether anybody is there before it starts."""
-        return _json(200, {"message": "hello"}, _request_id())
+        return _json(200, {"message": "hello"}, new_request_id())
 
 
 def _answer_faults_in_anthropics_shape(app: FastAPI) -> None:
@@ -119,14 +101,10 @@ def _answer_faults_in_anthropics_shape(app: FastAPI) -> None:
 
 
 def _fault(error: ProxyError) -> Response:
-    request_id = _request_id()
+    request_id = new_request_id()
     return _json(error.status, error_body(error.info, request_id), request_id, error.headers)
 
 
 def _json(status: int, body: object, request_id: str, headers: dict[str, str] | None = None) -> Response:
     fields = {"request-id": request_id, **(headers or {})}
     return Response(encode_json(body), status, fields, "application/json")
-
-
-def _request_id() -> str:
-    return f"req_{uuid.uuid4().hex[:24]}"
