@@ -62,7 +62,7 @@ _LONGEST_TURN = 400  # tokens
 
 
 @dataclass
-class Answer:
+class ComparedAnswer:
     """Greedy tokens, and the logits that each was chosen from, of shape (vocabulary,)."""
 
     tokens: list[int] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Outcome:
     reused: int = 0
     prompt: int = 0
 
-    def add(self, cold: Answer, got: Answer, what: str) -> None:
+    def add(self, cold: ComparedAnswer, got: ComparedAnswer, what: str) -> None:
         """Compare one run."""
         self.runs += 1
         pairs = list(zip(cold.tokens, got.tokens, strict=True))
@@ -168,7 +168,7 @@ class Verification:
         cache: RadixPrefixCache,
         prompt: list[int],
         boundaries: list[int],
-        reference: Answer,
+        reference: ComparedAnswer,
         what: str,
     ) -> None:
         loaded = threading.Event()
@@ -189,7 +189,7 @@ class Verification:
         chunk: int | None = None,
         steps: Sequence[int] = (),
         carried: Carried | None = None,
-    ) -> Answer:
+    ) -> ComparedAnswer:
         """Answer a prompt alone, from `carried` where given; `carried` then has what this answer left."""
         batch = self._runner.new_batch()
         prefill = self._prefilled(prompt, boundaries, cache, chunk or self._chunk, steps, carried)
@@ -203,7 +203,7 @@ class Verification:
             cache.insert(slot.tokens, left, "main")
         return answer
 
-    def _batched(self, prompt: list[int], boundaries: list[int]) -> Answer:
+    def _batched(self, prompt: list[int], boundaries: list[int]) -> ComparedAnswer:
         batch = self._runner.new_batch()
         answer = self._join(batch, self._prefilled(prompt, boundaries, None, self._chunk))
         for number in range(1, _BATCH):
@@ -237,8 +237,8 @@ class Verification:
                 cache.insert(prefill.computed_tokens, prefill.cache, kind)
         return prefill
 
-    def _join(self, batch: Batch, prefill: Prefill) -> Answer:
-        answer = Answer()
+    def _join(self, batch: Batch, prefill: Prefill) -> ComparedAnswer:
+        answer = ComparedAnswer()
 
         def note(tokens: Any, logits: Any) -> Any:
             # With a draft model, its logits come first and the model's replace them.

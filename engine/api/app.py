@@ -21,7 +21,7 @@ from engine.answers.reader import AnswerText
 from engine.answers.repetition import LoopGuard
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.health import health_report
-from engine.api.requests import ChatRequest, InvalidRequest, parse_body, parse_chat
+from engine.api.requests import ChatRequest, InvalidChatRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.api.running_answer import RunningAnswer
 from engine.models.loading import LoadedModel
@@ -201,10 +201,10 @@ async def _complete(engine: Engine, request: Request) -> Response:
     prompt, plan = await engine.prepare(loaded, chat)
     room = loaded.context_length - len(prompt.tokens)
     if not prompt.tokens:
-        raise InvalidRequest("the prompt is empty", param="messages")
+        raise InvalidChatRequest("the prompt is empty", param="messages")
     if room < 1:
         message = context_length_message(len(prompt.tokens), loaded.context_length)
-        raise InvalidRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
+        raise InvalidChatRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), loaded.name)
     lane = _lane(request)
     generation = engine.scheduler.submit(
@@ -249,7 +249,7 @@ async def _tokenize(engine: Engine, request: Request) -> Response:
     loaded = engine.require_model()
     if "text" in body:
         if not isinstance(body["text"], str):
-            raise InvalidRequest("text must be a string", param="text")
+            raise InvalidChatRequest("text must be a string", param="text")
         tokens = await engine.encode(loaded, body["text"])
     else:
         tokens = (await engine.render(loaded, parse_chat(body))).tokens
@@ -305,7 +305,7 @@ async def _on_any(request: Request, error: Exception) -> Response:
 
 
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-    InvalidRequest: _on_invalid,
+    InvalidChatRequest: _on_invalid,
     PromptRefused: _on_refused_prompt,
     NotReady: _on_not_ready,
     ClientDisconnect: _on_client_gone,

@@ -44,7 +44,7 @@ _NOT_TEMPLATE_VARIABLES = frozenset(
 )
 
 
-class InvalidRequest(ValueError):
+class InvalidChatRequest(ValueError):
     """A request that cannot be served as it is; answered with status 400. `param` names what is wrong."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
@@ -143,9 +143,11 @@ class ChatRequest(BaseModel):
         for position, tool in enumerate(tools or []):
             function = tool.get("function")
             if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-                raise InvalidRequest("a tool needs function.name", param=f"tools[{position}].function.name")
+                raise InvalidChatRequest(
+                    "a tool needs function.name", param=f"tools[{position}].function.name"
+                )
             if not _TOOL_NAME.fullmatch(function["name"]):
-                raise InvalidRequest(
+                raise InvalidChatRequest(
                     f"a tool's name is 1 to 128 letters, digits, '_', '-' or '.': {function['name'][:60]!r}",
                     param=f"tools[{position}].function.name",
                 )
@@ -155,7 +157,7 @@ class ChatRequest(BaseModel):
     @classmethod
     def _no_probabilities(cls, value: Any, info: ValidationInfo) -> Any:
         if value:
-            raise InvalidRequest(
+            raise InvalidChatRequest(
                 f"{info.field_name}: this engine does not report the probabilities of tokens; leave it out",
                 param=info.field_name,
             )
@@ -166,7 +168,7 @@ class ChatRequest(BaseModel):
     def _template_variables(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if taken := _NOT_TEMPLATE_VARIABLES & (value or {}).keys():
             param = f"chat_template_kwargs.{min(taken)}"
-            raise InvalidRequest(f"{param} is not for requests to set", param=param)
+            raise InvalidChatRequest(f"{param} is not for requests to set", param=param)
         return value
 
     @field_validator("response_format")
@@ -175,12 +177,12 @@ class ChatRequest(BaseModel):
         kind = value.get("type") if value is not None else "text"
         if kind not in {"text", "json_object", "json_schema"}:
             allowed = "text, json_object or json_schema"
-            raise InvalidRequest(f"response_format.type must be {allowed}", param="response_format.type")
+            raise InvalidChatRequest(f"response_format.type must be {allowed}", param="response_format.type")
         if value is not None and kind == "json_schema":
             named = value.get("json_schema")
             if not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
                 param = "response_format.json_schema.schema"
-                raise InvalidRequest(f"{param} must be a JSON schema", param=param)
+                raise InvalidChatRequest(f"{param} must be a JSON schema", param=param)
         return value
 
     @model_validator(mode="after")
@@ -192,11 +194,13 @@ class ChatRequest(BaseModel):
         """Check the tokens that the request names against a model's.
 
         Raises:
-            InvalidRequest: it has no such token.
+            InvalidChatRequest: it has no such token.
         """
         if outside := [token for token in self.logit_bias or {} if token >= vocab_size]:
             param = f"logit_bias.{outside[0]}"
-            raise InvalidRequest(f"{param}: the tokens of this model are 0 to {vocab_size - 1}", param=param)
+            raise InvalidChatRequest(
+                f"{param}: the tokens of this model are 0 to {vocab_size - 1}", param=param
+            )
 
     @property
     def callable_tools(self) -> list[dict[str, Any]]:
@@ -261,14 +265,14 @@ def parse_body(body: bytes) -> dict[str, Any]:
     """The JSON object of a request's body; half surrogate pairs in it become replacement characters.
 
     Raises:
-        InvalidRequest: it is no JSON object.
+        InvalidChatRequest: it is no JSON object.
     """
     try:
         value = orjson.loads(body)
     except ValueError:
         value = _lenient(body)
     if not isinstance(value, dict):
-        raise InvalidRequest("the request body must be a JSON object")
+        raise InvalidChatRequest("the request body must be a JSON object")
     return value
 
 
@@ -276,7 +280,7 @@ def parse_chat(body: dict[str, Any]) -> ChatRequest:
     """Check a chat completion body.
 
     Raises:
-        InvalidRequest: the first thing that is wrong with it.
+        InvalidChatRequest: the first thing that is wrong with it.
     """
     try:
         return ChatRequest.model_validate(body)
@@ -284,17 +288,17 @@ def parse_chat(body: dict[str, Any]) -> ChatRequest:
         raise _first_fault(error) from error
 
 
-def _first_fault(error: ValidationError) -> InvalidRequest:
+def _first_fault(error: ValidationError) -> InvalidChatRequest:
     fault = error.errors(include_url=False)[0]
     cause = fault.get("ctx", {}).get("error")
-    if isinstance(cause, InvalidRequest):
+    if isinstance(cause, InvalidChatRequest):
         return cause
     param = ""
     for part in fault["loc"]:
         param += f"[{part}]" if isinstance(part, int) else f".{part}" if param else str(part)
     given = fault.get("input")
     shown = f" (got {given!r})" if isinstance(given, str | int | float) and len(repr(given)) < 60 else ""
-    return InvalidRequest(f"{param}: {fault['msg']}{shown}", param=param)
+    return InvalidChatRequest(f"{param}: {fault['msg']}{shown}", param=param)
 
 
 def _tool_choice(value: str | dict[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> ToolChoice:
@@ -303,9 +307,11 @@ def _tool_choice(value: str | dict[str, Any] | None, tools: Sequence[Mapping[str
         return ToolChoice("auto")
     if isinstance(value, str):
         if value not in ("none", "auto", "required"):
-            raise InvalidRequest("tool_choice must be none, auto, required or a tool", param="tool_choice")
+            raise InvalidChatRequest(
+                "tool_choice must be none, auto, required or a tool", param="tool_choice"
+            )
         if value == "required" and not tools:
-            raise InvalidRequest("tool_choice is required, but there are no tools", param="tool_choice")
+            raise InvalidChatRequest("tool_choice is required, but there are no tools", param="tool_choice")
         return ToolChoice(cast(Literal["auto", "required", "none"], value))
     allowed = value.get("allowed_tools") if value.get("type") == "allowed_tools" else None
     if isinstance(allowed, dict):
@@ -316,7 +322,9 @@ def _tool_choice(value: str | dict[str, Any] | None, tools: Sequence[Mapping[str
     offered = {tool["function"]["name"] for tool in tools}
     for name in named:
         if name not in offered:
-            raise InvalidRequest(f"tool_choice names {name!r}, which is no tool of it", param="tool_choice")
+            raise InvalidChatRequest(
+                f"tool_choice names {name!r}, which is no tool of it", param="tool_choice"
+            )
     return ToolChoice(kind, frozenset(name for name in named if name is not None))
 
 
@@ -329,28 +337,30 @@ def _chosen_name(choice: Any) -> str | None:
 def _check_message(message: Message, where: str) -> None:
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
-        raise InvalidRequest(f"{where}.role must be one of {', '.join(sorted(ROLES))}", param=f"{where}.role")
+        raise InvalidChatRequest(
+            f"{where}.role must be one of {', '.join(sorted(ROLES))}", param=f"{where}.role"
+        )
     if content is not None and not isinstance(content, str | list):
-        raise InvalidRequest(f"{where}.content must be a string or a list", param=f"{where}.content")
+        raise InvalidChatRequest(f"{where}.content must be a string or a list", param=f"{where}.content")
     for number, part in enumerate(content if isinstance(content, list) else []):
         if not isinstance(part, dict | str):
             at = f"{where}.content[{number}]"
-            raise InvalidRequest(f"{at} must be an object with a type", param=at)
+            raise InvalidChatRequest(f"{at} must be an object with a type", param=at)
     calls = message.get("tool_calls")
     if calls is not None and not isinstance(calls, list):
-        raise InvalidRequest(f"{where}.tool_calls must be a list", param=f"{where}.tool_calls")
+        raise InvalidChatRequest(f"{where}.tool_calls must be a list", param=f"{where}.tool_calls")
     for number, call in enumerate(calls or []):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             at = f"{where}.tool_calls[{number}].function.name"
-            raise InvalidRequest(f"{at} must be a string", param=at)
+            raise InvalidChatRequest(f"{at} must be a string", param=at)
 
 
 def _lenient(body: bytes) -> Any:
     try:
         return _well_formed(json.loads(body))
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"the request body is not valid JSON: {error}") from error
+        raise InvalidChatRequest(f"the request body is not valid JSON: {error}") from error
 
 
 def _well_formed(value: Any) -> Any:

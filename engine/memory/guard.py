@@ -28,7 +28,7 @@ from engine.memory.limits import (
     wired_target,
 )
 from engine.memory.pressure import Pressure, PressureWatch
-from engine.memory.reservations import Reservations, Verdict
+from engine.memory.reservations import Admission, Reservations
 from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache.interface import PrefixCache, TokenArray
 from engine.wire.feed import CacheChange
@@ -192,15 +192,15 @@ class MemoryGuard:
 
     # While requests run
 
-    def admit(self, request: Hashable, least: int, wanted: int) -> Verdict:
+    def admit(self, request: Hashable, least: int, wanted: int) -> Admission:
         """Reserve memory for a request if it may start; call `rebalance` then to make room.
 
         `least` and `wanted` are tokens to reserve memory for, as in `Reservations.admit`.
         """
         if not self.is_limited:
-            return Verdict.FITS
+            return Admission.FITS
         if self._level != "normal" and self.reservations.has_others(request):
-            return Verdict.WAITS
+            return Admission.WAITS
         return self.reservations.admit(request, least, wanted)
 
     def grow(self, request: Hashable, least: int, wanted: int) -> bool:

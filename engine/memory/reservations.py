@@ -13,7 +13,7 @@ from collections.abc import Collection, Hashable
 from engine.memory.costs import RequestCost, window_tokens
 
 
-class Verdict(enum.Enum):
+class Admission(enum.Enum):
     """Whether a request may start."""
 
     FITS = "fits"
@@ -64,23 +64,23 @@ class Reservations:
         """Whether another request has a reservation."""
         return len(self._tokens) > (request in self._tokens)
 
-    def admit(self, request: Hashable, least: int, wanted: int) -> Verdict:
+    def admit(self, request: Hashable, least: int, wanted: int) -> Admission:
         """Reserve memory for `wanted` tokens; for a request alone fewer are enough, at least `least`."""
         others = [tokens for other, tokens in self._tokens.items() if other != request]
         if self.fixed_bytes + self.cost.bytes_alone(least) > self.limit_bytes:
-            return Verdict.NEVER
+            return Admission.NEVER
         if not others:
             wanted = max(least, self.window(wanted))
         if self.fixed_bytes + self.loading_bytes + self._requests([*others, wanted]) > self.limit_bytes:
-            return Verdict.WAITS
+            return Admission.WAITS
         self._tokens[request] = wanted
-        return Verdict.FITS
+        return Admission.FITS
 
     def grow(self, request: Hashable, least: int, wanted: int) -> bool:
         """Reserve more for a request; false if another one has to be preempted."""
         if self._tokens.get(request, 0) >= least:
             return True
-        return self.admit(request, least, wanted) is Verdict.FITS
+        return self.admit(request, least, wanted) is Admission.FITS
 
     def retain(self, requests: Collection[Hashable]) -> None:
         """Release the reservations of all other requests."""

@@ -19,7 +19,7 @@ import mlx.core as mx
 from engine.chunks.fit import largest_chunk
 from engine.chunks.pace import prefill_stats
 from engine.memory.guard import MemoryGuard
-from engine.memory.reservations import Verdict
+from engine.memory.reservations import Admission
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.checkpoints import needs_checkpoints
 from engine.prefix_cache.interface import PrefixCache
@@ -230,9 +230,9 @@ class DecodeLoop:
         """
         request = self._memory_admission.next_to_start(request)
         verdict = self._memory_admission.admit(request)
-        if verdict is Verdict.WAITS:
+        if verdict is Admission.WAITS:
             return next((one for one in self._queue.ranking() if one in self._queue.started), None)
-        if verdict is Verdict.NEVER:
+        if verdict is Admission.NEVER:
             self._active.drop(request)
             self._reporting.fail(request, "invalid_request", self._memory_admission.refusal(request))
         return request

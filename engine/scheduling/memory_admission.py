@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 
 from engine.memory.guard import MemoryGuard
-from engine.memory.reservations import Verdict
+from engine.memory.reservations import Admission
 from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.reporting import LoopReporting
 from engine.scheduling.requests.request import ScheduledRequest
@@ -71,24 +71,24 @@ class MemoryAdmission:
             self._admitted = None
         return self._admitted or request
 
-    def admit(self, request: ScheduledRequest) -> Verdict:
+    def admit(self, request: ScheduledRequest) -> Admission:
         """Whether a request may start. WAITS also starts its read from disk where it has one to do."""
         if not self._guard.is_limited:
-            return Verdict.FITS
+            return Admission.FITS
         if request.fetch is not None:
-            return Verdict.WAITS
+            return Admission.WAITS
         self._update_reservations(request)
         if self._preempted.get(request) == self._ended and self._active.running:
-            return Verdict.WAITS  # else it would soon be preempted again
+            return Admission.WAITS  # else it would soon be preempted again
         verdict = self._guard.admit(request, *self._needs(request))
-        if verdict is Verdict.WAITS:
+        if verdict is Admission.WAITS:
             self._log_shortage(request)
-        if verdict is not Verdict.FITS:
+        if verdict is not Admission.FITS:
             return verdict
         self._admitted = request
         self._update_reservations(request)
         if self._waits_for_writes(request):
-            return Verdict.WAITS
+            return Admission.WAITS
         self._preempted.pop(request, None)
         self._shortage_logged = False
         restorable = self._guard.restorable(request.tokens)
@@ -98,9 +98,9 @@ class MemoryAdmission:
             if self._make_room_for_read(request):
                 self._fetch(request)
             if request.fetch is not None:
-                return Verdict.WAITS
+                return Admission.WAITS
         self._admitted = None
-        return Verdict.FITS
+        return Admission.FITS
 
     def refusal(self, request: ScheduledRequest) -> str:
         """The error message for a prompt that never fits; clients compact the conversation on it."""

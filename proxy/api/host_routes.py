@@ -20,8 +20,8 @@ from proxy.supervision.supervisor import Supervisor
 from proxy.traces.files import is_trace_id
 from proxy.traces.index import TracePage
 from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
-from proxy.traces.writing import TraceStore
 from proxy.traces.schema import Trace
+from proxy.traces.writing import TraceStore
 
 KEEP_ALIVE_S = 10.0
 _DEFAULT_ROWS = 100
@@ -71,7 +71,7 @@ def _parameters(*names: str) -> dict[str, Any]:
     return {"parameters": described}
 
 
-class Host(Protocol):
+class ObservedHost(Protocol):
     """What these routes ask of a host (`proxy.assembly.Host`)."""
 
     bus: EventBus
@@ -89,7 +89,7 @@ class Host(Protocol):
         """Why the engine cannot take requests now, if it cannot."""
 
 
-def host_routes(host: Host, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
+def host_routes(host: ObservedHost, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
     """The routes of docs/architecture.md, "Host API", beside the Anthropic API."""
     router = APIRouter()
     _add_feed(router, host, keep_alive_s)
@@ -98,7 +98,7 @@ def host_routes(host: Host, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
     return router
 
 
-def _add_feed(router: APIRouter, host: Host, keep_alive_s: float) -> None:
+def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> None:
     @router.get("/anyclaude/events", responses=_FEED, openapi_extra=_parameters("since"))
     async def events(request: Request) -> Response:
         """The feed: server-sent events, each with its `seq` as id, behind `Last-Event-ID` or `since`."""
@@ -124,7 +124,7 @@ def _add_feed(router: APIRouter, host: Host, keep_alive_s: float) -> None:
         return JSONResponse({"restarting": True}, status_code=202)
 
 
-def _add_traces(router: APIRouter, host: Host) -> None:
+def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     @router.get(
         "/anyclaude/traces",
         responses={200: {"model": TracePage}},
@@ -158,7 +158,7 @@ def _add_traces(router: APIRouter, host: Host) -> None:
         return Response(encode_json(found.model_dump()), media_type="application/json")
 
 
-def _add_health(router: APIRouter, host: Host) -> None:
+def _add_health(router: APIRouter, host: ObservedHost) -> None:
     @router.get("/health/live", responses={200: {"model": Live}})
     async def live() -> Response:
         """Whether the host answers."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from proxy.events.types import EngineCache, EngineMemory, Probe
 
-Verdict = Literal["healthy", "stalled", "unresponsive"]
+Responsiveness = Literal["healthy", "stalled", "unresponsive"]
 
 
 class EngineHealth(BaseModel):
@@ -102,7 +102,7 @@ class Watchdog:
         self._loading: tuple[float | None, str | None] = None, None
         self.silence_s = 0.0  # at the last call of `judge`
 
-    def judge(self, health: EngineHealth | None) -> Verdict:
+    def judge(self, health: EngineHealth | None) -> Responsiveness:
         """The verdict on the newest report; None: the engine did not answer."""
         now = self._monotonic()
         self._note(health, now)

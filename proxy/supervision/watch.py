@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from proxy.events.types import EngineStatus, Probe
-from proxy.supervision.health import EngineHealth, HealthProbe, Verdict, Watchdog
+from proxy.supervision.health import EngineHealth, HealthProbe, Responsiveness, Watchdog
 from proxy.supervision.process import StopTimeouts
 from proxy.supervision.status import RequestTracker, StatusBoard
 
@@ -100,7 +100,12 @@ class EngineWatch:
         return self._failed and silence_s < self.timing.stalled_after
 
     def _show(
-        self, pid: int | None, probe: Probe, health: EngineHealth | None, verdict: Verdict, silence_s: float
+        self,
+        pid: int | None,
+        probe: Probe,
+        health: EngineHealth | None,
+        verdict: Responsiveness,
+        silence_s: float,
     ) -> None:
         board = self._board
         state = self._state(health, verdict)
@@ -120,7 +125,7 @@ class EngineWatch:
             state, detail=detail, progress=None, probe=probe, memory_bytes=memory_bytes(pid, health), **known
         )
 
-    def _state(self, health: EngineHealth | None, verdict: Verdict) -> EngineStatus:
+    def _state(self, health: EngineHealth | None, verdict: Responsiveness) -> EngineStatus:
         if health is not None and health.state == "loading":
             return "loading"
         if verdict == "stalled":

@@ -17,7 +17,7 @@ from engine.cache_verification import (
     CARRIED,
     CONTROLS,
     EXACT,
-    Answer,
+    ComparedAnswer,
     NotComparable,
     Outcome,
     conversations,
@@ -167,7 +167,7 @@ def test_a_model_that_cannot_be_loaded_is_one_line(capsys: pytest.CaptureFixture
 
 def compared(first: list[float], second: list[float]) -> Outcome:
     outcome = Outcome()
-    outcome.add(Answer([1], {0: mx.array(first)}), Answer([1], {0: mx.array(second)}), "one")
+    outcome.add(ComparedAnswer([1], {0: mx.array(first)}), ComparedAnswer([1], {0: mx.array(second)}), "one")
     return outcome
 
 

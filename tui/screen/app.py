@@ -46,7 +46,7 @@ FRAME_S = 0.1
 MOST_EVENTS_A_FRAME = 4000  # a long replay is drawn in steps and does not freeze the screen
 
 
-class Host(Protocol):
+class OwnedHost(Protocol):
     """The process that the control center owns when it is not attached (`tui.client.host_process`)."""
 
     url: str
@@ -91,7 +91,7 @@ class ControlCenter(App[None]):
 
     def __init__(
         self,
-        host: Host | None = None,
+        host: OwnedHost | None = None,
         attach_url: str | None = None,
         *,
         token: str = "",
@@ -164,7 +164,7 @@ class ControlCenter(App[None]):
         elif self._attach_url is not None:
             self.run_worker(self._follow(self._attach_url), name="feed", group="feed", exit_on_error=False)
 
-    async def _run_host(self, host: Host) -> None:
+    async def _run_host(self, host: OwnedHost) -> None:
         """Start the host and wait until it ends."""
         self.inbox.put(Link("starting", "", self._clock()))
         try:
@@ -297,7 +297,12 @@ class ControlCenter(App[None]):
 
 
 def run_app(
-    host: Host | None, attach_url: str | None, *, claude: str, token: str = "", log_path: Path | None = None
+    host: OwnedHost | None,
+    attach_url: str | None,
+    *,
+    claude: str,
+    token: str = "",
+    log_path: Path | None = None,
 ) -> int:
     """Show the control center until the user quits; returns the exit code of the command.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.api.requests import MAX_STOPS, InvalidRequest, parse_body, parse_chat
+from engine.api.requests import MAX_STOPS, InvalidChatRequest, parse_body, parse_chat
 from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.sampling import check_sampling
 from engine.wire.chat import content_text, context_length_message, context_length_numbers
@@ -59,7 +59,7 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
     ],
 )
 def test_a_wrong_value_is_named(fields: dict[str, Any], param: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidChatRequest) as refused:
         parse_chat({"messages": HI} | fields)
     assert refused.value.param == param
     assert str(refused.value)
@@ -67,7 +67,9 @@ def test_a_wrong_value_is_named(fields: dict[str, Any], param: str) -> None:
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens", "seed", "top_k"])
 def test_a_number_that_is_too_large_is_called_that(field: str) -> None:
-    with pytest.raises(InvalidRequest, match=f"{field}: must be a whole number below 2 to the power of 64"):
+    with pytest.raises(
+        InvalidChatRequest, match=f"{field}: must be a whole number below 2 to the power of 64"
+    ):
         parse_chat(
             parse_body(
                 b'{"messages": [{"role": "user", "content": "hi"}], "%b": 1%b}' % (field.encode(), b"0" * 40)
@@ -92,14 +94,14 @@ def test_the_ranges_are_those_of_the_engine(name: str, low: float, high: float) 
         assert check_sampling(sampling, vocab_size=100) is None
     for value in (low - 0.01, high + 0.01):
         assert check_sampling(Sampling(**{name: value}), vocab_size=100) is not None
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(InvalidChatRequest):
             parse_chat({"messages": HI, name: value})
 
 
 def test_tokens_that_the_model_does_not_have_are_named() -> None:
     chat = parse_chat({"messages": HI, "logit_bias": {"99": 1, "100": 1}})
     chat.check_tokens(101)
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidChatRequest) as refused:
         chat.check_tokens(100)
     assert refused.value.param == "logit_bias.100"
 
@@ -215,7 +217,7 @@ def test_the_choice_says_which_tools_may_be_called(choice: Any, kind: str, calla
 
 @pytest.mark.parametrize("name", ["", "two words", "a<b", "line\n", "wörter", "a" * 129, "fn:x"])
 def test_a_tool_name_that_marks_could_not_hold_is_refused(name: str) -> None:
-    with pytest.raises(InvalidRequest, match="a tool's name is") as raised:
+    with pytest.raises(InvalidChatRequest, match="a tool's name is") as raised:
         parse_chat({"messages": HI, "tools": [TOOL, {"type": "function", "function": {"name": name}}]})
     assert raised.value.param == "tools[1].function.name"
 
@@ -230,7 +232,7 @@ def test_a_tool_name_that_marks_could_not_hold_is_refused(name: str) -> None:
     ],
 )
 def test_a_choice_that_cannot_be_met_is_refused(fields: dict[str, Any], why: str) -> None:
-    with pytest.raises(InvalidRequest, match=why) as raised:
+    with pytest.raises(InvalidChatRequest, match=why) as raised:
         parse_chat({"messages": HI} | fields)
     assert raised.value.param == "tool_choice"
 
@@ -253,13 +255,13 @@ def test_the_form_of_an_answer_is_a_schema(form: Any, schema: Any) -> None:
 
 @pytest.mark.parametrize("named", [None, {}, {"schema": "x"}, "x"])
 def test_a_form_without_its_schema_is_refused(named: Any) -> None:
-    with pytest.raises(InvalidRequest, match="must be a JSON schema"):
+    with pytest.raises(InvalidChatRequest, match="must be a JSON schema"):
         parse_chat({"messages": HI, "response_format": {"type": "json_schema", "json_schema": named}})
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"hi"', b"\xff", b'{"a": ' + b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidRequest, match="the request body"):
+    with pytest.raises(InvalidChatRequest, match="the request body"):
         parse_body(body)
 
 

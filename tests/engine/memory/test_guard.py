@@ -13,7 +13,7 @@ from engine.memory.costs import RequestCost
 from engine.memory.guard import MemoryGuard, MlxMeter
 from engine.memory.limits import GB, Machine
 from engine.memory.pressure import Pressure, PressureWatch
-from engine.memory.reservations import Verdict
+from engine.memory.reservations import Admission
 from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import as_token_array
@@ -174,7 +174,7 @@ def test_a_starting_request_takes_room_from_the_prefix_cache() -> None:
     held = cache.memory().array_bytes
     machine = Machine(8 << 30, working_set_bytes=GB + COST.bytes_alone(256) + held // 2)
     guard = guard_of(cache, machine=machine, weights=GB, context=256)
-    assert guard.admit("a", 200, 256) is Verdict.FITS
+    assert guard.admit("a", 200, 256) is Admission.FITS
     changes = guard.rebalance(["a"], 0)
     assert [change.event for change in changes] == ["evicted"] * len(changes)
     assert 0 < cache.memory().array_bytes <= held // 2
@@ -254,12 +254,12 @@ def test_under_pressure_requests_run_one_at_a_time() -> None:
     short = Short()
     guard = guard_of(pressure=short.watch)
     short.to("warning", guard)
-    assert guard.admit("a", 1000, 1000) is Verdict.FITS
-    assert guard.admit("b", 1000, 1000) is Verdict.WAITS
+    assert guard.admit("a", 1000, 1000) is Admission.FITS
+    assert guard.admit("b", 1000, 1000) is Admission.WAITS
     guard.rebalance([], 0)
-    assert guard.admit("b", 1000, 1000) is Verdict.FITS
+    assert guard.admit("b", 1000, 1000) is Admission.FITS
     short.to("normal", guard)
-    assert guard.admit("a", 1000, 1000) is Verdict.FITS
+    assert guard.admit("a", 1000, 1000) is Admission.FITS
 
 
 @pytest.mark.usefixtures("calls")
@@ -282,7 +282,7 @@ def test_the_buffers_of_the_prefix_cache_are_counted_and_bounded() -> None:
 def test_without_a_machine_all_may_pass(calls: list[tuple[str, int]]) -> None:
     guard = guard_of(machine=None)
     assert guard.window_tokens == 262_144
-    assert guard.admit("a", 10**9, 10**9) is Verdict.FITS
+    assert guard.admit("a", 10**9, 10**9) is Admission.FITS
     assert guard.grow("a", 10**9, 10**9)
     assert guard.may_read(10**9)
     assert guard.rebalance([], 0) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.memory.costs import RequestCost
 from engine.memory.limits import GB, Machine, memory_limit
-from engine.memory.reservations import Reservations, Verdict
+from engine.memory.reservations import Admission, Reservations
 
 GIB = 1 << 30
 COST = RequestCost(kv_bytes=1000, chunk_bytes=1000, step_bytes=10_000, chunk_size_at=lambda position: 256)
@@ -61,10 +61,10 @@ def test_reservations_and_the_prefix_cache_never_exceed_the_limit(case: Case, ch
         if step < 0.5:
             tokens = chance.randint(1, 262_144)
             verdict = reservations.admit(name, tokens, tokens + chance.randint(0, 1024))
-            assert (verdict is Verdict.NEVER) == (tokens > window)
-            if verdict is Verdict.WAITS:
+            assert (verdict is Admission.NEVER) == (tokens > window)
+            if verdict is Admission.WAITS:
                 assert running
-            if verdict is Verdict.FITS:
+            if verdict is Admission.FITS:
                 running[name] = tokens
         elif running and step < 0.8:
             name = chance.choice(list(running))
@@ -85,7 +85,7 @@ def test_reservations_and_the_prefix_cache_never_exceed_the_limit(case: Case, ch
 def test_a_prompt_is_refused_only_where_it_would_not_fit_if_it_were_alone(case: Case, tokens: int) -> None:
     reservations = case.reservations()
     fits = case.weights_gb * GB + case.cost.bytes_alone(tokens) <= reservations.limit_bytes
-    assert (reservations.admit("a", tokens, tokens) is not Verdict.NEVER) == fits
+    assert (reservations.admit("a", tokens, tokens) is not Admission.NEVER) == fits
     assert (tokens <= reservations.window(262_144)) == fits
 
 
@@ -97,7 +97,9 @@ def test_all_that_fit_alone_get_their_turn(case: Case, prompts: list[int]) -> No
     ]
     turns = 0
     while waiting:
-        begun = [name for name, tokens in waiting if reservations.admit(name, tokens, tokens) is Verdict.FITS]
+        begun = [
+            name for name, tokens in waiting if reservations.admit(name, tokens, tokens) is Admission.FITS
+        ]
         assert begun
         waiting = [one for one in waiting if one[0] not in begun]
         reservations.retain(())
@@ -108,7 +110,7 @@ def test_all_that_fit_alone_get_their_turn(case: Case, prompts: list[int]) -> No
 def test_a_request_alone_reserves_what_there_is_if_less_than_wanted() -> None:
     reservations = Reservations(3_000_000, 0, COST)
     window = reservations.window(10**6)
-    assert reservations.admit("a", window - 10, window + 5000) is Verdict.FITS
+    assert reservations.admit("a", window - 10, window + 5000) is Admission.FITS
     assert reservations.tokens_of("a") == window
     assert not reservations.grow("a", window + 1, window + 1)
 
@@ -116,20 +118,20 @@ def test_a_request_alone_reserves_what_there_is_if_less_than_wanted() -> None:
 def test_what_is_read_from_disk_has_its_place() -> None:
     reservations = Reservations(3_000_000, 0, COST)
     reservations.loading_bytes = 2_000_000
-    assert reservations.admit("a", 1024, 1024) is Verdict.WAITS
+    assert reservations.admit("a", 1024, 1024) is Admission.WAITS
     assert reservations.cache_room_bytes == 1_000_000
     reservations.loading_bytes = 0
-    assert reservations.admit("a", 1024, 1024) is Verdict.FITS
+    assert reservations.admit("a", 1024, 1024) is Admission.FITS
 
 
 def test_an_ended_request_has_no_reservation() -> None:
     reservations = Reservations(2_500_000, 0, COST)
     reservations.admit("a", 1024, 1024)
-    assert reservations.admit("b", 1024, 1024) is Verdict.WAITS
+    assert reservations.admit("b", 1024, 1024) is Admission.WAITS
     assert reservations.has_others("b")
     reservations.retain(["b"])
     assert reservations.requests_bytes == 0
-    assert reservations.admit("b", 1024, 1024) is Verdict.FITS
+    assert reservations.admit("b", 1024, 1024) is Admission.FITS
 
 
 @pytest.mark.parametrize("tokens", [1, 255, 256, 257])
