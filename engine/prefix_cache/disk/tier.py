@@ -133,10 +133,10 @@ class DiskTier:
             return []
         if faults:
             _log.warning(
-                "%d files of the prompt cache in %s could not be used and were quarantined, first %s; their"
-                " tokens are computed again",
-                len(faults),
+                "unusable files of the prompt cache in %s were quarantined (%d), first %s; their tokens are"
+                " computed again",
                 self._folder.path,
+                len(faults),
                 faults[0],
             )
             self._quarantined += len(faults)

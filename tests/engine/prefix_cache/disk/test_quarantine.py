@@ -147,7 +147,7 @@ def test_a_leftover_of_a_write_is_quarantined(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [leftover.name]
 
 
-def test_only_the_newest_files_are_kept_aside(tmp_path: Path) -> None:
+def test_only_the_newest_files_are_kept_in_quarantine(tmp_path: Path) -> None:
     keep(tmp_path, FIRST)
     for number in range(20):
         (tmp_path / FINGERPRINT / f"writing-{number:032x}.safetensors").write_bytes(b"half")
