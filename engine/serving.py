@@ -31,7 +31,7 @@ from engine.startup import attach_disk, fitting, learn_sizes, load
 from engine.trials.measurements import cancel_trials
 from engine.trials.models import noted
 
-GRACE_S = 3  # for open answers to be told, once the end is near
+GRACE_S = 3  # for open answers to get their error before the end
 CHUNK_S = 5  # for the model's thread to finish its chunk: what ends with work on the GPU may harm the system
 ENDS_WITHIN_S = 9  # after the parent's end, whatever is waited for then
 
@@ -39,7 +39,7 @@ log = logging.getLogger("engine")
 
 
 class EngineServer(uvicorn.Server):
-    """uvicorn's server, which tells its end to `on_exit` first and leaves the exit code to its caller."""
+    """uvicorn's server, which calls `on_exit` before it ends and leaves the exit code to its caller."""
 
     def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
         super().__init__(config)
@@ -53,7 +53,7 @@ class EngineServer(uvicorn.Server):
         self.should_exit = True
 
     def fail(self, message: str, code: int) -> None:
-        """Stop for a fault: say so to the parent, and to whoever reads the log; call from any thread.
+        """Stop for a fault: report it to the parent and in the log; call from any thread.
 
         To both: what libraries write to stderr while the process ends may come after our last line.
         """

@@ -105,9 +105,9 @@ def fitting(memory: MemoryGuard, loaded: LoadedModel) -> LoadedModel:
 
 
 def learn_sizes(prefix_cache: RadixPrefixCache, loaded: LoadedModel) -> LoadedModel:
-    """Let the cache know what a token takes, so that the first prompt is told rightly what is kept of it.
+    """Set the cache's bytes for each token, so that the first prompt's report is right.
 
-    It is switched off where this model's prompts cannot be kept; what is returned says so.
+    It is switched off if this model's prompts cannot be kept; a note of the returned model says so.
     """
     runner = ModelRunner(loaded)
     if fault := restore_fault(runner):

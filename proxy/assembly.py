@@ -142,7 +142,7 @@ class Host:
         )
 
     def state(self) -> HostState:
-        """Who this host is and how it stands."""
+        """The host and its state."""
         engine = self.engine_state()
         return HostState(
             version=program_version(),

@@ -1,4 +1,4 @@
-"""Uvicorn on the proxy's socket, as a guest: no signals, no logging of its own, and a swift end."""
+"""Uvicorn on the proxy's socket: it handles no signals, configures no logging, and ends quickly."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Answers that go round in circles: the last tokens are one passage over and over.
 
 Only exact repetition counts. Lines that differ in a number are what lists, logs and tables are made of, and a
-model that counts its attempts cannot be told from one that writes such a list.
+model that counts its attempts cannot be distinguished from one that writes such a list.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LoopLimits:
 
 
 class LoopDetector:
-    """Takes tokens one at a time and tells at which of them a loop is there. Some microseconds a token."""
+    """Takes tokens one at a time and reports the token that completes a loop. Some microseconds a token."""
 
     def __init__(self, limits: LoopLimits) -> None:
         self.limits = limits

@@ -1,4 +1,4 @@
-"""Calls that no grammar has held the model to: they count where nothing follows them."""
+"""Unconstrained calls of an answer: they count if no text follows them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from engine.answers.pieces import Call, Text
 
 
 class WaitingCalls:
-    """The calls that an answer has come to, until its end or until words follow.
+    """The calls of an answer, until its end or until text follows.
 
     Beside them, texts that were meant as calls: such a text between calls takes none of them back.
     """

@@ -108,9 +108,9 @@ class Engine:
     async def remember(self, prompt: RenderedPrompt, message: dict[str, Any], tokens: list[int]) -> None:
         """Keep an answer for the prompts that will have it in their history, also after a kill of the engine.
 
-        No prompt has it before its client knows its end. So where that end is told after this returns, a
-        kill finds no history that is cached and cannot be rendered as it was generated. A disk that is slow
-        delays no answer by more than a moment.
+        No prompt has it before its client knows its end. So if that end is reported after this returns, all
+        cached history can be rendered as it was generated, also after a kill. A slow disk delays an answer
+        only for a moment.
         """
         saved = self._renderer.remember(prompt, message, tokens) if self._renderer is not None else None
         if saved is not None:

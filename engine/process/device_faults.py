@@ -13,7 +13,7 @@ import errno
 from typing import Literal
 
 DeviceFault = Literal["refused", "victim", "memory", "timeout", "other"]
-""""refused": all further work of this process. "victim": the work of somebody else failed, and all that was
+""""refused": all further work of this process. "victim": the work of another process failed, and all that was
 under way on the GPU was discarded. "timeout": a piece of work took longer than the system allows."""
 
 _FROM_DEVICE = ("[METAL]", "[metal::", "[malloc")

@@ -45,7 +45,7 @@ def watch_parent(on_gone: Callable[[], None], *, grace_s: float = 5.0, stream: T
         end_within(grace_s)
         on_gone()
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    threading.Thread(target=wait, name="parent watch", daemon=True).start()
 
 
 def end_within(grace_s: float, code: int = 0) -> None:

@@ -340,8 +340,8 @@ class DecodeLoop:
         if reason != "stop" and request.pass_on(token):
             self._reporting.emit(request, TokenStep(token))
         guide = request.slot.guide if request.slot is not None else None
-        if guide is not None and guide.failure and not request.unheld:
-            request.unheld = True
+        if guide is not None and guide.failure and not request.unconstrained_reported:
+            request.unconstrained_reported = True
             self._reporting.emit(request, UnconstrainedStep(guide.failure))
         if reason is None:
             return

@@ -1,4 +1,4 @@
-"""What the model's loop reports: steps to whoever waits for a request, and counts of all that it did."""
+"""The reports of the model's loop: steps of each request, and counts of all requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUEUE_NEWS_S = 1.0
 
 @dataclass(slots=True)
 class LoopCounts:
-    """What the loop has done since it started."""
+    """Counts since the start of the loop."""
 
     received: int = 0
     finished: int = 0
@@ -35,7 +35,7 @@ class LoopCounts:
 
 
 class LoopReporting:
-    """Passes on what happens to requests. Used on the model's thread; any thread may look at `counts`."""
+    """Reports the steps of requests. Used on the model's thread; any thread may read `counts`."""
 
     def __init__(self, active: ActiveRequests, clock: Callable[[], float]) -> None:
         self._active = active
@@ -43,40 +43,43 @@ class LoopReporting:
         self._outbox = StepOutbox(clock)
         self.counts = LoopCounts()
 
-    def emit(self, live: ScheduledRequest, step: Step) -> None:
+    def emit(self, request: ScheduledRequest, step: Step) -> None:
         """Add a step for one request; it is handed over by the next `flush`."""
-        self._outbox.put(live.stream, step)
+        self._outbox.put(request.stream, step)
 
     def flush(self, *, more_soon: bool = False) -> None:
         """Hand all steps to their event loops; with `more_soon` tokens may wait for the next turn."""
         self._outbox.flush(more_soon=more_soon)
 
-    def prefill_progress(self, live: ScheduledRequest, done: int) -> None:
-        """Report how far a prompt is; nothing where an answer that had begun is prefilled again."""
-        if not live.generated:
-            self.emit(live, PrefillProgress(done, len(live.spec.prompt), live.restored))
+    def prefill_progress(self, request: ScheduledRequest, done: int) -> None:
+        """Report the progress of a prefill, unless it repeats one after the answer had begun."""
+        if not request.generated:
+            self.emit(request, PrefillProgress(done, len(request.spec.prompt), request.restored))
 
     def queue(self) -> None:
-        """Report to those that wait where they stand, about once a second."""
-        line = self._active.queue
-        if not line.waiting:
+        """Report their position to the waiting requests, about once a second."""
+        queue = self._active.queue
+        if not queue.waiting:
             return
         now = self._clock()
-        for position, live in enumerate(line.ranking()):
-            if live.prefill is None and now - live.queue_reported >= _QUEUE_NEWS_S:
-                live.queue_reported = now
-                self.emit(live, Queued(position, now - live.arrived))
+        for position, request in enumerate(queue.ranking()):
+            if request.prefill is None and now - request.queue_reported >= _QUEUE_NEWS_S:
+                request.queue_reported = now
+                self.emit(request, Queued(position, now - request.arrived))
 
     def fail(
-        self, live: ScheduledRequest, kind: Literal["invalid_request", "overloaded", "internal"], message: str
+        self,
+        request: ScheduledRequest,
+        kind: Literal["invalid_request", "overloaded", "internal"],
+        message: str,
     ) -> None:
         """End a request with a fault; it has been dropped."""
-        self.emit(live, FailStep(kind, message))
-        self.end(live, RequestState.FAILED)
+        self.emit(request, FailStep(kind, message))
+        self.end(request, RequestState.FAILED)
 
-    def end(self, live: ScheduledRequest, state: RequestState) -> None:
+    def end(self, request: ScheduledRequest, state: RequestState) -> None:
         """Count the end of a request; unused buffers go back to the system when nothing else runs."""
-        live.state = state
+        request.state = state
         match state:
             case RequestState.FINISHED:
                 self.counts.finished += 1

@@ -15,7 +15,7 @@ from proxy.events.types import ErrorInfo
 from proxy.supervision.task_end import end_tasks
 from proxy.translate.event_bytes import PING, event
 
-DRAINED_BYTES = 16 * 2**20  # of a body that is too large anyway, read on so that its sender hears why
+DRAINED_BYTES = 16 * 2**20  # of a body that is too large anyway, read on so that its sender gets the error
 
 
 class ClientLeft(Exception):

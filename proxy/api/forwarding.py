@@ -132,7 +132,7 @@ class ForwardedRequest:
         await stream.fail(error.info)
 
     async def depart(self, message: str) -> None:
-        """Record that nobody waits for the answer any more."""
+        """Record that the client has left."""
         info = ErrorInfo(type="cancelled", message=message)
         await self._record_failure(CLIENT_CLOSED_REQUEST, info, cancelled=True)
 

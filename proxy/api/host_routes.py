@@ -1,4 +1,4 @@
-"""What a host tells of itself: its feed, its state, its traces, its health; and the engine's restart."""
+"""The host's own API: its event stream, state, traces and health, and the engine's restart."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ class ObservedHost(Protocol):
     metrics: Metrics
 
     def state(self) -> HostState:
-        """Who this host is and how it stands."""
+        """The host and its state."""
 
     def engine_state(self) -> EngineState:
-        """The engine as it stands."""
+        """The engine's state."""
 
     def unready(self) -> UpstreamError | None:
         """Why the engine cannot take requests now, if it cannot."""
@@ -112,7 +112,7 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
 
     @router.get("/anyclaude/state", responses={200: {"model": HostState}})
     async def state() -> Response:
-        """Who this host is and how it stands."""
+        """The host and its state."""
         return Response(host.state().model_dump_json(), media_type="application/json")
 
     @router.post("/anyclaude/engine/restart", status_code=202, responses=_RESTARTED)
@@ -168,11 +168,11 @@ def _add_health(router: APIRouter, host: ObservedHost) -> None:
     async def ready() -> Response:
         """503 until the engine takes requests."""
         state, error = host.engine_state(), host.unready()
-        told = {"ready": error is None, "engine": state.state, "detail": state.detail}
+        readiness = {"ready": error is None, "engine": state.state, "detail": state.detail}
         if error is None:
-            return JSONResponse(told)
+            return JSONResponse(readiness)
         waits = error.headers if isinstance(error, UpstreamUnavailable) else {}
-        return JSONResponse(told, status_code=503, headers=waits)
+        return JSONResponse(readiness, status_code=503, headers=waits)
 
     @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:

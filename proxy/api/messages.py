@@ -151,7 +151,7 @@ class MessagesRequest:
             await send_error(self._send, error, self._record.id)
 
     async def depart(self, message: str) -> None:
-        """Record that nobody waits for the answer any more."""
+        """Record that the client has left."""
         info = ErrorInfo(type="cancelled", message=message)
         await self._record_failure(CLIENT_CLOSED_REQUEST, info, cancelled=True)
 

@@ -71,7 +71,7 @@ def _add_greetings(app: FastAPI) -> None:
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     @app.api_route("/api/hello", methods=["GET", "HEAD"], include_in_schema=False)
     async def hello() -> Response:
-        """Claude Code asks whether anybody is there before it starts."""
+        """Claude Code sends this before it starts, to check that a server answers."""
         return _json(200, {"message": "hello"}, new_request_id())
 
 

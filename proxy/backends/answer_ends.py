@@ -53,7 +53,7 @@ _GOOD: Mapping[FinishReason, tuple[str, ...]] = {
 }
 _REASONS = {word.replace("_", ""): reason for reason, words in _GOOD.items() for word in words}
 
-# The server, or somebody at it, ended the answer: the next try may go well.
+# The server, or its operator, ended the answer: the next try may succeed.
 _BROKEN_OFF = frozenset(
     word.replace("_", "")
     for word in (

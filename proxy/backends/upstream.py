@@ -33,7 +33,7 @@ FinishReason = Literal[
     "stop_sequence",
     "context_length",
     "repetition",  # the upstream ended it because it went in circles
-    "unreported",  # the stream was closed in order, and nobody said how the answer ended
+    "unreported",  # the stream was closed in order, without a reason
 ]
 
 

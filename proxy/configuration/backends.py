@@ -115,7 +115,7 @@ def _openai(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) 
 
 
 def _address(layers: Layers, fields: dict[str, Any], usual: str) -> tuple[str, list[Source]]:
-    """The backend's address, and the source of each part of it that somebody named."""
+    """The backend's address, and the source of each part of it that was named."""
     if url := fields.get("backend_url"):
         return url, [layers.sources["backend_url"]]
     port, where = layers.section_value(fields["backend_name"], "port")

@@ -15,7 +15,7 @@ ENGINE_HERE = "the built-in engine on this machine"
 def settle_key(layers: Layers, backend: str, url: str, address: Sequence[Source]) -> list[str]:
     """Take the uppermost key that may go to this address; returns a line for each that may not.
 
-    `address` has the source of each part of the address that somebody named.
+    `address` has the source of each part of the address that was named.
     """
     layers.take("backend_key", "", DEFAULT)
     withheld = []

@@ -1,7 +1,7 @@
 """Which configuration files count, and how much of them: the working directory's over the user's own.
 
 A file that was named counts whole and alone: the user has named it. The working directory's may have come
-with somebody else's repository: it counts whole only where the user has trusted that very content.
+with another's repository: it counts whole only where the user has trusted that very content.
 """
 
 from __future__ import annotations

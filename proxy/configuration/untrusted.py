@@ -1,7 +1,7 @@
 """What counts of a file that came with the working directory before the user has trusted it.
 
-The table of settings says what is harmless, so that a key that is new is refused until somebody has thought
-about it: nothing harmless names an address, a path, a port, a host, a token or a key.
+The table of settings says what is harmless, so that a new key is refused until it is
+declared harmless: nothing harmless names an address, a path, a port, a host, a token or a key.
 """
 
 from __future__ import annotations

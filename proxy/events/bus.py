@@ -1,6 +1,6 @@
 """Where a host publishes what happens: a bounded memory of events that any number of readers follow.
 
-A reader is a position in that memory and nothing else, so it costs no copy, and a slow one delays nobody:
+A reader is a position in that memory and nothing else, so it costs no copy, and a slow one delays no other:
 when the memory has moved past it, it learns how many events it lost and goes on with what is left. The bus
 belongs to one event loop; other threads publish through `loop.call_soon_threadsafe`.
 """

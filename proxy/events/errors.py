@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a request, and how the client hears of it.
+"""The errors of a request, with the status and type that the client gets.
 
 ::
 
@@ -14,7 +14,7 @@
         ├── UpstreamRejected        400 invalid_request_error    it does not accept the request
         ├── UpstreamModelMissing    404 not_found_error          it does not have the model
         ├── ContextOverflow         400 invalid_request_error    the prompt does not fit: compact
-        └── UpstreamFailed          500 api_error                it failed in a way that a retry may mend
+        └── UpstreamFailed          500 api_error                it failed in a way that a retry may cure
 
 Anthropic's clients retry 429, 5xx and 529 before output has begun. An upstream's fault is never a 401,
 which would start an account login in Claude Code.

@@ -29,7 +29,7 @@ _OTHER_TOOL = "other"
 
 
 class Metrics:
-    """Listens to a bus; rendered when somebody asks."""
+    """Listens to a bus; rendered on request."""
 
     def __init__(self, *, version: str, backend: str) -> None:
         self._lanes: dict[str, str] = {}  # of the requests that run

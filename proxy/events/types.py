@@ -343,7 +343,7 @@ class Event(BaseModel):
 
 
 class HostState(BaseModel):
-    """`GET /anyclaude/state`: who this host is and how it stands, for a screen that attaches."""
+    """`GET /anyclaude/state`: the host and its state, for a screen that attaches."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -20,14 +20,14 @@ from proxy.traces.secret_shapes import REDACTED
 from proxy.translate.tools import ToolSet, tool_set
 
 # As stored where no family wrote the raw text: name and arguments in one object, or the arguments alone.
-TOLD_APART, INPUT_ALONE, TEXT = "told apart by the upstream", "the input as it passed", "text"
+STRUCTURED, INPUT_ALONE, TEXT = "structured by the upstream", "the input as it passed", "text"
 
 
 @dataclass(frozen=True, slots=True)
 class CallReplay:
     """One call, read again.
 
-    `read_by` is a family or how the upstream told the call, `pieces` what that reader yields, `arguments`
+    `read_by` is a family or the form of the upstream's call, `pieces` what that reader yields, `arguments`
     the JSON text that comes of it (None: none does, and `broken` says why). `repairs` are those made now.
     """
 
@@ -89,14 +89,14 @@ def _read(call: ToolCall, tools: ToolSchemas) -> CallReplay:
         )
     if call.family:
         return replace(empty, read_by=call.family, broken="this version does not know the family")
-    if (told := _told(call.raw)) is not None:
-        return replace(empty, read_by=TOLD_APART, name=told[0], arguments=told[1])
+    if (structured := _structured(call.raw)) is not None:
+        return replace(empty, read_by=STRUCTURED, name=structured[0], arguments=structured[1])
     if _is_object(call.raw):
         return replace(empty, read_by=INPUT_ALONE, arguments=call.raw)
-    return replace(empty, read_by=TEXT, broken="nothing was noted of who read it")
+    return replace(empty, read_by=TEXT, broken="the trace does not say what read it")
 
 
-def _told(raw: str) -> tuple[str, str] | None:
+def _structured(raw: str) -> tuple[str, str] | None:
     """Name, as the model gave it, and arguments in what `proxy.translate.pending_calls.as_text` wrote."""
     head, separator, rest = raw.partition(', "arguments": ')
     if not separator or not head.startswith('{"name": ') or not rest.endswith("}"):
@@ -162,15 +162,15 @@ def _judged(read: CallReplay, call: ToolCall, tools: ToolSchemas) -> CallReplay:
     verdict = tools.judge(read.name, read.arguments or "")
     if verdict.verdict == "unknown_tool" and call.verdict == "unchecked":
         verdict = Verdict("unchecked", verdict.input, verdict.detail)  # a tool of the endpoint's own
-    told = replace(read, verdict=verdict.verdict, detail=verdict.detail, input=verdict.input)
-    # What had been passed on while it was written, or passed by, was never mended.
+    judged = replace(read, verdict=verdict.verdict, detail=verdict.detail, input=verdict.input)
+    # A call that was streamed, or passed on as it was, has never been repaired.
     as_it_was = read.read_by == INPUT_ALONE or (call.constrained and call.verdict in ("invalid", "unparsed"))
     if verdict.usable or as_it_was:
-        return told
+        return judged
     found = recover_arguments(read.name, read.arguments or "", tools)
     if isinstance(found, Unrecovered):
-        return replace(told, repairs=found.repairs, unrepaired=found.why)
-    return _recovered(told, found)
+        return replace(judged, repairs=found.repairs, unrepaired=found.why)
+    return _recovered(judged, found)
 
 
 def _recovered(read: CallReplay, found: RecoveredCall) -> CallReplay:

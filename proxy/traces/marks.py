@@ -19,7 +19,7 @@ _FOLDER, _SUFFIX = ".marks", ".json"
 
 
 class Mark(BaseModel):
-    """Why somebody wants to keep a trace; `time` in epoch seconds."""
+    """A mark: this trace is kept, for the reason of its note; `time` in epoch seconds."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -1,4 +1,4 @@
-"""Makes the index say what lies in the folder: after a crash, a deleted index, files that came or went."""
+"""Brings the index in line with the files of the folder: after a crash, if it is missing, after changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def reconcile(
 ) -> int:
     """Index the traces that the index does not know, newest first, and forget those that are gone.
 
-    A file that holds no trace is set aside under another name, with a notice. Meant for a thread of its own.
+    A file without a trace is quarantined: it gets another name, with a notice. Meant for a thread of its own.
 
     Returns:
         How many traces were added.
@@ -60,25 +60,25 @@ def _entries(folder: Path, paths: list[str], notice: Callable[[str], None]) -> I
         except FileNotFoundError:
             continue  # pruned in between
         except TraceDamaged as error:
-            notice(f"{error}; {_set_aside(file)}")
+            notice(f"{error}; {_quarantine(file)}")
         except (TraceUnreadable, OSError) as error:
             notice(f"{error}; it is left out of the list")
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed host was about to write: half a trace, which no name ever led to."""
+    """Remove the unfinished files of a killed host."""
     for draft in folder.glob(f"*/.*{DRAFT_SUFFIX}"):
         try:
             if time.time() - draft.stat().st_mtime > _DRAFT_AGE_S:
                 draft.unlink()
         except OSError:
-            continue  # it is somebody's again, or gone
+            continue  # in use again, or gone
 
 
-def _set_aside(file: Path) -> str:
-    aside = file.with_name(file.name + DAMAGED_SUFFIX)
+def _quarantine(file: Path) -> str:
+    renamed = file.with_name(file.name + DAMAGED_SUFFIX)
     try:
-        file.rename(aside)
+        file.rename(renamed)
     except OSError as error:
-        return f"it could not be set aside ({error.strerror or error})"
-    return f"it is kept as {aside.name}"
+        return f"it could not be renamed ({error.strerror or error})"
+    return f"it is kept as {renamed.name}"

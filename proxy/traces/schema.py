@@ -1,4 +1,4 @@
-"""One trace: everything that is known about one request, as it lies on disk.
+"""One trace: the record of one request, as stored on disk.
 
 A trace is one JSON file `traces/<backend>/<UTC time>-<id>.json`. The schema version grows when a field
 changes its meaning; readers ignore fields that they do not know.

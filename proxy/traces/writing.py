@@ -43,7 +43,7 @@ class TraceStore:
     """The traces folder of a host; what is over its limits is removed after `reconcile` and every hour.
 
     `notice` is called on the event loop with what people should know. Nothing here raises because of a disk:
-    what cannot be written is counted and told.
+    what cannot be written is counted and reported.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class TraceStore:
         self._stopped = threading.Event()
         self._background: threading.Thread | None = None
         self._unwritten = 0
-        self.index = TraceIndex(folder, notice=self._tell, renewed=self.reconcile)
+        self.index = TraceIndex(folder, notice=self._notify, renewed=self.reconcile)
 
     def reconcile(self) -> None:
         """Bring the index in line with the folder, and the folder within its limits, in the background."""
@@ -79,7 +79,7 @@ class TraceStore:
         return await self._loop.run_in_executor(self._writer, self._write, trace)
 
     def path_of(self, trace: Trace) -> str:
-        """Where a trace lies or will lie, relative to the folder."""
+        """The path of a trace, relative to the folder, also before it is written."""
         return trace_path(trace.backend, trace.time, trace.id)
 
     def link(self, outcomes: Iterable[ToolOutcome]) -> None:
@@ -104,7 +104,7 @@ class TraceStore:
         if time.monotonic() - self._pruned_at > PRUNE_EVERY_S and not self._busy():
             self._in_background(self._prune)
         if self._unwritten:
-            self._tell(f"traces are written again; {self._unwritten} could not be")
+            self._notify(f"traces are written again; {self._unwritten} could not be")
             self._unwritten = 0
         return path
 
@@ -114,7 +114,9 @@ class TraceStore:
         try:
             self.index.put([IndexEntry.of(trace, path, len(content))])
         except sqlite3.Error as error:
-            self._tell(f"trace {trace.id} is written but not in the index ({error}); the next start adds it")
+            self._notify(
+                f"trace {trace.id} is written but not in the index ({error}); the next start adds it"
+            )
 
     def _redacted(self, trace: Trace) -> Trace:
         headers = trace.request.headers.items()
@@ -137,7 +139,7 @@ class TraceStore:
                 if self._add_results(trace, together):
                     self._put(trace, path)
             except TraceUnreadable as error:
-                self._tell(f"a tool's result could not be added to its call: {error}")
+                self._notify(f"a tool's result could not be added to its call: {error}")
             except OSError as error:
                 self._failed(path, error)
 
@@ -160,9 +162,9 @@ class TraceStore:
 
     def _reconcile(self) -> None:
         try:
-            reconcile(self.folder, self.index, notice=self._tell, stopped=self._stopped.is_set)
+            reconcile(self.folder, self.index, notice=self._notify, stopped=self._stopped.is_set)
         except (OSError, sqlite3.Error) as error:
-            self._tell(f"the trace index may lack older traces: {error}")
+            self._notify(f"the trace index may lack older traces: {error}")
         self._prune()
 
     def _prune(self) -> None:
@@ -173,15 +175,15 @@ class TraceStore:
             plan = plan_prune(self.folder, self._limits)
             pruned = prune(self.folder, self.index, plan, stopped=self._stopped.is_set)
         except (OSError, sqlite3.Error) as error:
-            self._tell(f"old traces could not be removed: {error}; the next try is in an hour")
+            self._notify(f"old traces could not be removed: {error}; the next try is in an hour")
             return
         if pruned.traces:
-            self._tell(
+            self._notify(
                 f"{pruned.traces:,} old traces ({pruned.bytes / 1e9:.2f} GB) were removed, to stay within"
                 f" {self._limits}; {plan.kept:,} are left ({plan.kept_bytes / 1e9:.2f} GB)"
             )
         if pruned.failed:
-            self._tell(f"{pruned.failed:,} old traces could not be removed ({pruned.error})")
+            self._notify(f"{pruned.failed:,} old traces could not be removed ({pruned.error})")
 
     def _busy(self) -> bool:
         return self._background is not None and self._background.is_alive()
@@ -198,15 +200,15 @@ class TraceStore:
             why, remedy = error.strerror or str(error), "free space or make the folder writable"
         else:
             why, remedy = repr(error), "please report this"
-        self._tell(
+        self._notify(
             f"traces cannot be written ({why}: {self.folder / path}); requests go on without; {remedy}"
         )
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         try:
             self._loop.call_soon_threadsafe(self._notice, text)
         except RuntimeError:
-            pass  # the loop is closed: nobody is left to be told
+            pass  # the loop is closed, and its readers are gone
 
 
 def _as_json(trace: Trace) -> dict[str, Any]:

@@ -99,8 +99,8 @@ class Answer:
         self._cache: Lookup | None = None
         self._hidden_characters = 0
         self._retracted = ""  # text that was thinking after all
-        self.calls = self._calls.judged  # each as soon as it is judged, until somebody takes it out
-        self.notes = self._calls.notes  # for people, until somebody takes them out
+        self.calls = self._calls.judged  # each as soon as it is judged, until it is taken out
+        self.notes = self._calls.notes  # for people, until they are taken out
         self.structured_ids = self._calls.structured_ids  # of the calls that the upstream sent apart
 
     def feed(self, step: UpstreamEvent) -> None:
@@ -284,7 +284,7 @@ class Answer:
             self._calls.take_text(calls, **known)
 
     def _take_unreported(self) -> None:
-        """Judge an end of which nobody said what it is: some servers never say it.
+        """Judge an end without a finish_reason: some servers never send one.
 
         The stream was closed in order, so what is whole is taken. A call without its end is not, whatever it
         may be repaired into, nor is an answer that says nothing.

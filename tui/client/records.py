@@ -168,7 +168,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How the screen stands with its host."""
+    """The link of the screen to its host."""
 
     state: LinkState = "connecting"
     detail: str = ""

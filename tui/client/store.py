@@ -67,7 +67,7 @@ class Store:
         self._version += 1
 
     def apply(self, event: Event) -> None:
-        """Take one event. One that was seen before, or of a type that nobody knows, changes nothing."""
+        """Take one event. One that was seen before, or of an unknown type, changes nothing."""
         if not self._in_order(event):
             return
         self._version += 1
@@ -139,7 +139,7 @@ class Store:
             self._version += 1
 
     def expire(self, now: float) -> None:
-        """After events were lost, stop waiting for requests of which nothing was heard for a while."""
+        """After events were lost, stop waiting for requests without events for a while."""
         if self._lost_at and self._requests.give_up(self._lost_at, now - LOST_AFTER_S):
             self._version += 1
 

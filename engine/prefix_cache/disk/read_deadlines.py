@@ -1,4 +1,4 @@
-"""Deadlines of reads from disk, which tell whether the disk still answers.
+"""Deadlines of reads from disk, which show whether the disk still answers.
 
 A read from a detached network or USB disk may never return, and blocks all reads behind it. So each read has
 a deadline, which grows with its size; while a read is past its deadline, prompts are computed instead.

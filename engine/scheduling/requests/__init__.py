@@ -1,1 +1,1 @@
-"""A request on the model's thread: what is asked, how it stands, what is told of it."""
+"""A request on the model's thread: its input, its state and the steps it reports."""

@@ -1,4 +1,4 @@
-"""A request on the model's thread: its state, what it has produced, and what of it may be told."""
+"""A request on the model's thread: its state, its tokens, and which of them may be reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ScheduledRequest:
     stream: StepStream
     arrived: float
     state: RequestState = RequestState.QUEUED
-    lookup_reported: bool = False  # what the cache had of it was told
+    lookup_reported: bool = False  # the result of the cache lookup was reported
     queue_reported: float = 0.0
     work_at_arrival: int = 0  # tokens that had been prefilled for anyone when it came
     restorable: int = 0  # tokens of its sequence that the cache had when it came
@@ -53,7 +53,7 @@ class ScheduledRequest:
     restored: int = 0  # tokens that it did not have to prefill then
     suspect: bool = False  # was in a batch that failed, and has a batch of its own until it is cleared
     failures: int = 0
-    unheld: bool = False  # its grammar failed, and that was told
+    unconstrained_reported: bool = False  # that its grammar failed was reported
     tokens: TokenArray = field(init=False)  # the prompt, for comparisons
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class ScheduledRequest:
 
     @property
     def prefilled(self) -> int:
-        """Tokens of its sequence that its prefill has come to."""
+        """Tokens of its sequence that are prefilled."""
         return self.prefill.position if self.prefill else 0
 
     @property

@@ -45,7 +45,7 @@ class GenerationRequest:
     boundaries: tuple[int, ...] = ()
     has_shared_prefix: bool = True  # the first boundary ends what other sessions begin with too
     segments: tuple[str, ...] = ()  # what ends at each boundary, for people; empty where that is not known
-    grammar: CompiledGrammar | None = None  # what the answer is held to
+    grammar: CompiledGrammar | None = None  # constrains the answer
     lane: Lane = "main"
 
 
@@ -58,7 +58,7 @@ class TokenStep:
 
 @dataclass(frozen=True, slots=True)
 class UnconstrainedStep:
-    """From the next token on the answer is not held to its grammar any more."""
+    """From the next token on decoding is unconstrained."""
 
     why: str
 

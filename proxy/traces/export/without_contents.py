@@ -1,4 +1,4 @@
-"""A trace without what anybody wrote in it: shape, sizes, names and figures stay."""
+"""A trace without its texts: shape, sizes, names and figures stay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.traces.schema import Trace
 _KEPT = frozenset(
     ("type", "role", "name", "model", "stop_reason", "id", "tool_use_id", "tool_call_id", "finish_reason")
 )
-_WRITTEN = frozenset(("input", "arguments", "metadata"))  # what is below these, somebody wrote
+_WRITTEN = frozenset(("input", "arguments", "metadata"))  # values below these are texts
 _KEPT_HEADERS = frozenset(("accept", "content-type", "user-agent", "anthropic-version", "anthropic-beta"))
 _DEEPEST = 200
 
@@ -73,7 +73,7 @@ def _field(key: str, value: Any, depth: int, written: bool) -> Any:
 
 
 def _word(text: str) -> str:
-    """A name or an id as it is; one with white space, or a path, is somebody's text."""
+    """A name or an id as it is; one with white space, or a path, is text."""
     plain = len(text) <= 80 and not any(char.isspace() or char in "/\\" for char in text)
     return text if plain else _blank(text)
 

@@ -15,7 +15,7 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.events.tool_call import ToolCall
-from proxy.traces.call_replay import INPUT_ALONE, TOLD_APART, CallReplay, offered_tools, replay
+from proxy.traces.call_replay import INPUT_ALONE, STRUCTURED, CallReplay, offered_tools, replay
 from tests.proxy.trace_making import body_of, call_of, trace_of
 from tests.proxy.translate.test_tool_call_writer import TOOLS, only, told
 
@@ -50,13 +50,13 @@ ANSWERS: list[tuple[str, list[UpstreamEvent], Finish, bool]] = [
         False,
     ),
     ("passed on, and cut", [ToolCallOpen(0), ToolCallDelta(0, '{"path": "', name="Read")], CUT, False),
-    ("told apart", [ToolCallDelta(0, '{"path": "a"}', name="Read")], DONE, False),
-    ("told apart, with nothing", [ToolCallDelta(0, "", name="Now")], DONE, False),
-    ("told apart, and repaired", [ToolCallDelta(0, "{'path': 'a',}", name="Read")], DONE, False),
-    ("told apart, its name repaired", [ToolCallDelta(0, '{"path": "a"}', name="read")], DONE, False),
-    ("told apart, and of no tool", [ToolCallDelta(0, '{"path": "a"}', name="Zebra")], DONE, False),
-    ("told apart, and cut", [ToolCallDelta(0, '{"path": "a', name="Read")], CUT, False),
-    ("told apart, and cut at once", [ToolCallDelta(0, "", name="Now")], CUT, False),
+    ("structured", [ToolCallDelta(0, '{"path": "a"}', name="Read")], DONE, False),
+    ("structured, with nothing", [ToolCallDelta(0, "", name="Now")], DONE, False),
+    ("structured, and repaired", [ToolCallDelta(0, "{'path': 'a',}", name="Read")], DONE, False),
+    ("structured, its name repaired", [ToolCallDelta(0, '{"path": "a"}', name="read")], DONE, False),
+    ("structured, and of no tool", [ToolCallDelta(0, '{"path": "a"}', name="Zebra")], DONE, False),
+    ("structured, and cut", [ToolCallDelta(0, '{"path": "a', name="Read")], CUT, False),
+    ("structured, and cut at once", [ToolCallDelta(0, "", name="Now")], CUT, False),
     ("in the text", [TextDelta("See: "), TextDelta(hermes('{"path": "a"}'))], DONE, True),
     ("in the text, and repaired", [TextDelta(hermes("{'path': 'a',}"))], DONE, True),
 ]
@@ -123,7 +123,7 @@ def test_a_trace_of_an_earlier_version_is_read_without_its_family() -> None:
 def test_arguments_told_apart_are_shown_as_they_came() -> None:
     answer, _ = told(ToolCallDelta(0, '{"path": "a",}', name="Read"), DONE)
     read = again(only(answer))
-    assert (read.read_by, read.arguments) == (TOLD_APART, '{"path": "a",}')
+    assert (read.read_by, read.arguments) == (STRUCTURED, '{"path": "a",}')
     assert read.repairs
 
 

@@ -374,6 +374,6 @@ class TestItsOwnHost:
             process.kill()
             psutil.wait_procs([host], timeout=15)
             assert not host.is_running()
-        for child in rest:  # the client has no lifeline; it is the test's to end
+        for child in rest:  # the client has no parent watch; it is the test's to end
             if child.is_running():
                 child.kill()

@@ -61,14 +61,14 @@ def _total(found: Analysis) -> Iterator[str]:
 
 def _spread(values: Percentiles | None, form: Callable[[float], str]) -> str:
     if values is None:
-        return "not told"
+        return "not measured"
     parts = (("10%", values.p10), ("50%", values.p50), ("90%", values.p90), ("99%", values.p99))
     return "  ".join(f"{name} {form(value)}" for name, value in parts)
 
 
 def _time_saved(saved: float | None) -> str:
     if saved is None:
-        return "; no long prefill was measured that would tell how much time that is"
+        return "; no long prefill was measured, so the time saved is not known"
     return f", about {seconds(saved)} at the measured speed of prefill"
 
 

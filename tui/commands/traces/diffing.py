@@ -49,7 +49,7 @@ def _report(a: Trace, b: Trace, found: PromptDiff, *, whole: bool) -> Iterator[s
     else:
         yield from _first(found, found.segments[found.first])
     if found.told:
-        yield f"of B the prefix cache said: {line_text(found.told)}"
+        yield f"the prefix cache reported of B: {line_text(found.told)}"
     yield ""
     yield from _segments(found, whole=whole)
 
@@ -62,7 +62,7 @@ def _first(found: PromptDiff, segment: SegmentDiff) -> Iterator[str]:
     yield f"  A     {line_text(now_a) or '(ends here)'}"
     yield f"  B     {line_text(now_b) or '(ends here)'}"
     if found.position is None:
-        yield "nobody counted the tokens of B"
+        yield "the tokens of B were not counted"
         return
     about = "about " if found.estimated else ""
     took = f", {seconds(found.cost_s)} of prefill" if found.cost_s is not None else ""

@@ -10,7 +10,7 @@ import typer
 from tui.commands.invocation import Invocation
 
 traces = typer.Typer(
-    help="""The record of each request, as it lies on disk.
+    help="""The record of each request, as stored on disk.
 
 \b
 Examples
@@ -73,7 +73,7 @@ def traces_show(
         int | None, typer.Option("--tool", metavar="K", help="Read its tool call number K again.")
     ] = None,
     detail: Annotated[bool, typer.Option("--detail", help="All of its prompt, answer and results.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The file as it lies on disk.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The file as it is on disk.")] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -266,7 +266,7 @@ DIFF_HELP = """Compare the prompts of two requests by segment, and open at their
 
 The prefix cache can reuse a prompt as far as it is the same from its beginning. So the first difference
 decides what B had to compute again: system, then each tool, then each message, as they were sent upstream.
-Where the prefix cache told the token at which B diverged, that is the figure; else it is an estimate by
+If the prefix cache reported the token at which B diverged, that is the figure; else it is an estimate by
 characters.
 
 Exit code 1 where the prompts differ.

@@ -47,7 +47,7 @@ def run_traces_replay(
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.client.host_process.HostFailed, CommandFailed: no such
-        trace, or nobody to ask.
+        trace, or no server to ask.
     """
     own = {"backend_name": backend or None, "model": model or None}
     chosen = replace(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.traces.schema import TraceSummary
 
 PAGE = 200
-CLIENT_CLOSED_REQUEST = 499  # as `proxy.api.exchange` records a request that the client cancelled
+CLIENT_CLOSED_REQUEST = 499  # as `proxy.api.messages` records a request that the client cancelled
 NEAR_END = 40  # rows from the end at which the next page is asked for
 Load = Callable[[str, str], Awaitable[tuple[list["TraceSummary"], int]]]
 

@@ -149,7 +149,7 @@ class TestACallReadAgain:
         write(tmp_path, with_calls())
         ended = run(tmp_path, "traces", "show", "req_0001", "--tool", "2")
         assert ended.returncode == 0
-        assert "read by    told apart by the upstream" in ended.stdout
+        assert "read by    structured by the upstream" in ended.stdout
         assert "JSON       broken: " in ended.stdout
         assert "repairs    1  " in ended.stdout
         assert "stored     valid after 1 repair: agrees" in ended.stdout
