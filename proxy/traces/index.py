@@ -17,7 +17,7 @@ from typing import Any
 from engine.process.private_files import open_private, private_folder
 from proxy.traces.analysis.facts import TraceFacts
 from proxy.traces.files import is_trace_id
-from proxy.traces.index_tables import STALE, connect
+from proxy.traces.index_tables import STALE, IndexDamaged, connect, is_damage
 from proxy.traces.schema import Trace, TraceSummary
 from proxy.traces.summary import summarize
 
@@ -51,8 +51,8 @@ class TraceIndex:
 
     `notice` is told, from whichever thread, of what people should know, and `renewed` is called when a
     damaged table was replaced by an empty one (`reconcile` fills it again). Without a folder it lives in
-    memory. All methods raise `sqlite3.Error` where the disk is full or the table cannot be used; the next
-    call tries again.
+    memory. All methods raise `sqlite3.Error` where the disk is full or the table cannot be used, of it
+    `IndexDamaged` where the table was damaged; the next call tries again.
     """
 
     searchable: bool  # by FTS5, which some builds of SQLite lack
@@ -140,7 +140,15 @@ class TraceIndex:
                 " ORDER BY time DESC, id DESC LIMIT ?",
                 (*words, time, row_id, limit),
             ).fetchall()
-        return TracePage([TraceSummary.model_validate_json(row) for (row,) in rows], total)
+            return TracePage([TraceSummary.model_validate_json(row) for (row,) in rows], total)
+
+    def text_and_summary(self, row: int) -> tuple[str, TraceSummary]:
+        """The text in this row of `texts`, and the trace that it is of."""
+        with self._guarded() as db:
+            text, summary = db.execute(
+                "SELECT text, summary FROM texts JOIN traces ON traces.id = texts.trace WHERE row = ?", (row,)
+            ).fetchone()
+            return text, TraceSummary.model_validate_json(summary)
 
     def open_call(self, tool_use_id: str) -> str | None:
         """The path of the trace with this tool call, if it has no result yet."""
@@ -199,11 +207,12 @@ class TraceIndex:
                 if self._db.in_transaction:
                     self._db.execute("COMMIT")
             except BaseException as error:
-                if type(error) is sqlite3.DatabaseError:  # its subclasses are other troubles
+                if is_damage(error):
                     self._db.close()
                     self._renew(error)
                     self._renewed()
-                elif self._db.in_transaction:
+                    raise IndexDamaged(f"the trace index was damaged ({error})") from error
+                if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
@@ -212,14 +221,13 @@ class TraceIndex:
             private_folder(self._folder)
             open_private(self._folder / INDEX_NAME, "ab").close()
             self._connect(str(self._folder / INDEX_NAME))
-        except sqlite3.OperationalError as error:  # locked for long, no space, read-only
-            self._in_memory(error)
-        except sqlite3.DatabaseError as error:
-            self._renew(error)
-        except OSError as error:
-            self._in_memory(error)
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+            if is_damage(error) or isinstance(error, IndexDamaged):
+                self._renew(error)
+            else:  # locked for long, no space, read-only, a newer version's
+                self._in_memory(error)
 
-    def _renew(self, error: sqlite3.DatabaseError) -> None:
+    def _renew(self, error: BaseException) -> None:
         self._notice(f"the trace index was damaged ({error}) and is rebuilt from the trace files")
         try:
             for suffix in ("", "-wal", "-shm"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from pydantic import ValidationError
+
 from proxy.traces.analysis.facts import CALL_COLUMNS, MISS_COLUMNS, REQUEST_COLUMNS
 
 # Grows when a table or the meaning of a row changes. An older index is emptied, and the files fill it again.
@@ -36,12 +38,25 @@ class NewerIndex(sqlite3.OperationalError):
     """Raised when the file was made by a newer version of this program; it stays as it is."""
 
 
+class IndexDamaged(sqlite3.DatabaseError):
+    """Raised when the file turned out to be damaged; an empty table is in its place."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether this says that the file is damaged: by what SQLite found, or by what it let through."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith("Could not decode to UTF-8")
+    # Of the first, subclasses are other troubles. The second comes of the names of tables.
+    return type(error) is sqlite3.DatabaseError or isinstance(error, UnicodeDecodeError | ValidationError)
+
+
 def connect(name: str) -> tuple[sqlite3.Connection, bool]:
     """The table in this file, and whether it can be searched by FTS5.
 
     Raises:
         NewerIndex: the file is a newer version's.
-        sqlite3.Error: it cannot be used.
+        IndexDamaged: it lacks a table of its version.
+        sqlite3.Error, UnicodeDecodeError: it cannot be used; see `is_damage`.
     """
     db = sqlite3.connect(name, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
     try:
@@ -51,7 +66,7 @@ def connect(name: str) -> tuple[sqlite3.Connection, bool]:
         db.execute("PRAGMA secure_delete = ON")  # a pruned prompt is to be gone
         if _version(db) != INDEX_VERSION:
             make_tables(db)
-        db.execute("SELECT 1 FROM traces, requests, calls, misses, texts LIMIT 1")
+        _check_tables(db)
         return db, _make_search(db)
     except BaseException:
         db.close()
@@ -69,6 +84,16 @@ def _refuse_newer(db: sqlite3.Connection) -> None:
             f"it is of version {version}, made by a newer anyclaude-tui, and this one knows {INDEX_VERSION};"
             " it stays as it is; update, or delete it to have it made anew"
         )
+
+
+def _check_tables(db: sqlite3.Connection) -> None:
+    try:
+        for name in _TABLES:  # one by one: a join goes through all rows where one table is empty
+            db.execute(f"SELECT 1 FROM {name} LIMIT 1")
+    except sqlite3.OperationalError as error:
+        if str(error).startswith("no such table") and _version(db) == INDEX_VERSION:
+            raise IndexDamaged(str(error)) from None
+        raise
 
 
 def make_tables(db: sqlite3.Connection) -> None:

@@ -6,9 +6,27 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from proxy.traces.index import TraceIndex
+from proxy.traces.index_tables import IndexDamaged
 from proxy.traces.reconcile import reconcile
+
+_T = TypeVar("_T")
+
+
+def asked_index(folder: Path, question: Callable[[TraceIndex], _T], *, notice: Callable[[str], None]) -> _T:
+    """The answer of a traces folder's index; one that turns out to be damaged is made anew and asked again.
+
+    Raises:
+        OSError, sqlite3.Error: as `opened_index`.
+    """
+    with opened_index(folder, notice=notice) as index:
+        try:
+            return question(index)
+        except IndexDamaged:
+            reconcile(folder, index, notice=notice)
+            return question(index)
 
 
 @contextmanager
@@ -46,7 +64,5 @@ def _up_to_date(folder: Path, notice: Callable[[str], None]) -> TraceIndex:
 def _fill(folder: Path, index: TraceIndex, notice: Callable[[str], None]) -> None:
     try:
         reconcile(folder, index, notice=notice)
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:
-            raise
-        reconcile(folder, index, notice=notice)  # it was damaged; an empty one is in its place
+    except IndexDamaged:  # an empty one is in its place
+        reconcile(folder, index, notice=notice)

@@ -73,13 +73,11 @@ def _pattern(text: str, words: list[str]) -> re.Pattern[str]:
 
 
 def _found(index: TraceIndex, row: int, pattern: re.Pattern[str]) -> Found:
-    [(text, summary)] = index.select(
-        "SELECT text, summary FROM texts JOIN traces ON traces.id = texts.trace WHERE row = ?", (row,)
-    )
+    text, summary = index.text_and_summary(row)
     at = pattern.search(text)
     begin, end = at.span() if at else (0, 0)
     return Found(
-        TraceSummary.model_validate_json(summary),
+        summary,
         text[max(0, begin - AROUND) : begin],
         text[begin:end],
         text[end : end + AROUND],

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from proxy.events.types import CacheMiss, CacheVerdict
 from proxy.traces.files import trace_path
 from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
 from proxy.traces.index_tables import make_tables
+from proxy.traces.opened_index import asked_index
 from proxy.traces.schema import TraceResponse
 from tests.proxy.trace_making import AT, body_of, call_of, trace_of
 from tests.proxy.traces.folders import Folder
@@ -123,6 +125,56 @@ def test_an_index_that_breaks_while_it_is_used_is_replaced(folder: Folder) -> No
     assert folder.renewed == 1
     folder.reconcile()
     assert folder.index.page().total == 200
+
+
+def test_an_index_without_misses_opens_at_once(folder: Folder) -> None:
+    folder.put(*[trace_of(number, tool_calls=[call_of(f"toolu_{number}")]) for number in range(60)])
+    folder.index.close()
+    steps = 0
+
+    def counted() -> None:
+        nonlocal steps
+        steps += 1
+
+    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        made = sqlite3.Connection(*arguments, **options)
+        made.set_progress_handler(counted, 1000)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", watched)
+        folder.open()
+    assert steps < 100
+    assert folder.index.page().total == 60
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param(("UPDATE traces SET summary = '{'",), id="a summary that is none"),
+        pytest.param(("UPDATE traces SET summary = CAST(x'7bff' AS TEXT)",), id="bytes that are no text"),
+        pytest.param(("DROP TABLE misses",), id="a table that is gone"),
+        pytest.param(
+            (
+                "PRAGMA writable_schema = ON",
+                "UPDATE sqlite_master SET sql = CAST(x'ff' || sql AS TEXT) WHERE name = 'calls'",
+            ),
+            id="a schema that is no text",
+        ),
+    ],
+)
+def test_damage_that_sqlite_lets_through_is_repaired(folder: Folder, harm: tuple[str, ...]) -> None:
+    folder.put(trace_of(1), trace_of(2))
+    folder.index.close()
+    db = sqlite3.connect(folder.path / INDEX_NAME, isolation_level=None)
+    for statement in harm:
+        db.execute(statement)
+    db.close()
+    found = asked_index(folder.path, lambda index: index.page().traces, notice=folder.notices.append)
+    assert [row.id for row in found] == ["req_0002", "req_0001"]
+    assert ["was damaged" in notice for notice in folder.notices] == [True]
+    folder.open()
+    assert folder.ids() == ["req_0002", "req_0001"]
 
 
 def with_version(folder: Folder, version: int, *statements: str) -> None:

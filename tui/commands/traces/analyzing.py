@@ -9,7 +9,7 @@ from dataclasses import asdict
 from proxy.traces.analysis.analysis import Choice, analyze
 from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.files import TRACES_FOLDER
-from proxy.traces.opened_index import opened_index
+from proxy.traces.opened_index import asked_index
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
@@ -28,8 +28,8 @@ def run_traces_analyze(
     """
     choice = Choice(**chosen, since=moment(since, "--since"), until=moment(until, "--until"))
     config = invocation.settle().config
-    with opened_index(config.home / TRACES_FOLDER, notice=say) as index:
-        found = analyze(index, choice, PriceTable(config.prices))
+    prices = PriceTable(config.prices)
+    found = asked_index(config.home / TRACES_FOLDER, lambda index: analyze(index, choice, prices), notice=say)
     if as_json:
         write_data(json.dumps(asdict(found), indent=2) + "\n")
     elif not found.total.requests:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from proxy.traces.index import MOST_ROWS
+from proxy.traces.index import MOST_ROWS, TraceIndex
 from proxy.traces.marks import read_marks, remove_mark, set_mark
-from proxy.traces.opened_index import opened_index
+from proxy.traces.opened_index import asked_index
 from proxy.traces.schema import TraceSummary
 from tui.client.wire_text import line_text
 from tui.commands.exit_codes import ExitCode
@@ -48,7 +48,8 @@ def list_traces(
         errors: only what failed.
         only: the ids that count; None: all.
     """
-    with opened_index(folder, notice=say) as index:
+
+    def chosen(index: TraceIndex) -> list[TraceSummary]:
         found: list[TraceSummary] = []
         before = ""
         while len(found) < most:
@@ -64,6 +65,8 @@ def list_traces(
                 break
             before = page[-1].id
         return found[:most]
+
+    return asked_index(folder, chosen, notice=say)
 
 
 def run_traces_mark(invocation: Invocation, wanted: str, *, note: str, remove: bool) -> int:

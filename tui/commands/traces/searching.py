@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 from proxy.traces.analysis.search import Found, search
-from proxy.traces.opened_index import opened_index
+from proxy.traces.opened_index import asked_index
 from tui.client.figures import day_and_clock, plural
 from tui.client.wire_text import line_text
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -25,11 +25,14 @@ def run_traces_grep(
         text is empty or a time is none.
     """
     begin = moment(since, "--since")
-    with opened_index(traces_folder(invocation), notice=say) as index:
-        try:
-            result = search(index, text, session=session, since=begin, most=most)
-        except ValueError as error:
-            raise CommandFailed(ExitCode.USAGE, str(error)) from None
+    try:
+        result = asked_index(
+            traces_folder(invocation),
+            lambda index: search(index, text, session=session, since=begin, most=most),
+            notice=say,
+        )
+    except ValueError as error:
+        raise CommandFailed(ExitCode.USAGE, str(error)) from None
     if result.scanned:
         say("this Python's SQLite has no FTS5: all texts were read, which takes longer")
     for found in result.found:
