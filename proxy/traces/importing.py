@@ -16,10 +16,11 @@ import orjson
 
 from proxy.events.types import ErrorInfo, Timings, Usage
 from proxy.traces.reading import TraceDamaged
-from proxy.traces.redact import Redactor, redacted_trace
+from proxy.traces.redact import Redactor, credentials_in, redacted_trace
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 
 _NOTE = "imported from a trace of an earlier version; it has no timings and no cache verdict"
+_MOST_LETTERS = 64  # of a backend's name, which becomes a folder
 _COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
 
 
@@ -39,14 +40,19 @@ def imported_trace(content: bytes, name: str, redactor: Redactor) -> Trace:
         at = datetime.fromisoformat(str(document.get("timestamp"))).timestamp()
     except (ValueError, OverflowError):
         raise TraceDamaged(f"{name} is no trace of an earlier version: it has no timestamp") from None
+    if at < 0:  # the names of files, which are sorted, need four digits of a year
+        raise TraceDamaged(f"{name} is no trace of an earlier version: it is of before 1970")
+    try:
+        url = urlsplit(str(request.get("url") or "/v1/messages"))
+    except ValueError as error:
+        raise TraceDamaged(f"{name} is no trace of an earlier version: {error}") from None
     body = request.get("body")
-    url = urlsplit(str(request.get("url") or "/v1/messages"))
     headers = _headers(request.get("headers"))
     trace = Trace(
         id=f"req_{sha256(content).hexdigest()[:24]}",
         time=at,
         session=headers.get("x-claude-code-session-id", ""),
-        backend=str(document.get("mode") or "imported"),
+        backend=redactor.text(str(document.get("mode") or "imported"))[:_MOST_LETTERS],
         model=str(body.get("model") or "") if isinstance(body, dict) else "",
         request=TraceRequest(
             method=str(request.get("method") or "POST"), path=url.path, query=url.query, headers=headers
@@ -57,7 +63,7 @@ def imported_trace(content: bytes, name: str, redactor: Redactor) -> Trace:
     )
     trace.request.body = body
     trace.usage = _usage((trace.response.message or {}).get("usage"))
-    return redacted_trace(trace, redactor)
+    return redacted_trace(trace, redactor.knowing(credentials_in(headers)))
 
 
 def _response(given: Any) -> TraceResponse:

@@ -14,11 +14,13 @@ from urllib.parse import quote
 
 from engine.wire.json_text import plain_text
 from proxy.events.tool_call import ToolCall
+from proxy.events.types import ErrorInfo
 from proxy.traces.schema import Trace
 from proxy.traces.secret_shapes import REDACTED, redact_shapes
 
 _SECRET_HEADER = re.compile(
-    r"authori[sz]ation|api-?key|cookie|token|secret|password|credential", re.IGNORECASE
+    r"authori[sz]ation|(?:api|access|subscription|virtual)[-_]?key|cookie|token|secret|password|credential",
+    re.IGNORECASE,
 )
 _COUNT_HEADER = re.compile(r"ratelimit|max-tokens", re.IGNORECASE)  # tokens of text, not of access
 _SECRET_FIELD = re.compile(  # without - and _
@@ -34,6 +36,7 @@ _SHORTEST_SECRET = 4  # of a configured value: a shorter one would blacken half 
 _BOUNDED_BELOW = 8  # shorter values are only taken for the secret where they stand alone
 _SHORTEST_SHAPE = 8
 _DEEPEST = 200
+_CREDENTIAL_LENGTH = 16  # a client's shorter credential is a word such as "local" that texts contain
 
 
 class Redactor:
@@ -94,19 +97,28 @@ class Redactor:
         return self.value(value, depth)
 
 
+def credentials_in(headers: Mapping[str, str]) -> list[str]:
+    """What a client authenticates itself with: answers and errors may repeat it."""
+    values = (value.rpartition(" ")[2] for name, value in headers.items() if is_secret_header(name))
+    return [value for value in values if len(value) >= _CREDENTIAL_LENGTH]
+
+
 def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
     """A copy of the trace without secrets in anything that came from outside; the trace stays as it was."""
     sent, got, cache = trace.request, trace.response, trace.cache
     request = {
+        "method": redactor.text(sent.method),
         "path": redactor.text(sent.path),
         "query": redactor.text("?" + sent.query)[1:],
         "headers": redactor.headers(sent.headers),
         "body": redactor.value(sent.body),
     }
-    error = got.error and got.error.model_copy(update={"message": redactor.text(got.error.message)})
+    error = got.error and ErrorInfo(
+        type=redactor.text(got.error.type), message=redactor.text(got.error.message)
+    )
     miss = cache and cache.miss
     if cache and miss:
-        texts = {"before": redactor.text(miss.before), "now": redactor.text(miss.now)}
+        texts = {name: redactor.text(getattr(miss, name)) for name in ("segment", "before", "now")}
         cache = cache.model_copy(update={"miss": miss.model_copy(update=texts)})
     update = {
         "request": sent.model_copy(update=request),
@@ -125,6 +137,8 @@ def _redacted_call(call: ToolCall, redactor: Redactor) -> ToolCall:
     raw = redactor.text(call.raw)
     return call.model_copy(
         update={
+            "id": redactor.text(call.id),
+            "name": redactor.text(call.name),
             "raw": raw,
             "tokens": call.tokens if raw == call.raw else [],  # they would spell the secret
             "relaxed": redactor.text(call.relaxed),

@@ -18,11 +18,10 @@ from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.reading import TraceUnreadable, read_trace
 from proxy.traces.reconcile import reconcile
-from proxy.traces.redact import Redactor, is_secret_header, redacted_trace
+from proxy.traces.redact import Redactor, credentials_in, redacted_trace
 from proxy.traces.retention import Limits, plan_prune, prune
 from proxy.traces.schema import Trace
 
-_CREDENTIAL_LENGTH = 16  # a client's shorter credential is a word such as "local" that texts contain
 _REMEMBERED_CREDENTIALS = 32
 PRUNE_EVERY_S = 3600.0
 NO_LIMITS = Limits()
@@ -119,12 +118,10 @@ class TraceStore:
             )
 
     def _redacted(self, trace: Trace) -> Trace:
-        headers = trace.request.headers.items()
-        credentials = [value.rpartition(" ")[2] for name, value in headers if is_secret_header(name)]
         if len(self._redactor.secrets) > _REMEMBERED_CREDENTIALS:
             self._redactor = Redactor(self._secrets)
         # Kept for later: the results of tool calls may show a credential of the request that made the calls.
-        self._redactor = self._redactor.knowing(v for v in credentials if len(v) >= _CREDENTIAL_LENGTH)
+        self._redactor = self._redactor.knowing(credentials_in(trace.request.headers))
         return redacted_trace(trace, self._redactor)
 
     def _link(self, outcomes: list[ToolOutcome]) -> None:

@@ -93,3 +93,30 @@ def test_every_kind_of_response_is_taken(
 def test_what_is_no_such_file_is_named(content: bytes, says: str) -> None:
     with pytest.raises(TraceDamaged, match=says):
         imported(content)
+
+
+def test_a_credential_is_taken_out_wherever_an_answer_repeats_it() -> None:
+    secret = "correct-horse-battery"
+    refused = {"statusCode": 401, "body": {"error": {"type": secret, "message": f"no such key: {secret}"}}}
+    headers = {"AUTHORIZATION": f"Bearer {secret}"}
+    request = {"url": "/v1/messages", "headers": headers, "body": {"system": f"use {secret}"}}
+    trace = imported(old(request=request, response=refused))
+    assert secret not in trace.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"timestamp": "0001-01-01T00:00:00+14:00"},
+        {"timestamp": "0999-01-01T00:00:00Z"},
+        {"request": {"url": "http://[::1/v1/messages"}},
+    ],
+    ids=["before all calendars", "three digits", "an address that is none"],
+)
+def test_what_no_file_name_or_address_can_hold_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(TraceDamaged, match=r"a\.json is no trace of an earlier version"):
+        imported(old(**fields))
+
+
+def test_a_mode_makes_no_folder_that_cannot_be() -> None:
+    assert len(imported(old(mode="x" * 5000)).backend) == 64

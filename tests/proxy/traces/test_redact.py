@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.traces.redact import Redactor
+from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo
+from proxy.traces.redact import Redactor, redacted_trace
+from proxy.traces.schema import TraceRequest, TraceResponse
 from proxy.traces.secret_shapes import redact_shapes
+from tests.proxy.trace_making import call_of, trace_of
 
 ALNUM = string.ascii_letters + string.digits
 BLOCK = "MIIEowIBAAKCAQEAx7Jq0v8mZk3c9d1b2f4a6e8g0h2j4l6n8p0r2t4v6x8z0B2D"
@@ -174,3 +177,16 @@ def test_what_is_nested_too_deep_for_json_is_kept_as_text_without_its_secrets() 
 def test_long_texts_are_searched_to_their_end() -> None:
     text = "x " * 40_000
     assert redact_shapes(text + "ghp_" + "a1" * 18) == text + "[redacted]"
+
+
+def test_each_text_of_a_trace_is_looked_through() -> None:
+    key = "sk-ant-api03-0123456789abcdef"
+    trace = trace_of(
+        response=TraceResponse(error=ErrorInfo(type=key, message=key)),
+        cache=CacheVerdict(miss=CacheMiss(segment=key, before=key, now=key)),
+        tool_calls=[call_of(key, key)],
+        request=TraceRequest(method=key, path=key, query=key, headers={"x": key, "api_key": "plain"}),
+    )
+    redacted = redacted_trace(trace, Redactor()).model_dump_json()
+    assert "0123456789" not in redacted
+    assert "plain" not in redacted

@@ -46,6 +46,9 @@ def run_traces_import(invocation: Invocation, paths: Sequence[str], *, mark: boo
         except TraceDamaged as error:
             refused.append(str(error))
             continue
+        except OSError as error:
+            refused.append(f"{file} cannot be read: {error.strerror or error}")
+            continue
         if mark:
             set_mark(folder, trace.id, "imported")
         if trace.id in known:
@@ -75,7 +78,11 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
     for given in paths:
         path = Path(given).expanduser()
         if path.is_dir():
-            yield from sorted(path.rglob("*.json"))
+            # A pipe would never end, and what begins with a dot is ours: marks and drafts.
+            found = (file for file in path.rglob("*.json") if file.is_file())
+            yield from sorted(
+                file for file in found if not any(part[0] == "." for part in file.relative_to(path).parts)
+            )
         elif path.exists():
             yield path
         else:

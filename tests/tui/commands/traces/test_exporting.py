@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,13 @@ def test_old_traces_are_imported_once(home: Path, capsys: pytest.CaptureFixture[
 def test_a_path_that_is_not_there_is_a_mistake(home: Path) -> None:
     with pytest.raises(CommandFailed, match="is not there"):
         run_traces_import(invocation_on(home), [str(home / "nowhere")], mark=False, as_json=False)
+
+
+def test_a_folder_with_pipes_and_our_own_files_is_imported_without_them(tmp_path: Path) -> None:
+    home_with(home := tmp_path / "home")
+    old = tmp_path / "old"
+    (old / ".marks").mkdir(parents=True)
+    (old / ".marks" / "req_1.json").write_text("{}")
+    os.mkfifo(old / "pipe.json")
+    (old / "folder.json").mkdir()
+    assert run_traces_import(invocation_on(home), [str(old)], mark=False, as_json=True) == 0
