@@ -6,6 +6,7 @@ at all, or a newer version has made it, the tables live in memory.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.process.private_files import open_private, private_folder
+from engine.wire.json_text import encode_json, plain_text
 from proxy.traces.analysis.facts import TraceFacts
 from proxy.traces.files import is_trace_id
 from proxy.traces.index_tables import STALE, IndexDamaged, connect, is_damage
@@ -23,7 +25,7 @@ from proxy.traces.summary import summarize
 
 INDEX_NAME = "index.sqlite"
 MOST_ROWS = 1000  # a page
-_LARGEST_COUNT = 2**53
+_MOST = 2**53  # of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class TraceIndex:
                     continue
                 if there:
                     self._forget(db, row.id)
-                listed = (row.id, row.time, row.path, _words(row), row.model_dump_json())
+                listed = (row.id, row.time, row.path, _words(row), encode_json(row.model_dump()).decode())
                 _insert(db, "traces", [listed])
                 _insert(db, "requests", [facts.request])
                 _insert(db, "calls", facts.calls)
@@ -176,6 +178,7 @@ class TraceIndex:
         self._note_stale(db)
 
     def _add_text(self, db: sqlite3.Connection, trace: str, text: str) -> None:
+        text = plain_text(text)
         added = db.execute("INSERT INTO texts (trace, text) VALUES (?, ?)", (trace, text))
         if self.searchable:
             db.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (added.lastrowid, text))
@@ -250,13 +253,17 @@ class TraceIndex:
 
 def _insert(db: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        statement = f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})"
-        db.executemany(statement, [tuple(map(_storable, row)) for row in rows])
+        storable = [tuple(map(_storable, row)) for row in rows]
+        db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", storable)
 
 
 def _storable(value: object) -> object:
-    """A count that no prompt has as a float: SQLite has 64 bits for an integer, and for the sum of many."""
-    return float(value) if isinstance(value, int) and abs(value) > _LARGEST_COUNT else value
+    """What SQLite takes, and can sum: upstreams and clients decide over texts and counts."""
+    if isinstance(value, str):
+        return plain_text(value) if not value.isascii() else value
+    if isinstance(value, int):
+        return max(-_MOST, min(_MOST, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _words(row: TraceSummary) -> str:

@@ -78,17 +78,39 @@ def parse_trace(content: bytes, name: str, *, exact: bool = True) -> Trace:
         TraceUnreadable: they are of a newer version than this program's.
     """
     try:
-        trace = Trace.model_validate_json(content) if exact else _parsed(content)
+        trace = _exactly_parsed(content) if exact else _parsed(content)
     except ValidationError as error:
+        _refuse_newer(_version(content), name)
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise TraceDamaged(f"{name} is no trace: {where + ': ' if where else ''}{first['msg']}") from None
-    if trace.schema_version > SCHEMA_VERSION:
+    _refuse_newer(trace.schema_version, name)
+    return trace
+
+
+def _refuse_newer(version: int, name: str) -> None:
+    if version > SCHEMA_VERSION:
         raise TraceUnreadable(
-            f"{name} was written by a newer version (schema {trace.schema_version}, this program reads up to"
+            f"{name} was written by a newer version (schema {version}, this program reads up to"
             f" {SCHEMA_VERSION}); update anyclaude-tui to open it"
         )
-    return trace
+
+
+def _version(content: bytes) -> int:
+    """The schema version of what is no trace of this version's: a newer one may say time otherwise."""
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return 0
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    return version if isinstance(version, int) else 0
+
+
+def _exactly_parsed(content: bytes) -> Trace:
+    try:
+        return Trace.model_validate_json(content)
+    except ValidationError:
+        return _parsed(content)  # goes deeper than 200 levels
 
 
 def _parsed(content: bytes) -> Trace:

@@ -6,14 +6,21 @@ changes its meaning; readers ignore fields that they do not know.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheVerdict, ErrorInfo, Lane, Timings, Usage
 
 SCHEMA_VERSION = 1
+
+
+_LATEST = 253_370_764_800.0  # the year 9999, the last that dates go to
+
+
+def _possible(at: float) -> float:
+    return at if 0.0 <= at < _LATEST else 0.0  # a NaN is not either
 
 
 class TraceModel(BaseModel):
@@ -44,7 +51,7 @@ class Trace(TraceModel):
 
     schema_version: int = SCHEMA_VERSION
     id: str
-    time: float  # epoch seconds at which the request was received
+    time: Annotated[float, AfterValidator(_possible)]  # epoch seconds at which the request was received
     session: str = ""
     agent: str = ""
     agent_type: str = ""

@@ -17,6 +17,7 @@ from proxy.traces.schema import Trace
 
 _INTERNAL, _SERVER = 1, 2  # kinds of spans
 _ERROR = 2  # of a status
+_LATEST = 2**64 / 1e9  # seconds that a time may hold
 _PROVIDERS = {"claude": "anthropic"}  # of the conventions' own names; others go by the backend's
 
 
@@ -141,7 +142,7 @@ def _hex(text: str, digits: int) -> str:
 
 
 def _nanoseconds(at: float) -> str:
-    return str(max(0, round(at * 1e9)))
+    return str(round(at * 1e9) if 0.0 <= at < _LATEST else 0)  # a NaN is not either
 
 
 def all_spans(traces: Iterable[Trace]) -> Iterator[dict[str, Any]]:

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from proxy.events.types import CacheMiss, CacheVerdict
+from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
+from proxy.traces.analysis.analysis import analyze
+from proxy.traces.export.exporting import ExportFormat, export
 from proxy.traces.files import trace_path
 from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
 from proxy.traces.index_tables import make_tables
 from proxy.traces.opened_index import asked_index
+from proxy.traces.reading import read_trace
+from proxy.traces.redact import Redactor
 from proxy.traces.schema import TraceResponse
+from proxy.traces.writing import TraceStore
 from tests.proxy.trace_making import AT, body_of, call_of, trace_of
 from tests.proxy.traces.folders import Folder
 
@@ -177,6 +183,40 @@ def test_damage_that_sqlite_lets_through_is_repaired(folder: Folder, harm: tuple
     assert folder.ids() == ["req_0002", "req_0001"]
 
 
+IMPOSSIBLE = [float("nan"), float("inf"), -1e300, 1e12]
+
+
+@pytest.mark.parametrize("at", IMPOSSIBLE)
+def test_a_trace_of_an_impossible_time_breaks_nothing(folder: Folder, at: float) -> None:
+    traces = [trace_of(1), trace_of(2), trace_of(3, timings=Timings(first_token=at, done=at))]
+    for trace in traces:
+        folder.write(trace)
+    file = folder.path / "mlx" / Path(trace_path("mlx", AT + 1, "req_0001")).name
+    file.write_text(json.dumps(trace_of(1).model_dump() | {"time": at}))
+    assert folder.reconcile() == 3
+    assert folder.ids() == ["req_0003", "req_0002", "req_0001"]
+    assert analyze(folder.index).total.requests == 3
+    for form in get_args(ExportFormat):
+        assert "".join(export([read_trace(file), traces[2]], form, version="1", redactor=Redactor()))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "half \ud800 a pair"},
+        {"session": "\ud800"},
+        {"tool_calls": [call_of(name="\ud800")]},
+        {"usage": Usage(input_tokens=10**30)},
+    ],
+    ids=["text", "session", "tool", "count"],
+)
+async def test_what_sqlite_refuses_is_listed_as_near_as_it_goes(folder: Folder, fields: Any) -> None:
+    store = TraceStore(folder.path, notice=folder.notices.append)
+    path = await store.write(trace_of(1, **fields))
+    await store.close()
+    assert (path, folder.ids(), folder.notices) == (trace_path("mlx", AT + 1, "req_0001"), ["req_0001"], [])
+
+
 def with_version(folder: Folder, version: int, *statements: str) -> None:
     """Close the index and make its file that of another version."""
     folder.index.close()
@@ -266,9 +306,13 @@ def test_what_a_killed_host_left_half_written_is_swept_up(folder: Folder) -> Non
 
 def test_a_trace_of_a_newer_version_is_left_where_it_is(folder: Folder) -> None:
     path = folder.write(trace_of(1, schema_version=99))
+    other = folder.write(trace_of(2))
+    document = {"schema_version": 99, "id": "req_0002", "time": "in words"}
+    (folder.path / other).write_text(json.dumps(document))
     assert folder.reconcile() == 0
     assert (folder.path / path).exists()
-    assert "newer version" in folder.notices[0]
+    assert (folder.path / other).exists()
+    assert ["newer version" in notice for notice in folder.notices] == [True, True]
 
 
 def test_other_peoples_files_are_left_alone(folder: Folder) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
 from proxy.traces.files import id_in, is_trace_id, trace_files, trace_path
-from proxy.traces.reading import TraceDamaged, TraceNotFound, TraceUnreadable, load_trace
+from proxy.traces.reading import TraceDamaged, TraceNotFound, TraceUnreadable, load_trace, read_trace
 from proxy.traces.schema import Trace
 from tests.proxy.trace_making import trace_of
 
@@ -97,3 +98,12 @@ def test_fields_of_the_future_are_ignored(tmp_path: Path) -> None:
     path = write(tmp_path, trace_of(1))
     path.write_bytes(path.read_bytes().replace(b'"session"', b'"mood": "good", "session"', 1))
     assert load_trace(tmp_path, "req_0001") == trace_of(1)
+
+
+def test_a_body_as_deep_as_the_recorder_writes_is_read_back(tmp_path: Path) -> None:
+    body: Any = "deep"
+    for _ in range(199):
+        body = [body]
+    file = tmp_path / "x.json"
+    file.write_bytes(encode_json(trace_of(upstream=body).model_dump()))
+    assert read_trace(file).upstream == body
