@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.process.private_files import write_private
 from proxy.traces.files import id_in, time_in, trace_files
 from proxy.traces.index import TraceIndex
 from proxy.traces.marks import read_marks
 
 DAY_S = 86_400.0
+NOTICE_S = 7 * DAY_S  # that a first removal is announced ahead
+ANNOUNCED = ".removal-announced"  # in the traces folder; holds epoch seconds
 _BATCH = 200  # files a transaction
 
 
@@ -102,6 +106,26 @@ def plan_prune(folder: Path, limits: Limits, *, now: float | None = None) -> Pru
             continue
         kept, kept_bytes, marked = kept + 1, kept_bytes + size, marked + bool(reason)
     return PrunePlan(removals[::-1], kept, kept_bytes, marked)
+
+
+def removal_begins(folder: Path, *, now: float | None = None) -> float:
+    """From when on a host may remove traces of this folder by itself, in epoch seconds.
+
+    That is a week after this was first asked, which is when there first was something to remove: people
+    whose traces had been kept for ever are to learn of it while they are all there.
+
+    Raises:
+        OSError: it cannot be noted that it was asked.
+    """
+    moment = time.time() if now is None else now
+    try:
+        announced = float((folder / ANNOUNCED).read_bytes())
+    except (FileNotFoundError, ValueError):
+        announced = math.inf
+    if not announced <= moment:  # never, or by a clock that was wrong
+        announced = moment
+        write_private(folder / ANNOUNCED, str(announced).encode())
+    return announced + NOTICE_S
 
 
 def prune(

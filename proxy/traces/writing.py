@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.reading import TraceUnreadable, read_trace
 from proxy.traces.reconcile import reconcile
 from proxy.traces.redact import Redactor, credentials_in, redacted_trace
-from proxy.traces.retention import Limits, plan_prune, prune
+from proxy.traces.retention import Limits, PrunePlan, plan_prune, prune, removal_begins
 from proxy.traces.schema import Trace
 
 _REMEMBERED_CREDENTIALS = 32
@@ -41,6 +42,7 @@ class ToolOutcome:
 class TraceStore:
     """The traces folder of a host; what is over its limits is removed after `reconcile` and every hour.
 
+    A folder's first removal is announced a week ahead.
     `notice` is called on the event loop with what people should know. Nothing here raises because of a disk:
     what cannot be written is counted and reported.
     """
@@ -64,6 +66,7 @@ class TraceStore:
         self._stopped = threading.Event()
         self._background: threading.Thread | None = None
         self._unwritten = 0
+        self._announced = False
         self.index = TraceIndex(folder, notice=self._notify, renewed=self.reconcile)
 
     def reconcile(self) -> None:
@@ -170,6 +173,9 @@ class TraceStore:
             return
         try:
             plan = plan_prune(self.folder, self._limits)
+            if plan.removals and (begins := removal_begins(self.folder)) > time.time():
+                self._announce(plan, begins)
+                return
             pruned = prune(self.folder, self.index, plan, stopped=self._stopped.is_set)
         except (OSError, sqlite3.Error) as error:
             self._notify(f"old traces could not be removed: {error}; the next try is in an hour")
@@ -181,6 +187,17 @@ class TraceStore:
             )
         if pruned.failed:
             self._notify(f"{pruned.failed:,} old traces could not be removed ({pruned.error})")
+
+    def _announce(self, plan: PrunePlan, begins: float) -> None:
+        if self._announced:
+            return
+        self._announced = True
+        day = datetime.fromtimestamp(begins)
+        self._notify(
+            f"{len(plan.removals):,} traces ({plan.bytes / 1e9:.2f} GB) are beyond {self._limits} and will be"
+            f" removed from {day:%Y-%m-%d %H:%M} on; anyclaude-tui traces prune lists them, traces mark ID"
+            ' keeps one, and "traceMaxDays": 0 with "traceMaxBytes": 0 in the configuration keeps all'
+        )
 
     def _busy(self) -> bool:
         return self._background is not None and self._background.is_alive()

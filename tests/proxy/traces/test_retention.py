@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from proxy.traces import writing
 from proxy.traces.files import id_in, time_in, trace_path
 from proxy.traces.marks import set_mark
-from proxy.traces.retention import DAY_S, Limits, PrunePlan, plan_prune, prune
+from proxy.traces.retention import (
+    ANNOUNCED,
+    DAY_S,
+    Limits,
+    PrunePlan,
+    plan_prune,
+    prune,
+    removal_begins,
+)
 from proxy.traces.writing import TraceStore
 from tests.proxy.trace_making import AT, trace_of
 from tests.proxy.traces.folders import Folder
@@ -121,7 +129,39 @@ def test_it_can_be_stopped(folder: Folder) -> None:
     assert folder.index.page().total == 5
 
 
+async def test_a_first_removal_is_announced_a_week_ahead(folder: Folder) -> None:
+    for _ in range(2):
+        store = TraceStore(folder.path, limits=Limits(traces=2), notice=folder.notices.append)
+        store.reconcile()
+        assert store._background is not None
+        await asyncio.to_thread(store._background.join)
+        await asyncio.to_thread(store._prune)  # an hour later: said once a start
+        await store.close()
+    assert len(folder.ids()) == 5
+    assert [notice.partition(" and will be removed from ")[0] for notice in folder.notices] == [
+        "3 traces (0.00 GB) are beyond 2 traces"
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("noted", "begins"),
+    [(None, NOW + 7 * DAY_S), (str(NOW - 1), NOW - 1 + 7 * DAY_S), ("", NOW + 7 * DAY_S)],
+    ids=["never", "before", "half written"],
+)
+def test_a_week_runs_from_the_announcement(tmp_path: Path, noted: str | None, begins: float) -> None:
+    if noted is not None:
+        (tmp_path / ANNOUNCED).write_text(noted)
+    assert removal_begins(tmp_path, now=NOW) == begins
+    assert removal_begins(tmp_path, now=NOW + 5) == begins
+
+
+def test_an_announcement_of_a_later_time_counts_anew(tmp_path: Path) -> None:
+    assert removal_begins(tmp_path, now=NOW + 400 * DAY_S) == NOW + 407 * DAY_S
+    assert removal_begins(tmp_path, now=NOW) == NOW + 7 * DAY_S
+
+
 async def test_a_host_stays_within_its_limits_and_tells_what_it_removed(folder: Folder) -> None:
+    (folder.path / ANNOUNCED).write_text("0")
     store = TraceStore(folder.path, limits=Limits(traces=2), notice=folder.notices.append)
     store.reconcile()
     assert store._background is not None
@@ -137,6 +177,7 @@ async def test_a_host_that_runs_for_long_prunes_again(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "PRUNE_EVERY_S", -1.0)
+    (folder.path / ANNOUNCED).write_text("0")
     store = TraceStore(folder.path, limits=Limits(traces=2), notice=folder.notices.append)
     await store.write(trace_of(6, time=NOW))
     assert store._background is not None

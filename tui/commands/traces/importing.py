@@ -68,8 +68,8 @@ def run_traces_import(invocation: Invocation, paths: Sequence[str], *, mark: boo
     say(f"{plural(len(taken), 'trace')} imported, {there:,} were there already, {len(refused):,} left out")
     if old and not mark:
         say(
-            f"{old:,} of them are older than {config.trace_max_days} days: the host removes them at its next"
-            " start; to keep them run this again with --mark, or set traceMaxDays"
+            f"{old:,} of them are older than {config.trace_max_days} days, which the host removes; to keep"
+            " them run this again with --mark, or set traceMaxDays"
         )
     return ExitCode.FAILED if refused else ExitCode.FINE
 

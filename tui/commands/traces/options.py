@@ -295,8 +295,8 @@ def traces_diff(
 PRUNE_HELP = """Remove traces that are over a limit, the oldest first; without --yes, only say which.
 
 The host does the same by itself: by default it keeps 30 days and 10 GB ("traceMaxDays" and "traceMaxBytes" in
-the configuration, 0 for no limit). Without a limit of its own this command takes those. Marked traces
-(traces mark ID) are never removed.
+the configuration, 0 for no limit), and says so a week before it does for the first time. Without a limit of
+its own this command takes those. Marked traces (traces mark ID) are never removed.
 
 \b
 Examples
