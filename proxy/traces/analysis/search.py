@@ -1,7 +1,8 @@
 """Full text search: which requests brought, or were answered with, a text.
 
 Words match in order, whatever is between them but letters and digits; case plays no part, and the last word
-may go on: `read the fil` finds "Read the file". A text without letters and digits is looked for as it stands.
+may go on: `read the fil` finds "Read the file". A text without letters and digits is looked for as it stands,
+and one of a script without spaces anywhere: FTS5 takes a whole sentence of it for a word.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from proxy.traces.index import TraceIndex
 from proxy.traces.schema import TraceSummary
 
 AROUND = 60  # characters of context on each side
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # with its accents, as FTS5 has it
+# Thai, Lao, Burmese, Khmer, kana, Chinese characters.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ def search(index: TraceIndex, text: str, *, session: str = "", since: float = 0.
     if not text.strip():
         raise ValueError("there is no text to look for")
     pattern = _pattern(text, words)
-    if words and index.searchable:
+    if words and index.searchable and not _UNSPACED.search(text):
         source, match = "search JOIN texts ON texts.row = search.rowid", "search MATCH ?"
         wanted = '"' + " ".join(words) + '"*'
     else:
@@ -69,7 +74,8 @@ def search(index: TraceIndex, text: str, *, session: str = "", since: float = 0.
 def _pattern(text: str, words: list[str]) -> re.Pattern[str]:
     if not words:
         return re.compile(re.escape(text.strip()))
-    return re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, words)), re.IGNORECASE)
+    begin = "" if _UNSPACED.search(text) else r"(?<![^\W_])"
+    return re.compile(begin + r"[\W_]+".join(map(re.escape, words)), re.IGNORECASE)
 
 
 def _found(index: TraceIndex, row: int, pattern: re.Pattern[str]) -> Found:

@@ -145,3 +145,21 @@ def test_what_a_process_without_fts5_wrote_is_found_by_one_with_it(
         db.execute("INSERT INTO search (search) VALUES ('integrity-check')")
     db.close()
     folder.index.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("测试", "测试"),
+        ("テキスト", "テキスト"),
+        ("ชาว", "ชาว"),
+        ("re\u0301sume\u0301", "re\u0301sume\u0301"),
+        ("🎉", "🎉"),
+        ("NEAR(", "NEAR"),
+    ],
+)
+def test_scripts_without_spaces_and_parted_accents_are_found(folder: Folder, text: str, found: str) -> None:
+    held = "这是中文测试 日本語のテキスト สวัสดีชาวโลก re\u0301sume\u0301 🎉🎉 (NEAR/2"
+    folder.put(told(1, [turn("user", held)]))
+    result = search(folder.index, text)
+    assert [place.match for place in result.found] == [found]
