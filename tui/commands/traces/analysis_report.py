@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from proxy.traces.analysis.analysis import Analysis, MissGroup, SlowRequest, ToolGroup
 from proxy.traces.analysis.groups import Group, Percentiles
 from tui.client.figures import NONE, count, day_and_clock, percent, plural, rate, seconds
-from tui.client.wire_text import line_text, shorten, shorten_middle, width
+from tui.client.wire_text import line_text, shorten, shorten_middle, width, wrap
 
 NAME_CELLS = 26
 BAR_CELLS = 50
+LABEL_CELLS = 11
+INDENT = "  "
 MOST_GROUPS = 10
 TEXT_CELLS = 96
 READ, CREATED, INPUT = "█", "▒", "░"
@@ -19,13 +21,17 @@ _GROUP_HEAD = (
     "requests", "failed", "hit", "tokens hit", "input", "created", "read", "output",
     "TTFT 50%", "90%", "99%", "tok/s 50%", "10%", "saved",
 )  # fmt: skip
+_BESIDE = ("90%", "99%", "10%")  # say nothing without the column before them
 
 
-def analysis_report(found: Analysis) -> str:
-    """The whole analysis; sections without a row are left out."""
-    lines = list(_total(found))
+def analysis_report(found: Analysis, columns: int = 160) -> str:
+    """The whole analysis for a terminal of so many columns; sections without a row are left out."""
+    room = max(NAME_CELLS + 20, columns - len(INDENT))
+    lines = [line for text in _total(found) for line in _hanging(text, columns, LABEL_CELLS)]
     unit = "hour" if found.hours else "day"
-    lines += _section(f"tokens of prompts, by {unit}", _chart(found.hours or found.days))
+    lines += _section(
+        f"tokens of prompts, by {unit}", _chart(found.hours or found.days, min(BAR_CELLS, room - 26))
+    )
     for name, groups in (
         ("backend", found.backends),
         ("model", found.models),
@@ -33,10 +39,10 @@ def analysis_report(found: Analysis) -> str:
         ("day", found.days[::-1]),
         ("session", found.sessions),
     ):
-        lines += _section(f"by {name}", _groups(groups, priced=found.priced))
-    lines += _section("misses, the costliest first", _misses(found.misses))
-    lines += _section("tools", _tools(found.tools))
-    lines += _section("slowest", _slowest(found.slowest))
+        lines += _section(f"by {name}", _groups(groups, room, priced=found.priced))
+    lines += _section("misses, the costliest first", _misses(found.misses, room))
+    lines += _section("tools", _tools(found.tools, room))
+    lines += _section("slowest", _slowest(found.slowest, room))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -90,28 +96,35 @@ def _money(cost: float) -> str:
 
 def _section(title: str, lines: Iterator[str]) -> list[str]:
     body = list(lines)
-    return ["", title, *(f"  {line}" for line in body)] if body else []
+    return ["", title, *(INDENT + line for line in body)] if body else []
 
 
-def _chart(groups: Sequence[Group]) -> Iterator[str]:
+def _hanging(text: str, columns: int, by: int) -> Iterator[str]:
+    """A line, and what of it does not fit below it, further in."""
+    head = wrap(text, columns)[0]
+    yield head
+    yield from (" " * by + line for line in wrap(text[len(head) :], columns - by) if line)
+
+
+def _chart(groups: Sequence[Group], cells: int) -> Iterator[str]:
     most = max((group.prompt for group in groups), default=0)
     if not most:
         return
     for group in groups:
-        full = round(BAR_CELLS * group.prompt / most)
+        full = round(cells * group.prompt / most)
         # Rounded sums, so that the parts add up to the whole bar.
-        read = round(BAR_CELLS * group.read / most)
-        created = max(read, round(BAR_CELLS * (group.read + group.created) / most))
+        read = round(cells * group.read / most)
+        created = max(read, round(cells * (group.read + group.created) / most))
         bar = READ * read + CREATED * (created - read) + INPUT * (full - created)
         hit = percent(group.token_hit_rate)
-        yield f"{group.name:<10}  {bar:<{BAR_CELLS}}  {count(group.prompt):>5}  {hit:>4}"
+        yield f"{group.name:<10}  {bar:<{cells}}  {count(group.prompt):>5}  {hit:>4}"
     yield f"{'':<10}  {READ} read  {CREATED} computed and kept  {INPUT} computed only"
 
 
-def _groups(groups: Sequence[Group], *, priced: bool) -> Iterator[str]:
+def _groups(groups: Sequence[Group], room: int, *, priced: bool) -> Iterator[str]:
     shown = groups[:MOST_GROUPS]
     head = [*_GROUP_HEAD, "price"] if priced else [*_GROUP_HEAD]
-    yield from _table(head, [(group.name or "-", _cells(group, priced=priced)) for group in shown])
+    yield from _table(head, [(group.name or "-", _cells(group, priced=priced)) for group in shown], room)
     if len(groups) > len(shown):
         yield f"and {len(groups) - len(shown):,} more; --json has them all"
 
@@ -134,19 +147,21 @@ def _cells(group: Group, *, priced: bool) -> list[str]:
     return [*cells, NONE if group.cost is None else _money(group.cost)] if priced else cells
 
 
-def _misses(misses: Sequence[MissGroup]) -> Iterator[str]:
+def _misses(misses: Sequence[MissGroup], room: int) -> Iterator[str]:
     for miss in misses:
         where = f" in {line_text(miss.segment)}" if miss.segment else ""
-        yield (
+        yield from _hanging(
             f"{miss.reason}{where}: {plural(miss.requests, 'request')}, {miss.tokens:,} tokens computed;"
-            f" the costliest is {miss.trace}" + (f" at token {miss.position:,}" if miss.position else "")
+            f" the costliest is {miss.trace}" + (f" at token {miss.position:,}" if miss.position else ""),
+            room,
+            2,
         )
         for name, text in (("before", miss.before), ("now", miss.now)):
             if text:
-                yield f"  {name:<7}{shorten(line_text(text), TEXT_CELLS)}"
+                yield f"  {name:<7}{shorten(line_text(text), min(TEXT_CELLS, room - 9))}"
 
 
-def _tools(tools: Sequence[ToolGroup]) -> Iterator[str]:
+def _tools(tools: Sequence[ToolGroup], room: int) -> Iterator[str]:
     head = ["calls", "valid", "repaired", "as text", "truncated", "results", "errors", "rate", "mean time"]
     rows = []
     for tool in tools:
@@ -154,25 +169,38 @@ def _tools(tools: Sequence[ToolGroup]) -> Iterator[str]:
         counts = [f"{number:,}" if number else NONE for number in (*became, tool.results, tool.errors)]
         errors = percent(tool.errors / tool.results) if tool.results else NONE
         rows.append((tool.name, [*counts, errors, seconds(tool.mean_s)]))
-    yield from _table(head, rows)
+    yield from _table(head, rows, room)
 
 
-def _slowest(requests: Sequence[SlowRequest]) -> Iterator[str]:
+def _slowest(requests: Sequence[SlowRequest], room: int) -> Iterator[str]:
     for one in requests:
-        yield (
+        yield from _hanging(
             f"{seconds(one.duration_s):>6}  {one.id}  {day_and_clock(one.time)}  {one.lane:<10}"
             f"  TTFT {seconds(one.ttft_s)}, prompt {count(one.prompt)} ({count(one.read)} read),"
-            f" output {count(one.output)}"
+            f" output {count(one.output)}",
+            room,
+            8,
         )
 
 
-def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], room: int) -> Iterator[str]:
+    """A table; columns that do not fit beside the others follow in another one with the same names."""
     if not rows:
         return
-    names = [shorten_middle(line_text(name), NAME_CELLS) for name, _ in rows]
+    cells = max(12, min(NAME_CELLS, room // 5))
+    names = [shorten_middle(line_text(name), cells) for name, _ in rows]
     first = max(width(name) for name in names)
-    columns = zip(head, *(row for _, row in rows), strict=True)
-    sizes = [max(width(text) for text in column) for column in columns]
-    for name, cells in zip(["", *names], [head, *(row for _, row in rows)], strict=True):
-        padded = name + " " * (first - width(name))
-        yield "  ".join([padded, *(f"{text:>{size}}" for text, size in zip(cells, sizes, strict=True))])
+    columns = [
+        [f"{text:>{max(map(width, column))}}" for text in column]
+        for column in zip(head, *(row for _, row in rows), strict=True)
+    ]
+    while columns:
+        taken, used = 0, first
+        while taken < len(columns) and (not taken or used + 2 + width(columns[taken][0]) <= room):
+            used += 2 + width(columns[taken][0])
+            taken += 1
+        while 1 < taken < len(columns) and columns[taken][0].strip() in _BESIDE:
+            taken -= 1
+        for name, *texts in zip(["", *names], *columns[:taken], strict=True):
+            yield "  ".join([name + " " * (first - width(name)), *texts])
+        columns = columns[taken:]

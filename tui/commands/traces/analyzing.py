@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -35,5 +36,6 @@ def run_traces_analyze(
     elif not found.total.requests:
         say("there are no traces yet" if choice == Choice() else "there are no such traces")
     else:
-        write_data(analysis_report(found))
+        columns = shutil.get_terminal_size((160, 40)).columns
+        write_data(analysis_report(found, columns))
     return ExitCode.FINE

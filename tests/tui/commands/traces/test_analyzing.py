@@ -88,3 +88,15 @@ def test_a_time_that_is_none_is_told_with_what_is_allowed(tmp_path: Path) -> Non
     home_with(tmp_path)
     with pytest.raises(CommandFailed, match="--since is 'soon'; allowed: a time before now such as 90m"):
         run_traces_analyze(invocation_on(tmp_path), CHOSEN, since="soon", until="", as_json=False)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_line_is_wider_than_the_terminal(
+    tmp_path: Path, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    home_with(tmp_path, *[trace.model_copy(update={"model": "m" * 90}) for trace in traces()])
+    run_traces_analyze(invocation_on(tmp_path), CHOSEN, since="", until="", as_json=False)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= columns
+    assert shown.count("tok/s 50%") == 5
