@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,18 +37,31 @@ def id_in(path: str | Path) -> str | None:
 def trace_files(folder: Path) -> Iterator[str]:
     """Paths of all traces, relative to the traces folder, newest first.
 
+    Folders whose names no backend makes, such as a copy by hand, are left alone, and so is a second name of
+    one folder: what is in it would count twice.
+
     Raises:
         OSError: the folder is there and cannot be read.
     """
     found: list[tuple[str, str]] = []
-    try:
-        backends = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
-    except FileNotFoundError:
-        return
-    for backend in backends:
-        found += [(name, backend) for name in os.listdir(folder / backend) if id_in(name)]
+    for backend in _backends(folder):
+        with suppress(FileNotFoundError):  # gone meanwhile
+            found += [(name, backend) for name in os.listdir(folder / backend) if id_in(name)]
     for name, backend in sorted(found, reverse=True):
         yield f"{backend}/{name}"
+
+
+def _backends(folder: Path) -> list[str]:
+    try:
+        entries = [entry for entry in os.scandir(folder) if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    by_place: dict[tuple[int, int], str] = {}
+    for entry in sorted(entries, key=lambda one: (one.is_symlink(), one.name)):
+        if not _UNSAFE.search(entry.name) and not entry.name.startswith("."):
+            place = os.stat(entry)
+            by_place.setdefault((place.st_dev, place.st_ino), entry.name)
+    return list(by_place.values())
 
 
 def time_in(path: str | Path) -> float | None:

@@ -74,6 +74,20 @@ def read_marks(folder: Path) -> dict[str, Mark]:
     return marks
 
 
+def is_marked(folder: Path, trace_id: str) -> bool:
+    """Whether this trace has a mark now, also one that cannot be read.
+
+    Raises:
+        ValueError: this is no trace's id.
+        OSError: it cannot be looked for.
+    """
+    try:
+        _file(folder, trace_id).lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _file(folder: Path, trace_id: str) -> Path:
     if not is_trace_id(trace_id):
         raise ValueError(f"{trace_id} is no id of a trace")

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.process.private_files import write_private
 from proxy.traces.files import id_in, time_in, trace_files
 from proxy.traces.index import TraceIndex
-from proxy.traces.marks import read_marks
+from proxy.traces.marks import is_marked, read_marks
 
 DAY_S = 86_400.0
 NOTICE_S = 7 * DAY_S  # that a first removal is announced ahead
@@ -137,17 +137,16 @@ def prune(
 
     Raises:
         sqlite3.Error: the index cannot be written; the files of the last batch are gone.
-        OSError: the marks cannot be read.
+        OSError: a mark cannot be looked for.
     """
     traces = size = failed = 0
     error = ""
     for begin in range(0, len(plan.removals), _BATCH):
         if stopped():
             break
-        marks = read_marks(folder)
         gone = []
         for removal in plan.removals[begin : begin + _BATCH]:
-            if id_in(removal.path) in marks:
+            if is_marked(folder, id_in(removal.path) or ""):
                 continue
             try:
                 (folder / removal.path).unlink(missing_ok=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +104,29 @@ def test_a_mark_set_after_the_plan_counts(folder: Folder) -> None:
     set_mark(folder.path, "req_0001")
     assert prune(folder.path, folder.index, plan).traces == 0
     assert folder.index.page().total == 5
+
+
+def test_a_mark_set_while_others_are_removed_counts(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_prune(folder.path, Limits(traces=2), now=NOW)
+    unlink = Path.unlink
+
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        set_mark(folder.path, "req_0003")
+
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    assert prune(folder.path, folder.index, plan).traces == 2
+    assert folder.ids() == ["req_0005", "req_0004", "req_0003"]
+
+
+def test_a_second_name_of_a_folder_and_a_copy_by_hand_do_not_count(folder: Folder) -> None:
+    (folder.path / "again").symlink_to(folder.path / "mlx")
+    copy = folder.path / "mlx copy"
+    shutil.copytree(folder.path / "mlx", copy)
+    plan = plan_prune(folder.path, Limits(bytes=5000), now=NOW)
+    assert (plan.kept, plan.removals) == (5, [])
+    assert folder.reconcile() == 0
+    assert len(list(copy.iterdir())) == 5
 
 
 def test_what_another_process_has_removed_is_no_trouble(folder: Folder) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from proxy.traces.files import id_in
 from proxy.traces.index import MOST_ROWS, TraceIndex
 from proxy.traces.marks import read_marks, remove_mark, set_mark
 from proxy.traces.opened_index import asked_index
 from proxy.traces.schema import TraceSummary
 from tui.client.wire_text import line_text
-from tui.commands.exit_codes import ExitCode
+from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
-from tui.commands.traces.places import open_trace, traces_folder
+from tui.commands.traces.places import trace_file, traces_folder
 from tui.commands.traces.trace_report import summary_line
 
 
@@ -79,7 +80,7 @@ def run_traces_mark(invocation: Invocation, wanted: str, *, note: str, remove: b
     """
     folder = traces_folder(invocation)
     gone = remove and wanted in read_marks(folder)  # at least the trace may be
-    trace_id = wanted if gone else open_trace(folder, wanted).id
+    trace_id = wanted if gone else _id_of(folder, wanted)
     if not remove:
         set_mark(folder, trace_id, note)
         say(f"{trace_id} is marked: no prune removes it")
@@ -88,3 +89,12 @@ def run_traces_mark(invocation: Invocation, wanted: str, *, note: str, remove: b
     else:
         say(f"{trace_id} has no mark")
     return ExitCode.FINE
+
+
+def _id_of(folder: Path, wanted: str) -> str:
+    """As its file's name has it: by that a prune looks for its mark."""
+    named = id_in(trace_file(folder, wanted))
+    if named is None:
+        raise CommandFailed(ExitCode.USAGE, f"{wanted} is no trace of {folder}; traces list has their ids")
+    trace_file(folder, named)
+    return named

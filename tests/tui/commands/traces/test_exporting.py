@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.traces.marks import set_mark
+from proxy.traces.marks import read_marks, set_mark
 from tests.proxy.trace_making import AT, trace_of
 from tests.proxy.traces.test_importing import old
 from tests.tui.commands.traces.homes import home_with, invocation_on
@@ -117,3 +117,16 @@ def test_a_folder_with_pipes_and_our_own_files_is_imported_without_them(tmp_path
     os.mkfifo(old / "pipe.json")
     (old / "folder.json").mkdir()
     assert run_traces_import(invocation_on(home), [str(old)], mark=False, as_json=True) == 0
+
+
+def test_a_mark_goes_by_the_files_name(tmp_path: Path) -> None:
+    folder = home_with(home := tmp_path / "home", trace_of(1))
+    [file] = folder.glob("mlx/*.json")
+    file.write_bytes(file.read_bytes().replace(b"req_0001", b"../../x"))
+    elsewhere = tmp_path / "20260101T000000.000Z-req_9.json"
+    elsewhere.write_bytes(file.read_bytes())
+    run_traces_mark(invocation_on(home), "req_0001", note="", remove=False)
+    assert list(read_marks(folder)) == ["req_0001"]
+    for path in (elsewhere, tmp_path / "x.json"):
+        with pytest.raises(CommandFailed, match="no trace"):
+            run_traces_mark(invocation_on(home), str(path), note="", remove=False)
