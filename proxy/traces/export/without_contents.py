@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Any
 
 from proxy.events.tool_call import ToolCall
+from proxy.events.types import ErrorInfo
 from proxy.traces.schema import Trace
 
 # Fields whose texts are the format's own words, names and ids.
@@ -14,6 +16,7 @@ _KEPT = frozenset(
 )
 _WRITTEN = frozenset(("input", "arguments", "metadata"))  # values below these are texts
 _KEPT_HEADERS = frozenset(("accept", "content-type", "user-agent", "anthropic-version", "anthropic-beta"))
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,63}")
 _DEEPEST = 200
 
 
@@ -25,7 +28,7 @@ def without_contents(trace: Trace) -> Trace:
         for name, value in sent.headers.items()
     }
     request = {"headers": headers, "query": _blank(sent.query), "body": _emptied(sent.body)}
-    error = got.error and got.error.model_copy(update={"message": _blank(got.error.message)})
+    error = got.error and ErrorInfo(type=_word(got.error.type), message=_blank(got.error.message))
     if cache and (miss := cache.miss):
         texts = {"before": _blank(miss.before), "now": _blank(miss.now)}
         cache = cache.model_copy(update={"miss": miss.model_copy(update=texts)})
@@ -37,7 +40,8 @@ def without_contents(trace: Trace) -> Trace:
             "cache": cache,
             "tool_calls": [_emptied_call(call) for call in trace.tool_calls],
             "notes": [_blank(note) for note in trace.notes],
-            "upstream_model": PurePath(trace.upstream_model).name,  # not where it lies
+            "model": PurePath(trace.model).name,  # not where it lies
+            "upstream_model": PurePath(trace.upstream_model).name,
         }
     )
 
@@ -45,6 +49,7 @@ def without_contents(trace: Trace) -> Trace:
 def _emptied_call(call: ToolCall) -> ToolCall:
     return call.model_copy(
         update={
+            "name": _word(call.name),
             "raw": _blank(call.raw),
             "tokens": [],
             "relaxed": _blank(call.relaxed),
@@ -60,10 +65,18 @@ def _emptied(value: Any, depth: int = 0, *, written: bool = False) -> Any:
     if isinstance(value, str) or depth > _DEEPEST:
         return _blank(str(value))
     if isinstance(value, dict):
-        return {key: _field(key, item, depth + 1, written) for key, item in value.items()}
+        return {
+            _name(key, place): _field(key, item, depth + 1, written)
+            for place, (key, item) in enumerate(value.items(), 1)
+        }
     if isinstance(value, list):
         return [_emptied(item, depth + 1, written=written) for item in value]
     return value
+
+
+def _name(key: str, place: int) -> str:
+    """A field's name as it is, if it looks like one: models write maps of paths and sentences as well."""
+    return key if _NAME.fullmatch(key) else f"[field {place}, {len(key)} characters]"
 
 
 def _field(key: str, value: Any, depth: int, written: bool) -> Any:
@@ -73,8 +86,8 @@ def _field(key: str, value: Any, depth: int, written: bool) -> Any:
 
 
 def _word(text: str) -> str:
-    """A name or an id as it is; one with white space, or a path, is text."""
-    plain = len(text) <= 80 and not any(char.isspace() or char in "/\\" for char in text)
+    """A name or an id as it is; one with white space, or a path, or of another script, is text."""
+    plain = len(text) <= 80 and text.isascii() and not any(char.isspace() or char in "/\\" for char in text)
     return text if plain else _blank(text)
 
 

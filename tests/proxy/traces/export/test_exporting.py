@@ -44,7 +44,7 @@ def rich(number: int = 1, **fields: Any) -> Trace:
                         "type": "tool_use",
                         "id": "toolu_1",
                         "name": "Read",
-                        "input": {"name": text, "id": "Ann"},
+                        "input": {"name": text, "id": "Ann", "env": {"/home/ann/x": 1, "to Ann": 2}},
                     },
                 ],
             },
@@ -85,6 +85,18 @@ def test_without_contents_no_written_text_leaves_either(form: str) -> None:
         assert written not in text
     for shape in ("Read", "Qwen3", "claude-x"):
         assert shape in text
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_without_contents_neither_errors_nor_made_up_names_leave(form: str) -> None:
+    trace = rich(
+        model="/Users/ann/model",
+        response=TraceResponse(status=400, error=ErrorInfo(type="Ann was here", message="Ann")),
+        tool_calls=[call_of("toolu_1", "给安发邮件"), call_of("toolu_2", "ask Ann")],
+    )
+    text = exported(form, trace, contents=False)
+    for written in ("Ann", "ann", "给安", json.dumps("给安")[1:-1]):
+        assert written not in text
 
 
 @pytest.mark.parametrize("form", FORMATS)
