@@ -17,6 +17,7 @@ from engine import bundled_model
 from engine.process.blas import engine_environment
 from engine.process.port_holder import port_holder
 from engine.process.private_files import private_folder
+from engine.process.program_code import code_hash, library_versions
 from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
@@ -68,6 +69,7 @@ class Host:
         self.config = config
         self.url = url
         self.started = clock()
+        self._code, self._libraries = code_hash(), library_versions()  # the files may change while it runs
         self.bus = EventBus(clock=clock)
         self.totals = Totals()
         self.metrics = Metrics(version=program_version(), backend=config.backend_name)
@@ -153,6 +155,8 @@ class Host:
             model=engine.model or self.config.model,
             home=str(self.config.home),
             destination=self.config.destination,
+            code=self._code,
+            libraries=self._libraries,
             seq=self.bus.seq,
             first_seq=self.bus.first_seq,
             counters=self.totals,

@@ -361,3 +361,5 @@ class HostState(BaseModel):
     probes: list[tuple[float, Probe]] = []  # newest last, with their times
     engine_log: list[str] = []  # last lines, newest last
     destination: str = ""  # where requests go and who says so; empty: to the host's own engine
+    code: str = ""  # `engine.process.program_code.code_hash` when the host started; "": not known
+    libraries: dict[str, str] = {}  # versions of mlx and mlx-lm then
