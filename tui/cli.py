@@ -36,6 +36,7 @@ Examples
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
   anyclaude-tui config show               what is set here, and by what
+  anyclaude-tui doctor                    is everything well? What to do if not
   anyclaude-tui verify session            does all of it work? With evidence
 
 \b
@@ -191,6 +192,47 @@ def events(
 
 
 app.add_typer(config_app, name="config")
+
+
+DOCTOR_HELP = """Is everything well here? All checks in a table: ok, warning, failed or not checked.
+
+Each line has its evidence and, where something is wrong, what to do. Checks the configuration, the state
+folder, traces and their index, the model's files, MLX, memory, ports, and Claude Code with its settings. Of a
+running host also: is it this code, is its engine ready, a real answer of one token, caching over two
+requests, a tool call. These three requests are recorded as traces.
+
+Nothing is started. Without a running host that is a warning, and what needs one is "not checked", as is all
+that needs a check which failed.
+
+\b
+Examples
+  anyclaude-tui doctor
+  anyclaude-tui doctor --details          every setting and its source, and more
+  anyclaude-tui doctor --fix              repairs permissions, a stale or damaged
+                                          index, files of dead processes
+  anyclaude-tui doctor --json | jq '.checks[] | select(.standing == "failed")'
+  anyclaude-tui --attach 127.0.0.1:9000 doctor
+
+Exit code 1 if a check failed; a warning is no failure.
+"""
+
+
+@app.command("doctor", help=DOCTOR_HELP)
+def doctor(
+    context: typer.Context,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Repair what is safe, and say each thing that was done.")
+    ] = False,
+    details: Annotated[bool, typer.Option("--details", help="More evidence for each line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with all of it.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.doctor.command import run_doctor
+
+    invocation = _with(context, attach=attach, port=port, config=config)
+    raise typer.Exit(run_doctor(invocation, fix=fix, details=details, json_wanted=as_json))
 
 
 app.add_typer(verify, name="verify")

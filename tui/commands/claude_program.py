@@ -14,6 +14,7 @@ from pathlib import Path
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import say
 
+TESTED_VERSION = "2.1.332"  # of Claude Code, with which this release was tested
 INSTALL = "npm install -g @anthropic-ai/claude-code"
 _FOLDERS = (
     "~/.local/bin",

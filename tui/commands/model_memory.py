@@ -84,7 +84,7 @@ def needed_bytes(model: str, draft_model: str = "") -> int | None:
     """Memory for a process that runs these models, by the size of their files; None: one is missing."""
     weights = 0
     for name in (model, *filter(None, (draft_model,))):
-        if (folder := _folder(name)) is None:
+        if (folder := folder_of(name)) is None:
             return None
         try:
             weights += sum(file.stat().st_size for file in weight_choices(folder)[0].files)
@@ -93,7 +93,8 @@ def needed_bytes(model: str, draft_model: str = "") -> int | None:
     return int(weights * _WEIGHTS_FACTOR) + PROCESS_BYTES
 
 
-def _folder(model: str) -> Path | None:
+def folder_of(model: str) -> Path | None:
+    """The folder of a model by its configured name; None: a hub id that is not downloaded."""
     if not model:
         return bundled_model.FOLDER
     if Path(model).is_dir() or not is_hub_id(model):

@@ -65,6 +65,14 @@ def read_user_settings(
     return UserSettings(_read_given(given) if given else {}, files, tuple(rest))
 
 
+def named_settings_files(
+    environ: Mapping[str, str], cwd: Path, user_home: Path
+) -> list[tuple[Path, Mapping[str, Any] | None]]:
+    """The settings files of a session in `cwd` that are there, the strongest first; None: not readable."""
+    paths = _files({LOCAL, PROJECT, USER}, environ, cwd, user_home)
+    return [(path, _read_file(path)) for path in paths if path.is_file()]
+
+
 def _files(sources: set[str], environ: Mapping[str, str], cwd: Path, user_home: Path) -> Iterator[Path]:
     if LOCAL in sources:
         root = next((folder for folder in (cwd, *cwd.parents) if (folder / ".git").exists()), cwd)

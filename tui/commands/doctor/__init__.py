@@ -1,0 +1,1 @@
+"""`anyclaude-tui doctor`: the health check, one module a group of checks."""
