@@ -64,9 +64,18 @@ def machine_report(asked_bytes: int | None = None) -> ModelReport:
 
 
 def with_model(
-    report: ModelReport, folder: Path, *, tool_format: str = "", kv_bits: int = 0, context_tokens: int = 0
+    report: ModelReport,
+    folder: Path,
+    *,
+    tool_format: str = "",
+    kv_bits: int = 0,
+    context_tokens: int = 0,
+    beside_bytes: int = 0,
 ) -> ModelReport:
-    """The report with what is known of a model; `tool_format` and `context_tokens` as the user set them."""
+    """The report with what is known of a model; `tool_format` and `context_tokens` as the user set them.
+
+    `beside_bytes` are those of a draft model's weights.
+    """
     try:
         model, config, weights = build(folder, weight_choices(folder))
         found = load_tokenizer(folder, config.get("eos_token_id"))
@@ -80,7 +89,7 @@ def with_model(
         detected = family_of(template_text(tokenizer), vocabulary)
         family = detected.name if detected is not None else ""
     tokens = context_tokens or window.tokens or DEFAULT_CONTEXT
-    weights_bytes = sum(file.stat().st_size for file in weights.files)
+    weights_bytes = sum(file.stat().st_size for file in weights.files) + beside_bytes
     report = replace(
         report,
         model=str(folder),
@@ -136,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tool-format", default="", help="the tool-call format, if it is set")
     parser.add_argument("--kv-bits", type=int, default=0)
     parser.add_argument("--context-tokens", type=int, default=0)
+    parser.add_argument("--beside", type=int, default=0, help="bytes of a draft model's weights")
     parser.add_argument("--memory-limit", type=int, default=None, help="in bytes, if it is set")
     given = parser.parse_args(arguments)
     report = machine_report(given.memory_limit)
@@ -146,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tool_format=given.tool_format,
             kv_bits=given.kv_bits,
             context_tokens=given.context_tokens,
+            beside_bytes=given.beside,
         )
     sys.stdout.write(json.dumps(asdict(report)) + "\n")
     return ExitCode.FINE

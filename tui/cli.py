@@ -199,7 +199,7 @@ DOCTOR_HELP = """Is everything well here? All checks in a table: ok, warning, fa
 Each line has its evidence and, where something is wrong, what to do. Checks the configuration, the state
 folder, traces and their index, the model's files, MLX, memory, ports, and Claude Code with its settings. Of a
 running host also: is it this code, is its engine ready, a real answer of one token, caching over two
-requests, a tool call. These three requests are recorded as traces.
+requests, a tool call. These requests are recorded as traces.
 
 Nothing is started. Without a running host that is a warning, and what needs one is "not checked", as is all
 that needs a check which failed.

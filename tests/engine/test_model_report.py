@@ -43,9 +43,11 @@ def test_a_machine_without_room_fits_fewer_tokens(shelf: ModelShelf) -> None:
     report = with_model(machine_report(), shelf.tiny())
     transient = _CHUNK_BYTES * largest_chunk()
     asked = report.weights_bytes + transient + report.kv_bytes * report.window_tokens // 2
-    report = with_model(machine_report(asked), shelf.tiny())
-    assert report.limit_reason == "as set by memoryLimitBytes"
-    assert 0 < report.fitting_tokens < report.window_tokens
+    alone = with_model(machine_report(asked), shelf.tiny())
+    beside = with_model(machine_report(asked + 10**6), shelf.tiny(), beside_bytes=10**6)
+    assert beside.fitting_tokens == alone.fitting_tokens
+    assert alone.limit_reason == "as set by memoryLimitBytes"
+    assert 0 < alone.fitting_tokens < alone.window_tokens
 
 
 def test_what_the_user_set_comes_first(shelf: ModelShelf) -> None:

@@ -40,7 +40,7 @@ def check_configuration(examination: Examination) -> Finding:
     if settled.warnings:
         return warning(
             "; ".join(settled.warnings),
-            "remove or rename what is not known; anyclaude-tui config show lists what counts",
+            "mend what it names, or leave it: the rest counts, as anyclaude-tui config show lists it",
             details=(evidence, *details),
         )
     return ok(evidence, *details)

@@ -56,7 +56,8 @@ def check_port(examination: Examination) -> Finding:
             if "token" in str(error)
             else "is the address right? start one there, or leave --attach out"
         )
-        return failed(f"{url}: {error}", advice)
+        said = str(error)
+        return failed(said if url in said else f"{url}: {said}", advice)
     age = seconds(examination.edge.clock() - state.started)
     return ok(
         f"a host of anyclaude-tui answers on {url} (pid {state.pid}, for {age})",
@@ -133,7 +134,8 @@ def check_engine(examination: Examination) -> Finding:
     match engine.state:
         case "ready" | "busy":
             memory = f", {size(engine.memory_bytes)} of memory" if engine.memory_bytes else ""
-            evidence = f"{engine.state} on {engine.accelerated or 'an unknown device'}{memory}"
+            window = f", a window of {engine.context_tokens:,} tokens" if engine.context_tokens else ""
+            evidence = f"{engine.state} on {engine.accelerated or 'an unknown device'}{memory}{window}"
             slow = engine.accelerated.startswith(("reference BLAS", "cpu: no Metal"))
             off = [note for note in engine.notes if note.startswith(_WARNING_NOTES)]
             if slow or off:

@@ -112,6 +112,7 @@ def check_mlx(examination: Examination) -> Finding:
     command += ["--model", str(folder)] if folder is not None else []
     command += ["--tool-format", config.tool_format, "--context-tokens", str(config.context_tokens)]
     command += ["--kv-bits", str(config.kv_bits or 0)]
+    command += ["--beside", str(_draft_bytes(config.draft_model))]
     if config.memory_limit_bytes is not None:
         command += ["--memory-limit", str(config.memory_limit_bytes)]
     again = "install anyclaude-tui again (make install), in an environment of its own"
@@ -131,6 +132,15 @@ def check_mlx(examination: Examination) -> Finding:
     if report.device.startswith("reference BLAS"):
         return warning(evidence, "install that package; the engine finds it")
     return ok(evidence, report.machine)
+
+
+def _draft_bytes(model: str) -> int:
+    """The bytes of a draft model's weights, 0 where there is none yet."""
+    folder = folder_of(model) if model else None
+    try:
+        return sum(file.stat().st_size for file in weight_choices(folder)[0].files) if folder else 0
+    except (ModelError, OSError):
+        return 0
 
 
 def check_architecture(examination: Examination) -> Finding:

@@ -15,6 +15,7 @@ from proxy.traces.retention import Limits, plan_prune
 from tui.client.figures import day_and_clock, plural, size
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, Repair, failed, ok, warning
+from tui.commands.doctor.state_folder import cache_folders
 
 _FIX = "anyclaude-tui doctor --fix makes it anew from the trace files; so does the next start of a host"
 _BUSY_S = 1.0
@@ -98,7 +99,7 @@ def check_traces(examination: Examination) -> Finding:
     if plan.removals:
         return warning(
             f"{evidence}: {plural(len(plan.removals), 'trace')} over it",
-            "a running host removes them within a day, or: anyclaude-tui traces prune --yes",
+            "a host removes them at its start and every hour; or: anyclaude-tui traces prune --yes",
         )
     return ok(evidence)
 
@@ -109,7 +110,10 @@ def check_cache_files(examination: Examination) -> Finding:
     times: list[float] = []
     total = 0
     for file in _files(config.kv_cache_folder):
-        status = file.stat()
+        try:
+            status = file.stat()
+        except OSError:
+            continue  # evicted meanwhile
         total += status.st_size
         times.append(status.st_mtime)
     if not times:
@@ -128,9 +132,8 @@ def check_cache_files(examination: Examination) -> Finding:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            yield path
+    for part in cache_folders(folder):
+        yield from (path for path in part.iterdir() if path.is_file() and not path.is_symlink())
 
 
 CHECKS = (

@@ -84,7 +84,14 @@ def _folders(home: Path) -> Iterator[Path]:
     root = home / _KV_CACHE
     if root.is_dir():
         yield root
-        yield from (path for path in root.iterdir() if _CACHE_FOLDER.fullmatch(path.name) and path.is_dir())
+        yield from cache_folders(root)
+
+
+def cache_folders(root: Path) -> list[Path]:
+    """The folders of the prefix cache's files: the user may keep others beside them."""
+    if not root.is_dir():
+        return []
+    return [path for path in sorted(root.iterdir()) if _CACHE_FOLDER.fullmatch(path.name) and path.is_dir()]
 
 
 def _entries(home: Path) -> Iterator[tuple[Path, os.stat_result]]:

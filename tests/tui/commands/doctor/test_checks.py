@@ -126,7 +126,7 @@ CASES = [
         "configuration",
         lambda it: it.config.update(claudeMode=True),
         "claudeMode",
-        "remove or rename",
+        "the rest counts",
         WARNING,
         stops=False,
     ),
@@ -389,6 +389,14 @@ CASES = [
         lambda it: it.write_settings(CLAUDE_CODE_USE_BEDROCK="1"),
         "CLAUDE_CODE_USE_BEDROCK",
         "remove it",
+    ),
+    Broken(
+        "a broken settings file",
+        "claude.settings",
+        lambda it: (it.write_settings(), (it.user / ".claude" / "settings.json").write_text("{")),
+        "cannot be read as settings",
+        "mend it",
+        WARNING,
     ),
     Broken(
         "managed settings",
