@@ -15,7 +15,7 @@ from tui.client.host_client import describe, refusal
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, not_checked, ok, warning
 
-_PATIENCE_S = 300.0  # the first prompt of a large model on a slow machine, behind others in the queue
+_PATIENCE_S = 120.0  # a short prompt of a large model on a slow machine, behind others in the queue
 _SENTENCE = "This is a line of a long instruction that is the same in both requests; number {}. "
 _LINES = 40
 _TOOL = {
@@ -68,8 +68,11 @@ def check_answer(examination: Examination) -> Finding:
     try:
         said = ask(examination, {"messages": [{"role": "user", "content": "Say hello."}]})
     except AnswerFailed as error:
+        engine = examination.host.engine
+        queue = f" ({engine.running} requests ran and {engine.queue} waited)" if engine.running else ""
         return failed(
-            f"no answer: {error}", "read the trace of this request: anyclaude-tui traces list --errors -n 3"
+            f"no answer: {error}{queue}",
+            "read the trace of this request: anyclaude-tui traces list --errors -n 3",
         )
     took = seconds(time.monotonic() - start)
     usage = said["usage"]

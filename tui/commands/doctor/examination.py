@@ -89,7 +89,7 @@ class Examination:
     model_faults: tuple[str, ...] = ()  # why the configured model cannot be used
     url: str = ""
     state: HostState | None = None
-    unknown_host: bool = False  # something listens where the host should, and its process is not known
+    listener: int | None = None  # the process on the host's port, where the host itself does not say
     model_folder: Path | None = None
     report: ModelReport = field(default_factory=ModelReport)
     claude: str = ""  # the program

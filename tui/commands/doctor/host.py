@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 from engine.process.listening import is_listened_to
@@ -45,12 +46,12 @@ def check_port(examination: Examination) -> Finding:
     here = not invocation.attach
     if here and not is_listened_to(parts.hostname or "", port):
         return _no_host(examination, url)
-    examination.unknown_host = True
     if here and not is_host(url):
         return _another(examination, port)
     try:
         state = examination.state = asyncio.run(_state(url, config.token))
     except HostError as error:
+        examination.listener = _pid_in(port_holder(port)) if here else None
         advice = (
             "set the token that it was started with (ANYCLAUDE_TOKEN)"
             if "token" in str(error)
@@ -75,19 +76,24 @@ def _no_host(examination: Examination, url: str) -> Finding:
 
 
 def _another(examination: Examination, port: int) -> Finding:
-    own = [pid for pid, command in examination.edge.processes() if host_command(command)]
     holder = port_holder(port)
-    stuck = next((pid for pid in own if f"(pid {pid})" in holder), None)
-    if stuck is not None:
+    pid = examination.listener = _pid_in(holder)
+    if any(host_command(command) for own, command in examination.edge.processes() if own == pid):
         return failed(
-            f"the host on port {port} (pid {stuck}) does not answer any more",
-            f"end it (kill {stuck}; if it stays, kill -9 {stuck}) and start it again: anyclaude-tui",
+            f"the host on port {port} (pid {pid}) does not answer any more",
+            f"end it (kill {pid}; if it stays, kill -9 {pid}) and start it again: anyclaude-tui",
         )
     who = holder or "a program that the system does not name"
     return failed(
         f"port {port} is held by {who}, which does not answer as a host of anyclaude-tui",
         "end that program, or choose another port with --port",
     )
+
+
+def _pid_in(holder: str) -> int | None:
+    """The process id in what `port_holder` says."""
+    found = re.search(r"\bpid (\d+)", holder)
+    return int(found[1]) if found else None
 
 
 async def _state(url: str, token: str) -> HostState:

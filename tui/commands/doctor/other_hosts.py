@@ -21,12 +21,11 @@ def host_command(command: Sequence[str]) -> bool:
 def check_other_hosts(examination: Examination) -> Finding:
     """Each host has a model of its own in memory."""
     state = examination.state
+    meant = state.pid if state is not None else examination.listener
     hosts = [pid for pid, command in examination.edge.processes() if host_command(command)]
-    others = sorted(pid for pid in hosts if state is None or pid != state.pid)
-    # Which one is meant is not known where the configuration cannot be used, or the host does not let us in.
-    unclear = state is None and (examination.settled is None or examination.unknown_host)
+    others = sorted(pid for pid in hosts if pid != meant)
     listed = ", ".join(str(pid) for pid in others)
-    if not others or (unclear and len(others) == 1):
+    if not others or (examination.settled is None and len(others) == 1):  # it may be the one that is meant
         return ok(f"only pid {listed}" if others else "none")
     return warning(
         f"{plural(len(others), 'other host')} of yours on this machine (pid {listed})",

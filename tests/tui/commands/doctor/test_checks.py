@@ -465,7 +465,10 @@ class TestPorts:
 
     def test_a_host_that_hangs_is_told_from_another_program(self, setup: Setup, silent: int) -> None:
         setup.config["port"] = silent
-        finding = setup.examine()["host.port"].finding
+        setup.processes.append((77, ["python", "-P", "-m", "proxy"]))
+        results = setup.examine()
+        assert results["hosts.other"].finding.evidence.endswith("(pid 77)")
+        finding = results["host.port"].finding
         assert finding.evidence == f"the host on port {silent} (pid {os.getpid()}) does not answer any more"
         assert f"kill {os.getpid()}" in finding.advice
 
