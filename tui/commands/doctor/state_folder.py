@@ -47,14 +47,15 @@ def check_permissions(examination: Examination) -> Finding:
         return ok(f"{home} is not there yet; the first start makes it")
     if not home.is_dir():
         return failed(f"{home} is no folder", "move it away, or choose another folder with --home")
-    others = [path for path, status in _entries(home) if status.st_uid != os.geteuid()]
+    entries = list(_entries(home))
+    others = [path for path, status in entries if status.st_uid != os.geteuid()]
     locked = [path for path in (home, *_folders(home)) if not os.access(path, os.W_OK | os.X_OK)]
     if others or locked:
         path = (others or locked)[0]
         what = "belongs to another user" if others else "cannot be written by you"
         count = f" (and {len(others or locked) - 1} more)" if len(others or locked) > 1 else ""
-        return failed(f"{path}{count} {what}", f"make it yours, for example: sudo chown -R {_user()} {home}")
-    open_ones = [(path, status) for path, status in _entries(home) if status.st_mode & _OTHERS]
+        return failed(f"{path}{count} {what}", f"make it yours: sudo chown -R {_user()} {path}")
+    open_ones = [(path, status) for path, status in entries if status.st_mode & _OTHERS]
     if open_ones:
         shown = [f"{path} ({stat.filemode(status.st_mode)})" for path, status in open_ones[:_SHOWN]]
         return failed(
@@ -70,8 +71,15 @@ def check_permissions(examination: Examination) -> Finding:
 def _closed(paths: list[Path]) -> list[str]:
     done = []
     for path in paths:
-        mode = FOLDER_MODE if path.is_dir() else FILE_MODE
-        path.chmod(mode)
+        try:  # whoever could write here may have put a link in the file's place: it is not followed
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # gone meanwhile
+        try:
+            mode = FOLDER_MODE if stat.S_ISDIR(os.fstat(descriptor).st_mode) else FILE_MODE
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
         done.append(f"{path} is yours alone now ({mode:04o})")
     return done
 
@@ -97,9 +105,9 @@ def cache_folders(root: Path) -> list[Path]:
 def _entries(home: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """What is ours, without links: folders, and the files in them."""
     if home.name == STATE_FOLDER:
-        yield home, home.lstat()
+        yield home.resolve(), home.stat()  # it may be a link: what counts is the folder
     for top in _folders(home):
-        yield top, top.lstat()
+        yield top.resolve(), top.stat()
         if top.name == _KV_CACHE:
             continue  # only its folders that are ours, which come next
         for folder, folders, files in os.walk(top):

@@ -541,6 +541,16 @@ class TestRepairs:
         setup.examine()
         assert setup.home.stat().st_mode & 0o777 == 0o755
 
+    def test_links_are_judged_by_where_they_lead(self, setup: Setup) -> None:
+        elsewhere = setup.user / "large-disk"
+        (elsewhere / ("0" * 32)).mkdir(parents=True, mode=0o700)
+        elsewhere.chmod(0o750)
+        (setup.home / "kv-cache").symlink_to(elsewhere)
+        (setup.home / "traces" / "mlx" / "link.json").symlink_to("/etc/hostname")
+        results = setup.examine(repairs=True)
+        assert results["state.permissions"].repairs == (f"{elsewhere} is yours alone now (0700)",)
+        assert unwell(results) == {}
+
     def test_the_users_own_files_beside_ours_are_left_alone(self, setup: Setup) -> None:
         chosen = setup.user / "documents"
         setup.home.rename(chosen)
