@@ -34,7 +34,10 @@ def test_a_real_host_passes_its_checks(caller: Host, tmp_path: Path) -> None:
 
 
 def test_without_a_host_nothing_is_started(tmp_path: Path) -> None:
-    ended = run(tmp_path, "--port", "9", "doctor", ANYCLAUDE_CLAUDE="/nowhere/claude")
+    # Another backend: without MLX this is quick.
+    ended = run(
+        tmp_path, "--port", "9", "--backend", "lmstudio", "doctor", ANYCLAUDE_CLAUDE="/nowhere/claude"
+    )
     assert ended.returncode == 1  # no Claude Code
     assert "no host runs on http://127.0.0.1:9" in ended.stdout
     assert 'not checked  engine            it needs "host"' in ended.stdout

@@ -48,6 +48,7 @@ def find_claude(
     environ: Mapping[str, str],
     *,
     is_program: Callable[[Path], bool] = lambda path: path.is_file() and os.access(path, os.X_OK),
+    notify: Callable[[str], None] = say,
 ) -> str:
     """The program: by its name, else on the PATH, else in an installer's folder, with a message.
 
@@ -63,7 +64,7 @@ def find_claude(
         )
     for path in installed_at(environ):
         if is_program(path):
-            say(f"Claude Code is not on the PATH; using {path}")
+            notify(f"Claude Code is not on the PATH; using {path}")
             return str(path)
     how = INSTALL if shutil.which("npm", path=environ.get("PATH")) else f"Node.js, then: {INSTALL}"
     raise CommandFailed(

@@ -12,6 +12,7 @@ import httpx
 from proxy.configuration.known_backends import backend_kind
 from tui.client.figures import seconds
 from tui.client.host_client import describe, refusal
+from tui.commands.claude_environment import model_name
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, not_checked, ok, warning
 
@@ -42,7 +43,7 @@ def ask(examination: Examination, body: Mapping[str, Any]) -> dict[str, Any]:
     """
     token = examination.config.token
     headers = {"anthropic-version": "2023-06-01"} | ({"authorization": f"Bearer {token}"} if token else {})
-    message = {"model": examination.host.model or "any", "max_tokens": 1, **body}
+    message = {"model": model_name(examination.host.model), "max_tokens": 1, **body}
     verify = examination.url.startswith("https:")  # loading certificates takes 30 ms
     try:
         with httpx.Client(timeout=_PATIENCE_S, trust_env=False, verify=verify) as client:

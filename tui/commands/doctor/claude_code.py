@@ -27,12 +27,14 @@ _OFF = ("", "0", "false", "no", "off")
 def check_program(examination: Examination) -> Finding:
     """Is Claude Code installed?"""
     environ = examination.environ
+    notices: list[str] = []
     try:
-        examination.claude = find_claude(named_by_variable(environ), environ)
+        examination.claude = find_claude(named_by_variable(environ), environ, notify=notices.append)
     except CommandFailed as error:
         evidence, _, advice = error.message.partition("; ")
+        advice = advice.partition("   (")[0]  # an option of another command
         return failed(evidence, f"{advice}; or set ANYCLAUDE_CLAUDE to the program")
-    return ok(examination.claude)
+    return ok("; ".join(notices) or examination.claude)
 
 
 def check_version(examination: Examination) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +37,7 @@ def check_configuration(examination: Examination) -> Finding:
         settled = replace(settled, config=replace(settled.config, model="", draft_model=""))
     examination.settled = settled
     evidence = "; ".join(settled.account)
-    details = tuple(_values(settled))
+    details = tuple(_values(settled, passed_over=_MODELS if examination.model_faults else ()))
     if settled.warnings:
         return warning(
             "; ".join(settled.warnings),
@@ -51,12 +52,12 @@ def _settled(examination: Examination, options: Any) -> Settled:
     return settle(options, environ=examination.environ, cwd=edge.cwd, user_home=edge.user_home)
 
 
-def _values(settled: Settled) -> list[str]:
+def _values(settled: Settled, passed_over: Sequence[str]) -> list[str]:
     """Each value that is not a default, and where it comes from; a secret is not shown."""
     lines = []
     for name, setting in SETTINGS.items():
         source = settled.sources.get(name, DEFAULT)
-        if source != DEFAULT:
+        if source != DEFAULT and name not in passed_over:
             value = getattr(settled.config, name)
             shown = shown_value(setting.kind, value if isinstance(value, (int, dict)) else str(value or ""))
             lines.append(f"{setting.key_of(settled.config.backend_name)} = {shown}  ({source.described})")

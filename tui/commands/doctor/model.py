@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 
@@ -107,6 +108,8 @@ def check_mlx(examination: Examination) -> Finding:
     Only here is mlx imported, and only in that process.
     """
     config, folder = examination.config, examination.model_folder
+    if config.backend != "mlx":
+        return not_checked(f"the backend {config.backend_name} does not use it")
     # -P: a module of another folder must not be imported.
     command = [sys.executable, "-P", "-m", "engine.model_report"]
     command += ["--model", str(folder)] if folder is not None else []
@@ -125,8 +128,9 @@ def check_mlx(examination: Examination) -> Finding:
         words = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
         return failed(f"MLX does not run here: {words[-1][:300]}", again)
     versions = ", ".join(f"{name} {version}" for name, version in report.libraries.items())
-    python = ".".join(str(part) for part in sys.version_info[:3])
-    evidence = f"{versions}, Python {python}; {report.device or 'an unknown device'}"
+    macos = platform.mac_ver()[0]
+    system = f"macOS {macos}" if macos else f"{platform.system()} {platform.release()}"
+    evidence = f"{versions}, Python {platform.python_version()}, {system}; {report.device or 'no device'}"
     if report.device_fault:
         return warning(f"{evidence}: {report.device_fault}", "start it in a terminal of the desktop")
     if report.device.startswith("reference BLAS"):

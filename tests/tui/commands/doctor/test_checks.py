@@ -492,12 +492,27 @@ class TestOtherBackends:
         results = setup.examine()
         assert results["answer.cache"].finding.standing is Standing.WARNING
         assert results["model.folder"].finding.evidence == "the backend lmstudio has its own model"
+        assert results["engine.mlx"].finding.evidence == "the backend lmstudio does not use it"
 
     def test_no_request_is_sent_to_an_account(self, setup: Setup) -> None:
         setup.config["backend"] = setup.host.state["backend"] = "claude"
         results = setup.examine()
         assert results["answer.token"].finding.standing is Standing.NOT_CHECKED
         assert setup.host.requests == []
+
+
+def test_claude_code_may_be_where_its_installer_puts_it(
+    setup: Setup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = setup.user / ".local" / "bin" / "claude"
+    installed.parent.mkdir(parents=True)
+    setup.claude.rename(installed)
+    results = setup.examine()
+    assert unwell(results) == {}
+    assert results["claude.program"].finding.evidence == (
+        f"Claude Code is not on the PATH; using {installed}"
+    )
+    assert capsys.readouterr().err == ""  # it would break the line that shows progress
 
 
 def test_a_model_that_is_not_downloaded_is_a_warning(setup: Setup) -> None:
