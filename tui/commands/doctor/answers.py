@@ -77,7 +77,7 @@ def check_answer(examination: Examination) -> Finding:
         )
     took = seconds(time.monotonic() - start)
     usage = said["usage"]
-    if not usage.get("output_tokens"):
+    if not _tokens(usage, "output_tokens"):
         return failed(
             f"the answer has no token (stop reason {said.get('stop_reason')})",
             "read the trace of this request: anyclaude-tui traces list -n 3",
@@ -95,8 +95,8 @@ def check_cache(examination: Examination) -> Finding:
     except AnswerFailed as error:
         return failed(f"no answer: {error}", "anyclaude-tui traces list --errors -n 3 has the request")
     names = ("cache_creation_input_tokens", "cache_read_input_tokens")
-    created, read = (int(first.get(name) or 0) for name in names)
-    again = int(second.get("cache_read_input_tokens") or 0)
+    created, read = (_tokens(first, name) for name in names)
+    again = _tokens(second, "cache_read_input_tokens")
     evidence = f"first request: {created:,} created, {read:,} read; second: {again:,} read"
     if created and again > read:
         return ok(evidence)
@@ -126,7 +126,9 @@ def check_tool_call(examination: Examination) -> Finding:
         said = ask(examination, body)
     except AnswerFailed as error:
         return failed(f"no answer: {error}", "anyclaude-tui traces list --errors -n 3 has the request")
-    calls = [block for block in said.get("content") or () if block.get("type") == "tool_use"]
+    content = said.get("content")
+    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    calls = [block for block in blocks if block.get("type") == "tool_use"]
     advice = "see why: anyclaude-tui traces list -n 1, then traces show ID --tool 1; or choose another model"
     if not calls:
         return failed(
@@ -144,7 +146,12 @@ def check_tool_call(examination: Examination) -> Finding:
 
 def _prompt_tokens(usage: Mapping[str, Any]) -> int:
     names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    return sum(int(usage.get(name) or 0) for name in names)
+    return sum(_tokens(usage, name) for name in names)
+
+
+def _tokens(usage: Mapping[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) else 0
 
 
 CHECKS = (

@@ -64,7 +64,7 @@ class ModelHost:
     token: str = ""
     state: dict[str, Any] = field(default_factory=dict)
     status: int = 200
-    usages: list[dict[str, int]] = field(default_factory=list)
+    usages: list[dict[str, Any]] = field(default_factory=list)
     calls: bool = True
     requests: list[dict[str, Any]] = field(default_factory=list)
 

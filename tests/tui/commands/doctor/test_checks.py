@@ -343,6 +343,15 @@ CASES = [
         "verify cache --exact",
     ),
     Broken(
+        "a figure that is no number",
+        "answer.cache",
+        lambda it: it.host.usages.extend(
+            [{"output_tokens": 1, "cache_creation_input_tokens": "some", "cache_read_input_tokens": None}] * 3
+        ),
+        "0 created, 0 read; second: 0 read",
+        "verify cache --exact",
+    ),
+    Broken(
         "a figure that does not change",
         "answer.cache",
         lambda it: it.host.usages.extend(
