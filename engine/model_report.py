@@ -39,6 +39,7 @@ from engine.process.blas import engine_environment
 from engine.process.exit_codes import ExitCode
 from engine.process.program_code import library_versions
 from engine.prompts.chat_template import template_text
+from engine.prompts.rendering import PromptRenderer
 from engine.tool_calls.families.registry import family_of
 from engine.wire.model_report import ModelReport
 
@@ -96,6 +97,7 @@ def with_model(
         tokens=len(vocabulary),
         template_fault=found.template_fault,
         family=family,
+        tools_rendered=PromptRenderer(tokenizer).traits.tools_rendered,
         weights_bytes=weights_bytes,
         window_tokens=min(tokens, window.learned or tokens),
     )

@@ -29,6 +29,7 @@ class ModelReport:
     tokens: int = 0  # of the vocabulary
     template_fault: str = ""
     family: str = ""
+    tools_rendered: bool = True  # by the template; else the model does not see them
     cache_kinds: dict[str, int] = field(default_factory=dict)  # layers by mlx-lm's class
     cache_fault: str = ""
     needs_checkpoints: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_machine_without_room_fits_fewer_tokens(shelf: ModelShelf) -> None:
 def test_what_the_user_set_comes_first(shelf: ModelShelf) -> None:
     report = with_model(machine_report(), shelf.tiny(), tool_format="glm", context_tokens=2048)
     assert (report.family, report.window_tokens) == ("glm", 2048)
+
+
+def test_a_template_that_drops_tools_is_reported(shelf: ModelShelf, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(shelf.tiny(), folder)
+    assert with_model(ModelReport(), folder).tools_rendered
+    for path in folder.glob("chat_template*"):
+        path.unlink()
+    plain = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+    config = json.loads((folder / "tokenizer_config.json").read_bytes()) | {"chat_template": plain}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    report = with_model(ModelReport(), folder)
+    assert (report.tools_rendered, report.template_fault) == (False, "")
 
 
 def test_a_model_that_cannot_be_built_is_reported(tmp_path: Path) -> None:

@@ -177,7 +177,9 @@ def check_template(examination: Examination) -> Finding:
 
 
 def check_tools(examination: Examination) -> Finding:
-    """In which form does it write tool calls?"""
+    """Does the model see tools, and in which form does it write calls?"""
+    if not examination.report.tools_rendered:
+        return failed("its chat template has no place for tools: the model does not see them", _OTHER_MODEL)
     family = examination.report.family
     if not family:
         return failed(

@@ -250,6 +250,13 @@ CASES = [
         "no chat template",
         "--model",
     ),
+    Broken(
+        "tools that the template drops",
+        "model.tools",
+        lambda it: it.reports(tools_rendered=False),
+        "no place for tools",
+        "--model",
+    ),
     Broken("no tool family", "model.tools", lambda it: it.reports(family=""), "tool calls", "--tool-format"),
     Broken(
         "too large a model",
