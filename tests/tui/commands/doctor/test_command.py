@@ -95,6 +95,10 @@ def test_paths_stay_whole_and_control_characters_are_not_printed() -> None:
     assert text.splitlines()[-1].strip() == "→ do --this-thing"
 
 
+def test_the_readme_counts_the_checks() -> None:
+    assert f"{len(CHECKS)} checks, each ok, warning" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_the_tested_version_is_the_one_that_the_tests_install() -> None:
     (version,) = re.findall(r"^CLAUDE_VERSION := (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert version == TESTED_VERSION
