@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,16 @@ def test_a_request_goes_through_its_phases() -> None:
     assert record.duration_s(now=1e9) == 5.0
     assert store.view().active == ()
     assert store.view().traced == 1
+
+
+@pytest.mark.parametrize("kind", ["request.finished", "request.failed"])
+def test_a_request_took_what_its_trace_says(kind: str) -> None:
+    """The event of its end comes later than its end: the trace is written in between."""
+    store = play(RECEIVED)
+    received = store.view().requests[0].received
+    end = {"timings": {"done": 0.25}, "error": {"type": "api_error", "message": "broken"}}
+    store.apply(Event(seq=2, time=received + 0.5, type=kind, request="r", data=end))
+    assert store.view().requests[0].duration_s(now=1e9) == 0.25
 
 
 def test_the_transcript_keeps_kinds_and_order() -> None:

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from tui.screen.keymap import COMMANDS, PANES, commands, footer
-from tui.screen.screens.help import help_pieces
+from tui.screen.screens.help import KEY_CELLS, help_pieces
 from tui.screen.screens.help_text import HELP
 
 PLACES = [place for place, _ in PANES]
@@ -35,6 +35,11 @@ def test_help_explains_every_command_of_a_place(place: str, cells: int) -> None:
     for command in commands(place):
         assert command.title.split()[0] in text
     assert all(len(line) <= cells + 16 for line in text.splitlines())
+
+
+def test_the_names_of_the_help_leave_a_gap_before_their_meaning() -> None:
+    names = [name for groups in HELP.values() for _, entries in groups for name, _, _ in entries]
+    assert [name for name in names if len(name) >= KEY_CELLS] == []
 
 
 def test_the_footer_shows_the_important_first() -> None:

@@ -11,7 +11,7 @@ from tui.client.reducers.transcript import PieceKind, Transcript
 from tui.client.wire_text import line_text
 
 if TYPE_CHECKING:
-    from proxy.events.types import Event
+    from proxy.events.types import Event, Timings
 
 LIMIT, TRANSCRIPTS = 2000, 80
 
@@ -147,7 +147,7 @@ class RequestReducer:
             replace(
                 record,
                 phase="done",
-                ended=event.time,
+                ended=_end_time(record, event, data.timings),
                 status=data.status,
                 stop_reason=line_text(data.stop_reason, 80),
                 usage=data.usage,
@@ -167,7 +167,7 @@ class RequestReducer:
             replace(
                 record,
                 phase="cancelled" if data.cancelled else "failed",
-                ended=event.time,
+                ended=_end_time(record, event, data.timings),
                 status=data.status,
                 error=error,
                 usage=data.usage if data.usage.prompt_tokens else record.usage,
@@ -179,6 +179,11 @@ class RequestReducer:
     def _end(self, record: RequestSnapshot) -> None:
         self.traced += bool(record.trace)
         self._put(record)
+
+
+def _end_time(record: RequestSnapshot, event: Event, timings: Timings) -> float:
+    """When the answer was complete: its event comes later, after the trace is written."""
+    return event.time if timings.done is None else record.received + timings.done
 
 
 def _decode_s(timings: Any) -> float:

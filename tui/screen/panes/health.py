@@ -211,8 +211,9 @@ def _histories(view: View, width: int, rows: int) -> list[Line]:
     memory = [float(amount) for _, amount in view.memory]
     memory_use = view.engine.memory if view.engine is not None else None
     title: Line = [("memory  ", "label"), *_memory(view)]
-    if memory:
-        title.append((f"   peak {size(max(memory))}", "muted"))
+    peak = f"   peak {size(max(memory))}" if memory else ""
+    if line_width(title) + len(peak) <= width:  # whole, or not at all
+        title.append((peak, "muted"))
     graph_rows = 1 if rows < 8 else 2 if rows < 10 else 3
     out = [
         fit(title, width),
@@ -222,9 +223,9 @@ def _histories(view: View, width: int, rows: int) -> list[Line]:
     latencies = [probe.latency_s for _, probe in view.probes]
     good = [probe.latency_s for _, probe in view.probes if probe.ok]
     failed = len(latencies) - len(good)
-    probes: Line = [("probes  ", "label"), (plural(len(latencies), "probe"), "")]
+    probes: Line = [("probes  ", "label"), (f"{len(latencies):,}", "")]
     if good:
-        probes.append((f"   last {seconds(good[-1])}, slowest {seconds(max(good))}", "muted"))
+        probes.append((f"  last {seconds(good[-1])}, max {seconds(max(good))}", "muted"))
     if failed:
         probes.append((f"   {failed} failed", "bad"))
     return [*out, fit(probes, width), _probe_strip(view, width), _last_failure(view, width)]

@@ -213,7 +213,7 @@ def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
             ]
         )
     if record.ttft_s is not None:
-        numbers.append([("first token ", "muted"), (seconds(record.ttft_s), "")])
+        numbers.append([("TTFT ", "muted"), (seconds(record.ttft_s), "")])
     if record.output_tokens:
         numbers.append([(f"{count(record.output_tokens)} written", "decode")])
     numbers.append([("took " if record.ended else "for ", "muted"), (seconds(record.duration_s(now)), "")])

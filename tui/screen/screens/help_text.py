@@ -207,7 +207,7 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Columns",
             (
-                ("PROMPT REST. OUT", "", "as in Streams"),
+                ("PROMPT … TOOK", "", "as in Streams"),
                 ("CALLS", "tool", "tool calls of the answer; /1✗: one of them failed"),
                 ("SIZE", "", "of the file"),
             ),

@@ -116,7 +116,7 @@ def cache(trace: Trace, width: int) -> list[Line]:
     where: Line = [(f"{verdict.matched_tokens:,} of {verdict.prompt_tokens:,} tokens", "restored")]
     took = f" in {seconds(verdict.restore_s)}" if verdict.restore_s else ""
     where.append((f"   from {verdict.tier}{took}" if verdict.matched_tokens else "", "muted"))
-    cached: Line = [(f"{verdict.kept_tokens:,} tokens kept for later prompts", "")]
+    cached: Line = [(f"{plural(verdict.kept_tokens, 'token')} kept for later prompts", "")]
     pairs: list[tuple[str, Line]] = [("restored", where), ("cached", cached)]
     if miss is not None:
         at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""

@@ -85,7 +85,12 @@ def _message(number: int, message: Any, last: bool) -> list[Block]:
     ]
     if extra:
         blocks.append(
-            Block([*start, ("also ", "muted"), (", ".join(extra), "")], pretty(extra), kind="json", level=1)
+            Block(
+                [*start, ("other fields ", "muted"), (", ".join(extra), "")],
+                pretty(extra),
+                kind="json",
+                level=1,
+            )
         )
     return blocks
 
