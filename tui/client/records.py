@@ -191,7 +191,7 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Snapshot:
     """One consistent picture of the store. Parts that did not change are the same objects as before."""
 
     version: int = 0

@@ -1,4 +1,4 @@
-"""The one store of the screen: events in, immutable views out. It knows no Textual and does no I/O."""
+"""The one store of the screen: events in, immutable snapshots out. It knows no Textual and does no I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from proxy.events.totals import Totals
 from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.inbox import Damaged
-from tui.client.records import HostFacts, Link, View
+from tui.client.records import HostFacts, Link, Snapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.host import HostReducer
 from tui.client.reducers.requests import RequestReducer
@@ -27,7 +27,7 @@ class Store:
 
     def __init__(self) -> None:
         self._version = 0
-        self._view = View()
+        self._snapshot = Snapshot()
         self._link = Link()
         self._forget()
 
@@ -159,15 +159,15 @@ class Store:
         """The text of a request's answer, if it is still held."""
         return self._requests.transcript(request)
 
-    def view(self) -> View:
+    def snapshot(self) -> Snapshot:
         """The picture of this moment; the same object as long as nothing changed."""
-        if self._version != self._view.version:
-            self._view = self._draw()
-        return self._view
+        if self._version != self._snapshot.version:
+            self._snapshot = self._draw()
+        return self._snapshot
 
-    def _draw(self) -> View:
+    def _draw(self) -> Snapshot:
         requests, rest = self._requests.records(), self._rest
-        return View(
+        return Snapshot(
             version=self._version,
             link=self._link,
             host=self._host,

@@ -209,9 +209,9 @@ class ControlCenter(App[None]):
             self._refreshing = True
             self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
         if isinstance(self.screen, MainScreen):
-            self.screen.show(self.store.view())
+            self.screen.show(self.store.snapshot())
         elif isinstance(self.screen, TraceScreen):
-            self.screen.show_link(self.store.view())
+            self.screen.show_link(self.store.snapshot())
 
     async def _refresh_state(self) -> None:
         try:
@@ -259,7 +259,7 @@ class ControlCenter(App[None]):
     @on(HealthPane.RestartRequested)
     @work(name="restart", group="restart", exit_on_error=False)
     async def _restart_engine(self) -> None:
-        active = len(self.store.view().active)
+        active = len(self.store.snapshot().active)
         cost = (
             f"{plural(active, 'request')} will fail; the client repeats them."
             if active
@@ -284,7 +284,7 @@ class ControlCenter(App[None]):
     @work(name="leave", group="leave", exclusive=True, exit_on_error=False)
     async def action_leave(self) -> None:
         """Quit; ask first if requests run on our own host."""
-        active = len(self.store.view().active)
+        active = len(self.store.snapshot().active)
         if self._host is not None and self._host.exit_code is None and active:
             running = f"{plural(active, 'request')} {'is' if active == 1 else 'are'} running"
             question = ConfirmScreen("Quit?", f"{running} on this host and will fail.", "quit")

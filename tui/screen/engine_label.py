@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.configuration.known_backends import backend_kind
 from tui.client.figures import percent
-from tui.client.records import View
+from tui.client.records import Snapshot
 from tui.screen.styled_line import Span
 
 ENGINE_STYLES = {
@@ -20,20 +20,24 @@ ENGINE_STYLES = {
 }
 
 
-def engine_label(view: View) -> Span:
+def engine_label(snapshot: Snapshot) -> Span:
     """The engine's state and its style; for another backend, the backend's name."""
-    if view.engine is None:
-        return ("no host" if view.link.state == "ended" else "starting", "muted")
-    if view.link.state in ("reconnecting", "ended"):
+    if snapshot.engine is None:
+        return ("no host" if snapshot.link.state == "ended" else "starting", "muted")
+    if snapshot.link.state in ("reconnecting", "ended"):
         return ("no contact", "warn")
-    if uses_other_backend(view):
-        return (view.host.backend if view.host else "", "ok")
-    state = view.engine.state
-    if state == "loading" and view.engine.progress is not None:
-        return (f"loading {percent(view.engine.progress)}", "warn")
+    if uses_other_backend(snapshot):
+        return (snapshot.host.backend if snapshot.host else "", "ok")
+    state = snapshot.engine.state
+    if state == "loading" and snapshot.engine.progress is not None:
+        return (f"loading {percent(snapshot.engine.progress)}", "warn")
     return (state, ENGINE_STYLES.get(state, "muted"))
 
 
-def uses_other_backend(view: View) -> bool:
+def uses_other_backend(snapshot: Snapshot) -> bool:
     """Whether another server answers, so that this host runs no engine."""
-    return view.host is not None and bool(view.host.backend) and backend_kind(view.host.backend) != "mlx"
+    return (
+        snapshot.host is not None
+        and bool(snapshot.host.backend)
+        and backend_kind(snapshot.host.backend) != "mlx"
+    )

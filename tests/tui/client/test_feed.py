@@ -10,7 +10,7 @@ from tests.tui.scripted_host import ScriptedHost, scripted_host
 from tui.client.feed import Feed
 from tui.client.host_client import HostClient
 from tui.client.inbox import Inbox
-from tui.client.records import View
+from tui.client.records import Snapshot
 from tui.client.store import Store
 
 
@@ -23,15 +23,15 @@ class Reader:
         self.store = Store()
         self.feed = Feed(self.client, self.inbox, clock=lambda: 50.0, pauses_s=(0.01,))
 
-    async def until(self, holds: Callable[[View], bool]) -> View:
-        """The first view for which `holds`."""
+    async def until(self, holds: Callable[[Snapshot], bool]) -> Snapshot:
+        """The first snapshot for which `holds`."""
         async with asyncio.timeout(20):
             while True:
                 items, _ = self.inbox.drain(1)
                 for item in items:
                     self.store.take(item)
-                if holds(self.store.view()):
-                    return self.store.view()
+                if holds(self.store.snapshot()):
+                    return self.store.snapshot()
                 if not items:
                     await asyncio.sleep(0.005)
 
@@ -56,62 +56,66 @@ async def test_it_brings_what_the_host_holds_and_what_comes() -> None:
     with scripted_host() as host:
         received(host, "before")
         async with following(host.url) as reader:
-            await reader.until(lambda view: len(view.requests) == 1)
+            await reader.until(lambda snapshot: len(snapshot.requests) == 1)
             received(host, "after")
-            view = await reader.until(lambda view: len(view.requests) == 2)
-            assert view.link.state == "live"
-            assert [record.id for record in view.requests] == ["before", "after"]
-            assert view.engine is not None
+            snapshot = await reader.until(lambda snapshot: len(snapshot.requests) == 2)
+            assert snapshot.link.state == "live"
+            assert [record.id for record in snapshot.requests] == ["before", "after"]
+            assert snapshot.engine is not None
 
 
 async def test_after_a_break_it_goes_on_where_it_was() -> None:
     with scripted_host() as host:
         received(host, "one")
         async with following(host.url) as reader:
-            await reader.until(lambda view: len(view.requests) == 1)
+            await reader.until(lambda snapshot: len(snapshot.requests) == 1)
             host.break_off()
-            await reader.until(lambda view: view.link.state == "reconnecting")
+            await reader.until(lambda snapshot: snapshot.link.state == "reconnecting")
             received(host, "two")
             await asyncio.to_thread(host.wait_for_followers, 2)
-            view = await reader.until(lambda view: len(view.requests) == 2 and view.link.state == "live")
-            assert view.lost == 0
+            snapshot = await reader.until(
+                lambda snapshot: len(snapshot.requests) == 2 and snapshot.link.state == "live"
+            )
+            assert snapshot.lost == 0
 
 
 async def test_a_host_that_was_started_again_is_another_one() -> None:
     with scripted_host() as host:
         received(host, "of the first")
         async with following(host.url) as reader:
-            await reader.until(lambda view: len(view.requests) == 1)
+            await reader.until(lambda snapshot: len(snapshot.requests) == 1)
             host.begin_anew()
             await asyncio.to_thread(host.wait_for_followers, 2)
             received(host, "of the second")
-            view = await reader.until(lambda view: [one.id for one in view.requests] == ["of the second"])
-            assert view.lost == 0
+            snapshot = await reader.until(
+                lambda snapshot: [one.id for one in snapshot.requests] == ["of the second"]
+            )
+            assert snapshot.lost == 0
 
 
 async def test_nothing_there_is_said_and_tried_again() -> None:
     async with following("http://127.0.0.1:9") as reader:
-        view = await reader.until(lambda view: view.link.attempt >= 2)
-        assert view.link.state == "reconnecting"
-        assert "nothing listens there" in view.link.detail
+        snapshot = await reader.until(lambda snapshot: snapshot.link.attempt >= 2)
+        assert snapshot.link.state == "reconnecting"
+        assert "nothing listens there" in snapshot.link.detail
 
 
 async def test_a_host_that_wants_its_token_says_so() -> None:
     with scripted_host(token="secret") as host:
         async with following(host.url) as reader:
-            view = await reader.until(lambda view: view.link.attempt >= 1)
-            assert "asks for its token" in view.link.detail
+            snapshot = await reader.until(lambda snapshot: snapshot.link.attempt >= 1)
+            assert "asks for its token" in snapshot.link.detail
         async with following(host.url, "secret") as reader:
-            await reader.until(lambda view: view.link.state == "live")
+            await reader.until(lambda snapshot: snapshot.link.state == "live")
 
 
 async def test_an_event_that_is_none_is_counted() -> None:
     with scripted_host() as host:
         async with following(host.url) as reader:
-            await reader.until(lambda view: view.link.state == "live")
+            await reader.until(lambda snapshot: snapshot.link.state == "live")
             await asyncio.to_thread(host.wait_for_followers, 1)
             host.events.append({"seq": 1})
             host.break_off()
             received(host, "whole")
-            view = await reader.until(lambda view: len(view.requests) == 1)
-            assert view.damaged >= 1
+            snapshot = await reader.until(lambda snapshot: len(snapshot.requests) == 1)
+            assert snapshot.damaged >= 1

@@ -1,4 +1,4 @@
-"""The store: events in, views out."""
+"""The store: events in, snapshots out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from proxy.events.types import PAYLOADS, Event, HostState
 from tests.tui.traffic import Morning
 from tui.client.inbox import Damaged
-from tui.client.records import Link, View
+from tui.client.records import Link, Snapshot
 from tui.client.reducers.requests import LIMIT
 from tui.client.store import Store
 
@@ -48,11 +48,11 @@ def test_a_request_goes_through_its_phases() -> None:
         ("request.delta", {"text": "Hi", "output_tokens": 2, "tokens_per_s": 40.0}, "decode"),
         ("request.finished", {"stop_reason": "end_turn", "usage": USAGE, "trace": "mlx/r.json"}, "done"),
     ]
-    assert store.view().requests[0].phase == "received"
+    assert store.snapshot().requests[0].phase == "received"
     for seq, (kind, data, phase) in enumerate(steps, 2):
         store.apply(Event(seq=seq, time=100.0 + seq, type=kind, request="r", data=data))
-        assert store.view().requests[0].phase == phase
-    record = store.view().requests[0]
+        assert store.snapshot().requests[0].phase == phase
+    record = store.snapshot().requests[0]
     assert (record.lane, record.prompt_tokens, record.reused_tokens, record.kept_tokens) == (
         "subagent",
         100,
@@ -61,18 +61,18 @@ def test_a_request_goes_through_its_phases() -> None:
     )
     assert (record.output_tokens, record.ttft_s, record.stop_reason) == (7, 0.5, "end_turn")
     assert record.duration_s(now=1e9) == 5.0
-    assert store.view().active == ()
-    assert store.view().traced == 1
+    assert store.snapshot().active == ()
+    assert store.snapshot().traced == 1
 
 
 @pytest.mark.parametrize("kind", ["request.finished", "request.failed"])
 def test_a_request_took_what_its_trace_says(kind: str) -> None:
     """The event of its end comes later than its end: the trace is written in between."""
     store = play(RECEIVED)
-    received = store.view().requests[0].received
+    received = store.snapshot().requests[0].received
     end = {"timings": {"done": 0.25}, "error": {"type": "api_error", "message": "broken"}}
     store.apply(Event(seq=2, time=received + 0.5, type=kind, request="r", data=end))
-    assert store.view().requests[0].duration_s(now=1e9) == 0.25
+    assert store.snapshot().requests[0].duration_s(now=1e9) == 0.25
 
 
 def test_the_transcript_keeps_kinds_and_order() -> None:
@@ -105,14 +105,14 @@ def test_a_tool_result_finds_its_call() -> None:
         ("request.tool_result", {"tool_use_id": "t1", "is_error": True, "duration_s": 1.5, "preview": "no"}),
         ("request.tool_result", {"tool_use_id": "t9", "name": "Read", "preview": "seen only here"}),
     )
-    first, second, third = store.view().tools
+    first, second, third = store.snapshot().tools
     assert (first.is_error, first.duration_s, first.result, first.session) == (True, 1.5, "no", "s1")
     assert second.answered is None
     assert (third.name, third.verdict) == ("Read", "unchecked")
-    bash = store.view().tool_stats[0]
+    bash = store.snapshot().tool_stats[0]
     assert (bash.name, bash.calls, bash.invalid, bash.results, bash.errors) == ("Bash", 2, 1, 1, 1)
     assert bash.last_s == 1.5
-    totals = store.view().totals
+    totals = store.snapshot().totals
     assert (totals.tool_calls, totals.tool_calls_invalid, totals.tool_results, totals.tool_errors) == (
         2,
         1,
@@ -141,24 +141,24 @@ def test_what_made_a_call_usable_is_kept_and_counted() -> None:
         ("request.tool_call", {"tool_use_id": "t2", "name": "Read", **mended}),
         ("request.tool_call", {"tool_use_id": "t3", "name": "Read", "verdict": "cut"}),
     )
-    held, repaired, cut = store.view().tools
+    held, repaired, cut = store.snapshot().tools
     assert (held.family, held.constrained, held.relaxed) == ("hermes", True, "a pattern")
     assert (held.raw_tokens, held.repaired) == (9, False)
     assert (repaired.repairs, repaired.repaired) == (("a brace was missing",), True)
     assert "relaxed" in held.search_text
     assert "repaired" in repaired.search_text
     assert cut.verdict == "cut"
-    read = store.view().tool_stats[0]
+    read = store.snapshot().tool_stats[0]
     assert (read.calls, read.repaired, read.invalid) == (3, 1, 0)
-    assert store.view().totals.tool_calls_repaired == 1
+    assert store.snapshot().totals.tool_calls_repaired == 1
 
 
 def test_unchanged_parts_of_a_view_stay_the_same_objects() -> None:
     store = play(RECEIVED, ("engine.log", {"line": "one"}))
-    before = store.view()
-    assert store.view() is before
+    before = store.snapshot()
+    assert store.snapshot() is before
     store.apply(Event(seq=3, time=103.0, type="engine.log", data={"line": "two"}))
-    after = store.view()
+    after = store.snapshot()
     assert after.requests is before.requests
     assert after.log is not before.log
 
@@ -168,12 +168,12 @@ def test_a_late_screen_counts_what_the_host_counted_and_no_event_twice() -> None
     store = Store()
     for arrival in morning.arrivals():
         store.take(arrival)
-    assert store.view().totals == morning.counters
+    assert store.snapshot().totals == morning.counters
     morning.emit("request.received", "late")
     store.apply(morning.events[-1])
-    assert store.view().totals.requests == morning.counters.requests
-    assert store.view().lost == store.view().damaged == 0
-    assert len(store.view().log) == sum(event.type == "engine.log" for event in morning.events)
+    assert store.snapshot().totals.requests == morning.counters.requests
+    assert store.snapshot().lost == store.snapshot().damaged == 0
+    assert len(store.snapshot().log) == sum(event.type == "engine.log" for event in morning.events)
 
 
 def test_another_host_starts_an_empty_store_and_the_same_one_does_not() -> None:
@@ -182,47 +182,47 @@ def test_another_host_starts_an_empty_store_and_the_same_one_does_not() -> None:
     for arrival in morning.arrivals():
         store.take(arrival)
     store.begin(morning.state())
-    assert store.view().requests
+    assert store.snapshot().requests
     store.begin(morning.state().model_copy(update={"pid": 1, "seq": 0}))
-    assert store.view().requests == ()
+    assert store.snapshot().requests == ()
     store.apply(Event(seq=1, time=1.0, type="request.received", request="new", data={}))
-    assert [record.id for record in store.view().requests] == ["new"]
+    assert [record.id for record in store.snapshot().requests] == ["new"]
 
 
 def test_lost_events_are_counted_once_whoever_tells() -> None:
     store = play(RECEIVED)
     store.apply(Event(seq=5, time=1.0, type="engine.log", data={"line": "after a gap of three"}))
-    assert store.view().lost == 3
+    assert store.snapshot().lost == 3
     assert store.wants_state
     store.apply(Event(seq=9, time=1.0, type="host.lost", data={"count": 4}))
     store.apply(Event(seq=10, time=1.0, type="engine.log", data={"line": "next"}))
-    assert store.view().lost == 7
+    assert store.snapshot().lost == 7
     store.apply(Event(seq=10, time=1.0, type="engine.log", data={"line": "again"}))
-    assert [line.text for line in store.view().log] == ["after a gap of three", "next"]
+    assert [line.text for line in store.snapshot().log] == ["after a gap of three", "next"]
 
 
 def test_a_request_whose_end_was_lost_does_not_run_for_ever() -> None:
     store = play(RECEIVED)
     store.expire(1e6)
-    assert store.view().active
+    assert store.snapshot().active
     store.lose(2, 150.0)
     store.expire(110.0)
-    assert store.view().active
+    assert store.snapshot().active
     store.expire(200.0)
-    assert store.view().requests[0].phase == "lost"
+    assert store.snapshot().requests[0].phase == "lost"
 
 
 def test_what_cannot_be_read_is_counted_and_passed_over() -> None:
     store = play(RECEIVED, ("request.first_token", {"ttft_s": "soon"}), ("request.new_in_2031", {"x": 1}))
     store.take(Damaged())
-    assert store.view().damaged == 2
-    assert store.view().requests[0].phase == "received"
+    assert store.snapshot().damaged == 2
+    assert store.snapshot().requests[0].phase == "received"
 
 
 def test_the_link_is_part_of_the_picture() -> None:
     store = Store()
     store.take(Link("reconnecting", "a\x1b[1mb", 1.0, 2))
-    assert store.view().link == Link("reconnecting", "ab", 1.0, 2)
+    assert store.snapshot().link == Link("reconnecting", "ab", 1.0, 2)
 
 
 def test_old_requests_are_forgotten_but_never_active_ones() -> None:
@@ -235,7 +235,7 @@ def test_old_requests_are_forgotten_but_never_active_ones() -> None:
             store.apply(Event(seq=seq + 1, time=1.0, type="request.finished", request=key, data={}))
         else:
             store.apply(Event(seq=seq + 1, time=1.0, type="request.queued", request=key, data={}))
-    requests = store.view().requests
+    requests = store.snapshot().requests
     assert len(requests) == LIMIT
     assert requests[0].id == "r0"
     assert requests[0].active
@@ -304,26 +304,26 @@ def test_no_sequence_of_events_upsets_it(events: list[Event], in_order: bool) ->
     store = Store()
     for seq, event in enumerate(events, 1):
         store.take(event.model_copy(update={"seq": seq}) if in_order else event)
-        check(store.view())
+        check(store.snapshot())
     store.expire(3e9)
-    check(store.view())
+    check(store.snapshot())
 
 
-def check(view: View) -> None:
+def check(snapshot: Snapshot) -> None:
     """What holds whatever came."""
-    totals = view.totals
-    assert totals.finished + totals.failed + totals.cancelled <= view.seq + 1
-    assert len({record.id for record in view.requests}) == len(view.requests)
-    assert set(view.active) <= set(view.requests)
-    for record in view.requests:
+    totals = snapshot.totals
+    assert totals.finished + totals.failed + totals.cancelled <= snapshot.seq + 1
+    assert len({record.id for record in snapshot.requests}) == len(snapshot.requests)
+    assert set(snapshot.active) <= set(snapshot.requests)
+    for record in snapshot.requests:
         if (prefill := record.prefill) is not None:
             assert 0 <= prefill.cached <= prefill.done <= prefill.total
         assert "\x1b" not in record.search_text
         assert record.duration_s(3e9) >= 0 or math.isnan(record.received)
-    for call in view.tools:
+    for call in snapshot.tools:
         assert "\x1b" not in call.search_text
-    assert view.lost >= 0
-    assert view.damaged >= 0
+    assert snapshot.lost >= 0
+    assert snapshot.damaged >= 0
 
 
 def test_a_state_from_elsewhere_is_cleaned_too() -> None:
@@ -331,9 +331,9 @@ def test_a_state_from_elsewhere_is_cleaned_too() -> None:
     state["engine"]["detail"] = "d\x07"
     store = Store()
     store.begin(HostState.model_validate(state))
-    view = store.view()
-    assert view.host is not None
-    assert view.host.model == "ab"
-    assert view.log[0].text == "l"
-    assert view.engine is not None
-    assert view.engine.detail == "d"
+    snapshot = store.snapshot()
+    assert snapshot.host is not None
+    assert snapshot.host.model == "ab"
+    assert snapshot.log[0].text == "l"
+    assert snapshot.engine is not None
+    assert snapshot.engine.detail == "d"

@@ -332,7 +332,7 @@ async def test_a_host_that_cannot_start_ends_the_screen_with_its_code() -> None:
 
 async def until(app: ControlCenter, pilot: Pilot[None], holds: Any) -> None:
     async with asyncio.timeout(20):
-        while not holds(app.store.view()):
+        while not holds(app.store.snapshot()):
             await pilot.pause(0.02)
 
 
@@ -341,12 +341,12 @@ async def test_it_follows_its_own_host_and_reports_its_end() -> None:
         host = FakeHost(scripted.url)
         app = ControlCenter(host)
         async with app.run_test(size=(120, 40)) as pilot:
-            await until(app, pilot, lambda view: view.link.state == "live")
+            await until(app, pilot, lambda snapshot: snapshot.link.state == "live")
             scripted.emit("request.received", {}, request="r1")
-            await until(app, pilot, lambda view: len(view.requests) == 1)
+            await until(app, pilot, lambda snapshot: len(snapshot.requests) == 1)
             host.exit_code = -9
             host.ended.set()
-            await until(app, pilot, lambda view: view.link.state == "ended")
+            await until(app, pilot, lambda snapshot: snapshot.link.state == "ended")
             await pilot.press("q")
             await pilot.pause()
         assert app.return_code == 4
@@ -357,9 +357,9 @@ async def test_quitting_a_host_of_its_own_asks_while_requests_run() -> None:
     with scripted_host() as scripted:
         app = ControlCenter(FakeHost(scripted.url))
         async with app.run_test(size=(100, 30)) as pilot:
-            await until(app, pilot, lambda view: view.link.state == "live")
+            await until(app, pilot, lambda snapshot: snapshot.link.state == "live")
             scripted.emit("request.received", {}, request="r1")
-            await until(app, pilot, lambda view: len(view.active) == 1)
+            await until(app, pilot, lambda snapshot: len(snapshot.active) == 1)
             await pilot.press("q")
             await pilot.pause()
             assert isinstance(app.screen, ConfirmScreen)
@@ -376,7 +376,7 @@ async def test_attached_it_leaves_without_asking() -> None:
         app = ControlCenter(attach_url=scripted.url)
         async with app.run_test() as pilot:
             scripted.emit("request.received", {}, request="r1")
-            await until(app, pilot, lambda view: len(view.active) == 1)
+            await until(app, pilot, lambda snapshot: len(snapshot.active) == 1)
             await pilot.press("q")
             await pilot.pause()
         assert app.return_code == 0

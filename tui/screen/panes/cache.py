@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.client.figures import clock, count, percent, plural, ratio, size
-from tui.client.records import MissRecord, RequestSnapshot, View
+from tui.client.records import MissRecord, RequestSnapshot, Snapshot
 from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import bar, big_digits, graph
 from tui.screen.keymap import bindings
@@ -89,7 +89,7 @@ class CachePane(Pane):
     BINDINGS = bindings("cache")
 
     def compose(self) -> ComposeResult:
-        yield Canvas(lambda width, height: cache_block(self.view, width, height), id="cache-totals")
+        yield Canvas(lambda width, height: cache_block(self.snapshot, width, height), id="cache-totals")
         with Vertical(id="prompts-box"):
             yield Heading("Prompts", id="prompts-heading")
             yield LineTable[RequestSnapshot](
@@ -122,11 +122,11 @@ class CachePane(Pane):
 
     def update(self) -> None:
         self.query_one("#cache-totals", Canvas).paint()
-        counted = [row for row in self.view.requests if row.usage is not None and row.prompt_tokens]
+        counted = [row for row in self.snapshot.requests if row.usage is not None and row.prompt_tokens]
         known = self.main_table.everything
         if len(counted) != len(known) or any(old is not new for old, new in zip(known, counted, strict=True)):
             self.main_table.show(counted, self.now)
-        self._misses.show(self.view.misses, self.now)
+        self._misses.show(self.snapshot.misses, self.now)
         self.query_one("#prompts-heading", Heading).set_text(note=list_note(self.main_table))
         self.query_one("#misses-heading", Heading).set_text(note=list_note(self._misses))
         self.query_one("#miss", Canvas).paint()
@@ -156,9 +156,9 @@ def miss_lines(miss: MissRecord | None, width: int) -> list[Line]:
     ]
 
 
-def cache_block(view: View, width: int, height: int) -> list[Line]:
+def cache_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
     """The restored share in large digits, its history, the parts of the prompts, memory and disk."""
-    totals = view.totals
+    totals = snapshot.totals
     share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)
     shown = "·" if share is None else percent(share, 1)
     left: list[Line] = [
@@ -167,15 +167,17 @@ def cache_block(view: View, width: int, height: int) -> list[Line]:
     ]
     inner = width - _LEFT_CELLS - 7
     if width < _NARROW:
-        left += [[], _counts(view)]
-        right = [*_sources(view, inner), *_meters(view, inner)]
+        left += [[], _counts(snapshot)]
+        right = [*_sources(snapshot, inner), *_meters(snapshot, inner)]
     elif width < WIDE:
         cells = (inner - _GAP) // 2
         if height < _TALL:
-            right = side_by_side(_sources(view, cells), [*_meters(view, cells), _counts(view)], cells, _GAP)
+            right = side_by_side(
+                _sources(snapshot, cells), [*_meters(snapshot, cells), _counts(snapshot)], cells, _GAP
+            )
         else:
-            right = side_by_side(_sources(view, cells), _in_memory(view, cells), cells, _GAP)
-            right += [[], *side_by_side(_history(view, cells), on_disk(view, cells), cells, _GAP)]
+            right = side_by_side(_sources(snapshot, cells), _in_memory(snapshot, cells), cells, _GAP)
+            right += [[], *side_by_side(_history(snapshot, cells), on_disk(snapshot, cells), cells, _GAP)]
     else:
         blocks = [_sources, _in_memory, on_disk]
         if width >= _WIDEST:
@@ -183,17 +185,21 @@ def cache_block(view: View, width: int, height: int) -> list[Line]:
         cells = (inner - _GAP * (len(blocks) - 1)) // len(blocks)
         right = []
         for block in reversed(blocks):
-            right = side_by_side(block(view, cells), right, cells, _GAP) if right else block(view, cells)
+            right = (
+                side_by_side(block(snapshot, cells), right, cells, _GAP) if right else block(snapshot, cells)
+            )
     return [[], *([("  ", ""), *line] for line in side_by_side(left, right, _LEFT_CELLS))]
 
 
-def _history(view: View, cells: int) -> list[Line]:
-    rates = [ratio(row.reused_tokens, row.prompt_tokens) for row in view.requests if row.usage is not None]
+def _history(snapshot: Snapshot, cells: int) -> list[Line]:
+    rates = [
+        ratio(row.reused_tokens, row.prompt_tokens) for row in snapshot.requests if row.usage is not None
+    ]
     return [[("restored share of each prompt", "label")], *graph(rates, cells, 3, "area.restored", 1.0)]
 
 
-def _sources(view: View, cells: int) -> list[Line]:
-    totals = view.totals
+def _sources(snapshot: Snapshot, cells: int) -> list[Line]:
+    totals = snapshot.totals
     prompt = totals.prompt_tokens
     parts = [
         (totals.cache_read_input_tokens, "restored"),
@@ -212,15 +218,15 @@ def _sources(view: View, cells: int) -> list[Line]:
     ]
 
 
-def _in_memory(view: View, cells: int) -> list[Line]:
-    spans = plural(view.totals.cache_entries, "span")
-    title: Line = [("memory  ", "label"), (_memory_of(view), ""), (f"   {spans}", "muted")]
-    return [fit(title, cells), _memory_bar(view, cells), fit(_counts(view), cells)]
+def _in_memory(snapshot: Snapshot, cells: int) -> list[Line]:
+    spans = plural(snapshot.totals.cache_entries, "span")
+    title: Line = [("memory  ", "label"), (_memory_of(snapshot), ""), (f"   {spans}", "muted")]
+    return [fit(title, cells), _memory_bar(snapshot, cells), fit(_counts(snapshot), cells)]
 
 
-def on_disk(view: View, cells: int) -> list[Line]:
+def on_disk(snapshot: Snapshot, cells: int) -> list[Line]:
     """The cache on disk: size, bytes written today, restored tokens, losses; empty if not reported."""
-    disk = _cache(view)
+    disk = _cache(snapshot)
     if disk is None:
         return []
     title: Line = [("disk    ", "label")]
@@ -240,13 +246,13 @@ def on_disk(view: View, cells: int) -> list[Line]:
     ]
 
 
-def _meters(view: View, cells: int) -> list[Line]:
+def _meters(snapshot: Snapshot, cells: int) -> list[Line]:
     """Memory and disk in a line each, for narrow screens."""
-    disk = _cache(view)
-    sizes = [_memory_of(view), _disk_of(disk) if disk is not None and disk.disk_budget_bytes else "off"]
+    disk = _cache(snapshot)
+    sizes = [_memory_of(snapshot), _disk_of(disk) if disk is not None and disk.disk_budget_bytes else "off"]
     words = max(map(len, sizes)) + 1
     room = cells - 8 - words
-    lines: list[Line] = [[("memory  ", "label"), *_memory_bar(view, room), (sizes[0].rjust(words), "")]]
+    lines: list[Line] = [[("memory  ", "label"), *_memory_bar(snapshot, room), (sizes[0].rjust(words), "")]]
     if disk is None:
         return lines
     lines.append([("disk    ", "label"), *_disk_bar(disk, room), (sizes[1].rjust(words), "")])
@@ -257,23 +263,23 @@ def _meters(view: View, cells: int) -> list[Line]:
     return lines
 
 
-def _cache(view: View) -> EngineCache | None:
-    return view.engine.cache if view.engine is not None else None
+def _cache(snapshot: Snapshot) -> EngineCache | None:
+    return snapshot.engine.cache if snapshot.engine is not None else None
 
 
-def _counts(view: View) -> Line:
-    totals = view.totals
+def _counts(snapshot: Snapshot) -> Line:
+    totals = snapshot.totals
     counts = [plural(totals.cache_evictions, "eviction"), plural(totals.cache_misses, "miss", "misses")]
     return [("   ".join(counts), "muted")]
 
 
-def _memory_of(view: View) -> str:
-    budget = view.totals.cache_budget_bytes
-    return size(view.totals.cache_bytes) + (f" of {size(budget)}" if budget else "")
+def _memory_of(snapshot: Snapshot) -> str:
+    budget = snapshot.totals.cache_budget_bytes
+    return size(snapshot.totals.cache_bytes) + (f" of {size(budget)}" if budget else "")
 
 
-def _memory_bar(view: View, cells: int) -> Line:
-    used = ratio(view.totals.cache_bytes, view.totals.cache_budget_bytes) or 0.0
+def _memory_bar(snapshot: Snapshot, cells: int) -> Line:
+    used = ratio(snapshot.totals.cache_bytes, snapshot.totals.cache_budget_bytes) or 0.0
     return bar([(used, "bad" if used > 0.97 else "lane.main")], cells)
 
 

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from engine import bundled_model
 from tui.client.figures import clock, percent, plural, seconds, size
-from tui.client.records import LogLine, View
+from tui.client.records import LogLine, Snapshot
 from tui.client.wire_text import shorten, shorten_middle
 from tui.screen.charts import bar, graph
 from tui.screen.engine_label import ENGINE_STYLES, uses_other_backend
@@ -48,10 +48,12 @@ class HealthPane(Pane):
         self._log_end = 0  # number of the last log line that is in the tail
 
     def compose(self) -> ComposeResult:
-        yield Canvas(lambda width, height: engine_block(self.view, self.now, width, height), id="engine")
+        yield Canvas(lambda width, height: engine_block(self.snapshot, self.now, width, height), id="engine")
         with Vertical(id="notices-box"):
             yield Heading("Host notices", id="notices-heading")
-            yield Canvas(lambda width, height: notice_lines(self.view.notices, width, height), id="notices")
+            yield Canvas(
+                lambda width, height: notice_lines(self.snapshot.notices, width, height), id="notices"
+            )
         with Vertical(id="log-box"):
             yield Heading("Engine log", id="log-heading")
             yield TextTail(empty=paragraphs("The engine has logged nothing yet."))
@@ -64,11 +66,11 @@ class HealthPane(Pane):
         self.query_one("#engine", Canvas).paint()
         self.query_one("#notices", Canvas).paint()
         tail = self.query_one(TextTail)
-        first_line, end = self.view.log_dropped, self.view.log_dropped + len(self.view.log)
+        first_line, end = self.snapshot.log_dropped, self.snapshot.log_dropped + len(self.snapshot.log)
         if end < self._log_end:  # another host
             tail.clear()
             self._log_end = 0
-        fresh = self.view.log[max(0, self._log_end - first_line) :]
+        fresh = self.snapshot.log[max(0, self._log_end - first_line) :]
         if fresh:
             tail.add(log_pieces(fresh, first=not tail.text))
         self._log_end = end
@@ -121,20 +123,20 @@ def notice_lines(notices: tuple[LogLine, ...], width: int, height: int) -> list[
     ]
 
 
-def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
+def engine_block(snapshot: Snapshot, now: float, width: int, height: int) -> list[Line]:
     """State, facts and histories of the engine in `width` by `height` cells."""
-    engine = view.engine
+    engine = snapshot.engine
     if engine is None:
         return [[], *([("  ", ""), *line] for line in paragraphs("Waiting for the host …"))]
-    if uses_other_backend(view) and view.host is not None:
-        words = f"Requests go to {view.host.backend}; this host runs no engine."
-        known: list[Line] = [[("model", "muted"), (f"     {view.host.model or '-'}", "")]]
-        known.append([("host at", "muted"), (f"   {view.host.url}", "")])
-        if view.host.destination:
-            known.append([("sends to", "muted"), (f"  {shorten(view.host.destination, width - 14)}", "")])
+    if uses_other_backend(snapshot) and snapshot.host is not None:
+        words = f"Requests go to {snapshot.host.backend}; this host runs no engine."
+        known: list[Line] = [[("model", "muted"), (f"     {snapshot.host.model or '-'}", "")]]
+        known.append([("host at", "muted"), (f"   {snapshot.host.url}", "")])
+        if snapshot.host.destination:
+            known.append([("sends to", "muted"), (f"  {shorten(snapshot.host.destination, width - 14)}", "")])
         return [[], [("  ", ""), (words, "")], [], *([("  ", ""), *row] for row in known)]
     lines: list[Line] = [[], _state_line(engine, now, width)]
-    advice = ADVICE.get(engine.state, "") if engine.state != "failed" or view.link.state == "live" else ""
+    advice = ADVICE.get(engine.state, "") if engine.state != "failed" or snapshot.link.state == "live" else ""
     if engine.state == "loading" and engine.progress is not None:
         loading = bar([(engine.progress, "warn")], min(60, width - 10))
         lines.append([("    ", ""), *loading, (f" {percent(engine.progress)}", "warn")])
@@ -147,14 +149,14 @@ def engine_block(view: View, now: float, width: int, height: int) -> list[Line]:
     rows = max(5, height - len(lines))
     beside_cells = min(FACT_CELLS, max(42, width * 2 // 5))
     left_cells = width - 2 if width < 76 else beside_cells
-    pairs = _facts(view, engine, now, left_cells - 15)
+    pairs = _facts(snapshot, engine, now, left_cells - 15)
     if width < 76:  # no room for the histories, which begin with the memory
-        pairs.insert(1, ("memory", _memory(view)))
+        pairs.insert(1, ("memory", _memory(snapshot)))
     left = label_rows(pairs, left_cells - 4, 11)
     left = [[("    ", ""), *line] for line in left[:rows]]
     if width < 76:
         return [*lines, *left]
-    right = _histories(view, width - left_cells - 5, rows)
+    right = _histories(snapshot, width - left_cells - 5, rows)
     return [*lines, *side_by_side(left, right, left_cells)]
 
 
@@ -168,14 +170,14 @@ def _state_line(engine: EngineState, now: float, width: int) -> Line:
     return line
 
 
-def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple[str, Line]]:
+def _facts(snapshot: Snapshot, engine: EngineState, now: float, room: int) -> list[tuple[str, Line]]:
     restarts: Line = [("none", "")]
     if engine.restarts:
-        restarts = [(f"{engine.restarts} of {view.restart_limit} in a row", "warn")]
-    if view.totals.engine_restarts > engine.restarts:
-        restarts.append((f"   {view.totals.engine_restarts} since the host started", "muted"))
+        restarts = [(f"{engine.restarts} of {snapshot.restart_limit} in a row", "warn")]
+    if snapshot.totals.engine_restarts > engine.restarts:
+        restarts.append((f"   {snapshot.totals.engine_restarts} since the host started", "muted"))
     uptime = seconds(now - engine.started) if engine.started else ""
-    host = view.host
+    host = snapshot.host
     bundled = engine.model == bundled_model.NAME
     computes = "warn" if engine.accelerated.startswith("cpu") else "muted"
     version = f"   {host.version}" if host and room > 34 else ""
@@ -197,20 +199,24 @@ def _facts(view: View, engine: EngineState, now: float, room: int) -> list[tuple
     ]
 
 
-def _memory(view: View) -> Line:
+def _memory(snapshot: Snapshot) -> Line:
     """The memory of the engine's process, and its limit."""
-    memory_use = view.engine.memory if view.engine is not None else None
-    now = view.memory[-1][1] if view.memory else (view.engine.memory_bytes if view.engine else 0)
+    memory_use = snapshot.engine.memory if snapshot.engine is not None else None
+    now = (
+        snapshot.memory[-1][1]
+        if snapshot.memory
+        else (snapshot.engine.memory_bytes if snapshot.engine else 0)
+    )
     line: Line = [(size(now) if now else "·", "bold")]
     if memory_use is not None and memory_use.limit_bytes:
         line.append((f" of {size(memory_use.limit_bytes)}", "bad" if now > memory_use.limit_bytes else ""))
     return line
 
 
-def _histories(view: View, width: int, rows: int) -> list[Line]:
-    memory = [float(amount) for _, amount in view.memory]
-    memory_use = view.engine.memory if view.engine is not None else None
-    title: Line = [("memory  ", "label"), *_memory(view)]
+def _histories(snapshot: Snapshot, width: int, rows: int) -> list[Line]:
+    memory = [float(amount) for _, amount in snapshot.memory]
+    memory_use = snapshot.engine.memory if snapshot.engine is not None else None
+    title: Line = [("memory  ", "label"), *_memory(snapshot)]
     peak = f"   peak {size(max(memory))}" if memory else ""
     if line_width(title) + len(peak) <= width:  # whole, or not at all
         title.append((peak, "muted"))
@@ -220,15 +226,15 @@ def _histories(view: View, width: int, rows: int) -> list[Line]:
         *graph(memory, width, graph_rows, "area.lane.main"),
         *_claims(memory_use, width, rows),
     ]
-    latencies = [probe.latency_s for _, probe in view.probes]
-    good = [probe.latency_s for _, probe in view.probes if probe.ok]
+    latencies = [probe.latency_s for _, probe in snapshot.probes]
+    good = [probe.latency_s for _, probe in snapshot.probes if probe.ok]
     failed = len(latencies) - len(good)
     probes: Line = [("probes  ", "label"), (f"{len(latencies):,}", "")]
     if good:
         probes.append((f"  last {seconds(good[-1])}, max {seconds(max(good))}", "muted"))
     if failed:
         probes.append((f"   {failed} failed", "bad"))
-    return [*out, fit(probes, width), _probe_strip(view, width), _last_failure(view, width)]
+    return [*out, fit(probes, width), _probe_strip(snapshot, width), _last_failure(snapshot, width)]
 
 
 def _claims(memory_use: EngineMemory | None, width: int, rows: int) -> list[Line]:
@@ -251,9 +257,9 @@ def _claims(memory_use: EngineMemory | None, width: int, rows: int) -> list[Line
     return [line, fit(legend, width)]
 
 
-def _probe_strip(view: View, width: int) -> Line:
+def _probe_strip(snapshot: Snapshot, width: int) -> Line:
     """One cell for each probe: its latency as height, a cross if it failed."""
-    recent = view.probes[-width:]
+    recent = snapshot.probes[-width:]
     if not recent:
         return [("·" * width, "track")]
     top = max([probe.latency_s for _, probe in recent if probe.ok], default=1.0) or 1.0
@@ -264,8 +270,8 @@ def _probe_strip(view: View, width: int) -> Line:
     return line
 
 
-def _last_failure(view: View, width: int) -> Line:
-    bad = next(((time, probe) for time, probe in reversed(view.probes) if not probe.ok), None)
+def _last_failure(snapshot: Snapshot, width: int) -> Line:
+    bad = next(((time, probe) for time, probe in reversed(snapshot.probes) if not probe.ok), None)
     if bad is None:
         return []
     return [("last failed ", "label"), (shorten(f"{clock(bad[0])}  {bad[1].detail}", width - 12), "bad")]

@@ -9,7 +9,7 @@ from textual import events
 from textual.containers import Container
 from textual.widget import Widget
 
-from tui.client.records import View
+from tui.client.records import Snapshot
 from tui.screen.keymap import Place
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.line_table import LineTable
@@ -19,7 +19,7 @@ WIDE, SHORT = 150, 26
 
 
 class Pane(Container):
-    """One pane. Only the visible pane gets views; `place` selects its commands in the keymap.
+    """One pane. Only the visible pane gets snapshots; `place` selects its commands in the keymap.
 
     It has the class `wide` from 150 columns on, and `short` below 26 lines.
     """
@@ -28,18 +28,18 @@ class Pane(Container):
 
     def __init__(self) -> None:
         super().__init__(id=self.place)
-        self.view = View()
+        self.snapshot = Snapshot()
         self.now = 0.0
 
-    def show(self, view: View, now: float) -> None:
-        """Draw `view` as of `now` (epoch seconds): a new view at once, the same view once a second."""
-        if view is self.view and int(now) == int(self.now):
+    def show(self, snapshot: Snapshot, now: float) -> None:
+        """Draw `snapshot` as of `now` (epoch seconds): a new one at once, the same one once a second."""
+        if snapshot is self.snapshot and int(now) == int(self.now):
             return
-        self.view, self.now = view, now
+        self.snapshot, self.now = snapshot, now
         self.update()
 
     def update(self) -> None:
-        """Draw `self.view` as of `self.now`."""
+        """Draw `self.snapshot` as of `self.now`."""
         raise NotImplementedError
 
     @property

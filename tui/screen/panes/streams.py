@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds
-from tui.client.records import RequestSnapshot, View
+from tui.client.records import RequestSnapshot, Snapshot
 from tui.client.reducers.transcript import TranscriptPiece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
@@ -104,7 +104,7 @@ class StreamsPane(Pane):
 
     def update(self) -> None:
         table = self.main_table
-        table.show(self.view.requests, self.now)
+        table.show(self.snapshot.requests, self.now)
         self.query_one("#requests-heading", Heading).set_text(note=list_note(table))
         self.query_one("#totals", Canvas).paint()
         self._update_answer(table.selected)
@@ -150,7 +150,7 @@ class StreamsPane(Pane):
     # -- pure drawing -------------------------------------------------------------------------------------
 
     def _totals(self, width: int, height: int) -> list[Line]:
-        return [totals_line(self.view, self._store.output_rate.rates(self.now, 120), width)]
+        return [totals_line(self.snapshot, self._store.output_rate.rates(self.now, 120), width)]
 
     def _facts(self, width: int, height: int) -> list[Line]:
         record = self.main_table.selected
@@ -173,11 +173,11 @@ class StreamsPane(Pane):
             self.post_message(self.TraceRequested(self.main_table.selected.id))
 
 
-def totals_line(view: View, rates: list[float], width: int) -> Line:
+def totals_line(snapshot: Snapshot, rates: list[float], width: int) -> Line:
     """Active requests, the output rate of the last two minutes, and totals."""
-    totals = view.totals
-    queued = sum(record.phase == "queued" for record in view.active)
-    running = len(view.active) - queued
+    totals = snapshot.totals
+    queued = sum(record.phase == "queued" for record in snapshot.active)
+    running = len(snapshot.active) - queued
     share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)
     now: Line = [(f" {running} active", "decode" if running else "muted")]
     if queued:

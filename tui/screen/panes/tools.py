@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.client.figures import clock, percent, plural, ratio, seconds, size
-from tui.client.records import ToolRecord, ToolStats, View
+from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.client.wire_text import line_text, shorten_middle, width
 from tui.screen.charts import bar
 from tui.screen.keymap import bindings
@@ -65,7 +65,7 @@ class ToolsPane(Pane):
         self._shown: ToolRecord | None = None
 
     def compose(self) -> ComposeResult:
-        yield Canvas(lambda width, height: stats_block(self.view, width, height), id="tool-stats")
+        yield Canvas(lambda width, height: stats_block(self.snapshot, width, height), id="tool-stats")
         with Vertical(id="calls-box"):
             yield Heading("Calls", id="calls-heading")
             yield LineTable[ToolRecord](
@@ -88,7 +88,7 @@ class ToolsPane(Pane):
 
     def update(self) -> None:
         self.query_one("#tool-stats", Canvas).paint()
-        self.main_table.show(self.view.tools, self.now)
+        self.main_table.show(self.snapshot.tools, self.now)
         self.query_one("#calls-heading", Heading).set_text(note=list_note(self.main_table))
         call = self.main_table.selected
         if call is not self._shown:
@@ -152,9 +152,9 @@ def argument_pieces(arguments: object) -> list[tuple[str, str]]:
     return pieces
 
 
-def stats_block(view: View, width: int, height: int) -> list[Line]:
+def stats_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
     """Totals, and for each tool: calls, the newest duration, the rates of refusals, repairs and errors."""
-    totals = view.totals
+    totals = snapshot.totals
     rates: Line = [
         (f" {plural(totals.tool_calls, 'call')}", "bold"),
         (f"   {plural(totals.tool_results, 'result')}", "muted"),
@@ -168,12 +168,12 @@ def stats_block(view: View, width: int, height: int) -> list[Line]:
     if totals.tool_errors:
         share = percent(ratio(totals.tool_errors, totals.tool_results))
         rates.append((f"   {totals.tool_errors} failed ({share})", "bad"))
-    if not view.tool_stats or height < 3:
+    if not snapshot.tool_stats or height < 3:
         return [rates]
     across = max(1, (width - 2) // GROUP_CELLS)
     cells = (width - 2) // across
-    most = max(stats.calls for stats in view.tool_stats) or 1
-    groups = [fit(_stats_line(stats, most, cells - 3), cells) for stats in view.tool_stats]
+    most = max(stats.calls for stats in snapshot.tool_stats) or 1
+    groups = [fit(_stats_line(stats, most, cells - 3), cells) for stats in snapshot.tool_stats]
     shown = min(across, len(groups))
     lines: list[Line] = [rates, [(" ", ""), *(fit(_stats_head(cells - 3), cells) * shown)]]
     for row in range(max(0, min(height - 2, -(-len(groups) // across)))):

@@ -99,7 +99,7 @@ class TracesPane(Pane):
         self._matching = 0
         self._query = ""
         self._problem = ""
-        self._loaded_for = -1  # value of `View.traced` at the last load
+        self._loaded_for = -1  # value of `Snapshot.traced` at the last load
         self._busy = False
         self._stale = True
 
@@ -127,10 +127,10 @@ class TracesPane(Pane):
             self.action_reload()
 
     def update(self) -> None:
-        if self.view.link.state == "live" and self.view.traced != self._loaded_for:
-            self._loaded_for = self.view.traced
+        if self.snapshot.link.state == "live" and self.snapshot.traced != self._loaded_for:
+            self._loaded_for = self.snapshot.traced
             self._stale = True
-        if self._stale and self.view.link.state == "live":
+        if self._stale and self.snapshot.link.state == "live":
             self._refresh_list()
         self._draw()
 
@@ -225,7 +225,7 @@ class TracesPane(Pane):
             return paragraphs(
                 [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "r tries again."
             )
-        if self._busy or self.view.link.state != "live":
+        if self._busy or self.snapshot.link.state != "live":
             return paragraphs("Loading traces …")
         if self._query:
             return paragraphs(

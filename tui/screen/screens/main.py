@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from tui.client.records import View
+from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer
 from tui.screen.panes.cache import CachePane
@@ -40,7 +40,7 @@ class MainScreen(Screen[None]):
         panes = (StreamsPane(store, claude), CachePane(), ToolsPane(), HealthPane(), TracesPane(load_traces))
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
-        self._bar_for: tuple[View, int, str] | None = None
+        self._bar_for: tuple[Snapshot, int, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -62,24 +62,24 @@ class MainScreen(Screen[None]):
     def traces(self) -> TracesPane:
         return self.query_one(TracesPane)
 
-    def show(self, view: View) -> None:
-        """Draw `view` in the visible pane and the bars."""
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw `snapshot` in the visible pane and the bars."""
         now = self._clock()
         pane = self.current
         if not (
             self.is_mounted and pane.is_mounted and pane.is_attached
         ):  # before or after its time on the screen
             return
-        pane.show(view, now)
-        bar_for = (view, int(now), pane.place)
+        pane.show(snapshot, now)
+        bar_for = (snapshot, int(now), pane.place)
         if bar_for != self._bar_for:
             self._bar_for = bar_for
             self._draw_bars()
 
     def _draw_bars(self) -> None:
-        view = self._store.view()
-        self.query_one(TopBar).show(view, self.current.place)
-        self.query_one(KeyBar).show(self._footer(self.current), view)
+        snapshot = self._store.snapshot()
+        self.query_one(TopBar).show(snapshot, self.current.place)
+        self.query_one(KeyBar).show(self._footer(self.current), snapshot)
 
     def _footer(self, pane: Pane) -> Sequence[Command]:
         if self.query_one(FilterInput).has_class("open"):
@@ -110,7 +110,7 @@ class MainScreen(Screen[None]):
         self._place = self.query_one(ContentSwitcher).current = place
         self.query_one(FilterInput).remove_class("open")
         self._focus_pane()
-        self.call_after_refresh(self.show, self._store.view())
+        self.call_after_refresh(self.show, self._store.snapshot())
 
     def action_next_pane(self, step: int) -> None:
         """Show the next or previous pane."""

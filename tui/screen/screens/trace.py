@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 from tui.client.event_text import cleaned
 from tui.client.figures import day_and_clock
-from tui.client.records import View
+from tui.client.records import Snapshot
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import Command, bindings, commands, footer
@@ -55,10 +55,10 @@ class TraceScreen(Screen[None]):
         self.query_one(CollapsibleBlocks).focus()
         self._open(self._trace_id)
 
-    def show_link(self, view: View) -> None:
+    def show_link(self, snapshot: Snapshot) -> None:
         """Show the state of the connection."""
         if self.is_mounted:
-            self.query_one(KeyBar).show(footer(commands("trace")), view)
+            self.query_one(KeyBar).show(footer(commands("trace")), snapshot)
 
     def _open(self, trace_id: str) -> None:
         self._trace_id = trace_id
@@ -79,12 +79,12 @@ class TraceScreen(Screen[None]):
     def _draw(self) -> None:
         if not (self.is_attached and self.app.is_running):  # the screen closed while the trace was loading
             return
-        view = self.query_one(CollapsibleBlocks)
+        blocks = self.query_one(CollapsibleBlocks)
         if self._trace is None:
             problem: Line = [(self._problem or "Loading the trace …", "bad" if self._problem else "muted")]
-            view.show([Block(problem)])
+            blocks.show([Block(problem)])
         else:
-            view.show(SECTIONS[self._section][1](self._trace))
+            blocks.show(SECTIONS[self._section][1](self._trace))
         self.query_one("#trace-title", Canvas).paint()
 
     def _title(self, width: int, height: int) -> list[Line]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.client.figures import plural
-from tui.client.records import View
+from tui.client.records import Snapshot
 from tui.client.wire_text import shorten
 from tui.screen.keymap import Command
 from tui.screen.styled_line import Line, line_width, spread
@@ -21,15 +21,15 @@ class KeyBar(Canvas):
         super().__init__(self._draw_bar)
         self._namespace = namespace
         self._commands: Sequence[Command] = ()
-        self._view = View()
+        self._snapshot = Snapshot()
 
-    def show(self, commands: Sequence[Command], view: View) -> None:
-        """Show `commands`, and the link of `view`."""
-        self._commands, self._view = commands, view
+    def show(self, commands: Sequence[Command], snapshot: Snapshot) -> None:
+        """Show `commands`, and the link of `snapshot`."""
+        self._commands, self._snapshot = commands, snapshot
         self.paint()
 
     def _draw_bar(self, width: int, height: int) -> list[Line]:
-        status = link_words(self._view, max(20, width // 2))
+        status = link_words(self._snapshot, max(20, width // 2))
         room = width - line_width(status) - 2
         line: Line = [(" ", "")]
         for command in self._commands:
@@ -41,14 +41,14 @@ class KeyBar(Canvas):
         return [spread(line, status, width)]
 
 
-def link_words(view: View, room: int) -> Line:
+def link_words(snapshot: Snapshot, room: int) -> Line:
     """The state of the connection, with the numbers of lost and unreadable events."""
-    link = view.link
+    link = snapshot.link
     words: Line = []
-    if view.lost:
-        words += [(f"lost {plural(view.lost, 'event')}  ", "warn")]
-    if view.damaged:
-        words += [(f"{view.damaged} unreadable  ", "warn")]
+    if snapshot.lost:
+        words += [(f"lost {plural(snapshot.lost, 'event')}  ", "warn")]
+    if snapshot.damaged:
+        words += [(f"{snapshot.damaged} unreadable  ", "warn")]
     match link.state:
         case "live":
             words += [("● ", "ok"), ("live ", "muted")]

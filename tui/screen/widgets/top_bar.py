@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.client.records import View
+from tui.client.records import Snapshot
 from tui.client.wire_text import shorten_middle
 from tui.screen.engine_label import engine_label
 from tui.screen.keymap import PANES
@@ -19,12 +19,12 @@ class TopBar(Canvas):
 
     def __init__(self) -> None:
         super().__init__(self._draw_bar)
-        self._view = View()
+        self._snapshot = Snapshot()
         self._pane = PANES[0][0]
 
-    def show(self, view: View, pane: str) -> None:
-        """Show `view`'s engine, with `pane` as the current one."""
-        self._view, self._pane = view, pane  # type: ignore[assignment]
+    def show(self, snapshot: Snapshot, pane: str) -> None:
+        """Show `snapshot`'s engine, with `pane` as the current one."""
+        self._snapshot, self._pane = snapshot, pane  # type: ignore[assignment]
         self.paint()
 
     def _draw_bar(self, width: int, height: int) -> list[Line]:
@@ -45,9 +45,9 @@ class TopBar(Canvas):
         return [spread(titles, status, width), rule]
 
     def _status(self, room: int) -> Line:
-        word, style = engine_label(self._view)
-        model = self._view.engine.model if self._view.engine else ""
-        model = model or (self._view.host.model if self._view.host else "")
+        word, style = engine_label(self._snapshot)
+        model = self._snapshot.engine.model if self._snapshot.engine else ""
+        model = model or (self._snapshot.host.model if self._snapshot.host else "")
         model = model.rstrip("/").rsplit("/", 1)[-1]
         space = room - len(word) - 5
         name: Line = [(shorten_middle(model, min(40, space)), "muted"), ("  ", "")] if space >= 12 else []

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.events.types import EngineCache, EngineState
-from tui.client.records import MissRecord, View
+from tui.client.records import MissRecord, Snapshot
 from tui.screen.panes.cache import cache_block, miss_lines
 from tui.screen.styled_line import line_width, plain_text
 
@@ -42,7 +42,7 @@ HELD = EngineCache(
 def block(cache: EngineCache | None, width: int, height: int = 10) -> str:
     """The head of the pane beside an engine that says this of its cache."""
     engine = EngineState(state="ready", cache=cache)
-    lines = cache_block(View(engine=engine), width, height)
+    lines = cache_block(Snapshot(engine=engine), width, height)
     assert all(line_width(line) <= width for line in lines)
     assert len(lines) <= height
     return "\n".join(plain_text(line) for line in lines)

@@ -5,31 +5,31 @@ from __future__ import annotations
 import pytest
 
 from proxy.events.types import EngineMemory, EngineState
-from tui.client.records import HostFacts, View
+from tui.client.records import HostFacts, Snapshot
 from tui.screen.engine_label import engine_label
 from tui.screen.panes.health import engine_block
 
 
-def view_of(backend: str) -> View:
-    return View(
+def snapshot_of(backend: str) -> Snapshot:
+    return Snapshot(
         host=HostFacts(backend=backend, model="qwen3", url="http://127.0.0.1:8082"),
         engine=EngineState(state="stopped"),
     )
 
 
-def text_of(view: View) -> str:
-    return "\n".join("".join(text for text, _ in line) for line in engine_block(view, 0.0, 100, 12))
+def text_of(snapshot: Snapshot) -> str:
+    return "\n".join("".join(text for text, _ in line) for line in engine_block(snapshot, 0.0, 100, 12))
 
 
 def test_an_engine_of_ours_that_is_stopped_can_be_started() -> None:
-    assert engine_label(view_of("mlx"))[0] == "stopped"
-    assert "r starts it" in text_of(view_of("mlx"))
+    assert engine_label(snapshot_of("mlx"))[0] == "stopped"
+    assert "r starts it" in text_of(snapshot_of("mlx"))
 
 
 @pytest.mark.parametrize("backend", ["openai", "lmstudio", "claude"])
 def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
-    assert engine_label(view_of(backend))[0] == backend
-    said = text_of(view_of(backend))
+    assert engine_label(snapshot_of(backend))[0] == backend
+    said = text_of(snapshot_of(backend))
     assert f"Requests go to {backend}" in said
     assert "stopped" not in said.lower()
     assert "qwen3" in said
@@ -37,13 +37,13 @@ def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
 
 def test_the_destination_is_drawn_with_its_source() -> None:
     host = HostFacts(backend="openai", destination="http://127.0.0.1:9/v1 (from --base-url), without a key")
-    said = text_of(View(host=host, engine=EngineState(state="stopped")))
+    said = text_of(Snapshot(host=host, engine=EngineState(state="stopped")))
     assert "sends to  http://127.0.0.1:9/v1 (from --base-url), without a key" in said
 
 
 def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
     def said(model: str) -> str:
-        return text_of(View(engine=EngineState(state="ready", model=model)))
+        return text_of(Snapshot(engine=EngineState(state="ready", model=model)))
 
     assert "bundled demo model" in said("bundled demo model")
     assert "demo model: set --model" in said("bundled demo model")
@@ -53,7 +53,7 @@ def test_the_bundled_model_is_named_with_the_way_to_a_real_one() -> None:
 def test_a_mac_that_computes_without_metal_stands_out() -> None:
     def styles(accelerated: str) -> list[str]:
         state = EngineState(state="ready", pid=7, accelerated=accelerated)
-        lines = engine_block(View(engine=state), 0.0, 200, 20)
+        lines = engine_block(Snapshot(engine=state), 0.0, 200, 20)
         return [style for line in lines for text, style in line if accelerated in text]
 
     assert styles("cpu: no Metal device in this session") == ["warn"]
@@ -72,7 +72,7 @@ def test_in_a_low_terminal_with_notes_the_port_that_was_free_can_be_read() -> No
         last_exit="signal 9",
     )
     host = HostFacts(backend="mlx", url="http://127.0.0.1:8082")
-    lines = engine_block(View(engine=engine, host=host), 9.0, 78, 11)[:11]
+    lines = engine_block(Snapshot(engine=engine, host=host), 9.0, 78, 11)[:11]
     said = "\n".join("".join(text for text, _ in line) for line in lines)
     for fact in ("47,384 tokens", "http://127.0.0.1:53121", "restarts"):
         assert fact in said
@@ -87,28 +87,30 @@ LEDGER = EngineMemory(
 
 
 def test_memory_is_drawn_with_its_limit_and_parts() -> None:
-    said = text_of(View(engine=EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)))
+    said = text_of(Snapshot(engine=EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)))
     assert "20.6 GB of 25.8 GB" in said
     assert "weights 17.2 GB   requests 2.1 GB   cache 1.3 GB" in said
 
 
 def test_a_narrow_terminal_has_the_memory_and_its_limit_too() -> None:
     engine = EngineState(state="busy", memory_bytes=20_600_000_000, memory=LEDGER)
-    lines = engine_block(View(engine=engine), 0.0, 70, 11)
+    lines = engine_block(Snapshot(engine=engine), 0.0, 70, 11)
     assert any("20.6 GB of 25.8 GB" in "".join(text for text, _ in line) for line in lines)
 
 
 def test_memory_pressure_is_drawn() -> None:
     ledger = LEDGER.model_copy(update={"pressure": "critical"})
-    said = text_of(View(engine=EngineState(state="busy", memory=ledger)))
+    said = text_of(Snapshot(engine=EngineState(state="busy", memory=ledger)))
     assert "this machine is short of memory (critical)" in said
 
 
 def test_without_a_limit_only_memory_is_drawn() -> None:
-    said = text_of(View(engine=EngineState(state="busy", memory_bytes=5_000_000_000, memory=EngineMemory())))
+    said = text_of(
+        Snapshot(engine=EngineState(state="busy", memory_bytes=5_000_000_000, memory=EngineMemory()))
+    )
     assert "memory  5.0 GB" in said
     assert "GB of" not in said
 
 
 def test_the_served_context_is_drawn() -> None:
-    assert "47,384 tokens" in text_of(View(engine=EngineState(state="ready", context_tokens=47_384)))
+    assert "47,384 tokens" in text_of(Snapshot(engine=EngineState(state="ready", context_tokens=47_384)))

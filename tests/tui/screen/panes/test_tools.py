@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.events.totals import Totals
-from tui.client.records import ToolRecord, ToolStats, View
+from tui.client.records import Snapshot, ToolRecord, ToolStats
 from tui.screen.panes.tool_call_cells import call_steps, verdict
 from tui.screen.panes.tools import call_pieces, stats_block
 from tui.screen.styled_line import plain_text
@@ -82,7 +82,8 @@ def test_each_tool_has_its_rates_and_its_newest_duration() -> None:
     stats = ToolStats("Bash", calls=8, invalid=1, repaired=2, results=4, errors=1, last_s=1.5)
     totals = Totals(tool_calls=8, tool_calls_invalid=1, tool_calls_repaired=2, tool_results=4, tool_errors=1)
     lines = [
-        plain_text(line) for line in stats_block(View(tool_stats=(stats,), totals=totals), width=80, height=5)
+        plain_text(line)
+        for line in stats_block(Snapshot(tool_stats=(stats,), totals=totals), width=80, height=5)
     ]
     assert "1 refused (12%)   2 repaired (25%)   1 failed (25%)" in lines[0]
     assert lines[1].split() == ["BY", "TOOL", "CALLS", "LAST", "REFUSED", "REPAIRED", "ERRORS"]
@@ -91,5 +92,5 @@ def test_each_tool_has_its_rates_and_its_newest_duration() -> None:
 
 
 def test_a_short_screen_has_the_totals_alone() -> None:
-    view = View(tool_stats=(ToolStats("Bash", calls=1),))
-    assert len(stats_block(view, width=80, height=1)) == 1
+    snapshot = Snapshot(tool_stats=(ToolStats("Bash", calls=1),))
+    assert len(stats_block(snapshot, width=80, height=1)) == 1
