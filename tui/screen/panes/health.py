@@ -230,10 +230,11 @@ def _histories(snapshot: Snapshot, width: int, rows: int) -> list[Line]:
     good = [probe.latency_s for _, probe in snapshot.probes if probe.ok]
     failed = len(latencies) - len(good)
     probes: Line = [("probes  ", "label"), (f"{len(latencies):,}", "")]
-    if good:
-        probes.append((f"  last {seconds(good[-1])}, max {seconds(max(good))}", "muted"))
     if failed:
-        probes.append((f"   {failed} failed", "bad"))
+        probes.append((f"  {failed} failed", "bad"))
+    latency = f"  last {seconds(good[-1])}, max {seconds(max(good))}" if good else ""
+    if line_width(probes) + len(latency) <= width:
+        probes.append((latency, "muted"))
     return [*out, fit(probes, width), _probe_strip(snapshot, width), _last_failure(snapshot, width)]
 
 

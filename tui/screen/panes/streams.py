@@ -186,7 +186,7 @@ def totals_line(snapshot: Snapshot, rates: list[float], width: int) -> Line:
         [(plural(totals.requests, "request"), "muted")],
         [(f"{totals.failed} failed", "bad")] if totals.failed else [],
         [(f"{percent(share)} restored", "restored")] if share is not None and width >= 100 else [],
-        [(f"{count(totals.output_tokens)} tokens written", "muted")] if width >= 120 else [],
+        [(f"{count(totals.output_tokens)} output tokens", "muted")] if width >= 120 else [],
     ]
     right = [*joined(counts), (" ", "")]
     speed = sum(rates[-3:]) / 3
@@ -215,7 +215,7 @@ def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:
     if record.ttft_s is not None:
         numbers.append([("TTFT ", "muted"), (seconds(record.ttft_s), "")])
     if record.output_tokens:
-        numbers.append([(f"{count(record.output_tokens)} written", "decode")])
+        numbers.append([(f"{count(record.output_tokens)} out", "decode")])
     numbers.append([("took " if record.ended else "for ", "muted"), (seconds(record.duration_s(now)), "")])
     if record.phase == "failed":
         numbers.insert(0, [(f"HTTP {record.status}", "bad")])

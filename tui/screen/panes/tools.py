@@ -167,7 +167,7 @@ def stats_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
         rates.append((f"   {totals.tool_calls_repaired} repaired ({share})", "warn"))
     if totals.tool_errors:
         share = percent(ratio(totals.tool_errors, totals.tool_results))
-        rates.append((f"   {totals.tool_errors} failed ({share})", "bad"))
+        rates.append((f"   {plural(totals.tool_errors, 'error')} ({share})", "bad"))
     if not snapshot.tool_stats or height < 3:
         return [rates]
     across = max(1, (width - 2) // GROUP_CELLS)

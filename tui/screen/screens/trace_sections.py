@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tui.client.figures import plural, size
+from tui.client.figures import plural, seconds, size
 from tui.client.wire_text import line_text, shorten
 from tui.screen.screens.trace_overview import overview
 from tui.screen.styled_line import Line
@@ -167,7 +167,7 @@ def tool_blocks(trace: Trace) -> list[Block]:
     for call in trace.tool_calls:
         style = {"valid": "ok", "unchecked": "muted", "cut": "warn"}.get(call.verdict, "bad")
         word = call.verdict.replace("_", " ")
-        took = f"{call.duration_s:.2f} s" if call.duration_s is not None else ""
+        took = seconds(call.duration_s) if call.duration_s is not None else ""
         title: Line = [
             (line_text(call.name), "tool bold"),
             (f"  {word}", style),
