@@ -40,6 +40,23 @@ def test_each_path_named_in_the_docs_exists() -> None:
     assert missing == []
 
 
+def test_a_name_is_in_the_file_that_the_docs_name_beside_it() -> None:
+    """As in "`Family` (`engine/tool_calls/reading/family.py`)"."""
+    beside = [
+        (doc, name, path)
+        for doc, text in TEXTS.items()
+        for name, path in re.findall(r"`(\w+)`\s+\(`([\w/]+\.py)`\)", text)
+    ]
+    assert beside
+    assert [one for one in beside if not is_defined(*one[1:])] == []
+
+
+def is_defined(name: str, path: str) -> bool:
+    files = [file for file in SOURCES if str(file).endswith(f"/{path}")]
+    stated = re.compile(rf"^(?:class |def |){name}\b", re.MULTILINE)
+    return any(stated.search(file.read_text("utf-8")) for file in files)
+
+
 def test_each_link_of_the_docs_leads_somewhere() -> None:
     missing = []
     for doc, text in TEXTS.items():
