@@ -58,7 +58,7 @@ def layout_text_for_files(layout: Layout, cache: Sequence[Any]) -> str:
     try:
         return layout_text(layout, dtypes_of(cache))
     except NotSavable as error:
-        _log.warning("the prompt cache of this model cannot be saved to disk: %s", error)
+        _log.warning("the prefix cache of this model cannot be saved to disk: %s", error)
         return ""
 
 

@@ -74,8 +74,8 @@ def kv_group(loaded: LoadedModel, bits: int) -> int:
     )
     if other:
         raise OptionUnsupported(
-            f"kv_bits = {bits}: {loaded.name} has layers ({', '.join(other)}) whose keys and values cannot be"
-            " quantized; leave kv_bits out"
+            f"kvBits = {bits}: {loaded.name} has layers ({', '.join(other)}) whose keys and values cannot be"
+            " quantized; leave kvBits out"
         )
     fault: Exception | None = None
     for group in _KV_GROUPS:
@@ -87,8 +87,8 @@ def kv_group(loaded: LoadedModel, bits: int) -> int:
         else:
             return group
     raise OptionUnsupported(
-        f"kv_bits = {bits}: the attention of {loaded.name} does not take quantized keys and values"
-        f" ({fault}); leave kv_bits out"
+        f"kvBits = {bits}: the attention of {loaded.name} does not take quantized keys and values"
+        f" ({fault}); leave kvBits out"
     )
 
 
@@ -98,11 +98,11 @@ def _check_draft(loaded: LoadedModel, draft: LoadedModel) -> None:
         if not can_trim_prompt_cache(cache) or len(cache) != len(model.model.layers):
             kinds = ", ".join(sorted({type(layer).__name__ for layer in cache if not layer.is_trimmable()}))
             raise OptionUnsupported(
-                f"draft_model: the caches of {model.name} ({kinds}) cannot be trimmed after a rejected guess;"
-                " leave draft_model out"
+                f"draftModel: the caches of {model.name} ({kinds}) cannot be trimmed after a rejected guess;"
+                " leave draftModel out"
             )
     if loaded.vocab_size != draft.vocab_size or loaded.tokenizer.get_vocab() != draft.tokenizer.get_vocab():
         raise OptionUnsupported(
-            f"draft_model: {draft.name} has other tokens than {loaded.name}; take a small model of the same"
-            " family, or leave draft_model out"
+            f"draftModel: {draft.name} has other tokens than {loaded.name}; take a small model of the same"
+            " family, or leave draftModel out"
         )

@@ -196,7 +196,7 @@ class AnswerLog:
         self._limits.answer_bytes = 0 if rewrite else size
         try:
             if not self._limits.make_room(len(content)):
-                self._log_once("the disk budget is full; raise disk_cache_bytes")
+                self._log_once("the disk budget is full; raise diskCacheBytes")
                 return False
             self._limits.count(len(content))
             if rewrite:
@@ -211,7 +211,7 @@ class AnswerLog:
     def _allows(self, nbytes: int) -> bool:
         if self._limits.allows_today(nbytes, "main"):
             return True
-        self._log_once("the daily limit of writes is reached; raise disk_writes_per_day_bytes")
+        self._log_once("the daily limit of writes is reached; raise diskWritesPerDayBytes")
         return False
 
     def _size(self) -> int:

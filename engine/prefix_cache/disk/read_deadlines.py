@@ -45,7 +45,7 @@ class ReadDeadlines:
         hang = any(now >= until for _, until in still)
         if hang and not self._logged:
             _log.warning(
-                "the disk of the prompt cache does not answer; until it does, prompts are computed again"
+                "the disk of the prefix cache does not answer; until it does, prompts are computed again"
             )
         self._logged = hang
         return hang

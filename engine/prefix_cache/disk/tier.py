@@ -125,15 +125,15 @@ class DiskTier:
             return []
         except OSError as error:
             _log.warning(
-                "%s cannot be used (%s); prompts are kept in memory only. Make it a writable folder, or set"
-                " kv_cache_dir",
+                "%s cannot be used (%s); prompts are kept in memory only. Make it a writable folder, or"
+                " choose another home (--home)",
                 self._folder.path,
                 error,
             )
             return []
         if faults:
             _log.warning(
-                "unusable files of the prompt cache in %s were quarantined (%d), first %s; their tokens are"
+                "unusable files of the prefix cache in %s were quarantined (%d), first %s; their tokens are"
                 " computed again",
                 self._folder.path,
                 len(faults),
@@ -192,14 +192,14 @@ class DiskTier:
         if not self._limits.allows_today(self._writer.queued_bytes + nbytes, kind):
             self._refuse(
                 file,
-                "the prompt cache has reached its daily limit of writes and saves no more until tomorrow;"
-                " raise disk_writes_per_day_bytes to save more",
+                "the prefix cache has reached its daily limit of writes and saves no more until tomorrow;"
+                " raise diskWritesPerDayBytes to save more",
             )
             return None
         self._index.add(file)
         if not self._writer.put(WriteJob(file, tokens, content, nbytes)):
             self._index.remove(file)
-            self._refuse(file, "the disk is slower than the prompt cache grows; some spans are not saved")
+            self._refuse(file, "the disk is slower than the prefix cache grows; some spans are not saved")
             return None
         return file
 
@@ -233,7 +233,7 @@ class DiskTier:
             tokens = sum(file.length for file in bad)
             self._events.append(("set_aside", tokens, sum(file.nbytes for file in bad)))
             _log.warning(
-                "%d files of the prompt cache were quarantined, first %s: %s; %d tokens are computed again"
+                "%d files of the prefix cache were quarantined, first %s: %s; %d tokens are computed again"
                 " when they are needed",
                 len(bad),
                 bad[0].name,
@@ -309,7 +309,7 @@ class DiskTier:
         try:
             if not self._limits.make_room(job.nbytes):
                 self._index.remove(file)
-                self._refuse(file, "the disk budget of the prompt cache is full; raise disk_cache_bytes")
+                self._refuse(file, "the disk budget of the prefix cache is full; raise diskCacheBytes")
                 return
             self._limits.count(job.nbytes)
             write_span(
@@ -320,7 +320,7 @@ class DiskTier:
             self._give_up(file)
             self._can_save = self._is_saving = False
             _log.warning(
-                "the prompt cache can no longer be saved to %s (%s); existing files stay in use",
+                "the prefix cache can no longer be saved to %s (%s); existing files stay in use",
                 self._folder.path,
                 error,
             )
@@ -329,14 +329,14 @@ class DiskTier:
             self._give_up(file)
             if self._backoff.record_failure(self._limits.retry_bytes(job.nbytes)):
                 _log.warning(
-                    "the prompt cache is not saved to %s for now (%s); existing files stay in use. Saving is"
+                    "the prefix cache is not saved to %s for now (%s); existing files stay in use. Saving is"
                     " retried after a pause, and at once when the disk has more room",
                     self._folder.path,
                     error,
                 )
             return
         if self._backoff.record_success():
-            _log.warning("the prompt cache is saved to %s again", self._folder.path)
+            _log.warning("the prefix cache is saved to %s again", self._folder.path)
         if fits and self._index.mark_written(file):
             self._events.append(("saved", file.length, file.nbytes))
         else:

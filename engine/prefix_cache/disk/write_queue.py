@@ -100,7 +100,7 @@ class WriteQueue:
             if job is not None:
                 self._write(job)
         except Exception:
-            _log.exception("a file of the prompt cache could not be written")
+            _log.exception("a file of the prefix cache could not be written")
         finally:
             with self._changed:
                 self._busy = False

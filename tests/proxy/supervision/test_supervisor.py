@@ -353,7 +353,7 @@ async def test_a_stalled_engine_that_recovers_is_not_restarted(tmp_path: Path) -
 
 
 async def test_an_engine_whose_option_is_refused_is_never_called_stalled(tmp_path: Path) -> None:
-    refused = "kv_bits = 8: it has layers whose keys and values cannot be quantized"
+    refused = "kvBits = 8: it has layers whose keys and values cannot be quantized"
     (tmp_path / "health.json").write_text(json.dumps({"state": "failed", "detail": refused}))
     patient = replace(QUICK, stalled_after=600.0, unresponsive_after=600.0)
     async with watched(tmp_path, timing=patient, behave="refused", delays_s=()) as engine:

@@ -281,7 +281,7 @@ def test_answers_refused_by_the_daily_limit_are_saved_the_next_day(
         now[0] = 86_400.0
         keep(memory, 4)
     assert known(tmp_path) == [1, 2, 3, 4]
-    assert caplog.text.count("disk_writes_per_day_bytes") == 1
+    assert caplog.text.count("diskWritesPerDayBytes") == 1
 
 
 class Building(AnswerMemory):
