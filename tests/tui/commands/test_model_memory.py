@@ -16,7 +16,7 @@ from tui.commands import model_memory
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
 from tui.commands.model_memory import PROCESS_BYTES, Memory, fits, needed_bytes
-from tui.commands.verify import run_verify_cache
+from tui.commands.verify.exact import run_verify_exact
 
 GB = 10**9
 FULL = Memory(total=32 * GB, available=PROCESS_BYTES - 1)
@@ -32,14 +32,14 @@ def verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verify:
     def started(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr("tui.commands.verify.subprocess.run", started)
+    monkeypatch.setattr("tui.commands.verify.exact.subprocess.run", started)
 
     def run(host: ScriptedHost | None, memory: Memory, beside_host: bool = False, **options: Any) -> int:
-        monkeypatch.setattr("tui.commands.verify.memory_now", lambda: memory)
+        monkeypatch.setattr("tui.commands.verify.exact.memory_now", lambda: memory)
         options |= {"port": int(host.url.rpartition(":")[2]) if host else 0, "home": str(tmp_path)}
-        return run_verify_cache(
+        return run_verify_exact(
             Invocation(options, "", dict(os.environ)),
-            exact=True, conversations=1, head_tokens=60, beside_host=beside_host,
+            conversations=1, head_tokens=60, beside_host=beside_host,
         )  # fmt: skip
 
     return run
