@@ -103,6 +103,7 @@ def _openai(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) 
     elif not urlsplit(url).path:
         url += "/v1"  # where every OpenAI-compatible server has it
     fields["backend_url"] = url
+    _refuse_own_address(layers, fields, url, address)
     layers.warnings += (withheld := settle_key(layers, name, url, address))
     fields["destination"] = destination(layers, name, url, address, passing=False)
     if known.needs_key and not layers.values["backend_key"] and not withheld:
@@ -125,10 +126,25 @@ def _address(layers: Layers, fields: dict[str, Any], usual: str) -> tuple[str, l
     return usual, []
 
 
+def _refuse_own_address(layers: Layers, fields: dict[str, Any], url: str, address: list[Source]) -> None:
+    """Refuse the proxy as its own upstream: each request would come back to it, again and again."""
+    host, port = (fields.get(name, SETTINGS[name].default) for name in ("host", "port"))
+    upstream = urlsplit(url)
+    local = _is_loopback(upstream.hostname or "")
+    everywhere = host in ("0.0.0.0", "::") or (upstream.hostname == "localhost" and _is_loopback(host))
+    if port and upstream.port == port and (upstream.hostname == host or (local and everywhere)):
+        named = address[0] if address else f"the usual address of {fields['backend_name']}"
+        layers.problems.append(
+            f"{named} is {public_url(url)}, where the proxy itself listens ({layers.sources['port']}); "
+            "give the server's own address, or the proxy another --port"
+        )
+
+
 def _claude(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> None:
     name = fields["backend_name"]
     url, address = _address(layers, fields, KNOWN_BACKENDS[name].url)
     fields["backend_url"] = url = url.removesuffix("/v1")  # the client's paths begin with it
+    _refuse_own_address(layers, fields, url, address)
     if any(_came_with_folder(part, cwd, user_home) for part in address):
         layers.problems.append(
             f'{address[0]} is {public_url(url)}, and with backend "claude" the client\'s own credentials go '

@@ -65,6 +65,26 @@ def test_text_from_an_option_is_read_as_the_settings_own_type(tmp_path: Path) ->
     assert config.prices == {"m": {"input": 2}}
 
 
+@pytest.mark.parametrize(
+    ("options", "is_own"),
+    [
+        ({"backend_name": "claude", "backend_url": "http://127.0.0.1:8082"}, True),
+        ({"backend_name": "openai", "backend_url": "http://localhost:8082/v1"}, True),
+        ({"backend_name": "lmstudio", "port": 1234}, True),
+        ({"backend_name": "claude", "backend_url": "http://[::1]:8082", "host": "::", "token": "t"}, True),
+        ({"backend_name": "claude", "backend_url": "http://[::1]:8082"}, False),
+        ({"backend_name": "claude", "backend_url": "http://elsewhere:8082"}, False),
+        ({"backend_name": "lmstudio", "port": 0}, False),
+    ],
+)
+def test_the_proxy_is_not_its_own_upstream(tmp_path: Path, options: dict[str, Any], is_own: bool) -> None:
+    if not is_own:
+        settled(tmp_path, **options)
+        return
+    (problem,) = problems(tmp_path, **options)
+    assert "where the proxy itself listens" in problem
+
+
 def test_the_engines_key_is_no_client_token(tmp_path: Path) -> None:
     config = settled(tmp_path, file={"backends": {"mlx": {"apiKey": "secret"}}}).config
     assert b"secret" not in config.as_json()
