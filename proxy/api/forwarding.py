@@ -139,13 +139,18 @@ class ForwardedRequest:
     async def _pass_stream(self, response: httpx.Response) -> None:
         await self._start(response)
         last = b""
+        plain = response.headers.get("content-encoding", "identity").strip().lower() == "identity"
         async for chunk in response.aiter_raw():
             self._tap.feed(self._decoder.feed(chunk))
             self._observe()
+            last += chunk
             if self._tap.complete or self._tap.error is not None:
-                last += chunk  # the client sees the end only once it is on record
-            else:
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+                continue  # the client sees the end only once it is on record
+            # Half an event waits for its rest: where that does not come, an error of ours takes its place.
+            whole = _end_of_events(last) if plain else len(last)
+            if whole:
+                await self._send({"type": "http.response.body", "body": last[:whole], "more_body": True})
+                last = last[whole:]
         if self._decoder.readable and not self._tap.complete and self._tap.error is None:
             raise UpstreamUnavailable("the upstream broke off in the middle of its answer; please retry")
         await self._record_end(response.status_code)
@@ -228,6 +233,18 @@ class ForwardedRequest:
                 usage=self._tap.usage,
                 cancelled=cancelled,
             )
+
+
+def _end_of_events(data: bytes) -> int:
+    """The length of the events of a stream that are whole; each ends with an empty line.
+
+    Comments between events are signs of life, and need no empty line.
+    """
+    ends = ((b"\n\n", 2), (b"\r\n\r\n", 4), (b"\r\r", 2))
+    end = max(data.rfind(mark) + length if mark in data else 0 for mark, length in ends)
+    while data.startswith(b":", end) and (line_break := data.find(b"\n", end)) >= 0:
+        end = line_break + 1
+    return end
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -203,13 +203,39 @@ async def test_bodies_that_are_no_json_pass_too(tmp_path: Path) -> None:
 async def test_a_stream_that_breaks_ends_with_an_error(broken: list[Any], tmp_path: Path) -> None:
     async with proxy_over(Upstream([STREAM[:900], *broken]), tmp_path, kind="claude") as running:
         response = await running.http.post("/v1/messages", json=body(stream=True))
-    assert response.content.startswith(STREAM[:900])
-    assert b"event: error" in response.content
-    assert b"message_stop" not in response.content
+    passed, _, error = response.content.partition(b"event: error\ndata: ")
+    assert passed == STREAM[: STREAM.rindex(b"\n\n", 0, 900) + 2]  # half an event would hide the error
+    assert orjson.loads(error)["error"]["type"] == "overloaded_error"
     (trace,) = running.traces()
     assert trace.response.error is not None
     assert trace.response.error.type == "overloaded_error"
     assert trace.response.message is not None
+
+
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+async def test_each_event_passes_as_soon_as_it_is_whole(line_break: bytes, tmp_path: Path) -> None:
+    events = [part + b"\n\n" for part in STREAM.split(b"\n\n")[:3]]
+    sent = [whole.replace(b"\n", line_break) for whole in events]
+    script = [sent[0], sent[1] + sent[2][:20], asyncio.Event()]
+    got = b""
+    async with (
+        proxy_over(Upstream(script), tmp_path, kind="claude") as running,
+        running.http.stream("POST", "/v1/messages", json=body(stream=True)) as response,
+    ):
+        async for chunk in response.aiter_raw():
+            got += chunk
+            if len(got) >= len(sent[0] + sent[1]):
+                break
+    assert got == sent[0] + sent[1]
+
+
+async def test_a_comment_passes_at_once(tmp_path: Path) -> None:
+    script: list[Any] = [b": alive\n", asyncio.Event()]
+    async with (
+        proxy_over(Upstream(script), tmp_path, kind="claude") as running,
+        running.http.stream("POST", "/v1/messages", json=body(stream=True)) as response,
+    ):
+        assert await anext(response.aiter_raw()) == b": alive\n"
 
 
 async def test_an_endpoint_that_is_not_there_can_be_retried(tmp_path: Path) -> None:
