@@ -79,8 +79,8 @@ def _timings(trace: Trace) -> Iterator[str]:
 def _usage(trace: Trace) -> Iterator[str]:
     usage = trace.usage
     parts = (
-        f"{usage.cache_read_input_tokens:,} reused, {usage.cache_creation_input_tokens:,} kept,"
-        f" {usage.input_tokens:,} rest"
+        f"{usage.cache_read_input_tokens:,} restored, {usage.cache_creation_input_tokens:,} cached,"
+        f" {usage.input_tokens:,} not kept"
     )
     speed = decode_speed(trace.timings, usage.output_tokens)
     yield f"prompt {usage.prompt_tokens:,} tokens ({parts})"
@@ -93,7 +93,7 @@ def _cache(trace: Trace) -> Iterator[str]:
         return
     took = f" in {seconds(cache.restore_s)}" if cache.restore_s else ""
     source = f" from {cache.tier}{took}" if cache.matched_tokens else ""
-    yield f"matched {cache.matched_tokens:,} of {cache.prompt_tokens:,} tokens{source}"
+    yield f"restored {cache.matched_tokens:,} of {cache.prompt_tokens:,} tokens{source}"
     if (miss := cache.miss) is not None:
         at = f" at token {miss.position:,}" if miss.reason == "diverged" else ""
         where = f" in {line_text(miss.segment)}" if at and miss.segment else ""

@@ -59,11 +59,11 @@ PROMPTS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8, rank=2),
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=6),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
-    Column("RESTORED · PREFILLED", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
+    Column("RESTORED · CACHED", lambda row, now, cells: _shares(row, cells), 30, least=20, grow=1),
     Column("REST.", lambda row, now, cells: _restored(row), 5, "right"),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=3),
     Column("RESTORED", lambda row, now, cells: [number(row.reused_tokens, "restored")], 8, "right", rank=4),
-    Column("PREFILLED", lambda row, now, cells: [number(row.kept_tokens, "prefill")], 9, "right", rank=5),
+    Column("CACHED", lambda row, now, cells: [number(row.kept_tokens, "prefill")], 9, "right", rank=5),
     Column("NOT KEPT", lambda row, now, cells: [number(_not_kept(row), "neutral")], 8, "right", rank=7),
     Column("FROM", lambda row, now, cells: [(row.cache.tier if row.cache else "", "muted")], 7, rank=8),
 )
@@ -206,7 +206,7 @@ def _sources(snapshot: Snapshot, cells: int) -> list[Line]:
         (totals.cache_creation_input_tokens, "prefill"),
         (totals.input_tokens, "neutral"),
     ]
-    names = ("restored", "prefilled", "not kept")
+    names = ("restored", "cached", "not kept")
     legend: Line = []
     for name, (tokens, style) in zip(names, parts, strict=True):
         gap = "   " if cells > _SMALL_BLOCK else " "

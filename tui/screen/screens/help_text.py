@@ -69,7 +69,7 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "restored tokens, of all prompt tokens since the host started",
                 ),
                 ("restored", "restored", "tokens that came from the cache (REST.: their share)"),
-                ("prefilled", "prefill", "tokens that were computed and are cached for later prompts"),
+                ("cached", "prefill", "tokens that were computed and kept for later prompts"),
                 ("not kept", "neutral", "tokens that were computed and are not cached"),
                 ("FROM", "", "the tier of the restored tokens: memory or disk"),
             ),

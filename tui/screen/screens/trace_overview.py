@@ -83,7 +83,7 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     prompt = usage.prompt_tokens
     parts = [
         ("restored", usage.cache_read_input_tokens, "restored"),
-        ("prefilled", usage.cache_creation_input_tokens, "prefill"),
+        ("cached", usage.cache_creation_input_tokens, "prefill"),
         ("not kept", usage.input_tokens, "neutral"),
     ]
     cells = max(8, min(100, width - LABEL_CELLS - 18))
