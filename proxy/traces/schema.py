@@ -6,6 +6,7 @@ changes its meaning; readers ignore fields that they do not know.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -16,11 +17,16 @@ from proxy.events.types import CacheVerdict, ErrorInfo, Lane, Timings, Usage
 SCHEMA_VERSION = 1
 
 
+_NO_ID = re.compile(r"[^A-Za-z0-9_-]")
 _LATEST = 253_370_764_800.0  # the year 9999, the last that dates go to
 
 
 def _possible(at: float) -> float:
     return at if 0.0 <= at < _LATEST else 0.0  # a NaN is not either
+
+
+def _plain(trace_id: str) -> str:
+    return _NO_ID.sub("_", trace_id)[:80]
 
 
 class TraceModel(BaseModel):
@@ -50,7 +56,7 @@ class Trace(TraceModel):
     """The record of one request."""
 
     schema_version: int = SCHEMA_VERSION
-    id: str
+    id: Annotated[str, AfterValidator(_plain)]  # a foreign file may say anything
     time: Annotated[float, AfterValidator(_possible)]  # epoch seconds at which the request was received
     session: str = ""
     agent: str = ""

@@ -17,7 +17,9 @@ LABEL_CELLS = 11
 
 def call_report(trace: Trace, number: int, call: ToolCall, read: CallReplay) -> str:
     """Call `number` of a trace: raw text, parser, JSON, repairs, new and stored verdict, result."""
-    lines = [f"{trace.id}  call {number} of {len(trace.tool_calls)}: {line_text(call.name)}  {call.id}"]
+    lines = [
+        f"{trace.id}  call {number} of {len(trace.tool_calls)}: {line_text(call.name)}  {line_text(call.id)}"
+    ]
     for name, step in (
         ("raw", _raw(call)),
         ("read by", _read_by(call, read)),

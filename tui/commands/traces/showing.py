@@ -9,6 +9,7 @@ from typing import Any, Literal
 from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay, offered_tools, replay
 from proxy.traces.schema import Trace
+from tui.client.wire_text import line_text
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
 from tui.commands.output import write_data
@@ -65,7 +66,7 @@ def _call(trace: Trace, number: int) -> ToolCall:
         return calls[number - 1]
     if not calls:
         raise CommandFailed(ExitCode.USAGE, f"the answer of {trace.id} made no tool call")
-    names = ", ".join(f"{place} {call.name}" for place, call in enumerate(calls, 1))
+    names = ", ".join(f"{place} {line_text(call.name)}" for place, call in enumerate(calls, 1))
     raise CommandFailed(ExitCode.USAGE, f"{trace.id} has no call number {number}; its calls are {names}")
 
 

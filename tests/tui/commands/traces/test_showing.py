@@ -16,10 +16,12 @@ from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Usage
 from proxy.traces.files import trace_path
 from proxy.traces.schema import Trace, TraceResponse
 from tests.proxy.trace_making import body_of, call_of, trace_of
+from tests.tui.commands.traces.homes import home_with, invocation_on
 from tests.tui.test_cli import COMMAND, run
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.traces.listing import list_traces
 from tui.commands.traces.places import open_trace
+from tui.commands.traces.showing import run_traces_show
 
 READ = {
     "name": "Read",
@@ -243,3 +245,14 @@ class TestList:
         assert [row.id for row in list_traces(folder, errors=True)] == ["req_0003", "req_0001"]
         ended = run(tmp_path, "traces", "list", "--session", "session-b", "--errors", "--json")
         assert json.loads(ended.stdout)["error"] == "broke off"
+
+
+@pytest.mark.parametrize("tool", [None, 1])
+def test_no_id_reaches_the_terminal_as_it_came(
+    tmp_path: Path, tool: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home_with(tmp_path, trace_of(1, tool_calls=[call_of("toolu\x1b[31m_1")]))
+    [file] = folder.glob("mlx/*.json")
+    file.write_bytes(file.read_bytes().replace(b"req_0001", b"req_\\u001b[2J"))
+    run_traces_show(invocation_on(tmp_path), "req_0001", tool=tool, form="short")
+    assert "\x1b" not in capsys.readouterr().out
