@@ -84,8 +84,7 @@ class TraceIndex:
                 there = db.execute("SELECT 1 FROM traces WHERE id = ?", (row.id,)).fetchone()
                 if there and not replace:
                     continue
-                if there:
-                    self._forget(db, row.id)
+                self._forget(db, row.id)  # also what only some of the tables have
                 listed = (row.id, row.time, row.path, _words(row), encode_json(row.model_dump()).decode())
                 _insert(db, "traces", [listed])
                 _insert(db, "requests", [facts.request])
@@ -116,6 +115,14 @@ class TraceIndex:
         """Let statements call a function of one text."""
         with self._guarded() as db:
             db.create_function(name, 1, function, deterministic=True)
+
+    def forget_halves(self) -> None:
+        """Forget traces that only one table has: an older version's host, if it still runs, knows but one."""
+        with self._guarded() as db:
+            for table, other in (("traces", "requests"), ("requests", "traces")):
+                where = f"id NOT IN (SELECT id FROM {other})"
+                if db.execute(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1").fetchone():
+                    db.execute(f"DELETE FROM {table} WHERE {where}")
 
     def paths(self) -> set[str]:
         """Paths of all traces in the table, relative to the traces folder."""

@@ -36,6 +36,7 @@ def reconcile(
         sqlite3.Error: the index cannot be written.
     """
     _sweep(folder)
+    index.forget_halves()
     # In this order: a trace is in the index only after its file is there.
     known = index.paths()
     files = list(trace_files(folder))

@@ -217,6 +217,18 @@ async def test_what_sqlite_refuses_is_listed_as_near_as_it_goes(folder: Folder, 
     assert (path, folder.ids(), folder.notices) == (trace_path("mlx", AT + 1, "req_0001"), ["req_0001"], [])
 
 
+@pytest.mark.parametrize("table", ["traces", "requests", "texts", "calls"])
+def test_a_trace_that_only_some_tables_have_is_indexed_again(folder: Folder, table: str) -> None:
+    folder.put(trace_of(1, tool_calls=[call_of()]), trace_of(2))
+    key = "id" if table in ("traces", "requests") else "trace"
+    folder.index.select(f"DELETE FROM {table} WHERE {key} = 'req_0001'")
+    folder.reconcile()
+    folder.put(trace_of(1, tool_calls=[call_of()]))
+    assert folder.ids() == ["req_0002", "req_0001"]
+    assert analyze(folder.index).total.requests == 2
+    assert folder.notices == []
+
+
 def with_version(folder: Folder, version: int, *statements: str) -> None:
     """Close the index and make its file that of another version."""
     folder.index.close()
