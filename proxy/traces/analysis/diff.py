@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -118,11 +119,28 @@ def _segments(body: dict[str, Any]) -> Iterator[Segment]:
 
 def _message_text(message: dict[str, Any]) -> str:
     """Content in one form, whatever blocks it came in: what differs in form alone renders the same."""
-    texts = [f"{message.get('role')}:", *content_texts(message.get("content"))]
+    texts = [f"{message.get('role')}:", *_block_texts(message.get("content"))]
     for name in ("reasoning_content", "tool_calls", "tool_call_id"):
         if value := message.get(name):
             texts.append(value if isinstance(value, str) else encode_json(value).decode())
     return "\n".join(texts)
+
+
+def _block_texts(content: Any) -> Iterator[str]:
+    """As `content_texts`, and what says that a result is an error, and what else a model may see."""
+    for block in content if isinstance(content, list) else ():
+        match block if isinstance(block, dict) else {}:
+            case {"type": "text" | "thinking" | "tool_use" | "server_tool_use"}:
+                yield from content_texts([block])
+            case {"type": "tool_result", "content": inner, **more}:
+                if more.get("is_error") is True:
+                    yield "[an error]"
+                yield from _block_texts(inner)
+            case {"type": kind, **more}:
+                seen = encode_json({name: more[name] for name in sorted(more) if name != "cache_control"})
+                yield f"[{kind}, {len(seen):,} bytes, {sha256(seen).hexdigest()[:12]}]"
+    if isinstance(content, str):
+        yield content
 
 
 def _list(value: Any) -> list[Any]:

@@ -43,6 +43,9 @@ def _report(a: Trace, b: Trace, found: PromptDiff, *, whole: bool) -> Iterator[s
             f"{name}  {trace.id}  {day_and_clock(trace.time)}  {trace.lane}"
             f"  session {line_text(trace.session)[:8] or '-'}  {trace.usage.prompt_tokens:,} tokens"
         )
+    models = [trace.upstream_model or trace.model for trace in (a, b)]
+    if models[0] != models[1]:
+        yield line_text(f"their models differ ({models[0]}, {models[1]}): nothing of A's state could serve B")
     yield ""
     if found.first is None:
         yield "both prompts are the same"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
 from proxy.traces.analysis.diff import diff, segments
-from proxy.traces.schema import Trace
-from tests.proxy.trace_making import trace_of
+from proxy.traces.schema import Trace, TraceRequest
+from tests.proxy.trace_making import body_of, trace_of
 
 SYSTEM = {"role": "system", "content": "Be careful."}
 READ = {"type": "function", "function": {"name": "Read", "parameters": {}}}
@@ -115,3 +115,25 @@ def test_what_stands_before_the_first_difference_is_the_same_in_both(a: list[str
     whole = ["".join(segment.text for segment in segments(trace)) for trace in (one, other)]
     assert whole[0][: found.shared] == whole[1][: found.shared]
     assert (found.first is None) == (a == b)
+
+
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}
+
+
+@pytest.mark.parametrize(
+    ("block", "other"),
+    [
+        ({"type": "image", "source": {"data": "AAAA"}}, {"type": "image", "source": {"data": "AAAB"}}),
+        ({"type": "document", "source": {"data": "AAAA"}}, {"type": "text", "text": ""}),
+        (RESULT, RESULT | {"is_error": True}),
+        (RESULT, RESULT | {"content": [{"type": "image", "source": {"data": "AAAA"}}]}),
+    ],
+    ids=["image", "document", "error", "result"],
+)
+def test_what_is_no_text_differs_as_well(block: dict[str, Any], other: dict[str, Any]) -> None:
+    a, b = (trace_of(request=TraceRequest(body=body_of("see", system="s"))) for _ in range(2))
+    a.request.body["messages"][0]["content"].append(block)
+    b.request.body["messages"][0]["content"].append(other)
+    assert diff(a, b).first == 2
+    b.request.body["messages"][0]["content"][-1] = block | {"cache_control": {"type": "ephemeral"}}
+    assert diff(a, b).first is None

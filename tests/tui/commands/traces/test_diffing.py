@@ -51,3 +51,9 @@ def test_as_json_both_texts_are_whole(home: Path, capsys: pytest.CaptureFixture[
     shown = json.loads(capsys.readouterr().out)
     assert (shown["first"], shown["segments"][1]["kind"]) == (1, "changed")
     assert shown["segments"][1]["b"].endswith("dev\nthree")
+
+
+def test_another_model_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home_with(tmp_path, trace_of(1), trace_of(2, upstream_model="other"))
+    run_traces_diff(invocation_on(tmp_path), "req_0001", "req_0002", whole=False, as_json=False)
+    assert "their models differ (claude-x, other): nothing of A's state could" in capsys.readouterr().out
