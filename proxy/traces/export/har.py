@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -34,8 +35,8 @@ def har_entry(trace: Trace) -> dict[str, Any]:
             "url": f"{HOST}{sent.path}{query}",
             "httpVersion": "HTTP/1.1",
             "cookies": [],
-            "headers": _pairs(sent.headers),
-            "queryString": _pairs(dict(parse_qsl(sent.query, keep_blank_values=True))),
+            "headers": _pairs(sent.headers.items()),
+            "queryString": _pairs(parse_qsl(sent.query, keep_blank_values=True)),
             "postData": {"mimeType": "application/json", "text": body},
             "headersSize": -1,
             "bodySize": len(body.encode()),
@@ -76,8 +77,8 @@ def _response(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _pairs(values: dict[str, str]) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in values.items()]
+def _pairs(values: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values]
 
 
 def _phrase(status: int) -> str:

@@ -80,6 +80,10 @@ def _readable(paths: Sequence[Path]) -> Iterator[Trace]:
 
 
 def _write(path: Path, pieces: Iterator[str]) -> None:
+    if path.exists() and not path.is_file():  # /dev/null, a pipe: nothing that a file could take the place of
+        with path.open("wb") as sink:
+            sink.writelines(piece.encode() for piece in pieces)
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_SUFFIX}")
     try:
         with open_private(draft, "wb") as file:

@@ -209,3 +209,10 @@ def test_the_page_shows_prompt_answer_and_calls() -> None:
         "call 1: Read, valid",
     ):
         assert words in text
+
+
+def test_a_har_has_each_value_of_a_query() -> None:
+    trace = rich(request=TraceRequest(query="a=1&a=2&b=", body={}))
+    [entry] = json.loads(exported("har", trace))["log"]["entries"]
+    pairs = [(pair["name"], pair["value"]) for pair in entry["request"]["queryString"]]
+    assert pairs == [("a", "1"), ("a", "2"), ("b", "")]

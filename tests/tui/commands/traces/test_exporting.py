@@ -130,3 +130,15 @@ def test_a_mark_goes_by_the_files_name(tmp_path: Path) -> None:
     for path in (elsewhere, tmp_path / "x.json"):
         with pytest.raises(CommandFailed, match="no trace"):
             run_traces_mark(invocation_on(home), str(path), note="", remove=False)
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    home_with(home := tmp_path / "home", trace_of(1))
+    os.mkfifo(pipe := tmp_path / "pipe")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    at = invocation_on(home)
+    chosen = {"form": "jsonl", "redact": False, "session": "", "since": "", "marked": False}
+    run_traces_export(at, ["req_0001"], output=str(pipe), **chosen)  # type: ignore[arg-type]
+    assert os.read(reader, 1 << 16).endswith(b"}\n")
+    os.close(reader)
+    assert pipe.is_fifo()
