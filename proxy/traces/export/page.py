@@ -54,8 +54,8 @@ def _article(trace: Trace) -> Iterator[str]:
         "session": trace.session,
         "answer": f"{got.status} {reason}",
         "error": f"{got.error.type}: {got.error.message}" if got.error else "",
-        "tokens": f"{usage.prompt_tokens:,} in the prompt ({usage.cache_read_input_tokens:,} from the cache,"
-        f" {usage.cache_creation_input_tokens:,} computed and kept, {usage.input_tokens:,} computed only),"
+        "tokens": f"{usage.prompt_tokens:,} in the prompt ({usage.cache_read_input_tokens:,} restored,"
+        f" {usage.cache_creation_input_tokens:,} cached, {usage.input_tokens:,} not kept),"
         f" {usage.output_tokens:,} out",
         "times": ", ".join(
             f"{name.replace('_', ' ')} {value:.2f} s"

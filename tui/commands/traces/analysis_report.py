@@ -56,8 +56,8 @@ def _total(found: Analysis) -> Iterator[str]:
         " prompt tokens"
     )
     yield (
-        f"tokens     {total.prompt:,} in prompts ({total.read:,} read from the cache, {total.created:,}"
-        f" computed and kept, {total.input:,} computed only), {total.output:,} out"
+        f"tokens     {total.prompt:,} in prompts ({total.read:,} restored, {total.created:,}"
+        f" cached, {total.input:,} not kept), {total.output:,} out"
     )
     yield f"TTFT       {_spread(total.ttft_s, seconds)}"
     yield f"tokens/s   {_spread(total.tokens_per_s, rate)}"
@@ -118,7 +118,7 @@ def _chart(groups: Sequence[Group], cells: int) -> Iterator[str]:
         bar = READ * read + CREATED * (created - read) + INPUT * (full - created)
         hit = percent(group.token_hit_rate)
         yield f"{group.name:<10}  {bar:<{cells}}  {count(group.prompt):>5}  {hit:>4}"
-    yield f"{'':<10}  {READ} read  {CREATED} computed and kept  {INPUT} computed only"
+    yield f"{'':<10}  {READ} restored  {CREATED} cached  {INPUT} not kept"
 
 
 def _groups(groups: Sequence[Group], room: int, *, priced: bool) -> Iterator[str]:

@@ -187,7 +187,7 @@ def _judge_cache(claims: Claims, record: SessionRecord, main: Sequence[Trace], t
         claims.holds(
             FIRST,
             created > 0 or read > 0,
-            f"{created:,} of {usage.prompt_tokens:,} tokens are computed and kept{left}",
+            f"{created:,} of {usage.prompt_tokens:,} tokens are cached{left}",
             "is the cache on? anyclaude-tui verify cache",
         )
     missed = [trace for trace in later if not _is_warm(trace)]

@@ -204,7 +204,7 @@ def test_the_page_loads_and_runs_nothing_whatever_a_prompt_holds() -> None:
 def test_the_page_shows_prompt_answer_and_calls() -> None:
     text = exported("html", rich())
     for words in (
-        "7 in the prompt (4 from the cache",
+        "7 in the prompt (4 restored",
         "<summary>message 1 (user)</summary>",
         "call 1: Read, valid",
     ):

@@ -45,7 +45,7 @@ def test_the_report_has_what_a_person_asks_for(tmp_path: Path, capsys: pytest.Ca
     for words in (
         "requests   2\n",
         "hit rate   50.0% of requests, 59.8% of prompt tokens",
-        "tokens     5,000 in prompts (2,990 read from the cache, 1,000 computed and kept, 1,010 computed",
+        "tokens     5,000 in prompts (2,990 restored, 1,000 cached, 1,010 not kept)",
         "tokens/s   10% 10.0",
         "saved      3.0k tokens of prefill, about 6.0s at the measured speed",
         "would have cost 3.32 by the configuration's prices\n",
