@@ -198,15 +198,15 @@ class TraceIndex:
     def _place(self, db: sqlite3.Connection, before: str) -> tuple[float, str]:
         if not before:
             return float("inf"), ""
-        if not is_trace_id(before):
-            try:
-                return float(before), ""
-            except ValueError:
-                raise ValueError(f"before={before} is neither a trace id nor a time in seconds") from None
         row = db.execute("SELECT time, id FROM traces WHERE id = ?", (before,)).fetchone()
-        if row is None:
+        if row is not None:  # also one of a foreign file, whose id is none of ours
+            return row[0], row[1]
+        if is_trace_id(before):
             raise ValueError(f"before={before}: there is no such trace")
-        return row[0], row[1]
+        try:
+            return float(before), ""
+        except ValueError:
+            raise ValueError(f"before={before} is neither a trace id nor a time in seconds") from None
 
     @contextmanager
     def _guarded(self) -> Iterator[sqlite3.Connection]:

@@ -61,6 +61,12 @@ def test_before_may_be_a_time(folder: Folder) -> None:
     assert folder.ids(before=str(AT + 3)) == ["req_0002", "req_0001"]
 
 
+def test_a_page_may_end_with_a_foreign_id(folder: Folder) -> None:
+    folder.put(trace_of(1), trace_of(2, id="from-elsewhere"), trace_of(3))
+    assert folder.ids(limit=2) == ["req_0003", "from-elsewhere"]
+    assert folder.ids(before="from-elsewhere") == ["req_0001"]
+
+
 @pytest.mark.parametrize("before", ["yesterday", "req_unknown"])
 def test_a_place_that_is_none_is_an_error(folder: Folder, before: str) -> None:
     with pytest.raises(ValueError, match=before):
