@@ -67,6 +67,7 @@ class TraceStore:
         self._background: threading.Thread | None = None
         self._unwritten = 0
         self._announced = False
+        self._unlisted = False
         self.index = TraceIndex(folder, notice=self._notify, renewed=self.reconcile)
 
     def reconcile(self) -> None:
@@ -116,9 +117,16 @@ class TraceStore:
         try:
             self.index.put([IndexEntry.of(trace, path, len(content))])
         except sqlite3.Error as error:
-            self._notify(
-                f"trace {trace.id} is written but not in the index ({error}); the next start adds it"
-            )
+            if not self._unlisted:
+                self._notify(
+                    f"trace {trace.id} is written but not in the index ({error}), nor may later ones be;"
+                    " they are added as soon as it can be written"
+                )
+            self._unlisted = True
+        else:
+            if self._unlisted and not self._busy():
+                self._unlisted = False
+                self.reconcile()
 
     def _redacted(self, trace: Trace) -> Trace:
         if len(self._redactor.secrets) > _REMEMBERED_CREDENTIALS:

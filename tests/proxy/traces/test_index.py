@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -233,6 +234,22 @@ def test_a_trace_that_only_some_tables_have_is_indexed_again(folder: Folder, tab
     assert folder.ids() == ["req_0002", "req_0001"]
     assert analyze(folder.index).total.requests == 2
     assert folder.notices == []
+
+
+async def test_what_a_full_disk_kept_out_is_told_once_and_added_when_there_is_room(folder: Folder) -> None:
+    store = TraceStore(folder.path, notice=folder.notices.append)
+    store.index.select("PRAGMA max_page_count = 1")  # as many as there are
+    for number in range(1, 30):
+        await store.write(trace_of(number, text=f"{number} " * 2000))
+    assert store.index.page().total < 29
+    store.index.select("PRAGMA max_page_count = 100000")
+    await store.write(trace_of(30))
+    assert store._background is not None
+    await asyncio.to_thread(store._background.join)
+    await store.close()
+    await asyncio.sleep(0)
+    assert ["not in the index" in notice for notice in folder.notices] == [True]
+    assert folder.index.page().total == 30
 
 
 def with_version(folder: Folder, version: int, *statements: str) -> None:
