@@ -254,7 +254,8 @@ def test_a_count_beyond_64_bits_costs_no_other_trace_its_place(tmp_path: Path) -
     assert folder.reconcile() == 3
     found = analyze(folder.index, Choice(), PRICES)
     folder.index.close()
-    assert (found.total.requests, found.total.output) == (3, 2**65)
+    assert found.total.requests == 3
+    assert 2**54 <= found.total.output < 2**55  # each limited to what SQLite can sum
 
 
 def test_one_day_is_told_by_the_hour(tmp_path: Path) -> None:
