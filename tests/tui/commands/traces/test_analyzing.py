@@ -34,7 +34,10 @@ def traces() -> list[Trace]:
     ]
 
 
-def test_the_report_has_what_a_person_asks_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_has_what_a_person_asks_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     home_with(tmp_path, *traces())
     prices = '{"claude-*": {"input": 2000, "cacheWrite": 1000, "cacheRead": 100, "output": 0}}'
     code = run_traces_analyze(
