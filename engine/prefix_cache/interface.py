@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.wire.feed import CacheChange, MissReason
+from engine.wire.feed import CacheChange
+from engine.wire.misses import MissReason
 
 Kind = Literal["subagent", "main", "head"]
 """The use of a span, in order of eviction; "head", a stored name, is a shared prefix."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Literal, cast, get_args
 
+from engine.wire.misses import MissReason
+
 FEED_HEADER = "x-anyclaude-feed"
 FEED_OBJECT = "anyclaude.feed"
 
-MissReason = Literal["cold", "diverged", "evicted", "disabled"]
 CacheEvent = Literal["inserted", "evicted", "restored", "saved", "loaded", "set_aside"]
 """"saved" and "loaded" are of files on disk, "set_aside" of a file there that could not be used."""
 

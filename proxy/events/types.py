@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.wire.chat import Lane as Lane
-from engine.wire.feed import MissReason
+from engine.wire.misses import MissReason
 from proxy.events.totals import Totals
 
 EngineStatus = Literal[
