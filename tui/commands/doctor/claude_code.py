@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.options.kinds import masked_address
 from proxy.configuration.small_file import read_small_file
 from tui.commands.claude_environment import OTHER_PROVIDERS
 from tui.commands.claude_program import TESTED_VERSION, find_claude, named_by_variable
@@ -105,8 +106,7 @@ def _overrides(settings: Mapping[str, Any] | None, url: str) -> Iterator[str]:
         return
     address = env.get(_ADDRESS)
     if isinstance(address, str) and address and address.rstrip("/") != url.rstrip("/"):
-        shown = re.sub(r"//[^/@]*@", "//***@", address)
-        yield f"its env sets {_ADDRESS} to {shown[:200]}"
+        yield f"its env sets {_ADDRESS} to {masked_address(address)[:200]}"
     for name in OTHER_PROVIDERS:
         if str(env.get(name, "")).lower() not in _OFF:
             yield f"its env sets {name}, another provider"

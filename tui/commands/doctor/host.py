@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from engine.process.listening import is_listened_to
 from engine.process.port_holder import port_holder
 from engine.process.program_code import code_hash, library_versions
+from proxy.configuration.destination import public_url
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import HostState
 from tui.client.figures import seconds, size
@@ -134,7 +135,7 @@ def check_engine(examination: Examination) -> Finding:
     """Is the engine ready, and on which device?"""
     host, engine = examination.host, examination.host.engine
     if backend_kind(host.backend) != "mlx":
-        return ok(f"{host.backend} runs elsewhere: {engine.url or 'its usual address'}")
+        return ok(f"{host.backend} runs elsewhere: {public_url(engine.url) or 'its usual address'}")
     facts = [engine.detail] if engine.detail else []
     facts += engine.notes
     match engine.state:

@@ -395,8 +395,8 @@ CASES = [
     Broken(
         "an overriding user setting",
         "claude.settings",
-        lambda it: it.write_settings(ANTHROPIC_BASE_URL="https://me:pass@elsewhere.example"),
-        "settings.json: its env sets ANTHROPIC_BASE_URL to https://***@elsewhere.example",
+        lambda it: it.write_settings(ANTHROPIC_BASE_URL="https://me:p@ss/w@elsewhere.example?key=k"),
+        "settings.json: its env sets ANTHROPIC_BASE_URL to https://***@elsewhere.example...",
         "anyclaude-tui claude",
     ),
     Broken(
@@ -509,6 +509,11 @@ class TestOtherBackends:
         assert results["answer.cache"].finding.standing is Standing.WARNING
         assert results["model.folder"].finding.evidence == "the backend lmstudio has its own model"
         assert results["engine.mlx"].finding.evidence == "the backend lmstudio does not use it"
+
+    def test_a_password_in_its_address_is_not_shown(self, setup: Setup) -> None:
+        setup.host.state["backend"] = "lmstudio"
+        setup.engine(url="http://me:s3cret@127.0.0.1:9")
+        assert setup.examine()["host.engine"].finding.evidence.endswith("http://***@127.0.0.1:9")
 
     def test_no_request_is_sent_to_an_account(self, setup: Setup) -> None:
         setup.config["backend"] = setup.host.state["backend"] = "claude"
