@@ -98,9 +98,10 @@ def check_cache(examination: Examination) -> Finding:
     created, read = (_tokens(first, name) for name in names)
     again = _tokens(second, "cache_read_input_tokens")
     evidence = f"first request: {created:,} created, {read:,} read; second: {again:,} read"
-    if created and again > read:
+    ours = backend_kind(examination.host.backend) == "mlx"
+    if again > read and (created or not ours):  # other servers do not tell what they store
         return ok(evidence)
-    if backend_kind(examination.host.backend) != "mlx":
+    if not ours:
         return warning(
             f"{evidence}: the server of {examination.host.backend} does not tell what it caches",
             "compare times to the first token: anyclaude-tui traces analyze",
@@ -130,6 +131,12 @@ def check_tool_call(examination: Examination) -> Finding:
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
     calls = [block for block in blocks if block.get("type") == "tool_use"]
     advice = "see why: anyclaude-tui traces list -n 1, then traces show ID --tool 1; or choose another model"
+    spoke = any(block.get("text") for block in blocks)
+    if not calls and not spoke and said.get("stop_reason") == "max_tokens":
+        return warning(
+            f"the model still thought after {_CALL_TOKENS} tokens, so no call came",
+            "anyclaude-tui verify tools gives it more",
+        )
     if not calls:
         return failed(
             f"the answer has no tool call, though one was required (stop reason {said.get('stop_reason')})",

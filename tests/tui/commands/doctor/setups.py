@@ -66,6 +66,7 @@ class ModelHost:
     status: int = 200
     usages: list[dict[str, Any]] = field(default_factory=list)
     calls: bool = True
+    thinks: bool = False  # until its tokens are used up, where it should call
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     def reset(self) -> None:
@@ -87,7 +88,7 @@ class ModelHost:
         )
         self.state = state.model_dump(mode="json")
         self.token, self.status, self.calls = "", 200, True
-        self.usages, self.requests = [], []
+        self.usages, self.requests, self.thinks = [], [], False
 
     def app(self) -> Starlette:
         return Starlette(
@@ -118,6 +119,8 @@ class ModelHost:
         usage = self.usages.pop(0) if self.usages else known
         content: list[dict[str, Any]] = [{"type": "text", "text": "Hello"}]
         ends = "end_turn"
+        if body.get("tools") and self.thinks:
+            content, ends = [{"type": "thinking", "thinking": "Hm"}], "max_tokens"
         if body.get("tools") and self.calls:
             content = [{"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"city": "Oslo"}}]
             ends = "tool_use"

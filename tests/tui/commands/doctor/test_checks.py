@@ -375,6 +375,14 @@ CASES = [
         "choose another model",
     ),
     Broken(
+        "a model that thinks for long",
+        "answer.tools",
+        lambda it: (setattr(it.host, "calls", False), setattr(it.host, "thinks", True)),
+        "still thought",
+        "verify tools",
+        WARNING,
+    ),
+    Broken(
         "no Claude Code", "claude.program", lambda it: remove(it.claude), "neither on the PATH", "npm install"
     ),
     Broken(
@@ -509,6 +517,14 @@ class TestOtherBackends:
         assert results["answer.cache"].finding.standing is Standing.WARNING
         assert results["model.folder"].finding.evidence == "the backend lmstudio has its own model"
         assert results["engine.mlx"].finding.evidence == "the backend lmstudio does not use it"
+
+    def test_a_server_that_tells_what_it_reads_but_not_what_it_stores_caches(self, setup: Setup) -> None:
+        setup.host.state["backend"] = "lmstudio"
+        warm = {"output_tokens": 1, "input_tokens": 9, "cache_read_input_tokens": 900}
+        setup.host.usages.extend([{"output_tokens": 1, "input_tokens": 909}] * 2 + [warm])
+        finding = setup.examine()["answer.cache"].finding
+        assert finding.standing is Standing.OK
+        assert finding.evidence.endswith("second: 900 read")
 
     def test_a_password_in_its_address_is_not_shown(self, setup: Setup) -> None:
         setup.host.state["backend"] = "lmstudio"
