@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import tempfile
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 
 from proxy.traces.files import TRACES_FOLDER, id_in, trace_files
@@ -14,6 +15,7 @@ from proxy.traces.retention import PrunePlan, Removal, prune
 from proxy.traces.schema import Trace
 from tui.client.figures import plural
 from tui.client.host_client import HostError
+from tui.client.wire_text import line_text
 from tui.commands.claude_program import INSTALL, find_claude, named_by_variable
 from tui.commands.claude_session import FORWARDED_SIGNALS
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -93,17 +95,18 @@ async def _traces(host: VerifiedHost, sessions: Collection[str]) -> list[Trace]:
 
 def _remove(folder: Path, ids: Collection[str]) -> None:
     """Remove the traces of this check alone."""
-    ours = [
-        Removal(path, 0.0, (folder / path).stat().st_size, "verified")
-        for path in trace_files(folder)
-        if id_in(path) in ids
-    ]
-    index = TraceIndex(folder, notice=say)
     try:
-        done = prune(folder, index, PrunePlan(ours, 0, 0, 0))
+        ours = [
+            Removal(path, 0.0, (folder / path).stat().st_size, "verified")
+            for path in trace_files(folder)
+            if id_in(path) in ids
+        ]
+        if not ours:  # an address of this machine may lead to a host of another one, with its folders
+            say(f"kept {plural(len(ids), 'trace')}: not in {line_text(str(folder))} of this machine")
+            return
+        with closing(TraceIndex(folder, notice=say)) as index:
+            done = prune(folder, index, PrunePlan(ours, 0, 0, 0))
     except (sqlite3.Error, OSError) as error:
         say(f"not all traces of this check could be removed: {error}")
     else:
         say(f"removed the {plural(done.traces, 'trace')} of this check; --keep keeps them")
-    finally:
-        index.close()

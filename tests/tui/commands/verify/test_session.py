@@ -276,6 +276,17 @@ def test_only_the_traces_of_the_check_are_removed(tmp_path: Path) -> None:
     assert [path.stem.rpartition("-")[2] for path in folder.glob("*/*.json")] == [trace_of(1).id]
 
 
+def test_the_folder_of_a_host_behind_a_tunnel_is_not_made_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _remove(tmp_path / "Users" / "me" / "traces", {"req_1"})
+    _remove(Path("/proc/version/traces"), {"req_1"})  # which cannot be made
+    said = capsys.readouterr().err
+    assert "kept 1 trace: not in " in said
+    assert "not all traces of this check could be removed: " in said
+    assert not (tmp_path / "Users").exists()
+
+
 def test_a_signal_ends_the_client_too(tmp_path: Path, script: Script) -> None:
     os.mkfifo(pids := tmp_path / "pids")
     program = script(f"echo $$ > {pids}; exec sleep 60")
