@@ -66,7 +66,7 @@ def connect(name: str) -> tuple[sqlite3.Connection, bool]:
         db.execute("PRAGMA secure_delete = ON")  # a pruned prompt is to be gone
         if _version(db) != INDEX_VERSION:
             make_tables(db)
-        _check_tables(db)
+        check_tables(db)
         return db, _make_search(db)
     except BaseException:
         db.close()
@@ -86,7 +86,12 @@ def _refuse_newer(db: sqlite3.Connection) -> None:
         )
 
 
-def _check_tables(db: sqlite3.Connection) -> None:
+def check_tables(db: sqlite3.Connection) -> None:
+    """Look for all tables of its version.
+
+    Raises:
+        IndexDamaged: it lacks a table of its version.
+    """
     try:
         for name in _TABLES:  # one by one: a join goes through all rows where one table is empty
             db.execute(f"SELECT 1 FROM {name} LIMIT 1")

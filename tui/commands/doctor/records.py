@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from proxy.traces.files import TRACES_FOLDER, time_in, trace_files
 from proxy.traces.index import INDEX_NAME
-from proxy.traces.index_tables import INDEX_VERSION
+from proxy.traces.index_tables import INDEX_VERSION, IndexDamaged, check_tables, is_damage
 from proxy.traces.opened_index import opened_index
 from proxy.traces.retention import Limits, plan_prune
 from tui.client.figures import day_and_clock, plural, size
@@ -33,12 +33,12 @@ def check_index(examination: Examination) -> Finding:
         return warning(f"{plural(len(files), 'trace')} without an index", _FIX, repair=_rebuilding(folder))
     try:
         version, fault, indexed = _looked_into(path)
-    except sqlite3.OperationalError as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if is_damage(error) or isinstance(error, IndexDamaged):
+            return failed(f"{path} is damaged ({error}); no trace is lost", _FIX, repair=_rebuilding(folder))
         return warning(
             f"{path} cannot be read now ({error}); another program uses it", "run this again", holds=False
         )
-    except sqlite3.DatabaseError as error:
-        return failed(f"{path} is damaged ({error}); no trace is lost", _FIX, repair=_rebuilding(folder))
     if version > INDEX_VERSION:
         return failed(
             f"{path} is of version {version}, made by a newer anyclaude-tui; this one knows {INDEX_VERSION}",
@@ -65,6 +65,7 @@ def _looked_into(path: Path) -> tuple[int, str, set[str]]:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version != INDEX_VERSION:
             return version, "", set()
+        check_tables(db)
         said = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
         paths = {name for (name,) in db.execute("SELECT path FROM traces")}
         return version, "" if said == "ok" else said, paths

@@ -45,6 +45,11 @@ def _found(check: Check, examination: Examination) -> Finding:
     except OSError as error:  # a file that went away, a folder that cannot be read
         where = f"{error.filename}: " if error.filename else ""
         return failed(f"{where}{error.strerror or error}", "make it readable for you, then try again")
+    except Exception as error:  # of a file or an answer that nobody thought of: the other checks go on
+        return failed(
+            f"the check itself ended with {type(error).__name__}: {error}"[:500],
+            "report it with this line; anyclaude-tui made a mistake",
+        )
 
 
 def _repaired(check: Check, examination: Examination, finding: Finding) -> tuple[Finding, tuple[str, ...]]:

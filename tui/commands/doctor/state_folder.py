@@ -136,7 +136,7 @@ def check_leftovers(examination: Examination) -> Finding:
 
 
 def _is_of_a_dead_process(path: Path) -> bool:
-    found = re.search(r"-(\d{1,10})$", path.stem)
+    found = re.search(r"-(\d{1,9})$", path.stem)
     return found is not None and path.is_file() and not psutil.pid_exists(int(found[1]))
 
 

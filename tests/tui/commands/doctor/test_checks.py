@@ -145,6 +145,13 @@ CASES = [
     Broken("what a dead session left", "state.leftovers", leave_settings, "a token", "--fix", WARNING),
     Broken("a damaged index", "traces.index", damage_index, "no trace is lost", "--fix"),
     Broken(
+        "an index without a table",
+        "traces.index",
+        lambda it: index_with(it, "DROP TABLE notes"),
+        "no such table: notes",
+        "--fix",
+    ),
+    Broken(
         "a newer index",
         "traces.index",
         lambda it: index_with(it, f"PRAGMA user_version = {INDEX_VERSION + 1}"),
@@ -625,6 +632,14 @@ def test_a_folder_that_cannot_be_read_fails_its_check_alone(
     results = setup.examine()
     assert unwell(results) == {"traces.size": Standing.FAILED}
     assert results["traces.size"].finding.evidence == "/the/traces: Permission denied"
+
+
+def test_a_tokenizer_nested_without_end_fails_its_check_alone(setup: Setup) -> None:
+    (setup.model / "tokenizer.json").write_text("[" * 100_000)
+    results = setup.examine()
+    assert "RecursionError" in results["model.tokenizer"].finding.evidence
+    behind_it = dict.fromkeys(behind("model.tokenizer"), Standing.NOT_CHECKED)
+    assert unwell(results) == {"model.tokenizer": Standing.FAILED} | behind_it
 
 
 def test_weights_that_are_cut_short_are_seen(setup: Setup) -> None:
