@@ -10,6 +10,7 @@ from typing import Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from proxy.backends.plain_http import PlainTransport
 from proxy.events.types import EngineCache, EngineMemory, Probe
 
 Responsiveness = Literal["healthy", "stalled", "unresponsive"]
@@ -45,9 +46,10 @@ class HealthProbe:
     """Requests `/health` from an address; close it after use."""
 
     def __init__(self, *, timeout_s: float = 5.0, monotonic: Callable[[], float] = time.monotonic) -> None:
-        # No web proxy of the environment: the engine is on this machine.
         self.refused = False  # whether the last connection was refused
-        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+        # No web proxy of the environment: the engine is on this machine. Not httpx's own transport: it raises
+        # AttributeError where an engine that ends closes the connection at once.
+        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False, transport=PlainTransport())
         self._timeout = timeout_s
         self._monotonic = monotonic
 

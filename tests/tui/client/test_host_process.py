@@ -142,7 +142,7 @@ async def test_its_log_is_private_and_put_aside_when_it_is_long(
     monkeypatch.setattr("tui.client.host_process.LOG_LIMIT", 10)
     for _ in range(2):
         async with started(
-            tmp_path, "import sys; sys.stderr.write('a long line of words');" + WAITS
+            tmp_path, "import sys; print('a long line of words', file=sys.stderr, flush=True);" + WAITS
         ) as running:
             pass
     assert stat.S_IMODE(running.log_path.stat().st_mode) == 0o600

@@ -27,7 +27,8 @@ print(json.dumps({{"args": sys.argv[1:], "env": dict(os.environ), "settings": se
 if "wait" in sys.argv:
     got = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: (print(number, flush=True), sys.exit(40 + number)))
+        # Not `print`, which a signal may have interrupted.
+        signal.signal(number, lambda number, _: (os.write(1, b"%d\\n" % number), sys.exit(40 + number)))
     print("waiting", flush=True)
     while True:
         signal.pause()
