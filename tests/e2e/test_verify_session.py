@@ -25,7 +25,13 @@ COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 def test_the_real_claude_code_passes_and_nothing_of_the_users_is_touched(tmp_path: Path) -> None:
     older = home_with(tmp_path / "state", trace_of(1, time=time.time() - 60))
     (user_home := tmp_path / "user").mkdir()
-    environment = clean_environment(HOME=str(user_home), ANYCLAUDE_CLAUDE=str(claude_binary()))
+    # Others may write in the folder of temporary files: the client must not start what they name there.
+    (temporary := tmp_path / "temporary").mkdir()
+    server = {"command": "touch", "args": [str(started := tmp_path / "started")]}
+    (temporary / ".mcp.json").write_text(json.dumps({"mcpServers": {"theirs": server}}))
+    environment = clean_environment(
+        HOME=str(user_home), ANYCLAUDE_CLAUDE=str(claude_binary()), TMPDIR=str(temporary)
+    )
     command = [str(COMMAND), "--home", str(tmp_path / "state"), "--port", "0", "verify", "session", "--json"]
     done = subprocess.run(
         command,
@@ -49,5 +55,6 @@ def test_the_real_claude_code_passes_and_nothing_of_the_users_is_touched(tmp_pat
     assert "is the most that a first test can reach" in shown["interpretation"][-1]
     assert 'claude -p "What is 2+2?"' in done.stderr
     assert "removed the 3 traces of this check" in done.stderr
+    assert not started.exists()
     assert len(list(older.glob("*/*.json"))) == 1
     assert not [path for path in user_home.rglob("*") if "claude" in path.name.lower()]

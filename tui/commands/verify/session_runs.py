@@ -28,6 +28,9 @@ from tui.commands.verify.verified_host import VerifiedHost
 
 QUESTIONS = ("Who are you?", "Tell me a joke", "What is 2+2?")
 _CONFIG_FOLDER = "CLAUDE_CONFIG_DIR"
+# The client looks for instructions and servers in all folders above its own too: that of temporary files may
+# be everybody's, and it starts a server named there without a question.
+_ALONE = ("--strict-mcp-config", "--setting-sources", "user")
 _INSIDE = "CLAUDECODE"  # of a Claude Code around this command, which would refuse a second one
 
 
@@ -84,9 +87,8 @@ async def run_client(
                 continue
             say(f'run {number} of {len(QUESTIONS)}: claude -p "{question}"')
             asked = ["-p", question, "--output-format", "json", "--session-id", session]
-            runs.append(
-                await _run([program, *arguments, *asked], question, session, environ, project, limit_s=left)
-            )
+            command = [program, *arguments, *_ALONE, *asked]
+            runs.append(await _run(command, question, session, environ, project, limit_s=left))
             say(f"  {runs[-1].fault or 'answered'} after {seconds(runs[-1].took_s)}")
     return runs
 

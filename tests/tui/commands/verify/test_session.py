@@ -246,7 +246,12 @@ def script(tmp_path: Path) -> Script:
 @pytest.mark.parametrize(
     ("body", "limit_s", "faults"),
     [
-        ('echo "{\\"result\\": \\"$CLAUDE_CONFIG_DIR\\"}"', 60.0, ["", "", ""]),
+        (
+            'case "$*" in *" --strict-mcp-config --setting-sources user "*)'
+            ' echo "{\\"result\\": \\"$CLAUDE_CONFIG_DIR\\"}";; esac',
+            60.0,
+            ["", "", ""],
+        ),
         ("exec sleep 60", 0.2, ["ended after", "not run", "not run"]),
     ],
 )
