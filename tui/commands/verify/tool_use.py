@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -208,12 +209,13 @@ def after_result(answer: StreamedAnswer, result: str) -> list[dict[str, Any]]:
 def judge_result(claims: Claims, answer: StreamedAnswer, secret: str) -> None:
     """The claim of the second answer, which can have the number only from the result."""
     said = shorten(answer.text, _SHOWN)
+    found = secret in re.sub(r"(?<=\d)[,.'\u2019\u00a0\u202f](?=\d{3})", "", answer.text)  # 4,711 is 4711
     claims.holds(
         USED,
-        not answer.error and secret in answer.text,
+        not answer.error and found,
         f"the request with the result was refused: {answer.error}"
         if answer.error
-        else f"{said!r} {'has' if secret in answer.text else 'does not have'} {secret}",
+        else f"{said!r} {'has' if found else 'does not have'} {secret}",
         "either the chat template drops results, or the model is too small to use them: see the prompt with"
         ' "anyclaude-tui traces show ' + answer.request_id + ' --detail", and try another model',
     )

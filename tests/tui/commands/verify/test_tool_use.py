@@ -71,7 +71,10 @@ def test_a_prompt_that_nobody_shows_is_not_checked_and_the_call_decides() -> Non
     assert [claim.status for claim in claims.found] == ["not checked", "ok", "ok"]
 
 
-@pytest.mark.parametrize(("said", "passed"), [("It is 4711.", True), ("It is a number.", False)])
+@pytest.mark.parametrize(
+    ("said", "passed"),
+    [("It is 4711.", True), ("It is **4,711**, today.", True), ("It is 4, 711.", False), ("None.", False)],
+)
 def test_the_answer_has_to_have_what_only_the_result_says(said: str, passed: bool) -> None:
     claims = quiet()
     judge_result(claims, text(said), "4711")
