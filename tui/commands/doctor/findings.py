@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tui.commands.doctor.examination import Examination
 
-Repair = Callable[[], list[str]]
-"""Repairs what was found; returns a sentence for each thing that it did.
+Repair = Callable[[], Iterable[str]]
+"""Repairs what was found; gives a sentence for each thing that it did.
 
 Raises:
     OSError, sqlite3.Error: it could not; what it did before stays done.

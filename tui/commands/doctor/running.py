@@ -54,13 +54,14 @@ def _found(check: Check, examination: Examination) -> Finding:
 
 def _repaired(check: Check, examination: Examination, finding: Finding) -> tuple[Finding, tuple[str, ...]]:
     assert finding.repair is not None
+    done: list[str] = []
     try:
-        done = tuple(finding.repair())
+        done.extend(finding.repair())  # what was done before an error stays in it
     except (OSError, sqlite3.Error) as error:
         note = f"it could not be repaired: {error}"
-        return replace(finding, details=(*finding.details, note)), ()
+        return replace(finding, details=(*finding.details, note)), tuple(done)
     again = _found(check, examination)
-    return replace(again, repair=None), done
+    return replace(again, repair=None), tuple(done)
 
 
 def exit_code_of(results: Sequence[Checked]) -> int:

@@ -68,8 +68,7 @@ def check_permissions(examination: Examination) -> Finding:
     return ok(f"{home} can be read and written by you alone")
 
 
-def _closed(paths: list[Path]) -> list[str]:
-    done = []
+def _closed(paths: list[Path]) -> Iterator[str]:
     for path in paths:
         try:  # whoever could write here may have put a link in the file's place: it is not followed
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -80,8 +79,7 @@ def _closed(paths: list[Path]) -> list[str]:
             os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
-        done.append(f"{path} is yours alone now ({mode:04o})")
-    return done
+        yield f"{path} is yours alone now ({mode:04o})"
 
 
 def _folders(home: Path) -> Iterator[Path]:
@@ -140,10 +138,10 @@ def _is_of_a_dead_process(path: Path) -> bool:
     return found is not None and path.is_file() and not psutil.pid_exists(int(found[1]))
 
 
-def _removed(paths: list[Path]) -> list[str]:
+def _removed(paths: list[Path]) -> Iterator[str]:
     for path in paths:
         path.unlink(missing_ok=True)
-    return [f"{path} is removed: its process is gone" for path in paths]
+        yield f"{path} is removed: its process is gone"
 
 
 def _existing(path: Path) -> Path:

@@ -589,6 +589,26 @@ class TestRepairs:
         assert "is removed" in results["state.leftovers"].repairs[0]
         assert "knows 1 trace now" in results["traces.index"].repairs[-1]
 
+    def test_what_was_repaired_before_an_error_is_said_too(
+        self, setup: Setup, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = setup.home, setup.home / "traces"
+        for path in (first, second):
+            path.chmod(0o755)
+        real = os.fchmod
+
+        def once(descriptor: int, mode: int) -> None:
+            monkeypatch.setattr(os, "fchmod", refused)
+            real(descriptor, mode)
+
+        def refused(*_: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "fchmod", once)
+        result = setup.examine(repairs=True)["state.permissions"]
+        assert result.repairs == (f"{first} is yours alone now (0700)",)
+        assert "it could not be repaired" in result.finding.details[-1]
+
     def test_a_stale_index_is_brought_up_to_date(self, setup: Setup) -> None:
         setup.traces.write(setup.trace("req_2"))
         results = setup.examine(repairs=True)
