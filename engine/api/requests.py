@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.scheduling.requests.steps import Sampling
 from engine.wire.chat import Message
+from engine.wire.json_text import well_formed
 
 _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
@@ -358,18 +359,18 @@ def _check_message(message: Message, where: str) -> None:
 
 def _lenient(body: bytes) -> Any:
     try:
-        return _well_formed(json.loads(body))
+        return _checked(json.loads(body))
     except (ValueError, RecursionError) as error:
         raise InvalidChatRequest(f"the request body is not valid JSON: {error}") from error
 
 
-def _well_formed(value: Any) -> Any:
+def _checked(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return well_formed(value)
     if isinstance(value, list):
-        return [_well_formed(item) for item in value]
+        return [_checked(item) for item in value]
     if isinstance(value, dict):
-        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+        return {_checked(key): _checked(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number is not finite")
     return value

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.prompts.encoding.control_tokens import OWN, well_formed
+from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.template_traits import TemplateTraits
 from engine.prompts.turn_arrangement import Turn, arrange_turns, joined_paragraphs, result_as_text
 from engine.wire.chat import Message, content_text
+from engine.wire.json_text import well_formed
 from engine.wire.turn_folding import SYSTEM_ROLES, fold_system_turns
 
 

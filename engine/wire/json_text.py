@@ -26,7 +26,7 @@ def encode_json(value: Any) -> bytes:
 
 def _encodable(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return _well_formed(value)
+        return well_formed(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):
@@ -44,9 +44,10 @@ def plain_text(value: Any) -> str:
         text = str(value)
     except RecursionError:
         text = "[nested too deeply]"
-    return _well_formed(text)
+    return well_formed(text)
 
 
-def _well_formed(text: str) -> str:
+def well_formed(text: str) -> str:
+    """The text without unpaired surrogates, which JSON can carry as escapes."""
     # By way of UTF-16, where the halves of a pair find each other again.
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

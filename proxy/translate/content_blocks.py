@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.tool_calls.schemas.tools import parse_json
-from engine.wire.json_text import encode_json
+from engine.wire.json_text import encode_json, well_formed
 from proxy.translate.event_bytes import DELTA_TAIL, block_start, block_stop, delta_head
 from proxy.translate.thinking import sign
 
@@ -116,7 +116,7 @@ class ContentBlocks:
         self._half = ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             self._half, text = text[-1], text[:-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return well_formed(text)
 
     def _assembled(self) -> dict[str, Any]:
         text = "".join(self._pieces)

@@ -226,11 +226,6 @@ def _is_valid(text: str) -> bool:
     return True
 
 
-def well_formed(text: str) -> str:
-    """The text without unpaired surrogates, which a client can send only as escapes."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def _recased(text: str, change: Callable[[str], str]) -> str:
     """The text in one case, of the same length."""
     changed = change(text)
