@@ -88,6 +88,19 @@ class HostClient:
         return answer
 
 
+async def host_state(url: str, token: str = "") -> HostState:
+    """The state of the host on `url`, by a connection of its own.
+
+    Raises:
+        HostError: no host answers there as it should.
+    """
+    client = HostClient(url, token)
+    try:
+        return await client.state()
+    finally:
+        await client.close()
+
+
 def describe(error: Exception) -> str:
     """A connection error in words."""
     match error:

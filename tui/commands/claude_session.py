@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from proxy.configuration.destination import public_url
+from proxy.configuration.destination import public_url, without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.configuration.settings import SETTINGS
 from proxy.configuration.settling import Settled
 from proxy.events.types import HostState
 from proxy.supervision.task_end import end_tasks
-from tui.client.host_client import HostClient, HostError
+from tui.client.host_client import HostClient, HostError, host_state
 from tui.client.host_process import HostFailed, HostProcess
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
@@ -146,15 +146,13 @@ async def _running(url: str, token: str, *, must: bool = False) -> HostState | N
     Raises:
         CommandFailed: none answers, but `must`.
     """
-    client = HostClient(url, token)
     try:
-        return await client.state()
+        return await host_state(url, token)
     except HostError as error:
         if must:
-            raise CommandFailed(ExitCode.USAGE, f"no host to join on {client.url}: {error}") from None
+            address = without_password(url.rstrip("/"))
+            raise CommandFailed(ExitCode.USAGE, f"no host to join on {address}: {error}") from None
         return None
-    finally:
-        await client.close()
 
 
 async def until_ready(client: HostClient, process: HostProcess | None) -> HostState:

@@ -6,13 +6,13 @@ import asyncio
 import json
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
 from proxy.configuration.destination import public_url
 from proxy.configuration.known_backends import backend_kind
-from proxy.events.types import HostState
-from tui.client.host_client import HostClient, HostError
+from tui.client.host_client import HostError, host_state
 from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_window import WINDOW, own_values
@@ -29,7 +29,9 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
     """
     settled = invocation.settle()
     config, url = settled.config, invocation.base_url(settled)
-    state = asyncio.run(_running(url, config.token))
+    state = None
+    with suppress(HostError):
+        state = asyncio.run(host_state(url, config.token))
     if state is None:
         say(f"note: no host answers on {public_url(url)} yet; start one with: anyclaude-tui")
     else:
@@ -71,13 +73,3 @@ def as_text(environment: ClaudeEnvironment, *, as_json: bool, fish: bool) -> str
 
 def _fish(value: str) -> str:
     return "'" + re.sub(r"([\\'])", r"\\\1", value) + "'"
-
-
-async def _running(url: str, token: str) -> HostState | None:
-    client = HostClient(url, token)
-    try:
-        return await client.state()
-    except HostError:
-        return None
-    finally:
-        await client.close()

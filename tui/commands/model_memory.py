@@ -20,7 +20,7 @@ from proxy.configuration.model_folder import is_hub_id
 from proxy.configuration.settling import Settled
 from proxy.events.types import EngineState, HostState
 from tui.client.figures import size
-from tui.client.host_client import HostClient, HostError
+from tui.client.host_client import HostError, host_state
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import local_url, token_refusal
 from tui.commands.port_check import is_host
@@ -114,14 +114,7 @@ def _state(settled: Settled, url: str) -> HostState | None:
     """The host's state; None if it reports none, or our token must not be sent to it."""
     if token_refusal(settled, url) or is_another_users(settled.config.port):
         return None
-    return asyncio.run(_asked(url, settled.config.token))
-
-
-async def _asked(url: str, token: str) -> HostState | None:
-    client = HostClient(url, token)
     try:
-        return await client.state()
+        return asyncio.run(host_state(url, settled.config.token))
     except HostError:
         return None
-    finally:
-        await client.close()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.private_files import private_folder
-from proxy.configuration.destination import public_url
+from proxy.configuration.destination import public_url, without_password
 from proxy.configuration.settled import HostConfig
 from proxy.events.types import HostState
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -57,12 +57,10 @@ def _show(config: HostConfig, attach_url: str | None, claude: str) -> int:
 
 
 async def _must_answer(url: str, token: str) -> HostState:
-    from tui.client.host_client import HostClient, HostError
+    from tui.client.host_client import HostError, host_state
 
-    client = HostClient(url, token)
     try:
-        return await client.state()
+        return await host_state(url, token)
     except HostError as error:
-        raise CommandFailed(ExitCode.USAGE, f"no host to attach to on {client.url}: {error}") from None
-    finally:
-        await client.close()
+        address = without_password(url.rstrip("/"))
+        raise CommandFailed(ExitCode.USAGE, f"no host to attach to on {address}: {error}") from None

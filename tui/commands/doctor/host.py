@@ -11,9 +11,8 @@ from engine.process.port_holder import port_holder
 from engine.process.program_code import code_hash, library_versions
 from proxy.configuration.destination import public_url
 from proxy.configuration.known_backends import backend_kind
-from proxy.events.types import HostState
 from tui.client.figures import seconds, size
-from tui.client.host_client import HostClient, HostError
+from tui.client.host_client import HostError, host_state
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, not_checked, ok, warning
 from tui.commands.doctor.other_hosts import host_command
@@ -50,7 +49,7 @@ def check_port(examination: Examination) -> Finding:
     if here and not is_host(url):
         return _another(examination, port)
     try:
-        state = examination.state = asyncio.run(_state(url, config.token))
+        state = examination.state = asyncio.run(host_state(url, config.token))
     except HostError as error:
         examination.listener = _pid_in(port_holder(port)) if here else None
         advice = (
@@ -95,14 +94,6 @@ def _pid_in(holder: str) -> int | None:
     """The process id in what `port_holder` says."""
     found = re.search(r"\bpid (\d+)", holder)
     return int(found[1]) if found else None
-
-
-async def _state(url: str, token: str) -> HostState:
-    client = HostClient(url, token)
-    try:
-        return await client.state()
-    finally:
-        await client.close()
 
 
 def check_code(examination: Examination) -> Finding:
