@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from proxy.backends.plain_http import PlainTransport
 from proxy.configuration.destination import without_password
 from proxy.events.types import HostState
 from proxy.traces.schema import Trace, TraceSummary
@@ -31,7 +32,13 @@ class HostClient:
         verify = self.url.startswith("https:")
         # Proxy settings of the environment must not lead requests for this machine away from it.
         self.http = httpx.AsyncClient(
-            base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT_S, verify=verify, trust_env=False
+            base_url=url.rstrip("/"),
+            headers=headers,
+            timeout=TIMEOUT_S,
+            verify=verify,
+            # httpx's own raises AttributeError where a host that ends closes the connection at once.
+            transport=None if verify else PlainTransport(),
+            trust_env=False,
         )
 
     async def close(self) -> None:
