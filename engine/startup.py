@@ -19,7 +19,7 @@ from engine.prefix_cache.disk.span_files import FORMAT
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.layers import cache_arrays, layout_of
 from engine.prompts.answer_memory import AnswerMemory
-from engine.scheduling.runner import ModelRunner, kv_group
+from engine.scheduling.runner import ModelRunner, kv_group, shared_tokens
 from engine.settings import EngineSettings
 from engine.trials.caching import restore_fault
 from engine.trials.memory_costs import arrays_of_a_request, request_cost, weight_bytes
@@ -45,6 +45,7 @@ def load(
     draft = None
     if settings.draft_model:
         draft = load_model(settings.draft_model, on_progress, check_weights=check_weights)
+        loaded = replace(loaded, vocab_size=shared_tokens(loaded, draft))
     ways = [f"kv{settings.kv_bits}"] if settings.kv_bits else []
     ways += [f"draft-{draft.fingerprint}"] if draft else []
     loaded = replace(

@@ -24,7 +24,7 @@ class ModelRunner:
         OptionUnsupported: the model's caches do not support an option, or the draft model does not match.
         """
         self._model = loaded.model
-        self._draft = loaded.draft.model if loaded.draft is not None else None
+        self._draft: Any = None
         self._draft_tokens = loaded.draft_tokens
         self._alone = loaded.alone != ""
         self._quantization: tuple[int, int] | None = None
@@ -32,6 +32,9 @@ class ModelRunner:
             self._quantization = loaded.kv_group or kv_group(loaded, loaded.kv_bits), loaded.kv_bits
         if loaded.draft is not None:
             _check_draft(loaded, loaded.draft)
+            tokens = shared_tokens(loaded, loaded.draft)
+            self._model = _SharedTokens(loaded.model, tokens)
+            self._draft = _SharedTokens(loaded.draft.model, tokens)
 
     def __call__(self, inputs: mx.array, cache: list[Any]) -> Any:
         """Run tokens of shape (1, n) through the model and the draft model; returns the model's logits."""
@@ -53,6 +56,29 @@ class ModelRunner:
         if self._draft is None:
             return DecodeBatch(self._model, alone=self._alone)
         return SpeculativeDecode(self._model, self._draft, self._draft_tokens)
+
+
+class _SharedTokens:
+    """A model whose logits end behind the tokens that model and draft model share.
+
+    Rows behind them are padding, which stands for no token, and of which the other model has another number:
+    a token from there would be read behind the end of the other's embeddings.
+    """
+
+    def __init__(self, model: Any, tokens: int) -> None:
+        self._model = model
+        self._tokens = tokens
+
+    def __call__(self, inputs: mx.array, cache: list[Any]) -> Any:
+        return self._model(inputs, cache=cache)[..., : self._tokens]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)  # mlx-lm also asks for `layers` and `make_cache`
+
+
+def shared_tokens(loaded: LoadedModel, draft: LoadedModel) -> int:
+    """The number of tokens that a model and its draft model both have embeddings for."""
+    return min(loaded.vocab_size, draft.vocab_size)
 
 
 def _quantized(layers: list[Any], group: int, bits: int) -> list[Any]:
@@ -101,7 +127,8 @@ def _check_draft(loaded: LoadedModel, draft: LoadedModel) -> None:
                 f"draftModel: the caches of {model.name} ({kinds}) cannot be trimmed after a rejected guess;"
                 " leave draftModel out"
             )
-    if loaded.vocab_size != draft.vocab_size or loaded.tokenizer.get_vocab() != draft.tokenizer.get_vocab():
+    vocabulary = loaded.tokenizer.get_vocab()
+    if vocabulary != draft.tokenizer.get_vocab() or max(vocabulary.values()) >= shared_tokens(loaded, draft):
         raise OptionUnsupported(
             f"draftModel: {draft.name} has other tokens than {loaded.name}; take a small model of the same"
             " family, or leave draftModel out"

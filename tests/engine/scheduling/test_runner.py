@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import QuantizedKVCache
 
@@ -19,7 +22,7 @@ from engine.scheduling.runner import ModelRunner, kv_group
 from engine.settings import EngineSettings
 from engine.startup import learn_sizes, load
 from tests.engine.model_thread import answer, answers, ask, running
-from tests.models import ModelShelf, tiny_model
+from tests.models import TINY, ModelShelf, tiny_model
 
 Load = Callable[[OnProgress], LoadedModel]
 
@@ -44,6 +47,33 @@ async def test_a_draft_model_changes_no_answer(shelf: ModelShelf, tmp_path: Path
         assert [one.tokens for one in drafted] == [one.tokens for one in alone]
         assert again.lookup.matched_tokens == 49
         assert again.tokens == alone[0].tokens[10:]
+
+
+def padded(out: Path, path: Path, rows: int, scale: float) -> Path:
+    """The model with embeddings and logits for `rows` more numbers, which no token has."""
+    weights = dict(mx.load(str(path / "model.safetensors")))  # type: ignore[arg-type]
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        weights[name] = mx.concatenate([weights[name], scale * weights[name][100 : 100 + rows]])
+    shutil.copytree(path, out)
+    mx.save_safetensors(str(out / "model.safetensors"), weights, metadata={"format": "mlx"})
+    config = json.loads((path / "config.json").read_text())
+    config["vocab_size"] += rows
+    (out / "config.json").write_text(json.dumps(config))
+    return out
+
+
+async def test_a_draft_may_have_more_or_less_padding_behind_the_same_tokens(
+    shelf: ModelShelf, tmp_path: Path
+) -> None:
+    path = shelf.tiny()
+    more = padded(tmp_path / "more", path, 300, 4.0)  # logits of padding are often the largest
+    with running(path) as scheduler:
+        alone = await answers(scheduler, *(ask(prompt(seed), 20) for seed in (1, 2)))
+    for model, draft in ((path, more), (more, path)):
+        with running(loading(model, draft_model=str(draft))) as scheduler:
+            drafted = await answers(scheduler, *(ask(prompt(seed), 20) for seed in (1, 2)))
+            assert scheduler.wait_until_loaded().vocab_size == TINY.vocab_size
+        assert [one.tokens for one in drafted] == [one.tokens for one in alone]
 
 
 async def test_penalties_see_the_whole_sequence_beside_a_draft_model(shelf: ModelShelf) -> None:
