@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import mlx_lm.utils
-from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
 from engine.chunks.pace import PrefillPace
 from engine.model_files.context_window import context_window_of
 from engine.model_files.errors import (
-    ConfigMissing,
-    HubModelMissing,
-    HubUnreachable,
     ModelError,
     ModelFolderMissing,
-    TokenizerMissing,
-    first_line,
 )
-from engine.model_files.weight_files import WeightChoice, weight_choices
+from engine.model_files.whole_folder import check_folder
 from engine.models.fingerprint import weights_fingerprint
+from engine.models.hub_download import fetch
 from engine.models.tokenizer_loading import load_tokenizer
 from engine.models.weight_loading import OnProgress, build, read_weights
 
@@ -38,7 +29,6 @@ __all__ = ["CheckWeights", "LoadedModel", "ModelError", "OnProgress", "load_mode
 CheckWeights = Callable[[str, int], None]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "*.tiktoken", "vocab.json")
 _SAMPLING_RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
@@ -108,14 +98,14 @@ def load_model(
     Raises:
         ModelError: one subclass for each situation, see `engine.model_files.errors`.
     """
-    path, own_name = _locate(path_or_id, on_progress, download)
+    path, own_name, place = _locate(path_or_id, on_progress, download)
     name = name or own_name
-    choices = _check_folder(path)
+    choices = check_folder(path)
     on_progress(0.0, f"loading {name}")
     model, config, weights = build(path, choices)
     found = load_tokenizer(path, config.get("eos_token_id"))
     tokenizer = found.tokenizer
-    notes = [note for note in (*weights.notes, found.decoder_fault, found.template_fault) if note]
+    notes = [note for note in (place, *weights.notes, found.decoder_fault, found.template_fault) if note]
     for note in notes:
         log.warning("%s: %s", name, note)
     check_weights(name, sum(file.stat().st_size for file in weights.files))
@@ -149,60 +139,20 @@ def _assumed_window(name: str) -> int:
 
 def _locate(
     path_or_id: str | Path, on_progress: OnProgress, download: Callable[..., str]
-) -> tuple[Path, str]:
-    """The model's folder and name; a hub id without a local folder is downloaded."""
+) -> tuple[Path, str, str]:
+    """The model's folder, its name and a note; a hub id without a local folder is downloaded."""
     given = str(path_or_id)
     path = Path(given).expanduser()
     if path.is_dir():
-        return path, path.resolve().name
+        return path, path.resolve().name, ""
     if path.exists():
         raise ModelFolderMissing(f"{given} is a file; name the folder that holds the model")
     if not isinstance(path_or_id, str) or given[:1] in ("/", ".", "~") or not _HUB_ID.fullmatch(given):
         raise ModelFolderMissing(
             f"no folder {given}; name a folder with an MLX model, or a hub id like org/name"
         )
-    return _fetch(given, on_progress, download), given
-
-
-def _fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -> Path:
-    on_progress(0.0, f"looking for {hub_id} on the hub")
-    # By default tqdm makes a lock between processes. Where processes are spawned, as on macOS, a tracker of
-    # such locks outlives this process and then writes a warning to its stderr.
-    tqdm.set_lock(threading.RLock())
-    try:
-        folder = download(
-            hub_id,
-            allow_patterns=mlx_lm.utils.DEFAULT_ALLOW_PATTERNS,
-            tqdm_class=_download_bar(hub_id, on_progress),
-        )
-    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
-        raise HubModelMissing(
-            f"there is no folder {hub_id}, and the hub has no such model or keeps it private;"
-            " check the name, or log in with `hf auth login`"
-        ) from error
-    except Exception as error:  # any error of the network, the disk or the hub's client
-        raise HubUnreachable(
-            f"{hub_id} could not be downloaded ({first_line(error)}); check the connection and try again"
-            " (what has arrived is kept), or name a local folder"
-        ) from error
-    return Path(folder)
-
-
-def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
-    """A progress bar class for the hub's client that only reports bytes."""
-
-    class DownloadBar(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            super().__init__(*args, **(kwargs | {"file": io.StringIO()}))
-
-        def update(self, n: float | None = 1) -> bool | None:
-            updated: bool | None = super().update(n)
-            if self.unit == "B" and self.total:
-                on_progress(min(1.0, self.n / self.total), f"downloading {hub_id}")
-            return updated
-
-    return DownloadBar
+    found = fetch(given, on_progress, download)
+    return found.folder, given, found.note
 
 
 def sampling_defaults(path: Path) -> dict[str, Any]:
@@ -225,13 +175,3 @@ def sampling_defaults(path: Path) -> dict[str, Any]:
         for key, value in named.items()
         if not isinstance(value, bool) and _SAMPLING_RANGES[key][0] <= value <= _SAMPLING_RANGES[key][1]
     }
-
-
-def _check_folder(path: Path) -> list[WeightChoice]:
-    """Raise if something is missing, before anything is loaded; returns the choices of weights."""
-    if not (path / "config.json").is_file():
-        raise ConfigMissing(f"{path} has no config.json; name the folder of an MLX model")
-    choices = weight_choices(path)
-    if not any(file for pattern in _TOKENIZER_FILES for file in path.glob(pattern)):
-        raise TokenizerMissing(f"{path} has no tokenizer (such as tokenizer.json); download the model again")
-    return choices

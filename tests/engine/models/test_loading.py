@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import huggingface_hub
 import mlx.core as mx
 import pytest
 from huggingface_hub.errors import RepositoryNotFoundError
@@ -250,7 +253,7 @@ def not_found() -> Exception:
         (not_found(), HubModelMissing, "log in with `hf auth login`"),
         (httpx.ConnectError("no route to host"), HubUnreachable, "(no route to host)"),
         (TimeoutError(), HubUnreachable, "(TimeoutError)"),
-        (OSError(28, "No space left on device"), HubUnreachable, "No space left on device"),
+        (OSError(28, "No space left on device"), HubUnreachable, "is full"),
     ],
 )
 def test_errors_of_the_hub_say_what_to_do(cause: Exception, error: type[ModelError], says: str) -> None:
@@ -261,6 +264,36 @@ def test_errors_of_the_hub_say_what_to_do(cause: Exception, error: type[ModelErr
         load_model("org/tiny", download=download)
     assert says in str(caught.value)
     assert "org/tiny" in str(caught.value)
+
+
+def cached(cache: Path, commit: str, folder: Path, age_s: float) -> Path:
+    """A copy of the model in the hub's cache, as a download leaves it."""
+    copy = cache / "models--org--tiny" / "snapshots" / commit
+    shutil.copytree(folder, copy)
+    written = time.time() - age_s
+    os.utime(copy, (written, written))
+    return copy
+
+
+def test_without_the_hub_the_newest_complete_copy_is_used_and_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(*_: Any, **__: Any) -> str:
+        raise httpx.ConnectError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    cached(tmp_path, "a" * 40, folder, 300_000)
+    whole = cached(tmp_path, "b" * 40, folder, 200_000)
+    part = cached(tmp_path, "c" * 40, folder, 0)
+    (part / "model.safetensors").unlink()
+    loaded = load_model("org/tiny", download=download)
+    assert (loaded.name, loaded.path) == ("org/tiny", whole)
+    assert "bbbbbbbbbbbb" in loaded.notes[0]
+    assert "no route to host" in loaded.notes[0]
+    (whole / "config.json").unlink()
+    (tmp_path / "models--org--tiny" / "snapshots" / ("a" * 40) / "tokenizer.json").unlink()
+    with pytest.raises(HubUnreachable, match="no route to host"):
+        load_model("org/tiny", download=download)
 
 
 def test_every_error_has_its_place_in_the_tree() -> None:

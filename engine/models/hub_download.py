@@ -1,0 +1,93 @@
+"""Downloads a model from the hub, or finds the copy of it that an earlier download left.
+
+The hub's cache (`huggingface_hub`'s docs, "Understand caching") has a folder for each commit that was
+downloaded, `models--OWNER--NAME/snapshots/COMMIT`, and in `refs/main` the newest commit that the hub named.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import mlx_lm.utils
+from huggingface_hub import constants
+from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
+
+from engine.model_files.errors import HubError, ModelError
+from engine.model_files.hub_errors import hub_failure
+from engine.model_files.whole_folder import check_folder
+from engine.models.weight_loading import OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class HubCopy:
+    """A model's folder in the hub's cache; `note` says why it is not the newest one, if it may not be."""
+
+    folder: Path
+    note: str = ""
+
+
+def fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -> HubCopy:
+    """The folder of a hub model, downloaded by `download` (as `huggingface_hub.snapshot_download`).
+
+    Without the hub it is the newest complete copy in the hub's cache.
+
+    Raises:
+        HubModelMissing: the hub has no such model, or denies it, and the cache has no complete copy.
+        HubUnreachable: the hub does not answer, or the disk is full, and there is no copy.
+    """
+    on_progress(0.0, f"looking for {hub_id} on the hub")
+    # By default tqdm makes a lock between processes. Where processes are spawned, as on macOS, a tracker of
+    # such locks outlives this process and then writes a warning to its stderr.
+    tqdm.set_lock(threading.RLock())
+    try:
+        folder = download(
+            hub_id,
+            allow_patterns=mlx_lm.utils.DEFAULT_ALLOW_PATTERNS,
+            tqdm_class=_download_bar(hub_id, on_progress),
+        )
+    except Exception as error:  # any error of the network, the disk or the hub's client
+        failure = hub_failure(hub_id, error)
+        return _complete_copy(hub_id, failure, error)
+    return HubCopy(Path(folder))
+
+
+def _complete_copy(hub_id: str, failure: HubError, error: Exception) -> HubCopy:
+    """The newest complete copy in the cache; the failure is raised if there is none."""
+    snapshots = Path(constants.HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}" / "snapshots"
+    try:
+        dated = sorted(((path.stat().st_mtime, path) for path in snapshots.iterdir()), reverse=True)
+    except OSError:  # no copy at all
+        raise failure from error
+    for written, folder in dated:
+        try:
+            check_folder(folder)
+        except (ModelError, OSError):  # a part of a download
+            continue
+        day = datetime.fromtimestamp(written).astimezone().date().isoformat()
+        return HubCopy(
+            folder, f"{failure}; the copy of {day} ({folder.name[:12]}) in the hub's cache is used"
+        )
+    raise failure from error
+
+
+def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
+    """A progress bar class for the hub's client that only reports bytes."""
+
+    class DownloadBar(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **(kwargs | {"file": io.StringIO()}))
+
+        def update(self, n: float | None = 1) -> bool | None:
+            updated: bool | None = super().update(n)
+            if self.unit == "B" and self.total:
+                on_progress(min(1.0, self.n / self.total), f"downloading {hub_id}")
+            return updated
+
+    return DownloadBar
