@@ -39,10 +39,14 @@ _OTHER_SENSES = re.compile(r"vision|visual|audio|image|encoder")
 
 @dataclass(frozen=True, slots=True)
 class ContextWindow:
-    """`stated` is what the files say, `learned` the number of learned positions; 0 for none."""
+    """`stated` is what the files say, `learned` the number of learned positions; 0 for none.
+
+    `scaling` says how the stated window is reached from a shorter one by scaling positions, or "".
+    """
 
     stated: int
     learned: int
+    scaling: str = ""
 
     @property
     def tokens(self) -> int:
@@ -67,7 +71,7 @@ def context_window_of(config: Mapping[str, Any], folder: Path, weights: Iterable
     """
     tokenizer = _read(folder / "tokenizer_config.json")
     stated = _stated(config) or _tokens(tokenizer.get("model_max_length"))
-    return ContextWindow(stated, learned_positions(weights))
+    return ContextWindow(stated, learned_positions(weights), _scaling_in_words(config, stated))
 
 
 def learned_positions(weights: Iterable[Path]) -> int:
@@ -104,6 +108,17 @@ def _scaled(tokens: int, config: Mapping[str, Any]) -> int:
         if _tokens(original) == tokens and isinstance(factor, int | float) and factor > 1:
             return _tokens(tokens * factor) or tokens
     return tokens
+
+
+def _scaling_in_words(config: Mapping[str, Any], stated: int, depth: int = 3) -> str:
+    for scaling in _scalings(config):
+        original = _tokens(scaling.get("original_max_position_embeddings"))
+        kind = scaling.get("rope_type") or scaling.get("type")
+        if original and original < stated and isinstance(kind, str) and kind.isidentifier():
+            return f"its window of {stated} tokens is one of {original}, extended by {kind} position scaling"
+    inner = (config.get(name) for name in _SECTIONS if depth)
+    sections = (section for section in inner if isinstance(section, dict))
+    return next((text for each in sections if (text := _scaling_in_words(each, stated, depth - 1))), "")
 
 
 def _scalings(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -126,7 +126,7 @@ def load_model(
         vocab_size=int(vocab_size),
         sampling=sampling_defaults(path),
         template_fault=found.template_fault,
-        notes=tuple(notes),
+        notes=tuple([*notes, window.scaling] if window.scaling else notes),
     )
 
 

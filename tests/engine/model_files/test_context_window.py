@@ -172,3 +172,22 @@ async def test_a_prompt_beyond_the_learned_positions_is_refused_and_one_that_fil
         refused = await answer(scheduler, ask([5] * POSITIONS, 4))
         assert isinstance(refused.end, FailStep)
         assert f"this model's context is {POSITIONS}" in refused.end.message
+
+
+@pytest.mark.parametrize(
+    ("config", "scaling"),
+    [
+        ({"max_position_embeddings": 131072, "rope_scaling": YARN}, "131072 tokens is one of 32768"),
+        ({"max_position_embeddings": 32768, "rope_scaling": YARN}, "extended by yarn position scaling"),
+        ({"text_config": {"max_position_embeddings": 32768, "rope_parameters": YARN}}, "one of 32768"),
+        ({"max_position_embeddings": 32768}, ""),
+        ({"max_position_embeddings": 32768, "rope_scaling": {"rope_type": "linear", "factor": 8}}, ""),
+        ({"max_position_embeddings": 16384, "rope_scaling": YARN}, ""),
+    ],
+)
+def test_a_window_that_position_scaling_extends_says_so(
+    tmp_path: Path, config: dict[str, Any], scaling: str
+) -> None:
+    told = read_window(folder_of(tmp_path, config)).scaling
+    assert scaling in told
+    assert bool(told) == bool(scaling)
