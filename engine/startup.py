@@ -39,9 +39,13 @@ def load(
         ModelError: it cannot be loaded, or not be run so.
     """
     if settings.model:
-        loaded = load_model(settings.model, on_progress, check_weights=check_weights)
+        loaded = load_model(
+            settings.model, on_progress, adapter=settings.adapter, check_weights=check_weights
+        )
     else:
-        loaded = load_model(bundled_model.FOLDER, on_progress, name=bundled_model.NAME)
+        loaded = load_model(
+            bundled_model.FOLDER, on_progress, name=bundled_model.NAME, adapter=settings.adapter
+        )
     draft = None
     if settings.draft_model:
         draft = load_model(settings.draft_model, on_progress, check_weights=check_weights)

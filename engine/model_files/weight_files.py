@@ -225,7 +225,7 @@ def _no_weights(folder: Path, lacking: list[str]) -> WeightsMissing:
     elif any(name.endswith((".bin", ".pth", ".pt")) for name in names):
         hint = "convert it with mlx_lm.convert"
     elif any(name.startswith("adapter") for name in names):
-        hint = "these are adapters; fuse them into their model with mlx_lm.fuse"
+        hint = "this is an adapter; name its model, and this folder with --adapter"
     return WeightsMissing(f"{folder} has no weights that MLX can load: no {PATTERN}; {hint}")
 
 

@@ -19,6 +19,7 @@ from engine.model_files.errors import (
     ModelFolderMissing,
 )
 from engine.model_files.whole_folder import check_folder
+from engine.models.adapters import apply_adapter
 from engine.models.fingerprint import weights_fingerprint
 from engine.models.hub_download import fetch
 from engine.models.tokenizer_loading import load_tokenizer
@@ -84,12 +85,14 @@ def load_model(
     on_progress: OnProgress = lambda done, what: None,
     *,
     name: str = "",
+    adapter: str = "",
     download: Callable[..., str] = huggingface_hub.snapshot_download,
     check_weights: CheckWeights = lambda name, nbytes: None,
 ) -> LoadedModel:
     """Load a model on the calling thread, which must be the one that will run it.
 
-    `name` replaces its folder's name or hub id. `check_weights` gets the name and the bytes of the weights
+    `name` replaces its folder's name or hub id. `adapter` is the folder of a LoRA adapter for it, or "".
+    `check_weights` gets the name and the bytes of the weights
     before they are read, and may raise a `ModelError`.
 
     Progress is the share of the weights' bytes in memory; while a hub model is downloaded, the share of its
@@ -108,7 +111,12 @@ def load_model(
     notes = [note for note in (place, *weights.notes, found.decoder_fault, found.template_fault) if note]
     for note in notes:
         log.warning("%s: %s", name, note)
-    check_weights(name, sum(file.stat().st_size for file in weights.files))
+    fingerprint = weights_fingerprint(path, weights.files)
+    size = sum(file.stat().st_size for file in weights.files)
+    if adapter:
+        size += apply_adapter(model, Path(adapter), name)
+        fingerprint += f"-adapter-{weights_fingerprint(Path(adapter), ())}"
+    check_weights(name, size)
     read_weights(model, path, name, on_progress)
     window = context_window_of(config, path, weights.files)
     text_config = config.get("text_config") or {}
@@ -119,7 +127,7 @@ def load_model(
         tokenizer=tokenizer,
         name=name,
         path=path,
-        fingerprint=weights_fingerprint(path, weights.files),
+        fingerprint=fingerprint,
         context_length=window.tokens or _assumed_window(name),
         most_tokens=window.learned or None,
         eos_token_ids=frozenset(tokenizer.eos_token_ids),

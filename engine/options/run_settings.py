@@ -79,6 +79,15 @@ class RunSettings:
         usual="as the model computes them",
         harmless=True,
     )
+    adapter: str = declared(
+        "",
+        TEXT,
+        "folder of a LoRA adapter for the model, as mlx_lm.lora writes it",
+        key="backends.NAME.adapter",
+        option="--adapter",
+        metavar="PATH",
+        usual="none",
+    )
     draft_model: str = declared(
         "",
         TEXT,

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from engine.options.kinds import printable
 from proxy.configuration.destination import destination, public_url, settle_key
+from proxy.configuration.file import expand_home
 from proxy.configuration.known_backends import KNOWN_BACKENDS, BackendKind
 from proxy.configuration.layers import Layers
 from proxy.configuration.model_folder import hub_id_or_folder, is_hub_id
@@ -50,6 +52,13 @@ def _mlx(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> 
                 fields[name] = _model(layers, name, model, cwd, user_home)
             except ConfigError as error:
                 layers.problems += [f"{layers.sources[name]}: {problem}" for problem in error.problems]
+    if adapter := fields.get("adapter"):
+        source = layers.sources["adapter"]
+        fields["adapter"] = str(((source.folder or cwd) / expand_home(adapter, user_home)).absolute())
+        if source.origin is Origin.ENVIRONMENT and not adapter.startswith(("/", "~")):
+            layers.problems.append(
+                f"{source} is {printable(adapter)}, another place in each folder; allowed: a whole path"
+            )
 
 
 def _model(layers: Layers, name: str, text: str, cwd: Path, user_home: Path) -> str:

@@ -63,7 +63,7 @@ def check_model_folder(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     if "config.json" not in names and "adapter_config.json" in names:
         raise ConfigError(
-            f"{folder} holds adapters, not a model; fuse them into their model with mlx_lm.fuse"
+            f"{folder} holds an adapter, not a model; name its model, and this folder with --adapter"
         )
     if "config.json" not in names:
         raise ConfigError(f"{folder} is no model: it has no config.json{_inner_hint(folder, names)}")

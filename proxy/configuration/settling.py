@@ -92,7 +92,7 @@ def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[s
     BACKEND_RULES[known.kind](layers, fields, cwd, user_home)
     fields["backend_key"] = layers.values["backend_key"]
     check_access(layers, fields)
-    for name in ("home", "model", "draft_model"):
+    for name in ("home", "model", "adapter", "draft_model"):
         path = str(fields.get(name, ""))
         if not _is_text(path):  # a process that is started takes text alone
             layers.problems.append(

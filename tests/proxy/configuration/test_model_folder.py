@@ -41,7 +41,7 @@ def test_a_model_in_parts_passes(tmp_path: Path) -> None:
         (None, {}, "no weights"),
         (None, {"x.gguf": b"GGUF"}, "does not read .gguf"),
         (None, {"pytorch_model.bin": b"1"}, "mlx_lm.convert"),
-        (None, {"adapters.safetensors": WEIGHTS}, "fuse them"),
+        (None, {"adapters.safetensors": WEIGHTS}, "with --adapter"),
         (None, {"model.safetensors.incomplete": WEIGHTS}, "finish the download"),
         (None, {"model.safetensors": b"version https://git-lfs.github.com/spec/v1\n"}, "git lfs pull"),
         (None, {"model.safetensors": b""}, "empty or truncated"),
@@ -79,7 +79,7 @@ def test_a_missing_folder_a_file_and_a_plain_folder_are_told_apart(tmp_path: Pat
 
 def test_a_folder_of_adapters_is_told_from_a_model(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(ConfigError, match="holds adapters, not a model; fuse them"):
+    with pytest.raises(ConfigError, match="holds an adapter, not a model; name its model"):
         check_model_folder(tmp_path)
 
 

@@ -232,6 +232,13 @@ class TestModelsByName:
         place.own({"backends": {"mlx": {"draftModel": "./small"}}})
         assert place.settle().config.draft_model == str(folder)
 
+    def test_an_adapter_of_a_file_is_meant_from_its_folder(self, place: Place) -> None:
+        place.own({"backends": {"mlx": {"adapter": "tuned"}}})
+        assert place.settle().config.adapter == str(place.home / "tuned")
+        assert place.settle(adapter="tuned").config.adapter == str(place.repository / "tuned")
+        with pytest.raises(ConfigError, match="a whole path"):
+            place.settle({"ANYCLAUDE_ADAPTER": "tuned"})
+
 
 @pytest.mark.parametrize("key", list(Origin))
 def test_an_address_of_several_parts_must_be_right_in_each(key: Origin) -> None:

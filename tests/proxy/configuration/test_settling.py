@@ -170,6 +170,7 @@ def test_every_setting_of_the_engine_reaches_it_from_the_file_and_from_the_envir
         "diskWritesPerDayBytes": 7,
         "relaxGpuWatchdog": True,
         "model": "org/model",
+        "adapter": "/tuned",
     }
     from_file = settled(tmp_path, file={"backends": {"mlx": said}}).config
     environ = {

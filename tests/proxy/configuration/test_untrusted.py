@@ -43,6 +43,7 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.apiKey": "k",
     "backends.lmstudio.systemTurns": True,
     "backends.lmstudio.prefixCacheBytes": 5,
+    "backends.lmstudio.adapter": "adapter",
     "backends.lmstudio.draftModel": "org/small",
     "backends.lmstudio.diskCacheBytes": 5,
     "backends.lmstudio.diskWritesPerDayBytes": 5,

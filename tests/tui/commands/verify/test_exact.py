@@ -47,7 +47,9 @@ def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr("tui.commands.verify.exact.subprocess.run", noted)
-    configured = invocation(tmp_path, draft_model="some/draft", draft_tokens=5, kv_bits=8)
+    configured = invocation(
+        tmp_path, adapter="/some/adapter", draft_model="some/draft", draft_tokens=5, kv_bits=8
+    )
     assert run_verify_exact(configured, conversations=1, head_tokens=60) == 0
     (command,) = commands
     options = dict(zip(command[4::2], command[5::2], strict=True))
@@ -55,3 +57,4 @@ def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch
     assert options["--draft-model"] == "some/draft"
     assert options["--kv-cache-dir"] == str(tmp_path / "kv-cache")
     assert options["--kv-bits"] == "8"
+    assert options["--adapter"] == "/some/adapter"
