@@ -72,14 +72,15 @@ def with_model(
     kv_bits: int = 0,
     context_tokens: int = 0,
     beside_bytes: int = 0,
+    trust_remote_code: bool = False,
 ) -> ModelReport:
     """The report with what is known of a model; `tool_format` and `context_tokens` as the user set them.
 
-    `beside_bytes` are those of a draft model's weights.
+    `beside_bytes` are those of a draft model's weights. With `trust_remote_code` code of the model may run.
     """
     try:
-        model, config, weights = build(folder, weight_choices(folder))
-        found = load_tokenizer(folder, config.get("eos_token_id"))
+        model, config, weights = build(folder, weight_choices(folder), trust_remote_code)
+        found = load_tokenizer(folder, config.get("eos_token_id"), trust_remote_code)
         window = context_window_of(config, folder, weights.files)
     except (ModelError, OSError) as error:
         return replace(report, model=str(folder), fault=first_line(error))
@@ -149,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--context-tokens", type=int, default=0)
     parser.add_argument("--beside", type=int, default=0, help="bytes of a draft model's weights")
     parser.add_argument("--memory-limit", type=int, default=None, help="in bytes, if it is set")
+    parser.add_argument("--trust-remote-code", action="store_true", help="let the model's own code run")
     given = parser.parse_args(arguments)
     report = machine_report(given.memory_limit)
     if given.model:
@@ -159,6 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kv_bits=given.kv_bits,
             context_tokens=given.context_tokens,
             beside_bytes=given.beside,
+            trust_remote_code=given.trust_remote_code,
         )
     sys.stdout.write(json.dumps(asdict(report)) + "\n")
     return ExitCode.FINE

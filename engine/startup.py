@@ -40,7 +40,11 @@ def load(
     """
     if settings.model:
         loaded = load_model(
-            settings.model, on_progress, adapter=settings.adapter, check_weights=check_weights
+            settings.model,
+            on_progress,
+            adapter=settings.adapter,
+            trust_remote_code=settings.trust_remote_code == settings.model,
+            check_weights=check_weights,
         )
     else:
         loaded = load_model(

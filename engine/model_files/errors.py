@@ -73,6 +73,12 @@ class HubUnreachable(HubError):
     """The hub does not answer, and its local cache has no complete copy."""
 
 
+IF_TRUSTED = (
+    "if you trust its author with all that you can read and change, set trustRemoteCode to this model"
+)
+"""The end of a message on a model that brings code."""
+
+
 def first_line(error: BaseException) -> str:
     """The message of a foreign error, short enough for one of our lines."""
     line = " ".join(str(error).split()) or type(error).__name__

@@ -86,6 +86,7 @@ def load_model(
     *,
     name: str = "",
     adapter: str = "",
+    trust_remote_code: bool = False,
     download: Callable[..., str] = huggingface_hub.snapshot_download,
     check_weights: CheckWeights = lambda name, nbytes: None,
 ) -> LoadedModel:
@@ -93,7 +94,8 @@ def load_model(
 
     `name` replaces its folder's name or hub id. `adapter` is the folder of a LoRA adapter for it, or "".
     `check_weights` gets the name and the bytes of the weights
-    before they are read, and may raise a `ModelError`.
+    before they are read, and may raise a `ModelError`. `trust_remote_code` lets the model run Python code of
+    its own.
 
     Progress is the share of the weights' bytes in memory; while a hub model is downloaded, the share of its
     bytes on disk.
@@ -105,10 +107,12 @@ def load_model(
     name = name or own_name
     choices = check_folder(path)
     on_progress(0.0, f"loading {name}")
-    model, config, weights = build(path, choices)
-    found = load_tokenizer(path, config.get("eos_token_id"))
+    model, config, weights = build(path, choices, trust_remote_code)
+    found = load_tokenizer(path, config.get("eos_token_id"), trust_remote_code)
     tokenizer = found.tokenizer
     notes = [note for note in (place, *weights.notes, found.decoder_fault, found.template_fault) if note]
+    if trust_remote_code:
+        notes.append("its own Python code may run, because trustRemoteCode names it")
     for note in notes:
         log.warning("%s: %s", name, note)
     fingerprint = weights_fingerprint(path, weights.files)

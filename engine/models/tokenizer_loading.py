@@ -11,7 +11,7 @@ from typing import Any
 import mlx_lm.utils
 from tokenizers import Tokenizer
 
-from engine.model_files.errors import TokenizerMissing, first_line
+from engine.model_files.errors import IF_TRUSTED, TokenizerMissing, first_line
 from engine.models.detokenizer import PROBES, select_decoding
 from engine.prompts.chat_template import check_template, missing_templates
 
@@ -38,16 +38,18 @@ class LoadedTokenizer:
     decoder_fault: str
 
 
-def load_tokenizer(path: Path, eos: Any = None) -> LoadedTokenizer:
+def load_tokenizer(path: Path, eos: Any = None, trust_remote_code: bool = False) -> LoadedTokenizer:
     """Load the tokenizer in a model's folder; `eos` are end tokens that the model's configuration names.
+
+    With `trust_remote_code` code of the folder may run.
 
     Raises:
         TokenizerMissing: it cannot be loaded.
     """
     templates = missing_templates(path)
     extra: dict[str, Any] = {
-        "trust_remote_code": False
-    }  # without it, transformers may prompt on the terminal
+        "trust_remote_code": trust_remote_code
+    }  # without a value, transformers may prompt on the terminal
     if templates is not None:
         extra["chat_template"] = templates
     try:
@@ -122,8 +124,13 @@ def _why(path: Path, error: Exception) -> str:
         return f"{file} is a git-lfs pointer, not a tokenizer; run: git lfs pull"
     if "custom code" in str(error) or (not file.is_file() and _has_own_code(path)):
         return (
-            f"the tokenizer of {path} requires code of its own to run, which is never done; use a copy of"
-            " this model that has a tokenizer.json"
+            f"the tokenizer of {path} requires code of its own to run; use a copy of this model that has a"
+            f" tokenizer.json, or, {IF_TRUSTED}"
+        )
+    if isinstance(error, ImportError):
+        return (
+            f"the tokenizer of {path} needs a package that is not installed ({first_line(error)}); install it"
+            " beside anyclaude-tui, or use a copy of this model that has a tokenizer.json"
         )
     return f"the tokenizer of {path} cannot be loaded ({first_line(error)}); download the model again"
 

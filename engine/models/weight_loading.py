@@ -14,7 +14,13 @@ import mlx.core as mx
 import mlx_lm.utils
 from mlx.utils import tree_flatten
 
-from engine.model_files.errors import BrokenWeights, ConfigMissing, UnsupportedArchitecture, first_line
+from engine.model_files.errors import (
+    IF_TRUSTED,
+    BrokenWeights,
+    ConfigMissing,
+    UnsupportedArchitecture,
+    first_line,
+)
 from engine.model_files.weight_files import PATTERN, WeightChoice
 
 OnProgress = Callable[[float, str], None]
@@ -27,17 +33,21 @@ _CONFIGS = ("config.json", "generation_config.json", "hf_quant_config.json")
 log = logging.getLogger("engine")
 
 
-def build(path: Path, choices: Sequence[WeightChoice]) -> tuple[Any, dict[str, Any], WeightChoice]:
+def build(
+    path: Path, choices: Sequence[WeightChoice], trust_remote_code: bool = False
+) -> tuple[Any, dict[str, Any], WeightChoice]:
     """The module with its weights still on disk, its configuration, and the choice of weights that fits.
+
+    With `trust_remote_code` the model's own module, which config.json names in `model_file`, is run.
 
     Raises:
         ConfigMissing, UnsupportedArchitecture, BrokenWeights: see `engine.model_files.errors`.
     """
-    model_type = _known_type(path)
+    model_type = _known_type(path, trust_remote_code)
     fault: BrokenWeights | None = None
     for choice in choices:
         try:
-            model, config = _built(path, choice.files, model_type)
+            model, config = _built(path, choice.files, model_type, trust_remote_code)
         except BrokenWeights as error:
             fault = fault or error
         else:
@@ -63,7 +73,7 @@ def read_weights(model: Any, path: Path, name: str, on_progress: OnProgress) -> 
         on_progress(done / total, f"loading {name}: {done / 1e9:.1f} of {total / 1e9:.1f} GB")
 
 
-def _known_type(path: Path) -> str:
+def _known_type(path: Path, trust_remote_code: bool) -> str:
     try:
         config = mlx_lm.utils.load_config(path)
         model_type: str = config["model_type"]
@@ -71,6 +81,8 @@ def _known_type(path: Path) -> str:
         raise ConfigMissing(
             f"{path / 'config.json'} is no model configuration; download the model again"
         ) from error
+    if config.get("model_file") is not None and trust_remote_code:
+        return model_type
     try:
         mlx_lm.utils._get_classes(config)
     except (ValueError, TypeError) as error:
@@ -86,10 +98,14 @@ def _known_type(path: Path) -> str:
     return model_type
 
 
-def _built(path: Path, files: Sequence[Path], model_type: str) -> tuple[Any, dict[str, Any]]:
+def _built(
+    path: Path, files: Sequence[Path], model_type: str, trust_remote_code: bool
+) -> tuple[Any, dict[str, Any]]:
     try:
         with _linked_folder(path, files) as folder:
-            return mlx_lm.utils.load_model(folder, lazy=True)  # type: ignore[no-any-return]
+            return mlx_lm.utils.load_model(  # type: ignore[no-any-return]
+                folder, lazy=True, trust_remote_code=trust_remote_code
+            )
     except (TypeError, KeyError, AttributeError, AssertionError) as error:
         raise UnsupportedArchitecture(
             f"mlx-lm cannot build a {model_type} model from {path / 'config.json'} ({first_line(error)});"
@@ -97,10 +113,10 @@ def _built(path: Path, files: Sequence[Path], model_type: str) -> tuple[Any, dic
         ) from error
     except Exception as error:  # mlx raises RuntimeError or ValueError for files and shapes alike
         config = mlx_lm.utils.load_config(path)
-        if (code := config.get("model_file")) is not None:
+        if (code := config.get("model_file")) is not None and not trust_remote_code:
             raise UnsupportedArchitecture(
-                f"{path} requires code of its own to run ({code!r}), which is never done; use a model that"
-                " mlx-lm knows"
+                f"{path} requires code of its own to run ({code!r}); use a model that mlx-lm knows, or,"
+                f" {IF_TRUSTED}"
             ) from error
         if (way := _foreign_quantization(config)) and not _is_of_weights(error):
             raise UnsupportedArchitecture(
@@ -135,7 +151,8 @@ def _linked_folder(path: Path, files: Sequence[Path]) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="anyclaude-weights-") as made:
         folder = Path(made)
-        for name in _CONFIGS:
+        code = [file.name for file in path.glob("*.py")]  # run only with `trust_remote_code`
+        for name in (*_CONFIGS, *code):
             if (path / name).is_file():
                 (folder / name).symlink_to((path / name).absolute())
         for number, file in enumerate(files):

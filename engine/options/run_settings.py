@@ -88,6 +88,14 @@ class RunSettings:
         metavar="PATH",
         usual="none",
     )
+    trust_remote_code: str = declared(
+        "",
+        TEXT,
+        "the model whose own Python code may run, named as in model: some models bring a tokenizer or an"
+        " architecture as code, which then can read and change all that you can",
+        key="backends.NAME.trustRemoteCode",
+        usual="none: code of a model never runs",
+    )
     draft_model: str = declared(
         "",
         TEXT,

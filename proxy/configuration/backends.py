@@ -52,6 +52,7 @@ def _mlx(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> 
                 fields[name] = _model(layers, name, model, cwd, user_home)
             except ConfigError as error:
                 layers.problems += [f"{layers.sources[name]}: {problem}" for problem in error.problems]
+    _trusted_model(layers, fields, cwd, user_home)
     if adapter := fields.get("adapter"):
         source = layers.sources["adapter"]
         fields["adapter"] = str(((source.folder or cwd) / expand_home(adapter, user_home)).absolute())
@@ -59,6 +60,22 @@ def _mlx(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> 
             layers.problems.append(
                 f"{source} is {printable(adapter)}, another place in each folder; allowed: a whole path"
             )
+
+
+def _trusted_model(layers: Layers, fields: dict[str, Any], cwd: Path, user_home: Path) -> None:
+    """The model whose code may run, under the name that `model` has; none if it names another model."""
+    trusted = fields.get("trust_remote_code")
+    if not trusted:
+        return
+    source = layers.sources["trust_remote_code"]
+    folder = str(((source.folder or cwd) / expand_home(trusted, user_home)).absolute())
+    model = fields.get("model", "")
+    fields["trust_remote_code"] = model if model in (trusted, folder) else ""
+    if model not in (trusted, folder):
+        layers.warnings.append(
+            f"{source} is {printable(trusted)}, but the model is {printable(model) or 'the bundled one'},"
+            " whose own code does not run"
+        )
 
 
 def _model(layers: Layers, name: str, text: str, cwd: Path, user_home: Path) -> str:

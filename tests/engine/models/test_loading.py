@@ -296,6 +296,18 @@ def test_without_the_hub_the_newest_complete_copy_is_used_and_told(
         load_model("org/tiny", download=download)
 
 
+def test_code_of_a_model_runs_if_it_is_trusted(folder: Path) -> None:
+    own = "from mlx_lm.models.qwen3 import Model, ModelArgs\n"
+    (folder / "own.py").write_text(own)
+    plain = load_model(folder)
+    edit_config(model_file="own.py", model_type="own")(folder)
+    with pytest.raises(UnsupportedArchitecture):
+        load_model(folder)
+    trusted = load_model(folder, trust_remote_code=True)
+    tokens = mx.array([[5, 9, 12]])
+    assert mx.array_equal(trusted.model(tokens), plain.model(tokens)).item()
+
+
 def test_every_error_has_its_place_in_the_tree() -> None:
     errors = [value for value in vars(model_errors).values() if isinstance(value, type)]
     tree = model_errors.__doc__ or ""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from transformers import dynamic_module_utils
 
 from engine import bundled_model
+from engine.model_files.errors import TokenizerMissing
 from engine.models.tokenizer_loading import load_tokenizer
 from tests.engine import tokenizer_kinds
 
@@ -80,3 +83,46 @@ def test_a_model_of_another_kind_than_its_tokenizers_class_has_encodes_as_its_fi
     for text in ("hello  wörld\n 12", "zqx"):
         ids = loaded.encode(text, add_special_tokens=False)
         assert ids == own.encode(text, add_special_tokens=False).ids
+
+
+CODE = """
+import {package}
+from transformers import PreTrainedTokenizerFast
+
+class OwnTokenizer(PreTrainedTokenizerFast):
+    pass
+"""
+
+
+def with_code(folder: Path, package: str) -> Path:
+    """The bundled model's tokenizer as a class that the folder brings."""
+    for file in bundled_model.FOLDER.glob("*.*"):
+        if "safetensors" not in file.name:
+            shutil.copy(file, folder)
+    config = json.loads((folder / "tokenizer_config.json").read_bytes())
+    config |= {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": [None, "own.OwnTokenizer"]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(CODE.format(package=package))
+    return folder
+
+
+@pytest.mark.usefixtures("modules")
+def test_code_of_a_tokenizer_runs_if_it_is_trusted(tmp_path: Path) -> None:
+    folder = with_code(tmp_path, "json")
+    loaded = load_tokenizer(folder, trust_remote_code=True).tokenizer
+    assert type(loaded._tokenizer).__name__.endswith("OwnTokenizer")
+    assert type(load_tokenizer(folder).tokenizer._tokenizer).__name__ != "OwnTokenizer"
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_package_that_such_code_needs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TokenizerMissing, match=r"needs a package .*no_such_package"):
+        load_tokenizer(with_code(tmp_path, "no_such_package"), trust_remote_code=True)
+
+
+@pytest.fixture
+def modules(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for the copies of code that transformers makes."""
+    made = str(tmp_path_factory.mktemp("modules"))
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", made)
+    monkeypatch.setattr(sys, "path", [*sys.path])

@@ -239,6 +239,14 @@ class TestModelsByName:
         with pytest.raises(ConfigError, match="a whole path"):
             place.settle({"ANYCLAUDE_ADAPTER": "tuned"})
 
+    def test_code_runs_of_the_model_that_is_named_alone(self, place: Place) -> None:
+        folder = model(place.home / "own")
+        place.own({"backends": {"mlx": {"model": "./own", "trustRemoteCode": "./own"}}})
+        assert place.settle().config.trust_remote_code == str(folder)
+        other = place.settle(model="org/other")
+        assert other.config.trust_remote_code == ""
+        assert "org/other, whose own code does not run" in other.warnings[0]
+
 
 @pytest.mark.parametrize("key", list(Origin))
 def test_an_address_of_several_parts_must_be_right_in_each(key: Origin) -> None:

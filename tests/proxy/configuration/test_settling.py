@@ -171,6 +171,7 @@ def test_every_setting_of_the_engine_reaches_it_from_the_file_and_from_the_envir
         "relaxGpuWatchdog": True,
         "model": "org/model",
         "adapter": "/tuned",
+        "trustRemoteCode": "org/model",
     }
     from_file = settled(tmp_path, file={"backends": {"mlx": said}}).config
     environ = {

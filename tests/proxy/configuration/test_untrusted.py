@@ -44,6 +44,7 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.systemTurns": True,
     "backends.lmstudio.prefixCacheBytes": 5,
     "backends.lmstudio.adapter": "adapter",
+    "backends.lmstudio.trustRemoteCode": "org/model",
     "backends.lmstudio.draftModel": "org/small",
     "backends.lmstudio.diskCacheBytes": 5,
     "backends.lmstudio.diskWritesPerDayBytes": 5,

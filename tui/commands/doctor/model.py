@@ -116,6 +116,8 @@ def check_mlx(examination: Examination) -> Finding:
     command += ["--tool-format", config.tool_format, "--context-tokens", str(config.context_tokens)]
     command += ["--kv-bits", str(config.kv_bits or 0)]
     command += ["--beside", str(_draft_bytes(config.draft_model))]
+    if config.trust_remote_code and config.trust_remote_code == config.model:
+        command += ["--trust-remote-code"]
     if config.memory_limit_bytes is not None:
         command += ["--memory-limit", str(config.memory_limit_bytes)]
     again = "install anyclaude-tui again (make install), in an environment of its own"
