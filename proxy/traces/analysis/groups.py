@@ -59,8 +59,15 @@ class Cell:
     measured_tokens: int  # computed in long prefills, and how long these took
     measured_s: float
     restore_s: float
-    ttft: list[float]  # sorted, as the next
+    warm_ttft: list[float]  # of those hits; sorted, as the next
+    cold_ttft: list[float]  # of the other prompts
+    other_ttft: list[float]  # of requests whose upstream did not count the prompt
     speed: list[float]
+
+    @property
+    def ttft(self) -> list[float]:
+        """Of all its requests."""
+        return [*self.warm_ttft, *self.cold_ttft, *self.other_ttft]
 
     @property
     def answering(self) -> str:
@@ -72,9 +79,10 @@ class Cell:
 class Group:
     """Requests with one name in common, such as a session's.
 
-    Hit rates are None without a prompt. `saved_s` is the prefill time that reading from the cache saved, by
-    the speed of that model's long prefills; None where none was measured. `cost` is None where no model of
-    the group has a price, `unpriced` counts requests whose model has none.
+    Hit rates are None without a prompt. A warm prompt had tokens in the prefix cache, a cold one none.
+    `saved_s` is the prefill time that reading from the cache saved, by the speed of that model's long
+    prefills; None where none was measured. `cost` is None where no model of the group has a price, `unpriced`
+    counts requests whose model has none.
     """
 
     name: str
@@ -88,6 +96,8 @@ class Group:
     request_hit_rate: float | None
     token_hit_rate: float | None
     ttft_s: Percentiles | None
+    ttft_warm_s: Percentiles | None
+    ttft_cold_s: Percentiles | None
     tokens_per_s: Percentiles | None
     saved_s: float | None
     cost: float | None
@@ -129,6 +139,8 @@ def group(name: str, cells: Sequence[Cell], rates: Rates, prices: PriceTable) ->
         request_hit_rate=sum(cell.hits for cell in cells) / prompts if prompts else None,
         token_hit_rate=read / prompt if prompt else None,
         ttft_s=Percentiles.of(chain.from_iterable(cell.ttft for cell in cells)),
+        ttft_warm_s=Percentiles.of(chain.from_iterable(cell.warm_ttft for cell in cells)),
+        ttft_cold_s=Percentiles.of(chain.from_iterable(cell.cold_ttft for cell in cells)),
         tokens_per_s=Percentiles.of(chain.from_iterable(cell.speed for cell in cells)),
         saved_s=_saved(cells, rates),
         cost=cost,

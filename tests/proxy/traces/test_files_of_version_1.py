@@ -10,7 +10,8 @@ import shutil
 from pathlib import Path
 
 from proxy.events.types import PAYLOADS, Event
-from proxy.traces.analysis.analysis import Choice, analyze
+from proxy.traces.analysis.analysis import analyze
+from proxy.traces.analysis.sums import Choice
 from proxy.traces.files import trace_path
 from proxy.traces.reading import load_trace
 from tests.proxy.traces.folders import Folder

@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from proxy.traces.analysis.analysis import Choice, analyze
+from proxy.traces.analysis.analysis import analyze
 from proxy.traces.analysis.prices import PriceTable
+from proxy.traces.analysis.sums import Choice
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.opened_index import asked_index
 from tui.commands.exit_codes import ExitCode

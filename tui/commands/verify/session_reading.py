@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.configuration.known_backends import BackendKind
-from proxy.traces.analysis.analysis import Choice, analyze
+from proxy.traces.analysis.analysis import analyze
 from proxy.traces.analysis.groups import Group
 from proxy.traces.analysis.prices import PriceTable
+from proxy.traces.analysis.sums import Choice
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.schema import Trace

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
-from proxy.traces.analysis.analysis import Analysis, Choice, analyze
+from proxy.traces.analysis.analysis import Analysis, analyze
 from proxy.traces.analysis.groups import Group, Percentiles
 from proxy.traces.analysis.prices import PriceTable
+from proxy.traces.analysis.sums import Choice
 from proxy.traces.schema import Trace, TraceResponse
 from tests.proxy.trace_making import AT, call_of, trace_of
 from tests.proxy.traces.folders import Folder
@@ -110,7 +111,6 @@ def sums(rows: list[dict[str, Any]]) -> dict[str, Any]:
         tokens.update(row["usage"])
     prompts = [row for row in rows if prompt(row)]
     hits = [row for row in rows if row["usage"]["cache_read_input_tokens"]]
-    ttfts = [row["timings"]["first_token"] for row in rows if row["timings"]["first_token"] is not None]
     return {
         "requests": len(rows),
         "failed": sum(bool(row["response"]["error"]) and not row["response"]["cancelled"] for row in rows),
@@ -121,13 +121,21 @@ def sums(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "output": tokens["output_tokens"],
         "request_hit_rate": len(hits) / len(prompts) if prompts else None,
         "token_hit_rate": tokens["cache_read_input_tokens"] / sum(map(prompt, rows)) if prompts else None,
-        "median": statistics.median(ttfts) if ttfts else None,
+        "median": median_ttft(rows),
+        "warm": median_ttft(hits),
+        "cold": median_ttft([row for row in prompts if row not in hits]),
     }
 
 
+def median_ttft(rows: list[dict[str, Any]]) -> float | None:
+    ttfts = [row["timings"]["first_token"] for row in rows if row["timings"]["first_token"] is not None]
+    return statistics.median(ttfts) if ttfts else None
+
+
 def told(group: Group) -> dict[str, Any]:
-    fields = {name: getattr(group, name) for name in sums([]) if name != "median"}
-    return fields | {"median": group.ttft_s.p50 if group.ttft_s else None}
+    spreads = {"median": group.ttft_s, "warm": group.ttft_warm_s, "cold": group.ttft_cold_s}
+    fields = {name: getattr(group, name) for name in sums([]) if name not in spreads}
+    return fields | {name: spread.p50 if spread else None for name, spread in spreads.items()}
 
 
 def by(rows: list[dict[str, Any]], key: Any) -> dict[str, Any]:

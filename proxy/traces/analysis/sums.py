@@ -1,0 +1,127 @@
+"""Requests of a table as sums: in all, and by backend, model, session, lane, day and hour.
+
+The one way in which requests are counted: of the trace index, of the files of cache metrics, of a host's run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from proxy.traces.analysis.groups import Cell, Group, group, prefill_rates
+from proxy.traces.analysis.prices import PriceTable
+
+LONG_PREFILL = 512  # tokens from which on the fixed cost of a prefill does not distort its speed
+QUARTER_S = 900
+
+_KEY = f"backend, model, upstream, session, lane, CAST(time / {QUARTER_S} AS INTEGER)"
+_LONG = f"input + created >= {LONG_PREFILL} AND prefill > 0"
+_PROMPT = "input + created + read > 0"
+_SUMS = f"""
+SELECT {_KEY}, count(*), sum(failed), sum(cancelled), sum({_PROMPT}), sum(read > 0),
+       sum(input), sum(created), sum(read), sum(output),
+       sum(CASE WHEN {_LONG} THEN input + created ELSE 0 END), total(CASE WHEN {_LONG} THEN prefill END),
+       total(restore), group_concat(CASE WHEN read > 0 THEN ttft END),
+       group_concat(CASE WHEN read <= 0 AND {_PROMPT} THEN ttft END),
+       group_concat(CASE WHEN NOT ({_PROMPT}) THEN ttft END), group_concat(speed)
+FROM requests WHERE {{where}} GROUP BY 1, 2, 3, 4, 5, 6
+"""
+
+
+class Requests(Protocol):
+    """What has a table `requests` with the columns `proxy.traces.analysis.facts.REQUEST_COLUMNS`."""
+
+    def select(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement that only reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which requests count; `since` and `until` in epoch seconds, an empty text chooses all."""
+
+    session: str = ""  # or its beginning
+    backend: str = ""
+    model: str = ""  # as it was asked for or as it was sent upstream
+    lane: str = ""
+    since: float = 0.0
+    until: float = 0.0
+
+    def where(self) -> tuple[str, tuple[object, ...]]:
+        """The condition on the index's table of requests, and its parameters."""
+        parts: list[tuple[str, tuple[object, ...]]] = []
+        if self.session:
+            parts.append(("substr(session, 1, ?) = ?", (len(self.session), self.session)))
+        if self.model:
+            parts.append(("(model = ? OR upstream = ?)", (self.model, self.model)))
+        for column, value in (("backend", self.backend), ("lane", self.lane)):
+            if value:
+                parts.append((f"{column} = ?", (value,)))
+        if self.since:
+            parts.append(("time >= ?", (self.since,)))
+        if self.until:
+            parts.append(("time < ?", (self.until,)))
+        return " AND ".join(["1", *(part for part, _ in parts)]), tuple(p for _, ps in parts for p in ps)
+
+
+ALL = Choice()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSums:
+    """Groups are sorted by requests, days and hours by time, which is that of this machine's zone."""
+
+    total: Group
+    backends: list[Group]
+    models: list[Group]
+    sessions: list[Group]
+    lanes: list[Group]
+    days: list[Group]
+    hours: list[Group]  # where all is within one day, else empty
+    prefill_s_per_token: dict[str, float]  # by "backend model"
+    priced: bool
+
+
+def request_sums(table: Requests, choice: Choice = ALL, prices: PriceTable | None = None) -> RequestSums:
+    """The sums of the chosen requests; one counts for the day on which it was received.
+
+    Raises:
+        sqlite3.Error: the table cannot be read.
+    """
+    prices = prices or PriceTable({})
+    where, parameters = choice.where()
+    cells = [
+        Cell(*row[:18], *map(_numbers, row[18:]))
+        for row in table.select(_SUMS.format(where=where), parameters)
+    ]
+    rates = prefill_rates(cells)
+
+    def groups(name: Callable[[Cell], str], *, by_name: bool = False) -> list[Group]:
+        found: dict[str, list[Cell]] = {}
+        for cell in cells:
+            found.setdefault(name(cell), []).append(cell)
+        made = [group(key, part, rates, prices) for key, part in found.items()]
+        return sorted(made, key=lambda one: (0 if by_name else -one.requests, one.name))
+
+    days = groups(lambda cell: _local(cell, "%Y-%m-%d"), by_name=True)
+    return RequestSums(
+        total=group("all", cells, rates, prices),
+        backends=groups(lambda cell: cell.backend),
+        models=groups(lambda cell: cell.answering),
+        sessions=groups(lambda cell: cell.session),
+        lanes=groups(lambda cell: cell.lane),
+        days=days,
+        hours=groups(lambda cell: _local(cell, "%H:00"), by_name=True) if len(days) == 1 else [],
+        prefill_s_per_token={" ".join(key): rate for key, rate in rates.items()},
+        priced=bool(prices),
+    )
+
+
+def _numbers(joined: str | None) -> list[float]:
+    """What SQLite has put into one text, which takes a third of the time of a row each."""
+    return sorted(map(float, joined.split(","))) if joined else []
+
+
+def _local(cell: Cell, form: str) -> str:
+    return datetime.fromtimestamp(cell.quarter * QUARTER_S).strftime(form)
