@@ -6,7 +6,6 @@ at all, or a newer version has made it, the tables live in memory.
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,13 +18,12 @@ from engine.process.private_files import open_private, private_folder
 from engine.wire.json_text import encode_json, plain_text
 from proxy.traces.analysis.facts import TraceFacts
 from proxy.traces.files import is_trace_id
-from proxy.traces.index_tables import STALE, IndexDamaged, connect, is_damage
+from proxy.traces.index_tables import STALE, IndexDamaged, connect, is_damage, storable_row
 from proxy.traces.schema import Trace, TraceSummary
 from proxy.traces.summary import summarize
 
 INDEX_NAME = "index.sqlite"
 MOST_ROWS = 1000  # a page
-_MOST = 2**53  # of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,17 +258,9 @@ class TraceIndex:
 
 def _insert(db: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        storable = [tuple(map(_storable, row)) for row in rows]
-        db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", storable)
-
-
-def _storable(value: object) -> object:
-    """What SQLite takes, and can sum: upstreams and clients decide over texts and counts."""
-    if isinstance(value, str):
-        return plain_text(value) if not value.isascii() else value
-    if isinstance(value, int):
-        return max(-_MOST, min(_MOST, value))
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        db.executemany(
+            f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", map(storable_row, rows)
+        )
 
 
 def _words(row: TraceSummary) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from engine.wire.json_text import plain_text
 from proxy.traces.analysis.facts import CALL_COLUMNS, MISS_COLUMNS, REQUEST_COLUMNS
 
 # Grows when a table or the meaning of a row changes. An older index is emptied, and the files fill it again.
 INDEX_VERSION = 2
 LOCKED_S = 5.0  # that a statement waits for another process
+_MOST = 2**53  # of a number
 STALE = "search_is_stale"  # in `notes`: a process without FTS5 has changed `texts`
 
 _TABLES = {
@@ -118,6 +122,19 @@ def make_tables(db: sqlite3.Connection) -> None:
     except BaseException:
         db.execute("ROLLBACK")
         raise
+
+
+def storable_row(row: Sequence[object]) -> tuple[object, ...]:
+    """What SQLite takes, and can sum: upstreams and clients decide over texts and counts."""
+    return tuple(map(_storable, row))
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return plain_text(value) if not value.isascii() else value
+    if isinstance(value, int):
+        return max(-_MOST, min(_MOST, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _make_search(db: sqlite3.Connection) -> bool:

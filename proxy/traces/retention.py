@@ -13,6 +13,7 @@ from engine.process.private_files import write_private
 from proxy.traces.files import id_in, time_in, trace_files
 from proxy.traces.index import TraceIndex
 from proxy.traces.marks import is_marked, read_marks
+from proxy.traces.metrics.cache_metrics import CacheMetrics
 
 DAY_S = 86_400.0
 NOTICE_S = 7 * DAY_S  # that a first removal is announced ahead
@@ -129,11 +130,17 @@ def removal_begins(folder: Path, *, now: float | None = None) -> float:
 
 
 def prune(
-    folder: Path, index: TraceIndex, plan: PrunePlan, *, stopped: Callable[[], bool] = lambda: False
+    folder: Path,
+    index: TraceIndex,
+    plan: PrunePlan,
+    *,
+    metrics: CacheMetrics | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Pruned:
     """Remove what a plan names, but for what was marked since; the oldest go first.
 
     Files go before their rows, as they came: whatever ends it in between, `reconcile` puts the rest right.
+    `metrics` count all requests of the index before; what a full disk did not take then, it may take after.
 
     Raises:
         sqlite3.Error: the index cannot be written; the files of the last batch are gone.
@@ -141,6 +148,8 @@ def prune(
     """
     traces = size = failed = 0
     error = ""
+    if metrics is not None:
+        metrics.collect(index)
     for begin in range(0, len(plan.removals), _BATCH):
         if stopped():
             break
@@ -159,4 +168,6 @@ def prune(
         traces += len(gone)
     if traces:
         index.purge()
+        if metrics is not None:
+            metrics.collect(index)
     return Pruned(traces, size, failed, error)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any
 
 from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
+from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
+from proxy.traces.metrics.cache_metrics import CacheMetrics
 from proxy.traces.reading import TraceUnreadable, read_trace
 from proxy.traces.reconcile import reconcile
 from proxy.traces.redact import Redactor, credentials_in, redacted_trace
@@ -43,6 +46,7 @@ class TraceStore:
     """The traces folder of a host; what is over its limits is removed after `reconcile` and every hour.
 
     A folder's first removal is announced a week ahead.
+    `metrics` is the folder of cache metrics, which get a line for each trace, after its answer has ended.
     `notice` is called on the event loop with what people should know. Nothing here raises because of a disk:
     what cannot be written is counted and reported.
     """
@@ -53,6 +57,8 @@ class TraceStore:
         *,
         secrets: Iterable[str] = (),
         limits: Limits = NO_LIMITS,
+        metrics: Path | None = None,
+        prices: PriceTable | None = None,
         notice: Callable[[str], None],
     ) -> None:
         self.folder = folder
@@ -69,6 +75,7 @@ class TraceStore:
         self._announced = False
         self._unlisted = False
         self.index = TraceIndex(folder, notice=self._notify, renewed=self.reconcile)
+        self._metrics = CacheMetrics(metrics, prices=prices, notice=self._notify) if metrics else None
 
     def reconcile(self) -> None:
         """Bring the index in line with the folder, and the folder within its limits, in the background."""
@@ -95,6 +102,8 @@ class TraceStore:
         await asyncio.to_thread(self._writer.shutdown)
         if self._background is not None:
             await asyncio.to_thread(self._background.join)
+        if self._metrics is not None:
+            await asyncio.to_thread(self._metrics.write_days)
         self.index.close()
 
     def _write(self, trace: Trace) -> str:
@@ -109,6 +118,8 @@ class TraceStore:
         if self._unwritten:
             self._notify(f"traces are written again; {self._unwritten} could not be")
             self._unwritten = 0
+        with suppress(RuntimeError):  # the store closes; the next start adds the line
+            self._writer.submit(self._collect, trace.id)
         return path
 
     def _put(self, trace: Trace, path: str) -> None:
@@ -168,15 +179,26 @@ class TraceStore:
         except sqlite3.Error:
             return None  # the result still stands in the trace of the request that carried it
 
+    def _collect(self, trace: str = "") -> None:
+        """Give traces of the index, or one of them, their lines in the cache metrics."""
+        if self._metrics is None:
+            return
+        with suppress(sqlite3.Error):  # after the index is rebuilt, they are added
+            self._metrics.collect(self.index, trace)
+
     def _reconcile(self) -> None:
+        self._collect()  # of traces, too, whose files are gone since
         try:
             reconcile(self.folder, self.index, notice=self._notify, stopped=self._stopped.is_set)
         except (OSError, sqlite3.Error) as error:
             self._notify(f"the trace index may lack older traces: {error}")
+        self._collect()
         self._prune()
 
     def _prune(self) -> None:
         self._pruned_at = time.monotonic()
+        if self._metrics is not None:
+            self._metrics.write_days()
         if not self._limits:
             return
         try:
@@ -184,7 +206,7 @@ class TraceStore:
             if plan.removals and (begins := removal_begins(self.folder)) > time.time():
                 self._announce(plan, begins)
                 return
-            pruned = prune(self.folder, self.index, plan, stopped=self._stopped.is_set)
+            pruned = prune(self.folder, self.index, plan, metrics=self._metrics, stopped=self._stopped.is_set)
         except (OSError, sqlite3.Error) as error:
             self._notify(f"old traces could not be removed: {error}; the next try is in an hour")
             return

@@ -63,7 +63,7 @@ class TraceFacts:
 
     @classmethod
     def of(cls, trace: Trace, path: str) -> TraceFacts:
-        return cls(_request(trace), tuple(_calls(trace, path)), _miss(trace), new_text(trace))
+        return cls(request_row(trace), tuple(_calls(trace, path)), _miss(trace), new_text(trace))
 
 
 def prefill_seconds(trace: Trace) -> float | None:
@@ -75,7 +75,8 @@ def prefill_seconds(trace: Trace) -> float | None:
     return max(0.0, times.first_token - (began or 0.0))
 
 
-def _request(trace: Trace) -> Row:
+def request_row(trace: Trace) -> Row:
+    """A request in the order of `REQUEST_COLUMNS`."""
     usage, times, answer = trace.usage, trace.timings, trace.response
     return (
         trace.id,

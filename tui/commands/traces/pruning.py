@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from proxy.traces.files import TRACES_FOLDER
-from proxy.traces.index import TraceIndex
+from proxy.traces.metrics.cache_metrics import METRICS_FOLDER, CacheMetrics
+from proxy.traces.opened_index import opened_index
 from proxy.traces.retention import DAY_S, Limits, Pruned, PrunePlan, plan_prune, prune
 from tui.client.figures import day_and_clock, plural
 from tui.client.figures import size as size_text
@@ -59,17 +60,17 @@ def run_traces_prune(
 
 
 def _remove(folder: Path, plan: PrunePlan) -> Pruned:
-    index = TraceIndex(folder, notice=say)
     try:
-        return prune(folder, index, plan)
+        with opened_index(folder, notice=say) as index:
+            return prune(
+                folder, index, plan, metrics=CacheMetrics(folder.parent / METRICS_FOLDER, notice=say)
+            )
     except sqlite3.Error as error:
         raise CommandFailed(
             ExitCode.USAGE,
             f"the trace index cannot be written ({error}); some traces may be removed already, no other was"
             " touched; run it again later",
         ) from None
-    finally:
-        index.close()
 
 
 def _lines(plan: PrunePlan) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from proxy.traces.files import TRACES_FOLDER, id_in, trace_files
 from proxy.traces.index import TraceIndex
+from proxy.traces.metrics.cache_metrics import METRICS_FOLDER, CacheMetrics
 from proxy.traces.retention import PrunePlan, Removal, prune
 from proxy.traces.schema import Trace
 from tui.client.figures import plural
@@ -105,7 +106,8 @@ def _remove(folder: Path, ids: Collection[str]) -> None:
             say(f"kept {plural(len(ids), 'trace')}: not in {line_text(str(folder))} of this machine")
             return
         with closing(TraceIndex(folder, notice=say)) as index:
-            done = prune(folder, index, PrunePlan(ours, 0, 0, 0))
+            metrics = CacheMetrics(folder.parent / METRICS_FOLDER, notice=say)
+            done = prune(folder, index, PrunePlan(ours, 0, 0, 0), metrics=metrics)
     except (sqlite3.Error, OSError) as error:
         say(f"not all traces of this check could be removed: {error}")
     else:

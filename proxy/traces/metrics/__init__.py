@@ -1,0 +1,1 @@
+"""Cache metrics: a line for each request and daily totals, which outlive the traces."""

@@ -1,0 +1,99 @@
+"""The folder `cache-metrics`: lines of the requests in the trace index, and `days.csv`, made of all lines."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.process.private_files import write_private
+from proxy.traces.analysis.facts import REQUEST_COLUMNS, Row
+from proxy.traces.analysis.prices import PriceTable
+from proxy.traces.analysis.sums import ALL, Choice, Requests, RequestSums, request_sums
+from proxy.traces.metrics.groups_csv import groups_csv
+from proxy.traces.metrics.line_files import RequestLines
+from proxy.traces.metrics.request_table import RequestTable
+
+METRICS_FOLDER = "cache-metrics"  # below the home folder
+DAYS_NAME = "days.csv"
+
+_ROWS = f"SELECT {', '.join(REQUEST_COLUMNS)} FROM requests"
+
+
+class CacheMetrics:
+    """The metrics of one home; its methods may be called from any thread.
+
+    `notice` is told of what people should know. Nothing here raises because of a disk that cannot be written:
+    what could not be added is kept and added with what comes next.
+    """
+
+    def __init__(
+        self, folder: Path, *, prices: PriceTable | None = None, notice: Callable[[str], None]
+    ) -> None:
+        self.folder = folder
+        self._prices = prices
+        self._notice = notice
+        self._lines = RequestLines(folder, notice=notice)
+        self._owed: dict[str, Row] = {}  # by id; traces may be pruned before these can be written
+        self._failing = False
+        self._changed = False
+
+    def collect(self, index: Requests, trace: str = "") -> int:
+        """Add the requests of the index that have no line yet, or one of them; returns how many were added.
+
+        Raises:
+            sqlite3.Error: the index cannot be read.
+        """
+        where, parameters = (" WHERE id = ?", (trace,)) if trace else ("", ())
+        rows = index.select(_ROWS + where, parameters)
+        owed = list(self._owed.items())
+        try:
+            added = self._lines.add([*rows, *(row for _, row in owed)])
+        except OSError as error:
+            self._owed.update((str(row[0]), row) for row in rows)
+            self._report(error)
+            return 0
+        for key, _ in owed:
+            self._owed.pop(key, None)
+        self._changed = self._changed or bool(added)
+        self._failing = False
+        return added
+
+    def table(self, choice: Choice = ALL) -> RequestTable:
+        """The requests of the months that a choice touches, for sums; to be closed.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        return RequestTable([*self._lines.rows(choice.since, choice.until), *self._owed.values()])
+
+    def sums(self, choice: Choice = ALL) -> RequestSums:
+        """The sums of the chosen requests, pruned ones too.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        table = self.table(choice)
+        try:
+            return request_sums(table, choice, self._prices)
+        finally:
+            table.close()
+
+    def write_days(self) -> None:
+        """Write `days.csv` anew, if a line was added since it was written, or it is not there."""
+        path = self.folder / DAYS_NAME
+        if not self._lines.files() or (path.exists() and not self._changed):
+            return
+        self._changed = False
+        try:
+            write_private(path, groups_csv("day", self.sums().days).encode())
+        except (OSError, sqlite3.Error) as error:
+            self._report(error)
+
+    def _report(self, error: OSError | sqlite3.Error) -> None:
+        if not self._failing:
+            self._notice(
+                f"cache metrics cannot be written ({error}); requests go on, and what is missing in"
+                f" {self.folder} is added as soon as it can be written"
+            )
+        self._failing = True
