@@ -1,8 +1,8 @@
 """`python -m proxy`: one host as a child process.
 
 Its settings (`proxy.configuration.settled.HostConfig`) are one JSON line on stdin; it ends when that pipe
-closes, and reports on stdout where it listens, or why it cannot. Exit codes: 0 ended, 2 wrong settings,
-3 port busy, 130 interrupted.
+closes, and reports on stdout where it listens, or why it cannot, and when it ends what its requests came to.
+Exit codes: 0 ended, 2 wrong settings, 3 port busy, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
 
 import uvloop
@@ -22,6 +23,8 @@ from engine.process.parent_watch import announce, end_within, read_settings, wat
 from proxy.configuration.settled import HostConfig
 from proxy.host import serve
 from proxy.library_loggers import quiet_libraries
+
+_log = logging.getLogger("anyclaude")
 
 LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone
 
@@ -65,10 +68,23 @@ async def _serve(config: HostConfig) -> int:
         loop.add_signal_handler(number, end, code)
     watch_parent(partial(loop.call_soon_threadsafe, stop.set), grace_s=LAST_S)  # type: ignore[arg-type]
     reasons: list[str] = []
-    served = await serve(config, ready=lambda url: announce(listening=url), stop=stop, failed=reasons.append)
+    served = await serve(
+        config,
+        ready=lambda url: announce(listening=url),
+        stop=stop,
+        failed=reasons.append,
+        report=_report,
+    )
     if reasons:
         return _fail(reasons[0], served)
     return ended_with[0] if ended_with else served
+
+
+def _report(lines: list[str]) -> None:
+    for line in lines:
+        _log.info("%s", line)
+    with suppress(OSError):  # the parent is gone
+        announce(report=lines)
 
 
 def _fail(message: str, code: int = ExitCode.USAGE) -> int:

@@ -35,7 +35,10 @@ from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
 from proxy.supervision.supervisor import Supervisor
 from proxy.supervision.watch import Timing
+from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.files import TRACES_FOLDER
+from proxy.traces.metrics.cache_metrics import METRICS_FOLDER
+from proxy.traces.metrics.host_run import HostRun
 from proxy.traces.retention import Limits
 from proxy.traces.writing import TraceStore
 
@@ -72,15 +75,23 @@ class Host:
         self._code, self._libraries = code_hash(), library_versions()  # the files may change while it runs
         self.bus = EventBus(clock=clock)
         self.totals = Totals()
-        self.metrics = Metrics(version=program_version(), backend=config.backend_name)
+        prices = PriceTable(config.prices)
+        self.run = HostRun(prices, clock=clock)
+        self.metrics = Metrics(
+            version=program_version(), backend=config.backend_name, estimates=self.run.estimates
+        )
         self._listen()
         self.store = TraceStore(
             config.home / TRACES_FOLDER,
             secrets=(config.token, config.backend_key),
             limits=Limits(days=config.trace_max_days, bytes=config.trace_max_bytes),
+            metrics=config.home / METRICS_FOLDER,
+            prices=prices,
             notice=self.notice,
         )
-        self.recorder = Recorder(self.bus, self.store if config.trace else None, clock=clock)
+        self.recorder = Recorder(
+            self.bus, self.store if config.trace else None, clock=clock, ended=self.run.ended
+        )
         self.backend = make_backend(config, self._engine_url)
         self.supervisor: Supervisor | None = None
         self._engine: Supervisor | ExternalEngine | None = None

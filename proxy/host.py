@@ -26,6 +26,7 @@ async def serve(
     ready: Callable[[str], None],
     stop: asyncio.Event | None = None,
     failed: Callable[[str], None] = _print_error,
+    report: Callable[[list[str]], None] = lambda _: None,
     engine_arguments: tuple[str, ...] | None = None,
 ) -> int:
     """Serve until `stop` is set, or, without it, until SIGINT or SIGTERM.
@@ -33,6 +34,7 @@ async def serve(
     Args:
         ready: called with the address as soon as requests are taken; the engine may still be loading.
         failed: called with one line where it cannot begin.
+        report: called at the end of a run that had requests, with a few lines about them.
         engine_arguments: the program to start as engine, in place of `python -m engine`.
 
     Returns:
@@ -52,12 +54,15 @@ async def serve(
             failed(str(error))
             return ExitCode.USAGE
         server = WebServer(host.app, lambda: ready(url))
+        interrupted: list[int] = []
         if stop is not None:
             await _run(host, server, listener, stop)
-            return ExitCode.FINE
-        stop = asyncio.Event()
-        with _signals(stop, server) as interrupted:
-            await _run(host, server, listener, stop)
+        else:
+            stop = asyncio.Event()
+            with _signals(stop, server) as interrupted:
+                await _run(host, server, listener, stop)
+        if lines := host.run.report():
+            report(lines)
         return ExitCode.INTERRUPTED if interrupted else ExitCode.FINE
 
 

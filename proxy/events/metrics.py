@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, generate_latest
@@ -28,10 +31,22 @@ _TOOL_NAMES = 200  # names come from the client; more distinct ones than this ar
 _OTHER_TOOL = "other"
 
 
-class Metrics:
-    """Listens to a bus; rendered on request."""
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What needs all requests of the run together, such as the speed of its prefills."""
 
-    def __init__(self, *, version: str, backend: str) -> None:
+    prefill_saved_s: float = 0.0
+    cost: float = 0.0  # by the configuration's prices
+    unpriced: int = 0  # requests whose model has no price
+
+
+class Metrics:
+    """Listens to a bus; rendered on request, from any thread."""
+
+    def __init__(self, *, version: str, backend: str, estimates: Callable[[], Estimates] = Estimates) -> None:
+        self._estimates = estimates
+        self._counted = Estimates()  # as the counters have it
+        self._rendering = threading.Lock()
         self._lanes: dict[str, str] = {}  # of the requests that run
         self._tools: set[str] = set()
         self._registry = CollectorRegistry()
@@ -42,8 +57,14 @@ class Metrics:
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        self._in_flight.set(len(self._lanes))
-        return generate_latest(self._registry)
+        with self._rendering:
+            self._in_flight.set(len(self._lanes))
+            now, before = self._estimates(), self._counted
+            self._saved.set(now.prefill_saved_s)
+            self._cost.inc(max(0.0, now.cost - before.cost))
+            self._unpriced.inc(max(0, now.unpriced - before.unpriced))
+            self._counted = now
+            return generate_latest(self._registry)
 
     def lost(self, count: int) -> None:
         """Count events that a slow reader lost; the listener for the bus's losses."""
@@ -86,8 +107,13 @@ class Metrics:
             ("output", usage.output_tokens),
         ):
             self._tokens.labels(kind).inc(max(0, tokens))
+        cache = "warm" if usage.cache_read_input_tokens > 0 else "cold"
+        if usage.prompt_tokens > 0:
+            self._prompts.labels(cache).inc()
         if timings.first_token is not None:
             self._ttft.labels(lane).observe(timings.first_token)
+            if usage.prompt_tokens > 0:
+                self._ttft_by_cache.labels(cache).observe(timings.first_token)
         if timings.done is not None:
             self._duration.labels(lane).observe(timings.done)
         if isinstance(data, RequestFinished) and data.tokens_per_s > 0:
@@ -113,7 +139,22 @@ class Metrics:
         self._tokens = self._counter("tokens", "Tokens by kind, as reported to clients.", "kind")
         for kind in ("input", "cache_creation", "cache_read", "output"):
             self._tokens.labels(kind)
+        self._prompts = self._counter("prompts", "Prompts by whether the cache had tokens of them.", "cache")
         self._ttft = self._histogram("time_to_first_token_seconds", "Request to first token.", _SECONDS)
+        self._ttft_by_cache = self._histogram(
+            "cache_time_to_first_token_seconds",
+            "Request to first token, by whether the cache had tokens of the prompt.",
+            _SECONDS,
+            "cache",
+        )
+        for cache in ("warm", "cold"):
+            self._prompts.labels(cache)
+            self._ttft_by_cache.labels(cache)
+        self._saved = self._gauge(
+            "prefill_saved_seconds", "Prefill that the cache saved, by the speed of long prefills so far."
+        )
+        self._cost = self._counter("cost", "What the tokens would have cost by the configuration's prices.")
+        self._unpriced = self._counter("unpriced_requests", "Requests whose model has no price.")
         self._duration = self._histogram("request_duration_seconds", "Request to its end.", _SECONDS)
         self._speed = self._histogram("output_tokens_per_second", "Decode speed of a request.", _SPEEDS)
 
@@ -147,5 +188,5 @@ class Metrics:
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"anyclaude_{name}", text, labels, registry=self._registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"anyclaude_{name}", text, ("lane",), buckets=buckets, registry=self._registry)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], label: str = "lane") -> Histogram:
+        return Histogram(f"anyclaude_{name}", text, (label,), buckets=buckets, registry=self._registry)

@@ -38,6 +38,7 @@ class Recorder:
 
     Args:
         traces: the store of traces; None: tracing is off, and only events are published.
+        ended: called with the trace of each request that has ended.
         clock: epoch seconds.
         monotonic: monotonic seconds, for durations.
     """
@@ -50,11 +51,13 @@ class Recorder:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         new_id: Callable[[], str] = lambda: f"req_{os.urandom(12).hex()}",
+        ended: Callable[[Trace], None] = lambda _: None,
     ) -> None:
         self.bus = bus
         self.traces = traces
         self.clock = clock
         self.monotonic = monotonic
+        self.ended = ended
         self.cache_totals = CacheChanged()  # of the newest event of the prefix cache
         self._new_id = new_id
         self._calls: OrderedDict[str, _Call | None] = (

@@ -45,6 +45,7 @@ class RecordContext(Protocol):
     bus: EventBus
     traces: TraceStore | None
     monotonic: Callable[[], float]
+    ended: Callable[[Trace], None]
     cache_totals: CacheChanged
 
     def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
@@ -216,6 +217,7 @@ class RequestRecord:
         self._trace.response = response
         self._trace.usage = usage
         self._trace.timings = Timings(received=self._trace.time, **self._moments)
+        self._context.ended(self._trace)
         return True
 
     async def _write(self, type: str, event: RequestFinished | RequestFailed) -> None:

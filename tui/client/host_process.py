@@ -26,6 +26,7 @@ START_S = 60.0  # to import everything on a cold disk and listen; loading a mode
 STOP_S = 22.0
 LOG_LIMIT = 8 << 20  # bytes after which a log is put aside when the next host starts
 LAST_WORDS = 20  # lines
+DRAIN_S = 1.0  # for its last lines on stdout, once it has ended
 
 
 class HostFailed(Exception):
@@ -58,6 +59,7 @@ class HostProcess:
         self.config = config
         self.log_path = log_path
         self.url = ""
+        self.report: list[str] = []  # lines about its requests, once it has ended
         self._command = command
         self._start_s = start_s
         self._process: Process | None = None
@@ -107,7 +109,7 @@ class HostProcess:
         except BaseException:
             await self.stop(timeout=2.0)
             raise
-        self._drain = asyncio.create_task(_pass_over(self._process))
+        self._drain = asyncio.create_task(self._read_report(self._process))
         return self.url
 
     async def wait(self) -> int:
@@ -129,6 +131,8 @@ class HostProcess:
         if process.stdin is not None:
             process.stdin.close()
         if self._drain is not None:
+            # It ends with the pipe, unless a child of the host still holds that.
+            await asyncio.wait((self._drain,), timeout=DRAIN_S)
             await end_tasks(self._drain)
             self._drain = None
         return process.returncode
@@ -167,6 +171,17 @@ class HostProcess:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise HostFailed(_code(code), f"the host ended before it listened ({how}){self._log_hint()}")
 
+    async def _read_report(self, process: Process) -> None:
+        """Read what the child prints after its announcement, so that a full pipe never stops it."""
+        assert process.stdout is not None
+        rest = b""
+        while piece := await process.stdout.read(65_536):
+            *lines, rest = (rest + piece).split(b"\n")
+            rest = rest[-65_536:]
+            for line in lines:
+                if isinstance(report := _announcement(line).get("report"), list):
+                    self.report = [str(text) for text in report]
+
     def _log_hint(self) -> str:
         words = self.last_words
         last = f"; it last said: {words[-1]}" if words else ""
@@ -199,10 +214,3 @@ def _signal(send: Any) -> None:
         send()
     except ProcessLookupError:
         pass  # it ended in this moment
-
-
-async def _pass_over(process: Process) -> None:
-    """Read what the child prints after its announcement, so that a full pipe never stops it."""
-    assert process.stdout is not None
-    while await process.stdout.read(65_536):
-        pass

@@ -69,6 +69,7 @@ class _Foreground:
         self.reason = ""  # why the engine cannot start
         self.client: HostClient | None = None
         self.listening: asyncio.Task[None] | None = None
+        self.report: list[str] = []
 
     async def run(self) -> int:
         """Serve until a signal. Raises: CommandFailed: the engine cannot start."""
@@ -76,9 +77,11 @@ class _Foreground:
 
         self._handle_signals()
         try:
-            served = await serve(self.config, ready=self._ready, stop=self.stop)
+            served = await serve(self.config, ready=self._ready, stop=self.stop, report=self.report.extend)
         finally:
             await self._close()
+        for line in self.report:
+            say(line)
         if self.code == ExitCode.ENGINE_FAILED:
             raise CommandFailed(self.code, self.reason)
         return int(self.code or served)

@@ -53,7 +53,10 @@ def _show(config: HostConfig, attach_url: str | None, claude: str) -> int:
 
     logs = private_folder(config.home / "logs")
     host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None
-    return run_app(host, attach_url, claude=claude, token=config.token, log_path=logs / "screen.log")
+    code = run_app(host, attach_url, claude=claude, token=config.token, log_path=logs / "screen.log")
+    for line in host.report if host is not None else ():
+        say(line)
+    return code
 
 
 async def _must_answer(url: str, token: str) -> HostState:
