@@ -16,6 +16,7 @@ from engine.process.install_check import refusal_here
 from tui.commands.config import app as config_app
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
+from tui.commands.metrics.options import METRICS_HELP, metrics
 from tui.commands.options import Attach, Config, Port, with_settings
 from tui.commands.output import open_closed_streams
 from tui.commands.traces.options import traces
@@ -50,8 +51,8 @@ Configuration
 \b
 Where data lives
   ~/.anyclaude (--home, ANYCLAUDE_HOME), readable by you alone:
-  traces/ one file a request, logs/, kv-cache/. Nothing leaves this machine
-  unless the configuration names another one.
+  traces/ one file a request, cache-metrics/, logs/, kv-cache/. Nothing leaves
+  this machine unless the configuration names another one.
 
 \b
 Exit codes
@@ -235,6 +236,7 @@ def doctor(
     raise typer.Exit(run_doctor(invocation, fix=fix, details=details, json_wanted=as_json))
 
 
+app.command("metrics", help=METRICS_HELP)(metrics)
 app.add_typer(verify, name="verify")
 app.add_typer(traces, name="traces")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from proxy.traces.analysis.analysis import Analysis, MissGroup, SlowRequest, ToolGroup
 from proxy.traces.analysis.groups import Group, Percentiles
+from proxy.traces.analysis.sums import RequestSums
 from tui.client.figures import NONE, count, day_and_clock, percent, plural, rate, seconds
 from tui.client.wire_text import line_text, shorten, shorten_middle, width, wrap
 
@@ -19,7 +20,7 @@ READ, CREATED, INPUT = "█", "▒", "░"
 
 _GROUP_HEAD = (
     "requests", "failed", "hit", "tokens hit", "input", "created", "read", "output",
-    "TTFT 50%", "90%", "99%", "tok/s 50%", "10%", "saved",
+    "TTFT 50%", "90%", "99%", "TTFT warm", "TTFT cold", "tok/s 50%", "10%", "saved",
 )  # fmt: skip
 _BESIDE = ("90%", "99%", "10%")  # say nothing without the column before them
 
@@ -27,11 +28,9 @@ _BESIDE = ("90%", "99%", "10%")  # say nothing without the column before them
 def analysis_report(found: Analysis, columns: int = 160) -> str:
     """The whole analysis for a terminal of so many columns; sections without a row are left out."""
     room = max(NAME_CELLS + 20, columns - len(INDENT))
-    lines = [line for text in _total(found) for line in _hanging(text, columns, LABEL_CELLS)]
+    lines = [line for text in total_lines(found) for line in hanging(text, columns, LABEL_CELLS)]
     unit = "hour" if found.hours else "day"
-    lines += _section(
-        f"tokens of prompts, by {unit}", _chart(found.hours or found.days, min(BAR_CELLS, room - 26))
-    )
+    lines += section(f"tokens of prompts, by {unit}", chart(found.hours or found.days, room))
     for name, groups in (
         ("backend", found.backends),
         ("model", found.models),
@@ -39,14 +38,15 @@ def analysis_report(found: Analysis, columns: int = 160) -> str:
         ("day", found.days[::-1]),
         ("session", found.sessions),
     ):
-        lines += _section(f"by {name}", _groups(groups, room, priced=found.priced))
-    lines += _section("misses, the costliest first", _misses(found.misses, room))
-    lines += _section("tools", _tools(found.tools, room))
-    lines += _section("slowest", _slowest(found.slowest, room))
+        lines += section(f"by {name}", group_table(groups, room, priced=found.priced))
+    lines += section("misses, the costliest first", _misses(found.misses, room))
+    lines += section("tools", _tools(found.tools, room))
+    lines += section("slowest", _slowest(found.slowest, room))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _total(found: Analysis) -> Iterator[str]:
+def total_lines(found: RequestSums) -> Iterator[str]:
+    """The sums of all requests, a line each, whose labels take `LABEL_CELLS`."""
     total = found.total
     failed = f", {total.failed:,} failed" if total.failed else ""
     left = f", {total.cancelled:,} left by the client" if total.cancelled else ""
@@ -60,6 +60,9 @@ def _total(found: Analysis) -> Iterator[str]:
         f" cached, {total.input:,} not kept), {total.output:,} out"
     )
     yield f"TTFT       {_spread(total.ttft_s, seconds)}"
+    for name, values in (("warm", total.ttft_warm_s), ("cold", total.ttft_cold_s)):
+        if values is not None:
+            yield f"  {name}     {_spread(values, seconds)}  ({values.count:,})"
     yield f"tokens/s   {_spread(total.tokens_per_s, rate)}"
     yield f"saved      {count(total.read)} tokens of prefill{_time_saved(total.saved_s)}"
     yield f"price      {_price(found)}"
@@ -78,7 +81,7 @@ def _time_saved(saved: float | None) -> str:
     return f", about {seconds(saved)} at the measured speed of prefill"
 
 
-def _price(found: Analysis) -> str:
+def _price(found: RequestSums) -> str:
     total = found.total
     if not found.priced:
         return 'no "prices" in the configuration; "traces analyze --help" shows how to name them'
@@ -94,34 +97,40 @@ def _money(cost: float) -> str:
     return f"{cost:,.2f}" if cost >= 0.995 or not cost else f"{cost:.4f}"
 
 
-def _section(title: str, lines: Iterator[str]) -> list[str]:
+def section(title: str, lines: Iterator[str]) -> list[str]:
+    """Indented lines below a title; nothing where there are none."""
     body = list(lines)
     return ["", title, *(INDENT + line for line in body)] if body else []
 
 
-def _hanging(text: str, columns: int, by: int) -> Iterator[str]:
+def hanging(text: str, columns: int, by: int) -> Iterator[str]:
     """A line, and what of it does not fit below it, further in."""
     head = wrap(text, columns)[0]
     yield head
     yield from (" " * by + line for line in wrap(text[len(head) :], columns - by) if line)
 
 
-def _chart(groups: Sequence[Group], cells: int) -> Iterator[str]:
+def chart(groups: Sequence[Group], room: int) -> Iterator[str]:
+    """A bar of each group's prompt tokens, by what became of them."""
     most = max((group.prompt for group in groups), default=0)
     if not most:
         return
-    for group in groups:
+    names = [_name(group.name or "-", room) for group in groups]
+    first = max(10, *map(width, names))
+    cells = max(10, min(BAR_CELLS, room - first - 16))
+    for name, group in zip(names, groups, strict=True):
         full = round(cells * group.prompt / most)
         # Rounded sums, so that the parts add up to the whole bar.
         read = round(cells * group.read / most)
         created = max(read, round(cells * (group.read + group.created) / most))
         bar = READ * read + CREATED * (created - read) + INPUT * (full - created)
         hit = percent(group.token_hit_rate)
-        yield f"{group.name:<10}  {bar:<{cells}}  {count(group.prompt):>5}  {hit:>4}"
-    yield f"{'':<10}  {READ} restored  {CREATED} cached  {INPUT} not kept"
+        yield f"{name}{' ' * (first - width(name))}  {bar:<{cells}}  {count(group.prompt):>5}  {hit:>4}"
+    yield f"{'':<{first}}  {READ} restored  {CREATED} cached  {INPUT} not kept"
 
 
-def _groups(groups: Sequence[Group], room: int, *, priced: bool) -> Iterator[str]:
+def group_table(groups: Sequence[Group], room: int, *, priced: bool) -> Iterator[str]:
+    """The first groups, a line each, in as many tables as their columns need."""
     shown = groups[:MOST_GROUPS]
     head = [*_GROUP_HEAD, "price"] if priced else [*_GROUP_HEAD]
     yield from _table(head, [(group.name or "-", _cells(group, priced=priced)) for group in shown], room)
@@ -141,6 +150,7 @@ def _cells(group: Group, *, priced: bool) -> list[str]:
         count(group.read),
         count(group.output),
         *(seconds(value) for value in ((ttft.p50, ttft.p90, ttft.p99) if ttft else (None,) * 3)),
+        *(seconds(part.p50 if part else None) for part in (group.ttft_warm_s, group.ttft_cold_s)),
         *(rate(value) for value in ((speed.p50, speed.p10) if speed else (None,) * 2)),
         seconds(group.saved_s),
     ]
@@ -150,7 +160,7 @@ def _cells(group: Group, *, priced: bool) -> list[str]:
 def _misses(misses: Sequence[MissGroup], room: int) -> Iterator[str]:
     for miss in misses:
         where = f" in {line_text(miss.segment)}" if miss.segment else ""
-        yield from _hanging(
+        yield from hanging(
             f"{miss.reason}{where}: {plural(miss.requests, 'request')}, {miss.tokens:,} tokens computed;"
             f" the costliest is {miss.trace}" + (f" at token {miss.position:,}" if miss.position else ""),
             room,
@@ -174,7 +184,7 @@ def _tools(tools: Sequence[ToolGroup], room: int) -> Iterator[str]:
 
 def _slowest(requests: Sequence[SlowRequest], room: int) -> Iterator[str]:
     for one in requests:
-        yield from _hanging(
+        yield from hanging(
             f"{seconds(one.duration_s):>6}  {one.id}  {day_and_clock(one.time)}  {one.lane:<10}"
             f"  TTFT {seconds(one.ttft_s)}, prompt {count(one.prompt)} ({count(one.read)} read),"
             f" output {count(one.output)}",
@@ -187,8 +197,7 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], room:
     """A table; columns that do not fit beside the others follow in another one with the same names."""
     if not rows:
         return
-    cells = max(12, min(NAME_CELLS, room // 5))
-    names = [shorten_middle(line_text(name), cells) for name, _ in rows]
+    names = [_name(name, room) for name, _ in rows]
     first = max(width(name) for name in names)
     columns = [
         [f"{text:>{max(map(width, column))}}" for text in column]
@@ -204,3 +213,7 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], room:
         for name, *texts in zip(["", *names], *columns[:taken], strict=True):
             yield "  ".join([name + " " * (first - width(name)), *texts])
         columns = columns[taken:]
+
+
+def _name(name: str, room: int) -> str:
+    return shorten_middle(line_text(name), max(12, min(NAME_CELLS, room // 5)))

@@ -1,0 +1,1 @@
+"""`anyclaude-tui metrics`."""
