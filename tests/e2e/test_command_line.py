@@ -182,6 +182,9 @@ def test_the_host_answers_and_ends_with_130_on_ctrl_c(folder: Path, shelf: Model
         _, alive = psutil.wait_procs(children, timeout=10)
         assert alive == []
     assert "Traceback" not in host.log_tail(1000)
+    report = host.log_tail(4)
+    assert "this run: 1 request in " in report
+    assert "cache: 0.0% of requests" in report
 
 
 def test_nothing_is_left_running_after_a_kill_of_the_host(folder: Path, shelf: ModelShelf) -> None:

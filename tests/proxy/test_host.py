@@ -39,6 +39,7 @@ class Served:
         self.url = url
         self.config = config
         self.stop = stop
+        self.report: list[str] = []  # at its end
         self.client = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
 
     async def state(self) -> HostState:
@@ -70,11 +71,13 @@ async def served(home: Path, **fields: Any) -> AsyncIterator[Served]:
     config = HostConfig(**{"home": home / "home", "port": 0, "engine_port": 0} | fields)
     stop = asyncio.Event()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    report: list[str] = []
     serving = asyncio.create_task(
-        serve(config, ready=listening.set_result, stop=stop, engine_arguments=ENGINE)
+        serve(config, ready=listening.set_result, stop=stop, report=report.extend, engine_arguments=ENGINE)
     )
     async with asyncio.timeout(10):
         host = Served(await listening, config, stop)
+    host.report = report
     try:
         yield host
     finally:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.events.bus import EventBus
-from proxy.events.metrics import Metrics
+from proxy.events.metrics import Estimates, Metrics
 from proxy.events.totals import Totals
 from proxy.events.types import (
     CacheChanged,
@@ -30,10 +31,10 @@ USAGE = Usage(input_tokens=1, cache_creation_input_tokens=20, cache_read_input_t
 class Host:
     """A bus with both counters on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, estimates: Callable[[], Estimates] = Estimates) -> None:
         self.bus = EventBus(keep_events=5)
         self.totals = Totals()
-        self.metrics = Metrics(version="1.2.3", backend="mlx")
+        self.metrics = Metrics(version="1.2.3", backend="mlx", estimates=estimates)
         self.bus.listen(self.totals.observe)
         self.bus.listen(self.metrics.observe)
         self.bus.listen_to_losses(self.metrics.lost)
@@ -73,6 +74,28 @@ def test_requests_are_counted_by_lane_and_outcome(host: Host) -> None:
     assert host.value("time_to_first_token_seconds_bucket", lane="main", le="0.5") == 1
     assert host.value("request_duration_seconds_sum", lane="subagent") == 7.0
     assert host.value("output_tokens_per_second_count", lane="main") == 1
+
+
+def test_prompts_are_warm_where_the_cache_had_tokens_and_nothing_where_none_were_counted(host: Host) -> None:
+    done = Timings(first_token=0.3, done=7.0)
+    usages = [USAGE, Usage(input_tokens=5), Usage(cache_creation_input_tokens=5), Usage(output_tokens=5)]
+    for number, usage in enumerate(usages):
+        finished = RequestFinished(usage=usage, timings=done)
+        host.bus.publish("request.finished", finished, f"req_{number}")
+    for cache, count in (("warm", 1), ("cold", 2)):
+        assert host.value("prompts_total", cache=cache) == count
+        assert host.value("cache_time_to_first_token_seconds_bucket", cache=cache, le="0.5") == count
+    assert host.value("time_to_first_token_seconds_count", lane="main") == 4
+
+
+def test_what_was_estimated_is_counted_as_it_grows() -> None:
+    told = [Estimates(3.0, 1.5, 2)]
+    host = Host(lambda: told[-1])
+    assert host.value("prefill_saved_seconds") == 3.0
+    told.append(Estimates(2.0, 1.75, 3))  # another speed of prefill was measured
+    assert host.value("prefill_saved_seconds") == 2.0
+    assert host.value("cost_total") == 1.75
+    assert host.value("unpriced_requests_total") == 3
 
 
 def test_tools_are_counted_by_name_verdict_and_outcome(host: Host) -> None:

@@ -57,6 +57,19 @@ async def test_it_starts_and_tells_its_address(tmp_path: Path) -> None:
     assert running.exit_code == -signal.SIGTERM
 
 
+async def test_what_it_reports_at_its_end_is_kept(tmp_path: Path) -> None:
+    ends = """import signal
+def report(*_):
+    print('noise' * 50_000, '\\n{"report": ["this run: 2 requests", "cache: none"]}', flush=True)
+    raise SystemExit(0)
+signal.signal(signal.SIGTERM, report)
+"""
+    async with started(tmp_path, ends + WAITS) as running:
+        assert running.report == []
+    assert running.report == ["this run: 2 requests", "cache: none"]
+    assert running.exit_code == 0
+
+
 async def test_the_settings_arrive_on_its_stdin(tmp_path: Path) -> None:
     script = (
         "import json, sys; c = json.loads(sys.stdin.readline()); print(json.dumps({'listening': c['home']}))"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -111,6 +112,16 @@ def test_a_busy_port_is_one_line_and_no_screen(tmp_path: Path) -> None:
         assert f"--attach {host.url}".encode() in screen.drawn
 
 
+def ask_the_host(children: list[psutil.Process]) -> None:
+    """Make one request to the host among the screen's children."""
+    connections = [
+        one for child in children for one in child.net_connections("tcp") if one.status == "LISTEN"
+    ]
+    body = {"model": "claude", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi."}]}
+    url = f"http://127.0.0.1:{connections[0].laddr.port}/v1/messages"
+    assert httpx.post(url, json=body, trust_env=False, timeout=30).status_code == 200
+
+
 @pytest.mark.slow
 def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
     with serving(ScriptedUpstream(in_order([Turn("Hi.")])).app) as url:
@@ -120,8 +131,12 @@ def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
             screen.until(b"scripted")
             children = psutil.Process(screen.process.pid).children(recursive=True)
             assert children
+            ask_the_host(children)
             screen.process.send_signal(signal.SIGTERM)
             assert screen.end() == 130
+            after = screen.drawn.split(LEAVES_ALTERNATE_SCREEN)[-1]
+            assert b"this run: 1 request in " in after
+            assert b"cache: 100.0% of requests" in after
             _, alive = psutil.wait_procs(children, timeout=10)
             assert alive == []
 
