@@ -36,6 +36,7 @@ Examples
   anyclaude-tui --no-ui                   without a screen: a server, an ssh session
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
+  anyclaude-tui metrics                   what the cache did, day by day
   anyclaude-tui config show               what is set here, and by what
   anyclaude-tui doctor                    is everything well? What to do if not
   anyclaude-tui verify session            does all of it work? With evidence

@@ -103,7 +103,7 @@ class HostSettings(RunSettings):
     prices: dict[str, dict[str, float]] = declared(
         {},
         PRICES,
-        "what a million tokens cost elsewhere, for anyclaude-tui traces analyze",
+        "what a million tokens cost elsewhere, for anyclaude-tui metrics and traces analyze",
         key="prices",
         usual="none",
     )

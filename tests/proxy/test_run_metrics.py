@@ -18,7 +18,9 @@ from tests.proxy.test_host import ASK, Served, served, served_with_upstream
 
 pytestmark = pytest.mark.slow
 
-BOARD = json.loads((Path(__file__).parents[2] / "docs" / "grafana-dashboard.json").read_text("utf-8"))
+DOCS = Path(__file__).parents[2] / "docs"
+BOARD = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))
+ENDINGS = ("_created", "_sum", "_count")
 PRICES = {"claude-*": {"input": 1000.0, "cacheRead": 100.0, "output": 0.0}}
 
 
@@ -97,8 +99,12 @@ async def test_each_metric_of_the_board_is_one_of_a_host_with_these_labels(tmp_p
     asked = {name for text in [*expressions(), definition] for name in re.findall(r"anyclaude_\w+", text)}
     labels = {label for family in shown.values() for sample in family.samples for label in sample.labels}
     assert asked - set(shown) - labels == set()
+    table = (DOCS / "tracing-and-metrics.md").read_text("utf-8").split("### Prometheus")[1]
+    documented = re.findall(r"`(anyclaude_\w+)`", table)
+    families_shown = {sample.removesuffix("_bucket") for sample in shown if not sample.endswith(ENDINGS)}
+    assert set(documented) >= families_shown
     # Every metric but these is on the board.
-    assert {name for name in shown if not name.endswith(("_created", "_sum", "_count"))} - asked == {
+    assert {name for name in shown if not name.endswith(ENDINGS)} - asked == {
         "anyclaude_tool_calls_by_grammar_total"
     }
     for text in expressions():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 
 from proxy.events.types import Usage
+from proxy.traces.analysis.facts import REQUEST_COLUMNS
 from proxy.traces.index import INDEX_NAME
 from proxy.traces.marks import set_mark
 from proxy.traces.metrics.cache_metrics import DAYS_NAME, METRICS_FOLDER, CacheMetrics
+from proxy.traces.metrics.groups_csv import COLUMNS
 from proxy.traces.retention import Limits, plan_prune, prune
 from proxy.traces.writing import TraceStore
 from tests.proxy.trace_making import AT, trace_of
@@ -142,6 +145,12 @@ def test_days_are_written_once_a_line_was_added_and_say_what_the_sums_say(home: 
     path.unlink()
     home.another().write_days()
     assert path.exists()
+
+
+def test_each_field_and_column_is_documented() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "tracing-and-metrics.md").read_text("utf-8")
+    documented = set(re.findall(r"`(\w+)`", text.split("## Cache metrics")[1]))
+    assert {"v", *REQUEST_COLUMNS, "day", "zone", *COLUMNS} - documented == set()
 
 
 @contextmanager
