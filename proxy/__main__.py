@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from contextlib import suppress
 from functools import partial
 
 import uvloop
@@ -83,8 +83,10 @@ async def _serve(config: HostConfig) -> int:
 def _report(lines: list[str]) -> None:
     for line in lines:
         _log.info("%s", line)
-    with suppress(OSError):  # the parent is gone
+    try:
         announce(report=lines)
+    except OSError:  # the parent is gone; else the interpreter's last flush fails too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int = ExitCode.USAGE) -> int:

@@ -103,7 +103,7 @@ class TraceStore:
         if self._background is not None:
             await asyncio.to_thread(self._background.join)
         if self._metrics is not None:
-            await asyncio.to_thread(self._metrics.write_days)
+            await asyncio.to_thread(self._metrics.write_days, at_once=True)
         self.index.close()
 
     def _write(self, trace: Trace) -> str:

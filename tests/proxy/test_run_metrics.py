@@ -71,7 +71,7 @@ async def test_metrics_report_and_files_of_a_run_say_the_same(tmp_path: Path) ->
     assert re.fullmatch(r"this run: 3 requests in \d+\.\d s", host.report[0])
     assert f"({read:,} restored" in host.report[1]
     assert re.fullmatch(r"TTFT: warm .* in 3; cold not measured", host.report[2])
-    assert host.report[3] == f"the same tokens would have cost {priced:,.2f} by the configuration's prices"
+    assert host.report[3] == f"the same tokens would have cost {priced:.4f} by the configuration's prices"
     folder = host.config.home / "cache-metrics"
     (file,) = folder.glob("requests-*.jsonl")
     lines = [json.loads(line) for line in file.read_text().splitlines()]

@@ -16,6 +16,7 @@ from proxy.traces.metrics.request_table import RequestTable
 
 METRICS_FOLDER = "cache-metrics"  # below the home folder
 DAYS_NAME = "days.csv"
+AT_ONCE_BYTES = 20_000_000  # of lines, which take a second to sum up
 
 _ROWS = f"SELECT {', '.join(REQUEST_COLUMNS)} FROM requests"
 
@@ -36,7 +37,6 @@ class CacheMetrics:
         self._lines = RequestLines(folder, notice=notice)
         self._owed: dict[str, Row] = {}  # by id; traces may be pruned before these can be written
         self._failing = False
-        self._changed = False
 
     def collect(self, index: Requests, trace: str = "") -> int:
         """Add the requests of the index that have no line yet, or one of them; returns how many were added.
@@ -55,7 +55,6 @@ class CacheMetrics:
             return 0
         for key, _ in owed:
             self._owed.pop(key, None)
-        self._changed = self._changed or bool(added)
         self._failing = False
         return added
 
@@ -79,13 +78,16 @@ class CacheMetrics:
         finally:
             table.close()
 
-    def write_days(self) -> None:
-        """Write `days.csv` anew, if a line was added since it was written, or it is not there."""
+    def write_days(self, *, at_once: bool = False) -> None:
+        """Write `days.csv` anew if a line was added since; `at_once` leaves it where there are many lines."""
         path = self.folder / DAYS_NAME
-        if not self._lines.files() or (path.exists() and not self._changed):
-            return
-        self._changed = False
         try:
+            lines = [file.stat() for file in self._lines.files()]
+            written = path.stat().st_mtime_ns if path.exists() else 0
+            if written >= max((file.st_mtime_ns for file in lines), default=0):
+                return
+            if at_once and sum(file.st_size for file in lines) > AT_ONCE_BYTES:
+                return
             write_private(path, groups_csv("day", self.sums().days).encode())
         except (OSError, sqlite3.Error) as error:
             self._report(error)

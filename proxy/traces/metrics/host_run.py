@@ -60,7 +60,7 @@ class HostRun:
         saved = [
             *([f"about {_duration(total.saved_s)} of prefill saved"] if total.saved_s else []),
             *(
-                [f"the same tokens would have cost {total.cost:,.2f} by the configuration's prices"]
+                [f"the same tokens would have cost {_money(total.cost)} by the configuration's prices"]
                 if total.cost is not None
                 else []
             ),
@@ -83,6 +83,10 @@ def _spread(values: Percentiles | None) -> str:
     if values is None:
         return "not measured"
     return f"{values.p50:.2f} s (90%: {values.p90:.2f} s) in {values.count:,}"
+
+
+def _money(cost: float) -> str:
+    return f"{cost:,.2f}" if cost >= 0.995 or not cost else f"{cost:.4f}"
 
 
 def _duration(seconds: float) -> str:

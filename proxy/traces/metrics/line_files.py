@@ -123,11 +123,11 @@ class RequestLines:
                 except ValueError:
                     damaged += bool(line)
             if damaged:
-                self._notice(f"{damaged:,} lines of {path} cannot be read and are not counted")
+                self._notice(f"{_lines(damaged)} of {path} cannot be read and are not counted")
             if newer:
                 self._notice(
-                    f"{newer:,} lines of {path} were written by a newer anyclaude-tui; they stay as they are"
-                    " and are not counted; update anyclaude-tui to count them"
+                    f"{_lines(newer)} of {path} of a newer anyclaude-tui: what it wrote stays as it is and is"
+                    " not counted; update anyclaude-tui to count it"
                 )
 
     def files(self) -> list[Path]:
@@ -190,14 +190,15 @@ class RequestLines:
                 count += bool(line)
                 continue
             good += line + b"\n"
-        aside = path.with_name(path.name + DAMAGED_SUFFIX)
-        with open_private(aside, "ab") as file:
-            file.write(bad)
+        if count:  # else only the end of the last line was missing
+            aside = path.with_name(path.name + DAMAGED_SUFFIX)
+            with open_private(aside, "ab") as file:
+                file.write(bad)
+            self._notice(
+                f"{_lines(count)} of {path} could not be read: kept in {aside.name}, and counted again if the"
+                " trace of the request is still there"
+            )
         write_private(path, bytes(good))
-        self._notice(
-            f"{count:,} lines of {path} could not be read; they are kept in {aside.name}, and their requests"
-            " are counted again if their traces are still there"
-        )
         known = self._known[path.name] = _Known(path.stat().st_ino, len(good), ids)
         return known
 
@@ -225,6 +226,10 @@ class RequestLines:
 def month_of(at: float) -> str:
     """The UTC month of a time in epoch seconds, as `2026-11`."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m}"
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} line{'s' if count != 1 else ''}"
 
 
 class _Newer(ValueError):

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.traces.analysis.facts import REQUEST_COLUMNS, Row, request_row
 from proxy.traces.index_tables import storable_row
 from proxy.traces.metrics import line_files
-from proxy.traces.metrics.line_files import RequestLines
+from proxy.traces.metrics.line_files import RequestLines, _line
 from tests.proxy.trace_making import AT, trace_of
 
 ROOT = Path(__file__).parents[4]
@@ -28,6 +28,9 @@ NAME = f"requests-{datetime.fromtimestamp(AT, UTC):%Y-%m}.jsonl"
 
 def row(number: int, **fields: object) -> Row:
     return storable_row(request_row(trace_of(number, **fields)))
+
+
+LINE = _line(row(1))
 
 
 class Lines:
@@ -88,6 +91,10 @@ def test_months_are_files_of_their_own_and_only_those_asked_for_are_read(made: L
 
 
 @given(kept=st.integers(0, 10_000))
+@example(kept=0)
+@example(kept=len(LINE) - 1)
+@example(kept=len(LINE))
+@settings(max_examples=40)
 def test_a_host_that_was_killed_while_it_wrote_costs_no_line(
     kept: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -98,9 +105,10 @@ def test_a_host_that_was_killed_while_it_wrote_costs_no_line(
     os.truncate(made.file, kept)
     whole = content[:kept].count(b"\n")
     assert made.ids() == [f"req_{number:04d}" for number in range(1, whole + 1)]
-    assert made.another().add([row(1), row(2)]) == 2 - whole
+    unended = content[kept : kept + 1] == b"\n"  # a whole line but for its end
+    assert made.another().add([row(1), row(2)]) == 2 - whole - unended
     assert sorted(made.ids()) == ["req_0001", "req_0002"]
-    torn = kept > 0 and content[kept - 1 : kept] != b"\n"
+    torn = kept > 0 and content[kept - 1 : kept] != b"\n" and not unended
     assert len(made.said) == torn
     assert made.file.with_name(NAME + ".damaged").exists() == torn
 
@@ -122,11 +130,11 @@ def test_lines_that_cannot_be_read_are_quarantined_and_their_requests_added_anew
     first, second, third = made.file.read_bytes().splitlines(keepends=True)
     made.file.write_bytes(first + damage + third)
     assert made.ids() == ["req_0001", "req_0003"]
-    assert f"1 lines of {made.file} cannot be read and are not counted" in made.said[0]
+    assert f"1 line of {made.file} cannot be read and are not counted" in made.said[0]
     assert made.lines.add([row(1), row(2), row(3)]) == 1
     assert made.file.read_bytes() == first + third + second
     assert made.file.with_name(NAME + ".damaged").read_bytes() == damage
-    assert "could not be read; they are kept in" in made.said[1]
+    assert "could not be read: kept in requests-" in made.said[1]
     assert made.ids() == ["req_0001", "req_0003", "req_0002"]
     assert len(made.said) == 2
 
@@ -142,7 +150,7 @@ def test_lines_of_a_newer_version_stay_and_are_not_counted(made: Lines) -> None:
     before = made.file.read_bytes()
     assert made.ids() == ["req_0001"]
     assert "2 lines of" in made.said[0]
-    assert "written by a newer anyclaude-tui; they stay as they are" in made.said[0]
+    assert "of a newer anyclaude-tui: what it wrote stays as it is" in made.said[0]
     assert made.another().add([row(1), row(2), row(3)]) == 0
     assert made.file.read_bytes() == before
 
@@ -179,6 +187,8 @@ print(flush=True)
 sys.stdin.readline()
 for number in range(1, 201):
     lines.add([row(number)])
+print("added", flush=True)
+sys.stdin.readline()
 with lines._locked():
     print("locked", flush=True)
     sys.stdin.readline()
@@ -199,6 +209,9 @@ def test_two_processes_at_once_add_each_request_once_and_a_killed_one_leaves_no_
         other.stdin.flush()
         for number in range(1, 201):
             made.lines.add([row(number)])
+        assert other.stdout.readline() == "added\n"
+        other.stdin.write("\n")
+        other.stdin.flush()
         assert other.stdout.readline() == "locked\n"
         monkeypatch.setattr(line_files, "LOCKED_S", 0.0)
         with pytest.raises(OSError, match="another process holds it"):

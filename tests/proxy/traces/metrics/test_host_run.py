@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from proxy.events.metrics import Estimates
+from proxy.events.types import Timings, Usage
+from proxy.traces.metrics.host_run import HostRun
+from tests.proxy.trace_making import trace_of
+from tests.proxy.traces.analysis.test_analysis import PRICES, some_trace, sums, told
+
+
+def test_its_sums_are_those_of_its_traces_at_any_time() -> None:
+    run, chance = HostRun(PRICES, clock=lambda: 0.0), random.Random(5)
+    rows = []
+    for number in range(1, 31):
+        trace = some_trace(number, chance)
+        run.ended(trace)
+        rows.append(trace.model_dump())
+        if number % 10 == 0:
+            assert told(run.sums().total) == pytest.approx(sums(rows))
+
+
+def test_the_report_is_a_few_plain_lines() -> None:
+    now = [1000.0]
+    run = HostRun(PRICES, clock=lambda: now[0])
+    assert (run.report(), run.estimates()) == ([], Estimates())
+    cold = Usage(input_tokens=1000, cache_creation_input_tokens=1000, output_tokens=11)
+    warm = Usage(input_tokens=10, cache_read_input_tokens=3_990_000, output_tokens=11)
+    slow = Timings(prefill_start=0.0, first_token=4.0, done=5.5)
+    run.ended(trace_of(1, usage=cold, timings=slow, model="claude-y"))
+    run.ended(trace_of(2, usage=warm, timings=Timings(first_token=0.5, done=2.0)))
+    now[0] += 3725
+    assert run.report() == [
+        "this run: 2 requests in 1 h 02 min",
+        "cache: 50.0% of requests and 99.9% of 3,992,010 prompt tokens hit (3,990,000 restored, 1,000 cached,"
+        " 1,010 not kept); 22 tokens out",
+        "TTFT: warm 0.50 s (90%: 0.50 s) in 1; cold 4.00 s (90%: 4.00 s) in 1",
+        "the same tokens would have cost 4.00 by the configuration's prices",
+    ]
+    run.ended(trace_of(3, usage=cold, timings=slow))
+    assert run.report()[0] == "this run: 3 requests in 1 h 02 min"
+    assert run.report()[-1].startswith("about 2 h 13 min of prefill saved; the same tokens would")
+    assert run.estimates().unpriced == 0
