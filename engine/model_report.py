@@ -1,8 +1,8 @@
 """`python -m engine.model_report`: one JSON line on MLX, this machine and a model, for `doctor`.
 
 The model is built without its weights in memory, so this runs beside an engine. A layer's KV per token is
-read from arrays that are never computed. Transient memory of a chunk cannot be known so; `_CHUNK_BYTES` is
-assumed, as in the README's table. The engine measures it when it loads the model.
+read from arrays that are never computed. Transient memory of a chunk is assumed
+(`engine.memory_budget.estimate`).
 
 Exit codes: 0 a report was printed, also one of a model that cannot be built; 2 wrong options.
 """
@@ -23,9 +23,10 @@ import mlx.core as mx
 from mlx_lm.models.cache import RotatingKVCache, make_prompt_cache
 
 from engine.chunks.fit import largest_chunk
-from engine.memory.costs import RequestCost, window_tokens
-from engine.memory.limits import memory_limit
 from engine.memory.machine import this_machine
+from engine.memory_budget.costs import RequestCost, window_tokens
+from engine.memory_budget.estimate import assumed_cost
+from engine.memory_budget.limits import memory_limit
 from engine.model_files.context_window import context_window_of
 from engine.model_files.errors import ModelError, first_line
 from engine.model_files.weight_files import weight_choices
@@ -43,7 +44,6 @@ from engine.prompts.rendering import PromptRenderer
 from engine.tool_calls.families.registry import family_of
 from engine.wire.model_report import ModelReport
 
-_CHUNK_BYTES = 200_000  # transient, for each token of a chunk
 _FULL_BITS = 16  # of a number in unquantized KV
 
 
@@ -127,12 +127,10 @@ def request_cost(layers: Sequence[Any], kv_bits: int = 0) -> RequestCost:
     """The cost of a request by a prompt cache that holds one token; `kv_bits` 0: it is not quantized."""
     share = kv_bits / _FULL_BITS if kv_bits else 1.0
     rotating = [layer for layer in layers if isinstance(layer, RotatingKVCache)]
-    chunk = largest_chunk()
-    return RequestCost(
-        kv_bytes=int(share * sum(_token_bytes(layer) for layer in layers if has_kv(layer))),
-        windows=tuple((_token_bytes(layer), int(layer.max_size)) for layer in rotating),
-        chunk_bytes=_CHUNK_BYTES,
-        chunk_size_at=lambda position: chunk,
+    return assumed_cost(
+        int(share * sum(_token_bytes(layer) for layer in layers if has_kv(layer))),
+        [(_token_bytes(layer), int(layer.max_size)) for layer in rotating],
+        largest_chunk(),
     )
 
 

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 import mlx.core as mx
 import psutil
 
-from engine.memory.costs import RequestCost
 from engine.memory.heap import trim_heap
-from engine.memory.limits import (
+from engine.memory.pressure import Pressure, PressureWatch
+from engine.memory.reservations import Admission, Reservations
+from engine.memory_budget.costs import RequestCost
+from engine.memory_budget.limits import (
     Machine,
     MemoryLimit,
     Wired,
@@ -27,8 +29,6 @@ from engine.memory.limits import (
     memory_limit,
     wired_target,
 )
-from engine.memory.pressure import Pressure, PressureWatch
-from engine.memory.reservations import Admission, Reservations
 from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache.interface import PrefixCache, TokenArray
 from engine.wire.feed import CacheChange

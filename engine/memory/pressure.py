@@ -12,7 +12,7 @@ from typing import Literal
 
 import psutil
 
-from engine.memory.machine import group_folders
+from engine.memory_budget.control_group import group_folders
 
 Pressure = Literal["normal", "warning", "critical"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Hashable
 
-from engine.memory.costs import RequestCost, window_tokens
+from engine.memory_budget.costs import RequestCost, window_tokens
 
 
 class Admission(enum.Enum):

@@ -8,13 +8,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from engine.memory.costs import RequestCost, window_tokens
-from engine.memory.limits import GB, Machine, memory_limit
+from engine.memory_budget.costs import RequestCost, window_tokens
+from engine.memory_budget.estimate import default_working_set
+from engine.memory_budget.limits import GB, Machine, memory_limit
 
 _GIB = 1 << 30
 _MACS = (8, 16, 24, 32, 36, 48, 64, 96, 128, 256, 512)  # GB, as Apple counts them
-# The GPU's default working set on macOS: two thirds up to 36 GB, three quarters above.
-_SMALL_SHARE, _LARGE_SHARE, _SMALL = 2 / 3, 3 / 4, 36
 _ROUND = 1000  # tokens
 
 
@@ -39,8 +38,7 @@ SAMPLES = (
 
 def mac(gigabytes: int) -> Machine:
     """A Mac with so much memory and macOS's defaults."""
-    share = _SMALL_SHARE if gigabytes <= _SMALL else _LARGE_SHARE
-    return Machine(gigabytes * _GIB, working_set_bytes=int(gigabytes * _GIB * share))
+    return Machine(gigabytes * _GIB, working_set_bytes=default_working_set(gigabytes * _GIB))
 
 
 def window_of(sample: Sample, machine: Machine) -> int:

@@ -9,7 +9,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten, tree_map
 from mlx_lm.models.cache import ConcatenateKVCache, QuantizedKVCache, RotatingKVCache
 
-from engine.memory.costs import STEP_TOKENS, RequestCost
+from engine.memory_budget.costs import STEP_TOKENS, RequestCost
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.layers import cache_arrays, has_kv, leaves
 from engine.scheduling.runner import ModelRunner

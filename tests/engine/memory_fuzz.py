@@ -25,8 +25,8 @@ from typing import get_args
 import pytest
 
 from engine.memory.guard import MemoryGuard
-from engine.memory.limits import Machine
 from engine.memory.pressure import Pressure, PressureWatch
+from engine.memory_budget.limits import Machine
 from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.layers import layout_of

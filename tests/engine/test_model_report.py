@@ -11,7 +11,8 @@ import pytest
 from engine import bundled_model
 from engine.chunks.boundaries import chunk_size_at
 from engine.chunks.fit import largest_chunk
-from engine.model_report import _CHUNK_BYTES, machine_report, main, with_model
+from engine.memory_budget.estimate import CHUNK_BYTES
+from engine.model_report import machine_report, main, with_model
 from engine.models.loading import load_model
 from engine.process.program_code import code_hash, library_versions
 from engine.trials.memory_costs import request_cost
@@ -42,7 +43,7 @@ def test_the_kv_of_a_token_is_what_the_engine_measures(shelf: ModelShelf, archit
 
 def test_a_machine_without_room_fits_fewer_tokens(shelf: ModelShelf) -> None:
     report = with_model(machine_report(), shelf.tiny())
-    transient = _CHUNK_BYTES * largest_chunk()
+    transient = CHUNK_BYTES * largest_chunk()
     asked = report.weights_bytes + transient + report.kv_bytes * report.window_tokens // 2
     alone = with_model(machine_report(asked), shelf.tiny())
     beside = with_model(machine_report(asked + 10**6), shelf.tiny(), beside_bytes=10**6)

@@ -15,7 +15,7 @@ import pytest
 from bench.random_model import Architecture
 from engine.chunks import boundaries
 from engine.memory.guard import MemoryGuard
-from engine.memory.limits import Machine
+from engine.memory_budget.limits import Machine
 from engine.model_files.errors import ModelTooLarge
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, OnProgress, load_model

@@ -9,11 +9,11 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from engine.memory.costs import RequestCost
 from engine.memory.guard import MemoryGuard, MlxMeter
-from engine.memory.limits import GB, Machine
 from engine.memory.pressure import Pressure, PressureWatch
 from engine.memory.reservations import Admission
+from engine.memory_budget.costs import RequestCost
+from engine.memory_budget.limits import GB, Machine
 from engine.model_files.errors import ModelTooLarge
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import as_token_array

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.memory.machine import group_folders, group_limit, machine_of, this_machine
+from engine.memory.machine import machine_of, this_machine
+from engine.memory_budget.control_group import group_folders, group_limit
 
 M4 = {
     "device_name": "Apple M4 Max",

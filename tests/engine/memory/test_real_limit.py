@@ -18,7 +18,7 @@ import pytest
 
 from bench.child import wait_ready
 from bench.random_model import build_random_model
-from engine.memory.machine import group_folders
+from engine.memory_budget.control_group import group_folders
 from tests.models import TINY
 from tests.servers import server
 

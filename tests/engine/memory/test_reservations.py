@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.memory.costs import RequestCost
-from engine.memory.limits import GB, Machine, memory_limit
 from engine.memory.reservations import Admission, Reservations
+from engine.memory_budget.costs import RequestCost
+from engine.memory_budget.limits import GB, Machine, memory_limit
 
 GIB = 1 << 30
 COST = RequestCost(kv_bytes=1000, chunk_bytes=1000, step_bytes=10_000, chunk_size_at=lambda position: 256)

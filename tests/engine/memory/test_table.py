@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.memory.limits import GB, memory_limit
 from engine.memory.table import SAMPLES, Sample, mac, table, window_of
+from engine.memory_budget.limits import GB, memory_limit
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 

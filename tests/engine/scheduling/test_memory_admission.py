@@ -14,10 +14,10 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from engine.memory.costs import RequestCost
 from engine.memory.guard import MemoryGuard, MlxMeter
-from engine.memory.limits import Machine
 from engine.memory.pressure import Pressure, PressureWatch
+from engine.memory_budget.costs import RequestCost
+from engine.memory_budget.limits import Machine
 from engine.models.loading import LoadedModel, load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Fetch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.memory.costs import RequestCost, window_tokens
+from engine.memory_budget.costs import RequestCost, window_tokens
 
 CODER = RequestCost(
     kv_bytes=98_304, chunk_bytes=200_000, step_bytes=20_000_000, chunk_size_at=lambda position: 2048

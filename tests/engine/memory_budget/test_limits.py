@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.memory.limits import (
+from engine.memory_budget.limits import (
     GB,
     Machine,
     buffer_cache_limit,
