@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,22 @@ _LFS_POINTER = b"version https://git-lfs"
 _MAX_HEADER_BYTES = 1 << 28
 
 
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """One tensor by the header: its type as safetensors names it (`BF16`, `U32`), shape and bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
 def tensor_shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
-    """The names and shapes of a file's tensors.
+    """The names and shapes of a file's tensors; raises as `tensor_entries` does."""
+    return {name: entry.shape for name, entry in tensor_entries(file).items()}
+
+
+def tensor_entries(file: Path) -> Mapping[str, TensorEntry]:
+    """The tensors of a file by their names.
 
     Raises:
         BrokenWeights: it is not a safetensors file, is shorter than its header says, or cannot be read.
@@ -28,7 +43,7 @@ def tensor_shapes(file: Path) -> Mapping[str, tuple[int, ...]]:
 
 
 @lru_cache(maxsize=256)
-def _read(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
+def _read(file: Path, size: int, changed: int) -> Mapping[str, TensorEntry]:
     """Cached by size and time of change; a folder is checked several times while its model loads."""
     try:
         with file.open("rb") as stream:
@@ -47,7 +62,12 @@ def _read(file: Path, size: int, changed: int) -> Mapping[str, tuple[int, ...]]:
     end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     if end > size:
         raise BrokenWeights(f"{file} is damaged or truncated: {size} of {end} bytes; download it again")
-    return {name: tuple(entry["shape"]) for name, entry in entries.items()}
+    return {name: _entry(entry) for name, entry in entries.items()}
+
+
+def _entry(entry: Mapping[str, Any]) -> TensorEntry:
+    start, end = entry["data_offsets"]
+    return TensorEntry(str(entry.get("dtype", "")), tuple(entry["shape"]), max(0, end - start))
 
 
 def _entries(file: Path, text: bytes) -> dict[str, Any]:

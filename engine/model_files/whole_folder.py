@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.model_files.errors import ConfigMissing, TokenizerMissing
+from engine.model_files.tokenizer_files import tokenizer_files
 from engine.model_files.weight_files import WeightChoice, weight_choices
-
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "*.tiktoken", "vocab.json")
 
 
 def check_folder(path: Path) -> list[WeightChoice]:
@@ -19,6 +18,6 @@ def check_folder(path: Path) -> list[WeightChoice]:
     if not (path / "config.json").is_file():
         raise ConfigMissing(f"{path} has no config.json; name the folder of an MLX model")
     choices = weight_choices(path)
-    if not any(file for pattern in _TOKENIZER_FILES for file in path.glob(pattern)):
+    if not tokenizer_files(path):
         raise TokenizerMissing(f"{path} has no tokenizer (such as tokenizer.json); download the model again")
     return choices

@@ -14,12 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import mlx_lm.utils
 from huggingface_hub import constants
 from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
 from engine.model_files.errors import HubError, ModelError
 from engine.model_files.hub_errors import hub_failure
+from engine.model_files.hub_files import NEEDED
 from engine.model_files.whole_folder import check_folder
 from engine.models.weight_loading import OnProgress
 
@@ -32,10 +32,13 @@ class HubCopy:
     note: str = ""
 
 
-def fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) -> HubCopy:
+def fetch(
+    hub_id: str, on_progress: OnProgress, download: Callable[..., str], trust_remote_code: bool = False
+) -> HubCopy:
     """The folder of a hub model, downloaded by `download` (as `huggingface_hub.snapshot_download`).
 
-    Without the hub it is the newest complete copy in the hub's cache.
+    The model's own code is left out without `trust_remote_code`. If the hub does not answer, it is the newest
+    complete copy in the hub's cache.
 
     Raises:
         HubModelMissing: the hub has no such model, or denies it, and the cache has no complete copy.
@@ -48,7 +51,7 @@ def fetch(hub_id: str, on_progress: OnProgress, download: Callable[..., str]) ->
     try:
         folder = download(
             hub_id,
-            allow_patterns=mlx_lm.utils.DEFAULT_ALLOW_PATTERNS,
+            allow_patterns=[*NEEDED, "*.py"] if trust_remote_code else list(NEEDED),
             tqdm_class=_download_bar(hub_id, on_progress),
         )
     except Exception as error:  # any error of the network, the disk or the hub's client

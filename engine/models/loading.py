@@ -103,7 +103,7 @@ def load_model(
     Raises:
         ModelError: one subclass for each situation, see `engine.model_files.errors`.
     """
-    path, own_name, place = _locate(path_or_id, on_progress, download)
+    path, own_name, place = _locate(path_or_id, on_progress, download, trust_remote_code)
     name = name or own_name
     choices = check_folder(path)
     on_progress(0.0, f"loading {name}")
@@ -150,7 +150,7 @@ def _assumed_window(name: str) -> int:
 
 
 def _locate(
-    path_or_id: str | Path, on_progress: OnProgress, download: Callable[..., str]
+    path_or_id: str | Path, on_progress: OnProgress, download: Callable[..., str], trust_remote_code: bool
 ) -> tuple[Path, str, str]:
     """The model's folder, its name and a note; a hub id without a local folder is downloaded."""
     given = str(path_or_id)
@@ -163,7 +163,7 @@ def _locate(
         raise ModelFolderMissing(
             f"no folder {given}; name a folder with an MLX model, or a hub id like org/name"
         )
-    found = fetch(given, on_progress, download)
+    found = fetch(given, on_progress, download, trust_remote_code)
     return found.folder, given, found.note
 
 

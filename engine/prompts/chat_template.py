@@ -1,22 +1,15 @@
-"""Which chat template a model has, and what is wrong with it; checked when the model loads.
-
-transformers reads a tokenizer's templates from `chat_template.jinja` and `additional_chat_templates/`, else
-from tokenizer_config.json. It reads `chat_template.json` only for processors, but many models that ship this
-file have no other template.
-"""
+"""Which chat template a model has, and what is wrong with it; checked when the model loads."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateSyntaxError
 
 from engine.model_files.errors import first_line
+from engine.model_files.template_files import template_files
 from engine.prompts.template_traits import PROBE_TOOL
-
-SIDECAR = "chat_template.json"
 
 Templates = str | dict[str, str]
 """One, or several by name; transformers takes `tool_use` where tools are offered, else `default`."""
@@ -35,12 +28,10 @@ def template_text(tokenizer: Any) -> str:
 
 def missing_templates(folder: Path) -> Templates | None:
     """The templates that transformers would not find, to be passed to it; None if it finds them."""
-    inline = _templates(_read(folder / "tokenizer_config.json"))
-    files = _jinja_files(folder)
-    if "default" in files or ("default" in inline and not files):
+    files = template_files(folder)
+    if "default" in files.jinja or ("default" in files.inline and not files.jinja):
         return None
-    sidecar = {} if "default" in inline else _templates(_read(folder / SIDECAR))
-    found = sidecar | inline | files
+    found = files.all
     if not found:
         return None
     if "default" not in found:
@@ -105,39 +96,3 @@ def _rendered(tokenizer: Any, template: str) -> tuple[list[str], str]:
         except Exception as error:  # it refuses this message; it may accept others
             refusal = first_line(error)
     return rendered, refusal
-
-
-def _jinja_files(folder: Path) -> dict[str, str]:
-    files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
-    if (folder / "chat_template.jinja").is_file():
-        files["default"] = folder / "chat_template.jinja"
-    found = {}
-    for name, path in files.items():
-        try:
-            found[name] = path.read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            continue
-    return found
-
-
-def _templates(document: Any) -> dict[str, str]:
-    """The templates in a JSON document's `chat_template`: a text, texts by name, or a list of named ones."""
-    found = document.get("chat_template") if isinstance(document, dict) else None
-    if isinstance(found, str):
-        found = {"default": found}
-    if isinstance(found, list):
-        found = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
-    if not isinstance(found, dict):
-        return {}
-    return {
-        name: text
-        for name, text in found.items()
-        if isinstance(name, str) and isinstance(text, str) and text.strip()
-    }
-
-
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None

@@ -10,6 +10,7 @@ import sys
 from engine import bundled_model
 from engine.model_files.context_window import read_window
 from engine.model_files.errors import ModelError
+from engine.model_files.tokenizer_files import tokenizer_files
 from engine.model_files.weight_files import INDEX, weight_choices
 from engine.wire.model_report import read_report
 from tui.client.figures import plural, size
@@ -18,7 +19,6 @@ from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, not_checked, ok, warning
 from tui.commands.model_memory import folder_of
 
-_PARTS = ("tokenizer.json", "tokenizer.model", "tiktoken.model", "vocab.json")
 _OTHER_MODEL = "choose a model in MLX format that is trained for tool calls, with --model"
 
 
@@ -69,8 +69,7 @@ def check_tokenizer(examination: Examination) -> Finding:
     """Is there a tokenizer?"""
     folder = examination.model_folder
     assert folder is not None
-    found = [name for name in _PARTS if (folder / name).is_file()]
-    found += [file.name for file in folder.glob("*.tiktoken")]
+    found = tokenizer_files(folder)
     again = "download the model again; a model without its tokenizer cannot be used"
     if not found:
         return failed(f"{folder} has no tokenizer (such as tokenizer.json)", again)
