@@ -13,7 +13,7 @@ LAYER = {
     "model.layers.0.self_attn.k_proj.weight": (4, 8),
     "model.layers.0.self_attn.v_proj.weight": (4, 8),
 }
-HERMES = "{% for m in messages %}{{ m.content }}{% endfor %}<tool_call>{{ tools }}</tool_call>"
+HERMES = '{{ tools }}<tool_call>{"name": "x", "arguments": {}}</tool_call>{{ messages[0].content }}'
 
 
 def write_folder(

@@ -17,6 +17,7 @@ from tui.commands.config import app as config_app
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.metrics.options import METRICS_HELP, metrics
+from tui.commands.models.options import models
 from tui.commands.options import Attach, Config, Port, with_settings
 from tui.commands.output import open_closed_streams
 from tui.commands.traces.options import traces
@@ -37,6 +38,7 @@ Examples
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
   anyclaude-tui metrics                   what the cache did, day by day
+  anyclaude-tui models list               which models are here, and what fits
   anyclaude-tui config show               what is set here, and by what
   anyclaude-tui doctor                    is everything well? What to do if not
   anyclaude-tui verify session            does all of it work? With evidence
@@ -238,6 +240,7 @@ def doctor(
 
 
 app.command("metrics", help=METRICS_HELP)(metrics)
+app.add_typer(models, name="models")
 app.add_typer(verify, name="verify")
 app.add_typer(traces, name="traces")
 

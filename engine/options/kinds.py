@@ -111,6 +111,22 @@ def _prices(value: Any) -> dict[str, dict[str, float]]:
     return value
 
 
+def _folders(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise _refuse()
+    folders = tuple(_filled_text(each) for each in value)
+    if any(not (folder.startswith(("/", "~/")) or folder == "~") for folder in folders):
+        raise _refuse()
+    return folders
+
+
+def _folder_words(text: str) -> Any:
+    """Folders between colons, as PATH has them, or as JSON."""
+    if text.lstrip().startswith("["):
+        return _json(text)
+    return [each for each in text.split(":") if each.strip()]
+
+
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
@@ -239,6 +255,12 @@ PRICES = Kind(
         },
     },
     _json,
+)
+FOLDERS = Kind(
+    'absolute folders, such as ["~/models", "/Volumes/models"]',
+    _folders,
+    {"type": "array", "items": _TEXT_SCHEMA | {"pattern": r"^\s*(?:/|~/|~\s*$)"}},
+    _folder_words,
 )
 URL = Kind(
     "a web address such as http://127.0.0.1:1234/v1",

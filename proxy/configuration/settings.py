@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from engine.options.kinds import DAYS, DISK, FLAG, LEVEL, NAME, PORT, PRICES, SECRET, TEXT, URL, word
+from engine.options.kinds import DAYS, DISK, FLAG, FOLDERS, LEVEL, NAME, PORT, PRICES, SECRET, TEXT, URL, word
 from engine.options.run_settings import RunSettings
 from engine.options.setting import OF_A_BACKEND, Setting, declared, settings_of
 from proxy.configuration.known_backends import KNOWN_BACKENDS
@@ -106,6 +106,15 @@ class HostSettings(RunSettings):
         "what a million tokens cost elsewhere, for anyclaude-tui metrics and traces analyze",
         key="prices",
         usual="none",
+    )
+    model_folders: tuple[str, ...] = declared(
+        (),
+        FOLDERS,
+        "folders in which anyclaude-tui models looks for models, beside the stores of Hugging Face and LM"
+        " Studio",
+        key="modelFolders",
+        usual="none",
+        more="models-command.md",
     )
     debug_level: int = declared(
         0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True

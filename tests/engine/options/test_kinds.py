@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.options.kinds import (
     FLAG,
+    FOLDERS,
     LEVEL,
     NAME,
     PORT,
@@ -157,6 +158,23 @@ def test_no_password_of_a_wrong_address_is_repeated(address: str, says: str) -> 
 def test_texts_within_a_wrong_value_are_not_repeated() -> None:
     _, problem = outcome(PORT, {"apiKey": ["hunter2"], "port": 1})
     assert problem == f'HERE is {{"apiKey": ["..."], "port": 1}}; allowed: {PORT.allowed}'
+
+
+@pytest.mark.parametrize(
+    ("text", "folders"),
+    [
+        ("~/models:/Volumes/big", ("~/models", "/Volumes/big")),
+        ('["~/a b"]', ("~/a b",)),
+        ("", ()),
+        ("models", None),
+        ('["/x", 3]', None),
+        ("~else/models", None),
+    ],
+)
+def test_folders_are_absolute(text: str, folders: tuple[str, ...] | None) -> None:
+    taken, problem = outcome(FOLDERS, FOLDERS.from_text(text))
+    assert taken == folders
+    assert (problem == "") == (folders is not None)
 
 
 def test_prices_nested_without_end_are_refused() -> None:

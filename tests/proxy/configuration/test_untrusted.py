@@ -37,6 +37,7 @@ HARMFUL: dict[str, Any] = {
     "token": "t",
     "traceMaxBytes": 1,
     "traceMaxDays": 1,
+    "modelFolders": ["/x"],
     "prices": {"*": {"input": 1}},
     "backends.lmstudio.port": 9,
     "backends.lmstudio.baseUrl": "http://evil.example/v1",

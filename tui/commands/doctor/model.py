@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-import sys
 
 from engine import bundled_model
 from engine.model_files.context_window import read_window
@@ -17,6 +16,7 @@ from tui.client.figures import plural, size
 from tui.commands.claude_window import LEAST_WINDOW
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, not_checked, ok, warning
+from tui.commands.engine_report import report_command, report_environment
 from tui.commands.model_memory import folder_of
 
 _OTHER_MODEL = "choose a model in MLX format that is trained for tool calls, with --model"
@@ -109,19 +109,10 @@ def check_mlx(examination: Examination) -> Finding:
     config, folder = examination.config, examination.model_folder
     if config.backend != "mlx":
         return not_checked(f"the backend {config.backend_name} does not use it")
-    # -P: a module of another folder must not be imported.
-    command = [sys.executable, "-P", "-m", "engine.model_report"]
-    command += ["--model", str(folder)] if folder is not None else []
-    command += ["--tool-format", config.tool_format, "--context-tokens", str(config.context_tokens)]
-    command += ["--kv-bits", str(config.kv_bits or 0)]
-    command += ["--beside", str(_draft_bytes(config.draft_model))]
-    if config.trust_remote_code and config.trust_remote_code == config.model:
-        command += ["--trust-remote-code"]
-    if config.memory_limit_bytes is not None:
-        command += ["--memory-limit", str(config.memory_limit_bytes)]
+    command = report_command(folder, config, beside_bytes=_draft_bytes(config.draft_model))
     again = "install anyclaude-tui again (make install), in an environment of its own"
     try:
-        ended = examination.edge.run(command, {**examination.environ, "HF_HUB_OFFLINE": "1"})
+        ended = examination.edge.run(command, report_environment(examination.environ))
         report = examination.report = read_report(ended.stdout)
     except (OSError, subprocess.TimeoutExpired) as error:
         return failed(f"the engine's program cannot be run: {error}", again)

@@ -1,0 +1,1 @@
+"""`anyclaude-tui models`: what is on this machine, download, removal, measurements."""

@@ -1,0 +1,80 @@
+"""The command line of `anyclaude-tui models`; imports nothing heavy, so that help comes at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.commands.invocation import Invocation
+from tui.commands.options import Config
+
+models = typer.Typer(
+    help="""Models on this machine: what is there and what fits, download, removal, speed.
+
+Looks into the stores of Hugging Face, LM Studio and Ollama, and into the folders of "modelFolders" in the
+configuration. Nothing of a model is loaded or run, but by "show" and "bench".
+
+\b
+Examples
+  anyclaude-tui models list                 what is here, and with how much context it fits
+  anyclaude-tui models list --suggest       which model to take, by memory, with sources
+  anyclaude-tui models show NAME            one of them in detail
+  anyclaude-tui models pull ORG/NAME        download, or continue a download
+  anyclaude-tui models bench NAME           prefill and decode speed, beside earlier runs
+  anyclaude-tui models rm NAME              what would go; asks first
+""",
+    no_args_is_help=True,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Model = Annotated[
+    str, typer.Argument(metavar="NAME", help="A hub id, a name or a part of it from the list, or a path.")
+]
+
+
+def _over(context: typer.Context, config: str | None) -> Invocation:
+    """The invocation, with the options that stand after the command over those before it."""
+    before: Invocation = context.obj
+    return before.over(config=config)
+
+
+@models.command("list")
+def models_list(
+    context: typer.Context,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Models for Claude Code by memory, with their sources.")
+    ] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """List the models of all stores, also those that cannot be used, with the reason.
+
+    "weights" is the quantization, "tools" the tool-call format, "cache" what is kept of a prompt: KV of each
+    token, a latent, a window of the last tokens, or a state. "fits" is the context in tokens that fits beside
+    the weights on this machine. All of it is read from configurations and headers; "show" asks MLX as well.
+    """
+    if suggest:
+        from tui.commands.models.suggesting import run_models_suggest
+
+        raise typer.Exit(run_models_suggest(_over(context, config), as_json=as_json))
+    from tui.commands.models.listing import run_models_list
+
+    raise typer.Exit(run_models_list(_over(context, config), as_json=as_json))
+
+
+@models.command("show")
+def models_show(
+    context: typer.Context,
+    name: Model,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show one model in detail: files, weights, window, chat template, and what fits.
+
+    Also asks MLX, in a process of its own: the model is built without its weights in memory, so this runs
+    beside an engine. Exit code 1 if no engine can run it here.
+    """
+    from tui.commands.models.showing import run_models_show
+
+    raise typer.Exit(run_models_show(_over(context, config), name, as_json=as_json))
