@@ -6,17 +6,14 @@ downloaded, `models--OWNER--NAME/snapshots/COMMIT`, and in `refs/main` the newes
 
 from __future__ import annotations
 
-import io
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import constants
-from tqdm import tqdm  # type: ignore[import-untyped]  # no types-tqdm for one class
 
+from engine.model_files.download_progress import download_bar
 from engine.model_files.errors import HubError, ModelError
 from engine.model_files.hub_errors import hub_failure
 from engine.model_files.hub_files import NEEDED
@@ -45,14 +42,15 @@ def fetch(
         HubUnreachable: the hub does not answer, or the disk is full, and there is no copy.
     """
     on_progress(0.0, f"looking for {hub_id} on the hub")
-    # By default tqdm makes a lock between processes. Where processes are spawned, as on macOS, a tracker of
-    # such locks outlives this process and then writes a warning to its stderr.
-    tqdm.set_lock(threading.RLock())
+
+    def report(done: float, total: float) -> None:
+        on_progress(min(1.0, done / total), f"downloading {hub_id}")
+
     try:
         folder = download(
             hub_id,
             allow_patterns=[*NEEDED, "*.py"] if trust_remote_code else list(NEEDED),
-            tqdm_class=_download_bar(hub_id, on_progress),
+            tqdm_class=download_bar(report),
         )
     except Exception as error:  # any error of the network, the disk or the hub's client
         failure = hub_failure(hub_id, error)
@@ -77,20 +75,3 @@ def _complete_copy(hub_id: str, failure: HubError, error: Exception) -> HubCopy:
             folder, f"{failure}; the copy of {day} ({folder.name[:12]}) in the hub's cache is used"
         )
     raise failure from error
-
-
-def _download_bar(hub_id: str, on_progress: OnProgress) -> type[Any]:
-    """A progress bar class for the hub's client that only reports bytes."""
-
-    class DownloadBar(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            super().__init__(*args, **(kwargs | {"file": io.StringIO()}))
-
-        def update(self, n: float | None = 1) -> bool | None:
-            updated: bool | None = super().update(n)
-            if self.unit == "B" and self.total:
-                on_progress(min(1.0, self.n / self.total), f"downloading {hub_id}")
-            return updated
-
-    return DownloadBar

@@ -78,3 +78,41 @@ def models_show(
     from tui.commands.models.showing import run_models_show
 
     raise typer.Exit(run_models_show(_over(context, config), name, as_json=as_json))
+
+
+@models.command("pull")
+def models_pull(
+    context: typer.Context,
+    hub_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The model's id on Hugging Face.")],
+    revision: Annotated[str, typer.Option(metavar="NAME", help="A branch, tag or commit of it.")] = "main",
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Download a model into Hugging Face's cache, from which every start can use it.
+
+    Only what the engine needs is downloaded. What was interrupted continues where it ended, and each large
+    file is compared with the hash that the hub names. HF_ENDPOINT names a mirror, HF_TOKEN (or hf auth login)
+    an account, HF_HOME another folder; with HF_HUB_OFFLINE=1 only this machine is looked at. The folder is
+    printed on stdout.
+    """
+    from tui.commands.models.pulling import run_models_pull
+
+    raise typer.Exit(run_models_pull(_over(context, config), hub_id, revision=revision, as_json=as_json))
+
+
+@models.command("rm")
+def models_rm(
+    context: typer.Context,
+    name: Model,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove it without a question.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Remove a model from its store: shows what would go, and asks.
+
+    Nothing outside of the stores is removed, nor a model that a running host has. Without a terminal it needs
+    --yes. Exit code 1 if the answer was no.
+    """
+    from tui.commands.models.removing import run_models_rm
+
+    raise typer.Exit(run_models_rm(_over(context, config), name, yes=yes, as_json=as_json))

@@ -1,0 +1,78 @@
+"""What the hub, the network and the disk can answer to a download, in words that say what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TypeVar
+
+from huggingface_hub import errors
+
+from engine.model_files.errors import first_line
+from tui.commands.exit_codes import CommandFailed, ExitCode
+from tui.commands.models.hub_download import DownloadBusy, DownloadDamaged, HubAccess
+
+KEPT = "what has arrived is kept, and the same command continues it"
+
+Answer = TypeVar("Answer")
+
+
+def asked(access: HubAccess, hub_id: str, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns.
+
+    Raises:
+        CommandFailed: the hub did not give it, with the reason.
+    """
+    try:
+        return ask()
+    except (DownloadDamaged, DownloadBusy, OSError, errors.OfflineModeIsEnabled) as error:
+        raise CommandFailed(ExitCode.USAGE, _problem(access, hub_id, error)) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2"):  # the hub's HTTP client
+            raise
+        problem = f"{access.endpoint} cannot be reached ({first_line(error)}); {KEPT}"
+        raise CommandFailed(ExitCode.USAGE, problem) from error
+
+
+def _problem(access: HubAccess, hub_id: str, error: Exception) -> str:
+    match error:
+        case errors.HfHubHTTPError():
+            return _refusal(access, hub_id, error)
+        case errors.LocalEntryNotFoundError():
+            return f"{access.endpoint} cannot be reached ({first_line(error)}); {KEPT}"
+        case errors.OfflineModeIsEnabled():
+            return "HF_HUB_OFFLINE is set; unset it to download"
+        case DownloadDamaged():
+            return f"{error} was damaged on its way and was removed; run this again (all else is kept)"
+        case DownloadBusy():
+            return f"{error}; wait for it, then run this again"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return f"the disk of {access.cache} is full; {KEPT} once there is room (models rm, or HF_HOME)"
+        case OSError(errno=int()):
+            return f"{error.filename or access.cache}: {error.strerror}; {KEPT}"
+        case _:
+            return f"the download broke off ({first_line(error)}); {KEPT}"
+
+
+def _refusal(access: HubAccess, hub_id: str, error: errors.HfHubHTTPError) -> str:
+    page = f"{access.endpoint}/{hub_id}"
+    login = "log in with `hf auth login`, or set HF_TOKEN"
+    status = error.response.status_code if error.response is not None else 0
+    match error:
+        case errors.GatedRepoError():
+            how = "your account has no access yet" if access.token else login
+            return f"{hub_id} is gated: agree to its licence at {page}; {how}, then run this again"
+        case errors.DisabledRepoError():
+            return f"{hub_id} was disabled by the hub, see {page}; take another model"
+        case errors.RevisionNotFoundError():
+            return f"{hub_id} has no such revision; see {page}/tree/main"
+        case errors.RepositoryNotFoundError():
+            private = "your account may not see it" if access.token else f"it is private ({login})"
+            return f"{access.endpoint} has no model {hub_id}, or {private}; check the name"
+    if status == 404:
+        return f"{access.endpoint} has no model {hub_id}, or is no hub; check the name, and HF_ENDPOINT"
+    if status == 401:
+        return f"{access.endpoint} refused the token; make a new one, then {login}"
+    if status == 429:
+        return f"{access.endpoint} has had too many requests; wait some minutes, then run this again"
+    return f"{access.endpoint} answered HTTP {status}; try again later ({KEPT})"
