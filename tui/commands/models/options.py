@@ -116,3 +116,36 @@ def models_rm(
     from tui.commands.models.removing import run_models_rm
 
     raise typer.Exit(run_models_rm(_over(context, config), name, yes=yes, as_json=as_json))
+
+
+@models.command("bench")
+def models_bench(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="As for show; else the configured model.")
+    ] = "",
+    lengths: Annotated[
+        str, typer.Option(metavar="LIST", help="Lengths of prompts in tokens, such as 1k,4k,32k.")
+    ] = "1k,4k,16k",
+    decode: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of each answer.")] = 64,
+    seconds: Annotated[
+        float, typer.Option(metavar="S", min=1, help="At most so long, without loading the model.")
+    ] = 300,
+    beside_host: Annotated[
+        bool, typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory.")
+    ] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Measure prefill and decode speed at several lengths, in an engine of its own.
+
+    Each prompt is read cold, then warm from the prefix cache; each answer is decoded without and with a
+    grammar. Prints a table and a plot, keeps each run in the state folder, and compares it with the last one
+    of the same weights on this machine. Ctrl-C keeps what was measured until then.
+    """
+    from tui.commands.models.benching import BenchOptions, lengths_of, run_models_bench
+
+    options = BenchOptions(lengths_of(lengths), decode, seconds)
+    raise typer.Exit(
+        run_models_bench(_over(context, config), name, options, as_json=as_json, beside_host=beside_host)
+    )

@@ -121,6 +121,10 @@ def check_unused(model: FoundModel, inventory: Inventory) -> None:
                 ExitCode.USAGE,
                 f"a host runs on {url} and does not say which model it has (another token?); stop it first",
             )
+        if is_called(model, inventory.settled.config.draft_model):
+            raise CommandFailed(
+                ExitCode.USAGE, f"the host on {url} may run {model.name} as its draft model; stop it first"
+            )
         if is_called(model, name):
             raise CommandFailed(
                 ExitCode.USAGE, f"the host on {url} runs {model.name}; stop it first, or let it use another"

@@ -33,7 +33,7 @@ def test_it_shows_what_would_go_and_asks(home: Home, capsys: pytest.CaptureFixtu
     before = left(home)
     assert run_models_rm(home.invocation(), "acme/a", yes=False, as_json=False, ask=no) == 1
     shown = capsys.readouterr()
-    assert "acme/a: 4 files, " in shown.out
+    assert "acme/a: 5 files, " in shown.out
     assert str(whole) in shown.out
     assert "nothing was removed" in shown.err
     assert left(home) == before
@@ -131,11 +131,16 @@ def test_a_model_that_a_host_runs_stays(home: Home, by_path: bool) -> None:
     whole = home.hub_model("acme/m")
     with scripted_host() as host:
         host.model = str(whole / "snapshots" / ("a" * 40)) if by_path else "acme/m"
-        assert (
-            refused(home, host) == f"the host on {host.url} runs acme/m; stop it first, or let it use another"
-        )
+        assert f"the host on {host.url} runs acme/m; stop it first" in refused(home, host)
         host.model = "acme/other"
         assert run_models_rm(home.invocation(port=port(host)), "acme/m", yes=True, as_json=False) == 0
+
+
+def test_the_draft_model_of_a_host_stays(home: Home) -> None:
+    home.hub_model("acme/m")
+    home.environ["ANYCLAUDE_DRAFT_MODEL"] = "acme/m"
+    with scripted_host() as host:
+        assert "as its draft model" in refused(home, host)
 
 
 def test_a_host_that_does_not_say_keeps_all(home: Home) -> None:
@@ -169,5 +174,5 @@ def test_a_file_that_cannot_be_removed_is_named(home: Home, monkeypatch: pytest.
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("shutil.rmtree", denied)
-    with pytest.raises(CommandFailed, match="Permission denied; 4 files of .* are left"):
+    with pytest.raises(CommandFailed, match=r"Permission denied; 4 files of .* are left"):
         run_models_rm(home.invocation(), "acme/m", yes=True, as_json=False)
