@@ -27,7 +27,7 @@ AskRemoval = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class ModelRemoval:
     """What would go: a folder of a store, or only a link to one."""
 
     model: FoundModel
@@ -76,7 +76,7 @@ def run_models_rm(
     return ExitCode.FINE
 
 
-def removal_of(model: FoundModel, stores: tuple[ModelStore, ...]) -> Removal:
+def removal_of(model: FoundModel, stores: tuple[ModelStore, ...]) -> ModelRemoval:
     """What has to go for a model to be gone.
 
     Raises:
@@ -100,12 +100,12 @@ def removal_of(model: FoundModel, stores: tuple[ModelStore, ...]) -> Removal:
     if whole == root:
         raise CommandFailed(ExitCode.USAGE, f"{whole} is a whole store; remove it yourself if you mean that")
     if whole.is_symlink():
-        return Removal(model, whole, True, ())
+        return ModelRemoval(model, whole, True, ())
     if not whole.resolve().is_relative_to(root.resolve()):
         raise CommandFailed(
             ExitCode.USAGE, f"{whole} leads out of its store, to {whole.resolve()}; remove it there"
         )
-    return Removal(model, whole, False, tuple(_own_files(whole)))
+    return ModelRemoval(model, whole, False, tuple(_own_files(whole)))
 
 
 def check_unused(model: FoundModel, inventory: Inventory) -> None:
@@ -139,7 +139,7 @@ def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:
             yield file, nbytes
 
 
-def _lines(removal: Removal) -> Iterator[str]:
+def _lines(removal: ModelRemoval) -> Iterator[str]:
     what = "the link" if removal.is_link else f"{plural(len(removal.files), 'file')}, {size(removal.nbytes)}"
     yield f"{printable(removal.model.name)}: {what}"
     yield f"  {removal.folder}" + (f" -> {removal.folder.resolve()} (stays)" if removal.is_link else "")
@@ -161,7 +161,7 @@ def _question() -> AskRemoval:
     return ask
 
 
-def _remove(removal: Removal) -> None:
+def _remove(removal: ModelRemoval) -> None:
     try:
         if removal.is_link:
             removal.folder.unlink()
