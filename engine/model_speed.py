@@ -213,7 +213,7 @@ def _grammar(loaded: LoadedModel) -> tuple[CompiledGrammar | None, str]:
 
 def _prompt_tokens(loaded: LoadedModel, count: int) -> list[int]:
     """So many tokens of source code, repeated if there is not enough of it."""
-    text = "\n".join(standard_library_texts(max(200_000, count * _BYTES_A_TOKEN)))
+    text = "\n".join(standard_library_texts(max(20_000, count * _BYTES_A_TOKEN)))
     ids: list[int] = loaded.tokenizer.encode(text)
     while len(ids) < count:
         ids += ids

@@ -239,6 +239,10 @@ def _finish(run: BenchRun, facts: ModelFacts, home: Path, *, as_json: bool) -> N
 
 
 def _configured(config: HostConfig) -> str:
+    if config.backend != "mlx":
+        raise CommandFailed(
+            ExitCode.USAGE, f"the backend {config.backend_name} has its own model; name one of models list"
+        )
     return config.model or bundled_model.NAME
 
 

@@ -58,7 +58,10 @@ class Inventory:
 
     def is_configured(self, model: FoundModel) -> bool:
         """Whether the configuration names it."""
-        name = self.settled.config.model
+        config = self.settled.config
+        name = config.model
+        if config.backend != "mlx":
+            return False  # the name is of another server's model
         return is_called(model, name) if name else model.store.kind is StoreKind.BUNDLED
 
     def find(self, text: str) -> FoundModel:

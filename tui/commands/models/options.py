@@ -121,9 +121,7 @@ def models_rm(
 @models.command("bench")
 def models_bench(
     context: typer.Context,
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="As for show; else the configured model.")
-    ] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As for show; else the configured model.")] = "",
     lengths: Annotated[
         str, typer.Option(metavar="LIST", help="Lengths of prompts in tokens, such as 1k,4k,32k.")
     ] = "1k,4k,16k",

@@ -69,18 +69,18 @@ SUGGESTIONS = (
         32,
         "mlx-community/Qwen3-Coder-30B-A3B-Instruct-4bit",
         17.5,
-        "about 130 tokens/s on an M4 Max, and a prompt is reused from any token on; about 47,000 tokens fit"
-        " beside it in 32 GB",
+        "about 130 tokens/s on an M4 Max, and a prompt is reused from any token on; the README computes"
+        " 47,000 tokens beside it",
         "https://github.com/akaszubski/anyclaude-local/issues/92",
         "2026-04-03",
     ),
     Suggestion(
         48,
         "mlx-community/Qwen3.6-35B-A3B-4bit",
-        19.0,
-        "runs Claude Code in the source's tests, at about 60 tokens/s; 32 GB are too few for it",
+        20.0,
+        "passes the source's test with the real Claude Code",
         _RAPID_CLAUDE,
-        "2026-08-22",
+        "2026-08-11",
     ),
     Suggestion(
         64,

@@ -156,6 +156,12 @@ def test_what_cannot_run_is_not_measured(home: Home, engine: Engine) -> None:
     assert engine.commands == []
 
 
+def test_another_backend_needs_a_name(home: Home, engine: Engine) -> None:
+    with pytest.raises(CommandFailed, match="lmstudio has its own model"):
+        bench(home, "", backend_name="lmstudio")
+    assert bench(home, "bundled", backend_name="lmstudio") == 0
+
+
 def test_beside_a_host_without_room_it_is_refused(
     home: Home, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +53,22 @@ def test_without_a_terminal_it_needs_yes(home: Home, capsys: pytest.CaptureFixtu
     document = json.loads(capsys.readouterr().out)
     assert (document["removed"], len(document["files"])) == (True, 4)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("no\n", 1), ("", 1)])
+def test_on_a_terminal_the_answer_counts(
+    home: Home, answer: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    folder = write_folder(home.lm_studio / "acme" / "m")
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    monkeypatch.setattr("sys.stderr", asked := Terminal())
+    assert run_models_rm(home.invocation(), "acme/m", yes=False, as_json=False) == code
+    assert "Remove it? [y/N]" in asked.getvalue()
+    assert folder.exists() == bool(code)
 
 
 def test_broken_and_foreign_models_can_be_removed(home: Home) -> None:
@@ -141,6 +159,20 @@ def test_the_draft_model_of_a_host_stays(home: Home) -> None:
     home.environ["ANYCLAUDE_DRAFT_MODEL"] = "acme/m"
     with scripted_host() as host:
         assert "as its draft model" in refused(home, host)
+
+
+def test_hosts_on_other_ports_are_found_by_their_processes(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.hub_model("acme/m")
+    with scripted_host() as host:  # in this process
+        host.model = "acme/m"
+        processes = [(os.getpid(), ["python", "-m", "proxy"]), (0, ["python", "-m", "proxy"])]
+        monkeypatch.setattr("tui.commands.models.running.own_processes", lambda: processes)
+        with pytest.raises(CommandFailed, match="stop it first"):
+            run_models_rm(home.invocation(), "acme/m", yes=True, as_json=False)
+        host.backend = "openai"  # the model is another server's
+        assert run_models_rm(home.invocation(), "acme/m", yes=True, as_json=False) == 0
 
 
 def test_a_host_that_does_not_say_keeps_all(home: Home) -> None:
