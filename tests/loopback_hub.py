@@ -35,6 +35,7 @@ class LoopbackHub:
     breaks_at: dict[str, int] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
     refuses: int = 0
+    called: str = ""  # the id that it says a model has, if another
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, Range
     tokens: set[str] = field(default_factory=set)
     url: str = ""
@@ -83,7 +84,7 @@ class LoopbackHub:
             {"rfilename": name, "size": len(content), "blobId": _sha1(content), "lfs": _lfs(name, content)}
             for name, content in self.models[hub_id].items()
         ]
-        return JSONResponse({"id": hub_id, "sha": COMMIT, "siblings": siblings})
+        return JSONResponse({"id": self.called or hub_id, "sha": COMMIT, "siblings": siblings})
 
     async def _tree(self, request: Request) -> Response:
         if refusal := self._refusal(request):

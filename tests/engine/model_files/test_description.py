@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.memory_budget.estimate import default_working_set, estimated_machine, fitting_tokens
+from engine.memory.table import SAMPLES, mac, window_of
+from engine.memory_budget.estimate import CHUNK_BYTES, default_working_set, estimated_machine, fitting_tokens
+from engine.memory_budget.limits import memory_limit
 from engine.model_files.cache_layers import cache_layers
 from engine.model_files.description import added_tokens, describe
 from engine.model_files.errors import ConfigMissing
@@ -121,6 +123,16 @@ def test_the_working_set_of_a_mac_is_its_setting_or_the_default() -> None:
     assert estimated_machine("Darwin", ram, lambda: 1000).working_set_bytes == 1000 << 20
     assert estimated_machine("Linux", ram).working_set_bytes == 0
     assert default_working_set(16 << 30) == int((16 << 30) * 2 / 3)
+
+
+@pytest.mark.parametrize("gigabytes", [32, 48, 64])
+def test_what_fits_is_what_the_table_of_the_readme_says(gigabytes: int) -> None:
+    sample = SAMPLES[1]
+    assert sample.chunk_bytes == CHUNK_BYTES
+    machine = mac(gigabytes)
+    room = memory_limit(machine).bytes - sample.weights_bytes
+    fits = fitting_tokens(room, sample.kv_bytes, (), sample.context_tokens, on_gpu=True)
+    assert fits == window_of(sample, machine)
 
 
 def test_no_room_fits_nothing() -> None:

@@ -26,9 +26,11 @@ from huggingface_hub.utils._headers import build_hf_headers
 from engine.model_files.download_progress import download_bar
 from engine.model_files.hub_files import NEEDED
 from engine.model_files.weight_files import PATTERN
+from proxy.configuration.model_folder import is_hub_id
 
 OFFICIAL = "https://huggingface.co"
 _AT_ONCE = 3
+_TOO_LARGE = 50_000_000_000  # bytes; the hub gives such a file to its client's other protocol alone
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PIECE = 1 << 22
 
@@ -110,9 +112,10 @@ class HubAccess:
         files = tuple(file for file in found if any(fnmatch(file.name, one) for one in NEEDED))
         others = tuple(file.name for file in found if file not in files)
         commit = info.sha or revision
-        missing = tuple(file for file in files if not self._is_here(info.id, commit, file))
-        partial = sum(self._partial_bytes(info.id, file) for file in missing)
-        return PullPlan(info.id, commit, files, others, missing, partial)
+        name = info.id if is_hub_id(info.id) else hub_id  # a folder is named by it
+        missing = tuple(file for file in files if not self._is_here(name, commit, file))
+        partial = sum(self._partial_bytes(name, file) for file in missing)
+        return PullPlan(name, commit, files, others, missing, partial)
 
     def fetch(self, plan: PullPlan, revision: str, on_bytes: Callable[[int], None]) -> Path:
         """Download what is missing; returns the model's folder. `on_bytes` gets bytes that arrived.
@@ -182,7 +185,7 @@ class HubAccess:
         return path.is_file() or (bool(file.sha256) and blob.is_file())
 
     def _is_large(self, file: HubFile) -> bool:
-        return file.nbytes >= self.large_bytes and bool(_HASH.fullmatch(file.sha256))
+        return self.large_bytes <= file.nbytes < _TOO_LARGE and bool(_HASH.fullmatch(file.sha256))
 
     def _partial(self, hub_id: str, file: HubFile) -> Path:
         return self._folder(hub_id) / "blobs" / f"{file.sha256}.incomplete"

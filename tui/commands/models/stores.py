@@ -150,7 +150,9 @@ def _snapshot(whole: Path) -> Path | None:
 
 def _lm_studio_models(store: ModelStore) -> Iterator[FoundModel]:
     for publisher in _listed(store.root):
-        for model in _listed(Path(publisher.path)) if publisher.is_dir() else ():
+        if publisher.name.startswith(".") or not publisher.is_dir():
+            continue
+        for model in _listed(Path(publisher.path)):
             if model.is_dir() and not model.name.startswith("."):
                 path = Path(model.path)
                 yield _in_folder(f"{publisher.name}/{model.name}", store, path)

@@ -158,6 +158,15 @@ def test_a_renamed_model_is_downloaded_under_its_new_name(
     assert pulled(home)
 
 
+def test_an_id_that_leads_elsewhere_names_no_folder(home: Home, hub: LoopbackHub) -> None:
+    hub.called = "../../../outside"
+    assert run_models_pull(home.invocation(), ID) == 0
+    assert pulled(home)
+    assert [path.name for path in home.hub.iterdir() if path.name.startswith("models--")] == [
+        "models--acme--Tiny-4bit"
+    ]
+
+
 @pytest.mark.parametrize(
     ("names", "says"),
     [
