@@ -19,7 +19,9 @@ _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.(.+)")
 _NOT_TEXT = re.compile(r"(?:^|[._])(?:vision|visual|audio|image|encoder|mtp|draft|speech|talker)")
 _KEYS = re.compile(r"(?:^|\.)(?:k_proj|key_proj|wk|key|c_k|attn_key)\.(?:weight|scales)$")
 _VALUES = re.compile(r"(?:^|\.)(?:v_proj|value_proj|wv|value|c_v|attn_value)\.(?:weight|scales)$")
-_FUSED = re.compile(r"(?:^|\.)(?:qkv_proj|query_key_value|Wqkv|wqkv|c_attn|qkv|att_proj)\.(?:weight|scales)$")
+_FUSED = re.compile(
+    r"(?:^|\.)(?:qkv_proj|query_key_value|Wqkv|wqkv|c_attn|qkv|q_k_v_proj|W_pack|att_proj)\.(?:weight|scales)$"
+)
 _LATENT = re.compile(r"(?:^|\.)(?:kv_a_proj_with_mqa|kv_a_proj|wkv_a)\.(?:weight|scales)$")
 _STATE = re.compile(
     r"(?:^|\.)(?:linear_attn|mamba|ssm|conv|A_log|in_proj|conv1d|time_mix|recurrent|rec|linear_attention)\b"

@@ -102,14 +102,25 @@ def run_models_bench(
 
 
 def bench_command(folder: str, config: HostConfig, options: BenchOptions) -> list[str]:
-    """The program that measures, with the configured ways to run the model."""
+    """The program that measures, with the configured ways to run the model.
+
+    Raises:
+        CommandFailed: the configured draft model is not on this machine.
+    """
     # -P: Python must not import modules of the user's folder.
     command = [sys.executable, "-P", "-m", "engine.model_speed", "--model", folder]
     command += ["--lengths", ",".join(map(str, options.lengths)), "--decode", str(options.decode_tokens)]
     command += ["--seconds", str(options.seconds), "--context-tokens", str(config.context_tokens)]
     command += ["--kv-cache-dir", str(config.kv_cache_folder)]
     command += ["--kv-bits", str(config.kv_bits)] if config.kv_bits else []
-    if config.draft_model and (draft := folder_of(config.draft_model)) is not None:
+    if config.draft_model:
+        draft = folder_of(config.draft_model)
+        if draft is None:
+            raise CommandFailed(
+                ExitCode.USAGE,
+                f"draftModel names {config.draft_model}, which is not downloaded; get it with anyclaude-tui"
+                f" models pull {config.draft_model}, or measure without: ANYCLAUDE_DRAFT_MODEL=''",
+            )
         command += ["--draft-model", str(draft), "--draft-tokens", str(config.draft_tokens)]
     return command
 

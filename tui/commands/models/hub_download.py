@@ -26,7 +26,7 @@ from huggingface_hub.utils._headers import build_hf_headers
 from engine.model_files.download_progress import download_bar
 from engine.model_files.hub_files import NEEDED
 from engine.model_files.weight_files import PATTERN
-from proxy.configuration.model_folder import is_hub_id
+from proxy.configuration.model_folder import check_model_folder, is_hub_id
 
 OFFICIAL = "https://huggingface.co"
 _AT_ONCE = 3
@@ -160,7 +160,7 @@ class HubAccess:
     def here(self, hub_id: str, revision: str) -> Path | None:
         """The model's folder if it is whole in the cache, without asking the hub."""
         try:
-            return Path(
+            folder = Path(
                 huggingface_hub.snapshot_download(
                     hub_id,
                     revision=revision,
@@ -169,8 +169,10 @@ class HubAccess:
                     local_files_only=True,
                 )
             )
+            check_model_folder(folder)  # the client does not know of files that another program left out
         except (OSError, ValueError):
             return None
+        return folder
 
     @property
     def _token(self) -> str | bool:

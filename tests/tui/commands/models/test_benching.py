@@ -137,6 +137,12 @@ def test_the_engine_gets_the_configured_ways_to_run(home: Home, engine: Engine) 
     assert "--draft-model" in command
 
 
+def test_a_draft_model_that_is_not_here_is_named(home: Home, engine: Engine) -> None:
+    home.environ["ANYCLAUDE_DRAFT_MODEL"] = "acme/draft-that-is-not-here"
+    with pytest.raises(CommandFailed, match="models pull acme/draft-that-is-not-here"):
+        bench(home)
+
+
 def test_lengths_that_do_not_fit_are_left_out(
     home: Home, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,6 +216,13 @@ def test_offline_takes_what_is_here(home: Home, hub: LoopbackHub, capsys: pytest
     assert hub.requests == []
 
 
+def test_offline_half_a_model_is_none(home: Home, hub: LoopbackHub) -> None:
+    whole = home.hub_model(ID)
+    (whole / "snapshots" / ("a" * 40) / WEIGHTS).unlink()
+    home.environ["HF_HUB_OFFLINE"] = "1"
+    refused(home, "is not whole in")
+
+
 def test_a_disk_that_is_too_small_is_said_before(
     home: Home, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
