@@ -38,17 +38,8 @@ def hub_failure(hub_id: str, error: Exception) -> HubError:
 
 
 def _known(hub_id: str, error: BaseException) -> HubError | None:
-    if isinstance(error, GatedRepoError):
-        page = f"{constants.ENDPOINT}/{hub_id}"
-        login = "" if get_token() else ", log in with `hf auth login`"
-        return HubModelMissing(f"{hub_id} is gated: accept its licence at {page}{login} and try again")
-    if isinstance(error, DisabledRepoError):
-        return HubModelMissing(f"the hub has disabled {hub_id}; take another copy of this model")
-    if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError | HFValidationError):
-        return HubModelMissing(
-            f"there is no folder {hub_id}, and the hub has no such model or keeps it private;"
-            " check the name, or log in with `hf auth login`"
-        )
+    if isinstance(error, HFValidationError):
+        return HubModelMissing(f"there is no folder {hub_id}, and it is no hub id; check the name")
     if isinstance(error, OfflineModeIsEnabled):
         partly = " only a part of" if os.path.isdir(_folder_of(hub_id)) else " no copy of"
         return HubUnreachable(
@@ -56,7 +47,10 @@ def _known(hub_id: str, error: BaseException) -> HubError | None:
             " name a local folder"
         )
     if isinstance(error, HfHubHTTPError):
-        return _refused(hub_id, error)
+        words = refusal(hub_id, error, constants.ENDPOINT, has_token=bool(get_token()))
+        denied = isinstance(error, RepositoryNotFoundError | RevisionNotFoundError | DisabledRepoError)
+        denied |= error.response is not None and error.response.status_code in (401, 403, 404)
+        return HubModelMissing(words) if denied else HubUnreachable(f"{words} ({_KEPT})")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return HubUnreachable(
             f"the disk of {constants.HF_HUB_CACHE} is full, so {hub_id} is not complete ({_KEPT}); make room,"
@@ -70,33 +64,40 @@ def _known(hub_id: str, error: BaseException) -> HubError | None:
     return None
 
 
-def _refused(hub_id: str, error: HfHubHTTPError) -> HubError | None:
-    status = error.response.status_code
-    if status == 401 and not get_token():
-        return HubModelMissing(f"the hub gives {hub_id} only to its users; log in with `hf auth login`")
-    if status == 401:
-        return HubModelMissing(
-            f"the hub refuses this machine's token for {hub_id}; log in again with `hf auth login`, or unset"
-            " HF_TOKEN"
-        )
-    if status == 403:
-        return HubModelMissing(
-            f"the hub forbids {hub_id} to this machine's token; give the token read access, or log in with"
-            " another one: `hf auth login`"
-        )
-    if status == 429:
-        wait = error.response.headers.get("retry-after", "")
-        after = f" in {wait} s" if wait.isdecimal() else " in some minutes"
-        return HubUnreachable(
-            f"the hub limits this address's requests, so {hub_id} was not downloaded; try again{after}"
-            f" ({_KEPT}); the limit is higher after `hf auth login`"
-        )
-    if status >= 500:
-        return HubUnreachable(
-            f"the hub has a fault of its own (HTTP {status}), so {hub_id} was not downloaded; try again later"
-            f" ({_KEPT})"
-        )
-    return None
+def refusal(hub_id: str, error: HfHubHTTPError, endpoint: str, *, has_token: bool) -> str:
+    """Why the hub at `endpoint` does not give a model, and what to do; one line.
+
+    `has_token`: this machine has a token for the hub.
+    """
+    page = f"{endpoint}/{hub_id}"
+    login = "log in with `hf auth login`, or set HF_TOKEN"
+    match error:
+        case GatedRepoError():
+            how = "your account has no access yet" if has_token else login
+            return f"{hub_id} is gated: agree to its licence at {page}; {how}, then try again"
+        case DisabledRepoError():
+            return f"{hub_id} was disabled by the hub, see {page}; take another model"
+        case RevisionNotFoundError():
+            return f"{hub_id} has no such revision; see {page}/tree/main"
+        case RepositoryNotFoundError():
+            private = "your account may not see it" if has_token else f"it is private ({login})"
+            return f"{endpoint} has no model {hub_id}, or {private}; check the name"
+    response = error.response
+    match response.status_code if response is not None else 0:
+        case 404:
+            return f"{endpoint} has no model {hub_id}, or is no hub; check the name, and HF_ENDPOINT"
+        case 401 if has_token:
+            return f"{endpoint} refuses this machine's token for {hub_id}; make a new one, then {login}"
+        case 401:
+            return f"{endpoint} gives {hub_id} only to its users; {login}"
+        case 403:
+            return f"{endpoint} forbids {hub_id} to this machine's token; give the token read access"
+        case 429:
+            wait = response.headers.get("retry-after", "")
+            after = f"{wait} s" if wait.isdecimal() else "some minutes"
+            return f"{endpoint} has had too many requests for {hub_id}; wait {after}, then try again"
+        case status:
+            return f"{endpoint} answered HTTP {status} for {hub_id}; try again later"
 
 
 def _folder_of(hub_id: str) -> str:

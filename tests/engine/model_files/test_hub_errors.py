@@ -22,7 +22,7 @@ def of_a_machine_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_errors, "get_token", lambda: None)
 
 
-def refusal(status: int, **headers: str) -> Exception:
+def raised(status: int, **headers: str) -> Exception:
     """What the hub's own client raises for this answer."""
     request = httpx2.Request("GET", f"{HUB}/api/models/acme/x/revision/main")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -43,24 +43,24 @@ def caused(cause: Exception) -> Exception:
     ("error", "kind", "says"),
     [
         (
-            refusal(403, x_error_code="GatedRepo"),
+            raised(403, x_error_code="GatedRepo"),
             HubModelMissing,
-            f"accept its licence at {HUB}/acme/x, log in",
+            f"agree to its licence at {HUB}/acme/x; log in",
         ),
-        (refusal(401, x_error_code="GatedRepo"), HubModelMissing, "is gated"),
-        (refusal(404, x_error_code="RepoNotFound"), HubModelMissing, "check the name"),
-        (refusal(401), HubModelMissing, "only to its users"),
-        (refusal(404, x_error_code="RevisionNotFound"), HubModelMissing, "check the name"),
-        (refusal(403), HubModelMissing, "give the token read access"),
+        (raised(401, x_error_code="GatedRepo"), HubModelMissing, "is gated"),
+        (raised(404, x_error_code="RepoNotFound"), HubModelMissing, "check the name"),
+        (raised(401), HubModelMissing, "only to its users"),
+        (raised(404, x_error_code="RevisionNotFound"), HubModelMissing, "no such revision"),
+        (raised(403), HubModelMissing, "give the token read access"),
         (
-            refusal(403, x_error_message="Access to this resource is disabled."),
+            raised(403, x_error_message="Access to this resource is disabled."),
             HubModelMissing,
-            "disabled acme/x",
+            "was disabled",
         ),
-        (refusal(429, retry_after="17"), HubUnreachable, "try again in 17 s"),
-        (refusal(429), HubUnreachable, "try again in some minutes"),
-        (refusal(503), HubUnreachable, "HTTP 503"),
-        (caused(refusal(500)), HubUnreachable, "a fault of its own"),
+        (raised(429, retry_after="17"), HubUnreachable, "wait 17 s"),
+        (raised(429), HubUnreachable, "wait some minutes"),
+        (raised(503), HubUnreachable, "HTTP 503"),
+        (caused(raised(500)), HubUnreachable, "HTTP 500"),
         (caused(OfflineModeIsEnabled("offline")), HubUnreachable, "HF_HUB_OFFLINE is set"),
         (OSError(errno.ENOSPC, "No space left on device"), HubUnreachable, "is full"),
         (PermissionError(errno.EACCES, "Permission denied"), HubUnreachable, "writable"),
@@ -77,8 +77,8 @@ def test_a_refusal_is_told_as_what_it_is(error: Exception, kind: type[HubError],
 
 def test_who_is_logged_in_is_not_told_to_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_errors, "get_token", lambda: "a token")
-    told = str(hub_errors.hub_failure("acme/x", refusal(403, x_error_code="GatedRepo")))
-    assert "accept its licence" in told
+    told = str(hub_errors.hub_failure("acme/x", raised(403, x_error_code="GatedRepo")))
+    assert "agree to its licence" in told
     assert "log in" not in told
-    wrong = refusal(401, x_error_message="Invalid credentials in Authorization header")
+    wrong = raised(401, x_error_message="Invalid credentials in Authorization header")
     assert "refuses this machine's token" in str(hub_errors.hub_failure("acme/x", wrong))

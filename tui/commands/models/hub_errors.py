@@ -9,6 +9,7 @@ from typing import TypeVar
 from huggingface_hub import errors
 
 from engine.model_files.errors import first_line
+from engine.model_files.hub_errors import refusal
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.models.hub_download import DownloadBusy, DownloadDamaged, HubAccess
 
@@ -37,7 +38,8 @@ def asked(access: HubAccess, hub_id: str, ask: Callable[[], Answer]) -> Answer:
 def _problem(access: HubAccess, hub_id: str, error: Exception) -> str:
     match error:
         case errors.HfHubHTTPError():
-            return _refusal(access, hub_id, error)
+            words = refusal(hub_id, error, access.endpoint, has_token=bool(access.token))
+            return f"{words}; {KEPT}" if error.response.status_code >= 429 else words
         case errors.LocalEntryNotFoundError():
             return f"{access.endpoint} cannot be reached ({first_line(error)}); {KEPT}"
         case errors.OfflineModeIsEnabled():
@@ -52,27 +54,3 @@ def _problem(access: HubAccess, hub_id: str, error: Exception) -> str:
             return f"{error.filename or access.cache}: {error.strerror}; {KEPT}"
         case _:
             return f"the download broke off ({first_line(error)}); {KEPT}"
-
-
-def _refusal(access: HubAccess, hub_id: str, error: errors.HfHubHTTPError) -> str:
-    page = f"{access.endpoint}/{hub_id}"
-    login = "log in with `hf auth login`, or set HF_TOKEN"
-    status = error.response.status_code if error.response is not None else 0
-    match error:
-        case errors.GatedRepoError():
-            how = "your account has no access yet" if access.token else login
-            return f"{hub_id} is gated: agree to its licence at {page}; {how}, then run this again"
-        case errors.DisabledRepoError():
-            return f"{hub_id} was disabled by the hub, see {page}; take another model"
-        case errors.RevisionNotFoundError():
-            return f"{hub_id} has no such revision; see {page}/tree/main"
-        case errors.RepositoryNotFoundError():
-            private = "your account may not see it" if access.token else f"it is private ({login})"
-            return f"{access.endpoint} has no model {hub_id}, or {private}; check the name"
-    if status == 404:
-        return f"{access.endpoint} has no model {hub_id}, or is no hub; check the name, and HF_ENDPOINT"
-    if status == 401:
-        return f"{access.endpoint} refused the token; make a new one, then {login}"
-    if status == 429:
-        return f"{access.endpoint} has had too many requests; wait some minutes, then run this again"
-    return f"{access.endpoint} answered HTTP {status}; try again later ({KEPT})"

@@ -186,7 +186,10 @@ def test_a_model_without_weights_for_mlx_is_refused(
 CASES: dict[str, tuple[Callable[[Home, LoopbackHub], object], str]] = {
     "unknown": (lambda home, hub: hub.models.clear(), "has no model acme/Tiny-4bit"),
     "too many requests": (lambda home, hub: setattr(hub, "refuses", 429), "too many requests"),
-    "a fault of the hub": (lambda home, hub: setattr(hub, "refuses", 503), "HTTP 503; try again later"),
+    "a fault of the hub": (
+        lambda home, hub: setattr(hub, "refuses", 503),
+        "HTTP 503 for acme/Tiny-4bit; try again later",
+    ),
     "no connection": (
         lambda home, hub: home.environ.update(HF_ENDPOINT="http://127.0.0.1:1"),
         "cannot be reached",
