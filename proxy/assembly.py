@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -25,14 +26,23 @@ from proxy.configuration.destination import without_password
 from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import HostConfig
 from proxy.events.bus import EventBus
-from proxy.events.errors import UpstreamError
+from proxy.events.errors import UpstreamError, UpstreamUnavailable
 from proxy.events.metrics import Metrics
 from proxy.events.totals import Totals
-from proxy.events.types import EngineLogLine, EngineState, EventData, HostNotice, HostState, RequestDelta
+from proxy.events.types import (
+    EngineLogLine,
+    EngineState,
+    EventData,
+    HostNotice,
+    HostState,
+    RequestDelta,
+    RequestFinished,
+)
 from proxy.record.recorder import Recorder
 from proxy.supervision.external_engine import ExternalEngine
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
+from proxy.supervision.sleep_inhibitor import SleepInhibitor
 from proxy.supervision.supervisor import Supervisor
 from proxy.supervision.watch import Timing
 from proxy.traces.analysis.prices import PriceTable
@@ -80,6 +90,11 @@ class Host:
         self.metrics = Metrics(
             version=program_version(), backend=config.backend_name, estimates=self.run.estimates
         )
+        self.sleep = SleepInhibitor(wanted=config.keep_awake)
+        self.stopping = False
+        self.ended = asyncio.Event()
+        """Set when `end` was asked for, and no request runs any more."""
+        self._tokens_per_s = 0.0
         self._listen()
         self.store = TraceStore(
             config.home / TRACES_FOLDER,
@@ -109,6 +124,7 @@ class Host:
     def start(self) -> None:
         """Start the engine and bring the list of traces up to date, both in the background."""
         self.store.reconcile()
+        self.sleep.start()
         if self._engine is not None:
             self._engine.start()
 
@@ -121,8 +137,22 @@ class Host:
         if self._engine is not None:
             await self._engine.stop()
 
+    def end(self, *, now: bool = False) -> int:
+        """End the host after the requests that run, or `now`; new ones are refused from here on.
+
+        Returns how many still run.
+        """
+        running = self.totals.running
+        if not self.stopping and running and not now:
+            self.notice(f"stopping after the requests that run ({running}); new ones are refused", "info")
+        self.stopping = True
+        if now or running <= 0:
+            self.ended.set()
+        return running
+
     async def close(self) -> None:
         """Return when everything is on disk and nothing is left running."""
+        await self.sleep.close()
         await self.backend.close()
         await self.recorder.close()
         if self.recorder.traces is None:
@@ -135,6 +165,8 @@ class Host:
 
     def gate(self) -> UpstreamError | None:
         """The error for a request that arrives now; None: it may pass."""
+        if self.stopping:
+            return UpstreamUnavailable("the host is being stopped and takes no new requests")
         return self._engine.gate() if self._engine is not None else None
 
     def unready(self) -> UpstreamError | None:
@@ -174,6 +206,9 @@ class Host:
             engine=engine,
             probes=list(self._engine.board.probes) if self._engine is not None else [],
             engine_log=list(self.supervisor.log.tail) if self.supervisor is not None else [],
+            sleep=self.sleep.status,
+            tokens_per_s=self._tokens_per_s,
+            stopping=self.stopping,
         )
 
     def _engine_url(self) -> str:
@@ -190,9 +225,17 @@ class Host:
     def _listen(self) -> None:
         self.bus.listen(self.totals.observe)
         self.bus.listen(self.metrics.observe)
+        self.bus.listen(self.sleep.observe)
+        self.bus.listen(self._observe)
         self.bus.listen_to_losses(self.metrics.lost)
         if self.config.stream_logging:
             self.bus.listen(_log_deltas)
+
+    def _observe(self, type: str, request: str | None, data: EventData) -> None:
+        if isinstance(data, RequestDelta | RequestFinished) and data.tokens_per_s:
+            self._tokens_per_s = data.tokens_per_s
+        if self.stopping and self.totals.running <= 0:
+            self.ended.set()
 
     def _tell_engine_line(self, line: str) -> None:
         self.bus.publish("engine.log", EngineLogLine(line=line))

@@ -67,6 +67,10 @@ async def serve(
 
 
 async def _run(host: Host, server: WebServer, listener: socket.socket, stop: asyncio.Event) -> None:
+    async def pass_on() -> None:
+        await host.ended.wait()
+        stop.set()
+
     async def begin_the_end() -> None:
         await stop.wait()
         host.end_streams()
@@ -74,11 +78,13 @@ async def _run(host: Host, server: WebServer, listener: socket.socket, stop: asy
         await host.stop_engine()
 
     host.start()
+    asked = asyncio.create_task(pass_on())
     ending = asyncio.create_task(begin_the_end())
     try:
         await server.until(stop, listener)
     finally:
         stop.set()
+        asked.cancel()
         await ending
         await host.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -23,7 +23,7 @@ from proxy.api.client_side import (
 )
 from proxy.api.messages import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.backends.claude import ClaudeBackend, incoming
-from proxy.events.errors import ProxyError, UpstreamUnavailable
+from proxy.events.errors import ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheVerdict, ErrorInfo
 from proxy.translate.message_tap import Decoder, MessageTap
@@ -46,10 +46,12 @@ class ForwardEndpoint:
         backend: ClaudeBackend,
         recorder: Recorder,
         backend_name: str,
+        gate: Callable[[], UpstreamError | None],
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._backend = backend
+        self._gate = gate
         self._recorder = recorder
         self._name = backend_name
         self._limit = max_body_bytes
@@ -64,6 +66,9 @@ class ForwardEndpoint:
         forwarded = ForwardedRequest(
             self._backend, record, send, _tools_in(raw) if recorded else tool_set([])
         )
+        if recorded and (fault := self._gate()):
+            await forwarded.refuse(fault)
+            return
         try:
             await run_while_connected(receive, forwarded.run(scope, raw))
         except ClientLeft:

@@ -34,6 +34,13 @@ class Restarting(BaseModel):
     restarting: bool
 
 
+class Stopping(BaseModel):
+    """The host ends, at once or after the requests that run."""
+
+    stopping: bool
+    running: int
+
+
 class Live(BaseModel):
     """The host answers."""
 
@@ -52,12 +59,14 @@ _FEED: _Responses = {
     200: {"content": {"text/event-stream": {}}, "description": "one JSON event a frame, without an end"}
 }
 _RESTARTED: _Responses = {202: {"model": Restarting}}
+_STOPPING: _Responses = {202: {"model": Stopping}}
 
 _PARAMETERS = {
     "since": ("integer", "replay what the host still holds behind this `seq`; 0: all of it"),
     "limit": ("integer", f"rows at most, {_DEFAULT_ROWS} if left out"),
     "before": ("string", "the id of the last row of the page above, or a time in epoch seconds"),
     "q": ("string", "words that a row must have, all of them"),
+    "now": ("boolean", "do not wait for the requests that run"),
 }
 
 
@@ -87,6 +96,9 @@ class ObservedHost(Protocol):
 
     def unready(self) -> UpstreamError | None:
         """Why the engine cannot take requests now, if it cannot."""
+
+    def end(self, *, now: bool = False) -> int:
+        """End the host after the requests that run, or now; returns how many those are."""
 
 
 def host_routes(host: ObservedHost, *, keep_alive_s: float = KEEP_ALIVE_S) -> APIRouter:
@@ -122,6 +134,12 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
             raise InvalidRequest("this host runs no engine of its own, so there is none to restart")
         host.supervisor.restart()
         return JSONResponse({"restarting": True}, status_code=202)
+
+    @router.post("/anyclaude/stop", status_code=202, responses=_STOPPING, openapi_extra=_parameters("now"))
+    async def stop(request: Request) -> Response:
+        """End the host after the requests that run; new ones are refused meanwhile."""
+        running = host.end(now=request.query_params.get("now", "") in ("1", "true"))
+        return JSONResponse({"stopping": True, "running": running}, status_code=202)
 
 
 def _add_traces(router: APIRouter, host: ObservedHost) -> None:

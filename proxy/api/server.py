@@ -55,7 +55,9 @@ def create_app(
     app.add_middleware(AccessGuard, token=config.token, bound_host=config.host)
     _answer_faults_in_anthropics_shape(app)
     if isinstance(backend, ClaudeBackend):
-        endpoint = ForwardEndpoint(backend, recorder, config.backend_name, max_body_bytes=max_body_bytes)
+        endpoint = ForwardEndpoint(
+            backend, recorder, config.backend_name, engine_gate, max_body_bytes=max_body_bytes
+        )
         app.router.routes.append(Route("/v1/{rest:path}", endpoint=endpoint, methods=None))
     else:
         service = Service(backend, recorder, engine_gate, config.backend_name, ping_s, max_body_bytes)

@@ -116,6 +116,13 @@ class HostSettings(RunSettings):
         usual="none",
         more="models-command.md",
     )
+    keep_awake: bool = declared(
+        True,
+        FLAG,
+        "keep the machine from falling asleep while requests run, with caffeinate or systemd-inhibit",
+        key="keepAwake",
+        more="living-with-it.md#the-machine-stays-awake",
+    )
     debug_level: int = declared(
         0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True
     )

@@ -40,6 +40,11 @@ class Totals:
     engine_restarts: int = 0
 
     @property
+    def running(self) -> int:
+        """Requests that have not ended."""
+        return self.requests - self.finished - self.failed - self.cancelled
+
+    @property
     def prompt_tokens(self) -> int:
         """All prompt tokens."""
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens

@@ -363,3 +363,6 @@ class HostState(BaseModel):
     destination: str = ""  # where requests go and who says so; empty: to the host's own engine
     code: str = ""  # `engine.process.program_code.code_hash` when the host started; "": not known
     libraries: dict[str, str] = {}  # versions of mlx and mlx-lm then
+    sleep: str = ""  # whether the machine's sleep is held off now, for people; "": not known
+    tokens_per_s: float = 0.0  # decode speed of the newest answer; 0: none yet
+    stopping: bool = False  # it takes no new requests, and ends after those that run

@@ -24,6 +24,8 @@ from proxy.events.bus import EventBus
 from proxy.events.types import EngineStatus, HostNotice, HostState
 from proxy.host import serve
 from proxy.traces.schema import Trace
+from tests.proxy.live import Upstream, delta, says
+from tests.proxy.live import serve as upstream_served
 from tests.proxy.supervision.test_supervisor import FAKE_ENGINE
 
 pytestmark = pytest.mark.slow
@@ -419,6 +421,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/events",
         "/anyclaude/state",
         "/anyclaude/engine/restart",
+        "/anyclaude/stop",
         "/anyclaude/traces",
         "/anyclaude/traces/{trace_id}",
         "/health/live",
@@ -431,3 +434,53 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         Draft202012Validator(schema).validate(answer.json())
     asked = {parameter["name"] for parameter in document["paths"]["/anyclaude/traces"]["get"]["parameters"]}
     assert asked == {"limit", "before", "q"}
+
+
+async def test_a_host_that_is_asked_to_stop_ends_after_the_requests_that_run(tmp_path: Path) -> None:
+    release = asyncio.Event()
+    upstream = Upstream([delta(content="Hi."), release, *says(" More.")])
+    async with upstream_served(upstream) as url:
+        fields = {"backend": "openai", "backend_name": "scripted", "backend_url": f"{url}/v1", "model": "m"}
+        async with served(tmp_path, **fields) as host:
+            running = asyncio.create_task(host.client.post("/v1/messages", json=ASK))
+            await upstream.arrivals.acquire()
+            asked = await host.client.post("/anyclaude/stop")
+            assert (asked.status_code, asked.json()) == (202, {"stopping": True, "running": 1})
+            refused = await host.client.post("/v1/messages", json=ASK)
+            assert (refused.status_code, "being stopped" in refused.text) == (529, True)
+            assert (await host.state()).stopping is True
+            release.set()
+            assert (await running).json()["content"][0]["text"] == "Hi. More."
+            async with asyncio.timeout(10):
+                await host.stop.wait()
+
+
+async def test_an_idle_host_ends_at_once_and_one_that_shall_end_now_does_not_wait(tmp_path: Path) -> None:
+    upstream = Upstream([delta(content="Hi."), asyncio.Event()])
+    async with upstream_served(upstream) as url:
+        fields = {"backend": "openai", "backend_name": "scripted", "backend_url": f"{url}/v1", "model": "m"}
+        async with served(tmp_path, **fields) as host:
+            running = asyncio.create_task(host.client.post("/v1/messages", json=ASK | {"stream": True}))
+            await upstream.arrivals.acquire()
+            assert (await host.client.post("/anyclaude/stop", params={"now": "1"})).json()["running"] == 1
+            assert '"error"' in (await running).text
+        async with served(tmp_path, **fields) as host:
+            assert (await host.client.post("/anyclaude/stop")).json()["running"] == 0
+            async with asyncio.timeout(10):
+                await host.stop.wait()
+
+
+async def test_a_stopping_host_forwards_no_new_request_either(tmp_path: Path) -> None:
+    release = asyncio.Event()
+    upstream = Upstream([b"event: ping\ndata: {}\n\n", release])
+    async with (
+        upstream_served(upstream) as url,
+        served(tmp_path, backend="claude", backend_name="claude", backend_url=url) as host,
+    ):
+        running = asyncio.create_task(host.client.post("/v1/messages", json=ASK | {"stream": True}))
+        await upstream.arrivals.acquire()
+        await host.client.post("/anyclaude/stop")
+        refused = await host.client.post("/v1/messages", json=ASK)
+        assert (refused.status_code, len(upstream.bodies)) == (529, 1)
+        release.set()
+        await running

@@ -39,6 +39,7 @@ HARMFUL: dict[str, Any] = {
     "traceMaxDays": 1,
     "modelFolders": ["/x"],
     "prices": {"*": {"input": 1}},
+    "keepAwake": False,
     "backends.lmstudio.port": 9,
     "backends.lmstudio.baseUrl": "http://evil.example/v1",
     "backends.lmstudio.apiKey": "k",
