@@ -2,7 +2,8 @@
 
 Its settings (`proxy.configuration.settled.HostConfig`) are one JSON line on stdin; it ends when that pipe
 closes, and reports on stdout where it listens, or why it cannot, and when it ends what its requests came to.
-Exit codes: 0 ended, 2 wrong settings, 3 port busy, 130 interrupted.
+With `--detached` it goes on when the pipe closes. Exit codes: 0 ended, 2 wrong settings, 3 port busy,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from proxy.library_loggers import quiet_libraries
 
 _log = logging.getLogger("anyclaude")
 
+DETACHED = "--detached"
 LAST_S = 20.0  # for the engine and the traces, after a signal or when the parent is gone
 
 
@@ -66,15 +68,10 @@ async def _serve(config: HostConfig) -> int:
 
     for number, code in codes.items():
         loop.add_signal_handler(number, end, code)
-    watch_parent(partial(loop.call_soon_threadsafe, stop.set), grace_s=LAST_S)  # type: ignore[arg-type]
+    if DETACHED not in sys.argv[1:]:
+        watch_parent(partial(loop.call_soon_threadsafe, stop.set), grace_s=LAST_S)  # type: ignore[arg-type]
     reasons: list[str] = []
-    served = await serve(
-        config,
-        ready=lambda url: announce(listening=url),
-        stop=stop,
-        failed=reasons.append,
-        report=_report,
-    )
+    served = await serve(config, ready=_listening, stop=stop, failed=reasons.append, report=_report)
     if reasons:
         return _fail(reasons[0], served)
     return ended_with[0] if ended_with else served
@@ -87,6 +84,13 @@ def _report(lines: list[str]) -> None:
         announce(report=lines)
     except OSError:  # the parent is gone; else the interpreter's last flush fails too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _listening(url: str) -> None:
+    announce(listening=url)
+    if DETACHED in sys.argv[1:]:  # who started it leaves now, and with it the pipe's other end
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int = ExitCode.USAGE) -> int:

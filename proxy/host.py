@@ -13,6 +13,7 @@ from engine.process.exit_codes import ExitCode
 from engine.process.listening import CannotListen, bind
 from proxy.assembly import Host
 from proxy.configuration.settled import HostConfig
+from proxy.host_record import recorded
 from proxy.web_server import WebServer, explained, url_of
 
 
@@ -56,10 +57,11 @@ async def serve(
         server = WebServer(host.app, lambda: ready(url))
         interrupted: list[int] = []
         if stop is not None:
-            await _run(host, server, listener, stop)
+            with recorded(config.home, url):
+                await _run(host, server, listener, stop)
         else:
             stop = asyncio.Event()
-            with _signals(stop, server) as interrupted:
+            with _signals(stop, server) as interrupted, recorded(config.home, url):
                 await _run(host, server, listener, stop)
         if lines := host.run.report():
             report(lines)

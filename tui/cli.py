@@ -35,6 +35,7 @@ Examples
   eval "$(anyclaude-tui env)"; claude     the same, by hand
   anyclaude-tui --backend lmstudio        LM Studio's model instead of the engine
   anyclaude-tui --no-ui                   without a screen: a server, an ssh session
+  anyclaude-tui --detach                  in the background; then: status, stop
   anyclaude-tui --attach 127.0.0.1:8082   only the screen, for a host that runs
   anyclaude-tui traces show ID --tool 1   how a tool call was read, step by step
   anyclaude-tui metrics                   what the cache did, day by day
@@ -99,6 +100,10 @@ def start(
     no_ui: Annotated[
         bool, typer.Option("--no-ui", help="No screen: the proxy in the foreground, with its log on stderr.")
     ] = False,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="No screen: the proxy in the background; returns when it listens."),
+    ] = False,
     attach: Attach = None,
     config: Config = None,
     version: Annotated[
@@ -111,11 +116,16 @@ def start(
         raise CommandFailed(ExitCode.USAGE, refusal)
     invocation = Invocation({**settings, "config": config}, attach or "")
     context.obj = invocation
-    if no_ui and (attach or context.invoked_subcommand):
+    starts = "--detach" if detach else "--no-ui"
+    if (no_ui or detach) and (attach or context.invoked_subcommand):
         what = "--attach" if attach else f'"{context.invoked_subcommand}"'
-        raise CommandFailed(ExitCode.USAGE, f"--no-ui starts a host, {what} uses one; leave one of them out")
+        raise CommandFailed(ExitCode.USAGE, f"{starts} starts a host, {what} uses one; leave one of them out")
     if context.invoked_subcommand:
         return
+    if detach:
+        from tui.commands.detached import run_detached
+
+        raise typer.Exit(run_detached(invocation))
     if no_ui:
         from tui.commands.headless import run_headless
 
@@ -193,6 +203,64 @@ def events(
     raise typer.Exit(
         run_events(invocation, as_json=as_json, since=since, only_new=only_new, types=types or ())
     )
+
+
+STATUS_HELP = """How does the running host stand? One screen: engine, model, memory, requests, speed.
+
+Asks the host on the configured port; where none runs there, the only one with this state folder.
+
+\b
+Examples
+  anyclaude-tui status
+  anyclaude-tui status --json | jq .tokens_per_s
+  anyclaude-tui status >/dev/null 2>&1 || anyclaude-tui --detach
+
+Exit code 1 if no host runs, or it does not answer.
+"""
+
+
+@app.command("status", help=STATUS_HELP)
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object; null: not known.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.status import run_status
+
+    invocation = _with(context, attach=attach, port=port, config=config)
+    raise typer.Exit(run_status(invocation, json_wanted=as_json))
+
+
+STOP_HELP = """End the running host: after the requests that run, or with --now at once.
+
+The host refuses new requests meanwhile, and Claude Code tries those again. Returns when the host is gone.
+What does not answer as a host is never ended, except, with --now, the very process that a host of this state
+folder has on record.
+
+\b
+Examples
+  anyclaude-tui stop
+  anyclaude-tui stop --now
+  anyclaude-tui --port 9000 stop
+
+Exit code 1 if no host runs, or it does not end.
+"""
+
+
+@app.command("stop", help=STOP_HELP)
+def stop(
+    context: typer.Context,
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the requests that run.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.stop import run_stop
+
+    invocation = _with(context, attach=attach, port=port, config=config)
+    raise typer.Exit(run_stop(invocation, now=now))
 
 
 app.add_typer(config_app, name="config")

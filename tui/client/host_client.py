@@ -85,6 +85,10 @@ class HostClient:
         """Restart the engine now."""
         await self._ask("POST", "/anyclaude/engine/restart")
 
+    async def stop(self, *, now: bool = False) -> None:
+        """End the host after the requests that run, or now."""
+        await self._ask("POST", "/anyclaude/stop", params={"now": "1"} if now else {})
+
     async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = await self.http.request(method, path, **options)

@@ -14,7 +14,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from engine.process.exit_codes import ExitCode
 from engine.process.private_files import open_private, private_folder
@@ -78,14 +78,7 @@ class HostProcess:
     @property
     def last_words(self) -> list[str]:
         """The last lines of its log, oldest first."""
-        try:
-            with self.log_path.open("rb") as log:
-                end = log.seek(0, os.SEEK_END)
-                log.seek(max(self._log_start, end - 32_768))
-                text = log.read().decode("utf-8", "replace")
-        except OSError:
-            return []
-        return [line.rstrip() for line in text.splitlines() if line.strip()][-LAST_WORDS:]
+        return last_words(self.log_path, self._log_start)
 
     async def start(self) -> str:
         """Start it and return its address when it listens.
@@ -138,10 +131,7 @@ class HostProcess:
         return process.returncode
 
     async def _spawn(self) -> Process:
-        private_folder(self.log_path.parent)
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT:
-            self.log_path.replace(self.log_path.with_suffix(".old.log"))
-        with open_private(self.log_path, "ab") as log:
+        with opened_log(self.log_path) as log:
             self._log_start = log.seek(0, os.SEEK_END)
             process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -161,15 +151,13 @@ class HostProcess:
     async def _announced(self, process: Process) -> str:
         assert process.stdout is not None
         while line := await process.stdout.readline():
-            said = _announcement(line)
+            said = announcement(line)
             if "listening" in said:
                 return str(said["listening"])
             if "error" in said:
                 await _ends_within(process, 5.0)  # `start` ends one that does not
-                raise HostFailed(_code(said.get("exit_code")), str(said["error"]))
-        code = await process.wait()
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise HostFailed(_code(code), f"the host ended before it listened ({how}){self._log_hint()}")
+                raise announced_failure(said)
+        raise early_end(await process.wait(), self.log_path, self._log_start)
 
     async def _read_report(self, process: Process) -> None:
         """Read what the child prints after its announcement, so that a full pipe never stops it."""
@@ -183,9 +171,7 @@ class HostProcess:
                     self.report = [str(text) for text in report]
 
     def _log_hint(self) -> str:
-        words = self.last_words
-        last = f"; it last said: {words[-1]}" if words else ""
-        return f"{last}; its log is {self.log_path}"
+        return log_hint(self.log_path, self._log_start)
 
 
 async def _ends_within(process: Process, seconds: float) -> bool:
@@ -197,7 +183,52 @@ async def _ends_within(process: Process, seconds: float) -> bool:
     return True
 
 
-def _announcement(line: bytes) -> dict[str, Any]:
+def opened_log(path: Path) -> IO[bytes]:
+    """The log of a new host, to be appended to; one that is long is put aside first.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    private_folder(path.parent)
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_suffix(".old.log"))
+    return open_private(path, "ab")
+
+
+def last_words(path: Path, start: int) -> list[str]:
+    """The last lines of a log from position `start` on, oldest first."""
+    try:
+        with path.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(start, end - 32_768))
+            text = log.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-LAST_WORDS:]
+
+
+def log_hint(path: Path, start: int) -> str:
+    """The end of a message about a host that did not start."""
+    words = last_words(path, start)
+    last = f"; it last said: {words[-1]}" if words else ""
+    return f"{last}; its log is {path}"
+
+
+def announced_failure(said: dict[str, Any]) -> HostFailed:
+    """The error of a host that said why it cannot listen."""
+    return HostFailed(_code(said.get("exit_code")), str(said["error"]))
+
+
+def early_end(code: int, log_path: Path, log_start: int) -> HostFailed:
+    """The error of a host that ended without a word."""
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return HostFailed(
+        _code(code), f"the host ended before it listened ({how}){log_hint(log_path, log_start)}"
+    )
+
+
+def announcement(line: bytes) -> dict[str, Any]:
+    """A line of the host's stdout as an object; empty if it is none."""
     try:
         said = json.loads(line)
     except ValueError:

@@ -20,6 +20,7 @@ LEAST_FREE, FEW_FREE = 500_000_000, 5_000_000_000  # bytes
 _FOLDERS = ("traces", "cache-metrics", "logs", "run", "trust")
 _KV_CACHE = "kv-cache"
 _CACHE_FOLDER = re.compile(r"[0-9a-f]{32}|set-aside")  # beside which a user may keep other files
+_NAME_A_PROCESS = ("claude-settings-*.json", "host-*.json")  # the first of sessions, the second of hosts
 _SHOWN = 3
 _OTHERS = 0o077  # what a mode allows to group and others
 
@@ -122,7 +123,8 @@ def _entries(home: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def check_leftovers(examination: Examination) -> Finding:
     """Did a session or host that was killed leave files that name its process?"""
     folder = examination.config.home / "run"
-    left = [path for path in sorted(folder.glob("claude-settings-*.json")) if _is_of_a_dead_process(path)]
+    named = [path for pattern in _NAME_A_PROCESS for path in sorted(folder.glob(pattern))]
+    left = [path for path in named if _is_of_a_dead_process(path)]
     if not left:
         return ok("nothing")
     return warning(
