@@ -20,6 +20,7 @@ from tui.commands.metrics.options import METRICS_HELP, metrics
 from tui.commands.models.options import models
 from tui.commands.options import Attach, Config, Port, with_settings
 from tui.commands.output import open_closed_streams
+from tui.commands.service.options import service
 from tui.commands.traces.options import traces
 from tui.commands.verify.options import verify
 
@@ -104,6 +105,7 @@ def start(
         bool,
         typer.Option("--detach", help="No screen: the proxy in the background; returns when it listens."),
     ] = False,
+    under_launchd: Annotated[bool, typer.Option("--under-launchd", hidden=True)] = False,
     attach: Attach = None,
     config: Config = None,
     version: Annotated[
@@ -126,6 +128,10 @@ def start(
         from tui.commands.detached import run_detached
 
         raise typer.Exit(run_detached(invocation))
+    if no_ui and under_launchd:
+        from tui.commands.service.launchd import run_under_launchd
+
+        raise typer.Exit(run_under_launchd(invocation))
     if no_ui:
         from tui.commands.headless import run_headless
 
@@ -309,6 +315,7 @@ def doctor(
 
 app.command("metrics", help=METRICS_HELP)(metrics)
 app.add_typer(models, name="models")
+app.add_typer(service, name="service")
 app.add_typer(verify, name="verify")
 app.add_typer(traces, name="traces")
 

@@ -167,7 +167,7 @@ class HostProcess:
             *lines, rest = (rest + piece).split(b"\n")
             rest = rest[-65_536:]
             for line in lines:
-                if isinstance(report := _announcement(line).get("report"), list):
+                if isinstance(report := announcement(line).get("report"), list):
                     self.report = [str(text) for text in report]
 
     def _log_hint(self) -> str:

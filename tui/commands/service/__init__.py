@@ -1,0 +1,1 @@
+"""`anyclaude-tui service`: a host that the system starts with the session, by systemd or launchd."""
