@@ -146,7 +146,7 @@ class PassingThrough(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = 0
-        while own < len(args) and args[own].split("=")[0] in ("--claude-path", "--help"):
+        while own < len(args) and args[own].split("=")[0] in ("--claude-path", "--status-line", "--help"):
             own += 2 if args[own] == "--claude-path" else 1
         rest = args[own:]
         super().parse_args(ctx, args[:own])
@@ -155,17 +155,24 @@ class PassingThrough(TyperCommand):
 
 
 @app.command(
-    "claude", cls=PassingThrough, help=CLAUDE_HELP, options_metavar="[--claude-path FILE] [--] [ARGS]..."
+    "claude",
+    cls=PassingThrough,
+    help=CLAUDE_HELP,
+    options_metavar="[--claude-path FILE] [--status-line] [--] [ARGS]...",
 )
 def claude(
     context: typer.Context,
     claude_path: Annotated[
         str, typer.Option(metavar="FILE", help="The claude program.  [ANYCLAUDE_CLAUDE, else as installed]")
     ] = "",
+    status_line: Annotated[
+        bool,
+        typer.Option("--status-line", help="Tokens/s, context and hit rate in Claude Code's status line."),
+    ] = False,
 ) -> None:
     from tui.commands.claude_session import run_claude
 
-    raise typer.Exit(run_claude(context.obj, context.args, claude_path=claude_path))
+    raise typer.Exit(run_claude(context.obj, context.args, claude_path=claude_path, status_line=status_line))
 
 
 @app.command("env")
@@ -267,6 +274,37 @@ def stop(
 
     invocation = _with(context, attach=attach, port=port, config=config)
     raise typer.Exit(run_stop(invocation, now=now))
+
+
+STATUSLINE_HELP = """Print one line: model, tokens/s, context, hit rate. For Claude Code, tmux or a prompt.
+
+Reads the object that Claude Code writes to stdin, if there is one, and asks the host of that session, else
+the one on the configured port. Without a host it says that. It never fails; NO_COLOR and COLUMNS count.
+
+\b
+Examples
+  anyclaude-tui claude --status-line      in Claude Code, for one session
+  ANYCLAUDE_STATUS_LINE=1                 in each; "statusLine": true in the file
+  set -g status-right '#(anyclaude-tui statusline --plain)'     in ~/.tmux.conf
+"""
+
+
+@app.command("statusline", help=STATUSLINE_HELP)
+def statusline(
+    context: typer.Context,
+    plain: Annotated[bool, typer.Option("--plain", help="Without colours.")] = False,
+    width: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Most columns.  [COLUMNS, else no limit]", show_default=False),
+    ] = 0,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.statusline_settling import run_statusline
+
+    invocation = _with(context, attach=attach, port=port, config=config)
+    raise typer.Exit(run_statusline(invocation, plain=plain, width=width))
 
 
 app.add_typer(config_app, name="config")

@@ -123,6 +123,13 @@ class HostSettings(RunSettings):
         key="keepAwake",
         more="living-with-it.md#the-machine-stays-awake",
     )
+    status_line: bool = declared(
+        False,
+        FLAG,
+        "show model, tokens/s, context and hit rate in Claude Code's status line, in place of your own line",
+        key="statusLine",
+        more="living-with-it.md#in-claude-codes-status-line",
+    )
     debug_level: int = declared(
         0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True
     )

@@ -65,13 +65,14 @@ def test_a_fresh_session_reads_edits_and_runs_with_the_ordinary_questions(
         serving(scripted.app) as url,
         servers.proxy(tmp_path, backend="openai", backend_url=url, model="scripted") as proxy,
         terminal_session(
-            [str(COMMAND), "--attach", proxy.url, "claude"], cwd=project, environ=environ
+            [str(COMMAND), "--attach", proxy.url, "claude", "--status-line"], cwd=project, environ=environ
         ) as terminal,
     ):
         begin(terminal, "Mend the till")
         terminal.answer(r"Do you want to make this edit to till\.py\?", "1")
         terminal.answer(r"Do you want to proceed\?", "1")
         terminal.wait_for(SAID, unless=AUTO_MODE_DIALOG)
+        terminal.wait_for(r"scripted · [\d.k]+ tok/s · context [\d.k]+/1\.0M 1% · hit rate \d+%")
 
     assert (project / "till.py").read_text() == "print(6 + 7)\n"
     assert (project / "said.txt").read_text() == "13\n"

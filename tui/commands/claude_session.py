@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -26,6 +27,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, check_own_account, say
 from tui.commands.narration import Narrator, destination_of, listen
 from tui.commands.port_check import check_ports
+from tui.commands.program_name import program_path
 from tui.commands.trust_question import question
 from tui.commands.user_settings import UserSettings, read_user_settings
 
@@ -34,7 +36,9 @@ TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 FORWARDED_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path: str = "") -> int:
+def run_claude(
+    invocation: Invocation, arguments: Sequence[str], *, claude_path: str = "", status_line: bool = False
+) -> int:
     """Run one session and return Claude Code's own exit code.
 
     Raises:
@@ -46,10 +50,13 @@ def run_claude(invocation: Invocation, arguments: Sequence[str], *, claude_path:
     asks = not (invocation.attach or printing)
     settled = invocation.settle(question(invocation.environ) if asks else None)
     theirs = read_user_settings(arguments, environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
-    return asyncio.run(_session(invocation, settled, program, theirs))
+    shows = (status_line or settled.config.status_line) and not printing
+    return asyncio.run(_session(invocation, settled, program, theirs, shows))
 
 
-async def _session(invocation: Invocation, settled: Settled, program: str, theirs: UserSettings) -> int:
+async def _session(
+    invocation: Invocation, settled: Settled, program: str, theirs: UserSettings, status_line: bool
+) -> int:
     config = settled.config
     async with joined_or_started(invocation, settled) as (url, process):
         client = HostClient(url, config.token)
@@ -78,7 +85,10 @@ async def _session(invocation: Invocation, settled: Settled, program: str, their
             if remark:
                 say(remark)
         folder = config.home / "run"
-        with overlay(environment, theirs.given, theirs.arguments, folder=folder) as full_arguments:
+        line = f"{shlex.quote(program_path())} statusline --attach {shlex.quote(url)}" if status_line else ""
+        with overlay(
+            environment, theirs.given, theirs.arguments, folder=folder, status_line=line
+        ) as full_arguments:
             code = await _run_in_foreground([program, *full_arguments], environment, invocation.environ)
         if process is not None and process.exit_code is not None:
             say(f"the host ended during the session (exit code {process.exit_code}); see {process.log_path}")

@@ -21,20 +21,31 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.settings_merge import SettingsConflict, merged
 from tui.commands.user_settings import OPTION
 
+REFRESH_S = 5  # the speed of an answer changes while it is written
+
 
 @contextmanager
 def overlay(
-    environment: ClaudeEnvironment, theirs: Mapping[str, Any], arguments: Sequence[str], *, folder: Path
+    environment: ClaudeEnvironment,
+    theirs: Mapping[str, Any],
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    status_line: str = "",
 ) -> Iterator[list[str]]:
     """Client arguments with the overlay in front: the user's settings `theirs`, with ours merged over them.
 
-    The client accepts only one `--settings`, so both must be in one file.
+    The client accepts only one `--settings`, so both must be in one file. `status_line` is the command of a
+    status line, which takes the place of one in the user's files, but not of one in `theirs`.
 
     Raises:
         CommandFailed: the user's settings conflict with ours, or the overlay cannot be written.
     """
+    ours = environment.settings(auto_mode=auto_mode.is_requested(arguments))
+    if status_line and "statusLine" not in theirs:
+        ours["statusLine"] = {"type": "command", "command": status_line, "refreshInterval": REFRESH_S}
     try:
-        settings = merged(theirs, environment.settings(auto_mode=auto_mode.is_requested(arguments)))
+        settings = merged(theirs, ours)
     except SettingsConflict as conflict:
         raise CommandFailed(
             ExitCode.USAGE, f"{OPTION}: {conflict}; Claude Code would ignore all of it"

@@ -33,3 +33,11 @@ def program_name(environ: Mapping[str, str], program: str | None = None) -> str:
     if home.is_absolute() and path.is_relative_to(home):
         return f"~/{shlex.quote(str(path.relative_to(home)))}"
     return shlex.quote(str(path))
+
+
+def program_path() -> str:
+    """This program's file, as it was started, else beside the interpreter; for callers without our PATH."""
+    started = Path(sys.argv[0]).absolute()
+    return str(
+        started if started.name == NAME and started.is_file() else Path(sys.executable).with_name(NAME)
+    )

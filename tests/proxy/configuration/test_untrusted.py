@@ -40,6 +40,7 @@ HARMFUL: dict[str, Any] = {
     "modelFolders": ["/x"],
     "prices": {"*": {"input": 1}},
     "keepAwake": False,
+    "statusLine": True,
     "backends.lmstudio.port": 9,
     "backends.lmstudio.baseUrl": "http://evil.example/v1",
     "backends.lmstudio.apiKey": "k",

@@ -157,6 +157,15 @@ class TestOverlay:
             assert Path(path).stat().st_mode & 0o777 == 0o600
         assert not Path(path).exists()
 
+    def test_a_status_line_is_there_on_request_and_yields_to_one_that_was_given(self, tmp_path: Path) -> None:
+        given = {"statusLine": {"type": "command", "command": "mine"}}
+        for theirs, command in (({}, "ours"), (given, "mine")):
+            with overlay(made(), theirs, [], folder=tmp_path, status_line="ours") as arguments:
+                settings = json.loads(Path(arguments[1]).read_text())
+            assert settings["statusLine"]["command"] == command
+        with overlay(made(), {}, [], folder=tmp_path) as arguments:
+            assert "statusLine" not in json.loads(Path(arguments[1]).read_text())
+
     def test_what_a_killed_session_left_behind_is_removed(self, tmp_path: Path) -> None:
         with subprocess.Popen([sys.executable, "-c", ""]) as ended:
             pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from proxy.configuration.provenance import Origin
 from proxy.configuration.settings import CONFIG_FILE, SETTINGS
 from proxy.configuration.settling import Settled
-from tui.commands.program_name import NAME
+from tui.commands.program_name import program_path
 
 # Where models are found and how they are downloaded; no secret among them.
 _CARRIED = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "XDG_CACHE_HOME")
@@ -66,14 +65,6 @@ def service_plan(
         if file.origin is Origin.FOLDER_FILE:
             notes.append(f"{file.path} does not count for the service, which runs in no folder")
     return ServicePlan(tuple(arguments), carried, settled.config.home.absolute(), tuple(notes))
-
-
-def program_path() -> str:
-    """This program's file, as it was started, else beside the interpreter."""
-    started = Path(sys.argv[0]).absolute()
-    return str(
-        started if started.name == NAME and started.is_file() else Path(sys.executable).with_name(NAME)
-    )
 
 
 def _absolute(name: str, value: str, cwd: Path) -> str:
