@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from engine.process.install_check import refusal_here
+from tui.commands.completion import event_types
 from tui.commands.config import app as config_app
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
@@ -79,7 +80,6 @@ Examples
 """
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 100},
@@ -203,7 +203,12 @@ def events(
     only_new: Annotated[bool, typer.Option("--new", help="Only what comes from now on.")] = False,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Only this type, such as request.* (may be repeated)."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Only this type, such as request.* (may be repeated).",
+            autocompletion=event_types,
+        ),
     ] = None,
     attach: Attach = None,
     port: Port = None,

@@ -10,13 +10,16 @@ import typer
 
 from engine.options.setting import Setting
 from proxy.configuration.settings import CONFIG_FILE, SETTINGS
+from tui.commands.completion import words_of
 
 
 def option_of(setting: Setting) -> Any:
     """The option of a setting, as typer takes it within `Annotated`."""
     text = setting.explained[0].upper() + setting.explained[1:] + "."
     default = f"  [{setting.default_text}]" if setting.default_text else ""
-    return typer.Option(setting.option, metavar=setting.metavar, help=text + default)
+    return typer.Option(
+        setting.option, metavar=setting.metavar, help=text + default, autocompletion=words_of(setting)
+    )
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tui.commands.completion import backends, trace_ids
 from tui.commands.invocation import Invocation
 
 traces = typer.Typer(
@@ -29,7 +30,10 @@ Examples
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Each as one line of JSON.")]
-TraceId = Annotated[str, typer.Argument(metavar="ID", help="Its id, how it begins, or its file.")]
+TraceId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Its id, how it begins, or its file.", autocompletion=trace_ids),
+]
 Session = Annotated[
     str, typer.Option("--session", metavar="ID", help="Only this session, or those that begin so.")
 ]
@@ -124,7 +128,10 @@ def traces_analyze(
     session: Session = "",
     since: Since = "",
     until: Annotated[str, typer.Option("--until", metavar="WHEN", help="Only before then.")] = "",
-    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="Only this backend.")] = "",
+    backend: Annotated[
+        str,
+        typer.Option("--backend", metavar="NAME", help="Only this backend.", autocompletion=backends),
+    ] = "",
     model: Annotated[
         str, typer.Option("--model", metavar="NAME", help="Only this model, asked for or answering.")
     ] = "",
@@ -162,7 +169,9 @@ Examples
 def traces_replay(
     context: typer.Context,
     trace: TraceId,
-    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="Ask this backend.")] = "",
+    backend: Annotated[
+        str, typer.Option("--backend", metavar="NAME", help="Ask this backend.", autocompletion=backends)
+    ] = "",
     model: Annotated[str, typer.Option("--model", metavar="PATH_OR_ID", help="Ask this model.")] = "",
     beside_host: Annotated[
         bool, typer.Option("--beside-host", help="Also beside a host, whose model may leave no memory.")
@@ -206,7 +215,10 @@ def traces_export(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]", help="These traces.  [all that the options choose]", show_default=False
+            metavar="[ID]",
+            help="These traces.  [all that the options choose]",
+            show_default=False,
+            autocompletion=trace_ids,
         ),
     ] = None,
     form: Annotated[
@@ -281,8 +293,13 @@ Examples
 @traces.command("diff", help=DIFF_HELP)
 def traces_diff(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="The earlier: id, how it begins, or file.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The later.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="The earlier: id, how it begins, or file.", autocompletion=trace_ids
+        ),
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="The later.", autocompletion=trace_ids)],
     whole: Annotated[bool, typer.Option("--all", help="Name also the segments that are the same.")] = False,
     as_json: Json = False,
     config: Config = None,
