@@ -84,10 +84,10 @@ def start_detached(
     out_of_time.daemon = True
     out_of_time.start()
     try:
-        with process.stdin, process.stdout:
+        with process.stdout:
             try:
-                process.stdin.write(config.as_json() + b"\n")
-                process.stdin.flush()
+                with process.stdin:
+                    process.stdin.write(config.as_json() + b"\n")
             except BrokenPipeError:
                 pass  # it has ended; its exit says more
             for line in process.stdout:

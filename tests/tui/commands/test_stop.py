@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,36 @@ def test_another_program_with_a_record_is_never_ended(tmp_path: Path, invocation
             run_stop(invocation, now=True)
         assert other.poll() is None
         other.kill()
+
+
+HANGS = """
+import signal, socket, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_host_that_does_not_answer_is_ended_by_stop_now_alone(
+    tmp_path: Path,
+    invocation: Invocation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tui.client.host_client.TIMEOUT_S", 0.1)
+    monkeypatch.setattr("tui.commands.stop.END_S", 0.1)
+    as_a_host = [sys.executable, "-c", HANGS, "-m", "proxy"]
+    with subprocess.Popen(as_a_host, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        url = f"http://127.0.0.1:{host.stdout.readline().strip()}"
+        write_record(tmp_path, HostRecord(host.pid, psutil.Process(host.pid).create_time(), url))
+        with pytest.raises(CommandFailed, match="does not answer; to end it: anyclaude-tui stop --now"):
+            run_stop(invocation)
+        assert host.poll() is None
+        assert run_stop(invocation, now=True) == 0
+        assert host.wait(10) == -signal.SIGKILL
+    assert f"ending pid {host.pid} with SIGTERM" in capsys.readouterr().err
 
 
 def test_a_program_on_the_port_that_is_no_host_is_named_and_left_alone(invocation: Invocation) -> None:

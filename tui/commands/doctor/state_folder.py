@@ -129,7 +129,7 @@ def check_leftovers(examination: Examination) -> Finding:
         return ok("nothing")
     return warning(
         f"{plural(len(left), 'file')} of processes that are gone in {folder}, first {left[0].name}; "
-        "a token may be in them",
+        "a token may be in those of sessions",
         "anyclaude-tui doctor --fix removes them; so does the next session",
         repair=lambda: _removed(left),
     )
