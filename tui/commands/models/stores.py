@@ -192,9 +192,7 @@ def _in_folder(name: str, store: ModelStore, folder: Path) -> FoundModel:
 def gguf_reason(name: str) -> str:
     """Why a GGUF model is not loaded, and what to do."""
     base = name.rpartition("/")[2].removesuffix("-GGUF").removesuffix("-gguf").split(":")[0]
-    return (
-        f"GGUF, which MLX does not read; look for {base} in MLX format, as mlx-community on the hub has many"
-    )
+    return f"GGUF, which MLX does not read; look for {base} in MLX format (mlx-community on the hub)"
 
 
 def _ollama_models(store: ModelStore) -> Iterator[FoundModel]:
