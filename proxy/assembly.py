@@ -200,6 +200,7 @@ class Host:
             destination=self.config.destination,
             code=self._code,
             libraries=self._libraries,
+            runs_engine=self.supervisor is not None,
             seq=self.bus.seq,
             first_seq=self.bus.first_seq,
             counters=self.totals,

@@ -366,3 +366,6 @@ class HostState(BaseModel):
     sleep: str = ""  # whether the machine's sleep is held off now, for people; "": not known
     tokens_per_s: float = 0.0  # decode speed of the newest answer; 0: none yet
     stopping: bool = False  # it takes no new requests, and ends after those that run
+    runs_engine: bool = (
+        True  # off where it starts none and restarts none: somebody else does, or it is elsewhere
+    )

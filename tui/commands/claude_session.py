@@ -181,6 +181,8 @@ async def until_ready(client: HostClient, process: HostProcess | None) -> HostSt
             changed.clear()
             if narrator.failed:
                 raise CommandFailed(ExitCode.ENGINE_FAILED, f"the engine failed on {client.url}; see above")
+            if narrator.waits_for_user:
+                raise CommandFailed(ExitCode.ENGINE_FAILED, f"{client.url} has no engine to ask; see above")
             if process is not None and process.exit_code is not None:
                 last = process.last_words or ["no output"]
                 raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host ended: {last[-1]}")

@@ -33,6 +33,7 @@ class Narrator:
     remark: Callable[[EngineState], str] = lambda _: ""  # a further note about a ready engine
     engine: EngineState | None = None
     was_ready: bool = False
+    runs_engine: bool = True  # the host; else nothing but its user can start one
     log: list[str] = field(default_factory=list)
     _last: tuple[object, ...] = ()
     _reason: str = ""  # the last printed detail
@@ -42,6 +43,11 @@ class Narrator:
         return self.engine is not None and self.engine.state == "failed"
 
     @property
+    def waits_for_user(self) -> bool:
+        """Whether no engine answers, and the host starts none."""
+        return not self.runs_engine and self.engine is not None and self.engine.state == "exited"
+
+    @property
     def serving(self) -> bool:
         """Whether the model can answer now."""
         return self.engine.state in SERVING if self.engine is not None else self.was_ready
@@ -49,6 +55,7 @@ class Narrator:
     def apply_state(self, state: HostState) -> None:
         """Apply the state that the host reports."""
         self.log = list(state.engine_log[-LOG_LINES:])
+        self.runs_engine = state.runs_engine
         if backend_kind(state.backend) == "mlx":
             self._engine(state.engine)
         else:

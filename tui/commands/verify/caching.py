@@ -44,7 +44,7 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class CacheAnswers:
-    """What came back; `again` is None where no engine was restarted, and `why_not` says why."""
+    """What came back; `again` is None where no engine was restarted, and `why_not` or `failure` says why."""
 
     first: StreamedAnswer
     second: StreamedAnswer
@@ -52,6 +52,7 @@ class CacheAnswers:
     again: StreamedAnswer | None = None
     why_not: str = ""
     how: str = ""  # to check it all the same
+    failure: str = ""  # of the restart, or of the request after it
 
 
 def run_verify_cache(
@@ -136,9 +137,19 @@ async def _ask_all(
     if why_not or first.error:
         return CacheAnswers(first, second, control, None, why_not, how)
     say("restarting the engine")
-    await host.restart_engine()
-    say("the first request once more")
-    return CacheAnswers(first, second, control, await ask(host.client, ours, headers))
+    try:
+        before = (await host.client.state()).engine.pid
+        await host.client.restart_engine()
+    except HostError as error:
+        return CacheAnswers(first, second, control, None, f"the engine was not restarted: {error}")
+    try:
+        await host.until_restarted(before)
+        say("the first request once more")
+        return CacheAnswers(first, second, control, await ask(host.client, ours, headers))
+    except CommandFailed as failed:  # what was asked before has its verdict
+        return CacheAnswers(first, second, control, failure=failed.message)
+    except HostError as error:
+        return CacheAnswers(first, second, control, failure=str(error))
 
 
 def _why_no_restart(host: VerifiedHost, *, restart: bool) -> tuple[str, str]:
@@ -146,6 +157,11 @@ def _why_no_restart(host: VerifiedHost, *, restart: bool) -> tuple[str, str]:
     cache = host.state.engine.cache
     if host.backend != "mlx":
         return "the server is not this host's own engine", ""
+    if not host.state.runs_engine:
+        return (
+            "the host did not start this engine, and cannot restart it",
+            "run it with --beside-host, which starts an engine for this check",
+        )
     if cache is not None and not cache.disk_budget_bytes:
         return "the cache on disk is off", "set backends.mlx.diskCacheBytes above 0"
     if host.process is None and not restart:
@@ -185,9 +201,8 @@ def judge(claims: Claims, answers: CacheAnswers, backend: BackendKind, tokens: i
         ("first", answers.first),
         ("second", answers.second),
         ("control", answers.control),
-        ("restarted", answers.again),
     ):
-        if answer is not None and answer.error:
+        if answer.error:
             claims.failed(
                 USAGE,
                 f"the {what} request was refused: {answer.error}",
@@ -294,6 +309,14 @@ def _judge_times(claims: Claims, answers: CacheAnswers, *, sure: bool, tokens: i
 
 def _judge_restart(claims: Claims, answers: CacheAnswers) -> None:
     again = answers.again
+    refused = f"the request after the restart was refused: {again.error}" if again and again.error else ""
+    if failure := answers.failure or refused:
+        claims.failed(
+            DISK,
+            failure,
+            "see why: anyclaude-tui events, and the log in ~/.anyclaude/logs/engine.log",
+        )
+        return
     if again is None:
         claims.not_checked(DISK, answers.why_not, answers.how)
         return

@@ -42,15 +42,13 @@ class VerifiedHost:
         """Whether it runs on this machine, so that its engine and its files can be reached."""
         return is_loopback_name(urlsplit(self.client.url).hostname or "")
 
-    async def restart_engine(self) -> None:
-        """Restart the engine and wait for the new one.
+    async def until_restarted(self, before: int | None) -> None:
+        """Wait for an engine with another process than `before`.
 
         Raises:
             HostError: the host does not answer.
             CommandFailed: the engine failed, or did not come back in time.
         """
-        before = (await self.client.state()).engine.pid
-        await self.client.restart_engine()
         try:
             async with asyncio.timeout(RESTART_S):
                 while True:
@@ -92,7 +90,7 @@ def choose_host(invocation: Invocation, *, beside_host: bool) -> HostChoice:
         return HostChoice(invocation, settled)
     if config.port and not beside_host and is_host(local_url(config.host, config.port)):
         return HostChoice(invocation, settled)
-    free = replace(config, port=0, engine_port=0)
+    free = replace(config, port=0, engine_port=0 if config.manage_engine else config.engine_port)
     return HostChoice(invocation, replace(settled, config=free))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from bench.scripted_upstream import ScriptedUpstream, Turn, in_order
 from proxy.configuration.known_backends import BackendKind
@@ -75,6 +76,8 @@ def test_a_cache_that_works_is_ok() -> None:
         ({"second": answer(1, 1999, ttft_s=1.9)}, {TIMES}),
         ({"again": answer(2000)}, {DISK}),
         ({"second": StreamedAnswer(error="overloaded")}, {USAGE}),
+        ({"again": StreamedAnswer(error="overloaded")}, {DISK}),
+        ({"again": None, "failure": "the engine did not start again"}, {DISK}),
     ],
 )
 def test_what_is_broken_fails_and_nothing_else(broken: dict[str, Any], failed: set[str]) -> None:
@@ -174,8 +177,38 @@ async def test_the_claude_backend_is_asked_only_with_a_key_and_a_model(tmp_path:
             await asyncio.to_thread(_cache, replace(at, environ={"ANTHROPIC_API_KEY": "made-up"}))
 
 
-def _cache(at: Invocation) -> int:
-    return run_verify_cache(at, head_tokens=200, restart=False, beside_host=False, as_json=True)
+class SomebodysEngine(ScriptedUpstream):
+    """An engine that the host did not start; without `health` it is none."""
+
+    def __init__(self, health: dict[str, Any]) -> None:
+        super().__init__(in_order([Turn(text="Hello.")]))
+        if health:
+            self.app.routes.append(Route("/health", lambda _: JSONResponse(health)))
+
+
+async def test_an_engine_that_the_host_cannot_restart_costs_no_verdict_but_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(SomebodysEngine({"state": "ready", "model": "m"}).app) as url:
+        async with served(tmp_path, manage_engine=False, backend_url=url) as host:
+            at = Invocation({"home": str(tmp_path), "config": _empty(tmp_path)}, host.url, {})
+            await asyncio.to_thread(_cache, at, restart=True)
+    shown = json.loads(capsys.readouterr().out)
+    found = {claim["name"]: claim for claim in shown["claims"]}
+    assert found[READS]["status"] == "ok"
+    assert (found[DISK]["status"], "--beside-host" in found[DISK]["advice"]) == ("not checked", True)
+
+
+async def test_a_host_whose_engine_its_user_has_to_start_is_not_waited_for(tmp_path: Path) -> None:
+    with serving(SomebodysEngine({}).app) as url:
+        async with served(tmp_path, manage_engine=False, backend_url=url) as host:
+            at = Invocation({"home": str(tmp_path), "config": _empty(tmp_path)}, host.url, {})
+            with pytest.raises(CommandFailed, match="no engine to ask"):
+                await asyncio.to_thread(_cache, at)
+
+
+def _cache(at: Invocation, *, restart: bool = False) -> int:
+    return run_verify_cache(at, head_tokens=200, restart=restart, beside_host=False, as_json=True)
 
 
 def _empty(folder: Path) -> str:
