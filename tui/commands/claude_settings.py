@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from tui.commands.settings_merge import SettingsConflict, merged
 from tui.commands.user_settings import OPTION
 
 REFRESH_S = 5  # the speed of an answer changes while it is written
+_OF_A_PROCESS = re.compile(r"[a-z-]+-([0-9]{1,10})\.json")
+_LARGEST_PID = 2**31 - 1  # asking the system for a larger one raises OverflowError
 
 
 @contextmanager
@@ -52,7 +55,8 @@ def overlay(
         ) from None
     path = folder / f"claude-settings-{os.getpid()}.json"
     try:
-        _remove_left_behind(folder)
+        for left in left_behind(folder):
+            left.unlink(missing_ok=True)
         write_private(path, json.dumps(settings).encode())
     except OSError as error:
         raise CommandFailed(ExitCode.USAGE, f"{path} cannot be written: {error.strerror or error}") from None
@@ -62,9 +66,12 @@ def overlay(
         path.unlink(missing_ok=True)
 
 
-def _remove_left_behind(folder: Path) -> None:
-    """Remove the overlays of sessions that were killed: a token may be in them."""
-    for path in folder.glob("claude-settings-*.json"):
-        pid = path.stem.rsplit("-", 1)[-1]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            path.unlink(missing_ok=True)
+def left_behind(folder: Path, names: str = "claude-settings-*.json") -> list[Path]:
+    """The files of processes that were killed; in the overlays of sessions there may be a token."""
+    return [path for path in sorted(folder.glob(names)) if _is_of_a_dead_process(path)]
+
+
+def _is_of_a_dead_process(path: Path) -> bool:
+    found = _OF_A_PROCESS.fullmatch(path.name)
+    pid = int(found[1]) if found else 0
+    return 0 < pid <= _LARGEST_PID and path.is_file() and not psutil.pid_exists(pid)

@@ -19,7 +19,7 @@ from tui.commands.claude_environment import (
     claude_environment,
     model_name,
 )
-from tui.commands.claude_settings import overlay
+from tui.commands.claude_settings import left_behind, overlay
 from tui.commands.env import as_text
 from tui.commands.exit_codes import CommandFailed
 
@@ -175,6 +175,16 @@ class TestOverlay:
         with overlay(made(), {}, [], folder=tmp_path):
             assert not left.exists()
             assert alive.exists()
+
+    def test_names_that_no_session_gives_are_left_alone(self, tmp_path: Path) -> None:
+        names = ["9" * 30, "2147483648", "4294967295", "²", "٣", "-1", "0", "", "1 "]
+        others = [tmp_path / f"claude-settings-{name}.json" for name in names]
+        for path in others:
+            path.write_text("{}")
+        (folder := tmp_path / f"claude-settings-{2**31 - 1}.json").mkdir()
+        assert left_behind(tmp_path) == []
+        with overlay(made(), {}, [], folder=tmp_path):
+            assert all(path.exists() for path in (*others, folder))
 
     @pytest.mark.parametrize("key", ["permissions", "env"])
     @pytest.mark.parametrize("value", [5, None, "Bash", ["Bash"]])

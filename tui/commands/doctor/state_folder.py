@@ -13,6 +13,7 @@ import psutil
 from engine.process.private_files import FILE_MODE, FOLDER_MODE
 from proxy.configuration.files import STATE_FOLDER
 from tui.client.figures import plural, size
+from tui.commands.claude_settings import left_behind
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, ok, warning
 
@@ -123,8 +124,7 @@ def _entries(home: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def check_leftovers(examination: Examination) -> Finding:
     """Did a session or host that was killed leave files that name its process?"""
     folder = examination.config.home / "run"
-    named = [path for pattern in _NAME_A_PROCESS for path in sorted(folder.glob(pattern))]
-    left = [path for path in named if _is_of_a_dead_process(path)]
+    left = [path for names in _NAME_A_PROCESS for path in left_behind(folder, names)]
     if not left:
         return ok("nothing")
     return warning(
@@ -133,11 +133,6 @@ def check_leftovers(examination: Examination) -> Finding:
         "anyclaude-tui doctor --fix removes them; so does the next session",
         repair=lambda: _removed(left),
     )
-
-
-def _is_of_a_dead_process(path: Path) -> bool:
-    found = re.search(r"-(\d{1,9})$", path.stem)
-    return found is not None and path.is_file() and not psutil.pid_exists(int(found[1]))
 
 
 def _removed(paths: list[Path]) -> Iterator[str]:
