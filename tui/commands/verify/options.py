@@ -138,8 +138,9 @@ def verify_session(
     Asks "Who are you?", "Tell me a joke" and "What is 2+2?" in three new sessions of Claude Code, then reads
     their traces: hit rates, tools, errors, bodies, latencies, streaming, and what that means in words. Takes
     at most five minutes once the model is loaded. The client works in an empty folder with settings of its
-    own; your files and settings are not touched. The traces are removed if all holds, unless --keep; older
-    ones never are. docs/real-test-guide.md explains each line.
+    own; your files, settings and sessions are not touched. Your login is not there either: with the claude
+    backend set CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY. The traces are removed if all holds, unless
+    --keep; older ones never are. docs/real-test-guide.md explains each line.
     """
     from tui.commands.verify.session import run_verify_session
 

@@ -23,7 +23,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, check_own_account, say
 from tui.commands.verify.claims import Claims
 from tui.commands.verify.session_reading import LIMIT_S, SessionRecord, judge_session
-from tui.commands.verify.session_runs import run_client
+from tui.commands.verify.session_runs import check_account, run_client
 from tui.commands.verify.verified_host import HostChoice, VerifiedHost, choose_host, verified_host
 
 CLIENT, SERVER = "Claude Code is here", "the server answers"
@@ -68,8 +68,10 @@ async def _verify(choice: HostChoice, claims: Claims, program: str, *, keep: boo
     for number in FORWARDED_SIGNALS:  # else the client would outlive this process
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with verified_host(choice) as host:
-        if host.backend == "claude" and host.process is None and not choice.invocation.attach:
-            check_own_account(choice.settled, host.client.url)
+        if host.backend == "claude":
+            check_account(choice.invocation.environ)
+            if host.process is None and not choice.invocation.attach:
+                check_own_account(choice.settled, host.client.url)
         engine = host.state.engine
         about = (host.state.backend, host.state.model, engine.accelerated, host.client.url)
         claims.ok(SERVER, ", ".join(filter(None, about)))

@@ -1,8 +1,9 @@
 """Runs the real Claude Code on a host: one process a question, each with a session of its own.
 
 Nothing of the user's is touched. The client gets an empty folder to work in, settings by `--settings`, and a
-configuration folder of its own that is removed afterwards; with the `claude` backend it needs the user's
-account, so there it keeps the user's.
+configuration folder of its own that is removed afterwards, which is all that it writes to. The user's login
+is not in that folder and is not copied into it: a client that renews a copy makes the user's own void. So
+with the `claude` backend the account comes from the environment.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from tui.client.figures import seconds
 from tui.commands.claude_environment import claude_environment
 from tui.commands.claude_settings import overlay
 from tui.commands.claude_window import own_values
+from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.user_settings import UserSettings, read_user_settings
+from tui.commands.user_settings import UserSettings
 from tui.commands.verify.verified_host import VerifiedHost
 
 QUESTIONS = ("Who are you?", "Tell me a joke", "What is 2+2?")
@@ -31,6 +33,7 @@ _CONFIG_FOLDER = "CLAUDE_CONFIG_DIR"
 # The client looks for instructions and servers in all folders above its own too: that of temporary files may
 # be everybody's, and it starts a server named there without a question.
 _ALONE = ("--strict-mcp-config", "--setting-sources", "user")
+_ACCOUNT = ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _INSIDE = "CLAUDECODE"  # of a Claude Code around this command, which would refuse a second one
 
 
@@ -45,6 +48,22 @@ class ClientRun:
     fault: str = ""
 
 
+def check_account(environ: Mapping[str, str]) -> None:
+    """Check that the environment has an account for the `claude` backend.
+
+    Raises:
+        CommandFailed: it has none.
+    """
+    if not any(environ.get(name) for name in _ACCOUNT):
+        raise CommandFailed(
+            ExitCode.USAGE,
+            "the claude backend passes the client's own account on, and here the client has none: it gets a"
+            " folder of its own, so that yours keeps no session of this check, and your login is not in it."
+            " Set CLAUDE_CODE_OAUTH_TOKEN (claude setup-token prints one) or ANTHROPIC_API_KEY (billed by"
+            " use)",
+        )
+
+
 async def run_client(
     host: VerifiedHost, invocation: Invocation, program: str, *, folder: Path, limit_s: float
 ) -> list[ClientRun]:
@@ -54,13 +73,7 @@ async def run_client(
         CommandFailed: the settings overlay cannot be written.
     """
     (project := folder / "project").mkdir()
-    own_account = host.backend == "claude"
-    nobody = UserSettings({}, (), ())
-    theirs = (
-        read_user_settings((), environ=invocation.environ, cwd=project, user_home=Path.home())
-        if own_account
-        else nobody
-    )
+    nobody = UserSettings({}, (), ())  # of whom the client reads settings
     config, state = host.settled.config, host.state
     environment = claude_environment(
         host.client.url,
@@ -70,12 +83,11 @@ async def run_client(
         model=state.model or config.model,
         context_tokens=state.engine.context_tokens or config.context_tokens,
         environ=invocation.environ,
-        own=own_values(theirs, invocation.environ),
+        own=own_values(nobody, invocation.environ),
     )
     environ = environment.applied_to(invocation.environ) | {"DISABLE_AUTOUPDATER": "1"}
     environ.pop(_INSIDE, None)
-    if not own_account:
-        environ[_CONFIG_FOLDER] = str(folder / "config")
+    environ[_CONFIG_FOLDER] = str(folder / "config")
     ends = time.monotonic() + limit_s
     runs: list[ClientRun] = []
     with overlay(environment, {}, (), folder=config.home / "run") as arguments:

@@ -22,7 +22,7 @@ from tests.tui.commands.traces.homes import home_with, invocation_on
 from tests.tui.scripted_host import scripted_host
 from tests.tui.test_cli import COMMAND
 from tui.client.host_client import HostClient
-from tui.commands.exit_codes import ExitCode
+from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
 from tui.commands.verify.claims import Claim, Claims
 from tui.commands.verify.session import CLIENT, _remove, run_verify_session
@@ -41,7 +41,7 @@ from tui.commands.verify.session_reading import (
     SessionRecord,
     judge_session,
 )
-from tui.commands.verify.session_runs import QUESTIONS, ClientRun, read_result, run_client
+from tui.commands.verify.session_runs import QUESTIONS, ClientRun, check_account, read_result, run_client
 from tui.commands.verify.verified_host import VerifiedHost
 
 EVERYTHING = {RUNS, RECORDED, ERRORS, BODIES, TOOLS, FIRST, LATER, RATE, LATENCY, PIECES, TIME}
@@ -273,6 +273,31 @@ async def test_the_client_has_a_folder_of_its_own_and_is_ended_in_time(
         assert bool(run.fault) is bool(fault)
         assert run.answer == ("" if fault else str(folder / "config"))
     assert not list((tmp_path / "run").glob("claude-settings-*"))
+
+
+async def test_with_the_claude_backend_the_account_comes_from_the_environment_alone(
+    tmp_path: Path, script: Script
+) -> None:
+    own = tmp_path / ".claude"
+    (own / "projects").mkdir(parents=True)
+    (own / "settings.json").write_text('{"env": {"ANTHROPIC_API_KEY": "of-my-settings"}}')
+    (tmp_path / "config.json").write_text("{}")
+    program = script('echo x > "$CLAUDE_CONFIG_DIR.written"; echo "{\\"result\\": \\"$ANTHROPIC_API_KEY\\"}"')
+    at = invocation_on(tmp_path, PATH="/usr/bin:/bin", HOME=str(tmp_path), CLAUDE_CONFIG_DIR=str(own))
+    with pytest.raises(CommandFailed, match="setup-token"):
+        check_account(at.environ)
+    at = replace(at, environ={**at.environ, "ANTHROPIC_API_KEY": "made-up"})
+    check_account(at.environ)
+    (folder := tmp_path / "runs").mkdir()
+    with scripted_host() as scripted:
+        client = HostClient(scripted.url)
+        state = (await client.state()).model_copy(update={"backend": "claude"})
+        host = VerifiedHost(client, at.settle(), state, None)
+        runs = await run_client(host, at, program, folder=folder, limit_s=60.0)
+        await client.close()
+    assert [run.answer for run in runs] == ["made-up"] * 3
+    assert (folder / "config.written").exists()
+    assert sorted(path.name for path in own.iterdir()) == ["projects", "settings.json"]
 
 
 def test_only_the_traces_of_the_check_are_removed(tmp_path: Path) -> None:
