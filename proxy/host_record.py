@@ -42,7 +42,7 @@ class HostRecord:
                 abs(process.create_time() - self.created) < _SAME_S
                 and process.status() != psutil.STATUS_ZOMBIE
             )
-        except psutil.Error:
+        except (psutil.Error, OverflowError):  # a number in a file may be none of a process
             return False
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 import sqlite3
+import time
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -11,10 +13,12 @@ from pydantic import ValidationError
 from engine.wire.json_text import plain_text
 from proxy.traces.analysis.facts import CALL_COLUMNS, MISS_COLUMNS, REQUEST_COLUMNS
 
-# Grows when a table or the meaning of a row changes. An older index is emptied, and the files fill it again.
+# Grows when a table or the meaning of a row changes. An older index is emptied, and the files fill it again;
+# not while a process of that version has it open, which would go on with tables that it does not know.
 INDEX_VERSION = 2
 LOCKED_S = 5.0  # that a statement waits for another process
 _MOST = 2**53  # of a number
+OLDER_S = 1.0  # that an older version's process is waited for: commands end soon, hosts do not
 STALE = "search_is_stale"  # in `notes`: a process without FTS5 has changed `texts`
 
 _TABLES = {
@@ -42,6 +46,10 @@ class NewerIndex(sqlite3.OperationalError):
     """Raised when the file was made by a newer version of this program; it stays as it is."""
 
 
+class OlderInUse(sqlite3.OperationalError):
+    """Raised when a process of an older version of this program has the file open; it stays as it is."""
+
+
 class IndexDamaged(sqlite3.DatabaseError):
     """Raised when the file turned out to be damaged; an empty table is in its place."""
 
@@ -58,13 +66,26 @@ def connect(name: str) -> tuple[sqlite3.Connection, bool]:
     """The table in this file, and whether it can be searched by FTS5.
 
     Raises:
-        NewerIndex: the file is a newer version's.
+        NewerIndex, OlderInUse: the file is a newer version's, or an older one's that still uses it.
         IndexDamaged: it lacks a table of its version.
         sqlite3.Error, UnicodeDecodeError: it cannot be used; see `is_damage`.
     """
+    ends = time.monotonic() + OLDER_S
+    while True:
+        try:
+            return _connected(name)
+        except OlderInUse:  # or another process of this version is about to renew it
+            if time.monotonic() >= ends:
+                raise
+            time.sleep(random.uniform(0.01, 0.1))
+
+
+def _connected(name: str) -> tuple[sqlite3.Connection, bool]:
     db = sqlite3.connect(name, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
     try:
         _refuse_newer(db)
+        if 0 < (version := _version(db)) < INDEX_VERSION:
+            _refuse_older_in_use(db, version)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA secure_delete = ON")  # a pruned prompt is to be gone
@@ -88,6 +109,19 @@ def _refuse_newer(db: sqlite3.Connection) -> None:
             f"it is of version {version}, made by a newer anyclaude-tui, and this one knows {INDEX_VERSION};"
             " it stays as it is; update, or delete it to have it made anew"
         )
+
+
+def _refuse_older_in_use(db: sqlite3.Connection, version: int) -> None:
+    try:
+        db.execute("PRAGMA journal_mode = DELETE")  # only the one connection to a file may leave the log
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        raise OlderInUse(
+            f"it is of version {version}, and an older anyclaude-tui that still runs uses it; it stays as"
+            f" it is; end that one, and the next start makes an index of version {INDEX_VERSION} of the"
+            " trace files"
+        ) from None
 
 
 def check_tables(db: sqlite3.Connection) -> None:

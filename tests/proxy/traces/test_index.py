@@ -6,17 +6,20 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any, get_args
 
 import pytest
 
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
+from proxy.traces import index_tables
 from proxy.traces.analysis.analysis import analyze
 from proxy.traces.export.exporting import ExportFormat, export
 from proxy.traces.files import trace_path
 from proxy.traces.index import INDEX_NAME, IndexEntry, TraceIndex
-from proxy.traces.index_tables import make_tables
+from proxy.traces.index_tables import INDEX_VERSION, make_tables
 from proxy.traces.opened_index import asked_index
 from proxy.traces.reading import read_trace
 from proxy.traces.redact import Redactor
@@ -286,15 +289,58 @@ def test_an_index_of_a_newer_version_is_refused_and_left_as_it_is(folder: Folder
     assert (folder.path / INDEX_NAME).read_bytes() == before
 
 
+def test_the_index_of_an_older_version_that_runs_is_left_to_it(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_tables, "OLDER_S", 0.01)
+    folder.put(trace_of(1))
+    with_version(folder, 1)
+    older = sqlite3.connect(folder.path / INDEX_NAME, isolation_level=None)
+    assert older.execute("SELECT id FROM traces").fetchall() == [("req_0001",)]
+    folder.open()
+    folder.reconcile()
+    assert folder.ids() == ["req_0001"]  # from the files, in memory
+    assert "an older anyclaude-tui that still runs uses it" in folder.notices[0]
+    assert older.execute("SELECT id FROM traces").fetchall() == [("req_0001",)]
+    older.close()
+    folder.reopen()
+    folder.reconcile()
+    assert (len(folder.notices), folder.ids()) == (1, ["req_0001"])
+    with sqlite3.connect(folder.path / INDEX_NAME) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (INDEX_VERSION,)
+    db.close()
+
+
 def test_two_processes_may_renew_an_old_index_at_once(folder: Folder) -> None:
     with_version(folder, 1)
-    waiting = sqlite3.connect(folder.path / INDEX_NAME, isolation_level=None)
-    assert waiting.execute("PRAGMA user_version").fetchone() == (1,)  # the other one has looked
+    together = Barrier(4)
+
+    def opened(_: int) -> TraceIndex:
+        together.wait()
+        return TraceIndex(folder.path, notice=folder.notices.append)
+
+    with ThreadPoolExecutor(4) as pool:
+        indices = list(pool.map(opened, range(4)))
     folder.open()
     folder.put(trace_of(1))
+    assert [index.paths() for index in indices] == [folder.index.paths()] * 4
+    assert folder.notices == []
+    for index in indices:
+        index.close()
+
+
+def test_tables_that_another_process_has_just_made_stay(folder: Folder) -> None:
+    with_version(folder, 1)
+    waiting = sqlite3.connect(folder.path / INDEX_NAME, isolation_level=None)
+    first = sqlite3.connect(folder.path / INDEX_NAME, isolation_level=None)
+    assert waiting.execute("PRAGMA user_version").fetchone() == (1,)  # the other one has looked
+    make_tables(first)
+    first.execute("INSERT INTO notes VALUES ('here')")
     make_tables(waiting)  # and begins only now
-    waiting.close()
-    assert folder.ids() == ["req_0001"]
+    assert waiting.execute("SELECT name FROM notes").fetchall() == [("here",)]
+    for db in (waiting, first):
+        db.close()
+    folder.open()
 
 
 def test_a_trace_that_is_put_again_has_one_row_everywhere(folder: Folder) -> None:
