@@ -15,7 +15,7 @@ from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheVerdict, ErrorInfo, Lane, Timings, Usage
 
 SCHEMA_VERSION = 1
-
+OWN_AGENT = "anyclaude-tui-"  # how the user agent of this program's own requests begins; its command follows
 
 _NO_ID = re.compile(r"[^A-Za-z0-9_-]")
 _LATEST = 253_370_764_800.0  # the year 9999, the last that dates go to

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
-
-import httpx
 
 from proxy.configuration.known_backends import backend_kind
+from tui.client.asking import WholeAnswer, ask_whole, made_up_prompt
 from tui.client.figures import seconds
-from tui.client.host_client import describe, refusal
+from tui.client.host_client import HostClient, HostError
 from tui.commands.claude_environment import model_name
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, not_checked, ok, warning
 
 _PATIENCE_S = 120.0  # a short prompt of a large model on a slow machine, behind others in the queue
-_SENTENCE = "This is a line of a long instruction that is the same in both requests; number {}. "
-_LINES = 40
+_PROMPT_TOKENS = 800
 _TOOL = {
     "name": "get_weather",
     "description": "Tells the weather in a city.",
@@ -41,24 +40,25 @@ def ask(examination: Examination, body: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         AnswerFailed: there is no good answer.
     """
-    token = examination.config.token
-    headers = {"anthropic-version": "2023-06-01"} | ({"authorization": f"Bearer {token}"} if token else {})
     message = {"model": model_name(examination.host.model), "max_tokens": 1, **body}
-    verify = examination.url.startswith("https:")  # loading certificates takes 30 ms
     try:
-        with httpx.Client(timeout=_PATIENCE_S, trust_env=False, verify=verify) as client:
-            answer = client.post(f"{examination.url}/v1/messages", json=message, headers=headers)
-    except httpx.HTTPError as error:
-        raise AnswerFailed(describe(error)) from None
-    if answer.status_code != 200:
-        raise AnswerFailed(refusal(answer.status_code, answer.text))
-    try:
-        said = answer.json()
-    except ValueError:
-        said = None
+        answer = asyncio.run(_asked(examination, message))
+    except HostError as error:
+        raise AnswerFailed(str(error)) from None
+    if answer.refusal:
+        raise AnswerFailed(answer.refusal)
+    said = answer.body
     if not isinstance(said, dict) or said.get("type") != "message" or not isinstance(said.get("usage"), dict):
         raise AnswerFailed("the answer is no message with its usage")
     return said
+
+
+async def _asked(examination: Examination, message: Mapping[str, Any]) -> WholeAnswer:
+    client = HostClient(examination.url, examination.config.token)
+    try:
+        return await ask_whole(client, message, sender="doctor", patience_s=_PATIENCE_S)
+    finally:
+        await client.close()
 
 
 def check_answer(examination: Examination) -> Finding:
@@ -87,9 +87,10 @@ def check_answer(examination: Examination) -> Finding:
 
 def check_cache(examination: Examination) -> Finding:
     """Two requests with one long prompt made afresh: are the cache's fields there, and do they change?"""
-    # A nonce in the first words, so that nothing from before can be read.
-    text = f"{uuid4()} " + "".join(_SENTENCE.format(number) for number in range(_LINES))
-    body = {"system": text, "messages": [{"role": "user", "content": "Say hello."}]}
+    body = {
+        "system": made_up_prompt(_PROMPT_TOKENS, secrets.token_hex(8)),
+        "messages": [{"role": "user", "content": "Say hello."}],
+    }
     try:
         first, second = (ask(examination, body)["usage"] for _ in range(2))
     except AnswerFailed as error:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import zip_longest
 from typing import Any
 
-import httpx
-
 from proxy.configuration.settling import Settled
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.request_replay import (
-    PATH,
     NoReplay,
     ReplayedAnswer,
     new_answer,
@@ -25,8 +21,9 @@ from proxy.traces.request_replay import (
     stored_answer,
 )
 from proxy.traces.schema import Trace
+from tui.client.asking import ask_whole
 from tui.client.figures import plural, seconds
-from tui.client.host_client import HostClient, describe
+from tui.client.host_client import HostClient, HostError
 from tui.client.wire_text import block_text, line_text, shorten, width, wrap
 from tui.commands.claude_session import joined_or_started, until_ready
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -36,8 +33,6 @@ from tui.commands.output import write_data
 from tui.commands.traces.places import open_trace
 
 _GAP = " │ "
-_HEADERS = {"anthropic-version": "2023-06-01", "user-agent": "anyclaude-tui-replay"}
-_CONNECT_S = 10.0  # reading waits for as long as the model takes
 
 
 def run_traces_replay(
@@ -83,24 +78,13 @@ async def _asked(
         client = HostClient(url, settled.config.token)
         try:
             state = await until_ready(client, process)
-            began = time.monotonic()
-            answer = await client.http.post(
-                PATH,
-                params=trace.request.query or None,
-                json=body,
-                headers=_HEADERS,
-                timeout=httpx.Timeout(None, connect=_CONNECT_S),
-            )
-            took = time.monotonic() - began
-        except httpx.HTTPError as error:
-            raise CommandFailed(ExitCode.ENGINE_FAILED, f"{client.url}: {describe(error)}") from None
+            answer = await ask_whole(client, body, sender="replay", query=trace.request.query)
+        except HostError as error:
+            raise CommandFailed(ExitCode.ENGINE_FAILED, str(error)) from None
         finally:
             await client.close()
-    try:
-        message = answer.json()
-    except ValueError:
-        message = None
-    return new_answer(answer.status_code, message, model=state.model or state.backend, duration_s=took)
+    model = state.model or state.backend
+    return new_answer(answer.status, answer.body, model=model, duration_s=answer.took_s)
 
 
 def side_by_side(then: ReplayedAnswer, now: ReplayedAnswer, columns: int) -> Iterator[str]:

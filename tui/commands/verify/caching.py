@@ -10,16 +10,15 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 from proxy.configuration.known_backends import BackendKind
 from proxy.events.types import Usage
+from tui.client.asking import StreamedAnswer, ask, made_up_prompt
 from tui.client.figures import percent, seconds
 from tui.client.host_client import HostError
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, check_own_account, say
-from tui.commands.verify.asking import StreamedAnswer, ask
 from tui.commands.verify.claims import Claims
 from tui.commands.verify.verified_host import HostChoice, VerifiedHost, choose_host, verified_host
 
@@ -30,16 +29,8 @@ MEASURABLE_S = 0.5  # a control's TTFT below it tells nothing: noise, and what e
 FASTER = 0.7  # of the control's TTFT
 LEAST_SHOWN = 0.25  # of the made-up prompt; below it the template has left it out
 LEAST_READ = 0.5  # of a prompt sent before; the few tokens that all prompts begin with prove nothing
-_CHARACTERS = 4  # a token, about
 _ANSWER_TOKENS = 8
 _LEAST_FOR_CLAUDE = 5_000  # tokens; its models cache no shorter prefix than 1,024 to 4,096
-_WORDS = (
-    "amber", "anchor", "basin", "beacon", "canyon", "cedar", "cobalt", "copper", "delta", "ember", "engine",
-    "fable", "falcon", "garnet", "glacier", "harbor", "indigo", "island", "jasper", "kernel", "lantern",
-    "lemon", "marble", "meadow", "nectar", "needle", "opal", "orchard", "pepper", "pilot", "quartz",
-    "quiver", "raven", "ribbon", "saddle", "signal", "timber", "tunnel", "umber", "valley", "velvet",
-    "willow", "window", "yarrow", "zephyr", "zinc",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +172,6 @@ def _body(model: str, system: str) -> dict[str, Any]:
         "system": [block],
         "messages": [{"role": "user", "content": "Say hello."}],
     }
-
-
-def made_up_prompt(tokens: int, nonce: str) -> str:
-    """About so many tokens, and always as many characters; no two share more than a mark or two."""
-    random = Random(nonce)
-    text = f"{nonce} is the number of these rules."
-    line = 0
-    while len(text) < tokens * _CHARACTERS:
-        line += 1
-        words = " ".join(random.choice(_WORDS) for _ in range(10))
-        text += f"\n{line}. {words}."
-    return text[: tokens * _CHARACTERS]
 
 
 def judge(claims: Claims, answers: CacheAnswers, backend: BackendKind, tokens: int) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+from tui.client.asking import StreamedAnswer, ask
 from tui.client.host_client import HostError
 from tui.client.wire_text import shorten
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.verify.asking import StreamedAnswer, ask
 from tui.commands.verify.caching import asked_model, credentials
 from tui.commands.verify.claims import Claims
 from tui.commands.verify.tool_families import verify_families

@@ -17,9 +17,9 @@ from bench.scripted_upstream import ScriptedUpstream, Turn, in_order
 from proxy.configuration.known_backends import BackendKind
 from proxy.events.types import Usage
 from tests.proxy.test_host import served, serving
+from tui.client.asking import StreamedAnswer, made_up_prompt
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
-from tui.commands.verify.asking import StreamedAnswer
 from tui.commands.verify.caching import (
     CONTROL,
     DISK,
@@ -29,7 +29,6 @@ from tui.commands.verify.caching import (
     USAGE,
     CacheAnswers,
     judge,
-    made_up_prompt,
     run_verify_cache,
 )
 from tui.commands.verify.claims import Claims

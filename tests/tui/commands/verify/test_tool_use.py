@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tui.client.asking import StreamedAnswer
 from tui.commands.invocation import Invocation
-from tui.commands.verify.asking import StreamedAnswer
 from tui.commands.verify.claims import Claims
 from tui.commands.verify.tool_families import FAMILIES, verify_families
 from tui.commands.verify.tool_use import (
