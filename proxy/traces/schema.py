@@ -17,6 +17,7 @@ from proxy.events.types import CacheVerdict, ErrorInfo, Lane, Timings, Usage
 SCHEMA_VERSION = 1
 OWN_AGENT = "anyclaude-tui-"  # how the user agent of this program's own requests begins; its command follows
 
+_OWN_AGENT = re.compile(rf"{OWN_AGENT}([a-z]{{1,20}})\b")
 _NO_ID = re.compile(r"[^A-Za-z0-9_-]")
 _LATEST = 253_370_764_800.0  # the year 9999, the last that dates go to
 
@@ -75,6 +76,12 @@ class Trace(TraceModel):
     tool_calls: list[ToolCall] = []
     notes: list[str] = []  # what translation folded, dropped or gave back as text, for people
 
+    @property
+    def own_command(self) -> str:
+        """The command of this program that asked, such as "verify"; empty for all other clients."""
+        agent = self.request.headers.get("user-agent", "")
+        return found[1] if (found := _OWN_AGENT.match(agent)) else ""
+
 
 class TraceSummary(TraceModel):
     """One row of the trace list: what the index knows without opening the file."""
@@ -100,3 +107,4 @@ class TraceSummary(TraceModel):
     preview: str = ""
     path: str = ""  # relative to the traces folder
     bytes: int = 0
+    own_command: str = ""  # of this program, that asked; empty: another client

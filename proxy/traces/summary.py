@@ -34,6 +34,7 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         preview=preview(body.get("messages")),
         path=path,
         bytes=size,
+        own_command=trace.own_command,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from proxy.traces.analysis.prices import PriceTable
-from proxy.traces.analysis.sums import ALL, Choice, RequestSums, request_sums
+from proxy.traces.analysis.sums import ALL, EVERY, Choice, RequestSums, conditions, request_sums
 from proxy.traces.index import TraceIndex
 
 SLOWEST = 5
@@ -90,7 +90,7 @@ def analyze(index: TraceIndex, choice: Choice = ALL, prices: PriceTable | None =
         sqlite3.Error: the index cannot be read.
     """
     sums = request_sums(index, choice, prices)
-    where, parameters = choice.where()
+    where, parameters, _ = conditions(index, choice)
     return Analysis(
         **{field.name: getattr(sums, field.name) for field in fields(sums)},
         misses=_misses(index, where, parameters),
@@ -115,5 +115,5 @@ def _misses(index: TraceIndex, where: str, parameters: tuple[object, ...]) -> li
 def _select(
     index: TraceIndex, statement: str, where: str, parameters: tuple[object, ...]
 ) -> list[tuple[Any, ...]]:
-    join = "JOIN requests ON requests.id = trace" if parameters else ""
+    join = "JOIN requests ON requests.id = trace" if where != EVERY else ""
     return index.select(statement.format(join=join, where=where), parameters)

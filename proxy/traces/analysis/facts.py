@@ -27,6 +27,7 @@ REQUEST_COLUMNS = (
     "duration",
     "prefill",
     "restore",
+    "own",
 )
 CALL_COLUMNS = (
     "trace",
@@ -97,6 +98,7 @@ def request_row(trace: Trace) -> Row:
         times.done,
         prefill_seconds(trace),
         trace.cache.restore_s if trace.cache else 0.0,
+        trace.own_command,
     )
 
 

@@ -15,6 +15,7 @@ from proxy.traces.analysis.prices import PriceTable
 
 LONG_PREFILL = 512  # tokens from which on the fixed cost of a prefill does not distort its speed
 QUARTER_S = 900
+EVERY = "1"  # as a condition
 
 _KEY = f"backend, model, upstream, session, lane, CAST(time / {QUARTER_S} AS INTEGER)"
 _LONG = f"input + created >= {LONG_PREFILL} AND prefill > 0"
@@ -47,6 +48,7 @@ class Choice:
     lane: str = ""
     since: float = 0.0
     until: float = 0.0
+    own: bool = False  # also what commands of this program asked: checks and replays
 
     def where(self) -> tuple[str, tuple[object, ...]]:
         """The condition on the index's table of requests, and its parameters."""
@@ -62,7 +64,7 @@ class Choice:
             parts.append(("time >= ?", (self.since,)))
         if self.until:
             parts.append(("time < ?", (self.until,)))
-        return " AND ".join(["1", *(part for part, _ in parts)]), tuple(p for _, ps in parts for p in ps)
+        return " AND ".join([EVERY, *(part for part, _ in parts)]), tuple(p for _, ps in parts for p in ps)
 
 
 ALL = Choice()
@@ -81,6 +83,17 @@ class RequestSums:
     hours: list[Group]  # where all is within one day, else empty
     prefill_s_per_token: dict[str, float]  # by "backend model"
     priced: bool
+    left_out: int  # requests of this program's own commands
+
+
+def conditions(table: Requests, choice: Choice) -> tuple[str, tuple[object, ...], int]:
+    """The condition on the table of requests, its parameters, and how many own requests it leaves out."""
+    where, parameters = choice.where()
+    if choice.own:
+        return where, parameters, 0
+    [(count,)] = table.select(f"SELECT count(*) FROM requests WHERE {where} AND own != ''", parameters)
+    # Without any, nothing has to be joined for the condition.
+    return f"{where} AND own = ''" if count else where, parameters, int(count)
 
 
 def request_sums(table: Requests, choice: Choice = ALL, prices: PriceTable | None = None) -> RequestSums:
@@ -90,7 +103,7 @@ def request_sums(table: Requests, choice: Choice = ALL, prices: PriceTable | Non
         sqlite3.Error: the table cannot be read.
     """
     prices = prices or PriceTable({})
-    where, parameters = choice.where()
+    where, parameters, left_out = conditions(table, choice)
     cells = [
         Cell(*row[:18], *map(_numbers, row[18:]))
         for row in table.select(_SUMS.format(where=where), parameters)
@@ -115,6 +128,7 @@ def request_sums(table: Requests, choice: Choice = ALL, prices: PriceTable | Non
         hours=groups(lambda cell: _local(cell, "%H:00"), by_name=True) if len(days) == 1 else [],
         prefill_s_per_token={" ".join(key): rate for key, rate in rates.items()},
         priced=bool(prices),
+        left_out=left_out,
     )
 
 

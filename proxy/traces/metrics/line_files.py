@@ -56,6 +56,7 @@ class RequestLine(BaseModel):
     duration: _Number | None
     prefill: _Number | None
     restore: _Number | None
+    own: Annotated[str, Field(max_length=80)] = ""
 
 
 _FLAGS = frozenset(REQUEST_COLUMNS.index(name) for name in ("failed", "cancelled"))

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from engine.process.private_files import write_private
 from proxy.traces.analysis.facts import REQUEST_COLUMNS
 from proxy.traces.analysis.groups import Group
 from proxy.traces.analysis.prices import PriceTable
-from proxy.traces.analysis.sums import ALL, Choice, Requests, RequestSums, request_sums
+from proxy.traces.analysis.sums import ALL, Choice, Requests, RequestSums, conditions, request_sums
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.metrics.cache_metrics import METRICS_FOLDER, CacheMetrics
 from proxy.traces.metrics.groups_csv import csv_text, groups_csv, zone_of
@@ -25,6 +25,7 @@ from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.metrics.report import metrics_report
 from tui.commands.output import write_data
+from tui.commands.traces.analyzing import say_left_out
 from tui.commands.traces.places import moment
 
 STDOUT = "-"
@@ -41,8 +42,11 @@ def run_metrics(
     by: str,
     csv_file: str,
     as_json: bool,
+    own: bool = False,
 ) -> int:
     """Print the sums of the chosen requests, pruned ones too; returns the exit code.
+
+    `own`: also those of this program's own requests.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; an
@@ -50,13 +54,14 @@ def run_metrics(
         OSError: the metrics cannot be read, or the CSV file not be written.
     """
     _check(by, csv_file, as_json=as_json)
-    choice = Choice(**chosen, since=moment(since, "--since"), until=moment(until, "--until"))
+    choice = Choice(**chosen, since=moment(since, "--since"), until=moment(until, "--until"), own=own)
     config = invocation.settle().config
     prices = PriceTable(config.prices)
     metrics = CacheMetrics(config.home / METRICS_FOLDER, prices=prices, notice=say)
     _bring_up_to_date(metrics, config.home / TRACES_FOLDER)
     with closing(metrics.table(choice)) as table:
         sums = request_sums(table, choice, prices)
+        say_left_out(sums.left_out)
         groups = _groups(sums, by)
         if csv_file:
             _write_csv(csv_file, _requests_csv(table, choice) if by == REQUEST else groups_csv(by, groups))
@@ -73,7 +78,7 @@ def run_metrics(
     if csv_file or as_json:
         return ExitCode.FINE
     if not sums.total.requests:
-        say("no request was counted yet" if choice == ALL else "there are no such requests")
+        say("no request was counted yet" if choice == replace(ALL, own=own) else "there are no such requests")
         return ExitCode.FINE
     columns = shutil.get_terminal_size((160, 40)).columns
     write_data(metrics_report(sums, by, groups, zone=_zone(), columns=columns))
@@ -120,7 +125,7 @@ def _zone() -> str:
 
 
 def _requests(table: Requests, choice: Choice) -> list[dict[str, object]]:
-    where, parameters = choice.where()
+    where, parameters, _ = conditions(table, choice)
     columns = ", ".join(REQUEST_COLUMNS)
     rows = table.select(f"SELECT {columns} FROM requests WHERE {where} ORDER BY time, id", parameters)
     return [dict(zip(REQUEST_COLUMNS, row, strict=True)) for row in rows]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tui.commands.traces.options import Config, Since, invocation_of
+from tui.commands.traces.options import Config, Own, Since, invocation_of
 
 METRICS_HELP = """What the prefix cache did, day by day: also for requests whose traces were removed.
 
@@ -43,6 +43,7 @@ def metrics(
     csv_file: Annotated[
         str, typer.Option("--csv", metavar="FILE", help="Write CSV there; - is stdout.")
     ] = "",
+    own: Own = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     config: Config = None,
 ) -> None:
@@ -51,5 +52,14 @@ def metrics(
     chosen = {"backend": backend, "model": model}
     invocation = invocation_of(context, config)
     raise typer.Exit(
-        run_metrics(invocation, chosen, since=since, until=until, by=by, csv_file=csv_file, as_json=as_json)
+        run_metrics(
+            invocation,
+            chosen,
+            since=since,
+            until=until,
+            by=by,
+            csv_file=csv_file,
+            as_json=as_json,
+            own=own,
+        )
     )

@@ -37,6 +37,7 @@ TraceId = Annotated[
 Session = Annotated[
     str, typer.Option("--session", metavar="ID", help="Only this session, or those that begin so.")
 ]
+Own = Annotated[bool, typer.Option("--own", help="Also the requests of verify, doctor and traces replay.")]
 Since = Annotated[
     str, typer.Option("--since", metavar="WHEN", help="Only from then on: 90m, 12h, 7d, 2w, or a date.")
 ]
@@ -107,9 +108,10 @@ def traces_mark(
 
 ANALYZE_HELP = """What the traces say together: hit rates, tokens, speeds, misses, tools, what was saved.
 
-By backend, model, session, lane and day. A request hits where tokens of its prompt came from the prefix
-cache. The time that this saved is counted by the speed of that model's own long prefills. With "prices" in
-the configuration, the cost of the same tokens elsewhere:
+By backend, model, session, lane and day. What checks and replays asked is left out unless --own is given. A
+request hits where tokens of its prompt came from the prefix cache. The time that this saved is counted by the
+speed of that model's own long prefills. With "prices" in the configuration, the cost of the same tokens
+elsewhere:
 
 \b
   "prices": {"claude-sonnet-*": {"input": 3, "cacheWrite": 3.75, "cacheRead": 0.3, "output": 15}}
@@ -138,6 +140,7 @@ def traces_analyze(
     lane: Annotated[
         str, typer.Option("--lane", metavar="NAME", help="main, subagent, compaction or auxiliary.")
     ] = "",
+    own: Own = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -145,7 +148,9 @@ def traces_analyze(
 
     invocation = invocation_of(context, config)
     chosen = {"session": session, "backend": backend, "model": model, "lane": lane}
-    raise typer.Exit(run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json))
+    raise typer.Exit(
+        run_traces_analyze(invocation, chosen, since=since, until=until, as_json=as_json, own=own)
+    )
 
 
 REPLAY_HELP = """Ask a stored request again, and show both answers side by side.

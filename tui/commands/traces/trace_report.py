@@ -49,9 +49,14 @@ def summary_line(row: TraceSummary) -> str:
         f"{hit:>4}",
         f"{count(row.usage.output_tokens):>5}",
         f"{seconds(row.duration_s):>6}",
-        f"{line_text(ended)[:60]}  {calls}".rstrip(),
+        "  ".join(part for part in (line_text(ended)[:60], calls, own_label(row.own_command)) if part),
     ]
     return "  ".join(fields)
+
+
+def own_label(command: str) -> str:
+    """How a request of this program's own is told from those of clients."""
+    return f"[{command}]" if command else ""
 
 
 def _request(trace: Trace) -> Iterator[str]:
@@ -61,7 +66,8 @@ def _request(trace: Trace) -> Iterator[str]:
     upstream = f" as {trace.upstream_model}" if trace.upstream_model else ""
     yield line_text(f"{trace.model}{upstream} on {trace.backend}")
     agent = "  ".join(part for part in (trace.agent_type, trace.agent) if part)
-    yield line_text(f"{trace.lane}  session {trace.session or '-'}  {agent}")
+    own = own_label(trace.own_command)
+    yield line_text(f"{trace.lane}  session {trace.session or '-'}  {agent}  {own}")
 
 
 def _answer(trace: Trace) -> Iterator[str]:

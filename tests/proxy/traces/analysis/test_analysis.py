@@ -20,13 +20,15 @@ from proxy.traces.analysis.analysis import Analysis, analyze
 from proxy.traces.analysis.groups import Group, Percentiles
 from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.analysis.sums import Choice
-from proxy.traces.schema import Trace, TraceResponse
+from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 from tests.proxy.trace_making import AT, call_of, trace_of
 from tests.proxy.traces.folders import Folder
 
 PRICES = PriceTable(
     {"claude-*": {"input": 3, "cacheWrite": 4, "cacheRead": 0.5, "output": 15}, "claude-x": {"input": 1}}
 )
+
+MISSED = CacheVerdict(prompt_tokens=9, miss=CacheMiss(reason="cold"))
 
 
 def some_trace(number: int, chance: random.Random) -> Trace:
@@ -93,6 +95,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         made.write(some_trace(number, chance))
     made.reconcile()
     yield made
+    made.index.close()
+
+
+def test_what_commands_of_this_program_asked_is_left_out_unless_wanted(tmp_path: Path) -> None:
+    ours = ("anyclaude-tui-verify", "anyclaude-tui-doctor", "anyclaude-tui-replay/1")
+    theirs = ("claude-cli/2.1.332", "anyclaude-tui-", "my-anyclaude-tui-verify")
+    sent = [TraceRequest(headers={"user-agent": agent}) for agent in (*ours, *theirs)]
+    own = [
+        trace_of(n, request=request, tool_calls=[call_of()], cache=MISSED)
+        for n, request in enumerate(sent[:3], 1)
+    ]
+    others = [trace_of(n, request=request, cache=MISSED) for n, request in enumerate(sent[3:], 4)]
+    made = Folder(tmp_path)
+    made.put(*own, *others)
+    found, whole = analyze(made.index), analyze(made.index, Choice(own=True))
+    assert (found.total.requests, found.left_out, found.tools) == (3, 3, [])
+    assert (whole.total.requests, whole.left_out, whole.tools[0].calls) == (6, 0, 3)
+    assert [sum(miss.requests for miss in each.misses) for each in (found, whole)] == [3, 6]
+    rows = {row.id: row.own_command for row in made.index.page().traces}
+    assert [rows[trace.id] for trace in (*own, *others)] == ["verify", "doctor", "replay", "", "", ""]
     made.index.close()
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from proxy.events.types import CacheMiss, CacheVerdict, Timings, Usage
-from proxy.traces.schema import Trace
+from proxy.traces.schema import Trace, TraceRequest
 from tests.proxy.trace_making import AT, call_of, trace_of
 from tests.tui.commands.traces.homes import home_with, invocation_on
 from tui.commands.exit_codes import CommandFailed
 from tui.commands.traces.analyzing import run_traces_analyze
+from tui.commands.traces.listing import run_traces_list
 
 CHOSEN = {"session": "", "backend": "", "model": "", "lane": ""}
 
@@ -73,6 +74,23 @@ def test_as_json_it_is_the_whole_analysis(tmp_path: Path, capsys: pytest.Capture
     assert (shown["total"]["requests"], shown["total"]["read"]) == (1, 0)
     assert shown["misses"][0]["before"] == "on main"
     assert shown["tools"][0]["errors"] == 1
+
+
+@pytest.mark.parametrize(("own", "requests"), [(False, 2), (True, 3)])
+def test_requests_of_checks_are_counted_only_where_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], own: bool, requests: int
+) -> None:
+    check = trace_of(3, request=TraceRequest(headers={"user-agent": "anyclaude-tui-verify"}))
+    home_with(tmp_path, *traces(), check)
+    run_traces_analyze(invocation_on(tmp_path), CHOSEN, since="", until="", as_json=False, own=own)
+    shown = capsys.readouterr()
+    assert f"requests   {requests}\n" in shown.out
+    left_out = "" if own else "1 request of verify, doctor and replay is left out; --own counts them too\n"
+    assert shown.err == left_out
+    run_traces_list(invocation_on(tmp_path), session="", errors=False, marked=False, most=9, as_json=False)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.endswith("  [verify]")
+    assert not any("[verify]" in line for line in others)
 
 
 @pytest.mark.parametrize(
