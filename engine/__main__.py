@@ -18,7 +18,7 @@ from engine.process.exit_codes import ExitCode
 from engine.process.gpu_watchdog import relaxed_watchdog
 from engine.process.install_check import refusal_here
 from engine.process.listening import CannotListen, bind
-from engine.process.parent_watch import announce, read_settings
+from engine.process.parent_watch import fail, read_settings
 from engine.settings import EngineSettings, SettingsError, settings_from, settings_from_options
 
 _RESTARTED = "ANYCLAUDE_ENGINE_ACCELERATED"  # what the process that we were before this one found
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the engine until it ends; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if refusal := refusal_here():
-        return _fail(refusal, ExitCode.USAGE)
+        return fail(refusal, ExitCode.USAGE)
     raise_descriptor_limit()
     accelerated = _accelerate()
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
@@ -46,9 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = _settings(arguments)
     except SettingsError as error:
-        return _fail(str(error), ExitCode.USAGE)
+        return fail(str(error), ExitCode.USAGE)
     except ValueError as error:
-        return _fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", ExitCode.USAGE)
+        return fail(f"{error}; write one JSON line to stdin, or see python -m engine --help", ExitCode.USAGE)
     if settings.relax_gpu_watchdog:
         added, report = relaxed_watchdog(os.environ)
         os.environ.update(added)
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         listener = bind(settings.host, settings.port)
     except CannotListen as error:
         said = f"the engine cannot listen on {error.address}: {error.reason}"
-        return _fail(f"{said}; end what listens there or choose another port", ExitCode.PORT_BUSY)
+        return fail(f"{said}; end what listens there or choose another port", ExitCode.PORT_BUSY)
     # Only now: this imports MLX, and wrong settings should be reported at once.
     with limits_kept():
         from engine.serving import serve
@@ -87,12 +87,6 @@ def _settings(arguments: list[str]) -> EngineSettings:
     for warning in warnings:
         logging.getLogger("engine").warning(warning)
     return settings
-
-
-def _fail(message: str, code: int) -> int:
-    print(message, file=sys.stderr)  # noqa: T201 - the one line that a user reads
-    announce(error=message, exit_code=code)
-    return code
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from engine.process.descriptors import raise_descriptor_limit
 from engine.process.exit_codes import ExitCode
-from engine.process.parent_watch import announce, end_within, read_settings, watch_parent
+from engine.process.parent_watch import announce, end_within, fail, read_settings, watch_parent
 from proxy.configuration.settled import HostConfig
 from proxy.host import serve
 from proxy.library_loggers import quiet_libraries
@@ -35,16 +35,17 @@ def main() -> int:
     """Run a host until its parent ends it; returns the exit code."""
     raise_descriptor_limit()
     if sys.stdin is None or sys.stdin.isatty():
-        return _fail(
-            "python -m proxy reads its settings as one JSON line on stdin; see anyclaude-tui --no-ui"
+        return fail(
+            "python -m proxy reads its settings as one JSON line on stdin; see anyclaude-tui --no-ui",
+            ExitCode.USAGE,
         )
     try:
         config = HostConfig.from_values(read_settings())
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        return _fail(f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}")
+        return fail(f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}", ExitCode.USAGE)
     except ValueError as error:
-        return _fail(str(error))
+        return fail(str(error), ExitCode.USAGE)
     logging.basicConfig(
         level=logging.DEBUG if config.debug_level > 0 else logging.INFO,
         stream=sys.stderr,
@@ -73,7 +74,7 @@ async def _serve(config: HostConfig) -> int:
     reasons: list[str] = []
     served = await serve(config, ready=_listening, stop=stop, failed=reasons.append, report=_report)
     if reasons:
-        return _fail(reasons[0], served)
+        return fail(reasons[0], served)
     return ended_with[0] if ended_with else served
 
 
@@ -91,12 +92,6 @@ def _listening(url: str) -> None:
     if DETACHED in sys.argv[1:]:  # who started it leaves now, and with it the pipe's other end
         with open(os.devnull, "wb") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
-
-
-def _fail(message: str, code: int = ExitCode.USAGE) -> int:
-    print(message, file=sys.stderr)  # noqa: T201 - the one line that a user reads
-    announce(error=message, exit_code=code)
-    return code
 
 
 if __name__ == "__main__":

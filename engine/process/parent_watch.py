@@ -55,6 +55,13 @@ def end_within(grace_s: float, code: int = 0) -> None:
     ending.start()
 
 
+def fail(message: str, code: int) -> int:
+    """Say why this process ends, to people on stderr and to the parent; returns the exit code."""
+    sys.stderr.write(message + "\n")  # the one line that a user reads
+    announce(error=message, exit_code=code)
+    return code
+
+
 def announce(**fields: Any) -> None:
     """Tell the parent, as one JSON line on stdout, that this process listens, or why it cannot."""
     sys.stdout.write(json.dumps(fields) + "\n")

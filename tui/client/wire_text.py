@@ -86,11 +86,12 @@ def cut(text: str, cells: int) -> str:
     return text
 
 
-def wrap(text: str, cells: int) -> list[str]:
+def wrap(text: str, cells: int, *, whole_words: bool = False) -> list[str]:
     """Break one logical line into screen lines of at most `cells` cells, at spaces where there are any.
 
-    The lines joined are the text: nothing of code or data is lost. A space at a break stays at the end of its
-    line and may hang over the edge. A text without characters is one empty line.
+    With `whole_words` a word that is longer than a line hangs over the edge: paths and options that somebody
+    copies. The lines joined are the text: nothing of code or data is lost. A space at a break stays at the
+    end of its line and may hang over the edge. A text without characters is one empty line.
     """
     cells = max(1, cells)
     if width(text) <= cells:
@@ -99,13 +100,24 @@ def wrap(text: str, cells: int) -> list[str]:
     while text:
         head = cut(text, cells) or text[0]
         if len(head) < len(text):
+            space = head.rfind(" ")
             if text[len(head)] == " ":
                 head = text[: len(head) + 1]
-            else:
-                space = head.rfind(" ")
-                # A break far to the left would waste the line: long words and paths are cut where they are.
-                if space > len(head) // 2:
-                    head = head[: space + 1]
+            # A break far to the left would waste the line: long words and paths are cut where they are.
+            elif space > len(head) // 2 or (whole_words and space > 0 and head[:space].strip()):
+                head = head[: space + 1]
+            elif whole_words:
+                end = text.find(" ", len(head)) + 1
+                head = text[:end] if end else text
         lines.append(head)
         text = text[len(head) :]
     return lines
+
+
+def hanging(text: str, cells: int, indent: int, *, whole_words: bool = False) -> list[str]:
+    """A line of at most `cells` cells, and what does not fit below it, further in; all of it with 0 cells."""
+    if not cells:
+        return [text]
+    head = wrap(text, cells, whole_words=whole_words)[0]
+    rest = wrap(text[len(head) :], cells - indent, whole_words=whole_words)
+    return [head.rstrip(), *(" " * indent + line.rstrip() for line in rest if line.strip())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 
@@ -13,6 +14,11 @@ def write_data(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_unwritable_stdout()
+
+
+def terminal_columns() -> int:
+    """How many cells a line on stdout has; 0 where it goes to a file or a pipe, whose lines stay whole."""
+    return shutil.get_terminal_size((0, 0)).columns
 
 
 def open_closed_streams() -> None:

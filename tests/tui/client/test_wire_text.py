@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.client.wire_text import block_text, cut, line_text, shorten, shorten_middle, width, wrap
+from tui.client.wire_text import block_text, cut, hanging, line_text, shorten, shorten_middle, width, wrap
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=200)  # lone surrogates included
 
@@ -65,6 +65,16 @@ def test_wrapping_breaks_at_spaces_but_not_far_from_the_edge() -> None:
     assert wrap("a /very/long/path/without/spaces", 12)[0] == "a /very/long"
     assert wrap("全角全角", 5) == ["全角", "全角"]
     assert wrap("", 5) == [""]
+
+
+@given(ANY_TEXT, st.integers(4, 40), st.integers(0, 3))
+def test_a_hanging_line_fits_and_keeps_words_whole_where_asked(text: str, cells: int, indent: int) -> None:
+    line = line_text(text)
+    assert all(width(part) <= cells for part in hanging(line, cells, indent))
+    whole = hanging(line, cells, indent, whole_words=True)
+    assert " ".join(whole).split() == line.split()
+    assert all(width(part) <= cells or len(part.split()) == 1 for part in whole)
+    assert hanging(line, 0, indent) == [line]
 
 
 @given(ANY_TEXT, st.integers(0, 40))

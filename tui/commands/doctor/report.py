@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.options.kinds import printable
 from tui.client.figures import plural
+from tui.client.wire_text import hanging, line_text
 from tui.commands.doctor.findings import Check, Checked, Standing
 
 _COLOURS = {Standing.OK: "32", Standing.WARNING: "33", Standing.FAILED: "31", Standing.NOT_CHECKED: "2"}
@@ -61,15 +60,9 @@ def row(
 
 
 def _wrapped(text: str, mark: str, indent: str, width: int) -> Iterator[str]:
-    hang = indent + " " * len(mark)
-    yield from textwrap.wrap(
-        mark + printable(text, _LONGEST),
-        width,
-        initial_indent=indent,
-        subsequent_indent=hang,
-        break_on_hyphens=False,  # paths and options stay whole, to be copied
-        break_long_words=False,
-    ) or [indent]
+    # Paths and options stay whole, to be copied.
+    lines = hanging(mark + line_text(text, _LONGEST), width - len(indent), len(mark), whole_words=True)
+    yield from (indent + line for line in lines)
 
 
 def terminal_width() -> int:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from proxy.traces.analysis.groups import Group
 from proxy.traces.analysis.sums import RequestSums
+from tui.client.wire_text import hanging
 from tui.commands.traces.analysis_report import (
     INDENT,
     LABEL_CELLS,
     MOST_GROUPS,
     chart,
     group_table,
-    hanging,
     section,
     total_lines,
 )

@@ -8,7 +8,7 @@ from proxy.traces.analysis.analysis import Analysis, MissGroup, SlowRequest, Too
 from proxy.traces.analysis.groups import Group, Percentiles
 from proxy.traces.analysis.sums import RequestSums
 from tui.client.figures import NONE, count, day_and_clock, percent, plural, rate, seconds
-from tui.client.wire_text import line_text, shorten, shorten_middle, width, wrap
+from tui.client.wire_text import hanging, line_text, shorten, shorten_middle, width
 
 NAME_CELLS = 26
 BAR_CELLS = 50
@@ -101,13 +101,6 @@ def section(title: str, lines: Iterator[str]) -> list[str]:
     """Indented lines below a title; nothing where there are none."""
     body = list(lines)
     return ["", title, *(INDENT + line for line in body)] if body else []
-
-
-def hanging(text: str, columns: int, by: int) -> Iterator[str]:
-    """A line, and what of it does not fit below it, further in."""
-    head = wrap(text, columns)[0]
-    yield head
-    yield from (" " * by + line for line in wrap(text[len(head) :], columns - by) if line)
 
 
 def chart(groups: Sequence[Group], room: int) -> Iterator[str]:

@@ -10,12 +10,13 @@ from difflib import unified_diff
 from proxy.traces.analysis.diff import PromptDiff, SegmentDiff, diff
 from proxy.traces.schema import Trace
 from tui.client.figures import count, day_and_clock, percent, ratio, seconds
-from tui.client.wire_text import block_text, line_text
+from tui.client.wire_text import block_text, hanging, line_text
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation
-from tui.commands.output import write_data
+from tui.commands.output import terminal_columns, write_data
 from tui.commands.traces.places import open_trace, traces_folder
 
+_HANG = 8  # cells, of what does not fit into a line
 _MOST_LINES = 40  # of one segment's difference
 _MARKS = {"same": "=", "changed": "!", "only in A": "-", "only in B": "+"}
 
@@ -33,8 +34,14 @@ def run_traces_diff(invocation: Invocation, a: str, b: str, *, whole: bool, as_j
     if as_json:
         write_data(json.dumps(asdict(found), indent=2) + "\n")
     else:
-        write_data("\n".join(_report(one, other, found, whole=whole)) + "\n")
+        columns = terminal_columns()
+        lines = (part for line in _report(one, other, found, whole=whole) for part in _fitted(line, columns))
+        write_data("\n".join(lines) + "\n")
     return ExitCode.FINE if found.first is None else ExitCode.FAILED
+
+
+def _fitted(line: str, columns: int) -> list[str]:
+    return hanging(line, columns, min(_HANG, len(line) - len(line.lstrip()) + 2))
 
 
 def _report(a: Trace, b: Trace, found: PromptDiff, *, whole: bool) -> Iterator[str]:

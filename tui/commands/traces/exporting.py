@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
@@ -35,8 +36,9 @@ def run_traces_export(
     session: str,
     since: str,
     marked: bool,
+    as_json: bool = False,
 ) -> int:
-    """Write the chosen traces, oldest first; returns the exit code.
+    """Write the chosen traces, oldest first; returns the exit code. `as_json`: print what was written.
 
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; no
@@ -45,9 +47,16 @@ def run_traces_export(
     """
     if form not in FORMATS:
         raise CommandFailed(ExitCode.USAGE, f"--format is {form!r}; allowed: {', '.join(FORMATS)}")
+    if as_json and not output:
+        raise CommandFailed(
+            ExitCode.USAGE,
+            "--json prints what was written to the file of -o; without -o stdout has the document itself",
+        )
     begin = moment(since, "--since")
     config = invocation.settle().config
     folder = config.home / TRACES_FOLDER
+    left_out: list[str] = []
+    written: list[str] = []
     if ids:
         chosen: Iterator[Trace] = (open_trace(folder, wanted) for wanted in ids)
     else:
@@ -55,28 +64,39 @@ def run_traces_export(
         rows = list_traces(folder, session=session, only=only, most=_ALL)
         paths = [folder / row.path for row in reversed(rows) if row.time >= begin]
         say(f"{plural(len(paths), 'trace')}")
-        chosen = _readable(paths)
+        chosen = _readable(paths, left_out)
     pieces = export(
-        chosen,
+        _noted(chosen, written),
         cast(ExportFormat, form),
         version=version("anyclaude-tui"),
         redactor=Redactor((config.token, config.backend_key)),
         contents=not redact,
     )
     if output:
-        _write(Path(output).expanduser(), pieces)
+        path = Path(output).expanduser()
+        _write(path, pieces)
+        if as_json:
+            record = {"file": str(path), "format": form, "traces": written, "left_out": left_out}
+            write_data(json.dumps(record) + "\n")
     else:
         for piece in pieces:
             write_data(piece)
     return ExitCode.FINE
 
 
-def _readable(paths: Sequence[Path]) -> Iterator[Trace]:
+def _noted(traces: Iterable[Trace], ids: list[str]) -> Iterator[Trace]:
+    for trace in traces:
+        ids.append(trace.id)
+        yield trace
+
+
+def _readable(paths: Sequence[Path], left_out: list[str]) -> Iterator[Trace]:
     for path in paths:
         try:
             yield read_trace(path)
         except TraceError as error:
             say(f"left out: {error}")
+            left_out.append(str(error))
 
 
 def _write(path: Path, pieces: Iterator[str]) -> None:

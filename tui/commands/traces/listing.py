@@ -7,15 +7,15 @@ from pathlib import Path
 
 from proxy.traces.files import id_in
 from proxy.traces.index import MOST_ROWS, TraceIndex
-from proxy.traces.marks import read_marks, remove_mark, set_mark
+from proxy.traces.marks import Mark, read_marks, remove_mark, set_mark
 from proxy.traces.opened_index import asked_index
 from proxy.traces.schema import TraceSummary
 from tui.client.wire_text import line_text
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.output import write_data
+from tui.commands.output import terminal_columns, write_data
 from tui.commands.traces.places import trace_file, traces_folder
-from tui.commands.traces.trace_report import summary_line
+from tui.commands.traces.trace_report import summary_lines
 
 
 def run_traces_list(
@@ -28,14 +28,15 @@ def run_traces_list(
     """
     folder = traces_folder(invocation)
     marks = read_marks(folder)
+    columns = terminal_columns()
     rows = list_traces(folder, session=session, errors=errors, only=set(marks) if marked else None, most=most)
     for row in rows:
         mark = marks.get(row.id)
         if as_json:
             line = json.dumps(row.model_dump() | {"mark": mark.model_dump() if mark else None})
         else:
-            line = summary_line(row) + (f"  [marked] {line_text(mark.note)}" if mark else "")
-        write_data(line.rstrip() + "\n")
+            line = "\n".join(summary_lines(row, mark_text(mark), columns=columns))
+        write_data(line + "\n")
     return ExitCode.FINE
 
 
@@ -70,7 +71,14 @@ def list_traces(
     return asked_index(folder, chosen, notice=say)
 
 
-def run_traces_mark(invocation: Invocation, wanted: str, *, note: str, remove: bool) -> int:
+def mark_text(mark: Mark | None) -> str:
+    """That a trace is marked, and why; empty where it is not."""
+    return f"[marked] {line_text(mark.note)}".rstrip() if mark else ""
+
+
+def run_traces_mark(
+    invocation: Invocation, wanted: str, *, note: str, remove: bool, as_json: bool = False
+) -> int:
     """Mark a trace, or take its mark off; returns the exit code.
 
     Raises:
@@ -88,6 +96,9 @@ def run_traces_mark(invocation: Invocation, wanted: str, *, note: str, remove: b
         say(f"the mark of {trace_id} is taken off")
     else:
         say(f"{trace_id} has no mark")
+    if as_json:
+        mark = read_marks(folder).get(trace_id)
+        write_data(json.dumps({"id": trace_id, "mark": mark.model_dump() if mark else None}) + "\n")
     return ExitCode.FINE
 
 

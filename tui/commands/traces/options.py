@@ -98,12 +98,15 @@ def traces_mark(
     trace: TraceId,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why it is kept.")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take the mark off.")] = False,
+    as_json: Json = False,
     config: Config = None,
 ) -> None:
     """Mark a trace: it is never pruned, and "traces list --marked" finds it."""
     from tui.commands.traces.listing import run_traces_mark
 
-    raise typer.Exit(run_traces_mark(invocation_of(context, config), trace, note=note, remove=remove))
+    raise typer.Exit(
+        run_traces_mark(invocation_of(context, config), trace, note=note, remove=remove, as_json=as_json)
+    )
 
 
 ANALYZE_HELP = """What the traces say together: hit rates, tokens, speeds, misses, tools, what was saved.
@@ -234,6 +237,7 @@ def traces_export(
     session: Session = "",
     since: Since = "",
     marked: Annotated[bool, typer.Option("--marked", help="Only those with a mark.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="What was written with -o, as JSON.")] = False,
     config: Config = None,
 ) -> None:
     from tui.commands.traces.exporting import run_traces_export
@@ -249,6 +253,7 @@ def traces_export(
             session=session,
             since=since,
             marked=marked,
+            as_json=as_json,
         )
     )
 

@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay, offered_tools, replay
+from proxy.traces.marks import read_marks
 from proxy.traces.schema import Trace
 from tui.client.wire_text import line_text
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation
-from tui.commands.output import write_data
+from tui.commands.output import terminal_columns, write_data
 from tui.commands.traces.call_report import call_report
+from tui.commands.traces.listing import mark_text
 from tui.commands.traces.places import open_trace, trace_file, traces_folder
 from tui.commands.traces.trace_detail import trace_detail
 from tui.commands.traces.trace_report import trace_report
@@ -37,7 +39,7 @@ def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, fo
         return ExitCode.FINE
     trace = open_trace(folder, wanted)
     if tool is None:
-        write_data(_whole(trace, form))
+        write_data(_whole(trace, form, mark_text(read_marks(folder).get(trace.id))))
         return ExitCode.FINE
     call = _call(trace, tool)
     read = replay(call, offered_tools(trace).schemas)
@@ -50,14 +52,14 @@ def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, fo
     return ExitCode.FINE if read.agrees else ExitCode.FAILED
 
 
-def _whole(trace: Trace, form: Form) -> str:
+def _whole(trace: Trace, form: Form, mark: str) -> str:
     match form:
         case "json":
             return trace.model_dump_json(indent=2) + "\n"
         case "detail":
-            return trace_report(trace) + trace_detail(trace)
+            return trace_report(trace, mark, columns=terminal_columns()) + trace_detail(trace)
         case _:
-            return trace_report(trace)
+            return trace_report(trace, mark, columns=terminal_columns())
 
 
 def _call(trace: Trace, number: int) -> ToolCall:

@@ -9,14 +9,18 @@ from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import Trace, TraceSummary
 from tui.client.event_text import one_line_arguments
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
-from tui.client.wire_text import line_text, shorten
+from tui.client.wire_text import hanging, line_text, shorten, width
 
 LABEL_CELLS = 11
 WIDTH = 110
+_BELOW = 20  # cells to the left of the second line of a row: its time's
 
 
-def trace_report(trace: Trace) -> str:
-    """A trace: request, timings, usage, cache verdict, tool calls, notes, error."""
+def trace_report(trace: Trace, mark: str = "", *, columns: int = 0) -> str:
+    """A trace: request, timings, usage, cache verdict, tool calls, notes, error; wrapped to so many columns.
+
+    `mark` says that it is marked, and why.
+    """
     lines: list[str] = []
     for name, step in (
         ("trace", iter([f"{trace.id}  {day_and_clock(trace.time)}"])),
@@ -28,30 +32,41 @@ def trace_report(trace: Trace) -> str:
         ("calls", _calls(trace)),
         ("notes", (line_text(note) for note in trace.notes)),
         ("error", _error(trace)),
+        ("mark", iter([mark] if mark else [])),
     ):
         for place, line in enumerate(step):
-            lines.append(f"{name if place == 0 else '':<{LABEL_CELLS}}{line}".rstrip())
+            text = f"{name if place == 0 else '':<{LABEL_CELLS}}{line}".rstrip()
+            lines += hanging(text, columns, LABEL_CELLS)
     return "\n".join(lines) + "\n"
 
 
-def summary_line(row: TraceSummary) -> str:
-    """Time, id, session, lane, prompt, hit rate, output, duration, calls, and how it ended."""
+def summary_lines(row: TraceSummary, mark: str = "", *, columns: int = 0) -> list[str]:
+    """Time, id, session, lane; prompt, hit rate, output, duration; how it ended, calls, `mark`.
+
+    One line where it fits into so many columns, else two, the second cut to fit.
+    """
     hit = percent(ratio(row.usage.cache_read_input_tokens, row.usage.prompt_tokens))
     failed = f"/{row.tool_errors} failed" if row.tool_errors else ""
     calls = f"{plural(row.tool_calls, 'call')}{failed}" if row.tool_calls else ""
     ended = row.error or row.stop_reason or str(row.status)
-    fields = [
+    who = [
         day_and_clock(row.time),
         row.id,
         f"{line_text(row.session)[:8] or '-':<8}",
         f"{row.lane:<10}",
+    ]
+    what = [
         f"{count(row.usage.prompt_tokens):>5}",
         f"{hit:>4}",
         f"{count(row.usage.output_tokens):>5}",
         f"{seconds(row.duration_s):>6}",
-        "  ".join(part for part in (line_text(ended)[:60], calls, own_label(row.own_command)) if part),
+        "  ".join(part for part in (line_text(ended)[:60], calls, own_label(row.own_command), mark) if part),
     ]
-    return "  ".join(fields)
+    whole = "  ".join([*who, *what]).rstrip()
+    if not columns or width(whole) <= columns:
+        return [whole]
+    below = " " * _BELOW + "  ".join(what)
+    return [shorten("  ".join(who).rstrip(), columns), shorten(below.rstrip(), columns)]
 
 
 def own_label(command: str) -> str:

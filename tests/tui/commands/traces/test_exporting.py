@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from proxy.events.types import ErrorInfo
 from proxy.traces.marks import read_marks, set_mark
+from proxy.traces.schema import TraceResponse
 from tests.proxy.trace_making import AT, trace_of
 from tests.proxy.traces.test_importing import old
 from tests.tui.commands.traces.homes import home_with, invocation_on
+from tui.client.wire_text import width
 from tui.commands.exit_codes import CommandFailed
+from tui.commands.traces.diffing import run_traces_diff
 from tui.commands.traces.exporting import run_traces_export
 from tui.commands.traces.importing import run_traces_import
 from tui.commands.traces.listing import list_traces, run_traces_list, run_traces_mark
+from tui.commands.traces.options import traces
+from tui.commands.traces.showing import run_traces_show
 
 
 @pytest.fixture
@@ -60,6 +68,25 @@ def test_a_file_is_private_and_whole(home: Path) -> None:
     assert not list(home.glob(".page*"))
 
 
+def test_json_says_what_a_file_got(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exported(home, "req_0003", "req_0001", form="har", output=str(file := home / "a.har"), as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == {"file": str(file), "format": "har", "traces": ["req_0003", "req_0001"], "left_out": []}
+    with pytest.raises(CommandFailed, match="--json prints what was written to the file of -o"):
+        exported(home, as_json=True)
+
+
+def test_every_command_has_json() -> None:
+    group = typer.main.get_command(traces)
+    assert isinstance(group, TyperGroup)
+    lacking = [
+        name
+        for name, command in group.commands.items()
+        if not any("--json" in option.opts for option in command.params)
+    ]
+    assert (lacking, len(group.commands)) == ([], 10)
+
+
 def test_a_trace_that_cannot_be_read_is_left_out_with_a_line(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,11 +108,34 @@ def test_marks_are_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert run_traces_mark(at, "req_0002", note="the\x1b[31m one", remove=False) == 0
     run_traces_list(at, session="", errors=False, marked=True, most=9, as_json=False)
     assert capsys.readouterr().out.endswith("  [marked] the one\n")
+    run_traces_show(at, "req_0002", tool=None, form="short")
+    assert capsys.readouterr().out.endswith("\nmark       [marked] the one\n")
     run_traces_list(at, session="", errors=False, marked=False, most=1, as_json=True)
     assert json.loads(capsys.readouterr().out)["mark"] is None
     next((home / "traces").glob("mlx/*req_0002.json")).unlink()
-    run_traces_mark(at, "req_0002", note="", remove=True)
-    assert "taken off" in capsys.readouterr().err
+    run_traces_mark(at, "req_0002", note="", remove=True, as_json=True)
+    shown = capsys.readouterr()
+    assert "taken off" in shown.err
+    assert json.loads(shown.out) == {"id": "req_0002", "mark": None}
+
+
+def test_lines_fit_the_terminal(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = invocation_on(home)
+    error = ErrorInfo(type="api_error", message="全 " * 60)
+    home_with(home, trace_of(4, text="one " * 90 + "wörter", response=TraceResponse(status=500, error=error)))
+    set_mark(home / "traces", "req_0004", "kept " * 30)
+    for columns in (60, 80, 132):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        run_traces_list(at, session="", errors=False, marked=False, most=9, as_json=False)
+        run_traces_show(at, "req_0004", tool=None, form="short")
+        run_traces_diff(at, "req_0003", "req_0004", whole=True, as_json=False)
+        shown = capsys.readouterr().out.splitlines()
+        assert max(map(width, shown)) <= columns
+    monkeypatch.delenv("COLUMNS")
+    run_traces_list(at, session="", errors=False, marked=False, most=9, as_json=False)
+    assert len(capsys.readouterr().out.splitlines()) == 4
 
 
 def test_old_traces_are_imported_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
