@@ -172,7 +172,7 @@ class Recovery:
                 request.suspect = True
                 self._active.wait(request)
             else:
-                self._reporting.fail(request, "overloaded", f"{in_words(kind, error)}; {_ADVICE[kind]}")
+                self._reporting.fail(request, "overloaded", f"{in_words(kind, error)}; {ADVICE[kind]}")
         if refuses:
             self.refused = True
             raise DeviceRefuses(f"{_IN_THE_END} ({first_line(error)})") from error
@@ -211,7 +211,7 @@ UNCONFIRMED = (
 )
 _IN_THE_END = "the GPU refused further work"
 
-_ADVICE: dict[DeviceFault, str] = {
+ADVICE: dict[DeviceFault, str] = {
     "refused": "the engine restarts, try again in a moment",
     "victim": "a retry failed too; try again",
     "memory": "half of the prefix cache was evicted to free some; try again, or compact the conversation",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+from typing import get_args
 
 import pytest
 
-from engine.process.device_faults import device_fault, in_words
+from engine.process.device_faults import DeviceFault, device_fault, in_words
 from tests.engine.faulty_device import MEMORY, REFUSED, TIMEOUT, VICTIM
 
 
@@ -37,3 +38,11 @@ def test_faults_of_the_device_are_told_from_all_others(error: Exception, kind: s
 def test_words_name_the_fault_and_what_the_system_said() -> None:
     assert in_words("memory", RuntimeError(MEMORY)) == f"the GPU had no memory left ({MEMORY})"
     assert in_words("memory", MemoryError()) == "the GPU had no memory left (MemoryError)"
+
+
+@pytest.mark.parametrize("kind", get_args(DeviceFault))
+def test_each_kind_has_words_of_its_own(kind: DeviceFault) -> None:
+    said = in_words(kind, RuntimeError("the system's"))
+    assert said.startswith("the GPU ")
+    assert said.endswith(" (the system's)")
+    assert sum(said == in_words(other, RuntimeError("the system's")) for other in get_args(DeviceFault)) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import mlx.core as mx
 import pytest
@@ -13,8 +13,8 @@ from engine.models.loading import load_model
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import as_token_array
 from engine.prefix_cache.layers import evaluate, layout_of
-from engine.process.device_faults import DeviceRefuses
-from engine.scheduling.faults import UNCONFIRMED
+from engine.process.device_faults import DeviceFault, DeviceRefuses
+from engine.scheduling.faults import ADVICE, UNCONFIRMED
 from engine.scheduling.requests.request import ScheduledRequest
 from engine.scheduling.requests.steps import FailStep, FinishStep, Sampling
 from engine.scheduling.runner import ModelRunner
@@ -24,6 +24,12 @@ from tests.engine.model_thread import ask
 from tests.engine.scheduling.test_loop import CHUNK, Driven, prompt
 from tests.engine.telling_caches import computed
 from tests.models import ModelShelf
+
+
+@pytest.mark.parametrize("kind", get_args(DeviceFault))
+def test_each_kind_of_fault_has_advice(kind: DeviceFault) -> None:
+    assert "try again" in ADVICE[kind]
+
 
 LONG = prompt(1, 5 * CHUNK + 10)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from engine.options.setting import OF_A_BACKEND
 from engine.settings import settings_from
 from proxy.assembly import engine_settings, engine_timing
+from proxy.configuration.backends import BACKEND_RULES
 from proxy.configuration.file import FILE_NAME
+from proxy.configuration.known_backends import BackendKind
 from proxy.configuration.provenance import DEFAULT
 from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import ConfigError, HostConfig
@@ -382,3 +384,7 @@ def test_any_file_settles_or_says_in_lines_what_is_wrong(tmp_path: Path, file: A
     else:
         assert outcome
         assert all(problem and "\n" not in problem for problem in outcome)
+
+
+def test_each_kind_of_backend_has_a_rule() -> None:
+    assert set(BACKEND_RULES) == set(get_args(BackendKind))

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,20 @@ def test_checks_come_after_those_that_they_need() -> None:
         assert seen.issuperset(check.needs)
         seen.add(check.name)
     assert len(seen) == len(CHECKS)
+
+
+def test_the_checks_of_every_module_are_made() -> None:
+    folder = ROOT / "tui" / "commands" / "doctor"
+    modules = [import_module(f"tui.commands.doctor.{file.stem}") for file in folder.glob("*.py")]
+    made = {check.name for module in modules for check in getattr(module, "CHECKS", ())}
+    assert {check.name for check in CHECKS} == made
+    defined = {
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.startswith("check_") and value.__module__ == module.__name__
+    }
+    assert {check.run for check in CHECKS} == defined
 
 
 def test_the_table_has_a_row_for_each_check(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
