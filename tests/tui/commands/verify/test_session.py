@@ -102,6 +102,7 @@ def test_three_good_runs_are_interpreted() -> None:
     text = " ".join(words)
     assert "Claude Code (claude-cli/2.1.332) asked qwen 3 questions" in text
     assert "waits 0.50s for its first token, where the first one waited 9.0s" in text
+    assert "is the most that a first test can reach" in words[-1]
 
 
 def test_what_an_earlier_run_left_is_said() -> None:
