@@ -15,7 +15,7 @@ from urllib.parse import quote
 from engine.wire.json_text import plain_text
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo
-from proxy.traces.schema import Trace
+from proxy.traces.schema import Trace, plain_id
 from proxy.traces.secret_shapes import REDACTED, redact_shapes
 
 _SECRET_HEADER = re.compile(
@@ -69,7 +69,7 @@ class Redactor:
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The headers with the values of those that carry credentials replaced."""
         return {
-            name: REDACTED if value and is_secret_header(name) else self.text(value)
+            self.text(name): REDACTED if value and is_secret_header(name) else self.text(value)
             for name, value in headers.items()
         }
 
@@ -128,7 +128,9 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
         "tool_calls": [_redacted_call(call, redactor) for call in trace.tool_calls],
         "notes": [redactor.text(note) for note in trace.notes],
     }
-    for name in ("session", "agent", "agent_type", "prompt_id", "model", "upstream_model"):
+    if (named := redactor.text(trace.id)) != trace.id:  # of a foreign file: ours are made of hex digits
+        update["id"] = plain_id(named)
+    for name in ("backend", "session", "agent", "agent_type", "prompt_id", "model", "upstream_model"):
         update[name] = redactor.text(getattr(trace, name))
     return trace.model_copy(update=update)
 
@@ -138,6 +140,7 @@ def _redacted_call(call: ToolCall, redactor: Redactor) -> ToolCall:
     return call.model_copy(
         update={
             "id": redactor.text(call.id),
+            "family": redactor.text(call.family),
             "name": redactor.text(call.name),
             "raw": raw,
             "tokens": call.tokens if raw == call.raw else [],  # they would spell the secret

@@ -26,7 +26,8 @@ def _possible(at: float) -> float:
     return at if 0.0 <= at < _LATEST else 0.0  # a NaN is not either
 
 
-def _plain(trace_id: str) -> str:
+def plain_id(trace_id: str) -> str:
+    """An id of those characters that ids of ours may have."""
     return _NO_ID.sub("_", trace_id)[:80]
 
 
@@ -57,7 +58,7 @@ class Trace(TraceModel):
     """The record of one request."""
 
     schema_version: int = SCHEMA_VERSION
-    id: Annotated[str, AfterValidator(_plain)]  # a foreign file may say anything
+    id: Annotated[str, AfterValidator(plain_id)]  # a foreign file may say anything
     time: Annotated[float, AfterValidator(_possible)]  # epoch seconds at which the request was received
     session: str = ""
     agent: str = ""

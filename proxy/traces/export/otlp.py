@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.wire.json_text import encode_json
 from proxy.events.tool_call import ToolCall
+from proxy.traces.export.genai_messages import input_messages, output_messages, parts
 from proxy.traces.schema import Trace
 
 _INTERNAL, _SERVER = 1, 2  # kinds of spans
@@ -59,8 +60,9 @@ def spans(trace: Trace) -> Iterator[dict[str, Any]]:
                     "gen_ai.usage.cache_creation.input_tokens": usage.cache_creation_input_tokens,
                     "http.response.status_code": got.status,
                     "error.type": got.error.type if got.error else None,
-                    "gen_ai.input.messages": _text(asked.get("messages")),
-                    "gen_ai.output.messages": _text((got.message or {}).get("content")),
+                    "gen_ai.system_instructions": _text(parts(asked.get("system")) or None),
+                    "gen_ai.input.messages": _text(input_messages(asked.get("messages"))),
+                    "gen_ai.output.messages": _text(output_messages(got.message)),
                     "anyclaude.request.id": trace.id,
                     "anyclaude.lane": trace.lane,
                     "anyclaude.agent.id": trace.agent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from html import escape
@@ -21,6 +22,12 @@ article { border-top: 1px solid #8886; padding: .6rem 0 } .failed > h2 { color: 
 h2 { font-size: 1rem; margin: .2rem 0 } table { border-collapse: collapse }
 td, th { padding: .1rem .8rem .1rem 0; text-align: left; vertical-align: top }
 """
+# Code points that the format forbids: controls, halves of characters, and those that are none.
+_NO_HTML = re.compile(
+    "[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane * 0x10000 + 0xFFFE)}{chr(plane * 0x10000 + 0xFFFF)}" for plane in range(17))
+    + "]"
+)
 # No script, no address, no picture: whatever a prompt holds can do nothing here.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -98,4 +105,4 @@ def _pre(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return escape(text.encode("utf-8", "replace").decode())
+    return escape(_NO_HTML.sub("\ufffd", text))
