@@ -19,6 +19,7 @@ from proxy.events.types import EngineState, HostState
 from proxy.supervision.supervisor import Supervisor
 from proxy.traces.files import is_trace_id
 from proxy.traces.index import TracePage
+from proxy.traces.marks import read_marks
 from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
 from proxy.traces.schema import Trace
 from proxy.traces.writing import TraceStore
@@ -153,14 +154,19 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         asked = request.query_params
         limit = _number(asked.get("limit") or str(_DEFAULT_ROWS), "limit")
         before, query = asked.get("before", ""), asked.get("q", "")
+
+        def rows() -> tuple[list[dict[str, Any]], int]:
+            page = host.store.index.page(limit=limit, before=before, query=query)
+            marks = read_marks(host.store.folder)
+            return [row.model_dump() | {"marked": row.id in marks} for row in page.traces], page.total
+
         try:
-            page = await asyncio.to_thread(host.store.index.page, limit=limit, before=before, query=query)
+            listed, total = await asyncio.to_thread(rows)
         except ValueError as error:
             raise InvalidRequest(str(error)) from None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
-        rows = [row.model_dump() for row in page.traces]
-        return Response(encode_json({"traces": rows, "total": page.total}), media_type="application/json")
+        return Response(encode_json({"traces": listed, "total": total}), media_type="application/json")
 
     @router.get("/anyclaude/traces/{trace_id}", responses={200: {"model": Trace}})
     async def trace(trace_id: str) -> Response:

@@ -108,4 +108,5 @@ class TraceSummary(TraceModel):
     preview: str = ""
     path: str = ""  # relative to the traces folder
     bytes: int = 0
+    marked: bool = False  # as a host lists it; marks are no part of the index
     own_command: str = ""  # of this program, that asked; empty: another client

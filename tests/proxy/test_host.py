@@ -23,6 +23,7 @@ from proxy.configuration.settled import HostConfig
 from proxy.events.bus import EventBus
 from proxy.events.types import EngineStatus, HostNotice, HostState
 from proxy.host import serve
+from proxy.traces.marks import set_mark
 from proxy.traces.schema import Trace
 from tests.proxy.live import Upstream, delta, says
 from tests.proxy.live import serve as upstream_served
@@ -210,6 +211,9 @@ async def test_an_answer_is_on_disk_in_the_list_and_in_the_feed(tmp_path: Path) 
         request_id = answer.headers["request-id"]
         listed = (await host.client.get("/anyclaude/traces")).json()
         assert ([row["id"] for row in listed["traces"]], listed["total"]) == ([request_id], 1)
+        assert not listed["traces"][0]["marked"]
+        set_mark(host.config.home / "traces", request_id)
+        assert (await host.client.get("/anyclaude/traces")).json()["traces"][0]["marked"]
         trace = Trace.model_validate((await host.client.get(f"/anyclaude/traces/{request_id}")).json())
         assert trace.request.body == ask
         assert trace.request.headers["x-api-key"] == "[redacted]"

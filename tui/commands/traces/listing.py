@@ -33,7 +33,8 @@ def run_traces_list(
     for row in rows:
         mark = marks.get(row.id)
         if as_json:
-            line = json.dumps(row.model_dump() | {"mark": mark.model_dump() if mark else None})
+            fields = row.model_dump(exclude={"marked"})
+            line = json.dumps(fields | {"mark": mark.model_dump() if mark else None})
         else:
             line = "\n".join(summary_lines(row, mark_text(mark), columns=columns))
         write_data(line + "\n")

@@ -52,4 +52,4 @@ def _line(found: Found) -> str:
 def _as_json(found: Found) -> str:
     place = asdict(found) | {"summary": None}
     del place["summary"]
-    return json.dumps(found.summary.model_dump() | place)
+    return json.dumps(found.summary.model_dump(exclude={"marked"}) | place)

@@ -29,6 +29,12 @@ NEAR_END = 40  # rows from the end at which the next page is asked for
 Load = Callable[[str, str], Awaitable[tuple[list["TraceSummary"], int]]]
 
 
+def _end(row: TraceSummary, cells: int) -> Line:
+    if row.marked:  # no prune removes it
+        return [("◆ ", "warn"), *_state(row, cells - 2)]
+    return _state(row, cells)
+
+
 def _state(row: TraceSummary, cells: int) -> Line:
     if row.status == CLIENT_CLOSED_REQUEST:
         return [("⊘ ", "warn"), ("cancelled", "warn")]
@@ -60,7 +66,7 @@ COLUMNS: tuple[Column[TraceSummary], ...] = (
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
     Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=7),
-    Column("END", lambda row, now, cells: _state(row, cells), 22, least=12, grow=1, most=26),
+    Column("END", lambda row, now, cells: _end(row, cells), 22, least=12, grow=1, most=26),
     Column("PROMPT", lambda row, now, cells: [number(row.usage.prompt_tokens)], 6, "right", rank=2),
     Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=3),
     Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=2),
