@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import orjson
 from pydantic import ValidationError
 
+from proxy.configuration.small_file import FileTooLarge, read_small_file
 from proxy.traces.files import id_in, trace_files
 from proxy.traces.schema import SCHEMA_VERSION, Trace
+
+MOST_BYTES = 1 << 30  # of one trace
 
 
 class TraceError(Exception):
@@ -62,10 +67,22 @@ def read_trace(path: Path) -> Trace:
         TraceUnreadable: it cannot be read or is damaged; the file is left as it is.
     """
     try:
-        content = path.read_bytes()
+        content = trace_content(path)
     except OSError as error:
         raise TraceUnreadable(f"{path} cannot be read: {error.strerror or error}") from None
     return parse_trace(content, str(path))
+
+
+def trace_content(path: Path) -> bytes:
+    """The bytes of a trace's file.
+
+    Raises:
+        OSError: it cannot be read, or is no file of a size that a trace can have: a pipe would never end.
+    """
+    size = os.stat(path).st_size
+    if size > MOST_BYTES:
+        raise FileTooLarge(errno.EFBIG, f"is larger than {MOST_BYTES >> 30} GiB", str(path))
+    return read_small_file(path, most=size).data
 
 
 def parse_trace(content: bytes, name: str, *, exact: bool = True) -> Trace:

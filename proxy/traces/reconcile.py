@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.process.private_files import DRAFT_SUFFIX
 from proxy.traces.files import trace_files
 from proxy.traces.index import IndexEntry, TraceIndex
-from proxy.traces.reading import TraceDamaged, TraceUnreadable, parse_trace
+from proxy.traces.reading import TraceDamaged, TraceUnreadable, parse_trace, trace_content
 
 _BATCH = 50  # files a transaction: the writer of new traces never waits longer than for these
 _DRAFT_AGE_S = 3600.0  # no writing takes that long
@@ -56,7 +56,7 @@ def _entries(folder: Path, paths: list[str], notice: Callable[[str], None]) -> I
     for path in paths:
         file = folder / path
         try:
-            content = file.read_bytes()
+            content = trace_content(file)
             yield IndexEntry.of(parse_trace(content, str(file), exact=False), path, len(content))
         except FileNotFoundError:
             continue  # pruned in between

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from proxy.traces import index_tables
 from proxy.traces.index import INDEX_NAME
 from proxy.traces.opened_index import opened_index
+from proxy.traces.reading import TraceUnreadable, read_trace
 from tests.proxy.trace_making import trace_of
 from tests.proxy.traces.folders import Folder
 
@@ -46,6 +48,26 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
     with opened_index(tmp_path, notice=folder.notices.append) as index:
         assert [row.id for row in index.page().traces] == ["req_0001"]
     assert "rebuilt from the trace files" in folder.notices[0]
+
+
+def test_what_would_never_end_or_not_fit_is_left_out_with_a_line(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(trace_of(1))
+    names = [f"20260101T00000{place}.000Z-req_{place}.json" for place in range(4)]
+    pipe, zero, large, inner = (tmp_path / "mlx" / name for name in names)
+    os.mkfifo(pipe)
+    zero.symlink_to("/dev/zero")
+    with large.open("wb") as file:
+        file.truncate(2 << 30)  # takes no room
+    inner.mkdir()
+    with opened_index(tmp_path, notice=folder.notices.append) as index:
+        assert [row.id for row in index.page().traces] == ["req_0001"]
+    assert len(folder.notices) == 4
+    assert all("left out of the list" in notice for notice in folder.notices)
+    for path in (pipe, zero, large, inner):
+        with pytest.raises(TraceUnreadable, match="cannot be read"):
+            read_trace(path)
+    folder.index.close()
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from proxy.events.tool_call import ToolCall
 from proxy.traces.call_replay import CallReplay, offered_tools, replay
 from proxy.traces.marks import read_marks
+from proxy.traces.reading import trace_content
 from proxy.traces.schema import Trace
 from tui.client.wire_text import line_text
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -35,7 +36,7 @@ def run_traces_show(invocation: Invocation, wanted: str, *, tool: int | None, fo
     """
     folder = traces_folder(invocation)
     if form == "raw" and tool is None:
-        write_data(trace_file(folder, wanted).read_text("utf-8", "replace").rstrip("\n") + "\n")
+        write_data(trace_content(trace_file(folder, wanted)).decode("utf-8", "replace").rstrip("\n") + "\n")
         return ExitCode.FINE
     trace = open_trace(folder, wanted)
     if tool is None:
