@@ -50,14 +50,14 @@ def find_claude(
     is_program: Callable[[Path], bool] = lambda path: path.is_file() and os.access(path, os.X_OK),
     notify: Callable[[str], None] = say,
 ) -> str:
-    """The program: by its name, else on the PATH, else in an installer's folder, with a message.
+    """The program's whole path: by its name, else on the PATH, else in an installer's folder, with a message.
 
     Raises:
         CommandFailed: it was not found.
     """
     found = shutil.which(named or "claude", path=environ.get("PATH"))
     if found:
-        return found
+        return os.path.abspath(found)  # it may be run in another folder
     if named:
         raise CommandFailed(
             ExitCode.USAGE, f"{named} is not an executable program; give the path of Claude Code"

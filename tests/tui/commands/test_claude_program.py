@@ -44,6 +44,13 @@ def test_the_path_goes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == ""
 
 
+def test_a_relative_name_becomes_a_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify session` runs the program in a folder of its own."""
+    program = put(tmp_path / "bin/claude")
+    monkeypatch.chdir(tmp_path)
+    assert find_claude("bin/claude", {"PATH": ""}) == str(program)
+
+
 def test_the_local_installation_lies_below_the_clients_own_folder(tmp_path: Path) -> None:
     program = put(tmp_path / "settings/local/claude")
     environ = {"HOME": str(tmp_path), "PATH": "", "CLAUDE_CONFIG_DIR": str(tmp_path / "settings")}
