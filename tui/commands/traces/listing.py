@@ -30,6 +30,8 @@ def run_traces_list(
     marks = read_marks(folder)
     columns = terminal_columns()
     rows = list_traces(folder, session=session, errors=errors, only=set(marks) if marked else None, most=most)
+    if not rows:
+        say("there are no such traces" if session or errors or marked else "there are no traces yet")
     for row in rows:
         mark = marks.get(row.id)
         if as_json:

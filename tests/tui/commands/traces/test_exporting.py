@@ -103,6 +103,18 @@ def test_a_format_that_is_none_is_told_with_those_there_are(home: Path) -> None:
         exported(home, form="pdf")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "said"), [({}, "there are no traces yet\n"), ({"marked": True}, "there are no such traces\n")]
+)
+def test_an_empty_list_says_so(
+    tmp_path: Path, chosen: dict[str, bool], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = {"session": "", "errors": False, "marked": False} | chosen
+    home_with(tmp_path)
+    assert run_traces_list(invocation_on(tmp_path), **choice, most=9, as_json=False) == 0  # type: ignore[arg-type]
+    assert capsys.readouterr() == ("", said)
+
+
 def test_marks_are_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at = invocation_on(home)
     assert run_traces_mark(at, "req_0002", note="the\x1b[31m one", remove=False) == 0
