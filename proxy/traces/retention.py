@@ -36,7 +36,7 @@ class Limits:
         parts = (
             f"{self.days:g} days" if self.days else "",
             f"{self.bytes / 1e9:g} GB" if self.bytes else "",
-            f"{self.traces:,} traces" if self.traces else "",
+            f"the newest {self.traces:,}" if self.traces else "",
         )
         return " and ".join(part for part in parts if part) or "no limit"
 

@@ -163,7 +163,7 @@ async def test_a_first_removal_is_announced_a_week_ahead(folder: Folder) -> None
         await store.close()
     assert len(folder.ids()) == 5
     assert [notice.partition(" and will be removed from ")[0] for notice in folder.notices] == [
-        "3 traces (0.00 GB) are beyond 2 traces"
+        "3 traces (0.00 GB) are beyond the newest 2"
     ] * 2
 
 
@@ -193,7 +193,7 @@ async def test_a_host_stays_within_its_limits_and_tells_what_it_removed(folder: 
     await store.close()
     assert folder.ids() == ["req_0005", "req_0004"]
     assert folder.notices == [
-        "3 old traces (0.00 GB) were removed, to stay within 2 traces; 2 are left (0.00 GB)"
+        "3 old traces (0.00 GB) were removed, to stay within the newest 2; 2 are left (0.00 GB)"
     ]
 
 

@@ -60,6 +60,11 @@ def test_by_count_and_by_size(home: Path, limit: dict[str, object], stay: int) -
     assert left(home) == stay
 
 
+def test_a_number_of_traces_is_said_in_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pruned(home, yes=False, keep=1) == 0
+    assert "within the newest 1 would stay" in capsys.readouterr().err
+
+
 def test_as_json_it_is_the_plan(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pruned(home, yes=False, as_json=True)
     shown = json.loads(capsys.readouterr().out)
