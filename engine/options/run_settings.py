@@ -160,14 +160,14 @@ class RunSettings:
         "memory that the engine may take with weights, prompts and answers",
         key="backends.NAME.memoryLimitBytes",
         usual="by the machine",
-        more="quickstart.md#memory",
+        more="running.md#memory",
     )
     wired: Literal["weights", "off"] = declared(
         "weights",
         WIRED,
         "what macOS may never page out: the weights, where they are less than half of the memory, or nothing",
         key="backends.NAME.wired",
-        more="quickstart.md#memory",
+        more="running.md#memory",
     )
     disk_cache_bytes: int = declared(
         20_000_000_000,

@@ -30,7 +30,7 @@ class HostSettings(RunSettings):
         env="ANYCLAUDE_BACKEND",
         option="--backend",
         metavar="NAME",
-        more="quickstart.md#another-backend",
+        more="running.md#another-backend",
     )
     backend_url: str = declared(
         "",
@@ -41,7 +41,7 @@ class HostSettings(RunSettings):
         option="--base-url",
         metavar="URL",
         usual="where that server usually listens",
-        more="quickstart.md#another-backend",
+        more="running.md#another-backend",
     )
     backend_key: str = declared(
         "",
@@ -50,7 +50,7 @@ class HostSettings(RunSettings):
         key="backends.NAME.apiKey",
         env="ANYCLAUDE_API_KEY",
         usual="none",
-        more="quickstart.md#where-keys-go",
+        more="running.md#where-keys-go",
     )
     upstream_system_turns: bool = declared(
         False,
@@ -151,7 +151,7 @@ CONFIG_FILE = Setting(
     env="ANYCLAUDE_CONFIG",
     option="--config",
     metavar="FILE",
-    more="quickstart.md#configuration",
+    more="running.md#configuration",
 )
 # Keys of the file that are no setting by themselves.
 FILE_ONLY = (

@@ -52,7 +52,7 @@ def agree(kind: Kind, value: Any) -> bool:
 
 
 def example_of_the_docs() -> Any:
-    text = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
+    text = (ROOT / "docs" / "running.md").read_text("utf-8")
     return json.loads(text.split("## Configuration")[1].split("```json")[1].split("```")[0])
 
 

@@ -1,0 +1,205 @@
+"""Where documented commands run: a home, a project folder and a port of their own, and one host for all."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench.child import Child, clean_environment, poll, wait_ready
+from bench.claude_code import claude_path
+from tests import servers
+from tests.documents.blocks import CommandBlock, DocumentedCommand
+from tests.documents.shown import RequestNames, missing
+from tests.e2e.terminal_session import TerminalSession, terminal_session
+
+COMMAND_S = 90
+
+
+class CommandDiffers(AssertionError):
+    """A command does not do what its document shows; the message has its place and what it printed."""
+
+
+class Workplace:
+    """Runs blocks in the order of their documents; a context manager that ends what runs on.
+
+    In a document the port is 8082, the home `/home/you` and the project `/home/you/project`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder
+        self.project = folder / "project"
+        self.project.mkdir(parents=True)
+        self._state = folder / "shell-state"  # the variables after the last command of the document
+        self.port = _free_port()
+        self.environment = clean_environment(
+            HOME=str(folder),
+            PATH=os.pathsep.join(
+                [str(Path(sys.executable).parent), str(claude_path().parent), os.environ["PATH"]]
+            ),
+            ANYCLAUDE_PORT=str(self.port),
+            COLUMNS="120",
+            IS_SANDBOX="1",  # the client refuses some modes to root otherwise
+        )
+        self.names = RequestNames()
+        self._host: Child | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Workplace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def begin(self) -> None:
+        """A new document: back to the project, with variables and requests of its own."""
+        self._state.write_text("")
+        self.names = RequestNames()
+
+    def run(self, block: CommandBlock) -> None:
+        """Run a block's commands.
+
+        Raises:
+            CommandDiffers: one ended with another exit code, or did not print what the block shows.
+        """
+        last = block.commands[-1]
+        if "screen" in block.marks:
+            for command in block.commands:
+                self._open_screen(block, command)
+        elif "follow" in block.marks:
+            for command in block.commands:
+                self._follow(block, command)
+        elif "host" in block.marks:
+            if block.commands[:-1]:
+                self._run_in_shell(block, block.commands[:-1], 0)
+            self._keep_host(block, last)
+        else:
+            self._run_in_shell(block, block.commands, block.exit_code)
+
+    def _here(self, text: str) -> str:
+        """A text of a document with this workplace's port and home."""
+        return text.replace("/home/you", str(self.home)).replace("8082", str(self.port))
+
+    def _command(self, block: CommandBlock, command: DocumentedCommand) -> str:
+        try:
+            text = self.names.in_command(self._here(command.text))
+        except LookupError as error:
+            raise CommandDiffers(f"{block.document}:{command.line}: {error}") from None
+        return text.replace(".venv/bin/", "")
+
+    def _check(self, block: CommandBlock, command: DocumentedCommand, streams: list[str]) -> None:
+        line = missing([self._here(line) for line in command.shown], streams, self.names)
+        if line is not None:
+            said = "\n".join(streams)
+            raise CommandDiffers(
+                f"{block.document}:{command.line}: {command.text}\nhas no line\n  {line}\nIt printed\n{said}"
+            )
+
+    def _run_in_shell(self, block: CommandBlock, commands: list[DocumentedCommand], code: int) -> None:
+        """Each command in a shell that goes on where the one before ended: its folder and its variables."""
+        for command in commands:
+            process = self._start(
+                f'set -a; . {self._state}; cd "$PWD"\n{self._command(block, command)}\n'
+                f"code=$?; export -p > {self._state}; exit $code"
+            )
+            try:
+                printed, error = process.communicate(timeout=COMMAND_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                said = "\n".join(process.communicate())
+                raise CommandDiffers(
+                    f"{block.document}:{command.line}: {command.text}\nis not done in {COMMAND_S} s\n{said}"
+                ) from None
+            wanted = code if command is commands[-1] else 0
+            if process.returncode != wanted:
+                raise CommandDiffers(
+                    f"{block.document}:{command.line}: {command.text}\n"
+                    f"ended with {process.returncode}, not {wanted}\n{printed}\n{error}"
+                )
+            self._check(block, command, [printed, error])
+
+    def _follow(self, block: CommandBlock, command: DocumentedCommand) -> None:
+        """Let a command that does not end print something, and interrupt it."""
+        log = self.home / "followed.log"
+        with log.open("w") as printed:
+            process = self._start(f"exec {self._command(block, command)}", stdout=printed, stderr=printed)
+        try:
+            poll(lambda: log.stat().st_size, timeout_s=COMMAND_S, what=command.text)
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(COMMAND_S)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._check(block, command, [log.read_text()])
+
+    def _open_screen(self, block: CommandBlock, command: DocumentedCommand) -> None:
+        """Open a screen, see what the document shows of it, and leave it; one with a host at the end."""
+        with ExitStack() as until_left:
+            shell = ["/bin/bash", "-c", f"exec {self._command(block, command)}"]
+            session = until_left.enter_context(
+                terminal_session(shell, cwd=self.project, environ=self.environment)
+            )
+            until_left.callback(self._leave, session)
+            for line in command.shown:
+                if line.strip() != "…":
+                    session.wait_for(r"\s+".join(map(re.escape, self._here(line).split())))
+            if "host" in block.marks:
+                self._host = Child("documented screen", session.process, self.home / "none", self._url)  # type: ignore[arg-type]
+                wait_ready(self._host)
+                self._open.push(until_left.pop_all())
+
+    @staticmethod
+    def _leave(session: TerminalSession) -> None:
+        session.press("q")
+        ended = session.wait_until_ended()
+        assert ended == 0, f"the screen ended with {ended}\n{session.text}"
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _keep_host(self, block: CommandBlock, command: DocumentedCommand) -> None:
+        """Start a host that runs on; one that an earlier document started serves this one too."""
+        if self._host is None:
+            log = self.home / "host.log"
+            with log.open("w") as printed:
+                process = self._start(f"exec {self._command(block, command)}", stdout=printed, stderr=printed)
+            self._host = Child("documented host", process, log, self._url)
+            servers.STARTED.append(self._host)
+            self._open.callback(self._end_host, self._host)
+            wait_ready(self._host)
+        self._check(block, command, [self._host.log.read_text()])
+
+    @staticmethod
+    def _end_host(host: Child) -> None:
+        try:
+            os.killpg(host.pid, signal.SIGINT)
+            assert host.process.wait(30) == 130, host.log_tail()
+        finally:
+            host.stop()
+
+    def _start(self, script: str, **streams: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["/bin/bash", "-c", script],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=streams.get("stdout", subprocess.PIPE),
+            stderr=streams.get("stderr", subprocess.PIPE),
+            text=True,
+            start_new_session=True,
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
