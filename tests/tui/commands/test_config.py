@@ -152,13 +152,18 @@ class TestCheck:
         with pytest.raises(ConfigError, match=r"named\.json: port is -1"):
             run_config_check(invocation, "")
 
-    @pytest.mark.parametrize(
-        ("named", "says"), [("", "there is no"), ("gone.json", "gone.json is not there")]
-    )
-    def test_no_file_is_a_mistake(self, place: Place, named: str, says: str) -> None:
-        with pytest.raises(CommandFailed, match=says) as caught:
-            run_config_check(Invocation({}, environ={}), named)
+    def test_a_file_that_was_named_has_to_be_there(self, place: Place) -> None:
+        with pytest.raises(CommandFailed, match=r"gone\.json is not there") as caught:
+            run_config_check(Invocation({}, environ={}), "gone.json")
         assert caught.value.exit_code == 2
+
+    def test_without_any_file_a_host_could_start_unless_an_option_is_wrong(
+        self, place: Place, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run_config_check(Invocation({}, environ={}), "") == 0
+        assert f"there is no {NAME} here or in your home folder" in capsys.readouterr().err
+        with pytest.raises(ConfigError, match="other machines can reach"):
+            run_config_check(Invocation({}, environ={"ANYCLAUDE_HOST": "0.0.0.0"}), "")
 
 
 def test_the_schema_is_data(tmp_path: Path) -> None:
