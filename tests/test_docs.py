@@ -101,7 +101,7 @@ def lost(named: str) -> bool:
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Document and words of each `anyclaude-tui …` in the docs."""
     for doc, text in TEXTS.items():
-        for line in re.findall(r"^ *(?:\$ )?(?:\.venv/bin/)?(anyclaude-tui\b[^\n]*)", text, re.MULTILINE):
+        for line in re.findall(r"^ *(?:\$ )?(?:\.venv/bin/)?(anyclaude-tui\b(?!:)[^\n]*)", text, re.MULTILINE):
             yield doc, shlex.split(re.split(r"[|;>]", line)[0], comments=True)
         for quoted in re.findall(r"`anyclaude-tui ([^`\n]+)`", text):
             yield doc, ["anyclaude-tui", *quoted.replace('"', " ").replace("'", " ").split()]

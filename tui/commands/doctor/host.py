@@ -139,7 +139,7 @@ def check_engine(examination: Examination) -> Finding:
             if slow or off:
                 return warning(
                     "; ".join([evidence, *off]),
-                    "see the row of this message in the README, When something is wrong",
+                    "see the row of this message in docs/troubleshooting.md",
                     details=tuple(facts),
                 )
             return ok(evidence, *facts)

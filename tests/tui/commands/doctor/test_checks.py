@@ -323,7 +323,7 @@ CASES = [
         "host.engine",
         lambda it: it.engine(notes=["the prefix cache is off, each prompt is computed whole: x"]),
         "the prefix cache is off",
-        "README",
+        "docs/troubleshooting.md",
         WARNING,
         stops=False,
     ),
