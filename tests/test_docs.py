@@ -24,6 +24,7 @@ TEXTS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in DOCS}
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 PATH = re.compile(rf"(?<![\w/])(?:(?:{'|'.join(PACKAGES)}|docs|snapshots)/)[\w./-]*|\b\w+\.py\b")
+COMMAND = re.compile(r"^ *(?:\$ )?(?:\.venv/bin/)?(anyclaude-tui\b(?!:)[^\n]*)", re.MULTILINE)
 MODULE = re.compile(rf"`((?:{'|'.join(PACKAGES)})(?:\.\w+)+)")
 
 
@@ -101,7 +102,7 @@ def lost(named: str) -> bool:
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Document and words of each `anyclaude-tui …` in the docs."""
     for doc, text in TEXTS.items():
-        for line in re.findall(r"^ *(?:\$ )?(?:\.venv/bin/)?(anyclaude-tui\b(?!:)[^\n]*)", text, re.MULTILINE):
+        for line in COMMAND.findall(text):
             yield doc, shlex.split(re.split(r"[|;>]", line)[0], comments=True)
         for quoted in re.findall(r"`anyclaude-tui ([^`\n]+)`", text):
             yield doc, ["anyclaude-tui", *quoted.replace('"', " ").replace("'", " ").split()]
