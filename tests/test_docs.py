@@ -105,6 +105,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
         for line in COMMAND.findall(text):
             yield doc, shlex.split(re.split(r"[|;>]", line)[0], comments=True)
         for quoted in re.findall(r"`anyclaude-tui ([^`\n]+)`", text):
+            quoted = re.split(r"[|;>]", quoted)[0].rstrip("\\")
             yield doc, ["anyclaude-tui", *quoted.replace('"', " ").replace("'", " ").split()]
 
 

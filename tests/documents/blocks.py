@@ -8,9 +8,9 @@ A comment on the line before the fence marks the block, as in `<!-- run: exit 1 
 
 - `host`: the block's last command stays running, as a host without a screen, until the last document of its
   group ends.
-- `screen`: the command runs in a terminal, which has to show the text of the lines below it; `q` ends it, in
-  a block with `host` after the last document.
+- `screen`: the command runs in a terminal, which has to show the text of the lines below it; `q` ends it.
 - `follow`: each command is interrupted as with ctrl+c, once it has printed something.
+- `alone`: where no host is: on another port than that of the host.
 - `exit N`: the exit code of the last command, instead of 0.
 - `claude`: needs the real Claude Code.
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LEFT_OUT = {"macos", "hub", "global", "server", "account", "ci", "by hand"}
-WAYS = {"host", "screen", "follow", "claude"}
+WAYS = {"host", "screen", "follow", "alone", "claude"}
 _FENCE = re.compile(r"^( *)```([\w-]*)\s*$")
 _MARKS = re.compile(r"^ *<!-- run: (.+) -->$")
 
@@ -99,10 +99,14 @@ def _commands(lines: list[str], first: int) -> list[DocumentedCommand]:
     prompted = any(line.startswith("$ ") for line in lines)
     commands: list[DocumentedCommand] = []
     for number, line in enumerate(lines, first):
-        if commands and commands[-1].text.endswith("\\") and not commands[-1].shown:
+        if commands and not commands[-1].shown and _goes_on(commands[-1].text, line, prompted):
             commands[-1].text += f"\n{line.removeprefix('> ') if prompted else line}"
         elif line.startswith("$ ") or (not prompted and line.strip() and not line.startswith("#")):
             commands.append(DocumentedCommand(line.removeprefix("$ "), number))
         elif prompted and commands and line.strip():
             commands[-1].shown.append(line)
     return commands
+
+
+def _goes_on(command: str, line: str, prompted: bool) -> bool:
+    return line.startswith("> ") if prompted else command.endswith("\\")

@@ -17,7 +17,7 @@ from bench.claude_code import claude_path
 from tests import servers
 from tests.documents.blocks import CommandBlock, DocumentedCommand
 from tests.documents.shown import RequestNames, missing
-from tests.e2e.terminal_session import TerminalSession, terminal_session
+from tests.e2e.terminal_session import terminal_session
 
 COMMAND_S = 90
 
@@ -33,21 +33,20 @@ class Workplace:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.home = folder
-        self.project = folder / "project"
-        self.project.mkdir(parents=True)
+        self._home = folder
+        self._project = folder / "project"
+        self._project.mkdir(parents=True)
         self._state = folder / "shell-state"  # the variables after the last command of the document
-        self.port = _free_port()
-        self.environment = clean_environment(
+        self._port = self._host_port = _free_port()
+        self._environment = clean_environment(
             HOME=str(folder),
             PATH=os.pathsep.join(
                 [str(Path(sys.executable).parent), str(claude_path().parent), os.environ["PATH"]]
             ),
-            ANYCLAUDE_PORT=str(self.port),
             COLUMNS="120",
             IS_SANDBOX="1",  # the client refuses some modes to root otherwise
         )
-        self.names = RequestNames()
+        self._names = RequestNames()
         self._host: Child | None = None
         self._open = ExitStack()
 
@@ -60,7 +59,7 @@ class Workplace:
     def begin(self) -> None:
         """A new document: back to the project, with variables and requests of its own."""
         self._state.write_text("")
-        self.names = RequestNames()
+        self._names = RequestNames()
 
     def run(self, block: CommandBlock) -> None:
         """Run a block's commands.
@@ -68,6 +67,7 @@ class Workplace:
         Raises:
             CommandDiffers: one ended with another exit code, or did not print what the block shows.
         """
+        self._port = _free_port() if "alone" in block.marks else self._host_port
         last = block.commands[-1]
         if "screen" in block.marks:
             for command in block.commands:
@@ -82,19 +82,23 @@ class Workplace:
         else:
             self._run_in_shell(block, block.commands, block.exit_code)
 
+    @property
+    def _environ(self) -> dict[str, str]:
+        return {**self._environment, "ANYCLAUDE_PORT": str(self._port)}
+
     def _here(self, text: str) -> str:
         """A text of a document with this workplace's port and home."""
-        return text.replace("/home/you", str(self.home)).replace("8082", str(self.port))
+        return text.replace("/home/you", str(self._home)).replace("8082", str(self._port))
 
     def _command(self, block: CommandBlock, command: DocumentedCommand) -> str:
         try:
-            text = self.names.in_command(self._here(command.text))
+            text = self._names.in_command(self._here(command.text))
         except LookupError as error:
             raise CommandDiffers(f"{block.document}:{command.line}: {error}") from None
         return text.replace(".venv/bin/", "")
 
     def _check(self, block: CommandBlock, command: DocumentedCommand, streams: list[str]) -> None:
-        line = missing([self._here(line) for line in command.shown], streams, self.names)
+        line = missing([self._here(line) for line in command.shown], streams, self._names)
         if line is not None:
             said = "\n".join(streams)
             raise CommandDiffers(
@@ -103,10 +107,10 @@ class Workplace:
 
     def _run_in_shell(self, block: CommandBlock, commands: list[DocumentedCommand], code: int) -> None:
         """Each command in a shell that goes on where the one before ended: its folder and its variables."""
+        begin = f'set -a; . {self._state}; cd "$PWD"; ANYCLAUDE_PORT={self._port}'
         for command in commands:
             process = self._start(
-                f'set -a; . {self._state}; cd "$PWD"\n{self._command(block, command)}\n'
-                f"code=$?; export -p > {self._state}; exit $code"
+                f"{begin}\n{self._command(block, command)}\ncode=$?; export -p > {self._state}; exit $code"
             )
             try:
                 printed, error = process.communicate(timeout=COMMAND_S)
@@ -126,7 +130,7 @@ class Workplace:
 
     def _follow(self, block: CommandBlock, command: DocumentedCommand) -> None:
         """Let a command that does not end print something, and interrupt it."""
-        log = self.home / "followed.log"
+        log = self._home / "followed.log"
         with log.open("w") as printed:
             process = self._start(f"exec {self._command(block, command)}", stdout=printed, stderr=printed)
         try:
@@ -140,35 +144,24 @@ class Workplace:
         self._check(block, command, [log.read_text()])
 
     def _open_screen(self, block: CommandBlock, command: DocumentedCommand) -> None:
-        """Open a screen, see what the document shows of it, and leave it; one with a host at the end."""
-        with ExitStack() as until_left:
-            shell = ["/bin/bash", "-c", f"exec {self._command(block, command)}"]
-            session = until_left.enter_context(
-                terminal_session(shell, cwd=self.project, environ=self.environment)
-            )
-            until_left.callback(self._leave, session)
+        """Open a screen, see what the document shows of it, and leave it."""
+        shell = ["/bin/bash", "-c", f"exec {self._command(block, command)}"]
+        with terminal_session(shell, cwd=self._project, environ=self._environ) as session:
             for line in command.shown:
                 if line.strip() != "…":
                     session.wait_for(r"\s+".join(map(re.escape, self._here(line).split())))
-            if "host" in block.marks:
-                self._host = Child("documented screen", session.process, self.home / "none", self._url)  # type: ignore[arg-type]
-                wait_ready(self._host)
-                self._open.push(until_left.pop_all())
-
-    @staticmethod
-    def _leave(session: TerminalSession) -> None:
-        session.press("q")
-        ended = session.wait_until_ended()
-        assert ended == 0, f"the screen ended with {ended}\n{session.text}"
+            session.press("q")
+            if (ended := session.wait_until_ended()) != 0:
+                raise CommandDiffers(f"{block.document}:{command.line}: ended with {ended}\n{session.text}")
 
     @property
     def _url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self._port}"
 
     def _keep_host(self, block: CommandBlock, command: DocumentedCommand) -> None:
         """Start a host that runs on; one that an earlier document started serves this one too."""
         if self._host is None:
-            log = self.home / "host.log"
+            log = self._home / "host.log"
             with log.open("w") as printed:
                 process = self._start(f"exec {self._command(block, command)}", stdout=printed, stderr=printed)
             self._host = Child("documented host", process, log, self._url)
@@ -188,8 +181,8 @@ class Workplace:
     def _start(self, script: str, **streams: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["/bin/bash", "-c", script],
-            cwd=self.project,
-            env=self.environment,
+            cwd=self._project,
+            env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=streams.get("stdout", subprocess.PIPE),
             stderr=streams.get("stderr", subprocess.PIPE),
