@@ -39,7 +39,7 @@ def run_config_check(invocation: Invocation, named: str) -> int:
     for warning in warnings:
         say(f"warning: {warning}")
     for path in right:
-        say(f"{path}: nothing is wrong")
+        say(f"{path}: nothing {'else ' if warnings else ''}is wrong")
     if not paths and not problems:
         say(f"there is no {FILE_NAME} here or in your home folder; a host would start without one")
     if problems:

@@ -112,6 +112,15 @@ class TestCheck:
         assert run_config_check(Invocation({}, environ={}), str(place.repository)) == 0
         assert f"{place.repository / NAME}: nothing is wrong" in capsys.readouterr().err
 
+    def test_a_warning_is_not_followed_by_nothing_is_wrong(
+        self, place: Place, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.shipped({"prot": 1})
+        assert run_config_check(Invocation({}, environ={}), str(place.repository)) == 0
+        warned, verdict = capsys.readouterr().err.splitlines()
+        assert 'did you mean "port"?' in warned
+        assert verdict.endswith(": nothing else is wrong")
+
     def test_without_a_file_those_that_count_here_are_checked_and_all_mistakes_told(
         self, place: Place
     ) -> None:
