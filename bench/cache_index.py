@@ -34,7 +34,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     return [
         *_lookups(tokens, runs),
         _index_memory(tokens),
-        _tokenizing(folder, _QUICK_STORED if quick else _TOKENIZED, runs),
+        _tokenizing(folder, runs, quick=quick),
     ]
 
 
@@ -133,13 +133,15 @@ def _python_bytes(make: Callable[[], Any]) -> int:
     return held
 
 
-def _tokenizing(folder: Path, wanted: int, runs: int) -> Figure:
+def _tokenizing(folder: Path, runs: int, *, quick: bool) -> Figure:
     """One new message behind a long prompt whose text is already rendered."""
-    from bench.random_model import build_random_model
+    from bench.random_model import bench_shape, build_random_model
     from engine.models.loading import load_model
     from engine.prompts.rendering import PromptRenderer
 
-    loaded = load_model(build_random_model(folder / "model"), lambda *_: None)
+    wanted = _QUICK_STORED if quick else _TOKENIZED
+    model = build_random_model(folder / "model", "qwen3", bench_shape(quick), eos_every=None)
+    loaded = load_model(model, lambda *_: None)
     renderer = PromptRenderer(loaded.tokenizer)
     messages = [{"role": "system", "content": prose(40_000, seed=0)}]
     while len(renderer.encode(renderer.text(messages)[0])) < wanted:

@@ -34,21 +34,19 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     tokens, rounds = (96, 2) if quick else (256, 9)
     figures: list[Figure] = []
     for name in models:
-        model = _model(folder, name)
+        model = _model(folder, name, quick=quick)
         with _speeds(model, folder) as speeds:
             figures += _figures(name, _in_turns(speeds, tokens, rounds))
     return figures
 
 
-def _model(folder: Path, name: str) -> Path:
+def _model(folder: Path, name: str, *, quick: bool) -> Path:
     """A random model whose answers do not end by themselves."""
-    from bench.random_model import RandomShape, build_random_model
+    from bench.random_model import bench_shape, build_random_model
 
-    shapes = {
-        "small": RandomShape(),
-        "bench": RandomShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024),
-    }
-    return build_random_model(folder / f"{name}-model", "qwen3", shapes[name], eos_every=None)
+    larger = {"hidden_size": 384, "layers": 6, "heads": 6, "kv_heads": 3, "feed_forward": 1024}
+    shape = bench_shape(quick, **(larger if name == "bench" else {}))
+    return build_random_model(folder / f"{name}-model", "qwen3", shape, eos_every=None)
 
 
 def _in_turns(speeds: dict[str, Speed], tokens: int, rounds: int) -> dict[str, list[float]]:

@@ -37,10 +37,9 @@ Body = dict[str, Any]
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Speed with a model that takes a few milliseconds a token; compile times with its tokenizer."""
-    from bench.random_model import RandomShape, build_random_model
+    from bench.random_model import bench_shape, build_random_model
 
-    bench = RandomShape(hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024)
-    shape = RandomShape() if quick else bench
+    shape = bench_shape(quick, hidden_size=384, layers=6, heads=6, kv_heads=3, feed_forward=1024)
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)
     tools = claude_tools(folder)
     return [*_speeds(folder, model, tools, quick=quick), *_compile_times(model, tools, quick=quick)]

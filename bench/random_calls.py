@@ -32,14 +32,15 @@ _HASTE, _LIKING = 0.1, 30.0  # the probability of beginning a text's end, and th
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Both figures."""
-    from bench.random_model import RandomShape, build_random_model
+    from bench.random_model import bench_shape, build_random_model
     from engine.models.loading import load_model
 
     tools = tool_schemas(claude_tools(folder))
-    loaded = load_model(build_random_model(folder / "model", "qwen3", RandomShape(), eos_every=None))
+    loaded = load_model(build_random_model(folder / "model", "qwen3", bench_shape(quick), eos_every=None))
     families = FAMILIES[::4] if quick else FAMILIES
     wanted = 1 if quick else -(-CALLS // len(families))
-    made = [(family, text) for family in families for text in _written(loaded, family, tools, wanted)]
+    writer = _Writer(loaded)
+    made = [(family, text) for family in families for text in writer.texts(family, tools, wanted)]
     constrained = [_outcome(family, text, tools, constrained=True) for family, text in made]
     for (family, text), outcome in zip(made, constrained, strict=True):
         if outcome != "call":
@@ -77,37 +78,46 @@ def _figure(metric: str, count: int, peer: str, total: int, target: float | None
     )
 
 
-def _written(loaded: Any, family: Family, tools: ToolSchemas, count: int) -> Iterator[str]:
-    """Texts of whole calls by a random model under the family's grammar, several at once."""
-    import mlx.core as mx
-    from mlx_lm.models.cache import make_prompt_cache
-    from mlx_lm.sample_utils import make_sampler
+class _Writer:
+    """A random model that writes calls under grammars."""
 
-    from engine.constrained.answer_grammar import AnswerRules
-    from engine.constrained.grammar import Grammars, token_bytes
-    from engine.scheduling.batch import DecodeBatch, Slot
+    def __init__(self, loaded: Any) -> None:
+        from engine.constrained.grammar import Grammars, token_bytes
 
-    grammars = Grammars(loaded.tokenizer, loaded.eos_token_ids)
-    # Any tool, then each tool alone: by itself the model prefers a few.
-    sets = [chosen for tool in tools.values() for chosen in (tuple(tools.values()), (tool,))]
-    rules = [AnswerRules(family=family, tools=some, choice="required", parallel=False) for some in sets]
-    compiled = itertools.cycle([grammars.compile(one) for one in rules])
-    hasty = _EndingBias(token_bytes(loaded.tokenizer), _endings(family, tools), random.Random(family.name))
-    mx.random.seed(len(family.name))
-    batch = DecodeBatch(loaded.model)
-    made = 0
-    while made < count:
-        while len(batch.slots) < _SLOTS:
-            slot = Slot([], make_sampler(1.0), [hasty], next(compiled).guide())
-            batch.join(slot, make_prompt_cache(loaded.model), loaded.tokenizer.encode("\n")[0])
-        for slot, token in zip(list(batch.slots), batch.step(), strict=True):
-            ended = token in loaded.eos_token_ids
-            written = slot.tokens[1 : -1 if ended else None]
-            if ended and made < count:
-                made += 1
-                yield str(loaded.tokenizer.decode(written))
-            if ended or len(written) >= _MOST_TOKENS:
-                batch.leave(slot)
+        self._loaded = loaded
+        self._grammars = Grammars(loaded.tokenizer, loaded.eos_token_ids)
+        self._tokens = token_bytes(loaded.tokenizer)
+
+    def texts(self, family: Family, tools: ToolSchemas, count: int) -> Iterator[str]:
+        """Texts of whole calls under the family's grammar, several written at once."""
+        import mlx.core as mx
+        from mlx_lm.models.cache import make_prompt_cache
+        from mlx_lm.sample_utils import make_sampler
+
+        from engine.constrained.answer_grammar import AnswerRules
+        from engine.scheduling.batch import DecodeBatch, Slot
+
+        loaded = self._loaded
+        # Any tool, then each tool alone: by itself the model prefers a few.
+        sets = [chosen for tool in tools.values() for chosen in (tuple(tools.values()), (tool,))]
+        rules = (AnswerRules(family=family, tools=some, choice="required", parallel=False) for some in sets)
+        compiled = itertools.cycle(self._grammars.compile(one) for one in rules)
+        hasty = _EndingBias(self._tokens, _endings(family, tools), random.Random(family.name))
+        mx.random.seed(len(family.name))
+        batch = DecodeBatch(loaded.model)
+        made = 0
+        while made < count:
+            while len(batch.slots) < min(_SLOTS, 2 * count):
+                slot = Slot([], make_sampler(1.0), [hasty], next(compiled).guide())
+                batch.join(slot, make_prompt_cache(loaded.model), loaded.tokenizer.encode("\n")[0])
+            for slot, token in zip(list(batch.slots), batch.step(), strict=True):
+                ended = token in loaded.eos_token_ids
+                written = slot.tokens[1 : -1 if ended else None]
+                if ended and made < count:
+                    made += 1
+                    yield str(loaded.tokenizer.decode(written))
+                if ended or len(written) >= _MOST_TOKENS:
+                    batch.leave(slot)
 
 
 def _endings(family: Family, tools: ToolSchemas) -> list[bytes]:

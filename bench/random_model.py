@@ -66,6 +66,14 @@ class RandomShape:
     corpus_bytes: int = 6_000_000
 
 
+_QUICK = RandomShape(vocab_size=4096, corpus_bytes=300_000)
+
+
+def bench_shape(quick: bool, **size: int) -> RandomShape:
+    """The model of a bench; of a `quick` run, which only shows that the bench works, one made in a blink."""
+    return _QUICK if quick else RandomShape(**size)
+
+
 def random_config(architecture: Architecture, shape: RandomShape) -> dict[str, Any]:
     """The config.json of a random model, as mlx-lm reads it."""
     config: dict[str, Any] = {

@@ -32,14 +32,14 @@ Messages = list[dict[str, Any]]
 
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Both, with a small model whose answers do not end by themselves."""
-    from bench.random_model import RandomShape, build_random_model
+    from bench.random_model import bench_shape, build_random_model
 
-    shape = RandomShape(hidden_size=256, layers=4, heads=2)
+    shape = bench_shape(quick, hidden_size=256, layers=4, heads=2)
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)
-    with engine_server(folder, model) as engine, library_server(folder, model) as peer:
-        figures = [_together(engine, peer, quick=quick)]
     with engine_server(folder, model) as engine:
-        return [*figures, _passing(engine, quick=quick)]
+        with library_server(folder, model) as peer:
+            together = _together(engine, peer, quick=quick)
+        return [together, _passing(engine, quick=quick)]
 
 
 def _together(engine: str, peer: str, *, quick: bool) -> Figure:

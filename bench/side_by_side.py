@@ -33,7 +33,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Two figures; the value is a multiple of what the conversation takes alone."""
     from bench.random_model import RandomShape, build_random_model
 
-    shape = RandomShape(heads=4, kv_heads=4)
+    shape = RandomShape(heads=4, kv_heads=4, corpus_bytes=300_000)  # of its tokenizer nothing is measured
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)
     tokens, steps, rounds = (4_000, 4, 2) if quick else (40_000, 16, 7)
     settings = {"model": str(model), "tokens": tokens, "steps": steps, "rounds": rounds}

@@ -47,16 +47,16 @@ class Servers:
 def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     """Cached turns in a growing conversation, then uncached prompts."""
     long, warm_turns, cold_turns = (1_500, 2, 1) if quick else (LONG, 9, 3)
-    with _servers(folder) as servers:
+    with _servers(folder, quick=quick) as servers:
         return [*_cached(servers, long, warm_turns), *_uncached(servers, long, cold_turns)]
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[Servers]:
-    from bench.random_model import RandomShape, build_random_model
+def _servers(folder: Path, *, quick: bool) -> Iterator[Servers]:
+    from bench.random_model import bench_shape, build_random_model
     from engine.models.loading import load_model
 
-    shape = RandomShape(hidden_size=256, layers=4, heads=2)
+    shape = bench_shape(quick, hidden_size=256, layers=4, heads=2)
     model = build_random_model(folder / "model", "qwen3", shape, eos_every=None)
     tokenizer = load_model(model, lambda *_: None).tokenizer
     characters = _SAMPLE / len(tokenizer.encode(prose(_SAMPLE, seed=0)))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache, partial
 from threading import Thread
 
 import orjson
 import pytest
 
-from bench import decode, tool_parsers
+from bench import decode, grammar_cost, random_calls, tool_parsers
 from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
@@ -24,14 +24,17 @@ FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_tokenizer() -> Iterator[None]:
-    """Most benches train the same tokenizer, on 6 MB of source, for their model: once is enough here."""
-    trained = functools.cache(train_tokenizer)
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Most benches train the same tokenizer, and two record the real client's tools: once is enough here."""
+    trained = cache(train_tokenizer)
+    recorded = cache(partial(grammar_cost.claude_tools, tmp_path_factory.mktemp("client")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "bench.random_model.train_tokenizer",
             lambda vocab_size, texts: trained(vocab_size, tuple(texts)),
         )
+        for user in (grammar_cost, random_calls):
+            patch.setattr(user, "claude_tools", lambda folder: recorded())
         yield
 
 
