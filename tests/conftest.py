@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Generator
@@ -38,6 +39,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if config.option.keyword or not folders:
         return 0
     return min(psutil.cpu_count() or 1, MOST_WORKERS)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded and collected stays: the collector need not look at all of it again each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
