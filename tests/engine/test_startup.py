@@ -83,6 +83,21 @@ def starts(tmp_path: Path, shelf: ModelShelf) -> Starts:
     return Starts(shelf.tiny(), tmp_path / "kv")
 
 
+@pytest.fixture(scope="module")
+def after_a_start(tmp_path_factory: pytest.TempPathFactory, shelf: ModelShelf) -> bytes:
+    """What is remembered of the model once an engine was started: measured once for all."""
+    started = Starts(shelf.tiny(), tmp_path_factory.mktemp("started") / "kv")
+    started.load()
+    return started.file.read_bytes()
+
+
+@pytest.fixture
+def started(starts: Starts, after_a_start: bytes) -> Starts:
+    starts.file.parent.mkdir()
+    starts.file.write_bytes(after_a_start)
+    return starts
+
+
 def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(
     starts: Starts, loaded: LoadedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,43 +138,44 @@ def test_the_prefill_chunk_is_measured_once_for_each_way_to_run(
     ],
     ids=lambda damage: str(damage)[:30],
 )
-def test_what_is_remembered_wrongly_of_a_chunk_is_measured_anew(starts: Starts, damage: Any) -> None:
-    starts.load()
-    starts.remember(**{"chunk_tokens": 96, **damage})
-    assert starts.load().prefill_chunk in (64, 128, 256, 512)
-    starts.file.write_text("damaged")
-    assert starts.load().prefill_chunk in (64, 128, 256, 512)
+def test_what_is_remembered_wrongly_of_a_chunk_is_measured_anew(started: Starts, damage: Any) -> None:
+    started.remember(**{"chunk_tokens": 96, **damage})
+    assert started.load().prefill_chunk in (64, 128, 256, 512)
+
+
+def test_after_damage_to_the_file_the_chunk_is_measured_anew(started: Starts) -> None:
+    started.file.write_text("damaged")
+    assert started.load().prefill_chunk in (64, 128, 256, 512)
+    assert len(started.remembered()) == 1
 
 
 @pytest.mark.parametrize("what", ["architecture", "processor", "system", "wheel"])
 def test_on_another_machine_the_chunk_is_measured_anew(
-    starts: Starts, monkeypatch: pytest.MonkeyPatch, what: str
+    started: Starts, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """A home folder moves with its owner to a new Mac, and macOS and MLX are upgraded beneath it."""
-    starts.load()
-    starts.remember(chunk_tokens=96)
+    started.remember(chunk_tokens=96)
     monkeypatch.setattr("engine.trials.models.machine", lambda: machine() | {what: "another"})
-    assert starts.load().prefill_chunk != 96
-    assert len(starts.remembered()) == 2
+    assert started.load().prefill_chunk != 96
+    assert len(started.remembered()) == 2
 
 
 def test_a_chunk_is_measured_again_at_the_start_after_prompts_were_off(
-    starts: Starts, caplog: pytest.LogCaptureFixture
+    started: Starts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    starts.load()
-    starts.remember(chunk_tokens=96, fixed_s=0.0, per_token_s=0.001)
-    loaded = starts.load()
+    started.remember(chunk_tokens=96, fixed_s=0.0, per_token_s=0.001)
+    loaded = started.load()
     assert loaded.pace is not None
     for _ in range(8):
         loaded.pace.add(0, 512, 2.0)
     assert "prompts take 3.9 times as long as measured" in caplog.text
     assert "when the engine next starts" in caplog.text
     caplog.set_level("INFO", "engine")
-    again = starts.load()
+    again = started.load()
     assert again.prefill_chunk in (64, 128, 256, 512)
     assert "computed in chunks of 96 tokens are not used" in caplog.text
     caplog.clear()
-    assert starts.load().prefill_chunk == again.prefill_chunk
+    assert started.load().prefill_chunk == again.prefill_chunk
     assert "as measured on " in caplog.text
 
 
