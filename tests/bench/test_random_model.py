@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import subprocess
@@ -28,8 +29,11 @@ SCRIPTS = [
 ]
 
 
+loaded = functools.cache(lambda path: mlx_lm.load(str(path)))
+
+
 def generate(path: Path, messages: list[dict[str, Any]], count: int, temperature: float = 0.0) -> list[Any]:
-    model, tokenizer = mlx_lm.load(str(path))
+    model, tokenizer = loaded(path)
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True)
     sampler = make_sampler(temperature)
     return list(mlx_lm.stream_generate(model, tokenizer, prompt, max_tokens=count, sampler=sampler))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,16 @@ def _last_answer(folder: Path) -> list[int]:
     return tokens
 
 
+@pytest.fixture(scope="module")
+def without_disk(tmp_path_factory: pytest.TempPathFactory, shelf: ModelShelf) -> Iterator[str]:
+    """An engine that has answered nothing and finds nothing."""
+    with servers.engine(shelf.tiny(), tmp_path_factory.mktemp("without-disk")) as engine:
+        yield engine.url
+
+
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 def test_an_engine_that_is_killed_at_the_end_of_an_answer_knows_it_afterwards(
-    stream: bool, shelf: ModelShelf, tmp_path: Path
+    stream: bool, shelf: ModelShelf, tmp_path: Path, without_disk: str
 ) -> None:
     settings: dict[str, Any] = {"kv_cache_dir": str(tmp_path / "kv-cache")}
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Go on."}]
@@ -66,8 +74,7 @@ def test_an_engine_that_is_killed_at_the_end_of_an_answer_knows_it_afterwards(
         engine.process.wait(30)
     with servers.engine(shelf.tiny(), tmp_path, **settings) as engine:
         restored = _tokens(engine.url, messages)
-    with servers.engine(shelf.tiny(), tmp_path) as engine:
-        by_template = _tokens(engine.url, messages)
+    by_template = _tokens(without_disk, messages)
     assert restored[: len(alive)] == alive
     assert restored[len(alive) : len(alive) + 40] == _last_answer(tmp_path)
     assert restored != by_template
