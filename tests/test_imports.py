@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -39,32 +41,48 @@ FREE_OF_MLX = {f"engine.{room}" for room, free in ROOMS["engine"] if free}
 SCREEN = {"tui.screen"}
 
 
-def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
-    """Name and syntax tree of each module of a package."""
+@dataclass(frozen=True)
+class Imports:
+    """Full names of what a module imports, wherever in it."""
+
+    when_it_runs: frozenset[str]
+    for_types_too: frozenset[str]  # also what only type checkers see
+
+
+@functools.cache
+def modules(package: str) -> tuple[tuple[str, Imports], ...]:
+    """Name and imports of each module of a package."""
+    found = []
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        yield name, ast.parse(path.read_text("utf-8"), str(path))
+        found.append((name, imports_of(ast.parse(path.read_text("utf-8"), str(path)))))
+    return tuple(found)
 
 
-def imported(tree: ast.Module, *, typing: bool = False) -> Iterator[str]:
-    """Full names of what a module imports, wherever in it; with `typing` also what only type checkers see."""
+def imports_of(tree: ast.Module) -> Imports:
+    nodes = list(ast.walk(tree))
     typing_only = {
         id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING") and not typing
+        for block in nodes
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
         for statement in block.body
         for node in ast.walk(statement)
     }
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute in this project"
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    return Imports(
+        frozenset(name for node in imports if id(node) not in typing_only for name in named(node)),
+        frozenset(name for node in imports for name in named(node)),
+    )
+
+
+def named(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    else:
+        assert node.level == 0, "imports are absolute in this project"
+        yield node.module or ""
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def top(name: str) -> str:
@@ -93,8 +111,8 @@ class TestTheRooms:
         floors[""] = len(floors)
         found = {
             (name, target)
-            for name, tree in modules(package)
-            for target in imported(tree, typing=True)
+            for name, imports in modules(package)
+            for target in imports.for_types_too
             if target.startswith(package + ".") and floors[room_of(target)] > floors[room_of(name)]
         }
         assert found == set()
@@ -123,8 +141,8 @@ class TestTheSource:
     def test_no_package_of_the_wheel_needs_what_is_not_in_it(self, package: str) -> None:
         found = {
             (name, target)
-            for name, tree in modules(package)
-            for target in imported(tree, typing=True)
+            for name, imports in modules(package)
+            for target in imports.for_types_too
             if top(target) in {"bench", "training", "tests"}
         }
         assert found == set()
@@ -132,8 +150,8 @@ class TestTheSource:
     def test_the_engine_knows_neither_proxy_nor_screen(self) -> None:
         found = {
             (name, target)
-            for name, tree in modules("engine")
-            for target in imported(tree)
+            for name, imports in modules("engine")
+            for target in imports.when_it_runs
             if top(target) in {"proxy", "tui", "textual"}
         }
         assert found == set()
@@ -141,8 +159,8 @@ class TestTheSource:
     def test_the_proxy_knows_neither_screen_nor_model(self) -> None:
         found = {
             (name, target)
-            for name, tree in modules("proxy")
-            for target in imported(tree)
+            for name, imports in modules("proxy")
+            for target in imports.when_it_runs
             if top(target) in {"tui", "textual", *MLX}
         }
         assert found == set()
@@ -150,8 +168,8 @@ class TestTheSource:
     def test_the_proxy_shares_only_what_is_free_of_mlx(self) -> None:
         found = {
             (name, target)
-            for name, tree in modules("proxy")
-            for target in imported(tree)
+            for name, imports in modules("proxy")
+            for target in imports.when_it_runs
             if top(target) == "engine" and target != "engine" and not is_below(target, FREE_OF_MLX)
         }
         assert found == set()
@@ -159,8 +177,8 @@ class TestTheSource:
     def test_the_screen_and_its_commands_know_no_model(self) -> None:
         found = {
             (name, target)
-            for name, tree in modules("tui")
-            for target in imported(tree)
+            for name, imports in modules("tui")
+            for target in imports.when_it_runs
             if top(target) in MLX
             or (top(target) == "engine" and target != "engine" and not is_below(target, FREE_OF_MLX))
         }
@@ -169,9 +187,9 @@ class TestTheSource:
     def test_only_screen_modules_know_textual(self) -> None:
         found = {
             (name, target)
-            for name, tree in modules("tui")
+            for name, imports in modules("tui")
             if not is_below(name, SCREEN)
-            for target in imported(tree)
+            for target in imports.when_it_runs
             if top(target) == "textual"
         }
         assert found == set()
@@ -179,9 +197,9 @@ class TestTheSource:
     def test_screen_modules_are_imported_by_screen_modules_and_by_one_command(self) -> None:
         found = {
             name
-            for name, tree in modules("tui")
+            for name, imports in modules("tui")
             if not is_below(name, SCREEN)
-            for target in imported(tree)
+            for target in imports.when_it_runs
             if is_below(target, SCREEN)
         }
         assert found <= {"tui.commands.screen"}
