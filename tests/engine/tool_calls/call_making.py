@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -129,6 +130,10 @@ def ambiguous(family: Family, value: Any) -> bool:
     return isinstance(value, list) and any(ambiguous(family, part) for part in value)
 
 
+# Each strategy is made once: hypothesis checks and labels every new one, which takes longer than drawing.
+
+
+@functools.cache
 def strings(family: Family) -> st.SearchStrategy[str]:
     """Strings, many of them composed of the family's marks."""
     odd = [
@@ -179,6 +184,7 @@ def values(family: Family, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     return st.dictionaries(keys, anything, max_size=3)
 
 
+@functools.cache
 def calls(family: Family) -> st.SearchStrategy[list[tuple[str, dict[str, Any]]]]:
     """Calls with their arguments in any order."""
 
@@ -190,10 +196,12 @@ def calls(family: Family) -> st.SearchStrategy[list[tuple[str, dict[str, Any]]]]
         )
         return chosen.map(dict).map(lambda arguments: (name, arguments))
 
-    made = st.lists(st.sampled_from(list(TOOLS)).flatmap(one), min_size=1, max_size=3)
+    of_tool = {name: one(name) for name in TOOLS}
+    made = st.lists(st.sampled_from(list(TOOLS)).flatmap(of_tool.__getitem__), min_size=1, max_size=3)
     return made.filter(lambda some: not ambiguous(family, [arguments for _, arguments in some]))
 
 
+@functools.cache
 def texts(family: Family) -> st.SearchStrategy[str]:
     """Text around calls: without opening marks, but perhaps with parts of them."""
     beginnings = [mark[:length] for mark in MARKS[family.name] for length in (1, 3, len(mark) - 1)]
