@@ -17,73 +17,74 @@ ARGUMENTS = st.dictionaries(
 )
 
 
-def text_content(text: str) -> st.SearchStrategy[Any]:
+# Each strategy is made once: hypothesis checks and labels every new one, which takes longer than drawing.
+_YES_OR_NO = st.booleans()
+_CUTS = st.integers(0, 15)
+_NUMBERS = st.integers(0, 10**6)
+_SYSTEM_TEXTS = st.lists(TEXTS, max_size=1) | st.just([])
+_ARGUMENTS_OF_CALLS = st.lists(ARGUMENTS, min_size=1, max_size=2)
+
+
+def _content(draw: st.DrawFn, text: str) -> Any:
     """A text as a string, or cut into parts."""
+    if draw(_YES_OR_NO):
+        return text
+    cut = min(draw(_CUTS), len(text))
+    return [{"type": "text", "text": piece} for piece in (text[:cut], text[cut:])]
 
-    def parts(cut: int) -> list[dict[str, str]]:
-        return [{"type": "text", "text": piece} for piece in (text[:cut], text[cut:])]
 
-    return st.just(text) | st.integers(0, len(text)).map(parts)
-
-
-@st.composite
-def system_entries(draw: st.DrawFn) -> list[Message]:
+def _system_entries(draw: st.DrawFn) -> list[Message]:
     """Mostly none, as the real client has them: after a user's text or after tool results."""
-    texts = draw(st.lists(TEXTS, max_size=1) | st.just([]))
-    return [{"role": "system", "content": draw(text_content(text))} for text in texts]
+    return [{"role": "system", "content": _content(draw, text)} for text in draw(_SYSTEM_TEXTS)]
 
 
-@st.composite
-def user_turns(draw: st.DrawFn) -> list[Message]:
-    return [{"role": "user", "content": draw(text_content(draw(TEXTS)))}, *draw(system_entries())]
+def _user_turns(draw: st.DrawFn) -> list[Message]:
+    return [{"role": "user", "content": _content(draw, draw(TEXTS))}, *_system_entries(draw)]
 
 
-@st.composite
-def call_rounds(draw: st.DrawFn) -> list[Message]:
+def _call_rounds(draw: st.DrawFn) -> list[Message]:
     """An assistant turn with calls, and their results."""
-    prefix = f"call_{draw(st.integers(0, 10**6))}_"
+    prefix = f"call_{draw(_NUMBERS)}_"
     calls = [
         {
             "id": f"{prefix}{number}",
             "type": "function",
             "function": {"name": "look", "arguments": json.dumps(arguments)},
         }
-        for number, arguments in enumerate(draw(st.lists(ARGUMENTS, min_size=1, max_size=2)))
+        for number, arguments in enumerate(draw(_ARGUMENTS_OF_CALLS))
     ]
     turn: list[Message] = [{"role": "assistant", "content": draw(TEXTS), "tool_calls": calls}]
     for call in calls:
-        content = draw(text_content(draw(TEXTS)))
-        turn.append({"role": "tool", "tool_call_id": call["id"], "content": content})
-    return [*turn, *draw(system_entries())]
+        turn.append({"role": "tool", "tool_call_id": call["id"], "content": _content(draw, draw(TEXTS))})
+    return [*turn, *_system_entries(draw)]
 
 
 @st.composite
-def rounds(draw: st.DrawFn) -> list[Message]:
+def _rounds(draw: st.DrawFn) -> list[Message]:
     """What follows a prompt: an answer, and what the client says to it."""
-    if draw(st.booleans()):
-        return draw(call_rounds())
-    return [{"role": "assistant", "content": draw(TEXTS)}, *draw(user_turns())]
+    if draw(_YES_OR_NO):
+        return _call_rounds(draw)
+    return [{"role": "assistant", "content": draw(TEXTS)}, *_user_turns(draw)]
+
+
+_ROUND = _rounds()
+_SOME_ROUNDS = st.lists(_ROUND, max_size=2)
 
 
 @st.composite
 def conversations(draw: st.DrawFn) -> list[Message]:
     """Messages that end where an answer is wanted."""
-    lead = (
-        [{"role": "system", "content": draw(text_content("You are a test."))}] if draw(st.booleans()) else []
-    )
-    return [*lead, *draw(user_turns()), *itertools.chain(*draw(st.lists(rounds(), max_size=2)))]
+    lead = [{"role": "system", "content": _content(draw, "You are a test.")}] if draw(_YES_OR_NO) else []
+    return [*lead, *_user_turns(draw), *itertools.chain(*draw(_SOME_ROUNDS))]
 
 
-def extended(messages: list[Message]) -> st.SearchStrategy[list[Message]]:
+@st.composite
+def extended(draw: st.DrawFn, messages: list[Message]) -> list[Message]:
     """The same conversation later: with each content perhaps in its other form, and one round longer."""
-    return st.builds(
-        lambda again, more: [*again, *more],
-        st.tuples(*(_restated(message) for message in messages)),
-        rounds(),
-    )
+    return [*(_restated(draw, message) for message in messages), *draw(_ROUND)]
 
 
-def _restated(message: Message) -> st.SearchStrategy[Message]:
+def _restated(draw: st.DrawFn, message: Message) -> Message:
     content = message["content"]
     text = content if isinstance(content, str) else "".join(part["text"] for part in content)
-    return text_content(text).map(lambda content: message | {"content": content})
+    return message | {"content": _content(draw, text)}
