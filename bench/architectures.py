@@ -142,8 +142,12 @@ def _in_own_process(name: str) -> ArchitectureRow:
         except subprocess.TimeoutExpired:
             return ArchitectureRow(name, loads=f"no answer in {_TIMEOUT_S} s", sound=False)
         except (OSError, ValueError):
-            last = (ended.stderr.strip().splitlines() or [""])[-1]
-            return ArchitectureRow(name, loads=f"ended with {ended.returncode}: {last[:120]}", sound=False)
+            if ended.returncode < 0:
+                died = f"ends its process with signal {-ended.returncode}"
+            else:
+                last = (ended.stderr.strip().splitlines() or [""])[-1]
+                died = f"ended with {ended.returncode}: {last[:120]}"
+            return ArchitectureRow(name, loads=died, sound=False)
     return row
 
 
