@@ -57,9 +57,9 @@ class RunningAnswer:
         self._generation.cancel()
 
     def abort(self, message: str) -> None:
-        """Fail at once; the client gets `message`."""
+        """Fail at once; the client gets `message`, or the failure that has just ended the generation."""
         if not self.over:
-            self._fail(FailStep("overloaded", message))
+            self._fail(self._generation.untaken_failure or FailStep("overloaded", message))
             self._generation.cancel()
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.scheduling.requests.steps import Step
+from engine.scheduling.requests.steps import FailStep, Step
 
 
 class Spelling:
@@ -42,6 +42,11 @@ class Steps:
                     taken.append(step)
             del self._steps[0]
         return [] if self.cancelled.is_set() else taken
+
+    @property
+    def untaken_failure(self) -> FailStep | None:
+        last = self._steps[-1] if self._steps else None
+        return last if isinstance(last, FailStep) else None
 
     def cancel(self) -> None:
         self.cancelled.set()

@@ -95,6 +95,11 @@ class Generation(Protocol):
         """All steps since the last call, once there are any; empty after a cancel, or after the last one."""
         ...
 
+    @property
+    def untaken_failure(self) -> FailStep | None:
+        """The failure that ended it, if nobody has taken it yet."""
+        ...
+
     def cancel(self) -> None:
         """Stop within one token or prefill chunk; what was computed stays in the prefix cache."""
         ...

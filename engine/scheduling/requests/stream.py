@@ -44,6 +44,12 @@ class StepStream:
         self._steps.append(step)
         self._wake()
 
+    @property
+    def untaken_failure(self) -> FailStep | None:
+        """The failure that ended it, if nobody has taken it yet."""
+        last = self._steps[-1] if self._steps else None
+        return last if isinstance(last, FailStep) else None
+
     async def take(self) -> list[Step]:
         """All steps since the last call, once there are any; empty after a cancel, or after the last one."""
         while not (self._steps or self._ended or self.cancelled):

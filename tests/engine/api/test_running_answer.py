@@ -83,6 +83,13 @@ async def test_an_aborted_answer_tells_why() -> None:
     assert steps.cancelled.is_set()
 
 
+async def test_an_aborted_answer_tells_the_failure_that_nobody_has_taken_yet() -> None:
+    failed = FailStep("internal", "the model's loop failed")
+    live = answer(Steps(TokenStep(0), failed))
+    live.abort("the engine is shutting down")
+    assert live.failure == failed
+
+
 LOOK = ToolSchemas([ToolSchema("look", {"type": "object", "properties": {"at": {"type": "string"}}})])
 HELD = AnswerStyle(family=Hermes(), tools=LOOK, constrained=frozenset({"look"}))
 
