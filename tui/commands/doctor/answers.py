@@ -123,6 +123,7 @@ def check_tool_call(examination: Examination) -> Finding:
         "tools": [_TOOL],
         "tool_choice": {"type": "tool", "name": _TOOL["name"]},
         "max_tokens": _CALL_TOKENS,
+        "temperature": 0,  # a check must not depend on chance
     }
     try:
         said = ask(examination, body)
