@@ -37,7 +37,7 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
 
     tools = tool_schemas(claude_tools(folder))
     loaded = load_model(build_random_model(folder / "model", "qwen3", bench_shape(quick), eos_every=None))
-    families = FAMILIES[::4] if quick else FAMILIES
+    families = FAMILIES[::12] if quick else FAMILIES
     wanted = 1 if quick else -(-CALLS // len(families))
     writer = _Writer(loaded)
     made = [(family, text) for family in families for text in writer.texts(family, tools, wanted)]

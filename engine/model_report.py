@@ -39,9 +39,9 @@ from engine.prefix_cache.layers import has_kv, leaves
 from engine.process.blas import engine_environment
 from engine.process.exit_codes import ExitCode
 from engine.process.program_code import library_versions
-from engine.prompts.chat_template import template_text
+from engine.prompts.chat_template import template_of
 from engine.prompts.rendering import PromptRenderer
-from engine.tool_calls.families.registry import family_of
+from engine.tool_calls.families.template_probe import detected_family
 from engine.wire.model_report import ModelReport
 
 _FULL_BITS = 16  # of a number in unquantized KV
@@ -88,7 +88,7 @@ def with_model(
     vocabulary = tokenizer.get_vocab()
     family = tool_format
     if not family:
-        detected = family_of(template_text(tokenizer), vocabulary)
+        detected = detected_family(template_of(tokenizer), vocabulary)
         family = detected.name if detected is not None else ""
     tokens = context_tokens or window.tokens or DEFAULT_CONTEXT
     weights_bytes = sum(file.stat().st_size for file in weights.files) + beside_bytes

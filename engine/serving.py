@@ -115,6 +115,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         settings.model or bundled_model.NAME,
         accelerated=device.name,
         tool_format=settings.tool_format,
+        thinking_format=settings.thinking_format,
         grammar=settings.grammar,
         loop_tokens=settings.loop_tokens,
         answers=answers,

@@ -17,7 +17,6 @@ from bench.__main__ import main
 from bench.figure import Figure, Peer
 from bench.prefill_floor import floor
 from bench.stdlib_tokenizer import train_tokenizer
-from engine.tool_calls.families.registry import FAMILIES
 from engine.wire.chat import CompletionHead
 
 FIELDS = {"bench", "metric", "unit", "value", "peer", "ratio", "target", "ok", "runs", "machine"}
@@ -139,7 +138,7 @@ def test_of_no_text_that_models_write_a_call_is_lost_or_wrong(
     tool_parsers.main()
 
     head, _, *rows = capsys.readouterr().out.splitlines()
-    assert [name.strip() for name in head.split("|")[2:-1]] == [family.name for family in FAMILIES]
+    assert [name.strip() for name in head.split("|")[2:-1]] == [family.name for family in tool_parsers.SHOWN]
     assert len(rows) == len(cases)
     for row in rows:
         ours = [cell.partition("/")[0].strip() for cell in row.split("|")[2:-1]]

@@ -29,7 +29,8 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from engine.bundled_model import FOLDER
 from engine.models.tokenizer_loading import load_tokenizer
 from engine.process.blas import engine_environment
-from engine.tool_calls.families.registry import family_of
+from engine.prompts.chat_template import template_of
+from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import tool_schemas
 from training import answers, noise
@@ -186,7 +187,7 @@ class Model:
     def __init__(self, folder: Path) -> None:
         self._model = mlx_lm.load(str(folder))[0]
         self._tokenizer = load_tokenizer(folder).tokenizer
-        self._family = family_of(self._tokenizer.chat_template, self._tokenizer.get_vocab())
+        self._family = detected_family(template_of(self._tokenizer), self._tokenizer.get_vocab())
 
     def answers(self, cases: Sequence[Conversation]) -> Iterator[Message]:
         """The model's next message in each conversation; text that is not a readable call stays text."""

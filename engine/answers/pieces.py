@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.tool_calls.reading.family import Family
+from engine.tool_calls.reading.family import Bare, Family
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 
@@ -93,7 +93,7 @@ class AnswerStyle:
     opens_thinking: bool = False
     drop: tuple[str, ...] = ()  # marks of the model's own message format
     family: Family | None = None  # how it writes calls; None: in a way that is not known
-    bare_json: bool = False  # without a family: JSON that is the whole answer may be a call
+    bare: tuple[Bare, ...] = ()  # calls without a mark, which may be the whole answer, beside the family's
     tools: ToolSchemas = field(default_factory=lambda: ToolSchemas(()))  # none: call marks are text
     constrained: frozenset[str] = frozenset()  # tools whose calls a grammar constrains to their schema
     all_constrained: bool = False  # a grammar constrains every call: what follows one takes nothing back

@@ -314,14 +314,14 @@ class AnswerText:
             self._ending = self._new_ending()
 
     def _new_ending(self) -> FinalCallReader | None:
-        """What finds calls in the text of a model whose way to write them is not known."""
-        style = self._style
-        unknown = style.family is None and bool(style.tools)
-        return (
-            FinalCallReader(style.tools, CallForms(bare_json=style.bare_json), thoughts=True)
-            if unknown
-            else None
-        )
+        """What finds calls in the text of a model whose way to write them is not known, or has no marks."""
+        style, family = self._style, self._style.family
+        if not style.tools:
+            return None
+        if family is None:
+            return FinalCallReader(style.tools, CallForms(bare=style.bare), thoughts=True)
+        bare = style.bare or ((family.bare,) if family.bare else ())
+        return FinalCallReader(style.tools, CallForms((), bare)) if bare else None
 
     def _sorted(self, ending: FinalCallReader, parts: Iterable[Any], *, truncated: bool) -> Iterator[Piece]:
         for part in parts:

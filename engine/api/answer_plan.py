@@ -11,11 +11,12 @@ from engine.answers.pieces import AnswerStyle
 from engine.api.requests import ChatRequest
 from engine.constrained.answer_grammar import ANSWER, AnswerRules
 from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavailable
-from engine.prompts.chat_template import template_text
+from engine.prompts.chat_template import template_of, template_text
 from engine.prompts.model_thinking import thinking_marks
-from engine.tool_calls.families.registry import family_named, family_of
+from engine.tool_calls.families.registry import family_named
+from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.quoted.call_forms import bare_json_of
-from engine.tool_calls.reading.family import Family
+from engine.tool_calls.reading.family import Bare, Family
 from engine.tool_calls.schemas.tools import tool_schemas
 
 _log = logging.getLogger(__name__)
@@ -37,9 +38,16 @@ class AnswerPlanner:
     """Plans the answers of one model; for one thread at a time."""
 
     def __init__(
-        self, tokenizer: Any, eos: frozenset[int], *, tool_format: str | None = None, grammar: bool = True
+        self,
+        tokenizer: Any,
+        eos: frozenset[int],
+        *,
+        tool_format: str | None = None,
+        thinking_format: str = "",
+        grammar: bool = True,
     ) -> None:
-        """`tokenizer` is mlx-lm's wrapper; `tool_format` names a family instead of the template's.
+        """`tokenizer` is mlx-lm's wrapper; `tool_format` names a family instead of the template's, and
+        `thinking_format` the marks of thinking.
 
         Without `grammar` nothing is constrained: calls are read, and repaired where they are broken.
 
@@ -48,8 +56,12 @@ class AnswerPlanner:
         """
         self.family = _family(tokenizer, tool_format)
         self.unavailable = ""  # why nothing is constrained
-        self._thinking = thinking_marks(tokenizer) or (self.family.thinking if self.family else None)
-        self._bare_json = self.family is None and _writes_bare_json(tokenizer)
+        self._thinking = thinking_marks(tokenizer, thinking_format) or (
+            self.family.thinking if self.family else None
+        )
+        self._bare: tuple[Bare, ...] = (
+            ("json",) if self.family is None and _writes_bare_json(tokenizer) else ()
+        )
         self._layout = (*tokenizer.structural_markers, *(self.family.layout if self.family else ()))
         self._grammars: Grammars | None = None
         if not grammar:
@@ -64,7 +76,7 @@ class AnswerPlanner:
     @property
     def can_forbid_calls(self) -> bool:
         """Whether an answer can be kept from calls, although the prompt has tools."""
-        return self._grammars is not None and self.family is not None
+        return self._grammars is not None and self.family is not None and bool(self.family.openings)
 
     def plan(self, chat: ChatRequest, *, opens_thinking: bool) -> AnswerPlan:
         """The plan for the answer to a request; `opens_thinking`: its prompt ends inside of it."""
@@ -77,7 +89,7 @@ class AnswerPlanner:
             opens_thinking=opens_thinking,
             drop=self._layout,
             family=self.family,
-            bare_json=self._bare_json,
+            bare=self._bare,
             tools=tools,
             parallel=parallel,
         )
@@ -107,6 +119,8 @@ class AnswerPlanner:
         why = self.unavailable
         if not why and self.family is None and rules.tools:
             why = "how this model writes tool calls is not known; --tool-format names its way"
+        elif not why and self.family is not None and not self.family.openings and rules.tools:
+            why = "this model writes calls without a mark that a grammar could begin at"
         grammar = None
         if self._grammars is not None and not rules.is_unconstrained:
             try:
@@ -127,7 +141,11 @@ class AnswerPlanner:
         if self.family is not None:
             loose = {name: self.family.unconstrained(tool) for name, tool in style.tools.items()}
             relaxed = {name: why for name, why in loose.items() if why} | relaxed
-            style = replace(style, constrained=frozenset(style.tools) - relaxed.keys(), all_constrained=True)
+            style = replace(
+                style,
+                constrained=frozenset(style.tools) - relaxed.keys(),
+                all_constrained=not self.family.bare,
+            )
         return AnswerPlan(style, grammar, tuple(unenforced), relaxed)
 
 
@@ -138,4 +156,4 @@ def _writes_bare_json(tokenizer: Any) -> bool:
 def _family(tokenizer: Any, tool_format: str | None) -> Family | None:
     if tool_format is not None:
         return family_named(tool_format)
-    return family_of(template_text(tokenizer), tokenizer.get_vocab())
+    return detected_family(template_of(tokenizer), tokenizer.get_vocab())

@@ -56,6 +56,7 @@ class Engine:
     model: str = ""  # as it was asked for, until it is loaded
     accelerated: str = ""
     tool_format: str = ""  # how it writes tool calls; empty: as its chat template shows
+    thinking_format: str = ""  # the marks around its thinking; empty: as its chat template shows
     grammar: bool = True  # constrain tool calls and JSON answers by a grammar
     loop_tokens: int = 2000  # that an answer repeats itself for before it is ended; 0: it may for ever
     answers: AnswerMemory = field(default_factory=AnswerMemory)  # what history is rendered from
@@ -148,13 +149,16 @@ class Engine:
                 loaded.tokenizer,
                 loaded.eos_token_ids,
                 tool_format=self.tool_format or None,
+                thinking_format=self.thinking_format,
                 grammar=self.grammar,
             )
         return self._planner
 
     def _renderer_of(self, loaded: LoadedModel) -> PromptRenderer:
         if self._renderer is None:
-            self._renderer = PromptRenderer(loaded.tokenizer, self.answers)
+            self._renderer = PromptRenderer(
+                loaded.tokenizer, self.answers, thinking_format=self.thinking_format
+            )
         return self._renderer
 
 

@@ -45,7 +45,12 @@ class AnswerRules:
     @property
     def is_unconstrained(self) -> bool:
         """Whether any text is allowed."""
-        return self.schema is None and (self.family is None or not self.tools)
+        return self.schema is None and not self.calls
+
+    @property
+    def calls(self) -> bool:
+        """Whether a grammar has rules for calls."""
+        return self.family is not None and bool(self.family.openings) and bool(self.tools)
 
 
 Relaxation = Literal["lenient", "any"]
@@ -63,7 +68,7 @@ def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = 
     lines = [_OPTIONS]
     relaxed = relaxed or {}
     free = f"TEXT: {_free_text(rules)}"
-    if rules.family is None or not rules.tools or rules.choice == "none":
+    if rules.family is None or not rules.calls or rules.choice == "none":
         if rules.schema is None:
             return "\n".join([*lines, "start: TEXT", free, ""])
         return "\n".join([*lines, *_start(rules, "answer SPACE?"), *_answer(rules, relaxed), ""])
@@ -116,7 +121,7 @@ def _start(rules: AnswerRules, body: str) -> list[str]:
 def _thought_end(rules: AnswerRules) -> str:
     """A thought at the start of the answer: it contains no opening mark, so it ends before the first call."""
     assert rules.thinking is not None
-    calling = rules.family is not None and rules.tools and rules.choice != "none"
+    calling = rules.calls and rules.choice != "none"
     thought = without_openings(rules.family) if calling and rules.family is not None else "/(?s:.*)/"
     return f"THOUGHT: {thought}\nthought_end[lazy]: THOUGHT {literal(rules.thinking[1])}"
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.tool_calls.families.names import FAMILY_NAMES
+from engine.tool_calls.families.names import TOOL_FORMATS
+from engine.tool_calls.quoted.thinking_marks import THINKING_FORMATS
 
 _WORDS = {
     "1": True,
@@ -235,7 +236,8 @@ BATCH = whole(1, 256)
 QUEUE = whole(1, 100_000)
 CHUNK = whole(1, 1 << 20, "a whole number of tokens from 1 to 1048576")
 SECONDS = number(1, 86_400, "a number of seconds from 1 to 86400")
-TOOL_FORMAT = word(FAMILY_NAMES, or_empty=True)
+TOOL_FORMAT = word(TOOL_FORMATS, or_empty=True)
+THINKING_FORMAT = word(THINKING_FORMATS, or_empty=True)
 DAYS = whole(0, 36_500, "a whole number of days, 0 for no limit")
 PRICES = Kind(
     'prices of a million tokens by model, such as {"claude-*": {'

@@ -21,6 +21,7 @@ from engine.options.kinds import (
     QUEUE,
     SECONDS,
     TEXT,
+    THINKING_FORMAT,
     TOKENS,
     TOOL_FORMAT,
     WIRED,
@@ -53,6 +54,17 @@ class RunSettings:
         usual="as the chat template shows",
         harmless=True,
         more="tool-calls.md#families",
+    )
+    thinking_format: str = declared(
+        "",
+        THINKING_FORMAT,
+        "the marks around thinking of the built-in engine's model, if its chat template does not show them",
+        key="backends.NAME.thinkingFormat",
+        option="--thinking-format",
+        metavar="NAME",
+        usual="as the chat template shows",
+        harmless=True,
+        more="tool-calls.md#thinking",
     )
     context_tokens: int = declared(
         0,

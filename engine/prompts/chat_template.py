@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from jinja2 import TemplateSyntaxError
 from engine.model_files.errors import first_line
 from engine.model_files.template_files import template_files
 from engine.prompts.template_traits import PROBE_TOOL
+from engine.wire.chat import Message
 
 Templates = str | dict[str, str]
 """One, or several by name; transformers takes `tool_use` where tools are offered, else `default`."""
@@ -24,6 +26,27 @@ def template_text(tokenizer: Any) -> str:
     if isinstance(template, dict):
         return "\n".join(str(text) for text in template.values())
     return template if isinstance(template, str) else ""
+
+
+def template_of(tokenizer: Any) -> Callable[..., str]:
+    """A function that renders messages and tools with the model's own template, and raises what it raises."""
+
+    def render(
+        messages: list[Message], tools: Any, add_generation_prompt: bool = True, **template_kwargs: Any
+    ) -> str:
+        if not getattr(tokenizer, "has_chat_template", False):
+            raise ValueError("the model has no chat template")
+        return str(
+            tokenizer.apply_chat_template(
+                messages,
+                tools=tools,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **template_kwargs,
+            )
+        )
+
+    return render
 
 
 def missing_templates(folder: Path) -> Templates | None:

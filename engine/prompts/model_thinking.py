@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.prompts.chat_template import template_text
-from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS, ends_inside, marks_of_model
+from engine.prompts.chat_template import template_of, template_text
+from engine.tool_calls.families.template_probe import shown_thinking
+from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS, ends_inside, marks_named, marks_of_model
 
 
-def thinking_marks(tokenizer: Any) -> tuple[str, str] | None:
-    """The model's marks: those that mlx-lm knows, else known ones among its tokens or in its template.
+def thinking_marks(tokenizer: Any, named: str = "") -> tuple[str, str] | None:
+    """The model's marks: those that its template shows, else those that mlx-lm knows, else known ones among
+    its tokens or in its template.
 
     mlx-lm checks only the tokens. A fine-tune still has the marks of its base model among them, though its
-    template may write others.
+    template may write others. `named` are those of that name (`--thinking-format`) instead.
     """
+    if named:
+        return marks_named(named)
+    if (shown := shown_thinking(template_of(tokenizer))) is not None:
+        return shown
     template, vocabulary = template_text(tokenizer), _vocabulary(tokenizer)
     if not getattr(tokenizer, "has_thinking", False):
         return marks_of_model(template, vocabulary)

@@ -75,8 +75,13 @@ class RenderedPrompt:
 class PromptRenderer:
     """One model's template and tokenizer; for one thread at a time, since tokenizers are not thread-safe."""
 
-    def __init__(self, tokenizer: Any, answers: AnswerMemory | None = None) -> None:
-        """`answers` are the kept answers that `render` recalls and `remember` adds to; none by default."""
+    def __init__(
+        self, tokenizer: Any, answers: AnswerMemory | None = None, *, thinking_format: str = ""
+    ) -> None:
+        """`answers` are the kept answers that `render` recalls and `remember` adds to; none by default.
+
+        `thinking_format` names the marks of thinking, in place of those that the template shows.
+        """
         self._tokenizer = tokenizer
         self._answers = AnswerMemory() if answers is None else answers
         special, added = _special_tokens(tokenizer)
@@ -85,7 +90,7 @@ class PromptRenderer:
         self.traits: TemplateTraits = probe_template(
             self._apply, template_text=self._template.source or "", encode=self._encode_whole, special=special
         )
-        self._thinking = thinking_marks(tokenizer)
+        self._thinking = thinking_marks(tokenizer, thinking_format)
         self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.apply_unmasked)
         self._switches = TemplateSwitches(self._apply)
         marks = [added[number] for number in self.traits.turn_starts if number in added]

@@ -248,7 +248,11 @@ def _call_forms(translated: TranslatedRequest, dialect: Dialect, model: str) -> 
     if translated.most_calls == 0 or dialect.structured_calls:
         return None
     forms = forms_of(model, dialect.tool_format)
-    return replace(forms, bare_json=False) if translated.wants_json else forms
+    return (
+        replace(forms, bare=tuple(kind for kind in forms.bare if kind != "json"))
+        if translated.wants_json
+        else forms
+    )
 
 
 def _answer_spec(

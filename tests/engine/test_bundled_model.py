@@ -19,8 +19,9 @@ from tokenizers import Tokenizer
 
 from engine.bundled_model import FOLDER
 from engine.models.loading import load_model
+from engine.prompts.chat_template import template_of
 from engine.prompts.rendering import PromptRenderer
-from engine.tool_calls.families.registry import family_of
+from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import tool_schemas
 from tests.engine.conversations import conversations, extended
@@ -69,7 +70,7 @@ def test_the_model_learns_to_write_the_answers_and_nothing_else(encoder: Encoder
 
 def test_each_call_reads_back_as_it_was_made(tokenizer: Any) -> None:
     """What the template writes is what the engine's parser reads."""
-    family = family_of(tokenizer.chat_template, tokenizer.get_vocab())
+    family = detected_family(template_of(tokenizer), tokenizer.get_vocab())
     assert family is not None
     opening = family.openings[0]
     renderer = PromptRenderer(tokenizer)

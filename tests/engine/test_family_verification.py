@@ -10,25 +10,24 @@ import pytest
 
 from engine import family_verification
 from engine.family_verification import main
-from engine.tool_calls.families.hermes import Hermes
-from engine.tool_calls.families.registry import FAMILIES
+from engine.tool_calls.families.json_format import JsonFormat
+from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.family import ArgumentsRule
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
+HERMES = family_named("hermes")
+assert isinstance(HERMES, JsonFormat)
 
-class Misread(Hermes):
+
+class Misread(JsonFormat):
     """Writes another call than it is given."""
 
-    name = "misread"
-
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
-        return super().write([(name, dict.fromkeys(arguments, "x")) for name, arguments in calls], tools)
+        return HERMES.write([(name, dict.fromkeys(arguments, "x")) for name, arguments in calls], tools)
 
 
-class Lax(Hermes):
+class Lax(JsonFormat):
     """Allows anything behind its mark."""
-
-    name = "lax"
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         return "calls: /(?s:.*)/"
@@ -37,7 +36,10 @@ class Lax(Hermes):
 def test_every_family_holds_and_those_that_do_not_are_found(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(family_verification, "FAMILIES", (*FAMILIES, Misread(), Lax()))
+    misread, lax = (
+        kind(name, HERMES.openings, HERMES.calls) for kind, name in ((Misread, "misread"), (Lax, "lax"))
+    )
+    monkeypatch.setattr(family_verification, "FAMILIES", (*FAMILIES, misread, lax))
     monkeypatch.setattr("logging.disable", lambda _: None)
     assert main() == 1
     found = {line["family"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}

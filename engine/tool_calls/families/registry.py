@@ -1,50 +1,44 @@
-"""The known families, by name and by chat template."""
+"""The known families, by name, by a call's text, and by the tokens of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from engine.tool_calls.families.deepseek import DeepSeek
-from engine.tool_calls.families.deepseek_dsml import DeepSeekDsml
-from engine.tool_calls.families.gemma import FUNCTION_GEMMA, GEMMA_4
-from engine.tool_calls.families.glm import Glm
-from engine.tool_calls.families.harmony import Harmony
-from engine.tool_calls.families.hermes import Hermes
-from engine.tool_calls.families.kimi import Kimi
-from engine.tool_calls.families.minimax import MiniMax
-from engine.tool_calls.families.mistral import Mistral
-from engine.tool_calls.families.qwen3_coder import Qwen3Coder
+from engine.tool_calls.families.bare_families import BARE_FAMILIES
+from engine.tool_calls.families.json_families import JSON_FAMILIES
+from engine.tool_calls.families.names import OTHER_NAMES
+from engine.tool_calls.families.notation_families import GEMMA_FAMILIES, PYTHONIC_FAMILIES
+from engine.tool_calls.families.tagged_families import TAGGED_FAMILIES
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallBroken
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 FAMILIES: tuple[Family, ...] = (
-    MiniMax(),
-    GEMMA_4,
-    FUNCTION_GEMMA,
-    Glm(),
-    DeepSeekDsml("deepseek_v32", "function_calls"),
-    DeepSeekDsml("deepseek_v4", "tool_calls"),
-    DeepSeek("deepseek_v3", fenced=True),
-    DeepSeek("deepseek_v31", fenced=False),
-    Kimi(),
-    Harmony(),
-    Mistral("mistral", listed=False),
-    Mistral("mistral_v3", listed=True),
-    Qwen3Coder(),
-    Hermes(),
+    *TAGGED_FAMILIES,
+    *GEMMA_FAMILIES,
+    *PYTHONIC_FAMILIES,
+    *JSON_FAMILIES,
 )
-"""In order of detection: a family comes before one whose marks are parts of its own."""
+"""Those with opening marks; where two have the same mark, the first whose reader finds a call is taken."""
+
+ALL_FAMILIES: tuple[Family, ...] = (*FAMILIES, *BARE_FAMILIES)
 
 _TOKENS: tuple[tuple[str, str], ...] = (
     ("<minimax:tool_call>", "minimax"),
+    ("<longcat_tool_call>", "longcat"),
+    ("<seed:tool_call>", "seed_oss"),
     ("<arg_key>", "glm"),
     ("｜DSML｜", "deepseek_v32"),
     ("<｜tool▁calls▁begin｜>", "deepseek_v31"),
+    ("<｜tool_calls_begin｜>", "step3"),
     ("<|tool_calls_section_begin|>", "kimi"),
     ("<|constrain|>", "harmony"),
     ("<|tool_call>", "gemma4"),
     ("<start_function_call>", "function_gemma"),
+    ("<|tool_call_start|>", "lfm2"),
+    ("<|START_ACTION|>", "cohere"),
+    ("<|tools_prefix|>", "apertus"),
+    ("<|tool_call:begin|>", "solar_open"),
     ("[ARGS]", "mistral"),
     ("[TOOL_CALLS]", "mistral_v3"),
 )
@@ -61,10 +55,10 @@ def family_named(name: str) -> Family:
     Raises:
         UnknownFamily: no family has that name.
     """
-    for family in FAMILIES:
-        if family.name == name:
+    for family in ALL_FAMILIES:
+        if family.name == OTHER_NAMES.get(name, name):
             return family
-    known = ", ".join(sorted(family.name for family in FAMILIES))
+    known = ", ".join(sorted(family.name for family in ALL_FAMILIES))
     raise UnknownFamily(f"there is no tool format {name!r}; known are {known}")
 
 
@@ -87,12 +81,8 @@ def matching_family(raw: str, tools: ToolSchemas, *, truncated: bool = False) ->
     return None
 
 
-def family_of(template: str, vocabulary: Collection[str]) -> Family | None:
-    """The family of a model, by its chat template, else by its tokens; None if neither decides."""
-    for family in FAMILIES:
-        if family.writes(template):
-            return family
-    for token, name in _TOKENS:
-        if token in vocabulary:
-            return family_named(name)
-    return None
+def family_of_tokens(vocabulary: Collection[str]) -> Family | None:
+    """The family of a model whose template shows no call, by its tokens; None if they do not decide."""
+    if "<|open|>" in vocabulary and "<|sep|>" in vocabulary and "<|close|>" in vocabulary:
+        return family_named("kimi_k3")
+    return next((family_named(name) for token, name in _TOKENS if token in vocabulary), None)

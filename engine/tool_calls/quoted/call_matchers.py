@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from engine.tool_calls.recovery.call_starts import CallStarts
+from engine.tool_calls.reading.json_calls import Pattern
 from engine.tool_calls.recovery.loose_extent import LooseExtent
 
 
@@ -33,13 +33,13 @@ class CallMatcher(Protocol):
         ...
 
 
-class JsonCallMatcher:
-    """Matches JSON that begins as a call, up to its closing bracket."""
+class BareCallMatcher:
+    """Matches a text that begins as a call, up to its closing bracket; `start` is its beginning."""
 
-    def __init__(self, starts: CallStarts) -> None:
+    def __init__(self, start: Pattern) -> None:
         self.refused = False
         self.length: int | None = None
-        self._start = starts.json
+        self._start = start
         self._found = False
         self._text = ""
         self._seen = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from engine.tool_calls.families.notation_format import PythonicFormat
 from engine.tool_calls.reading.family import CallReader, Family
 from engine.tool_calls.reading.pieces import CallBegin, CallBroken, CallEnd
 from engine.tool_calls.recovery.call_starts import CallStarts
@@ -33,7 +34,7 @@ class FamilyCallMatcher:
         self.refused = False
         self.length: int | None = None
         self._marks = marks
-        self._body = starts.body
+        self._starts = starts
         self._tools = tools
         self._text = ""  # until the mark and the text behind it are known
         self._opening = ""
@@ -76,7 +77,9 @@ class FamilyCallMatcher:
         """Start the readers; an opening mark without `|` needs text behind it that may begin a call."""
         body = self._text[len(self._opening) :]
         if not _SPECIAL.search(self._opening):
-            found = self._body.match(body, partial=True)
+            called = all(isinstance(family, PythonicFormat) for family in self._marks[self._opening])
+            start = self._starts.called if called else self._starts.body
+            found = start.match(body, partial=True)
             self.refused = found is None
             if found is None or found.partial:
                 return

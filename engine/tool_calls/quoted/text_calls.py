@@ -7,13 +7,16 @@ them in the text. A call found here may still be a quoted one: `engine.tool_call
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.tool_calls.quoted.call_forms import CallForms
-from engine.tool_calls.quoted.call_matchers import CallMatcher, FirstMatch, JsonCallMatcher
+from engine.tool_calls.quoted.call_matchers import BareCallMatcher, CallMatcher, FirstMatch
 from engine.tool_calls.quoted.family_matcher import FamilyCallMatcher, marks_of
 from engine.tool_calls.quoted.markdown_context import MarkdownContext
 from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd, ThoughtScanner
+from engine.tool_calls.reading.family import Bare
 from engine.tool_calls.recovery.call_starts import call_starts
 from engine.tool_calls.schemas.tools import ToolSchemas
 
@@ -24,19 +27,39 @@ class TextCall:
 
     raw: str
     whole: bool = True
-    bare: bool = False  # JSON without a mark
+    bare: bool = False  # without a mark
 
 
 ScanPart = str | TextCall | Thought | ThoughtEnd
 
 _SEPARATORS = " \t\r\n;,"  # between calls without marks
+_LETTERS = 3  # of a mark that are looked for at first
+
+
+def beginnings(marks: Collection[str]) -> re.Pattern[str]:
+    """The places where one of the marks may begin; at the end of a text, also its first letters alone."""
+    return _beginnings(frozenset(mark[:_LETTERS] for mark in marks))
+
+
+@lru_cache(maxsize=64)
+def _beginnings(begun: frozenset[str]) -> re.Pattern[str]:
+    # Most deltas have none of them: the pattern must pass over a text without trying each mark at each place.
+    by_letter: dict[str, list[str]] = {}
+    for text in sorted(begun):
+        by_letter.setdefault(text[0], []).append(text[1:])
+    ways = []
+    for first, rests in by_letter.items():
+        tails = [re.escape(rest) for rest in rests]
+        cut = {re.escape(rest[:length]) + r"\Z" for rest in rests for length in range(len(rest))}
+        ways.append(f"{re.escape(first)}(?:{'|'.join([*tails, *sorted(cut)])})")
+    return re.compile("|".join(ways))
 
 
 class TextCallScanner:
     """Scans one answer's text for calls and thinking.
 
-    It looks for an opening mark of a family, if a call may follow it; where the model writes bare JSON, for
-    JSON that names an offered tool and has only such JSON before it; and with `thoughts` for thinking marks.
+    It looks for an opening mark of a family, if a call may follow it; where the model writes calls without
+    marks, for one of an offered tool with only such calls before it; and with `thoughts` for thinking marks.
     In code, comments and quotations it looks for none of them.
 
     It buffers only text that may become a call. The concatenated results equal the text that was fed, without
@@ -45,14 +68,12 @@ class TextCallScanner:
 
     def __init__(self, tools: ToolSchemas, forms: CallForms, *, thoughts: bool = False) -> None:
         self._tools = tools
-        self._bare_json = forms.bare_json and bool(tools)
+        self._bare: tuple[Bare, ...] = forms.bare if tools else ()
         self._starts = call_starts(tools)
         self._marks = marks_of(forms.families) if tools else {}
         self._thoughts = ThoughtScanner() if thoughts else None
-        firsts = {mark[0] for mark in self._marks}
-        if self._thoughts is not None:
-            firsts |= self._thoughts.first_letters
-        self._interesting = re.compile("[" + re.escape("".join(sorted(firsts))) + "]") if firsts else None
+        marks = {*self._marks, *(self._thoughts.marks if self._thoughts is not None else ())}
+        self._interesting = beginnings(marks) if marks else None
         self._mark_letters = frozenset(mark[0] for mark in self._marks)
         self._text = ""  # not scanned yet
         self._matcher: CallMatcher | None = None
@@ -120,7 +141,7 @@ class TextCallScanner:
             self._match(text)
 
     def _next_place(self) -> int:
-        if self._bare_json and self._calls_only:
+        if self._bare and self._calls_only:
             return len(self._text) - len(self._text.lstrip(_SEPARATORS))
         found = self._interesting.search(self._text) if self._interesting is not None else None
         return found.start() if found else len(self._text)
@@ -152,8 +173,9 @@ class TextCallScanner:
                 if line_start or not any(mark in family.bare_openings for family in families)
             }
             matchers.append(FamilyCallMatcher(marks, self._starts, self._tools))
-        if self._bare_json and self._calls_only and first in "{[":
-            matchers.append(JsonCallMatcher(self._starts))
+        if self._calls_only:
+            kinds = [kind for kind in self._bare if kind == "named" or first in "{["]
+            matchers += [BareCallMatcher(self._starts.bare(kind)) for kind in kinds]
         return matchers
 
     def _match(self, text: str) -> None:
@@ -172,7 +194,7 @@ class TextCallScanner:
         if length is None:
             self._pass(1)
         else:
-            bare = text[0] in "{[" and not any(text.startswith(mark) for mark in self._marks)
+            bare = bool(self._bare) and not any(text.startswith(mark) for mark in self._marks)
             self._out.append(TextCall(text[:length], not self._final, bare))
             self._text = text[length:]
             self._context.skip_call()

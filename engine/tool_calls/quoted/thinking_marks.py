@@ -30,6 +30,25 @@ THINKING_MARKS: Mapping[str, tuple[str, ...]] = {
 }
 """Each opening mark of thinking, with its end marks."""
 
+THINKING_FORMATS: Mapping[str, str] = {
+    "think": "<think>",
+    "thinking": "<thinking>",
+    "seed": "<seed:think>",
+    "minimax": "<mm:think>",
+    "hy3": "<think:opensource>",
+    "longcat": "<longcat_think>",
+    "mistral": "[THINK]",
+    "cohere": "<|START_THINKING|>",
+    "apertus": "<|inner_prefix|>",
+    "solar": "<|think|>",
+    "think_start": "<|think:start|>",
+    "kimi_k3": "<|open|>think<|sep|>",
+    "gemma4": "<|channel>thought",
+    "harmony": HARMONY_START,
+    "kimi_vl": "◁think▷",
+}
+"""The opening mark of each name for `--thinking-format`."""
+
 ENDS = tuple(
     dict.fromkeys(end for ends in THINKING_MARKS.values() for end in ends if not end.startswith("<|end|>"))
 )
@@ -41,6 +60,19 @@ _TAG = re.compile(r"</?[\w:]+>")
 def is_tag(mark: str) -> bool:
     """Whether a mark looks like markup, so that people write it in text as well."""
     return _TAG.fullmatch(mark) is not None
+
+
+def marks_named(name: str) -> tuple[str, str]:
+    """The marks that `--thinking-format` names.
+
+    Raises:
+        ValueError: none have that name.
+    """
+    start = THINKING_FORMATS.get(name)
+    if start is None:
+        known = ", ".join(sorted(THINKING_FORMATS))
+        raise ValueError(f"there is no thinking format {name!r}; known are {known}")
+    return start, THINKING_MARKS[start][0]
 
 
 def marks_that_end(start: str, end: str) -> tuple[str, ...]:

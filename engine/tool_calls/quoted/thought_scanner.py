@@ -40,7 +40,7 @@ class ThoughtScanner:
 
     def __init__(self) -> None:
         self.inside = False
-        self.first_letters = {mark[0] for mark in (*THINKING_MARKS, *ENDS)}
+        self.marks = (*THINKING_MARKS, *ENDS)
         self._ends: tuple[str, ...] = ()
         self._mentioned: tuple[str, ...] = ()  # the end marks of a mentioned mark
         self._paragraph = 0  # that mentions it
@@ -53,7 +53,7 @@ class ThoughtScanner:
         """The length of the mark that `text` begins with, 0 for none; None: the next text decides."""
         if context.place:
             return 0
-        marks = self._mentioned if self.mentioned(context) else (*THINKING_MARKS, *ENDS)
+        marks = self._mentioned if self.mentioned(context) else self.marks
         mark = max((mark for mark in marks if text.startswith(mark)), key=len, default="")
         if not final and any(len(other) > len(text) and other.startswith(text) for other in marks):
             return None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from engine.tool_calls.reading.pieces import CallPiece
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+
+Bare = Literal["", "json", "python", "named"]
+"""Calls without a mark: as JSON, as a list of Python's calls, as a name with JSON in the next line."""
 
 
 class ArgumentsRule(Protocol):
@@ -57,7 +60,7 @@ class Family(Protocol):
 
     @property
     def openings(self) -> tuple[str, ...]:
-        """The marks before calls."""
+        """The marks before calls; none, if all calls are `bare`."""
         ...
 
     @property
@@ -75,8 +78,9 @@ class Family(Protocol):
         """Marks of the message format that are not part of the answer's text."""
         ...
 
-    def writes(self, template: str) -> bool:
-        """Whether a chat template writes calls in this format."""
+    @property
+    def bare(self) -> Bare:
+        """How it writes calls without a mark too; they count as the whole answer only, unconstrained."""
         ...
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:

@@ -1,4 +1,4 @@
-"""Calls with their arguments as one JSON object between marks: Hermes, Mistral, DeepSeek, Kimi, harmony."""
+"""Calls with their arguments as one JSON object between marks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _MAX_LENGTH = 4096  # characters of marks and white space around arguments
 class JsonSyntax:
     """The text around the arguments of calls behind one opening mark.
 
-    `header` precedes the arguments and has the tool's name in its group `name`; `tail` ends one call, and may
-    be missing with `tail_may_miss`. `more` precedes a further call in the same section and `end` ends the
-    section; without them a section is one call. `end_marks` end a call that cannot be read.
+    `header` precedes the arguments and has the tool's name in its group `name`; `again` is that of a further
+    call, if it is another. `tail` ends one call, and may be missing with `tail_may_miss`. `more` precedes a
+    further call in the same section and `end` ends the section; without them a section is one call.
+    `end_marks` end a call that cannot be read.
     """
 
     header: Pattern
@@ -37,6 +38,7 @@ class JsonSyntax:
     end: Pattern | None = None
     end_marks: tuple[str, ...] = ()
     tail_may_miss: bool = False
+    again: Pattern | None = None
 
 
 def json_unconstrained(tool: ToolSchema) -> str:
@@ -58,13 +60,17 @@ class JsonCallReader(SteppingReader):
         self._syntax = syntaxes[0]
         self._opening = opening
         self._name = ""
+        self._again = False  # a call of this section was read
         self._extent = JsonExtent()
         self._conclude: Callable[[list[CallPiece]], None] = self._end_call
 
     # States; each returns whether the next one can run at once
 
     def _header(self, pieces: list[CallPiece]) -> bool:
-        headers = [(syntax, self._match(syntax.header)) for syntax in self._syntaxes]
+        headers = [
+            (syntax, self._match(syntax.again if self._again and syntax.again else syntax.header))
+            for syntax in self._syntaxes
+        ]
         whole = [(syntax, found) for syntax, found in headers if found is not None and not found.partial]
         if not whole:
             if all(found is None for _, found in headers):
@@ -118,7 +124,7 @@ class JsonCallReader(SteppingReader):
         elif more is not None and not more.partial:
             self._conclude(pieces)
             self._take(more.end())
-            self._state = self._header
+            self._again, self._state = True, self._header
             return True
         elif not self._closed and (end is not None or more is not None):
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from engine.tool_calls.reading.pieces import CallPiece
+from engine.tool_calls.reading.pieces import CallArguments, CallPiece
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 State = Callable[[list[CallPiece]], bool]
@@ -48,6 +48,12 @@ class SteppingReader(ABC):
     def _finish(self) -> None:
         self.over = True
         self.rest, self._buffer = self._buffer, ""
+
+    def _emit(self, text: str, pieces: list[CallPiece]) -> None:
+        """Add to the arguments."""
+        if text:
+            self._arguments.append(text)
+            pieces.append(CallArguments(text))
 
     def _pop_text(self, length: int) -> str:
         """Remove and return the first `length` characters of the unread text."""

@@ -1,4 +1,4 @@
-"""Calls with their arguments as bare text between tags: Qwen3-Coder, GLM, MiniMax, DeepSeek's DSML.
+"""Calls with their arguments as bare text between tags.
 
 Nothing between the tags is escaped, so a closing tag ends a value only if valid structure follows: the next
 argument, or the end of the call. The end of a section is revoked if text follows it and then another closing
@@ -13,15 +13,17 @@ other text, and the start of a call.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import regex
 
 from engine.tool_calls.reading.json_extent import JsonExtent
 from engine.tool_calls.reading.mark_search import partial_mark_start
-from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
-from engine.tool_calls.reading.stepping_reader import SteppingReader
+from engine.tool_calls.reading.nested_tags import nested_json
+from engine.tool_calls.reading.pieces import CallBegin, CallEnd, CallPiece
+from engine.tool_calls.reading.unescaped_reader import UnescapedReader
 from engine.tool_calls.schemas.argument_texts import argument_json, string_piece, text_as_json
 from engine.tool_calls.schemas.text_schemas import text_schema
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
@@ -37,10 +39,12 @@ class TaggedSyntax:
     """The tags of a family; `header`, `parameter` and `next_call` are patterns, the others are texts.
 
     `header` precedes the arguments and has the tool's name in its group `name`. `parameter` opens an argument
-    (group `key`, and where the family marks strings, group `string`: `true` or `false`). `close` ends a
-    value, `call_end` ends a call, `section_end` ends what the opening mark opened, `next_call` begins a
-    further call in the section. With `newlines`, one line break at either end of a value is layout. With
-    `section_may_stay_open`, `call_end` also ends the section.
+    (group `key`, and where the family marks strings, group `type`, which is `string_type` for a string).
+    `close` ends a value; `$key` in it is the argument's name. `call_end` ends a call, `section_end` ends what
+    the opening mark opened, `next_call` begins a further call in the section. With `newlines`, one line break
+    at either end of a value is layout. With `section_may_stay_open`, `call_end` also ends the section. A
+    value that begins with the first of `wrap` ends with the second, in front of `close`. With `nested`, the
+    mark before each tag, lists and objects are tags too: see `engine.tool_calls.reading.nested_tags`.
     """
 
     openings: tuple[str, ...]
@@ -52,6 +56,16 @@ class TaggedSyntax:
     next_call: str = ""
     newlines: bool = False
     section_may_stay_open: bool = False
+    string_type: str = ""
+    wrap: tuple[str, str] = ("", "")
+    nested: str = ""
+
+
+@lru_cache(maxsize=1024)
+def tagged_patterns(syntax: TaggedSyntax, key: str = "", *, wrapped: bool = False) -> TaggedPatterns:
+    """The patterns of a syntax, for the value of one argument; `wrapped`: it is between the `wrap` marks."""
+    end = syntax.wrap[1] if wrapped else ""
+    return TaggedPatterns(replace(syntax, close=end + syntax.close.replace("$key", key)))
 
 
 class TaggedPatterns:
@@ -75,19 +89,19 @@ class TaggedPatterns:
         self.broken_starts = (broken_end, *syntax.openings)
 
 
-class TaggedCallReader(SteppingReader):
+class TaggedCallReader(UnescapedReader):
     """Reads the calls of one section; see `engine.tool_calls.reading.family.CallReader`."""
 
-    def __init__(self, patterns: TaggedPatterns, opening: str, tools: ToolSchemas) -> None:
+    def __init__(self, syntax: TaggedSyntax, opening: str, tools: ToolSchemas) -> None:
         super().__init__(opening, tools)
-        self._patterns = patterns
-        self._syntax = patterns.syntax
+        self._plain = syntax
+        self._use(tagged_patterns(syntax))
         self._tool = ToolSchema("")
         self._keys: set[str] = set()
         self._value = _Value("", "text", free=False)
-        self._end = ""  # an end of the section that may still be content
-        self._text_behind: list[str] = []  # the text behind it
-        self._only_space_behind = True
+
+    def _use(self, patterns: TaggedPatterns) -> None:
+        self._patterns, self._syntax = patterns, patterns.syntax
 
     # States; each returns whether the next one can run at once
 
@@ -130,6 +144,12 @@ class TaggedCallReader(SteppingReader):
     def _value_begin(self, pieces: list[CallPiece]) -> bool:
         if not self._buffer and not self._closed:
             return False
+        if wrap := self._plain.wrap[0]:
+            if self._buffer.startswith(wrap):
+                self._take(len(wrap))
+                self._use(tagged_patterns(self._plain, self._value.key, wrapped=True))
+            elif wrap.startswith(self._buffer) and not self._closed:
+                return False
         if self._syntax.newlines and self._buffer.startswith("\n"):
             self._take(1)
         self._state = self._in_value
@@ -153,8 +173,7 @@ class TaggedCallReader(SteppingReader):
         if follow == "nothing":
             self._add_to_value(self._pop_text(at), pieces)
         elif follow == "end" and self._value.free:
-            self._end, self._text_behind, self._only_space_behind = self._pop_text(end), [], True
-            self._state = self._behind_end
+            self._keep_end(end, self._behind_end)
         else:
             self._end_value(pieces)
             self._take(at)
@@ -174,9 +193,9 @@ class TaggedCallReader(SteppingReader):
             if follow == "wait":
                 return False
             if follow != "nothing":
-                self._buffer = self._end + "".join(self._text_behind) + self._buffer
-                length = len(self._end) + sum(map(len, self._text_behind))
-                self._add_to_value(self._pop_text(self._before_newline(length)), pieces)
+                kept = self._kept()
+                self._buffer = kept + self._buffer
+                self._add_to_value(self._pop_text(self._before_newline(len(kept))), pieces)
                 self._state = self._in_value
                 return True
         elif self._only_space_behind:
@@ -245,14 +264,18 @@ class TaggedCallReader(SteppingReader):
             kind = "text"
         elif types and "string" not in types:
             kind = "json"
-        if (is_string := found.groupdict().get("string")) is not None:
-            kind = "text" if is_string == "true" else "json"
+        if (written := found.groupdict().get("type")) is not None:
+            kind = "text" if written == self._syntax.string_type else "json"
+        elif self._plain.nested and kind == "json":
+            kind = "nested"
         self._emit(f"{', ' if self._keys else '{'}{json.dumps(key, ensure_ascii=False)}: ", pieces)
         if kind == "text":
             self._emit('"', pieces)
         self._keys.add(key)
-        free = kind != "json" and bool(text_schema(self._tool.argument(key)).texts)
-        self._value = _Value(key, kind, free)
+        free = kind in ("text", "whole") and bool(text_schema(self._tool.argument(key)).texts)
+        self._value = _Value(key, kind, free, self._plain.nested)
+        if self._plain.wrap[0] or "$key" in self._plain.close:
+            self._use(tagged_patterns(self._plain, key))
         self._state = self._value_begin
         return True
 
@@ -271,19 +294,19 @@ class TaggedCallReader(SteppingReader):
             case "json":
                 text = value.text
                 self._emit(text_as_json(text) or f'"{string_piece(text)}"', pieces)
-            case "whole":
-                self._emit(argument_json(value.text, self._tool, value.key), pieces)
-
-    def _keep_behind(self, length: int) -> None:
-        text = self._pop_text(length)
-        self._text_behind.append(text)
-        self._only_space_behind = self._only_space_behind and not text.strip()
+            case "whole" | "nested":
+                nested = self._plain.nested
+                if nested and f"{nested}<" in value.text:
+                    self._emit(nested_json(value.text, self._tool, value.key, nested), pieces)
+                elif value.kind == "nested" and not value.text.strip():
+                    self._emit("{}" if self._tool.types(value.key) == {"object"} else "[]", pieces)
+                else:
+                    self._emit(argument_json(value.text, self._tool, value.key), pieces)
 
     def _accept_end(self, pieces: list[CallPiece]) -> bool:
         self._end_value(pieces)
-        self._raw.append(self._end)
+        self._end_there()
         self._end_call(pieces)
-        self._buffer = "".join(self._text_behind) + self._buffer
         self._finish()
         return False
 
@@ -292,34 +315,20 @@ class TaggedCallReader(SteppingReader):
         pieces.append(CallEnd(self._tool.name, "".join(self._arguments), "".join(self._raw)))
         self._raw = []
 
-    def _skip(self, why: str) -> bool:
-        self._why = why
-        self._state = self._broken
-        return True
-
-    def _give_up(self, pieces: list[CallPiece]) -> bool:
-        pieces.append(CallBroken("".join(self._raw), self._why))
-        self._raw = []
-        self._finish()
-        return False
-
-    def _emit(self, text: str, pieces: list[CallPiece]) -> None:
-        if text:
-            self._arguments.append(text)
-            pieces.append(CallArguments(text))
-
     def _before_newline(self, at: int) -> int:
         """`at`, or the position of the line break before it if that is layout."""
         return at - 1 if self._syntax.newlines and at and self._buffer[at - 1] == "\n" else at
 
 
-ValueKind = Literal["text", "json", "whole"]  # streamed; ends outside of JSON strings only; read as a whole
+ValueKind = Literal["text", "json", "whole", "nested"]
+"""Streamed; JSON, which ends outside of its strings; read as a whole; tags, which end outside of others."""
 
 
 class _Value:
     """The current argument; `free`: its text may contain anything, ends of calls too."""
 
-    def __init__(self, key: str, kind: ValueKind, free: bool) -> None:
+    def __init__(self, key: str, kind: ValueKind, free: bool, nested: str = "") -> None:
+        self.nested = nested
         self.key = key
         self.kind = kind
         self.free = free
@@ -333,7 +342,10 @@ class _Value:
 
     @property
     def in_string(self) -> bool:
-        """Whether the text so far ends within a JSON string."""
+        """Whether the text so far ends within a JSON string, or within a tag of its own."""
+        if self.kind == "nested" or (self.nested and self.kind == "whole"):
+            text = self.text
+            return text.count(f"{self.nested}<") > 2 * text.count(f"{self.nested}</")
         return self._extent is not None and self._extent.in_string
 
     def add(self, text: str) -> None:

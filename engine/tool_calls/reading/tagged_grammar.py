@@ -30,8 +30,9 @@ class TaggedLayout:
     """The tags as a family writes them.
 
     A call is NAME `header_end` (`open` KEY `key_end` VALUE `close`)* `call_end`, then `next_call` and a
-    further call, or `section_end`. `typed_key_ends`, where the family marks strings, replaces `key_end` after
-    the keys of strings and of JSON. With `loose`, line breaks in these may be missing.
+    further call, or `section_end`. `typed_key_ends`, where the family marks types, replaces `key_end` after
+    the keys of strings, and after those of JSON. With `loose`, line breaks in these may be missing. `$number`
+    is the number of the call.
     """
 
     letters: str
@@ -42,8 +43,16 @@ class TaggedLayout:
     call_end: str
     section_end: str
     next_call: str = ""
-    typed_key_ends: tuple[str, str] | None = None
+    typed_key_ends: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     loose: bool = False
+
+
+def marks_text(text: str, loose: bool) -> str:
+    """Lark's expression for a text of tags; empty for none."""
+    if "$number" in text or (loose and "\n" in text):
+        source = escaped(text).replace(escaped("$number"), "[0-9]{1,3}")
+        return pattern(source.replace("\\n", "\\n?") if loose else source)
+    return literal(text) if text else ""
 
 
 def tagged_rules(
@@ -102,8 +111,9 @@ class _Rules:
         """Everything behind a key, up to the end of the section."""
         argument = tool.argument(key)
         parts = text_schema(argument)
-        behind = self._structure(self.layout.close, more, may_end)
-        texts = [self._text(schema, more, may_end) for schema in parts.texts]
+        close = self.layout.close
+        behind = self._structure(close, more, may_end)
+        texts = [self._text(schema, close, more, may_end) for schema in parts.texts]
         if parts.words:
             texts.append(f"{choice([literal(word) for word in parts.words])} {behind}")
         json = []
@@ -113,8 +123,18 @@ class _Rules:
             json = [f"{self.arguments(tool, kept | schema)} {behind}" for schema in parts.json]
         if self.layout.typed_key_ends is None:
             return f"{self._mark(self.layout.key_end)} {choice(list(dict.fromkeys(texts + json)))}"
-        typed = zip(self.layout.typed_key_ends, (texts, json), strict=True)
-        return choice([f"{literal(mark)} {choice(values)}" for mark, values in typed if values])
+        typed = zip(("text", "json"), self.layout.typed_key_ends, (texts, json), strict=True)
+        return choice(
+            [f"{self._key_end(kind, ends)} {choice(values)}" for kind, ends, values in typed if values]
+        )
+
+    def _key_end(self, kind: str, ends: Sequence[str]) -> str:
+        """What stands behind the key of a string, or of JSON."""
+        if len(ends) == 1:
+            return literal(ends[0])
+        name = f"{self.layout.letters}_{kind}_key"
+        self.lines[name] = f"{name}: {choice([*map(literal, ends)])}"
+        return name
 
     def _structure(self, before: str, more: str, may_end: bool) -> str:
         """The structure behind a value that is not free text."""
@@ -126,29 +146,42 @@ class _Rules:
                 ways.append(f"{self._mark(before + layout.call_end + layout.next_call)} {layout.letters}")
         return choice(ways)
 
-    def _text(self, schema: Mapping[str, Any], more: str, may_end: bool) -> str:
+    def _text(self, schema: Mapping[str, Any], close: str, more: str, may_end: bool) -> str:
         """A string, by the structure that ends it."""
-        layout = self.layout
-        ways = [f"{self._lexeme('more', schema, not may_end)} {more}"] if more else []
-        if may_end:
-            ways.append(self._lexeme("end", schema, not more))
-            if layout.next_call:
-                ways.append(f"{self._lexeme('next', schema, not more)} {layout.letters}")
-        return choice(ways)
+        plain = choice(self._ways(schema, close, more, may_end, ""))
+        begin, end = self.syntax.wrap
+        if not begin or text_pattern(schema, whole_lines=self.syntax.newlines) is not None:
+            return plain
+        return f"({plain} | {literal(begin)} {choice(self._ways(schema, end + close, more, may_end, begin))})"
 
-    def _lexeme(self, way: str, schema: Mapping[str, Any], alone: bool) -> str:
+    def _ways(self, schema: Mapping[str, Any], close: str, more: str, may_end: bool, begun: str) -> list[str]:
+        layout = self.layout
+
+        def lexeme(way: str, alone: bool) -> str:
+            return self._lexeme(way, schema, close, alone, begun)
+
+        ways = [f"{lexeme('more', not may_end)} {more}"] if more else []
+        if may_end:
+            ways.append(lexeme("end", not more))
+            if layout.next_call:
+                ways.append(f"{lexeme('next', not more)} {layout.letters}")
+        return ways
+
+    def _lexeme(self, way: str, schema: Mapping[str, Any], close: str, alone: bool, begun: str) -> str:
         """The rule of a string and the structure that ends it.
 
         If another structure may end the string too, it has its own lazy lexeme. A structure that may not
         follow is excluded from the text; not where characters are counted, which would take one state for
         each pair of count and position.
         """
-        ends = self._ends()
+        ends = self._ends(close)
         bounds = text_pattern(schema, whole_lines=self.syntax.newlines)
         content = pattern("(?s:.*)" if bounds is None else bounds)
         if alone and (bounds is None or schema.get("maxLength", 0) <= _MAX_EXCLUDING):
             others = "|".join(end for other, end in ends.items() if (other == "more") != (way == "more"))
             content = f"({content} & ~{pattern(f'(?s:.*)({others})(?s:.*)')})"
+        if self.syntax.wrap[0] and not begun:
+            content = f"({content} & ~{pattern(escaped(self.syntax.wrap[0]) + '(?s:.*)')})"
         line_break = ""
         if bounds is not None and self.syntax.newlines:
             # A pattern may end with a line break too; the layout's own always follows it.
@@ -160,10 +193,10 @@ class _Rules:
             self.lines[name] = f"{name}[lazy]: {name.upper()}"
         return self.lexemes[source]
 
-    def _ends(self) -> dict[str, str]:
+    def _ends(self, close: str) -> dict[str, str]:
         """The patterns of the structures that end a string, in any layout."""
         syntax, layout = self.syntax, self.layout
-        close = escaped(syntax.close) + SPACE
+        close = escaped(close.strip()) + SPACE
         call_end = escaped(syntax.call_end) + SPACE if syntax.call_end else ""
         ends = {"more": close + escaped(layout.open), "end": close + call_end + escaped(syntax.section_end)}
         if layout.next_call:
@@ -171,6 +204,4 @@ class _Rules:
         return ends
 
     def _mark(self, text: str) -> str:
-        if self.layout.loose and "\n" in text:
-            return pattern(escaped(text).replace("\\n", "\\n?"))
-        return literal(text)
+        return marks_text(text, self.layout.loose)

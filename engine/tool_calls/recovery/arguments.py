@@ -14,6 +14,7 @@ from engine.tool_calls.recovery.recovered import (
     only_outcome,
     with_repairs,
 )
+from engine.tool_calls.recovery.unclosed_values import split_values
 from engine.tool_calls.repair.coercion import SpelledFloat, coerced
 from engine.tool_calls.repair.json_repair import Reading, Unreadable, json_text, readings
 from engine.tool_calls.schemas.name_matching import matching_name
@@ -97,6 +98,9 @@ def _outcome(
                 repairs.append("took the arguments out of an object around them")
         if not isinstance(value, dict):
             return Unrecovered("the arguments are not a JSON object", tuple(repairs))
+        if (split := split_values(value, tool)) is not None:
+            value, unclosed = split
+            repairs += [f"closed the argument {key!r}" for key in unclosed]
         value, changes = coerced(value, tool)
         repairs += changes
         text = json_text(value)

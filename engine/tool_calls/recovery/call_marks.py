@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 _MARK = (
     r"<[|｜][^<>\n]{1,60}[|｜]>|<(?:start|end)_function_call>"
-    r"|</?(?:\w+:)?(?:tool_calls?|function_calls?|tools|tool_code|tool_use|calls?)>"
+    r"|</?(?:\w+[:_])?(?:tool_calls?|TOOLCALL|function_calls?|tools|tool_code|tool_use|calls?)>"
     r"|\[/?(?:TOOL_CALLS?|ARGS|TOOL_REQUEST|END_TOOL_REQUEST)\]"
 )
 _FENCE_START = re.compile(r"```[\w-]*[ \t]*(?:\n|(?=[{\[<]))")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import regex
 
+from engine.tool_calls.reading.family import Bare
 from engine.tool_calls.reading.json_calls import Pattern
 from engine.tool_calls.schemas.tools import ToolSchemas
 
@@ -21,10 +22,20 @@ _NEVER = r"(?!)"
 
 @dataclass(frozen=True)
 class CallStarts:
-    """`json`: the start of a call without marks; `body`: what may follow an opening mark."""
+    """`json`, `python`, `named`: starts of calls without marks; `body`: what may follow an opening mark.
+
+    `called` may follow one behind which only Python's calls stand.
+    """
 
     json: Pattern
+    python: Pattern
+    named: Pattern
     body: Pattern
+    called: Pattern
+
+    def bare(self, kind: Bare) -> Pattern:
+        """The start of a call of that kind."""
+        return {"json": self.json, "python": self.python, "named": self.named}[kind]
 
 
 def call_starts(tools: ToolSchemas) -> CallStarts:
@@ -33,7 +44,10 @@ def call_starts(tools: ToolSchemas) -> CallStarts:
     prefixed = rf"(?:(?:functions?|tools?|default_api)[.:])?(?:{name})"
     return CallStarts(
         json=regex.compile(_json(prefixed), regex.IGNORECASE),
-        body=regex.compile(rf"{_S}(?:[{{\[<]|call:|{prefixed})", regex.IGNORECASE),
+        python=regex.compile(rf"\[{_S}(?:{prefixed}){_S}\(", regex.IGNORECASE),
+        named=regex.compile(rf"(?:>>>)?(?:{prefixed})[ \t]{{0,8}}\n{_S}\{{", regex.IGNORECASE),
+        called=regex.compile(rf"{_S}\[?{_S}{prefixed}{_S}\(", regex.IGNORECASE),
+        body=regex.compile(rf"{_S}(?:[{{\[<\]]|call:|{prefixed})", regex.IGNORECASE),
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallBegin, CallBroken, CallEnd, CallPiece
 from engine.tool_calls.recovery.arguments import exact_json, recover_arguments, recovered_object
+from engine.tool_calls.recovery.bare_parts import bare_parts
 from engine.tool_calls.recovery.call_marks import layout_end, mark_parts, without_marks
 from engine.tool_calls.recovery.call_shapes import calls_of, shape_schema
 from engine.tool_calls.recovery.call_tags import tagged_call
@@ -72,15 +73,20 @@ def _has_many_marks(raw: str) -> bool:
 
 
 def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[RecoveryOutcome]:
+    from engine.tool_calls.families.notation_format import PythonicFormat
     from engine.tool_calls.families.registry import (
         FAMILIES,  # many modules; few calls need them
     )
 
-    families = [*([family] if family else []), *(other for other in FAMILIES if other is not family)]
+    # The mark that a text begins with tells more than one that stands within it.
+    others = sorted(FAMILIES, key=lambda one: not raw.lstrip().startswith(one.openings))
+    families = [*([family] if family else []), *(other for other in others if other is not family)]
     marks = [opening for one in families for opening in one.openings]
     offer = (tools, _with_like_names(raw, tools))
     for one in families:
         yield from _by_family(raw, one, offer, () if one is family else (_as_written_by(one),))
+    if len(parts := bare_parts(raw)) > 1:
+        yield _all_of([_by_shape(part, tools, (), ended=True) for part in parts])
     body, fenced, ended = without_marks(raw, ())
     repairs = ("took it out of a code fence",) if fenced else ()
     if not body:
@@ -90,7 +96,8 @@ def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[R
     if bare and bare != body:
         yield _by_shape(bare, tools, repairs, ended=ended)
     for one in families:
-        for opening in one.openings:
+        # Python's calls were read already, and only where Python reads them too.
+        for opening in () if isinstance(one, PythonicFormat) else one.openings:
             noted = (_as_written_by(one), "added its opening mark")
             tried = _by_family(opening + body, one, offer, noted)
             yield from (found for found in tried if not isinstance(found, Unrecovered))
@@ -106,6 +113,8 @@ def _by_family(
 
     `offer`: the tools, and the tools that the reader is to know.
     """
+    if not family.openings:
+        return
     tools, known = offer
     outcomes: list[RecoveryOutcome] = []
     rest = raw

@@ -24,15 +24,16 @@ from engine.answers.pieces import (
     TruncatedCall,
 )
 from engine.answers.reader import AnswerText
-from engine.tool_calls.families.hermes import Hermes
-from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.spelling import Spelling
+from tests.engine.tool_calls.call_making import OF_EACH_KIND
 
+HERMES = family_named("hermes")
 TOOLS = ToolSchemas([ToolSchema("look", {"type": "object"})])
 PLAIN = AnswerStyle(think_start="<think>", think_end="</think>")
-STYLE = replace(PLAIN, family=Hermes(), tools=TOOLS)
+STYLE = replace(PLAIN, family=HERMES, tools=TOOLS)
 BOUND = replace(STYLE, all_constrained=True)
 HELD = replace(BOUND, constrained=frozenset({"look"}))
 LOOK = '<tool_call>\n{"name": "look", "arguments": {"at": "it"}}\n</tool_call>'
@@ -211,7 +212,7 @@ RUNS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["", "held"])
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 def test_no_family_makes_a_call_whole_that_the_limit_cuts(family: Family, held: bool) -> None:
     tools = ToolSchemas([RUN])
     guaranteed = frozenset({"run"} if held else ())
@@ -275,7 +276,7 @@ def test_a_broken_call_is_repaired_and_tells_how(text: str, found: dict[str, Any
     ],
 )
 def test_a_model_whose_way_is_not_known_has_its_calls_found_at_the_end(text: str, bare_json: bool) -> None:
-    style = AnswerStyle(tools=TOOLS, bare_json=bare_json)
+    style = AnswerStyle(tools=TOOLS, bare=("json",) if bare_json else ())
     for pieces in (read(style, text), read(style, *text)):
         assert [(kind, said) for kind, said in shown(pieces) if said.strip()] == [
             ("call", 'look{"at": "it"}')

@@ -17,7 +17,7 @@ from engine.constrained.answer_grammar import AnswerRules
 from engine.constrained.grammar import AnswerGuide, Grammars, token_masks
 from engine.models.loading import load_model
 from engine.scheduling.batch import DecodeBatch, Slot
-from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
@@ -25,6 +25,7 @@ from tests.engine.byte_tokens import ByteTokens
 from tests.engine.constrained.test_guided_decoding import join_held, until_end
 from tests.engine.scheduling.test_batch import prompt
 from tests.engine.spelling import Spelling
+from tests.engine.tool_calls.call_making import OF_EACH_KIND
 from tests.models import ModelShelf
 
 BASH = ToolSchema(
@@ -42,7 +43,7 @@ REMOVE = HERMES.write([("Bash", {"command": "rm -r build"})], TOOLS)
 TOKENS = ByteTokens()
 
 every_mark = pytest.mark.parametrize(("start", "ends"), THINKING_MARKS.items())
-every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+every_family = pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 
 
 def read(style: AnswerStyle, *texts: str, cut: bool = False) -> list[Piece]:

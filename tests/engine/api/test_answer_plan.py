@@ -11,7 +11,7 @@ import pytest
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.requests import parse_chat
 from engine.tool_calls.families.names import FAMILY_NAMES
-from engine.tool_calls.families.registry import UnknownFamily
+from engine.tool_calls.families.registry import FAMILIES, UnknownFamily
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -144,7 +144,7 @@ def test_plain_schemas_are_held_whole_in_every_format(tokenizer: Any) -> None:
         "additionalProperties": False,
         "$defs": {"edit": {"type": "object", "properties": {"old": TEXT}, "additionalProperties": False}},
     }
-    for name in FAMILY_NAMES:
+    for name in (family.name for family in FAMILIES):
         planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=name)
         made = plan(planner, tools=[tool("edit", schema)])
         assert made.relaxed == {}, name

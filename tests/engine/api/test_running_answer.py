@@ -12,11 +12,12 @@ from engine.answers.reader import AnswerStyle, AnswerText, Text
 from engine.answers.repetition import ENDED, LoopGuard
 from engine.api.running_answer import RunningAnswer, Shown
 from engine.scheduling.requests.steps import FailStep, FinishStep, Step, TokenStep, UnconstrainedStep
-from engine.tool_calls.families.hermes import Hermes
+from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from engine.wire.feed import Lookup
 from tests.engine.spelling import Spelling, Steps
 
+HERMES = family_named("hermes")
 LETTERS = [TokenStep(0), TokenStep(1), TokenStep(2)]
 
 
@@ -91,7 +92,7 @@ async def test_an_aborted_answer_tells_the_failure_that_nobody_has_taken_yet() -
 
 
 LOOK = ToolSchemas([ToolSchema("look", {"type": "object", "properties": {"at": {"type": "string"}}})])
-HELD = AnswerStyle(family=Hermes(), tools=LOOK, constrained=frozenset({"look"}))
+HELD = AnswerStyle(family=HERMES, tools=LOOK, constrained=frozenset({"look"}))
 
 
 async def read_call(arguments: tuple[str, str]) -> tuple[RunningAnswer, list[Shown]]:
@@ -167,7 +168,7 @@ async def test_a_thought_that_repeats_itself_ends_with_a_text() -> None:
     assert live.finish_reason == "stop"
 
 
-LOOSE = AnswerStyle(family=Hermes(), tools=LOOK)
+LOOSE = AnswerStyle(family=HERMES, tools=LOOK)
 IN_CALL = ['<tool_call>{"name": "look", "arguments": {"at": "', "on and ", "on, "]
 
 
@@ -196,7 +197,7 @@ async def test_a_call_has_as_much_patience_where_it_is_not_known_how_the_model_w
     opening: str,
 ) -> None:
     steps = Steps(TokenStep(0), *[TokenStep(token) for _ in range(200) for token in (1, 2)], None)
-    style = AnswerStyle(tools=LOOK, bare_json=True)
+    style = AnswerStyle(tools=LOOK, bare=("json",))
     live = RunningAnswer(steps, AnswerText(Spelling([opening, *IN_CALL[1:]]), style), 7, LoopGuard(20))
     shown = [piece for batch in await read(live) for piece in batch]
     assert not any(isinstance(piece, Call) for piece in shown)

@@ -8,17 +8,18 @@ import pytest
 
 from engine.answers.pieces import AnswerStyle, Call, Text
 from engine.answers.reader import AnswerText
-from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.reading.family import Family
 from tests.engine.answers.test_reader import TOOLS, read, shown
 from tests.engine.spelling import Spelling
+from tests.engine.tool_calls.call_making import OF_EACH_KIND
 
 STRANGE = AnswerStyle(tools=TOOLS)
-THINKS = AnswerStyle(tools=TOOLS, think_start="<think>", think_end="</think>", drop=("<|sep|>",))
-DATA = ["a </think> b", "<think>\na\n</think>\n", "[THINK]a[/THINK]", "x <|think|> y", "<|sep|>"]
+THINKS = AnswerStyle(tools=TOOLS, think_start="<think>", think_end="</think>", drop=("<|border|>",))
+DATA = ["a </think> b", "<think>\na\n</think>\n", "[THINK]a[/THINK]", "x <|think|> y", "<|border|>"]
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 @pytest.mark.parametrize("at", DATA)
 def test_marks_in_its_arguments_are_data(family: Family, at: str) -> None:
     text = family.write([("look", {"at": at})], TOOLS)
@@ -47,7 +48,7 @@ def test_a_thought_behind_it_is_none_of_its_arguments() -> None:
         assert kinds == [kind for kind, _ in shown(read(STRANGE, pieces))] == ["text", "thinking", "text"]
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 @pytest.mark.parametrize("known", [True, False])
 def test_a_call_in_a_thought_that_nothing_follows_leaves_no_turn_empty(family: Family, known: bool) -> None:
     text = family.write([("look", {"at": "it"})], TOOLS)
@@ -65,7 +66,7 @@ def test_a_call_in_a_thought_that_nothing_follows_leaves_no_turn_empty(family: F
         assert (kind, thought) == ("thinking", f"hm\n{text}".strip())
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 @pytest.mark.parametrize("known", [True, False])
 def test_calls_that_are_taken_back_are_text_once(family: Family, known: bool) -> None:
     text = family.write([("look", {"at": "a"}), ("look", {"at": "b"})], TOOLS)

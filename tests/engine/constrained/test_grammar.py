@@ -9,12 +9,13 @@ import pytest
 
 from engine.constrained.answer_grammar import ANSWER, AnswerRules
 from engine.constrained.grammar import AnswerGuide, Grammars, GrammarUnavailable, token_bytes, token_masks
-from engine.tool_calls.families.hermes import Hermes
-from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.byte_tokens import END, ByteTokens
+from tests.engine.tool_calls.call_making import OF_EACH_KIND
 
+HERMES = family_named("hermes")
 TOKENS = ByteTokens()
 THINKING = ("<think>", "</think>")
 READ = ToolSchema(
@@ -27,10 +28,10 @@ READ = ToolSchema(
     },
 )
 GO = ToolSchema("Go", {"type": "object", "properties": {}, "additionalProperties": False})
-CALLS = AnswerRules(family=Hermes(), tools=(READ, GO))
-REQUIRED = AnswerRules(family=Hermes(), tools=(READ, GO), choice="required", thinking=THINKING)
-THINKING_CALLS = AnswerRules(family=Hermes(), tools=(READ, GO), thinking=THINKING, marks=THINKING)
-FORBIDDEN = AnswerRules(family=Hermes(), tools=(READ, GO), choice="none")
+CALLS = AnswerRules(family=HERMES, tools=(READ, GO))
+REQUIRED = AnswerRules(family=HERMES, tools=(READ, GO), choice="required", thinking=THINKING)
+THINKING_CALLS = AnswerRules(family=HERMES, tools=(READ, GO), thinking=THINKING, marks=THINKING)
+FORBIDDEN = AnswerRules(family=HERMES, tools=(READ, GO), choice="none")
 TITLE = {
     "type": "object",
     "properties": {"title": {"type": "string"}},
@@ -86,12 +87,12 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
     ),
     (
         "JSON, or a call on the way to it",
-        AnswerRules(family=Hermes(), tools=(GO,), schema=TITLE),
+        AnswerRules(family=HERMES, tools=(GO,), schema=TITLE),
         '<tool_call>{"name": "Go", "arguments": {}}</tool_call>',
     ),
     (
         "JSON where there are tools",
-        AnswerRules(family=Hermes(), tools=(GO,), schema=TITLE),
+        AnswerRules(family=HERMES, tools=(GO,), schema=TITLE),
         '{"title": "ünï 💡"}',
     ),
 ]
@@ -116,7 +117,7 @@ REFUSED: list[tuple[str, AnswerRules, str, str]] = [
     ("a required call within thinking", REQUIRED, "<think>so <tool_call", ">"),
     (
         "a call within thinking before JSON",
-        AnswerRules(family=Hermes(), tools=(GO,), schema=TITLE, thinking=THINKING),
+        AnswerRules(family=HERMES, tools=(GO,), schema=TITLE, thinking=THINKING),
         "<think>so <tool_call",
         ">",
     ),
@@ -160,7 +161,7 @@ def test_a_token_may_cross_the_end_of_a_mark(grammars: Grammars) -> None:
 
 @pytest.mark.parametrize("choice", ["auto", "required"])
 def test_the_answer_ends_behind_its_only_call(grammars: Grammars, choice: Any) -> None:
-    rules = AnswerRules(family=Hermes(), tools=(READ, GO), parallel=False, choice=choice)
+    rules = AnswerRules(family=HERMES, tools=(READ, GO), parallel=False, choice=choice)
     before = "" if choice == "required" else "I read. "
     tokens = [*TOKENS.spelled(before + A_CALL), *TOKENS.spelled("h")]
     guide = grammars.compile(rules).guide()
@@ -181,7 +182,7 @@ def test_a_bare_mark_opens_a_call_only_at_the_beginning_of_a_line(
 
 
 def test_a_compiled_grammar_is_cached(grammars: Grammars) -> None:
-    assert grammars.compile(CALLS) is grammars.compile(AnswerRules(family=Hermes(), tools=(READ, GO)))
+    assert grammars.compile(CALLS) is grammars.compile(AnswerRules(family=HERMES, tools=(READ, GO)))
     assert grammars.compile(CALLS) is not grammars.compile(FORBIDDEN)
 
 
@@ -248,7 +249,7 @@ def test_a_schema_without_a_grammar_is_relaxed_with_a_reason_and_others_are_not(
     grammars: Grammars, schema: dict[str, Any], why: str
 ) -> None:
     odd = ToolSchema("Odd", schema)
-    compiled = grammars.compile(AnswerRules(family=Hermes(), tools=(READ, odd)))
+    compiled = grammars.compile(AnswerRules(family=HERMES, tools=(READ, odd)))
     assert compiled.relaxed.keys() == {"Odd"}
     assert why in compiled.relaxed["Odd"]
     text = '<tool_call>{"name": "Odd", "arguments": {"a": ["x", "x"]}}</tool_call>'
@@ -272,7 +273,7 @@ PATTERNS = [
 ]
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 def test_no_pattern_of_one_tool_disables_the_grammar_of_others(grammars: Grammars, family: Family) -> None:
     for source in PATTERNS:
         odd = ToolSchema(

@@ -9,6 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.families.tagged_format import TaggedFormat
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
@@ -38,6 +40,15 @@ TOOLS = ToolSchemas(
         ToolSchema("go", {"type": "object", "properties": {}}),
     ]
 )
+
+OF_EACH_KIND: tuple[Family, ...] = tuple(
+    family_named(name)
+    for name in (
+        *("qwen3_coder", "glm", "minimax_m3", "minicpm5", "kimi_k3", "deepseek_v32", "gemma4"),
+        *("lfm2", "olmo3", "hermes", "cohere", "kimi", "harmony", "deepseek_v3", "mistral"),
+    )
+)
+"""Families that between them have all that a description can say, for tests that take long."""
 
 MARKS: dict[str, list[str]] = {
     "qwen3_coder": [
@@ -105,19 +116,50 @@ MARKS: dict[str, list[str]] = {
 }
 """Of each family, what a file about it would hold."""
 
+_ANY_MARK = re.compile(
+    r"]<]minimax\[>\[</?[^<>]+>|</?[^<>\s]+(?: name=\")?[^<>]*>|\[/?[A-Z_]{3,}\]|functools\[|```\w*"
+)
+
+
+def _written_marks(family: Family) -> list[str]:
+    written = family.write([("Write", {"content": "x", "count": 3})], TOOLS)
+    return list(dict.fromkeys([*family.openings, *_ANY_MARK.findall(written), '"}', "}]", ")]"]))
+
+
+MARKS |= {family.name: _written_marks(family) for family in FAMILIES if family.name not in MARKS}
+
+
+def _reopening(family: TaggedFormat) -> str:
+    """A string's own closing tag with the beginning of something else behind it."""
+
+    def source(text: str) -> str:
+        return r"\s*".join(re.escape(word) for word in text.split("\n") if word).replace(
+            r"\$number", "[0-9]+"
+        )
+
+    close, key = source(family.close), source(family.before_key)
+    # A tag with the name within it is one only with all of it.
+    key += (
+        ""
+        if family.behind_key.strip()[:1] != ">" and "type" in family.behind_key
+        else r"[^<>\n]+?" + source(family.behind_key.strip())
+    )
+    following = [key] + (
+        [rf"{source(family.call_end)}\s*{source(family.before_name)}"] if family.several else []
+    )
+    opening = re.escape(family.opens_alone or family.openings[0])
+    section_end = f"(?:{source(family.section_end)})" + ("?" if family.opens_alone else "")
+    end = rf"{close}\s*{source(family.call_end)}\s*{section_end}.*{opening}"
+    wrapped = rf"|{re.escape(family.wrap[0])}|{re.escape(family.wrap[1])}" if family.wrap[0] else ""
+    return rf"{close}\s*(?:{'|'.join(following)})|{end}{wrapped}"
+
+
 _REOPENS: dict[str, str] = {
-    "qwen3_coder": r"</parameter>\s*<parameter=[^<>\n]+>"
-    r"|</parameter>\s*</function>\s*(</tool_call>)?.*<function=",
-    "glm": r"</arg_value>\s*<arg_key>.*?</arg_key>\s*<arg_value>|</arg_value>\s*</tool_call>.*<tool_call>",
-    "minimax": r'</parameter>\s*(<parameter name="[^"<>\n]+">|</invoke>\s*<invoke name=")'
-    r"|</parameter>\s*</invoke>\s*</minimax:tool_call>.*<minimax:tool_call>",
     "function_gemma": r"<escape>[\s}\]]*,|<escape>[\s}\]]*<end_function_call>.*<start_function_call>",
     "gemma4": r'<\|"\|>[\s}\]]*,|<\|"\|>[\s}\]]*<tool_call\|>.*<\|tool_call>',
-    "deepseek_v32": r"</｜DSML｜parameter>\s*"
-    r'(<｜DSML｜parameter name="|</｜DSML｜invoke>\s*<｜DSML｜invoke name=")'
-    r"|</｜DSML｜parameter>\s*</｜DSML｜invoke>\s*</｜DSML｜function_calls>.*<｜DSML｜function_calls>",
 }
-_REOPENS["deepseek_v4"] = _REOPENS["deepseek_v32"].replace("function_calls", "tool_calls")
+_REOPENS |= {family.name: _reopening(family) for family in FAMILIES if isinstance(family, TaggedFormat)}
+_REOPENS["minimax_m3"] = r"\]<\]minimax\[>\["
 
 
 def ambiguous(family: Family, value: Any) -> bool:
@@ -181,6 +223,9 @@ def values(family: Family, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
             return st.lists(text, max_size=3)
         case "array":
             return st.lists(st.fixed_dictionaries({"old": text, "new": text}), max_size=2)
+    if isinstance(family, TaggedFormat) and family.nested:
+        # Of a text between tags that no schema names, only its look says what it is.
+        anything = st.text(alphabet="xyz é", min_size=1).filter(str.strip) | st.integers()
     return st.dictionaries(keys, anything, max_size=3)
 
 

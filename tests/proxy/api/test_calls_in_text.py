@@ -300,11 +300,11 @@ async def test_a_backend_that_tells_calls_apart_has_no_calls_in_its_text(tmp_pat
         ("Qwen/Qwen3-Coder-30B-A3B-Instruct", ("hermes", "qwen3_coder")),
         ("zai-org/GLM-4.6", ("glm",)),
         ("deepseek-v3.2-exp", ("deepseek_v3", "deepseek_v31", "deepseek_v32", "deepseek_v4")),
-        ("moonshotai/Kimi-K2-Instruct", ("kimi",)),
+        ("moonshotai/Kimi-K2-Instruct", ("kimi", "kimi_k3")),
         ("mistralai/Devstral-Small-2507", ("mistral", "mistral_v3")),
         ("openai/gpt-oss-20b", ("harmony",)),
-        ("MiniMaxAI/MiniMax-M2", ("minimax",)),
-        ("google/gemma-4-27b-it", ("gemma4", "function_gemma")),
+        ("MiniMaxAI/MiniMax-M2", ("minimax", "minimax_m3", "minimax_m1")),
+        ("google/gemma-4-27b-it", ("gemma4", "function_gemma", "gemma3")),
         ("NousResearch/Hermes-3-Llama-3.1-8B", ("hermes",)),
         ("mystery", tuple(family.name for family in FAMILIES)),
     ],
@@ -312,7 +312,7 @@ async def test_a_backend_that_tells_calls_apart_has_no_calls_in_its_text(tmp_pat
 def test_a_models_name_tells_how_it_writes_calls(model: str, families: tuple[str, ...]) -> None:
     forms = forms_of(model)
     assert tuple(family.name for family in forms.families) == families
-    assert not forms.bare_json
+    assert "json" not in forms.bare
     assert forms_of(model, "glm").families == (family_named("glm"),)
 
 

@@ -160,6 +160,7 @@ def test_every_setting_of_the_engine_reaches_it_from_the_file_and_from_the_envir
         "prefillChunk": 96,
         "stallAfterS": 7.5,
         "toolFormat": "glm",
+        "thinkingFormat": "seed",
         "grammar": False,
         "kvBits": 8,
         "draftModel": "org/small",

@@ -21,6 +21,7 @@ HARMLESS: dict[str, Any] = {
     "debug.enableStreamLogging": True,
     "backends.lmstudio.model": "qwen/qwen3-coder:30b",
     "backends.lmstudio.toolFormat": "glm",
+    "backends.lmstudio.thinkingFormat": "seed",
     "backends.lmstudio.contextTokens": 4096,
     "backends.lmstudio.grammar": False,
     "backends.lmstudio.draftTokens": 5,

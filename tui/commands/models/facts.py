@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from jinja2 import TemplateError
+
 from engine.memory_budget.estimate import fitting_tokens
 from engine.memory_budget.limits import Machine, MemoryLimit, memory_limit
 from engine.model_files.description import ModelDescription, added_tokens, describe
@@ -117,10 +119,16 @@ def facts_of(model: FoundModel, room: MemoryRoom, used_by: Sequence[str] = ()) -
 
 
 def family_name(folder: Path, found: ModelDescription) -> str:
-    """The tool-call family by the template, else by the tokenizer's own tokens; empty for none."""
-    from engine.tool_calls.families.registry import family_of  # takes a fifth of a second to import
+    """The tool-call family by what the template renders, or the tokenizer's own tokens; empty for none."""
+    # They take a fifth of a second to import.
+    from engine.model_files.template_rendering import renderer
+    from engine.tool_calls.families.template_probe import detected_family
 
-    family = family_of(found.template, ()) or family_of("", added_tokens(folder))
+    try:
+        render = renderer(found.template)
+    except TemplateError:
+        render = renderer("")
+    family = detected_family(render, added_tokens(folder))
     return family.name if family is not None else ""
 
 

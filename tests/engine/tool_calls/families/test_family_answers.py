@@ -52,7 +52,7 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
             "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant to=functions.go<|channel|>commentary "
             "<|constrain|>json<|message|>{}<|call|>",
             GO,
-            ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"],
+            ["<|channel|>analysis<|message|>Hm.<|end|>"],
         ),
         ("harmony", "<|channel|>commentary to=functions.go code<|message|>{}", GO, []),
         ("harmony", "<|channel|>analysis to=functions.go<|message|>{}<|end|>", GO, []),

@@ -16,17 +16,25 @@ from engine.tool_calls.families.registry import FAMILIES
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
-from tests.engine.tool_calls.call_making import MANY, MARKS
+from tests.engine.tool_calls.call_making import MANY, MARKS, OF_EACH_KIND
 from tests.engine.tool_calls.reading import read, read_by
 from tests.engine.tool_calls.walks import RandomModel, answer_grammar
 
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+every_kind = pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 
 _DSML = "</｜DSML｜parameter>\n"
+_M3 = "]<]minimax[>["
+_K3 = "<|close|>argument<|sep|>"
 CLOSING = {
     "qwen3_coder": ["\n</parameter>\n</function>\n</tool_call>", "\n</parameter>\n<parameter="],
     "glm": ["</arg_value>\n</tool_call>", "</arg_value>\n<arg_key>", "</arg_value></tool_call>"],
     "minimax": ["</parameter>\n</invoke>\n</minimax:tool_call>", '</parameter>\n<parameter name="'],
+    "minimax_m3": [f"{_M3}</", f"{_M3}</invoke>", f"{_M3}</tool_call>"],
+    "minicpm5": ["</param></function>", '</param><param name="', "]]></param></function>"],
+    "kimi_k3": [f"{_K3}<|close|>call<|sep|><|close|>tools<|sep|>", f'{_K3}<|open|>argument key="'],
+    "lfm2": ["'", ")]<|tool_call_end|>"],
+    "olmo3": ["'", ")\n</function_calls>"],
     "function_gemma": ["<escape>", "<end_function_call>"],
     "gemma4": ['<|"|>', "<tool_call|>"],
     "kimi": ["<|tool_calls_section_end|>", "<|tool_call_end|>"],
@@ -101,7 +109,7 @@ def check(family: Family, tools: ToolSchemas, answer: str) -> int:
     return len(ends)
 
 
-@every_family
+@every_kind
 def test_a_random_model_writes_calls_that_fit(family: Family) -> None:
     grammar = answer_grammar(family, list(TYPED.values()))
     knows_nothing = model(family)
@@ -141,7 +149,7 @@ def test_a_random_model_is_constrained_to_patterns_and_multiples(family: Family)
     grammar = answer_grammar(family, list(PATTERNED.values()))
     knows_nothing = model(family)
     chance = random.Random(zlib.crc32(family.name.encode()))
-    for _ in range(10):
+    for _ in range(5):
         answer = knows_nothing.answer(grammar, chance.choice(family.openings), chance)
         assert check(family, PATTERNED, answer)
 
@@ -177,7 +185,7 @@ def _objects(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-@every_family
+@every_kind
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=NO_SHRINKING)
 @given(schemas=st.lists(_objects(_schemas()), min_size=1, max_size=3), seed=st.integers(0, 1 << 30))
 def test_a_grammar_of_any_tools_constrains_to_them(
@@ -191,7 +199,7 @@ def test_a_grammar_of_any_tools_constrains_to_them(
         assert check(family, tools, knows_nothing.answer(grammar, chance.choice(family.openings), chance))
 
 
-@every_family
+@every_kind
 def test_many_large_tools_give_a_small_grammar(family: Family) -> None:
     tools = [
         ToolSchema(f"{tool.name}_{number}", tool.parameters)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from engine.tool_calls.families.registry import FAMILIES
 from engine.tool_calls.reading.family import Family
-from tests.engine.tool_calls.call_making import MARKS, TOOLS, calls, texts
+from tests.engine.tool_calls.call_making import MARKS, OF_EACH_KIND, TOOLS, calls, texts
 from tests.engine.tool_calls.reading import read, read_by
 
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-some = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+every_kind = pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
+some = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @every_family
@@ -37,7 +38,7 @@ def test_written_calls_are_read_back(family: Family, data: st.DataObject) -> Non
     assert read_by(1, family, text, TOOLS) == whole
 
 
-@every_family
+@every_kind
 @some
 @given(data=st.data())
 def test_calls_with_text_between_are_all_read(family: Family, data: st.DataObject) -> None:
@@ -54,8 +55,8 @@ def test_calls_with_text_between_are_all_read(family: Family, data: st.DataObjec
     assert read_by(1, family, text, TOOLS) == whole
 
 
-@every_family
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@every_kind
+@some
 @given(data=st.data())
 def test_no_text_is_lost_and_splits_do_not_matter(family: Family, data: st.DataObject) -> None:
     words = st.sampled_from(
@@ -80,7 +81,7 @@ def test_a_call_truncated_anywhere_is_whole_or_broken(family: Family, data: st.D
     assert len(cut.calls) + len(cut.broken) <= len(made)
 
 
-@every_family
+@every_kind
 @pytest.mark.parametrize(
     "piece", ["line\n", "<", "é😀", "\\"], ids=["lines", "brackets", "wide", "backslashes"]
 )
@@ -91,7 +92,7 @@ def test_a_long_string_streams(family: Family, piece: str) -> None:
     assert read_by(3, family, family.write(made, TOOLS), TOOLS).calls == made
 
 
-@every_family
+@every_kind
 def test_a_long_string_of_the_familys_marks_is_read_in_time(family: Family) -> None:
     for mark in MARKS[family.name]:
         content = (mark + " ") * (30_000 // (len(mark) + 1))

@@ -10,21 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.quoted.call_forms import CallForms
 from engine.tool_calls.quoted.final_calls import FinalCallReader, FinalCalls, Part
 from engine.tool_calls.quoted.thinking_marks import ENDS, THINKING_MARKS
 from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
 from engine.tool_calls.reading.family import Family
+from tests.engine.tool_calls.call_making import OF_EACH_KIND
 from tests.engine.tool_calls.offered import FILE, FRAGMENTS, TOOLS
 
 JSON = '{"name": "Read", "arguments": {"file_path": "/a"}}'
 PARAMETERS = '{"name": "Read", "parameters": {"file_path": "/a"}}'
 HERMES = f"<tool_call>\n{JSON}\n</tool_call>"
 FUNCTION = "<function=Read>\n<parameter=file_path>\n/a\n</parameter>\n</function>"
-LLAMA = CallForms(bare_json=True)
+LLAMA = CallForms(bare=("json",))
 
-every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+every_family = pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 
 
 def read(
@@ -245,7 +246,8 @@ PIECES = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=9).map("".join), st.randoms(use_true_random=False), st.booleans())
 def test_the_split_of_a_text_changes_nothing(text: str, chance: random.Random, bare: bool) -> None:
-    assert read(text, chance, forms=CallForms(bare_json=bare)) == read(text, forms=CallForms(bare_json=bare))
+    forms = CallForms(bare=("json",) if bare else ())
+    assert read(text, chance, forms=forms) == read(text, forms=forms)
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engine.tool_calls.families.hermes import Hermes
 from engine.tool_calls.families.registry import FAMILIES, family_named
 from engine.tool_calls.reading.json_extent import JsonExtent
 from engine.tool_calls.recovery import call_tags
@@ -21,6 +20,7 @@ from tests.engine.tool_calls import breaking
 from tests.engine.tool_calls.breaking import WAYS, Breaking
 from tests.engine.tool_calls.offered import CALLS, FILE, TEXTS, TOOLS
 
+HERMES = family_named("hermes")
 LS = {"command": "ls"}
 
 
@@ -401,7 +401,7 @@ def test_the_whole_text_is_returned_as_text_if_a_part_is_not_a_call(raw: str, wh
 
 
 def test_a_call_in_its_familys_form_needs_no_repair() -> None:
-    outcome = recover_text(f"<tool_call>\n{JSON}\n</tool_call>", TOOLS, Hermes())
+    outcome = recover_text(f"<tool_call>\n{JSON}\n</tool_call>", TOOLS, HERMES)
     assert said(outcome) == [("Read", READ)]
     assert not isinstance(outcome, Unrecovered)
     assert outcome[0].repairs == ()
