@@ -14,7 +14,7 @@ from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavail
 from engine.prompts.chat_template import template_of, template_text
 from engine.prompts.model_thinking import thinking_marks
 from engine.tool_calls.families.registry import family_named
-from engine.tool_calls.families.template_probe import detected_family
+from engine.tool_calls.families.template_probe import PROBE_TOOLS, detected_family, written_call
 from engine.tool_calls.quoted.call_forms import bare_json_of
 from engine.tool_calls.reading.family import Bare, Family
 from engine.tool_calls.schemas.tools import tool_schemas
@@ -72,11 +72,28 @@ class AnswerPlanner:
         except GrammarUnavailable as error:
             self.unavailable = str(error)
             _log.warning("answers are not constrained by grammars: %s", error)
+            return
+        if self.family is not None and tool_format is None and not self._allows_what_is_shown(tokenizer):
+            # Under it the model could not write its own calls; they are read all the same.
+            self._grammars, name = None, self.family.name
+            self.unavailable = f"the grammar of {name} does not allow a call as the chat template writes it"
+            _log.warning("answers are not constrained by grammars: %s", self.unavailable)
 
     @property
     def can_forbid_calls(self) -> bool:
         """Whether an answer can be kept from calls, although the prompt has tools."""
         return self._grammars is not None and self.family is not None and bool(self.family.openings)
+
+    def _allows_what_is_shown(self, tokenizer: Any) -> bool:
+        """Whether the family's grammar allows the call that the model's template writes."""
+        assert self._grammars is not None
+        assert self.family is not None
+        written = written_call(template_of(tokenizer), self.family)
+        if not written:
+            return True
+        rules = AnswerRules(family=self.family, tools=tuple(PROBE_TOOLS.values()))
+        tokens = tokenizer.encode(written, add_special_tokens=False)
+        return not self._grammars.compile(rules).guide(tokens).failure
 
     def plan(self, chat: ChatRequest, *, opens_thinking: bool) -> AnswerPlan:
         """The plan for the answer to a request; `opens_thinking`: its prompt ends inside of it."""

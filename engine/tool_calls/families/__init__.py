@@ -1,1 +1,1 @@
-"""The tool call formats of model families, one module each."""
+"""The tool call formats of model families: the kinds of descriptions, the families, and their detection."""

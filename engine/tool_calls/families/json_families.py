@@ -29,7 +29,15 @@ channel, `functions.` may be missing, and `<|call|>`, usually an end-of-answer t
 
 from __future__ import annotations
 
-from engine.tool_calls.families.json_format import Either, Json, JsonCall, JsonFormat, Varying, json_object
+from engine.tool_calls.families.json_format import (
+    Either,
+    Json,
+    JsonCall,
+    JsonFormat,
+    Maybe,
+    Varying,
+    json_object,
+)
 
 _OBJECT = json_object()
 _OF_TYPE = (
@@ -41,17 +49,16 @@ _OF_TYPE = (
 )
 _LISTED = JsonCall(_OBJECT, (Json("["),), (Json(", "),), (Json("]"),))
 _LISTED_OF_TYPE = JsonCall(_OF_TYPE, (Json("["),), (Json(", "),), (Json("]"),))
+_LISTED_WITH_ID = JsonCall(json_object(with_id=True), (Json("["),), (Json(", "),), (Json("]"),))
 
 
-def _listed(end: str, *more: JsonCall) -> tuple[JsonCall, ...]:
+def _listed(end: str, *more: JsonCall, with_id: bool = False) -> tuple[JsonCall, ...]:
     """A list of objects with a mark behind it; `more` are other ways that the reader takes."""
-    return (JsonCall(_OBJECT, (Json("["),), (Json(", "),), (Json("]"), end)), *more)
+    return (JsonCall(json_object(with_id=with_id), (Json("["),), (Json(", "),), (Json("]"), end)), *more)
 
 
-_ARGS, _CALL_ID = "[ARGS]", "[CALL_ID]"
-_MISTRAL = JsonCall((Varying.NAME, _ARGS, Varying.ARGUMENTS), joined="", runs_on=True)
-_MISTRAL_WITH_ID = JsonCall(
-    (Varying.NAME, _CALL_ID, Varying.ID, _ARGS, Varying.ARGUMENTS), joined="", runs_on=True
+_MISTRAL = JsonCall(
+    (Varying.NAME, Maybe(("[CALL_ID]", Varying.ID)), "[ARGS]", Varying.ARGUMENTS), joined="", runs_on=True
 )
 
 _SECTION, _SECTION_END = "<｜tool▁calls▁begin｜>", ("<｜tool▁calls▁end｜>",)
@@ -82,8 +89,8 @@ JSON_FAMILIES: tuple[JsonFormat, ...] = (
             JsonCall(_OBJECT, ("\n", Json("[")), (Json(", "),), (Json("]"), "\n</tool_call>")),
         ),
     ),
-    JsonFormat("mistral", ("[TOOL_CALLS]",), (_MISTRAL, _MISTRAL_WITH_ID, _LISTED)),
-    JsonFormat("mistral_v3", ("[TOOL_CALLS]",), (_LISTED, _MISTRAL, _MISTRAL_WITH_ID)),
+    JsonFormat("mistral", ("[TOOL_CALLS]",), (_MISTRAL, _LISTED_WITH_ID)),
+    JsonFormat("mistral_v3", ("[TOOL_CALLS]",), (_LISTED_WITH_ID, _MISTRAL)),
     JsonFormat("deepseek_v3", (_SECTION,), (_FENCED, _ONE_LINE, _ONE_LINE_FENCED)),
     JsonFormat("deepseek_v31", (_SECTION,), (_ONE_LINE, _FENCED, _ONE_LINE_FENCED)),
     JsonFormat(
@@ -200,7 +207,7 @@ JSON_FAMILIES: tuple[JsonFormat, ...] = (
             ),
         ),
     ),
-    JsonFormat("jamba", ("<tool_calls>",), _listed("</tool_calls>")),
+    JsonFormat("jamba", ("<tool_calls>",), _listed("</tool_calls>", with_id=True)),
     JsonFormat(
         "minimax_m1",
         ("<tool_calls>",),
@@ -209,7 +216,20 @@ JSON_FAMILIES: tuple[JsonFormat, ...] = (
     JsonFormat(
         "internlm",
         ("<|action_start|>",),
-        (JsonCall(("<|plugin|>\n", *json_object("name", "parameters"), "<|action_end|>"), joined=""),),
+        (
+            JsonCall(
+                (
+                    "<|plugin|>\n",
+                    Json('{"name": '),
+                    Varying.QUOTED_NAME,
+                    Either((', "parameters": ', ', "arguments": ')),
+                    Varying.ARGUMENTS,
+                    Json("}"),
+                    "<|action_end|>",
+                ),
+                joined="",
+            ),
+        ),
     ),
     JsonFormat(
         "gigachat",

@@ -30,6 +30,7 @@ class Varying(Enum):
     NUMBER = "number"  # of the call in its answer
     QUOTED_NUMBER = "number as JSON text"
     ID = "id"  # of the call; any text
+    QUOTED_ID = "id as JSON"
     ARGUMENTS = "arguments"
 
 
@@ -48,16 +49,26 @@ class Either:
     pattern: str = r"(?!)"
 
 
-Part = str | Json | Either | Varying
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """Parts that may be missing, and are not written."""
+
+    parts: tuple[str | Json | Varying, ...]
 
 
-def json_object(name: str = "name", arguments: str = "arguments", *, before: str = "") -> tuple[Part, ...]:
-    """A call as an object with these keys; `before`: JSON text in front of the name's key."""
+Part = str | Json | Either | Maybe | Varying
+
+
+def json_object(
+    name: str = "name", arguments: str = "arguments", *, with_id: bool = False
+) -> tuple[Part, ...]:
+    """A call as an object with these keys; `with_id`: perhaps with its id behind them."""
     return (
-        Json(f'{{{before}"{name}": '),
+        Json(f'{{"{name}": '),
         Varying.QUOTED_NAME,
         Json(f', "{arguments}": '),
         Varying.ARGUMENTS,
+        *([Maybe((Json(', "id": '), Varying.QUOTED_ID))] if with_id else []),
         Json("}"),
     )
 
@@ -126,14 +137,14 @@ class JsonFormat:
             for tool in tools
         ]  # fmt: skip
         lines = [
-            f"calls: {lark(call.first)} {section} {lark(call.last)}",
+            f"calls: {lark(call.first)} {section} {f'{space}?' if call.last else ''} {lark(call.last)}",
             f"{one}: {lark(call.header[:at])} {rule}_named {tail}",
             f"{rule}_named: " + "\n  | ".join(named),
         ]
         if call.header[at + 1 :]:
             lines.append(f"{rule}_middle: {lark(call.header[at + 1 :])}")
         if any(space in line for line in lines):
-            lines.append(f"{space}: /[ \\t]{{1,4}}|\\n[ \\t]{{0,40}}/")
+            lines.append(f"{space}: /[ \\t]{{1,8}}|\\n[ \\t]{{0,40}}/")
         return "\n".join(lines)
 
     def unconstrained(self, tool: ToolSchema) -> str:
@@ -158,6 +169,7 @@ def _written(parts: Iterable[Part], number: int = 0, name: str = "", arguments: 
         Varying.QUOTED_NAME: lambda: _quoted(name),
         Varying.NUMBER: lambda: str(number),
         Varying.QUOTED_NUMBER: lambda: f'"{number}"',
+        Varying.QUOTED_ID: lambda: f'"call{number:05}"',
         Varying.ID: lambda: f"call{number:05}",
         Varying.ARGUMENTS: lambda: json.dumps(arguments, ensure_ascii=False),
     }
@@ -172,6 +184,8 @@ def _written(parts: Iterable[Part], number: int = 0, name: str = "", arguments: 
                 texts.append(part.texts[0])
             case Varying():
                 texts.append(slots[part]())
+            case Maybe():
+                pass
     return "".join(texts)
 
 
@@ -194,8 +208,12 @@ def _lark(part: Part, space: str) -> str:
             return "/[0-9]{1,3}/"
         case Varying.QUOTED_NUMBER:
             return '/"[0-9]{1,3}"/'
+        case Varying.QUOTED_ID:
+            return '/"[a-zA-Z0-9_.:-]{1,64}"/'
+        case Maybe():
+            return f"({' '.join(_lark(one, space) for one in part.parts)})?"
         case _:
-            return "/[a-zA-Z0-9_-]{1,40}/"
+            return "/[a-zA-Z0-9_.:-]{1,64}/"
 
 
 def _spaced(words: list[str], text: str, space: str) -> str:
@@ -268,6 +286,10 @@ def _part_source(part: Part) -> str:
             return r"\d{1,6}"
         case Varying.QUOTED_NUMBER:
             return r"\"\d{1,6}\""
+        case Varying.QUOTED_ID:
+            return r"\"[^\"\\]{0,64}\""
+        case Maybe():
+            return f"(?:{_source(part.parts)})?"
         case _:
             return r"[^\s<>|\[\]{}\"]{0,64}"
 

@@ -10,7 +10,7 @@ import difflib
 import itertools
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,13 @@ def detected_family(render: Render, vocabulary: Collection[str]) -> Family | Non
         bare = _bare(call, {}, vocabulary)
         bare = bare if bare is not None and bare.bare == "python" else None
     return _instructed(render) or bare if bare is not None else None
+
+
+def written_call(render: Render, family: Family) -> str:
+    """A call as the template writes it, opening mark included; empty if the family cannot read it."""
+    only = {"path": _ARGUMENTS["path"]}
+    call = shown_call(render, only)
+    return (_read_by(family, call.text, (only,)) or "") if call is not None else ""
 
 
 def shown_call(render: Render, arguments: Mapping[str, Any] = _ARGUMENTS) -> ShownCall | None:
@@ -182,8 +189,8 @@ def _squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def _read_by(family: Family, text: str) -> str | None:
-    """The call's text if the family's reader reads that call and no other."""
+def _read_by(family: Family, text: str, meant: Sequence[Mapping[str, Any]] = _READ) -> str | None:
+    """The call's text if the family's reader reads it, with one of these arguments, and no other."""
     places = [(text.find(mark), -len(mark), mark) for mark in family.openings if mark in text]
     if not places:
         return None
@@ -195,7 +202,7 @@ def _read_by(family: Family, text: str) -> str | None:
     ends = [piece for piece in pieces if isinstance(piece, CallEnd)]
     if len(ends) != 1 or any(isinstance(piece, CallBroken) for piece in pieces):
         return None
-    same = json.loads(ends[0].arguments) in _READ
+    same = json.loads(ends[0].arguments) in meant
     return ends[0].raw if same and not _stands_within(text, at, opening) else None
 
 

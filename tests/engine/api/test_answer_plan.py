@@ -174,6 +174,50 @@ def test_a_format_that_the_model_is_told_wins_over_its_template(tokenizer: Any) 
         AnswerPlanner(tokenizer, eos, tool_format="klingon")
 
 
+def with_template(tokenizer: Any, template: str) -> Any:
+    other = copy.copy(tokenizer)
+    other._tokenizer = copy.deepcopy(tokenizer._tokenizer)
+    other._tokenizer.chat_template = template
+    return other
+
+
+def test_the_marks_of_thinking_that_the_model_is_told_win_over_its_template(tokenizer: Any) -> None:
+    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), thinking_format="seed")
+    style = plan(planner, tools=[LOOK]).style
+    assert (style.think_start, style.think_end) == ("<seed:think>", "</seed:think>")
+
+
+@pytest.mark.parametrize(("before", "allowed"), [("", True), ('"id": 1, ', False)])
+def test_a_grammar_that_forbids_what_the_template_writes_is_not_used(
+    tokenizer: Any, before: str, allowed: bool
+) -> None:
+    template = (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% for c in m.tool_calls or [] %}"
+        f'{{{{ \'<tool_call>\\n{{{before}"name": "\' ~ c.function.name ~ \'", "arguments": \' }}}}'
+        "{{ c.function.arguments | tojson ~ '}\\n</tool_call>' }}{% endfor %}{% endfor %}"
+    )
+    other = with_template(tokenizer, template)
+    planner = AnswerPlanner(other, frozenset(tokenizer.eos_token_ids))
+    assert planner.family is not None
+    assert planner.family.name == "hermes"
+    made = plan(planner, tools=[LOOK], tool_choice="required")
+    assert (made.grammar is not None) == allowed
+    assert (planner.unavailable == "") == allowed
+    told = AnswerPlanner(other, frozenset(tokenizer.eos_token_ids), tool_format="hermes")
+    assert plan(told, tools=[LOOK]).grammar is not None
+
+
+def test_a_model_that_writes_calls_without_a_mark_has_them_read_and_not_constrained(tokenizer: Any) -> None:
+    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="glm4")
+    made = plan(planner, tools=[LOOK], tool_choice="required")
+    assert made.grammar is None
+    assert not made.style.constrained
+    assert not planner.can_forbid_calls
+    assert "without a mark" in made.notes[0]
+    llama = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="llama3_json")
+    assert not plan(llama, tools=[LOOK]).style.all_constrained
+
+
 def test_without_grammars_what_was_asked_for_is_noted(tokenizer: Any) -> None:
     free = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), grammar=False)
     made = plan(free, tools=[LOOK], tool_choice="required", response_format=TITLE)
@@ -186,9 +230,7 @@ def test_without_grammars_what_was_asked_for_is_noted(tokenizer: Any) -> None:
 
 
 def test_a_model_whose_way_is_not_known_is_held_to_json_all_the_same(tokenizer: Any) -> None:
-    other = copy.copy(tokenizer)
-    other._tokenizer = copy.deepcopy(tokenizer._tokenizer)
-    other._tokenizer.chat_template = "{{ messages }}"
+    other = with_template(tokenizer, "{{ messages }}")
     unknown = AnswerPlanner(other, frozenset(tokenizer.eos_token_ids))
     assert unknown.family is None
     made = plan(unknown, tools=[LOOK], tool_choice="required", response_format=TITLE)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
-from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS
+from engine.tool_calls.quoted.thinking_marks import THINKING_FORMATS, THINKING_MARKS
 
 
 def tokenizer(template: str = "", *tokens: str, **more: Any) -> Any:
@@ -22,6 +22,18 @@ def test_a_models_thinking_marks_are_among_its_tokens_or_in_its_template(
     assert thinking_marks(tokenizer("", start, *ends)) == (start, ends[0])
     assert thinking_marks(tokenizer(f"{{{{ '{start}' }}}} {{{{ '{ends[0]}' }}}}")) == (start, ends[0])
     assert thinking_marks(tokenizer(start)) is None
+
+
+@pytest.mark.parametrize(("name", "start"), THINKING_FORMATS.items())
+def test_a_format_that_is_named_comes_before_all(name: str, start: str) -> None:
+    theirs: dict[str, Any] = {"has_thinking": True, "think_start": "<a>", "think_end": "</a>"}
+    assert thinking_marks(tokenizer("<think></think>", **theirs), name) == (start, THINKING_MARKS[start][0])
+
+
+def test_each_opening_mark_of_thinking_has_a_name() -> None:
+    assert sorted(THINKING_FORMATS.values()) == sorted(THINKING_MARKS)
+    with pytest.raises(ValueError, match="no thinking format 'muse'; known are apertus"):
+        thinking_marks(tokenizer(), "muse")
 
 
 def test_what_mlx_lm_knows_of_a_model_comes_first() -> None:

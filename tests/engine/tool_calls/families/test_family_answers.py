@@ -78,6 +78,67 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
             [" Done."],
         ),
         ("hermes", '<tool_call>{"name": "go", "arguments": {}}', GO, []),
+        ("hermes", '<tool_call>[{"name": "go", "arguments": {}}]</tool_call>', GO, []),
+        ("hermes", '<tool_call>{"id": "a1", "name": "go", "parameters": {}, "index": 0}</tool_call>', GO, []),
+        ("granite", '<tool_call> [{"name": "go", "arguments": {}}]', GO, []),
+        ("granite", '<|tool_call|>{"name": "go", "arguments": {}} so', GO, [" so"]),
+        ("cohere", '<|START_ACTION|>[{"tool_name": "go", "parameters": {}}]<|END_ACTION|>', GO, []),
+        ("gigachat", '<|function_call|>{"name": "go", "arguments": {}}', GO, []),
+        ("harmony", "<|channel|>commentary to=go <|constrain|>response<|message|>{}<|call|>", GO, []),
+        ("internlm", '<|action_start|> <|plugin|>\n{"name": "go", "arguments": {}}<|action_end|>', GO, []),
+        ("minimax_m1", '<tool_calls>{"name": "go", "arguments": {}}</tool_calls>', GO, []),
+        (
+            "phi4_mini",
+            'functools[{"type": "function", "function": {"name": "go", "arguments": {}}}]',
+            GO,
+            [],
+        ),
+        ("lfm2", "<|tool_call_start|>[Write(file_path='/a', count=3,)]", WRITE, []),
+        ("lfm2", "<|tool_call_start|>[go(), go()]<|tool_call_end|> so", GO + GO, [" so"]),
+        (
+            "lfm2",
+            '<|tool_call_start|>[Write(content="it\'s \\"1\\"\\n\\d\\1 \\x41\\u00e9",'
+            " options={'a': True, \"b\": (1, None)},"
+            ' tags=[], nothing=null, file_path="""a"b""")]<|tool_call_end|>',
+            [
+                (
+                    "Write",
+                    {
+                        "content": 'it\'s "1"\n\\d\\1 Aé',
+                        "options": {"a": True, "b": [1, None]},
+                        "tags": [],
+                        "nothing": None,
+                        "file_path": 'a"b',
+                    },
+                )
+            ],
+            [],
+        ),
+        ("olmo3", "<function_calls>go()\ngo()</function_calls>", GO + GO, []),
+        (
+            "minimax_m3",
+            (
+                '~<tool_call>~<invoke name="Write">~<tags>~<item>1~</item>~<item>~</item>~</tags>~<options>'
+                "~<options>~<a>1~</a>~</options>~<b>x~</b>~</options>~<edits>~</edits>~</invoke>~</tool_call>"
+            ).replace("~", "]<]minimax[>["),
+            [("Write", {"tags": ["1", ""], "options": {"options": {"a": 1}, "b": "x"}, "edits": []})],
+            [],
+        ),
+        (
+            "minicpm5",
+            '<function name="Write"><param name="content"><![CDATA[a </param> <b>\n]]></param>'
+            '<param name="count">3</param></function>',
+            [("Write", {"content": "a </param> <b>\n", "count": 3})],
+            [],
+        ),
+        (
+            "kimi_k3",
+            '<|open|>tools<|sep|><|open|>call tool="Write" index="1"<|sep|><|open|>argument key="content" '
+            'type="string"<|sep|>5<|close|>argument<|sep|><|open|>argument key="count" type="number"<|sep|>3'
+            "<|close|>argument<|sep|><|close|>call<|sep|><|close|>tools<|sep|>",
+            [("Write", {"content": "5", "count": 3})],
+            [],
+        ),
     ],
 )
 def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], texts: list[str]) -> None:
@@ -115,6 +176,10 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
         ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a', "is truncated"),
         ("gemma4", "<|tool_call>call:go{} more<tool_call|>", "text follows"),
         ("harmony", "<|channel|>commentary to=functions.fly <|message|>{}<|call|>", "'fly'"),
+        ("lfm2", '<|tool_call_start|>[Write("/a")]<|tool_call_end|>', "a key is missing"),
+        ("lfm2", "<|tool_call_start|>[Write(count=x)]<|tool_call_end|>", "'x' is not JSON"),
+        ("lfm2", '<|tool_call_start|>[Write(content="a', "is truncated"),
+        ("jamba", '<tool_calls>{"name": "go", "arguments": {}}</tool_calls>', "does not begin"),
         (
             "kimi",
             "<|tool_calls_section_begin|>go<|tool_call_end|><|tool_calls_section_end|>",

@@ -527,3 +527,36 @@ def test_integers_of_any_size_are_kept() -> None:
     tools = ToolSchemas([ToolSchema("Pick", {"type": "object", "properties": {"id": {"type": "integer"}}})])
     assert tools.judge("Pick", '{"id": 12345678901234567890123}').input == {"id": 12345678901234567890123}
     assert tools.judge("Pick", '{"id": -1e999}').input == {"id": -1.7976931348623157e308}
+
+
+def test_an_argument_whose_closing_tag_is_missing_ends_where_a_required_one_begins() -> None:
+    text = (
+        "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a\n<parameter=content>\nx\n</parameter>\n"
+        "</function>"
+    )
+    outcome = recover_text(text, TOOLS)
+    assert not isinstance(outcome, Unrecovered)
+    assert outcome[0].verdict.input == {"file_path": "/a", "content": "x"}
+    assert "closed the argument 'file_path'" in outcome[0].repairs
+    optional = text.replace("Write", "Read").replace("content", "limit")  # nothing says that it is meant
+    outcome = recover_text(optional, TOOLS)
+    assert not isinstance(outcome, Unrecovered)
+    assert outcome[0].verdict.input == {"file_path": "/a\n<parameter=limit>\nx"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "LS", "parameters": {}}; {"name": "Read", "parameters": {"file_path": "/a"}}',
+        'LS\n{}\nRead\n{"file_path": "/a"}',
+        'LS\n{}>>>Read\n{"file_path": "/a"}',
+        '[LS(), Read(file_path="/a")]',
+    ],
+)
+def test_calls_without_marks_may_follow_each_other(text: str) -> None:
+    outcome = recover_text(text, TOOLS)
+    assert not isinstance(outcome, Unrecovered)
+    assert [(call.name, call.verdict.input) for call in outcome] == [
+        ("LS", {}),
+        ("Read", {"file_path": "/a"}),
+    ]
