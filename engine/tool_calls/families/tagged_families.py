@@ -136,7 +136,14 @@ TAGGED_FAMILIES: tuple[TaggedFormat, ...] = (
         several=True,
         nested=_M3,
     ),
-    _invoking("muse_spark", "<atem:function_calls>", "</atem:function_calls>", "atem:"),
+    _invoking(
+        "muse_spark",
+        "<atem:function_calls>",
+        "</atem:function_calls>",
+        "atem:",
+        thinking=(" to=self<|message|>", "<|eom|>"),
+        layout=("<|start|>assistant", " to=user<|message|>", "<|message|>", "<|eom|>", "<|eot|>"),
+    ),
     _dsml("deepseek_v32", "function_calls"),
     _dsml("deepseek_v4", "tool_calls"),
     _invoking(

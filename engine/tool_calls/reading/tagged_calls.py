@@ -30,7 +30,7 @@ from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 Follow = Literal["parameter", "call", "end", "wait", "nothing"]
 
-SPACE = r"[ \t\r\n]{0,8}"
+SPACE = r"[ \t\r\n]{0,40}"
 """White space between the tags of a call; limited, so that a reader does not wait forever."""
 
 

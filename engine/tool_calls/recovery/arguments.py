@@ -37,7 +37,7 @@ def recover_arguments(
         arguments = "{}"
         repairs = (*repairs, "took no arguments for an empty object")
     verdict = tools.judge(meant, arguments)
-    if verdict.usable:
+    if verdict.usable and not _is_wrapped(meant, verdict.input, tools):
         return RecoveredCall(meant, arguments, repairs, verdict)
     schema = tools[meant].parameters
     try:
@@ -84,7 +84,12 @@ def _outcome(
     tool = tools[name]
     if reading.closed and (key := _misplaced(reading.value, tool)):
         return Unrecovered(_unclear(key), tuple(repairs))
-    if isinstance(reading.value, dict) and (verdict := tools.judge_input(name, reading.value)).usable:
+    wrapped = _is_wrapped(name, reading.value, tools)
+    if (
+        isinstance(reading.value, dict)
+        and (verdict := tools.judge_input(name, reading.value)).usable
+        and not wrapped
+    ):
         return RecoveredCall(name, reading.text, tuple(repairs), verdict)
     try:
         value = exact_json(reading.text)
@@ -110,6 +115,13 @@ def _outcome(
     if verdict.usable:
         return RecoveredCall(name, text, tuple(repairs), verdict)
     return Unrecovered(verdict.detail, tuple(repairs))
+
+
+def _is_wrapped(name: str, value: Any, tools: ToolSchemas) -> bool:
+    """Whether the arguments stand within an object, which fits a schema that allows any names as well."""
+    known = tools[name].properties
+    inner = _unwrapped(name, value, tools) if known and isinstance(value, dict) and value else None
+    return bool(inner) and all(key in known for key in inner or ())
 
 
 def _unwrapped(name: str, value: dict[str, Any], tools: ToolSchemas) -> dict[str, Any] | None:

@@ -560,3 +560,14 @@ def test_calls_without_marks_may_follow_each_other(text: str) -> None:
         ("LS", {}),
         ("Read", {"file_path": "/a"}),
     ]
+
+
+def test_arguments_within_an_object_are_taken_out_of_it_even_where_any_names_are_allowed() -> None:
+    lax = ToolSchemas([ToolSchema("Look", {"type": "object", "properties": {"at": {"type": "string"}}})])
+    outcome = recover_arguments("Look", '{"arguments": {"at": "x"}}', lax)
+    assert not isinstance(outcome, Unrecovered)
+    assert outcome.verdict.input == {"at": "x"}
+    for kept in ('{"arguments": {"by": "x"}}', '{"arguments": {"at": "x"}, "at": "y"}', '{"other": 1}'):
+        outcome = recover_arguments("Look", kept, lax)
+        assert not isinstance(outcome, Unrecovered)
+        assert outcome.arguments == kept
