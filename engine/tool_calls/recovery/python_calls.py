@@ -8,10 +8,11 @@ from typing import Any
 
 from engine.tool_calls.recovery.call_shapes import ShapedCall
 from engine.tool_calls.schemas.name_matching import matching_name
-from engine.tool_calls.schemas.tools import ToolSchemas
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 _BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = frozenset("\\'\"abfnrtvxNuU01234567\n")
+_PLAIN_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _NAMES = {"true": True, "false": False, "null": None}
 
 
@@ -24,12 +25,38 @@ def python_calls(text: str, tools: ToolSchemas) -> list[ShapedCall]:
     # An unknown escape makes the parser warn, and shows that the text is not Python.
     if "(" not in text or not _ESCAPES.issuperset(_BACKSLASH.findall(text)):
         return []
+    if odd := [name for name in tools if f"{name}(" in text and not _PLAIN_NAME.fullmatch(name)]:
+        return _with_other_names(text, odd, tools)
     try:
         tree = ast.parse(text.strip(), mode="exec")
         nodes = [_expression(statement) for statement in tree.body]
         return [call for node in nodes for call in _calls(node, tools)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
+
+
+def _with_other_names(text: str, names: list[str], tools: ToolSchemas) -> list[ShapedCall]:
+    """The calls of a text with tools whose names Python does not read, such as those with dashes."""
+    others = {f"tool_name_{number}": name for number, name in enumerate(sorted(names, key=len, reverse=True))}
+    if any(other in text for other in others):
+        return []
+    for other, name in others.items():
+        text = text.replace(f"{name}(", f"{other}(")
+    known = ToolSchemas([*tools.values(), *(ToolSchema(other) for other in others)])
+
+    def restored(value: Any) -> Any:
+        match value:
+            case str():
+                for other, name in others.items():
+                    value = value.replace(f"{other}(", f"{name}(")
+            case dict():
+                return {restored(key): restored(part) for key, part in value.items()}
+            case list():
+                return [restored(part) for part in value]
+        return value
+
+    found = python_calls(text, known)
+    return [ShapedCall(others.get(call.name, call.name), restored(call.arguments)) for call in found]
 
 
 def _expression(statement: ast.stmt) -> ast.expr:

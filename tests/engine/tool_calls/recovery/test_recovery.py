@@ -571,3 +571,14 @@ def test_arguments_within_an_object_are_taken_out_of_it_even_where_any_names_are
         outcome = recover_arguments("Look", kept, lax)
         assert not isinstance(outcome, Unrecovered)
         assert outcome.arguments == kept
+
+
+def test_pythons_calls_may_name_tools_that_python_does_not_read() -> None:
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+    tools = ToolSchemas([ToolSchema("mcp__my-x.y__do-it", schema), ToolSchema("Look", schema)])
+    outcome = recover_text('[mcp__my-x.y__do-it(q="mcp__my-x.y__do-it(1)"), Look(q="2")]', tools)
+    assert not isinstance(outcome, Unrecovered)
+    assert [(call.name, call.verdict.input) for call in outcome] == [
+        ("mcp__my-x.y__do-it", {"q": "mcp__my-x.y__do-it(1)"}),
+        ("Look", {"q": "2"}),
+    ]
