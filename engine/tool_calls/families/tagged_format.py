@@ -37,11 +37,11 @@ class TaggedFormat:
     and `close`. Of these, `$number` is the call's number, `$type` the word that `types` has for the value's
     JSON type, `$key` in `close` the argument's name.
 
-    `several`: a section has all calls of an answer, else one. `joined` stands between sections. `optional`:
-    what stands before the name may be missing. `opens_alone`: an opening mark in place of `before_name`;
-    `call_end` then ends its section too. `newlines`: one line break at either end of a value is layout.
-    `loose`: line breaks between tags may be missing. `wrap`: marks that values may stand between. `nested`:
-    the mark before each tag, where lists and objects are tags as well.
+    `several`: a section has all calls of an answer, else one. `joined` stands between sections.
+    `opens_alone`: an opening mark in place of `before_name`; `call_end` then ends its section too.
+    `newlines`: one line break at either end of a value is layout. `loose`: line breaks between tags may be
+    missing. `wrap`: marks that values may stand between. `nested`: the mark before each tag, where lists and
+    objects are tags as well.
     """
 
     name: str
@@ -55,7 +55,6 @@ class TaggedFormat:
     section_end: str
     several: bool = False
     joined: str = "\n"
-    optional: bool = False
     opens_alone: str = ""
     newlines: bool = False
     loose: bool = False
@@ -170,7 +169,7 @@ def _syntax(form: TaggedFormat, opening: str) -> TaggedSyntax:
     before, behind = _source(form.before_name), _source(form.behind_name)
     quoted = form.before_name.rstrip().endswith('"')
     name = r"(?P<name>[^\"<>\n]{1,256})" if quoted else r"(?P<name>[^<>{}\s]{1,256})"
-    if form.optional or form.opens_alone:
+    if form.opens_alone:
         before = f"(?:{before})?"
     if not form.behind_name.strip():
         # Any word could be a name: the text behind it decides.

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.tool_calls.families.registry import FAMILIES
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
@@ -20,7 +19,6 @@ from tests.engine.tool_calls.call_making import MANY, MARKS, OF_EACH_KIND
 from tests.engine.tool_calls.reading import read, read_by
 from tests.engine.tool_calls.walks import RandomModel, answer_grammar
 
-every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 every_kind = pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
 
 _DSML = "</｜DSML｜parameter>\n"
@@ -116,9 +114,9 @@ def test_a_random_model_writes_calls_that_fit(family: Family) -> None:
     chance = random.Random(zlib.crc32(family.name.encode()))
     calls = sum(
         check(family, TYPED, knows_nothing.answer(grammar, chance.choice(family.openings), chance))
-        for _ in range(40)
+        for _ in range(30)
     )
-    assert calls >= 40
+    assert calls >= 30
 
 
 PATTERNED = ToolSchemas(
@@ -143,7 +141,7 @@ PATTERNED = ToolSchemas(
 )
 
 
-@every_family
+@every_kind
 def test_a_random_model_is_constrained_to_patterns_and_multiples(family: Family) -> None:
     assert not family.unconstrained(PATTERNED["fetch"])
     grammar = answer_grammar(family, list(PATTERNED.values()))

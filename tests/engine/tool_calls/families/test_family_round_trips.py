@@ -16,11 +16,12 @@ from tests.engine.tool_calls.reading import read, read_by
 
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 every_kind = pytest.mark.parametrize("family", OF_EACH_KIND, ids=lambda family: family.name)
+few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 some = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @every_family
-@some
+@few
 @given(data=st.data())
 def test_written_calls_are_read_back(family: Family, data: st.DataObject) -> None:
     made = data.draw(calls(family))
@@ -69,7 +70,7 @@ def test_no_text_is_lost_and_splits_do_not_matter(family: Family, data: st.DataO
     assert read_by(1, family, text, TOOLS) == whole
 
 
-@every_family
+@every_kind
 @some
 @given(data=st.data())
 def test_a_call_truncated_anywhere_is_whole_or_broken(family: Family, data: st.DataObject) -> None:
@@ -100,17 +101,19 @@ def test_a_long_string_of_the_familys_marks_is_read_in_time(family: Family) -> N
         assert read_by(1, family, family.write(made, TOOLS), TOOLS).calls == made
 
 
-@every_family
-@pytest.mark.parametrize(
-    "text",
-    ["null", "None", "true", "False", "5", "5.0", "", "\n", "\n\n", " ", "\nx\n", "[1]", '{"a": 1}', '"'],
-)
-def test_strings_stay_strings(family: Family, text: str) -> None:
-    made: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": text, "content": text, "tags": [text]})]
-    assert read(family, family.write(made, TOOLS), TOOLS).calls == made
+TEXTS = ["null", "None", "true", "False", "5", "5.0", "", "\n", "\n\n", " ", "\nx\n", "[1]", '{"a": 1}', '"']
 
 
 @every_family
+def test_strings_stay_strings(family: Family) -> None:
+    for text in TEXTS:
+        made: list[tuple[str, dict[str, Any]]] = [
+            ("Write", {"file_path": text, "content": text, "tags": [text]})
+        ]
+        assert read(family, family.write(made, TOOLS), TOOLS).calls == made
+
+
+@every_kind
 def test_arguments_stream_while_they_are_written(family: Family) -> None:
     written = family.write([("Write", {"content": "word " * 50})], TOOLS)
     opening = min((mark for mark in family.openings if mark in written), key=written.find)
