@@ -2,7 +2,7 @@
 
 function_gemma  <start_function_call>call:Write{file_path:<escape>/a<escape>}<end_function_call>
 gemma4          <|tool_call>call:Write{file_path:<|"|>/a<|"|>}<tool_call|>
-lfm2            <|tool_call_start|>[Write(file_path="/a", mode=420)]<|tool_call_end|>
+lfm2            <|tool_call_start|>[Write(file_path="/a", mode=420)]<|tool_call_end|>  or without marks
 llama4          <|python_start|>[Write(file_path="/a", mode=420)]<|python_end|>  or without marks
 olmo3           <function_calls>\\nWrite(file_path="/a", mode=420)\\nGo()\\n</function_calls>
 gemma3          ```tool_code\\nWrite(file_path="/a", mode=420)\\n```
@@ -24,7 +24,7 @@ GEMMA_FAMILIES: tuple[GemmaFormat, ...] = (
 )
 
 PYTHONIC_FAMILIES: tuple[PythonicFormat, ...] = (
-    PythonicFormat("lfm2", ("<|tool_call_start|>",), "[", ", ", "]<|tool_call_end|>"),
+    PythonicFormat("lfm2", ("<|tool_call_start|>",), "[", ", ", "]<|tool_call_end|>", bare="python"),
     PythonicFormat("llama4", ("<|python_start|>",), "[", ", ", "]<|python_end|>", bare="python"),
     PythonicFormat("olmo3", ("<function_calls>",), "\n", "\n", "\n</function_calls>"),
     PythonicFormat("gemma3", ("```tool_code",), "\n", "\n", "\n```"),
