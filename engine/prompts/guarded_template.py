@@ -8,6 +8,7 @@ the model reads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engine.prompts.chat_template import template_text
@@ -16,14 +17,44 @@ from engine.prompts.encoding.control_tokens import control_tokens
 from engine.prompts.encoding.guarded_encoding import GuardedEncoder
 from engine.wire.chat import Message
 
+THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking", "part")
+"""Where templates read an answer's thinking: a field of the message, or a part of its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageForm:
+    """The form in which a template reads messages: text content as a list of parts, and where thinking is."""
+
+    content_parts: bool = False
+    thinking_field: str = THINKING_FIELDS[0]
+
+    def of(self, message: Message) -> Message:
+        """A message with text content and `reasoning_content` in this form."""
+        formed = dict(message)
+        if self.thinking_field != THINKING_FIELDS[0] and "reasoning_content" in formed:
+            thinking = formed.pop("reasoning_content")
+            if self.thinking_field == "part":
+                said = formed.get("content") or ""
+                parts: list[dict[str, Any]] = [{"type": "thinking", "thinking": thinking}]
+                formed["content"] = [*parts, {"type": "text", "text": said}] if said else parts
+            else:
+                formed[self.thinking_field] = thinking
+        if self.content_parts and isinstance(formed.get("content"), str):
+            formed["content"] = [{"type": "text", "text": formed["content"]}]
+        return formed
+
 
 class GuardedTemplate:
-    """Renders and tokenizes conversations; only the template writes control tokens."""
+    """Renders and tokenizes conversations; only the template writes control tokens.
+
+    `form` is the form of messages that the template reads.
+    """
 
     def __init__(self, tokenizer: Any, transcript: Callable[[Sequence[Message]], str]) -> None:
         """`tokenizer` is mlx-lm's wrapper; `transcript` renders for a model without a template."""
         self._tokenizer = tokenizer
         self._transcript = transcript
+        self.form = MessageForm()
         self.source = _source(tokenizer)
         self._control = control_tokens(tokenizer, self.source)
         self._guard = ContentGuard(self._control, self.source)
@@ -49,7 +80,7 @@ class GuardedTemplate:
         if not self._tokenizer.has_chat_template:
             return self._transcript(messages)
         text = self._tokenizer.apply_chat_template(
-            messages,
+            [self.form.of(message) for message in messages],
             tools=tools,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,

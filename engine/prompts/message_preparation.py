@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.template_traits import TemplateTraits
+from engine.prompts.tool_texts import ToolTexts
 from engine.prompts.turn_arrangement import Turn, arrange_turns, joined_paragraphs, result_as_text
 from engine.wire.chat import Message, content_text
 from engine.wire.json_text import well_formed
@@ -39,8 +39,10 @@ class PreparedMessages:
     notes: tuple[str, ...]
 
 
-def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> PreparedMessages:
-    """Messages in the form that a template with these traits accepts."""
+def prepare_messages(
+    messages: Sequence[Message], traits: TemplateTraits, texts: ToolTexts | None = None
+) -> PreparedMessages:
+    """Messages in the form that a template with these traits accepts; `texts` writes calls as text."""
     notes: list[str] = []
     prepared = list(messages)
     if not traits.system_in_place:
@@ -49,7 +51,8 @@ def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> Pre
     plain = [plain_message(message, names, traits) for message in prepared]
     turns, more = arrange_turns(plain, traits)
     if not traits.tool_turns:
-        turns = [_calls_as_text(turn) for turn in turns]
+        texts = texts or ToolTexts()
+        turns = [Turn(tuple(_as_text(m, texts) for m in turn.messages), turn.answer) for turn in turns]
     if not traits.repeated_roles:
         turns = _merge_repeated(turns, apart=traits.call_text == "before")
     flat: list[Message] = []
@@ -58,7 +61,24 @@ def prepare_messages(messages: Sequence[Message], traits: TemplateTraits) -> Pre
         if turn.answer is not None:
             answers.append(AnswerTurn(len(flat), len(flat) + len(turn.messages), turn.answer))
         flat += turn.messages
+    if traits.named_call_ids:
+        flat = _with_named_ids(flat)
     return PreparedMessages(flat, tuple(answers), (*notes, *more))
+
+
+def _with_named_ids(messages: Sequence[Message]) -> list[Message]:
+    """Calls and results with ids that carry the name of the tool and the number of the call (Kimi)."""
+    named: dict[str, str] = {}
+    numbered: list[Message] = []
+    for message in messages:
+        if calls := message.get("tool_calls"):
+            for call in calls:
+                named[call["id"]] = f"functions.{call['function']['name']}:{len(named)}"
+            message = message | {"tool_calls": [call | {"id": named[call["id"]]} for call in calls]}
+        elif message["role"] == "tool":
+            message = message | {"tool_call_id": named.get(message["tool_call_id"], message["tool_call_id"])}
+        numbered.append(message)
+    return numbered
 
 
 def _call_names(messages: Sequence[Message]) -> dict[str, str]:
@@ -116,21 +136,15 @@ def _call_id(call_id: str, traits: TemplateTraits) -> str:
     return hashlib.sha256(call_id.encode()).hexdigest()[:9]
 
 
-def _calls_as_text(turn: Turn) -> Turn:
-    """Calls and results as text, in the form that most models were trained on."""
-    return Turn(tuple(_as_text(message) for message in turn.messages), turn.answer)
-
-
-def _as_text(message: Message) -> Message:
+def _as_text(message: Message, texts: ToolTexts) -> Message:
     if message["role"] == "tool":
         return result_as_text(message)
     calls = message.get("tool_calls")
     if not calls:
         return message
-    written = [json.dumps(call["function"], ensure_ascii=False) for call in calls]
-    texts = [message["content"] or "", *(f"{OWN}<tool_call>\n{call}\n{OWN}</tool_call>" for call in written)]
+    written = [message["content"] or "", texts.calls(calls)]
     rest = {name: value for name, value in message.items() if name != "tool_calls"}
-    return rest | {"content": "\n".join(text for text in texts if text)}
+    return rest | {"content": "\n".join(text for text in written if text)}
 
 
 def _merge_repeated(turns: Sequence[Turn], *, apart: bool) -> list[Turn]:

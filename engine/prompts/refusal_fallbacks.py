@@ -9,13 +9,13 @@ independently, so that the beginning of a conversation stays the same once a ste
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.prompts.message_preparation import PreparedMessages, prepare_messages
 from engine.prompts.template_traits import Render, TemplateTraits
+from engine.prompts.tool_texts import ToolTexts
 from engine.wire.chat import Message, content_text
 
 _TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Result"}
@@ -77,10 +77,11 @@ def render_with_fallbacks(
     messages: Sequence[Message],
     tools: Tools,
     kwargs: dict[str, Any],
+    texts: ToolTexts,
 ) -> RenderedText:
     """The prompt for these messages: rendered by the template, changed if it refuses them.
 
-    `transcript` renders without the template.
+    `transcript` renders without the template, `texts` writes tools and calls as text.
     """
     refusal = ""
     tried: list[tuple[list[Message], Tools]] = []
@@ -88,10 +89,10 @@ def render_with_fallbacks(
         other = dataclasses.replace(traits, **_merged(changes))
         given, offered = messages, tools
         if any(step.tools_as_text for step in changes):
-            given, offered = with_tools_text(messages, tools), None
+            given, offered = texts.with_tools(messages, tools), None
         elif any(step.complete_tools for step in changes):
             offered = _completed(tools)
-        prepared = prepare_messages(given, other)
+        prepared = prepare_messages(given, other, texts)
         if (prepared.messages, offered) in tried:
             continue
         tried.append((prepared.messages, offered))
@@ -102,7 +103,7 @@ def render_with_fallbacks(
             continue
         notes = [*prepared.notes, *([_note(refusal, changes)] if changes else [])]
         return RenderedText(text, prepared, offered, kwargs, tuple(notes))
-    return _one_turn(render, transcript, traits, messages, tools, kwargs, refusal)
+    return _one_turn(render, transcript, traits, messages, tools, kwargs, texts, refusal)
 
 
 def plain_transcript(messages: Sequence[Message]) -> str:
@@ -139,13 +140,16 @@ def _one_turn(
     messages: Sequence[Message],
     tools: Tools,
     kwargs: dict[str, Any],
+    texts: ToolTexts,
     refusal: str,
 ) -> RenderedText:
     """All text in one user turn; without tools and arguments if the template refuses those too."""
     turn: Callable[[Tools], list[Message]] = lambda written: [  # noqa: E731
         {
             "role": "user",
-            "content": "\n\n".join([*_tools_text(written), *_transcript_lines(_as_text(messages, traits))]),
+            "content": "\n\n".join(
+                [*([texts.tools(written)] if written else []), *_lines(messages, traits, texts)]
+            ),
         }
     ]
     note = f"the model's chat template refuses these messages ({refusal}); they are a transcript in one turn"
@@ -156,8 +160,8 @@ def _one_turn(
         except Exception as error:  # see above
             refusal = str(error) or type(error).__name__
             continue
-        return RenderedText(text, prepared, offered, options, (note, *_more_notes(messages, written)))
-    return _transcript(transcript, traits, messages, tools, refusal)
+        return RenderedText(text, prepared, offered, options, (note, *([TOOLS_AS_TEXT] if written else [])))
+    return _transcript(transcript, traits, messages, tools, texts, refusal)
 
 
 def _transcript(
@@ -165,41 +169,29 @@ def _transcript(
     traits: TemplateTraits,
     messages: Sequence[Message],
     tools: Tools,
+    texts: ToolTexts,
     refusal: str,
 ) -> RenderedText:
-    prepared = PreparedMessages(_as_text(with_tools_text(messages, tools), traits), (), ())
+    prepared = PreparedMessages(_as_text(texts.with_tools(messages, tools), traits, texts), (), ())
     text = transcript(prepared.messages)
     note = (
         f"the model's chat template refuses even one turn of the user ({refusal}); the prompt is a plain"
         " transcript, which the model may not know"
     )
-    return RenderedText(text, prepared, None, {}, (note, *_more_notes(messages, tools)))
+    return RenderedText(text, prepared, None, {}, (note, *([TOOLS_AS_TEXT] if tools else [])))
 
 
-def _as_text(messages: Sequence[Message], traits: TemplateTraits) -> list[Message]:
-    return prepare_messages(messages, dataclasses.replace(traits, tool_turns=False)).messages
+def _lines(messages: Sequence[Message], traits: TemplateTraits, texts: ToolTexts) -> list[str]:
+    return _transcript_lines(_as_text(messages, traits, texts))
 
 
-def _tools_text(tools: Tools) -> list[str]:
-    if not tools:
-        return []
-    return ["\n".join(["Tools:", *(json.dumps(tool, ensure_ascii=False) for tool in tools)])]
-
-
-def with_tools_text(messages: Sequence[Message], tools: Tools) -> list[Message]:
-    """Messages with the tools written into the system text."""
-    leads = messages[0].get("role") == "system"
-    said = [content_text(messages[0].get("content"))] if leads else []
-    lead = {"role": "system", "content": "\n\n".join([*said, *_tools_text(tools)])}
-    return [lead, *messages[leads:]] if tools else list(messages)
-
-
-def _more_notes(messages: Sequence[Message], tools: Tools) -> list[str]:
-    """Notes on what else a transcript changes or leaves out."""
-    notes = [TOOLS_AS_TEXT] if tools else []
-    if any(message.get("reasoning_content") or message.get("reasoning") for message in messages):
-        notes.append("the thinking of earlier turns was left out")
-    return notes
+def _as_text(messages: Sequence[Message], traits: TemplateTraits, texts: ToolTexts) -> list[Message]:
+    other = dataclasses.replace(
+        traits,
+        tool_turns=False,
+        thinking_text=traits.thinking_text or ("<think>", "</think>"),
+    )
+    return prepare_messages(messages, other, texts).messages
 
 
 def _completed(tools: Tools) -> Tools:

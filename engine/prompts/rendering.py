@@ -15,27 +15,34 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.prompts.answer_memory import AnswerMemory, KeptAnswer
+from engine.prompts.chat_template import template_of
 from engine.prompts.encoding.segment_encoder import SegmentEncoder
 from engine.prompts.guarded_template import GuardedTemplate
 from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_preparation import plain_message
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
+from engine.prompts.probing.finding import find_traits
 from engine.prompts.recalled_history import AnswerStart, PromptPiece, RecalledAnswer, RecalledHistory
 from engine.prompts.refusal_fallbacks import (
     TOOLS_AS_TEXT,
     RenderedText,
     plain_transcript,
     render_with_fallbacks,
-    with_tools_text,
 )
 from engine.prompts.template_switches import TemplateSwitches
-from engine.prompts.template_traits import TemplateTraits, probe_template
+from engine.prompts.template_traits import TemplateTraits
+from engine.prompts.tool_texts import ToolTexts, with_system
 from engine.prompts.unseen_messages import unseen_note
+from engine.tool_calls.families.registry import family_named
+from engine.tool_calls.families.template_probe import detected_family
+from engine.tool_calls.reading.family import Family
 from engine.wire.chat import Message
 
 _SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
 _REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
 _FIRST_BOUNDARY = 4  # tokens; only a start mark comes before
+_COMMON_SWITCH = "enable_thinking"
+_NO_PLACE = "the model's chat template has no place for tools; calls are written in the form {}"
 _UNPLACED = (
     "{} earlier answer(s) are rendered by the chat template, not as they were generated: it writes them, or"
     " the turn before them, in another way once more turns follow; the tokens behind them are computed again"
@@ -76,21 +83,28 @@ class PromptRenderer:
     """One model's template and tokenizer; for one thread at a time, since tokenizers are not thread-safe."""
 
     def __init__(
-        self, tokenizer: Any, answers: AnswerMemory | None = None, *, thinking_format: str = ""
+        self,
+        tokenizer: Any,
+        answers: AnswerMemory | None = None,
+        *,
+        tool_format: str = "",
+        thinking_format: str = "",
     ) -> None:
         """`answers` are the kept answers that `render` recalls and `remember` adds to; none by default.
 
-        `thinking_format` names the marks of thinking, in place of those that the template shows.
+        `tool_format` names a family of tool calls instead of the template's, `thinking_format` the marks of
+        thinking in place of those that the template shows.
         """
         self._tokenizer = tokenizer
         self._answers = AnswerMemory() if answers is None else answers
         special, added = _special_tokens(tokenizer)
         self._template = GuardedTemplate(tokenizer, plain_transcript)
         self._apply, self._encode_whole = self._template.apply, self._template.encode
-        self.traits: TemplateTraits = probe_template(
-            self._apply, template_text=self._template.source or "", encode=self._encode_whole, special=special
-        )
         self._thinking = thinking_marks(tokenizer, thinking_format)
+        self._texts = ToolTexts(_family(tokenizer, tool_format), list(added.values()))
+        self.traits: TemplateTraits = find_traits(
+            self._template, self._texts, self._thinking, self._encode_whole, special
+        )
         self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.apply_unmasked)
         self._switches = TemplateSwitches(self._apply)
         marks = [added[number] for number in self.traits.turn_starts if number in added]
@@ -128,8 +142,6 @@ class PromptRenderer:
             reminders = 0
         text = "".join(piece.text for piece in pieces)
         notes += self._template.leaks(text)
-        if plain.tools and not self.traits.tools_rendered:
-            notes.append("the model's chat template has no place for tools; it does not see them")
         parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
         tokens = [token for part in parts for token in part]
         boundaries, segments = self._boundaries(tokens), segment_names(turns, bool(tools))
@@ -166,15 +178,19 @@ class PromptRenderer:
         """A prompt's masked text."""
         if not messages:
             raise PromptRefused("there are no messages to answer")
-        switches = self._switches.accepted(self.traits.fixed_kwargs | template_kwargs)
+        switches = self._switches.accepted(self.traits.fixed_kwargs | self._switched(template_kwargs))
         apart = self._thoughts.extracted(messages)
         given, offered, notes = apart, tools or None, switches.notes
-        if offered and not self._tokenizer.has_chat_template:
-            given, offered, notes = with_tools_text(apart, offered), None, (*notes, TOOLS_AS_TEXT)
+        if offered and (self.traits.tools_as_text or not self._tokenizer.has_chat_template):
+            given, offered, notes = self._texts.with_tools(apart, offered), None, (*notes, TOOLS_AS_TEXT)
+        elif offered and self.traits.tools_need_system:
+            given = with_system(apart)
         plain = render_with_fallbacks(
-            self._apply, self._template.transcript, self.traits, given, offered, switches.kwargs
+            self._apply, self._template.transcript, self.traits, given, offered, switches.kwargs, self._texts
         )
         unseen = unseen_note(apart, self._template.clear(plain.text))
+        if given is not apart and self.traits.tools_as_text:
+            unseen.append(_NO_PLACE.format(self._texts.format_name))
         return replace(plain, notes=(*notes, *plain.notes, *unseen))
 
     def remember(
@@ -200,6 +216,13 @@ class PromptRenderer:
             return {}
         switch = self.traits.thinking_switch
         return {"reasoning_effort": effort} | ({switch: effort != "none"} if switch else {})
+
+    def _switched(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Template arguments with the common switch of thinking under the template's own name."""
+        switch = self.traits.thinking_switch
+        if switch in ("", _COMMON_SWITCH) or _COMMON_SWITCH not in kwargs or switch in kwargs:
+            return kwargs
+        return kwargs | {switch: kwargs[_COMMON_SWITCH]}
 
     def _applied(self, messages: Sequence[Message], tools: Any, **options: Any) -> str:
         """The rendered messages as the model reads them."""
@@ -254,6 +277,13 @@ def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
 def _has_shared_prefix(messages: Sequence[Message], tools: bool) -> bool:
     """Whether system or tools come before the first message of the conversation."""
     return tools or (bool(messages) and messages[0]["role"] == "system")
+
+
+def _family(tokenizer: Any, tool_format: str) -> Family | None:
+    if tool_format:
+        return family_named(tool_format)
+    vocabulary: dict[str, int] = getattr(tokenizer, "get_vocab", dict)()
+    return detected_family(template_of(tokenizer), vocabulary)
 
 
 def _special_tokens(tokenizer: Any) -> tuple[frozenset[int], dict[int, str]]:

@@ -7,6 +7,7 @@ once with marker words, whose positions in the rendered text show the result.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -33,7 +34,14 @@ PROBE_TOOL: dict[str, Any] = {
 }
 
 # Without these, some templates drop the thinking of earlier turns, so that prompts diverge from the cache.
-_STEADY_KWARGS = {"preserve_thinking": True, "clear_thinking": False, "truncate_history_thinking": False}
+_STEADY_KWARGS = {
+    "preserve_thinking": True,
+    "clear_thinking": False,
+    "truncate_history_thinking": False,
+    "drop_thinking": False,
+    "keep_past_thinking": True,
+    "preserved_thinking": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class TemplateTraits:
     tool_turns: bool = True  # calls and results are rendered
     text_arguments: bool = False  # a call's arguments are passed as a JSON string, not as a mapping
     short_call_ids: bool = False  # ids must be nine letters and digits (Mistral)
+    named_call_ids: bool = False  # a call's name is in its id alone: functions.NAME:NUMBER (Kimi)
     empty_content: str | None = ""  # content of a message that only calls tools; transformers omits None
     parallel_calls: bool = True  # all calls of a turn are rendered
     call_text: CallText = "beside"  # where the text of an answer with calls is rendered
@@ -55,6 +64,12 @@ class TemplateTraits:
     unanswered_calls: bool = True  # so is a call without a result
     orphan_results: bool = True  # so is a result without a call
     assistant_first: bool = True  # so is a conversation that begins with an assistant turn
+    content_parts: bool = False  # content is a list of parts; a string is not rendered
+    thinking_field: str = "reasoning_content"  # of `engine.prompts.guarded_template.THINKING_FIELDS`
+    thinking_text: tuple[str, str] | None = None  # the marks around thinking that is written as text
+    tools_need_system: bool = False  # tools are rendered only beside a system text
+    tools_as_text: bool = False  # tools are written into the system text
+    empty_answers: bool = True  # an answer without text and calls is accepted
     thinking_switch: str = ""  # the template argument that switches thinking
     fixed_kwargs: dict[str, Any] = field(default_factory=dict)
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
@@ -76,7 +91,9 @@ def probe_template(
         repeated_roles=_repeats(render, lead),
         tools_rendered=_shows_tools(given, [*lead, _user("probebravo")]),
         thinking_switch=_thinking_switch(render, lead),
-        fixed_kwargs={name: value for name, value in _STEADY_KWARGS.items() if name in template_text},
+        fixed_kwargs={
+            name: value for name, value in _STEADY_KWARGS.items() if re.search(rf"\b{name}\b", template_text)
+        },
         turn_starts=_turn_starts(render, lead, encode, special),
         assistant_first=_shows(
             render, [*lead, _assistant("probeoscar"), _user("probebravo")], ["probeoscar"]
@@ -186,6 +203,9 @@ def _call_traits(render: Render, lead: list[Message]) -> dict[str, Any]:
                 "text_arguments": as_text,
                 "short_call_ids": short,
                 "empty_content": empty,
+                "named_call_ids": not short
+                and "probekilo" not in text[text.find(words[0]) : text.find(words[2])]
+                and form.first_id in text,
             } | _call_turn_traits(render, lead, form)
     return {"tool_turns": False}
 
@@ -208,6 +228,10 @@ class _CallForm:
             {"role": "tool", "tool_call_id": self._id(number), "name": "probekilo", "content": word}
             for number, word in enumerate(words)
         ]
+
+    @property
+    def first_id(self) -> str:
+        return self._id(0)
 
     def _id(self, number: int) -> str:
         return f"probe012{number}" if self.short else f"call_0123456789abcdef0123456{number}"

@@ -16,6 +16,7 @@ from engine.prompts.template_traits import TemplateTraits
 from engine.wire.chat import Message
 
 NO_RESULT = "[no result: this call was interrupted]"
+NO_TEXT = "[no text]"
 _NO_BEGINNING = "[what was said before is not shown]"
 
 
@@ -40,10 +41,28 @@ def arrange_turns(messages: Sequence[Message], traits: TemplateTraits) -> tuple[
     if not traits.user_after_result:
         arranged = _user_text_with_results(arranged, notes)
     whole = {id(message) for message in messages if message["role"] == "assistant"}
-    turns = [Turn((m,), m if id(m) in whole else None) for m in arranged]
+    turns = [Turn((_shown(m, traits),), m if id(m) in whole else None) for m in arranged]
     if not traits.parallel_calls:
         turns = _one_call_a_turn(turns, notes)
     return _text_placed(turns, traits, notes), notes
+
+
+def _shown(message: Message, traits: TemplateTraits) -> Message:
+    """An answer with its thinking as text, and with some text, for a template that needs that.
+
+    Only the thinking of answers with calls, which are parts of a loop: a template without a place for it, or
+    one that drops it before the last question, does not show that of other answers either.
+    """
+    thinking = message.get("reasoning_content") if message.get("tool_calls") else None
+    if thinking and traits.thinking_text is not None:
+        start, end = traits.thinking_text
+        thought = f"{OWN}{start}\n{thinking}\n{OWN}{end}"
+        rest = {name: value for name, value in message.items() if name != "reasoning_content"}
+        message = rest | {"content": joined_paragraphs(thought, message["content"])}
+    has_something = message.get("tool_calls") or message["content"] or message["role"] != "assistant"
+    if traits.empty_answers or has_something:
+        return message
+    return message | {"content": NO_TEXT}
 
 
 def result_as_text(message: Message) -> Message:

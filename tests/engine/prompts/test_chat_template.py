@@ -23,8 +23,9 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": 
 
 
 def named(word: str) -> str:
-    """A template that writes its name."""
-    return word + "{% for message in messages %}|{{ message.content }}{% endfor %}"
+    """A template that writes its name, the messages and the tools."""
+    each = "{% for message in messages %}|{{ message.content }}{% endfor %}"
+    return f"{word}{each}{{% if tools %}}|{{{{ tools | tojson }}}}{{% endif %}}"
 
 
 Kept = Mapping[str, Any]
@@ -85,7 +86,7 @@ def test_a_template_is_found_wherever_it_is_kept(
     renderer = PromptRenderer(found.tokenizer)
     messages = [{"role": "user", "content": "hi"}]
     assert renderer.text(messages)[0] == f"{plain}|hi"
-    assert renderer.text(messages, [TOOL])[0] == f"{with_tools}|hi"
+    assert renderer.text(messages, [TOOL])[0].startswith(f"{with_tools}|hi|")
 
 
 USELESS: list[tuple[Kept, str]] = [

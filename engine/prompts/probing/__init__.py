@@ -1,0 +1,1 @@
+"""Proves what a chat template does with conversations of every shape."""
