@@ -47,9 +47,7 @@ def prepare_messages(
     prepared = list(messages)
     if not traits.system_in_place:
         prepared, notes = fold_system_turns(prepared, keep_first=traits.first_system)
-    names = _call_names(prepared)
-    plain = [plain_message(message, names, traits) for message in prepared]
-    turns, more = arrange_turns(plain, traits)
+    turns, more = arrange_turns(plain_messages(prepared, traits), traits)
     if not traits.tool_turns:
         texts = texts or ToolTexts()
         turns = [Turn(tuple(_as_text(m, texts) for m in turn.messages), turn.answer) for turn in turns]
@@ -79,6 +77,12 @@ def _with_named_ids(messages: Sequence[Message]) -> list[Message]:
             message = message | {"tool_call_id": named.get(message["tool_call_id"], message["tool_call_id"])}
         numbered.append(message)
     return numbered
+
+
+def plain_messages(messages: Sequence[Message], traits: TemplateTraits) -> list[Message]:
+    """Messages with content as text, calls as the template takes them, and only the fields that it uses."""
+    names = _call_names(messages)
+    return [plain_message(message, names, traits) for message in messages]
 
 
 def _call_names(messages: Sequence[Message]) -> dict[str, str]:

@@ -10,19 +10,25 @@ text cannot be determined stays as the template renders it.
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.prompts.answer_memory import AnswerMemory, KeptAnswer, TextDigest
+from engine.prompts.history.samples import (
+    ANSWER,
+    BEHIND,
+    SampleOptions,
+    Samples,
+    said_by,
+    shared_length,
+    sketch,
+    turns_before,
+)
 from engine.prompts.message_preparation import AnswerTurn, PreparedMessages
 from engine.prompts.template_traits import Render
 from engine.wire.chat import Message
 
-_BEFORE, _ANSWER, _BEHIND = "probebefore", "probeanswer", "probebehind"
-_REMEMBERED_CHARACTERS = 16 << 20  # of samples and their messages
 _MAX_PLACES = 256  # positions in a prompt tried for one answer
 _TAIL = 8  # last generated characters that mark the end if no end-of-turn token does
 _LAST_TOKENS = 64  # of an answer: enough for these characters and the blanks behind them
@@ -63,28 +69,7 @@ class AnswerStart:
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """The start of an answer's turn in a sample: after `words` marker words and `glue`.
-
-    The text before may differ: some templates write thinking only until the next question.
-    """
-
-    words: int
-    glue: str
-    opening: str  # the text of the prompt there
-
-    def behind(self, sample: str) -> str:
-        """The rest of a sample from there on; empty if it has no such place."""
-        at = 0
-        for _ in range(self.words):
-            if (found := sample.find(_BEFORE, at)) < 0:
-                return ""
-            at = found + len(_BEFORE)
-        return sample[at + len(self.glue) :] if sample.startswith(self.glue, at) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Extent:
+class AnswerExtent:
     """`whole` is what the template writes for an answer, up to the content of the next turn.
 
     The answer ends at `end` of it; if the sample does not show the end, at `least` or later. Its first `lead`
@@ -129,21 +114,17 @@ class RecalledHistory:
         decode: Callable[[Sequence[int]], str],
         marks: Collection[str],
         ends: Collection[str],
-        answers: AnswerMemory,
         spell: Callable[[Sequence[int]], str],
     ) -> None:
         """`marks` are the texts of all added tokens, `ends` those of the tokens that end an answer.
 
         `spell` decodes tokens, with stand-ins where ordinary tokens spell a control token.
         """
-        self._render = render
         self._decode = decode
         self._marks = tuple(mark for mark in marks if mark)
         self._ends = tuple(end for end in ends if end)
-        self._answers = answers
         self._spell = spell
-        self._samples: OrderedDict[str, str | None] = OrderedDict()
-        self._room = _REMEMBERED_CHARACTERS
+        self._samples = Samples(render)
 
     def recall(
         self,
@@ -152,8 +133,9 @@ class RecalledHistory:
         prepared: PreparedMessages,
         tools: list[dict[str, Any]] | None,
         kwargs: dict[str, Any],
+        answers: AnswerMemory,
     ) -> RecalledPrompt:
-        """The rendered `prepared` messages, with the kept answers in place.
+        """The rendered `prepared` messages, with the kept `answers` in place.
 
         `masked` is `text` for the tokenizer, of the same length: with stand-ins where a client's text spells
         a control token. Samples are compared with `text`, since masking can differ between prompt and sample.
@@ -170,10 +152,10 @@ class RecalledHistory:
                 so_far.add(piece.text if shown is None else shown)
                 length += len(piece.text)
 
-        sampling = _Sampling(tools, kwargs)
+        sampling = SampleOptions(tools, kwargs)
         conversation = _Conversation(prepared.messages)
         for turn in prepared.answers:
-            if turn.stop == len(prepared.messages) or not self._answers.knows(turn.message):
+            if turn.stop == len(prepared.messages) or not answers.knows(turn.message):
                 continue  # the end of an answer is not certain if nothing follows it
             extent = self._extent(conversation, turn, sampling)
             if extent is None:
@@ -188,7 +170,7 @@ class RecalledHistory:
                 at = start
                 # A turn spelled in a client's text is not a turn of the template.
                 written = masked.startswith(extent.whole[: extent.lead], start)
-                kept = self._answers.find(turn.message, so_far.value()) if written else None
+                kept = answers.find(turn.message, so_far.value()) if written else None
                 end = None if kept is None else self._end(extent, kept)
                 if kept is not None and end is None:
                     unplaced += 1
@@ -202,7 +184,7 @@ class RecalledHistory:
                     break
                 start = text.find(extent.whole, start + 1)
         add(PromptPiece(masked[at:]), text[at:])
-        return RecalledPrompt(_joined(pieces), tuple(recalled), unplaced)
+        return RecalledPrompt(joined_pieces(pieces), tuple(recalled), unplaced)
 
     def answer_start(
         self,
@@ -212,118 +194,48 @@ class RecalledHistory:
         kwargs: dict[str, Any],
     ) -> AnswerStart | None:
         """The start of the answer to a prompt; None if the template opens it in an unknown way."""
-        before = _before(messages, len(messages))
-        sampling = _Sampling(tools, kwargs)
-        start = self._start(before, sampling)
+        before = turns_before(messages, len(messages))
+        sampling = SampleOptions(tools, kwargs)
+        start = self._samples.start(before, sampling)
         if start is None or not text.endswith(start.opening):
             return None
         digest = TextDigest(text[: len(text) - len(start.opening)])
         return AnswerStart(digest.value(), start.opening)
 
-    def _end(self, extent: _Extent, kept: KeptAnswer) -> int | None:
+    def _end(self, extent: AnswerExtent, kept: KeptAnswer) -> int | None:
         if not kept.text:
             kept.text = self._decode(kept.tokens)
         last = "" if extent.end is not None else self._spell(kept.tokens[-_LAST_TOKENS:])
         return extent.end_of(last, self._marks)
 
-    def _extent(self, conversation: _Conversation, turn: AnswerTurn, sampling: _Sampling) -> _Extent | None:
+    def _extent(
+        self, conversation: _Conversation, turn: AnswerTurn, sampling: SampleOptions
+    ) -> AnswerExtent | None:
         """What the template writes for one answer of a conversation; None if it cannot be determined."""
         messages = conversation.messages
-        before, behind = _before(messages, turn.start), conversation.behind(turn.stop)
+        before, behind = turns_before(messages, turn.start), conversation.behind(turn.stop)
         own = messages[turn.start : turn.stop]
-        said = self._sample([*before, *own, *behind], sampling)
-        marked = self._sample([*before, *(_sketch(m, _ANSWER) for m in own), *behind], sampling)
-        if (start := self._start(before, sampling)) is None or said is None or marked is None:
+        said = self._samples.sample([*before, *own, *behind], sampling)
+        marked = self._samples.sample([*before, *(sketch(m, ANSWER) for m in own), *behind], sampling)
+        if (start := self._samples.start(before, sampling)) is None or said is None or marked is None:
             return None
         if not (said := start.behind(said)) or not (marked := start.behind(marked)):
             return None
-        if said.count(_BEHIND) != marked.count(_BEHIND) or _ANSWER not in marked:
+        if said.count(BEHIND) != marked.count(BEHIND) or ANSWER not in marked:
             return None
-        answer, shown, _ = marked.partition(_BEHIND)
-        if not shown or marked.rindex(_ANSWER) > len(answer):
+        answer, shown, _ = marked.partition(BEHIND)
+        if not shown or marked.rindex(ANSWER) > len(answer):
             return None  # a part of the answer is behind the text that follows it
-        rest = answer[answer.rindex(_ANSWER) + len(_ANSWER) :]
-        whole = said.partition(_BEHIND)[0]
+        rest = answer[answer.rindex(ANSWER) + len(ANSWER) :]
+        whole = said.partition(BEHIND)[0]
         ends = [place for end in self._ends if (place := rest.find(end)) >= 0]
         has_calls = any(message.get("tool_calls") for message in own)
         close = rest[min(ends) :] if ends else rest
         if (ends or not has_calls) and not whole.endswith(close):
             return None
         end = len(whole) - len(close) if ends else None
-        lead = min(answer.index(_ANSWER), _shared_length(whole, answer))
-        return _Extent(whole, lead, end, max(0, len(whole) - len(rest)), has_calls) if whole else None
-
-    def _start(self, before: Sequence[Message], sampling: _Sampling) -> _Start | None:
-        """The start of the turn of the answer to these messages."""
-        asked = self._sample(before, sampling)
-        if asked is None:
-            return None
-        said = asked.rfind(_BEFORE) + len(_BEFORE) if _BEFORE in asked else 0
-        plain = self._sample(before, sampling, generation_prompt=False)
-        if plain is not None and said <= len(plain) < len(asked) and asked.startswith(plain):
-            at = len(plain)
-        else:  # the template always writes a generation prompt, or never
-            answered = [*before, _said("assistant", _BEHIND)]
-            later = [
-                self._sample(answered, sampling, generation_prompt=False),
-                self._sample([*answered, _said("user", _BEHIND)], sampling),
-            ]
-            known = [_shared_length(asked, text) for text in later if text is not None]
-            at = min((length for length in known if length >= said), default=-1)
-        return _Start(asked.count(_BEFORE), asked[said:at], asked[at:]) if at >= 0 else None
-
-    def _sample(
-        self, messages: Sequence[Message], sampling: _Sampling, generation_prompt: bool = True
-    ) -> str | None:
-        """The rendering of a few messages, cached; None if the template refuses them."""
-        tools = sampling.tools_for(messages)
-        name = json.dumps([messages, tools, sampling.kwargs, generation_prompt], default=str)
-        if name in self._samples:
-            self._samples.move_to_end(name)
-            return self._samples[name]
-        try:
-            text = self._render(messages, tools, add_generation_prompt=generation_prompt, **sampling.kwargs)
-        except Exception:  # a template may raise anything; then the answer has no known place
-            text = None
-        self._samples[name] = text
-        self._room -= len(name) + len(text or "")
-        while self._room < 0 and len(self._samples) > 1:
-            oldest, made = self._samples.popitem(last=False)
-            self._room += len(oldest) + len(made or "")
-        return text
-
-
-class _Sampling:
-    """The arguments and tools of samples; only the tools that a sample calls, since tools are long."""
-
-    def __init__(self, tools: list[dict[str, Any]] | None, kwargs: dict[str, Any]) -> None:
-        self.kwargs = kwargs
-        self._first = (tools or [])[:1] or None
-        self._named = {str(_tool_name(tool)): tool for tool in tools or []}
-
-    def tools_for(self, messages: Sequence[Message]) -> list[dict[str, Any]] | None:
-        called = {call["function"]["name"] for m in messages for call in m.get("tool_calls") or []}
-        return [self._named[name] for name in sorted(called) if name in self._named] or self._first
-
-
-def _tool_name(tool: dict[str, Any]) -> Any:
-    function = tool.get("function")
-    return function.get("name") if isinstance(function, dict) else None
-
-
-def _before(messages: Sequence[Message], at: int) -> list[Message]:
-    """Marker words for the messages before `at`: a question, and the previous turn if it is not one."""
-    if at == 0:
-        return []
-    first = at - 1
-    while messages[first]["role"] == "tool" and first > 0:
-        first -= 1
-    system = [_said("system", _BEFORE)] if messages[0]["role"] == "system" and first > 0 else []
-    last = [_sketch(message, _BEFORE) for message in messages[first:at]]
-    for message in last:
-        message.pop("reasoning_content", None)
-    asks = last[0]["role"] == "user" or (last[0]["role"] == "system" and first == 0)
-    return [*system, *last] if asks else [*system, _said("user", _BEFORE), *last]
+        lead = min(answer.index(ANSWER), shared_length(whole, answer))
+        return AnswerExtent(whole, lead, end, max(0, len(whole) - len(rest)), has_calls) if whole else None
 
 
 class _Conversation:
@@ -346,42 +258,13 @@ class _Conversation:
         stop += stop < len(messages)
         while stop < len(messages) and messages[stop]["role"] == "tool":
             stop += 1
-        behind = [_sketch(message, _BEHIND) for message in messages[at:stop]]
+        behind = [sketch(message, BEHIND) for message in messages[at:stop]]
         if self._last_text >= stop and not (behind and behind[-1]["role"] == "assistant"):
-            behind.append(_said("assistant", _BEHIND))
-        return [*behind, _said("user", _BEHIND)] if self._last_question >= stop else behind
+            behind.append(said_by("assistant", BEHIND))
+        return [*behind, said_by("user", BEHIND)] if self._last_question >= stop else behind
 
 
-def _shared_length(one: str, other: str) -> int:
-    """The length of the common prefix of two texts."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
-def _said(role: str, text: str) -> Message:
-    return {"role": role, "content": text}
-
-
-def _sketch(message: Message, word: str) -> Message:
-    """A message of the same shape whose text is only `word`: the same calls with other arguments."""
-    sketch = dict(message)
-    if message["role"] in {"user", "tool"} or (message.get("content") or "").strip():
-        sketch["content"] = word
-    if message.get("reasoning_content"):
-        sketch["reasoning_content"] = word
-    if calls := message.get("tool_calls"):
-        sketch["tool_calls"] = [_sketched_call(call, word) for call in calls]
-    return sketch
-
-
-def _sketched_call(call: dict[str, Any], word: str) -> dict[str, Any]:
-    arguments: Any = {"probe": word}
-    if isinstance(call["function"]["arguments"], str):
-        arguments = json.dumps(arguments)
-    return call | {"function": call["function"] | {"arguments": arguments}}
-
-
-def _joined(pieces: Sequence[PromptPiece]) -> list[PromptPiece]:
+def joined_pieces(pieces: Sequence[PromptPiece]) -> list[PromptPiece]:
     """The pieces, with adjacent text joined so that it is tokenized as one."""
     joined: list[PromptPiece] = []
     for piece in pieces:

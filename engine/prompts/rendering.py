@@ -7,22 +7,30 @@ their keys, and a refused message is changed in place.
 
 from __future__ import annotations
 
-import bisect
-import re
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.prompts.answer_memory import AnswerMemory, KeptAnswer
-from engine.prompts.chat_template import template_of
+from engine.prompts.chat_template import template_text
+from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.encoding.segment_encoder import SegmentEncoder
 from engine.prompts.guarded_template import GuardedTemplate
+from engine.prompts.history.composition import ComposedHistory
 from engine.prompts.inline_thoughts import InlineThoughts
-from engine.prompts.message_preparation import plain_message
+from engine.prompts.message_preparation import plain_message, plain_messages, prepare_messages
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
+from engine.prompts.probing.conversations import PROOF_TOOL, written_as
 from engine.prompts.probing.finding import find_traits
-from engine.prompts.recalled_history import AnswerStart, PromptPiece, RecalledAnswer, RecalledHistory
+from engine.prompts.prompt_segments import has_shared_prefix, reminders_end, segment_names, with_boundary
+from engine.prompts.recalled_history import (
+    AnswerStart,
+    PromptPiece,
+    RecalledAnswer,
+    RecalledHistory,
+    RecalledPrompt,
+)
 from engine.prompts.refusal_fallbacks import (
     TOOLS_AS_TEXT,
     RenderedText,
@@ -38,9 +46,8 @@ from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.reading.family import Family
 from engine.wire.chat import Message
 
-_SPEAKERS = {"assistant": "assistant", "tool": "tool result", "system": "system entry"}
-_REMINDERS = re.compile(r"(?:<system-reminder>.*?</system-reminder>\n?)+", re.DOTALL)
 _FIRST_BOUNDARY = 4  # tokens; only a start mark comes before
+_LOOP = written_as("s u Txc r Tcc r Tx u Tc r Tx u Tc")
 _COMMON_SWITCH = "enable_thinking"
 _NO_PLACE = "the model's chat template has no place for tools; calls are written in the form {}"
 _UNPLACED = (
@@ -79,6 +86,27 @@ class RenderedPrompt:
     recalled: tuple[RecalledAnswer, ...] = ()  # the earlier answers that are in the prompt as generated
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be rendered: messages as sent, and as given to the template with tools and arguments."""
+
+    sent: list[Message]
+    given: list[Message]
+    tools: list[dict[str, Any]] | None
+    kwargs: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """A prompt with its kept answers, the start of the next one, the rendered turns, and notes."""
+
+    prompt: RecalledPrompt
+    start: AnswerStart | None
+    turns: list[Message]
+    notes: tuple[str, ...]
+
+
 class PromptRenderer:
     """One model's template and tokenizer; for one thread at a time, since tokenizers are not thread-safe."""
 
@@ -114,9 +142,18 @@ class PromptRenderer:
             self._template.decode,
             added.values(),
             self._end_texts(),
-            self._answers,
             self._template.decode_masked,
         )
+        self._composition = ComposedHistory(
+            self._apply,
+            self._template.clear,
+            self._template.decode,
+            self._template.decode_masked,
+            self._end_texts(),
+            self._texts,
+        )
+        if tokenizer.has_chat_template:
+            self.traits = self._with_history()
 
     def render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
@@ -127,71 +164,123 @@ class PromptRenderer:
             PromptRefused: there are no messages. Messages that the template refuses are rendered in another
                 form.
         """
-        plain = self._plain(messages, tools, template_kwargs)
-        notes, turns, text = list(plain.notes), plain.prepared.messages, plain.text
-        clear = self._template.clear(text)
-        recalled = self._history.recall(text, clear, plain.prepared, plain.tools, plain.kwargs)
-        if recalled.unplaced:
-            notes.append(_UNPLACED.format(recalled.unplaced))
-        pieces = recalled.pieces
-        reminders = _reminders_end(clear, turns)
-        if not pieces[0].tokens and 0 < reminders < len(pieces[0].text):
-            first = pieces[0].text
-            pieces[:1] = [PromptPiece(first[:reminders]), PromptPiece(first[reminders:])]
+        return self._prompt(self._asked(messages, tools, template_kwargs), self._answers)
+
+    def _prompt(self, asked: _Asked, answers: AnswerMemory) -> RenderedPrompt:
+        history = self._composed(asked, answers) or self._recalled(asked, answers)
+        has_tools = asked.tools is not None or asked.given is not asked.sent
+        notes, pieces, turns = list(history.notes), history.prompt.pieces, history.turns
+        if history.prompt.unplaced:
+            notes.append(_UNPLACED.format(history.prompt.unplaced))
+        first = pieces[0] if pieces else PromptPiece("")
+        reminders = reminders_end(self._template.clear(first.text), turns)
+        if not first.tokens and 0 < reminders < len(first.text):
+            pieces[:1] = [PromptPiece(first.text[:reminders]), PromptPiece(first.text[reminders:])]
         else:
             reminders = 0
         text = "".join(piece.text for piece in pieces)
         notes += self._template.leaks(text)
         parts = [piece.tokens or self.encode(piece.text) for piece in pieces]
         tokens = [token for part in parts for token in part]
-        boundaries, segments = self._boundaries(tokens), segment_names(turns, bool(tools))
+        boundaries, segments = self._boundaries(tokens), segment_names(turns, has_tools)
         if reminders:
-            boundaries, segments = _with_boundary(boundaries, segments, len(parts[0]))
-        clear = self._template.clear(text)
-        start = self._history.answer_start(clear, turns, plain.tools, plain.kwargs)
+            boundaries, segments = with_boundary(boundaries, segments, len(parts[0]))
+        start = history.start
         return RenderedPrompt(
-            clear,
+            self._template.clear(text),
             tokens,
             boundaries,
-            bool(reminders) or _has_shared_prefix(turns, bool(tools)),
+            bool(reminders) or has_shared_prefix(turns, has_tools),
             segments if len(segments) == len(boundaries) else (),
             tuple(notes),
             opens_thinking(text, self._thinking, start.opening if start else None),
             start,
-            recalled.answers,
+            history.prompt.answers,
         )
 
     def text(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
     ) -> tuple[str, list[str]]:
-        """The text of a prompt, and notes on what was changed.
+        """The text of a prompt without kept answers, and notes on what was changed.
 
         Raises:
             PromptRefused: see `render`.
         """
-        plain = self._plain(messages, tools, template_kwargs)
+        asked = self._asked(messages, tools, template_kwargs)
+        if (history := self._composed(asked, AnswerMemory())) is not None:
+            text = "".join(piece.text for piece in history.prompt.pieces)
+            return self._template.clear(text), list(history.notes)
+        plain = self._plain(asked)
         return self._template.clear(plain.text), list(plain.notes)
 
-    def _plain(
+    def _asked(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, template_kwargs: dict[str, Any]
-    ) -> RenderedText:
-        """A prompt's masked text."""
+    ) -> _Asked:
+        """What is to be rendered, with tools and arguments as the template takes them."""
         if not messages:
             raise PromptRefused("there are no messages to answer")
         switches = self._switches.accepted(self.traits.fixed_kwargs | self._switched(template_kwargs))
-        apart = self._thoughts.extracted(messages)
-        given, offered, notes = apart, tools or None, switches.notes
+        sent = self._thoughts.extracted(messages)
+        given, offered, notes = sent, tools or None, switches.notes
         if offered and (self.traits.tools_as_text or not self._tokenizer.has_chat_template):
-            given, offered, notes = self._texts.with_tools(apart, offered), None, (*notes, TOOLS_AS_TEXT)
+            given, offered, notes = self._texts.with_tools(sent, offered), None, (*notes, TOOLS_AS_TEXT)
+            if self._tokenizer.has_chat_template:
+                notes = (*notes, _NO_PLACE.format(self._texts.format_name))
         elif offered and self.traits.tools_need_system:
-            given = with_system(apart)
-        plain = render_with_fallbacks(
-            self._apply, self._template.transcript, self.traits, given, offered, switches.kwargs, self._texts
+            given = with_system(sent)
+        return _Asked(sent, given, offered, switches.kwargs, notes)
+
+    def _plain(self, asked: _Asked) -> RenderedText:
+        """A prompt's text as the template writes it, with stand-ins."""
+        plain = self._rendered(asked.given, asked)
+        unseen = unseen_note(asked.sent, self._template.clear(plain.text))
+        return replace(plain, notes=(*plain.notes, *unseen, *asked.notes))
+
+    def _rendered(self, messages: Sequence[Message], asked: _Asked) -> RenderedText:
+        return render_with_fallbacks(
+            self._apply,
+            self._template.transcript,
+            self.traits,
+            messages,
+            asked.tools,
+            asked.kwargs,
+            self._texts,
         )
-        unseen = unseen_note(apart, self._template.clear(plain.text))
-        if given is not apart and self.traits.tools_as_text:
-            unseen.append(_NO_PLACE.format(self._texts.format_name))
-        return replace(plain, notes=(*notes, *plain.notes, *unseen))
+
+    def _recalled(self, asked: _Asked, answers: AnswerMemory) -> _History:
+        """A prompt as the template writes it, with the kept answers in their places."""
+        plain = self._plain(asked)
+        clear = self._template.clear(plain.text)
+        recalled = self._history.recall(plain.text, clear, plain.prepared, plain.tools, plain.kwargs, answers)
+        text = self._template.clear("".join(piece.text for piece in recalled.pieces))
+        start = self._history.answer_start(text, plain.prepared.messages, plain.tools, plain.kwargs)
+        return _History(recalled, start, plain.prepared.messages, plain.notes)
+
+    def _composed(self, asked: _Asked, answers: AnswerMemory) -> _History | None:
+        """A prompt that is put together turn by turn; None if the template has no need or no way."""
+        roles = [message["role"] for message in asked.given]
+        first = roles.index("assistant") if "assistant" in roles else 0
+        if not self.traits.composed or not {"user", "tool"}.intersection(roles[:first]):
+            return None
+        head = self._rendered(asked.given[:first], asked)
+        if head.kwargs != asked.kwargs or head.tools != asked.tools:
+            return None
+        composed = self._composition.compose(
+            head.text,
+            plain_messages(asked.given, self.traits),
+            self.traits,
+            asked.tools,
+            asked.kwargs,
+            answers,
+        )
+        if composed is None:
+            return None
+        prepared = prepare_messages(asked.given, self.traits, self._texts)
+        text = self._template.clear("".join(piece.text for piece in composed.prompt.pieces))
+        recalled = bool(composed.prompt.answers)
+        looked = [m for m in asked.sent if not recalled or m["role"] != "assistant"]
+        notes = (*prepared.notes, *unseen_note(looked, text), *asked.notes)
+        return _History(composed.prompt, composed.start, prepared.messages, notes)
 
     def remember(
         self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int]
@@ -200,11 +289,16 @@ class PromptRenderer:
 
         The result is as `engine.prompts.answer_memory.Save` says.
         """
+        return self._remember(prompt, message, tokens, self._answers)
+
+    def _remember(
+        self, prompt: RenderedPrompt, message: Message, tokens: Sequence[int], answers: AnswerMemory
+    ) -> Future[None] | None:
         if not tokens or prompt.starts is None:
             return None
         plain = plain_message(message, {}, self.traits)
         kept = KeptAnswer(prompt.starts.before, prompt.starts.opening, tuple(tokens))
-        return self._answers.keep(plain, kept)
+        return answers.keep(plain, kept)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text; control tokens in it are recognised, and none is added."""
@@ -216,6 +310,36 @@ class PromptRenderer:
             return {}
         switch = self.traits.thinking_switch
         return {"reasoning_effort": effort} | ({switch: effort != "none"} if switch else {})
+
+    def _with_history(self) -> TemplateTraits:
+        """The traits with the way to write history in which most prompts continue what was generated."""
+        breaks = {}
+        for composed in (False, True):
+            self.traits = replace(self.traits, composed=composed)
+            breaks[composed] = self._breaks()
+            if not breaks[composed]:
+                break
+        return replace(self.traits, composed=breaks.get(True, len(_LOOP.messages)) < breaks[False])
+
+    def _breaks(self) -> int:
+        """How many prompts of a probe session do not continue the prompt and the answer before them."""
+        answers, broken = AnswerMemory(), 0
+        written: list[int] = []
+        for place, message in enumerate(_LOOP.messages):
+            if message["role"] != "assistant":
+                continue
+            try:
+                prompt = self._prompt(self._asked(_LOOP.messages[:place], [PROOF_TOOL], {}), answers)
+            except Exception:  # a template may raise anything; then another form is tried with a request
+                return len(_LOOP.messages)
+            broken += prompt.tokens[: len(written)] != written
+            thought = f"{message['reasoning_content']}{self._thinking[1]}\n" if self._thinking else ""
+            calls = self._texts.calls(message.get("tool_calls") or []).replace(OWN, "")
+            generated = self.encode(f"{thought}{message['content']}\n{calls}".rstrip())
+            sent = {name: value for name, value in message.items() if name != "reasoning_content"}
+            self._remember(prompt, sent, generated, answers)
+            written = [*prompt.tokens, *generated]
+        return broken
 
     def _switched(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Template arguments with the common switch of thinking under the template's own name."""
@@ -243,40 +367,6 @@ def render(tokenizer: Any, body: dict[str, Any]) -> str:
     return PromptRenderer(tokenizer).text(
         body["messages"], offered, **(body.get("chat_template_kwargs") or {})
     )[0]
-
-
-def _reminders_end(text: str, messages: Sequence[Message]) -> int:
-    """The end of the reminders at the start of the first user turn; 0 if it has none."""
-    said = next((message["content"] for message in messages if message["role"] == "user"), "")
-    found = _REMINDERS.match(said)
-    at = text.find(found[0]) if found else -1
-    return at + len(found[0]) if found and at >= 0 else 0
-
-
-def _with_boundary(
-    boundaries: tuple[int, ...], segments: tuple[str, ...], boundary: int
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """`boundaries` with one more at the end of the reminders; names are kept if each segment has one."""
-    place = bisect.bisect_left(boundaries, boundary)
-    if boundaries[place : place + 1] == (boundary,):
-        return boundaries, segments
-    if len(segments) == len(boundaries):
-        segments = (*segments[:place], "reminders of message 1 (user)", *segments[place:])
-    return (*boundaries[:place], boundary, *boundaries[place:]), segments
-
-
-def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
-    """Names of a prompt's segments, for people: the shared prefix, then each message with its number."""
-    leading = _has_shared_prefix(messages, False)
-    shared = " and ".join(name for name, there in (("system", leading), ("tools", tools)) if there)
-    turns = enumerate(messages[1:] if leading else messages, 1)
-    named = [f"message {number} ({_SPEAKERS.get(turn['role'], 'user')})" for number, turn in turns]
-    return (shared, *named) if shared else tuple(named)
-
-
-def _has_shared_prefix(messages: Sequence[Message], tools: bool) -> bool:
-    """Whether system or tools come before the first message of the conversation."""
-    return tools or (bool(messages) and messages[0]["role"] == "system")
 
 
 def _family(tokenizer: Any, tool_format: str) -> Family | None:

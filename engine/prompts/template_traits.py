@@ -72,6 +72,7 @@ class TemplateTraits:
     empty_answers: bool = True  # an answer without text and calls is accepted
     thinking_switch: str = ""  # the template argument that switches thinking
     fixed_kwargs: dict[str, Any] = field(default_factory=dict)
+    composed: bool = False  # prompts are put together turn by turn: `engine.prompts.history.composition`
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
 
 

@@ -114,10 +114,10 @@ _SHAPES = (
 def probes() -> Iterator[ProofConversation]:
     """One conversation of each shape."""
     for shape in _SHAPES:
-        yield written(shape)
+        yield written_as(shape)
 
 
-def written(shape: str) -> ProofConversation:
+def written_as(shape: str) -> ProofConversation:
     """The conversation of a shape, as in the list above."""
     writer = _Writer()
     for part in shape.split():

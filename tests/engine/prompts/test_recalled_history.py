@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from engine.prompts.encoding.control_tokens import OWN
@@ -122,6 +122,7 @@ def test_without_recalled_answers_a_prompt_is_the_templates(
     tokenizer: Any, shape: Shape, data: st.DataObject
 ) -> None:
     renderer = PromptRenderer(Templated(tokenizer, shape.plain))
+    assume(not renderer.traits.composed)
     for messages, prompt in grown(renderer, data, data.draw(st.integers(1, 4))):
         plain, own = renderer.text(messages, [TOOL])[0], without_memory(prompt)
         assert (own[6:], len(own)) == (plain[6:], len(plain)) if shape.clock else own == plain
@@ -132,6 +133,7 @@ def test_without_recalled_answers_a_prompt_is_the_templates(
 def test_only_the_text_of_one_answer_is_replaced(tokenizer: Any, shape: Shape, data: st.DataObject) -> None:
     shape = dataclasses.replace(shape, clock=False)
     renderer = PromptRenderer(Templated(tokenizer, shape.plain))
+    assume(not renderer.traits.composed)
     telling = Templated(tokenizer, shape.telling)
     for messages, prompt in grown(renderer, data, data.draw(st.integers(1, 4))):
         prepared = prepare_messages(messages, renderer.traits)

@@ -83,6 +83,7 @@ REFUSALS = {
     "tools": _whole("tools", "tools"),
     "tools without parameters": _whole("tools and not tools[0].function.parameters.properties", "bare tools"),
     "nine turns": _whole("messages | length > 8", "long talk"),
+    "any answer": _each("m.role == 'assistant'", "answer"),
     "everything": _whole("true", "nothing"),
 }
 # Found when a model loads: the rendering of a conversation's beginning never changes.
@@ -213,7 +214,7 @@ def test_the_rendered_prefix_stays_when_a_conversation_grows(
         assert later.text.startswith(now.text.removesuffix("<|im_start|>assistant\n"))
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(REFUSALS) if name not in {"everything", "tools"}])
+@pytest.mark.parametrize("name", [name for name in sorted(REFUSALS) if name not in {"everything", "any answer", "tools"}])
 def test_accepted_messages_are_rendered_unchanged(refusing: Any, tokenizer: Any, name: str) -> None:
     messages = [
         {"role": "user", "content": "question"},
@@ -233,7 +234,7 @@ def test_accepted_messages_are_rendered_unchanged(refusing: Any, tokenizer: Any,
         ("any system entry", "folded"),
         ("a call without a result", "got one that says so"),
         ("short ids", "nine letters and digits"),
-        ("nine turns", "transcript in one turn"),
+        ("any answer", "transcript in one turn"),
         ("everything", "refuses even one turn of the user"),
         ("tools", "written out as text"),
     ],
@@ -273,12 +274,17 @@ def test_an_answer_in_two_turns_is_recalled_as_one(refusing: Any) -> None:
     assert later.recalled[0].spelled.count("<|im_start|>assistant") == 2
 
 
-def test_one_of_two_calls_is_not_the_whole_answer(refusing: Any) -> None:
+def test_an_answer_of_two_calls_is_recalled_as_one(refusing: Any) -> None:
     renderer = refusing("parallel calls")
     asked, answer = [{"role": "user", "content": "question"}], calling(1, 2)
-    renderer.remember(renderer.render(asked, [TOOL]), answer, renderer.encode("both calls"))
-    later = [*asked, answer, *results(answer)]
-    assert renderer.render(later, [TOOL]).text == renderer.text(later, [TOOL])[0]
+    prompt = renderer.render(asked, [TOOL])
+    tokens = renderer.encode("both calls")
+    renderer.remember(prompt, answer, tokens)
+    later = renderer.render([*asked, answer, *results(answer)], [TOOL])
+    assert later.tokens[: len(prompt.tokens) + len(tokens)] == [*prompt.tokens, *tokens]
+    behind = later.text.partition("both calls")[2]
+    assert [behind.count(f"result-of-call_1_{at}_") for at in (0, 1)] == [1, 1]
+    assert "argument1x" not in behind
 
 
 def test_a_fallback_keeps_the_beginning_of_a_conversation(refusing: Any) -> None:

@@ -91,7 +91,7 @@ def control_ids(renderer: PromptRenderer, tokens: list[int]) -> list[int]:
 def marks_written(renderer: PromptRenderer, messages: list[Message], tools: Any) -> int:
     """The number of marks that the template wrote."""
     harmless = [harmless_turn(message) for message in messages]
-    text = renderer._plain(harmless, harmless_tools(tools), {}).text
+    text = renderer._plain(renderer._asked(harmless, harmless_tools(tools), {})).text
     return sum(text.count(mark) for mark in Marks().all)
 
 
@@ -169,7 +169,7 @@ def test_a_prompt_is_a_prefix_of_the_next_ones(
 @given(messages=CONVERSATIONS)
 def test_segments_are_tokenized_as_the_whole_text_is(kind: Any, messages: list[Message]) -> None:
     renderer = renderer_of(kind)
-    text = renderer._plain(messages, None, {}).text
+    text = renderer._plain(renderer._asked(messages, None, {})).text
     assert renderer.encode(text) == renderer._encode_whole(text)
 
 

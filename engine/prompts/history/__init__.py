@@ -1,0 +1,1 @@
+"""Answers of the past in a prompt."""
