@@ -148,7 +148,7 @@ class Engine:
             self._planner = AnswerPlanner(
                 loaded.tokenizer,
                 loaded.eos_token_ids,
-                tool_format=self.tool_format or None,
+                tool_format=self.tool_format or self._renderer_of(loaded).told_format or None,
                 thinking_format=self.thinking_format,
                 grammar=self.grammar,
             )
@@ -157,7 +157,10 @@ class Engine:
     def _renderer_of(self, loaded: LoadedModel) -> PromptRenderer:
         if self._renderer is None:
             self._renderer = PromptRenderer(
-                loaded.tokenizer, self.answers, thinking_format=self.thinking_format
+                loaded.tokenizer,
+                self.answers,
+                tool_format=self.tool_format or "",
+                thinking_format=self.thinking_format,
             )
         return self._renderer
 

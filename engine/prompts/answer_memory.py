@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.prompts.history.meaning import means_the_same
 from engine.wire.chat import Message, content_text
 
 _MAX_TOKENS = 1 << 20  # of all answers together
@@ -25,12 +26,14 @@ _MAX_TOKENS = 1 << 20  # of all answers together
 @dataclass(slots=True)
 class KeptAnswer:
     """`tokens` are the generated tokens. `before` is the digest of the prompt's text without its generation
-    prompt, which is `opening`. `text` is the decoded `tokens`, filled in on first use.
+    prompt, which is `opening`. `sent` is what the client got of it (`engine.prompts.history.meaning`), empty
+    if that is unknown. `text` is the decoded `tokens`, filled in on first use.
     """
 
     before: bytes
     opening: str
     tokens: tuple[int, ...]
+    sent: str = ""
     text: str = field(default="", compare=False)
 
 
@@ -77,11 +80,16 @@ class AnswerMemory:
             return _name(message) in self._known
 
     def find(self, message: Message, before: bytes) -> KeptAnswer | None:
-        """What was generated for a message that the client sent back, behind the text with this digest."""
+        """What was generated for a message that the client sent back, behind the text with this digest.
+
+        None if the client changed the message.
+        """
         key = _name(message), before
         with self._lock:
-            if (found := self._entries.get(key)) is not None:
-                self._entries.move_to_end(key)
+            found = self._entries.get(key)
+            if found is None or (found.sent and not means_the_same(found.sent, message)):
+                return None
+            self._entries.move_to_end(key)
             return found
 
     def _put(self, name: str, answer: KeptAnswer) -> None:

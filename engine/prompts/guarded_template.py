@@ -7,8 +7,11 @@ the model reads.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from engine.prompts.chat_template import template_text
@@ -17,6 +20,7 @@ from engine.prompts.encoding.control_tokens import control_tokens
 from engine.prompts.encoding.guarded_encoding import GuardedEncoder
 from engine.wire.chat import Message
 
+_CLOCK = re.compile(r"""\bstrftime_now\(\s*(['"])(.*?)\1\s*\)""")
 THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking", "part")
 """Where templates read an answer's thinking: a field of the message, or a part of its content."""
 
@@ -47,7 +51,7 @@ class MessageForm:
 class GuardedTemplate:
     """Renders and tokenizes conversations; only the template writes control tokens.
 
-    `form` is the form of messages that the template reads.
+    `form` is the form of messages that the template reads, `day` the time that it writes.
     """
 
     def __init__(self, tokenizer: Any, transcript: Callable[[Sequence[Message]], str]) -> None:
@@ -55,7 +59,9 @@ class GuardedTemplate:
         self._tokenizer = tokenizer
         self._transcript = transcript
         self.form = MessageForm()
+        self.day = datetime(2026, 1, 1)
         self.source = _source(tokenizer)
+        self._dated = "strftime_now" in (self.source or "")
         self._control = control_tokens(tokenizer, self.source)
         self._guard = ContentGuard(self._control, self.source)
         self.encode = GuardedEncoder(self._encode, self.decode, self._control)
@@ -79,6 +85,8 @@ class GuardedTemplate:
         """The rendered messages, without masking."""
         if not self._tokenizer.has_chat_template:
             return self._transcript(messages)
+        if self._dated and (dated := self._dated_source(bool(tools))):
+            template_kwargs = {"chat_template": dated} | template_kwargs
         text = self._tokenizer.apply_chat_template(
             [self.form.of(message) for message in messages],
             tools=tools,
@@ -87,6 +95,15 @@ class GuardedTemplate:
             **template_kwargs,
         )
         return str(text)
+
+    def _dated_source(self, tools: bool) -> str:
+        """The source of the template with the day's texts in place of the clock's; empty if it is unknown."""
+        source = getattr(self._tokenizer, "chat_template", None)
+        if isinstance(source, dict):  # transformers chooses so
+            source = source["tool_use"] if tools and "tool_use" in source else source.get("default")
+        if not isinstance(source, str):
+            return ""
+        return _CLOCK.sub(lambda found: json.dumps(self.day.strftime(found[2])), source)
 
     def clear(self, text: str) -> str:
         """The text without stand-ins; its length is unchanged."""

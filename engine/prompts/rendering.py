@@ -18,6 +18,8 @@ from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.encoding.segment_encoder import SegmentEncoder
 from engine.prompts.guarded_template import GuardedTemplate
 from engine.prompts.history.composition import ComposedHistory
+from engine.prompts.history.dates import ConversationDates
+from engine.prompts.history.meaning import meaning_of
 from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_preparation import plain_message, plain_messages, prepare_messages
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
@@ -128,8 +130,10 @@ class PromptRenderer:
         special, added = _special_tokens(tokenizer)
         self._template = GuardedTemplate(tokenizer, plain_transcript)
         self._apply, self._encode_whole = self._template.apply, self._template.encode
-        self._thinking = thinking_marks(tokenizer, thinking_format)
-        self._texts = ToolTexts(_family(tokenizer, tool_format), list(added.values()))
+        self._thinking = thinking_marks(tokenizer)
+        self._dates = ConversationDates()
+        family = _family(tokenizer, tool_format)
+        self._texts = ToolTexts(family, list(added.values()))
         self.traits: TemplateTraits = find_traits(
             self._template, self._texts, self._thinking, self._encode_whole, special
         )
@@ -154,6 +158,8 @@ class PromptRenderer:
         )
         if tokenizer.has_chat_template:
             self.traits = self._with_history()
+        self.told_format = self._texts.format_name if self.traits.tools_as_text and family is None else ""
+        """The form of calls that prompts ask for, if neither template nor tokens have one."""
 
     def render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
@@ -221,6 +227,7 @@ class PromptRenderer:
             raise PromptRefused("there are no messages to answer")
         switches = self._switches.accepted(self.traits.fixed_kwargs | self._switched(template_kwargs))
         sent = self._thoughts.extracted(messages)
+        self._template.day = self._dates.of(sent)
         given, offered, notes = sent, tools or None, switches.notes
         if offered and (self.traits.tools_as_text or not self._tokenizer.has_chat_template):
             given, offered, notes = self._texts.with_tools(sent, offered), None, (*notes, TOOLS_AS_TEXT)
@@ -297,7 +304,7 @@ class PromptRenderer:
         if not tokens or prompt.starts is None:
             return None
         plain = plain_message(message, {}, self.traits)
-        kept = KeptAnswer(prompt.starts.before, prompt.starts.opening, tuple(tokens))
+        kept = KeptAnswer(prompt.starts.before, prompt.starts.opening, tuple(tokens), meaning_of(plain))
         return answers.keep(plain, kept)
 
     def encode(self, text: str) -> list[int]:

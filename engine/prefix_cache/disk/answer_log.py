@@ -1,11 +1,12 @@
 """The answers of `engine.prompts.answer_memory` on disk, to render history from them after a kill.
 
 Each model has one file, with a line for each answer: a digest of the line, and as JSON the answer's name, the
-digest of the prompt before it, its opening, and its token ids. Appending costs one small write an answer; a
-file for each answer, or a database, costs several, and thousands of files to read at the start. A truncated
-or damaged line does not match its digest and is skipped; the next line break starts the next answer. The
-digest includes the model and its tokenizer, so that another model's lines do not match either. When the file
-is full, or has unusable lines, it is rewritten from memory under a temporary name, synced and renamed.
+digest of the prompt before it, its opening, its token ids, and what the client got of it. Appending costs one
+small write an answer; a file for each answer, or a database, costs several, and thousands of files to read at
+the start. A truncated or damaged line does not match its digest and is skipped; the next line break starts
+the next answer. The digest includes the model and its tokenizer, so that another model's lines do not match
+either. When the file is full, or has unusable lines, it is rewritten from memory under a temporary name,
+synced and renamed.
 
 An appended answer survives a SIGKILL; it is then synced, as spans are. Writes count in the budget and the
 daily limit of the disk tier. After failed or refused writes, the next one adds all answers that the file
@@ -271,6 +272,8 @@ def line_of(entry: Entry, seed: bytes) -> bytes:
         "opening": answer.opening,
         "tokens": answer.tokens,
     }
+    if answer.sent:
+        described["sent"] = answer.sent
     content = orjson.dumps(described)
     return _digest(seed, content) + b" " + content + b"\n"
 
@@ -283,7 +286,8 @@ def entry_from(line: bytes, seed: bytes) -> Entry | None:
     try:
         fields = orjson.loads(content)
         before = bytes.fromhex(fields["before"])
-        return str(fields["name"]), KeptAnswer(before, str(fields["opening"]), tuple(fields["tokens"]))
+        opening, tokens, sent = str(fields["opening"]), tuple(fields["tokens"]), str(fields.get("sent", ""))
+        return str(fields["name"]), KeptAnswer(before, opening, tokens, sent)
     except (ValueError, KeyError, TypeError):
         return None
 

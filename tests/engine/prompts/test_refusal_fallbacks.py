@@ -214,7 +214,9 @@ def test_the_rendered_prefix_stays_when_a_conversation_grows(
         assert later.text.startswith(now.text.removesuffix("<|im_start|>assistant\n"))
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(REFUSALS) if name not in {"everything", "any answer", "tools"}])
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(REFUSALS) if name not in {"everything", "any answer", "tools"}]
+)
 def test_accepted_messages_are_rendered_unchanged(refusing: Any, tokenizer: Any, name: str) -> None:
     messages = [
         {"role": "user", "content": "question"},
