@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CLAUDE_VERSION := 2.1.332
 CLAUDE := .claude-code/node_modules/.bin/claude
 
-.PHONY: help install settings run test check format lint types bench mac-report claude-code openblas snapshots eval-bundled train-bundled clean
+.PHONY: help install settings run test check format lint types bench models-report mac-report claude-code openblas snapshots eval-bundled train-bundled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ types: $(STAMP) ## mypy, strict
 
 bench: $(STAMP) ## measure: JSON lines, each figure beside a peer or a floor
 	$(BIN)/python -m bench $(ARGS)
+
+models-report: $(STAMP) ## what the engine makes of chat templates (TEMPLATES=DIR: of the .jinja files there, into docs/models.md)
+	$(BIN)/python -W ignore -m bench.template_report $(if $(TEMPLATES),$(TEMPLATES) --write docs/models.md) $(ARGS)
 
 mac-report: $(STAMP) ## what this Mac is and does, in one file to send (ARGS="--help" says more)
 	@$(BIN)/python -m bench.mac_report $(ARGS)

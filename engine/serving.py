@@ -27,7 +27,7 @@ from engine.process.parent_watch import announce, watch_parent
 from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.scheduler import Scheduler
 from engine.settings import EngineSettings
-from engine.startup import attach_disk, fitting, learn_sizes, load
+from engine.startup import attach_disk, fitting, known_traits, learn_sizes, load
 from engine.trials.measurements import cancel_trials
 from engine.trials.models import noted
 
@@ -119,6 +119,7 @@ def serve(settings: EngineSettings, listener: socket.socket, *, accelerated: str
         grammar=settings.grammar,
         loop_tokens=settings.loop_tokens,
         answers=answers,
+        traits=known_traits(settings),
     )
     config = uvicorn.Config(
         create_app(engine, bound_host=settings.host),

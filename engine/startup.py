@@ -19,6 +19,7 @@ from engine.prefix_cache.disk.span_files import FORMAT
 from engine.prefix_cache.disk.tier import DiskTier
 from engine.prefix_cache.layers import cache_arrays, layout_of
 from engine.prompts.answer_memory import AnswerMemory
+from engine.prompts.probing.known_traits import TRAITS_FILE, KnownTraits
 from engine.scheduling.runner import ModelRunner, kv_group, shared_tokens
 from engine.settings import EngineSettings
 from engine.trials.caching import restore_fault
@@ -160,6 +161,11 @@ def attach_disk(
         disk.keep_answers(answers, tokenizer_fingerprint(loaded.path))
     except Exception:
         log.exception("the prompts in %s cannot be used", settings.kv_cache_dir)
+
+
+def known_traits(settings: EngineSettings) -> KnownTraits:
+    """The traits of chat templates that were probed before; stored beside the saved prompts."""
+    return KnownTraits(_folder(settings) / TRAITS_FILE if settings.kv_cache_dir else None)
 
 
 def _folder(settings: EngineSettings) -> Path:

@@ -27,6 +27,7 @@ from engine.api.running_answer import RunningAnswer
 from engine.models.loading import LoadedModel
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
+from engine.prompts.probing.known_traits import KnownTraits
 from engine.prompts.rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.scheduling.requests.steps import GenerationRequest, Lane
 from engine.scheduling.scheduler import Scheduler
@@ -60,6 +61,7 @@ class Engine:
     grammar: bool = True  # constrain tool calls and JSON answers by a grammar
     loop_tokens: int = 2000  # that an answer repeats itself for before it is ended; 0: it may for ever
     answers: AnswerMemory = field(default_factory=AnswerMemory)  # what history is rendered from
+    traits: KnownTraits = field(default_factory=KnownTraits)  # of chat templates that were probed
     running: RunningAnswers = field(default_factory=RunningAnswers)
     # One thread: tokenizers raise when two use them at the same time.
     _rendering: ThreadPoolExecutor = field(
@@ -161,6 +163,7 @@ class Engine:
                 self.answers,
                 tool_format=self.tool_format or "",
                 thinking_format=self.thinking_format,
+                known=self.traits,
             )
         return self._renderer
 

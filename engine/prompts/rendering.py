@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.prompts.answer_memory import AnswerMemory, KeptAnswer
-from engine.prompts.chat_template import template_text
 from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.encoding.segment_encoder import SegmentEncoder
-from engine.prompts.guarded_template import GuardedTemplate
+from engine.prompts.guarded_template import GuardedTemplate, MessageForm
 from engine.prompts.history.composition import ComposedHistory
 from engine.prompts.history.dates import ConversationDates
 from engine.prompts.history.meaning import meaning_of
@@ -25,6 +24,7 @@ from engine.prompts.message_preparation import plain_message, plain_messages, pr
 from engine.prompts.model_thinking import opens_thinking, thinking_marks
 from engine.prompts.probing.conversations import PROOF_TOOL, written_as
 from engine.prompts.probing.finding import find_traits
+from engine.prompts.probing.known_traits import KnownTraits, traits_name
 from engine.prompts.prompt_segments import has_shared_prefix, reminders_end, segment_names, with_boundary
 from engine.prompts.recalled_history import (
     AnswerStart,
@@ -41,11 +41,8 @@ from engine.prompts.refusal_fallbacks import (
 )
 from engine.prompts.template_switches import TemplateSwitches
 from engine.prompts.template_traits import TemplateTraits
-from engine.prompts.tool_texts import ToolTexts, with_system
+from engine.prompts.tool_texts import ToolTexts, template_family, with_system
 from engine.prompts.unseen_messages import unseen_note
-from engine.tool_calls.families.registry import family_named
-from engine.tool_calls.families.template_probe import detected_family
-from engine.tool_calls.reading.family import Family
 from engine.wire.chat import Message
 
 _FIRST_BOUNDARY = 4  # tokens; only a start mark comes before
@@ -119,24 +116,31 @@ class PromptRenderer:
         *,
         tool_format: str = "",
         thinking_format: str = "",
+        known: KnownTraits | None = None,
     ) -> None:
         """`answers` are the kept answers that `render` recalls and `remember` adds to; none by default.
 
         `tool_format` names a family of tool calls instead of the template's, `thinking_format` the marks of
-        thinking in place of those that the template shows.
+        thinking in place of those that the template shows. `known` are the traits of templates that were
+        probed before.
         """
         self._tokenizer = tokenizer
         self._answers = AnswerMemory() if answers is None else answers
         special, added = _special_tokens(tokenizer)
         self._template = GuardedTemplate(tokenizer, plain_transcript)
         self._apply, self._encode_whole = self._template.apply, self._template.encode
-        self._thinking = thinking_marks(tokenizer)
+        self._thinking = thinking_marks(tokenizer, thinking_format)
         self._dates = ConversationDates()
-        family = _family(tokenizer, tool_format)
+        family = template_family(tokenizer, tool_format)
         self._texts = ToolTexts(family, list(added.values()))
-        self.traits: TemplateTraits = find_traits(
+        known = known or KnownTraits()
+        told = {"marks": self._thinking, "format": self._texts.format_name, "ends": self._end_texts()}
+        name = traits_name(self._template.source or "", added, told) if self._template.source else ""
+        found = known.get(name) if name else None
+        self.traits: TemplateTraits = found or find_traits(
             self._template, self._texts, self._thinking, self._encode_whole, special
         )
+        self._template.form = MessageForm(self.traits.content_parts, self.traits.thinking_field)
         self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.apply_unmasked)
         self._switches = TemplateSwitches(self._apply)
         marks = [added[number] for number in self.traits.turn_starts if number in added]
@@ -156,8 +160,10 @@ class PromptRenderer:
             self._end_texts(),
             self._texts,
         )
-        if tokenizer.has_chat_template:
+        if found is None and tokenizer.has_chat_template:
             self.traits = self._with_history()
+            if name:
+                known.put(name, self.traits)
         self.told_format = self._texts.format_name if self.traits.tools_as_text and family is None else ""
         """The form of calls that prompts ask for, if neither template nor tokens have one."""
 
@@ -173,7 +179,7 @@ class PromptRenderer:
         return self._prompt(self._asked(messages, tools, template_kwargs), self._answers)
 
     def _prompt(self, asked: _Asked, answers: AnswerMemory) -> RenderedPrompt:
-        history = self._composed(asked, answers) or self._recalled(asked, answers)
+        history = self._written(asked, answers)
         has_tools = asked.tools is not None or asked.given is not asked.sent
         notes, pieces, turns = list(history.notes), history.prompt.pieces, history.turns
         if history.prompt.unplaced:
@@ -213,7 +219,7 @@ class PromptRenderer:
             PromptRefused: see `render`.
         """
         asked = self._asked(messages, tools, template_kwargs)
-        if (history := self._composed(asked, AnswerMemory())) is not None:
+        if self.traits.composed and (history := self._composed(asked, AnswerMemory())) is not None:
             text = "".join(piece.text for piece in history.prompt.pieces)
             return self._template.clear(text), list(history.notes)
         plain = self._plain(asked)
@@ -254,6 +260,17 @@ class PromptRenderer:
             self._texts,
         )
 
+    def _written(self, asked: _Asked, answers: AnswerMemory) -> _History:
+        """A prompt in the form that the probes chose, or composed if that has more answers as generated."""
+        if self.traits.composed and (composed := self._composed(asked, answers)) is not None:
+            return composed
+        recalled = self._recalled(asked, answers)
+        if recalled.prompt.unplaced and not self.traits.composed:
+            composed = self._composed(asked, answers)
+            if composed is not None and len(composed.prompt.answers) > len(recalled.prompt.answers):
+                return composed
+        return recalled
+
     def _recalled(self, asked: _Asked, answers: AnswerMemory) -> _History:
         """A prompt as the template writes it, with the kept answers in their places."""
         plain = self._plain(asked)
@@ -264,10 +281,10 @@ class PromptRenderer:
         return _History(recalled, start, plain.prepared.messages, plain.notes)
 
     def _composed(self, asked: _Asked, answers: AnswerMemory) -> _History | None:
-        """A prompt that is put together turn by turn; None if the template has no need or no way."""
+        """A prompt that is put together turn by turn; None if the template has no way to write it so."""
         roles = [message["role"] for message in asked.given]
         first = roles.index("assistant") if "assistant" in roles else 0
-        if not self.traits.composed or not {"user", "tool"}.intersection(roles[:first]):
+        if not {"user", "tool"}.intersection(roles[:first]):
             return None
         head = self._rendered(asked.given[:first], asked)
         if head.kwargs != asked.kwargs or head.tools != asked.tools:
@@ -374,13 +391,6 @@ def render(tokenizer: Any, body: dict[str, Any]) -> str:
     return PromptRenderer(tokenizer).text(
         body["messages"], offered, **(body.get("chat_template_kwargs") or {})
     )[0]
-
-
-def _family(tokenizer: Any, tool_format: str) -> Family | None:
-    if tool_format:
-        return family_named(tool_format)
-    vocabulary: dict[str, int] = getattr(tokenizer, "get_vocab", dict)()
-    return detected_family(template_of(tokenizer), vocabulary)
 
 
 def _special_tokens(tokenizer: Any) -> tuple[frozenset[int], dict[int, str]]:

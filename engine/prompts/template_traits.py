@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from engine.wire.chat import Message
@@ -74,6 +74,10 @@ class TemplateTraits:
     fixed_kwargs: dict[str, Any] = field(default_factory=dict)
     composed: bool = False  # prompts are put together turn by turn: `engine.prompts.history.composition`
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
+
+    def document(self) -> dict[str, Any]:
+        """The traits as JSON."""
+        return asdict(self) | {"turn_starts": sorted(self.turn_starts)}
 
 
 def probe_template(

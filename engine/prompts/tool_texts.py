@@ -11,8 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.prompts.chat_template import template_of
 from engine.prompts.encoding.control_tokens import OWN
 from engine.tool_calls.families.registry import family_named
+from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import tool_schemas
 from engine.wire.chat import Message, content_text
@@ -85,6 +87,14 @@ class ToolTexts:
 
 def _parted(mark: re.Match[str]) -> str:
     return mark[0][:1] + _APART + mark[0][1:]
+
+
+def template_family(tokenizer: Any, tool_format: str = "") -> Family | None:
+    """The family of a model's calls: the named one, else that of its template or tokens."""
+    if tool_format:
+        return family_named(tool_format)
+    vocabulary: dict[str, int] = getattr(tokenizer, "get_vocab", dict)()
+    return detected_family(template_of(tokenizer), vocabulary)
 
 
 def with_system(messages: Sequence[Message]) -> list[Message]:

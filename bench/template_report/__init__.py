@@ -1,0 +1,1 @@
+"""What the engine makes of chat templates: `python -m bench.template_report`."""
