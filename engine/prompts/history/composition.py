@@ -40,6 +40,7 @@ from engine.wire.chat import Message
 
 _LAST_TOKENS = 64  # of an answer: enough for its last characters and the blanks behind them
 _TAIL = 8  # last generated characters that mark the end if no end-of-turn token does
+_HEADER = 12  # first characters of an opening, which also open an answer of the past
 _TOOL = "probetool"
 _CALL_ID = "probe0000"  # nine letters and digits, as some templates want
 
@@ -312,8 +313,8 @@ def _behind(start: TurnStart, sample: str) -> str:
         return behind
     rest = sample[sample.rfind(BEFORE) + len(BEFORE) :] if BEFORE in sample else ""
     opening = start.opening.strip()
-    for size in range(len(opening), 2, -1):
-        if (place := rest.find(opening[:size])) >= 0:
+    for size in (_HEADER, *range(min(_HEADER, len(opening)) - 1, 2, -1)):
+        if opening and (place := rest.find(opening[:size])) >= 0:
             return rest[place:]
     glue = start.glue.strip()
     return rest.partition(glue)[2] if glue and not opening else ""

@@ -64,6 +64,8 @@ class Samples:
             ]
             known = [shared_length(asked, text) for text in later if text is not None]
             at = min((length for length in known if length >= said), default=-1)
+            if at < 0 and plain == asked and any(_closes_alike(asked, text) for text in later if text):
+                at = len(asked)  # only what stands before the last content differs
         return TurnStart(asked.count(BEFORE), asked[said:at], asked[at:]) if at >= 0 else None
 
     def sample(
@@ -85,6 +87,12 @@ class Samples:
             oldest, made = self._samples.popitem(last=False)
             self._room += len(oldest) + len(made or "")
         return text
+
+
+def _closes_alike(asked: str, later: str) -> bool:
+    """Whether a text goes on behind the last marker word as the other one ends."""
+    end = asked.rpartition(BEFORE)[2]
+    return bool(end) and later.rpartition(BEFORE)[2].startswith(end)
 
 
 class SampleOptions:
