@@ -287,13 +287,13 @@ class PromptRenderer:
         if not {"user", "tool"}.intersection(roles[:first]):
             return None
         head = self._rendered(asked.given[:first], asked)
-        if head.kwargs != asked.kwargs or head.tools != asked.tools:
+        if head.kwargs != asked.kwargs or bool(head.tools) != bool(asked.tools):
             return None
         composed = self._composition.compose(
             head.text,
             plain_messages(asked.given, self.traits),
             self.traits,
-            asked.tools,
+            head.tools,
             asked.kwargs,
             answers,
         )
@@ -303,7 +303,7 @@ class PromptRenderer:
         text = self._template.clear("".join(piece.text for piece in composed.prompt.pieces))
         recalled = bool(composed.prompt.answers)
         looked = [m for m in asked.sent if not recalled or m["role"] != "assistant"]
-        notes = (*prepared.notes, *unseen_note(looked, text), *asked.notes)
+        notes = tuple(dict.fromkeys([*head.notes, *prepared.notes, *unseen_note(looked, text), *asked.notes]))
         return _History(composed.prompt, composed.start, prepared.messages, notes)
 
     def remember(
