@@ -40,6 +40,7 @@ from engine.process.blas import engine_environment
 from engine.process.exit_codes import ExitCode
 from engine.process.program_code import library_versions
 from engine.prompts.chat_template import template_of
+from engine.prompts.probing.adaptations import adaptations
 from engine.prompts.rendering import PromptRenderer
 from engine.tool_calls.families.template_probe import detected_family
 from engine.wire.model_report import ModelReport
@@ -90,6 +91,8 @@ def with_model(
     if not family:
         detected = detected_family(template_of(tokenizer), vocabulary)
         family = detected.name if detected is not None else ""
+    renderer = PromptRenderer(tokenizer, tool_format=tool_format)
+    traits = renderer.traits
     tokens = context_tokens or window.tokens or DEFAULT_CONTEXT
     weights_bytes = sum(file.stat().st_size for file in weights.files) + beside_bytes
     report = replace(
@@ -98,7 +101,11 @@ def with_model(
         tokens=len(vocabulary),
         template_fault=found.template_fault,
         family=family,
-        tools_rendered=PromptRenderer(tokenizer).traits.tools_rendered,
+        tools_rendered=traits.tools_rendered,
+        tools_form=renderer.told_format or (family if traits.tools_as_text else ""),
+        thinking_switch=traits.thinking_switch,
+        traits=traits.document(),
+        adaptations=list(adaptations(traits)),
         weights_bytes=weights_bytes,
         window_tokens=min(tokens, window.learned or tokens),
     )

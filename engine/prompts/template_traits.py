@@ -77,7 +77,8 @@ class TemplateTraits:
 
     def document(self) -> dict[str, Any]:
         """The traits as JSON."""
-        return asdict(self) | {"turn_starts": sorted(self.turn_starts)}
+        marks = None if self.thinking_text is None else list(self.thinking_text)
+        return asdict(self) | {"turn_starts": sorted(self.turn_starts), "thinking_text": marks}
 
 
 def probe_template(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ class ModelReport:
     tokens: int = 0  # of the vocabulary
     template_fault: str = ""
     family: str = ""
-    tools_rendered: bool = True  # by the template; else the model does not see them
+    tools_rendered: bool = True  # by the template; else they are written as text
+    tools_form: str = ""  # of calls, in prompts in which tools are text
+    thinking_switch: str = ""  # the template argument that switches thinking
+    traits: dict[str, Any] = field(default_factory=dict)  # of the template, by name
+    adaptations: list[str] = field(default_factory=list)  # what is changed for the template, in sentences
     cache_kinds: dict[str, int] = field(default_factory=dict)  # layers by mlx-lm's class
     cache_fault: str = ""
     needs_checkpoints: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,10 @@ def test_a_template_that_drops_tools_is_reported(shelf: ModelShelf, tmp_path: Pa
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     report = with_model(ModelReport(), folder)
     assert (report.tools_rendered, report.template_fault) == (False, "")
+    assert report.tools_form == "hermes"
+    assert "tools are written into the system text" in report.adaptations
+    assert report.traits["tools_as_text"] is True
+    assert read_report(json.dumps(asdict(report))) == report
 
 
 def test_a_model_that_cannot_be_built_is_reported(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, str) and isinstance(other, str):
         return one == other or _lines(one) == _lines(other)
     if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
-        return (one or False) is (other or False)
+        return (False if one is None else one) is (False if other is None else other)
     return bool(one == other)
 
 

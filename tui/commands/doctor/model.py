@@ -171,7 +171,10 @@ def check_template(examination: Examination) -> Finding:
 def check_tools(examination: Examination) -> Finding:
     """Does the model see tools, and in which form does it write calls?"""
     if not examination.report.tools_rendered:
-        return failed("its chat template has no place for tools: the model does not see them", _OTHER_MODEL)
+        return failed(
+            "its chat template has no place for tools: they are written as text, which it may not know",
+            _OTHER_MODEL,
+        )
     family = examination.report.family
     if not family:
         return failed(
