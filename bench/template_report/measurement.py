@@ -28,7 +28,7 @@ class TemplateRow:
     """A row of the table. `refused` and `lost` name conversations and parts, empty for none.
 
     `reuse` is what a loop of calls and the question behind it compute, over what a plain append computes;
-    `question` is the part of the last prompt that is computed again. `probe_s` are seconds.
+    `question` is the part of the last prompt that is computed again. `probe_s` are seconds of the processor.
     """
 
     name: str
@@ -53,9 +53,9 @@ def measure(name: str, template: str) -> TemplateRow:
     tokenizer = template_tokenizer(template)
     fault = check_template(tokenizer)
     family = detected_family(template_of(tokenizer), tokenizer.get_vocab())
-    started = time.perf_counter()
+    started = time.process_time()
     renderer = PromptRenderer(tokenizer)
-    probe_s = time.perf_counter() - started
+    probe_s = time.process_time() - started
     found = _Findings()
     for conversation in conversations():
         found.add(conversation, renderer)

@@ -105,6 +105,10 @@ class GuardedTemplate:
             return ""
         return _CLOCK.sub(lambda found: json.dumps(self.day.strftime(found[2])), source)
 
+    def mask(self, text: str) -> str:
+        """A client's text with stand-ins where it spells a control token."""
+        return self._control.masked(text)
+
     def clear(self, text: str) -> str:
         """The text without stand-ins; its length is unchanged."""
         return self._control.clear(text)

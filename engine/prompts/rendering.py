@@ -46,12 +46,12 @@ from engine.prompts.unseen_messages import unseen_note
 from engine.wire.chat import Message
 
 _FIRST_BOUNDARY = 4  # tokens; only a start mark comes before
-_LOOP = written_as("s u Txc r Tcc r Tx u Tc r Tx u Tc")
+_LOOP = written_as("s u Txc r Tc r Txc r Tcc r Tc r Tx u Tc r Tx u Tc")
 _COMMON_SWITCH = "enable_thinking"
 _NO_PLACE = "the model's chat template has no place for tools; calls are written in the form {}"
 _UNPLACED = (
-    "{} earlier answer(s) are rendered by the chat template, not as they were generated: it writes them, or"
-    " the turn before them, in another way once more turns follow; the tokens behind them are computed again"
+    "{} earlier answer(s) are rendered by the chat template, not as generated: it writes them, or the turn"
+    " before them, in another way once more turns follow; the tokens behind them are computed again"
 )
 
 
@@ -87,7 +87,7 @@ class RenderedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is to be rendered: messages as sent, and as given to the template with tools and arguments."""
+    """Messages as sent, and as given to the template with tools and arguments."""
 
     sent: list[Message]
     given: list[Message]
@@ -107,7 +107,7 @@ class _History:
 
 
 class PromptRenderer:
-    """One model's template and tokenizer; for one thread at a time, since tokenizers are not thread-safe."""
+    """One model's template and tokenizer; for one thread at a time: tokenizers are not thread-safe."""
 
     def __init__(
         self,
@@ -154,6 +154,7 @@ class PromptRenderer:
         )
         self._composition = ComposedHistory(
             self._apply,
+            self._template.mask,
             self._template.clear,
             self._template.decode,
             self._template.decode_masked,
@@ -164,8 +165,8 @@ class PromptRenderer:
             self.traits = self._with_history()
             if name:
                 known.put(name, self.traits)
+        # The form of calls that prompts ask for; empty if template or tokens have one.
         self.told_format = self._texts.format_name if self.traits.tools_as_text and family is None else ""
-        """The form of calls that prompts ask for, if neither template nor tokens have one."""
 
     def render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
@@ -176,10 +177,10 @@ class PromptRenderer:
             PromptRefused: there are no messages. Messages that the template refuses are rendered in another
                 form.
         """
-        return self._prompt(self._asked(messages, tools, template_kwargs), self._answers)
+        asked = self._asked(messages, tools, template_kwargs)
+        return self._prompt(asked, self._written(asked, self._answers))
 
-    def _prompt(self, asked: _Asked, answers: AnswerMemory) -> RenderedPrompt:
-        history = self._written(asked, answers)
+    def _prompt(self, asked: _Asked, history: _History) -> RenderedPrompt:
         has_tools = asked.tools is not None or asked.given is not asked.sent
         notes, pieces, turns = list(history.notes), history.prompt.pieces, history.turns
         if history.prompt.unplaced:
@@ -250,14 +251,9 @@ class PromptRenderer:
         return replace(plain, notes=(*plain.notes, *unseen, *asked.notes))
 
     def _rendered(self, messages: Sequence[Message], asked: _Asked) -> RenderedText:
+        transcript, kwargs = self._template.transcript, asked.kwargs
         return render_with_fallbacks(
-            self._apply,
-            self._template.transcript,
-            self.traits,
-            messages,
-            asked.tools,
-            asked.kwargs,
-            self._texts,
+            self._apply, transcript, self.traits, messages, asked.tools, kwargs, self._texts
         )
 
     def _written(self, asked: _Asked, answers: AnswerMemory) -> _History:
@@ -341,20 +337,22 @@ class PromptRenderer:
         for composed in (False, True):
             self.traits = replace(self.traits, composed=composed)
             breaks[composed] = self._breaks()
-            if not breaks[composed]:
+            if not breaks[composed] and self.traits.call_text != "result":
                 break
-        return replace(self.traits, composed=breaks.get(True, len(_LOOP.messages)) < breaks[False])
+        more = breaks.get(True, len(_LOOP.messages)) - breaks[False]
+        return replace(self.traits, composed=more < (self.traits.call_text == "result"))
 
     def _breaks(self) -> int:
-        """How many prompts of a probe session do not continue the prompt and the answer before them."""
-        answers, broken = AnswerMemory(), 0
-        written: list[int] = []
+        """How many prompts of a probe session do not continue what was generated before."""
+        answers, broken, written = AnswerMemory(), 0, list[int]()
         for place, message in enumerate(_LOOP.messages):
             if message["role"] != "assistant":
                 continue
             try:
-                prompt = self._prompt(self._asked(_LOOP.messages[:place], [PROOF_TOOL], {}), answers)
-            except Exception:  # a template may raise anything; then another form is tried with a request
+                asked = self._asked(_LOOP.messages[:place], [PROOF_TOOL], {})
+                write = self._written if self.traits.composed else self._recalled
+                prompt = self._prompt(asked, write(asked, answers))
+            except Exception:  # a template may raise anything
                 return len(_LOOP.messages)
             broken += prompt.tokens[: len(written)] != written
             thought = f"{message['reasoning_content']}{self._thinking[1]}\n" if self._thinking else ""

@@ -41,13 +41,13 @@ def arrange_turns(messages: Sequence[Message], traits: TemplateTraits) -> tuple[
     if not traits.user_after_result:
         arranged = _user_text_with_results(arranged, notes)
     whole = {id(message) for message in messages if message["role"] == "assistant"}
-    turns = [Turn((_shown(m, traits),), m if id(m) in whole else None) for m in arranged]
+    turns = [Turn((shown_answer(m, traits),), m if id(m) in whole else None) for m in arranged]
     if not traits.parallel_calls:
         turns = _one_call_a_turn(turns, notes)
     return _text_placed(turns, traits, notes), notes
 
 
-def _shown(message: Message, traits: TemplateTraits) -> Message:
+def shown_answer(message: Message, traits: TemplateTraits) -> Message:
     """An answer with its thinking as text, and with some text, for a template that needs that.
 
     Only the thinking of answers with calls, which are parts of a loop: a template without a place for it, or

@@ -36,6 +36,7 @@ from engine.prompts.recalled_history import (
 )
 from engine.prompts.template_traits import Render, TemplateTraits
 from engine.prompts.tool_texts import ToolTexts
+from engine.prompts.turn_arrangement import shown_answer
 from engine.wire.chat import Message
 
 _LAST_TOKENS = 64  # of an answer: enough for its last characters and the blanks behind them
@@ -69,19 +70,22 @@ class ComposedHistory:
     def __init__(
         self,
         render: Render,
+        mask: Callable[[str], str],
         clear: Callable[[str], str],
         decode: Callable[[Sequence[int]], str],
         spell: Callable[[Sequence[int]], str],
         ends: Collection[str],
         texts: ToolTexts,
     ) -> None:
-        """`render` writes stand-ins, which `clear` replaces; the others are as in `RecalledHistory`."""
+        """`render` and `mask` write stand-ins, `clear` replaces them; the others as in `RecalledHistory`."""
         self._samples = Samples(render)
+        self._mask = mask
         self._clear = clear
         self._decode = decode
         self._spell = spell
         self._ends = tuple(end for end in ends if end)
         self._texts = texts
+        self._is_numbered: bool | None = None
 
     def compose(
         self,
@@ -127,15 +131,37 @@ class ComposedHistory:
             RecalledPrompt(joined_pieces(composed.pieces), tuple(composed.answers), unplaced), opened
         )
 
+    def _turns_before(self, messages: Sequence[Message], place: int, sampling: _Sampling) -> list[Message]:
+        """Marker words for what stands before an answer; with all calls for a template that numbers them."""
+        before = _before(messages, place)
+        calls = sum(len(m.get("tool_calls") or []) for m in messages[:place])
+        if calls < 2 or not self._numbers_calls(sampling):
+            return before
+        head = 1 + (before[0]["role"] == "system")
+        known = sum(len(m.get("tool_calls") or []) for m in before)
+        return [*before[:head], *_called_turns(calls - known), *before[head:]]
+
+    def _numbers_calls(self, sampling: _Sampling) -> bool:
+        """Whether a call or its result is written otherwise behind more calls."""
+        if self._is_numbered is None:
+            asked, turns = said_by("user", BEFORE), _called_turns(1)
+            called, shown = [sketch(turn, ANSWER) for turn in turns], []
+            for before in ([asked, *turns], [asked, *turns, *turns]):
+                start = self._samples.start(self._prepared(before, sampling), sampling.options)
+                text = self._samples.sample(self._prepared([*before, *called], sampling), sampling.options)
+                shown.append(_behind(start, text) if start is not None and text is not None else "")
+            self._is_numbered = shown[0] != shown[1]
+        return self._is_numbered
+
     def _unit(self, messages: Sequence[Message], place: int, stop: int, sampling: _Sampling) -> _Unit | None:
         start = self._start(messages, place, sampling)
         if start is None:
             return None
-        before = _before(messages, place)
+        before = self._turns_before(messages, place, sampling)
         return _Unit(before, messages[place], list(messages[place + 1 : stop]), start)
 
     def _start(self, messages: Sequence[Message], place: int, sampling: _Sampling) -> TurnStart | None:
-        before = self._prepared(_before(messages, place), sampling)
+        before = self._prepared(self._turns_before(messages, place, sampling), sampling)
         if not before:
             return None
         start = self._samples.start(before, sampling.options)
@@ -143,7 +169,18 @@ class ComposedHistory:
 
     def _rendered(self, unit: _Unit, sampling: _Sampling) -> str | None:
         """What the template writes for an answer and the turns behind it, generation prompt included."""
-        return self._sampled(unit, [unit.answer, *unit.block], sampling)
+        said = sampling.said(unit.answer)
+        if not said:
+            return self._sampled(unit, [unit.answer, *unit.block], sampling)
+        calls = {name: value for name, value in unit.answer.items() if name != "reasoning_content"}
+        bare = self._sampled(
+            unit, [calls | {"content": sampling.traits.empty_content}, *unit.block], sampling
+        )
+        plain = self._sampled(unit, [said_by("assistant", ANSWER), said_by("user", BEHIND)], sampling)
+        if bare is None or plain is None:
+            return self._sampled(unit, [unit.answer, *unit.block], sampling)
+        lead = shared_length(bare, plain)
+        return bare[:lead] + self._mask(said) + bare[lead:]
 
     def _behind(self, unit: _Unit, kept: KeptAnswer, sampling: _Sampling) -> str | None:
         """What the template writes behind an answer as generated, generation prompt included."""
@@ -253,6 +290,12 @@ class _Sampling:
         self.options = SampleOptions([_sketched_tool(tool) for tool in tools or []], kwargs)
         self.without_tools = SampleOptions(None, kwargs)
 
+    def said(self, answer: Message) -> str:
+        """The text of an answer that the template does not show beside its calls; empty for none."""
+        if self.traits.call_text != "result" or not answer.get("tool_calls"):
+            return ""
+        return str(shown_answer(answer, self.traits)["content"] or "")
+
 
 class _Composed:
     """A prompt that grows: its pieces, the answers in it, and the digest of its text."""
@@ -301,6 +344,15 @@ def _before(messages: Sequence[Message], place: int) -> list[Message]:
         block = [m | {"tool_call_id": _CALL_ID} if m.get("tool_call_id") == known else m for m in block]
     system = [said_by("system", BEFORE)] if messages[0]["role"] == "system" else []
     return [*system, said_by("user", BEFORE), answer, *block]
+
+
+def _called_turns(count: int) -> list[Message]:
+    """Turns with a call each, and their results."""
+    function = {"name": "probekilo", "arguments": {"probe": BEFORE}}
+    call = {"id": _CALL_ID, "type": "function", "function": function}
+    answer = {"role": "assistant", "content": "", "tool_calls": [call]}
+    result = {"role": "tool", "content": BEFORE, "tool_call_id": _CALL_ID, "name": "probekilo"}
+    return [answer, result] * count
 
 
 def _behind(start: TurnStart, sample: str) -> str:

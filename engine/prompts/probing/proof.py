@@ -99,7 +99,9 @@ class Proof:
             return 2 * len(probe.words)
         if traits.thinking_field == "part" and _PART.search(text):
             return 2 * len(probe.words)  # the template wrote a list as it is
-        return probe.losses(text) + sum(word not in text for word in TOOL_WORDS)
+        # Text that can only stand with a result is put into its place when the prompt is composed.
+        ordered = traits.call_text != "result"
+        return probe.losses(text, ordered=ordered) + sum(word not in text for word in TOOL_WORDS)
 
 
 def _changes(traits: TemplateTraits, marks: tuple[str, str] | None) -> Iterator[dict[str, Any]]:
