@@ -257,15 +257,9 @@ class PromptRenderer:
         )
 
     def _written(self, asked: _Asked, answers: AnswerMemory) -> _History:
-        """A prompt in the form that the probes chose, or composed if that has more answers as generated."""
-        if self.traits.composed and (composed := self._composed(asked, answers)) is not None:
-            return composed
-        recalled = self._recalled(asked, answers)
-        if recalled.prompt.unplaced and not self.traits.composed:
-            composed = self._composed(asked, answers)
-            if composed is not None and len(composed.prompt.answers) > len(recalled.prompt.answers):
-                return composed
-        return recalled
+        """A prompt in the form that the probes chose."""
+        composed = self._composed(asked, answers) if self.traits.composed else None
+        return composed or self._recalled(asked, answers)
 
     def _recalled(self, asked: _Asked, answers: AnswerMemory) -> _History:
         """A prompt as the template writes it, with the kept answers in their places."""

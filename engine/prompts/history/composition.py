@@ -171,7 +171,9 @@ class ComposedHistory:
         """What the template writes for an answer and the turns behind it, generation prompt included."""
         said = sampling.said(unit.answer)
         if not said:
-            return self._sampled(unit, [unit.answer, *unit.block], sampling)
+            text = self._sampled(unit, [unit.answer, *unit.block], sampling)
+            words = (unit.answer.get("content") or "").split()
+            return text if text and all(w in self._clear(text) for w in (*words[:1], *words[-1:])) else None
         calls = {name: value for name, value in unit.answer.items() if name != "reasoning_content"}
         bare = self._sampled(
             unit, [calls | {"content": sampling.traits.empty_content}, *unit.block], sampling
@@ -368,8 +370,8 @@ def _behind(start: TurnStart, sample: str) -> str:
     for size in (_HEADER, *range(min(_HEADER, len(opening)) - 1, 2, -1)):
         if opening and (place := rest.find(opening[:size])) >= 0:
             return rest[place:]
-    glue = start.glue.strip()
-    return rest.partition(glue)[2] if glue and not opening else ""
+    shared = shared_length(rest, start.glue) if not opening else 0
+    return rest[shared:] if shared else ""
 
 
 def _sketched_tool(tool: dict[str, Any]) -> dict[str, Any]:

@@ -37,10 +37,10 @@ class ProofConversation:
     words: tuple[str, ...]
     chains: tuple[tuple[str, ...], ...]
 
-    def losses(self, text: str, *, ordered: bool = True) -> int:
-        """How many words a text lacks or, if it is `ordered`, has before an earlier one."""
+    def losses(self, text: str) -> tuple[int, int]:
+        """How many words a text lacks, and how many it has before an earlier one."""
         missing = sum(word not in text for word in self.words)
-        return missing + (sum(_misplaced(text, chain) for chain in self.chains) if ordered else 0)
+        return missing, sum(_misplaced(text, chain) for chain in self.chains)
 
 
 class _Writer:

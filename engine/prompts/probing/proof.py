@@ -20,6 +20,8 @@ from engine.prompts.template_traits import Render, TemplateTraits
 from engine.prompts.tool_texts import ToolTexts, with_system
 
 _MAX_CHANGES = 6
+_MISSING = 3  # as bad as this many misplaced words
+_NATIVE_TURNS = 12  # misplaced words weigh less than calls and results in the template's own form
 _PART = re.compile(r"""['"]thinking['"]: """)
 
 PLAIN_THINKING = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("(I thought:", ")"))
@@ -55,9 +57,11 @@ class Proof:
         self._set_field = form
         self._texts = texts
         self._probes = tuple(probes())
+        self._without_turns = 0
 
     def improved(self, traits: TemplateTraits, marks: tuple[str, str] | None) -> TemplateTraits:
         """The traits with the changes that bring most parts to their place; `marks` are of thinking."""
+        self._without_turns = _NATIVE_TURNS if traits.tool_turns else 0
         losses = self.losses(traits)
         for _ in range(_MAX_CHANGES):
             if not losses:
@@ -77,9 +81,9 @@ class Proof:
         return traits
 
     def losses(self, traits: TemplateTraits, most: int = 1 << 30) -> int:
-        """The words that are refused, missing or misplaced; counted up to `most`."""
+        """The words that are refused, missing or misplaced, by weight; counted up to `most`."""
         self._set_field(traits.thinking_field)
-        lost = 0
+        lost = 0 if traits.tool_turns else self._without_turns
         for probe in self._probes:
             lost += self._lost(probe, traits)
             if lost >= most:
@@ -96,12 +100,13 @@ class Proof:
         try:
             text = self._render(prepare_messages(messages, traits, self._texts).messages, tools)
         except Exception:  # a template may raise anything about its input
-            return 2 * len(probe.words)
+            return 2 * _MISSING * len(probe.words)
         if traits.thinking_field == "part" and _PART.search(text):
-            return 2 * len(probe.words)  # the template wrote a list as it is
-        # Text that can only stand with a result is put into its place when the prompt is composed.
-        ordered = traits.call_text != "result"
-        return probe.losses(text, ordered=ordered) + sum(word not in text for word in TOOL_WORDS)
+            return 2 * _MISSING * len(probe.words)  # the template wrote a list as it is
+        missing, misplaced = probe.losses(text)
+        if traits.call_text == "result":  # text is put into its place where the prompt is composed
+            misplaced = min(misplaced, 1)
+        return _MISSING * (missing + sum(word not in text for word in TOOL_WORDS)) + misplaced
 
 
 def _changes(traits: TemplateTraits, marks: tuple[str, str] | None) -> Iterator[dict[str, Any]]:
@@ -109,6 +114,7 @@ def _changes(traits: TemplateTraits, marks: tuple[str, str] | None) -> Iterator[
     yield from ({"thinking_field": field} for field in THINKING_FIELDS)
     own = (marks,) if marks and marks not in PLAIN_THINKING else ()
     yield from ({"thinking_text": written} for written in (*own, *PLAIN_THINKING))
+    yield from ({"thinking_text": written, "call_text": "before"} for written in PLAIN_THINKING)
     for change in _CHANGES:
         if any(getattr(traits, name) != value for name, value in change.items()):
             yield change
