@@ -7,12 +7,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.message_preparation import prepare_messages
+from engine.prompts.probing.known_traits import KnownTraits
 from engine.prompts.rendering import PromptRenderer, RenderedPrompt
+from engine.prompts.template_traits import TemplateTraits
 from tests.engine.template_shapes import SHAPES, Shape, Templated, answer_bytes
 from tests.engine.tokenizer_kinds import byte_level
 
@@ -41,6 +43,13 @@ COMMON = Shape(
     refuses_orphans=False,
     clock=False,
 )
+
+
+class WholePrompts(KnownTraits):
+    """Templates that are not probed, and render whole conversations."""
+
+    def get(self, name: str) -> TemplateTraits:
+        return TemplateTraits()
 
 
 def without_memory(prompt: RenderedPrompt) -> str:
@@ -121,8 +130,7 @@ def grown(
 def test_without_recalled_answers_a_prompt_is_the_templates(
     tokenizer: Any, shape: Shape, data: st.DataObject
 ) -> None:
-    renderer = PromptRenderer(Templated(tokenizer, shape.plain))
-    assume(not renderer.traits.composed)
+    renderer = PromptRenderer(Templated(tokenizer, shape.plain), known=WholePrompts())
     for messages, prompt in grown(renderer, data, data.draw(st.integers(1, 4))):
         plain, own = renderer.text(messages, [TOOL])[0], without_memory(prompt)
         assert (own[6:], len(own)) == (plain[6:], len(plain)) if shape.clock else own == plain
@@ -132,8 +140,7 @@ def test_without_recalled_answers_a_prompt_is_the_templates(
 @given(shape=SHAPES, data=st.data())
 def test_only_the_text_of_one_answer_is_replaced(tokenizer: Any, shape: Shape, data: st.DataObject) -> None:
     shape = dataclasses.replace(shape, clock=False)
-    renderer = PromptRenderer(Templated(tokenizer, shape.plain))
-    assume(not renderer.traits.composed)
+    renderer = PromptRenderer(Templated(tokenizer, shape.plain), known=WholePrompts())
     telling = Templated(tokenizer, shape.telling)
     for messages, prompt in grown(renderer, data, data.draw(st.integers(1, 4))):
         prepared = prepare_messages(messages, renderer.traits)
