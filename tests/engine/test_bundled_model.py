@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from engine.bundled_model import FOLDER
 from engine.models.loading import load_model
 from engine.prompts.chat_template import template_of
+from engine.prompts.probing.adaptations import adaptations
 from engine.prompts.rendering import PromptRenderer
 from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.reading.pieces import CallEnd
@@ -203,8 +204,10 @@ def test_other_text_is_tokenized_as_the_tokenizer_does_it(tokenizer: Any, encode
         assert prompt.tokens == tokenizer.encode(prompt.text, add_special_tokens=False)
 
 
-def test_tools_count_as_shown(tokenizer: Any) -> None:
-    assert PromptRenderer(tokenizer).traits.tools_rendered
+def test_its_template_is_not_adapted_though_it_leaves_content_out(tokenizer: Any) -> None:
+    traits = PromptRenderer(tokenizer).traits
+    assert traits.tools_rendered
+    assert adaptations(traits) == ()
 
 
 @pytest.mark.slow

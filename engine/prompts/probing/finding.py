@@ -11,6 +11,9 @@ from engine.prompts.template_traits import TemplateTraits, probe_template
 from engine.prompts.tool_texts import ToolTexts
 from engine.wire.chat import Message
 
+SELECTION = "anyclaude: a selection"
+"""In a template's comment: it leaves content out on purpose, and nothing is adapted to it."""
+
 _WORD = "probebravo"
 
 
@@ -34,6 +37,8 @@ def find_traits(
     traits = probe_template(
         template.apply, template_text=template.source or "", encode=encode, special=special
     )
+    if SELECTION in (template.source or ""):
+        return dataclasses.replace(traits, content_parts=parts)
     traits = dataclasses.replace(traits, content_parts=parts, tools_as_text=not traits.tools_rendered)
     return Proof(template.apply, set_field, texts).improved(traits, marks)
 

@@ -164,9 +164,14 @@ def template_section(shown: ShownModel) -> Section:
     report = shown.report
     if report is not None and not report.fault:
         rows.append(("faults", report.template_fault or "none"))
-        rows.append(("tools", "shown to the model" if report.tools_rendered else "not shown to the model"))
+        rows.append(("tools", "shown by the template" if report.tools_rendered else "written as text"))
+        rows.append(
+            ("thinking", f"switched by {report.thinking_switch}" if report.thinking_switch else "no switch")
+        )
     family = (report.family if report is not None else "") or shown.facts.family
     rows.append(("tool calls", family or "their form is not known; --tool-format names it"))
+    adapted = report.adaptations if report is not None else []
+    rows += [("adapted" if number == 0 else "", sentence) for number, sentence in enumerate(adapted)]
     return "chat template", rows
 
 

@@ -22,6 +22,8 @@ REPORT = ModelReport(
     limit_reason="RAM less 4 GB",
     tokens=1000,
     family="hermes",
+    thinking_switch="enable_thinking",
+    adaptations=["the system text stands in the first turn of the user", "ids carry the tool's name"],
     cache_kinds={"KVCache": 36},
     kv_bytes=98_304,
     window_tokens=65_536,
@@ -57,6 +59,9 @@ def test_files_weights_template_and_memory_are_shown(home: Home, capsys: pytest.
     for words in (
         "acme/Small-4bit",
         "apache-2.0",
+        "switched by enable_thinking",
+        "the system text stands in the first turn of the user",
+        "ids carry the tool's name",
         "4-bit mixed, groups of 64, some modules in other bits",
         "4,096 tokens",
         "temperature 0.7",
