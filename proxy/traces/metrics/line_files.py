@@ -30,6 +30,8 @@ LOCKED_S = 5.0  # that a writer waits for another process
 _PAUSE_S = 0.01
 _LOCK = ".lock"
 
+_LATEST = 253_370_764_800.0  # the year 9999, before which a request was received
+
 _Count = Annotated[int, Field(ge=-(2**53), le=2**53)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -38,8 +40,8 @@ class RequestLine(BaseModel):
     """One line; the fields are the columns of the index (`proxy.traces.analysis.facts`), times in seconds."""
 
     v: int
-    id: Annotated[str, Field(min_length=1, max_length=80)]
-    time: Annotated[float, Field(ge=0, lt=253_370_764_800.0)]
+    id: Annotated[str, Field(max_length=80)]  # of a foreign file it may be empty
+    time: Annotated[float, Field(ge=0, lt=_LATEST)]
     backend: str
     model: str
     upstream: str
@@ -225,8 +227,8 @@ class RequestLines:
 
 
 def month_of(at: float) -> str:
-    """The UTC month of a time in epoch seconds, as `2026-11`."""
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m}"
+    """The UTC month of a time in epoch seconds, as `2026-11`; the nearest that a request can have."""
+    return f"{datetime.fromtimestamp(min(max(at, 0.0), _LATEST), UTC):%Y-%m}"
 
 
 def _lines(count: int) -> str:

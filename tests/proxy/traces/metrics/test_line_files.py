@@ -90,6 +90,17 @@ def test_months_are_files_of_their_own_and_only_those_asked_for_are_read(made: L
     assert [found[0] for found in made.lines.rows(until=last)] == ["req_0003", "req_0001"]
 
 
+def test_bounds_beyond_all_dates_choose_all_or_nothing(made: Lines) -> None:
+    made.lines.add([row(1)])
+    assert len(list(made.lines.rows(since=-1e12, until=1e15))) == 1
+    assert list(made.lines.rows(until=-1e12)) == []
+
+
+def test_a_foreign_trace_without_an_id_is_added_once(made: Lines) -> None:
+    assert [made.another().add([row(1, id="")]) for _ in range(2)] == [1, 0]
+    assert (made.ids(), made.said) == ([""], [])
+
+
 @given(kept=st.integers(0, 10_000))
 @example(kept=0)
 @example(kept=len(LINE) - 1)
