@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from proxy.events.types import Timings
+from proxy.traces.analysis.decode_speed import decode_speed
+
+
+@pytest.mark.parametrize(
+    ("timings", "tokens", "speed"),
+    [
+        (Timings(first_token=1.0, last_token=3.0), 21, 10.0),
+        (Timings(first_token=1.0, last_token=3.0), 1, 0.0),
+        (Timings(first_token=1.0), 21, 0.0),
+        (Timings(first_token=1.0, last_token=1.0000188), 7, 0.0),  # else 319,000 a second
+    ],
+)
+def test_an_answer_in_one_piece_tells_no_speed(timings: Timings, tokens: int, speed: float) -> None:
+    assert decode_speed(timings, tokens) == speed
