@@ -9,7 +9,7 @@ from proxy.events.metrics import Estimates
 from proxy.traces.analysis.facts import Row, request_row
 from proxy.traces.analysis.groups import Group, Percentiles
 from proxy.traces.analysis.prices import PriceTable
-from proxy.traces.analysis.sums import RequestSums, request_sums
+from proxy.traces.analysis.sums import Choice, RequestSums, request_sums
 from proxy.traces.index_tables import storable_row
 from proxy.traces.metrics.request_table import RequestTable
 from proxy.traces.schema import Trace
@@ -25,33 +25,37 @@ class HostRun:
         self._new: list[Row] = []
         self._lock = threading.Lock()  # of what follows
         self._table = RequestTable()
-        self._sums = request_sums(self._table, prices=prices)
+        self._sums = self._all = request_sums(self._table, prices=prices)
 
     def ended(self, trace: Trace) -> None:
         """Count a request that has ended; for the event loop, so it does no more than to note it."""
         self._new.append(storable_row(request_row(trace)))
 
-    def sums(self) -> RequestSums:
-        """The sums of this run."""
+    def sums(self, *, own: bool = False) -> RequestSums:
+        """The sums of this run; `own`: also of what commands of this program asked."""
         with self._lock:
             if new := self._new[:]:
                 del self._new[: len(new)]
                 self._table.add(new)
-                self._sums = request_sums(self._table, prices=self._prices)
-            return self._sums
+                self._sums = self._all = request_sums(self._table, prices=self._prices)
+                if self._sums.left_out:
+                    self._all = request_sums(self._table, Choice(own=True), self._prices)
+            return self._all if own else self._sums
 
     def estimates(self) -> Estimates:
-        """What cannot be counted event by event."""
-        total = self.sums().total
+        """What cannot be counted event by event; of all requests, as what can."""
+        total = self.sums(own=True).total
         return Estimates(total.saved_s or 0.0, total.cost or 0.0, total.unpriced)
 
     def report(self) -> list[str]:
         """A few lines for people about this run; none where it had no request."""
-        total = self.sums().total
+        sums = self.sums()
+        total = sums.total
         if not total.requests:
             return []
+        own = f"; {sums.left_out:,} of verify, doctor and replay not counted" if sums.left_out else ""
         lines = [
-            f"this run: {_requests(total)} in {_duration(self._clock() - self._started)}",
+            f"this run: {_requests(total)} in {_duration(self._clock() - self._started)}{own}",
             f"cache: {_share(total.request_hit_rate)} of requests and {_share(total.token_hit_rate)} of"
             f" {total.prompt:,} prompt tokens hit ({total.read:,} restored, {total.created:,} cached,"
             f" {total.input:,} not kept); {total.output:,} tokens out",

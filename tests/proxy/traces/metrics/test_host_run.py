@@ -43,3 +43,14 @@ def test_the_report_is_a_few_plain_lines() -> None:
     assert run.report()[0] == "this run: 3 requests in 1 h 02 min"
     assert run.report()[-1].startswith("about 2 h 13 min of prefill saved; the same tokens would")
     assert run.estimates().unpriced == 0
+
+
+def test_the_report_says_what_it_leaves_out_and_the_estimates_are_of_all_requests() -> None:
+    run = HostRun(PRICES, clock=lambda: 0.0)
+    usage = Usage(input_tokens=1000, output_tokens=11)
+    asked = trace_of(1).request.model_copy(update={"headers": {"user-agent": "anyclaude-tui-doctor"}})
+    run.ended(trace_of(1, usage=usage, model="nobody's", upstream_model="", request=asked))
+    assert run.report() == []
+    run.ended(trace_of(2, usage=usage, model="nobody's", upstream_model=""))
+    assert run.report()[0] == "this run: 1 request in 0.0 s; 1 of verify, doctor and replay not counted"
+    assert run.estimates().unpriced == 2
