@@ -28,7 +28,7 @@ def _possible(at: float) -> float:
 
 def plain_id(trace_id: str) -> str:
     """An id of those characters that ids of ours may have."""
-    return _NO_ID.sub("_", trace_id)[:80]
+    return _NO_ID.sub("-", trace_id)[:80]  # behind a _ no key would be known as one
 
 
 class TraceModel(BaseModel):
