@@ -27,6 +27,7 @@ def without_contents(trace: Trace) -> Trace:
         name: value if name.lower() in _KEPT_HEADERS else _blank(value)
         for name, value in sent.headers.items()
     }
+    named = {name: _word(getattr(trace, name)) for name in ("session", "agent", "agent_type", "prompt_id")}
     request = {"headers": headers, "query": _blank(sent.query), "body": _emptied(sent.body)}
     error = got.error and ErrorInfo(type=_word(got.error.type), message=_blank(got.error.message))
     if cache and (miss := cache.miss):
@@ -40,6 +41,7 @@ def without_contents(trace: Trace) -> Trace:
             "cache": cache,
             "tool_calls": [_emptied_call(call) for call in trace.tool_calls],
             "notes": [_blank(note) for note in trace.notes],
+            **named,
             "model": PurePath(trace.model).name,  # not where it lies
             "upstream_model": PurePath(trace.upstream_model).name,
         }
@@ -49,6 +51,7 @@ def without_contents(trace: Trace) -> Trace:
 def _emptied_call(call: ToolCall) -> ToolCall:
     return call.model_copy(
         update={
+            "id": _word(call.id),
             "name": _word(call.name),
             "raw": _blank(call.raw),
             "tokens": [],

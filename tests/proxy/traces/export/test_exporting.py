@@ -92,7 +92,11 @@ def test_without_contents_neither_errors_nor_made_up_names_leave(form: str) -> N
     trace = rich(
         model="/Users/ann/model",
         response=TraceResponse(status=400, error=ErrorInfo(type="Ann was here", message="Ann")),
-        tool_calls=[call_of("toolu_1", "给安发邮件"), call_of("toolu_2", "ask Ann")],
+        tool_calls=[call_of("toolu_1", "给安发邮件"), call_of("call of Ann", "ask Ann")],
+        session="a letter to Ann",  # clients and servers name these as they like
+        agent="Ann's agent",
+        agent_type="writes to Ann",
+        prompt_id="Ann asked",
     )
     text = exported(form, trace, contents=False)
     for written in ("Ann", "ann", "给安", json.dumps("给安")[1:-1]):
