@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.documents.shown import RequestNames, missing
 from tests.e2e.terminal_session import terminal_session
 
 COMMAND_S = 90
+FAILING_S = 0.5  # in which a command that has printed an error ends by itself
 
 
 class CommandDiffers(AssertionError):
@@ -48,6 +49,7 @@ class Workplace:
         )
         self._names = RequestNames()
         self._host: Child | None = None
+        self._host_command = ""
         self._open = ExitStack()
 
     def __enter__(self) -> Workplace:
@@ -135,12 +137,20 @@ class Workplace:
             process = self._start(f"exec {self._command(block, command)}", stdout=printed, stderr=printed)
         try:
             poll(lambda: log.stat().st_size, timeout_s=COMMAND_S, what=command.text)
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(COMMAND_S)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(FAILING_S)
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGINT)
+                process.wait(COMMAND_S)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        if process.returncode not in (130, -signal.SIGINT):
+            raise CommandDiffers(
+                f"{block.document}:{command.line}: {command.text}\n"
+                f"did not wait for ctrl+c, and ended with {process.returncode}\n{log.read_text()}"
+            )
         self._check(block, command, [log.read_text()])
 
     def _open_screen(self, block: CommandBlock, command: DocumentedCommand) -> None:
@@ -168,6 +178,12 @@ class Workplace:
             servers.STARTED.append(self._host)
             self._open.callback(self._end_host, self._host)
             wait_ready(self._host)
+            self._host_command = command.text
+        elif command.text != self._host_command:
+            raise CommandDiffers(
+                f"{block.document}:{command.line}: {command.text}\n"
+                f"is not run: the host that runs was started by {self._host_command}"
+            )
         self._check(block, command, [self._host.log.read_text()])
 
     @staticmethod
