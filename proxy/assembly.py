@@ -200,6 +200,7 @@ class Host:
             destination=self.config.destination,
             code=self._code,
             libraries=self._libraries,
+            loads=self._loads(),
             runs_engine=self.supervisor is not None,
             seq=self.bus.seq,
             first_seq=self.bus.first_seq,
@@ -211,6 +212,13 @@ class Host:
             tokens_per_s=self._tokens_per_s,
             stopping=self.stopping,
         )
+
+    def _loads(self) -> list[str]:
+        if self._engine is None:
+            return []
+        config = self.config
+        named = (config.model or bundled_model.NAME, config.draft_model, config.adapter)
+        return [name for name in named if name]
 
     def _engine_url(self) -> str:
         """Where the engine is to be asked.

@@ -366,6 +366,7 @@ class HostState(BaseModel):
     sleep: str = ""  # whether the machine's sleep is held off now, for people; "": not known
     tokens_per_s: float = 0.0  # decode speed of the newest answer; 0: none yet
     stopping: bool = False  # it takes no new requests, and ends after those that run
+    loads: list[str] = []  # folders and ids of the engine's models and adapter, as it is given them
     runs_engine: bool = (
         True  # off where it starts none and restarts none: somebody else does, or it is elsewhere
     )

@@ -102,6 +102,7 @@ async def test_a_host_comes_up_with_its_engine_and_says_how_it_stands(tmp_path: 
         assert (await host.client.get("/health/live")).status_code == 200
         state = await host.until_engine("ready")
         assert (state.pid, state.url, state.backend, state.model) == (os.getpid(), host.url, "mlx", "fake")
+        assert state.loads == ["bundled demo model"]
         assert state.engine.state == "ready"
         assert state.engine_log == ["fake engine up"]
         assert state.probes

@@ -27,6 +27,7 @@ class ScriptedHost:
         self.token = token
         self.backend = backend
         self.model = "/models/Tiny"
+        self.loads: list[str] = []
         self.engine: dict[str, Any] = {"state": engine}
         self.started = 1000.0
         self.pid = 4242
@@ -93,6 +94,7 @@ class ScriptedHost:
             url=self.url,
             backend=self.backend,
             model=self.model,
+            loads=self.loads,
             home="/home",
             seq=len(self.events),
             first_seq=1,

@@ -64,21 +64,31 @@ class Inventory:
             return False  # the name is of another server's model
         return is_called(model, name) if name else model.store.kind is StoreKind.BUNDLED
 
-    def find(self, text: str) -> FoundModel:
+    def find(self, text: str, *, in_part: bool = True) -> FoundModel:
         """The model that a user names by its id, its name in a store or a path, also of one in no store.
+
+        `in_part`: a part of its name suffices where only one model has it.
 
         Raises:
             CommandFailed: there is none, or more than one of that name.
         """
+        if not text.strip():  # as a path it would be the working directory
+            raise CommandFailed(ExitCode.USAGE, "the model's name is empty; see anyclaude-tui models list")
         found = [model for model in self.models() if model.name == text]
         if not found:
-            path = (self.cwd / Path(text).expanduser()).absolute()
+            path = (self.cwd / _expanded(text)).absolute()
             found = [model for model in self.models() if is_called(model, str(path))]
             if not found and path.is_dir():
                 return FoundModel(text, ModelStore(StoreKind.FOLDER, path.parent), path, path)
         if not found:
             lowered = text.lower()
             found = [model for model in self.models() if lowered in model.name.lower()]
+            if found and not in_part:
+                raise CommandFailed(
+                    ExitCode.USAGE,
+                    f'no model is named "{text}", and a part of a name is not enough here; did you mean'
+                    f" {found[0].name}?",
+                )
             if len(found) > 1:
                 names = ", ".join(model.name for model in found[:5])
                 raise CommandFailed(ExitCode.USAGE, f'"{text}" may be any of {names}; name one of them')
@@ -92,6 +102,13 @@ class Inventory:
             paths = " and ".join(str(model.path) for model in found)
             raise CommandFailed(ExitCode.USAGE, f"{text} is there more than once: {paths}; name the path")
         return found[0]
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no user of this name
+        return Path(text)
 
 
 def is_called(model: FoundModel, name: str) -> bool:

@@ -111,7 +111,7 @@ def models_rm(
     """Remove a model from its store: shows what would go, and asks.
 
     Nothing outside of the stores is removed, nor a model that a running host has. Without a terminal it needs
-    --yes. Exit code 1 if the answer was no.
+    --yes, which takes no part of a name. Exit code 1 if the answer was no.
     """
     from tui.commands.models.removing import run_models_rm
 

@@ -50,7 +50,8 @@ def run_models_rm(
             store, a host uses it, or it cannot be removed.
     """
     inventory = Inventory.of(invocation)
-    model = inventory.find(name)
+    # Without a question a part of a name is too little: once its model is gone, it would fit another one.
+    model = inventory.find(name, in_part=not yes)
     removal = removal_of(model, inventory.stores)
     check_unused(model, inventory)
     if inventory.is_configured(model):
@@ -127,7 +128,7 @@ def check_unused(model: FoundModel, inventory: Inventory) -> None:
             )
         if is_called(model, name):
             raise CommandFailed(
-                ExitCode.USAGE, f"the host on {url} runs {model.name}; stop it first, or let it use another"
+                ExitCode.USAGE, f"the host on {url} uses {model.name}; stop it first, or let it use another"
             )
 
 

@@ -1,4 +1,4 @@
-"""Which models the hosts of this user have now."""
+"""Which models, also draft models and adapters, the hosts of this user have now."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ UNKNOWN = ""
 
 
 def running_models(settled: Settled) -> dict[str, list[str]]:
-    """Addresses of hosts by the model that they have; `UNKNOWN` for those that do not say."""
+    """Addresses of hosts by the folder or id that they have; `UNKNOWN` for those that do not say.
+
+    An engine reports the last name of its folder alone, which does not say where that is.
+    """
     config = settled.config
     urls = [local_url(config.host, config.port)] if config.port else []
     for pid, command in own_processes():
@@ -43,7 +46,7 @@ def _models(settled: Settled, url: str) -> list[str]:
         return [UNKNOWN]
     if backend_kind(state.backend) != "mlx":
         return []
-    return [state.model or bundled_model.NAME]
+    return state.loads or [state.model or bundled_model.NAME]  # a host of an older version says less
 
 
 def _ports(pid: int) -> list[int]:

@@ -71,6 +71,23 @@ def test_on_a_terminal_the_answer_counts(
     assert folder.exists() == bool(code)
 
 
+def test_without_a_question_a_part_of_a_name_removes_nothing(home: Home) -> None:
+    folder = write_folder(home.lm_studio / "acme" / "m-4bit-DWQ")
+    for part in ("acme/m-4bit", "~nobody-of-this-name/m-4bit"):
+        with pytest.raises(CommandFailed, match="no model "):
+            run_models_rm(home.invocation(), part, yes=True, as_json=False)
+    assert run_models_rm(home.invocation(), "acme/m-4bit", yes=False, as_json=False, ask=no) == 1
+    assert folder.is_dir()
+
+
+def test_an_empty_name_is_not_the_working_directory(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(home.lm_studio / "acme" / "m")
+    monkeypatch.chdir(folder)
+    with pytest.raises(CommandFailed, match="is empty"):
+        run_models_rm(home.invocation(), "", yes=True, as_json=False)
+    assert folder.is_dir()
+
+
 def test_broken_and_foreign_models_can_be_removed(home: Home) -> None:
     folder = home.gguf("acme/m")
     begun = home.hub / "models--acme--begun"
@@ -149,9 +166,18 @@ def test_a_model_that_a_host_runs_stays(home: Home, by_path: bool) -> None:
     whole = home.hub_model("acme/m")
     with scripted_host() as host:
         host.model = str(whole / "snapshots" / ("a" * 40)) if by_path else "acme/m"
-        assert f"the host on {host.url} runs acme/m; stop it first" in refused(home, host)
+        assert f"the host on {host.url} uses acme/m; stop it first" in refused(home, host)
         host.model = "acme/other"
         assert run_models_rm(home.invocation(port=port(host)), "acme/m", yes=True, as_json=False) == 0
+
+
+@pytest.mark.parametrize("used", ["model", "draft"])
+def test_a_folder_stays_whose_last_name_alone_the_engine_reports(home: Home, used: str) -> None:
+    folder = write_folder(home.lm_studio / "acme" / "m")
+    with scripted_host() as host:
+        host.model = "m" if used == "model" else "large"
+        host.loads = [str(folder)] if used == "model" else ["acme/large", str(folder)]
+        assert "uses acme/m; stop it first" in refused(home, host)
 
 
 def test_the_draft_model_of_a_host_stays(home: Home) -> None:
