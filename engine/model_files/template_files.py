@@ -58,7 +58,8 @@ def _templates(document: Any) -> dict[str, str]:
     if isinstance(found, str):
         found = {"default": found}
     if isinstance(found, list):
-        found = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
+        named = [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
+        found = {entry["name"]: entry.get("template") for entry in named}
     if not isinstance(found, dict):
         return {}
     return {

@@ -85,8 +85,7 @@ class MemoryRoom:
 def facts_of(model: FoundModel, room: MemoryRoom, used_by: Sequence[str] = ()) -> ModelFacts:
     """Read a model's folder; what is wrong with it is its condition, and never raised."""
     if model.unfit:
-        foreign = model.bytes_hint > 0 or model.store.kind is StoreKind.OLLAMA
-        condition: Condition = "not MLX" if foreign else "unfinished"
+        condition: Condition = "unfinished" if model.store.kind is StoreKind.HUB else "not MLX"
         return _facts(model, condition, model.unfit, used_by, size_bytes=model.bytes_hint)
     try:
         found = describe(model.path)

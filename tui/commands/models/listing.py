@@ -20,6 +20,7 @@ from tui.commands.output import write_data
 
 _HEAD = ("architecture", "weights", "size", "window", "tools", "cache", "fits")
 _NAME_CELLS = 46
+_CELL = 40  # most characters of what a model's own configuration says
 _INDENT = "    "
 _NONE = "-"
 
@@ -107,8 +108,8 @@ def _cells(row: ModelFacts) -> tuple[str, ...]:
     if not row.cache and row.condition == "ready":
         fits = "?"
     return (
-        row.architecture or _NONE,
-        row.quantization or _NONE,
+        printable(row.architecture, _CELL) or _NONE,
+        printable(row.quantization, _CELL) or _NONE,
         size(row.size_bytes) if row.size_bytes else _NONE,
         count(row.window_tokens) if row.window_tokens else "?",
         row.family or "none",

@@ -71,7 +71,7 @@ def run_models_show(
     found = None
     try:
         found = describe(model.path) if model.path.is_dir() else None
-    except (ModelError, OSError):
+    except (ModelError, OSError, ValueError, RecursionError):
         pass  # the facts have the reason
     report, fault = None, ""
     if found is not None and facts.condition in ("ready", "too large"):
@@ -88,7 +88,7 @@ def lines(shown: ShownModel) -> Iterator[str]:
     columns = terminal_width()
     for number, (title, rows) in enumerate(sections(shown)):
         yield from [""] if number else []
-        yield title
+        yield printable(title)
         for name, text in rows:
             yield from textwrap.wrap(
                 printable(text, 1000),

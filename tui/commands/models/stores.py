@@ -120,7 +120,7 @@ def _ollama_roots(environ: Mapping[str, str], user_home: Path) -> list[Path]:
 
 def _hub_models(store: ModelStore) -> Iterator[FoundModel]:
     for entry in os.scandir(store.root):
-        if not entry.name.startswith(_HUB_PREFIX) or not entry.is_dir():
+        if not entry.name.startswith(_HUB_PREFIX) or not _is_folder(entry):
             continue
         whole = Path(entry.path)
         name = entry.name.removeprefix(_HUB_PREFIX).replace("--", "/")
@@ -144,16 +144,17 @@ def _snapshot(whole: Path) -> Path | None:
             return main
     except (OSError, ValueError):
         pass
-    found = [Path(entry.path) for entry in _listed(snapshots) if entry.is_dir()]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    found = [entry for entry in _listed(snapshots) if _is_folder(entry)]
+    newest = max(found, key=lambda entry: entry.stat().st_mtime, default=None)
+    return Path(newest.path) if newest is not None else None
 
 
 def _lm_studio_models(store: ModelStore) -> Iterator[FoundModel]:
     for publisher in _listed(store.root):
-        if publisher.name.startswith(".") or not publisher.is_dir():
+        if publisher.name.startswith(".") or not _is_folder(publisher):
             continue
         for model in _listed(Path(publisher.path)):
-            if model.is_dir() and not model.name.startswith("."):
+            if _is_folder(model) and not model.name.startswith("."):
                 path = Path(model.path)
                 yield _in_folder(f"{publisher.name}/{model.name}", store, path)
 
@@ -172,7 +173,7 @@ def _folder_models(store: ModelStore) -> Iterator[FoundModel]:
             yield _in_folder(name, store, folder)
             return
         for entry in entries:
-            if depth and entry.is_dir() and not entry.name.startswith("."):
+            if depth and _is_folder(entry) and not entry.name.startswith("."):
                 yield from walk(Path(entry.path), depth - 1)
 
     yield from walk(store.root, _DEPTH)
@@ -183,7 +184,7 @@ def _in_folder(name: str, store: ModelStore, folder: Path) -> FoundModel:
     names = {entry.name for entry in entries}
     gguf = [entry for entry in entries if entry.name.endswith(".gguf")]
     if gguf and not any(file.endswith(".safetensors") for file in names):
-        total = sum(entry.stat().st_size for entry in gguf)
+        total = sum(map(_bytes, gguf))
         return FoundModel(name, store, folder, folder, gguf_reason(name), total)
     unfinished = sum(file.endswith((".incomplete", ".part", ".crdownload", ".download")) for file in names)
     return FoundModel(name, store, folder, folder, unfinished=unfinished)
@@ -226,6 +227,21 @@ def _listed(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a loop of links and what may not be looked at is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _bytes(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:  # a link to nothing
+        return 0
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -8,15 +8,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.wire.model_report import ModelReport
 from tests.model_folders import LAYER, write_folder
 from tests.tui.commands.models.homes import Home
 from tests.tui.scripted_host import scripted_host
 from tui.commands.models.listing import run_models_list
+from tui.commands.models.showing import run_models_show
 
 
 def listed(home: Home, capsys: pytest.CaptureFixture[str], **options: Any) -> dict[str, dict[str, Any]]:
@@ -137,6 +140,40 @@ def test_folders_of_the_configuration_are_searched(home: Home, capsys: pytest.Ca
     (home.root / "models" / "again").symlink_to(home.root / "models")
     (home.root / ".anyclauderc.json").write_text(json.dumps({"modelFolders": ["~/models", "/nowhere"]}))
     assert set(listed(home, capsys)) == {"a", "b/deep/er"}
+
+
+def test_what_cannot_be_read_hides_nothing_else(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    home.hub_model("acme/hub")
+    write_folder(home.lm_studio / "acme" / "m")
+    write_folder(home.root / "own" / "m")
+    (home.root / ".anyclauderc.json").write_text(json.dumps({"modelFolders": [str(home.root / "own")]}))
+    loops = (home.hub / "models--loop", home.lm_studio / "loop", home.lm_studio / "acme" / "loop")
+    for loop in (*loops, home.root / "own" / "loop"):
+        loop.symlink_to(loop)
+    (home.gguf("acme/gone") / "model.gguf").unlink()
+    (home.lm_studio / "acme" / "gone" / "model.gguf").symlink_to("/gone")  # an unplugged disk
+    rows = listed(home, capsys)
+    assert {name: row["condition"] for name, row in rows.items()} == {
+        "acme/hub": "ready",
+        "acme/m": "ready",
+        "m": "ready",
+        "acme/gone": "not MLX",
+    }
+
+
+def test_wrong_types_and_control_characters_of_a_model_do_no_harm(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"quantization": {"bits": 4, "mode": "\x1b[31m\n"}}
+    folder = write_folder(home.lm_studio / "acme" / "m\x1b[2J\n", config)
+    (folder / "chat_template.jinja").unlink()
+    (folder / "tokenizer_config.json").write_text('{"chat_template": [{"name": [], "template": []}]}')
+    assert run_models_list(home.invocation(), as_json=False) == 0
+    mlx = subprocess.CompletedProcess([], 0, json.dumps(asdict(ModelReport(fault="no"))), "")
+    assert run_models_show(home.invocation(), str(folder), as_json=False, run=lambda *_: mlx) == 1
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert "acme/m?[2J?\n" in shown.out
 
 
 def test_the_store_of_the_hub_follows_its_variables(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
