@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.options.setting import Setting
 from proxy.configuration.provenance import Origin
 from proxy.configuration.settings import CONFIG_FILE, SETTINGS
 from proxy.configuration.settling import Settled
@@ -13,7 +14,7 @@ from tui.commands.program_name import program_path
 
 # Where models are found and how they are downloaded; no secret among them.
 _CARRIED = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "XDG_CACHE_HOME")
-_PATHS = ("home", "config")
+_PATHS = ("home", "config", "adapter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +37,26 @@ def service_plan(
 ) -> ServicePlan:
     """The plan for these options and this environment; relative paths are meant from `cwd`.
 
-    A variable with a secret is never part of it: a unit can be read by others, and shown by the system.
+    A secret is never part of it: a unit can be read by others, and shown by the system.
     """
     arguments = [program or program_path()]
+    notes = []
     for name in (*SETTINGS, "config"):
         setting = CONFIG_FILE if name == "config" else SETTINGS[name]
         value = options.get(name)
-        if setting.option and value not in (None, ""):
+        if not setting.option or value in (None, ""):
+            continue
+        if _is_secret(setting, str(value)):
+            notes.append(_left_out(setting.option, setting))
+        else:
             arguments += [setting.option, _absolute(name, str(value), cwd)]
     carried = {name: environ[name] for name in _CARRIED if environ.get(name)}
-    notes = []
     for name, setting in (("config", CONFIG_FILE), *SETTINGS.items()):
         value = environ.get(setting.env, "")
         if not setting.env or not value or options.get(name) not in (None, ""):
             continue
-        if setting.kind.secret or setting.kind.masked(value) != value:
-            notes.append(
-                f"{setting.env} is a secret and is not written into the service; set {setting.key} in "
-                "~/.anyclauderc.json, which only you should be able to read"
-            )
+        if _is_secret(setting, value):
+            notes.append(_left_out(setting.env, setting))
         else:
             carried[setting.env] = _absolute(name, value, cwd)
     if environ.get("HF_TOKEN"):
@@ -65,6 +67,17 @@ def service_plan(
         if file.origin is Origin.FOLDER_FILE:
             notes.append(f"{file.path} does not count for the service, which runs in no folder")
     return ServicePlan(tuple(arguments), carried, settled.config.home.absolute(), tuple(notes))
+
+
+def _is_secret(setting: Setting, value: str) -> bool:
+    return setting.kind.secret or setting.kind.masked(value) != value
+
+
+def _left_out(name: str, setting: Setting) -> str:
+    return (
+        f"{name} is a secret and is not written into the service; set {setting.key} in ~/.anyclauderc.json,"
+        " which only you should be able to read"
+    )
 
 
 def _absolute(name: str, value: str, cwd: Path) -> str:

@@ -173,6 +173,19 @@ def test_options_and_variables_go_along_and_secrets_do_not(
         assert carried in text
 
 
+def test_paths_and_addresses_of_options_are_whole_and_without_secrets(
+    played: Path, system: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_install(invocation(played, {"adapter": "./tuned lora"}), system=system) == 0
+    assert str(played / "work" / "tuned lora") in (played / FILES[system]).read_text()
+    options: dict[str, object] = {"backend_name": "openai", "model": "m"}
+    options["backend_url"] = "http://me:hidden@127.0.0.1:9/v1"
+    assert run_install(invocation(played, options), system=system) == 0
+    said = capsys.readouterr().err
+    assert "hidden" not in (played / FILES[system]).read_text() + said
+    assert "--base-url is a secret and is not written" in said
+
+
 PLANS = {
     "plain": ServicePlan(("/usr/bin/true",), {}, Path("/tmp")),
     "spaces and signs": ServicePlan(
