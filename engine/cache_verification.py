@@ -335,15 +335,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", default="", help="folder or hub id; default: the bundled model")
     parser.add_argument("--adapter", default="", help="folder of a LoRA adapter for the model")
+    parser.add_argument("--trust-remote-code", default="", help="the model again, if its own code may run")
     parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
     parser.add_argument("--draft-model", default="", help="folder or hub id")
     parser.add_argument("--draft-tokens", type=_at_least_one, default=3, help="guessed at a time")
     parser.add_argument("--kv-cache-dir", default="", help="where an engine stores its chunk sizes")
     parser.add_argument("--conversations", type=_at_least_one, default=4)
     parser.add_argument("--turns", type=_at_least_one, default=3, help="of each conversation")
-    parser.add_argument(
-        "--head", type=_at_least_one, default=2000, help="tokens of the shared prefix before the first turn"
-    )
+    parser.add_argument("--head", type=_at_least_one, default=2000, help="tokens of the shared prefix")
     parser.add_argument("--answer", type=_at_least_one, default=16, help="tokens of each answer")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
@@ -387,7 +386,8 @@ def _at_least_one(text: str) -> int:
 
 
 def _settings(chosen: argparse.Namespace) -> EngineSettings:
-    named = ("model", "adapter", "kv_bits", "draft_model", "draft_tokens", "kv_cache_dir")
+    named = ["model", "adapter", "trust_remote_code", "kv_bits", "draft_model", "draft_tokens"]
+    named += ["kv_cache_dir"]
     return settings_from({name: getattr(chosen, name) for name in named})[0]
 
 

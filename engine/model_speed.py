@@ -231,6 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lengths", default="1024,4096,16384", help="of prompts, in tokens")
     parser.add_argument("--decode", type=int, default=64, help="tokens of each answer")
     parser.add_argument("--seconds", type=float, default=300.0, help="for all of it, without loading")
+    parser.add_argument("--adapter", default="", help="folder of a LoRA adapter for the model")
+    parser.add_argument("--trust-remote-code", default="", help="the model again, if its own code may run")
     parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
     parser.add_argument("--draft-model", default="", help="folder")
     parser.add_argument("--draft-tokens", type=int, default=3, help="guessed at a time")
@@ -260,7 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(chosen: argparse.Namespace) -> EngineSettings:
-    named = ("model", "kv_bits", "draft_model", "draft_tokens", "kv_cache_dir", "context_tokens")
+    named = ["model", "adapter", "trust_remote_code", "kv_bits", "draft_model", "draft_tokens"]
+    named += ["kv_cache_dir", "context_tokens"]
     return settings_from({name: getattr(chosen, name) for name in named})[0]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from proxy.configuration.settled import HostConfig
+from tui.commands.model_memory import folder_of
 
 
 def report_command(folder: Path | None, config: HostConfig, *, beside_bytes: int = 0) -> list[str]:
@@ -20,7 +21,8 @@ def report_command(folder: Path | None, config: HostConfig, *, beside_bytes: int
     command += ["--tool-format", config.tool_format, "--context-tokens", str(config.context_tokens)]
     command += ["--kv-bits", str(config.kv_bits or 0)]
     command += ["--beside", str(beside_bytes)]
-    if folder is not None and config.trust_remote_code == str(folder):
+    trusted = config.trust_remote_code  # a folder or, as the model's name, a hub id
+    if folder is not None and trusted and str(folder) in (trusted, str(folder_of(trusted))):
         command += ["--trust-remote-code"]
     if config.memory_limit_bytes is not None:
         command += ["--memory-limit", str(config.memory_limit_bytes)]

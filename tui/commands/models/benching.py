@@ -82,6 +82,8 @@ def run_models_bench(
         say(f"{length:,} tokens: left out, about {facts.fitting_tokens:,} fit on this machine")
     if not lengths:
         raise CommandFailed(ExitCode.USAGE, "no length is left to measure; name shorter ones with --lengths")
+    if not inventory.is_configured(model):  # they are the configured model's, not this one's
+        config = replace(config, adapter="", trust_remote_code="")
     command = bench_command(folder, config, replace(options, lengths=lengths))
     began = now()
     measured = Measured()
@@ -113,6 +115,8 @@ def bench_command(folder: str, config: HostConfig, options: BenchOptions) -> lis
     command += ["--seconds", str(options.seconds), "--context-tokens", str(config.context_tokens)]
     command += ["--kv-cache-dir", str(config.kv_cache_folder)]
     command += ["--kv-bits", str(config.kv_bits)] if config.kv_bits else []
+    command += ["--adapter", config.adapter] if config.adapter else []
+    command += ["--trust-remote-code", folder] if config.trust_remote_code else []
     if config.draft_model:
         draft = folder_of(config.draft_model)
         if draft is None:

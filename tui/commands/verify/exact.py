@@ -41,7 +41,7 @@ def run_verify_exact(
     command = [sys.executable, "-P", "-m", "engine.verification"]
     command += ["--conversations", str(conversations), "--head", str(head_tokens)]
     command += ["--model", config.model, "--kv-cache-dir", str(config.kv_cache_folder)]
-    command += ["--adapter", config.adapter]
+    command += ["--adapter", config.adapter, "--trust-remote-code", config.trust_remote_code]
     command += ["--draft-model", config.draft_model, "--draft-tokens", str(config.draft_tokens)]
     command += ["--kv-bits", str(config.kv_bits)] if config.kv_bits else []
     environment, _ = engine_environment(os.environ)

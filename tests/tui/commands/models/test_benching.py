@@ -137,6 +137,19 @@ def test_the_engine_gets_the_configured_ways_to_run(home: Home, engine: Engine) 
     assert "--draft-model" in command
 
 
+def test_adapter_and_trust_are_the_configured_models_alone(home: Home, engine: Engine) -> None:
+    whole = home.hub_model("acme/m")
+    home.hub_model("acme/other")
+    folder = str(whole / "snapshots" / ("a" * 40))
+    home.environ |= {"ANYCLAUDE_ADAPTER": "/tuned", "ANYCLAUDE_TRUST_REMOTE_CODE": "acme/m"}
+    for name in ("acme/m", "acme/other"):
+        assert bench(home, name, model="acme/m") == 0
+    configured, other = engine.commands
+    assert configured[configured.index("--adapter") :][:2] == ["--adapter", "/tuned"]
+    assert configured[configured.index("--trust-remote-code") :][:2] == ["--trust-remote-code", folder]
+    assert {"--adapter", "--trust-remote-code"}.isdisjoint(other)
+
+
 def test_a_draft_model_that_is_not_here_is_named(home: Home, engine: Engine) -> None:
     home.environ["ANYCLAUDE_DRAFT_MODEL"] = "acme/draft-that-is-not-here"
     with pytest.raises(CommandFailed, match="models pull acme/draft-that-is-not-here"):

@@ -116,3 +116,15 @@ def test_a_name_that_is_not_of_one_model_is_refused(home: Home, name: str, says:
     write_folder(Path(home.lm_studio) / "x" / "y")
     with pytest.raises(CommandFailed, match=says):
         run_models_show(home.invocation(), name, as_json=False, run=Mlx())
+
+
+@pytest.mark.parametrize("trusted", ["acme/m", "acme/other"])
+def test_mlx_runs_the_code_of_a_model_that_is_trusted_by_its_id(
+    home: Home, trusted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.hub_model("acme/m")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(home.hub))
+    home.environ["ANYCLAUDE_TRUST_REMOTE_CODE"] = trusted
+    mlx = Mlx()
+    assert run_models_show(home.invocation(model=trusted), "acme/m", as_json=True, run=mlx) == 0
+    assert ("--trust-remote-code" in mlx.commands[0]) == (trusted == "acme/m")

@@ -48,7 +48,13 @@ def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr("tui.commands.verify.exact.subprocess.run", noted)
     configured = invocation(
-        tmp_path, adapter="/some/adapter", draft_model="some/draft", draft_tokens=5, kv_bits=8
+        tmp_path,
+        model="some/model",
+        trust_remote_code="some/model",
+        adapter="/some/adapter",
+        draft_model="some/draft",
+        draft_tokens=5,
+        kv_bits=8,
     )
     assert run_verify_exact(configured, conversations=1, head_tokens=60) == 0
     (command,) = commands
@@ -58,3 +64,4 @@ def test_the_model_is_verified_as_the_engine_runs_it(tmp_path: Path, monkeypatch
     assert options["--kv-cache-dir"] == str(tmp_path / "kv-cache")
     assert options["--kv-bits"] == "8"
     assert options["--adapter"] == "/some/adapter"
+    assert options["--trust-remote-code"] == "some/model"
