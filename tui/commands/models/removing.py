@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sys
@@ -54,6 +55,7 @@ def run_models_rm(
     model = inventory.find(name, in_part=not yes)
     removal = removal_of(model, inventory.stores)
     check_unused(model, inventory)
+    check_not_downloading(model)
     if inventory.is_configured(model):
         say("note: the configuration names this model; the next start would need another one, or download it")
     if not as_json:
@@ -130,6 +132,25 @@ def check_unused(model: FoundModel, inventory: Inventory) -> None:
             raise CommandFailed(
                 ExitCode.USAGE, f"the host on {url} uses {model.name}; stop it first, or let it use another"
             )
+
+
+def check_not_downloading(model: FoundModel) -> None:
+    """Pass if no other process downloads this model now.
+
+    Raises:
+        CommandFailed: one does, and would go on to write into the folder.
+    """
+    for partial in sorted(model.whole.glob("blobs/*.incomplete")):
+        try:
+            with partial.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandFailed(
+                ExitCode.USAGE,
+                f"{model.name} is being downloaded; wait for it, or end it, then run this again",
+            ) from None
+        except OSError:
+            continue  # it is gone or cannot be read; `_remove` says more
 
 
 def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -96,6 +97,16 @@ def test_broken_and_foreign_models_can_be_removed(home: Home) -> None:
         assert run_models_rm(home.invocation(), name, yes=True, as_json=False) == 0
     assert not folder.exists()
     assert not begun.exists()
+
+
+def test_a_model_that_is_being_downloaded_stays(home: Home) -> None:
+    partial = home.hub_model("acme/m") / "blobs" / "0.incomplete"
+    with partial.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # as `models pull` does
+        with pytest.raises(CommandFailed, match="is being downloaded"):
+            run_models_rm(home.invocation(), "acme/m", yes=True, as_json=False)
+        assert partial.is_file()
+    assert run_models_rm(home.invocation(), "acme/m", yes=True, as_json=False) == 0
 
 
 def test_what_links_lead_to_elsewhere_stays(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
