@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -82,6 +83,8 @@ def _remove_left_behind(folder: Path) -> None:
 def _read(path: Path) -> HostRecord | None:
     try:
         fields = json.loads(path.read_bytes())
-        return HostRecord(int(fields["pid"]), float(fields["created"]), str(fields["url"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        record = HostRecord(int(fields["pid"]), float(fields["created"]), str(fields["url"]))
+        whole = record.pid > 0 and urlsplit(record.url).port is not None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+    return record if whole else None

@@ -51,7 +51,7 @@ def ran_quickly(arguments: Sequence[str]) -> bool:
             return False
     width = given.get("width", "")
     url = given.get("attach", "") or session_address(os.environ)
-    if not url or (width and not width.isdigit()):
+    if not url or (width and not width.isdecimal()):
         return False
     url = url if "://" in url else f"http://{url}"
     print_line(url, session_token(url, os.environ), plain="plain" in given, width=int(width or 0))
@@ -84,7 +84,7 @@ def print_line(url: str, token: str, *, plain: bool = False, width: int = 0, pro
                 problem = str(error)
         environ = os.environ
         columns = environ.get("COLUMNS", "")
-        width = width or (max(10, int(columns) - _MARGIN) if columns.isdigit() else 0)
+        width = width or (max(10, int(columns) - _MARGIN) if columns.isdecimal() else 0)
         coloured = not (plain or environ.get("NO_COLOR") or environ.get("TERM") == "dumb")
         text = status_line(session, state, problem, width=width, coloured=coloured)
     except Exception as error:  # whatever was sent: a traceback is no status line

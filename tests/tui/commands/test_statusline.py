@@ -233,3 +233,7 @@ def test_without_a_host_or_with_a_broken_configuration_it_still_ends_well(tmp_pa
     ended = run(tmp_path, "statusline", "--plain")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "its configuration is wrong" in ended.stdout
+
+
+def test_a_width_that_is_no_number_is_left_to_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not ran_quickly(["--attach", "127.0.0.1:1", "--width", "\u00b2"])  # a digit that `int` refuses

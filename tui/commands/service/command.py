@@ -31,7 +31,12 @@ def run_install(invocation: Invocation, *, system: str | None = None) -> int:
         content = manager.content(plan)
     except ValueError as error:
         raise CommandFailed(ExitCode.USAGE, str(error)) from None
-    private_folder(plan.home / "logs")
+    try:
+        private_folder(plan.home / "logs")
+    except OSError as error:
+        raise CommandFailed(
+            ExitCode.USAGE, f"the state folder cannot be used ({error}); no service was written"
+        ) from None
     if _state(manager) != "running" and is_listened_to(settled.config.host, settled.config.port):
         say(
             f"warning: something listens on port {settled.config.port} already, and the service cannot start "

@@ -144,6 +144,13 @@ def test_a_wrong_configuration_is_not_installed(played: Path) -> None:
     assert not (played / FILES["Linux"]).exists()
 
 
+def test_a_state_folder_that_cannot_be_used_is_an_error(played: Path, system: str) -> None:
+    (played / ".anyclaude").write_text("")
+    with pytest.raises(CommandFailed, match="no service was written"):
+        run_install(invocation(played), system=system)
+    assert not (played / FILES[system]).exists()
+
+
 def test_options_and_variables_go_along_and_secrets_do_not(
     played: Path, system: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
