@@ -64,4 +64,4 @@ def _trace_ids(home: Path, incomplete: str) -> Iterator[tuple[str, str]]:
 def _home(context: typer.Context) -> Path:
     """The state folder by option, variable or default; a configuration file is not read for this."""
     given = context.find_root().params.get("home") or os.environ.get("ANYCLAUDE_HOME") or "~/.anyclaude"
-    return Path(str(given)).expanduser()
+    return Path(os.path.expanduser(str(given)))  # unlike that of `Path`, this never raises

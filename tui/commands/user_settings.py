@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxy.configuration.file import expand_home
 from proxy.configuration.small_file import read_small_file
 from tui.commands.client_arguments import option_value, take_option
 from tui.commands.exit_codes import CommandFailed, ExitCode
@@ -96,7 +97,7 @@ def _read_file(path: Path) -> dict[str, Any] | None:
 
 def _read_given(given: str) -> dict[str, Any]:
     """The value of `--settings`: JSON, or the name of a JSON file."""
-    file = None if given.lstrip().startswith("{") else Path(os.path.abspath(Path(given).expanduser()))
+    file = None if given.lstrip().startswith("{") else Path(os.path.abspath(expand_home(given, Path.home())))
     try:
         settings = json.loads(file.read_text("utf-8-sig") if file else given)
     except OSError as error:

@@ -53,6 +53,7 @@ def test_words_come_from_the_table_of_settings() -> None:
         ("anyclaude-tui sta", ["status", "statusline"]),
         ("anyclaude-tui --backend open", ["openai", "openrouter"]),
         ("anyclaude-tui traces show req_a", ["req_a2", "req_a1"]),
+        ("anyclaude-tui --home ~nobody-of-this-name traces show req_a", []),
     ],
 )
 def test_a_shell_gets_them(home: Path, line: str, completed: list[str]) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.process.private_files import write_private
+from proxy.configuration.file import expand_home
 from proxy.traces.analysis.facts import REQUEST_COLUMNS
 from proxy.traces.analysis.groups import Group
 from proxy.traces.analysis.prices import PriceTable
@@ -141,7 +142,7 @@ def _requests_csv(table: Requests, choice: Choice) -> str:
 
 
 def _write_csv(name: str, text: str) -> None:
-    path = Path(name).expanduser()
+    path = expand_home(name, Path.home())
     if name == STDOUT:
         write_data(text)
     elif path.exists() and not path.is_file():  # /dev/null, a pipe

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.memory_budget.estimate import estimated_machine
+from proxy.configuration.file import expand_home
 from proxy.configuration.settling import Settled
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, surroundings
@@ -76,7 +77,7 @@ class Inventory:
             raise CommandFailed(ExitCode.USAGE, "the model's name is empty; see anyclaude-tui models list")
         found = [model for model in self.models() if model.name == text]
         if not found:
-            path = (self.cwd / _expanded(text)).absolute()
+            path = (self.cwd / expand_home(text, Path.home())).absolute()
             found = [model for model in self.models() if is_called(model, str(path))]
             if not found and path.is_dir():
                 return FoundModel(text, ModelStore(StoreKind.FOLDER, path.parent), path, path)
@@ -102,13 +103,6 @@ class Inventory:
             paths = " and ".join(str(model.path) for model in found)
             raise CommandFailed(ExitCode.USAGE, f"{text} is there more than once: {paths}; name the path")
         return found[0]
-
-
-def _expanded(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:  # no user of this name
-        return Path(text)
 
 
 def is_called(model: FoundModel, name: str) -> bool:

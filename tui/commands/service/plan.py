@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.options.setting import Setting
+from proxy.configuration.file import expand_home
 from proxy.configuration.provenance import Origin
 from proxy.configuration.settings import CONFIG_FILE, SETTINGS
 from proxy.configuration.settling import Settled
@@ -82,7 +83,7 @@ def _left_out(name: str, setting: Setting) -> str:
 
 def _absolute(name: str, value: str, cwd: Path) -> str:
     """A path for a process that runs elsewhere; a model's id stays."""
-    path = Path(value).expanduser()
+    path = expand_home(value, Path.home())
     if name in _PATHS or (name == "model" and not path.is_absolute() and (cwd / path).is_dir()):
         return str(cwd / path)
     return str(path) if value.startswith("~") else value

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from engine.process.private_files import DRAFT_SUFFIX, open_private
+from proxy.configuration.file import expand_home
 from proxy.traces.export.exporting import FORMATS, ExportFormat, export
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.marks import read_marks
@@ -73,7 +74,7 @@ def run_traces_export(
         contents=not redact,
     )
     if output:
-        path = Path(output).expanduser()
+        path = expand_home(output, Path.home())
         _write(path, pieces)
         if as_json:
             record = {"file": str(path), "format": form, "traces": written, "left_out": left_out}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.process.private_files import write_private
 from engine.wire.json_text import encode_json
+from proxy.configuration.file import expand_home
 from proxy.traces.files import TRACES_FOLDER, id_in, trace_files, trace_path
 from proxy.traces.importing import imported_trace
 from proxy.traces.marks import set_mark
@@ -76,7 +77,7 @@ def run_traces_import(invocation: Invocation, paths: Sequence[str], *, mark: boo
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
     for given in paths:
-        path = Path(given).expanduser()
+        path = expand_home(given, Path.home())
         if path.is_dir():
             # A pipe would never end, and what begins with a dot is ours: marks and drafts.
             found = (file for file in path.rglob("*.json") if file.is_file())

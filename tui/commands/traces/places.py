@@ -8,6 +8,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
+from proxy.configuration.file import expand_home
 from proxy.traces.files import TRACES_FOLDER, id_in, trace_files
 from proxy.traces.reading import TraceError, TraceNotFound, find_trace, read_trace
 from proxy.traces.schema import Trace
@@ -42,7 +43,7 @@ def trace_file(folder: Path, wanted: str) -> Path:
     Raises:
         CommandFailed: there is none; the message names the nearest.
     """
-    file = Path(wanted).expanduser()
+    file = expand_home(wanted, Path.home())
     if file.suffix == ".json" or len(file.parts) > 1:
         return file
     try:

@@ -185,6 +185,8 @@ def test_paths_and_addresses_of_options_are_whole_and_without_secrets(
 ) -> None:
     assert run_install(invocation(played, {"adapter": "./tuned lora"}), system=system) == 0
     assert str(played / "work" / "tuned lora") in (played / FILES[system]).read_text()
+    assert run_install(invocation(played, {"adapter": "~nobody-of-this-name/x"}), system=system) == 0
+    assert str(played / "work" / "~nobody-of-this-name" / "x") in (played / FILES[system]).read_text()
     options: dict[str, object] = {"backend_name": "openai", "model": "m"}
     options["backend_url"] = "http://me:hidden@127.0.0.1:9/v1"
     assert run_install(invocation(played, options), system=system) == 0
