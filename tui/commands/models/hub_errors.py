@@ -28,6 +28,12 @@ def asked(access: HubAccess, hub_id: str, ask: Callable[[], Answer]) -> Answer:
         return ask()
     except (DownloadDamaged, DownloadBusy, OSError, errors.OfflineModeIsEnabled) as error:
         raise CommandFailed(ExitCode.USAGE, _problem(access, hub_id, error)) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # as the client reads an answer
+        problem = (
+            f"{access.endpoint} answers for {hub_id} what no hub does, or names files that would lead out of"
+            f" the model's folder ({first_line(error)}); check HF_ENDPOINT, or take another model"
+        )
+        raise CommandFailed(ExitCode.USAGE, problem) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2"):  # the hub's HTTP client
             raise

@@ -266,3 +266,19 @@ def test_progress_is_a_line_for_each_tenth_where_no_terminal_is(capsys: pytest.C
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
     assert lines[4] == "50%  500 B of 1.0 kB, 100 B/s, 5.0s left"
+
+
+def test_a_file_that_would_lead_out_of_the_model_is_refused(home: Home, hub: LoopbackHub) -> None:
+    hub.models[ID] |= {"a/../../../../../out.json": b"{}"}
+    refused(home, "would lead out of the model's folder")
+    assert not list(home.root.parent.rglob("out.json"))
+
+
+def test_an_address_that_is_no_hub_is_named(
+    home: Home, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def page(*_: object) -> None:
+        json.loads("<html>")  # a network's page for logging in, say
+
+    monkeypatch.setattr(HubAccess, "plan", page)
+    refused(home, "answers for acme/Tiny-4bit what no hub does.* check HF_ENDPOINT")
