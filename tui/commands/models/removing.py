@@ -122,7 +122,8 @@ def check_unused(model: FoundModel, inventory: Inventory) -> None:
         if name == UNKNOWN:
             raise CommandFailed(
                 ExitCode.USAGE,
-                f"a host runs on {url} and does not say which model it has (another token?); stop it first",
+                f"a host runs on {url} and does not say which model it has (another token, or it hangs);"
+                " stop it first",
             )
         if is_called(model, inventory.settled.config.draft_model):
             raise CommandFailed(

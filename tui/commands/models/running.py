@@ -25,15 +25,15 @@ def running_models(settled: Settled) -> dict[str, list[str]]:
     An engine reports the last name of its folder alone, which does not say where that is.
     """
     config = settled.config
-    urls = [local_url(config.host, config.port)] if config.port else []
+    sure: list[str] = []  # addresses of hosts, also of one that hangs
     for pid, command in own_processes():
         if host_command(command):
-            urls += [local_url("127.0.0.1", port) for port in _ports(pid)]
+            sure += [local_url("127.0.0.1", port) for port in _ports(pid)]
+    urls = [local_url(config.host, config.port)] if config.port else []
     found: dict[str, list[str]] = {}
-    for url in dict.fromkeys(urls):
-        if not is_host(url):
-            continue
-        for model in _models(settled, url):
+    for url in dict.fromkeys(urls + sure):
+        silent = [UNKNOWN] if url in sure else []
+        for model in _models(settled, url) if is_host(url) else silent:
             found.setdefault(model, []).append(url)
     return found
 

@@ -212,6 +212,18 @@ def test_hosts_on_other_ports_are_found_by_their_processes(
         assert run_models_rm(home.invocation(), "acme/m", yes=True, as_json=False) == 0
 
 
+def test_a_host_that_hangs_keeps_all(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.hub_model("acme/m")
+    before = left(home)
+    with scripted_host():
+        processes = [(os.getpid(), ["python", "-m", "proxy"])]
+        monkeypatch.setattr("tui.commands.models.running.own_processes", lambda: processes)
+        monkeypatch.setattr("tui.commands.models.running.is_host", lambda url: False)
+        with pytest.raises(CommandFailed, match="does not say which model it has"):
+            run_models_rm(home.invocation(), "acme/m", yes=True, as_json=False)
+    assert left(home) == before
+
+
 def test_a_host_that_does_not_say_keeps_all(home: Home) -> None:
     home.hub_model("acme/m")
     with scripted_host(token="secret") as host:
