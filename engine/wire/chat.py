@@ -23,7 +23,7 @@ LANE_HEADER = "x-anyclaude-lane"
 """Request header that names the lane."""
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
-OMITTED_PART = "[{kind}: left out, this model reads text only]"
+OMITTED_PART = "[{kind}: you read text only and were not shown this part; do not guess what it holds]"
 
 _CONTEXT_LENGTH = re.compile(r"maximum context length is (\d+) tokens.*resulted in (\d+) tokens", re.DOTALL)
 
@@ -47,7 +47,19 @@ def _part_text(part: Any) -> str:
         return str(part["text"])
     if isinstance(part.get("refusal"), str):
         return str(part["refusal"])
+    if part.get("type") == "image_url":
+        return unseen_picture()
     return OMITTED_PART.format(kind=part.get("type", "part"))
+
+
+def unseen_picture(what: str = "") -> str:
+    """What a model that reads text only reads in place of a picture; `what`: its kind and size."""
+    about = f": {what}" if what else ""
+    return (
+        f"[A picture stands here, and you were not shown it{about}. Do not guess what it shows. If it is a"
+        " file, a tool may read it: `tesseract FILE -` gives the words in it. Else ask the user a small"
+        " question about it.]"
+    )
 
 
 def error_body(

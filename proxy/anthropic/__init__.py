@@ -1,1 +1,1 @@
-"""Reads Anthropic requests: validation, lane, preview, tool results."""
+"""Reads Anthropic requests: validation, lane, preview, tool results, documents."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from engine.tool_calls.quoted.call_forms import CallForms, forms_of
+from proxy.anthropic.documents import Documents
 from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.anthropic.preview import preview
@@ -26,6 +27,7 @@ from proxy.api.client_side import (
     send_json,
 )
 from proxy.api.observation import Observation
+from proxy.backends.faults import refuses_pictures
 from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
@@ -54,6 +56,8 @@ class Service:
     ping_s: float = PING_S
     max_body_bytes: int = MAX_BODY_BYTES
     structured_calls: StructuredCalls = field(default_factory=StructuredCalls)
+    documents: Documents = field(default_factory=Documents)
+    blind_models: set[str] = field(default_factory=set)  # have refused pictures
 
 
 class MessagesEndpoint:
@@ -122,7 +126,7 @@ class MessagesRequest:
         self._record = record
         self._send = send
         self._stream: EventStream | None = None
-        self._answer: Answer | None = None
+        self._answer_so_far: Answer | None = None
 
     async def run(self, body: dict[str, Any], caller: RequestOrigin) -> None:
         """Answer the request; every fault becomes an error for the client and the record."""
@@ -156,25 +160,54 @@ class MessagesRequest:
         await self._record_failure(CLIENT_CLOSED_REQUEST, info, cancelled=True)
 
     async def _ask(self, body: dict[str, Any], caller: RequestOrigin) -> Answer:
-        """Send the request upstream and pass its answer on, all but the closing events."""
-        fault = self._service.engine_gate()
+        """Send the request upstream and pass its answer on, all but the closing events.
+
+        A model that turns out to see no pictures is asked again without them, and gets none from then on.
+        """
+        service = self._service
+        fault = service.engine_gate()
         if fault is not None:
             raise fault
+        body = await service.documents.read(body)
+        dialect = service.backend.dialect
+        model = await service.backend.model_name()
+        if model in service.blind_models:
+            dialect = replace(dialect, images=False)
+        answer = await self._answer(body, caller, model, dialect)
+        if (
+            dialect.images
+            and answer.fault is not None
+            and not answer.produced
+            and refuses_pictures(answer.fault)
+        ):
+            service.blind_models.add(model)
+            self._record.note(f"asked again without pictures: {answer.fault.message}")
+            answer = await self._answer(body, caller, model, replace(dialect, images=False))
+        if answer.structured_ids:
+            service.structured_calls.remember(caller.session, answer.structured_ids)
+        if answer.fault is not None:
+            raise answer.fault
+        if not answer.stop_reason:
+            raise UpstreamUnavailable("the upstream ended without a verdict; please retry")
+        return answer
+
+    async def _answer(
+        self, body: dict[str, Any], caller: RequestOrigin, model: str, dialect: Dialect
+    ) -> Answer:
+        """One answer, or why it broke off."""
         backend = self._service.backend
-        translated = translate_request(body, backend.dialect)
-        model = await backend.model_name()
+        translated = translate_request(body, dialect)
         request = UpstreamRequest(
             {"model": model, **translated.body}, self._record.id, lane=caller.lane, session=caller.session
         )
         self._record.upstream(request.body, model)
         for note in translated.notes:
             self._record.note(note)
-        used_ids, structured_calls = _call_ids(body), self._service.structured_calls
-        forms = _call_forms(translated, backend.dialect, model)
-        if structured_calls.knows(caller.session, used_ids):
+        used_ids = _call_ids(body)
+        forms = _call_forms(translated, dialect, model)
+        if self._service.structured_calls.knows(caller.session, used_ids):
             forms = None
-        spec = _answer_spec(body, translated, backend.dialect, used_ids, forms)
-        answer = self._answer = Answer(spec)
+        answer = self._answer_so_far = Answer(_answer_spec(body, translated, dialect, used_ids, forms))
         observation = Observation(self._record, answer)
         try:
             async with aclosing(backend.stream(request)) as arrivals:
@@ -182,12 +215,6 @@ class MessagesRequest:
                     await self._pass_on(steps, answer, observation)
         except UpstreamError as error:
             await self._pass_on([Broken(error)], answer, observation)
-        if answer.structured_ids:
-            structured_calls.remember(caller.session, answer.structured_ids)
-        if answer.fault is not None:
-            raise answer.fault
-        if not answer.stop_reason:
-            raise UpstreamUnavailable("the upstream ended without a verdict; please retry")
         return answer
 
     async def _pass_on(self, steps: list[UpstreamEvent], answer: Answer, observation: Observation) -> None:
@@ -224,7 +251,7 @@ class MessagesRequest:
             await send_json(self._send, 200, answer.message(), self._record.id)
 
     async def _record_failure(self, status: int, info: ErrorInfo, *, cancelled: bool = False) -> None:
-        answer = self._answer
+        answer = self._answer_so_far
         message = answer.message() if answer is not None and answer.produced else None
         usage = answer.usage_so_far() if answer is not None else Usage()
         await self._record.failed(

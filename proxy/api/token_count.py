@@ -23,7 +23,7 @@ def add_token_count_route(app: FastAPI, service: Service) -> None:
             raise fault
         backend = service.backend
         # The answer's limit is no part of the prompt, and may not fit where the prompt does.
-        translated = translate_request(body, backend.dialect).body
+        translated = translate_request(await service.documents.read(body), backend.dialect).body
         translated.pop("max_tokens", None)
         model = await backend.model_name()
         counted = UpstreamRequest({"model": model, **translated}, new_request_id())

@@ -58,6 +58,14 @@ _OVERFLOW_WORDS = re.compile(
     re.IGNORECASE,
 )
 
+# What servers say of a model without eyes: llama.cpp, vLLM, LM Studio, Ollama, OpenRouter, OpenAI, DeepSeek.
+_NO_PICTURES = re.compile(
+    r"image input is not supported|mmproj|not a multimodal model|at most 0 image|"
+    r"(does not|doesn't|that) support (images?|vision)|missing data required for image|"
+    r"image_url is only supported by|unknown variant `image_url`",
+    re.IGNORECASE,
+)
+
 
 def fault_of_status(
     status: int, body: bytes, headers: Mapping[str, str], who: str, *, max_tokens: int = 0
@@ -84,6 +92,11 @@ def fault_of_status(
     if 400 <= status < 500:
         return UpstreamRejected(f"{who} rejected the request with status {status}: {message}")
     return UpstreamFailed(f"{who} failed with status {status}: {message}")
+
+
+def refuses_pictures(error: UpstreamError) -> bool:
+    """Whether the upstream says that its model sees no pictures."""
+    return _NO_PICTURES.search(error.message) is not None
 
 
 def is_error(chunk: Mapping[str, Any]) -> bool:

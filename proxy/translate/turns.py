@@ -5,15 +5,17 @@ Each turn is translated by itself, so that a history renders the same however it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from engine.wire.json_text import encode_json
 from proxy.anthropic.prompt_prefix import joined_text, system_text
 from proxy.backends.upstream import Dialect
+from proxy.translate.block_texts import BlockTexts, picture_url
 from proxy.translate.thinking import thinking_text
 
 Message = dict[str, Any]
+Part = dict[str, Any]
 _SYSTEM_ROLES = ("system", "developer")
 
 
@@ -34,7 +36,7 @@ def _turn(turn: dict[str, Any], dialect: Dialect, notes: list[str]) -> Iterator[
     if role == "assistant":
         yield _assistant(blocks, dialect, notes)
     elif role in _SYSTEM_ROLES:
-        yield {"role": "system", "content": joined_text(_texts(blocks, notes))}
+        yield {"role": "system", "content": BlockTexts(notes).joined(blocks)}
     else:
         if role != "user":
             notes.append(f"a turn of the unknown role {role!r} was sent as the user's")
@@ -55,7 +57,7 @@ def _assistant(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str])
             notes.append("left out redacted thinking: only its author can read it")
         else:
             spoken.append(block)
-    message: Message = {"role": "assistant", "content": joined_text(_texts(spoken, notes))}
+    message: Message = {"role": "assistant", "content": BlockTexts(notes).joined(spoken)}
     reasoning = joined_text(filter(None, thoughts))
     if reasoning and dialect.reasoning:
         message["reasoning_content"] = reasoning
@@ -75,106 +77,71 @@ def _tool_call(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _user(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> Iterator[Message]:
-    """Tool results first, each an entry of its own, as calls and results must be neighbours."""
+    """Tool results first, each an entry of its own, as calls and results must be neighbours.
+
+    OpenAI's tool entries hold text only: their pictures open the user's entry behind them.
+    """
     rest: list[dict[str, Any]] = []
+    shown: list[Part] = []
     results = False
     for block in blocks:
         if block["type"] == "tool_result":
             results = True
-            yield {
-                "role": "tool",
-                "tool_call_id": block["tool_use_id"],
-                "content": _result_text(block, notes),
-            }
+            pictures: list[str] | None = [] if dialect.images else None
+            text = _result_text(block, BlockTexts(notes, pictures))
+            yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
+            for number, url in enumerate(pictures or (), 1):
+                label = f"Picture {number} of the result of call {block['tool_use_id']}:"
+                shown += [_text_part(label), _picture_part(url)]
         else:
             rest.append(block)
-    if rest or not results:
+    if shown:
+        yield {"role": "user", "content": [*shown, *_parts(rest, notes)]}
+    elif rest or not results:
         yield {"role": "user", "content": _user_content(rest, dialect, notes)}
 
 
-def _result_text(block: dict[str, Any], notes: list[str]) -> str:
+def _result_text(block: dict[str, Any], texts: BlockTexts) -> str:
     content = block.get("content")
-    text = content if isinstance(content, str) else joined_text(_texts(content or [], notes))
+    text = content if isinstance(content, str) else texts.joined(content or [])
     if block.get("is_error") and "error" not in text[:40].lower():
         return f"Error: {text}"
     return text
 
 
-def _user_content(
-    blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]
-) -> str | list[dict[str, Any]]:
-    """One string; where images are taken and there is one, a list of text and image parts."""
-    if not dialect.images or not any(_image_url(block) for block in blocks):
-        return joined_text(_texts(blocks, notes))
-    parts: list[dict[str, Any]] = []
+def _user_content(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> str | list[Part]:
+    """One string; where pictures are taken and there is one, a list of text and picture parts."""
+    parts = _parts(blocks, notes) if dialect.images else []
+    if any(part["type"] != "text" for part in parts):
+        return parts
+    return BlockTexts(notes).joined(blocks)
+
+
+def _parts(blocks: list[dict[str, Any]], notes: list[str]) -> list[Part]:
+    """Text and pictures in their order; those within a document follow it."""
+    parts: list[Part] = []
     run: list[dict[str, Any]] = []
-    for block in blocks:
-        url = _image_url(block)
-        if not url:
-            run.append(block)
-            continue
+
+    def end_run() -> None:
+        pictures: list[str] = []
         if run:
-            parts.append({"type": "text", "text": joined_text(_texts(run, notes))})
-            run = []
-        parts.append({"type": "image_url", "image_url": {"url": url}})
-    if run:
-        parts.append({"type": "text", "text": joined_text(_texts(run, notes))})
+            parts.append(_text_part(BlockTexts(notes, pictures).joined(run)))
+        parts.extend(map(_picture_part, pictures))
+        run.clear()
+
+    for block in blocks:
+        if url := picture_url(block):
+            end_run()
+            parts.append(_picture_part(url))
+        else:
+            run.append(block)
+    end_run()
     return parts
 
 
-def _image_url(block: dict[str, Any]) -> str:
-    source = block.get("source")
-    if block["type"] != "image" or not isinstance(source, dict):
-        return ""
-    if source.get("type") == "url":
-        return str(source.get("url") or "")
-    if source.get("type") == "base64":
-        return f"data:{source.get('media_type', 'image/png')};base64,{source.get('data', '')}"
-    return ""
+def _text_part(text: str) -> Part:
+    return {"type": "text", "text": text}
 
 
-def _texts(blocks: Iterable[dict[str, Any]], notes: list[str]) -> Iterator[str]:
-    for block in blocks:
-        text = block.get("text")
-        yield text if block["type"] == "text" and isinstance(text, str) else _other_text(block, notes)
-
-
-def _other_text(block: dict[str, Any], notes: list[str]) -> str:
-    """The text that stands for a block which is none."""
-    kind = block["type"]
-    if kind == "tool_reference":
-        return f"[tool {block.get('tool_name', '')} is available]"
-    if kind == "document":
-        text = _document_text(block, notes)
-        if text:
-            return text
-    for field in ("text", "content"):
-        value = block.get(field)
-        if isinstance(value, str):
-            notes.append(f"the text of a block of type {kind} was sent as plain text")
-            return value
-        if isinstance(value, list) and value and all(_is_block(part) for part in value):
-            notes.append(f"the content of a block of type {kind} was sent as plain text")
-            return joined_text(_texts(value, notes))
-    notes.append(f"left out the content of a block of type {kind}: this model reads text only")
-    return f"[{kind}: left out, this model reads text only]"
-
-
-def _document_text(block: dict[str, Any], notes: list[str]) -> str:
-    source = block.get("source")
-    if not isinstance(source, dict):
-        return ""
-    title = block.get("title")
-    head = f"{title}\n" if isinstance(title, str) and title else ""
-    if source.get("type") == "text" and isinstance(source.get("data"), str):
-        return head + str(source["data"])
-    content = source.get("content")
-    if isinstance(content, str):
-        return head + content
-    if isinstance(content, list) and all(_is_block(part) for part in content):
-        return head + joined_text(_texts(content, notes))
-    return ""
-
-
-def _is_block(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("type"), str)
+def _picture_part(url: str) -> Part:
+    return {"type": "image_url", "image_url": {"url": url}}

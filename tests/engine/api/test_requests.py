@@ -9,7 +9,13 @@ import pytest
 from engine.api.requests import MAX_STOPS, InvalidChatRequest, parse_body, parse_chat
 from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.sampling import check_sampling
-from engine.wire.chat import content_text, context_length_message, context_length_numbers
+from engine.wire.chat import (
+    OMITTED_PART,
+    content_text,
+    context_length_message,
+    context_length_numbers,
+    unseen_picture,
+)
 
 HI = [{"role": "user", "content": "hi"}]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
@@ -278,7 +284,8 @@ def test_half_a_surrogate_pair_becomes_a_replacement_character() -> None:
         ([{"type": "text", "text": "h"}, {"type": "text", "text": "i"}], "hi"),
         (["h", "i"], "hi"),
         ([{"type": "refusal", "refusal": "no"}], "no"),
-        ([{"type": "image_url", "image_url": {}}], "[image_url: left out, this model reads text only]"),
+        ([{"type": "image_url", "image_url": {}}], unseen_picture()),
+        ([{"type": "input_audio"}], OMITTED_PART.format(kind="input_audio")),
     ],
 )
 def test_content_has_one_text_in_all_its_forms(content: Any, text: str) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from engine.wire.chat import unseen_picture
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.upstream import Dialect
 from proxy.events.errors import InvalidRequest
+from proxy.translate.block_texts import unseen_document
 from proxy.translate.request import TranslatedRequest, translate_request
 from proxy.translate.thinking import sign, thinking_text
 from proxy.translate.tools import tool_set
@@ -90,7 +92,7 @@ RESULTS: list[tuple[dict[str, Any], str]] = [
     (result("t", []), ""),
     (result("t", "no such file", is_error=True), "Error: no such file"),
     (result("t", "Error: gone", is_error=True), "Error: gone"),
-    (result("t", [text("see"), IMAGE]), "see\n[image: left out, this model reads text only]"),
+    (result("t", [text("see"), IMAGE]), f"see\n{unseen_picture('image/png, 0 KB')}"),
     (result("t", [{"type": "tool_reference", "tool_name": "Grep"}]), "[tool Grep is available]"),
 ]
 
@@ -150,8 +152,66 @@ def test_images_go_to_those_who_see_and_leave_a_remark_with_those_who_do_not() -
         {"type": "text", "text": "c"},
     ]
     blind = translated(messages=[user(text("a"), IMAGE)])
-    assert blind.body["messages"][0]["content"] == "a\n[image: left out, this model reads text only]"
-    assert any("image" in note for note in blind.notes)
+    assert blind.body["messages"][0]["content"] == f"a\n{unseen_picture('image/png, 0 KB')}"
+    assert any("picture" in note for note in blind.notes)
+
+
+def picture(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+NO_FILES = "it lies in the store of the Files API, which does not exist here"
+URL = "data:image/png;base64,QUJD"
+SHOWN: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = [
+    (  # Read of a PNG
+        [result("t", [IMAGE])],
+        [
+            {"role": "tool", "tool_call_id": "t", "content": "[picture 1: shown below]"},
+            {"role": "user", "content": [text("Picture 1 of the result of call t:"), picture(URL)]},
+        ],
+    ),
+    (  # a notebook's plots beside another result, and a typed text behind them
+        [result("t", [text("out"), IMAGE, text("more"), IMAGE]), result("u", "B"), text("Go on.")],
+        [
+            {
+                "role": "tool",
+                "tool_call_id": "t",
+                "content": "out\n[picture 1: shown below]\nmore\n[picture 2: shown below]",
+            },
+            {"role": "tool", "tool_call_id": "u", "content": "B"},
+            {
+                "role": "user",
+                "content": [
+                    text("Picture 1 of the result of call t:"),
+                    picture(URL),
+                    text("Picture 2 of the result of call t:"),
+                    picture(URL),
+                    text("Go on."),
+                ],
+            },
+        ],
+    ),
+    (  # a document that holds pictures
+        [{"type": "document", "source": {"type": "content", "content": [text("a"), IMAGE, text("b")]}}],
+        [{"role": "user", "content": [text("a\n[picture 1: shown below]\nb"), picture(URL)]}],
+    ),
+    (  # one that the vendor stores is no picture here
+        [{"type": "image", "source": {"type": "file", "file_id": "file_1"}}],
+        [
+            {
+                "role": "user",
+                "content": unseen_picture(NO_FILES),
+            }
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("blocks", "expected"), SHOWN)
+def test_pictures_in_results_reach_a_model_that_sees(
+    blocks: list[dict[str, Any]], expected: list[dict[str, Any]]
+) -> None:
+    assert messages(user(*blocks), dialect=Dialect(images=True)) == expected
 
 
 BLOCKS: list[tuple[dict[str, Any], str]] = [
@@ -159,12 +219,102 @@ BLOCKS: list[tuple[dict[str, Any], str]] = [
     ({"type": "document", "source": {"type": "content", "content": [text("x"), text("y")]}}, "x\ny"),
     ({"type": "document", "source": {"type": "content", "content": "x"}}, "x"),
     (
-        {"type": "document", "source": {"type": "base64", "data": "JVBER"}},
-        "[document: left out, this model reads text only]",
+        {"type": "document", "source": {"type": "text", "data": "lines"}, "title": "N", "context": "why"},
+        "N\nwhy\nlines",
     ),
-    ({"type": "search_result", "source": "s", "title": "t", "content": [text("found")]}, "found"),
+    (
+        {"type": "document", "source": {"type": "base64", "media_type": "x/y", "data": "AAAA"}, "title": "N"},
+        f"N\n{unseen_document('x/y, 0 KB')}",
+    ),
+    (
+        {"type": "document", "source": {"type": "url", "url": "http://127.0.0.1:1/a.pdf"}},
+        unseen_document("it lies at a URL, which the proxy does not fetch"),
+    ),
+    (
+        {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
+        unseen_document(NO_FILES),
+    ),
+    ({"type": "document"}, unseen_document("of an unknown kind")),
+    ({"type": "search_result", "source": "s", "title": "t", "content": [text("found")]}, "t (s)\nfound"),
+    (
+        {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "Grep"}},
+        "[tool Grep is available from here on]",
+    ),
+    (
+        {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": READ}},
+        "[tool Read is available from here on]",
+    ),
+    (
+        {"type": "tool_removal", "tool": {"type": "mcp_toolset_reference", "server_name": "files"}},
+        "[tool files is not available any more]",
+    ),
+    ({"type": "compaction", "content": "so far: nothing"}, "so far: nothing"),
+    ({"type": "compaction", "content": None}, ""),
+    ({"type": "fallback", "from": {}, "to": {}}, ""),
+    ({"type": "mcp_tool_listing", "mcp_server_name": "files", "tools": []}, ""),
+    (
+        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
+        '[a call that was carried out on the server: web_search {"query":"q"}]',
+    ),
+    (
+        {"type": "mcp_tool_use", "id": "s", "name": "list", "server_name": "files", "input": {}},
+        "[a call that was carried out on an MCP server: list {}]",
+    ),
+    (
+        {
+            "type": "web_search_tool_result",
+            "tool_use_id": "s",
+            "content": [{"type": "web_search_result", "title": "T", "url": "U", "encrypted_content": "zzz"}],
+        },
+        "[result of web search]\nT\nU",
+    ),
+    (
+        {
+            "type": "web_search_tool_result",
+            "content": {"type": "web_search_tool_result_error", "error_code": "unavailable"},
+        },
+        "[result of web search]\nunavailable",
+    ),
+    (
+        {
+            "type": "web_fetch_tool_result",
+            "content": {
+                "type": "web_fetch_result",
+                "url": "U",
+                "content": {"type": "document", "title": "T", "source": {"type": "text", "data": "page"}},
+            },
+        },
+        "[result of web fetch]\nU\nT\npage",
+    ),
+    (
+        {
+            "type": "bash_code_execution_tool_result",
+            "content": {
+                "type": "bash_code_execution_result",
+                "stdout": "out",
+                "stderr": "err",
+                "return_code": 2,
+            },
+        },
+        "[result of bash code execution]\nout\nerr\nexit code 2",
+    ),
+    (
+        {
+            "type": "tool_search_tool_result",
+            "content": {"tool_references": [{"type": "tool_reference", "tool_name": "Grep"}]},
+        },
+        "[result of tool search]\nGrep",
+    ),
+    ({"type": "mcp_tool_result", "content": [text("a"), text("b")]}, "[result of mcp]\na\nb"),
+    (
+        {"type": "container_upload", "file_id": "file_1"},
+        f"[a file for a container, not shown: {NO_FILES}]",
+    ),
     ({"type": "hologram", "text": "words"}, "words"),
-    ({"type": "hologram", "light": 1}, "[hologram: left out, this model reads text only]"),
+    (
+        {"type": "hologram", "light": 1},
+        "[hologram: a block of a kind that is not known here; you were not shown what it holds]",
+    ),
 ]
 
 
