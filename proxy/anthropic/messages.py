@@ -15,6 +15,11 @@ from engine.wire.json_text import encode_json
 from proxy.events.errors import InvalidRequest
 
 MAX_BODY_BYTES = 64 * 2**20
+# The answer has another form with these, or lacks what the request is about.
+_REFUSED_FIELDS = {
+    "compaction": "not supported: compact in the client, by a request for a summary",
+    "thread": "not supported: no conversation is stored here, so send all of its messages with each request",
+}
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
@@ -57,6 +62,9 @@ def check_message_request(body: dict[str, Any]) -> None:
     if not _is_int(max_tokens) or max_tokens < 1:
         raise InvalidRequest(f"max_tokens: must be an integer of at least 1, not {max_tokens!r}")
     _check_sampling(body)
+    for name, why in _REFUSED_FIELDS.items():
+        if body.get(name) is not None:
+            raise InvalidRequest(f"{name}: {why}")
 
 
 def check_prompt(body: dict[str, Any]) -> None:
@@ -131,7 +139,7 @@ def _check_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
         name = choice.get("name")
         if not isinstance(name, str):
             raise InvalidRequest("tool_choice.name: Field required")
-        if name not in {tool["name"] for tool in tools}:
+        if name not in {tool.get("name") for tool in tools}:
             raise InvalidRequest(f"tool_choice.name: {name!r} is not among the request's tools")
     elif choice["type"] == "any" and not tools:
         raise InvalidRequest("tool_choice: a call of any tool is asked for, but the request has no tools")
@@ -145,9 +153,10 @@ def _check_tools(tools: Any) -> None:
     for i, tool in enumerate(tools):
         if not isinstance(tool, dict):
             raise InvalidRequest(f"tools.{i}: must be an object, not {_kind(tool)}")
-        if not isinstance(tool.get("name"), str) or not tool["name"]:
+        ours = tool.get("type") in (None, "custom")  # toolsets have no name, nor what the future may bring
+        if (ours or "name" in tool) and (not isinstance(tool.get("name"), str) or not tool["name"]):
             raise InvalidRequest(f"tools.{i}.name: Field required")
-        if tool.get("type") in (None, "custom") and not isinstance(tool.get("input_schema"), dict):
+        if ours and not isinstance(tool.get("input_schema"), dict):
             raise InvalidRequest(f"tools.{i}.input_schema: Field required")
 
 

@@ -44,4 +44,6 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         system_turns=config.upstream_system_turns,
         structured_calls=known is not None and known.structured_calls,
         tool_format=config.tool_format,
+        top_k=known is not None and known.top_k,
+        openrouter_reasoning=known is not None and known.openrouter_reasoning,
     )

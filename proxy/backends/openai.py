@@ -29,11 +29,15 @@ class OpenAIBackend:
         system_turns: bool = False,
         structured_calls: bool = False,
         tool_format: str = "",
+        top_k: bool = False,
+        openrouter_reasoning: bool = False,
     ) -> None:
         self.name = name
         self.dialect = Dialect(
             system_turns=system_turns,
             images=True,
+            top_k=top_k,
+            openrouter_reasoning=openrouter_reasoning,
             structured_calls=structured_calls and not tool_format,
             tool_format=tool_format,
             mixed_thinking=True,

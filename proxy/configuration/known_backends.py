@@ -12,24 +12,33 @@ BackendKind = Literal["mlx", "openai", "claude"]
 class KnownBackend:
     """What a backend name stands for; `url` is empty where there is no usual one.
 
-    `structured_calls`: it parses its models' calls itself, or refuses tools where it cannot.
+    `structured_calls`: it parses its models' calls itself, or refuses tools where it cannot. `top_k`: it
+    takes this beside OpenAI's sampling. `openrouter_reasoning`: it takes `reasoning`, with an effort or a
+    limit in tokens, and ignores it for models that do not think.
     """
 
     kind: BackendKind
     url: str = ""
     needs_key: bool = False
     structured_calls: bool = False
+    top_k: bool = False
+    openrouter_reasoning: bool = False
 
 
 KNOWN_BACKENDS: dict[str, KnownBackend] = {
     "mlx": KnownBackend("mlx"),
     "vllm-mlx": KnownBackend("mlx"),  # the built-in engine's old name, still in users' files
     "openai": KnownBackend("openai"),
-    "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", structured_calls=True),
+    "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", structured_calls=True, top_k=True),
     "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", structured_calls=True),
-    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1", structured_calls=True),
+    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1", structured_calls=True, top_k=True),
     "openrouter": KnownBackend(
-        "openai", "https://openrouter.ai/api/v1", needs_key=True, structured_calls=True
+        "openai",
+        "https://openrouter.ai/api/v1",
+        needs_key=True,
+        structured_calls=True,
+        top_k=True,
+        openrouter_reasoning=True,
     ),
     "claude": KnownBackend("claude", "https://api.anthropic.com"),
 }

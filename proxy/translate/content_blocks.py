@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from engine.tool_calls.schemas.tools import parse_json
@@ -11,11 +12,17 @@ from proxy.translate.thinking import sign
 
 
 class ContentBlocks:
-    """Writes the blocks of one answer in order; `out` gathers the bytes until the caller takes them."""
+    """Writes the blocks of one answer in order; `out` gathers the bytes until the caller takes them.
 
-    def __init__(self, out: list[bytes]) -> None:
+    `block_names`: the fields by which a block names the tool that the model has called.
+    """
+
+    def __init__(
+        self, out: list[bytes], block_names: Callable[[str], dict[str, str]] = lambda name: {"name": name}
+    ) -> None:
         self.content: list[dict[str, Any]] = []  # closed blocks
         self._out = out
+        self._block_names = block_names
         self._kind = ""  # of the open block
         self._head = b""
         self._block: dict[str, Any] = {}  # the open tool call
@@ -51,7 +58,7 @@ class ContentBlocks:
         """A whole tool call."""
         self.close()
         index = self._index
-        block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        block = self._tool_block(call_id, name)
         self._out.append(block_start(index, block))
         head = delta_head(index, "input_json_delta", "partial_json")
         self._out.append(head + encode_json(encode_json(tool_input).decode()) + DELTA_TAIL)
@@ -61,7 +68,7 @@ class ContentBlocks:
     def begin_tool_use(self, call_id: str, name: str) -> None:
         """Open a tool call whose arguments come in pieces; `close` ends it."""
         self.close()
-        self._block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        self._block = self._tool_block(call_id, name)
         self._open("tool_use", self._block, delta_head(self._index, "input_json_delta", "partial_json"))
 
     def tool_input(self, text: str) -> None:
@@ -93,6 +100,9 @@ class ContentBlocks:
         return self._kind in ("text", "tool_use") or any(
             block["type"] != "thinking" for block in self.content
         )
+
+    def _tool_block(self, call_id: str, name: str) -> dict[str, Any]:
+        return {"type": "tool_use", "id": call_id, **self._block_names(name), "input": {}}
 
     @property
     def _index(self) -> int:

@@ -15,7 +15,9 @@ from proxy.translate.turns import chat_messages
 _READ_FIELDS = frozenset(
     {"model", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "top_k"}
     | {"stop_sequences", "stream", "metadata", "thinking", "output_config", "output_format"}
+    | {"context_management"}
 )
+_EFFORTS_OF_BUDGETS = ((4096, "low"), (16_384, "medium"))  # tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,14 @@ def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedReque
     chat |= _output_format(body)
     if dialect.template_switches:
         chat["chat_template_kwargs"] = {"enable_thinking": thinking.enabled}
-        effort = _output_config(body).get("effort")
-        if effort in ("low", "medium", "high"):
+        if thinking.budget:
+            chat["chat_template_kwargs"]["thinking_budget"] = thinking.budget
+        if effort := _effort(body, thinking):
             chat["reasoning_effort"] = effort
+    elif dialect.openrouter_reasoning and thinking.enabled:
+        effort = _effort(body, thinking)
+        wanted = {"max_tokens": thinking.budget} if thinking.budget else {"effort": effort or "medium"}
+        chat["reasoning"] = wanted
     left_out = sorted(body.keys() - _READ_FIELDS)
     if left_out:
         notes.append(f"left out fields that mean nothing to this model: {', '.join(left_out)}")
@@ -112,6 +119,18 @@ def _output_format(body: dict[str, Any]) -> dict[str, Any]:
         return {}
     schema = {"name": "answer", "schema": wanted["schema"], "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _effort(body: dict[str, Any], thinking: ThinkingMode) -> str:
+    """The effort in the three words that models know; a budget alone says it in tokens."""
+    effort = _output_config(body).get("effort")
+    if effort in ("low", "medium", "high"):
+        return str(effort)
+    if effort in ("xhigh", "max"):
+        return "high"
+    if not thinking.budget:
+        return ""
+    return next((word for most, word in _EFFORTS_OF_BUDGETS if thinking.budget < most), "high")
 
 
 def _output_config(body: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ has none starts with its first output.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.tool_calls.quoted.call_forms import CallForms
@@ -63,6 +63,7 @@ class AnswerSpec:
     `streamed`: the client reads events, not one message. `most_calls`: as many as the client takes, None for
     any number. `call_forms`: the ways in which calls may stand at the end of the text; None: in none.
     `mixed_thinking`: marks of thinking may stand in the text and around thinking, and calls in the thinking.
+    `applied_edits`: what was cleared of the context before, as the API reports it.
     """
 
     message_id: str
@@ -74,6 +75,7 @@ class AnswerSpec:
     most_calls: int | None = None
     call_forms: CallForms | None = None
     mixed_thinking: bool = False
+    applied_edits: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Answer:
@@ -88,7 +90,7 @@ class Answer:
         self.produced = False  # the model has begun to answer
         self._spec = spec
         self._out: list[bytes] = []
-        self._blocks = ContentBlocks(self._out)
+        self._blocks = ContentBlocks(self._out, spec.tools.block_names)
         self._calls = ToolCallWriter(
             spec.tools, self._blocks, spec.used_ids, streamed=spec.streamed, most=spec.most_calls
         )
@@ -141,7 +143,8 @@ class Answer:
     def closing(self) -> bytes:
         """message_delta and message_stop: what to send once the answer is on record."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence}
-        return event("message_delta", {"delta": delta, "usage": usage_fields(self.usage)}) + MESSAGE_STOP
+        data = {"delta": delta, "usage": usage_fields(self.usage), **self._context_management()}
+        return event("message_delta", data) + MESSAGE_STOP
 
     def message(self) -> dict[str, Any]:
         """The message as far as it has come."""
@@ -154,7 +157,12 @@ class Answer:
             "stop_reason": self.stop_reason or None,
             "stop_sequence": self.stop_sequence,
             "usage": usage_fields(self.usage_so_far()),
+            **self._context_management(),
         }
+
+    def _context_management(self) -> dict[str, Any]:
+        edits = self._spec.applied_edits
+        return {"context_management": {"applied_edits": edits}} if edits else {}
 
     def usage_so_far(self) -> Usage:
         """The usage with the output counted up to now."""

@@ -14,23 +14,31 @@ from dataclasses import dataclass
 from typing import Any
 
 _MARK = "anyclaude1."
+_ENABLED = ("enabled", "adaptive", "between_tools")
 _MAX_THINKING_BYTES = 8 * 2**20  # a forged signature must not unpack without end
 
 
 @dataclass(frozen=True, slots=True)
 class ThinkingMode:
-    """`enabled`: thinking blocks are sent; `shown`: with their text, else only with the signature."""
+    """`enabled`: thinking blocks are sent; `shown`: with their text, else only with the signature.
+
+    `budget`: tokens that the client grants it, 0 for no limit of its own.
+    """
 
     enabled: bool = False
     shown: bool = True
+    budget: int = 0
 
 
 def thinking_mode(body: dict[str, Any]) -> ThinkingMode:
     """What a request body says about thinking; anything that it does not know counts as disabled."""
     thinking = body.get("thinking")
-    if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "adaptive"):
+    if not isinstance(thinking, dict) or thinking.get("type") not in _ENABLED:
         return ThinkingMode()
-    return ThinkingMode(enabled=True, shown=thinking.get("display") != "omitted")
+    budget = thinking.get("budget_tokens")
+    if not isinstance(budget, int) or isinstance(budget, bool):
+        budget = 0
+    return ThinkingMode(True, thinking.get("display") != "omitted", max(0, budget))
 
 
 def sign(thinking: str) -> str:

@@ -8,27 +8,42 @@ from typing import Any
 
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, Verdict
 from engine.wire.json_text import encode_json
+from proxy.anthropic.client_tools import ToolDefinition, known_tools
 
 __all__ = ["ToolSet", "Verdict", "tool_choice", "tool_set"]
 
 
 class ToolSet:
-    """The tools of one request: `functions` as OpenAI's API takes them, `schemas` to judge their calls."""
+    """The tools of one request: `functions` as OpenAI's API takes them, `schemas` to judge their calls.
+
+    `members` are those of Anthropic's toolsets, by the name that the model knows them by.
+    """
 
     def __init__(self, tools: list[dict[str, Any]]) -> None:
         self.functions: list[dict[str, Any]] = []
+        self.members: dict[str, ToolDefinition] = {}
         self.notes: list[str] = []
         schemas: list[ToolSchema] = []
         for tool in tools:
-            schema = tool.get("input_schema")
-            if not isinstance(schema, dict):
-                self.notes.append(
-                    f"left out the tool {tool['name']} of type {tool.get('type')}: not run here"
-                )
+            name = tool.get("name") or tool.get("mcp_server_name") or tool.get("type")
+            definitions = _definitions(tool)
+            if not definitions:
+                self.notes.append(f"left out the tool {name} of type {tool.get('type')}: not run here")
+            callers = tool.get("allowed_callers")
+            if isinstance(callers, list) and callers and "direct" not in callers:
+                self.notes.append(f"left out the tool {name}: only code on the vendor's server may call it")
                 continue
-            schemas.append(ToolSchema(tool["name"], schema))
-            self.functions.append(_as_function(tool, schema))
+            for definition in definitions:
+                schemas.append(ToolSchema(definition.name, definition.schema))
+                self.functions.append(_as_function(definition, tool.get("input_examples")))
+                if definition.family:
+                    self.members[definition.name] = definition
         self.schemas = ToolSchemas(schemas)
+
+    def block_names(self, name: str) -> dict[str, str]:
+        """How a `tool_use` block names a tool that the model has called."""
+        member = self.members.get(name)
+        return {"name": member.member, "toolset_name": member.family} if member else {"name": name}
 
     def __contains__(self, name: object) -> bool:
         return name in self.schemas
@@ -65,10 +80,22 @@ def tool_choice(choice: dict[str, Any] | None) -> dict[str, Any]:
     return fields
 
 
-def _as_function(tool: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def _definitions(tool: dict[str, Any]) -> list[ToolDefinition]:
+    """What an entry offers to the model: with a schema itself, else what its type stands for."""
+    schema = tool.get("input_schema")
+    if not isinstance(schema, dict) or not isinstance(tool.get("name"), str):
+        return known_tools(tool)
     description = tool.get("description")
-    function: dict[str, Any] = {"name": tool["name"]}
-    if isinstance(description, str):
+    return [ToolDefinition(tool["name"], description if isinstance(description, str) else None, schema)]
+
+
+def _as_function(definition: ToolDefinition, examples: Any) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": definition.name}
+    shown = encode_json(examples).decode() if isinstance(examples, list) and examples else ""
+    description = definition.description
+    if shown:
+        description = "\n\n".join(filter(None, [description, f"Examples of its input: {shown}"]))
+    if description is not None:
         function["description"] = description
-    function["parameters"] = schema
+    function["parameters"] = definition.schema
     return {"type": "function", "function": function}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.wire.json_text import encode_json
+from proxy.anthropic.client_tools import member_name
 from proxy.anthropic.prompt_prefix import joined_text, system_text
 from proxy.backends.upstream import Dialect
 from proxy.translate.block_texts import BlockTexts, picture_url
@@ -69,11 +70,9 @@ def _assistant(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str])
 def _tool_call(block: dict[str, Any]) -> dict[str, Any]:
     # Argument keys keep the order in which the model wrote them: another order is another prompt.
     arguments = encode_json(block["input"]).decode()
-    return {
-        "id": block["id"],
-        "type": "function",
-        "function": {"name": block["name"], "arguments": arguments},
-    }
+    family = block.get("toolset_name")
+    name = member_name(family, block["name"]) if isinstance(family, str) and family else block["name"]
+    return {"id": block["id"], "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _user(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> Iterator[Message]:

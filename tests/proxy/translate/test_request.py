@@ -434,8 +434,41 @@ def test_what_openai_does_not_have_is_kept_from_openai() -> None:
 )
 def test_the_engine_is_told_whether_to_think(thinking: Any, enabled: bool) -> None:
     request = translated(thinking=thinking)
-    assert request.body["chat_template_kwargs"] == {"enable_thinking": enabled}
+    assert request.body["chat_template_kwargs"]["enable_thinking"] is enabled
     assert request.thinking.enabled is enabled
+
+
+def budget(tokens: Any) -> dict[str, Any]:
+    return {"type": "enabled", "budget_tokens": tokens}
+
+
+EFFORTS: list[tuple[dict[str, Any], str | None, dict[str, Any] | None]] = [
+    ({"thinking": {"type": "adaptive"}}, None, {"effort": "medium"}),
+    ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, "low", {"effort": "low"}),
+    ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "xhigh"}}, "high", {"effort": "high"}),
+    ({"thinking": {"type": "between_tools"}, "output_config": {"effort": "max"}}, "high", {"effort": "high"}),
+    ({"output_config": {"effort": "medium"}}, "medium", None),
+    ({"output_config": {"effort": "odd"}}, None, None),
+    ({"output_config": ["odd"]}, None, None),
+    ({"thinking": budget(1024)}, "low", {"max_tokens": 1024}),
+    ({"thinking": budget(10_000)}, "medium", {"max_tokens": 10_000}),
+    ({"thinking": budget(31_999)}, "high", {"max_tokens": 31_999}),
+    ({"thinking": budget(31_999), "output_config": {"effort": "low"}}, "low", {"max_tokens": 31_999}),
+    ({"thinking": budget("many")}, None, {"effort": "medium"}),
+    ({"thinking": budget(True)}, None, {"effort": "medium"}),
+    ({"thinking": budget(-5)}, None, {"effort": "medium"}),
+]
+
+
+@pytest.mark.parametrize(("fields", "effort", "openrouter"), EFFORTS)
+def test_effort_and_budget_are_mapped_to_what_an_upstream_takes(
+    fields: dict[str, Any], effort: str | None, openrouter: dict[str, Any] | None
+) -> None:
+    engine = translated(**fields)
+    assert engine.body.get("reasoning_effort") == effort
+    assert engine.body["chat_template_kwargs"].get("thinking_budget", 0) == engine.thinking.budget
+    assert translated(Dialect(openrouter_reasoning=True), **fields).body.get("reasoning") == openrouter
+    assert not translated(PLAIN, **fields).body.keys() & {"reasoning", "reasoning_effort"}
 
 
 def test_a_wanted_format_is_passed_on() -> None:
@@ -446,9 +479,7 @@ def test_a_wanted_format_is_passed_on() -> None:
 
 def test_fields_without_a_meaning_here_are_noted_once() -> None:
     notes = translated(context_management={}, service_tier="auto", container="x").notes
-    assert notes == [
-        "left out fields that mean nothing to this model: container, context_management, service_tier"
-    ]
+    assert notes == ["left out fields that mean nothing to this model: container, service_tier"]
 
 
 VERDICTS = [
