@@ -26,6 +26,7 @@ from proxy.api.client_side import (
     send_error,
     send_json,
 )
+from proxy.api.context_editing import EditedRequest, edit_context
 from proxy.api.observation import Observation
 from proxy.backends.faults import refuses_pictures
 from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
@@ -173,7 +174,10 @@ class MessagesRequest:
         model = await service.backend.model_name()
         if model in service.blind_models:
             dialect = replace(dialect, images=False)
-        answer = await self._answer(body, caller, model, dialect)
+        edited = await edit_context(body, service.backend, dialect, model, self._record.id)
+        for note in edited.notes:
+            self._record.note(note)
+        answer = await self._answer(edited, caller, model, dialect)
         if (
             dialect.images
             and answer.fault is not None
@@ -182,7 +186,7 @@ class MessagesRequest:
         ):
             service.blind_models.add(model)
             self._record.note(f"asked again without pictures: {answer.fault.message}")
-            answer = await self._answer(body, caller, model, replace(dialect, images=False))
+            answer = await self._answer(edited, caller, model, replace(dialect, images=False))
         if answer.structured_ids:
             service.structured_calls.remember(caller.session, answer.structured_ids)
         if answer.fault is not None:
@@ -192,10 +196,10 @@ class MessagesRequest:
         return answer
 
     async def _answer(
-        self, body: dict[str, Any], caller: RequestOrigin, model: str, dialect: Dialect
+        self, edited: EditedRequest, caller: RequestOrigin, model: str, dialect: Dialect
     ) -> Answer:
         """One answer, or why it broke off."""
-        backend = self._service.backend
+        backend, body = self._service.backend, edited.body
         translated = translate_request(body, dialect)
         request = UpstreamRequest(
             {"model": model, **translated.body}, self._record.id, lane=caller.lane, session=caller.session
@@ -207,7 +211,8 @@ class MessagesRequest:
         forms = _call_forms(translated, dialect, model)
         if self._service.structured_calls.knows(caller.session, used_ids):
             forms = None
-        answer = self._answer_so_far = Answer(_answer_spec(body, translated, dialect, used_ids, forms))
+        spec = _answer_spec(body, translated, dialect, used_ids, forms)
+        answer = self._answer_so_far = Answer(replace(spec, applied_edits=edited.applied))
         observation = Observation(self._record, answer)
         try:
             async with aclosing(backend.stream(request)) as arrivals:

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OTHER_APIS = {
+    "/v1/messages/batches": "send each request of the batch to /v1/messages",
+    "/v1/files": "put the file into the message, in base64 or as text",
+    "/v1/skills": "skills need the vendor's containers; Claude Code's own skills work without them",
+    "/v1/threads": "send all messages of the conversation with each request",
+    "/v1/complete": "use /v1/messages",
+}
 OPENAPI_PATH = "/anyclaude/openapi.json"
 
 
@@ -65,8 +72,20 @@ def create_app(
         app.router.routes.append(Route("/v1/messages", MessagesEndpoint(service), methods=["POST"]))
         add_token_count_route(app, service)
         add_model_routes(app, backend)
+        _refuse_other_apis(app)
     _add_greetings(app)
     return app
+
+
+def _refuse_other_apis(app: FastAPI) -> None:
+    """Say what is missing and what to do, rather than that a path is unknown."""
+    for path, why in OTHER_APIS.items():
+
+        async def refuse(request: Request, why: str = why) -> Response:
+            raise NotFound(f"{request.method} {request.url.path} is not supported by this proxy: {why}")
+
+        for each in (path, path + "/{rest:path}"):
+            app.router.routes.append(Route(each, refuse, methods=["GET", "POST", "PATCH", "DELETE"]))
 
 
 def _add_greetings(app: FastAPI) -> None:

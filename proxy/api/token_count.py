@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from engine.wire.json_text import encode_json
 from proxy.anthropic.messages import check_prompt, parse_body
 from proxy.api.client_side import new_request_id, read_body
+from proxy.api.context_editing import edit_context
 from proxy.api.messages import Service
 from proxy.backends.upstream import UpstreamRequest
 from proxy.translate.request import translate_request
@@ -22,11 +25,15 @@ def add_token_count_route(app: FastAPI, service: Service) -> None:
         if fault is not None:
             raise fault
         backend = service.backend
+        model, request_id = await backend.model_name(), new_request_id()
+        read = await service.documents.read(body)
+        edited = await edit_context(read, backend, backend.dialect, model, request_id)
         # The answer's limit is no part of the prompt, and may not fit where the prompt does.
-        translated = translate_request(await service.documents.read(body), backend.dialect).body
+        translated = translate_request(edited.body, backend.dialect).body
         translated.pop("max_tokens", None)
-        model = await backend.model_name()
-        counted = UpstreamRequest({"model": model, **translated}, new_request_id())
-        tokens = await backend.count_tokens(counted)
+        counted = UpstreamRequest({"model": model, **translated}, request_id)
+        answer: dict[str, Any] = {"input_tokens": await backend.count_tokens(counted)}
+        if edited.applied:
+            answer["context_management"] = {"original_input_tokens": edited.original_tokens}
         headers = {"request-id": counted.request_id}
-        return Response(encode_json({"input_tokens": tokens}), 200, headers, "application/json")
+        return Response(encode_json(answer), 200, headers, "application/json")
