@@ -123,18 +123,18 @@ def _thinks(message: Message) -> bool:
 
 
 def _has(message: Message, kind: str) -> bool:
-    content = message["content"]
+    content = message.get("content")
     return isinstance(content, list) and any(block["type"] == kind for block in content)
 
 
 def _blocks(messages: list[Message], role: str) -> Iterable[dict[str, Any]]:
     for message in messages:
-        if message["role"] == role and isinstance(message["content"], list):
+        if message["role"] == role and isinstance(message.get("content"), list):
             yield from message["content"]
 
 
 def _with_blocks(message: Message, edited: Any) -> Message:
-    if not isinstance(message["content"], list):
+    if not isinstance(message.get("content"), list):
         return message
     return message | {"content": [new for block in message["content"] if (new := edited(block)) is not None]}
 

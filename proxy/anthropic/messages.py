@@ -97,6 +97,8 @@ def _check_messages(messages: Any) -> None:
         if not isinstance(message.get("role"), str):
             raise InvalidRequest(f"{place}.role: Field required")
         content = message.get("content")
+        if content is None and message["role"] == "system" and message.get("output_config"):
+            continue  # changes options from here on
         if content is None:
             raise InvalidRequest(f"{place}.content: Field required")
         if not isinstance(content, str):

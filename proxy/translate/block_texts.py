@@ -58,6 +58,8 @@ class BlockTexts:
             return f"[a call that was carried out {_CALLS[kind]}: {call}]"
         if kind.endswith("_tool_result"):
             return f"[result of {kind.removesuffix('_tool_result').replace('_', ' ')}]\n{self._result(block)}"
+        if kind == "browser_state":
+            return _browser_state(block)
         if kind == "container_upload":
             return f"[a file for a container, not shown: {_NO_FILES}]"
         if kind in ("fallback", "mcp_tool_listing") or (kind == "compaction" and not block.get("content")):
@@ -147,6 +149,19 @@ def unseen_document(what: str) -> str:
         " read it from its file: `pdftotext FILE -` gives the text of a PDF, `-f 1 -l 5` that of its first"
         " pages. Else ask the user for the part that matters.]"
     )
+
+
+def _browser_state(block: Block) -> str:
+    """The open tabs after a call of a browser's toolset, and what happened meanwhile."""
+    tabs = block.get("tabs")
+    lines = [
+        f"{'*' if tab.get('active') else '-'} {tab.get('tab_id')}: {tab.get('title')} {tab.get('url')}"
+        for tab in (tabs if isinstance(tabs, list) else [])
+        if isinstance(tab, dict)
+    ]
+    changes = block.get("state_changes")
+    happened = [f"Meanwhile: {encode_json(changes).decode()}"] if changes else []
+    return joined_text(["[open tabs, * is the active one]", *lines, *happened])
 
 
 def _changed_tool(block: Block) -> str:

@@ -134,5 +134,10 @@ def _effort(body: dict[str, Any], thinking: ThinkingMode) -> str:
 
 
 def _output_config(body: dict[str, Any]) -> dict[str, Any]:
-    config = body.get("output_config")
-    return config if isinstance(config, dict) else {}
+    """The request's options for its answer; system messages among the turns may change them."""
+    configs = [body.get("output_config")]
+    configs += [turn.get("output_config") for turn in body["messages"] if turn["role"] == "system"]
+    merged: dict[str, Any] = {}
+    for config in configs:
+        merged |= config if isinstance(config, dict) else {}
+    return merged

@@ -26,8 +26,13 @@ def chat_messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> l
     system = system_text(body.get("system"))
     if system:
         messages.append({"role": "system", "content": system})
-    for turn in body["messages"]:
-        messages.extend(_turn(turn, dialect, notes))
+    turns = body["messages"]
+    last_user = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=-1)
+    for place, turn in enumerate(turns):
+        # Its sender wants it shown for one turn only, or has set nothing but options by it.
+        passed = turn.get("clear_at") == "next_user_message" and place < last_user
+        if turn["role"] not in _SYSTEM_ROLES or not (passed or turn.get("content") is None):
+            messages.extend(_turn(turn, dialect, notes))
     return messages
 
 

@@ -37,6 +37,9 @@ async def test_the_client_is_greeted(path: str, method: str, tmp_path: Path) -> 
         ("GET", "/docs", 404, "not_found_error"),
         ("GET", "/v1/models?limit=many", 400, "invalid_request_error"),
         ("POST", "/v1/messages/count_tokens", 400, "invalid_request_error"),
+        ("POST", "/v1/messages/batches", 404, "not_found_error"),
+        ("GET", "/v1/messages/batches/b/results", 404, "not_found_error"),
+        ("DELETE", "/v1/files/file_1", 404, "not_found_error"),
     ],
 )
 async def test_faults_of_all_paths_have_anthropics_shape(

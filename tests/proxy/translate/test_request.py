@@ -310,6 +310,15 @@ BLOCKS: list[tuple[dict[str, Any], str]] = [
         {"type": "container_upload", "file_id": "file_1"},
         f"[a file for a container, not shown: {NO_FILES}]",
     ),
+    (
+        {
+            "type": "browser_state",
+            "tabs": [{"tab_id": "1", "title": "T", "url": "U", "active": True}, {"tab_id": "2"}, "odd"],
+            "state_changes": [{"type": "tab_opened", "tab_id": "2"}],
+        },
+        "[open tabs, * is the active one]\n* 1: T U\n- 2: None None\n"
+        'Meanwhile: [{"type":"tab_opened","tab_id":"2"}]',
+    ),
     ({"type": "hologram", "text": "words"}, "words"),
     (
         {"type": "hologram", "light": 1},
@@ -329,6 +338,18 @@ def test_blocks_nested_beyond_reason_are_the_clients_fault() -> None:
         nested = result("toolu_1", [nested])
     with pytest.raises(InvalidRequest, match="nested too deeply"):
         messages(user(nested))
+
+
+def test_a_system_entry_may_be_for_one_turn_or_for_options_alone() -> None:
+    once = {"role": "system", "content": "now", "clear_at": "next_user_message"}
+    effort = {"role": "system", "output_config": {"effort": "low"}}
+    assert [one["content"] for one in messages(user(text("a")), once)] == ["a", "now"]
+    later = translated(
+        messages=[user(text("a")), once, assistant(text("b")), user(text("c")), effort],
+        output_config={"effort": "high"},
+    )
+    assert [one["content"] for one in later.body["messages"]] == ["a", "b", "c"]
+    assert later.body["reasoning_effort"] == "low"
 
 
 def test_an_unknown_role_speaks_as_the_user() -> None:
