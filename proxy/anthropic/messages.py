@@ -20,6 +20,8 @@ _REFUSED_FIELDS = {
     "compaction": "not supported: compact in the client, by a request for a summary",
     "thread": "not supported: no conversation is stored here, so send all of its messages with each request",
 }
+# With this code the tool runner of Anthropic's SDKs, which asks for a thread first, goes on without one.
+_DETAILS = {"thread": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}}
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def check_message_request(body: dict[str, Any]) -> None:
     _check_sampling(body)
     for name, why in _REFUSED_FIELDS.items():
         if body.get(name) is not None:
-            raise InvalidRequest(f"{name}: {why}")
+            raise InvalidRequest(f"{name}: {why}", details=_DETAILS.get(name))
 
 
 def check_prompt(body: dict[str, Any]) -> None:

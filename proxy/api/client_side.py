@@ -86,7 +86,9 @@ async def send_json(
 
 async def send_error(send: Send, error: ProxyError, request_id: str) -> None:
     """A reply in Anthropic's error form."""
-    await send_json(send, error.status, error_body(error.info, request_id), request_id, error.headers)
+    await send_json(
+        send, error.status, error_body(error.info, request_id, error.details), request_id, error.headers
+    )
 
 
 def encoded_headers(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -123,7 +123,7 @@ def _answer_faults_in_anthropics_shape(app: FastAPI) -> None:
 
 def _fault(error: ProxyError) -> Response:
     request_id = new_request_id()
-    return _json(error.status, error_body(error.info, request_id), request_id, error.headers)
+    return _json(error.status, error_body(error.info, request_id, error.details), request_id, error.headers)
 
 
 def _json(status: int, body: object, request_id: str, headers: dict[str, str] | None = None) -> Response:

@@ -30,15 +30,21 @@ MAX_RETRY_AFTER_S = 60  # clients stop retrying when they should wait longer
 
 
 class ProxyError(Exception):
-    """Base of all errors that reach the client as an Anthropic error body."""
+    """Base of all errors that reach the client as an Anthropic error body.
+
+    `details` are fields for programs: Anthropic's SDKs act on an `error_code` among them.
+    """
 
     status = 500
     type = "api_error"
 
-    def __init__(self, message: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str, *, headers: dict[str, str] | None = None, details: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.headers = headers or {}
+        self.details = details
 
     @property
     def info(self) -> ErrorInfo:
@@ -154,9 +160,12 @@ class UpstreamFailed(UpstreamError):
         super().__init__(message, headers={} if retry else {"x-should-retry": "false"})
 
 
-def error_body(info: ErrorInfo, request_id: str) -> dict[str, Any]:
+def error_body(info: ErrorInfo, request_id: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
     """Anthropic's error shape: the body of a failed request, and the data of an `error` event."""
-    return {"type": "error", "error": {"type": info.type, "message": info.message}, "request_id": request_id}
+    error: dict[str, Any] = {"type": info.type, "message": info.message}
+    if details:
+        error["details"] = details
+    return {"type": "error", "error": error, "request_id": request_id}
 
 
 def _retry_after(seconds: float) -> dict[str, str]:
