@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -236,6 +238,27 @@ async def proxy_over(
         }
         async with proxy(folder, backends[kind](), **options) as running:
             yield running
+
+
+@contextmanager
+def proxy_in_a_thread(upstream: Upstream, folder: Path) -> Iterator[str]:
+    """The URL of a proxy whose loop has a thread of its own, for clients that block."""
+    ready: queue.Queue[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
+
+    async def run() -> None:
+        enough = asyncio.Event()
+        async with proxy_over(upstream, folder) as running:
+            ready.put((running.url, asyncio.get_running_loop(), enough))
+            await enough.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    url, loop, enough = ready.get(timeout=20)
+    try:
+        yield url
+    finally:
+        loop.call_soon_threadsafe(enough.set)
+        thread.join(20)
 
 
 async def _send_json(send: Send, status: int, body: Any, headers: dict[str, str] | None = None) -> None:

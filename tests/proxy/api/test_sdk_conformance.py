@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -18,7 +14,7 @@ from anthropic._base_client import BaseClient
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from tests.proxy.live import DONE, FINISH, USAGE, Upstream, calls, delta, proxy_over, says
+from tests.proxy.live import DONE, FINISH, USAGE, Upstream, calls, delta, proxy_in_a_thread, says
 from tests.proxy.pdfs import pdf_in_base64
 
 MODEL = "claude-of-my-own"
@@ -55,23 +51,8 @@ class Scripted(Upstream):
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scripted, str]]:
     """One proxy for all tests of this module, in a thread of its own."""
     upstream = Scripted(other={"/tokenize": {"count": 7}, "/v1/models": {"data": [{"id": "tiny"}]}})
-    folder: Path = tmp_path_factory.mktemp("sdk")
-    ready: queue.Queue[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
-
-    async def run() -> None:
-        enough = asyncio.Event()
-        async with proxy_over(upstream, folder) as running:
-            ready.put((running.url, asyncio.get_running_loop(), enough))
-            await enough.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    url, loop, enough = ready.get(timeout=20)
-    try:
+    with proxy_in_a_thread(upstream, tmp_path_factory.mktemp("sdk")) as url:
         yield upstream, url
-    finally:
-        loop.call_soon_threadsafe(enough.set)
-        thread.join(20)
 
 
 @pytest.fixture(scope="module")
