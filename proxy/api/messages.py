@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from proxy.api.client_side import (
 )
 from proxy.api.context_editing import EditedRequest, edit_context
 from proxy.api.observation import Observation
-from proxy.backends.faults import refuses_pictures
+from proxy.backends.faults import refused_feature
 from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
@@ -58,7 +59,12 @@ class Service:
     max_body_bytes: int = MAX_BODY_BYTES
     structured_calls: StructuredCalls = field(default_factory=StructuredCalls)
     documents: Documents = field(default_factory=Documents)
-    blind_models: set[str] = field(default_factory=set)  # have refused pictures
+    refused: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by model
+
+    def dialect_for(self, model: str) -> Dialect:
+        """What the backend understands, without what it has refused for this model."""
+        refused: Any = dict.fromkeys(self.refused.get(model, ()), False)
+        return replace(self.backend.dialect, **refused)
 
 
 class MessagesEndpoint:
@@ -163,30 +169,26 @@ class MessagesRequest:
     async def _ask(self, body: dict[str, Any], caller: RequestOrigin) -> Answer:
         """Send the request upstream and pass its answer on, all but the closing events.
 
-        A model that turns out to see no pictures is asked again without them, and gets none from then on.
+        What the upstream refuses of pictures and limits of thinking is left out, now and from then on.
         """
         service = self._service
         fault = service.engine_gate()
         if fault is not None:
             raise fault
         body = await service.documents.read(body)
-        dialect = service.backend.dialect
         model = await service.backend.model_name()
-        if model in service.blind_models:
-            dialect = replace(dialect, images=False)
+        dialect = service.dialect_for(model)
         edited = await edit_context(body, service.backend, dialect, model, self._record.id)
         for note in edited.notes:
             self._record.note(note)
         answer = await self._answer(edited, caller, model, dialect)
-        if (
-            dialect.images
-            and answer.fault is not None
-            and not answer.produced
-            and refuses_pictures(answer.fault)
-        ):
-            service.blind_models.add(model)
-            self._record.note(f"asked again without pictures: {answer.fault.message}")
-            answer = await self._answer(edited, caller, model, replace(dialect, images=False))
+        while answer.fault is not None and not answer.produced:
+            feature = refused_feature(answer.fault)
+            if not feature or not getattr(service.dialect_for(model), feature):
+                break
+            service.refused[model].add(feature)
+            self._record.note(f"asked again without {feature}: {answer.fault.message}")
+            answer = await self._answer(edited, caller, model, service.dialect_for(model))
         if answer.structured_ids:
             service.structured_calls.remember(caller.session, answer.structured_ids)
         if answer.fault is not None:

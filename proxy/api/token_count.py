@@ -26,10 +26,11 @@ def add_token_count_route(app: FastAPI, service: Service) -> None:
             raise fault
         backend = service.backend
         model, request_id = await backend.model_name(), new_request_id()
+        dialect = service.dialect_for(model)
         read = await service.documents.read(body)
-        edited = await edit_context(read, backend, backend.dialect, model, request_id)
+        edited = await edit_context(read, backend, dialect, model, request_id)
         # The answer's limit is no part of the prompt, and may not fit where the prompt does.
-        translated = translate_request(edited.body, backend.dialect).body
+        translated = translate_request(edited.body, dialect).body
         translated.pop("max_tokens", None)
         counted = UpstreamRequest({"model": model, **translated}, request_id)
         answer: dict[str, Any] = {"input_tokens": await backend.count_tokens(counted)}

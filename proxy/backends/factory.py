@@ -45,5 +45,6 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         structured_calls=known is not None and known.structured_calls,
         tool_format=config.tool_format,
         top_k=known is not None and known.top_k,
+        thinking_token_budget=known is not None and known.thinking_token_budget,
         openrouter_reasoning=known is not None and known.openrouter_reasoning,
     )

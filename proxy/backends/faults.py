@@ -59,6 +59,7 @@ _OVERFLOW_WORDS = re.compile(
 )
 
 # What servers say of a model without eyes: llama.cpp, vLLM, LM Studio, Ollama, OpenRouter, OpenAI, DeepSeek.
+_NO_THINKING_BUDGET = re.compile(r"thinking_token_budget is set but")  # vLLM without a reasoning parser
 _NO_PICTURES = re.compile(
     r"image input is not supported|mmproj|not a multimodal model|at most 0 image|"
     r"(does not|doesn't|that) support (images?|vision)|missing data required for image|"
@@ -94,9 +95,11 @@ def fault_of_status(
     return UpstreamFailed(f"{who} failed with status {status}: {message}")
 
 
-def refuses_pictures(error: UpstreamError) -> bool:
-    """Whether the upstream says that its model sees no pictures."""
-    return _NO_PICTURES.search(error.message) is not None
+def refused_feature(error: UpstreamError) -> str:
+    """The field of `Dialect` that the upstream says it, or its model, does not take; empty for none."""
+    if _NO_PICTURES.search(error.message):
+        return "images"
+    return "thinking_token_budget" if _NO_THINKING_BUDGET.search(error.message) else ""
 
 
 def is_error(chunk: Mapping[str, Any]) -> bool:

@@ -30,6 +30,7 @@ class OpenAIBackend:
         structured_calls: bool = False,
         tool_format: str = "",
         top_k: bool = False,
+        thinking_token_budget: bool = False,
         openrouter_reasoning: bool = False,
     ) -> None:
         self.name = name
@@ -37,6 +38,7 @@ class OpenAIBackend:
             system_turns=system_turns,
             images=True,
             top_k=top_k,
+            thinking_token_budget=thinking_token_budget,
             openrouter_reasoning=openrouter_reasoning,
             structured_calls=structured_calls and not tool_format,
             tool_format=tool_format,

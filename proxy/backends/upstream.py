@@ -112,6 +112,7 @@ class Dialect:
     images: bool = False  # `image_url` parts
     top_k: bool = False
     template_switches: bool = False  # `chat_template_kwargs`
+    thinking_token_budget: bool = False  # vLLM's field, which ends a thought that is longer
     openrouter_reasoning: bool = False  # `reasoning`, with an effort or a limit in tokens
     structured_calls: bool = False  # a call of a tool that it was offered never comes as text
     tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name suggests

@@ -13,8 +13,9 @@ class KnownBackend:
     """What a backend name stands for; `url` is empty where there is no usual one.
 
     `structured_calls`: it parses its models' calls itself, or refuses tools where it cannot. `top_k`: it
-    takes this beside OpenAI's sampling. `openrouter_reasoning`: it takes `reasoning`, with an effort or a
-    limit in tokens, and ignores it for models that do not think.
+    takes this beside OpenAI's sampling. `thinking_token_budget`: it takes vLLM's limit of thinking.
+    `openrouter_reasoning`: it takes `reasoning`, with an effort or a limit in tokens, and ignores it for
+    models that do not think.
     """
 
     kind: BackendKind
@@ -22,6 +23,7 @@ class KnownBackend:
     needs_key: bool = False
     structured_calls: bool = False
     top_k: bool = False
+    thinking_token_budget: bool = False
     openrouter_reasoning: bool = False
 
 
@@ -31,7 +33,9 @@ KNOWN_BACKENDS: dict[str, KnownBackend] = {
     "openai": KnownBackend("openai"),
     "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", structured_calls=True, top_k=True),
     "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", structured_calls=True),
-    "vllm": KnownBackend("openai", "http://127.0.0.1:8000/v1", structured_calls=True, top_k=True),
+    "vllm": KnownBackend(
+        "openai", "http://127.0.0.1:8000/v1", structured_calls=True, top_k=True, thinking_token_budget=True
+    ),
     "openrouter": KnownBackend(
         "openai",
         "https://openrouter.ai/api/v1",

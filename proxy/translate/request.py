@@ -70,6 +70,8 @@ def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedReque
         effort = _effort(body, thinking)
         wanted = {"max_tokens": thinking.budget} if thinking.budget else {"effort": effort or "medium"}
         chat["reasoning"] = wanted
+    if dialect.thinking_token_budget and thinking.budget:
+        chat["thinking_token_budget"] = thinking.budget
     left_out = sorted(body.keys() - _READ_FIELDS)
     if left_out:
         notes.append(f"left out fields that mean nothing to this model: {', '.join(left_out)}")

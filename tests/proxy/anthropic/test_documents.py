@@ -41,7 +41,10 @@ CASES: list[tuple[bytes, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("data", "said"), CASES)
+NAMES = ["text", "scan", "encrypted", "truncated", "empty", "no objects", "too many pages"]
+
+
+@pytest.mark.parametrize(("data", "said"), CASES, ids=NAMES)
 async def test_a_pdf_is_its_text_or_why_there_is_none(
     reader: Documents, data: bytes, said: list[str]
 ) -> None:

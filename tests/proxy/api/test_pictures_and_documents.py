@@ -25,7 +25,8 @@ BLIND = [
 async def test_a_model_that_sees_nothing_is_asked_again_in_words_and_from_then_on(
     tmp_path: Path, status: int, message: str
 ) -> None:
-    upstream = Upstream([{"error": {"message": message}}], status=status)
+    counts = {"/tokenize": {"count": 3}}
+    upstream = Upstream([{"error": {"message": message}}], status=status, other=counts)
 
     async def see_nothing(scope: Scope, receive: Receive, send: Send) -> None:
         if upstream.bodies:
@@ -38,9 +39,12 @@ async def test_a_model_that_sees_nothing_is_asked_again_in_words_and_from_then_o
         for _ in range(2):
             answer = await running.http.post(PATH, json=asked)
             assert answer.json()["content"] == [{"type": "text", "text": "A picture?"}]
+        await running.http.post(f"{PATH}/count_tokens", json=asked)
     kinds = [type(sent["messages"][0]["content"]) for sent in upstream.bodies]
     assert kinds == [list, str, str]
-    assert any("asked again without pictures" in note for note in running.traces()[0].notes)
+    counted = orjson.loads(upstream.requests[-1]["raw"])
+    assert counted["messages"] == upstream.bodies[-1]["messages"]
+    assert any("asked again without images" in note for note in running.traces()[0].notes)
 
 
 async def test_another_refusal_of_a_request_with_pictures_is_the_clients_to_know(tmp_path: Path) -> None:
@@ -66,3 +70,29 @@ async def test_a_pdf_is_read_for_the_prompt_and_for_its_count(tmp_path: Path) ->
     assert orjson.loads(upstream.requests[1]["raw"])["messages"] == sent
     (trace,) = running.traces()
     assert trace.request.body["messages"] == asked["messages"]
+
+
+async def test_vllm_is_given_the_budget_of_thinking_until_it_refuses_it(tmp_path: Path) -> None:
+    refusal = {"error": {"message": "thinking_token_budget is set but reasoning_config is not configured."}}
+    upstream = Upstream([refusal], status=400)
+
+    async def take_no_budget(scope: Scope, receive: Receive, send: Send) -> None:
+        if upstream.bodies:
+            upstream.status, upstream.answer = 200, says("ok")
+        await upstream(scope, receive, send)
+
+    asked = body(thinking={"type": "enabled", "budget_tokens": 50})
+    async with serve(take_no_budget) as url:
+        backend = OpenAIBackend(f"{url}/v1", "tiny", name="vllm", thinking_token_budget=True)
+        async with proxy(tmp_path, backend) as running:
+            for _ in range(2):
+                assert (await running.http.post(PATH, json=asked)).status_code == 200
+    assert [sent.get("thinking_token_budget") for sent in upstream.bodies] == [50, None, None]
+
+
+async def test_what_is_refused_without_having_been_sent_is_asked_for_once_more_only(tmp_path: Path) -> None:
+    upstream = Upstream([{"error": {"message": "Model does not support images."}}], status=400)
+    async with proxy_over(upstream, tmp_path) as running:
+        for _ in range(2):
+            assert (await running.http.post(PATH, json=body())).status_code == 400
+    assert len(upstream.bodies) == 3
