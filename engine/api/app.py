@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,7 @@ from engine.scheduling.scheduler import Scheduler
 from engine.wire.chat import (
     CONTEXT_LENGTH_EXCEEDED,
     LANE_HEADER,
+    RESUME_HEADER,
     CompletionHead,
     context_length_message,
     error_body,
@@ -205,7 +207,8 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
 
 
 async def _complete(engine: Engine, request: Request) -> Response:
-    chat = parse_chat(parse_body(await request.body()))
+    body = parse_body(await request.body())
+    chat = parse_chat(body)
     loaded = engine.require_model()
     chat.check_tokens(loaded.vocab_size)
     prompt, plan = await engine.prepare(loaded, chat)
@@ -228,6 +231,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
             segments=prompt.segments,
             lane=lane,
             grammar=plan.grammar,
+            resume_key=_resume_key(body) if request.headers.get(RESUME_HEADER) == "1" else "",
         ),
         asyncio.get_running_loop(),
     )
@@ -279,6 +283,15 @@ def _owner(model: str) -> str:
 def _lane(request: Request) -> Lane:
     lane = request.headers.get(LANE_HEADER)
     return cast(Lane, lane) if lane in get_args(Lane) else "main"
+
+
+def _resume_key(body: dict[str, Any]) -> str:
+    """What a repeated request has in common with the first; it may differ in its form and its limit."""
+    content = {name: value for name, value in body.items() if name not in _FORM}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+_FORM = ("stream", "stream_options", "max_tokens", "max_completion_tokens")
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

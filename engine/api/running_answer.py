@@ -9,6 +9,7 @@ from engine.scheduling.requests.steps import (
     FailStep,
     FinishStep,
     Generation,
+    ResumedStep,
     Step,
     TokenStep,
     UnconstrainedStep,
@@ -54,7 +55,7 @@ class RunningAnswer:
     def leave(self) -> None:
         """The client is gone: end at once."""
         self.left = self.over = True
-        self._generation.cancel()
+        self._generation.abandon()
 
     def abort(self, message: str) -> None:
         """Fail at once; the client gets `message`, or the failure that has just ended the generation."""
@@ -93,6 +94,10 @@ class RunningAnswer:
                     return
                 if self._guard.add(step.token, in_call=self._reader.in_data):
                     self._end_loop(self._guard.why, shown)
+            case ResumedStep(tokens):
+                shown.append(
+                    Remark(f"{tokens} tokens are of an answer to the same request whose client left")
+                )
             case UnconstrainedStep(why):
                 self.unconstrained = why
                 self._reader.lift_constraints()

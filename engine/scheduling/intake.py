@@ -13,10 +13,12 @@ from engine.prefix_cache.checkpoints import store_positions
 from engine.prefix_cache.disk.read_deadlines import ReadDeadlines
 from engine.prefix_cache.interface import Match, PrefixCache
 from engine.process.device_faults import device_fault
+from engine.scheduling.abandoned import AbandonedAnswers
 from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.reporting import LoopReporting
 from engine.scheduling.requests.request import RequestState, ScheduledRequest
+from engine.scheduling.requests.steps import ResumedStep, TokenStep
 from engine.scheduling.requests.validation import miss_in_words, request_fault, segment_at
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import is_greedy
@@ -52,6 +54,7 @@ class RequestIntake:
         self._wake = wake
         self._clock = clock
         self._reads = ReadDeadlines(clock)
+        self.abandoned = AbandonedAnswers(clock)
         self.may_read_now: Callable[[ScheduledRequest], bool] = lambda request: True
         self.before_insert: Callable[[], None] = lambda: None
 
@@ -101,6 +104,7 @@ class RequestIntake:
         match = self._lookup(request)
         if not request.lookup_reported:
             self._report_lookup(request, match, request.read_s + self._clock() - began)
+            self._replay(request)
         sequence = request.sequence
         request.resumed_at = len(request.generated)
         request.restored = match.restored
@@ -126,6 +130,7 @@ class RequestIntake:
             self._reporting.fail(request, "invalid_request", fault)
             return
         request.max_tokens = min(spec.max_tokens, self._loaded.context_length - len(spec.prompt))
+        request.resume(self.abandoned.take(spec.resume_key)[: request.max_tokens - 1])
         seeded = spec.sampling.seed is not None and self._loaded.draft is None
         request.is_repeatable = seeded or is_greedy(spec.sampling)
         request.restorable = self._cache.restorable(request.tokens)
@@ -163,14 +168,23 @@ class RequestIntake:
         """Report the lookup: restored tokens, tokens to prefill, and why no more was restored."""
         request.lookup_reported = True
         length = len(request.spec.prompt)
+        restored = min(match.restored, length)  # of a resumed answer more may be restored
         reads_only = request.spec.lane == "auxiliary"
-        kept = 0 if reads_only or not self._cache.would_keep(length) else length - match.restored
+        kept = 0 if reads_only or not self._cache.would_keep(length) else length - restored
         miss = None
         if match.miss:
             segment = segment_at(match.miss.position, request.spec)
             miss = miss_in_words(match.miss, segment, self._loaded.tokenizer.decode)
-        self._reporting.emit(request, Lookup(length, match.restored, kept, match.tier, miss, restore_s))
+        self._reporting.emit(request, Lookup(length, restored, kept, match.tier, miss, restore_s))
         if match.change:
             self._reporting.emit(request, match.change)
         self._reporting.counts.prompt_tokens += length
-        self._reporting.counts.restored_tokens += match.restored
+        self._reporting.counts.restored_tokens += restored
+
+    def _replay(self, request: ScheduledRequest) -> None:
+        """Report the tokens that a resumed answer begins with."""
+        if not request.generated:
+            return
+        self._reporting.emit(request, ResumedStep(len(request.generated)))
+        for token in request.generated:
+            self._reporting.emit(request, TokenStep(token))

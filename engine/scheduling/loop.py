@@ -139,6 +139,9 @@ class DecodeLoop:
                 self._release.release(request)
             finally:
                 self._reporting.end(request, RequestState.CANCELLED)
+                if request.stream.abandoned:
+                    kept = request.generated[: request.confirmed]
+                    self._intake.abandoned.keep(request.spec.resume_key, kept)
 
     def turn(self) -> bool:
         """Run one turn; returns false if there was no work. The fault of a request is never raised.

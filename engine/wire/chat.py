@@ -22,6 +22,9 @@ Lane = Literal["main", "subagent", "compaction", "auxiliary"]
 LANE_HEADER = "x-anyclaude-lane"
 """Request header that names the lane."""
 
+RESUME_HEADER = "x-anyclaude-resume"
+"""Request header with the value 1: where a client left the same request before its end, go on from there."""
+
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 OMITTED_PART = "[{kind}: you read text only and were not shown this part; do not guess what it holds]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from engine.wire.chat import LANE_HEADER
+from engine.wire.chat import LANE_HEADER, RESUME_HEADER
 from engine.wire.feed import FEED_HEADER, FEED_OBJECT, FeedPayload, StreamError, read_feed_chunk
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader, parse_json
@@ -30,7 +30,7 @@ class MlxBackend:
         self._model = model
 
     def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
-        headers = {FEED_HEADER: "1", LANE_HEADER: request.lane}
+        headers = {FEED_HEADER: "1", LANE_HEADER: request.lane, RESUME_HEADER: "1"}
         reader = EngineStreamReader.of_request(_WHO, request.body)
         return self._client.stream(request.body, headers, reader)
 

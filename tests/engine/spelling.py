@@ -50,3 +50,6 @@ class Steps:
 
     def cancel(self) -> None:
         self.cancelled.set()
+
+    def abandon(self) -> None:
+        self.cancel()

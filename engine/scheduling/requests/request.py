@@ -76,6 +76,11 @@ class ScheduledRequest:
             return self.prefill.remaining
         return len(self.tokens) + len(self.generated) - self.restorable
 
+    def resume(self, tokens: list[int]) -> None:
+        """Begin the answer with tokens that were generated for the same request before."""
+        self.generated, self.passed = list(tokens), list(tokens)
+        self.confirmed = len(tokens)
+
     def roll_back(self) -> None:
         """After a fault of the device: forget the tokens of which it is not sure that they were computed.
 

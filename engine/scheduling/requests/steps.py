@@ -47,6 +47,14 @@ class GenerationRequest:
     segments: tuple[str, ...] = ()  # what ends at each boundary, for people; empty where that is not known
     grammar: CompiledGrammar | None = None  # constrains the answer
     lane: Lane = "main"
+    resume_key: str = ""  # the same for a repeat of the request; empty: it begins anew
+
+
+@dataclass(frozen=True, slots=True)
+class ResumedStep:
+    """The answer goes on from one that its client had left: the next `tokens` tokens are of that one."""
+
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class FailStep:
 ReportStep = Queued | Lookup | PrefillProgress | CacheChange
 """What is reported of a request beside its tokens; written to the engine feed as it is."""
 
-Step = ReportStep | TokenStep | UnconstrainedStep | FinishStep | FailStep
+Step = ReportStep | ResumedStep | TokenStep | UnconstrainedStep | FinishStep | FailStep
 
 
 class Generation(Protocol):
@@ -102,4 +110,8 @@ class Generation(Protocol):
 
     def cancel(self) -> None:
         """Stop within one token or prefill chunk; what was computed stays in the prefix cache."""
+        ...
+
+    def abandon(self) -> None:
+        """Cancel because the client left: a request with the same `resume_key` goes on from there."""
         ...

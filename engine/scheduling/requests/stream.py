@@ -23,6 +23,7 @@ class StepStream:
     def __init__(self, loop: asyncio.AbstractEventLoop, on_cancel: Callable[[], None]) -> None:
         self.loop = loop
         self.cancelled = False  # nobody waits for the rest any more
+        self.abandoned = False  # because the client left, who may repeat the request
         self._on_cancel = on_cancel
         self._steps: list[Step] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -38,6 +39,11 @@ class StepStream:
             self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
             pass  # the event loop is closed, so nobody waits
+
+    def abandon(self) -> None:
+        """Cancel because the client left: a request with the same `resume_key` goes on from there."""
+        self.abandoned = not self.cancelled
+        self.cancel()
 
     def deliver(self, step: Step) -> None:
         """Add a step; on the event loop's thread."""

@@ -372,6 +372,27 @@ def test_a_client_that_leaves_a_stream_frees_the_model(talker: Child) -> None:
     poll(lambda: loop_counts(talker)["cancelled"] == before + 1, timeout_s=5, what="the cancellation")
 
 
+@pytest.mark.parametrize("resumes", [True, False])
+def test_a_repeat_goes_on_from_what_a_client_left(talker: Child, resumes: bool) -> None:
+    headers = FEED | ({"x-anyclaude-resume": "1"} if resumes else {})
+    before, body = loop_counts(talker)["cancelled"], {"messages": HI, "temperature": 1.0}
+    seen = ""
+    with (
+        client(talker) as http,
+        http.stream("POST", "/v1/chat/completions", json=body | {"stream": True}, headers=headers) as left,
+    ):
+        for line in left.iter_lines():
+            if line.startswith("data: {"):
+                seen += text_of([json.loads(line[6:])])
+            if len(seen) > 20:
+                break
+    poll(lambda: loop_counts(talker)["cancelled"] == before + 1, timeout_s=5, what="the cancellation")
+    with client(talker) as http:
+        whole = http.post("/v1/chat/completions", json=body | {"max_tokens": 300}, headers=headers).json()
+    assert whole["choices"][0]["message"]["content"].startswith(seen) is resumes
+    assert whole["usage"]["completion_tokens"] == 300
+
+
 def test_clients_that_leave_the_queue_or_a_whole_answer_free_their_place(talker: Child) -> None:
     before = loop_counts(talker)["cancelled"]
     body = {"messages": HI, "stream": True}

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from engine.scheduling.requests.steps import FailStep, FinishStep, TokenStep
+from engine.scheduling.requests.steps import FailStep, FinishStep, GenerationRequest, ResumedStep, TokenStep
 from engine.scheduling.scheduler import Scheduler
 from engine.wire.feed import PrefillProgress
 from tests.engine.model_thread import (
@@ -53,6 +53,64 @@ async def test_a_cancel_while_decoding_frees_the_place_and_keeps_the_prefix(shel
     assert again.lookup.matched_tokens == len(PROMPT)
     assert counts["cancelled"] == 1
     assert counts["generated_tokens"] < 1000
+
+
+async def abandoned(scheduler: Scheduler, request: GenerationRequest, after: int) -> None:
+    """Leave a request once it has that many tokens, and wait until it has ended."""
+    generation = scheduler.submit(request, asyncio.get_running_loop())
+    seen = 0
+    async for step in steps_of(generation):
+        seen += isinstance(step, TokenStep)
+        if seen == after:
+            generation.abandon()
+    await answer(scheduler, ask(prompt(9), 1))
+
+
+async def test_a_repeat_goes_on_from_the_answer_whose_client_left(scheduler: Scheduler) -> None:
+    whole = (await answer(scheduler, ask(PROMPT, 400))).tokens
+    await abandoned(scheduler, ask(PROMPT, 400, resume_key="a"), 12)
+    before = scheduler.stats()["loop"]["generated_tokens"]
+    repeat = await answer(scheduler, ask(PROMPT, 400, resume_key="a"))
+    computed = scheduler.stats()["loop"]["generated_tokens"] - before
+    [kept] = [step.tokens for step in repeat.steps if isinstance(step, ResumedStep)]
+    assert repeat.tokens == whole
+    assert repeat.end == FinishStep("length", 400)
+    assert (kept >= 12, kept + computed) == (True, 400)
+    assert repeat.lookup.matched_tokens <= repeat.lookup.prompt_tokens == len(PROMPT)
+    assert [type(step) for step in repeat.steps if not isinstance(step, TokenStep)].count(ResumedStep) == 1
+
+
+@pytest.mark.parametrize("key", ["", "b"])
+async def test_another_request_begins_anew(scheduler: Scheduler, key: str) -> None:
+    await abandoned(scheduler, ask(PROMPT, 400, resume_key="a"), 3)
+    other = await answer(scheduler, ask(PROMPT, 4, resume_key=key))
+    assert not any(isinstance(step, ResumedStep) for step in other.steps)
+
+
+async def test_a_repeat_with_a_lower_limit_ends_there(scheduler: Scheduler) -> None:
+    whole = (await answer(scheduler, ask(PROMPT, 5))).tokens
+    await abandoned(scheduler, ask(PROMPT, 400, resume_key="a"), 12)
+    repeat = await answer(scheduler, ask(PROMPT, 5, resume_key="a"))
+    assert (repeat.tokens, repeat.end) == (whole, FinishStep("length", 5))
+
+
+async def test_a_repeat_that_is_left_too_keeps_what_both_made(scheduler: Scheduler) -> None:
+    whole = (await answer(scheduler, ask(PROMPT, 60))).tokens
+    await abandoned(scheduler, ask(PROMPT, 400, resume_key="a"), 8)
+    await abandoned(scheduler, ask(PROMPT, 400, resume_key="a"), 1)  # left as it begins
+    repeat = await answer(scheduler, ask(PROMPT, 60, resume_key="a"))
+    [kept] = [step.tokens for step in repeat.steps if isinstance(step, ResumedStep)]
+    assert (kept >= 8, repeat.tokens) == (True, whole)
+
+
+async def test_a_cancel_that_is_no_leaving_keeps_no_answer(scheduler: Scheduler) -> None:
+    generation = scheduler.submit(ask(PROMPT, 400, resume_key="a"), asyncio.get_running_loop())
+    async for step in steps_of(generation):
+        if isinstance(step, TokenStep):
+            generation.cancel()
+            generation.abandon()
+    again = await answer(scheduler, ask(PROMPT, 4, resume_key="a"))
+    assert not any(isinstance(step, ResumedStep) for step in again.steps)
 
 
 async def test_a_cancel_in_the_queue_costs_nothing(shelf: ModelShelf) -> None:
