@@ -22,6 +22,7 @@ from engine.process.program_code import code_hash, library_versions
 from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
+from proxy.backends.openai import OpenAIBackend
 from proxy.configuration.destination import without_password
 from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import HostConfig
@@ -183,7 +184,7 @@ class Host:
             model=self.config.model,
             url=without_password(self.config.backend_url),
             detail=f"{self.config.backend_name} runs elsewhere and is not watched",
-            context_tokens=self.config.context_tokens,
+            context_tokens=self.backend.context_tokens if isinstance(self.backend, OpenAIBackend) else 0,
         )
 
     def state(self) -> HostState:

@@ -23,8 +23,6 @@ _IDLE_S = 3.0  # below uvicorn's five, so that no pooled connection is closed un
 _ANY_PORT_HERE = "http://127.0.0.1"
 _AT_ONCE = 32  # events that are translated before the client is sent anything
 
-_STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
-
 
 class ChatClient:
     """HTTP to one base URL; `who` names the upstream in errors.
@@ -60,9 +58,13 @@ class ChatClient:
     async def stream(
         self, body: dict[str, Any], headers: Mapping[str, str], reader: ChatStreamReader
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Post a request to be streamed and yield the steps of each network read; the last is the end."""
+        """Post a request to be streamed and yield the steps of each network read; the last is the end.
+
+        `stream_options` of `body` are sent beside the one that asks for usage.
+        """
         max_tokens = body.get("max_tokens") or 0
-        async with self._posted({**body, **_STREAMED}, headers) as response:
+        options = {**(body.get("stream_options") or {}), "include_usage": True}
+        async with self._posted({**body, "stream": True, "stream_options": options}, headers) as response:
             if response.status_code != 200:
                 raw = await response.aread()
                 raise fault_of_status(
@@ -95,11 +97,15 @@ class ChatClient:
             raise fault_of_status(response.status_code, response.content, response.headers, self.who)
         return parse_json(response.content, self.who)
 
-    async def model_ids(self) -> list[str]:
-        """Ids of `GET /models`."""
+    async def listed_models(self) -> list[dict[str, Any]]:
+        """The entries of `GET /models`; each has an `id`."""
         listed = (await self.call("GET", "/models")).get("data")
         rows = listed if isinstance(listed, list) else []
-        return [str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")]
+        return [row for row in rows if isinstance(row, dict) and row.get("id")]
+
+    async def model_ids(self) -> list[str]:
+        """Ids of `GET /models`."""
+        return [str(row["id"]) for row in await self.listed_models()]
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -21,6 +21,7 @@ from proxy.backends.upstream import (
     Broken,
     Finish,
     FinishReason,
+    PromptCount,
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
@@ -48,6 +49,7 @@ class ChatStreamReader:
         self._fault: UpstreamError | None = None
         self._stop_sequence: str | None = None
         self._usage: dict[str, Any] = {}
+        self._counted = False  # the prompt's tokens were reported
         self._numbers = CallNumbers()
 
     @classmethod
@@ -90,7 +92,7 @@ class ChatStreamReader:
         if is_error(chunk):
             self._break_off(error_in_stream(chunk, self._who, self._max_tokens))
         self._usage = _object(chunk.get("usage")) or self._usage
-        steps: list[UpstreamEvent] = []
+        steps = self._prompt_count(chunk) if self._usage and not self._counted else []
         for choice in _objects(chunk.get("choices")):
             if choice.get("index"):  # one answer was asked for; more are not ours
                 continue
@@ -117,14 +119,30 @@ class ChatStreamReader:
             reason = "context_length"
         if self._stop_sequence is not None:
             reason = "stop_sequence"
-        cached = _object(self._usage.get("prompt_tokens_details")).get("cached_tokens")
         return Finish(
             reason,
             stop_sequence=self._stop_sequence,
             prompt_tokens=_tokens(self._usage.get("prompt_tokens")),
-            cached_tokens=_tokens(cached or self._usage.get("prompt_cache_hit_tokens")),
+            cached_tokens=self._cached_tokens,
             output_tokens=output,
         )
+
+    @property
+    def _cached_tokens(self) -> int | None:
+        cached = _object(self._usage.get("prompt_tokens_details")).get("cached_tokens")
+        return _tokens(cached or self._usage.get("prompt_cache_hit_tokens"))
+
+    def _prompt_count(self, chunk: Mapping[str, Any]) -> list[UpstreamEvent]:
+        """The prompt's count, of servers that report usage before the end."""
+        prompt = _tokens(self._usage.get("prompt_tokens"))
+        goes_on = any(
+            "delta" in choice and is_unset(choice.get("finish_reason"))
+            for choice in _objects(chunk.get("choices"))
+        )
+        if not (prompt and goes_on):
+            return []
+        self._counted = True
+        return [PromptCount(prompt, self._cached_tokens or 0)]
 
     def _read_delta(self, delta: dict[str, Any], steps: list[UpstreamEvent]) -> None:
         text = delta.get("content")

@@ -47,4 +47,5 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         top_k=known is not None and known.top_k,
         thinking_token_budget=known is not None and known.thinking_token_budget,
         openrouter_reasoning=known is not None and known.openrouter_reasoning,
+        context_tokens=config.context_tokens,
     )

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from urllib.parse import urlsplit, urlunsplit
 
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader
-from proxy.backends.upstream import Dialect, UpstreamEvent, UpstreamRequest
-from proxy.events.errors import NotFound, UpstreamModelMissing, UpstreamRejected
+from proxy.backends.upstream import Dialect, Finish, Note, UpstreamEvent, UpstreamRequest
+from proxy.backends.upstream_window import UpstreamWindow
+from proxy.events.errors import (
+    ContextOverflow,
+    NotFound,
+    UpstreamError,
+    UpstreamModelMissing,
+    UpstreamRejected,
+)
+
+_COUNTS_EARLY = ("vllm", "sglang")  # by `owned_by` of their models: they report usage in each chunk on demand
 
 
 class OpenAIBackend:
@@ -17,6 +27,7 @@ class OpenAIBackend:
     With `system_turns` it is sent system entries where they stand; else they are folded into their
     neighbours, as most chat templates refuse them after the first message. With `structured_calls` its text
     is never searched for calls, unless `tool_format` names the family in whose marks they come.
+    `context_tokens` is the model's window, 0 if it is not known: the list of models or a refusal may name it.
     """
 
     def __init__(
@@ -32,6 +43,7 @@ class OpenAIBackend:
         top_k: bool = False,
         thinking_token_budget: bool = False,
         openrouter_reasoning: bool = False,
+        context_tokens: int = 0,
     ) -> None:
         self.name = name
         self.dialect = Dialect(
@@ -46,17 +58,61 @@ class OpenAIBackend:
         )
         self._client = ChatClient(base_url, name, key=key)
         self._model = model
+        self._window = UpstreamWindow(context_tokens)
+        self._counts_early = name in _COUNTS_EARLY
+        self._listed = False
 
-    def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
+    @property
+    def context_tokens(self) -> int:
+        """The model's window, 0 while it is not known."""
+        return self._window.tokens
+
+    async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
+        wanted = request.body.get("max_tokens") or 0
+        left = self._window.left_for(request.body)
+        limit = min(wanted, left) if left else wanted
+        try:
+            async with aclosing(self._answer(request, limit)) as arrivals:
+                async for steps in arrivals:
+                    yield steps
+        except ContextOverflow as overflow:  # a refusal: nothing was sent yet
+            limit = self._window.left_after(overflow, limit)
+            if not limit:
+                raise
+        else:
+            return
+        async with aclosing(self._answer(request, limit)) as arrivals:
+            async for steps in arrivals:
+                yield steps
+
+    async def _answer(
+        self, request: UpstreamRequest, limit: int
+    ) -> AsyncGenerator[list[UpstreamEvent], None]:
+        """The answer to a request of at most `limit` tokens."""
+        body = request.body | ({"max_tokens": limit} if limit else {})
+        if self._counts_early:
+            body["stream_options"] = {"continuous_usage_stats": True}
+        # The reader compares with what the client asked for: a lower limit is the window's end.
         reader = ChatStreamReader.of_request(self.name, request.body)
-        return self._client.stream(request.body, {}, reader)
+        async with aclosing(self._client.stream(body, {}, reader)) as arrivals:
+            async for steps in arrivals:
+                if limit != (request.body.get("max_tokens") or 0):
+                    steps.insert(0, Note(_limited(request.body["max_tokens"], limit, self._window.tokens)))
+                    limit = request.body["max_tokens"]
+                for step in steps:
+                    if isinstance(step, Finish):
+                        self._window.measured(request.body, step.prompt_tokens or 0)
+                yield steps
 
     async def model_name(self) -> str:
+        if not self._listed:
+            try:
+                await self.models()
+            except UpstreamError:
+                if not self._model:
+                    raise
         if not self._model:
-            listed = await self._client.model_ids()
-            if not listed:
-                raise UpstreamModelMissing(f"{self.name} lists no model; name one in the configuration")
-            self._model = listed[0]
+            raise UpstreamModelMissing(f"{self.name} lists no model; name one in the configuration")
         return self._model
 
     async def count_tokens(self, request: UpstreamRequest) -> int:
@@ -76,7 +132,23 @@ class OpenAIBackend:
         return count
 
     async def models(self) -> list[str]:
-        return await self._client.model_ids()
+        try:
+            entries = await self._client.listed_models()
+        except (UpstreamModelMissing, UpstreamRejected):
+            self._listed = True  # it has no list
+            raise
+        self._listed = bool(entries)
+        if entries and not self._model:
+            self._model = str(entries[0]["id"])
+        for entry in entries:
+            if entry["id"] == self._model:
+                self._window.read(entry)
+                self._counts_early = self._counts_early or entry.get("owned_by") in _COUNTS_EARLY
+        return [str(entry["id"]) for entry in entries]
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _limited(wanted: int, limit: int, window: int) -> str:
+    return f"max_tokens was {wanted}, of which {limit} are left beside the prompt in the window of {window}"

@@ -58,6 +58,14 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptCount:
+    """The upstream has counted the prompt, before its answer has ended."""
+
+    prompt_tokens: int
+    cached_tokens: int = 0  # of them, those that were not computed
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The last step of an answer that has no end: why."""
 
@@ -77,6 +85,7 @@ class Finish:
 
 UpstreamEvent = (
     Lookup
+    | PromptCount
     | Queued
     | PrefillProgress
     | TextDelta

@@ -2,7 +2,7 @@
 
 Events follow Anthropic's order: message_start, ping, the blocks one after the other, message_delta,
 message_stop. message_start waits for the upstream's `Lookup`, so that its usage is real; an upstream that
-has none starts with its first output.
+has none starts with its first output, and with the usage that it has reported until then.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from proxy.backends.upstream import (
     Lookup,
     Note,
     Progress,
+    PromptCount,
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
@@ -127,6 +128,8 @@ class Answer:
                 self._cache = step
                 self.usage = _usage_of(step)
                 self._start()
+            case PromptCount(prompt, cached):
+                self._count_prompt(prompt, cached)
             case Note(text):
                 self.notes.append(text)
             case Finish():
@@ -341,10 +344,14 @@ class Answer:
             self.output_tokens = step.output_tokens
         else:
             self.notes.append("the upstream reported no usage: output tokens are the pieces that it sent")
-        if self._cache is None and step.prompt_tokens is not None:
-            cached = min(step.cached_tokens or 0, step.prompt_tokens)
-            self.usage = Usage(input_tokens=step.prompt_tokens - cached, cache_read_input_tokens=cached)
+        if step.prompt_tokens is not None:
+            self._count_prompt(step.prompt_tokens, step.cached_tokens or 0)
         self.usage = self.usage_so_far()
+
+    def _count_prompt(self, tokens: int, cached: int) -> None:
+        if self._cache is None:
+            cached = min(cached, tokens)
+            self.usage = Usage(input_tokens=tokens - cached, cache_read_input_tokens=cached)
 
 
 def _usage_of(cache: Lookup) -> Usage:

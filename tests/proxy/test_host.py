@@ -28,6 +28,7 @@ from proxy.traces.schema import Trace
 from tests.proxy.live import Upstream, delta, says
 from tests.proxy.live import serve as upstream_served
 from tests.proxy.supervision.test_supervisor import FAKE_ENGINE
+from tui.client.host_client import HostClient
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +96,17 @@ async def served_with_upstream(home: Path, *turns: Turn, **fields: Any) -> Async
     with serving(ScriptedUpstream(in_order(turns)).app) as url:
         async with served(home, backend="openai", backend_name="scripted", backend_url=url, **fields) as host:
             yield host
+
+
+async def test_a_session_learns_the_window_that_the_upstream_lists(tmp_path: Path) -> None:
+    upstream = Upstream(other={"/v1/models": {"data": [{"id": "m", "max_model_len": 40_960}]}})
+    async with upstream_served(upstream) as url:
+        elsewhere = {"backend": "openai", "backend_name": "vllm", "backend_url": f"{url}/v1"}
+        async with served(tmp_path, **elsewhere) as host:
+            client = HostClient(host.url)
+            before, after = await client.state(), await client.state_with_window()
+            await client.close()
+    assert (before.engine.context_tokens, after.engine.context_tokens) == (0, 40_960)
 
 
 async def test_a_host_comes_up_with_its_engine_and_says_how_it_stands(tmp_path: Path) -> None:

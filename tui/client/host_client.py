@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import httpx
 
 from proxy.backends.plain_http import PlainTransport
 from proxy.configuration.destination import without_password
+from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import HostState
 from proxy.traces.schema import Trace, TraceSummary
 
@@ -59,6 +61,15 @@ class HostClient:
                 f"{self.url} does not answer like an anyclaude host: {_first_line(error)}"
             ) from None
 
+    async def state_with_window(self) -> HostState:
+        """The state, after the host has asked its upstream for the model's context window."""
+        state = await self.state()
+        if state.engine.context_tokens or backend_kind(state.backend) != "openai":
+            return state
+        with suppress(HostError):  # the list of models names it, if anything does
+            await self._ask("GET", "/v1/models")
+        return await self.state()
+
     async def traces(
         self, limit: int = 100, before: str = "", query: str = ""
     ) -> tuple[list[TraceSummary], int]:
@@ -99,15 +110,15 @@ class HostClient:
         return answer
 
 
-async def host_state(url: str, token: str = "") -> HostState:
-    """The state of the host on `url`, by a connection of its own.
+async def host_state(url: str, token: str = "", *, with_window: bool = False) -> HostState:
+    """The state of the host on `url`, by a connection of its own; `with_window` as in `state_with_window`.
 
     Raises:
         HostError: no host answers there as it should.
     """
     client = HostClient(url, token)
     try:
-        return await client.state()
+        return await (client.state_with_window() if with_window else client.state())
     finally:
         await client.close()
 

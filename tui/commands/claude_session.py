@@ -186,7 +186,7 @@ async def until_ready(client: HostClient, process: HostProcess | None) -> HostSt
             if process is not None and process.exit_code is not None:
                 last = process.last_words or ["no output"]
                 raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host ended: {last[-1]}")
-        return await client.state()
+        return await client.state_with_window()
     except HostError as error:
         raise CommandFailed(ExitCode.ENGINE_FAILED, f"the host does not answer any more: {error}") from None
     finally:

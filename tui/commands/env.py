@@ -31,7 +31,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
     config, url = settled.config, invocation.base_url(settled)
     state = None
     with suppress(HostError):
-        state = asyncio.run(host_state(url, config.token))
+        state = asyncio.run(host_state(url, config.token, with_window=True))
     if state is None:
         say(f"note: no host answers on {public_url(url)} yet; start one with: anyclaude-tui")
     else:

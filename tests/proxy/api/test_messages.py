@@ -13,6 +13,7 @@ import pytest
 
 from proxy.backends.openai import OpenAIBackend
 from proxy.events.errors import UpstreamUnavailable
+from proxy.events.types import Usage
 from proxy.translate.event_bytes import event
 from tests.proxy.live import (
     BREAK,
@@ -395,7 +396,8 @@ async def test_an_error_object_before_any_output_is_a_status(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_path: Path) -> None:
-    upstream = Upstream([delta(content="half"), asyncio.Event()])
+    counted = {"usage": {"prompt_tokens": 9, "completion_tokens": 1}}
+    upstream = Upstream([delta(content="half") | counted, asyncio.Event()])
     async with proxy_over(upstream, tmp_path) as running:
         asking = asyncio.create_task(running.http.post(PATH, json=body(stream=stream)))
         await running.until("request.first_token")
@@ -409,6 +411,17 @@ async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_pa
     assert trace.response.cancelled
     assert trace.response.message is not None
     assert trace.response.message["content"][0]["text"] == "half"
+    assert trace.usage == Usage(input_tokens=9, output_tokens=1)
+
+
+async def test_the_start_has_usage_where_the_upstream_counts_early(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 4}}
+    first = delta(role="assistant", content="") | {"usage": usage}
+    async with proxy_over(Upstream([first, *says("hi")]), tmp_path) as running:
+        events = sse((await running.http.post(PATH, json=body(stream=True))).text)
+    start, end = events[0]["message"]["usage"], events[-2]["usage"]
+    assert (start["input_tokens"], start["cache_read_input_tokens"], start["output_tokens"]) == (5, 4, 0)
+    assert (end["input_tokens"], end["output_tokens"]) == (7, 3)  # the last count is the upstream's own
 
 
 @pytest.mark.parametrize("kind", ["openai", "claude"])
