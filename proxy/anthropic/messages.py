@@ -61,8 +61,8 @@ def check_message_request(body: dict[str, Any]) -> None:
     max_tokens = body.get("max_tokens")
     if max_tokens is None:
         raise InvalidRequest("max_tokens: Field required")
-    if not _is_int(max_tokens) or max_tokens < 1:
-        raise InvalidRequest(f"max_tokens: must be an integer of at least 1, not {max_tokens!r}")
+    if not _is_int(max_tokens) or max_tokens < 0:
+        raise InvalidRequest(f"max_tokens: must be an integer of at least 0, not {max_tokens!r}")
     _check_sampling(body)
     for name, why in _REFUSED_FIELDS.items():
         if body.get(name) is not None:

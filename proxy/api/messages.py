@@ -203,8 +203,10 @@ class MessagesRequest:
         """One answer, or why it broke off."""
         backend, body = self._service.backend, edited.body
         translated = translate_request(body, dialect)
+        # What a request without an answer computes is for the cache, which keeps none of the lane auxiliary.
+        lane = caller.lane if body["max_tokens"] or caller.lane != "auxiliary" else "main"
         request = UpstreamRequest(
-            {"model": model, **translated.body}, self._record.id, lane=caller.lane, session=caller.session
+            {"model": model, **translated.body}, self._record.id, lane=lane, session=caller.session
         )
         self._record.upstream(request.body, model)
         for note in translated.notes:
@@ -306,4 +308,5 @@ def _answer_spec(
         most_calls=translated.most_calls,
         call_forms=call_forms,
         mixed_thinking=dialect.mixed_thinking,
+        prompt_only=body["max_tokens"] == 0,
     )

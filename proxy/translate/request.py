@@ -57,7 +57,7 @@ def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedReque
         chat["tools"] = tools.functions
     chat |= _usable_choice(body.get("tool_choice"), tools, notes)
     if "max_tokens" in body:
-        chat["max_tokens"] = body["max_tokens"]
+        chat["max_tokens"] = body["max_tokens"] or 1  # chat completions have at least one
     chat |= _sampling(body, dialect, notes)
     chat |= _output_format(body)
     if dialect.template_switches:

@@ -47,6 +47,7 @@ _STOP_REASONS = {
     "repetition": "end_turn",
     "unreported": "end_turn",
 }
+_SAID = (TextDelta, ThinkingDelta, ToolCallDelta, ToolCallOpen, ToolCallRaw, Progress)
 _BY_ITSELF = ("stop", "tool_calls")  # reasons of a model that has said all it wanted to
 _AFTER_CALLS = (
     "stop",
@@ -65,6 +66,7 @@ class AnswerSpec:
     any number. `call_forms`: the ways in which calls may stand at the end of the text; None: in none.
     `mixed_thinking`: marks of thinking may stand in the text and around thinking, and calls in the thinking.
     `applied_edits`: what was cleared of the context before, as the API reports it.
+    `prompt_only`: the request has `max_tokens` 0: the prompt is computed for the cache, and nothing is said.
     """
 
     message_id: str
@@ -77,6 +79,7 @@ class AnswerSpec:
     call_forms: CallForms | None = None
     mixed_thinking: bool = False
     applied_edits: list[dict[str, Any]] = field(default_factory=list)
+    prompt_only: bool = False
 
 
 class Answer:
@@ -108,6 +111,8 @@ class Answer:
 
     def feed(self, step: UpstreamEvent) -> None:
         """Take one step of the upstream."""
+        if self._spec.prompt_only and isinstance(step, _SAID):
+            return
         match step:
             case TextDelta():
                 self._take_text(step.text)
@@ -261,6 +266,12 @@ class Answer:
         self._take_ending(truncated=True)
 
     def _finish(self, step: Finish) -> None:
+        if self._spec.prompt_only:
+            self._start()
+            self._count(step)
+            self.output_tokens = 0
+            self.usage, self.stop_reason = self.usage_so_far(), "max_tokens"
+            return
         if step.reason == "unreported":
             self._take_unreported()
             if self.fault is not None:

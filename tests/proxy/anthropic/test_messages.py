@@ -43,7 +43,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ),
     (turn({"type": "tool_result", "tool_use_id": "a", "content": 3}), "messages.0.content.0.content"),
     ({"model": "m", "messages": [USER]}, "max_tokens: Field required"),
-    (body(max_tokens=0), "max_tokens: must be an integer of at least 1, not 0"),
+    (body(max_tokens=-1), "max_tokens: must be an integer of at least 0, not -1"),
     (body(max_tokens=-4), "max_tokens"),
     (body(max_tokens="100"), "max_tokens"),
     (body(max_tokens=True), "max_tokens"),

@@ -312,7 +312,7 @@ REFUSALS: list[tuple[bytes, int, str]] = [
     (b"[]", 400, "invalid_request_error"),
     (b"", 400, "invalid_request_error"),
     (b'{"messages": "hi"}', 400, "invalid_request_error"),
-    (orjson.dumps(body(max_tokens=0, stream=True)), 400, "invalid_request_error"),
+    (orjson.dumps(body(max_tokens=-1, stream=True)), 400, "invalid_request_error"),
 ]
 
 
@@ -412,6 +412,27 @@ async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_pa
     assert trace.response.message is not None
     assert trace.response.message["content"][0]["text"] == "half"
     assert trace.usage == Usage(input_tokens=9, output_tokens=1)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_request_for_no_token_only_computes_the_prompt(stream: bool, tmp_path: Path) -> None:
+    looked = feed("lookup", prompt_tokens=9, matched_tokens=0, kept_tokens=9, tier="none")
+    upstream = Upstream([looked, delta(content="I"), *says()])
+    async with proxy_over(upstream, tmp_path, kind="mlx") as running:
+        answer = await running.http.post(PATH, json=body(max_tokens=0, stream=stream))
+    if stream:
+        events = sse(answer.text)
+        assert [one["type"] for one in events] == ["message_start", "ping", "message_delta", "message_stop"]
+        message = events[2]["delta"] | {
+            "content": events[0]["message"]["content"],
+            "usage": events[2]["usage"],
+        }
+    else:
+        message = answer.json()
+    assert (message["content"], message["stop_reason"]) == ([], "max_tokens")
+    assert (message["usage"]["cache_creation_input_tokens"], message["usage"]["output_tokens"]) == (9, 0)
+    assert upstream.bodies[0]["max_tokens"] == 1
+    assert dict(upstream.requests[0]["headers"])[b"x-anyclaude-lane"] == b"main"
 
 
 async def test_the_start_has_usage_where_the_upstream_counts_early(tmp_path: Path) -> None:
