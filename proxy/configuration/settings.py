@@ -130,6 +130,13 @@ class HostSettings(RunSettings):
         key="statusLine",
         more="living-with-it.md#in-claude-codes-status-line",
     )
+    prompt_diet: bool = declared(
+        False,
+        FLAG,
+        "make Claude Code's first prompt a third shorter, without its own skills, workflows and memory",
+        key="backends.NAME.promptDiet",
+        more="running.md#a-shorter-first-prompt",
+    )
     debug_level: int = declared(
         0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True
     )

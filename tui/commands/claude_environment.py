@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from proxy.configuration.known_backends import BackendKind
 from proxy.configuration.model_folder import context_window
 from tui.commands.auto_mode import OFF as AUTO_MODE_OFF
+from tui.commands.claude_variables import FIXED, MODEL_NAMES
 from tui.commands.claude_window import inherited_variables, window_notice, window_variables
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -35,13 +36,6 @@ OTHER_PROVIDERS = (
 )
 # Another account, and models of other names.
 OTHER_ACCOUNT = ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_SMALL_FAST_MODEL")
-MODEL_NAMES = (
-    "ANTHROPIC_MODEL",
-    "ANTHROPIC_DEFAULT_OPUS_MODEL",
-    "ANTHROPIC_DEFAULT_SONNET_MODEL",
-    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
-    "CLAUDE_CODE_SUBAGENT_MODEL",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +76,30 @@ def claude_environment(
     environ: Mapping[str, str],
     own: Mapping[str, str] = NOTHING,
     no_proxy: str = "",
+    diet: bool = False,
 ) -> ClaudeEnvironment:
     """The environment in which Claude Code uses the host at `url`.
 
     With the `claude` backend the client keeps its own account and models, and only its requests go through
     the host. `model` is a folder, a hub id or a model's name; `context_tokens` is its window, 0 if unknown.
-    `own` has the user's values of the window's variables (`claude_window.own_values`), `no_proxy` the user's
-    NO_PROXY.
+    `own` has the user's values of variables that yield to them (`claude_window.own_values`), `no_proxy` the
+    user's NO_PROXY. With `diet` the first prompt is shorter.
     """
-    variables = {"ANTHROPIC_BASE_URL": url, "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1"}
+    variables = {"ANTHROPIC_BASE_URL": url}
+    variables |= {
+        one.name: one.value
+        for one in FIXED
+        if one.name not in own and (one.is_passed_through or backend != "claude")
+    }
     variables |= _no_proxy(url, no_proxy or environ.get("NO_PROXY") or environ.get("no_proxy") or "")
     if backend == "claude":
         stale = sorted(inherited_variables(environ) - own.keys())
         return ClaudeEnvironment(variables, (*OTHER_PROVIDERS, *stale), own_account=True)
-    variables |= {
-        "ANTHROPIC_AUTH_TOKEN": token or ANY_TOKEN,
-        "ANTHROPIC_API_KEY": "",
-        "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    }
+    variables["ANTHROPIC_AUTH_TOKEN"] = token or ANY_TOKEN
     name = model_name(model) if model or backend == "mlx" else backend_name or backend
     variables |= dict.fromkeys(MODEL_NAMES, name)
     tokens = context_tokens or model_window(model)
-    variables |= window_variables(tokens, own)
+    variables |= window_variables(tokens, own, diet=diet)
     stale = sorted(inherited_variables(environ) - variables.keys() - own.keys())
     remark = window_notice(tokens, own, setting=f"backends.{backend_name or backend}.contextTokens")
     return ClaudeEnvironment(variables, (*OTHER_PROVIDERS, *OTHER_ACCOUNT, *stale), remark=remark)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import signal
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -25,9 +26,11 @@ from tui.commands.claude_settings import overlay
 from tui.commands.claude_window import own_values
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, check_own_account, say
+from tui.commands.managed_settings import managed_settings_files, precedence_notices, read_managed
 from tui.commands.narration import Narrator, destination_of, listen
 from tui.commands.port_check import check_ports
-from tui.commands.program_name import program_path
+from tui.commands.program_name import program_name, program_path
+from tui.commands.resume_hint import resume_hint
 from tui.commands.trust_question import question
 from tui.commands.user_settings import UserSettings, read_user_settings
 
@@ -46,12 +49,22 @@ def run_claude(
         available.
     """
     program = find_claude(claude_path or named_by_variable(invocation.environ), invocation.environ)
-    printing = any(argument in ("-p", "--print") for argument in arguments)
+    printing = _prints(arguments)
     asks = not (invocation.attach or printing)
     settled = invocation.settle(question(invocation.environ) if asks else None)
     theirs = read_user_settings(arguments, environ=invocation.environ, cwd=Path.cwd(), user_home=Path.home())
     shows = (status_line or settled.config.status_line) and not printing
     return asyncio.run(_session(invocation, settled, program, theirs, shows))
+
+
+def _prints(arguments: Sequence[str]) -> bool:
+    return any(argument in ("-p", "--print") for argument in arguments)
+
+
+def _claude_command(invocation: Invocation) -> str:
+    """The command that starts a session as this one was started, but for its settings."""
+    attached = f" --attach {shlex.quote(without_password(invocation.attach))}" if invocation.attach else ""
+    return f"{program_name(invocation.environ)}{attached} claude"
 
 
 async def _session(
@@ -74,6 +87,7 @@ async def _session(
             environ=invocation.environ,
             own=own_values(theirs, invocation.environ),
             no_proxy=theirs.variable("NO_PROXY") or theirs.variable("no_proxy"),
+            diet=config.prompt_diet,
         )
         if environment.own_account and process is None and not invocation.attach:
             check_own_account(settled, url)
@@ -81,10 +95,11 @@ async def _session(
         for remark in (
             environment.remark,
             "" if answered else auto_mode.notice(theirs.arguments, theirs.layers),
+            *precedence_notices(environment, read_managed(managed_settings_files())),
         ):
             if remark:
                 say(remark)
-        folder = config.home / "run"
+        folder, began = config.home / "run", time.time()
         line = f"{shlex.quote(program_path())} statusline --attach {shlex.quote(url)}" if status_line else ""
         with overlay(
             environment, theirs.given, theirs.arguments, folder=folder, status_line=line
@@ -92,6 +107,16 @@ async def _session(
             code = await _run_in_foreground([program, *full_arguments], environment, invocation.environ)
         if process is not None and process.exit_code is not None:
             say(f"the host ended during the session (exit code {process.exit_code}); see {process.log_path}")
+        if not (answered or _prints(theirs.arguments)):
+            hint = resume_hint(
+                _claude_command(invocation),
+                environ=invocation.environ,
+                cwd=Path.cwd(),
+                user_home=Path.home(),
+                since=began,
+            )
+            if hint:
+                say(hint)
         return code
 
 

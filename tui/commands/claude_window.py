@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tui.commands.claude_variables import DIET, preferences
 from tui.commands.user_settings import UserSettings
 
 WINDOW = "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
@@ -47,32 +48,37 @@ def longest_answer(window: int) -> int:
 
 
 def own_values(theirs: UserSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The user's own values of `NAMES`, from their settings, else from their environment."""
+    """The user's own values of `NAMES` and of preferences, from their settings, else their environment."""
     ours = environ.get(SET_HERE, "").split()
+    kept = {name: value for name, value in environ.items() if f"{name}={value}" not in ours}
     values = {name: theirs.variable(name) for name in NAMES}
     for name in NAMES:
         given = environ.get(name, "")
         if not values[name] and f"{name}={given}" not in ours:
             values[name] = given
-    return {name: value for name, value in values.items() if value}
+    return {name: value for name, value in values.items() if value} | preferences(theirs, kept)
 
 
 def inherited_variables(environ: Mapping[str, str]) -> set[str]:
     """The variables of the environment that this program set for another session."""
     ours = environ.get(SET_HERE, "").split()
-    values = {name for name in NAMES if name in environ and f"{name}={environ[name]}" in ours}
+    names = (*NAMES, *(variable.name for variable in DIET))
+    values = {name for name in names if name in environ and f"{name}={environ[name]}" in ours}
     return values | ({SET_HERE} & environ.keys())
 
 
-def window_variables(tokens: int, own: Mapping[str, str]) -> dict[str, str]:
-    """The variables for a window of `tokens`, 0 where it is not known, but for those of the user's `own`."""
+def window_variables(tokens: int, own: Mapping[str, str], *, diet: bool = False) -> dict[str, str]:
+    """The variables for a window of `tokens`, 0 where it is not known, but for those of the user's `own`.
+
+    With `diet` also those that shorten the prompt.
+    """
     window = _number(own.get(WINDOW)) or tokens
-    if not window:
-        return {}
-    values = {WINDOW: window}
+    values: dict[str, int | str] = {one.name: one.value for one in DIET} if diet else {}
+    if window:
+        values[WINDOW] = window
     if window >= LEAST_COMPACT_WINDOW:
         values[COMPACTION] = window
-    else:
+    elif window:
         values[OUTPUT] = longest_answer(window)
     chosen = {name: str(value) for name, value in values.items() if name not in own}
     if chosen:

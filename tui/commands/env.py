@@ -17,8 +17,9 @@ from tui.commands import auto_mode
 from tui.commands.claude_environment import ClaudeEnvironment, claude_environment
 from tui.commands.claude_window import WINDOW, own_values
 from tui.commands.invocation import Invocation, check_own_account, say
+from tui.commands.managed_settings import managed_settings_files, precedence_notices, read_managed
 from tui.commands.narration import destination_of
-from tui.commands.user_settings import read_user_settings
+from tui.commands.user_settings import named_settings_files, read_user_settings
 
 
 def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False) -> int:
@@ -47,6 +48,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         environ=invocation.environ,
         own=own_values(theirs, invocation.environ),
         no_proxy=theirs.variable("NO_PROXY") or theirs.variable("no_proxy"),
+        diet=config.prompt_diet,
     )
     if environment.own_account and not invocation.attach:
         check_own_account(settled, url)
@@ -54,6 +56,9 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         say(f"note: {environment.remark}")
     if not environment.own_account and not auto_mode.is_off(theirs.layers):
         say(f"note: {auto_mode.MANUAL_COMMAND}")
+    first = named_settings_files(invocation.environ, Path.cwd(), Path.home())
+    for notice in precedence_notices(environment, [*read_managed(managed_settings_files()), *first]):
+        say(f"note: {notice}")
     sys.stdout.write(as_text(environment, as_json=as_json, fish=fish))
     return 0
 

@@ -42,6 +42,7 @@ HARMFUL: dict[str, Any] = {
     "prices": {"*": {"input": 1}},
     "keepAwake": False,
     "statusLine": True,
+    "backends.lmstudio.promptDiet": True,
     "backends.lmstudio.port": 9,
     "backends.lmstudio.baseUrl": "http://evil.example/v1",
     "backends.lmstudio.apiKey": "k",

@@ -5,21 +5,19 @@ Names and places of Claude Code 2.1.332.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.options.kinds import masked_address
-from proxy.configuration.small_file import read_small_file
 from tui.commands.claude_environment import OTHER_PROVIDERS
 from tui.commands.claude_program import TESTED_VERSION, find_claude, named_by_variable
 from tui.commands.doctor.examination import Examination
 from tui.commands.doctor.findings import Check, Finding, failed, ok, warning
 from tui.commands.exit_codes import CommandFailed
-from tui.commands.user_settings import MOST_BYTES, named_settings_files
+from tui.commands.managed_settings import SettingsFiles, read_managed
+from tui.commands.user_settings import named_settings_files
 
 _ADDRESS = "ANTHROPIC_BASE_URL"
 _OFF = ("", "0", "false", "no", "off")
@@ -77,15 +75,13 @@ def check_managed_settings(examination: Examination) -> Finding:
     """Do managed settings, which come before all others, lead Claude Code elsewhere?"""
     return _judged(
         examination,
-        _managed(examination.edge.managed),
+        read_managed(examination.edge.managed),
         "nothing of ours comes before managed settings: ask whoever manages this machine to remove it, or "
         "use a machine without",
     )
 
 
-def _judged(
-    examination: Examination, files: Sequence[tuple[Path, Mapping[str, Any] | None]], advice: str
-) -> Finding:
+def _judged(examination: Examination, files: SettingsFiles, advice: str) -> Finding:
     overrides = [
         f"{path}: {fault}" for path, settings in files for fault in _overrides(settings, examination.url)
     ]
@@ -110,21 +106,6 @@ def _overrides(settings: Mapping[str, Any] | None, url: str) -> Iterator[str]:
     for name in OTHER_PROVIDERS:
         if str(env.get(name, "")).lower() not in _OFF:
             yield f"its env sets {name}, another provider"
-
-
-def _managed(places: Sequence[Path]) -> Sequence[tuple[Path, Mapping[str, Any] | None]]:
-    """The managed files that are there; None for one that cannot be read."""
-    found = []
-    for place in places:
-        for path in sorted(place.glob("*.json")) if place.is_dir() else [place]:
-            try:
-                document = json.loads(read_small_file(path, most=MOST_BYTES).data.decode("utf-8-sig"))
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError, RecursionError):
-                document = None
-            found.append((path, document if isinstance(document, dict) else None))
-    return found
 
 
 CHECKS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import time
@@ -18,6 +17,7 @@ from proxy.configuration.settled import HostConfig
 from proxy.configuration.settling import Settled
 from proxy.events.types import HostState
 from tui.commands.invocation import Invocation
+from tui.commands.managed_settings import managed_settings_files
 
 RunProgram = Callable[[Sequence[str], Mapping[str, str]], "subprocess.CompletedProcess[str]"]
 """Runs a program with this environment to its end.
@@ -27,15 +27,6 @@ Raises:
 """
 
 _PROGRAM_S = 120.0  # to import MLX and build a large model from a cold disk
-
-
-def managed_settings_files(system: str | None = None) -> tuple[Path, ...]:
-    """Where an organization puts managed settings for Claude Code 2.1.332: a file, and a folder of them."""
-    if (system or platform.system()) == "Darwin":
-        folder = Path("/Library/Application Support/ClaudeCode")
-    else:
-        folder = Path("/etc/claude-code")
-    return folder / "managed-settings.json", folder / "managed-settings.d"
 
 
 def run_program(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
