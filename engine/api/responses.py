@@ -269,7 +269,11 @@ class ChatStream(ChatResponse):
         return family.name if family is not None else ""
 
     def _delta(self, **delta: Any) -> bytes:
-        return _data(self._head.delta(delta))
+        """A chunk that adds to the message; with the feed, it has the count of tokens so far."""
+        chunk = self._head.delta(delta)
+        if self._feed:
+            chunk["usage"] = {"completion_tokens": self._answer.output_tokens}
+        return _data(chunk)
 
     def _end(self) -> Iterator[bytes]:
         answer = self._answer

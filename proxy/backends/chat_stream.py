@@ -21,6 +21,7 @@ from proxy.backends.upstream import (
     Broken,
     Finish,
     FinishReason,
+    OutputCount,
     PromptCount,
     TextDelta,
     ThinkingDelta,
@@ -91,8 +92,9 @@ class ChatStreamReader:
         """The steps of one chunk or one whole completion."""
         if is_error(chunk):
             self._break_off(error_in_stream(chunk, self._who, self._max_tokens))
-        self._usage = _object(chunk.get("usage")) or self._usage
-        steps = self._prompt_count(chunk) if self._usage and not self._counted else []
+        usage = _object(chunk.get("usage"))
+        self._usage = usage or self._usage
+        steps = self._prompt_count(chunk) if usage and not self._counted else []
         for choice in _objects(chunk.get("choices")):
             if choice.get("index"):  # one answer was asked for; more are not ours
                 continue
@@ -101,6 +103,8 @@ class ChatStreamReader:
                 self._break_off(error_in_stream(choice, self._who, self._max_tokens))
             elif not is_unset(choice.get("finish_reason")):
                 self._read_finish(choice["finish_reason"], choice)
+        if usage and steps and self._reason is None and (output := _tokens(usage.get("completion_tokens"))):
+            steps.append(OutputCount(output))
         return steps
 
     def finish(self) -> Finish:

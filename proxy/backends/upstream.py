@@ -66,6 +66,13 @@ class PromptCount:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputCount:
+    """Tokens of the answer so far, counted by the upstream: a delta may have many."""
+
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The last step of an answer that has no end: why."""
 
@@ -86,6 +93,7 @@ class Finish:
 UpstreamEvent = (
     Lookup
     | PromptCount
+    | OutputCount
     | Queued
     | PrefillProgress
     | TextDelta

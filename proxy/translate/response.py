@@ -19,6 +19,7 @@ from proxy.backends.upstream import (
     Finish,
     Lookup,
     Note,
+    OutputCount,
     Progress,
     PromptCount,
     TextDelta,
@@ -47,7 +48,7 @@ _STOP_REASONS = {
     "repetition": "end_turn",
     "unreported": "end_turn",
 }
-_SAID = (TextDelta, ThinkingDelta, ToolCallDelta, ToolCallOpen, ToolCallRaw, Progress)
+_SAID = (TextDelta, ThinkingDelta, ToolCallDelta, ToolCallOpen, ToolCallRaw, Progress, OutputCount)
 _BY_ITSELF = ("stop", "tool_calls")  # reasons of a model that has said all it wanted to
 _AFTER_CALLS = (
     "stop",
@@ -133,6 +134,8 @@ class Answer:
                 self._cache = step
                 self.usage = _usage_of(step)
                 self._start()
+            case OutputCount(output_tokens):
+                self.output_tokens = max(self.output_tokens, output_tokens)
             case PromptCount(prompt, cached):
                 self._count_prompt(prompt, cached)
             case Note(text):

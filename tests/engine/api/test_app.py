@@ -376,16 +376,19 @@ def test_a_client_that_leaves_a_stream_frees_the_model(talker: Child) -> None:
 def test_a_repeat_goes_on_from_what_a_client_left(talker: Child, resumes: bool) -> None:
     headers = FEED | ({"x-anyclaude-resume": "1"} if resumes else {})
     before, body = loop_counts(talker)["cancelled"], {"messages": HI, "temperature": 1.0}
-    seen = ""
+    seen, counted = "", 0
     with (
         client(talker) as http,
         http.stream("POST", "/v1/chat/completions", json=body | {"stream": True}, headers=headers) as left,
     ):
         for line in left.iter_lines():
             if line.startswith("data: {"):
-                seen += text_of([json.loads(line[6:])])
+                chunk = json.loads(line[6:])
+                seen += text_of([chunk])
+                counted = chunk.get("usage", {}).get("completion_tokens", counted)
             if len(seen) > 20:
                 break
+    assert counted > 0  # so that an interrupted answer has its usage
     poll(lambda: loop_counts(talker)["cancelled"] == before + 1, timeout_s=5, what="the cancellation")
     with client(talker) as http:
         whole = http.post("/v1/chat/completions", json=body | {"max_tokens": 300}, headers=headers).json()

@@ -396,7 +396,7 @@ async def test_an_error_object_before_any_output_is_a_status(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_path: Path) -> None:
-    counted = {"usage": {"prompt_tokens": 9, "completion_tokens": 1}}
+    counted = {"usage": {"prompt_tokens": 9, "completion_tokens": 4}}
     upstream = Upstream([delta(content="half") | counted, asyncio.Event()])
     async with proxy_over(upstream, tmp_path) as running:
         asking = asyncio.create_task(running.http.post(PATH, json=body(stream=stream)))
@@ -411,7 +411,7 @@ async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_pa
     assert trace.response.cancelled
     assert trace.response.message is not None
     assert trace.response.message["content"][0]["text"] == "half"
-    assert trace.usage == Usage(input_tokens=9, output_tokens=1)
+    assert trace.usage == Usage(input_tokens=9, output_tokens=4)
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -13,8 +13,10 @@ from proxy.backends.upstream import (
     Finish,
     Lookup,
     Note,
+    OutputCount,
     PrefillProgress,
     Progress,
+    PromptCount,
     Queued,
     TextDelta,
     ThinkingDelta,
@@ -408,3 +410,17 @@ def test_a_feed_chunk_that_cannot_be_read_breaks_the_answer_off() -> None:
 def test_a_model_that_writes_the_feeds_mark_is_only_a_model() -> None:
     said = orjson.dumps(delta(content='"anyclaude.feed"'))
     assert EngineStreamReader("it").read(said) == [TextDelta('"anyclaude.feed"')]
+
+
+def test_counts_beside_the_deltas_are_read_as_they_come() -> None:
+    """vLLM's `continuous_usage_stats`, and the engine's own, which leaves the prompt to its lookup."""
+    first = delta(content="a b") | {"usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    second = delta(content=" c") | {"usage": {"completion_tokens": 3}}
+    assert read(first, second, FINISH, USAGE)[:-1] == [
+        PromptCount(7),
+        TextDelta("a b"),
+        OutputCount(2),
+        TextDelta(" c"),
+        OutputCount(3),
+    ]
+    assert read(second, FINISH, USAGE)[:-1] == [TextDelta(" c"), OutputCount(3)]
