@@ -21,6 +21,7 @@ from engine import bundled_model
 from engine.answers.reader import AnswerText
 from engine.answers.repetition import LoopGuard
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
+from engine.api.continued_answer import begun_answer, continued
 from engine.api.health import health_report
 from engine.api.requests import ChatRequest, InvalidChatRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
@@ -140,7 +141,10 @@ class Engine:
         # Tools that may not be called are shown all the same where a grammar can forbid calls: the prompt
         # then begins as that of the session's other requests.
         shown = chat.choice.kind != "none" or self._planner_of(loaded).can_forbid_calls
-        return renderer.render(chat.messages, (chat.tools or []) if shown else [], **kwargs)
+        begun = begun_answer(chat, loaded.tokenizer)
+        messages = chat.messages[:-1] if chat.continue_final_message else chat.messages
+        prompt = renderer.render(messages, (chat.tools or []) if shown else [], **kwargs)
+        return continued(prompt, begun, loaded.tokenizer, renderer.encode) if begun else prompt
 
     def _prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:
         prompt = self._render(loaded, chat)

@@ -129,6 +129,7 @@ class ChatRequest(BaseModel):
     reasoning_effort: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
+    continue_final_message: bool | None = None
     choice: ToolChoice = Field(default_factory=lambda: ToolChoice("auto"), exclude=True)
 
     @field_validator("messages")

@@ -22,7 +22,12 @@ class MlxBackend:
 
     name = "mlx"
     dialect = Dialect(
-        system_turns=True, reasoning=True, top_k=True, template_switches=True, structured_calls=True
+        system_turns=True,
+        reasoning=True,
+        top_k=True,
+        template_switches=True,
+        structured_calls=True,
+        continues_answers=True,
     )
 
     def __init__(self, base_url: str | Callable[[], str], model: str) -> None:

@@ -55,6 +55,7 @@ class OpenAIBackend:
             structured_calls=structured_calls and not tool_format,
             tool_format=tool_format,
             mixed_thinking=True,
+            continues_answers=name in _COUNTS_EARLY,
         )
         self._client = ChatClient(base_url, name, key=key)
         self._model = model

@@ -133,6 +133,7 @@ class Dialect:
     openrouter_reasoning: bool = False  # `reasoning`, with an effort or a limit in tokens
     structured_calls: bool = False  # a call of a tool that it was offered never comes as text
     tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name suggests
+    continues_answers: bool = False  # `continue_final_message`
     mixed_thinking: bool = False  # thinking may come as text, and with its marks
 
 

@@ -60,8 +60,11 @@ def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedReque
         chat["max_tokens"] = body["max_tokens"] or 1  # chat completions have at least one
     chat |= _sampling(body, dialect, notes)
     chat |= _output_format(body)
+    is_begun = _is_begun(chat["messages"])
+    if is_begun and dialect.continues_answers:
+        chat |= {"continue_final_message": True, "add_generation_prompt": False}
     if dialect.template_switches:
-        chat["chat_template_kwargs"] = {"enable_thinking": thinking.enabled}
+        chat["chat_template_kwargs"] = {"enable_thinking": thinking.enabled and not is_begun}
         if thinking.budget:
             chat["chat_template_kwargs"]["thinking_budget"] = thinking.budget
         if effort := _effort(body, thinking):
@@ -88,6 +91,12 @@ def _messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> list[
     folded, fold_notes = fold_system_turns(messages)
     notes.extend(fold_notes)
     return folded
+
+
+def _is_begun(messages: list[dict[str, Any]]) -> bool:
+    """Whether the client has begun the answer: its text is the last message, and is to be continued."""
+    last = messages[-1]
+    return last["role"] == "assistant" and bool(last.get("content")) and not last.get("tool_calls")
 
 
 def _usable_choice(choice: dict[str, Any] | None, tools: ToolSet, notes: list[str]) -> dict[str, Any]:

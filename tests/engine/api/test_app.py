@@ -372,6 +372,41 @@ def test_a_client_that_leaves_a_stream_frees_the_model(talker: Child) -> None:
     poll(lambda: loop_counts(talker)["cancelled"] == before + 1, timeout_s=5, what="the cancellation")
 
 
+def test_an_answer_that_the_client_began_is_continued(talker: Child) -> None:
+    begun = {"messages": [*HI, {"role": "assistant", "content": "The answer is"}]}
+    with client(talker) as http:
+        before, behind = (
+            http.post("/v1/tokenize", json={"with_text": True} | body).json()
+            for body in ({"messages": HI}, begun | {"continue_final_message": True})
+        )
+    assert behind["text"] == before["text"] + "The answer is"
+    assert behind["tokens"][: before["count"]] == before["tokens"]
+    answer = ask(talker, continue_final_message=True, max_tokens=3, **begun).json()
+    assert answer["usage"]["prompt_tokens"] == behind["count"]
+    assert answer["usage"]["completion_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    ("messages", "fields", "said"),
+    [
+        (HI, {}, "the last message must be an answer"),
+        ([{"role": "assistant", "content": "a"}], {}, "behind another message"),
+        ([*HI, {"role": "assistant", "content": "a<|im_end|>"}], {}, "a control token"),
+        (
+            [*HI, {"role": "assistant", "content": "a"}],
+            {"response_format": {"type": "json_object"}},
+            "exclude each other",
+        ),
+    ],
+)
+def test_what_cannot_be_continued_is_refused(
+    talker: Child, messages: list[Any], fields: dict[str, Any], said: str
+) -> None:
+    answer = ask(talker, messages=messages, continue_final_message=True, **fields)
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("resumes", [True, False])
 def test_a_repeat_goes_on_from_what_a_client_left(talker: Child, resumes: bool) -> None:
     headers = FEED | ({"x-anyclaude-resume": "1"} if resumes else {})

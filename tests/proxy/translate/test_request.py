@@ -547,3 +547,17 @@ def test_a_schema_that_cannot_be_applied_judges_nothing_and_fetches_nothing(sche
 def test_the_same_tools_are_compiled_once() -> None:
     assert tool_set([READ]) is tool_set([dict(READ)])
     assert tool_set([READ]) is not tool_set([READ | {"description": "Another."}])
+
+
+@pytest.mark.parametrize("dialect", [ENGINE, PLAIN])
+def test_an_answer_that_the_client_began_is_continued_where_the_upstream_can(dialect: Dialect) -> None:
+    begun = {"role": "assistant", "content": "The answer is"}
+    asked = {"role": "user", "content": "?"}
+    chat = translated(
+        dialect, messages=[asked, begun], thinking={"type": "enabled", "budget_tokens": 1024}
+    ).body
+    assert chat.get("continue_final_message", False) is dialect.continues_answers
+    assert chat.get("chat_template_kwargs", {}).get("enable_thinking") is not True
+    call = {"type": "tool_use", "id": "t", "name": "Read", "input": {}}
+    for last in (asked, {"role": "assistant", "content": [call]}):
+        assert "continue_final_message" not in translated(dialect, messages=[asked, begun, last]).body
