@@ -7,7 +7,7 @@ has about 15,000 tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tui.commands.claude_variables import DIET, preferences
 from tui.commands.user_settings import UserSettings
@@ -30,6 +30,7 @@ LEAST_OUTPUT, LEAST_OUTPUT_BELOW_40K = 4_096, 2_048
 # By 24 rounds of tests/e2e/test_claude_code_in_small_windows.py in a terminal: 36,000 is not enough.
 LEAST_WINDOW = 37_000
 LEAST_COMPACTION = 21_900
+FIRST_PROMPT = 15_000
 
 
 def compacts_at(window: int, output: int) -> int:
@@ -45,6 +46,17 @@ def longest_answer(window: int) -> int:
     """
     least = LEAST_OUTPUT if window >= 40_000 else min(LEAST_OUTPUT_BELOW_40K, window // 4)
     return max(least, min(window - RESERVED - CONVERSATION, DEFAULT_OUTPUT))
+
+
+def window_table(windows: Sequence[int]) -> str:
+    """The rule by window, as a table in Markdown, with the tokens for all behind the first prompt."""
+    head = "| window | longest answer | compacts at | for the conversation |\n|---|---|---|---|\n"
+    rows = []
+    for window in windows:
+        output = longest_answer(window) if window < LEAST_COMPACT_WINDOW else DEFAULT_OUTPUT
+        at = compacts_at(window, output)
+        rows.append(f"| {window:,} | {output:,} | {at:,} | {max(0, at - FIRST_PROMPT):,} |\n")
+    return head + "".join(rows)
 
 
 def own_values(theirs: UserSettings, environ: Mapping[str, str]) -> dict[str, str]:

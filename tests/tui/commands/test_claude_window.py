@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +18,13 @@ from tui.commands.claude_window import (
     longest_answer,
     own_values,
     window_notice,
+    window_table,
     window_variables,
 )
 from tui.commands.user_settings import UserSettings
 
 KEY = "backends.mlx.contextTokens"
+WINDOWS = (32_768, 37_000, 40_000, 50_000, 65_536, 81_920, 99_999, 100_000, 131_072, 200_000, 262_144)
 
 
 @pytest.mark.parametrize(
@@ -119,3 +122,8 @@ class TestRemark:
 
     def test_the_bundled_model_has_room(self) -> None:
         assert window_notice(131_072, {}, setting=KEY) == ""
+
+
+def test_the_docs_have_the_rule_by_window() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "running.md").read_text("utf-8")
+    assert window_table(WINDOWS) in docs
