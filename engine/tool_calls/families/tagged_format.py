@@ -58,7 +58,7 @@ class TaggedFormat:
     opens_alone: str = ""
     newlines: bool = False
     loose: bool = False
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict, hash=False)
     wrap: tuple[str, str] = ("", "")
     nested: str = ""
     thinking: tuple[str, str] | None = None
