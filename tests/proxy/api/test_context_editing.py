@@ -82,4 +82,7 @@ async def test_what_claude_code_asks_for_costs_no_count(tmp_path: Path) -> None:
     async with proxy_over(upstream, tmp_path) as running:
         said = await running.http.post("/v1/messages", json=body(context_management=keep_all))
     assert "context_management" not in said.json()
-    assert [one["path"] for one in upstream.requests] == ["/v1/chat/completions"]
+    # The list of models is asked for the window.
+    assert [one["path"] for one in upstream.requests if one["path"] != "/v1/models"] == [
+        "/v1/chat/completions"
+    ]

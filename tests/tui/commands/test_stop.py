@@ -55,14 +55,15 @@ def test_a_host_is_on_record_while_it_runs_and_clears_up_after_dead_ones(tmp_pat
     [
         ("-1", "http://127.0.0.1:1"),
         ("1e999", "http://127.0.0.1:1"),
-        (str(os.getpid()), "http://127.0.0.1:70000"),
+        ("own", "http://127.0.0.1:70000"),
     ],
 )
 def test_a_damaged_record_keeps_no_host_from_starting(tmp_path: Path, pid: str, url: str) -> None:
     own = own_record(url)
     path = write_record(tmp_path, own)
     path.rename(path := path.with_name("host-0.json"))
-    path.write_text(f'{{"pid": {pid}, "created": {own.created}, "url": "{url}"}}')
+    number = str(own.pid) if pid == "own" else pid
+    path.write_text(f'{{"pid": {number}, "created": {own.created}, "url": "{url}"}}')
     assert recorded_hosts(tmp_path / ".anyclaude") == []
     with recorded(tmp_path / ".anyclaude", "http://127.0.0.1:2"):
         assert not path.exists()
