@@ -224,7 +224,7 @@ def test_models_are_listed_by_ids_that_the_client_shows(says: anthropic.Anthropi
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"messages": []}, {"max_tokens": 0}, {"messages": [{"role": "user"}]}, {"tools": "none"}],
+    [{"messages": []}, {"max_tokens": -1}, {"messages": [{"role": "user"}]}, {"tools": "none"}],
     ids=["no messages", "no length", "no content", "tools in words"],
 )
 def test_a_wrong_request_is_a_typed_error(says: anthropic.Anthropic, wrong: dict[str, Any]) -> None:

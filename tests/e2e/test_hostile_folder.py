@@ -284,4 +284,4 @@ def test_a_folder_called_like_a_model_of_the_hub_is_not_loaded(
     write(home, {} if environ else {"backends": {"mlx": {"model": "org/model"}}})
     ended = run(home, "--no-ui", "--port", "0", "--engine-port", "0", HF_HUB_OFFLINE="1", **environ)
     assert ended.returncode == 4
-    assert "org/model could not be downloaded" in ended.stderr
+    assert "the hub's cache has no copy of org/model" in ended.stderr

@@ -89,7 +89,7 @@ def test_a_usage_error_ends_with_2_and_a_message(tmp_path: Path, arguments: list
 
 @pytest.mark.parametrize(
     ("line", "code"),
-    [("config schema >&-", 0), ("config check 2>&-", 2), ("<&-", 2), ("config show 2>&-", 0)],
+    [("config schema >&-", 0), ("config check 2>&-", 0), ("<&-", 2), ("config show 2>&-", 0)],
 )
 def test_a_closed_stream_is_no_fault_of_ours(tmp_path: Path, line: str, code: int) -> None:
     ended = subprocess.run(

@@ -41,6 +41,7 @@ def test_words_come_from_the_table_of_settings() -> None:
     assert {name for name, setting in SETTINGS.items() if setting.option and words_of(setting)} == {
         "backend_name",
         "tool_format",
+        "thinking_format",
     }
     assert backends("lm") == ["lmstudio"]
     assert event_types("engine.")[:2] == ["engine.*", "engine.state"]

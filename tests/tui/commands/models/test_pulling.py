@@ -112,7 +112,7 @@ def test_an_interrupted_download_is_kept_and_continued(
     assert half.stat().st_size >= 150_000
     monkeypatch.setattr(PullProgress, "arrived", arrived)
     assert run_models_list(home.invocation(), as_json=False) == 0
-    assert f"anyclaude-tui models pull {ID}" in capsys.readouterr().out
+    assert f"anyclaude-tui models pull {ID}" in " ".join(capsys.readouterr().out.split())
     assert run_models_pull(home.invocation(), ID) == 0
     assert all(span.startswith("bytes=") for span in hub.fetched(WEIGHTS))
     assert pulled(home)

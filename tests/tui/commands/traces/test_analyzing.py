@@ -78,8 +78,13 @@ def test_as_json_it_is_the_whole_analysis(tmp_path: Path, capsys: pytest.Capture
 
 @pytest.mark.parametrize(("own", "requests"), [(False, 2), (True, 3)])
 def test_requests_of_checks_are_counted_only_where_wanted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], own: bool, requests: int
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    own: bool,
+    requests: int,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     check = trace_of(3, request=TraceRequest(headers={"user-agent": "anyclaude-tui-verify"}))
     home_with(tmp_path, *traces(), check)
     run_traces_analyze(invocation_on(tmp_path), CHOSEN, since="", until="", as_json=False, own=own)

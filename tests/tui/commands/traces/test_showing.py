@@ -228,7 +228,7 @@ class TestList:
     def test_the_newest_come_first_a_line_each(self, tmp_path: Path) -> None:
         for number in (1, 2, 3):
             write(tmp_path, with_calls(number) if number == 2 else trace_of(number))
-        ended = run(tmp_path, "traces", "list", "-n", "2")
+        ended = run(tmp_path, "traces", "list", "-n", "2", COLUMNS="160")
         assert (ended.returncode, ended.stderr) == (0, "")
         first, second = ended.stdout.splitlines()
         assert "req_0003" in first
