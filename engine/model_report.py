@@ -39,10 +39,9 @@ from engine.prefix_cache.layers import has_kv, leaves
 from engine.process.blas import engine_environment
 from engine.process.exit_codes import ExitCode
 from engine.process.program_code import library_versions
-from engine.prompts.chat_template import template_of
+from engine.prompts.model_forms import model_forms
 from engine.prompts.probing.adaptations import adaptations
 from engine.prompts.rendering import PromptRenderer
-from engine.tool_calls.families.template_probe import detected_family
 from engine.wire.model_report import ModelReport
 
 _FULL_BITS = 16  # of a number in unquantized KV
@@ -87,12 +86,10 @@ def with_model(
         return replace(report, model=str(folder), fault=first_line(error))
     tokenizer = found.tokenizer
     vocabulary = tokenizer.get_vocab()
-    family = tool_format
-    if not family:
-        detected = detected_family(template_of(tokenizer), vocabulary)
-        family = detected.name if detected is not None else ""
-    renderer = PromptRenderer(tokenizer, tool_format=tool_format)
-    traits = renderer.traits
+    forms = model_forms(tokenizer, tool_format)
+    family = tool_format or (forms.family.name if forms.family is not None else "")
+    renderer = PromptRenderer(tokenizer, forms=forms)
+    traits, asked = renderer.traits, renderer.forms.family
     tokens = context_tokens or window.tokens or DEFAULT_CONTEXT
     weights_bytes = sum(file.stat().st_size for file in weights.files) + beside_bytes
     report = replace(
@@ -102,7 +99,7 @@ def with_model(
         template_fault=found.template_fault,
         family=family,
         tools_rendered=traits.tools_rendered,
-        tools_form=renderer.told_format or (family if traits.tools_as_text else ""),
+        tools_form=asked.name if traits.tools_as_text and asked is not None else "",
         thinking_switch=traits.thinking_switch,
         traits=traits.document(),
         adaptations=list(adaptations(traits)),

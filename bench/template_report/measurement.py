@@ -10,11 +10,10 @@ from typing import Any
 
 from bench.template_report.conversations import Conversation, conversations
 from bench.template_report.tokenizers import template_tokenizer
-from engine.prompts.chat_template import check_template, template_of
+from engine.prompts.chat_template import check_template
 from engine.prompts.history.samples import shared_length
-from engine.prompts.model_thinking import thinking_marks
+from engine.prompts.model_forms import ModelForms, model_forms
 from engine.prompts.rendering import PromptRenderer, RenderedPrompt
-from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.schemas.tools import tool_schemas
 from engine.wire.chat import Message
 
@@ -52,19 +51,18 @@ def measure(name: str, template: str) -> TemplateRow:
     """The row of one template, on a tokenizer that is made for it."""
     tokenizer = template_tokenizer(template)
     fault = check_template(tokenizer)
-    family = detected_family(template_of(tokenizer), tokenizer.get_vocab())
     started = time.process_time()
-    renderer = PromptRenderer(tokenizer)
+    forms = model_forms(tokenizer)
+    renderer = PromptRenderer(tokenizer, forms=forms)
     probe_s = time.process_time() - started
     found = _Findings()
     for conversation in conversations():
         found.add(conversation, renderer)
-    computed, appended, question = loop_cost(renderer, tokenizer)
-    marks = thinking_marks(tokenizer)
+    computed, appended, question = loop_cost(renderer, forms)
     return TemplateRow(
         name,
-        family.name if family else "",
-        marks[0] if marks else "",
+        forms.family.name if forms.family else "",
+        forms.thinking[0] if forms.thinking else "",
         renderer.traits.thinking_switch,
         "composed" if renderer.traits.composed else "its own",
         fault,
@@ -113,11 +111,11 @@ def missing(conversation: Conversation, text: str) -> list[str]:
     return lost
 
 
-def loop_cost(renderer: PromptRenderer, tokenizer: Any, calls: int = _CALLS) -> tuple[int, int, float]:
+def loop_cost(renderer: PromptRenderer, forms: ModelForms, calls: int = _CALLS) -> tuple[int, int, float]:
     """Tokens computed in a loop and at the question behind it; those of a plain append; and the part of the
     last prompt that is computed again.
     """
-    session = _Session(renderer, tokenizer)
+    session = _Session(renderer, forms)
     for number in range(calls):
         session.turn(number)
     session.say("All of it is done.", "Done, it says.")
@@ -131,10 +129,9 @@ def loop_cost(renderer: PromptRenderer, tokenizer: Any, calls: int = _CALLS) -> 
 class _Session:
     """A conversation with a cache of all tokens that were computed."""
 
-    def __init__(self, renderer: PromptRenderer, tokenizer: Any) -> None:
+    def __init__(self, renderer: PromptRenderer, forms: ModelForms) -> None:
         self._renderer = renderer
-        self._marks = thinking_marks(tokenizer)
-        self._family = detected_family(template_of(tokenizer), tokenizer.get_vocab())
+        self._marks, self._family = forms.thinking, forms.family
         base = next(c for c in conversations() if c.name == "first question")
         self._tools, self._messages = base.tools, list(base.messages)
         self._cached: list[list[int]] = []

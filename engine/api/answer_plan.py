@@ -12,11 +12,10 @@ from engine.api.requests import ChatRequest
 from engine.constrained.answer_grammar import ANSWER, AnswerRules
 from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavailable
 from engine.prompts.chat_template import template_of, template_text
-from engine.prompts.model_thinking import thinking_marks
-from engine.tool_calls.families.registry import family_named
-from engine.tool_calls.families.template_probe import PROBE_TOOLS, detected_family, written_call
+from engine.prompts.model_forms import ModelForms, model_forms
+from engine.tool_calls.families.template_probe import PROBE_TOOLS, written_call
 from engine.tool_calls.quoted.call_forms import bare_json_of
-from engine.tool_calls.reading.family import Bare, Family
+from engine.tool_calls.reading.family import Bare
 from engine.tool_calls.schemas.tools import tool_schemas
 
 _log = logging.getLogger(__name__)
@@ -42,23 +41,17 @@ class AnswerPlanner:
         tokenizer: Any,
         eos: frozenset[int],
         *,
-        tool_format: str | None = None,
-        thinking_format: str = "",
+        forms: ModelForms | None = None,
         grammar: bool = True,
     ) -> None:
-        """`tokenizer` is mlx-lm's wrapper; `tool_format` names a family instead of the template's, and
-        `thinking_format` the marks of thinking.
+        """`tokenizer` is mlx-lm's wrapper; `forms` are those of the model, by default as its template shows.
 
         Without `grammar` nothing is constrained: calls are read, and repaired where they are broken.
-
-        Raises:
-            engine.tool_calls.families.registry.UnknownFamily: there is none of that name.
         """
-        self.family = _family(tokenizer, tool_format)
+        forms = forms or model_forms(tokenizer)
+        self.family = forms.family
         self.unavailable = ""  # why nothing is constrained
-        self._thinking = thinking_marks(tokenizer, thinking_format) or (
-            self.family.thinking if self.family else None
-        )
+        self._thinking = forms.thinking or (self.family.thinking if self.family else None)
         self._bare: tuple[Bare, ...] = (
             ("json",) if self.family is None and _writes_bare_json(tokenizer) else ()
         )
@@ -73,7 +66,7 @@ class AnswerPlanner:
             self.unavailable = str(error)
             _log.warning("answers are not constrained by grammars: %s", error)
             return
-        if self.family is not None and tool_format is None and not self._allows_what_is_shown(tokenizer):
+        if self.family is not None and not forms.family_told and not self._allows_what_is_shown(tokenizer):
             # Under it the model could not write its own calls; they are read all the same.
             self._grammars, name = None, self.family.name
             self.unavailable = f"the grammar of {name} does not allow a call as the chat template writes it"
@@ -168,9 +161,3 @@ class AnswerPlanner:
 
 def _writes_bare_json(tokenizer: Any) -> bool:
     return bare_json_of(template_text(tokenizer), tokenizer.get_vocab())
-
-
-def _family(tokenizer: Any, tool_format: str | None) -> Family | None:
-    if tool_format is not None:
-        return family_named(tool_format)
-    return detected_family(template_of(tokenizer), tokenizer.get_vocab())

@@ -29,6 +29,7 @@ from engine.api.running_answer import RunningAnswer
 from engine.models.loading import LoadedModel
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
+from engine.prompts.model_forms import model_forms
 from engine.prompts.probing.known_traits import KnownTraits
 from engine.prompts.rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.scheduling.requests.steps import GenerationRequest, Lane
@@ -144,7 +145,7 @@ class Engine:
         begun = begun_answer(chat, loaded.tokenizer)
         messages = chat.messages[:-1] if chat.continue_final_message else chat.messages
         prompt = renderer.render(messages, (chat.tools or []) if shown else [], **kwargs)
-        return continued(prompt, begun, loaded.tokenizer, renderer.encode) if begun else prompt
+        return continued(prompt, begun, renderer.forms.thinking, renderer.encode) if begun else prompt
 
     def _prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:
         prompt = self._render(loaded, chat)
@@ -156,8 +157,7 @@ class Engine:
             self._planner = AnswerPlanner(
                 loaded.tokenizer,
                 loaded.eos_token_ids,
-                tool_format=self.tool_format or self._renderer_of(loaded).told_format or None,
-                thinking_format=self.thinking_format,
+                forms=self._renderer_of(loaded).forms,
                 grammar=self.grammar,
             )
         return self._planner
@@ -167,8 +167,7 @@ class Engine:
             self._renderer = PromptRenderer(
                 loaded.tokenizer,
                 self.answers,
-                tool_format=self.tool_format or "",
-                thinking_format=self.thinking_format,
+                forms=model_forms(loaded.tokenizer, self.tool_format or "", self.thinking_format),
                 known=self.traits,
             )
         return self._renderer

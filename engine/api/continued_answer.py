@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from engine.api.requests import ChatRequest, InvalidChatRequest
-from engine.prompts.model_thinking import thinking_marks
 from engine.prompts.rendering import RenderedPrompt
 from engine.wire.chat import content_text
 
@@ -43,10 +42,15 @@ def begun_answer(chat: ChatRequest, tokenizer: Any) -> str:
 
 
 def continued(
-    prompt: RenderedPrompt, text: str, tokenizer: Any, encode: Callable[[str], list[int]]
+    prompt: RenderedPrompt,
+    text: str,
+    marks: tuple[str, str] | None,
+    encode: Callable[[str], list[int]],
 ) -> RenderedPrompt:
-    """The prompt with the beginning of its answer behind it; a thought that it opens is closed first."""
-    marks = thinking_marks(tokenizer)
+    """The prompt with the beginning of its answer behind it; a thought that it opens is closed first.
+
+    `marks` are those of the model's thinking.
+    """
     close = f"\n{marks[1]}\n\n" if prompt.opens_thinking and marks else ""
     return replace(
         prompt,

@@ -21,7 +21,7 @@ from engine.prompts.history.dates import ConversationDates
 from engine.prompts.history.meaning import meaning_of
 from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_preparation import plain_message, plain_messages, prepare_messages
-from engine.prompts.model_thinking import opens_thinking, thinking_marks
+from engine.prompts.model_forms import ModelForms, model_forms, opens_thinking
 from engine.prompts.probing.conversations import PROOF_TOOL, written_as
 from engine.prompts.probing.finding import find_traits
 from engine.prompts.probing.known_traits import KnownTraits, traits_name
@@ -41,7 +41,7 @@ from engine.prompts.refusal_fallbacks import (
 )
 from engine.prompts.template_switches import TemplateSwitches
 from engine.prompts.template_traits import TemplateTraits
-from engine.prompts.tool_texts import ToolTexts, template_family, with_system
+from engine.prompts.tool_texts import ToolTexts, with_system
 from engine.prompts.unseen_messages import unseen_note
 from engine.wire.chat import Message
 
@@ -114,27 +114,25 @@ class PromptRenderer:
         tokenizer: Any,
         answers: AnswerMemory | None = None,
         *,
-        tool_format: str = "",
-        thinking_format: str = "",
+        forms: ModelForms | None = None,
         known: KnownTraits | None = None,
     ) -> None:
         """`answers` are the kept answers that `render` recalls and `remember` adds to; none by default.
 
-        `tool_format` names a family of tool calls instead of the template's, `thinking_format` the marks of
-        thinking in place of those that the template shows. `known` are the traits of templates that were
-        probed before.
+        `forms` are those of the model, by default as its template shows them. `known` are the traits of
+        templates that were probed before.
         """
         self._tokenizer = tokenizer
         self._answers = AnswerMemory() if answers is None else answers
         special, added = _special_tokens(tokenizer)
         self._template = GuardedTemplate(tokenizer, plain_transcript)
         self._apply, self._encode_whole = self._template.apply, self._template.encode
-        self._thinking = thinking_marks(tokenizer, thinking_format)
+        self.forms = forms or model_forms(tokenizer)
+        self._thinking = self.forms.thinking
         self._dates = ConversationDates()
-        family = template_family(tokenizer, tool_format)
-        self._texts = ToolTexts(family, list(added.values()))
+        self._texts = ToolTexts(self.forms.family, list(added.values()))
         known = known or KnownTraits()
-        told = {"marks": self._thinking, "format": self._texts.format_name, "ends": self._end_texts()}
+        told = {"marks": self._thinking, "format": self._texts.family.name, "ends": self._end_texts()}
         name = traits_name(self._template.source or "", added, told) if self._template.source else ""
         found = known.get(name) if name else None
         self.traits: TemplateTraits = found or find_traits(
@@ -165,8 +163,8 @@ class PromptRenderer:
             self.traits = self._with_history()
             if name:
                 known.put(name, self.traits)
-        # The form of calls that prompts ask for; empty if template or tokens have one.
-        self.told_format = self._texts.format_name if self.traits.tools_as_text and family is None else ""
+        if self.traits.tools_as_text and self.forms.family is None:
+            self.forms = replace(self.forms, family=self._texts.family, family_told=True)
 
     def render(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, **template_kwargs: Any
@@ -239,7 +237,7 @@ class PromptRenderer:
         if offered and (self.traits.tools_as_text or not self._tokenizer.has_chat_template):
             given, offered, notes = self._texts.with_tools(sent, offered), None, (*notes, TOOLS_AS_TEXT)
             if self._tokenizer.has_chat_template:
-                notes = (*notes, _NO_PLACE.format(self._texts.format_name))
+                notes = (*notes, _NO_PLACE.format(self._texts.family.name))
         elif offered and self.traits.tools_need_system:
             given = with_system(sent)
         return _Asked(sent, given, offered, switches.kwargs, notes)

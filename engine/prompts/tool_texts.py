@@ -11,10 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.prompts.chat_template import template_of
 from engine.prompts.encoding.control_tokens import OWN
 from engine.tool_calls.families.registry import family_named
-from engine.tool_calls.families.template_probe import detected_family
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import tool_schemas
 from engine.wire.chat import Message, content_text
@@ -26,19 +24,14 @@ _NO_TOOLS = tool_schemas([])
 
 
 class ToolTexts:
-    """Writes tools and calls as text; `marks` are all control tokens of the model."""
+    """Writes tools and calls as text in a family's form; `marks` are all control tokens of the model."""
 
     def __init__(self, family: Family | None = None, marks: Sequence[str] = ()) -> None:
-        self._family: Family = family or family_named("hermes")
-        example = self._family.write([_EXAMPLE, _EXAMPLE], _NO_TOOLS)
+        self.family: Family = family or family_named("hermes")
+        example = self.family.write([_EXAMPLE, _EXAMPLE], _NO_TOOLS)
         own = sorted((mark for mark in marks if mark and mark in example), key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, own))) if own else None
-        self._example = self._family.write([_EXAMPLE], _NO_TOOLS)
-
-    @property
-    def format_name(self) -> str:
-        """The name of the family whose form calls have."""
-        return self._family.name
+        self._example = self.family.write([_EXAMPLE], _NO_TOOLS)
 
     def with_tools(self, messages: Sequence[Message], tools: list[dict[str, Any]] | None) -> list[Message]:
         """Messages with the tools written into the system text."""
@@ -69,7 +62,7 @@ class ToolTexts:
             (self._apart(str(call["function"]["name"])), self._apart(_mapping(call["function"]["arguments"])))
             for call in calls
         ]
-        written = self._family.write(pairs, _NO_TOOLS)
+        written = self.family.write(pairs, _NO_TOOLS)
         if self._marks is not None:
             written = self._marks.sub(OWN + r"\g<0>", written)
         return written.replace(_APART, "")
@@ -87,14 +80,6 @@ class ToolTexts:
 
 def _parted(mark: re.Match[str]) -> str:
     return mark[0][:1] + _APART + mark[0][1:]
-
-
-def template_family(tokenizer: Any, tool_format: str = "") -> Family | None:
-    """The family of a model's calls: the named one, else that of its template or tokens."""
-    if tool_format:
-        return family_named(tool_format)
-    vocabulary: dict[str, int] = getattr(tokenizer, "get_vocab", dict)()
-    return detected_family(template_of(tokenizer), vocabulary)
 
 
 def with_system(messages: Sequence[Message]) -> list[Message]:

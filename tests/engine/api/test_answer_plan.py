@@ -10,6 +10,7 @@ import pytest
 
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.requests import parse_chat
+from engine.prompts.model_forms import model_forms
 from engine.tool_calls.families.names import FAMILY_NAMES
 from engine.tool_calls.families.registry import FAMILIES, UnknownFamily
 
@@ -29,6 +30,14 @@ TITLE = {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
 @pytest.fixture(scope="module")
 def planner(tokenizer: Any) -> AnswerPlanner:
     return AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids))
+
+
+def named_planner(
+    tokenizer: Any, tool_format: str = "", thinking_format: str = "", *, grammar: bool = True
+) -> AnswerPlanner:
+    """A planner for a model whose forms the user has named."""
+    forms = model_forms(tokenizer, tool_format, thinking_format)
+    return AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), forms=forms, grammar=grammar)
 
 
 def plan(planner: AnswerPlanner, **fields: Any) -> AnswerPlan:
@@ -67,7 +76,7 @@ def test_calls_are_guaranteed_where_their_schemas_have_a_grammar(planner: Answer
 def test_no_call_is_guaranteed_that_its_grammar_does_not_hold_whole(
     tokenizer: Any, format_name: str, schema: dict[str, Any]
 ) -> None:
-    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
+    planner = named_planner(tokenizer, format_name)
     made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
     assert made.grammar is not None
     assert made.style.constrained == {"look"}
@@ -93,7 +102,7 @@ def test_no_call_is_guaranteed_that_its_grammar_does_not_hold_whole(
 def test_no_call_without_json_is_guaranteed_that_its_grammar_does_not_hold_whole(
     tokenizer: Any, format_name: str, schema: dict[str, Any]
 ) -> None:
-    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
+    planner = named_planner(tokenizer, format_name)
     made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
     assert made.style.constrained == {"look"}
     assert made.relaxed["odd"]
@@ -101,7 +110,7 @@ def test_no_call_without_json_is_guaranteed_that_its_grammar_does_not_hold_whole
 
 def test_an_argument_whose_name_no_tag_can_hold_is_not_guaranteed(tokenizer: Any) -> None:
     odd = tool("odd", {"type": "object", "properties": {"<k>": TEXT}, "required": ["<k>"]})
-    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="glm")
+    planner = named_planner(tokenizer, "glm")
     assert plan(planner, tools=[LOOK, odd]).style.constrained == {"look"}
 
 
@@ -118,7 +127,7 @@ def test_an_argument_whose_name_no_tag_can_hold_is_not_guaranteed(tokenizer: Any
 def test_no_call_of_gemma_is_guaranteed_that_its_reader_or_the_verdict_refuses(
     tokenizer: Any, format_name: str, schema: dict[str, Any]
 ) -> None:
-    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=format_name)
+    planner = named_planner(tokenizer, format_name)
     made = plan(planner, tools=[LOOK, tool("odd", {"type": "object"} | schema)])
     held = format_name == "gemma4" and "<escape>" in schema["properties"]
     assert made.style.constrained == ({"look", "odd"} if held else {"look"})
@@ -145,7 +154,7 @@ def test_plain_schemas_are_held_whole_in_every_format(tokenizer: Any) -> None:
         "$defs": {"edit": {"type": "object", "properties": {"old": TEXT}, "additionalProperties": False}},
     }
     for name in (family.name for family in FAMILIES):
-        planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format=name)
+        planner = named_planner(tokenizer, name)
         made = plan(planner, tools=[tool("edit", schema)])
         assert made.relaxed == {}, name
         assert made.style.constrained == {"edit"}, name
@@ -167,11 +176,11 @@ def test_a_choice_leaves_the_tools_that_may_be_called(planner: AnswerPlanner) ->
 
 def test_a_format_that_the_model_is_told_wins_over_its_template(tokenizer: Any) -> None:
     eos = frozenset(tokenizer.eos_token_ids)
-    named = AnswerPlanner(tokenizer, eos, tool_format="glm")
+    named = AnswerPlanner(tokenizer, eos, forms=model_forms(tokenizer, "glm"))
     assert named.family is not None
     assert named.family.name == "glm"
     with pytest.raises(UnknownFamily, match="hermes"):
-        AnswerPlanner(tokenizer, eos, tool_format="klingon")
+        AnswerPlanner(tokenizer, eos, forms=model_forms(tokenizer, "klingon"))
 
 
 def with_template(tokenizer: Any, template: str) -> Any:
@@ -182,7 +191,7 @@ def with_template(tokenizer: Any, template: str) -> Any:
 
 
 def test_the_marks_of_thinking_that_the_model_is_told_win_over_its_template(tokenizer: Any) -> None:
-    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), thinking_format="seed")
+    planner = named_planner(tokenizer, thinking_format="seed")
     style = plan(planner, tools=[LOOK]).style
     assert (style.think_start, style.think_end) == ("<seed:think>", "</seed:think>")
 
@@ -203,18 +212,18 @@ def test_a_grammar_that_forbids_what_the_template_writes_is_not_used(
     made = plan(planner, tools=[LOOK], tool_choice="required")
     assert (made.grammar is not None) == allowed
     assert (planner.unavailable == "") == allowed
-    told = AnswerPlanner(other, frozenset(tokenizer.eos_token_ids), tool_format="hermes")
+    told = named_planner(other, "hermes")
     assert plan(told, tools=[LOOK]).grammar is not None
 
 
 def test_a_model_that_writes_calls_without_a_mark_has_them_read_and_not_constrained(tokenizer: Any) -> None:
-    planner = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="glm4")
+    planner = named_planner(tokenizer, "glm4")
     made = plan(planner, tools=[LOOK], tool_choice="required")
     assert made.grammar is None
     assert not made.style.constrained
     assert not planner.can_forbid_calls
     assert "without a mark" in made.notes[0]
-    llama = AnswerPlanner(tokenizer, frozenset(tokenizer.eos_token_ids), tool_format="llama3_json")
+    llama = named_planner(tokenizer, "llama3_json")
     assert not plan(llama, tools=[LOOK]).style.all_constrained
 
 
@@ -242,4 +251,4 @@ def test_a_model_whose_way_is_not_known_is_held_to_json_all_the_same(tokenizer: 
 
 def test_every_name_of_a_format_is_one_of_a_family(tokenizer: Any) -> None:
     for name in FAMILY_NAMES:
-        assert AnswerPlanner(tokenizer, frozenset({0}), tool_format=name, grammar=False).family is not None
+        assert named_planner(tokenizer, name, grammar=False).family is not None

@@ -1,12 +1,42 @@
-"""A model's thinking marks, and whether a prompt ends within thinking."""
+"""How a model writes tool calls and thinking, and whether a prompt ends within thinking."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from engine.prompts.chat_template import template_of, template_text
-from engine.tool_calls.families.template_probe import shown_thinking
+from engine.tool_calls.families.registry import family_named
+from engine.tool_calls.families.template_probe import detected_family, shown_thinking
 from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS, ends_inside, marks_named, marks_of_model
+from engine.tool_calls.reading.family import Family
+
+
+@dataclass(frozen=True, slots=True)
+class ModelForms:
+    """The family of a model's calls and the marks around its thinking; None where they are not known.
+
+    `family_told`: the user has named the family, or prompts ask for it; its own template does not show it.
+    """
+
+    family: Family | None
+    thinking: tuple[str, str] | None
+    family_told: bool = False
+
+
+def model_forms(tokenizer: Any, tool_format: str = "", thinking_format: str = "") -> ModelForms:
+    """The forms that the chat template shows, or the tokens do; the formats name others instead.
+
+    It renders the template some dozen times, so it is done once for each model.
+
+    Raises:
+        engine.tool_calls.families.registry.UnknownFamily: there is no family of that name.
+    """
+    if tool_format:
+        family: Family | None = family_named(tool_format)
+    else:
+        family = detected_family(template_of(tokenizer), _vocabulary(tokenizer))
+    return ModelForms(family, thinking_marks(tokenizer, thinking_format), family_told=bool(tool_format))
 
 
 def thinking_marks(tokenizer: Any, named: str = "") -> tuple[str, str] | None:

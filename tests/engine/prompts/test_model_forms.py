@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.prompts.model_thinking import opens_thinking, thinking_marks
+from engine.prompts.model_forms import opens_thinking, thinking_marks
 from engine.tool_calls.quoted.thinking_marks import THINKING_FORMATS, THINKING_MARKS
 
 
