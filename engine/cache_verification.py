@@ -36,6 +36,7 @@ from mlx_lm.models.cache import trim_prompt_cache
 
 from engine.chunks.fit import largest_chunk
 from engine.model_files.errors import ModelError
+from engine.model_options import add_model_options, at_least_one, chosen_settings
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.checkpoints import needs_checkpoints, store_positions
@@ -48,7 +49,7 @@ from engine.scheduling.prefill import Prefill
 from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import build_sampler
-from engine.settings import EngineSettings, SettingsError, settings_from
+from engine.settings import SettingsError
 from engine.source_texts import standard_library_texts
 from engine.startup import load
 from engine.trials.caching import restore_fault
@@ -333,21 +334,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", default="", help="folder or hub id; default: the bundled model")
-    parser.add_argument("--adapter", default="", help="folder of a LoRA adapter for the model")
-    parser.add_argument("--trust-remote-code", default="", help="the model again, if its own code may run")
-    parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
-    parser.add_argument("--draft-model", default="", help="folder or hub id")
-    parser.add_argument("--draft-tokens", type=_at_least_one, default=3, help="guessed at a time")
-    parser.add_argument("--kv-cache-dir", default="", help="where an engine stores its chunk sizes")
-    parser.add_argument("--conversations", type=_at_least_one, default=4)
-    parser.add_argument("--turns", type=_at_least_one, default=3, help="of each conversation")
-    parser.add_argument("--head", type=_at_least_one, default=2000, help="tokens of the shared prefix")
-    parser.add_argument("--answer", type=_at_least_one, default=16, help="tokens of each answer")
+    add_model_options(parser)
+    parser.add_argument("--conversations", type=at_least_one, default=4)
+    parser.add_argument("--turns", type=at_least_one, default=3, help="of each conversation")
+    parser.add_argument("--head", type=at_least_one, default=2000, help="tokens of the shared prefix")
+    parser.add_argument("--answer", type=at_least_one, default=16, help="tokens of each answer")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     try:
-        loaded = load(_settings(chosen), _report_progress)
+        loaded = load(chosen_settings(chosen), _report_progress)
         if fault := restore_fault(ModelRunner(loaded)):
             raise NotComparable(f"{loaded.name} runs without a prefix cache: {fault}")
         longest = chosen.head + chosen.turns * (_LONGEST_TURN + chosen.answer)
@@ -377,18 +372,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in report(outcomes):
         print(line)  # noqa: T201 - the command's result
     return 0 if all(is_exact(outcomes[way]) for way in EXACT) else 1
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, not {text}")
-    return int(text)
-
-
-def _settings(chosen: argparse.Namespace) -> EngineSettings:
-    named = ["model", "adapter", "trust_remote_code", "kv_bits", "draft_model", "draft_tokens"]
-    named += ["kv_cache_dir"]
-    return settings_from({name: getattr(chosen, name) for name in named})[0]
 
 
 def _report_progress(done: float, what: str) -> None:

@@ -23,6 +23,7 @@ from engine.chunks.fit import largest_chunk
 from engine.constrained.answer_grammar import AnswerRules
 from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavailable
 from engine.model_files.errors import ModelError
+from engine.model_options import add_model_options, chosen_settings
 from engine.models.device_name import computing_device
 from engine.models.loading import LoadedModel
 from engine.models.machine import machine_description
@@ -37,7 +38,7 @@ from engine.scheduling.prefill import Prefill
 from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import build_sampler
-from engine.settings import EngineSettings, SettingsError, settings_from
+from engine.settings import SettingsError
 from engine.source_texts import standard_library_texts
 from engine.startup import load
 from engine.trials.memory_costs import weight_bytes
@@ -227,17 +228,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", default="", help="folder; default: the bundled model")
+    add_model_options(parser)
     parser.add_argument("--lengths", default="1024,4096,16384", help="of prompts, in tokens")
     parser.add_argument("--decode", type=int, default=64, help="tokens of each answer")
     parser.add_argument("--seconds", type=float, default=300.0, help="for all of it, without loading")
-    parser.add_argument("--adapter", default="", help="folder of a LoRA adapter for the model")
-    parser.add_argument("--trust-remote-code", default="", help="the model again, if its own code may run")
-    parser.add_argument("--kv-bits", type=int, choices=(4, 8), help="of stored keys and values")
-    parser.add_argument("--draft-model", default="", help="folder")
-    parser.add_argument("--draft-tokens", type=int, default=3, help="guessed at a time")
-    parser.add_argument("--context-tokens", type=int, default=0, help="the window, if it is set")
-    parser.add_argument("--kv-cache-dir", default="", help="where an engine stores its measured chunk sizes")
     chosen = parser.parse_args(arguments)
     try:
         lengths = sorted({int(each) for each in chosen.lengths.split(",")})
@@ -246,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError:
         parser.error("--lengths are whole numbers of 2 or more between commas, --decode is 1 or more")
     try:
-        loaded = load(_settings(chosen), lambda done, what: _print(SpeedProgress(0.0, what)))
+        loaded = load(chosen_settings(chosen), lambda done, what: _print(SpeedProgress(0.0, what)))
         run = SpeedRun(loaded, SpeedTask(lengths, chosen.decode, chosen.seconds), _print)
         _print(measured_model(loaded, run.grammar_fault))
         for row in run.measure():
@@ -259,12 +253,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return ExitCode.FINE
-
-
-def _settings(chosen: argparse.Namespace) -> EngineSettings:
-    named = ["model", "adapter", "trust_remote_code", "kv_bits", "draft_model", "draft_tokens"]
-    named += ["kv_cache_dir", "context_tokens"]
-    return settings_from({name: getattr(chosen, name) for name in named})[0]
 
 
 def _print(line: SpeedLine) -> None:
