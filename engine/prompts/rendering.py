@@ -22,7 +22,7 @@ from engine.prompts.history.meaning import meaning_of
 from engine.prompts.inline_thoughts import InlineThoughts
 from engine.prompts.message_preparation import plain_message, plain_messages, prepare_messages
 from engine.prompts.model_forms import ModelForms, model_forms, opens_thinking
-from engine.prompts.probing.conversations import PROOF_TOOL, written_as
+from engine.prompts.probing.conversations import written_as
 from engine.prompts.probing.finding import find_traits
 from engine.prompts.probing.known_traits import KnownTraits, traits_name
 from engine.prompts.prompt_segments import has_shared_prefix, reminders_end, segment_names, with_boundary
@@ -40,7 +40,7 @@ from engine.prompts.refusal_fallbacks import (
     render_with_fallbacks,
 )
 from engine.prompts.template_switches import TemplateSwitches
-from engine.prompts.template_traits import TemplateTraits
+from engine.prompts.template_traits import PROBE_TOOL, TemplateTraits
 from engine.prompts.tool_texts import ToolTexts, with_system
 from engine.prompts.unseen_messages import unseen_note
 from engine.wire.chat import Message
@@ -341,7 +341,7 @@ class PromptRenderer:
             if message["role"] != "assistant":
                 continue
             try:
-                asked = self._asked(_LOOP.messages[:place], [PROOF_TOOL], {})
+                asked = self._asked(_LOOP.messages[:place], [PROBE_TOOL], {})
                 write = self._written if self.traits.composed else self._recalled
                 prompt = self._prompt(asked, write(asked, answers))
             except Exception:  # a template may raise anything

@@ -7,22 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from engine.wire.chat import Message
 
-PROOF_TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "probekilo",
-        "description": "probelima",
-        "parameters": {
-            "type": "object",
-            "properties": {"path": {"type": "string", "description": "probeyankee"}},
-            "required": ["path"],
-        },
-    },
-}
 TOOL_WORDS = ("probekilo", "probelima", "probeyankee")
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from engine.prompts.guarded_template import THINKING_FIELDS
 from engine.prompts.message_preparation import prepare_messages
-from engine.prompts.probing.conversations import PROOF_TOOL, TOOL_WORDS, ProofConversation, probes
-from engine.prompts.template_traits import Render, TemplateTraits
+from engine.prompts.probing.conversations import TOOL_WORDS, ProofConversation, probes
+from engine.prompts.template_traits import PROBE_TOOL, Render, TemplateTraits
 from engine.prompts.tool_texts import ToolTexts, with_system
 
 _MAX_CHANGES = 6
@@ -92,7 +92,7 @@ class Proof:
 
     def _lost(self, probe: ProofConversation, traits: TemplateTraits) -> int:
         messages: Sequence[Any] = probe.messages
-        tools: list[dict[str, Any]] | None = [PROOF_TOOL]
+        tools: list[dict[str, Any]] | None = [PROBE_TOOL]
         if traits.tools_as_text:
             messages, tools = self._texts.with_tools(messages, tools), None
         elif traits.tools_need_system:

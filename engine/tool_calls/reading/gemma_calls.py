@@ -21,7 +21,6 @@ import regex
 from engine.tool_calls.reading.mark_search import partial_mark_start
 from engine.tool_calls.reading.notation_calls import Bracket, NotationReader
 from engine.tool_calls.reading.pieces import CallBegin, CallPiece
-from engine.tool_calls.schemas.argument_texts import string_piece
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 _SPACE = r"[ \t\r\n]{0,8}"
@@ -89,12 +88,12 @@ class GemmaCallReader(NotationReader):
         quote = self._marks.quote
         at = self._buffer.find(quote)
         if at < 0:
-            self._add_to_value(self._pop_text(partial_mark_start(self._buffer, (quote,))), pieces)
+            self._add_to_string(self._pop_text(partial_mark_start(self._buffer, (quote,))), pieces)
             return self._skip("it is truncated") if self._closed else False
-        self._add_to_value(self._pop_text(at), pieces)
+        self._add_to_string(self._pop_text(at), pieces)
         found = self._marks.behind(self._brackets).match(self._buffer, len(quote), partial=True)
         if found is None:
-            self._add_to_value(self._pop_text(len(quote)), pieces)
+            self._add_to_string(self._pop_text(len(quote)), pieces)
         elif found.partial and not self._closed:
             return False
         elif not found.partial and found.groupdict().get("end") is not None:
@@ -117,7 +116,7 @@ class GemmaCallReader(NotationReader):
         if self._buffer.startswith(quote):
             found = self._marks.behind(self._brackets).match(self._buffer, len(quote), partial=True)
             if found is not None and not found.partial:
-                self._add_to_value(self._kept(), pieces)
+                self._add_to_string(self._kept(), pieces)
                 self._state = self._in_string
                 return True
         elif self._only_space_behind:
@@ -166,7 +165,3 @@ class GemmaCallReader(NotationReader):
         self._end_call(pieces)
         self._finish()
         return False
-
-    def _add_to_value(self, text: str, pieces: list[CallPiece]) -> None:
-        self._raw.append(text)
-        self._emit(string_piece(text), pieces)

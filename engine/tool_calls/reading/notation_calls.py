@@ -13,7 +13,7 @@ import regex
 from engine.tool_calls.reading.pieces import CallEnd, CallPiece
 from engine.tool_calls.reading.stepping_reader import State
 from engine.tool_calls.reading.unescaped_reader import UnescapedReader
-from engine.tool_calls.schemas.argument_texts import text_as_json
+from engine.tool_calls.schemas.argument_texts import string_piece, text_as_json
 from engine.tool_calls.schemas.tools import ToolSchemas
 
 Pattern = Any  # a compiled pattern of the `regex` package, for partial matches
@@ -130,6 +130,10 @@ class NotationReader(UnescapedReader):
     def _begin_string(self, quote: Any) -> State:
         """The state behind this match of `quote`."""
         return self._in_string
+
+    def _add_to_string(self, text: str, pieces: list[CallPiece]) -> None:
+        self._raw.append(text)
+        self._emit(string_piece(text), pieces)
 
     def _await_any(self, found: list[Any], why: str) -> bool:
         """None of the expected tokens is complete: wait if one may still come, else skip the call."""

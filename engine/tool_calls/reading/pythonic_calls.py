@@ -103,9 +103,9 @@ class PythonicCallReader(NotationReader):
         quote = self._quote
         places = [at for at in (self._buffer.find(mark) for mark in (quote, "\\")) if at >= 0]
         if not places:
-            self._add(self._pop_text(partial_mark_start(self._buffer, (quote, "\\"))), pieces)
+            self._add_to_string(self._pop_text(partial_mark_start(self._buffer, (quote, "\\"))), pieces)
             return self._skip("it is truncated") if self._closed else False
-        self._add(self._pop_text(min(places)), pieces)
+        self._add_to_string(self._pop_text(min(places)), pieces)
         if self._buffer.startswith(quote):
             self._take(len(quote))
             self._emit('"', pieces)
@@ -115,7 +115,7 @@ class PythonicCallReader(NotationReader):
         if found is not None and found.partial:
             return False
         if found is None:  # `\u` and no digits
-            self._add(self._pop_text(1), pieces)
+            self._add_to_string(self._pop_text(1), pieces)
             return True
         self._emit(_escaped(found), pieces)
         self._take(found.end())
@@ -161,10 +161,6 @@ class PythonicCallReader(NotationReader):
 
     def _open(self, bracket: str, pieces: list[CallPiece]) -> None:
         super()._open("t" if bracket == "(" and self._brackets else bracket, pieces)
-
-    def _add(self, text: str, pieces: list[CallPiece]) -> None:
-        self._raw.append(text)
-        self._emit(string_piece(text), pieces)
 
 
 def python_text(literal: str) -> str:

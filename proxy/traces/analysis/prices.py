@@ -48,3 +48,8 @@ class PriceTable:
             if model and found:
                 return self._rows[max(found, key=lambda name: (name == model.lower(), len(name)))]
         return None
+
+
+def money(cost: float) -> str:
+    """A cost for people; small ones with more digits."""
+    return f"{cost:,.2f}" if cost >= 0.995 or not cost else f"{cost:.4f}"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from proxy.events.metrics import Estimates
 from proxy.traces.analysis.facts import Row, request_row
 from proxy.traces.analysis.groups import Group, Percentiles
-from proxy.traces.analysis.prices import PriceTable
+from proxy.traces.analysis.prices import PriceTable, money
 from proxy.traces.analysis.sums import Choice, RequestSums, request_sums
 from proxy.traces.index_tables import storable_row
 from proxy.traces.metrics.request_table import RequestTable
@@ -64,7 +64,7 @@ class HostRun:
         saved = [
             *([f"about {_duration(total.saved_s)} of prefill saved"] if total.saved_s else []),
             *(
-                [f"the same tokens would have cost {_money(total.cost)} by the configuration's prices"]
+                [f"the same tokens would have cost {money(total.cost)} by the configuration's prices"]
                 if total.cost is not None
                 else []
             ),
@@ -87,10 +87,6 @@ def _spread(values: Percentiles | None) -> str:
     if values is None:
         return "not measured"
     return f"{values.p50:.2f} s (90%: {values.p90:.2f} s) in {values.count:,}"
-
-
-def _money(cost: float) -> str:
-    return f"{cost:,.2f}" if cost >= 0.995 or not cost else f"{cost:.4f}"
 
 
 def _duration(seconds: float) -> str:

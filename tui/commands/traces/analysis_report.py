@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from proxy.traces.analysis.analysis import Analysis, MissGroup, SlowRequest, ToolGroup
 from proxy.traces.analysis.groups import Group, Percentiles
+from proxy.traces.analysis.prices import money
 from proxy.traces.analysis.sums import RequestSums
 from tui.client.figures import NONE, count, day_and_clock, percent, plural, rate, seconds
 from tui.client.wire_text import hanging, line_text, shorten, shorten_middle, width
@@ -90,11 +91,7 @@ def _price(found: RequestSums) -> str:
     without = (
         f", without {plural(total.unpriced, 'request')} that it has no price for" if total.unpriced else ""
     )
-    return f"the same tokens would have cost {_money(total.cost)} by the configuration's prices{without}"
-
-
-def _money(cost: float) -> str:
-    return f"{cost:,.2f}" if cost >= 0.995 or not cost else f"{cost:.4f}"
+    return f"the same tokens would have cost {money(total.cost)} by the configuration's prices{without}"
 
 
 def section(title: str, lines: Iterator[str]) -> list[str]:
@@ -147,7 +144,7 @@ def _cells(group: Group, *, priced: bool) -> list[str]:
         *(rate(value) for value in ((speed.p50, speed.p10) if speed else (None,) * 2)),
         seconds(group.saved_s),
     ]
-    return [*cells, NONE if group.cost is None else _money(group.cost)] if priced else cells
+    return [*cells, NONE if group.cost is None else money(group.cost)] if priced else cells
 
 
 def _misses(misses: Sequence[MissGroup], room: int) -> Iterator[str]:
