@@ -28,8 +28,8 @@ from engine.prompts.answer_memory import AnswerMemory
 from engine.scheduling.scheduler import Scheduler
 from engine.settings import EngineSettings
 from engine.startup import attach_disk, fitting, known_traits, learn_sizes, load
-from engine.trials.measurements import cancel_trials
 from engine.trials.models import noted
+from engine.trials.trial import cancel_trials
 
 GRACE_S = 3  # for open answers to get their error before the end
 CHUNK_S = 5  # for the model's thread to finish its chunk: what ends with work on the GPU may harm the system

@@ -7,7 +7,6 @@ the model was trained for, and a setting may override it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from engine.model_files.errors import ModelError
 from engine.model_files.safetensors_header import tensor_shapes
 from engine.model_files.weight_files import weight_choices
+from engine.process.json_files import read_object
 
 _NAMES = (
     "max_position_embeddings",
@@ -56,7 +56,7 @@ class ContextWindow:
 
 def read_window(folder: Path) -> ContextWindow:
     """The window of the model in a folder; unreadable files count as stating none."""
-    config = _read(folder / "config.json")
+    config = read_object(folder / "config.json")
     try:
         return context_window_of(config, folder, weight_choices(folder)[0].files)
     except (ModelError, OSError):  # also while the weights are being replaced
@@ -69,7 +69,7 @@ def context_window_of(config: Mapping[str, Any], folder: Path, weights: Iterable
     Raises:
         BrokenWeights: a weight file cannot be read.
     """
-    tokenizer = _read(folder / "tokenizer_config.json")
+    tokenizer = read_object(folder / "tokenizer_config.json")
     stated = _stated(config) or _tokens(tokenizer.get("model_max_length"))
     return ContextWindow(stated, learned_positions(weights), _scaling_in_words(config, stated))
 
@@ -136,11 +136,3 @@ def _tokens(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _SANE.stop:
         return 0
     return int(value) if int(value) in _SANE else 0
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -7,10 +7,11 @@ file have no other template.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from engine.process.json_files import read_object
 
 SIDECAR = "chat_template.json"
 
@@ -34,8 +35,8 @@ def template_files(folder: Path) -> TemplateFiles:
     """The templates of the model in a folder; unreadable files count as having none."""
     return TemplateFiles(
         _jinja_files(folder),
-        _templates(_read(folder / "tokenizer_config.json")),
-        _templates(_read(folder / SIDECAR)),
+        _templates(read_object(folder / "tokenizer_config.json")),
+        _templates(read_object(folder / SIDECAR)),
     )
 
 
@@ -52,9 +53,9 @@ def _jinja_files(folder: Path) -> dict[str, str]:
     return found
 
 
-def _templates(document: Any) -> dict[str, str]:
+def _templates(document: dict[str, Any]) -> dict[str, str]:
     """The templates in a JSON document's `chat_template`: a text, texts by name, or a list of named ones."""
-    found = document.get("chat_template") if isinstance(document, dict) else None
+    found = document.get("chat_template")
     if isinstance(found, str):
         found = {"default": found}
     if isinstance(found, list):
@@ -67,10 +68,3 @@ def _templates(document: Any) -> dict[str, str]:
         for name, text in found.items()
         if isinstance(name, str) and isinstance(text, str) and text.strip()
     }
-
-
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None

@@ -18,6 +18,7 @@ from typing import Any
 
 from engine.model_files.errors import BrokenWeights, WeightsMissing
 from engine.model_files.safetensors_header import tensor_shapes
+from engine.process.json_files import read_object
 
 INDEX = "model.safetensors.index.json"
 PATTERN = "model*.safetensors"
@@ -172,11 +173,8 @@ def _layers(tensors: Iterable[str], count: int | None) -> set[int]:
 
 
 def _layer_count(folder: Path) -> int | None:
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    sections = [config, *config.values()] if isinstance(config, dict) else []
+    config = read_object(folder / "config.json")
+    sections = [config, *config.values()]
     counts = [section.get("num_hidden_layers") for section in sections if isinstance(section, dict)]
     return next((count for count in counts if type(count) is int), None)
 

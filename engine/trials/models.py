@@ -22,9 +22,10 @@ from engine.model_files.errors import UnsupportedArchitecture, first_line
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, OnProgress
 from engine.models.machine import machine, machine_description
+from engine.process.json_files import KnownValues
 from engine.scheduling.runner import ModelRunner
 from engine.trials.batching import batch_fault
-from engine.trials.measurements import Measurements, Trial
+from engine.trials.trial import Trial
 
 CHUNKS_FILE = "prefill-chunks.json"
 """The measured chunk of each model and its fit, by fingerprint and machine."""
@@ -77,7 +78,7 @@ def measured_pace(loaded: LoadedModel, folder: Path | None, on_progress: OnProgr
     fast or as slow. Then it is measured at the next start, not at once: other chunks can change the last bits
     of a prompt, so that all prompts in memory and on disk belong to one size.
     """
-    known, name = Measurements(folder / CHUNKS_FILE) if folder is not None else None, _name(loaded)
+    known, name = KnownValues(folder / CHUNKS_FILE) if folder is not None else None, _name(loaded)
     stored: Any = known.get(name) if known is not None else None
     fit = _fit_of(stored)
     if fit is not None and _MISMATCH not in stored:
@@ -174,8 +175,8 @@ def libraries() -> dict[str, str]:
     }
 
 
-def _checks(folder: Path | None) -> Measurements | None:
-    return Measurements(folder / BATCHES_FILE) if folder is not None else None
+def _checks(folder: Path | None) -> KnownValues | None:
+    return KnownValues(folder / BATCHES_FILE) if folder is not None else None
 
 
 def _name(loaded: LoadedModel) -> str:

@@ -1,54 +1,18 @@
-"""Measurements of models on this machine, stored in a JSON file.
+"""Trials of models that may end the process, on record in a JSON file.
 
 Native code can kill the process during a trial. The next process finds the trial started and not finished.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engine.process.private_files import write_private
+from engine.process.json_files import KnownValues
 
 _RECENT_S = 600.0  # seconds; a cause such as full memory is often gone by then
-
-log = logging.getLogger("engine")
-
-
-class Measurements:
-    """A file of values by name. An unreadable file counts as empty; a failed write is logged."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def get(self, name: str) -> Any:
-        """The value of a name, or None."""
-        return self._read().get(name)
-
-    def put(self, name: str, value: Any) -> None:
-        """Store a value, or delete it if None; values that another process stored meanwhile stay."""
-        known = {key: old for key, old in self._read().items() if key != name}
-        known |= {} if value is None else {name: value}
-        try:
-            write_private(self._file, json.dumps(known).encode())
-        except OSError as error:
-            log.warning(
-                "%s cannot be written, so it is measured again next time: %s",
-                self._file,
-                error,
-            )
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            known = json.loads(self._file.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return known if isinstance(known, dict) else {}
 
 
 class Trial:
@@ -58,7 +22,7 @@ class Trial:
     """
 
     def __init__(
-        self, measurements: Measurements | None, name: str, clock: Callable[[], float] = time.time
+        self, measurements: KnownValues | None, name: str, clock: Callable[[], float] = time.time
     ) -> None:
         self._measurements = measurements
         self._name = name

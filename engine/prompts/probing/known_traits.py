@@ -10,19 +10,18 @@ import dataclasses
 import functools
 import hashlib
 import json
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from engine.process.private_files import write_private
+from engine.process.json_files import KnownValues
 from engine.prompts.template_traits import TemplateTraits
 
 TRAITS_FILE = "template-traits.json"
 
-_log = logging.getLogger("engine")
+_LOST = "so the chat template is probed at each start"
 _MAX_KNOWN = 64
 _known: OrderedDict[str, TemplateTraits] = OrderedDict()
 
@@ -38,14 +37,14 @@ class KnownTraits:
     """Traits by name. An unreadable file counts as empty; a failed write is logged."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self._file = file
+        self._file = KnownValues(file, lost=_LOST, most=_MAX_KNOWN) if file is not None else None
 
     def get(self, name: str) -> TemplateTraits | None:
         """The traits of this name, or None."""
         if (found := _known.get(name)) is not None:
             _known.move_to_end(name)
             return found
-        traits = _traits_of(self._read().get(name))
+        traits = _traits_of(self._file.get(name)) if self._file is not None else None
         if traits is not None:
             self._remember(name, traits)
         return traits
@@ -53,27 +52,13 @@ class KnownTraits:
     def put(self, name: str, traits: TemplateTraits) -> None:
         """Store traits, also in the file if there is one."""
         self._remember(name, traits)
-        if self._file is None:
-            return
-        known = dict(list(self._read().items())[1 - _MAX_KNOWN :]) | {name: traits.document()}
-        try:
-            write_private(self._file, json.dumps(known).encode())
-        except OSError as error:
-            _log.warning(
-                "%s cannot be written; the chat template is probed at each start: %s", self._file, error
-            )
+        if self._file is not None:
+            self._file.put(name, traits.document())
 
     def _remember(self, name: str, traits: TemplateTraits) -> None:
         _known[name] = traits
         if len(_known) > _MAX_KNOWN:
             _known.popitem(last=False)
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            known = json.loads(self._file.read_bytes()) if self._file is not None else {}
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return known if isinstance(known, dict) else {}
 
 
 def _traits_of(stored: Any) -> TemplateTraits | None:

@@ -15,10 +15,11 @@ import pytest
 from engine.model_files.errors import UnsupportedArchitecture
 from engine.models.fingerprint import cache_fingerprint
 from engine.models.loading import LoadedModel, load_model
+from engine.process.json_files import KnownValues
 from engine.settings import EngineSettings
 from engine.startup import load
-from engine.trials.measurements import Measurements, Trial
 from engine.trials.models import BATCHES_FILE, first_run, libraries, with_batching_check
+from engine.trials.trial import Trial
 from tests.models import ModelShelf
 
 
@@ -61,7 +62,7 @@ def test_a_model_that_ends_the_process_in_a_batch_is_decoded_alone_after_some_ti
         with (
             pytest.raises(Crash),
             Trial(
-                Measurements(tmp_path / BATCHES_FILE),
+                KnownValues(tmp_path / BATCHES_FILE),
                 f"batch {cache_fingerprint(loaded.fingerprint, libraries())}",
             ),
         ):
@@ -106,7 +107,7 @@ def test_an_engine_that_is_ended_while_it_tries_a_model_has_not_been_ended_by_it
     tmp_path: Path, shelf: ModelShelf, loaded: LoadedModel, by: str
 ) -> None:
     settings = {"model": str(shelf.tiny()), "port": 0, "kv_cache_dir": str(tmp_path / "kept")}
-    known = Measurements(tmp_path / "kept" / BATCHES_FILE)
+    known = KnownValues(tmp_path / "kept" / BATCHES_FILE)
     name = f"run {cache_fingerprint(loaded.fingerprint, libraries())}"
     known.put(name, {"begun": 2, "at": time.time()})
     command = [sys.executable, "-P", "-c", ENGINE_THAT_TRIES_FOR_EVER]
@@ -130,7 +131,7 @@ def test_an_engine_that_is_ended_while_it_tries_a_model_has_not_been_ended_by_it
 
 class TestTrial:
     def test_a_trial_that_was_started_long_ago_does_not_count(self, tmp_path: Path) -> None:
-        known, now = Measurements(tmp_path / "file"), [1000.0]
+        known, now = KnownValues(tmp_path / "file"), [1000.0]
         for expected in (0, 1, 2):
             assert Trial(known, "a", lambda: now[0]).__enter__() == expected
         now[0] += 601
@@ -142,12 +143,12 @@ class TestTrial:
     @pytest.mark.parametrize("content", ["damaged", "[]", '{"a": 3}', '{"a": {"begun": "x", "at": null}}'])
     def test_a_file_that_makes_no_sense_counts_nothing(self, tmp_path: Path, content: str) -> None:
         (tmp_path / "file").write_text(content)
-        assert Trial(Measurements(tmp_path / "file"), "a").__enter__() == 0
+        assert Trial(KnownValues(tmp_path / "file"), "a").__enter__() == 0
 
     def test_a_folder_that_cannot_be_written_changes_nothing_and_is_said(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "file").write_text("in the way")
-        with Trial(Measurements(tmp_path / "file" / "inner"), "a") as begun:
+        with Trial(KnownValues(tmp_path / "file" / "inner"), "a") as begun:
             assert begun == 0
         assert "cannot be written" in caplog.text

@@ -19,6 +19,7 @@ from engine.model_files.description import ModelDescription, describe
 from engine.model_files.errors import ModelError
 from engine.model_files.tokenizer_files import tokenizer_files
 from engine.options.kinds import printable
+from engine.process.json_files import read_object
 from engine.wire.model_report import ModelReport, read_report
 from proxy.configuration.settled import HostConfig
 from tui.client.figures import plural, size
@@ -234,9 +235,5 @@ def _licence(folder: Path) -> str:
 
 
 def _sampling(folder: Path) -> str:
-    try:
-        config = json.loads((folder / "generation_config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return ""
-    named = config if isinstance(config, dict) else {}
+    named = read_object(folder / "generation_config.json")
     return ", ".join(f"{name} {named[name]}" for name in _SAMPLING if name in named)

@@ -9,16 +9,15 @@ home: `~/.cache/lm-studio` of older versions, else `~/.lmstudio`, or what `~/.lm
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from engine import bundled_model
 from engine.model_files.hub_files import hub_cache
+from engine.process.json_files import read_object
 
 _HUB_PREFIX = "models--"
 _DEPTH = 3  # levels below a configured folder at which a model may be
@@ -105,7 +104,7 @@ def lm_studio_roots(user_home: Path) -> list[Path]:
         homes.insert(0, Path(pointed))
     roots: list[Path] = []
     for home in homes:
-        moved = _json(home / "settings.json").get("downloadsFolder")
+        moved = read_object(home / "settings.json").get("downloadsFolder")
         if isinstance(moved, str) and moved.startswith("/"):
             roots.append(Path(moved))
         roots.append(home / "models")
@@ -204,7 +203,7 @@ def _ollama_models(store: ModelStore) -> Iterator[FoundModel]:
         host, space, model, tag = file.relative_to(manifests).parts
         prefix = "" if space == "library" else f"{space}/"
         name = f"{'' if host in ('registry.ollama.ai', 'ollama.com') else host + '/'}{prefix}{model}:{tag}"
-        layers = _json(file).get("layers")
+        layers = read_object(file).get("layers")
         rows = [row for row in layers if isinstance(row, dict)] if isinstance(layers, list) else []
         size = sum(row["size"] for row in rows if type(row.get("size")) is int)
         kinds = {str(row.get("mediaType", "")).removeprefix(_IMAGE).split(";")[0] for row in rows}
@@ -242,14 +241,6 @@ def _bytes(entry: os.DirEntry[str]) -> int:
         return entry.stat().st_size
     except OSError:  # a link to nothing
         return 0
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _real(path: Path) -> Path:
