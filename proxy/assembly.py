@@ -99,7 +99,7 @@ class Host:
         self._listen()
         self.store = TraceStore(
             config.home / TRACES_FOLDER,
-            secrets=(config.token, config.backend_key),
+            secrets=(config.token, config.backend_key, config.search_key),
             limits=Limits(days=config.trace_max_days, bytes=config.trace_max_bytes),
             metrics=config.home / METRICS_FOLDER,
             prices=prices,

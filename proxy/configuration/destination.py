@@ -12,23 +12,32 @@ from proxy.configuration.provenance import DEFAULT, Origin, Source, may_be_sent
 ENGINE_HERE = "the built-in engine on this machine"
 
 
-def settle_key(layers: Layers, backend: str, url: str, address: Sequence[Source]) -> list[str]:
+def settle_key(
+    layers: Layers,
+    backend: str,
+    url: str,
+    address: Sequence[Source],
+    *,
+    name: str = "backend_key",
+    remedy: str = "",
+) -> list[str]:
     """Take the uppermost key that may go to this address; returns a line for each that may not.
 
-    `address` has the source of each part of the address that was named.
+    `address` has the source of each part of the address that was named, `name` is the key's setting, and
+    `remedy` says what to do where that is no `--base-url`.
     """
-    layers.take("backend_key", "", DEFAULT)
+    layers.take(name, "", DEFAULT)
     withheld = []
-    for key, source in layers.each("backend_key", backend):
+    for key, source in layers.each(name, backend):
         if not key:
             break  # an empty one means none
         if may_be_sent(source, address):
-            layers.take("backend_key", key, source)
+            layers.take(name, key, source)
             break
         named = next(part for part in address if not may_be_sent(source, [part]))
         withheld.append(
             f"{source} is not sent to {public_url(url)}, an address from {named.described}: a key goes only "
-            f"where its own source says, or the command line; {_remedy(source, url)}"
+            f"where its own source says, or the command line; {remedy or _remedy(source, url)}"
         )
     return withheld
 

@@ -52,3 +52,18 @@ def backend_kind(name: str) -> BackendKind:
     """What kind of backend a name stands for; unknown ones are taken for OpenAI-compatible."""
     known = KNOWN_BACKENDS.get(name)
     return known.kind if known else "openai"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSearchEngine:
+    """`url` is empty for an engine that people run themselves."""
+
+    url: str
+    needs_key: bool
+
+
+SEARCH_ENGINES: dict[str, KnownSearchEngine] = {
+    "searxng": KnownSearchEngine("", needs_key=False),
+    "brave": KnownSearchEngine("https://api.search.brave.com", needs_key=True),
+    "tavily": KnownSearchEngine("https://api.tavily.com", needs_key=True),
+}

@@ -13,9 +13,10 @@ from pathlib import Path
 from engine.options.kinds import DAYS, DISK, FLAG, FOLDERS, LEVEL, NAME, PORT, PRICES, SECRET, TEXT, URL, word
 from engine.options.run_settings import RunSettings
 from engine.options.setting import OF_A_BACKEND, Setting, declared, settings_of
-from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.configuration.known_backends import KNOWN_BACKENDS, SEARCH_ENGINES
 
 BACKEND = word(KNOWN_BACKENDS)
+SEARCH_ENGINE = word(SEARCH_ENGINES, or_empty=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,38 @@ class HostSettings(RunSettings):
         " turn",
         key="backends.NAME.systemTurns",
         env="ANYCLAUDE_SYSTEM_TURNS",
+    )
+    search_engine: str = declared(
+        "",
+        SEARCH_ENGINE,
+        "who runs web searches for the model: its queries go there",
+        key="searchEngine",
+        usual="none: a search is answered with an error that says so",
+        more="web-tools.md",
+    )
+    search_url: str = declared(
+        "",
+        URL,
+        "address of the search engine; searxng needs one",
+        key="searchUrl",
+        usual="the engine's own",
+        more="web-tools.md",
+    )
+    search_key: str = declared(
+        "",
+        SECRET,
+        "the search engine's key, which goes only to an address from the same source; needed by brave and"
+        " tavily",
+        key="searchKey",
+        usual="none",
+        more="web-tools.md",
+    )
+    web_fetch: bool = declared(
+        False,
+        FLAG,
+        "the proxy fetches public web pages where a request has the server tool web_fetch",
+        key="webFetch",
+        more="web-tools.md",
     )
     host: str = declared(
         "127.0.0.1",

@@ -18,6 +18,7 @@ from proxy.configuration.files import STATE_FOLDER, Ask, gather_files, trust_lis
 from proxy.configuration.known_backends import KNOWN_BACKENDS
 from proxy.configuration.layers import Layers, unknown_variables
 from proxy.configuration.provenance import Origin, Source
+from proxy.configuration.search import settle_search, web_destinations
 from proxy.configuration.settings import SETTINGS
 from proxy.configuration.settled import ConfigError, HostConfig
 
@@ -41,6 +42,7 @@ class Settled:
         if model is not None and model.origin is Origin.FOLDER_FILE:
             lines.append(f"model: {printable(self.config.model)} (from {model.described})")
         lines.append(f"requests go to {self.config.destination or ENGINE_HERE}")
+        lines += web_destinations(self.config)
         return tuple(lines)
 
 
@@ -67,7 +69,7 @@ def settle(
     layers = Layers(options, environ, found.files, found.warnings)
     backend = layers.pick("backend_name", "", default="mlx")
     for name in SETTINGS:
-        if name not in ("backend_name", "backend_key"):  # the key: by where it would go
+        if name not in ("backend_name", "backend_key", "search_key"):  # keys: by where they would go
             layers.pick(name, backend)
     layers.raise_problems()
     fields = _resolve(layers, backend, cwd, user_home)
@@ -91,6 +93,7 @@ def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[s
         layers.warnings.append(f"{where} is false, but the backend was chosen by {asked}; it is used")
     BACKEND_RULES[known.kind](layers, fields, cwd, user_home)
     fields["backend_key"] = layers.values["backend_key"]
+    settle_search(layers, fields)
     check_access(layers, fields)
     for name in ("home", "model", "adapter", "draft_model"):
         path = str(fields.get(name, ""))

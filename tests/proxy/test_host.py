@@ -349,7 +349,8 @@ async def test_an_engine_that_runs_already_needs_an_address(tmp_path: Path) -> N
 
 async def test_a_token_guards_what_the_host_tells(tmp_path: Path) -> None:
     token = "the-token-of-this-host"
-    async with served_with_upstream(tmp_path, Turn(text="hello"), token=token) as host:
+    key = "the-key-of-the-search-engine"
+    async with served_with_upstream(tmp_path, Turn(text="hello"), token=token, search_key=key) as host:
         for path in (
             "/anyclaude/state",
             "/anyclaude/events",
@@ -360,11 +361,11 @@ async def test_a_token_guards_what_the_host_tells(tmp_path: Path) -> None:
             assert (await host.client.get(path)).status_code == 401
         host.client.headers["authorization"] = f"Bearer {token}"
         assert (await host.client.get("/anyclaude/state")).status_code == 200
-        ask = ASK | {"messages": [{"role": "user", "content": f"my token is {token}"}]}
+        ask = ASK | {"messages": [{"role": "user", "content": f"my token is {token}, my key {key}"}]}
         assert (await host.client.post("/v1/messages", json=ask)).status_code == 200
     written = [file.read_bytes() for file in host.config.home.rglob("*") if file.is_file()]
     assert len(written) >= 2
-    assert not any(token.encode() in content for content in written)
+    assert not any(secret.encode() in content for content in written for secret in (token, key))
 
 
 async def test_without_traces_there_are_counters_and_no_files(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from engine.options.kinds import URL
 from engine.options.setting import Setting
 from proxy.configuration.destination import without_password
 from proxy.configuration.provenance import DEFAULT, Source
@@ -62,7 +63,7 @@ def _record(settled: Settled, name: str, setting: Setting, value: Any, source: S
         record |= {"value": None, "set": bool(value)}
     else:
         value = _plain(value)
-        record["value"] = without_password(value) if name == "backend_url" else value
+        record["value"] = without_password(value) if setting.kind is URL else value
     return record | {
         "origin": source.origin.name.lower(),
         "source": source.place,

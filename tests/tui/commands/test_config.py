@@ -62,9 +62,14 @@ class TestShow:
         self, place: Place, capsys: pytest.CaptureFixture[str]
     ) -> None:
         section = {"apiKey": "hunter2", "baseUrl": "http://me:hunter2@127.0.0.1:9/v1"}
-        place.own({"token": "hunter2", "backend": "openai", "backends": {"openai": section}})
+        search = {
+            "searchEngine": "tavily",
+            "searchKey": "hunter2",
+            "searchUrl": "http://me:hunter2@127.0.0.1:8",
+        }
+        place.own({"token": "hunter2", "backend": "openai", "backends": {"openai": section}, **search})
         records = shown(capsys, {})
-        assert [records[name]["set"] for name in ("token", "backend_key")] == [True, True]
+        assert all(records[name]["set"] for name in ("token", "backend_key", "search_key"))
         assert records["backend_url"]["value"] == "http://***@127.0.0.1:9/v1"
         assert "hunter2" not in json.dumps(records)
         assert run_config_show(Invocation({}, environ={}), as_json=False) == 0
