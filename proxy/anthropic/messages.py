@@ -162,6 +162,10 @@ def _check_tools(tools: Any) -> None:
             raise InvalidRequest(f"tools.{i}.name: Field required")
         if ours and not isinstance(tool.get("input_schema"), dict):
             raise InvalidRequest(f"tools.{i}.input_schema: Field required")
+        if tool.get("allowed_domains") and tool.get("blocked_domains"):
+            raise InvalidRequest(
+                f"tools.{i}: allowed_domains and blocked_domains exclude each other; give one"
+            )
 
 
 def _check_sampling(body: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from engine.tool_calls.quoted.call_forms import CallForms, forms_of
 from proxy.anthropic.documents import Documents
 from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
@@ -27,15 +26,19 @@ from proxy.api.client_side import (
     send_error,
     send_json,
 )
-from proxy.api.context_editing import EditedRequest, edit_context
+from proxy.api.context_editing import edit_context
 from proxy.api.observation import Observation
+from proxy.api.rounds import Rounds
+from proxy.api.web_tools import NO_WEB, Web, WebTools
 from proxy.backends.faults import refused_feature
-from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent, UpstreamRequest
+from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
-from proxy.translate.request import TranslatedRequest, translate_request
-from proxy.translate.response import Answer, AnswerSpec
+from proxy.translate.response import Answer
+from proxy.translate.server_tools import direct_query
 from proxy.translate.structured_calls import StructuredCalls
+from proxy.translate.tools import tool_set
 
 if TYPE_CHECKING:
     from proxy.record.recorder import Recorder, RequestRecord
@@ -60,6 +63,7 @@ class Service:
     structured_calls: StructuredCalls = field(default_factory=StructuredCalls)
     documents: Documents = field(default_factory=Documents)
     refused: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by model
+    web: Web = NO_WEB
 
     def dialect_for(self, model: str) -> Dialect:
         """What the backend understands, without what it has refused for this model."""
@@ -169,7 +173,7 @@ class MessagesRequest:
     async def _ask(self, body: dict[str, Any], caller: RequestOrigin) -> Answer:
         """Send the request upstream and pass its answer on, all but the closing events.
 
-        What the upstream refuses of pictures and limits of thinking is left out, now and from then on.
+        Calls of the proxy's own tools are run within the answer, which goes on in another round.
         """
         service = self._service
         fault = service.engine_gate()
@@ -181,50 +185,81 @@ class MessagesRequest:
         edited = await edit_context(body, service.backend, dialect, model, self._record.id)
         for note in edited.notes:
             self._record.note(note)
-        answer = await self._answer(edited, caller, model, dialect)
-        while answer.fault is not None and not answer.produced:
-            feature = refused_feature(answer.fault)
-            if not feature or not getattr(service.dialect_for(model), feature):
+        served = tool_set(edited.body.get("tools")).served
+        web = WebTools(service.web, served, edited.body)
+        rounds = Rounds(edited, caller, model, self._record.id, service.structured_calls, details=web.details)
+        query = direct_query(edited.body) if "web_search" in served and body["max_tokens"] else ""
+        if query:
+            answer = await self._search_directly(query, rounds.prepare(dialect).answer, web)
+            if answer.stop_reason:
+                return answer
+            rounds.follow(answer)
+        while True:
+            answer = await self._run_round(rounds)
+            await self._serve(answer.served_calls, answer, web)
+            if not answer.served_calls or answer.stop_reason == "tool_use":
+                return answer
+            rounds.follow(answer)
+
+    async def _run_round(self, rounds: Rounds) -> Answer:
+        """Pass one answer of the upstream on, to its verdict.
+
+        What the upstream refuses of pictures and limits of thinking is left out, now and from then on.
+
+        Raises:
+            UpstreamError: it has none.
+        """
+        service, model = self._service, rounds.model
+        while True:
+            current = rounds.prepare(service.dialect_for(model))
+            answer = self._answer_so_far = current.answer
+            self._record.upstream(current.request.body, model)
+            for note in current.notes:
+                self._record.note(note)
+            observation = Observation(self._record, answer)
+            try:
+                async with aclosing(service.backend.stream(current.request)) as arrivals:
+                    async for steps in arrivals:
+                        await self._pass_on(steps, answer, observation)
+            except UpstreamError as error:
+                await self._pass_on([Broken(error)], answer, observation)
+            feature = refused_feature(answer.fault) if answer.fault and not answer.produced else ""
+            if answer.fault is None or not feature or not getattr(service.dialect_for(model), feature):
                 break
             service.refused[model].add(feature)
             self._record.note(f"asked again without {feature}: {answer.fault.message}")
-            answer = await self._answer(edited, caller, model, service.dialect_for(model))
         if answer.structured_ids:
-            service.structured_calls.remember(caller.session, answer.structured_ids)
+            service.structured_calls.remember(rounds.caller.session, answer.structured_ids)
         if answer.fault is not None:
             raise answer.fault
         if not answer.stop_reason:
             raise UpstreamUnavailable("the upstream ended without a verdict; please retry")
         return answer
 
-    async def _answer(
-        self, edited: EditedRequest, caller: RequestOrigin, model: str, dialect: Dialect
-    ) -> Answer:
-        """One answer, or why it broke off."""
-        backend, body = self._service.backend, edited.body
-        translated = translate_request(body, dialect)
-        # What a request without an answer computes is for the cache, which keeps none of the lane auxiliary.
-        lane = caller.lane if body["max_tokens"] or caller.lane != "auxiliary" else "main"
-        request = UpstreamRequest(
-            {"model": model, **translated.body}, self._record.id, lane=lane, session=caller.session
-        )
-        self._record.upstream(request.body, model)
-        for note in translated.notes:
-            self._record.note(note)
-        used_ids = _call_ids(body)
-        forms = _call_forms(translated, dialect, model)
-        if self._service.structured_calls.knows(caller.session, used_ids):
-            forms = None
-        spec = _answer_spec(body, translated, dialect, used_ids, forms)
-        answer = self._answer_so_far = Answer(replace(spec, applied_edits=edited.applied))
-        observation = Observation(self._record, answer)
-        try:
-            async with aclosing(backend.stream(request)) as arrivals:
-                async for steps in arrivals:
-                    await self._pass_on(steps, answer, observation)
-        except UpstreamError as error:
-            await self._pass_on([Broken(error)], answer, observation)
+    async def _search_directly(self, query: str, answer: Answer, web: WebTools) -> Answer:
+        """Run the search that is all of a request; without a result the answer ends with a sentence on it."""
+        self._answer_so_far = answer
+        call = ToolCall(id=f"srvtoolu_{uuid.uuid4().hex[:24]}", name="web_search", input={"query": query})
+        answer.call(call)
+        await self._serve([call], answer, web)
+        if call.is_error:
+            answer.end(f"The search was not run: {web.details[call.id]}.")
+            await self._pass_on([], answer, Observation(self._record, answer))
         return answer
+
+    async def _serve(self, calls: list[ToolCall], answer: Answer, web: WebTools) -> None:
+        """Run calls of the proxy's own tools, one after the other, and pass their results on."""
+        observation = Observation(self._record, answer)
+        if calls:
+            await self._pass_on([], answer, observation)  # the client sees what is being searched for
+        for call in calls:
+            result = await web.run(call)
+            answer.add_result(result.block)
+            answer.server_uses[call.name] += not result.fault
+            await self._pass_on([], answer, observation)
+            self._record.served(call, result.text, is_error=bool(result.fault), duration_s=result.duration_s)
+        while web.notes:
+            self._record.note(web.notes.pop(0))
 
     async def _pass_on(self, steps: list[UpstreamEvent], answer: Answer, observation: Observation) -> None:
         """Let the client have what the steps add to the answer, and put them on record."""
@@ -261,52 +296,8 @@ class MessagesRequest:
 
     async def _record_failure(self, status: int, info: ErrorInfo, *, cancelled: bool = False) -> None:
         answer = self._answer_so_far
-        message = answer.message() if answer is not None and answer.produced else None
+        message = answer.message() if answer is not None and answer.begun else None
         usage = answer.usage_so_far() if answer is not None else Usage()
         await self._record.failed(
             status=status, error=info, message=message, usage=usage, cancelled=cancelled
         )
-
-
-def _call_ids(body: Mapping[str, Any]) -> frozenset[str]:
-    """The ids of all calls in the request's history."""
-    return frozenset(
-        block["id"]
-        for message in body["messages"]
-        if message["role"] == "assistant" and isinstance(message["content"], list)
-        for block in message["content"]
-        if block["type"] == "tool_use"
-    )
-
-
-def _call_forms(translated: TranslatedRequest, dialect: Dialect, model: str) -> CallForms | None:
-    """The ways in which calls may stand at the end of the answer's text."""
-    if translated.most_calls == 0 or dialect.structured_calls:
-        return None
-    forms = forms_of(model, dialect.tool_format)
-    return (
-        replace(forms, bare=tuple(kind for kind in forms.bare if kind != "json"))
-        if translated.wants_json
-        else forms
-    )
-
-
-def _answer_spec(
-    body: Mapping[str, Any],
-    translated: TranslatedRequest,
-    dialect: Dialect,
-    used_ids: frozenset[str],
-    call_forms: CallForms | None,
-) -> AnswerSpec:
-    return AnswerSpec(
-        message_id=f"msg_{uuid.uuid4().hex[:24]}",
-        model=body["model"],
-        tools=translated.tools,
-        thinking=translated.thinking,
-        used_ids=used_ids,
-        streamed=bool(body.get("stream")),
-        most_calls=translated.most_calls,
-        call_forms=call_forms,
-        mixed_thinking=dialect.mixed_thinking,
-        prompt_only=body["max_tokens"] == 0,
-    )

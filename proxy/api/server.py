@@ -19,6 +19,7 @@ from proxy.api.forwarding import ForwardEndpoint
 from proxy.api.messages import PING_S, MessagesEndpoint, Service
 from proxy.api.model_list import add_model_routes
 from proxy.api.token_count import add_token_count_route
+from proxy.api.web_tools import Web, web_of
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend
 from proxy.configuration.settled import HostConfig
@@ -48,12 +49,13 @@ def create_app(
     ping_s: float = PING_S,
     max_body_bytes: int = MAX_BODY_BYTES,
     version: str = "unknown",
+    web: Web | None = None,
 ) -> FastAPI:
     """The application with the `/v1` routes; the host adds its own routers to it.
 
     `engine_gate` is asked before each request to the model: an error means that the engine is not ready,
     and is what the client gets. `ping_s` is how long a stream may be silent. `version` stands in the
-    OpenAPI document.
+    OpenAPI document. `web` is what may be used of the web, by default what the configuration allows.
     """
     # The document describes the host's own API; the Anthropic API has its own.
     app = FastAPI(
@@ -67,7 +69,15 @@ def create_app(
         )
         app.router.routes.append(Route("/v1/{rest:path}", endpoint=endpoint, methods=None))
     else:
-        service = Service(backend, recorder, engine_gate, config.backend_name, ping_s, max_body_bytes)
+        service = Service(
+            backend,
+            recorder,
+            engine_gate,
+            config.backend_name,
+            ping_s,
+            max_body_bytes,
+            web=web if web is not None else web_of(config),
+        )
         # A bare ASGI application: FastAPI's request handling would cost each stream its directness.
         app.router.routes.append(Route("/v1/messages", MessagesEndpoint(service), methods=["POST"]))
         add_token_count_route(app, service)

@@ -41,10 +41,24 @@ class Usage(EventData):
     cache_read_input_tokens: int = 0
     output_tokens: int = 0
 
+    @classmethod
+    def of_prompt(cls, tokens: int, restored: int, kept: int) -> Usage:
+        """Usage of a prompt: `restored`, newly `kept`, and the rest, computed for this request only."""
+        return cls(
+            input_tokens=max(0, tokens - restored - kept),
+            cache_creation_input_tokens=kept,
+            cache_read_input_tokens=restored,
+        )
+
     @property
     def prompt_tokens(self) -> int:
         """All tokens of the prompt, however they were obtained."""
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+
+    def plus(self, other: Usage) -> Usage:
+        """The sum of both."""
+        added = other.model_dump()
+        return Usage(**{name: count + added[name] for name, count in self.model_dump().items()})
 
 
 class Timings(EventData):

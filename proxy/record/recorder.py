@@ -14,12 +14,11 @@ from proxy.anthropic.tool_results import ToolResult, shortened, tool_results
 from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheChanged, HostNotice, RequestReceived, RequestToolResult
-from proxy.record.request_record import RequestRecord
+from proxy.record.request_record import PREVIEW_LENGTH, RequestRecord
 from proxy.traces.schema import Trace, TraceRequest
 from proxy.traces.writing import ToolOutcome, TraceStore
 
 _MOST_CALLS = 2_000  # results come within two turns; the index finds older calls
-_PREVIEW_LENGTH = 200
 
 __all__ = ["Recorder", "RequestRecord"]
 
@@ -142,7 +141,7 @@ class Recorder:
             is_error=result.is_error,
             duration_s=result.duration_s,
             result_bytes=len(result.text.encode(errors="replace")),
-            preview=result.text[:_PREVIEW_LENGTH],
+            preview=result.text[:PREVIEW_LENGTH],
             session=session,
         )
         self.bus.publish("request.tool_result", event, carrier)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from engine.wire.feed import CacheChange, PrefillProgress
+from proxy.anthropic.tool_results import shortened
 from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import (
@@ -23,6 +24,7 @@ from proxy.events.types import (
     RequestPrefill,
     RequestQueued,
     RequestToolCall,
+    RequestToolResult,
     Timings,
     Usage,
 )
@@ -31,6 +33,7 @@ from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import Trace, TraceResponse
 from proxy.traces.writing import ToolOutcome, TraceStore
 
+PREVIEW_LENGTH = 200  # characters of a result in its event
 LONGEST_WRITE_S = 8.0  # a client that waits longer takes the connection for dead
 
 _QUARANTINED = (
@@ -172,6 +175,21 @@ class RequestRecord:
             return replace(outcome, path=store.path_of(self._trace)) if store is not None else None
         entry.result, entry.is_error, entry.duration_s = outcome.result, outcome.is_error, outcome.duration_s
         return None
+
+    def served(self, entry: ToolCall, text: str, *, is_error: bool, duration_s: float) -> None:
+        """The proxy itself has run a call of this answer; `text` is what the model got."""
+        self.record_result(entry, ToolOutcome(entry.id, shortened(text, self.id), is_error, duration_s))
+        event = RequestToolResult(
+            tool_use_id=entry.id,
+            name=entry.name,
+            call_request=self.id,
+            is_error=is_error,
+            duration_s=duration_s,
+            result_bytes=len(text.encode(errors="replace")),
+            preview=text[:PREVIEW_LENGTH],
+            session=self._trace.session,
+        )
+        self._publish("request.tool_result", event)
 
     async def finished(self, *, status: int, message: dict[str, Any], stop_reason: str, usage: Usage) -> None:
         """End the request with success; its trace is on disk on return, or a notice gives the reason."""

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from typing import Any
 
 from engine.tool_calls.schemas.tools import parse_json
 from engine.wire.json_text import encode_json, well_formed
-from proxy.translate.event_bytes import DELTA_TAIL, block_start, block_stop, delta_head
+from proxy.translate.citations import CitationReader
+from proxy.translate.event_bytes import DELTA_TAIL, block_start, block_stop, delta_head, event
+from proxy.translate.server_tools import CitedSource
 from proxy.translate.thinking import sign
+
+_MARKS = re.compile(r"\s*\[[\d\s,]+\]")
 
 
 class ContentBlocks:
     """Writes the blocks of one answer in order; `out` gathers the bytes until the caller takes them.
 
-    `block_names`: the fields by which a block names the tool that the model has called.
+    `block_names`: the fields by which a block names the tool that the model has called. `served`: the names
+    of the tools that the proxy runs.
     """
 
     def __init__(
-        self, out: list[bytes], block_names: Callable[[str], dict[str, str]] = lambda name: {"name": name}
+        self,
+        out: list[bytes],
+        block_names: Callable[[str], dict[str, str]] = lambda name: {"name": name},
+        served: Collection[str] = (),
     ) -> None:
+        self.sources: list[CitedSource] = []  # that the text can cite by their numbers, from 1
+        self._served = served
+        self._citations = CitationReader()
+        self._cited: list[dict[str, Any]] = []  # by the open text
         self.content: list[dict[str, Any]] = []  # closed blocks
         self._out = out
         self._block_names = block_names
@@ -31,6 +44,18 @@ class ContentBlocks:
         self._half = ""  # the first half of a surrogate pair, until the second comes
 
     def text(self, text: str) -> None:
+        if not self.sources:
+            self._text(text)
+            return
+        self._citations.count = len(self.sources)
+        for piece, numbers in self._citations.feed(text):
+            if self._cited and not _MARKS.fullmatch(piece):
+                self.close()  # a citation belongs to the text before it
+            self._text(piece)
+            for number in numbers:
+                self._cite(self.sources[number - 1].citation(number))
+
+    def _text(self, text: str) -> None:
         if self._kind != "text":
             self.close()
             self._open("text", {"type": "text", "text": ""}, delta_head(self._index, "text_delta", "text"))
@@ -75,8 +100,17 @@ class ContentBlocks:
         """The next piece of the open call's arguments, as JSON text."""
         self._add(text, shown=True)
 
+    def whole(self, block: dict[str, Any]) -> None:
+        """A block that comes as a whole, such as the result of a search."""
+        self.close()
+        self._out.append(block_start(self._index, block))
+        self._out.append(block_stop(self._index))
+        self.content.append(block)
+
     def close(self) -> None:
         """Close the open block, if there is one."""
+        if held := self._citations.end():
+            self._text(held)
         if not self._kind:
             return
         if self._half:
@@ -88,7 +122,7 @@ class ContentBlocks:
             self._out.append(head + encode_json(block["signature"]) + DELTA_TAIL)
         self._out.append(block_stop(self._index))
         self.content.append(block)
-        self._kind, self._pieces = "", []
+        self._kind, self._pieces, self._cited = "", [], []
 
     def snapshot(self) -> list[dict[str, Any]]:
         """The content so far, the open block included."""
@@ -102,11 +136,17 @@ class ContentBlocks:
         )
 
     def _tool_block(self, call_id: str, name: str) -> dict[str, Any]:
-        return {"type": "tool_use", "id": call_id, **self._block_names(name), "input": {}}
+        kind = "server_tool_use" if name in self._served else "tool_use"
+        return {"type": kind, "id": call_id, **self._block_names(name), "input": {}}
 
     @property
     def _index(self) -> int:
         return len(self.content)
+
+    def _cite(self, citation: dict[str, Any]) -> None:
+        self._cited.append(citation)
+        delta = {"type": "citations_delta", "citation": citation}
+        self._out.append(event("content_block_delta", {"index": self._index, "delta": delta}))
 
     def _open(self, kind: str, block: dict[str, Any], head: bytes) -> None:
         self._kind, self._head = kind, head
@@ -131,7 +171,8 @@ class ContentBlocks:
     def _assembled(self) -> dict[str, Any]:
         text = "".join(self._pieces)
         if self._kind == "text":
-            return {"type": "text", "text": text}
+            cited = {"citations": list(self._cited)} if self._cited else {}
+            return {"type": "text", "text": text, **cited}
         if self._kind == "tool_use":
             return self._block | {"input": _parsed(text)}
         if self._shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from engine.wire.json_text import encode_json
@@ -33,11 +34,16 @@ def delta_head(index: int, kind: str, field: str) -> bytes:
 DELTA_TAIL = b"}}\n\n"
 
 
-def usage_fields(usage: Usage) -> dict[str, int]:
-    """Anthropic's usage object."""
-    return {
+def usage_fields(usage: Usage, server_uses: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Anthropic's usage object; `server_uses`: how often the proxy has run its own tools, by their names."""
+    fields: dict[str, Any] = {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_creation_input_tokens,
         "cache_read_input_tokens": usage.cache_read_input_tokens,
         "output_tokens": usage.output_tokens,
     }
+    if server_uses and any(server_uses.values()):
+        fields["server_tool_use"] = {
+            f"{name}_requests": server_uses.get(name, 0) for name in ("web_search", "web_fetch")
+        }
+    return fields

@@ -69,6 +69,10 @@ class CallIds:
         self._used.add(upstream_id)
         return upstream_id
 
+    def served(self) -> str:
+        """An id for a call that the proxy runs itself, in the form that Anthropic's have."""
+        return f"srvtoolu_{uuid.uuid4().hex[:24]}"
+
 
 class PendingCalls:
     """The calls of one answer that are not settled yet, in the order in which they began."""

@@ -7,11 +7,10 @@ has none starts with its first output, and with the usage that it has reported u
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from engine.tool_calls.quoted.call_forms import CallForms
 from engine.tool_calls.quoted.final_calls import QUOTED_CALL, FinalCalls, Part, quotes_call
 from engine.tool_calls.quoted.thought_scanner import Thought, ThoughtEnd
 from proxy.backends.upstream import (
@@ -30,13 +29,14 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
+from proxy.events.tool_call import ToolCall
 from proxy.events.types import Usage
+from proxy.translate.answer_spec import AnswerSpec
 from proxy.translate.content_blocks import ContentBlocks
 from proxy.translate.event_bytes import MESSAGE_STOP, PING, event, usage_fields
-from proxy.translate.thinking import ThinkingMode
+from proxy.translate.server_tools import sources_of
 from proxy.translate.thinking_splitter import ThinkingSplitter
 from proxy.translate.tool_call_writer import ToolCallWriter
-from proxy.translate.tools import ToolSet
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -59,50 +59,35 @@ _AFTER_CALLS = (
 )  # what was called is carried out
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerSpec:
-    """What the request fixes about its answer; `used_ids` are the tool call ids of its history.
-
-    `streamed`: the client reads events, not one message. `most_calls`: as many as the client takes, None for
-    any number. `call_forms`: the ways in which calls may stand at the end of the text; None: in none.
-    `mixed_thinking`: marks of thinking may stand in the text and around thinking, and calls in the thinking.
-    `applied_edits`: what was cleared of the context before, as the API reports it.
-    `prompt_only`: the request has `max_tokens` 0: the prompt is computed for the cache, and nothing is said.
-    """
-
-    message_id: str
-    model: str  # as the client asked for it
-    tools: ToolSet
-    thinking: ThinkingMode
-    used_ids: frozenset[str] = frozenset()
-    streamed: bool = True
-    most_calls: int | None = None
-    call_forms: CallForms | None = None
-    mixed_thinking: bool = False
-    applied_edits: list[dict[str, Any]] = field(default_factory=list)
-    prompt_only: bool = False
-
-
 class Answer:
     """One answer under way: `feed` it steps, `take` the events to send."""
 
-    def __init__(self, spec: AnswerSpec) -> None:
+    def __init__(self, spec: AnswerSpec, earlier: Answer | None = None) -> None:
         self.fault: UpstreamError | None = None  # why there is no stop reason at the end
-        self.usage = Usage()
+        self._earlier: Usage = earlier.usage if earlier is not None else Usage()  # of all rounds before
+        self.usage: Usage = self._earlier
         self.stop_reason = ""
         self.stop_sequence: str | None = None
-        self.output_tokens = 0  # so far; the upstream's own count once it reports it
-        self.produced = False  # the model has begun to answer
+        # So far; the upstream's own count once it reports it.
+        self.output_tokens = self._earlier.output_tokens
+        self.produced = False  # the model has begun to answer in this round
+        self._follows = earlier is not None
         self._spec = spec
-        self._out: list[bytes] = []
-        self._blocks = ContentBlocks(self._out, spec.tools.block_names)
+        self._out: list[bytes] = earlier._out if earlier is not None else []
+        self._blocks: ContentBlocks = (
+            earlier._blocks
+            if earlier is not None
+            else ContentBlocks(self._out, spec.tools.block_names, spec.tools.served)
+        )
+        self.server_uses: Counter[str] = earlier.server_uses if earlier is not None else Counter()
+        """Calls that the proxy has run, by the names of their tools."""
         self._calls = ToolCallWriter(
             spec.tools, self._blocks, spec.used_ids, streamed=spec.streamed, most=spec.most_calls
         )
         looked_through = spec.call_forms is not None or spec.mixed_thinking
         self._words = ThinkingSplitter(spec.tools.schemas, spec.call_forms) if looked_through else None
         self._ending: list[FinalCalls] = []  # calls as text, until all else of the answer is known
-        self._started = False
+        self._started = earlier is not None
         self._cache: Lookup | None = None
         self._hidden_characters = 0
         self._retracted = ""  # text that was thinking after all
@@ -129,13 +114,15 @@ class Answer:
                 self._calls.take_raw(step)
             case Progress(output_tokens):
                 self._begin_output()
-                self.output_tokens = max(self.output_tokens, output_tokens)
+                self.output_tokens = max(self.output_tokens, self._earlier.output_tokens + output_tokens)
             case Lookup():
                 self._cache = step
-                self.usage = _usage_of(step)
+                self.usage = self._earlier.plus(
+                    Usage.of_prompt(step.prompt_tokens, step.matched_tokens, step.kept_tokens)
+                )
                 self._start()
             case OutputCount(output_tokens):
-                self.output_tokens = max(self.output_tokens, output_tokens)
+                self.output_tokens = max(self.output_tokens, self._earlier.output_tokens + output_tokens)
             case PromptCount(prompt, cached):
                 self._count_prompt(prompt, cached)
             case Note(text):
@@ -154,8 +141,44 @@ class Answer:
     def closing(self) -> bytes:
         """message_delta and message_stop: what to send once the answer is on record."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence}
-        data = {"delta": delta, "usage": usage_fields(self.usage), **self._context_management()}
+        usage = usage_fields(self.usage, self.server_uses)
+        data = {"delta": delta, "usage": usage, **self._context_management()}
         return event("message_delta", data) + MESSAGE_STOP
+
+    # -- rounds: calls that the proxy runs within the answer -----------------------------------------------
+
+    @property
+    def message_id(self) -> str:
+        return self._spec.message_id
+
+    @property
+    def begun(self) -> bool:
+        """Whether the message has something: of this round, or of one before."""
+        return self.produced or self._follows
+
+    @property
+    def served_calls(self) -> list[ToolCall]:
+        """The calls of this round that the proxy is to run; an answer that was truncated has none."""
+        whole = self.fault is None and self.stop_reason in ("end_turn", "tool_use")
+        return self._calls.served if whole else []
+
+    def call(self, call: ToolCall) -> None:
+        """Add a call of the proxy's own tools that needs no model."""
+        self._start()
+        self._blocks.tool_use(call.id, call.name, call.input or {})
+        self.calls.append(call)
+
+    def add_result(self, block: dict[str, Any]) -> None:
+        """Add the result of a call that the proxy has run."""
+        self._blocks.whole(block)
+        self._blocks.sources += sources_of(block)
+
+    def end(self, text: str) -> None:
+        """End the answer with a text of the proxy's own."""
+        self._start()
+        self._blocks.text(text)
+        self._blocks.close()
+        self.stop_reason = "end_turn"
 
     def message(self) -> dict[str, Any]:
         """The message as far as it has come."""
@@ -167,7 +190,7 @@ class Answer:
             "content": self._blocks.snapshot(),
             "stop_reason": self.stop_reason or None,
             "stop_sequence": self.stop_sequence,
-            "usage": usage_fields(self.usage_so_far()),
+            "usage": usage_fields(self.usage_so_far(), self.server_uses),
             **self._context_management(),
         }
 
@@ -295,7 +318,7 @@ class Answer:
             return
         self.stop_reason = _STOP_REASONS[step.reason]
         self.stop_sequence = step.stop_sequence if step.reason == "stop_sequence" else None
-        if self._calls.sent and step.reason in _AFTER_CALLS:
+        if self._calls.sent > len(self._calls.served) and step.reason in _AFTER_CALLS:
             self.stop_reason, self.stop_sequence = "tool_use", None
         if self._hidden_characters:
             self.notes.append(
@@ -355,7 +378,7 @@ class Answer:
 
     def _count(self, step: Finish) -> None:
         if step.output_tokens is not None:
-            self.output_tokens = step.output_tokens
+            self.output_tokens = self._earlier.output_tokens + step.output_tokens
         else:
             self.notes.append("the upstream reported no usage: output tokens are the pieces that it sent")
         if step.prompt_tokens is not None:
@@ -365,14 +388,5 @@ class Answer:
     def _count_prompt(self, tokens: int, cached: int) -> None:
         if self._cache is None:
             cached = min(cached, tokens)
-            self.usage = Usage(input_tokens=tokens - cached, cache_read_input_tokens=cached)
-
-
-def _usage_of(cache: Lookup) -> Usage:
-    """Usage of the prompt: restored, newly kept, and computed for this request only."""
-    rest = cache.prompt_tokens - cache.matched_tokens - cache.kept_tokens
-    return Usage(
-        input_tokens=max(0, rest),
-        cache_creation_input_tokens=cache.kept_tokens,
-        cache_read_input_tokens=cache.matched_tokens,
-    )
+            now = Usage(input_tokens=tokens - cached, cache_read_input_tokens=cached)
+            self.usage = self._earlier.plus(now)

@@ -54,7 +54,8 @@ class ToolCallWriter:
     ) -> None:
         self.judged: list[ToolCall] = []
         self.notes: list[str] = []
-        self.sent = 0  # calls that the client has
+        self.sent = 0  # calls that the client has, those in `served` among them
+        self.served: list[ToolCall] = []  # that the proxy is to run
         self.fault = ""  # why the answer cannot be used: half a call was sent, and no rest will come
         self._tools = tools
         self._blocks = blocks
@@ -183,7 +184,8 @@ class ToolCallWriter:
     def _begin_open(self, step: ToolCallDelta) -> None:
         self.flush_complete()
         self._announced, self._open_index = -1, step.index
-        self._open = PendingCall(self._ids.fresh(step.id), step.name)
+        served = step.name in self._tools.served
+        self._open = PendingCall(self._ids.served() if served else self._ids.fresh(step.id), step.name)
         self._blocks.begin_tool_use(self._open.id, step.name)
         if step.arguments:
             self._open.pieces.append(step.arguments)
@@ -198,9 +200,8 @@ class ToolCallWriter:
             self._partial.append(call)
             return
         verdict = self._tools.judge(call.name, call.arguments)
-        self.sent += 1
         entry = _entry(call, verdict)
-        self.judged.append(entry)
+        self._count(entry)
         self._note_structured(entry)
         if not verdict.usable:
             self.notes.append(
@@ -213,10 +214,11 @@ class ToolCallWriter:
             self.judged.append(_truncated_entry(call))
             return
         verdict = self._tools.judge(call.name, call.arguments)
-        self.judged.append(_entry(call, verdict))
+        entry = _entry(call, verdict)
         if verdict.usable:
-            self.sent += 1
+            self._count(entry)
             return
+        self.judged.append(entry)
         self.fault = f"a call of {call.name!r} broke off while it was passed on: {verdict.detail}"
 
     # -- calls that are buffered until whole --------------------------------------------------------------
@@ -255,9 +257,17 @@ class ToolCallWriter:
             return
         if structured:
             self._note_structured(entry)
+        if entry.name in self._tools.served:
+            entry.id = self._ids.served()
         self._blocks.tool_use(entry.id, entry.name, entry.input or {})
+        self._count(entry)
+
+    def _count(self, entry: ToolCall) -> None:
+        """A call is sent."""
         self.sent += 1
         self.judged.append(entry)
+        if entry.name in self._tools.served:
+            self.served.append(entry)
 
     def _return_as_text(self, entry: ToolCall) -> None:
         self._blocks.text(entry.raw)

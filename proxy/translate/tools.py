@@ -9,6 +9,7 @@ from typing import Any
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, Verdict
 from engine.wire.json_text import encode_json
 from proxy.anthropic.client_tools import ToolDefinition, known_tools
+from proxy.translate.server_tools import ServerTool, server_tool
 
 __all__ = ["ToolSet", "Verdict", "tool_choice", "tool_set"]
 
@@ -24,15 +25,19 @@ class ToolSet:
         self.members: dict[str, ToolDefinition] = {}
         self.notes: list[str] = []
         schemas: list[ToolSchema] = []
+        self.served: dict[str, ServerTool] = {}
+        """The tools that the proxy runs itself, by name."""
         for tool in tools:
             name = tool.get("name") or tool.get("mcp_server_name") or tool.get("type")
-            definitions = _definitions(tool)
-            if not definitions:
-                self.notes.append(f"left out the tool {name} of type {tool.get('type')}: not run here")
             callers = tool.get("allowed_callers")
             if isinstance(callers, list) and callers and "direct" not in callers:
                 self.notes.append(f"left out the tool {name}: only code on the vendor's server may call it")
                 continue
+            if (served := server_tool(tool)) is not None:
+                self.served[served.kind] = served
+            definitions = [served.definition] if served is not None else _definitions(tool)
+            if not definitions:
+                self.notes.append(f"left out the tool {name} of type {tool.get('type')}: not run here")
             for definition in definitions:
                 schemas.append(ToolSchema(definition.name, definition.schema))
                 self.functions.append(_as_function(definition, tool.get("input_examples")))

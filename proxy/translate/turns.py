@@ -5,7 +5,7 @@ Each turn is translated by itself, so that a history renders the same however it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.wire.json_text import encode_json
@@ -13,6 +13,7 @@ from proxy.anthropic.client_tools import member_name
 from proxy.anthropic.prompt_prefix import joined_text, system_text
 from proxy.backends.upstream import Dialect
 from proxy.translate.block_texts import BlockTexts, picture_url
+from proxy.translate.server_tools import rounds_of
 from proxy.translate.thinking import thinking_text
 
 Message = dict[str, Any]
@@ -40,13 +41,26 @@ def _turn(turn: dict[str, Any], dialect: Dialect, notes: list[str]) -> Iterator[
     role, content = turn["role"], turn["content"]
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     if role == "assistant":
-        yield _assistant(blocks, dialect, notes)
+        yield from assistant_messages(blocks, dialect, notes)
     elif role in _SYSTEM_ROLES:
         yield {"role": "system", "content": BlockTexts(notes).joined(blocks)}
     else:
         if role != "user":
             notes.append(f"a turn of the unknown role {role!r} was sent as the user's")
         yield from _user(blocks, dialect, notes)
+
+
+def assistant_messages(
+    blocks: list[dict[str, Any]],
+    dialect: Dialect,
+    notes: list[str],
+    details: Mapping[str, str] | None = None,
+) -> Iterator[Message]:
+    """A turn of the model, with the results of the calls that the proxy ran within it (`rounds_of`)."""
+    for written, results in rounds_of(blocks, details):
+        if written or not results:
+            yield _assistant(written, dialect, notes)
+        yield from results
 
 
 def _assistant(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> Message:

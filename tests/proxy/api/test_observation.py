@@ -10,7 +10,8 @@ from proxy.events.bus import EventBus
 from proxy.events.totals import Totals
 from proxy.events.types import Event, HostState, RequestReceived
 from proxy.record.recorder import Recorder
-from proxy.translate.response import Answer, AnswerSpec
+from proxy.translate.answer_spec import AnswerSpec
+from proxy.translate.response import Answer
 from proxy.translate.thinking import ThinkingMode
 from proxy.translate.tools import tool_set
 

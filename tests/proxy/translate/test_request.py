@@ -369,15 +369,17 @@ def test_tools_become_functions_with_their_schema_untouched() -> None:
 
 
 def test_server_tools_are_left_out_and_noted() -> None:
-    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+    search = {"type": "code_execution_20250825", "name": "code_execution"}
     request = translated(tools=[search])
     assert "tools" not in request.body
-    assert any("web_search" in note for note in request.notes)
+    assert any("code_execution" in note for note in request.notes)
 
 
-@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "web_search"}])
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "code_execution"}])
 def test_a_server_tool_cannot_be_demanded_of_the_model_and_the_trace_says_so(choice: dict[str, Any]) -> None:
-    request = translated(tools=[{"type": "web_search_20250305", "name": "web_search"}], tool_choice=choice)
+    request = translated(
+        tools=[{"type": "code_execution_20250825", "name": "code_execution"}], tool_choice=choice
+    )
     assert "tool_choice" not in request.body
     assert any(note.startswith("left out tool_choice") for note in request.notes)
 

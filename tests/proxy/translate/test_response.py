@@ -25,7 +25,8 @@ from proxy.backends.upstream import (
     UpstreamEvent,
 )
 from proxy.events.errors import UpstreamUnavailable
-from proxy.translate.response import Answer, AnswerSpec
+from proxy.translate.answer_spec import AnswerSpec
+from proxy.translate.response import Answer
 from proxy.translate.thinking import ThinkingMode, thinking_text
 from proxy.translate.tools import tool_set
 from tests.proxy.live import sse

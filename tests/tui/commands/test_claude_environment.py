@@ -215,6 +215,7 @@ class TestOverlay:
         with overlay(made(backend=backend), {}, arguments, folder=tmp_path) as full_arguments:
             settings = json.loads(Path(full_arguments[1]).read_text())
         assert settings.get("permissions") == ({"disableAutoMode": "disable"} if off else None)
+        assert settings.get("skipWebFetchPreflight", False) is (backend != "claude")
         assert full_arguments[2:] == arguments
 
 
