@@ -60,6 +60,7 @@ class ClaudeEnvironment:
         settings: dict[str, Any] = {"env": {**dict.fromkeys(self.unset, ""), **self.variables}}
         if not self.own_account:
             settings["apiKeyHelper"] = ""  # its key is for another server
+            settings["skipWebFetchPreflight"] = True  # else Anthropic is asked about each host of WebFetch
             if not auto_mode:
                 settings |= AUTO_MODE_OFF
         return settings
