@@ -19,6 +19,7 @@ from engine.process.blas import engine_environment
 from engine.process.port_holder import port_holder
 from engine.process.private_files import private_folder
 from engine.process.program_code import code_hash, library_versions
+from proxy.api.call_checks import checks_of
 from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
@@ -117,8 +118,9 @@ class Host:
             self._engine = ExternalEngine(
                 _joined_address(config), bus=self.bus, model=config.model, timing=engine_timing(config)
             )
+        self.checks = checks_of(config, self.backend)
         self.app: FastAPI = create_app(
-            config, self.backend, self.recorder, self.gate, version=program_version()
+            config, self.backend, self.recorder, self.gate, version=program_version(), checks=self.checks
         )
         self.app.include_router(host_routes(self))
 
@@ -154,6 +156,7 @@ class Host:
     async def close(self) -> None:
         """Return when everything is on disk and nothing is left running."""
         await self.sleep.close()
+        await self.checks.close()
         await self.backend.close()
         await self.recorder.close()
         if self.recorder.traces is None:
@@ -211,6 +214,7 @@ class Host:
             engine_log=list(self.supervisor.log.tail) if self.supervisor is not None else [],
             sleep=self.sleep.status,
             tokens_per_s=self._tokens_per_s,
+            auto_mode=self.config.auto_mode if self.config.checks_calls else "",
             stopping=self.stopping,
         )
 

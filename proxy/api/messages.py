@@ -17,6 +17,7 @@ from proxy.anthropic.documents import Documents
 from proxy.anthropic.lanes import RequestOrigin, identify
 from proxy.anthropic.messages import MAX_BODY_BYTES, check_message_request, parse_body
 from proxy.anthropic.preview import preview
+from proxy.api.call_checks import NO_CHECKS, CallChecks
 from proxy.api.client_side import (
     ClientLeft,
     EventStream,
@@ -64,6 +65,7 @@ class Service:
     documents: Documents = field(default_factory=Documents)
     refused: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by model
     web: Web = NO_WEB
+    checks: CallChecks = NO_CHECKS
 
     def dialect_for(self, model: str) -> Dialect:
         """What the backend understands, without what it has refused for this model."""
@@ -198,8 +200,14 @@ class MessagesRequest:
             answer = await self._run_round(rounds)
             await self._serve(answer.served_calls, answer, web)
             if not answer.served_calls or answer.stop_reason == "tool_use":
-                return answer
+                break
             rounds.follow(answer)
+        answer.safeguards, notes = await service.checks.results(
+            body, answer.message(), self._record.id, caller.session
+        )
+        for note in notes:
+            self._record.note(note)
+        return answer
 
     async def _run_round(self, rounds: Rounds) -> Answer:
         """Pass one answer of the upstream on, to its verdict.

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from engine.wire.json_text import encode_json
 from proxy.anthropic.messages import MAX_BODY_BYTES
 from proxy.api.access import AccessGuard
+from proxy.api.call_checks import NO_CHECKS, CallChecks
 from proxy.api.client_side import ClientLeft, new_request_id
 from proxy.api.forwarding import ForwardEndpoint
 from proxy.api.messages import PING_S, MessagesEndpoint, Service
@@ -50,12 +51,14 @@ def create_app(
     max_body_bytes: int = MAX_BODY_BYTES,
     version: str = "unknown",
     web: Web | None = None,
+    checks: CallChecks = NO_CHECKS,
 ) -> FastAPI:
     """The application with the `/v1` routes; the host adds its own routers to it.
 
     `engine_gate` is asked before each request to the model: an error means that the engine is not ready,
     and is what the client gets. `ping_s` is how long a stream may be silent. `version` stands in the
-    OpenAPI document. `web` is what may be used of the web, by default what the configuration allows.
+    OpenAPI document. `web` is what may be used of the web, by default what the configuration allows;
+    `checks` answers auto mode.
     """
     # The document describes the host's own API; the Anthropic API has its own.
     app = FastAPI(
@@ -77,6 +80,7 @@ def create_app(
             ping_s,
             max_body_bytes,
             web=web if web is not None else web_of(config),
+            checks=checks,
         )
         # A bare ASGI application: FastAPI's request handling would cost each stream its directness.
         app.router.routes.append(Route("/v1/messages", MessagesEndpoint(service), methods=["POST"]))

@@ -16,6 +16,7 @@ from engine.options.setting import OF_A_BACKEND, Setting, declared, settings_of
 from proxy.configuration.known_backends import KNOWN_BACKENDS, SEARCH_ENGINES
 
 BACKEND = word(KNOWN_BACKENDS)
+AUTO_MODE = word(("off", "rules", "model"))
 SEARCH_ENGINE = word(SEARCH_ENGINES, or_empty=True)
 
 
@@ -92,6 +93,30 @@ class HostSettings(RunSettings):
         "the proxy fetches public web pages where a request has the server tool web_fetch",
         key="webFetch",
         more="web-tools.md",
+    )
+    auto_mode: str = declared(
+        "off",
+        AUTO_MODE,
+        "who checks commands in Claude Code's auto mode, which otherwise stays off",
+        key="autoMode",
+        more="auto-mode.md",
+    )
+    auto_mode_url: str = declared(
+        "",
+        URL,
+        "address of an OpenAI-compatible server for the checks of autoMode: the user's words and each call go"
+        " there",
+        key="autoModeUrl",
+        usual="the session's own model",
+        more="auto-mode.md",
+    )
+    auto_mode_model: str = declared(
+        "",
+        TEXT,
+        "that server's model for the checks",
+        key="autoModeModel",
+        usual="the first that the server lists",
+        more="auto-mode.md",
     )
     host: str = declared(
         "127.0.0.1",

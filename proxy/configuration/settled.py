@@ -38,6 +38,12 @@ class HostConfig(HostSettings):
     manage_engine: bool = True  # start and supervise the built-in engine; False: it runs already
 
     @property
+    def checks_calls(self) -> bool:
+        """Whether the host answers the checks of Claude Code's auto mode; never with the demo model."""
+        demo = self.backend == "mlx" and not self.model
+        return self.auto_mode != "off" and self.backend != "claude" and not demo
+
+    @property
     def kv_cache_folder(self) -> Path:
         """Where the built-in engine keeps computed prompts, and what it measured for them."""
         return self.home / "kv-cache"

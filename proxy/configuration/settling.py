@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from engine.options.kinds import printable
 from proxy.configuration.backends import BACKEND_RULES, check_access
-from proxy.configuration.destination import ENGINE_HERE
+from proxy.configuration.destination import ENGINE_HERE, public_url
 from proxy.configuration.file import ConfigFile
 from proxy.configuration.files import STATE_FOLDER, Ask, gather_files, trust_list
 from proxy.configuration.known_backends import KNOWN_BACKENDS
@@ -42,6 +43,8 @@ class Settled:
         if model is not None and model.origin is Origin.FOLDER_FILE:
             lines.append(f"model: {printable(self.config.model)} (from {model.described})")
         lines.append(f"requests go to {self.config.destination or ENGINE_HERE}")
+        if self.config.checks_calls and self.config.auto_mode == "model" and self.config.auto_mode_url:
+            lines.append(f"checks of auto mode go to {public_url(self.config.auto_mode_url)}")
         lines += web_destinations(self.config)
         return tuple(lines)
 
@@ -94,6 +97,8 @@ def _resolve(layers: Layers, backend: str, cwd: Path, user_home: Path) -> dict[s
     BACKEND_RULES[known.kind](layers, fields, cwd, user_home)
     fields["backend_key"] = layers.values["backend_key"]
     settle_search(layers, fields)
+    if (url := fields.get("auto_mode_url")) and not urlsplit(url).path:
+        fields["auto_mode_url"] = url + "/v1"  # where every OpenAI-compatible server has it
     check_access(layers, fields)
     for name in ("home", "model", "adapter", "draft_model"):
         path = str(fields.get(name, ""))

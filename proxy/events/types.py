@@ -379,6 +379,7 @@ class HostState(BaseModel):
     libraries: dict[str, str] = {}  # versions of mlx and mlx-lm then
     sleep: str = ""  # whether the machine's sleep is held off now, for people; "": not known
     tokens_per_s: float = 0.0  # decode speed of the newest answer; 0: none yet
+    auto_mode: str = ""  # who checks calls in Claude Code's auto mode; "": nobody
     stopping: bool = False  # it takes no new requests, and ends after those that run
     loads: list[str] = []  # folders and ids of the engine's models and adapter, as it is given them
     runs_engine: bool = (

@@ -71,6 +71,7 @@ class Answer:
         # So far; the upstream's own count once it reports it.
         self.output_tokens = self._earlier.output_tokens
         self.produced = False  # the model has begun to answer in this round
+        self.safeguards: dict[str, Any] = {}  # field of the message: auto mode's verdicts on the calls
         self._follows = earlier is not None
         self._spec = spec
         self._out: list[bytes] = earlier._out if earlier is not None else []
@@ -140,7 +141,7 @@ class Answer:
 
     def closing(self) -> bytes:
         """message_delta and message_stop: what to send once the answer is on record."""
-        delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence}
+        delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, **self.safeguards}
         usage = usage_fields(self.usage, self.server_uses)
         data = {"delta": delta, "usage": usage, **self._context_management()}
         return event("message_delta", data) + MESSAGE_STOP
@@ -191,6 +192,7 @@ class Answer:
             "stop_reason": self.stop_reason or None,
             "stop_sequence": self.stop_sequence,
             "usage": usage_fields(self.usage_so_far(), self.server_uses),
+            **self.safeguards,
             **self._context_management(),
         }
 

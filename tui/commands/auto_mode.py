@@ -2,8 +2,9 @@
 
 Behaviour of Claude Code 2.1.332: a new interactive session begins in auto mode. In it the client asks the
 server to judge commands (`safeguards` in the request); it runs edits of the project's files, and commands
-that only read or create such files, without a question. Only Anthropic's servers judge. Without a verdict an
-interactive session stops at a dialog, and one with `-p` refuses the command.
+that only read or create such files, without a question. Anthropic's servers judge, and a host whose setting
+`autoMode` says so. Without a verdict an interactive session stops at a dialog, and one with `-p` refuses the
+command.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ def notice(arguments: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> s
     """
     if is_requested(arguments):
         return (
-            f"{OPTION} {AUTO}: only Anthropic's servers answer the checks of auto mode; Claude Code edits "
-            "your project without a question, and stops at a question before each command that needs a "
-            "check; with -p it refuses such a command"
+            f"{OPTION} {AUTO}: this host does not answer the checks of auto mode (autoMode is off); Claude "
+            "Code edits your project without a question, and stops at a question before each command that "
+            "needs a check; with -p it refuses such a command"
         )
     if not option_value(arguments, OPTION) and default_mode(settings) == AUTO:
         return (
-            "permissions.defaultMode is auto in your settings, but only Anthropic's servers answer its "
-            f"checks; this session begins in manual mode ({OPTION} {AUTO} overrides this)"
+            "permissions.defaultMode is auto in your settings, but this host does not answer its checks "
+            f"(autoMode is off); this session begins in manual mode ({OPTION} {AUTO} overrides this)"
         )
     return ""
 

@@ -46,6 +46,7 @@ class ClaudeEnvironment:
     unset: tuple[str, ...] = ()
     own_account: bool = False  # the client uses its own account
     remark: str = ""  # a notice for the user before the session
+    checks_calls: bool = False  # the host answers auto mode
 
     def applied_to(self, environ: Mapping[str, str]) -> dict[str, str]:
         """The complete environment for the client."""
@@ -61,7 +62,7 @@ class ClaudeEnvironment:
         if not self.own_account:
             settings["apiKeyHelper"] = ""  # its key is for another server
             settings["skipWebFetchPreflight"] = True  # else Anthropic is asked about each host of WebFetch
-            if not auto_mode:
+            if not (auto_mode or self.checks_calls):
                 settings |= AUTO_MODE_OFF
         return settings
 

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from proxy.configuration.destination import public_url, without_password
@@ -91,7 +92,8 @@ async def _session(
         )
         if environment.own_account and process is None and not invocation.attach:
             check_own_account(settled, url)
-        answered = environment.own_account  # auto mode's check, by the vendor
+        environment = replace(environment, checks_calls=bool(state.auto_mode))
+        answered = environment.own_account or environment.checks_calls
         for remark in (
             environment.remark,
             "" if answered else auto_mode.notice(theirs.arguments, theirs.layers),

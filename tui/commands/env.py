@@ -54,7 +54,8 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         check_own_account(settled, url)
     if environment.remark and (state is not None or WINDOW in environment.variables):
         say(f"note: {environment.remark}")
-    if not environment.own_account and not auto_mode.is_off(theirs.layers):
+    answered = environment.own_account or (state is not None and state.auto_mode)
+    if not answered and not auto_mode.is_off(theirs.layers):
         say(f"note: {auto_mode.MANUAL_COMMAND}")
     first = named_settings_files(invocation.environ, Path.cwd(), Path.home())
     for notice in precedence_notices(environment, [*read_managed(managed_settings_files()), *first]):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,12 @@ class TestOverlay:
         assert settings.get("permissions") == ({"disableAutoMode": "disable"} if off else None)
         assert settings.get("skipWebFetchPreflight", False) is (backend != "claude")
         assert full_arguments[2:] == arguments
+
+
+def test_auto_mode_stays_where_the_host_checks_calls(tmp_path: Path) -> None:
+    answered = replace(made(backend="mlx"), checks_calls=True)
+    with overlay(answered, {}, [], folder=tmp_path) as full_arguments:
+        assert "permissions" not in json.loads(Path(full_arguments[1]).read_text())
 
 
 WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=12)
