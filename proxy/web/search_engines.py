@@ -6,6 +6,7 @@ SearXNG: `/search?format=json`, which its `settings.yml` has to allow. Brave: We
 
 from __future__ import annotations
 
+import asyncio
 import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -81,7 +82,10 @@ class SearchEngine(ABC):
         trust_env = not is_loopback_name(httpx.URL(self._url).host)
         body = b""
         try:
-            async with httpx.AsyncClient(timeout=SEARCH_S, trust_env=trust_env) as http:
+            async with (
+                asyncio.timeout(SEARCH_S),
+                httpx.AsyncClient(timeout=SEARCH_S, trust_env=trust_env) as http,
+            ):
                 response = await http.send(self._request(http, wanted), stream=True)
                 try:
                     if response.status_code != 200:
@@ -93,7 +97,7 @@ class SearchEngine(ABC):
                 finally:
                     await response.aclose()
             return orjson.loads(body)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             what = f"{self.name} at {public_url(self._url)} does not answer: {type(error).__name__}"
             raise WebError("unavailable", what) from None
         except orjson.JSONDecodeError:

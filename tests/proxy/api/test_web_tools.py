@@ -59,12 +59,12 @@ class Pages(PageFetcher):
 
 @asynccontextmanager
 async def searching(
-    folder: Path, *answers: list[Any], engine: Any = ROWS, pages: bool = False
+    folder: Path, *answers: list[Any], engine: Any = ROWS, pages: bool = False, kind: str = "openai"
 ) -> AsyncIterator[tuple[Proxy, Rounds]]:
     upstream = Rounds(answers=list(answers))
     async with serve(Upstream(other={"/search": engine})) as url:
         web = Web(SearXNG(url) if engine else None, Pages() if pages else None)
-        async with proxy_over(upstream, folder, web=web) as running:
+        async with proxy_over(upstream, folder, kind=kind, web=web) as running:
             yield running, upstream
 
 
@@ -161,6 +161,25 @@ async def test_a_stream_shows_the_call_and_the_result_as_blocks(tmp_path: Path) 
     assert [event["index"] for event in events if event["type"] == "content_block_stop"] == [0, 1, 2, 3]
     assert [block.type for block in message.content] == starts
     assert message.content[2].citations[0].url == "https://a.example/1"  # type: ignore[union-attr, index]
+
+
+async def test_a_call_under_a_grammar_is_streamed_as_a_server_tools_call(tmp_path: Path) -> None:
+    opened = {
+        "object": "anyclaude.feed",
+        "kind": "tool_open",
+        "index": 0,
+        "family": "hermes",
+        "constrained": True,
+    }
+    async with searching(
+        tmp_path, [opened, *call("web_search", query="q")], says("It is so [2]."), kind="mlx"
+    ) as (running, _):
+        events = sse((await running.http.post(PATH, json=body(stream=True, tools=[SEARCH]))).text)
+    starts = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    assert [block["type"] for block in starts[:2]] == ["server_tool_use", "web_search_tool_result"]
+    assert starts[0]["id"] == starts[1]["tool_use_id"]
+    assert starts[0]["id"].startswith("srvtoolu_")
+    assert events[-2]["usage"]["server_tool_use"]["web_search_requests"] == 1
 
 
 async def test_without_an_engine_the_client_is_told_and_no_model_is_asked(tmp_path: Path) -> None:
