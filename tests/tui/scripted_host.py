@@ -22,10 +22,13 @@ from proxy.events.types import EngineState, HostState
 class ScriptedHost:
     """Holds events and hands them to whoever follows; its methods may be called from any thread."""
 
-    def __init__(self, *, backend: str = "mlx", engine: str = "ready", token: str = "") -> None:
+    def __init__(
+        self, *, backend: str = "mlx", engine: str = "ready", token: str = "", auto_mode: str = ""
+    ) -> None:
         self.url = ""
         self.token = token
         self.backend = backend
+        self.auto_mode = auto_mode
         self.model = "/models/Tiny"
         self.loads: list[str] = []
         self.engine: dict[str, Any] = {"state": engine}
@@ -93,6 +96,7 @@ class ScriptedHost:
             started=self.started,
             url=self.url,
             backend=self.backend,
+            auto_mode=self.auto_mode,
             model=self.model,
             loads=self.loads,
             home="/home",

@@ -135,8 +135,9 @@ def test_the_option_switches_auto_mode_on_with_a_notice(client: Path) -> None:
     assert "edits your project without a question, and stops" in said
 
 
-def test_auto_mode_is_left_to_a_vendor_who_answers_it(client: Path) -> None:
-    with scripted_host(backend="claude") as host:
+@pytest.mark.parametrize("fields", [{"backend": "claude"}, {"auto_mode": "rules"}])
+def test_auto_mode_is_left_to_who_answers_it(client: Path, fields: dict[str, str]) -> None:
+    with scripted_host(**fields) as host:
         _, got, said = run(client, "--attach", host.url, "claude", "--permission-mode", "auto")
     assert "permissions" not in got["settings"]
     assert "auto mode" not in said
