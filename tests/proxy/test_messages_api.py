@@ -22,6 +22,7 @@ VERDICTS = {"accepted", "mapped", "left out", "refused"}
 SEEING = Dialect(reasoning=True, images=True, top_k=True, template_switches=True)
 # Of older versions of the API, which the package has no more.
 OLDER_FIELDS = {"temperature", "top_p", "top_k", "output_format"}
+UNDOCUMENTED = {"safeguards"}  # Claude Code sends it
 
 # For each field a value that a client may send.
 FIELDS: dict[str, Any] = {
@@ -38,6 +39,7 @@ FIELDS: dict[str, Any] = {
     "metadata": {"user_id": "u"},
     "tool_choice": {"type": "auto"},
     "tools": [],
+    "safeguards": [{"type": "dangerous_tool_use"}],
     "compaction": {"type": "summarize"},
     "thread": {"type": "create"},
 }
@@ -61,7 +63,7 @@ EDIT_VERDICTS = verdicts("Context edits")
 
 
 def test_each_part_of_the_api_has_its_row() -> None:
-    assert set(FIELD_VERDICTS) == package_types.fields() | OLDER_FIELDS
+    assert set(FIELD_VERDICTS) == package_types.fields() | OLDER_FIELDS | UNDOCUMENTED
     assert set(BLOCK_VERDICTS) == package_types.block_types()
     assert set(TOOL_VERDICTS) == package_types.tool_types()
     assert set(EDIT_VERDICTS) == package_types.edit_types()

@@ -20,7 +20,20 @@ from proxy.web.domains import DomainRules
 from proxy.web.fetching import PageFetcher
 from proxy.web.results import Page
 from proxy.web.search_engines import SearXNG
-from tests.proxy.live import DONE, FINISH, USAGE, Proxy, Upstream, body, calls, proxy_over, says, serve, sse
+from tests.proxy.live import (
+    DONE,
+    FINISH,
+    USAGE,
+    Proxy,
+    Upstream,
+    body,
+    calls,
+    delta,
+    proxy_over,
+    says,
+    serve,
+    sse,
+)
 from tests.proxy.translate.test_request import PLAIN
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
@@ -259,3 +272,58 @@ async def test_two_lists_of_domains_are_refused(tmp_path: Path) -> None:
         response = await running.http.post(PATH, json=body(tools=[tool]))
     assert response.status_code == 400
     assert "exclude each other" in response.json()["error"]["message"]
+
+
+async def test_what_is_refused_in_a_later_round_is_left_out_of_that_round_alone(tmp_path: Path) -> None:
+    refusal = {"error": {"message": "Model does not support images."}}
+    picture = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    question = [{"role": "user", "content": [{"type": "image", "source": picture}]}]
+    answers = [
+        call("web_search", query="q"),
+        [delta(), {"error": {**refusal["error"], "code": 400}}],
+        says("One."),
+    ]
+    async with searching(tmp_path, *answers) as (running, upstream):
+        message = await ask(running, messages=question)
+    assert kinds(message) == ["server_tool_use", "web_search_tool_result", "text"]
+    shown = [isinstance(sent["messages"][0]["content"], list) for sent in upstream.bodies]
+    assert shown == [True, True, False]
+    assert "The first excerpt." in upstream.bodies[2]["messages"][-1]["content"]
+    (trace,) = running.traces()
+    assert sum("asked again without" in note for note in trace.notes) == 1
+
+
+@pytest.mark.parametrize("kind", ["openai", "mlx"])
+async def test_a_begun_answer_searches_and_goes_on(tmp_path: Path, kind: str) -> None:
+    turns = [{"role": "user", "content": "what is it?"}, {"role": "assistant", "content": "It is"}]
+    answers = [[*says(" (let me look)")[:1], *call("web_search", query="it")], says(" a cat [1].")]
+    async with searching(tmp_path, *answers, kind=kind) as (running, upstream):
+        message = await ask(running, messages=turns)
+    assert kinds(message)[:3] == ["text", "server_tool_use", "web_search_tool_result"]
+    assert message["content"][0]["text"] == " (let me look)"
+    first, second = upstream.bodies
+    assert first.get("continue_final_message", False) is (kind == "mlx")
+    assert not {"continue_final_message", "add_generation_prompt"} & set(second)
+    begun = second["messages"][1]
+    assert (begun["role"], begun["content"]) == ("assistant", "It is (let me look)")
+    assert begun["tool_calls"][0]["function"]["name"] == "web_search"
+    assert [turn["role"] for turn in second["messages"]] == ["user", "assistant", "tool"]
+
+
+async def test_counts_that_come_before_the_answer_add_up_over_its_rounds(tmp_path: Path) -> None:
+    def counted(chunk: dict[str, Any], prompt: int, cached: int, output: int) -> dict[str, Any]:
+        details = {"prompt_tokens_details": {"cached_tokens": cached}}
+        return chunk | {"usage": {"prompt_tokens": prompt, "completion_tokens": output, **details}}
+
+    search, answer = calls("web_search", '{"query": "q"}'), delta(content="Done.")
+    answers = [
+        [counted(search, 100, 40, 4), counted(FINISH, 100, 40, 9), DONE],
+        [counted(answer, 150, 120, 1), counted(FINISH, 150, 120, 2), DONE],
+    ]
+    async with searching(tmp_path, *answers) as (running, _):
+        events = sse((await running.http.post(PATH, json=body(stream=True, tools=[SEARCH]))).text)
+    begun = events[0]["message"]["usage"]
+    assert (begun["input_tokens"], begun["cache_read_input_tokens"]) == (60, 40)
+    usage = next(event["usage"] for event in events if event["type"] == "message_delta")
+    assert (usage["input_tokens"], usage["cache_read_input_tokens"]) == (90, 160)
+    assert usage["output_tokens"] == 11
