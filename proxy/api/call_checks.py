@@ -60,8 +60,10 @@ class CallChecks:
         """
         context = wanted_context(body)
         calls = [block for block in message["content"] if block["type"] == "tool_use"]
-        if self.mode == "off" or context is None or not calls:
+        if context is None or not calls:
             return {}, []
+        if self.mode == "off":
+            return {}, ["auto mode: no call is checked, as autoMode is off"]
         verdicts: dict[str, CallVerdict] = {}
         notes = []
         for call in calls:

@@ -15,7 +15,7 @@ from proxy.translate.turns import chat_messages
 _READ_FIELDS = frozenset(
     {"model", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "top_k"}
     | {"stop_sequences", "stream", "metadata", "thinking", "output_config", "output_format"}
-    | {"context_management"}
+    | {"context_management", "safeguards"}
 )
 _EFFORTS_OF_BUDGETS = ((4096, "low"), (16_384, "medium"))  # tokens
 
