@@ -41,6 +41,7 @@ from proxy.events.types import (
     RequestFinished,
 )
 from proxy.record.recorder import Recorder
+from proxy.record.tool_history import TOOL_HISTORY_FOLDER, ToolHistory
 from proxy.supervision.external_engine import ExternalEngine
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
@@ -51,6 +52,7 @@ from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.metrics.cache_metrics import METRICS_FOLDER
 from proxy.traces.metrics.host_run import HostRun
+from proxy.traces.redact import Redactor
 from proxy.traces.retention import Limits
 from proxy.traces.writing import TraceStore
 
@@ -120,7 +122,15 @@ class Host:
             )
         self.checks = checks_of(config, self.backend)
         self.app: FastAPI = create_app(
-            config, self.backend, self.recorder, self.gate, version=program_version(), checks=self.checks
+            config,
+            self.backend,
+            self.recorder,
+            self.gate,
+            version=program_version(),
+            checks=self.checks,
+            tool_history=ToolHistory(
+                config.home / TOOL_HISTORY_FOLDER, Redactor((config.token, config.backend_key))
+            ),
         )
         self.app.include_router(host_routes(self))
 

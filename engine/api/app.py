@@ -144,7 +144,7 @@ class Engine:
         shown = chat.choice.kind != "none" or self._planner_of(loaded).can_forbid_calls
         begun = begun_answer(chat, loaded.tokenizer)
         messages = chat.messages[:-1] if chat.continue_final_message else chat.messages
-        prompt = renderer.render(messages, (chat.tools or []) if shown else [], **kwargs)
+        prompt = renderer.render(messages, chat.shown_tools if shown else [], **kwargs)
         return continued(prompt, begun, renderer.forms.thinking, renderer.encode) if begun else prompt
 
     def _prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:

@@ -205,6 +205,11 @@ class ChatRequest(BaseModel):
             )
 
     @property
+    def shown_tools(self) -> list[dict[str, Any]]:
+        """The tools at the prompt's beginning: of those with `defer_loading` the messages tell the model."""
+        return [tool for tool in self.tools or [] if tool.get("defer_loading") is not True]
+
+    @property
     def callable_tools(self) -> list[dict[str, Any]]:
         """The tools that the answer may call."""
         names = self.choice.names

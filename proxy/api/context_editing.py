@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from proxy.anthropic.context_edits import (
 )
 from proxy.backends.upstream import Backend, Dialect, UpstreamRequest
 from proxy.events.errors import ProxyError
+from proxy.translate.late_tools.shown_tools import ShownTools
 from proxy.translate.request import translate_request
 
 _BYTES_PER_TOKEN = 4  # where the upstream counts none
@@ -34,11 +36,16 @@ class EditedRequest:
 
 
 async def edit_context(
-    body: dict[str, Any], backend: Backend, dialect: Dialect, model: str, request_id: str
+    body: dict[str, Any],
+    backend: Backend,
+    dialect: Dialect,
+    model: str,
+    request_id: str,
+    earlier: Sequence[ShownTools] = (),
 ) -> EditedRequest:
     """The body with its edits applied, in their order; the very same body if nothing is cleared."""
     edited = EditedRequest(body)
-    counter = _Counter(backend, dialect, model, request_id, edited)
+    counter = _Counter(backend, dialect, model, request_id, edited, earlier)
     for edit in edits_of(body):
         kind = edit.get("type")
         if kind == CLEAR_THINKING:
@@ -80,16 +87,23 @@ class _Counter:
     """Counts the tokens of the request as it is edited so far."""
 
     def __init__(
-        self, backend: Backend, dialect: Dialect, model: str, request_id: str, edited: EditedRequest
+        self,
+        backend: Backend,
+        dialect: Dialect,
+        model: str,
+        request_id: str,
+        edited: EditedRequest,
+        earlier: Sequence[ShownTools],
     ) -> None:
         self._backend = backend
         self._dialect = dialect
         self._model = model
         self._id = request_id
         self._edited = edited
+        self._earlier = earlier
 
     async def count(self) -> int:
-        chat = translate_request(self._edited.body, self._dialect).body
+        chat = translate_request(self._edited.body, self._dialect, self._earlier).body
         chat.pop("max_tokens", None)
         try:
             tokens = await self._backend.count_tokens(

@@ -36,6 +36,8 @@ from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
+from proxy.record.tool_history import ToolHistory
+from proxy.translate.late_tools.places import conversation_key
 from proxy.translate.response import Answer
 from proxy.translate.server_tools import direct_query
 from proxy.translate.structured_calls import StructuredCalls
@@ -62,6 +64,7 @@ class Service:
     ping_s: float = PING_S
     max_body_bytes: int = MAX_BODY_BYTES
     structured_calls: StructuredCalls = field(default_factory=StructuredCalls)
+    tool_history: ToolHistory = field(default_factory=ToolHistory)
     documents: Documents = field(default_factory=Documents)
     refused: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by model
     web: Web = NO_WEB
@@ -184,12 +187,21 @@ class MessagesRequest:
         body = await service.documents.read(body)
         model = await service.backend.model_name()
         dialect = service.dialect_for(model)
-        edited = await edit_context(body, service.backend, dialect, model, self._record.id)
+        earlier = service.tool_history.of(conversation_key(body))
+        edited = await edit_context(body, service.backend, dialect, model, self._record.id, earlier)
         for note in edited.notes:
             self._record.note(note)
         served = tool_set(edited.body.get("tools")).served
         web = WebTools(service.web, served, edited.body)
-        rounds = Rounds(edited, caller, model, self._record.id, service.structured_calls, details=web.details)
+        rounds = Rounds(
+            edited,
+            caller,
+            model,
+            self._record.id,
+            service.structured_calls,
+            service.tool_history,
+            web.details,
+        )
         query = direct_query(edited.body) if "web_search" in served and body["max_tokens"] else ""
         if query:
             answer = await self._search_directly(query, rounds.prepare(dialect).answer, web)

@@ -9,11 +9,13 @@ from typing import Any
 from proxy.anthropic.lanes import RequestOrigin
 from proxy.api.context_editing import EditedRequest
 from proxy.backends.upstream import Dialect, UpstreamRequest
+from proxy.record.tool_history import ToolHistory
 from proxy.translate.answer_spec import answer_spec
+from proxy.translate.late_tools.places import conversation_key
 from proxy.translate.request import translate_request
 from proxy.translate.response import Answer
 from proxy.translate.structured_calls import StructuredCalls
-from proxy.translate.turns import assistant_messages
+from proxy.translate.turns import TurnReading, assistant_messages
 
 MOST_ROUNDS = 10  # of one answer, as the vendor's server has it
 
@@ -39,6 +41,7 @@ class Rounds:
     model: str
     request_id: str
     structured_calls: StructuredCalls
+    tool_history: ToolHistory
     details: Mapping[str, str] = field(default_factory=dict)
     number: int = 1
     earlier: Answer | None = None
@@ -52,7 +55,10 @@ class Rounds:
     def prepare(self, dialect: Dialect) -> Round:
         """The round that is next, for an upstream that speaks `dialect`."""
         body, earlier, last = self.edited.body, self.earlier, self.number > MOST_ROUNDS
-        translated = translate_request(body, dialect)
+        key = conversation_key(body)
+        translated = translate_request(body, dialect, self.tool_history.of(key))
+        if translated.shown is not None:
+            self.tool_history.keep(key, translated.shown)
         chat = {"model": self.model, **translated.body}
         spec = replace(answer_spec(body, translated, dialect, self.model), applied_edits=self.edited.applied)
         if self.structured_calls.knows(self.caller.session, spec.used_ids):
@@ -60,7 +66,7 @@ class Rounds:
         if earlier is not None:
             spec = replace(spec, message_id=earlier.message_id)
             content = earlier.message()["content"]
-            turn = assistant_messages(content, dialect, translated.notes, self.details)
+            turn = assistant_messages(content, TurnReading(dialect, translated.notes), self.details)
             chat = _with_results(chat, turn, earlier.output_tokens)
         if last:
             chat["tool_choice"] = "none"

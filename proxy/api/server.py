@@ -25,6 +25,7 @@ from proxy.backends.claude import ClaudeBackend
 from proxy.backends.upstream import Backend
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, error_body
+from proxy.record.tool_history import ToolHistory
 
 if TYPE_CHECKING:
     from proxy.record.recorder import Recorder
@@ -52,13 +53,14 @@ def create_app(
     version: str = "unknown",
     web: Web | None = None,
     checks: CallChecks = NO_CHECKS,
+    tool_history: ToolHistory | None = None,
 ) -> FastAPI:
     """The application with the `/v1` routes; the host adds its own routers to it.
 
     `engine_gate` is asked before each request to the model: an error means that the engine is not ready,
     and is what the client gets. `ping_s` is how long a stream may be silent. `version` stands in the
     OpenAPI document. `web` is what may be used of the web, by default what the configuration allows;
-    `checks` answers auto mode.
+    `checks` answers auto mode. `tool_history` is that of earlier hosts too; by default there is none.
     """
     # The document describes the host's own API; the Anthropic API has its own.
     app = FastAPI(
@@ -81,6 +83,7 @@ def create_app(
             max_body_bytes,
             web=web if web is not None else web_of(config),
             checks=checks,
+            tool_history=tool_history or ToolHistory(),
         )
         # A bare ASGI application: FastAPI's request handling would cost each stream its directness.
         app.router.routes.append(Route("/v1/messages", MessagesEndpoint(service), methods=["POST"]))

@@ -13,6 +13,7 @@ from proxy.api.client_side import new_request_id, read_body
 from proxy.api.context_editing import edit_context
 from proxy.api.messages import Service
 from proxy.backends.upstream import UpstreamRequest
+from proxy.translate.late_tools.places import conversation_key
 from proxy.translate.request import translate_request
 
 
@@ -28,9 +29,10 @@ def add_token_count_route(app: FastAPI, service: Service) -> None:
         model, request_id = await backend.model_name(), new_request_id()
         dialect = service.dialect_for(model)
         read = await service.documents.read(body)
-        edited = await edit_context(read, backend, dialect, model, request_id)
+        earlier = service.tool_history.of(conversation_key(read))
+        edited = await edit_context(read, backend, dialect, model, request_id, earlier)
         # The answer's limit is no part of the prompt, and may not fit where the prompt does.
-        translated = translate_request(edited.body, dialect).body
+        translated = translate_request(edited.body, dialect, earlier).body
         translated.pop("max_tokens", None)
         counted = UpstreamRequest({"model": model, **translated}, request_id)
         answer: dict[str, Any] = {"input_tokens": await backend.count_tokens(counted)}

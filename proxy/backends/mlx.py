@@ -28,6 +28,7 @@ class MlxBackend:
         template_switches=True,
         structured_calls=True,
         continues_answers=True,
+        late_tools="marked",
     )
 
     def __init__(self, base_url: str | Callable[[], str], model: str) -> None:

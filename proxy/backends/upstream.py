@@ -25,6 +25,14 @@ from engine.wire.feed import ToolCallOpen as ToolCallOpen
 from engine.wire.feed import ToolCallRaw as ToolCallRaw
 from proxy.events.errors import UpstreamError
 
+LateTools = Literal["marked", "text", "listed"]
+"""Where definitions of tools go that come while a conversation runs, or that the client defers.
+
+`marked`: into the conversation as text, and with `defer_loading` into `tools`, for calls to be constrained.
+`text`: into the conversation only; the upstream passes on calls of tools that it was not told of. `listed`:
+behind the others in `tools`; the upstream takes a call of any other tool for text, or drops it.
+"""
+
 FinishReason = Literal[
     "stop",
     "length",
@@ -134,6 +142,7 @@ class Dialect:
     structured_calls: bool = False  # a call of a tool that it was offered never comes as text
     tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name suggests
     continues_answers: bool = False  # `continue_final_message`
+    late_tools: LateTools = "listed"
     mixed_thinking: bool = False  # thinking may come as text, and with its marks
 
 

@@ -7,12 +7,22 @@ are those of the Messages API as the types of the `anthropic` package list them 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 from engine.wire.chat import unseen_picture
 from engine.wire.json_text import encode_json
 from proxy.anthropic.prompt_prefix import joined_text
+from proxy.translate.late_tools.shown_tools import Function
+from proxy.translate.late_tools.tool_notes import (
+    added_text,
+    again_line,
+    available_line,
+    definitions_text,
+    removed_line,
+)
+from proxy.translate.tools import functions_of
 
 Block = dict[str, Any]
 _CALLS = {"server_tool_use": "on the server", "mcp_tool_use": "on an MCP server"}
@@ -26,16 +36,34 @@ class BlockTexts:
     """Texts of blocks; `notes` gets a line for people about each that is not what the client sent.
 
     With `pictures` a list, the URLs of pictures are gathered there, for the model to see them behind the
-    text, and a mark with their number stands in their place.
+    text, and a mark with their number stands in their place. `definitions` are those of tools that stand
+    where the tools are referred to, None if all definitions stand elsewhere.
     """
 
-    def __init__(self, notes: list[str], pictures: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        notes: list[str],
+        pictures: list[str] | None = None,
+        definitions: Mapping[str, Function] | None = None,
+    ) -> None:
         self._notes = notes
         self._pictures = pictures
+        self._definitions = definitions
 
     def joined(self, blocks: Iterable[Block]) -> str:
         """All of them as one text."""
-        return joined_text(text for block in blocks if (text := self.text(block)) is not None)
+        texts: list[str | None] = []
+        for defined, run in groupby(blocks, lambda block: bool(self._referenced(block))):
+            if defined:
+                texts.append(definitions_text(tool for block in run for tool in self._referenced(block)))
+            else:
+                texts += map(self.text, run)
+        return joined_text(text for text in texts if text is not None)
+
+    def _referenced(self, block: Block) -> list[Function]:
+        """The definition that stands in the place of a reference, if it is one and there is one."""
+        name = str(block.get("tool_name", "")) if block["type"] == "tool_reference" else ""
+        return [self._definitions[name]] if self._definitions and name in self._definitions else []
 
     def text(self, block: Block) -> str | None:
         """The text of one block; None for a block that holds nothing for the model."""
@@ -49,10 +77,13 @@ class BlockTexts:
         if kind == "search_result":
             return self._search_result(block)
         if kind == "tool_reference":
-            return f"[tool {block.get('tool_name', '')} is available]"
-        if kind in ("tool_addition", "tool_removal"):
-            change = "available from here on" if kind == "tool_addition" else "not available any more"
-            return f"[tool {_changed_tool(block)} is {change}]"
+            found = self._referenced(block)
+            return definitions_text(found) if found else available_line(str(block.get("tool_name", "")))
+        if kind == "tool_removal":
+            return removed_line(_changed_tool(block))
+        if kind == "tool_addition":
+            added = self._added(block)
+            return added_text(added) if added else again_line(_changed_tool(block))
         if kind in _CALLS:
             call = f"{block.get('name', '')} {encode_json(block.get('input')).decode()}"
             return f"[a call that was carried out {_CALLS[kind]}: {call}]"
@@ -65,6 +96,15 @@ class BlockTexts:
         if kind in ("fallback", "mcp_tool_listing") or (kind == "compaction" and not block.get("content")):
             return None  # for the server that wrote it
         return self._other(block)
+
+    def _added(self, block: Block) -> list[Function]:
+        """The definitions of an added tool, if they stand nowhere else."""
+        tool = block.get("tool")
+        if self._definitions is None or not isinstance(tool, dict):
+            return []
+        if isinstance(definition := tool.get("definition"), dict):
+            return functions_of(definition)
+        return self._referenced({"type": "tool_reference", "tool_name": tool.get("name")})
 
     def _picture(self, block: Block) -> str:
         url = picture_url(block)

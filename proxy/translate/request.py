@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.wire.turn_folding import fold_system_turns
 from proxy.backends.upstream import Dialect
 from proxy.events.errors import InvalidRequest
+from proxy.translate.late_tools.shown_tools import ShownTools
+from proxy.translate.late_tools.tool_fields import tool_fields
+from proxy.translate.late_tools.tool_notes import change_text
+from proxy.translate.late_tools.tool_offer import ToolOffer, tool_offer
 from proxy.translate.thinking import ThinkingMode, thinking_mode
-from proxy.translate.tools import ToolSet, tool_choice, tool_set
-from proxy.translate.turns import chat_messages
+from proxy.translate.tools import ToolSet, tool_choice
+from proxy.translate.turns import TurnReading, chat_messages
 
 _READ_FIELDS = frozenset(
     {"model", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "top_k"}
@@ -28,6 +33,7 @@ class TranslatedRequest:
     tools: ToolSet
     thinking: ThinkingMode
     notes: list[str]
+    shown: ShownTools | None = None  # of tools; to be kept for the conversation's next request
 
     @property
     def most_calls(self) -> int | None:
@@ -42,20 +48,24 @@ class TranslatedRequest:
         return "response_format" in self.body
 
 
-def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedRequest:
+def translate_request(
+    body: dict[str, Any], dialect: Dialect, earlier: Sequence[ShownTools] = ()
+) -> TranslatedRequest:
     """Translate a checked body (`proxy.anthropic.messages`) for an upstream that speaks `dialect`.
+
+    `earlier`: what prompts of conversations that began as this one show of tools.
 
     Raises:
         InvalidRequest: blocks lie within blocks, hundreds deep.
     """
     notes: list[str] = []
-    tools = tool_set(body.get("tools"))
-    notes.extend(tools.notes)
+    offer = _offer(body, earlier)
+    notes.extend(offer.tools.notes)
     thinking = thinking_mode(body)
-    chat: dict[str, Any] = {"messages": _messages(body, dialect, notes)}
-    if tools.functions:
-        chat["tools"] = tools.functions
-    chat |= _usable_choice(body.get("tool_choice"), tools, notes)
+    chat: dict[str, Any] = {"messages": _messages(body, dialect, notes, offer)}
+    chat |= tool_fields(
+        offer, _usable_choice(body.get("tool_choice"), offer.tools, notes), dialect.late_tools
+    )
     if "max_tokens" in body:
         chat["max_tokens"] = body["max_tokens"] or 1  # chat completions have at least one
     chat |= _sampling(body, dialect, notes)
@@ -78,14 +88,29 @@ def translate_request(body: dict[str, Any], dialect: Dialect) -> TranslatedReque
     left_out = sorted(body.keys() - _READ_FIELDS)
     if left_out:
         notes.append(f"left out fields that mean nothing to this model: {', '.join(left_out)}")
-    return TranslatedRequest(chat, tools, thinking, list(dict.fromkeys(notes)))
+    return TranslatedRequest(chat, offer.tools, thinking, list(dict.fromkeys(notes)), offer.shown)
 
 
-def _messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> list[dict[str, Any]]:
+_TOO_DEEP = "messages: the content blocks are nested too deeply"
+
+
+def _offer(body: dict[str, Any], earlier: Sequence[ShownTools]) -> ToolOffer:
     try:
-        messages = chat_messages(body, dialect, notes)
+        return tool_offer(body, earlier)
     except RecursionError:
-        raise InvalidRequest("messages: the content blocks are nested too deeply") from None
+        raise InvalidRequest(_TOO_DEEP) from None
+
+
+def _messages(
+    body: dict[str, Any], dialect: Dialect, notes: list[str], offer: ToolOffer
+) -> list[dict[str, Any]]:
+    defined = dialect.late_tools != "listed"
+    changes = {place: change_text(change, defined=defined) for place, change in offer.changes.items()}
+    reading = TurnReading(dialect, notes, offer.definitions if defined else None, changes)
+    try:
+        messages = chat_messages(body, reading)
+    except RecursionError:
+        raise InvalidRequest(_TOO_DEEP) from None
     if dialect.system_turns:
         return messages
     folded, fold_notes = fold_system_turns(messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,18 +12,21 @@ from engine.wire.json_text import encode_json
 from proxy.anthropic.client_tools import ToolDefinition, known_tools
 from proxy.translate.server_tools import ServerTool, server_tool
 
-__all__ = ["ToolSet", "Verdict", "tool_choice", "tool_set"]
+__all__ = ["ToolSet", "Verdict", "functions_of", "tool_choice", "tool_set"]
 
 
 class ToolSet:
     """The tools of one request: `functions` as OpenAI's API takes them, `schemas` to judge their calls.
 
-    `members` are those of Anthropic's toolsets, by the name that the model knows them by.
+    `members` are those of Anthropic's toolsets, by the name that the model knows them by. `deferred` are the
+    tools that a prompt shows only where something refers to them. Of the tools `named` only the name is
+    known: the client says what is wrong with a call.
     """
 
-    def __init__(self, tools: list[dict[str, Any]]) -> None:
+    def __init__(self, tools: list[dict[str, Any]], named: Sequence[str] = ()) -> None:
         self.functions: list[dict[str, Any]] = []
         self.members: dict[str, ToolDefinition] = {}
+        self.deferred: set[str] = set()
         self.notes: list[str] = []
         schemas: list[ToolSchema] = []
         self.served: dict[str, ServerTool] = {}
@@ -43,7 +47,11 @@ class ToolSet:
                 self.functions.append(_as_function(definition, tool.get("input_examples")))
                 if definition.family:
                     self.members[definition.name] = definition
-        self.schemas = ToolSchemas(schemas)
+                if tool.get("defer_loading") is True:
+                    self.deferred.add(definition.name)
+        known = {schema.name for schema in schemas}
+        self._named = frozenset(name for name in named if name not in known)
+        self.schemas = ToolSchemas([*schemas, *map(ToolSchema, sorted(self._named))])
 
     def block_names(self, name: str) -> dict[str, str]:
         """How a `tool_use` block names a tool that the model has called."""
@@ -55,17 +63,27 @@ class ToolSet:
 
     def judge(self, name: str, arguments: str) -> Verdict:
         """Parse a call's arguments and check them against the tool's schema; nothing is repaired."""
-        return self.schemas.judge(name, arguments)
+        verdict = self.schemas.judge(name, arguments)
+        if name in self._named and verdict.usable:
+            return Verdict(
+                "unchecked", verdict.input, "its definition was not loaded: only the name is known"
+            )
+        return verdict
 
 
-def tool_set(tools: list[dict[str, Any]] | None) -> ToolSet:
+def tool_set(tools: list[dict[str, Any]] | None, named: Sequence[str] = ()) -> ToolSet:
     """The tool set of a request's `tools`; the same definitions give the same set again."""
-    return _known_set(encode_json(tools or []))
+    return _known_set(encode_json(tools or []), tuple(named))
+
+
+def functions_of(tool: dict[str, Any]) -> list[dict[str, Any]]:
+    """What one entry of `tools` offers to the model, in OpenAI's form."""
+    return tool_set([tool]).functions
 
 
 @lru_cache(maxsize=32)
-def _known_set(tools: bytes) -> ToolSet:
-    return ToolSet(json.loads(tools))
+def _known_set(tools: bytes, named: tuple[str, ...]) -> ToolSet:
+    return ToolSet(json.loads(tools), named)
 
 
 def tool_choice(choice: dict[str, Any] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Each turn is translated by itself, so that a history renders the same however it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.wire.json_text import encode_json
@@ -13,6 +14,7 @@ from proxy.anthropic.client_tools import member_name
 from proxy.anthropic.prompt_prefix import joined_text, system_text
 from proxy.backends.upstream import Dialect
 from proxy.translate.block_texts import BlockTexts, picture_url
+from proxy.translate.late_tools.shown_tools import Function
 from proxy.translate.server_tools import rounds_of
 from proxy.translate.thinking import thinking_text
 
@@ -21,7 +23,25 @@ Part = dict[str, Any]
 _SYSTEM_ROLES = ("system", "developer")
 
 
-def chat_messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> list[Message]:
+@dataclass(frozen=True, slots=True)
+class TurnReading:
+    """How turns are read: for which upstream, with notes for people, and with which definitions of tools.
+
+    `definitions` stand in the places of references to tools, `changes` are texts of the system behind turns,
+    by their index; without `definitions` they stand elsewhere.
+    """
+
+    dialect: Dialect
+    notes: list[str]
+    definitions: Mapping[str, Function] | None = None
+    changes: Mapping[int, str] = field(default_factory=dict)
+
+    def texts(self, pictures: list[str] | None = None) -> BlockTexts:
+        """What writes blocks as text."""
+        return BlockTexts(self.notes, pictures, self.definitions)
+
+
+def chat_messages(body: dict[str, Any], reading: TurnReading) -> list[Message]:
     """All entries of a request: the system text first, then its turns in their order."""
     messages: list[Message] = []
     system = system_text(body.get("system"))
@@ -33,37 +53,36 @@ def chat_messages(body: dict[str, Any], dialect: Dialect, notes: list[str]) -> l
         # Its sender wants it shown for one turn only, or has set nothing but options by it.
         passed = turn.get("clear_at") == "next_user_message" and place < last_user
         if turn["role"] not in _SYSTEM_ROLES or not (passed or turn.get("content") is None):
-            messages.extend(_turn(turn, dialect, notes))
+            messages.extend(_turn(turn, reading))
+        if place in reading.changes:
+            messages.append({"role": "system", "content": reading.changes[place]})
     return messages
 
 
-def _turn(turn: dict[str, Any], dialect: Dialect, notes: list[str]) -> Iterator[Message]:
+def _turn(turn: dict[str, Any], reading: TurnReading) -> Iterator[Message]:
     role, content = turn["role"], turn["content"]
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     if role == "assistant":
-        yield from assistant_messages(blocks, dialect, notes)
+        yield from assistant_messages(blocks, reading)
     elif role in _SYSTEM_ROLES:
-        yield {"role": "system", "content": BlockTexts(notes).joined(blocks)}
+        yield {"role": "system", "content": reading.texts().joined(blocks)}
     else:
         if role != "user":
-            notes.append(f"a turn of the unknown role {role!r} was sent as the user's")
-        yield from _user(blocks, dialect, notes)
+            reading.notes.append(f"a turn of the unknown role {role!r} was sent as the user's")
+        yield from _user(blocks, reading)
 
 
 def assistant_messages(
-    blocks: list[dict[str, Any]],
-    dialect: Dialect,
-    notes: list[str],
-    details: Mapping[str, str] | None = None,
+    blocks: list[dict[str, Any]], reading: TurnReading, details: Mapping[str, str] | None = None
 ) -> Iterator[Message]:
     """A turn of the model, with the results of the calls that the proxy ran within it (`rounds_of`)."""
     for written, results in rounds_of(blocks, details):
         if written or not results:
-            yield _assistant(written, dialect, notes)
+            yield _assistant(written, reading)
         yield from results
 
 
-def _assistant(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> Message:
+def _assistant(blocks: list[dict[str, Any]], reading: TurnReading) -> Message:
     spoken: list[dict[str, Any]] = []
     thoughts: list[str] = []
     calls: list[dict[str, Any]] = []
@@ -74,12 +93,12 @@ def _assistant(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str])
         elif kind == "thinking":
             thoughts.append(thinking_text(block))
         elif kind == "redacted_thinking":
-            notes.append("left out redacted thinking: only its author can read it")
+            reading.notes.append("left out redacted thinking: only its author can read it")
         else:
             spoken.append(block)
-    message: Message = {"role": "assistant", "content": BlockTexts(notes).joined(spoken)}
+    message: Message = {"role": "assistant", "content": reading.texts().joined(spoken)}
     reasoning = joined_text(filter(None, thoughts))
-    if reasoning and dialect.reasoning:
+    if reasoning and reading.dialect.reasoning:
         message["reasoning_content"] = reasoning
     if calls:
         message["tool_calls"] = calls
@@ -94,7 +113,7 @@ def _tool_call(block: dict[str, Any]) -> dict[str, Any]:
     return {"id": block["id"], "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def _user(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> Iterator[Message]:
+def _user(blocks: list[dict[str, Any]], reading: TurnReading) -> Iterator[Message]:
     """Tool results first, each an entry of its own, as calls and results must be neighbours.
 
     OpenAI's tool entries hold text only: their pictures open the user's entry behind them.
@@ -105,8 +124,8 @@ def _user(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> I
     for block in blocks:
         if block["type"] == "tool_result":
             results = True
-            pictures: list[str] | None = [] if dialect.images else None
-            text = _result_text(block, BlockTexts(notes, pictures))
+            pictures: list[str] | None = [] if reading.dialect.images else None
+            text = _result_text(block, reading.texts(pictures))
             yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
             for number, url in enumerate(pictures or (), 1):
                 label = f"Picture {number} of the result of call {block['tool_use_id']}:"
@@ -114,9 +133,9 @@ def _user(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> I
         else:
             rest.append(block)
     if shown:
-        yield {"role": "user", "content": [*shown, *_parts(rest, notes)]}
+        yield {"role": "user", "content": [*shown, *_parts(rest, reading)]}
     elif rest or not results:
-        yield {"role": "user", "content": _user_content(rest, dialect, notes)}
+        yield {"role": "user", "content": _user_content(rest, reading)}
 
 
 def _result_text(block: dict[str, Any], texts: BlockTexts) -> str:
@@ -127,15 +146,15 @@ def _result_text(block: dict[str, Any], texts: BlockTexts) -> str:
     return text
 
 
-def _user_content(blocks: list[dict[str, Any]], dialect: Dialect, notes: list[str]) -> str | list[Part]:
+def _user_content(blocks: list[dict[str, Any]], reading: TurnReading) -> str | list[Part]:
     """One string; where pictures are taken and there is one, a list of text and picture parts."""
-    parts = _parts(blocks, notes) if dialect.images else []
+    parts = _parts(blocks, reading) if reading.dialect.images else []
     if any(part["type"] != "text" for part in parts):
         return parts
-    return BlockTexts(notes).joined(blocks)
+    return reading.texts().joined(blocks)
 
 
-def _parts(blocks: list[dict[str, Any]], notes: list[str]) -> list[Part]:
+def _parts(blocks: list[dict[str, Any]], reading: TurnReading) -> list[Part]:
     """Text and pictures in their order; those within a document follow it."""
     parts: list[Part] = []
     run: list[dict[str, Any]] = []
@@ -143,7 +162,7 @@ def _parts(blocks: list[dict[str, Any]], notes: list[str]) -> list[Part]:
     def end_run() -> None:
         pictures: list[str] = []
         if run:
-            parts.append(_text_part(BlockTexts(notes, pictures).joined(run)))
+            parts.append(_text_part(reading.texts(pictures).joined(run)))
         parts.extend(map(_picture_part, pictures))
         run.clear()
 

@@ -242,7 +242,9 @@ BLOCKS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": READ}},
-        "[tool Read is available from here on]",
+        'These tools are available from here on:\n<functions>\n<function>{"description": "Read a file.", '
+        '"name": "Read", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}, '
+        '"required": ["path"]}}</function>\n</functions>',
     ),
     (
         {"type": "tool_removal", "tool": {"type": "mcp_toolset_reference", "server_name": "files"}},
