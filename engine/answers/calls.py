@@ -3,7 +3,7 @@ as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from engine.answers.pieces import (
@@ -18,6 +18,7 @@ from engine.answers.pieces import (
 )
 from engine.tool_calls.reading.family import CallReader, Family
 from engine.tool_calls.reading.pieces import CallArguments, CallBegin, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.recovery.misfits import MisfitCall, misfit_call, misfit_calls
 from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text
 
 
@@ -101,7 +102,12 @@ class CallSection:
             return
         found = recover_arguments(call.name, call.arguments, self._style.tools)
         if isinstance(found, Unrecovered):
-            yield from _return_as_text(call.raw, found.why)
+            misfit = misfit_call(call.name, call.arguments, self._style.tools)
+            if misfit is None:
+                yield from _return_as_text(call.raw, found.why)
+                return
+            self.calls += 1
+            yield from _passed_on([misfit], call.raw)
             return
         self.calls += 1
         yield Call(found.name, found.arguments, call.raw, repairs=found.repairs)
@@ -127,10 +133,18 @@ def recovered(
     """
     found = recover_text(of or raw, style.tools, family)
     if isinstance(found, Unrecovered):
-        yield from _return_as_text(raw, why or found.why)
+        misfits = misfit_calls(of or raw, style.tools, family or style.family)
+        yield from _passed_on(misfits, raw) if misfits else _return_as_text(raw, why or found.why)
         return
     for call in found:
         yield Call(call.name, call.arguments, raw, repairs=call.repairs)
+
+
+def _passed_on(misfits: Iterable[MisfitCall], raw: str) -> Iterator[Piece | ReturnedText]:
+    for misfit in misfits:
+        if not misfit.verdict.usable:
+            yield Remark(f"a call of {misfit.name!r} was passed on as it is: {misfit.verdict.detail}")
+        yield Call(misfit.name, misfit.arguments, raw)
 
 
 def _return_as_text(raw: str, why: str) -> Iterator[Piece | ReturnedText]:

@@ -11,6 +11,7 @@ import orjson
 from engine.tool_calls.families.registry import FAMILIES
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallArguments, CallBroken, CallEnd, CallPiece
+from engine.tool_calls.recovery.misfits import misfit_calls
 from engine.tool_calls.recovery.recovery import RecoveredCall, Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas.tools import ToolSchemas, Verdict
 from proxy.events.tool_call import ToolCall
@@ -151,6 +152,17 @@ def _from_text(read: CallReplay, call: ToolCall, tools: ToolSchemas) -> CallRepl
     """What recovery makes of a text that its reader cannot read."""
     family = next((one for one in FAMILIES if one.name == call.family), None)
     found = recover_text(call.raw, tools, family)
+    if isinstance(found, Unrecovered) and (misfits := misfit_calls(call.raw, tools)):
+        misfit = next((one for one in misfits if one.verdict.input == call.input), misfits[0])
+        verdict = misfit.verdict
+        return replace(
+            read,
+            name=misfit.name,
+            arguments=misfit.arguments,
+            verdict=verdict.verdict,
+            detail=verdict.detail,
+            input=verdict.input,
+        )
     if isinstance(found, Unrecovered):
         return replace(read, repairs=found.repairs, unrepaired=found.why, detail=read.broken)
     same = [one for one in found if one.name == call.name]

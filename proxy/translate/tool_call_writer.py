@@ -1,8 +1,9 @@
 """The tool calls of one answer: streamed or buffered, judged, repaired, recorded. Pure.
 
 A call that the upstream's grammar constrains to its tool is passed on piece by piece. Every other call is
-buffered until it is whole: what fits its schema is sent, what can be repaired is repaired and sent, the rest
-is returned as text.
+buffered until it is whole: what fits its schema is sent, what can be repaired is repaired and sent. A whole
+call that does not fit, or of a tool that is not offered, is passed on as it is: the client answers with an
+error that the model can correct. What cannot be a call is returned as text.
 
 Calls that came as text are taken at the answer's end only. Some upstreams send a structured call (one in
 `tool_calls`) and leave it in the text too: then the text is left out. Else, beside structured calls, a call
@@ -19,6 +20,7 @@ from typing import Any
 
 from engine.tool_calls.families.registry import matching_family
 from engine.tool_calls.quoted.final_calls import FinalCalls
+from engine.tool_calls.recovery.misfits import MisfitCall, misfit_call, misfit_calls
 from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text
 from engine.tool_calls.schemas.tools import Verdict
 from proxy.backends.upstream import ToolCallDelta, ToolCallOpen, ToolCallRaw
@@ -134,6 +136,12 @@ class ToolCallWriter:
             found = Unrecovered(UNSTRUCTURED)
         if followed and not isinstance(found, Unrecovered):
             found = Unrecovered(MORE_FOLLOWS)
+        # Whether a call of an unknown tool is whole is known only when it is read as one.
+        is_last = why in ("", NOT_WHOLE) and not (followed or self.structured_ids)
+        unfit = isinstance(found, Unrecovered) and is_last
+        if unfit and (misfits := misfit_calls(calls.calls, self._tools.schemas)):
+            self._pass_on(calls.raw, misfits)
+            return
         if isinstance(found, Unrecovered):
             self._blocks.text(calls.raw)
             self.notes.append(f"text that looks like a tool call stayed text: {found.why}")
@@ -240,11 +248,35 @@ class ToolCallWriter:
         entry.repairs += found.repairs
         if isinstance(found, Unrecovered):
             entry.detail = entry.detail or found.why
-            self._return_as_text(entry)
+            if (misfit := misfit_call(call.name, call.arguments, self._tools.schemas)) is None:
+                self._return_as_text(entry)
+                return
+            entry.name, entry.repairs = misfit.name, []
+            self._note_misfit(entry)
+            self._send(entry, structured=True)
             return
         entry.name, entry.input = found.name, found.verdict.input
         entry.verdict, entry.detail = found.verdict.verdict, found.verdict.detail
         self._send(entry, structured=True)
+
+    def _pass_on(self, raw: str, misfits: Iterable[MisfitCall]) -> None:
+        for misfit in misfits:
+            entry = ToolCall(
+                id=self._ids.fresh(),
+                name=misfit.name,
+                raw=raw,
+                family=misfit.family,
+                input=misfit.verdict.input,
+                repairs=["took it out of the text"],
+                verdict=misfit.verdict.verdict,
+                detail=misfit.verdict.detail,
+            )
+            if not misfit.verdict.usable:
+                self._note_misfit(entry)
+            self._send(entry)
+
+    def _note_misfit(self, entry: ToolCall) -> None:
+        self.notes.append(f"a call of {entry.name!r} was passed on for the client to answer: {entry.detail}")
 
     def _note_structured(self, entry: ToolCall) -> None:
         self.structured_ids.append(entry.id)

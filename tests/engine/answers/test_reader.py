@@ -138,7 +138,7 @@ def test_no_letter_that_is_not_white_is_lost_or_invented(pieces: list[str]) -> N
     ("text", "why"),
     [
         ("<tool_call>x</tool_call>", "does not begin like a call"),
-        ('<tool_call>{"name": "fly", "arguments": {}}</tool_call>', "'fly', which was not offered"),
+        ('<tool_call>{"name": "look", "arguments": 3}</tool_call>', "does not begin like a call"),
         ('<tool_call>{"name": "look", "arg', "it is truncated"),
     ],
 )

@@ -16,7 +16,7 @@ from tests.proxy.translate.test_tool_call_writer import DONE, STRAY, only, told
     [
         ([ThinkingDelta(" \n"), ThinkingDelta("No."), TextDelta("Do not run it.")], "text thinking text"),
         ([ThinkingDelta("No.")], "text thinking"),
-        ([ToolCallDelta(0, "{}", name="Fly"), TextDelta("Do not run it.")], "text"),
+        ([ToolCallDelta(0, "{}", name="no name"), TextDelta("Do not run it.")], "text"),
         ([ToolCallDelta(0, '{"path": "b"}', name="Read"), TextDelta("Done.")], "tool_use text"),
     ],
 )

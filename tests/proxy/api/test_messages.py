@@ -296,12 +296,12 @@ async def test_silence_is_filled_with_pings_before_and_after_the_start(tmp_path:
     assert seen[-1] == "message_stop"
 
 
-async def test_a_call_that_fits_no_schema_comes_back_as_text(tmp_path: Path) -> None:
+async def test_a_call_that_fits_no_schema_is_the_clients_to_answer(tmp_path: Path) -> None:
     upstream = Upstream([calls("Read", '{"file": "a"}'), FINISH, USAGE, DONE])
     async with proxy_over(upstream, tmp_path) as running:
         message = (await running.http.post(PATH, json=body(tools=[READ]))).json()
-    assert message["stop_reason"] == "end_turn"
-    assert '{"file": "a"}' in message["content"][0]["text"]
+    assert message["stop_reason"] == "tool_use"
+    assert message["content"][0]["input"] == {"file": "a"}
     (trace,) = running.traces()
     assert trace.tool_calls[0].verdict == "invalid"
     assert any("path" in note for note in trace.notes)

@@ -225,16 +225,35 @@ def test_interleaved_pieces_find_their_calls() -> None:
     assert [block["input"]["path"] for block in answer.message()["content"]] == ["a", "b"]
 
 
-BAD_CALLS = [
-    (ToolCallDelta(0, "{}", name="Read"), "invalid"),
-    (ToolCallDelta(0, "so be it", name="Read"), "unparsed"),
+MISFITS = [
+    (ToolCallDelta(0, '{"file": "a"}', name="Read"), "invalid"),
     (ToolCallDelta(0, '{"path": "a"}', name="Zebra"), "unknown_tool"),
+]
+
+
+@pytest.mark.parametrize(("piece", "verdict"), MISFITS)
+def test_a_whole_call_that_does_not_fit_is_the_clients_to_answer(piece: ToolCallDelta, verdict: str) -> None:
+    answer, events = answered(TextDelta("Well. "), piece, Finish("tool_calls", output_tokens=3))
+    said, block = rebuilt(events)
+    assert said == {"type": "text", "text": "Well. "}
+    assert (block["name"], block["input"]) == (piece.name, json.loads(piece.arguments))
+    assert answer.stop_reason == "tool_use"
+    (call,) = answer.calls
+    assert (call.verdict, call.repairs) == (verdict, [])
+    assert call.detail
+    assert any("passed on" in note for note in answer.notes)
+
+
+BAD_CALLS = [
+    (ToolCallDelta(0, "so be it", name="Read"), "unparsed"),
+    (ToolCallDelta(0, '{"path": "a"', name="Zebra"), "unparsed"),
     (ToolCallDelta(0, "", name=""), "unknown_tool"),
+    (ToolCallDelta(0, "{}", name="no name"), "unknown_tool"),
 ]
 
 
 @pytest.mark.parametrize(("piece", "verdict"), BAD_CALLS)
-def test_a_call_that_does_not_fit_is_given_back_as_text(piece: ToolCallDelta, verdict: str) -> None:
+def test_what_cannot_be_a_call_is_given_back_as_text(piece: ToolCallDelta, verdict: str) -> None:
     answer, events = answered(TextDelta("Well. "), piece, Finish("tool_calls", output_tokens=3))
     (block,) = rebuilt(events)
     assert block["type"] == "text"
@@ -250,7 +269,7 @@ def test_a_call_that_does_not_fit_is_given_back_as_text(piece: ToolCallDelta, ve
 
 def test_a_call_is_given_back_as_the_model_wrote_it_where_that_is_known() -> None:
     raw = "<tool_call>Zebra(path=a)</tool_call>"
-    answer, _ = answered(ToolCallRaw(0, raw), ToolCallDelta(0, '{"path": "a"}', name="Zebra"), STOP)
+    answer, _ = answered(ToolCallRaw(0, raw), ToolCallDelta(0, "path=a", name="Zebra"), STOP)
     assert answer.message()["content"] == [{"type": "text", "text": raw}]
     assert answer.calls[0].raw == raw
 
@@ -404,7 +423,7 @@ def test_whatever_a_model_does_the_stream_and_the_message_agree(
             assert step.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") in spoken
     for call in answer.calls:
         if call.id in blocks:
-            assert streamed or call.verdict == "valid"
+            assert call.input is not None or streamed
             assert call.input is None or call.input == blocks[call.id]["input"]
         else:
             assert call.verdict != "valid"

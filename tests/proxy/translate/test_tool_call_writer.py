@@ -281,11 +281,31 @@ class TestACallThatComesAsText:
         assert answer.stop_reason == "tool_use"
 
     def test_that_is_no_call_stays_text(self) -> None:
-        text = '<tool_call>{"name": "Read", "arguments": {}}</tool_call>'
+        text = '<tool_call>{"name": "Read", "arguments": "path"}</tool_call>'
         answer, events = in_text("Behold ", text, end=Finish("stop"))
         assert "".join(block["text"] for block in rebuilt(events)) == f"Behold {text}"
         assert answer.stop_reason == "end_turn"
         assert any("stayed text" in note for note in answer.notes)
+
+    @pytest.mark.parametrize(
+        ("name", "arguments", "verdict"),
+        [("Read", "{}", "invalid"), ("Zebra", '{"path": "a"}', "unknown_tool")],
+    )
+    def test_and_does_not_fit_is_the_clients_to_answer(self, name: str, arguments: str, verdict: str) -> None:
+        text = f'<tool_call>{{"name": "{name}", "arguments": {arguments}}}</tool_call>'
+        answer, events = in_text("Behold ", text, end=Finish("stop"))
+        block = rebuilt(events)[-1]
+        assert (block["name"], block["input"]) == (name, json.loads(arguments))
+        assert (only(answer).verdict, only(answer).family) == (verdict, "hermes")
+        assert answer.stop_reason == "tool_use"
+
+    @pytest.mark.parametrize(
+        "text", ['{"name": "Zebra", "arguments": {"path": "a"}}', "<tool_call>Zebra</tool_call>"]
+    )
+    def test_of_an_unknown_tool_in_no_certain_form_stays_text(self, text: str) -> None:
+        answer, events = in_text("Behold ", text, end=Finish("stop"))
+        assert "".join(block["text"] for block in rebuilt(events)) == f"Behold {text}"
+        assert answer.stop_reason == "end_turn"
 
     def test_and_is_cut_stays_text(self) -> None:
         answer, events = in_text("Well. ", STRAY[:40], end=CUT)
