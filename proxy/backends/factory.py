@@ -8,10 +8,17 @@ from engine import bundled_model
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
-from proxy.backends.upstream import Backend
-from proxy.configuration.known_backends import KNOWN_BACKENDS
+from proxy.backends.upstream import Backend, LateTools
+from proxy.configuration.known_backends import KNOWN_BACKENDS, KnownBackend
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import UpstreamUnavailable
+
+
+def _late_tools(asked: str, known: KnownBackend | None) -> LateTools | None:
+    """As asked for, else as the server is known to need it; None: as it turns out to be."""
+    if asked == "auto":
+        return "text" if known is not None and known.passes_unknown_calls else None
+    return "text" if asked == "text" else "listed"
 
 
 def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend | ClaudeBackend:
@@ -48,4 +55,5 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         thinking_token_budget=known is not None and known.thinking_token_budget,
         openrouter_reasoning=known is not None and known.openrouter_reasoning,
         context_tokens=config.context_tokens,
+        late_tools=_late_tools(config.upstream_late_tools, known),
     )

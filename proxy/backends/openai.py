@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader
-from proxy.backends.upstream import Dialect, Finish, Note, UpstreamEvent, UpstreamRequest
+from proxy.backends.upstream import Dialect, Finish, LateTools, Note, UpstreamEvent, UpstreamRequest
 from proxy.backends.upstream_window import UpstreamWindow
 from proxy.events.errors import (
     ContextOverflow,
@@ -18,6 +19,7 @@ from proxy.events.errors import (
     UpstreamRejected,
 )
 
+_PASSES_UNKNOWN_CALLS = ("vllm",)  # by `owned_by`; SGLang, Ollama and llama.cpp do not
 _COUNTS_EARLY = ("vllm", "sglang")  # by `owned_by` of their models: they report usage in each chunk on demand
 
 
@@ -27,6 +29,7 @@ class OpenAIBackend:
     With `system_turns` it is sent system entries where they stand; else they are folded into their
     neighbours, as most chat templates refuse them after the first message. With `structured_calls` its text
     is never searched for calls, unless `tool_format` names the family in whose marks they come.
+    Without `late_tools` they are listed, unless the server turns out to pass on calls of any tool.
     `context_tokens` is the model's window, 0 if it is not known: the list of models or a refusal may name it.
     """
 
@@ -44,6 +47,7 @@ class OpenAIBackend:
         thinking_token_budget: bool = False,
         openrouter_reasoning: bool = False,
         context_tokens: int = 0,
+        late_tools: LateTools | None = None,
     ) -> None:
         self.name = name
         self.dialect = Dialect(
@@ -56,7 +60,9 @@ class OpenAIBackend:
             tool_format=tool_format,
             mixed_thinking=True,
             continues_answers=name in _COUNTS_EARLY,
+            late_tools=late_tools or "listed",
         )
+        self._settled_tools = late_tools is not None
         self._client = ChatClient(base_url, name, key=key)
         self._model = model
         self._window = UpstreamWindow(context_tokens)
@@ -145,6 +151,8 @@ class OpenAIBackend:
             if entry["id"] == self._model:
                 self._window.read(entry)
                 self._counts_early = self._counts_early or entry.get("owned_by") in _COUNTS_EARLY
+                if not self._settled_tools and entry.get("owned_by") in _PASSES_UNKNOWN_CALLS:
+                    self.dialect = replace(self.dialect, late_tools="text")
         return [str(entry["id"]) for entry in entries]
 
     async def close(self) -> None:

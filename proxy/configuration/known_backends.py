@@ -15,7 +15,8 @@ class KnownBackend:
     `structured_calls`: it parses its models' calls itself, or refuses tools where it cannot. `top_k`: it
     takes this beside OpenAI's sampling. `thinking_token_budget`: it takes vLLM's limit of thinking.
     `openrouter_reasoning`: it takes `reasoning`, with an effort or a limit in tokens, and ignores it for
-    models that do not think.
+    models that do not think. `passes_unknown_calls`: it passes on calls of tools that it was not told of,
+    where others take them for text, drop them, or keep their models from writing them.
     """
 
     kind: BackendKind
@@ -25,6 +26,7 @@ class KnownBackend:
     top_k: bool = False
     thinking_token_budget: bool = False
     openrouter_reasoning: bool = False
+    passes_unknown_calls: bool = False
 
 
 KNOWN_BACKENDS: dict[str, KnownBackend] = {
@@ -34,7 +36,12 @@ KNOWN_BACKENDS: dict[str, KnownBackend] = {
     "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", structured_calls=True, top_k=True),
     "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", structured_calls=True),
     "vllm": KnownBackend(
-        "openai", "http://127.0.0.1:8000/v1", structured_calls=True, top_k=True, thinking_token_budget=True
+        "openai",
+        "http://127.0.0.1:8000/v1",
+        structured_calls=True,
+        top_k=True,
+        thinking_token_budget=True,
+        passes_unknown_calls=True,
     ),
     "openrouter": KnownBackend(
         "openai",

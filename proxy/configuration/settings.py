@@ -18,6 +18,7 @@ from proxy.configuration.known_backends import KNOWN_BACKENDS, SEARCH_ENGINES
 BACKEND = word(KNOWN_BACKENDS)
 AUTO_MODE = word(("off", "rules", "model"))
 SEARCH_ENGINE = word(SEARCH_ENGINES, or_empty=True)
+LATE_TOOLS = word(("auto", "text", "list"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +118,15 @@ class HostSettings(RunSettings):
         key="autoModeModel",
         usual="the first that the server lists",
         more="auto-mode.md",
+    )
+    upstream_late_tools: str = declared(
+        "auto",
+        LATE_TOOLS,
+        "where the upstream gets tools that the client loads later: as text in the conversation, which keeps"
+        " its prefix cache, or in the list of tools; auto is text for vLLM, else list; not used by mlx",
+        key="backends.NAME.lateTools",
+        env="ANYCLAUDE_LATE_TOOLS",
+        more="tool-calls.md#tools-that-come-later",
     )
     host: str = declared(
         "127.0.0.1",

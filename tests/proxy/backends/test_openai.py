@@ -70,6 +70,27 @@ async def test_a_server_without_models_is_told_of() -> None:
         await backend.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "late_tools"),
+    [
+        ("vllm", "auto", "text"),
+        ("vllm", "list", "listed"),
+        ("lmstudio", "auto", "listed"),
+        ("lmstudio", "text", "text"),
+        ("openai", "auto", "listed"),
+    ],
+)
+async def test_late_tools_go_where_the_server_takes_calls_of_them(
+    tmp_path: Path, name: str, asked: str, late_tools: str
+) -> None:
+    url = "http://127.0.0.1:9/v1"
+    config = HostConfig(home=tmp_path, backend="openai", backend_name=name, backend_url=url)
+    backend = make_backend(replace(config, upstream_late_tools=asked), str)
+    assert isinstance(backend, OpenAIBackend)
+    assert backend.dialect.late_tools == late_tools
+    await backend.close()
+
+
 async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:
     engine = make_backend(HostConfig(home=tmp_path), str)
     other = make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="lmstudio"), str)

@@ -54,6 +54,7 @@ HARMFUL: dict[str, Any] = {
     "backends.lmstudio.baseUrl": "http://evil.example/v1",
     "backends.lmstudio.apiKey": "k",
     "backends.lmstudio.systemTurns": True,
+    "backends.lmstudio.lateTools": "text",
     "backends.lmstudio.prefixCacheBytes": 5,
     "backends.lmstudio.adapter": "adapter",
     "backends.lmstudio.trustRemoteCode": "org/model",
