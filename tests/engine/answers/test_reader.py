@@ -97,6 +97,12 @@ CASES: list[tuple[AnswerStyle, str, list[tuple[str, str]]]] = [
         [("call", 'look{"at": "</tool_call>"}')],
     ),
     (STYLE, '<tool_call>{"name": "fly"}</tool_call>', [("text", '<tool_call>{"name": "fly"}</tool_call>')]),
+    (
+        STYLE,
+        '<tool_call>{"name": "fly", "arguments": {"to": 1}}</tool_call>',
+        [("call", 'fly{"to": 1}')],
+    ),
+    (STYLE, '<tool_call>{"name": "look", "arguments": {}}</tool_call>', [("call", "look{}")]),
     (replace(STYLE, stops=("END", "\n\n")), "one two END three", [("text", "one two "), ("stopped", "END")]),
     (replace(STYLE, stops=("END",)), "one EN", [("text", "one EN")]),
     (replace(STYLE, stops=("END", "EN")), "one EN", [("text", "one "), ("stopped", "EN")]),

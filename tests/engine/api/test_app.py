@@ -192,6 +192,15 @@ def test_a_model_that_would_call_cannot_where_the_choice_is_none(caller: Child) 
     assert len({answer.json()["usage"]["prompt_tokens"] for answer in same_prompt}) == 1
 
 
+def test_a_tool_that_comes_later_can_be_called_and_changes_nothing_at_the_prompts_beginning(
+    caller: Child,
+) -> None:
+    later = ask(caller, tools=[TURN, LOOK | {"defer_loading": True}], max_tokens=60).json()
+    before = ask(caller, tools=[TURN], max_tokens=1).json()
+    assert later["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "look"
+    assert later["usage"]["prompt_tokens"] == before["usage"]["prompt_tokens"]
+
+
 @pytest.mark.parametrize(
     ("choice", "names"),
     [
