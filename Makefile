@@ -16,7 +16,7 @@ help: ## this list
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.path.insert(0, ""); from engine.process.install_check import refusal_here; sys.exit(refusal_here() or None)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-binary claude-agent-sdk -e '.[dev]'
 	@touch $@
 
 install: $(STAMP) ## the environment in .venv

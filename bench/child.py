@@ -24,7 +24,7 @@ import psutil
 T = TypeVar("T")
 
 # Variables that would change a server's behaviour, or direct a client to another server.
-_FOREIGN = (
+FOREIGN = (
     "ANYCLAUDE_",
     "ANTHROPIC_",
     "CLAUDE_",
@@ -96,7 +96,7 @@ class Child:
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """This process's environment without variables that change a client or a server of ours."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)} | extra
+    return {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)} | extra
 
 
 def poll(check: Callable[[], T | None], *, timeout_s: float, what: str, every_s: float = 0.02) -> T:
