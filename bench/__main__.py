@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import (
     cache_index,
+    day_reuse,
     decode,
     grammar_cost,
     interleaved_sessions,
@@ -31,6 +32,7 @@ BENCHES = {
     "proxy_overhead": proxy_overhead.measure,
     "decode": decode.measure,
     "prefix_reuse": prefix_reuse.measure,
+    "day_reuse": day_reuse.measure,
     "interleaved_sessions": interleaved_sessions.measure,
     "restoring": restoring.measure,
     "cache_index": cache_index.measure,

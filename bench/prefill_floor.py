@@ -16,11 +16,16 @@ Turn = tuple[int, Sequence[int]]
 
 def floor(prompts: Sequence[Sequence[int]]) -> int:
     """The tokens that must be computed for `prompts`, sent in order, if everything is cached."""
+    return sum(floors(prompts))
+
+
+def floors(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """The same for each of them."""
     seen: list[Any] = []
-    computed = 0
+    computed: list[int] = []
     for prompt in prompts:
         tokens = np.asarray(prompt, np.int32)
-        computed += _computed(tokens, seen)
+        computed.append(_computed(tokens, seen))
         seen.append(tokens)
     return computed
 

@@ -65,12 +65,17 @@ def record(folder: Path, *, prompts: tuple[str, ...] = PROMPTS) -> list[Recorded
             ended = run_claude(proxy.url, prompt, home=folder / "client", project=project.folder)
             if ended.code:
                 raise RuntimeError(f"Claude Code ended with {ended.code}: {ended.stderr or ended.stdout}")
-        home = folder / "recording"
-        traces = poll(
-            lambda: kept if len(kept := traces_in(home)) >= len(scripted.bodies) else None,
-            timeout_s=20,
-            what="the last trace",
-        )
+        return recorded_in(folder / "recording", count=len(scripted.bodies))
+
+
+def recorded_in(home: Path, *, count: int) -> list[Recorded]:
+    """The requests of a host's traces, as soon as there are `count` of them."""
+    traces = poll(
+        lambda: kept if len(kept := traces_in(home)) >= count else None,
+        timeout_s=20,
+        what="the last trace",
+        every_s=0.2,
+    )
     return [_recorded(trace) for trace in traces]
 
 

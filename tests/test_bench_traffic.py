@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.day_reuse import Request, causes
 from bench.derived_traffic import (
     Sent,
     in_rotation,
@@ -14,6 +15,7 @@ from bench.derived_traffic import (
     title_request,
 )
 from bench.interleaved_sessions import Budget
+from bench.late_tools import shown_in_place
 from bench.prefill_floor import Turn, common, floor_of_foresight, floor_of_lately_used
 from bench.recorded_traffic import Recorded
 from proxy.anthropic.lanes import identify
@@ -113,3 +115,37 @@ def test_every_cancelled_request_is_sent_again() -> None:
     assert {sent[number].cancelled for number in cancelled} == {"prefill", "decode"}
     for number in cancelled:
         assert sent[number + 1] == Sent(sent[number].request)
+
+
+def test_a_tool_that_is_loaded_late_stands_where_it_is_referred_to() -> None:
+    found = [{"type": "tool_reference", "tool_name": name} for name in ("Late", "Gone")]
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": found}
+    early = {"name": "Early", "input_schema": {}}
+    body = {
+        "tools": [
+            early,
+            *({"name": name, "input_schema": {}, "defer_loading": True} for name in ("Late", "Else")),
+        ],
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "user", "content": [result]}],
+    }
+
+    shown = shown_in_place(body)
+
+    assert shown["tools"] == [early]
+    assert shown["messages"][0] == body["messages"][0]
+    late, gone = shown["messages"][1]["content"][0]["content"]
+    assert '"name": "Late"' in late["text"]
+    assert gone == found[1]
+    assert "Else" not in str(shown)
+    assert shown_in_place(shown) == shown
+
+
+def test_the_causes_add_up_to_what_is_above_the_floor() -> None:
+    requests = [
+        Request("main", prompt=100, prefilled=100, by_plain_kv=100, as_rendered=100, lowest=90),
+        Request("main", prompt=120, prefilled=70, by_plain_kv=30, as_rendered=20, lowest=20),
+        Request("auxiliary", prompt=80, prefilled=80, by_plain_kv=80, as_rendered=10, lowest=10),
+    ]
+
+    assert causes(requests) == {"rendering": 10, "lost, main": 10, "lost, auxiliary": 70, "no state": 40}
+    assert sum(causes(requests).values()) == sum(one.prefilled - one.lowest for one in requests)
