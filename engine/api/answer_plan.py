@@ -10,7 +10,8 @@ from typing import Any
 from engine.answers.pieces import AnswerStyle
 from engine.api.requests import ChatRequest
 from engine.constrained.answer_grammar import ANSWER, AnswerRules
-from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavailable
+from engine.constrained.grammar import CompiledGrammar, Grammars, GrammarUnavailable, token_bytes
+from engine.constrained.thinking_cap import ThinkingCap, ThinkingMarks, thinking_marks_of
 from engine.prompts.chat_template import template_of, template_text
 from engine.prompts.model_forms import ModelForms, model_forms
 from engine.tool_calls.families.template_probe import PROBE_TOOLS, written_call
@@ -31,6 +32,7 @@ class AnswerPlan:
     relaxed: Mapping[str, str] = field(
         default_factory=dict
     )  # by tool: why a grammar does not enforce all of its schema
+    thinking_cap: ThinkingCap | None = None  # before the limit of the answer counts
 
 
 class AnswerPlanner:
@@ -56,15 +58,10 @@ class AnswerPlanner:
             ("json",) if self.family is None and _writes_bare_json(tokenizer) else ()
         )
         self._layout = (*tokenizer.structural_markers, *(self.family.layout if self.family else ()))
-        self._grammars: Grammars | None = None
-        if not grammar:
-            self.unavailable = "grammars are switched off"
-            return
-        try:
-            self._grammars = Grammars(tokenizer, eos)
-        except GrammarUnavailable as error:
-            self.unavailable = str(error)
-            _log.warning("answers are not constrained by grammars: %s", error)
+        self._grammars = self._grammars_of(tokenizer, eos) if grammar else None
+        self._thinking_marks = self._marks_in_tokens(tokenizer, eos)
+        if self._grammars is None:
+            self.unavailable = self.unavailable or "grammars are switched off"
             return
         if self.family is not None and not forms.family_told and not self._allows_what_is_shown(tokenizer):
             # Under it the model could not write its own calls; they are read all the same.
@@ -87,6 +84,45 @@ class AnswerPlanner:
         rules = AnswerRules(family=self.family, tools=tuple(PROBE_TOOLS.values()))
         tokens = tokenizer.encode(written, add_special_tokens=False)
         return not self._grammars.compile(rules).guide(tokens).failure
+
+    def _grammars_of(self, tokenizer: Any, eos: frozenset[int]) -> Grammars | None:
+        try:
+            return Grammars(tokenizer, eos)
+        except GrammarUnavailable as error:
+            self.unavailable = str(error)
+            _log.warning("answers are not constrained by grammars: %s", error)
+            return None
+
+    def _marks_in_tokens(self, tokenizer: Any, eos: frozenset[int]) -> ThinkingMarks | None:
+        """The marks of thinking as a cap needs them; None if the model has none that can be written."""
+        if self._thinking is None:
+            return None
+        vocabulary = tokenizer.get_vocab()
+        try:
+            spellings = self._grammars.spelling if self._grammars is not None else token_bytes(tokenizer)
+        except GrammarUnavailable:  # its marks are tokens of their own, and all others count as words
+            named = (*self._thinking, *self._layout)
+            known = {vocabulary[mark]: mark.encode() for mark in named if mark in vocabulary}
+            spellings = [known.get(token, b".") for token in range(max(vocabulary.values()) + 1)]
+        return thinking_marks_of(
+            self._thinking,
+            self._layout,
+            encode=lambda text: tokenizer.encode(text, add_special_tokens=False),
+            vocabulary=vocabulary,
+            spelling=lambda token: spellings[token] if token < len(spellings) else b"",
+            vocab_size=len(spellings),
+            eos=eos,
+        )
+
+    def _cap(self, chat: ChatRequest, *, opens_thinking: bool) -> tuple[ThinkingCap | None, tuple[str, ...]]:
+        """The cap on the answer's thinking, and why there is none although one is asked for."""
+        budget = chat.thinking_budget
+        if budget is None or self._thinking is None or chat.continue_final_message:
+            return None, ()
+        if self._thinking_marks is None:
+            note = f"the thinking is not capped: no tokens of this model spell {self._thinking[1]!r}"
+            return None, (note,)
+        return self._thinking_marks.cap(budget, opens_thinking=opens_thinking), ()
 
     def plan(self, chat: ChatRequest, *, opens_thinking: bool) -> AnswerPlan:
         """The plan for the answer to a request; `opens_thinking`: its prompt ends inside of it."""
@@ -115,7 +151,9 @@ class AnswerPlanner:
             marks=self._thinking,
             layout=self._layout,
         )
-        return self._constrained(rules, style)
+        cap, notes = self._cap(chat, opens_thinking=opens_thinking)
+        made = self._constrained(rules, style)
+        return replace(made, thinking_cap=cap, notes=(*made.notes, *notes))
 
     def _constrained(self, rules: AnswerRules, style: AnswerStyle) -> AnswerPlan:
         asked = [

@@ -223,17 +223,19 @@ async def _complete(engine: Engine, request: Request) -> Response:
         raise InvalidChatRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), loaded.name)
     lane = _lane(request)
+    limit = min(chat.output_limit or room, room)
     generation = engine.scheduler.submit(
         GenerationRequest(
             request_id=request.headers.get("x-request-id") or head.id,
             prompt=prompt.tokens,
-            max_tokens=min(chat.output_limit or room, room),
+            max_tokens=limit,
             sampling=chat.sampling(loaded.sampling),
             boundaries=prompt.boundaries,
             has_shared_prefix=prompt.has_shared_prefix,
             segments=prompt.segments,
             lane=lane,
             grammar=plan.grammar,
+            thinking_cap=plan.thinking_cap.within(limit) if plan.thinking_cap is not None else None,
             resume_key=_resume_key(body) if request.headers.get(RESUME_HEADER) == "1" else "",
         ),
         asyncio.get_running_loop(),

@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from engine.scheduling.requests.steps import Sampling
 from engine.wire.chat import Message
 from engine.wire.json_text import well_formed
+from engine.wire.thinking_budget import EFFORT_TOKENS
 
 _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
@@ -127,6 +128,7 @@ class ChatRequest(BaseModel):
     logprobs: Any = None
     top_logprobs: Any = None
     reasoning_effort: str | None = None
+    thinking_token_budget: Whole | None = Field(default=None, ge=-1)
     chat_template_kwargs: dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     continue_final_message: bool | None = None
@@ -233,6 +235,18 @@ class ChatRequest(BaseModel):
         """Whether the model may think before it answers: it may unless the request says no."""
         switches = self.chat_template_kwargs or {}
         return self.reasoning_effort != "none" and switches.get("enable_thinking") is not False
+
+    @property
+    def thinking_budget(self) -> int | None:
+        """The number of tokens to think for at most; None for any number.
+
+        The field is vLLM's, in which -1 stands for any number. Without it the effort decides.
+        """
+        if not self.may_think:
+            return 0
+        if self.thinking_token_budget is not None:
+            return self.thinking_token_budget if self.thinking_token_budget >= 0 else None
+        return EFFORT_TOKENS.get(self.reasoning_effort or "")
 
     @property
     def output_limit(self) -> int | None:

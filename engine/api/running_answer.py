@@ -11,6 +11,7 @@ from engine.scheduling.requests.steps import (
     Generation,
     ResumedStep,
     Step,
+    ThinkingCappedStep,
     TokenStep,
     UnconstrainedStep,
 )
@@ -102,6 +103,8 @@ class RunningAnswer:
                 self.unconstrained = why
                 self._reader.lift_constraints()
                 shown.append(Remark(f"the grammar does not constrain the rest: {why}"))
+            case ThinkingCappedStep(tokens):
+                shown.append(Remark(f"the thinking was ended after {tokens} tokens, its budget"))
             case FinishStep(reason, generated):
                 self._add(self._reader.finish(truncated=reason == "length"), shown)
                 self.output_tokens = generated

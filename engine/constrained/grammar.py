@@ -12,7 +12,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import llguidance
 import numpy as np
@@ -58,6 +58,12 @@ class AnswerGuide:
         self._ends = frozenset(vocabulary.eos_tokens)
         self._tokens = 0  # taken by the matcher
         self._passed_over = 0  # behind them, where nothing more may follow
+        self.capped_thought = 0  # a grammar has no cap on thinking
+
+    @property
+    def over(self) -> bool:
+        """Whether any token is allowed from here on, for good."""
+        return bool(self.failure)
 
     def advance(self, token: int) -> None:
         """Take the next token of the answer."""
@@ -111,7 +117,8 @@ class Grammars:
         Raises:
             GrammarUnavailable: the bytes of its tokens are unknown.
         """
-        self._vocabulary = _vocabulary(token_bytes(tokenizer), sorted(eos))
+        self.spelling = token_bytes(tokenizer)
+        self._vocabulary = _vocabulary(self.spelling, sorted(eos))
         self._cache: OrderedDict[bytes, CompiledGrammar] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -156,7 +163,13 @@ class Grammars:
         return matcher, _cause(matcher.get_error()) if matcher.is_error() else ""
 
 
-def token_masks(guides: Sequence[AnswerGuide | None], width: int) -> Any | None:
+class _Fills(Protocol):
+    vocab_size: int
+
+    def fill(self, mask: Any) -> bool: ...
+
+
+def token_masks(guides: Sequence[_Fills | None], width: int) -> Any | None:
     """Which tokens may follow: booleans of shape (guides, width), or None where each row allows any.
 
     `width` is that of the model's logits; padded models have more of them than their tokenizer has tokens.

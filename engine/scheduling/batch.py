@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import mlx.core as mx
 from mlx_lm.models.cache import CacheList, TokenBuffer
 
-from engine.constrained.grammar import AnswerGuide, token_masks
+from engine.constrained.grammar import token_masks
+from engine.constrained.thinking_cap import Guide
 from engine.scheduling.sampling import LogitsProcessor, Sampler
 
 _WASTE = 0.25  # most padding in a batch, as a share of its tokens
@@ -30,7 +31,7 @@ class Slot:
     tokens: list[int]
     sampler: Sampler
     processors: Sequence[LogitsProcessor] = ()
-    guide: AnswerGuide | None = None
+    guide: Guide | None = None
     context: TokenBuffer | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -141,7 +142,8 @@ class DecodeBatch:
         `generated`: the inputs are part of the answers, so grammars advance by them.
         """
         logits = self._model(inputs, cache=cache)[:, -1, :]
-        mask = _mask(inputs, logits, slots, generated) if any(slot.guide for slot in slots) else None
+        held = any(slot.guide is not None and not slot.guide.over for slot in slots)
+        mask = _mask(inputs, logits, slots, generated) if held else None
         if any(slot.processors for slot in slots):
             logits = mx.concatenate(
                 [_processed(slot, inputs[n], logits[n : n + 1]) for n, slot in enumerate(slots)]

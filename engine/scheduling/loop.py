@@ -33,7 +33,12 @@ from engine.scheduling.prefill import Prefill
 from engine.scheduling.release import RequestRelease
 from engine.scheduling.reporting import LoopCounts, LoopReporting
 from engine.scheduling.requests.request import RequestState, ScheduledRequest
-from engine.scheduling.requests.steps import FinishStep, TokenStep, UnconstrainedStep
+from engine.scheduling.requests.steps import (
+    FinishStep,
+    ThinkingCappedStep,
+    TokenStep,
+    UnconstrainedStep,
+)
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import build_logits_processors, build_sampler
 
@@ -275,7 +280,7 @@ class DecodeLoop:
             prefill.computed_tokens,
             build_sampler(spec.sampling, self._loaded.vocab_size, len(request.generated)),
             build_logits_processors(spec.sampling, len(spec.prompt)),
-            spec.grammar.guide(request.generated) if spec.grammar is not None else None,
+            spec.guide(request.generated),
         )
         length = len(slot.tokens)
         batch = self._batch_for(request, length, prefill.cache)
@@ -346,6 +351,9 @@ class DecodeLoop:
         if guide is not None and guide.failure and not request.unconstrained_reported:
             request.unconstrained_reported = True
             self._reporting.emit(request, UnconstrainedStep(guide.failure))
+        if guide is not None and guide.capped_thought and not request.cap_reported:
+            request.cap_reported = True
+            self._reporting.emit(request, ThinkingCappedStep(guide.capped_thought))
         if reason is None:
             return
         try:

@@ -14,7 +14,8 @@ import mlx.core as mx
 from mlx_lm.generate import speculative_generate_step
 from mlx_lm.models.cache import trim_prompt_cache
 
-from engine.constrained.grammar import AnswerGuide, token_masks
+from engine.constrained.grammar import token_masks
+from engine.constrained.thinking_cap import Guide
 from engine.scheduling.batch import Slot
 from engine.scheduling.sampling import LogitsProcessor
 
@@ -88,7 +89,7 @@ class SpeculativeDecode:
 class _Guided:
     """A logits processor that constrains generated and guessed tokens by the grammar."""
 
-    def __init__(self, guide: AnswerGuide, begin: int) -> None:
+    def __init__(self, guide: Guide, begin: int) -> None:
         self._guide = guide
         self._begin = begin  # position of the answer's next token in the sequence
         self._taken: list[int] = []

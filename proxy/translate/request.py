@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.wire.thinking_budget import EFFORT_TOKENS
 from engine.wire.turn_folding import fold_system_turns
 from proxy.backends.upstream import Dialect
 from proxy.events.errors import InvalidRequest
@@ -79,6 +80,8 @@ def translate_request(
             chat["chat_template_kwargs"]["thinking_budget"] = thinking.budget
         if effort := _effort(body, thinking):
             chat["reasoning_effort"] = effort
+        if thinking.enabled and not is_begun:
+            chat["thinking_token_budget"] = thinking.budget or _budget_of_effort(body)
     elif dialect.openrouter_reasoning and thinking.enabled:
         effort = _effort(body, thinking)
         wanted = {"max_tokens": thinking.budget} if thinking.budget else {"effort": effort or "medium"}
@@ -167,6 +170,12 @@ def _effort(body: dict[str, Any], thinking: ThinkingMode) -> str:
     if not thinking.budget:
         return ""
     return next((word for most, word in _EFFORTS_OF_BUDGETS if thinking.budget < most), "high")
+
+
+def _budget_of_effort(body: dict[str, Any]) -> int:
+    """Tokens of thinking by the effort that the client names, which has more steps than models know."""
+    effort = _output_config(body).get("effort")
+    return EFFORT_TOKENS.get(effort if isinstance(effort, str) else "", EFFORT_TOKENS["high"])
 
 
 def _output_config(body: dict[str, Any]) -> dict[str, Any]:

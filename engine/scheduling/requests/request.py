@@ -54,6 +54,7 @@ class ScheduledRequest:
     suspect: bool = False  # was in a batch that failed, and has a batch of its own until it is cleared
     failures: int = 0
     unconstrained_reported: bool = False  # that its grammar failed was reported
+    cap_reported: bool = False  # that its thinking was ended was reported
     tokens: TokenArray = field(init=False)  # the prompt, for comparisons
 
     def __post_init__(self) -> None:

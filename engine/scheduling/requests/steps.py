@@ -6,10 +6,12 @@ that owns the model, token ids only).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from engine.constrained.grammar import CompiledGrammar
+from engine.constrained.thinking_cap import Guide, ThinkingCap
 from engine.wire.chat import Lane as Lane
 from engine.wire.feed import CacheChange, Lookup, PrefillProgress, Queued
 
@@ -46,8 +48,14 @@ class GenerationRequest:
     has_shared_prefix: bool = True  # the first boundary ends what other sessions begin with too
     segments: tuple[str, ...] = ()  # what ends at each boundary, for people; empty where that is not known
     grammar: CompiledGrammar | None = None  # constrains the answer
+    thinking_cap: ThinkingCap | None = None  # ends its thinking
     lane: Lane = "main"
     resume_key: str = ""  # the same for a repeat of the request; empty: it begins anew
+
+    def guide(self, generated: Sequence[int]) -> Guide | None:
+        """What holds the answer that begins with `generated` to its grammar and its cap; None if nothing."""
+        held = self.grammar.guide(generated) if self.grammar is not None else None
+        return held if self.thinking_cap is None else self.thinking_cap.guide(held, generated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,13 @@ class UnconstrainedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ThinkingCappedStep:
+    """The thinking was ended at its cap, behind so many tokens."""
+
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class FinishStep:
     """The last step of a request that went well. `generated` counts the end token too."""
 
@@ -93,7 +108,7 @@ class FailStep:
 ReportStep = Queued | Lookup | PrefillProgress | CacheChange
 """What is reported of a request beside its tokens; written to the engine feed as it is."""
 
-Step = ReportStep | ResumedStep | TokenStep | UnconstrainedStep | FinishStep | FailStep
+Step = ReportStep | ResumedStep | TokenStep | UnconstrainedStep | ThinkingCappedStep | FinishStep | FailStep
 
 
 class Generation(Protocol):

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from engine.api.answer_plan import AnswerPlanner
+from engine.api.requests import parse_chat
 from engine.chunks.fit import ChunkFit
 from engine.chunks.pace import PrefillPace
 from engine.models.loading import load_model
@@ -25,6 +27,7 @@ from engine.scheduling.requests.steps import (
     GenerationRequest,
     Sampling,
     Step,
+    ThinkingCappedStep,
     TokenStep,
     UnconstrainedStep,
 )
@@ -58,6 +61,7 @@ class Driven:
         observed = Observed(loaded.model, before_call) if before_call else loaded.model
         loaded = replace(loaded, model=around(observed), draft=loaded if draft else None)
         self.cache = cache or RadixPrefixCache(max_bytes=1 << 26)
+        self.loaded = loaded
         self.loop = DecodeLoop(loaded, self.cache, prefill_chunk=CHUNK, clock=clock)
 
     def make(self, request: GenerationRequest) -> ScheduledRequest:
@@ -386,6 +390,8 @@ class FailingGrammar:
     """Holds to nothing from the third token on."""
 
     failure = ""
+    over = False
+    capped_thought = 0
     vocab_size = 1536
 
     def __init__(self) -> None:
@@ -414,6 +420,32 @@ async def test_a_failed_grammar_is_reported_before_the_first_unconstrained_token
     steps = [step async for step in steps_of(live.stream)]
     told = [type(step) for step in steps if isinstance(step, TokenStep | UnconstrainedStep | FinishStep)]
     assert told == [*[TokenStep] * 3, UnconstrainedStep, *[TokenStep] * 5, FinishStep]
+
+
+@pytest.mark.parametrize(("others", "draft"), [(0, False), (2, False), (0, True)])
+async def test_thinking_that_is_ended_is_in_the_cache_as_it_was_generated(
+    shelf: ModelShelf, others: int, draft: bool
+) -> None:
+    driven = Driven(shelf, draft=draft)
+    planner = AnswerPlanner(driven.loaded.tokenizer, driven.loaded.eos_token_ids)
+    body = {"messages": [{"role": "user", "content": "hi"}], "thinking_token_budget": 5}
+    cap = planner.plan(parse_chat(body), opens_thinking=True).thinking_cap
+    assert cap is not None
+    asked = GenerationRequest("thinks", prompt(1), 24, Sampling(temperature=0), thinking_cap=cap)
+    for number in range(others):
+        driven.come(GenerationRequest(f"other {number}", prompt(number + 2), 24, Sampling(temperature=0)))
+    live = driven.come(asked)
+    driven.finish()
+    steps = await driven.steps(live)
+    tokens = [step.token for step in steps if isinstance(step, TokenStep)]
+    ended = 5 + len(cap.marks.closing)
+    assert tuple(tokens[5:ended]) == cap.marks.closing
+    assert [step.tokens for step in steps if isinstance(step, ThinkingCappedStep)] == [5]
+    begun = [*prompt(1), *tokens[:ended]]
+    assert driven.cache.lookup(begun).restored >= len(begun) - 1
+    again = driven.come(GenerationRequest("again", begun, 24 - ended, Sampling(temperature=0)))
+    driven.finish()
+    assert await driven.tokens(again) == tokens[ended:]
 
 
 class Slowing:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engine.wire.chat import unseen_picture
+from engine.wire.thinking_budget import EFFORT_TOKENS
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.upstream import Dialect
 from proxy.events.errors import InvalidRequest
@@ -494,6 +495,27 @@ def test_effort_and_budget_are_mapped_to_what_an_upstream_takes(
     assert engine.body["chat_template_kwargs"].get("thinking_budget", 0) == engine.thinking.budget
     assert translated(Dialect(openrouter_reasoning=True), **fields).body.get("reasoning") == openrouter
     assert not translated(PLAIN, **fields).body.keys() & {"reasoning", "reasoning_effort"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "tokens"),
+    [
+        ({}, None),
+        ({"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, None),
+        ({"thinking": {"type": "adaptive"}}, 32_768),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "odd"}}, 32_768),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": ["odd"]}}, 32_768),
+        *[
+            ({"thinking": {"type": "adaptive"}, "output_config": {"effort": name}}, tokens)
+            for name, tokens in EFFORT_TOKENS.items()
+        ],
+        ({"thinking": budget(5000), "output_config": {"effort": "low"}}, 5000),
+    ],
+)
+def test_the_engine_is_told_how_long_to_think(fields: dict[str, Any], tokens: int | None) -> None:
+    assert translated(**fields).body.get("thinking_token_budget") == tokens
+    begun = [user(text("?")), assistant(text("It is"))]
+    assert "thinking_token_budget" not in translated(**fields, messages=begun).body
 
 
 def test_a_wanted_format_is_passed_on() -> None:
