@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Route
 
 from engine import bundled_model
 from engine.answers.reader import AnswerText
@@ -23,6 +24,7 @@ from engine.answers.repetition import LoopGuard
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.continued_answer import begun_answer, continued
 from engine.api.health import health_report
+from engine.api.other_fields import OTHER_PATHS, left_out, refuse_other_fields
 from engine.api.requests import ChatRequest, InvalidChatRequest, parse_body, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.api.running_answer import RunningAnswer
@@ -188,12 +190,21 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
     async def tokenize(request: Request) -> Response:
         return await _tokenize(engine, request)
 
-    @app.get("/v1/models")
-    async def models() -> Response:
+    def entry() -> dict[str, Any]:
         loaded = engine.scheduler.loaded
         name = loaded.name if loaded is not None else engine.model
-        entry = {"id": name, "object": "model", "created": started, "owned_by": _owner(name)}
-        return _json({"object": "list", "data": [entry]})
+        return {"id": name, "object": "model", "created": started, "owned_by": _owner(name)}
+
+    @app.get("/v1/models")
+    async def models() -> Response:
+        return _json({"object": "list", "data": [entry()]})
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> Response:
+        if name == entry()["id"]:
+            return _json(entry())
+        message = f"the model {name!r} is not here: this engine runs {entry()['id']!r}"
+        return _json(error_body(message, "invalid_request_error", param="model", code="model_not_found"), 404)
 
     @app.get("/health")
     async def health() -> Response:
@@ -204,13 +215,26 @@ def create_app(engine: Engine, *, bound_host: str = "127.0.0.1") -> FastAPI:
     async def stats() -> Response:
         return _json(engine.scheduler.stats())
 
+    _refuse_other_paths(app)
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
     return app
 
 
+def _refuse_other_paths(app: FastAPI) -> None:
+    """Say what is missing and what to do, rather than that a path is unknown."""
+    for path, why in OTHER_PATHS.items():
+
+        async def refuse(request: Request, why: str = why) -> Response:
+            raise HTTPException(404, f"not supported by this engine: {why}")
+
+        for each in (path, path + "/{rest:path}"):
+            app.router.routes.append(Route(each, refuse, methods=["GET", "POST", "DELETE"]))
+
+
 async def _complete(engine: Engine, request: Request) -> Response:
     body = parse_body(await request.body())
+    refuse_other_fields(body)
     chat = parse_chat(body)
     loaded = engine.require_model()
     chat.check_tokens(loaded.vocab_size)
@@ -249,7 +273,12 @@ async def _complete(engine: Engine, request: Request) -> Response:
         head,
         engine.running,
         plan=plan,
-        notes=[*([loaded.template_fault] if loaded.template_fault else []), *prompt.notes, *plan.notes],
+        notes=[
+            *([loaded.template_fault] if loaded.template_fault else []),
+            *left_out(body),
+            *prompt.notes,
+            *plan.notes,
+        ],
         feed=request.headers.get(FEED_HEADER) == "1",
         with_usage=chat.wants_usage,
         thinks=plan.style.think_start != "",

@@ -148,11 +148,12 @@ class ChatRequest(BaseModel):
             function = tool.get("function")
             if not isinstance(function, dict) or not isinstance(function.get("name"), str):
                 raise InvalidChatRequest(
-                    "a tool needs function.name", param=f"tools[{position}].function.name"
+                    f"tools[{position}]: a tool needs function.name", param=f"tools[{position}].function.name"
                 )
             if not _TOOL_NAME.fullmatch(function["name"]):
                 raise InvalidChatRequest(
-                    f"a tool's name is 1 to 128 letters, digits, '_', '-' or '.': {function['name'][:60]!r}",
+                    f"tools[{position}]: a tool's name is 1 to 128 letters, digits, '_', '-' or '.':"
+                    f" {function['name'][:60]!r}",
                     param=f"tools[{position}].function.name",
                 )
         return tools
@@ -164,6 +165,7 @@ class ChatRequest(BaseModel):
             raise InvalidChatRequest(
                 f"{info.field_name}: this engine does not report the probabilities of tokens; leave it out",
                 param=info.field_name,
+                code="unsupported_parameter",
             )
         return value
 
@@ -375,6 +377,10 @@ def _check_message(message: Message, where: str) -> None:
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             at = f"{where}.tool_calls[{number}].function.name"
             raise InvalidChatRequest(f"{at} must be a string", param=at)
+    ids = {f"tool_calls[{number}].id": call.get("id") for number, call in enumerate(calls or [])}
+    for name, value in {"tool_call_id": message.get("tool_call_id"), **ids}.items():
+        if isinstance(value, list | dict):
+            raise InvalidChatRequest(f"{where}.{name} must be a string", param=f"{where}.{name}")
 
 
 def _lenient(body: bytes) -> Any:

@@ -89,8 +89,8 @@ class ThinkingCap:
     opens_thinking: bool = False
 
     def within(self, limit: int) -> ThinkingCap:
-        """The cap in an answer of at most `limit` tokens."""
-        return replace(self, tokens=within_limit(self.tokens, limit))
+        """The cap in an answer of at most `limit` tokens, the end mark's among them."""
+        return replace(self, tokens=within_limit(self.tokens, limit - len(self.marks.closing)))
 
     def guide(self, inner: AnswerGuide | None, generated: Sequence[int] = ()) -> CappedGuide:
         """A guide for one answer that begins with `generated`, which `inner`, its grammar's, has taken."""

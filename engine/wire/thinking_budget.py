@@ -21,4 +21,4 @@ _LEFT = 4096  # tokens, at most
 
 def within_limit(budget: int, limit: int) -> int:
     """Tokens of thinking in an answer of at most `limit`, so that an answer can follow the thinking."""
-    return min(budget, limit - min(limit // _LEFT_SHARE, _LEFT))
+    return max(0, min(budget, limit - min(limit // _LEFT_SHARE, _LEFT)))
