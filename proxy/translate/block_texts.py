@@ -117,7 +117,15 @@ class BlockTexts:
             return unseen_picture(_NO_FILES)
         return unseen_picture(_data_size(source))
 
+    def _note_citations(self, block: Block) -> None:
+        wanted = block.get("citations")
+        if isinstance(wanted, dict) and wanted.get("enabled") is True:
+            self._notes.append(
+                f"left out citations of a {block['type']}: the model reads it, but cites nothing"
+            )
+
     def _document(self, block: Block) -> str:
+        self._note_citations(block)
         head = [block[name] for name in ("title", "context") if isinstance(block.get(name), str)]
         source = _source(block)
         content = source.get("content")
@@ -132,6 +140,7 @@ class BlockTexts:
         return joined_text(filter(None, [*head, unseen_document(why)]))
 
     def _search_result(self, block: Block) -> str:
+        self._note_citations(block)
         title, source = (str(block.get(name) or "") for name in ("title", "source"))
         head = f"{title} ({source})" if title and source else title or source
         content = block.get("content")

@@ -33,6 +33,24 @@ def edit_types() -> set[str]:
     return _types_in(get_type_hints(beta.BetaContextManagementConfigParam)["edits"])
 
 
+def kinds_within_fields() -> set[tuple[str, str]]:
+    """The `type` of each object that a field holds, and the fields of `output_config`."""
+    body = get_type_hints(MessageCreateParamsStreaming)
+    unions = {
+        "thinking.type": body["thinking"],
+        "tool_choice.type": body["tool_choice"],
+        "document.source.type": get_type_hints(beta.BetaRequestDocumentBlockParam)["source"],
+        "image.source.type": get_type_hints(beta.BetaImageBlockParam)["source"],
+    }
+    found = {(field, kind) for field, union in unions.items() for kind in _types_in(union)}
+    return found | {("output_config", name) for name in get_type_hints(beta.BetaOutputConfigParam)}
+
+
+def delta_types() -> set[str]:
+    """The types of deltas in an answer's stream."""
+    return _types_in(beta.BetaRawContentBlockDelta)
+
+
 def betas() -> set[str]:
     """The names of betas."""
     return {name for each in get_args(AnthropicBetaParam) for name in _literals(each)}

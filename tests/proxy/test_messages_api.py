@@ -62,6 +62,99 @@ TOOL_VERDICTS = verdicts("Tools")
 EDIT_VERDICTS = verdicts("Context edits")
 
 
+# Of what concerns this API: Claude Code 2.1.332 names these, and the package does not.
+BETAS_OF_THE_CLIENT = {
+    "advanced-tool-use-2025-11-20",
+    "afk-mode-2026-01-31",
+    "auto-mode-classifier-2026-07-16",
+    "cache-keepalive-2026-09-03",
+    "claude-code-side-query-2026-09-29",
+    "context-hint-2026-04-09",
+    "dangerous-tool-use-2026-09-03",
+    "effort-2025-11-24",
+    "mcp-servers-2025-12-04",
+    "mid-conversation-system-2026-04-07",
+    "per-turn-control-2026-07-01",
+    "prompt-caching-evict-2026-05-12",
+    "prompt-caching-scope-2026-01-05",
+    "redact-thinking-2026-02-12",
+    "request-tags-2026-08-21",
+    "resumption-2026-10-08",
+    "structured-outputs-2025-12-15",
+    "subagent-review-2026-11-17",
+    "thinking-resumption-2026-07-17",
+    "timing-2026-09-09",
+    "tool-provenance-2026-10-26",
+    "tool-search-tool-2025-10-19",
+    "web-search-2025-03-05",
+    "web-search-results-only-2026-11-15",
+}
+
+
+def test_each_kind_within_a_field_has_its_row() -> None:
+    rows = table("Kinds within fields")
+    named = {(names[0], kind) for names, cells in rows for kind in re.findall(r"`([^`]+)`", cells[0])}
+    assert named == package_types.kinds_within_fields()
+    assert {cells[1] for _, cells in rows} <= VERDICTS
+    assert set(verdicts("Parts of an answer")) == package_types.delta_types()
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(kind for _, kind in package_types.kinds_within_fields() if _ == "thinking.type")
+)
+def test_the_model_thinks_unless_thinking_is_disabled(kind: str) -> None:
+    thinking = {"type": kind, "budget_tokens": 1024} if kind == "enabled" else {"type": kind}
+    chat = translate_request(body(thinking=thinking), SEEING).body
+    assert chat["chat_template_kwargs"]["enable_thinking"] is (kind != "disabled")
+    assert ("thinking_token_budget" in chat) is (kind != "disabled")
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "text": {"media_type": "text/plain", "data": "WORD"},
+    "content": {"content": [{"type": "text", "text": "WORD"}]},
+    "base64": {"media_type": "image/png", "data": "WORD"},
+    "url": {"url": "http://127.0.0.1/WORD.png"},
+    "file": {"file_id": "WORD"},
+}
+
+
+@pytest.mark.parametrize(
+    ("holder", "kind"),
+    sorted(
+        (field.split(".")[0], kind)
+        for field, kind in package_types.kinds_within_fields()
+        if "source" in field
+        and (field, kind) != ("document.source.type", "base64")  # documents are read before
+    ),
+)
+def test_a_source_reaches_the_model_or_a_sentence_says_why_not(holder: str, kind: str) -> None:
+    block = {"type": holder, "source": {"type": kind, **SOURCES[kind]}}
+    made = translate_request(body(messages=[{"role": "user", "content": [block]}]), SEEING)
+    [row] = [
+        cells
+        for names, cells in table("Kinds within fields")
+        if names[0] == f"{holder}.source.type" and f"`{kind}`" in cells[0]
+    ]
+    read = str(made.body["messages"])
+    assert ("WORD" in read) is (row[1] != "left out")
+    assert ("you were not shown it" in read) is (row[1] == "left out")
+    assert any(note.startswith("left out a ") for note in made.notes) is (row[1] == "left out")
+
+
+@pytest.mark.parametrize("holder", ["document", "search_result"])
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("within", [True, False])
+def test_citations_that_are_asked_for_are_noted_and_the_text_is_read(
+    holder: str, enabled: bool, within: bool
+) -> None:
+    block: dict[str, Any] = {"type": holder, **BLOCKS[holder], "citations": {"enabled": enabled}}
+    if within:
+        block = {"type": "tool_result", "tool_use_id": "t", "content": [block]}
+    made = translate_request(body(messages=[{"role": "user", "content": [block]}]), SEEING)
+    assert "WORD" in str(made.body["messages"])
+    assert any(note.startswith("left out citations") for note in made.notes) is enabled
+
+
 def test_each_part_of_the_api_has_its_row() -> None:
     assert set(FIELD_VERDICTS) == package_types.fields() | OLDER_FIELDS | UNDOCUMENTED
     assert set(BLOCK_VERDICTS) == package_types.block_types()
@@ -70,9 +163,9 @@ def test_each_part_of_the_api_has_its_row() -> None:
     for found in (FIELD_VERDICTS, BLOCK_VERDICTS, TOOL_VERDICTS, EDIT_VERDICTS):
         assert set(found.values()) <= VERDICTS
     named = {name for names, _ in table("Betas") for name in names}
-    assert named <= package_types.betas()
+    assert BETAS_OF_THE_CLIENT <= named <= package_types.betas() | BETAS_OF_THE_CLIENT
     about_other_apis = re.compile(
-        r"managed|agent|admin|analytics|billing|ce-|claude-tag|dream|profile|spend|telemetry|webhook"
+        r"managed|agent|admin|analytics|billing|ce-|claude-tag|dream|^efs|profile|spend|telemetry|webhook"
     )
     assert {beta for beta in package_types.betas() - named if not about_other_apis.search(beta)} == set()
     assert {names[0] for names, _ in table("Other paths")} == set(OTHER_APIS)
