@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from engine.prefix_cache.disk.encoding import describes
 from engine.prefix_cache.disk.tier import NO_DISK, DiskTier
@@ -52,7 +52,7 @@ from engine.prefix_cache.persistence import (
     rebuild_tree,
     save_path,
 )
-from engine.prefix_cache.tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, resumable
+from engine.prefix_cache.tree import NODE_BYTES, Node, RadixTree, Walk, index_bytes, loadable, resumable
 from engine.wire.feed import CacheChange, CacheEvent
 
 _GHOST_BYTES, _GHOST_SHARE = 1 << 20, 1 / 16  # limits of the index of ghosts; the share is of the budget
@@ -95,6 +95,10 @@ class RadixPrefixCache:
             self._sizes.learn_from_files([file for file, _ in found if file.layout == fits])
         self._prune_index(())
 
+    @property
+    def clock(self) -> int:
+        return self._tree.clock
+
     def switch_off(self) -> None:
         """Disable the cache. Call it before the first lookup."""
         self._limits.max_bytes = 0
@@ -104,8 +108,7 @@ class RadixPrefixCache:
 
     def lookup(self, tokens: Sequence[int] | TokenArray) -> Match:
         prompt = as_token_array(tokens)
-        self._counts.lookups += 1
-        self._counts.looked_up_tokens += len(prompt)
+        self._counts.add_lookup(len(prompt))
         if self._limits.max_bytes <= 0:
             self._misses["disabled"] += 1
             return Match(None, 0, "none", MissAt("disabled", 0))
@@ -120,15 +123,16 @@ class RadixPrefixCache:
         nodes[-1].checkpoint_used = self._tree.clock
         spans = [node.kv or [] for node in nodes]
         cache = assemble(self._layout, spans, restored, nodes[-1].checkpoint or [])
-        self._counts.hits += 1
-        self._counts.restored_tokens += restored
-        from_disk = any(node.from_disk for node in nodes)
+        self._counts.add_hit(restored)
+        tier: Literal["disk", "memory"] = "disk" if any(node.from_disk for node in nodes) else "memory"
         for node in nodes:
             node.from_disk = False
         change = self._change("restored", restored, self._sizes.cost(restored))
-        return Match(cache, restored, "disk" if from_disk else "memory", miss, change)
+        return Match(cache, restored, tier, miss, change)
 
-    def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
+    def insert(
+        self, tokens: Sequence[int], cache: list[Any], kind: Kind, unused_since: int | None = None
+    ) -> list[CacheChange]:
         stored = as_token_array(tokens)
         if self._limits.max_bytes <= 0 or not len(stored):
             return []
@@ -141,12 +145,12 @@ class RadixPrefixCache:
             if covered and walk.part.in_memory and RANK[kind] <= RANK[walk.part.kind]:
                 self._tree.touch([*path, walk.part], kind)
                 return [*changes, *self._save([*path, walk.part])]
-            room, fits = self._make_room(NODE_BYTES, [*path, walk.part])
-            changes += room
+            room, fits = self._make_room(NODE_BYTES, [*path, walk.part], unused_since)
             if not fits:
-                return changes
+                return changes + room
+            changes += room
             path.append(self._tree.split(walk.part, walk.length - walk.part.start))
-        changes += self._complete(path, stored, cache, kind)
+        changes += self._complete(path, stored, cache, kind, unused_since)
         return [*changes, *self._save(self._tree.walk(stored).path)]
 
     def fetch(self, tokens: Sequence[int] | TokenArray, on_done: Callable[[], None]) -> SpanFetch | None:
@@ -181,7 +185,6 @@ class RadixPrefixCache:
         return [*changes, *self._disk_events()]
 
     def learn_sizes(self, cache: list[Any], tokens: int) -> None:
-        """Measure bytes a token and bytes of a checkpoint on a prompt cache of so many tokens."""
         self._sizes.learn(cache, tokens)
 
     def would_keep(self, tokens: int) -> bool:
@@ -237,7 +240,7 @@ class RadixPrefixCache:
         return changes
 
     def clear(self) -> list[CacheChange]:
-        changes = []
+        changes: list[CacheChange] = []
         while leaves := [node for node in self._tree.nodes() if node.is_leaf_in_memory]:
             changes += [self._evict(leaf) for leaf in sorted(leaves, key=lambda leaf: leaf.used)]
         prune(self._tree, (), 0, is_ghost)
@@ -263,17 +266,13 @@ class RadixPrefixCache:
         """What could be resumed after loading and would fit into memory."""
         if self._disk is None:
             return [], 0
-        whole = list(walk.whole)
-        nodes, length = resumable(walk, exact=self._is_exact, with_disk=True)
-        while nodes and not self._limits.fits(self._sizes.cost(length), sum(map(index_bytes, nodes))):
-            whole = whole[: len(nodes) - 1]
-            nodes, length = resumable(
-                Walk(whole, None, whole[-1].end if whole else 0), exact=self._is_exact, with_disk=True
-            )
-        return nodes, length
+
+        def fits(nodes: list[Node], length: int) -> bool:
+            return self._limits.fits(self._sizes.cost(length), sum(map(index_bytes, nodes)))
+
+        return loadable(walk, fits, exact=self._is_exact)
 
     def _use(self, nodes: Sequence[Node], resumed: Sequence[Node]) -> None:
-        """Record the use of nodes, and of the checkpoints that were resumed."""
         self._tree.clock += 1
         for node in nodes:
             node.used = self._tree.clock
@@ -302,23 +301,22 @@ class RadixPrefixCache:
     # Inserting
 
     def _complete(
-        self, path: list[Node], stored: TokenArray, cache: list[Any], kind: Kind
+        self, path: list[Node], stored: TokenArray, cache: list[Any], kind: Kind, unused_since: int | None
     ) -> list[CacheChange]:
         """Add the KV that the nodes of a path and their continuation lack, and the checkpoint at the end."""
-        known = path[-1].end if path else 0
         parent = path[-1] if path else self._tree.root
+        known = parent.end
         if known < len(stored):
             path = [*path, Node(stored[known:].copy(), known, parent, kind, 0)]
         last = path[-1]
         kv = {node: kv_between(cache, node.start, node.end) for node in path if not node.in_memory}
         checkpoint = checkpoint_of(cache) if self._is_exact and last.checkpoint is None else None
         added = sum(nbytes_of(span, []) for span in kv.values()) + nbytes_of([], checkpoint or [])
-        new_node = last.tokens.nbytes + NODE_BYTES if known < len(stored) else 0
-        tokens = sum(len(node.tokens) for node in kv)
-        if tokens:
+        if tokens := sum(len(node.tokens) for node in kv):
             self._sizes.kv_bytes = sum(nbytes_of(span, []) for span in kv.values()) / tokens
         self._tree.touch(path, kind)
-        changes, fits = self._make_room(added + new_node, path)
+        new_index = index_bytes(last) if known < len(stored) else 0
+        changes, fits = self._make_room(added + new_index, path, unused_since)
         if not fits or not (kv or checkpoint):
             return changes
         evaluate([layer for span in kv.values() for layer in span], checkpoint or [])
@@ -341,14 +339,16 @@ class RadixPrefixCache:
 
     # Evicting
 
-    def _make_room(self, needed: int, path: Sequence[Node]) -> tuple[list[CacheChange], bool]:
-        """Evict until `needed` bytes fit; of `path` only checkpoints within it. Returns whether they fit."""
-        changes: list[CacheChange] = []
+    def _make_room(
+        self, needed: int, path: Sequence[Node], unused_since: int | None = None
+    ) -> tuple[list[CacheChange], bool]:
+        """Evict until `needed` bytes fit, by the rules of `Victims`. Returns whether they fit."""
         if not self._limits.fits(needed) or self._limits.over(needed) <= 0:
-            return changes, self._limits.fits(needed)
+            return [], self._limits.fits(needed)
+        changes: list[CacheChange] = []
         protected = set(path)
         self._prune_index(protected)
-        victims = Victims(self._tree, protected)
+        victims = Victims(self._tree, protected, unused_since)
         index = 0  # bytes of evicted nodes' index; pruning visits the whole tree, so it is put off
         while self._limits.over(needed) > 0:
             if index and self._limits.over(needed) <= index:

@@ -23,12 +23,14 @@ class _Entry(NamedTuple):
 class Victims:
     """Nodes and checkpoints that may be evicted, the least valuable first; built by one pass over the tree.
 
-    Of the nodes in `protected` only checkpoints within the path may be evicted. While an instance is in use,
-    the caller evicts exactly what it returns, and uses no node.
+    Of the nodes in `protected` only checkpoints within the path may be evicted. With `unused_since`, a time
+    of the tree's clock, no conversation that was used since then may be, and no shared prefix. While an
+    instance is in use, the caller evicts exactly what it returns, and uses no node.
     """
 
-    def __init__(self, tree: RadixTree, protected: Collection[Node]) -> None:
+    def __init__(self, tree: RadixTree, protected: Collection[Node], unused_since: int | None = None) -> None:
         self._protected = protected
+        self._unused_since = unused_since
         self._long_ago = tree.clock - LONG
         # The order in the tree breaks ties of last use.
         self._order = {node: order for order, node in enumerate(tree.nodes())}
@@ -65,6 +67,10 @@ class Victims:
         # Otherwise unused shared prefixes would outlast all conversations.
         kind = "main" if node.kind == "head" and node.used < self._long_ago else node.kind
         used = node.used if whole else node.checkpoint_used
+        if self._unused_since is not None and (
+            kind == "head" or (kind == "main" and used > self._unused_since)
+        ):
+            return None
         return _Entry((RANK[kind], used), self._order[node], whole, node)
 
 

@@ -41,6 +41,16 @@ class CacheCounts:
     insertions: int = 0
     evictions: int = 0
 
+    def add_lookup(self, tokens: int) -> None:
+        """Count the lookup of a prompt."""
+        self.lookups += 1
+        self.looked_up_tokens += tokens
+
+    def add_hit(self, restored: int) -> None:
+        """Count a lookup that restored tokens."""
+        self.hits += 1
+        self.restored_tokens += restored
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -91,6 +101,11 @@ class Fetch(Protocol):
 class PrefixCache(Protocol):
     """A store of prompt caches by their tokens; used on the model's thread, except where noted."""
 
+    @property
+    def clock(self) -> int:
+        """The time of the last use, in steps."""
+        ...
+
     def restorable(self, tokens: TokenArray) -> int:
         """How many tokens a lookup would restore from memory now; does not count as use."""
         ...
@@ -99,8 +114,14 @@ class PrefixCache(Protocol):
         """Restore the longest stored prefix of a prompt, at most all but its last token."""
         ...
 
-    def insert(self, tokens: Sequence[int], cache: list[Any], kind: Kind) -> list[CacheChange]:
-        """Store a prompt cache that holds exactly `tokens`; the store then owns it."""
+    def insert(
+        self, tokens: Sequence[int], cache: list[Any], kind: Kind, unused_since: int | None = None
+    ) -> list[CacheChange]:
+        """Store a prompt cache that holds `tokens`, and more only if all layers have KV.
+
+        The store then owns it. With `unused_since` nothing is stored at the cost of a shared prefix, or of a
+        conversation that was used since that time of the `clock`.
+        """
         ...
 
     def fetch(self, tokens: Sequence[int] | TokenArray, on_done: Callable[[], None]) -> Fetch | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -220,6 +220,16 @@ def resumable(walk: Walk, *, exact: bool, with_disk: bool) -> tuple[list[Node], 
     elif walk.part is not None and is_there(walk.part) and len(nodes) == len(walk.whole):
         return [*nodes, walk.part], walk.length
     return nodes, nodes[-1].end if nodes else 0
+
+
+def loadable(walk: Walk, fits: Callable[[list[Node], int], bool], *, exact: bool) -> tuple[list[Node], int]:
+    """The most of `resumable` with what is on disk that fits into memory."""
+    nodes, length = resumable(walk, exact=exact, with_disk=True)
+    while nodes and not fits(nodes, length):
+        whole = walk.whole[: len(nodes) - 1]
+        shorter = Walk(whole, None, whole[-1].end if whole else 0)
+        nodes, length = resumable(shorter, exact=exact, with_disk=True)
+    return nodes, length
 
 
 def index_bytes(node: Node) -> int:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from engine.chunks.boundaries import chunk_boundaries
 from engine.models.loading import LoadedModel
 from engine.prefix_cache.checkpoints import store_positions
 from engine.prefix_cache.disk.read_deadlines import ReadDeadlines
-from engine.prefix_cache.interface import Match, PrefixCache
+from engine.prefix_cache.interface import Kind, Match, PrefixCache
+from engine.prefix_cache.repeats import RepeatedPrompts
 from engine.process.device_faults import device_fault
 from engine.scheduling.abandoned import AbandonedAnswers
 from engine.scheduling.active_requests import ActiveRequests
@@ -54,6 +56,7 @@ class RequestIntake:
         self._wake = wake
         self._clock = clock
         self._reads = ReadDeadlines(clock)
+        self._repeats = RepeatedPrompts()
         self.abandoned = AbandonedAnswers(clock)
         self.may_read_now: Callable[[ScheduledRequest], bool] = lambda request: True
         self.before_insert: Callable[[], None] = lambda: None
@@ -101,21 +104,19 @@ class RequestIntake:
     def start(self, request: ScheduledRequest) -> Prefill:
         """Restore what the prefix cache has of a request and start its prefill behind that."""
         began = self._clock()
+        before = self._cache.clock
         match = self._lookup(request)
+        if request.spec.lane == "auxiliary" and not request.lookup_reported:
+            self._limit_keeping(request, before)
         if not request.lookup_reported:
             self._report_lookup(request, match, request.read_s + self._clock() - began)
             self._replay(request)
         sequence = request.sequence
         request.resumed_at = len(request.generated)
         request.restored = match.restored
-        spec = request.spec
-        request.store_at = store_positions(
-            spec.boundaries,
-            len(sequence),
-            match.restored,
-            self._exact_only,
-            has_shared_prefix=spec.has_shared_prefix,
-        )
+        request.store_at = self._store_positions(request, match.restored)
+        if self._exact_only and match.restored < request.keep_to < len(sequence):
+            request.store_at.setdefault(request.keep_to, "subagent")
         cache = match.cache if match.cache is not None else self._runner.new_cache()
         request.prefill = Prefill(
             self._runner, sequence, cache, match.restored, request.store_at, self._chunk
@@ -123,6 +124,28 @@ class RequestIntake:
         request.state = RequestState.PREFILL
         self._active.queue.start(request)
         return request.prefill
+
+    def _store_positions(self, request: ScheduledRequest, restored: int) -> dict[int, Kind]:
+        return store_positions(
+            request.spec.boundaries,
+            len(request.sequence),
+            restored,
+            self._exact_only,
+            has_shared_prefix=request.spec.has_shared_prefix,
+        )
+
+    def _limit_keeping(self, request: ScheduledRequest, clock: int) -> None:
+        """Keep of an auxiliary request what an earlier one began with too, and evict only what is older."""
+        spec = request.spec
+        repeat = self._repeats.add(request.tokens, spec.boundaries, clock)
+        request.keep_to, request.unused_since = 0, clock
+        if repeat is None:
+            return
+        request.keep_to, request.unused_since = repeat.tokens, repeat.since
+        if self._exact_only:
+            # Other ends of chunks could change the last bits of what is computed behind them.
+            ends = {*self._store_positions(request, 0), *chunk_boundaries(len(spec.prompt), self._chunk)}
+            request.keep_to = max((end for end in ends if end <= repeat.tokens), default=0)
 
     def _enqueue(self, request: ScheduledRequest) -> None:
         spec = request.spec
@@ -169,8 +192,8 @@ class RequestIntake:
         request.lookup_reported = True
         length = len(request.spec.prompt)
         restored = min(match.restored, length)  # of a resumed answer more may be restored
-        reads_only = request.spec.lane == "auxiliary"
-        kept = 0 if reads_only or not self._cache.would_keep(length) else length - restored
+        end = min(length, request.keep_to)
+        kept = max(0, end - restored) if self._cache.would_keep(end) else 0
         miss = None
         if match.miss:
             segment = segment_at(match.miss.position, request.spec)

@@ -42,11 +42,15 @@ class PrefillQueue:
         """Add a request that waits."""
         request.work_at_arrival = self._work
         self.waiting.append(request)
+        for running in self.started:
+            self._keep_for(running, request)
 
     def start(self, request: ScheduledRequest) -> None:
         """Record that the prefill of a request starts."""
         self.waiting.remove(request)
         self.started.append(request)
+        for waiting in self.waiting:
+            self._keep_for(request, waiting)
 
     def remove(self, request: ScheduledRequest) -> None:
         """Remove a request that is decoded now, or has ended."""
@@ -99,10 +103,14 @@ class PrefillQueue:
                 return other
         return None
 
+    def _keep_for(self, running: ScheduledRequest, waiting: ScheduledRequest) -> None:
+        """Have a prefill, also that of an auxiliary request, keep what a waiting request can reuse."""
+        reusable = self._reusable(running, waiting)
+        if reusable > waiting.restorable + _WORTH_WAITING:
+            running.keep_to = max(running.keep_to, reusable)
+
     def _reusable(self, running: ScheduledRequest, waiting: ScheduledRequest) -> int:
-        """How many tokens of one prompt the prefill of another will store; auxiliary requests store none."""
-        if running.spec.lane == "auxiliary":
-            return 0
+        """How many tokens of one prompt the prefill of another can store."""
         pair = (running, waiting)
         if pair not in self._shared:
             shared = common_prefix(running.tokens, waiting.tokens[:-1])

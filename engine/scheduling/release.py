@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from engine.prefix_cache.checkpoints import needs_checkpoints
 from engine.prefix_cache.interface import Kind, PrefixCache
 from engine.process.device_faults import device_fault
 from engine.scheduling.active_requests import ActiveRequests
@@ -38,17 +39,19 @@ class RequestRelease:
     def store(
         self, request: ScheduledRequest, tokens: list[int], cache: list[Any], kind: Kind = "main"
     ) -> None:
-        """Insert a request's cache into the prefix cache; not for auxiliary ones, which nothing continues.
+        """Insert a request's cache into the prefix cache; of an auxiliary one only what others begin with.
 
         A fault of the device is raised, since it makes all unconfirmed results invalid.
         """
         lane = request.spec.lane
-        if not tokens or lane == "auxiliary":
+        if len(tokens) > request.keep_to:
+            tokens = [] if needs_checkpoints(cache) else tokens[: request.keep_to]
+        if not tokens:
             return
-        if kind == "main" and lane == "subagent":
+        if lane == "auxiliary" or (kind == "main" and lane == "subagent"):
             kind = "subagent"
         try:
-            changes = self._cache.insert(tokens, cache, kind)
+            changes = self._cache.insert(tokens, cache, kind, request.unused_since)
         except Exception as error:  # the request does not need it
             if device_fault(error):
                 raise

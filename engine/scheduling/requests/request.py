@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,6 +42,8 @@ class ScheduledRequest:
     read_later: bool = False  # what the disk has of it is read once there is memory for it
     read_s: float = 0.0  # what that took
     store_at: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
+    keep_to: int = sys.maxsize  # of its sequence, the tokens that may be kept in the prefix cache
+    unused_since: int | None = None  # what was used since then is not evicted for it, by the cache's clock
     prefill: Prefill | None = None
     batch: Batch | None = None
     slot: Slot | None = None  # its place in the batch
