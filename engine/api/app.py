@@ -24,8 +24,9 @@ from engine.answers.repetition import LoopGuard
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.continued_answer import begun_answer, continued
 from engine.api.health import health_report
+from engine.api.json_body import InvalidChatRequest, parse_body
 from engine.api.other_fields import OTHER_PATHS, left_out, refuse_other_fields
-from engine.api.requests import ChatRequest, InvalidChatRequest, parse_body, parse_chat
+from engine.api.requests import ChatRequest, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.api.running_answer import RunningAnswer
 from engine.models.loading import LoadedModel

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from engine.api.requests import ChatRequest, InvalidChatRequest
+from engine.api.json_body import InvalidChatRequest
+from engine.api.requests import ChatRequest
 from engine.prompts.rendering import RenderedPrompt
 from engine.wire.chat import content_text
 

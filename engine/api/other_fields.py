@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.api.requests import ChatRequest, InvalidChatRequest
+from engine.api.json_body import InvalidChatRequest
+from engine.api.requests import ChatRequest
 
 REFUSED: Mapping[str, str] = {
     "audio": "answers are text; leave it out",

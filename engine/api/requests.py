@@ -5,14 +5,11 @@ Unknown fields are ignored, wrong values refused with the name of the parameter,
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
-import orjson
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,9 +22,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from engine.api.json_body import InvalidChatRequest
 from engine.scheduling.requests.steps import Sampling
 from engine.wire.chat import Message
-from engine.wire.json_text import well_formed
 from engine.wire.thinking_budget import EFFORT_TOKENS
 
 _SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -44,15 +41,6 @@ _NOT_TEMPLATE_VARIABLES = frozenset(
     | {"tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict"}
     | {"return_assistant_tokens_mask", "tokenizer_kwargs", "self"}
 )
-
-
-class InvalidChatRequest(ValueError):
-    """A request that cannot be served as it is; answered with status 400. `param` names what is wrong."""
-
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
-        self.code = code
 
 
 def _as_list(value: Any) -> Any:
@@ -284,21 +272,6 @@ class ChatRequest(BaseModel):
         )
 
 
-def parse_body(body: bytes) -> dict[str, Any]:
-    """The JSON object of a request's body; half surrogate pairs in it become replacement characters.
-
-    Raises:
-        InvalidChatRequest: it is no JSON object.
-    """
-    try:
-        value = orjson.loads(body)
-    except ValueError:
-        value = _lenient(body)
-    if not isinstance(value, dict):
-        raise InvalidChatRequest("the request body must be a JSON object")
-    return value
-
-
 def parse_chat(body: dict[str, Any]) -> ChatRequest:
     """Check a chat completion body.
 
@@ -381,22 +354,3 @@ def _check_message(message: Message, where: str) -> None:
     for name, value in {"tool_call_id": message.get("tool_call_id"), **ids}.items():
         if isinstance(value, list | dict):
             raise InvalidChatRequest(f"{where}.{name} must be a string", param=f"{where}.{name}")
-
-
-def _lenient(body: bytes) -> Any:
-    try:
-        return _checked(json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise InvalidChatRequest(f"the request body is not valid JSON: {error}") from error
-
-
-def _checked(value: Any) -> Any:
-    if isinstance(value, str):
-        return well_formed(value)
-    if isinstance(value, list):
-        return [_checked(item) for item in value]
-    if isinstance(value, dict):
-        return {_checked(key): _checked(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("a number is not finite")
-    return value

@@ -11,8 +11,9 @@ from openai.types import ReasoningEffort, chat
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from typing_extensions import is_typeddict
 
+from engine.api.json_body import InvalidChatRequest
 from engine.api.other_fields import OTHER_PATHS, left_out, refuse_other_fields
-from engine.api.requests import ROLES, InvalidChatRequest, parse_chat
+from engine.api.requests import ROLES, parse_chat
 from engine.wire.chat import content_text
 from engine.wire.thinking_budget import EFFORT_TOKENS
 

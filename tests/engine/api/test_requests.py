@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.api.requests import MAX_STOPS, InvalidChatRequest, parse_body, parse_chat
+from engine.api.json_body import InvalidChatRequest, parse_body
+from engine.api.requests import MAX_STOPS, parse_chat
 from engine.scheduling.requests.steps import Sampling
 from engine.scheduling.sampling import check_sampling
 from engine.wire.chat import (
