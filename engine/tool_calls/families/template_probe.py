@@ -45,6 +45,7 @@ _WITHOUT_ARGUMENTS = ToolSchemas([ToolSchema(_NAME, {"type": "object"})])
 # Kimi's templates write the id in place of the name, Mistral's accept nine letters and digits.
 _IDS = (f"functions.{_NAME}:0", "probe0120")
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+_THINKING_SWITCHES: tuple[dict[str, bool], ...] = ({}, {"enable_thinking": True}, {"thinking": True})
 _MARK_BEFORE = re.compile(r"(<[^<>\s]{2,60}>|\[[A-Z_]{2,40}\])\s*\Z")
 _MARK_BEHIND = re.compile(r"\s*(<[^<>\s]{2,60}>|\[/[A-Z_]{2,40}\])")
 _BARE_BEGIN = re.compile(rf"(?P<python>\[\s*{_NAME}\s*\()|\[\s*\{{|\{{|{_NAME}(?=\s*\n)")
@@ -111,9 +112,12 @@ def shown_call(render: Render, arguments: Mapping[str, Any] = _ARGUMENTS) -> Sho
 
 
 def shown_thinking(render: Render) -> tuple[str, str] | None:
-    """The marks that a template puts around thinking; None if it shows none, or without marks."""
-    for turn in _thinking_turns():
-        text = _attempt(render, [_user(), turn], None, add_generation_prompt=False)
+    """The marks that a template puts around thinking; None if it shows none, or without marks.
+
+    Some templates show earlier thinking only while thinking is switched on.
+    """
+    for switch, turn in itertools.product(_THINKING_SWITCHES, _thinking_turns()):
+        text = _attempt(render, [_user(), turn], None, add_generation_prompt=False, **switch)
         if text is None or text.count(_THOUGHT) != 1:
             continue
         before, _, behind = text.partition(_THOUGHT)

@@ -164,3 +164,12 @@ def test_thinking_without_marks_or_of_another_field_has_none() -> None:
     assert shown_thinking(thinking("", "")) is None
     assert shown_thinking(thinking("<|im_start|>", "<|im_end|>")) is None
     assert shown_thinking(thinking("<think>", "</think>", "musing")) is None
+
+
+@pytest.mark.parametrize("switch", ["enable_thinking", "thinking"])
+def test_thinking_that_is_shown_only_while_it_is_switched_on_has_marks(switch: str) -> None:
+    def render(messages: list[Message], tools: Any, add_generation_prompt: bool = True, **on: bool) -> str:
+        shown = thinking("<think>", "</think>") if on.get(switch) else thinking("", "", "unseen")
+        return shown(messages, tools, add_generation_prompt)
+
+    assert shown_thinking(render) == ("<think>", "</think>")
