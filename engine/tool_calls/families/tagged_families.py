@@ -87,6 +87,7 @@ def _dsml(name: str, section: str) -> TaggedFormat:
         f"</{_DSML}{section}>",
         _DSML,
         behind_key='" string="$type">',
+        json_bodies=True,
         types={kind: "true" if kind == "string" else "false" for kind in _JSON_TYPES},
     )
 
@@ -116,6 +117,7 @@ TAGGED_FAMILIES: tuple[TaggedFormat, ...] = (
         close="</parameter>\n",
         call_end="</function>\n",
         section_end="</seed:tool_call>",
+        paired_newlines=True,
         thinking=("<seed:think>", "</seed:think>"),
     ),
     _glm("glm", ""),

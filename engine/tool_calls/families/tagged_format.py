@@ -41,7 +41,8 @@ class TaggedFormat:
     `opens_alone`: an opening mark in place of `before_name`; `call_end` then ends its section too.
     `newlines`: one line break at either end of a value is layout. `loose`: line breaks between tags may be
     missing. `wrap`: marks that values may stand between. `nested`: the mark before each tag, where lists and
-    objects are tags as well.
+    objects are tags as well. `paired_newlines`: a line break at both ends of a value is layout.
+    `json_bodies`: some models write one JSON object for all arguments, or end a call in its first tag.
     """
 
     name: str
@@ -61,6 +62,8 @@ class TaggedFormat:
     types: Mapping[str, str] = field(default_factory=dict, hash=False)
     wrap: tuple[str, str] = ("", "")
     nested: str = ""
+    paired_newlines: bool = False
+    json_bodies: bool = False
     thinking: tuple[str, str] | None = None
     layout: tuple[str, ...] = ()
     bare_openings: tuple[str, ...] = ()
@@ -103,6 +106,8 @@ class TaggedFormat:
         text = nested_text(value, self.nested) if self.nested else argument_text(value)
         if text.startswith(self.wrap[0]) and self.wrap[0]:
             text = text.join(self.wrap)
+        if self.paired_newlines and len(text) > 1 and text[0] == text[-1] == "\n":
+            text = f"\n{text}\n"
         return f"{self.before_key}{key}{typed}{text}{self.close.replace('$key', key)}"
 
     def _layout(self) -> TaggedLayout:
@@ -175,6 +180,8 @@ def _syntax(form: TaggedFormat, opening: str) -> TaggedSyntax:
         # Any word could be a name: the text behind it decides.
         end = _source(form.call_end + form.section_end)
         behind = f"(?={SPACE}(?:{_source(form.before_key)}|{end}))"
+    if form.json_bodies:
+        behind = rf"(?:{behind}|(?P<empty>\"{SPACE}/>))"
     space = SPACE if form.loose else ""
     key = r"(?P<key>[^\"<>\n]{1,256}?)" if form.before_key.endswith('"') else r"(?P<key>[^<>\n]{1,256}?)"
     key = r"(?P<key>(?!/)[^\"<>\s]{1,256})" if form.nested else key
@@ -201,6 +208,8 @@ def _syntax(form: TaggedFormat, opening: str) -> TaggedSyntax:
         string_type=form.types.get("string", ""),
         wrap=form.wrap,
         nested=form.nested,
+        paired_newlines=form.paired_newlines,
+        json_bodies=form.json_bodies,
     )
 
 

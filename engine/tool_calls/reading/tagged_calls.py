@@ -23,10 +23,11 @@ from engine.tool_calls.reading.json_extent import JsonExtent
 from engine.tool_calls.reading.mark_search import partial_mark_start
 from engine.tool_calls.reading.nested_tags import nested_json
 from engine.tool_calls.reading.pieces import CallBegin, CallEnd, CallPiece
+from engine.tool_calls.reading.tagged_value import TaggedValue, ValueKind
 from engine.tool_calls.reading.unescaped_reader import UnescapedReader
-from engine.tool_calls.schemas.argument_texts import argument_json, string_piece, text_as_json
+from engine.tool_calls.schemas.argument_texts import accepts, argument_json, string_piece, text_as_json
 from engine.tool_calls.schemas.text_schemas import text_schema
-from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, parse_json
 
 Follow = Literal["parameter", "call", "end", "wait", "nothing"]
 
@@ -44,7 +45,10 @@ class TaggedSyntax:
     the opening mark opened, `next_call` begins a further call in the section. With `newlines`, one line break
     at either end of a value is layout. With `section_may_stay_open`, `call_end` also ends the section. A
     value that begins with the first of `wrap` ends with the second, in front of `close`. With `nested`, the
-    mark before each tag, lists and objects are tags too: see `engine.tool_calls.reading.nested_tags`.
+    mark before each tag, lists and objects are tags too: see `engine.tool_calls.reading.nested_tags`. With
+    `paired_newlines`, a line break at each end of a value is layout, one at one end is not. With
+    `json_bodies`, one JSON object may stand in place of all arguments; the group `empty` of `header` is
+    a tag that ends its call.
     """
 
     openings: tuple[str, ...]
@@ -59,6 +63,8 @@ class TaggedSyntax:
     string_type: str = ""
     wrap: tuple[str, str] = ("", "")
     nested: str = ""
+    paired_newlines: bool = False
+    json_bodies: bool = False
 
 
 @lru_cache(maxsize=1024)
@@ -98,7 +104,8 @@ class TaggedCallReader(UnescapedReader):
         self._use(tagged_patterns(syntax))
         self._tool = ToolSchema("")
         self._keys: set[str] = set()
-        self._value = _Value("", "text", free=False)
+        self._body = JsonExtent()
+        self._value = TaggedValue("", "text", free=False)
 
     def _use(self, patterns: TaggedPatterns) -> None:
         self._patterns, self._syntax = patterns, patterns.syntax
@@ -118,6 +125,9 @@ class TaggedCallReader(UnescapedReader):
         self._tool, self._arguments, self._keys = self._tools[name], [], set()
         pieces.append(CallBegin(name))
         self._state = self._arguments_or_end
+        if found.groupdict().get("empty"):
+            self._use_behind_all()
+            self._state = self._behind_all
         return True
 
     def _arguments_or_end(self, pieces: list[CallPiece]) -> bool:
@@ -126,20 +136,50 @@ class TaggedCallReader(UnescapedReader):
         match follow:
             case "wait":
                 return False
+            case "nothing" if self._syntax.json_bodies and self._at_body():
+                self._take(self._buffer.index("{"))
+                self._body, self._state = JsonExtent(), self._in_body
+                return True
             case "nothing":
                 return self._skip("it is truncated" if self._closed else "it does not continue like a call")
             case "parameter":
                 self._take(end)
                 return self._open(found, pieces)
-            case "call":
-                self._take(end)
-                self._end_call(pieces)
-                self._state = self._header
-                return True
+        return self._end_or_next(follow, end, pieces)
+
+    def _end_or_next(self, follow: Follow, end: int, pieces: list[CallPiece]) -> bool:
         self._take(end)
         self._end_call(pieces)
+        if follow == "call":
+            self._use(tagged_patterns(self._plain))
+            self._state = self._header
+            return True
         self._finish()
         return False
+
+    def _in_body(self, pieces: list[CallPiece]) -> bool:
+        """In a JSON object that stands in place of all arguments."""
+        text = self._pop_text(self._body.feed(self._buffer))
+        self._raw.append(text)
+        self._emit(text, pieces)
+        if not self._body.done:
+            return self._skip("it is truncated") if self._closed else False
+        try:
+            parse_json("".join(self._arguments))
+        except ValueError as error:
+            return self._skip(f"its arguments are not valid JSON: {error}")
+        self._use_behind_all(self._plain.call_end)
+        self._state = self._behind_all
+        return True
+
+    def _behind_all(self, pieces: list[CallPiece]) -> bool:
+        """Behind all arguments: the end of the section, or a further call."""
+        follow, end, _ = self._follow(0)
+        if follow == "wait":
+            return False
+        if follow in ("call", "end"):
+            return self._end_or_next(follow, end, pieces)
+        return self._skip("it is truncated" if self._closed else "it does not continue like a call")
 
     def _value_begin(self, pieces: list[CallPiece]) -> bool:
         if not self._buffer and not self._closed:
@@ -150,7 +190,8 @@ class TaggedCallReader(UnescapedReader):
                 self._use(tagged_patterns(self._plain, self._value.key, wrapped=True))
             elif wrap.startswith(self._buffer) and not self._closed:
                 return False
-        if self._syntax.newlines and self._buffer.startswith("\n"):
+        self._value.after_newline = self._syntax.paired_newlines and self._buffer.startswith("\n")
+        if self._value.after_newline or (self._syntax.newlines and self._buffer.startswith("\n")):
             self._take(1)
         self._state = self._in_value
         return True
@@ -273,7 +314,7 @@ class TaggedCallReader(UnescapedReader):
             self._emit('"', pieces)
         self._keys.add(key)
         free = kind in ("text", "whole") and bool(text_schema(self._tool.argument(key)).texts)
-        self._value = _Value(key, kind, free, self._plain.nested)
+        self._value = TaggedValue(key, kind, free, self._plain.nested)
         if self._plain.wrap[0] or "$key" in self._plain.close:
             self._use(tagged_patterns(self._plain, key))
         self._state = self._value_begin
@@ -281,27 +322,29 @@ class TaggedCallReader(UnescapedReader):
 
     def _add_to_value(self, text: str, pieces: list[CallPiece]) -> None:
         self._raw.append(text)
-        if self._value.kind == "text":
+        if self._value.kind == "text" and not self._value.after_newline:
             self._emit(string_piece(text), pieces)
         else:
             self._value.add(text)
 
     def _end_value(self, pieces: list[CallPiece]) -> None:
         value = self._value
+        text = value.text
+        if value.after_newline:
+            text = self._without_newlines(text)
         match value.kind:
             case "text":
-                self._emit('"', pieces)
+                self._emit(f'{string_piece(text)}"', pieces)
             case "json":
-                text = value.text
                 self._emit(text_as_json(text) or f'"{string_piece(text)}"', pieces)
             case "whole" | "nested":
                 nested = self._plain.nested
-                if nested and f"{nested}<" in value.text:
-                    self._emit(nested_json(value.text, self._tool, value.key, nested), pieces)
-                elif value.kind == "nested" and not value.text.strip():
+                if nested and f"{nested}<" in text:
+                    self._emit(nested_json(text, self._tool, value.key, nested), pieces)
+                elif value.kind == "nested" and not text.strip():
                     self._emit("{}" if self._tool.types(value.key) == {"object"} else "[]", pieces)
                 else:
-                    self._emit(argument_json(value.text, self._tool, value.key), pieces)
+                    self._emit(argument_json(text, self._tool, value.key), pieces)
 
     def _accept_end(self, pieces: list[CallPiece]) -> bool:
         self._end_value(pieces)
@@ -311,48 +354,26 @@ class TaggedCallReader(UnescapedReader):
         return False
 
     def _end_call(self, pieces: list[CallPiece]) -> None:
-        self._emit("}" if self._keys else "{}", pieces)
+        if not self._body.done:
+            self._emit("}" if self._keys else "{}", pieces)
+        self._body = JsonExtent()
         pieces.append(CallEnd(self._tool.name, "".join(self._arguments), "".join(self._raw)))
         self._raw = []
+
+    def _at_body(self) -> bool:
+        return not self._keys and self._buffer.lstrip()[:1] == "{"
+
+    def _use_behind_all(self, call_end: str = "") -> None:
+        """No argument may follow."""
+        self._use(tagged_patterns(replace(self._plain, parameter="(?!)", call_end=call_end)))
+
+    def _without_newlines(self, text: str) -> str:
+        """A value behind a line break: with another at its end both are layout, if the schema lets them."""
+        argument, written = self._tool.argument(self._value.key), f"\n{text}"
+        if not text.endswith("\n") or (accepts(argument, written) and not accepts(argument, text[:-1])):
+            return written
+        return text[:-1]
 
     def _before_newline(self, at: int) -> int:
         """`at`, or the position of the line break before it if that is layout."""
         return at - 1 if self._syntax.newlines and at and self._buffer[at - 1] == "\n" else at
-
-
-ValueKind = Literal["text", "json", "whole", "nested"]
-"""Streamed; JSON, which ends outside of its strings; read as a whole; tags, which end outside of others."""
-
-
-class _Value:
-    """The current argument; `free`: its text may contain anything, ends of calls too."""
-
-    def __init__(self, key: str, kind: ValueKind, free: bool, nested: str = "") -> None:
-        self.nested = nested
-        self.key = key
-        self.kind = kind
-        self.free = free
-        self._parts: list[str] = []
-        self._extent: JsonExtent | None = None
-        self._blank = True
-
-    @property
-    def text(self) -> str:
-        return "".join(self._parts)
-
-    @property
-    def in_string(self) -> bool:
-        """Whether the text so far ends within a JSON string, or within a tag of its own."""
-        if self.kind == "nested" or (self.nested and self.kind == "whole"):
-            text = self.text
-            return text.count(f"{self.nested}<") > 2 * text.count(f"{self.nested}</")
-        return self._extent is not None and self._extent.in_string
-
-    def add(self, text: str) -> None:
-        if self.kind == "json":
-            if self._blank and (begin := text.lstrip()[:1]):
-                self._blank = False
-                self._extent = JsonExtent() if begin in '{["' else None
-            if self._extent is not None and not self._extent.done:
-                self._extent.feed(text)
-        self._parts.append(text)

@@ -46,8 +46,8 @@ def argument_json(text: str, tool: ToolSchema, key: str) -> str:
     if found is None:
         return _string(text)
     argument, value = tool.argument(key), parse_json(found)
-    fits = _among(json_type(value), types - {"string"} or _BARE_JSON) and _accepts(argument, value)
-    exact = text == text.strip() or not _accepts(argument, text)
+    fits = _among(json_type(value), types - {"string"} or _BARE_JSON) and accepts(argument, value)
+    exact = text == text.strip() or not accepts(argument, text)
     return found if fits and exact else _string(text)
 
 
@@ -65,6 +65,15 @@ def text_as_json(text: str) -> str | None:
 def argument_text(value: Any) -> str:
     """An argument as chat templates print it between tags: strings bare, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def accepts(argument: ToolSchema, value: Any) -> bool:
+    """Whether a value fits the schema of an argument; a schema that cannot be evaluated accepts all."""
+    validator = argument.validator
+    try:
+        return isinstance(validator, str) or bool(validator.is_valid(value))
+    except Exception:  # a schema may contain patterns and references of any kind
+        return True
 
 
 def _json(text: str, *, words: bool) -> str | None:
@@ -88,11 +97,3 @@ def _among(kind: str, allowed: Collection[str]) -> bool:
     return kind in allowed or (
         kind in ("integer", "number") and not {"integer", "number"}.isdisjoint(allowed)
     )
-
-
-def _accepts(argument: ToolSchema, value: Any) -> bool:
-    validator = argument.validator
-    try:
-        return isinstance(validator, str) or bool(validator.is_valid(value))
-    except Exception:  # a schema may contain patterns and references of any kind
-        return True

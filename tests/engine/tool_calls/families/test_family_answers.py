@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.reading.pieces import CallEnd
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 from tests.engine.tool_calls.call_making import TOOLS
 from tests.engine.tool_calls.reading import read, read_by
 
@@ -139,6 +142,20 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
             [("Write", {"content": "5", "count": 3})],
             [],
         ),
+        (
+            "deepseek_v32",
+            '<｜DSML｜function_calls>\n<｜DSML｜invoke name="go"/>\n<｜DSML｜invoke name="Write">\n'
+            '{"file_path": "/a", "count": 3}\n</｜DSML｜invoke>\n</｜DSML｜function_calls> Done.',
+            GO + WRITE,
+            [" Done."],
+        ),
+        (
+            "deepseek_v4",
+            '<｜DSML｜tool_calls><｜DSML｜invoke name="Write"> {"file_path": "/a", "count": 3} '
+            '</｜DSML｜invoke><｜DSML｜invoke name="go" /></｜DSML｜tool_calls>',
+            WRITE + GO,
+            [],
+        ),
     ],
 )
 def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], texts: list[str]) -> None:
@@ -176,6 +193,18 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
         ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a', "is truncated"),
         ("gemma4", "<|tool_call>call:go{} more<tool_call|>", "text follows"),
         ("harmony", "<|channel|>commentary to=functions.fly <|message|>{}<|call|>", "'fly'"),
+        (
+            "deepseek_v32",
+            '<｜DSML｜function_calls><｜DSML｜invoke name="go"/></｜DSML｜invoke></｜DSML｜function_calls>',
+            "does not continue",
+        ),
+        (
+            "deepseek_v32",
+            '<｜DSML｜function_calls><｜DSML｜invoke name="Write">{"count": }</｜DSML｜invoke>'
+            "</｜DSML｜function_calls>",
+            "not valid JSON",
+        ),
+        ("deepseek_v4", '<｜DSML｜tool_calls><｜DSML｜invoke name="Write">{"count": 3', "is truncated"),
         ("lfm2", '<|tool_call_start|>[Write("/a")]<|tool_call_end|>', "a key is missing"),
         ("lfm2", "<|tool_call_start|>[Write(count=x)]<|tool_call_end|>", "'x' is not JSON"),
         ("lfm2", '<|tool_call_start|>[Write(content="a', "is truncated"),
@@ -199,6 +228,32 @@ def test_an_end_within_content_is_content_if_another_end_follows() -> None:
     text = f"<tool_call>\n<function=Write>\n<parameter=content>\na{end}\nb{end}\n c{end}"
     answer = read_by(1, family_named("qwen3_coder"), text, TOOLS)
     assert answer.calls == [("Write", {"content": f"a{end}\nb{end}\n c"})]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("\na\n", "a"), ("\na", "\na"), ("a\n", "a\n"), ("\n", "\n"), ("\n\n", ""), ("\n\na\n\n", "\na\n")],
+)
+def test_line_breaks_at_both_ends_of_a_value_are_layout(written: str, value: str) -> None:
+    family = family_named("seed_oss")
+    text = family.write([("Write", {"content": "MARK"})], TOOLS).replace("MARK", written)
+    answer = read(family, text, TOOLS)
+    assert answer.calls == [("Write", {"content": value})]
+    assert read_by(1, family, text, TOOLS) == answer
+
+
+def test_line_breaks_that_the_schema_wants_are_no_layout() -> None:
+    tools = ToolSchemas([ToolSchema("put", {"properties": {"text": {"type": "string", "minLength": 3}}})])
+    family = family_named("seed_oss")
+    text = family.write([("put", {"text": "MARK"})], tools).replace("MARK", "\na\n")
+    assert read(family, text, tools).calls == [("put", {"text": "\na\n"})]
+
+
+@given(st.text("\na", max_size=6))
+def test_a_value_that_was_written_is_read_with_its_line_breaks(value: str) -> None:
+    family = family_named("seed_oss")
+    text = family.write([("Write", {"content": value})], TOOLS)
+    assert read(family, text, TOOLS).calls == [("Write", {"content": value})]
 
 
 def test_text_behind_a_call_is_buffered_until_the_next_call() -> None:
