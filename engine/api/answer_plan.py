@@ -72,7 +72,7 @@ class AnswerPlanner:
     @property
     def can_forbid_calls(self) -> bool:
         """Whether an answer can be kept from calls, although the prompt has tools."""
-        return self._grammars is not None and self.family is not None and bool(self.family.openings)
+        return self._grammars is not None and self.family is not None
 
     def _allows_what_is_shown(self, tokenizer: Any) -> bool:
         """Whether the family's grammar allows the call that the model's template writes."""
@@ -167,8 +167,6 @@ class AnswerPlanner:
         why = self.unavailable
         if not why and self.family is None and rules.tools:
             why = "how this model writes tool calls is not known; --tool-format names its way"
-        elif not why and self.family is not None and not self.family.openings and rules.tools:
-            why = "this model writes calls without a mark that a grammar could begin at"
         grammar = None
         if self._grammars is not None and not rules.is_unconstrained:
             try:

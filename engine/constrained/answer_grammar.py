@@ -2,7 +2,8 @@
 
 The text of a grammar is a pure function of an `AnswerRules`, so that it can be cached;
 `engine.constrained.grammar` runs it. Free text is unconstrained: the family's rules apply only from the first
-character of an opening mark to the end of the call. A mark in code or in a quotation opens no call. In a
+character of an opening mark to the end of the call; of a family without marks, from the beginning of an
+answer that begins as a call. A mark in code or in a quotation opens no call. In a
 thought no opening mark can be written, so that a model closes its thought before it calls. Everything is
 matched byte by byte, since tokens may cross the borders of marks.
 """
@@ -16,8 +17,10 @@ from typing import Any, Literal
 from engine.constrained.code_places import place_terminals
 from engine.constrained.thinking_grammar import thinking_rules, without_openings
 from engine.tool_calls.reading.family import Family
+from engine.tool_calls.recovery.call_starts import call_starts
 from engine.tool_calls.schemas.lark_text import json_value, literal
-from engine.tool_calls.schemas.tools import ToolSchema
+from engine.tool_calls.schemas.pattern_source import escaped, pattern
+from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
 
 Choice = Literal["auto", "required", "none"]
 
@@ -50,7 +53,7 @@ class AnswerRules:
     @property
     def calls(self) -> bool:
         """Whether a grammar has rules for calls."""
-        return self.family is not None and bool(self.family.openings) and bool(self.tools)
+        return self.family is not None and bool(self.tools)
 
 
 Relaxation = Literal["lenient", "any"]
@@ -77,6 +80,8 @@ def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = 
     # The answer ends behind its only call: more text would only keep the client waiting.
     thinking = " | thinking" if rules.marks else ""
     more = f"(section{thinking})* last" if rules.parallel else "SPACE?"
+    if not rules.family.openings:
+        return "\n".join([*lines, *_bare(rules, relaxed), calls, ""])
     if rules.schema is not None:
         body = f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}"
         lines += _start(rules, body)
@@ -118,6 +123,21 @@ def _start(rules: AnswerRules, body: str) -> list[str]:
     return [*lines, f"layout: (SPACE{marks}){{0,6}}", f"SPACE: {_SPACE}"]
 
 
+def _bare(rules: AnswerRules, relaxed: Mapping[str, Relaxation]) -> list[str]:
+    """`start` for calls without a mark: they stand at the beginning, behind thinking."""
+    assert rules.family is not None
+    # A list in Python's form has all calls; by name they follow each other.
+    more = "(calls layout)*" if rules.parallel and rules.family.bare == "named" else ""
+    if rules.choice == "required":
+        return _start(rules, f"calls layout {more}")
+    if rules.schema is not None:
+        return [*_start(rules, f"(answer SPACE? | calls layout {more})"), *_answer(rules, relaxed)]
+    words = "(TEXT | begun NOT_CALLED)"
+    only = f"(calls layout {more})? {words}" if rules.parallel else f"(calls layout | {words})"
+    thought = f" & ~{pattern(escaped(rules.thinking[0]) + '(?s:.*)')}" if rules.thinking else ""
+    return [*_start(rules, only), f"TEXT: NOT_BEGUN{thought}"]
+
+
 def _thought_end(rules: AnswerRules) -> str:
     """A thought at the start of the answer: it contains no opening mark, so it ends before the first call."""
     assert rules.thinking is not None
@@ -153,9 +173,14 @@ def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], relaxed: Relax
 
 
 def _free_text(rules: AnswerRules) -> str:
-    if rules.choice != "none" or rules.family is None:
+    if rules.family is None:
         return "/(?s:.*)/"
-    return without_openings(rules.family, anywhere=True)
+    if rules.choice == "none" and not rules.family.openings and rules.tools:
+        starts = call_starts(ToolSchemas(rules.tools))
+        begun = starts.bare(rules.family.bare).pattern.replace(r"\s{0,80}", r"\s*")
+        thought = f"(?:(?s:.*){escaped(rules.marks[1])})?" if rules.marks else ""
+        return "/(?s:.*)/ & ~" + pattern(rf"{thought}[\s;,]*(?i:{begun})(?s:.*)")
+    return "/(?s:.*)/" if rules.choice != "none" else without_openings(rules.family, anywhere=True)
 
 
 def rules_by_schema(rules: AnswerRules) -> Iterable[tuple[str, AnswerRules]]:

@@ -60,8 +60,14 @@ def notation_rules(
     before and behind them."""
     rules = _Rules(notation, arguments)
     before, behind = (f"{literal(text)} " if text else "" for text in call)
-    calls = [f"{before}{literal(tool.name)} {rules.call(tool)} {behind}".strip() for tool in tools]
-    return "\n".join([f"{notation.letters}: " + "\n  | ".join(calls), *rules.lines.values()])
+    rest = f"{notation.letters}_call"
+    # A name with what opens the arguments, so that one lexeme may begin a call.
+    calls = [
+        f"{before}{literal(tool.name + notation.braces[0])} {rest}_{place} {behind}".strip()
+        for place, tool in enumerate(tools)
+    ]
+    arguments_of = [f"{rest}_{place}: {rules.call(tool)}" for place, tool in enumerate(tools)]
+    return "\n".join([f"{notation.letters}: " + "\n  | ".join(calls), *arguments_of, *rules.lines.values()])
 
 
 def notation_unconstrained(notation: Notation, tool: ToolSchema) -> str:
@@ -140,7 +146,7 @@ class _Rules:
     known: dict[str, str] = field(default_factory=dict)
 
     def call(self, tool: ToolSchema) -> str:
-        """The arguments of a call, with the braces around them."""
+        """The arguments of a call, with the brace behind them."""
         self.tool = tool
         return self.members(tool.parameters, tool.parameters, outermost=True)
 
@@ -165,9 +171,9 @@ class _Rules:
         return choice(list(dict.fromkeys(self._typed(kind, schema, root) for kind in sorted(types))))
 
     def members(self, schema: Mapping[str, Any], root: Mapping[str, Any], *, outermost: bool = False) -> str:
-        """An object, braces included."""
+        """An object, braces included; of the arguments, without the first."""
         notation = self.notation
-        begin, end = notation.braces if outermost else notation.objects
+        begin, end = ("", notation.braces[1]) if outermost else notation.objects
         tool = ToolSchema("", dict(schema))
         required = set(tool.required)
         keys = [key for key, part in tool.properties.items() if part is not False or key in required]

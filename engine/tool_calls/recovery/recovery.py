@@ -85,7 +85,7 @@ def _attempts(raw: str, tools: ToolSchemas, family: Family | None) -> Iterator[R
     offer = (tools, _with_like_names(raw, tools))
     for one in families:
         yield from _by_family(raw, one, offer, () if one is family else (_as_written_by(one),))
-    if len(parts := bare_parts(raw)) > 1:
+    if len(parts := bare_parts(raw)) > 1 or (parts and raw.lstrip().startswith(">>>")):
         yield _all_of([_by_shape(part, tools, (), ended=True) for part in parts])
     body, fenced, ended = without_marks(raw, ())
     repairs = ("took it out of a code fence",) if fenced else ()

@@ -216,13 +216,20 @@ def test_a_grammar_that_forbids_what_the_template_writes_is_not_used(
     assert plan(told, tools=[LOOK]).grammar is not None
 
 
-def test_a_model_that_writes_calls_without_a_mark_has_them_read_and_not_constrained(tokenizer: Any) -> None:
-    planner = named_planner(tokenizer, "glm4")
+@pytest.mark.parametrize("name", ["glm4", "functionary", "pythonic"])
+def test_calls_without_a_mark_are_constrained_from_the_beginning_of_an_answer(
+    tokenizer: Any, name: str
+) -> None:
+    planner = named_planner(tokenizer, name)
     made = plan(planner, tools=[LOOK], tool_choice="required")
-    assert made.grammar is None
-    assert not made.style.constrained
-    assert not planner.can_forbid_calls
-    assert "without a mark" in made.notes[0]
+    assert made.grammar is not None
+    assert not made.notes
+    assert not made.relaxed
+    assert not made.style.all_constrained  # words behind a call take it back
+    assert planner.can_forbid_calls
+
+
+def test_calls_without_a_mark_of_a_model_with_marks_may_be_taken_back(tokenizer: Any) -> None:
     llama = named_planner(tokenizer, "llama3_json")
     assert not plan(llama, tools=[LOOK]).style.all_constrained
 

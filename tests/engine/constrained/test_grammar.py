@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,12 @@ TITLE = {
     "required": ["title"],
     "additionalProperties": False,
 }
+PYTHONIC, GLM4, FUNCTIONARY = (
+    AnswerRules(family=family_named(name), tools=(READ, GO)) for name in ("pythonic", "glm4", "functionary")
+)
+THINKING_GLM4 = replace(GLM4, thinking=THINKING, marks=THINKING)
+NO_GLM4 = replace(THINKING_GLM4, choice="none")
+NO_PYTHONIC = replace(PYTHONIC, choice="none", thinking=THINKING, marks=THINKING)
 A_CALL = '<tool_call>\n{"name": "Read", "arguments": {"path": "/a", "limit": 3}}\n</tool_call>'
 
 
@@ -95,6 +102,16 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
         AnswerRules(family=HERMES, tools=(GO,), schema=TITLE),
         '{"title": "ünï 💡"}',
     ),
+    ("calls without a mark, in Python's form", PYTHONIC, "[Go(), Read(path='x\"', limit=3)] so"),
+    ("a link that begins like such a call", PYTHONIC, "[Read(2)](/man) and [Read(path=3)]"),
+    ("calls without a mark, as a name and JSON", GLM4, 'Read\n{"path": "/a"}\nGo\n{} so'),
+    ("words that begin like such a call", GLM4, "Go\nand read:\nRead\n{}"),
+    ("a call without a mark behind thinking", THINKING_GLM4, '<think>hm\n</think>\nRead\n{"path": "/a"}'),
+    ("calls behind a mark between them", FUNCTIONARY, '>>>Read\n{"path": "/a"}>>>Go\n{}'),
+    ("a required call without a mark", replace(PYTHONIC, choice="required"), ' [Read(path="/a")] '),
+    ("words where such calls are forbidden", NO_GLM4, "<think>so</think>Read\nme"),
+    ("JSON of a model without marks", replace(PYTHONIC, schema=TITLE), '{"title": "[Go("}'),
+    ("or a call of it", replace(PYTHONIC, schema=TITLE), "[Go()]"),
 ]
 
 
@@ -137,6 +154,13 @@ REFUSED: list[tuple[str, AnswerRules, str, str]] = [
     ("text in place of JSON", AnswerRules(schema=TITLE), "", "S"),
     ("text behind JSON", AnswerRules(schema=TITLE), '{"title": "A"}', "h"),
     ("an end inside of JSON", AnswerRules(schema=TITLE), '{"title": "A"', END),
+    ("an argument of another type without a mark", PYTHONIC, "[Go(), Read(path=", "3"),
+    ("an unknown argument without a mark", GLM4, 'Read\n{"', "f"),
+    ("the end inside of a call without a mark", FUNCTIONARY, 'Go\n{}>>>Read\n{"path": "/a"', END),
+    ("text where a call without a mark is required", replace(PYTHONIC, choice="required"), "", "h"),
+    ("more than one call without a mark", replace(GLM4, parallel=False), "Go\n{}\n", "G"),
+    ("a forbidden call without a mark", NO_GLM4, "<think>so</think>Read\n", "{"),
+    ("a forbidden call in Python's form", NO_PYTHONIC, "<think>so</think>[Read", "("),
 ]
 
 

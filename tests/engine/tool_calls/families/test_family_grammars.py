@@ -12,6 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bench.tool_parsers import Letters
+from engine.answers.pieces import AnswerStyle, Call, Text
+from engine.answers.reader import AnswerText
+from engine.constrained.answer_grammar import AnswerRules, grammar_text
+from engine.tool_calls.families.registry import family_named
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
@@ -117,6 +122,23 @@ def test_a_random_model_writes_calls_that_fit(family: Family) -> None:
         for _ in range(30)
     )
     assert calls >= 30
+
+
+@pytest.mark.parametrize("name", ["pythonic", "glm4", "functionary"])
+def test_a_random_model_writes_calls_without_marks_that_fit(name: str) -> None:
+    family = family_named(name)
+    rules = AnswerRules(family=family, tools=tuple(TYPED.values()), choice="required")
+    words = ["Write", "search", "go", "go-on", "\n", '"x"', "null", "true"]
+    knows_nothing = RandomModel(words, [")]", '"', "'"] if name == "pythonic" else ['"', "}"])
+    chance = random.Random(zlib.crc32(name.encode()))
+    for _ in range(12):
+        answer = knows_nothing.answer(grammar_text(rules), "", chance)
+        reader = AnswerText(Letters(answer), AnswerStyle(family=family, tools=TYPED))
+        pieces = [piece for number in range(len(answer)) for piece in reader.add(number)] + reader.finish()
+        calls = [piece for piece in pieces if isinstance(piece, Call)]
+        assert calls, answer
+        assert not [piece for piece in pieces if isinstance(piece, Text)], answer
+        assert all(TYPED.judge(call.name, call.arguments).verdict == "valid" for call in calls), answer
 
 
 PATTERNED = ToolSchemas(
