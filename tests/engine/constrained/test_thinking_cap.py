@@ -87,6 +87,7 @@ WORDS = st.lists(
 
 
 @pytest.mark.parametrize("name", RULES)
+@settings(max_examples=40)
 @given(said=WORDS, cap=st.integers(0, 40))
 @example(said="🎉</th</th", cap=5)
 def test_a_thought_that_never_ends_is_ended_at_its_cap(name: str, said: str, cap: int) -> None:
@@ -101,7 +102,7 @@ def test_a_thought_that_never_ends_is_ended_at_its_cap(name: str, said: str, cap
     assert guide.capped_thought >= cap
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(said=WORDS, cap=st.integers(0, 30), opens=st.booleans(), data=st.data())
 def test_guesses_that_are_taken_back_leave_no_trace(said: str, cap: int, opens: bool, data: Any) -> None:
     guide, plain = (guide_of("calls", cap, opens=opens) for _ in range(2))
