@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CLAUDE_VERSION := 2.1.332
+AGENT_SDK_VERSION := 0.3.332
 CLAUDE := .claude-code/node_modules/.bin/claude
 
-.PHONY: help install settings run test check format lint types bench models-report mac-report claude-code openblas snapshots eval-bundled train-bundled clean
+.PHONY: help install settings run test check format lint types bench claude-day agent-sdk models-report mac-report claude-code openblas snapshots eval-bundled train-bundled clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,13 @@ types: $(STAMP) ## mypy, strict
 
 bench: $(STAMP) ## measure: JSON lines, each figure beside a peer or a floor
 	$(BIN)/python -m bench $(ARGS)
+
+claude-day: $(STAMP) claude-code ## play every scenario in the real Claude Code (CLAUDE=path, ARGS="--only NAME,…"; docs/compatibility.md)
+	@ANYCLAUDE_CLAUDE="$(abspath $(CLAUDE))" $(BIN)/python -m bench.claude_day $(ARGS)
+
+agent-sdk: $(STAMP) claude-code ## programs that run the real Claude Code by its SDKs, on a host (ARGS="--list" names the cases)
+	@if command -v npm >/dev/null; then npm install --prefix .claude-code/agent-sdk --omit=optional --no-audit --no-fund --loglevel=error @anthropic-ai/claude-agent-sdk@$(AGENT_SDK_VERSION); fi
+	$(BIN)/python -m bench.agent_sdk $(ARGS)
 
 models-report: $(STAMP) ## what the engine makes of chat templates (TEMPLATES=DIR: of the .jinja files there, into docs/models.md)
 	$(BIN)/python -W ignore -m bench.template_report $(if $(TEMPLATES),$(TEMPLATES) --write docs/models.md) $(ARGS)
