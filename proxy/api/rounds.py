@@ -89,7 +89,10 @@ def _with_results(chat: dict[str, Any], turn: Iterable[dict[str, Any]], output_t
         turn[0] = {**turn[0], "content": f"{begun['content']}{turn[0]['content']}"}
     # Only the first call was forced, and what the client has begun is no longer the end.
     dropped = ("tool_choice", "continue_final_message", "add_generation_prompt")
+    choice = chat.get("tool_choice")
     chat = {name: value for name, value in chat.items() if name not in dropped}
+    if isinstance(choice, dict) and choice["type"] == "allowed_tools":  # others may not be called any more
+        chat["tool_choice"] = choice | {"allowed_tools": choice["allowed_tools"] | {"mode": "auto"}}
     chat["messages"] = [*messages, *turn]
     if "max_tokens" in chat:
         chat["max_tokens"] = max(1, chat["max_tokens"] - output_tokens)

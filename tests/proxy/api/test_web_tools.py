@@ -327,3 +327,15 @@ async def test_counts_that_come_before_the_answer_add_up_over_its_rounds(tmp_pat
     usage = next(event["usage"] for event in events if event["type"] == "message_delta")
     assert (usage["input_tokens"], usage["cache_read_input_tokens"]) == (90, 160)
     assert usage["output_tokens"] == 11
+
+
+async def test_a_tool_that_was_removed_stays_so_in_later_rounds(tmp_path: Path) -> None:
+    removal = {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "Read"}}
+    turns = [{"role": "user", "content": [{"type": "text", "text": "hello"}, removal]}]
+    answers = [call("web_search", query="first"), says("Found.")]
+    async with searching(tmp_path, *answers, kind="mlx") as (running, upstream):
+        await ask(running, tools=[SEARCH, READ], messages=turns, tool_choice={"type": "any"})
+    choices = [sent["tool_choice"]["allowed_tools"] for sent in upstream.bodies]
+    names = [[tool["function"]["name"] for tool in choice["tools"]] for choice in choices]
+    assert names == [["web_search"], ["web_search"]]
+    assert [choice["mode"] for choice in choices] == ["required", "auto"]
