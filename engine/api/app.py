@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -37,6 +36,7 @@ from engine.prompts.probing.known_traits import KnownTraits
 from engine.prompts.rendering import PromptRefused, PromptRenderer, RenderedPrompt
 from engine.scheduling.requests.steps import GenerationRequest, Lane
 from engine.scheduling.scheduler import Scheduler
+from engine.wire.abandoned import request_key
 from engine.wire.chat import (
     CONTEXT_LENGTH_EXCEEDED,
     LANE_HEADER,
@@ -246,6 +246,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
     if room < 1:
         message = context_length_message(len(prompt.tokens), loaded.context_length)
         raise InvalidChatRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
+    resumes = request.headers.get(RESUME_HEADER) == "1"
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), loaded.name)
     lane = _lane(request)
     limit = min(chat.output_limit or room, room)
@@ -261,7 +262,8 @@ async def _complete(engine: Engine, request: Request) -> Response:
             lane=lane,
             grammar=plan.grammar,
             thinking_cap=plan.thinking_cap.within(limit) if plan.thinking_cap is not None else None,
-            resume_key=_resume_key(body) if request.headers.get(RESUME_HEADER) == "1" else "",
+            resume_key=request_key(body) if resumes else "",
+            resume_tokens=_known_tokens(body, loaded.vocab_size) if resumes else (),
         ),
         asyncio.get_running_loop(),
     )
@@ -282,6 +284,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
         ],
         feed=request.headers.get(FEED_HEADER) == "1",
         with_usage=chat.wants_usage,
+        resumes=resumes,
         thinks=plan.style.think_start != "",
         remember=_memory_for(engine, prompt)
         if lane != "auxiliary"
@@ -320,13 +323,11 @@ def _lane(request: Request) -> Lane:
     return cast(Lane, lane) if lane in get_args(Lane) else "main"
 
 
-def _resume_key(body: dict[str, Any]) -> str:
-    """What a repeated request has in common with the first; it may differ in its form and its limit."""
-    content = {name: value for name, value in body.items() if name not in _FORM}
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-_FORM = ("stream", "stream_options", "max_tokens", "max_completion_tokens")
+def _known_tokens(body: dict[str, Any], vocab_size: int) -> tuple[int, ...]:
+    """What an engine that ended had generated for this request; nothing if it is of another vocabulary."""
+    tokens = body.get("resume_tokens")
+    known = isinstance(tokens, list) and all(type(one) is int and 0 <= one < vocab_size for one in tokens)
+    return tuple(tokens) if known and isinstance(tokens, list) else ()
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -34,6 +34,7 @@ from engine.api.running_answer import RunningAnswer, Shown
 from engine.scheduling.requests.steps import FailStep, ReportStep
 from engine.wire.chat import CompletionHead, error_body, tool_call, usage
 from engine.wire.feed import (
+    Generated,
     Note,
     PrefillProgress,
     Progress,
@@ -100,11 +101,15 @@ class ChatResponse(Response):
         plan: AnswerPlan = _PLAIN,
         notes: Sequence[str] = (),
         feed: bool = False,
+        resumes: bool = False,
         with_usage: bool = False,
         thinks: bool = False,
         remember: Remember | None = None,
     ) -> None:
-        """`remember` has done its work before the client gets the end of the answer."""
+        """`remember` has done its work before the client gets the end of the answer.
+
+        With `feed` and `resumes` the generated tokens are reported, by which another engine can go on.
+        """
         super().__init__()
         self._answer = answer
         self._head = head
@@ -112,6 +117,8 @@ class ChatResponse(Response):
         self._plan = plan
         self._notes = notes
         self._feed = feed
+        self._reports_tokens = feed and resumes
+        self._reported = 0  # tokens
         self._with_usage = with_usage
         self._thinks = thinks
         self._remember = remember
@@ -187,6 +194,7 @@ class ChatStream(ChatResponse):
                     begun, lines = True, list(self._begin())
                     await send(_START)
                 lines += self._lines(batch)
+                lines += self._new_tokens()
                 if ended:
                     await self._keep()
                     lines += self._end()
@@ -213,6 +221,12 @@ class ChatStream(ChatResponse):
             else:
                 for shown in group:
                     yield from self._line(shown)
+
+    def _new_tokens(self) -> Iterator[bytes]:
+        tokens = self._answer.tokens[self._reported :] if self._reports_tokens else []
+        if tokens:
+            self._reported += len(tokens)
+            yield _data(feed_chunk(Generated(tuple(tokens))))
 
     def _line(self, shown: Shown) -> Iterator[bytes]:
         if isinstance(shown, CallOpened | CallPart | Call | TruncatedCall):

@@ -97,7 +97,7 @@ class RunningAnswer:
                     self._end_loop(self._guard.why, shown)
             case ResumedStep(tokens):
                 shown.append(
-                    Remark(f"{tokens} tokens are of an answer to the same request whose client left")
+                    Remark(f"{tokens} tokens are of an answer to the same request that was broken off")
                 )
             case UnconstrainedStep(why):
                 self.unconstrained = why

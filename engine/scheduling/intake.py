@@ -15,7 +15,6 @@ from engine.prefix_cache.disk.read_deadlines import ReadDeadlines
 from engine.prefix_cache.interface import Kind, Match, PrefixCache
 from engine.prefix_cache.repeats import RepeatedPrompts
 from engine.process.device_faults import device_fault
-from engine.scheduling.abandoned import AbandonedAnswers
 from engine.scheduling.active_requests import ActiveRequests
 from engine.scheduling.prefill import Prefill
 from engine.scheduling.reporting import LoopReporting
@@ -24,6 +23,7 @@ from engine.scheduling.requests.steps import ResumedStep, TokenStep
 from engine.scheduling.requests.validation import miss_in_words, request_fault, segment_at
 from engine.scheduling.runner import ModelRunner
 from engine.scheduling.sampling import is_greedy
+from engine.wire.abandoned import AbandonedAnswers
 from engine.wire.feed import Lookup, Queued
 
 _log = logging.getLogger(__name__)
@@ -153,7 +153,8 @@ class RequestIntake:
             self._reporting.fail(request, "invalid_request", fault)
             return
         request.max_tokens = min(spec.max_tokens, self._loaded.context_length - len(spec.prompt))
-        request.resume(self.abandoned.take(spec.resume_key)[: request.max_tokens - 1])
+        known = max(self.abandoned.take(spec.resume_key), list(spec.resume_tokens), key=len)
+        request.resume(known[: request.max_tokens - 1])
         seeded = spec.sampling.seed is not None and self._loaded.draft is None
         request.is_repeatable = seeded or is_greedy(spec.sampling)
         request.restorable = self._cache.restorable(request.tokens)

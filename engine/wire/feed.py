@@ -94,6 +94,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Generated:
+    """Ids of the tokens generated since the last one; only with the header that resumes answers."""
+
+    kind: ClassVar = "generated"
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallOpen:
     """The call of this `index` begins, and a grammar constrains it to its tool: pieces may be sent unread."""
 
@@ -143,6 +151,7 @@ FeedPayload = (
     | PrefillProgress
     | CacheChange
     | Progress
+    | Generated
     | ToolCallOpen
     | ToolCallRaw
     | Note

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
 from typing import Any
 
+from engine.wire.abandoned import AbandonedAnswers, request_key
 from engine.wire.chat import LANE_HEADER, RESUME_HEADER
-from engine.wire.feed import FEED_HEADER, FEED_OBJECT, FeedPayload, StreamError, read_feed_chunk
+from engine.wire.feed import FEED_HEADER, FEED_OBJECT, FeedPayload, Generated, StreamError, read_feed_chunk
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader, parse_json
 from proxy.backends.faults import error_in_stream
-from proxy.backends.upstream import Dialect, UpstreamEvent, UpstreamRequest
-from proxy.events.errors import UpstreamUnavailable
+from proxy.backends.upstream import Broken, Dialect, UpstreamEvent, UpstreamRequest
+from proxy.events.errors import UpstreamError, UpstreamUnavailable
 
 _WHO = "the engine"
 _FEED_MARK = b'"anyclaude.feed"'
@@ -33,12 +36,28 @@ class MlxBackend:
 
     def __init__(self, base_url: str | Callable[[], str], model: str) -> None:
         self._client = ChatClient(base_url, _WHO)
+        self._broken_off = AbandonedAnswers(time.monotonic)
         self._model = model
 
-    def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
+    async def stream(self, request: UpstreamRequest) -> AsyncGenerator[list[UpstreamEvent], None]:
+        """As `Backend.stream`; what an engine that was killed had generated is given to the next one."""
         headers = {FEED_HEADER: "1", LANE_HEADER: request.lane, RESUME_HEADER: "1"}
         reader = EngineStreamReader.of_request(_WHO, request.body)
-        return self._client.stream(request.body, headers, reader)
+        key = request_key(request.body)
+        known = self._broken_off.take(key)
+        body = {**request.body, "resume_tokens": known} if known else request.body
+        broken = False
+        try:
+            async with aclosing(self._client.stream(body, headers, reader)) as arrivals:
+                async for steps in arrivals:
+                    broken = isinstance(steps[-1], Broken)
+                    yield steps
+        except UpstreamError:
+            broken = True
+            raise
+        finally:
+            if broken and not reader.failed:
+                self._broken_off.keep(key, max(reader.generated, known, key=len))
 
     async def model_name(self) -> str:
         return self._model
@@ -55,7 +74,16 @@ class MlxBackend:
 
 
 class EngineStreamReader(ChatStreamReader):
-    """Reads the engine's stream: chat completion chunks, and feed chunks between them."""
+    """Reads the engine's stream: chat completion chunks, and feed chunks between them.
+
+    `generated` are the tokens so far. `failed`: the engine reported why there are no more, so that it does
+    not vouch for them.
+    """
+
+    def __init__(self, who: str, *, max_tokens: int = 0, stops: Collection[str] = ()) -> None:
+        super().__init__(who, max_tokens=max_tokens, stops=stops)
+        self.generated: list[int] = []
+        self.failed = False
 
     def read(self, data: bytes) -> list[UpstreamEvent]:
         """The steps of one event.
@@ -69,7 +97,11 @@ class EngineStreamReader(ChatStreamReader):
         if chunk.get("object") != FEED_OBJECT:  # a model may well write the mark itself
             return self.read_chunk(chunk)
         payload = _feed_payload(chunk)
+        if isinstance(payload, Generated):
+            self.generated += payload.tokens
+            return []
         if isinstance(payload, StreamError):
+            self.failed = True
             raise error_in_stream({"type": payload.type, "message": payload.message}, _WHO)
         return [payload] if payload is not None else []
 

@@ -23,6 +23,7 @@ from tests.models import ModelShelf
 
 pytestmark = pytest.mark.slow
 
+MORE = 5  # tokens that the repeat may add
 HEADERS = {"x-api-key": "any", "anthropic-version": "2023-06-01"}
 
 
@@ -30,6 +31,7 @@ def _body(max_tokens: int, **more: Any) -> dict[str, Any]:
     return {
         "model": "claude",
         "max_tokens": max_tokens,
+        "temperature": 1.0,  # so that no other answer begins in the same way
         "messages": [{"role": "user", "content": "Go on."}],
     } | more
 
@@ -63,7 +65,8 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory, shelf: ModelShelf) -> It
             timeout_s=60,
             what="the engine's return",
         )
-        afterwards = client.post("/v1/messages", json=_body(5))
+        kept = servers.traces(folder)[0].usage.output_tokens
+        afterwards = client.post("/v1/messages", json=_body(kept + MORE))
         feed.until_type("request.finished")
         yield Aftermath(engine.pid, events, meanwhile, afterwards, feed, servers.traces(folder))
 
@@ -115,8 +118,17 @@ def test_a_request_in_the_meantime_is_told_to_come_again(aftermath: Aftermath) -
 
 def test_the_next_request_is_answered_by_a_new_engine(aftermath: Aftermath) -> None:
     assert aftermath.afterwards.status_code == 200
-    assert aftermath.afterwards.json()["usage"]["output_tokens"] == 5
     assert aftermath.feed.of("engine.state")[-1].data["pid"] not in {None, aftermath.killed_pid}
+
+
+def test_a_repeat_goes_on_from_what_the_killed_engine_had_generated(aftermath: Aftermath) -> None:
+    broken, repeat = aftermath.traces[0], aftermath.afterwards.json()
+    assert broken.response.message is not None
+    said, kept = broken.response.message["content"][0]["text"], broken.usage.output_tokens
+    assert kept > 3
+    assert repeat["content"][0]["text"].startswith(said)
+    assert repeat["usage"]["output_tokens"] == kept + MORE
+    assert any("broken off" in note for note in aftermath.traces[-1].notes)
 
 
 def test_the_feed_tells_the_exit_the_restart_and_the_failed_request(aftermath: Aftermath) -> None:

@@ -51,6 +51,7 @@ class GenerationRequest:
     thinking_cap: ThinkingCap | None = None  # ends its thinking
     lane: Lane = "main"
     resume_key: str = ""  # the same for a repeat of the request; empty: it begins anew
+    resume_tokens: tuple[int, ...] = ()  # the answer begins with them: an engine that ended generated them
 
     def guide(self, generated: Sequence[int]) -> Guide | None:
         """What holds the answer that begins with `generated` to its grammar and its cap; None if nothing."""
@@ -60,7 +61,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResumedStep:
-    """The answer goes on from one that its client had left: the next `tokens` tokens are of that one."""
+    """The answer goes on from one that was broken off: the next `tokens` tokens are of that one."""
 
     tokens: int
 

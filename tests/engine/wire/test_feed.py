@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.wire.feed import (
     CacheChange,
     FeedPayload,
+    Generated,
     Lookup,
     Miss,
     Note,
@@ -42,6 +43,7 @@ WRITTEN: list[tuple[bytes, FeedPayload]] = [
     (b'"kind":"prefill","done":4,"total":9,"cached":3', PrefillProgress(4, 9, 3)),
     (b'"kind":"cache","event":"set_aside",%s' % CHANGE, CacheChange("set_aside", 5, 50, 2, 70, 100)),
     (b'"kind":"progress","output_tokens":7,"text":"<tool"', Progress(7, "<tool")),
+    (b'"kind":"generated","tokens":[5,6]', Generated((5, 6))),
     (b'"kind":"tool_open","index":1,"family":"hermes","constrained":true', ToolCallOpen(1, "hermes")),
     (
         b'"kind":"tool_raw","index":2,"raw":"<c>","tokens":[7,9],"family":"hermes","constrained":false,'

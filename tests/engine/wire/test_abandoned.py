@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.scheduling.abandoned import AbandonedAnswers
+from engine.wire.abandoned import AbandonedAnswers, request_key
 from tests.engine.model_thread import Clock
 
 
@@ -12,6 +12,13 @@ def test_an_answer_is_taken_once_and_the_newest_counts() -> None:
     answers.keep("a", [1, 2])
     answers.keep("", [3])
     assert (answers.take(""), answers.take("a"), answers.take("a")) == ([], [1, 2], [])
+
+
+def test_a_repeat_may_differ_in_its_form_and_its_limit() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}
+    again = body | {"stream": True, "max_tokens": 9, "resume_tokens": [1]}
+    assert request_key(again) == request_key(body)
+    assert request_key(body | {"temperature": 0.5}) != request_key(body)
 
 
 def test_an_answer_expires() -> None:
