@@ -16,6 +16,7 @@ from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
+_DAY = datetime(2026, 1, 1)  # any: prompts that are compared must not differ by the time
 
 
 def renderer(template: str) -> Callable[..., str]:
@@ -29,7 +30,7 @@ def renderer(template: str) -> Callable[..., str]:
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    environment.globals["strftime_now"] = _DAY.strftime
     compiled = environment.from_string(_GENERATION.sub("", template))
 
     def render(messages: Any, tools: Any, add_generation_prompt: bool = True, **variables: Any) -> str:

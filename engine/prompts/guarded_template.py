@@ -20,7 +20,11 @@ from engine.prompts.encoding.control_tokens import control_tokens
 from engine.prompts.encoding.guarded_encoding import GuardedEncoder
 from engine.wire.chat import Message
 
-_CLOCK = re.compile(r"""\bstrftime_now\(\s*(['"])(.*?)\1\s*\)""")
+_CLOCK = (
+    "{%- macro strftime_now(format) -%}{%- set ns = namespace(text=format) -%}{%- for one, text in TEXTS -%}"
+    "{%- set ns.text = ns.text.replace(one, text) -%}{%- endfor -%}{{- ns.text -}}{%- endmacro %}\n"
+)
+_DIRECTIVE = re.compile(r"%[-_0^#]?[A-Za-z]")
 THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking", "part")
 """Where templates read an answer's thinking: a field of the message, or a part of its content."""
 
@@ -97,13 +101,18 @@ class GuardedTemplate:
         return str(text)
 
     def _dated_source(self, tools: bool) -> str:
-        """The source of the template with the day's texts in place of the clock's; empty if it is unknown."""
+        """The source of the template behind a clock of its own, which shows the day; empty if it is unknown.
+
+        A macro, since a template may compute the format, and transformers passes no functions on.
+        """
         source = getattr(self._tokenizer, "chat_template", None)
         if isinstance(source, dict):  # transformers chooses so
             source = source["tool_use"] if tools and "tool_use" in source else source.get("default")
         if not isinstance(source, str):
             return ""
-        return _CLOCK.sub(lambda found: json.dumps(self.day.strftime(found[2])), source)
+        used = sorted(set(_DIRECTIVE.findall(source)))
+        texts = [(one, self.day.strftime(one)) for one in used]
+        return _CLOCK.replace("TEXTS", json.dumps([*texts, ("%%", "%")])) + source
 
     def mask(self, text: str) -> str:
         """A client's text with stand-ins where it spells a control token."""

@@ -275,3 +275,15 @@ def test_a_hundred_messages_render_quickly(renderer: PromptRenderer) -> None:
     prompt = renderer.render(messages)
     assert len(prompt.boundaries) == 100
     assert json.dumps(prompt.boundaries)
+
+
+def test_a_template_that_computes_the_format_of_its_clock_writes_the_day(renderer_of: Any) -> None:
+    """As one with a literal format: the text of a prompt must not change with the time."""
+    clock = (
+        "{%- set form = '%H:%M:%S.%f' -%}"
+        "{%- macro now() -%}{{- strftime_now('%A ' ~ form) -}}{%- endmacro -%}{{- now() -}}"
+    )
+    used = renderer_of(clock + templates.HOISTING)
+    text = used.render([{"role": "user", "content": "What time is it?"}]).text
+    assert " 00:00:00.000000<|im_start|>user" in text
+    assert used.traits.thinking_switch == ""
