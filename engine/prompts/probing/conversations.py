@@ -93,6 +93,7 @@ _SHAPES = (
     "s u s c r s x u s",
     "u xcc r1 u",
     "u o x u",
+    "s x u",
     "x u",
     "s u tc r x u Tc r Txcc r",
 )
