@@ -110,6 +110,8 @@ def _segments(body: dict[str, Any]) -> Iterator[Segment]:
     elif messages and messages[0].get("role") == "system":
         yield Segment("system", _message_text(messages.pop(0)))
     for tool in _list(body.get("tools")):
+        if isinstance(tool, dict) and tool.get("defer_loading") is True:
+            continue  # it may be called; the messages show it
         function = tool.get("function", tool) if isinstance(tool, dict) else {}
         name = function.get("name") if isinstance(function, dict) else ""
         yield Segment(f"tool {name}", encode_json(tool).decode())

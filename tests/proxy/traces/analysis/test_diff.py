@@ -41,6 +41,11 @@ def test_without_them_the_client_s_own_body_counts() -> None:
     assert segments(trace)[0].text == "S"
 
 
+def test_tools_that_the_messages_show_are_no_parts() -> None:
+    late = {**READ, "defer_loading": True}
+    assert names(sent("hi", tools=(READ, late))) == ["system", "tool Read", "message 1 (user)"]
+
+
 @pytest.mark.parametrize("body", [None, [], "text", {"messages": 3, "tools": {}}, {"tools": [3]}])
 def test_a_body_of_any_shape_can_be_compared(body: Any) -> None:
     trace = trace_of(1)
