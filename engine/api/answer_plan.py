@@ -16,7 +16,7 @@ from engine.prompts.chat_template import template_of, template_text
 from engine.prompts.model_forms import ModelForms, model_forms
 from engine.tool_calls.families.template_probe import PROBE_TOOLS, written_call
 from engine.tool_calls.quoted.call_forms import bare_json_of
-from engine.tool_calls.reading.family import Bare
+from engine.tool_calls.reading.family import Bare, with_names
 from engine.tool_calls.schemas.tools import tool_schemas
 
 _log = logging.getLogger(__name__)
@@ -128,12 +128,13 @@ class AnswerPlanner:
         """The plan for the answer to a request; `opens_thinking`: its prompt ends inside of it."""
         tools = tool_schemas(chat.callable_tools)
         parallel = chat.parallel_tool_calls is not False
+        layout = with_names(self._layout, tools)
         style = AnswerStyle(
             stops=tuple(chat.stop),
             think_start=self._thinking[0] if self._thinking else "",
             think_end=self._thinking[1] if self._thinking else "",
             opens_thinking=opens_thinking,
-            drop=self._layout,
+            drop=layout,
             family=self.family,
             bare=self._bare,
             tools=tools,
@@ -149,7 +150,7 @@ class AnswerPlanner:
             thinking=self._thinking if opens_thinking or chat.may_think else None,
             opens_thinking=opens_thinking,
             marks=self._thinking,
-            layout=self._layout,
+            layout=layout,
         )
         cap, notes = self._cap(chat, opens_thinking=opens_thinking)
         made = self._constrained(rules, style)

@@ -144,7 +144,12 @@ TAGGED_FAMILIES: tuple[TaggedFormat, ...] = (
         "</atem:function_calls>",
         "atem:",
         thinking=(" to=self<|message|>", "<|eom|>"),
-        layout=("<|start|>assistant", " to=user<|message|>", "<|message|>", "<|eom|>", "<|eot|>"),
+        # A call's message is addressed to its tool.
+        layout=(
+            "<|start|>assistant",
+            *(" to=user<|message|>", " to=$tool<|message|>", "<|message|>"),
+            *("<|eom|>", "<|eot|>"),
+        ),
     ),
     _dsml("deepseek_v32", "function_calls"),
     _dsml("deepseek_v4", "tool_calls"),

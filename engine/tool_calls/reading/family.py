@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from engine.tool_calls.reading.pieces import CallPiece
@@ -75,7 +75,7 @@ class Family(Protocol):
 
     @property
     def layout(self) -> tuple[str, ...]:
-        """Marks of the message format that are not part of the answer's text."""
+        """Marks of the message format that are not part of the answer's text; `$tool` is a tool's name."""
         ...
 
     @property
@@ -102,3 +102,10 @@ class Family(Protocol):
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         """Calls in this format, opening mark included."""
         ...
+
+
+def with_names(layout: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
+    """The marks of a family's `layout`, those with `$tool` once for each name."""
+    return tuple(
+        mark.replace("$tool", name) for mark in layout for name in (names if "$tool" in mark else ("",))
+    )

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from engine.answers.pieces import Call, Text
+from engine.answers.reader import AnswerText
 from engine.api.answer_plan import AnswerPlan, AnswerPlanner
 from engine.api.requests import parse_chat
 from engine.prompts.model_forms import model_forms
 from engine.tool_calls.families.names import FAMILY_NAMES
-from engine.tool_calls.families.registry import FAMILIES, UnknownFamily
+from engine.tool_calls.families.registry import FAMILIES, UnknownFamily, family_named
+from tests.engine.spelling import Spelling
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -259,3 +262,14 @@ def test_a_model_whose_way_is_not_known_is_held_to_json_all_the_same(tokenizer: 
 def test_every_name_of_a_format_is_one_of_a_family(tokenizer: Any) -> None:
     for name in FAMILY_NAMES:
         assert named_planner(tokenizer, name, grammar=False).family is not None
+
+
+def test_a_message_to_a_tool_is_not_shown_with_its_address(tokenizer: Any) -> None:
+    family = family_named("muse_spark")
+    style = plan(named_planner(tokenizer, "muse_spark"), tools=[LOOK, GO]).style
+    call = family.write([("go", {})], style.tools)
+    text = f" to=user<|message|>I go.<|eom|><|start|>assistant to=go<|message|>{call}"
+    reader = AnswerText(Spelling(list(text)), style)
+    pieces = [piece for token in range(len(text)) for piece in reader.add(token)] + reader.finish()
+    assert [piece.name for piece in pieces if isinstance(piece, Call)] == ["go"]
+    assert "".join(piece.text for piece in pieces if isinstance(piece, Text)) == "I go."
