@@ -6,6 +6,7 @@ sessions get the right answer. Every request body is kept for the test to inspec
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -44,12 +45,23 @@ class Call:
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer: text, then calls; with `one_index` all of them have the index 0."""
+    """One answer: thinking, text, then calls; with `one_index` all of them have the index 0.
+
+    `status` refuses the request instead. With `breaks` the stream ends before its finish reason, and with
+    `fails` an error event ends it. It is silent for `wait_s` at first and for `gap_s` between two chunks.
+    """
 
     text: str = ""
     calls: tuple[Call, ...] = ()
     ends: str = ""  # the finish reason, if not the answer's own
     one_index: bool = False
+    thinking: str = ""
+    status: int = 0
+    message: str = "played by the script"  # of a refusal or an error event
+    breaks: bool = False
+    fails: bool = False
+    wait_s: float = 0.0
+    gap_s: float = 0.0
 
     @property
     def finish_reason(self) -> str:
@@ -106,21 +118,34 @@ class ScriptedUpstream:
         body = json.loads(raw)
         self.bodies.append(body)
         turn, number = self.script(body), next(self._ids)
+        if turn.status:
+            error = {"error": {"message": turn.message, "code": turn.status}}
+            return JSONResponse(error, turn.status, headers={"retry-after": "1"})
         usage = _usage(len(raw), turn)
         if not body.get("stream"):
+            await asyncio.sleep(turn.wait_s)
             return JSONResponse(_whole(turn, number, self.model, usage))
-        lines = (f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(turn, number, self.model, usage))
-        return StreamingResponse(_sent(lines), media_type="text/event-stream")
+        return StreamingResponse(
+            _sent(turn, _chunks(turn, number, self.model, usage)), media_type="text/event-stream"
+        )
 
 
-async def _sent(lines: Iterator[str]) -> AsyncIterator[str]:
-    for line in lines:
-        yield line
+async def _sent(turn: Turn, chunks: Iterator[Body]) -> AsyncIterator[str]:
+    await asyncio.sleep(turn.wait_s)
+    for chunk in chunks:
+        if (turn.breaks or turn.fails) and (not chunk["choices"] or chunk["choices"][0]["finish_reason"]):
+            if turn.fails:
+                yield f"data: {json.dumps({'error': {'message': turn.message, 'code': 500}})}\n\n"
+            return
+        yield f"data: {json.dumps(chunk)}\n\n"
+        if turn.gap_s:
+            await asyncio.sleep(turn.gap_s)
     yield "data: [DONE]\n\n"
 
 
 def _usage(raw_bytes: int, turn: Turn) -> Body:
-    prompt, output = raw_bytes // 4, 1 + len(turn.text.split()) + 10 * len(turn.calls)
+    words = len(turn.text.split()) + len(turn.thinking.split())
+    prompt, output = raw_bytes // 4, 1 + words + 10 * len(turn.calls)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,
@@ -143,6 +168,8 @@ def _whole(turn: Turn, number: int, model: str, usage: Body) -> Body:
         for i, call in enumerate(turn.calls)
     ]
     message: Body = {"role": "assistant", "content": turn.text or None}
+    if turn.thinking:
+        message["reasoning_content"] = turn.thinking
     if calls:
         message["tool_calls"] = calls
     return {
@@ -163,8 +190,9 @@ def _chunks(turn: Turn, number: int, model: str, usage: Body) -> Iterator[Body]:
         return base | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
     yield chunk({"role": "assistant", "content": ""})
-    for word in re.findall(r"\s*\S+|\s+", turn.text):
-        yield chunk({"content": word})
+    for kind, text in (("reasoning_content", turn.thinking), ("content", turn.text)):
+        for word in re.findall(r"\s*\S+|\s+", text):
+            yield chunk({kind: word})
     for place, call in enumerate(turn.calls):
         i = 0 if turn.one_index else place
         head = {"name": call.name, "arguments": ""}

@@ -14,10 +14,10 @@ from typing import Any
 
 from bench.child import Child, clean_environment, poll, wait_ready
 from bench.claude_code import claude_path
+from bench.terminal_session import terminal_session
 from tests import servers
 from tests.documents.blocks import CommandBlock, DocumentedCommand
 from tests.documents.shown import RequestNames, missing
-from tests.e2e.terminal_session import terminal_session
 
 COMMAND_S = 90
 FAILING_S = 0.5  # in which a command that has printed an error ends by itself

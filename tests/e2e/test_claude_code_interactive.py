@@ -9,9 +9,9 @@ import pytest
 
 from bench.child import clean_environment
 from bench.scripted_upstream import Body, Call, ScriptedUpstream, Turn, in_order, serving
+from bench.terminal_session import TerminalSession, terminal_session
 from tests import servers
 from tests.e2e.real_client import claude_binary, settle_in
-from tests.e2e.terminal_session import TerminalSession, terminal_session
 
 pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
 

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from bench.child import clean_environment
+from bench.terminal_session import terminal_session
 from proxy.configuration.settled import HostConfig
 from proxy.host_record import HostRecord, recorded_hosts
-from tests.e2e.terminal_session import terminal_session
 from tests.tui.test_cli import COMMAND, run
 from tui.client.host_process import HostFailed
 from tui.commands.detached import start_detached

@@ -16,7 +16,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,14 +34,24 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+class _AnsweringScreen(pyte.Screen):
+    """A screen that answers what the program asks its terminal."""
+
+    def __init__(self, answer: Callable[[str], None]) -> None:
+        self._answer = answer
+        super().__init__(COLUMNS, LINES)
+
+    def write_process_input(self, data: str) -> None:
+        self._answer(data)
+
+
 class TerminalSession:
     """A program that runs in a terminal; made by `terminal_session`."""
 
     def __init__(self, process: subprocess.Popen[bytes], controller: int) -> None:
         self.process = process
         self._controller = controller
-        self._screen = pyte.Screen(COLUMNS, LINES)
-        self._screen.write_process_input = self.press  # what the program asks its terminal is answered
+        self._screen = _AnsweringScreen(self.press)
         self._stream = pyte.ByteStream(self._screen)
         self._changed = threading.Condition(threading.RLock())
         self._ended = False
