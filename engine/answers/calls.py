@@ -140,6 +140,20 @@ def recovered(
         yield Call(call.name, call.arguments, raw, repairs=call.repairs)
 
 
+def without_repeats(
+    pieces: Iterable[Piece | ReturnedText], written: Iterable[Call]
+) -> Iterator[Piece | ReturnedText]:
+    """The pieces without the calls that are written already: it repeats them, and each is meant once."""
+    earlier = {(call.name, call.arguments) for call in written}
+    for piece in pieces:
+        if isinstance(piece, Call) and (piece.name, piece.arguments) in earlier:
+            yield Remark(
+                f"a call of {piece.name!r} was written once more without its marks, which counts as one"
+            )
+        else:
+            yield piece
+
+
 def _passed_on(misfits: Iterable[MisfitCall], raw: str) -> Iterator[Piece | ReturnedText]:
     for misfit in misfits:
         if not misfit.verdict.usable:

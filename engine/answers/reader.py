@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from engine.answers.calls import CallSection, ReturnedText, recovered
+from engine.answers.calls import CallSection, ReturnedText, recovered, without_repeats
 from engine.answers.marker_scanner import MarkerScanner
 from engine.answers.pieces import (
     AnswerStyle,
@@ -58,6 +58,7 @@ class AnswerText:
         self._awaits_json = style.answers_json  # the first text is the beginning of a JSON answer
         self._space_before_call = ""
         self._waiting = WaitingCalls()
+        self._marked: list[Call] = []  # the calls that were written with the family's marks
         self._spelling = TokenSpelling()
         self._ending = self._new_ending()
         self._undecided = ""  # a mark of thinking: the next letter decides whether it opens a thought
@@ -102,7 +103,7 @@ class AnswerText:
         yield from self._read(_finalized(self._detokenizer), final=True)
         while self._section is not None:
             section = self._section
-            yield from self._placed(section.close(truncated=truncated))
+            yield from self._placed(section.close(truncated=truncated), marked=True)
             self._leave(section)
             yield from self._read(section.rest, final=True)
         if self.mode == "thinking":
@@ -174,7 +175,7 @@ class AnswerText:
     def _read_calls(self, section: CallSection, text: str) -> Generator[Piece, None, str]:
         """Feed a section of calls; returns the text behind it, once it is over."""
         self._spelling.read(len(text))
-        yield from self._placed(section.feed(text))
+        yield from self._placed(section.feed(text), marked=True)
         if not section.over:
             return ""
         self._spelling.read(-len(section.rest))
@@ -260,7 +261,7 @@ class AnswerText:
         self._at_line_start = False
         yield from self._show(mark)
 
-    def _placed(self, pieces: Iterable[Piece | ReturnedText]) -> Iterator[Piece]:
+    def _placed(self, pieces: Iterable[Piece | ReturnedText], *, marked: bool = False) -> Iterator[Piece]:
         """Pieces of calls, with what was returned as text of the mode in which it stood."""
         for piece in pieces:
             if isinstance(piece, ReturnedText):
@@ -273,6 +274,7 @@ class AnswerText:
                     yield from self._spoken(piece.text)
             elif isinstance(piece, Call):
                 call = replace(piece, tokens=self._spelling.end())
+                self._marked += [call] if marked else []
                 if call.opened or self._style.all_constrained:
                     yield call
                 else:
@@ -335,7 +337,8 @@ class AnswerText:
                 yield from self._spoken(part.raw)
             else:
                 self._space_before_call, self._space = self._space, ""
-                yield from self._placed(recovered(part.raw, self._style, of=part.calls))
+                found = recovered(part.raw, self._style, of=part.calls)
+                yield from self._placed(without_repeats(found, self._marked))
         for note in ending.notes:
             yield Remark(note)
         ending.notes.clear()

@@ -304,6 +304,19 @@ def test_text_that_shows_a_call_is_text(text: str) -> None:
     assert shown(read(style, *text)) == shown(read(style, text)) == [("text", text)]
 
 
+@pytest.mark.parametrize("constrained", [False, True])
+@pytest.mark.parametrize(
+    ("behind", "calls"),
+    [('[look(at="it")]', 1), ('[look(at="that")]', 2), ('[look(at="it"), look(at="that")]', 2)],
+)
+def test_a_call_that_is_repeated_without_its_marks_is_one(constrained: bool, behind: str, calls: int) -> None:
+    style = AnswerStyle(family=family_named("lfm2"), tools=TOOLS, all_constrained=constrained)
+    text = f'<|tool_call_start|>[look(at="it")]<|tool_call_end|>{behind}'
+    for pieces in (read(style, text), read(style, *text)):
+        found = [said for kind, said in shown(pieces) if kind == "call"]
+        assert found == ['look{"at": "it"}', 'look{"at": "that"}'][:calls]
+
+
 BARE = "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>"
 
 
