@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from proxy.anthropic.harmless_calls import is_harmless, session_folders
@@ -20,7 +20,7 @@ from proxy.anthropic.safeguards import (
 )
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.openai import OpenAIBackend
-from proxy.backends.upstream import Backend, Broken, Finish, Lookup, TextDelta, UpstreamRequest
+from proxy.backends.upstream import Backend, Broken, Finish, TextDelta, UpstreamRequest
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import ContextOverflow, ProxyError
 
@@ -28,13 +28,6 @@ CHECK_S = 60.0
 NOT_KNOWN = "the rules of anyclaude-tui do not know this call as harmless (autoMode is rules)"
 
 CheckMode = Literal["off", "rules", "model"]
-
-
-@dataclass(slots=True)
-class _Prefix:
-    """Whether the engine has computed the beginning that all checks share; unknown counts as yes."""
-
-    cached: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,6 @@ class CallChecks:
     backend: Backend | None = None
     limit_s: float = CHECK_S
     owned: Backend | None = None  # to be closed with the host
-    _prefix: _Prefix = field(default_factory=lambda: _Prefix())
 
     async def close(self) -> None:
         if self.owned is not None:
@@ -105,11 +97,6 @@ class CallChecks:
         if backend.dialect.template_switches:
             asked["chat_template_kwargs"] = {"enable_thinking": False}
         asked = {"model": await backend.model_name(), **asked}
-        if not self._prefix.cached:
-            # Checks are auxiliary, of which the engine keeps nothing, so that they evict no conversation.
-            shared = {**asked, "messages": [*asked["messages"][:1], _ANY_CALL], "max_tokens": 1}
-            await self._answer(backend, UpstreamRequest(shared, f"{request_id}-prefix", lane="subagent"))
-            self._prefix.cached = True
         request = UpstreamRequest(asked, f"{request_id}-check", lane="auxiliary", session=session)
         text, end = await self._answer(backend, request)
         return read_verdict(text) if end == "stop" else CallVerdict("unavailable", "error")
@@ -125,14 +112,11 @@ class CallChecks:
                             text += step.text
                         case Broken():
                             raise step.error
-                        case Lookup():
-                            self._prefix.cached = step.matched_tokens > 0
                         case Finish():
                             end = step.reason
         return text, end
 
 
-_ANY_CALL = {"role": "user", "content": "Working directory: /"}
 NO_CHECKS = CallChecks()
 
 

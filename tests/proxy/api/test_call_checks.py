@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from proxy.api.call_checks import CallChecks, checks_of
-from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.configuration.settled import HostConfig
 from tests.proxy.live import (
@@ -105,24 +104,6 @@ async def test_rules_of_the_users_own_leave_it_to_the_model(tmp_path: Path) -> N
     found, checker, _ = await verdict(tmp_path, "model", command="ls", check=says(BLOCK), safeguards=wanted)
     assert found["outcome"] == "flagged"
     assert "listing files" in checker.bodies[0]["messages"][1]["content"]
-
-
-async def test_the_beginning_that_checks_share_is_kept_once_the_engine_lacks_it(tmp_path: Path) -> None:
-    cold = {"object": "anyclaude.feed", "kind": "lookup", "prompt_tokens": 90, "kept_tokens": 0, "miss": None}
-    cold |= {"matched_tokens": 0, "tier": "memory"}
-    checker = Upstream([cold, *says(ALLOW)])
-    request = body(safeguards=WANTED)
-    message = {"content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": "make"}}]}
-    async with serve(checker) as url:
-        backend = MlxBackend(f"{url}/v1", "m")
-        checks = CallChecks("model", backend)
-        for _ in range(2):
-            results, _ = await checks.results(request, message, "req", "s")
-            assert "not_flagged" in str(results)
-        await backend.close()
-    lanes = [dict(each["headers"])[b"x-anyclaude-lane"] for each in checker.requests]
-    assert lanes == [b"auxiliary", b"subagent", b"auxiliary"]
-    assert len({each["messages"][0]["content"] for each in checker.bodies}) == 1
 
 
 @pytest.mark.parametrize(("mode", "fields"), [("off", {}), ("model", {"safeguards": None})])
