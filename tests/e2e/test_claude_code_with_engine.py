@@ -11,6 +11,7 @@ import pytest
 
 from bench.claude_code import ClaudeRun, run_claude
 from proxy.traces.schema import Trace
+from proxy.translate.late_tools.tool_offer import PLACEHOLDER
 from tests import servers
 from tests.e2e.feed_reader import FeedReader
 from tests.e2e.real_client import claude_binary
@@ -84,8 +85,9 @@ def test_each_run_left_a_trace_with_full_bodies(three: ThreeRuns) -> None:
     for trace, question in zip(three.traces, QUESTIONS, strict=True):
         assert question in str(trace.request.body["messages"])
         assert len(trace.request.body["tools"]) >= 12
-        shown = [tool for tool in trace.upstream["tools"] if "defer_loading" not in tool]
-        assert len(shown) == len(trace.request.body["tools"])
+        offered = {tool["name"] for tool in trace.request.body["tools"]} - {PLACEHOLDER}
+        shown = [tool["function"] for tool in trace.upstream["tools"] if "defer_loading" not in tool]
+        assert {function["name"] for function in shown} == offered
         assert trace.response.message is not None
         assert trace.response.message["content"]
         assert trace.cache is not None

@@ -22,7 +22,7 @@ from tests.engine.model_thread import Answer, answer, answers, ask, collect, run
 from tests.engine.near_ties import is_tie
 from tests.models import ModelShelf
 
-CONVERSATIONS = 120
+CONVERSATIONS = 72
 AT_ONCE = 4  # conversations that take their turns together
 LIVES = 4  # of the engine with a cache: each begins with what is on disk
 CHUNK = 16
@@ -135,7 +135,7 @@ def visits(random: Random) -> list[list[Conversation]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # half a minute, on cores of its own
+@pytest.mark.timeout(300)  # some seconds, on cores of its own
 @pytest.mark.parametrize("architecture", ["qwen3", "gemma3_text", "qwen3_5"])
 async def test_conversations_are_answered_as_without_a_cache(
     shelf: ModelShelf, tmp_path: Path, architecture: Architecture
@@ -155,6 +155,6 @@ async def test_conversations_are_answered_as_without_a_cache(
                     assert stats["bytes"] <= stats["budget_bytes"]
             evictions += stats["evictions"]
     assert comparison.ties <= comparison.answers // 100
-    assert evictions > 100
-    assert comparison.tiers["disk"] > 10
-    assert comparison.tiers["memory"] > 100
+    assert evictions > 40
+    assert comparison.tiers["disk"] > 5
+    assert comparison.tiers["memory"] > 50
