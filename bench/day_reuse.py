@@ -28,6 +28,7 @@ from bench.recorded_traffic import ClientMissing, Recorded
 from bench.replay import Host, running_host
 from proxy.backends.mlx import MlxBackend
 from proxy.translate.request import translate_request
+from proxy.translate.server_tools import direct_query
 
 PLAIN = "qwen3"  # its KV can be cut anywhere
 _QUICK_REQUESTS = 4
@@ -58,6 +59,8 @@ def measure(folder: Path, *, quick: bool = False) -> list[Figure]:
     except ClientMissing as missing:
         print(f"day_reuse: {missing}", file=sys.stderr)
         return []
+    # The host answers a lone web search itself, which it has no engine for: no prompt is made.
+    recorded = [request for request in recorded if not direct_query(request.body)]
     if quick:
         recorded = recorded[:_QUICK_REQUESTS]
     plain, prompts, lowest = _replayed_by_plain_kv(folder / PLAIN, recorded)
