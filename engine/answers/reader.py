@@ -274,7 +274,8 @@ class AnswerText:
                     yield from self._spoken(piece.text)
             elif isinstance(piece, Call):
                 call = replace(piece, tokens=self._spelling.end())
-                self._marked += [call] if marked else []
+                if marked:
+                    self._marked.append(call)
                 if call.opened or self._style.all_constrained:
                     yield call
                 else:

@@ -29,9 +29,8 @@ class AnswerPlan:
     style: AnswerStyle
     grammar: CompiledGrammar | None = None
     notes: tuple[str, ...] = ()
-    relaxed: Mapping[str, str] = field(
-        default_factory=dict
-    )  # by tool: why a grammar does not enforce all of its schema
+    # By tool: why a grammar does not enforce all of its schema.
+    relaxed: Mapping[str, str] = field(default_factory=dict)
     thinking_cap: ThinkingCap | None = None  # before the limit of the answer counts
 
 

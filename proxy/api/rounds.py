@@ -71,7 +71,8 @@ class Rounds:
         if last:
             chat["tool_choice"] = "none"
             spec = replace(spec, most_calls=0)
-        # What a request without an answer computes is for the cache, which keeps none of the lane auxiliary.
+        # What a request without an answer computes is for the cache, which keeps of the lane auxiliary only
+        # what comes again.
         lane = self.caller.lane if body["max_tokens"] or self.caller.lane != "auxiliary" else "main"
         request = UpstreamRequest(chat, self.request_id, lane=lane, session=self.caller.session)
         notes = [note for note in translated.notes if note not in self.noted]

@@ -43,7 +43,10 @@ class ToolHistory:
     def of(self, key: str) -> Conversations:
         """The conversations that have begun so, the newest first."""
         if key not in self._known:
-            return self._read(key)
+            found = self._read(key)
+            if found:
+                self._remember(key, found)
+            return found
         self._known.move_to_end(key)
         return self._known[key]
 
@@ -52,13 +55,16 @@ class ToolHistory:
         before = self.of(key)
         same = [one for one in before if one.begun_at == shown.begun_at and one.head == shown.head]
         others = (one for one in before if one not in same)
-        self._known[key] = (shown, *others)[:_MOST_ALIKE]
-        self._known.move_to_end(key)
-        while len(self._known) > _MOST_IN_MEMORY:
-            self._known.popitem(last=False)
+        self._remember(key, (shown, *others)[:_MOST_ALIKE])
         # A restarted host finds a conversation by its first request: later ends only help after a rewind.
         if not any(one.changes == shown.changes and one.definitions == shown.definitions for one in same):
             self._write(key)
+
+    def _remember(self, key: str, conversations: Conversations) -> None:
+        self._known[key] = conversations
+        self._known.move_to_end(key)
+        while len(self._known) > _MOST_IN_MEMORY:
+            self._known.popitem(last=False)
 
     def _path(self, key: str) -> Path | None:
         return self._folder / f"{key}.json" if self._folder is not None else None
