@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, ConfigDict
 
 from bench.child import Child
+from tests.any_json import any_json, examples
 from tests.engine.api.test_chat_completions import FIELDS
 from tests.models import ModelShelf
 from tests.servers import engine
@@ -383,17 +383,9 @@ def test_other_paths_say_what_to_do_instead(sdk: openai.OpenAI) -> None:
             ask()
 
 
-FEW = 40  # the same in each run; a hunt takes more, by the variable
-EXAMPLES = int(os.environ.get("ANYCLAUDE_FUZZ_EXAMPLES", FEW))
-ANYTHING: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 10**30)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=6,
-)
+FEW = 40
+EXAMPLES = examples(FEW)
+ANYTHING = any_json(10**30)
 PARTS = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "refusal", "image_url", "input_audio", "file"]) | ANYTHING},
     optional={"text": ANYTHING, "image_url": ANYTHING, "refusal": ANYTHING},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,22 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.any_json import any_json, examples
 from tests.proxy import package_types
 from tests.proxy.live import Upstream, proxy_in_a_thread, says
 from tests.proxy.test_messages_api import BLOCKS, FIELDS
 
-FEW = 25  # the same in each run; a hunt takes more, by the variable
-EXAMPLES = int(os.environ.get("ANYCLAUDE_FUZZ_EXAMPLES", FEW))
+FEW = 25
+EXAMPLES = examples(FEW)
 KINDS = sorted(package_types.block_types())
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 10**6)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=6,
-)
+JSON = any_json(10**6)
 NAMES = st.sampled_from(["Read", "computer", "left_click", "x", ""])
 
 
