@@ -66,7 +66,8 @@ _PARAMETERS = {
     "since": ("integer", "replay what the host still holds behind this `seq`; 0: all of it"),
     "limit": ("integer", f"rows at most, {_DEFAULT_ROWS} if left out"),
     "before": ("string", "the id of the last row of the page above, or a time in epoch seconds"),
-    "q": ("string", "words that a row must have, all of them"),
+    "offset": ("integer", "rows to skip"),
+    "q": ("string", "a filter, as `anyclaude-tui traces list --help` has them"),
     "now": ("boolean", "do not wait for the requests that run"),
 }
 
@@ -147,17 +148,18 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     @router.get(
         "/anyclaude/traces",
         responses={200: {"model": TracePage}},
-        openapi_extra=_parameters("limit", "before", "q"),
+        openapi_extra=_parameters("limit", "before", "offset", "q"),
     )
     async def traces(request: Request) -> Response:
         """The list of traces, newest first."""
         asked = request.query_params
         limit = _number(asked.get("limit") or str(_DEFAULT_ROWS), "limit")
         before, query = asked.get("before", ""), asked.get("q", "")
+        offset = _number(asked.get("offset") or "0", "offset")
 
         def rows() -> tuple[list[dict[str, Any]], int]:
-            page = host.store.index.page(limit=limit, before=before, query=query)
             marks = read_marks(host.store.folder)
+            page = host.store.index.page(limit=limit, before=before, offset=offset, query=query, marked=marks)
             return [row.model_dump() | {"marked": row.id in marks} for row in page.traces], page.total
 
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +17,14 @@ from typing import Any
 
 from engine.process.private_files import open_private, private_folder
 from engine.wire.json_text import encode_json, plain_text
-from proxy.traces.analysis.facts import TraceFacts
+from proxy.filters.language import parse_filter
+from proxy.filters.terms import Filter
+from proxy.traces.analysis.facts import Row, TraceFacts
 from proxy.traces.files import is_trace_id
 from proxy.traces.index_tables import STALE, IndexDamaged, connect, is_damage, storable_row
+from proxy.traces.listing.filter_sql import sql_filter
+from proxy.traces.listing.list_page import EVERY, Asked, list_page
+from proxy.traces.listing.list_row import list_row
 from proxy.traces.schema import Trace, TraceSummary
 from proxy.traces.summary import summarize
 
@@ -36,14 +42,16 @@ class TracePage:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """What the index knows of one trace: its row in lists, and its facts for sums and searches."""
+    """What the index knows of one trace: its row in lists, and its facts for filters, sums and searches."""
 
     summary: TraceSummary
+    listed: Row
     facts: TraceFacts
 
     @classmethod
     def of(cls, trace: Trace, path: str, size: int) -> IndexEntry:
-        return cls(summarize(trace, path, size), TraceFacts.of(trace, path))
+        row = summarize(trace, path, size)
+        return cls(row, list_row(trace, row), TraceFacts.of(trace, path))
 
 
 class TraceIndex:
@@ -83,8 +91,8 @@ class TraceIndex:
                 if there and not replace:
                     continue
                 self._forget(db, row.id)  # also what only some of the tables have
-                listed = (row.id, row.time, row.path, _words(row), encode_json(row.model_dump()).decode())
-                _insert(db, "traces", [listed])
+                _insert(db, "traces", [entry.listed])
+                _insert(db, "summaries", [(row.id, encode_json(row.model_dump()).decode())])
                 _insert(db, "requests", [facts.request])
                 _insert(db, "calls", facts.calls)
                 _insert(db, "misses", [facts.miss] if facts.miss else [])
@@ -127,33 +135,43 @@ class TraceIndex:
         with self._guarded() as db:
             return {path for (path,) in db.execute("SELECT path FROM traces")}
 
-    def page(self, *, limit: int = 100, before: str = "", query: str = "") -> TracePage:
-        """The newest traces that have all words of `query`.
+    def page(
+        self,
+        *,
+        limit: int = 100,
+        before: str = "",
+        offset: int = 0,
+        query: str | Filter = "",
+        marked: Iterable[str] = (),
+        now: float | None = None,
+    ) -> TracePage:
+        """The newest traces that fit the filter `query` (`proxy.filters`).
 
         Args:
             before: the id of the last row of the page above, or a time in epoch seconds; empty: first page.
+            offset: how many of these rows are skipped.
+            marked: ids of the traces that have a mark, for `is:marked`.
+            now: epoch seconds from which the times of the filter are counted; None: this moment.
 
         Raises:
-            ValueError: `before` is neither a known id nor a time.
+            ValueError: `before` is neither a known id nor a time, or the filter cannot be read.
         """
-        words = query.lower().split()
-        match = " AND ".join(["1", *["instr(words, ?)"] * len(words)])
+        wanted = query
+        if isinstance(wanted, str):
+            wanted = parse_filter(wanted, now=time.time() if now is None else now)
+        chosen = sql_filter(wanted, searchable=self.searchable, marked=marked)
         limit = max(0, min(limit, MOST_ROWS))
         with self._guarded() as db:
-            time, row_id = self._place(db, before)
-            total: int = db.execute(f"SELECT count(*) FROM traces WHERE {match}", words).fetchone()[0]
-            rows = db.execute(
-                f"SELECT summary FROM traces WHERE {match} AND (time, id) < (?, ?)"
-                " ORDER BY time DESC, id DESC LIMIT ?",
-                (*words, time, row_id, limit),
-            ).fetchall()
-            return TracePage([TraceSummary.model_validate_json(row) for (row,) in rows], total)
+            place = self._place(db, before) if before else EVERY
+            rows, total = list_page(db, chosen, Asked(limit, place, max(0, offset)))
+            return TracePage([TraceSummary.model_validate_json(row) for row in rows], total)
 
     def text_and_summary(self, row: int) -> tuple[str, TraceSummary]:
         """The text in this row of `texts`, and the trace that it is of."""
         with self._guarded() as db:
             text, summary = db.execute(
-                "SELECT text, summary FROM texts JOIN traces ON traces.id = texts.trace WHERE row = ?", (row,)
+                "SELECT text, summary FROM texts JOIN summaries ON summaries.id = texts.trace WHERE row = ?",
+                (row,),
             ).fetchone()
             return text, TraceSummary.model_validate_json(summary)
 
@@ -176,8 +194,8 @@ class TraceIndex:
         row = db.execute("SELECT row, text FROM texts WHERE trace = ?", (trace,)).fetchone()
         if row and self.searchable:  # FTS5 finds its entries by the text that made them
             db.execute("INSERT INTO search (search, rowid, text) VALUES ('delete', ?, ?)", row)
-        db.execute("DELETE FROM traces WHERE id = ?", (trace,))
-        db.execute("DELETE FROM requests WHERE id = ?", (trace,))
+        for table in ("traces", "summaries", "requests"):
+            db.execute(f"DELETE FROM {table} WHERE id = ?", (trace,))
         for table in ("calls", "misses", "texts"):
             db.execute(f"DELETE FROM {table} WHERE trace = ?", (trace,))
         self._note_stale(db)
@@ -194,8 +212,6 @@ class TraceIndex:
             db.execute("INSERT OR IGNORE INTO notes VALUES (?)", (STALE,))
 
     def _place(self, db: sqlite3.Connection, before: str) -> tuple[float, str]:
-        if not before:
-            return float("inf"), ""
         row = db.execute("SELECT time, id FROM traces WHERE id = ?", (before,)).fetchone()
         if row is not None:  # also one of a foreign file, whose id is none of ours
             return row[0], row[1]
@@ -261,8 +277,3 @@ def _insert(db: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...
         db.executemany(
             f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", map(storable_row, rows)
         )
-
-
-def _words(row: TraceSummary) -> str:
-    parts = [row.id, row.session, row.agent, row.lane, row.backend, row.model, row.preview, row.error]
-    return " ".join([*parts, row.stop_reason, str(row.status)]).lower()

@@ -12,18 +12,19 @@ from pydantic import ValidationError
 
 from engine.wire.json_text import plain_text
 from proxy.traces.analysis.facts import CALL_COLUMNS, MISS_COLUMNS, REQUEST_COLUMNS
+from proxy.traces.listing.list_row import LIST_COLUMNS
 
 # Grows when a table or the meaning of a row changes. An older index is emptied, and the files fill it again;
 # not while a process of that version has it open, which would go on with tables that it does not know.
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 LOCKED_S = 5.0  # that a statement waits for another process
 _MOST = 2**53  # of a number
 OLDER_S = 1.0  # that an older version's process is waited for: commands end soon, hosts do not
 STALE = "search_is_stale"  # in `notes`: a process without FTS5 has changed `texts`
 
 _TABLES = {
-    "traces": "(id TEXT PRIMARY KEY, time REAL NOT NULL, path TEXT NOT NULL, words TEXT NOT NULL,"
-    " summary TEXT NOT NULL) WITHOUT ROWID",
+    "traces": f"({', '.join(LIST_COLUMNS)}, PRIMARY KEY (id)) WITHOUT ROWID",
+    "summaries": "(id TEXT PRIMARY KEY, summary TEXT NOT NULL) WITHOUT ROWID",
     "requests": f"({', '.join(REQUEST_COLUMNS)}, PRIMARY KEY (id)) WITHOUT ROWID",
     "calls": f"({', '.join(CALL_COLUMNS)}, PRIMARY KEY (trace, number)) WITHOUT ROWID",
     "misses": f"({', '.join(MISS_COLUMNS)}, PRIMARY KEY (trace)) WITHOUT ROWID",

@@ -277,6 +277,8 @@ async def test_silence_in_the_feed_is_filled_with_comments() -> None:
         ("/anyclaude/traces?limit=many", 400, "limit=many"),
         ("/anyclaude/traces?limit=-1", 400, "limit=-1"),
         ("/anyclaude/traces?before=nonsense", 400, "before=nonsense"),
+        ("/anyclaude/traces?offset=-1", 400, "offset=-1"),
+        ("/anyclaude/traces?q=tols:Bash", 400, "did you mean tool?"),
         ("/anyclaude/events?since=nonsense", 400, "since=nonsense"),
     ],
 )
@@ -451,7 +453,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         schema = described["content"]["application/json"]["schema"] | {"components": document["components"]}
         Draft202012Validator(schema).validate(answer.json())
     asked = {parameter["name"] for parameter in document["paths"]["/anyclaude/traces"]["get"]["parameters"]}
-    assert asked == {"limit", "before", "q"}
+    assert asked == {"limit", "before", "offset", "q"}
 
 
 async def test_a_host_that_is_asked_to_stop_ends_after_the_requests_that_run(tmp_path: Path) -> None:

@@ -10,15 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from proxy.traces.analysis.full_text import TextPattern
 from proxy.traces.index import TraceIndex
 from proxy.traces.schema import TraceSummary
 
 AROUND = 60  # characters of context on each side
-_WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # with its accents, as FTS5 has it
-# Thai, Lao, Burmese, Khmer, kana, Chinese characters.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +43,26 @@ def search(index: TraceIndex, text: str, *, session: str = "", since: float = 0.
         ValueError: the text is empty.
         sqlite3.Error: the index cannot be read.
     """
-    words = _WORD.findall(text)
     if not text.strip():
         raise ValueError("there is no text to look for")
-    pattern = _pattern(text, words)
-    if words and index.searchable and not _UNSPACED.search(text):
+    wanted = TextPattern.of(text)
+    if index.searchable and wanted.fts is not None:
         source, match = "search JOIN texts ON texts.row = search.rowid", "search MATCH ?"
-        wanted = '"' + " ".join(words) + '"*'
     else:
-        index.add_function("holds", lambda held: pattern.search(held) is not None)
-        source, match, wanted = "texts", "holds(texts.text) AND ? = ''", ""
+        index.add_function("holds", wanted.found_in)
+        source, match = "texts", "holds(texts.text) AND ? = ''"
     chosen = f"FROM {source} JOIN requests ON requests.id = texts.trace WHERE {match}"
-    parameters: tuple[object, ...] = (wanted,)
+    parameters: tuple[object, ...] = (wanted.fts if index.searchable and wanted.fts else "",)
     if session:
         chosen, parameters = chosen + " AND substr(session, 1, ?) = ?", (*parameters, len(session), session)
     if since:
         chosen, parameters = chosen + " AND time >= ?", (*parameters, since)
     ids = index.select(f"SELECT texts.trace, texts.row {chosen} ORDER BY time DESC", parameters)
     return Search(
-        [_found(index, row, pattern) for _, row in ids[:most]],
+        [_found(index, row, wanted.pattern) for _, row in ids[:most]],
         len(ids),
         scanned=not index.searchable,
     )
-
-
-def _pattern(text: str, words: list[str]) -> re.Pattern[str]:
-    if not words:
-        return re.compile(re.escape(text.strip()))
-    begin = "" if _UNSPACED.search(text) else r"(?<![^\W_])"
-    return re.compile(begin + r"[\W_]+".join(map(re.escape, words)), re.IGNORECASE)
 
 
 def _found(index: TraceIndex, row: int, pattern: re.Pattern[str]) -> Found:

@@ -29,6 +29,7 @@ from tests.proxy.trace_making import AT, body_of, call_of, trace_of
 from tests.proxy.traces.folders import Folder
 
 PAGE = 4096  # bytes, of SQLite
+LEAF = b"\x0a"  # the first byte of a leaf of a table without row ids
 MISSED = CacheVerdict(prompt_tokens=9, miss=CacheMiss(reason="cold"))
 
 
@@ -134,7 +135,11 @@ def test_an_index_that_breaks_while_it_is_used_is_replaced(folder: Folder) -> No
     file = folder.path / INDEX_NAME
     content = file.read_bytes()
     pages = [content[at : at + PAGE] for at in range(0, len(content), PAGE)]
-    file.write_bytes(b"".join(b"\xff" * PAGE if b'"preview":' in page else page for page in pages))
+    # Leaves only, and not the first: opening reads from the root down to it.
+    broken = [page[:1] == LEAF and b'"preview":' in page and b"req_0000" not in page for page in pages]
+    file.write_bytes(
+        b"".join(b"\xff" * PAGE if bad else page for page, bad in zip(pages, broken, strict=True))
+    )
     folder.open()
     with pytest.raises(sqlite3.DatabaseError):
         folder.index.page(query="x")
@@ -167,8 +172,8 @@ def test_an_index_without_misses_opens_at_once(folder: Folder) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        pytest.param(("UPDATE traces SET summary = '{'",), id="a summary that is none"),
-        pytest.param(("UPDATE traces SET summary = CAST(x'7bff' AS TEXT)",), id="bytes that are no text"),
+        pytest.param(("UPDATE summaries SET summary = '{'",), id="a summary that is none"),
+        pytest.param(("UPDATE summaries SET summary = CAST(x'7bff' AS TEXT)",), id="bytes that are no text"),
         pytest.param(("DROP TABLE misses",), id="a table that is gone"),
         pytest.param(
             (

@@ -11,6 +11,7 @@ from typing import cast
 
 from engine.process.private_files import DRAFT_SUFFIX, open_private
 from proxy.configuration.file import expand_home
+from proxy.filters.terms import Term, Time
 from proxy.traces.export.exporting import FORMATS, ExportFormat, export
 from proxy.traces.files import TRACES_FOLDER
 from proxy.traces.marks import read_marks
@@ -21,7 +22,7 @@ from tui.client.figures import plural
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.output import write_data
-from tui.commands.traces.listing import list_traces
+from tui.commands.traces.listing import EVERY, MARKED, list_traces
 from tui.commands.traces.places import moment, open_trace
 
 _ALL = 1 << 40
@@ -59,11 +60,11 @@ def run_traces_export(
     left_out: list[str] = []
     written: list[str] = []
     if ids:
-        chosen: Iterator[Trace] = (open_trace(folder, wanted) for wanted in ids)
+        chosen: Iterator[Trace] = (open_trace(folder, one) for one in ids)
     else:
-        only = set(read_marks(folder)) if marked else None
-        rows = list_traces(folder, session=session, only=only, most=_ALL)
-        paths = [folder / row.path for row in reversed(rows) if row.time >= begin]
+        wanted = EVERY.also(Term((Time("since", begin),)), *([MARKED] if marked else []))
+        rows = list_traces(folder, wanted, session=session, marked=read_marks(folder), most=_ALL)
+        paths = [folder / row.path for row in reversed(rows)]
         say(f"{plural(len(paths), 'trace')}")
         chosen = _readable(paths, left_out)
     pieces = export(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from proxy.filters.language import parse_filter
+from proxy.filters.terms import Field, Filter, FilterError, State, Term
 from proxy.traces.files import id_in
 from proxy.traces.index import MOST_ROWS, TraceIndex
 from proxy.traces.marks import Mark, read_marks, remove_mark, set_mark
@@ -17,21 +21,42 @@ from tui.commands.output import terminal_columns, write_data
 from tui.commands.traces.places import trace_file, traces_folder
 from tui.commands.traces.trace_report import summary_lines
 
+EVERY = Filter()
+MARKED = Term((State("marked"),))
+
 
 def run_traces_list(
-    invocation: Invocation, *, session: str, errors: bool, marked: bool, most: int, as_json: bool
+    invocation: Invocation,
+    words: Sequence[str] = (),
+    *,
+    session: str,
+    errors: bool,
+    marked: bool,
+    most: int,
+    as_json: bool,
 ) -> int:
-    """Print one line a trace, newest first; returns the exit code.
+    """Print one line a trace that fits the filter, newest first; returns the exit code.
 
     Raises:
-        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
+        proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; the
+        filter cannot be read.
     """
+    wanted = read_filter(" ".join(words))
     folder = traces_folder(invocation)
     marks = read_marks(folder)
     columns = terminal_columns()
-    rows = list_traces(folder, session=session, errors=errors, only=set(marks) if marked else None, most=most)
+    rows = list_traces(
+        folder,
+        wanted.also(MARKED) if marked else wanted,
+        session=session,
+        errors=errors,
+        marked=marks,
+        most=most,
+    )
     if not rows:
-        say("there are no such traces" if session or errors or marked else "there are no traces yet")
+        say(
+            "there are no such traces" if wanted or session or errors or marked else "there are no traces yet"
+        )
     for row in rows:
         mark = marks.get(row.id)
         if as_json:
@@ -43,33 +68,52 @@ def run_traces_list(
     return ExitCode.FINE
 
 
+def read_filter(query: str) -> Filter:
+    """A filter from the command line.
+
+    Raises:
+        CommandFailed: it cannot be read; points at the place.
+    """
+    try:
+        return parse_filter(query, now=time.time())
+    except FilterError as error:
+        pointer = " " * error.start + "^" * (error.end - error.start)
+        raise CommandFailed(
+            ExitCode.USAGE, f"the filter cannot be read: {error}\n  {line_text(query)}\n  {pointer}"
+        ) from None
+
+
 def list_traces(
-    folder: Path, *, session: str = "", errors: bool = False, only: set[str] | None = None, most: int = 20
+    folder: Path,
+    wanted: Filter = EVERY,
+    *,
+    session: str = "",
+    errors: bool = False,
+    marked: Iterable[str] = (),
+    most: int = 20,
 ) -> list[TraceSummary]:
-    """The newest rows of the trace list.
+    """The newest rows of the trace list that fit.
 
     Args:
         session: one, or its beginning.
-        errors: only what failed.
-        only: the ids that count; None: all.
+        errors: only what failed, or called a tool that did.
+        marked: the ids with a mark, for `is:marked`.
     """
+    if session:
+        wanted = wanted.also(Term((Field("session", (session.lower(),)),)))
+    if errors:
+        wanted = wanted.also(Term((State("failed"), State("cancelled"), State("toolerror"))))
+    ids = list(marked)
 
     def chosen(index: TraceIndex) -> list[TraceSummary]:
         found: list[TraceSummary] = []
-        before = ""
         while len(found) < most:
-            page = index.page(limit=MOST_ROWS, before=before, query=session).traces
-            found += [
-                row
-                for row in page
-                if row.session.startswith(session)
-                and (not errors or row.error or row.tool_errors)
-                and (only is None or row.id in only)
-            ]
-            if len(page) < MOST_ROWS:
+            limit = min(MOST_ROWS, most - len(found))
+            page = index.page(limit=limit, offset=len(found), query=wanted, marked=ids).traces
+            found += page
+            if len(page) < limit:
                 break
-            before = page[-1].id
-        return found[:most]
+        return found
 
     return asked_index(folder, chosen, notice=say)
 

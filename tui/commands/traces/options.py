@@ -49,9 +49,34 @@ def invocation_of(context: typer.Context, config: str | None) -> Invocation:
     return replace(before, options={**before.options, "config": config}) if config else before
 
 
-@traces.command("list")
+LIST_HELP = """List the traces, a line each, the newest first; with a filter, those that fit.
+
+All terms of a filter must hold; `!` excludes, ` | ` stands between alternatives. A word is looked for in
+what the line is about, a text in quotes in all that is new in the request and in its answer. In a shell a
+filter with signs such as > belongs into quotes; the list in the screen has the same filters.
+
+\b
+  tool:Write,Edit  file:notes.md  lane:main  session:9f3c  model:qwen
+  status:5xx  is:failed  is:cancelled  is:slow  is:missed  is:toolerror
+  is:refused  is:repaired  is:marked  is:own
+  ttft>2s  took>1m  tokens>20k  out>500  cache<50%  speed<20  calls>1
+  since:7d  since:today  before:14:30  before:2026-11-28
+
+\b
+Examples
+  anyclaude-tui traces list tool:Write file:notes.md since:7d
+  anyclaude-tui traces list 'lane:main ttft>5s !is:missed'
+  anyclaude-tui traces list 'is:failed | is:toolerror' -n 50
+  anyclaude-tui traces list '"Permission denied" tool:Bash' --json
+"""
+
+
+@traces.command("list", help=LIST_HELP)
 def traces_list(
     context: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="FILTER", help="Which ones; see above.")
+    ] = None,
     session: Session = "",
     errors: Annotated[
         bool, typer.Option("--errors", help="Only requests that failed, or with a tool that did.")
@@ -61,12 +86,18 @@ def traces_list(
     as_json: JsonLines = False,
     config: Config = None,
 ) -> None:
-    """List the traces, a line each, the newest first."""
     from tui.commands.traces.listing import run_traces_list
 
-    invocation = invocation_of(context, config)
     raise typer.Exit(
-        run_traces_list(invocation, session=session, errors=errors, marked=marked, most=most, as_json=as_json)
+        run_traces_list(
+            invocation_of(context, config),
+            words or (),
+            session=session,
+            errors=errors,
+            marked=marked,
+            most=most,
+            as_json=as_json,
+        )
     )
 
 

@@ -21,7 +21,7 @@ from tui.commands.exit_codes import CommandFailed
 from tui.commands.traces.diffing import run_traces_diff
 from tui.commands.traces.exporting import run_traces_export
 from tui.commands.traces.importing import run_traces_import
-from tui.commands.traces.listing import list_traces, run_traces_list, run_traces_mark
+from tui.commands.traces.listing import EVERY, MARKED, list_traces, run_traces_list, run_traces_mark
 from tui.commands.traces.options import traces
 from tui.commands.traces.showing import run_traces_show
 
@@ -115,6 +115,23 @@ def test_an_empty_list_says_so(
     assert capsys.readouterr() == ("", said)
 
 
+def test_a_filter_chooses_and_a_wrong_one_is_pointed_at(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = invocation_on(home)
+    more: dict[str, Any] = {"session": "", "errors": False, "marked": False, "most": 9, "as_json": False}
+    run_traces_list(at, ["session:session-1", "!req_0001"], **more)
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["req_0003"]
+    with pytest.raises(CommandFailed) as raised:
+        run_traces_list(at, ["main", "is:fialed"], **more)
+    assert str(raised.value).splitlines() == [
+        "the filter cannot be read: there is no is:fialed; did you mean failed?; known: failed, cancelled,"
+        " running, slow, missed, toolerror, refused, repaired, marked, own",
+        "  main is:fialed",
+        "          ^^^^^^",
+    ]
+
+
 def test_marks_are_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at = invocation_on(home)
     assert run_traces_mark(at, "req_0002", note="the\x1b[31m one", remove=False) == 0
@@ -163,7 +180,7 @@ def test_old_traces_are_imported_once(home: Path, capsys: pytest.CaptureFixture[
     assert [row.id for row in list_traces(home / "traces") if row.time < AT] == [taken]
     run_traces_import(invocation_on(home), [str(folder)], mark=True, as_json=False)
     assert "0 traces imported, 1 were there already" in capsys.readouterr().err
-    assert [row.id for row in list_traces(home / "traces", only={taken})] == [taken]
+    assert [row.id for row in list_traces(home / "traces", EVERY.also(MARKED), marked={taken})] == [taken]
 
 
 def test_a_path_that_is_not_there_is_a_mistake(home: Path) -> None:
