@@ -6,6 +6,7 @@ Processor time, since that is what an analysis beside a running host takes from 
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from proxy.traces.opened_index import opened_index
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse
 
 FILES_S, INDEX_S, SEARCH_MS = 3.0, 1.0, 100.0
+PAGE_MS, END_MS = 100.0, 50.0
 _FILES, _ROWS, _QUICK_FILES, _QUICK_ROWS = 10_000, 100_000, 60, 2_000
 _BEGAN, _EVERY_S, _SESSION = 1_790_000_000.0, 20.0, 40
 _NEEDLE = "needle in a haystack"
@@ -85,7 +87,29 @@ def _from_index(folder: Path, count: int, runs: int) -> Iterator[Figure]:
     scans = [_processor_s(lambda: index.select(every, (_NEEDLE,))) * 1e3 for _ in range(runs)]
     name = f"searching {count:,} traces"
     yield _figure(name, "ms of CPU", found, "SQLite's instr() in each text", scans, SEARCH_MS)
+    yield from _pages(index, count, runs)
     index.close()
+
+
+def _pages(index: TraceIndex, count: int, runs: int) -> Iterator[Figure]:
+    """Pages of the list: its ends, and those of filters of which few or no traces are chosen."""
+    scan = "SELECT count(*) FROM traces WHERE instr(words, 'zzzz')"
+    floor = [_processor_s(lambda: index.select(scan)) * 1e3 for _ in range(runs)]
+    for what, target, asked in (
+        ("first page", PAGE_MS, {}),
+        ("last page", END_MS, {"offset": count - 100}),
+        ("filter: a rare word", SEARCH_MS, {"query": "zzzz"}),
+        (
+            "filter: fields and figures",
+            SEARCH_MS,
+            {"query": "lane:main tool:read ttft>8s is:missed since:9999d"},
+        ),
+        ("filter: full text", SEARCH_MS, {"query": f'"{_NEEDLE}"'}),
+    ):
+        page = functools.partial(index.page, limit=100, **asked)
+        took = [_processor_s(page) * 1e3 for _ in range(runs)]
+        name = f"list of {count:,} traces, {what}"
+        yield _figure(name, "ms of CPU", took, "SQLite's instr() in each row's words", floor, target)
 
 
 def _searched(index: TraceIndex) -> None:

@@ -166,9 +166,9 @@ def storable_row(row: Sequence[object]) -> tuple[object, ...]:
 
 def _storable(value: object) -> object:
     if isinstance(value, str):
-        return plain_text(value) if not value.isascii() else value
+        return value if value.isascii() else plain_text(value)
     if isinstance(value, int):
-        return max(-_MOST, min(_MOST, value))
+        return value if -_MOST <= value <= _MOST else max(-_MOST, min(_MOST, value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
