@@ -20,7 +20,7 @@ from tests.models import ModelShelf
 async def test_spans_that_the_device_did_not_compute_are_neither_restored_nor_stored(
     shelf: ModelShelf, tmp_path: Path, kind: ModelKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = await DeviceFuzz(shelf, tmp_path, kind, seed=7, patch=monkeypatch, life=20).run(80)
+    report = await DeviceFuzz(shelf, tmp_path, kind, seed=7, patch=monkeypatch, life=15).run(60)
     assert report.faults == []
     assert report.lives == 4
     assert report.thrown > 0

@@ -22,7 +22,7 @@ from tests.engine.model_thread import Answer, answer, answers, ask, collect, run
 from tests.engine.near_ties import is_tie
 from tests.models import ModelShelf
 
-CONVERSATIONS = 72
+CONVERSATIONS = 44
 AT_ONCE = 4  # conversations that take their turns together
 LIVES = 4  # of the engine with a cache: each begins with what is on disk
 CHUNK = 16
@@ -155,6 +155,6 @@ async def test_conversations_are_answered_as_without_a_cache(
                     assert stats["bytes"] <= stats["budget_bytes"]
             evictions += stats["evictions"]
     assert comparison.ties <= comparison.answers // 100
-    assert evictions > 40
+    assert evictions > 10
     assert comparison.tiers["disk"] > 5
-    assert comparison.tiers["memory"] > 50
+    assert comparison.tiers["memory"] > 30

@@ -66,10 +66,10 @@ class Lengths:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    length=st.integers(30_000, 140_000),
-    matched=st.integers(0, 139_999),
+    length=st.integers(30_000, 80_000),
+    matched=st.integers(0, 79_999),
     chunk=st.sampled_from([96, 512, 1024, 2048]),
-    boundaries=st.lists(st.integers(1, 139_999), unique=True, max_size=6).map(sorted),
+    boundaries=st.lists(st.integers(1, 79_999), unique=True, max_size=6).map(sorted),
 )
 def test_chunks_get_shorter_with_depth_with_the_same_boundaries_behind_any_prefix(
     length: int, matched: int, chunk: int, boundaries: list[int]
