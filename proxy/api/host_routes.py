@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -17,6 +17,7 @@ from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamEr
 from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, HostState
 from proxy.supervision.supervisor import Supervisor
+from proxy.traces.analysis.why import Why, explain
 from proxy.traces.files import is_trace_id
 from proxy.traces.index import TracePage
 from proxy.traces.marks import read_marks
@@ -27,6 +28,7 @@ from proxy.traces.writing import TraceStore
 KEEP_ALIVE_S = 10.0
 _DEFAULT_ROWS = 100
 _Responses = dict[int | str, dict[str, Any]]
+_T = TypeVar("_T")
 
 
 class Restarting(BaseModel):
@@ -173,15 +175,32 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     @router.get("/anyclaude/traces/{trace_id}", responses={200: {"model": Trace}})
     async def trace(trace_id: str) -> Response:
         """One trace, whole."""
-        if not is_trace_id(trace_id):
-            raise NotFound(f"{trace_id} is no trace id")
-        try:
-            found = await asyncio.to_thread(load_trace, host.store.folder, trace_id)
-        except TraceNotFound as error:
-            raise NotFound(str(error)) from None
-        except TraceUnreadable as error:
-            raise ProxyError(str(error)) from None
+        found = await _asked(trace_id, lambda: load_trace(host.store.folder, trace_id))
         return Response(encode_json(found.model_dump()), media_type="application/json")
+
+    @router.get("/anyclaude/traces/{trace_id}/why", responses={200: {"model": Why}})
+    async def why(trace_id: str) -> Response:
+        """Why this request was slow, missed, failed or left."""
+
+        def explained() -> Why:
+            return explain(load_trace(host.store.folder, trace_id), host.store.index)
+
+        found = await _asked(trace_id, explained)
+        return Response(encode_json(found.model_dump()), media_type="application/json")
+
+
+async def _asked(trace_id: str, question: Callable[[], _T]) -> _T:
+    """What a thread finds out about one trace, its errors as those of this API."""
+    if not is_trace_id(trace_id):
+        raise NotFound(f"{trace_id} is no trace id")
+    try:
+        return await asyncio.to_thread(question)
+    except TraceNotFound as error:
+        raise NotFound(str(error)) from None
+    except TraceUnreadable as error:
+        raise ProxyError(str(error)) from None
+    except sqlite3.Error as error:
+        raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
 
 
 def _add_health(router: APIRouter, host: ObservedHost) -> None:

@@ -274,6 +274,7 @@ async def test_silence_in_the_feed_is_filled_with_comments() -> None:
         ("/anyclaude/traces/req_0000", 404, "no trace req_0000"),
         ("/anyclaude/traces/..%2f..%2fpasswd", 404, ""),
         ("/anyclaude/traces/nonsense", 404, "no trace id"),
+        ("/anyclaude/traces/req_0000/why", 404, "no trace req_0000"),
         ("/anyclaude/traces?limit=many", 400, "limit=many"),
         ("/anyclaude/traces?limit=-1", 400, "limit=-1"),
         ("/anyclaude/traces?before=nonsense", 400, "before=nonsense"),
@@ -437,6 +438,10 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         document = (await host.client.get("/anyclaude/openapi.json")).json()
         answers = {path: await host.client.get(path) for path in ("/anyclaude/traces", "/health/ready")}
         answers |= {path: await host.client.get(path) for path in ("/anyclaude/state", "/health/live")}
+        [row] = answers["/anyclaude/traces"].json()["traces"]
+        why = await host.client.get(f"/anyclaude/traces/{row['id']}/why")
+        answers["/anyclaude/traces/{trace_id}/why"] = why
+        assert (why.json()["trace"], why.json()["verdict"]) == (row["id"], "usual")
     assert set(document["paths"]) == {
         "/anyclaude/events",
         "/anyclaude/state",
@@ -444,6 +449,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/stop",
         "/anyclaude/traces",
         "/anyclaude/traces/{trace_id}",
+        "/anyclaude/traces/{trace_id}/why",
         "/health/live",
         "/health/ready",
         "/metrics",

@@ -17,6 +17,7 @@ traces = typer.Typer(
 Examples
   anyclaude-tui traces list --errors           what went wrong
   anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
+  anyclaude-tui traces why req_3f              why it was slow, and what to do
   anyclaude-tui traces diff req_3f req_41      where two prompts part, and what it cost
   anyclaude-tui traces replay req_3f           ask it again; both answers side by side
   anyclaude-tui traces export --format html    a page to look at, or to hand on with --redact
@@ -121,6 +122,26 @@ def traces_show(
 
     form: Form = "raw" if raw else "json" if as_json else "detail" if detail else "short"
     raise typer.Exit(run_traces_show(invocation_of(context, config), trace, tool=tool, form=form))
+
+
+WHY_HELP = """Say why a request was slow, missed, failed or left: cause, cost, what is usual, what to do.
+
+Its phases are set beside those of like requests before it: of the same session, else of the same model, in
+the same lane, with a prompt of about its size. What could have been restored is counted by the session's
+request before.
+
+\b
+Examples
+  anyclaude-tui traces why req_3f1
+  anyclaude-tui traces list is:slow since:today
+"""
+
+
+@traces.command("why", help=WHY_HELP)
+def traces_why(context: typer.Context, trace: TraceId, as_json: Json = False, config: Config = None) -> None:
+    from tui.commands.traces.explaining import run_traces_why
+
+    raise typer.Exit(run_traces_why(invocation_of(context, config), trace, as_json=as_json))
 
 
 @traces.command("mark")

@@ -1,0 +1,215 @@
+"""Why a request was slow, missed, failed or left: facts of its trace beside what is usual in its session.
+
+Rules, no model: each phase of the request in seconds, what its prompt could have had restored, who was before
+it, and the median of like requests. `tui.client.why_text` says it in words.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Literal
+
+from pydantic import BaseModel
+
+from proxy.events.types import CacheMiss, ErrorInfo
+from proxy.filters.terms import SLOW_S
+from proxy.traces.analysis.decode_speed import decode_speed
+from proxy.traces.index import TraceIndex
+from proxy.traces.schema import Trace
+
+Verdict = Literal["failed", "cancelled", "slow", "missed", "usual"]
+PhaseName = Literal["sending", "waiting", "restoring", "prefill", "upstream", "writing", "finishing"]
+
+_LIKE = 40  # earlier requests that the usual is taken from
+_LEAST = 3  # of them: fewer have no usual
+_SIZES = 1.5  # how many times larger or smaller a prompt may be and still be like another
+_SLOWER, _SLOWER_S = 1.5, 1.0  # than usual, and by how much at least, to be called slow
+_MISSED_TOKENS = 256  # that could have been restored; fewer are the end of a turn
+_AHEAD = 5
+
+
+class Phase(BaseModel):
+    """A stretch of a request, in seconds from its arrival."""
+
+    name: PhaseName
+    start: float
+    seconds: float
+
+
+class Ahead(BaseModel):
+    """Another request that ran while this one waited, and for how much of that time."""
+
+    id: str
+    session: str
+    lane: str
+    seconds: float
+
+
+class Usual(BaseModel):
+    """Medians of like requests before it: same lane, a prompt of about its size."""
+
+    of: Literal["session", "model"]
+    requests: int
+    took_s: float
+    ttft_s: float
+    speed: float | None = None  # tokens a second while they wrote; None where none of them tells
+
+
+class Why(BaseModel):
+    """What explains one request."""
+
+    trace: str
+    verdict: Verdict
+    took_s: float | None = None
+    ttft_s: float | None = None
+    phases: list[Phase] = []
+    longest: PhaseName | None = None
+    prompt_tokens: int = 0
+    restored_tokens: int = 0
+    lost_tokens: int = 0  # that an earlier request of the session had computed already
+    lost_s: float | None = None  # what they took, by this prompt's own prefill speed
+    miss: CacheMiss | None = None
+    output_tokens: int = 0
+    speed: float | None = None
+    ahead: list[Ahead] = []  # longest first
+    usual: Usual | None = None
+    error: ErrorInfo | None = None
+
+
+def explain(trace: Trace, index: TraceIndex) -> Why:
+    """Look at a trace beside those before it.
+
+    Raises:
+        sqlite3.Error: the index cannot be read.
+    """
+    phases = phases_of(trace)
+    usage, times = trace.usage, trace.timings
+    usual = _usual(trace, index)
+    lost = _lost_tokens(trace, index)
+    prefill_s = next((phase.seconds for phase in phases if phase.name == "prefill"), None)
+    computed = usage.prompt_tokens - usage.cache_read_input_tokens
+    longest = max(phases, key=lambda phase: phase.seconds, default=None)
+    return Why(
+        trace=trace.id,
+        verdict=_verdict(trace, usual, lost),
+        took_s=times.done,
+        ttft_s=times.first_token,
+        phases=phases,
+        longest=longest.name if longest else None,
+        prompt_tokens=usage.prompt_tokens,
+        restored_tokens=usage.cache_read_input_tokens,
+        lost_tokens=lost,
+        lost_s=prefill_s * lost / computed if lost and prefill_s is not None and computed > 0 else None,
+        miss=trace.cache.miss if trace.cache else None,
+        output_tokens=usage.output_tokens,
+        speed=decode_speed(times, usage.output_tokens) or None,
+        ahead=_ahead(trace, phases, index),
+        usual=usual,
+        error=trace.response.error,
+    )
+
+
+def phases_of(trace: Trace) -> list[Phase]:
+    """The stretches of a request that took any time, in order and without a gap.
+
+    An upstream that does not say when it began with a prompt has one phase from there to its first token.
+    """
+    times = trace.timings
+    ends: list[tuple[PhaseName, float | None]] = [("sending", times.queued)]
+    if times.prefill_start is None:
+        ends.append(("upstream", times.first_token))
+    else:
+        restore_s = trace.cache.restore_s if trace.cache else 0.0
+        restored = times.prefill_start + restore_s
+        if times.first_token is not None:
+            restored = min(restored, times.first_token)
+        ends += [
+            ("waiting", times.prefill_start),
+            ("restoring", restored if restore_s else None),
+            ("prefill", times.first_token),
+        ]
+    ends += [("writing", times.last_token), ("finishing", times.done)]
+    phases: list[Phase] = []
+    at = 0.0
+    for name, end in ends:
+        if end is not None and end > at:
+            phases.append(Phase(name=name, start=at, seconds=end - at))
+            at = end
+    return phases
+
+
+def _verdict(trace: Trace, usual: Usual | None, lost: int) -> Verdict:
+    answer, times = trace.response, trace.timings
+    if answer.cancelled:
+        return "cancelled"
+    if answer.error is not None:
+        return "failed"
+    if (times.first_token or 0.0) >= SLOW_S:
+        return "slow"
+    if usual is not None and times.done is not None:
+        longer = times.done - usual.took_s
+        if longer >= _SLOWER_S and times.done >= _SLOWER * usual.took_s:
+            return "slow"
+    return "missed" if lost >= _MISSED_TOKENS else "usual"
+
+
+def _usual(trace: Trace, index: TraceIndex) -> Usual | None:
+    prompt = trace.usage.prompt_tokens
+    for of, column, value in (
+        ("session", "session", trace.session.lower()),
+        ("model", "upstream", trace.upstream_model.lower()),
+    ):
+        if not value:
+            continue
+        rows = index.select(
+            f"SELECT took, ttft, speed FROM traces WHERE {column} = ? AND lane = ? AND time < ?"
+            " AND prompt BETWEEN ? AND ? AND NOT failed AND NOT cancelled AND ttft IS NOT NULL"
+            " ORDER BY time DESC LIMIT ?",
+            (value, trace.lane, trace.time, prompt / _SIZES, prompt * _SIZES, _LIKE),
+        )
+        if len(rows) >= _LEAST:
+            speeds = [speed for _, _, speed in rows if speed]
+            return Usual(
+                of="session" if of == "session" else "model",
+                requests=len(rows),
+                took_s=median(took for took, _, _ in rows),
+                ttft_s=median(ttft for _, ttft, _ in rows),
+                speed=median(speeds) if speeds else None,
+            )
+    return None
+
+
+def _lost_tokens(trace: Trace, index: TraceIndex) -> int:
+    """Tokens that the session's request before had computed, and this prompt computed again.
+
+    All of a prompt that is as long as that one could have been restored, unless what the user did changed
+    it: then the cache's miss says where, and this is the most that a change there can cost.
+    """
+    cache = trace.cache
+    if cache is None or cache.miss is None or cache.miss.reason == "cold" or not trace.session:
+        return 0
+    before = index.select(
+        "SELECT prompt FROM traces WHERE session = ? AND lane = ? AND time < ? AND prompt IS NOT NULL"
+        " AND NOT failed ORDER BY time DESC LIMIT 1",
+        (trace.session.lower(), trace.lane, trace.time),
+    )
+    if not before:
+        return 0
+    return max(0, min(int(before[0][0]), cache.prompt_tokens) - cache.matched_tokens)
+
+
+def _ahead(trace: Trace, phases: list[Phase], index: TraceIndex) -> list[Ahead]:
+    """Requests that ran while this one waited."""
+    waited = next((phase for phase in phases if phase.name == "waiting"), None)
+    if waited is None:
+        return []
+    begin, end = trace.time + waited.start, trace.time + waited.start + waited.seconds
+    rows = index.select(
+        "SELECT id, session, lane, min(time + took, ?) - max(time, ?) AS shared FROM traces"
+        " WHERE id != ? AND time < ? AND time > ? AND took IS NOT NULL AND time + took > ?"
+        " ORDER BY shared DESC LIMIT ?",
+        (end, begin, trace.id, end, begin - 3600.0, begin, _AHEAD),
+    )
+    return [
+        Ahead(id=name, session=session, lane=lane, seconds=shared) for name, session, lane, shared in rows
+    ]

@@ -1,0 +1,144 @@
+"""What explains a request: its phases, what is usual, what it computed again, who was before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.events.types import CacheMiss, CacheVerdict, ErrorInfo, Timings, Usage
+from proxy.traces.analysis.why import explain, phases_of
+from proxy.traces.schema import Trace, TraceResponse
+from tests.proxy.trace_making import AT, trace_of
+from tests.proxy.traces.folders import Folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    folder = Folder(tmp_path)
+    yield folder
+    folder.index.close()
+
+
+def asked(
+    number: int, *, prompt: int = 10_000, restored: int = 9_000, took: float = 2.0, **more: Any
+) -> Trace:
+    """A request that waited 0.1 s, prefilled for half of the rest, and wrote 20 tokens in the other half."""
+    first = 0.1 + (took - 0.1) / 2
+    made: dict[str, Any] = {
+        "usage": Usage(input_tokens=prompt - restored, cache_read_input_tokens=restored, output_tokens=20),
+        "timings": Timings(queued=0.01, prefill_start=0.1, first_token=first, last_token=took, done=took),
+        "cache": CacheVerdict(prompt_tokens=prompt, matched_tokens=restored),
+    }
+    return trace_of(number, **made | more)
+
+
+def missed(reason: str, prompt: int, restored: int) -> CacheVerdict:
+    miss = CacheMiss.model_validate({"reason": reason, "position": restored, "segment": "system"})
+    return CacheVerdict(prompt_tokens=prompt, matched_tokens=restored, miss=miss)
+
+
+def test_phases_follow_each_other_and_leave_out_what_took_no_time() -> None:
+    trace = asked(1, cache=CacheVerdict(prompt_tokens=9, matched_tokens=4, restore_s=0.05), took=2.1)
+    assert [(phase.name, round(phase.start, 3), round(phase.seconds, 3)) for phase in phases_of(trace)] == [
+        ("sending", 0.0, 0.01),
+        ("waiting", 0.01, 0.09),
+        ("restoring", 0.1, 0.05),
+        ("prefill", 0.15, 0.95),
+        ("writing", 1.1, 1.0),
+    ]
+
+
+def test_an_upstream_that_tells_nothing_has_one_phase_up_to_its_first_token() -> None:
+    trace = trace_of(1, timings=Timings(first_token=3.0, last_token=4.0, done=4.5))
+    assert [(phase.name, phase.seconds) for phase in phases_of(trace)] == [
+        ("upstream", 3.0),
+        ("writing", 1.0),
+        ("finishing", 0.5),
+    ]
+
+
+SECONDS = st.none() | st.floats(0, 100, allow_nan=False)
+
+
+TIMES = dict.fromkeys(("queued", "prefill_start", "first_token", "last_token", "done"), SECONDS)
+
+
+@given(times=st.builds(Timings, **TIMES), restore_s=st.floats(0, 200))
+def test_phases_have_no_gap_whatever_a_trace_says(times: Timings, restore_s: float) -> None:
+    phases = phases_of(trace_of(1, timings=times, cache=CacheVerdict(restore_s=restore_s)))
+    assert all(phase.seconds > 0 for phase in phases)
+    at = 0.0
+    for phase in phases:
+        assert phase.start == at
+        at = phase.start + phase.seconds
+
+
+def test_usual_is_the_median_of_like_requests_of_the_session_before(folder: Folder) -> None:
+    folder.put(
+        *[asked(number, took=float(number)) for number in (1, 2, 3)],
+        asked(4, prompt=90_000, took=60.0),  # of another size
+        asked(5, lane="subagent", took=50.0),
+        asked(6, response=TraceResponse(status=529, error=ErrorInfo(type="e", message="m")), took=40.0),
+    )
+    why = explain(asked(7, took=6.0), folder.index)
+    assert why.usual is not None
+    assert (why.usual.of, why.usual.requests, why.usual.took_s) == ("session", 3, 2.0)
+    assert why.verdict == "slow"
+    assert explain(asked(8, took=2.5), folder.index).verdict == "usual"
+
+
+def test_where_a_session_is_young_its_model_says_what_is_usual(folder: Folder) -> None:
+    folder.put(*[asked(number, session=f"s{number}", upstream_model="Qwen") for number in (1, 2, 3)])
+    why = explain(asked(4, session="new", upstream_model="Qwen"), folder.index)
+    assert why.usual is not None
+    assert why.usual.of == "model"
+    assert explain(asked(5, session="new", upstream_model="other"), folder.index).usual is None
+
+
+@pytest.mark.parametrize(("reason", "lost"), [("diverged", 6_000), ("evicted", 6_000), ("cold", 0)])
+def test_what_the_request_before_had_is_lost_where_it_is_computed_again(
+    folder: Folder, reason: str, lost: int
+) -> None:
+    folder.put(asked(1, prompt=9_000))
+    trace = asked(2, prompt=11_000, restored=3_000, cache=missed(reason, 11_000, 3_000), took=4.1)
+    why = explain(trace, folder.index)
+    assert why.lost_tokens == lost
+    assert why.verdict == ("missed" if lost else "usual")
+    assert why.lost_s == (pytest.approx(2.0 * 6_000 / 8_000) if lost else None)
+
+
+def test_the_first_prompt_of_a_session_has_lost_nothing(folder: Folder) -> None:
+    trace = asked(1, restored=0, cache=missed("diverged", 10_000, 0))
+    assert explain(trace, folder.index).lost_tokens == 0
+
+
+def test_who_ran_while_it_waited_is_named_longest_first(folder: Folder) -> None:
+    waiting = Timings(queued=0.5, prefill_start=10.5, first_token=11.0, last_token=12.0, done=12.0)
+    folder.put(
+        trace_of(1, time=AT - 5, session="Whole", timings=Timings(done=40.0, first_token=1.0)),
+        trace_of(2, time=AT + 8, session="end", timings=Timings(done=9.0, first_token=1.0)),
+        trace_of(3, time=AT - 50, session="gone", timings=Timings(done=9.0, first_token=1.0)),
+        trace_of(4, time=AT + 11, session="later", timings=Timings(done=9.0, first_token=1.0)),
+    )
+    why = explain(trace_of(5, time=AT, timings=waiting), folder.index)
+    assert [(ahead.session, round(ahead.seconds, 3)) for ahead in why.ahead] == [
+        ("whole", 10.0),
+        ("end", 2.5),
+    ]
+    assert why.longest == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (TraceResponse(status=529, error=ErrorInfo(type="e", message="m")), "failed"),
+        (TraceResponse(status=499, error=ErrorInfo(type="e", message="m"), cancelled=True), "cancelled"),
+    ],
+)
+def test_what_did_not_end_well_says_so_first(folder: Folder, answer: TraceResponse, verdict: str) -> None:
+    assert explain(asked(1, response=answer, took=90.0), folder.index).verdict == verdict

@@ -1,0 +1,108 @@
+"""One sentence says why, with what it cost; the advice fits the cause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.events.types import CacheMiss, ErrorInfo
+from proxy.traces.analysis.why import Ahead, Phase, Usual, Why
+from tui.client.why_text import why_advice, why_sentence, why_usual
+
+USUAL = Usual(of="session", requests=9, took_s=4.6, ttft_s=1.5, speed=60.0)
+
+
+def why(verdict: str = "slow", *phases: tuple[str, float], **more: Any) -> Why:
+    """Facts of a request with these phases, one behind the other."""
+    told, at = [], 0.0
+    for name, seconds in phases:
+        told.append(Phase.model_validate({"name": name, "start": at, "seconds": seconds}))
+        at += seconds
+    longest = max(told, key=lambda phase: phase.seconds).name if told else None
+    made = {"verdict": verdict, "phases": told, "longest": longest, "took_s": at, "prompt_tokens": 21_377}
+    return Why.model_validate({"trace": "req_1", **made, **more})
+
+
+def miss(reason: str) -> dict[str, Any]:
+    found = CacheMiss.model_validate(
+        {"reason": reason, "position": 16_384, "segment": "system", "now": "branch: json-export"}
+    )
+    return {"miss": found, "lost_tokens": 4_912, "lost_s": 3.9, "restored_tokens": 16_384}
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence", "advice"),
+    [
+        (
+            why("slow", ("waiting", 0.3), ("prefill", 4.0), ("writing", 2.6), **miss("diverged")),
+            "Slow: 4.0s of 6.9s was prefill; 4,912 of 21,377 prompt tokens, 23%, were prefilled again"
+            " (~3.9s), the prompt changed at token 16,384 in system: now branch: json-export.",
+            "Text that changes stands before the conversation",
+        ),
+        (
+            why("missed", ("prefill", 1.0), **miss("evicted")),
+            "4,912 of 21,377 prompt tokens, 23%, were prefilled again (~3.9s), what was stored had been"
+            " evicted.",
+            "More room keeps more",
+        ),
+        (
+            why("slow", ("prefill", 20.0), ("writing", 1.0), restored_tokens=1_377),
+            "Slow: 20s of 21s was prefill of 20,000 new tokens of 21,377, 1.0k a second.",
+            "A new prompt is computed once",
+        ),
+        (
+            why(
+                "slow",
+                ("waiting", 12.0),
+                ("writing", 2.0),
+                ahead=[
+                    Ahead(id="a", session="9f3c1e77", lane="subagent", seconds=8.2),
+                    Ahead(id="b", session="c", lane="main", seconds=3.0),
+                ],
+            ),
+            "Slow: waited 12s of 14s for other requests (9f3c1e subagent, 8.2s, and 1 more).",
+            "Requests that run at once share the model",
+        ),
+        (
+            why("slow", ("prefill", 1.0), ("writing", 50.0), output_tokens=900, speed=18.0, usual=USUAL),
+            "Slow: it wrote 900 tokens at 18.0 a second (usual 60.0), 50s of 51s.",
+            "Other requests or programs",
+        ),
+        (
+            why("slow", ("upstream", 14.0), ("writing", 1.0)),
+            "Slow: the upstream took 14s of 15s to its first token.",
+            "",
+        ),
+        (
+            why("failed", ("upstream", 2.0), error=ErrorInfo(type="e", message="the engine\nended")),
+            "Failed after 2.0s: the engine ended",
+            "Claude Code repeats",
+        ),
+        (
+            why("cancelled", ("prefill", 3.0), ("finishing", 0.2)),
+            "The client left after 3.2s, during prefill.",
+            "",
+        ),
+        (why("cancelled", took_s=0.0), "The client left after 0ms, at once.", ""),
+        (why("usual", ("prefill", 1.0)), "Nothing stands out.", ""),
+        (why("usual", ("prefill", 4.0), usual=USUAL), "As usual.", ""),
+        (
+            why("usual", ("prefill", 1.0), miss=CacheMiss(reason="cold")),
+            "The first prompt of its kind: 21,377 tokens were prefilled.",
+            "",
+        ),
+    ],
+)
+def test_each_cause_has_its_sentence(facts: Why, sentence: str, advice: str) -> None:
+    assert why_sentence(facts) == sentence
+    assert why_advice(facts).startswith(advice)
+    assert bool(why_advice(facts)) is bool(advice)
+
+
+def test_usual_is_told_with_how_far_this_one_is_from_it() -> None:
+    assert why_usual(why("slow", ("prefill", 6.9), usual=USUAL)) == (
+        "4.6s for a request of this size in this session (9 requests); this one took 1.5 times that"
+    )
+    assert why_usual(why("usual", ("prefill", 4.7), usual=USUAL)).endswith("(9 requests)")
+    assert why_usual(why("usual", ("prefill", 4.7))) == ""

@@ -1,0 +1,145 @@
+"""Why a request was slow, missed, failed or left, in one sentence, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.client.figures import percent, plural, rate, ratio, seconds
+from tui.client.wire_text import line_text, shorten
+
+if TYPE_CHECKING:
+    from proxy.traces.analysis.why import PhaseName, Why
+
+_SHORT = 48  # characters of a text that differs
+_DURING: dict[PhaseName, str] = {
+    "sending": "before it was sent upstream",
+    "waiting": "while it waited for other requests",
+    "restoring": "while its prompt was restored",
+    "prefill": "during prefill",
+    "upstream": "before the upstream's first token",
+    "writing": "while it wrote",
+    "finishing": "behind the last token",
+}
+
+
+def why_sentence(why: Why) -> str:
+    """What happened and what it cost, on one line."""
+    match why.verdict:
+        case "failed":
+            said = line_text(why.error.message) if why.error else "without a word"
+            return f"Failed after {seconds(why.took_s)}: {said}"
+        case "cancelled":
+            during = _DURING[why.phases[-1].name] if why.phases else "at once"
+            if why.phases and why.phases[-1].name == "finishing" and len(why.phases) > 1:
+                during = _DURING[why.phases[-2].name]
+            return f"The client left after {seconds(why.took_s)}, {during}."
+        case "slow":
+            return f"Slow: {_slow(why)}."
+        case "missed":
+            return f"{_lost(why)}."
+    if why.miss is not None and why.miss.reason == "cold":
+        return f"The first prompt of its kind: {plural(why.prompt_tokens, 'token')} were prefilled."
+    return "As usual." if why.usual is not None else "Nothing stands out."
+
+
+def why_usual(why: Why) -> str:
+    """What like requests took; empty where there are too few."""
+    if why.usual is None or why.took_s is None:
+        return ""
+    where = "in this session" if why.usual.of == "session" else "with this model"
+    times = ratio(why.took_s, why.usual.took_s)
+    compared = f"; this one took {times:.1f} times that" if times and times >= 1.15 else ""
+    return (
+        f"{seconds(why.usual.took_s)} for a request of this size {where}"
+        f" ({plural(why.usual.requests, 'request')}){compared}"
+    )
+
+
+def why_advice(why: Why) -> str:
+    """What to do; empty where there is nothing."""
+    if why.verdict == "failed":
+        return "Claude Code repeats requests that failed for a passing reason; traces show has all of it."
+    if why.verdict in ("cancelled", "usual"):
+        return ""
+    if why.lost_tokens and why.miss is not None and (why.verdict == "missed" or why.longest == "prefill"):
+        match why.miss.reason:
+            case "diverged":
+                return (
+                    "Text that changes stands before the conversation: traces diff shows all of it, and"
+                    " docs/prefix-cache.md what can be kept from changing."
+                )
+            case "evicted":
+                return (
+                    "More room keeps more: prefixCacheBytes is the cache's memory, diskCacheBytes its disk."
+                )
+            case "disabled":
+                return "The prefix cache is switched off: prefixCacheBytes is 0."
+    match why.longest:
+        case "waiting":
+            return "Requests that run at once share the model; fewer subagents at a time wait less."
+        case "prefill":
+            return "A new prompt is computed once; what the conversation keeps is restored next time."
+        case "writing" if why.usual and why.usual.speed and why.speed and why.speed < 0.7 * why.usual.speed:
+            return "Other requests or programs used the processor at that time: see Health."
+    return ""
+
+
+def _slow(why: Why) -> str:
+    phase = next((phase for phase in why.phases if phase.name == why.longest), None)
+    if phase is None:
+        return f"it took {seconds(why.took_s)}"
+    of = f"{seconds(phase.seconds)} of {seconds(why.took_s)}"
+    match phase.name:
+        case "waiting":
+            return f"waited {of} for other requests{_ahead(why)}"
+        case "prefill" if why.lost_tokens and why.lost_s is not None and why.lost_s >= phase.seconds / 4:
+            lost = _lost(why)
+            return f"{of} was prefill; {lost[0].lower()}{lost[1:]}"
+        case "prefill":
+            computed = why.prompt_tokens - why.restored_tokens
+            speed = rate(ratio(computed, phase.seconds))
+            new = f"{plural(computed, 'new token')} of {why.prompt_tokens:,}, {speed} a second"
+            return f"{of} was prefill of {new}"
+        case "upstream":
+            return f"the upstream took {of} to its first token"
+        case "writing":
+            usual = why.usual.speed if why.usual else None
+            slower = f" (usual {rate(usual)})" if usual and why.speed and why.speed < 0.7 * usual else ""
+            return (
+                f"it wrote {plural(why.output_tokens, 'token')} at {rate(why.speed)} a second{slower}, {of}"
+            )
+        case "restoring":
+            return f"{of} went into restoring {plural(why.restored_tokens, 'token')}"
+        case "sending":
+            return f"{of} passed before the upstream took it"
+        case _:
+            return f"{of} passed behind its last token"
+
+
+def _ahead(why: Why) -> str:
+    if not why.ahead:
+        return ""
+    first = why.ahead[0]
+    who = f"{line_text(first.session)[:6] or 'one'} {first.lane}, {seconds(first.seconds)}"
+    more = f", and {len(why.ahead) - 1} more" if len(why.ahead) > 1 else ""
+    return f" ({who}{more})"
+
+
+def _lost(why: Why) -> str:
+    cost = f" (~{seconds(why.lost_s)})" if why.lost_s else ""
+    share = percent(ratio(why.lost_tokens, why.prompt_tokens))
+    again = f"{why.lost_tokens:,} of {why.prompt_tokens:,} prompt tokens, {share}, were prefilled again{cost}"
+    miss = why.miss
+    if miss is None:
+        return again
+    match miss.reason:
+        case "diverged":
+            where = f" in {line_text(miss.segment)}" if miss.segment else ""
+            now = f": now {shorten(line_text(miss.now), _SHORT)}" if miss.now else ""
+            return f"{again}, the prompt changed at token {miss.position:,}{where}{now}"
+        case "evicted":
+            return f"{again}, what was stored had been evicted"
+        case "disabled":
+            return f"{again}, the prefix cache is off"
+        case _:
+            return again
