@@ -172,8 +172,13 @@ class Link:
 
     state: LinkState = "connecting"
     detail: str = ""
-    since: float = 0.0
+    since: float = 0.0  # epoch seconds; of the first break, while attempts are in vain
     attempt: int = 0
+
+    @property
+    def gone(self) -> bool:
+        """The host is out of reach or has ended: all that is known of it is from before `since`."""
+        return self.state in ("reconnecting", "ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,7 @@ class HostFacts:
     model: str = ""
     home: str = ""
     destination: str = ""  # where it sends requests, and who says so
+    runs_engine: bool = True  # off where it has none of its own to restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,3 +220,7 @@ class Snapshot:
     damaged: int = 0  # events that could not be read
     seq: int = 0
     traced: int = 0  # grows when a trace was written
+
+    def as_of(self, now: float) -> float:
+        """The moment that this picture shows: `now`, or the break with a host that is gone."""
+        return min(now, self.link.since) if self.link.gone and self.link.since else now

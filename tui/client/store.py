@@ -59,6 +59,7 @@ class Store:
             model=line_text(state.model),
             home=line_text(state.home),
             destination=line_text(state.destination),
+            runs_engine=state.runs_engine,
         )
         self._totals = replace(state.counters)
         self._covered = max(self._covered, state.seq)
@@ -133,10 +134,14 @@ class Store:
         self._version += 1
 
     def set_link(self, link: Link) -> None:
-        """Note how the connection to the host stands."""
+        """Note how the connection to the host stands; with the host's end all its requests have ended."""
+        since = self._link.since if link.gone and self._link.gone else link.since
+        link = replace(link, detail=line_text(link.detail), since=since)
         if link != self._link:
-            self._link = replace(link, detail=line_text(link.detail))
+            self._link = link
             self._version += 1
+        if link.state == "ended":
+            self._requests.give_up(since, since)
 
     def expire(self, now: float) -> None:
         """After events were lost, stop waiting for requests without events for a while."""

@@ -22,7 +22,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from engine.process.exit_codes import ExitCode
-from tui.client.figures import plural
+from tui.client.figures import clock, plural, size
 from tui.client.inbox import Inbox
 from tui.client.records import Link
 from tui.client.store import Store
@@ -165,8 +165,9 @@ class ControlCenter(App[None]):
             self.run_worker(self._follow(self._attach_url), name="feed", group="feed", exit_on_error=False)
 
     async def _run_host(self, host: OwnedHost) -> None:
-        """Start the host and wait until it ends."""
+        """Start the host and wait until it ends; the screen stays, and can start it again."""
         self.inbox.put(Link("starting", "", self._clock()))
+        self.exit_message, self._return_code = "", None
         try:
             url = await host.start()
         except Exception as error:
@@ -181,6 +182,14 @@ class ControlCenter(App[None]):
         self.exit_message = f"the host ended ({how}){last_line}"
         self._return_code = code if code in (2, 3, ExitCode.ENGINE_FAILED) else ExitCode.ENGINE_FAILED
         self.inbox.put(Link("ended", f"the host ended ({how}); q quits", self._clock()))
+
+    async def _start_again(self, host: OwnedHost) -> None:
+        """Start the host of this screen again, after its end."""
+        if await self.push_screen_wait(
+            ConfirmScreen("Start the host again?", "It loads the model; the cache on disk is used.", "start")
+        ):
+            await host.stop()  # what is left of the one before: its pipes
+            self._start()
 
     async def _follow(self, url: str) -> None:
         """Follow the host's events until the screen closes."""
@@ -247,8 +256,10 @@ class ControlCenter(App[None]):
         return await self._host_api().trace(trace_id)
 
     def _host_api(self) -> HostApi:
-        if self.client is None:
-            raise ConnectionError("no host is connected yet")
+        link = self.store.snapshot().link
+        if self.client is None or link.gone:
+            since = f" since {clock(link.since)}" if link.gone else " yet"
+            raise ConnectionError(f"no contact with the host{since}")
         return self.client
 
     @on(TracesPane.Opened)
@@ -259,16 +270,26 @@ class ControlCenter(App[None]):
     @on(HealthPane.RestartRequested)
     @work(name="restart", group="restart", exit_on_error=False)
     async def _restart_engine(self) -> None:
-        active = len(self.store.snapshot().active)
+        snapshot = self.store.snapshot()
+        if self._host is not None and self._host.exit_code is not None:
+            await self._start_again(self._host)
+            return
+        if snapshot.link.gone or (snapshot.host is not None and not snapshot.host.runs_engine):
+            why = "there is no contact with the host" if snapshot.link.gone else "this host runs none"
+            self.notify_user(f"No engine can be restarted: {why}.", "warning")
+            return
+        active = len(snapshot.active)
         cost = (
             f"{plural(active, 'request')} will fail; the client repeats them."
             if active
             else "No request is running."
         )
         question = "Restart the engine?"
-        if not await self.push_screen_wait(
-            ConfirmScreen(question, f"{cost} The prefix cache in memory is lost.", "restart")
-        ):
+        cache = snapshot.engine.cache if snapshot.engine is not None else None
+        kept = "The prefix cache in memory is lost."
+        if cache is not None and cache.disk_budget_bytes:
+            kept = f"The prefix cache in memory comes back from disk ({size(cache.disk_bytes)} are there)."
+        if not await self.push_screen_wait(ConfirmScreen(question, f"{cost} {kept}", "restart")):
             return
         try:
             await self._host_api().restart_engine()

@@ -24,14 +24,19 @@ def engine_label(snapshot: Snapshot) -> Span:
     """The engine's state and its style; for another backend, the backend's name."""
     if snapshot.engine is None:
         return ("no host" if snapshot.link.state == "ended" else "starting", "muted")
-    if snapshot.link.state in ("reconnecting", "ended"):
-        return ("no contact", "warn")
+    if snapshot.link.gone:
+        return gone_label(snapshot)
     if uses_other_backend(snapshot):
         return (snapshot.host.backend if snapshot.host else "", "ok")
     state = snapshot.engine.state
     if state == "loading" and snapshot.engine.progress is not None:
         return (f"loading {percent(snapshot.engine.progress)}", "warn")
     return (state, ENGINE_STYLES.get(state, "muted"))
+
+
+def gone_label(snapshot: Snapshot) -> Span:
+    """In place of the state of an engine whose host is out of reach or has ended."""
+    return ("host ended", "bad") if snapshot.link.state == "ended" else ("no contact", "warn")
 
 
 def uses_other_backend(snapshot: Snapshot) -> bool:

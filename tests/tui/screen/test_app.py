@@ -16,9 +16,11 @@ from tests.tui.scripted_host import scripted_host
 from tests.tui.stage import drawn, lines_of, loaded
 from tests.tui.trace_samples import SampleHost, summaries
 from tests.tui.traffic import Morning
+from tui.client.figures import clock
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
 from tui.screen.keymap import PANES, WHILE_FILTERING
+from tui.screen.panes.health import HealthPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.main import MainScreen
@@ -345,6 +347,22 @@ async def test_it_follows_its_own_host_and_reports_its_end() -> None:
             scripted.emit("request.received", {}, request="r1")
             await until(app, pilot, lambda snapshot: len(snapshot.requests) == 1)
             host.exit_code = -9
+            host.ended.set()
+            await until(app, pilot, lambda snapshot: snapshot.link.state == "ended")
+            shown = Scene(app, pilot, Morning(), SampleHost([]))
+            assert app.store.snapshot().requests[0].phase == "lost"
+            await shown.press("4")
+            gone = f"was ready, host gone since {clock(app.store.snapshot().link.since)}"
+            assert f"HOST ENDED  {gone}" in shown.text()
+            await shown.press("5")
+            assert "it lists no traces" in shown.text()
+            host.exit_code, host.ended = None, asyncio.Event()
+            app.post_message(HealthPane.RestartRequested())
+            await shown.settle()
+            assert "No engine can be restarted" in str(list(app._notifications)[-1].message)
+            host.exit_code = -9
+            await shown.press("4", "r", "enter")
+            await until(app, pilot, lambda snapshot: snapshot.link.state == "live")
             host.ended.set()
             await until(app, pilot, lambda snapshot: snapshot.link.state == "ended")
             await pilot.press("q")

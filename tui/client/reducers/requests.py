@@ -75,8 +75,8 @@ class RequestReducer:
 
     def give_up(self, before: float, silent_since: float) -> bool:
         """End active requests that were silent since `silent_since` and before the loss at `before`."""
-        silent = [item for item in self._records.values() if item.active and item.updated <= silent_since]
-        gone = [item for item in silent if item.updated <= before]
+        last = min(before, silent_since)
+        gone = [item for item in self._records.values() if item.active and item.updated <= last]
         for record in gone:
             self._put(replace(record, phase="lost", ended=record.updated))
         return bool(gone)

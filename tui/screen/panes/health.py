@@ -14,7 +14,7 @@ from tui.client.figures import clock, percent, plural, seconds, size
 from tui.client.records import LogLine, Snapshot
 from tui.client.wire_text import shorten, shorten_middle
 from tui.screen.charts import bar, graph
-from tui.screen.engine_label import ENGINE_STYLES, uses_other_backend
+from tui.screen.engine_label import ENGINE_STYLES, gone_label, uses_other_backend
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, paragraphs
 from tui.screen.styled_line import Line, fit, joined, label_rows, line_width, side_by_side
@@ -127,17 +127,23 @@ def engine_block(snapshot: Snapshot, now: float, width: int, height: int) -> lis
     """State, facts and histories of the engine in `width` by `height` cells."""
     engine = snapshot.engine
     if engine is None:
-        return [[], *([("  ", ""), *line] for line in paragraphs("Waiting for the host …"))]
+        waiting: Line = [("Waiting for the host …", "muted")]
+        if snapshot.link.detail:
+            waiting = [("No host answers: ", "warn"), (snapshot.link.detail, "warn")]
+        return [[], [("  ", ""), *waiting]]
     if uses_other_backend(snapshot) and snapshot.host is not None:
         words = f"Requests go to {snapshot.host.backend}; this host runs no engine."
         known: list[Line] = [[("model", "muted"), (f"     {snapshot.host.model or '-'}", "")]]
         known.append([("host at", "muted"), (f"   {snapshot.host.url}", "")])
         if snapshot.host.destination:
             known.append([("sends to", "muted"), (f"  {shorten(snapshot.host.destination, width - 14)}", "")])
-        return [[], [("  ", ""), (words, "")], [], *([("  ", ""), *row] for row in known)]
+        told = _gone_lines(snapshot, engine, width) if snapshot.link.gone else [[("  ", ""), (words, "")], []]
+        return [[], *told, *([("  ", ""), *row] for row in known)]
     lines: list[Line] = [[], _state_line(engine, now, width)]
-    advice = ADVICE.get(engine.state, "") if engine.state != "failed" or snapshot.link.state == "live" else ""
-    if engine.state == "loading" and engine.progress is not None:
+    advice = ADVICE.get(engine.state, "")
+    if snapshot.link.gone:
+        lines = [[], *_gone_lines(snapshot, engine, width)]
+    elif engine.state == "loading" and engine.progress is not None:
         loading = bar([(engine.progress, "warn")], min(60, width - 10))
         lines.append([("    ", ""), *loading, (f" {percent(engine.progress)}", "warn")])
     elif advice:
@@ -158,6 +164,20 @@ def engine_block(snapshot: Snapshot, now: float, width: int, height: int) -> lis
         return [*lines, *left]
     right = _histories(snapshot, width - left_cells - 5, rows)
     return [*lines, *side_by_side(left, right, left_cells)]
+
+
+def _gone_lines(snapshot: Snapshot, engine: EngineState, width: int) -> list[Line]:
+    """What was known of the engine when the host went, and what the user can do."""
+    word, style = gone_label(snapshot)
+    since = f"host gone since {clock(snapshot.link.since)}"
+    was = since if uses_other_backend(snapshot) else f"was {engine.state}, {since}"
+    todo = "r starts the host again, if this screen started it; traces are kept, and the list below is old."
+    if snapshot.link.state == "reconnecting":
+        todo = f"{snapshot.link.detail}. It is asked again every few seconds; all figures are from before."
+    return [
+        [("  ● ", style), (word.upper(), f"{style} bold"), (f"  {was}", "")],
+        [("    ", ""), (shorten(todo, width - 6), "warn")],
+    ]
 
 
 def _state_line(engine: EngineState, now: float, width: int) -> Line:

@@ -176,6 +176,9 @@ class StreamsPane(Pane):
 def totals_line(snapshot: Snapshot, rates: list[float], width: int) -> Line:
     """Active requests, the output rate of the last two minutes, and totals."""
     totals = snapshot.totals
+    if snapshot.link.gone:
+        gone: Line = [(f" no contact with the host since {clock(snapshot.link.since)}", "warn")]
+        return spread(gone, [(f"{plural(totals.requests, 'request')} before ", "muted")], width)
     queued = sum(record.phase == "queued" for record in snapshot.active)
     running = len(snapshot.active) - queued
     share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)

@@ -231,6 +231,12 @@ class TracesPane(Pane):
             return paragraphs(
                 [("The list could not be loaded: ", "bad"), (self._problem, "bad")], "r tries again."
             )
+        if self.snapshot.link.gone:
+            since = clock(self.snapshot.link.since)
+            return paragraphs(
+                [(f"No contact with the host since {since}, so it lists no traces.", "warn")],
+                "They are kept. Without a host, this lists them:  anyclaude-tui traces list",
+            )
         if self._busy or self.snapshot.link.state != "live":
             return paragraphs("Loading traces …")
         if self._query:

@@ -64,7 +64,7 @@ class MainScreen(Screen[None]):
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw `snapshot` in the visible pane and the bars."""
-        now = self._clock()
+        now = snapshot.as_of(self._clock())
         pane = self.current
         if not (
             self.is_mounted and pane.is_mounted and pane.is_attached
@@ -85,7 +85,11 @@ class MainScreen(Screen[None]):
         if self.query_one(FilterInput).has_class("open"):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
-        return [one for one in shown if one.action != "filter" or pane.main_table is not None]
+        host = self._store.snapshot().host
+        left_out = {"filter"} if pane.main_table is None else set()
+        if host is not None and not host.runs_engine:
+            left_out.add("restart")
+        return [one for one in shown if one.action not in left_out]
 
     def command_list(self) -> list[Command]:
         """The commands of this screen and pane, for the palette."""

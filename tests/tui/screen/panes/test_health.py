@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.events.types import EngineMemory, EngineState
-from tui.client.records import HostFacts, Snapshot
+from tui.client.records import HostFacts, Link, LinkState, Snapshot
+from tui.client.store import Store
 from tui.screen.engine_label import engine_label
 from tui.screen.panes.health import engine_block
 
@@ -33,6 +36,20 @@ def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
     assert f"Requests go to {backend}" in said
     assert "stopped" not in said.lower()
     assert "qwen3" in said
+
+
+@pytest.mark.parametrize("backend", ["mlx", "openai"])
+@pytest.mark.parametrize(("state", "word"), [("reconnecting", "no contact"), ("ended", "host ended")])
+def test_a_host_that_is_gone_stops_the_clocks(backend: str, state: LinkState, word: str) -> None:
+    store = Store()
+    gone = snapshot_of(backend)
+    for at in (100.0, 107.0):  # each attempt in vain is another link
+        store.set_link(Link(state, "nothing listens there", at))
+    gone = replace(gone, link=store.snapshot().link)
+    assert gone.as_of(900.0) == 100.0
+    assert engine_label(gone)[0] == word
+    assert "gone since 00:01:40" in text_of(gone)
+    assert "READY" not in text_of(gone)
 
 
 def test_the_destination_is_drawn_with_its_source() -> None:
