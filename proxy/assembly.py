@@ -180,7 +180,8 @@ class Host:
     def gate(self) -> UpstreamError | None:
         """The error for a request that arrives now; None: it may pass."""
         if self.stopping:
-            return UpstreamUnavailable("the host is being stopped and takes no new requests")
+            words = "the host is being stopped and takes no new requests"
+            return UpstreamUnavailable(words, cause="host stopped")
         return self._engine.gate() if self._engine is not None else None
 
     def unready(self) -> UpstreamError | None:

@@ -74,7 +74,7 @@ class ForwardEndpoint:
         except ClientLeft:
             await forwarded.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
-            await forwarded.refuse(UpstreamUnavailable(STOPPED))
+            await forwarded.refuse(UpstreamUnavailable(STOPPED, cause="host stopped"))
             raise
 
     def _begin(self, scope: Scope, raw: bytes) -> RequestRecord:
@@ -157,7 +157,9 @@ class ForwardedRequest:
                 await self._send({"type": "http.response.body", "body": last[:whole], "more_body": True})
                 last = last[whole:]
         if self._decoder.readable and not self._tap.complete and self._tap.error is None:
-            raise UpstreamUnavailable("the upstream broke off in the middle of its answer; please retry")
+            raise UpstreamUnavailable(
+                "the upstream broke off in the middle of its answer; please retry", cause="connection lost"
+            )
         await self._record_end(response.status_code)
         await self._send({"type": "http.response.body", "body": last})
 

@@ -107,7 +107,7 @@ class MessagesEndpoint:
         except ClientLeft:
             await request.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
-            await request.refuse(UpstreamUnavailable(STOPPED))
+            await request.refuse(UpstreamUnavailable(STOPPED, cause="host stopped"))
             raise
 
 
@@ -253,7 +253,9 @@ class MessagesRequest:
         if answer.fault is not None:
             raise answer.fault
         if not answer.stop_reason:
-            raise UpstreamUnavailable("the upstream ended without a verdict; please retry")
+            raise UpstreamUnavailable(
+                "the upstream ended without a verdict; please retry", cause="connection lost"
+            )
         return answer
 
     async def _search_directly(self, query: str, answer: Answer, web: WebTools) -> Answer:

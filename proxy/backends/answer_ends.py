@@ -91,7 +91,9 @@ def fault_of_end(word: Any, who: str) -> UpstreamError:
     """The error for an answer that ended with a word that is not known to be good."""
     normal = _normal(word)
     if normal in _BROKEN_OFF:
-        return UpstreamUnavailable(f"{who} broke off its answer (finish_reason {word!r}); please retry")
+        return UpstreamUnavailable(
+            f"{who} broke off its answer (finish_reason {word!r}); please retry", cause="answer broken off"
+        )
     if normal in _FAILED:
         return UpstreamFailed(
             f"{who} failed in the middle of its answer (finish_reason {word!r}); please retry"

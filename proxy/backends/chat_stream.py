@@ -16,7 +16,7 @@ import orjson
 from engine.wire.json_text import encode_json
 from proxy.backends.answer_ends import fault_of_end, is_known_fault, is_unset, reason_of
 from proxy.backends.call_numbers import CallNumbers
-from proxy.backends.faults import error_in_stream, is_error
+from proxy.backends.faults import broken_off, error_in_stream, is_error
 from proxy.backends.upstream import (
     Broken,
     Finish,
@@ -116,7 +116,10 @@ class ChatStreamReader:
         if self._fault is not None:
             raise self._fault
         if self._reason is None and not self.done:
-            raise UpstreamUnavailable(f"{self._who} broke off in the middle of its answer; please retry")
+            raise UpstreamUnavailable(
+                f"{self._who} broke off in the middle of its answer; please retry",
+                cause=broken_off(self._who),
+            )
         output = _tokens(self._usage.get("completion_tokens"))
         reason: FinishReason = self._reason or "unreported"
         if reason == "length" and 0 < (output or 0) < self._max_tokens:

@@ -34,7 +34,7 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         def base_url() -> str:
             if url := engine_url():
                 return f"{url}/v1"
-            raise UpstreamUnavailable("the engine is not up yet; please retry")
+            raise UpstreamUnavailable("the engine is not up yet; please retry", cause="engine starting")
 
         return MlxBackend(base_url, config.model or bundled_model.NAME)
     known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)

@@ -13,6 +13,7 @@ import httpx
 import orjson
 
 from engine.wire.chat import CONTEXT_LENGTH_EXCEEDED
+from proxy.events.causes import cause_of
 from proxy.events.errors import (
     ContextOverflow,
     UpstreamError,
@@ -23,6 +24,7 @@ from proxy.events.errors import (
     UpstreamUnavailable,
 )
 
+ENGINE = "the engine"  # as errors name the one of this host, in place of an address
 _OVERFLOW_CODES = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
 _MAX_MESSAGE = 600
 _NO_ROUTE = "no route to host"
@@ -80,19 +82,22 @@ def fault_of_status(
         if overflow is not None:
             return overflow
     if status in (502, 503, 504, 529):
-        return UpstreamUnavailable(f"{who} is not ready: {message}", retry_after_s=retry_after or 2.0)
+        return UpstreamUnavailable(
+            f"{who} is not ready: {message}", retry_after_s=retry_after or 2.0, cause=_cause(who, message)
+        )
     if status == 429:
         return UpstreamRateLimited(f"{who}: {message}", retry_after_s=retry_after or 5.0)
     if status in (401, 403):
         return UpstreamFailed(
             f"{who} refused the proxy's key with status {status}: {message}. Check the backend's apiKey.",
             retry=False,
+            cause="key refused",
         )
     if status == 404:
         return UpstreamModelMissing(f"{who}: {message}")
     if 400 <= status < 500:
         return UpstreamRejected(f"{who} rejected the request with status {status}: {message}")
-    return UpstreamFailed(f"{who} failed with status {status}: {message}")
+    return UpstreamFailed(f"{who} failed with status {status}: {message}", cause=_failed(who))
 
 
 def refused_feature(error: UpstreamError) -> str:
@@ -126,20 +131,42 @@ def error_in_stream(chunk: Mapping[str, Any], who: str, max_tokens: int = 0) -> 
     if code == "429" or "rate_limit" in kind:
         return UpstreamRateLimited(f"{who}: {message}")
     if code in ("502", "503", "529") or "overload" in kind or "unavailable" in kind:
-        return UpstreamUnavailable(f"{who}: {message}")
+        return UpstreamUnavailable(f"{who}: {message}", cause=_cause(who, message))
     if code == "400" or "invalid_request" in kind or "invalidparameter" in kind:
         return UpstreamRejected(f"{who} rejected the request: {message}")
-    return UpstreamFailed(f"{who} failed in the middle of its answer: {message}")
+    return UpstreamFailed(f"{who} failed in the middle of its answer: {message}", cause=_failed(who))
 
 
 def fault_of_connection(error: httpx.HTTPError, who: str, *, system: str = "") -> UpstreamError:
     """The error for a connection that could not be made, or was lost; `system` is as `platform` names it."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         hint = _permission_hint(error, system or platform.system())
-        return UpstreamUnavailable(f"{who} cannot be reached ({_reason(error)}); please retry{hint}")
+        return UpstreamUnavailable(
+            f"{who} cannot be reached ({_reason(error)}); please retry{hint}",
+            cause="engine unreachable" if who == ENGINE else "no upstream",
+        )
     if isinstance(error, httpx.TimeoutException):
-        return UpstreamUnavailable(f"{who} has been silent for too long ({_reason(error)}); please retry")
-    return UpstreamUnavailable(f"the connection to {who} was lost ({_reason(error)}); please retry")
+        return UpstreamUnavailable(
+            f"{who} has been silent for too long ({_reason(error)}); please retry",
+            cause="engine silent" if who == ENGINE else "upstream silent",
+        )
+    return UpstreamUnavailable(
+        f"the connection to {who} was lost ({_reason(error)}); please retry", cause=broken_off(who)
+    )
+
+
+def broken_off(who: str) -> str:
+    """The cause of an answer that ended without a word."""
+    return "engine died" if who == ENGINE else "connection lost"
+
+
+def _failed(who: str) -> str:
+    return "engine fault" if who == ENGINE else "upstream failed"
+
+
+def _cause(who: str, message: str) -> str:
+    named = cause_of("", message)
+    return named or ("engine not ready" if who == ENGINE else "upstream not ready")
 
 
 def _overflow(error: Mapping[str, Any], message: str, max_tokens: int) -> ContextOverflow | None:

@@ -12,11 +12,11 @@ from engine.wire.chat import LANE_HEADER, RESUME_HEADER
 from engine.wire.feed import FEED_HEADER, FEED_OBJECT, FeedPayload, Generated, StreamError, read_feed_chunk
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader, parse_json
-from proxy.backends.faults import error_in_stream
+from proxy.backends.faults import ENGINE, error_in_stream
 from proxy.backends.upstream import Broken, Dialect, UpstreamEvent, UpstreamRequest
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
 
-_WHO = "the engine"
+_WHO = ENGINE
 _FEED_MARK = b'"anyclaude.feed"'
 
 

@@ -32,23 +32,31 @@ MAX_RETRY_AFTER_S = 60  # clients stop retrying when they should wait longer
 class ProxyError(Exception):
     """Base of all errors that reach the client as an Anthropic error body.
 
-    `details` are fields for programs: Anthropic's SDKs act on an `error_code` among them.
+    `details` are fields for programs: Anthropic's SDKs act on an `error_code` among them. `cause` is for
+    people who look at many requests: the client does not get it.
     """
 
     status = 500
     type = "api_error"
+    cause = "proxy failed"
 
     def __init__(
-        self, message: str, *, headers: dict[str, str] | None = None, details: dict[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        headers: dict[str, str] | None = None,
+        details: dict[str, Any] | None = None,
+        cause: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.headers = headers or {}
         self.details = details
+        self.cause = cause or self.cause
 
     @property
     def info(self) -> ErrorInfo:
-        return ErrorInfo(type=self.type, message=self.message)
+        return ErrorInfo(type=self.type, message=self.message, cause=self.cause)
 
 
 class InvalidRequest(ProxyError):
@@ -56,6 +64,7 @@ class InvalidRequest(ProxyError):
 
     status = 400
     type = "invalid_request_error"
+    cause = "invalid request"
 
 
 class RequestTooLarge(ProxyError):
@@ -63,6 +72,7 @@ class RequestTooLarge(ProxyError):
 
     status = 413
     type = "request_too_large"
+    cause = "request too large"
 
 
 class Unauthenticated(ProxyError):
@@ -70,6 +80,7 @@ class Unauthenticated(ProxyError):
 
     status = 401
     type = "authentication_error"
+    cause = "token refused"
 
 
 class Forbidden(ProxyError):
@@ -77,6 +88,7 @@ class Forbidden(ProxyError):
 
     status = 403
     type = "permission_error"
+    cause = "not allowed"
 
 
 class NotFound(ProxyError):
@@ -84,6 +96,7 @@ class NotFound(ProxyError):
 
     status = 404
     type = "not_found_error"
+    cause = "not found"
 
 
 class UpstreamError(ProxyError):
@@ -98,9 +111,10 @@ class UpstreamUnavailable(UpstreamError):
 
     status = 529
     type = "overloaded_error"
+    cause = "upstream not ready"
 
-    def __init__(self, message: str, *, retry_after_s: float = 2.0) -> None:
-        super().__init__(message, headers=_retry_after(retry_after_s))
+    def __init__(self, message: str, *, retry_after_s: float = 2.0, cause: str = "") -> None:
+        super().__init__(message, headers=_retry_after(retry_after_s), cause=cause)
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -108,6 +122,7 @@ class UpstreamRateLimited(UpstreamError):
 
     status = 429
     type = "rate_limit_error"
+    cause = "rate limited"
 
     def __init__(self, message: str, *, retry_after_s: float = 5.0) -> None:
         super().__init__(message, headers=_retry_after(retry_after_s))
@@ -118,6 +133,7 @@ class UpstreamRejected(UpstreamError):
 
     status = 400
     type = "invalid_request_error"
+    cause = "rejected by upstream"
 
 
 class UpstreamModelMissing(UpstreamError):
@@ -125,6 +141,7 @@ class UpstreamModelMissing(UpstreamError):
 
     status = 404
     type = "not_found_error"
+    cause = "no such model"
 
 
 class ContextOverflow(UpstreamError):
@@ -137,15 +154,18 @@ class ContextOverflow(UpstreamError):
 
     status = 400
     type = "invalid_request_error"
+    cause = "prompt too long"
 
     def __init__(self, prompt_tokens: int = 0, limit: int = 0, *, max_tokens: int = 0) -> None:
         if 0 < prompt_tokens < limit < prompt_tokens + max_tokens:
             sizes = f"{prompt_tokens} + {max_tokens} > {limit}"
             message = f"input length and `max_tokens` exceed context limit: {sizes}"
+            cause = "max_tokens too large"
         else:
             sizes = f": {prompt_tokens} tokens > {limit} maximum" if limit else ""
             message = f"prompt is too long{sizes} (capability_rejected: prompt_too_long)"
-        super().__init__(message)
+            cause = ""
+        super().__init__(message, cause=cause)
         self.prompt_tokens = prompt_tokens
         self.limit = limit
 
@@ -155,9 +175,10 @@ class UpstreamFailed(UpstreamError):
 
     status = 500
     type = "api_error"
+    cause = "upstream failed"
 
-    def __init__(self, message: str, *, retry: bool = True) -> None:
-        super().__init__(message, headers={} if retry else {"x-should-retry": "false"})
+    def __init__(self, message: str, *, retry: bool = True, cause: str = "") -> None:
+        super().__init__(message, headers={} if retry else {"x-should-retry": "false"}, cause=cause)
 
 
 def error_body(info: ErrorInfo, request_id: str, details: dict[str, Any] | None = None) -> dict[str, Any]:

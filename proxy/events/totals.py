@@ -21,6 +21,7 @@ class Totals:
     requests: int = 0
     finished: int = 0
     failed: int = 0
+    repeated: int = 0  # requests that repeat one that failed
     cancelled: int = 0
     input_tokens: int = 0
     cache_creation_input_tokens: int = 0
@@ -45,6 +46,11 @@ class Totals:
         return self.requests - self.finished - self.failed - self.cancelled
 
     @property
+    def failed_for_good(self) -> int:
+        """Requests that failed and that the client did not repeat."""
+        return max(0, self.failed - self.repeated)
+
+    @property
     def prompt_tokens(self) -> int:
         """All prompt tokens."""
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
@@ -54,6 +60,7 @@ class Totals:
         match type:
             case "request.received":
                 self.requests += 1
+                self.repeated += bool(data.retry_of)
             case "request.finished":
                 self.finished += 1
                 self._count_usage(data.usage)

@@ -95,10 +95,14 @@ class CacheVerdict(EventData):
 
 
 class ErrorInfo(EventData):
-    """An error as it was sent to the client: Anthropic's error type and a message for people."""
+    """An error as it was sent to the client: Anthropic's error type and a message for people.
+
+    `cause` is not sent to it: what went wrong in a few words; empty where the message is all that is known.
+    """
 
     type: str
     message: str
+    cause: str = ""
 
 
 class RequestReceived(EventData):
@@ -116,6 +120,7 @@ class RequestReceived(EventData):
     tools: int = 0
     body_bytes: int = 0
     preview: str = ""  # head of the last user text
+    retry_of: str = ""  # the failed request whose messages the client sends again
 
 
 class RequestQueued(EventData):

@@ -14,6 +14,7 @@ from proxy.anthropic.tool_results import ToolResult, shortened, tool_results
 from proxy.events.bus import EventBus
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheChanged, HostNotice, RequestReceived, RequestToolResult
+from proxy.record.repeats import Repeats
 from proxy.record.request_record import PREVIEW_LENGTH, RequestRecord
 from proxy.traces.schema import Trace, TraceRequest
 from proxy.traces.writing import ToolOutcome, TraceStore
@@ -56,7 +57,8 @@ class Recorder:
         self.traces = traces
         self.clock = clock
         self.monotonic = monotonic
-        self.ended = ended
+        self._on_ended = ended
+        self._repeats = Repeats()
         self.cache_totals = CacheChanged()  # of the newest event of the prefix cache
         self._new_id = new_id
         self._calls: OrderedDict[str, _Call | None] = (
@@ -71,6 +73,7 @@ class Recorder:
 
         The body must not be changed later.
         """
+        received = received.model_copy(update={"retry_of": self._repeats.of(received, body)})
         trace = Trace(
             id=self._new_id(),
             time=self.clock(),
@@ -79,6 +82,7 @@ class Recorder:
             agent_type=received.agent_type,
             prompt_id=received.prompt_id,
             lane=received.lane,
+            retry_of=received.retry_of,
             backend=received.backend,
             model=received.model,
             request=TraceRequest(
@@ -96,6 +100,11 @@ class Recorder:
             await asyncio.gather(*self._writing)
         if self.traces is not None:
             await self.traces.close()
+
+    def ended(self, trace: Trace) -> None:
+        """Take note of a request that has ended, while its body is there."""
+        self._repeats.ended(trace)
+        self._on_ended(trace)
 
     def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
         """Register a call whose result a later request brings."""

@@ -48,8 +48,10 @@ class RecordContext(Protocol):
     bus: EventBus
     traces: TraceStore | None
     monotonic: Callable[[], float]
-    ended: Callable[[Trace], None]
     cache_totals: CacheChanged
+
+    def ended(self, trace: Trace) -> None:
+        """Take note of a request that has ended, while its body is there."""
 
     def expect_result(self, record: RequestRecord, entry: ToolCall) -> None:
         """Register a call whose result a later request brings."""

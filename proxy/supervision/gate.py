@@ -24,18 +24,22 @@ def gate(state: EngineState, *, now: float, restart_at: float) -> UpstreamError 
                 f"the engine failed: {state.detail}; after that, restart it from the screen (Health) or with"
                 " POST /anyclaude/engine/restart",
                 retry=False,
+                cause="engine failed",
             )
         case "starting" | "loading":
             percent = "" if state.progress is None else f" ({state.progress:.0%})"
             return UpstreamUnavailable(
                 f"the engine is {state.state}{percent}; the request can be repeated in a moment",
                 retry_after_s=_loading_time_left(state, now),
+                cause="engine starting",
             )
         case "stopped":
-            return UpstreamUnavailable(f"the engine is stopped: {state.detail or 'it was not started'}")
+            why = state.detail or "it was not started"
+            return UpstreamUnavailable(f"the engine is stopped: {why}", cause="engine stopped")
     return UpstreamUnavailable(
         f"{state.last_exit or 'the engine ended'}; it is being restarted, and the request can be repeated",
         retry_after_s=max(0.0, restart_at - now) + _AFTER_RESTART_S,
+        cause="engine restarting",
     )
 
 

@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from engine.wire.json_text import plain_text
 from proxy.events.tool_call import ToolCall
-from proxy.events.types import ErrorInfo
 from proxy.traces.schema import Trace, plain_id
 from proxy.traces.secret_shapes import REDACTED, redact_shapes
 
@@ -113,8 +112,8 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
         "headers": redactor.headers(sent.headers),
         "body": redactor.value(sent.body),
     }
-    error = got.error and ErrorInfo(
-        type=redactor.text(got.error.type), message=redactor.text(got.error.message)
+    error = got.error and got.error.model_copy(
+        update={"type": redactor.text(got.error.type), "message": redactor.text(got.error.message)}
     )
     miss = cache and cache.miss
     if cache and miss:

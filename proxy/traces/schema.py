@@ -65,6 +65,7 @@ class Trace(TraceModel):
     agent_type: str = ""
     prompt_id: str = ""
     lane: Lane = "main"
+    retry_of: str = ""  # id of the failed request that this one repeats
     backend: str = ""
     model: str = ""
     upstream_model: str = ""
@@ -97,6 +98,8 @@ class TraceSummary(TraceModel):
     status: int = 0
     stop_reason: str = ""
     error: str = ""
+    cause: str = ""  # of the error, in a few words
+    retry_of: str = ""
     stream: bool = True
     messages: int = 0
     tools: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.anthropic.preview import preview
+from proxy.events.causes import cause_of
 from proxy.traces.schema import Trace, TraceSummary
 
 
@@ -23,6 +24,8 @@ def summarize(trace: Trace, path: str, size: int) -> TraceSummary:
         status=answer.status,
         stop_reason=str((answer.message or {}).get("stop_reason") or ""),
         error=answer.error.message if answer.error else "",
+        cause=answer.error.cause or cause_of(answer.error.type, answer.error.message) if answer.error else "",
+        retry_of=trace.retry_of,
         stream=body.get("stream") is True,
         messages=_length(body.get("messages")),
         tools=_length(body.get("tools")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.events.causes import cause_of
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
@@ -35,7 +36,9 @@ def summaries(morning: Morning) -> list[TraceSummary]:
                 model=first.data["model"],
                 status=data["status"],
                 stop_reason=data.get("stop_reason", ""),
-                error=data.get("error", {}).get("type", ""),
+                error=(error := data.get("error", {})).get("message", ""),
+                cause=cause_of(error["type"], error["message"]) if error else "",
+                retry_of=first.data["retry_of"],
                 messages=first.data["messages"],
                 tools=first.data["tools"],
                 usage=Usage.model_validate(data["usage"]),

@@ -148,6 +148,7 @@ class Morning:
         miss: dict[str, Any] | None = None,
         thinking: bool = False,
         error: tuple[int, str, str] | None = None,
+        retry_of: str = "",
     ) -> str:
         """One request from its arrival to `until`: queued, prefill, decode or finished (or its `error`)."""
         self._number += 1
@@ -167,6 +168,7 @@ class Morning:
             tools=0 if lane == "auxiliary" else 17,
             body_bytes=prompt * 4,
             preview=self._preview(lane),
+            retry_of=retry_of,
             **agent,
         )
         if until == "received":
@@ -376,7 +378,7 @@ class Morning:
             "overloaded_error",
             "the engine ended in the middle of the answer (signal 9); retry in 4 s",
         )
-        self.request(prompt=24_100, reused=23_552, output=300, error=lost)
+        died = self.request(prompt=24_100, reused=23_552, output=300, error=lost)
         self.log("WARNING memory pressure: 58.1 of 64 GB in use")
         self.engine(
             "exited", detail="signal 9 (out of memory?)", last_exit="signal 9 (out of memory?)", running=0
@@ -396,7 +398,7 @@ class Morning:
         self.request(
             prompt=24_300, reused=0, output=200, error=gone, miss={"reason": "evicted", "position": 0}
         )
-        key = self.request(prompt=24_400, reused=23_900, output=120)
+        key = self.request(prompt=24_400, reused=23_900, output=120, retry_of=died)
         self.call(key, "invalid", "arguments.timeout: 'soon' is not of type 'number'")
         self.call(key, "cut", "the answer ended within the call")
 

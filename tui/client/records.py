@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from proxy.events.causes import overflow_tokens
 from proxy.events.totals import Totals
 
 if TYPE_CHECKING:
@@ -46,10 +47,13 @@ class RequestSnapshot:
     tokens_per_s: float = 0.0
     ended: float | None = None
     stop_reason: str = ""
-    error: str = ""
+    error: str = ""  # its message
+    cause: str = ""  # of the error, in a few words
     status: int = 0
     tool_calls: int = 0
     trace: str = ""
+    retry_of: str = ""  # the failed request that this one repeats
+    repeat: tuple[float, RequestPhase] | None = None  # when it was repeated, and how that stands
 
     @property
     def active(self) -> bool:
@@ -61,7 +65,8 @@ class RequestSnapshot:
         """Tokens of the prompt, as well as they are known by now."""
         counted = self.usage.prompt_tokens if self.usage is not None else 0
         known = self.prefill.total if self.prefill is not None else 0
-        return counted or known or (self.cache.prompt_tokens if self.cache is not None else 0)
+        counted = counted or known or (self.cache.prompt_tokens if self.cache is not None else 0)
+        return counted or overflow_tokens(self.error)
 
     @property
     def reused_tokens(self) -> int:
@@ -87,7 +92,7 @@ class RequestSnapshot:
     def search_text(self) -> str:
         """What the filter looks in, in lower case."""
         parts = (self.id, self.session, self.agent, self.agent_type, self.lane, self.model, self.phase)
-        return " ".join((*parts, self.stop_reason, self.error, self.preview)).lower()
+        return " ".join((*parts, self.stop_reason, self.cause, self.error, self.preview)).lower()
 
 
 @dataclass(frozen=True, slots=True)

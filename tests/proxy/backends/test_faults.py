@@ -9,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from proxy.backends.faults import fault_of_connection, fault_of_status
+from proxy.backends.faults import ENGINE, fault_of_connection, fault_of_status
 from proxy.backends.plain_http import PlainTransport
 from proxy.events.errors import (
     ContextOverflow,
@@ -192,3 +192,22 @@ async def test_the_transport_of_plain_http_lets_it_be_seen(monkeypatch: pytest.M
         with pytest.raises(httpx.ConnectError) as lost:
             await http.get("http://192.0.2.1:1234/v1")
     assert "Local Network" in fault_of_connection(lost.value, "lmstudio", system="Darwin").message
+
+
+@pytest.mark.parametrize(
+    ("lost", "engine", "other"),
+    [
+        (httpx.ConnectError("refused"), "engine unreachable", "no upstream"),
+        (httpx.ReadTimeout("slow"), "engine silent", "upstream silent"),
+        (httpx.ReadError("reset"), "engine died", "connection lost"),
+    ],
+)
+def test_a_lost_connection_has_a_cause_for_people(lost: httpx.HTTPError, engine: str, other: str) -> None:
+    assert fault_of_connection(lost, ENGINE).info.cause == engine
+    assert fault_of_connection(lost, "http://10.0.0.7:8000").info.cause == other
+
+
+def test_a_full_queue_of_the_engine_is_named() -> None:
+    full = b'{"error": {"message": "8 requests wait already; try again in a moment"}}'
+    assert fault_of_status(503, full, {}, ENGINE).cause == "queue full"
+    assert fault_of_status(503, b"", {}, "http://10.0.0.7:8000").cause == "upstream not ready"

@@ -471,3 +471,25 @@ async def test_ids_are_unlike_each_other_and_fit_file_names(host: Host) -> None:
     ids = {host.begin().id for _ in range(100)}
     assert len(ids) == 100
     assert all(request_id.startswith("req_") and request_id[4:].isalnum() for request_id in ids)
+
+
+async def fail(record: RequestRecord, *, cancelled: bool = False) -> str:
+    await record.failed(status=529, error=FAULT, message=None, usage=USAGE, cancelled=cancelled)
+    return record.id
+
+
+async def test_a_request_that_comes_again_names_the_failure_that_it_repeats(host: Host) -> None:
+    question, other = body_of("Who are you?"), body_of("And now?")
+    first = await fail(host.begin(question))
+    subagent = host.begin(question, agent="a1")
+    unrelated = host.begin(other)
+    again = host.begin({**question, "max_tokens": 7})  # clients may ask for less the second time
+    once_more = host.begin(question)  # the failure is repeated already
+    gone = await fail(host.begin(other), cancelled=True)
+    after_gone = host.begin(other)
+    for record in (subagent, unrelated, again, once_more, after_gone):
+        await finish(record)
+    told = [event.retry_of for event in host.told("request.received") if isinstance(event, RequestReceived)]
+    assert told == ["", "", "", first, "", "", ""]
+    assert gone not in told
+    assert host.trace(again).retry_of == first

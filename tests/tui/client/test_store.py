@@ -89,7 +89,7 @@ def test_the_transcript_keeps_kinds_and_order() -> None:
         ("thinking", "hm"),
         ("text", "Hello world"),
         ("call", "Read  /x  "),
-        ("error", "api_error: gone"),
+        ("error", "upstream failed: gone"),
     ]
     assert transcript.since(3)[0].kind == "error"
 
@@ -337,3 +337,51 @@ def test_a_state_from_elsewhere_is_cleaned_too() -> None:
     assert snapshot.log[0].text == "l"
     assert snapshot.engine is not None
     assert snapshot.engine.detail == "d"
+
+
+def failed(message: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    return (
+        "request.failed",
+        {"status": 529, "error": {"type": "overloaded_error", "message": message, **more}},
+    )
+
+
+def at(store: Store, seq: int, request: str, event: tuple[str, dict[str, Any]]) -> None:
+    store.apply(Event(seq=seq, time=100.0 + seq, type=event[0], request=request, data=event[1]))
+
+
+def test_a_failure_shows_what_became_of_its_last_repeat_and_is_none_for_good() -> None:
+    store = Store()
+    at(store, 1, "a", RECEIVED)
+    at(store, 2, "a", failed("signal 9", cause="engine died"))
+    assert store.snapshot().totals.failed_for_good == 1
+    at(store, 3, "b", ("request.received", {"retry_of": "a"}))
+    first = store.snapshot().requests[0]
+    assert (first.cause, first.repeat) == ("engine died", (103.0, "received"))
+    at(store, 4, "b", failed("the engine is loading"))
+    at(store, 5, "c", ("request.received", {"retry_of": "b"}))
+    at(store, 6, "c", ("request.finished", {"usage": USAGE}))
+    assert [record.repeat for record in store.snapshot().requests] == [(105.0, "done"), (105.0, "done"), None]
+    assert store.snapshot().totals.failed_for_good == 0
+    at(store, 7, "d", ("request.received", {"retry_of": "d"}))  # a host that is not ours may say so
+    assert store.snapshot().requests[3].repeat is None
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "prompt"),
+    [
+        ({"message": "10.0.0.7:8000 cannot be reached (refused); please retry"}, "no upstream", 0),
+        ({"message": "the connection to the engine was lost (eof)"}, "engine died", 0),
+        ({"message": "the engine is not ready: 8 requests wait already; try again"}, "queue full", 0),
+        ({"message": "prompt is too long: 360011 tokens > 262144 maximum"}, "prompt too long", 360_011),
+        ({"message": "Overloaded"}, "upstream overloaded", 0),
+        ({"message": "anything", "cause": "no upstream"}, "no upstream", 0),
+        ({"type": "new_error", "message": ""}, "new_error", 0),
+    ],
+)
+def test_a_failure_has_a_cause_also_where_the_host_names_none(
+    error: dict[str, Any], cause: str, prompt: int
+) -> None:
+    told = {"status": 529, "error": {"type": "overloaded_error"} | error}
+    record = play(RECEIVED, ("request.failed", told)).snapshot().requests[0]
+    assert (record.cause, record.prompt_tokens) == (cause, prompt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from proxy.events.causes import cause_of
 from tui.client.records import RequestSnapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.transcript import PieceKind, Transcript
@@ -92,10 +93,21 @@ class RequestReducer:
     def _put(self, record: RequestSnapshot) -> None:
         self._records[record.id] = record
         self._snapshot = None
+        self._link_repeat(record)
         if len(self._records) > self._limit:
             oldest = next((key for key, item in self._records.items() if not item.active), None)
             if oldest is not None:
                 del self._records[oldest]
+
+    def _link_repeat(self, record: RequestSnapshot) -> None:
+        """Note at the failures that `record` repeats how it stands; the last of several repeats counts."""
+        seen = {record.id}
+        repeat = record.repeat or (record.received, record.phase)
+        while record.retry_of not in seen and (failed := self._records.get(record.retry_of)) is not None:
+            if failed.repeat == repeat:
+                return
+            seen.add(failed.id)
+            record = self._records[failed.id] = replace(failed, repeat=repeat)
 
     def _write(self, key: str, kind: PieceKind, text: str) -> None:
         transcript = self._transcripts.get(key)
@@ -119,6 +131,7 @@ class RequestReducer:
                 tools=data.tools,
                 body_bytes=data.body_bytes,
                 preview=line_text(data.preview, 400),
+                retry_of=line_text(data.retry_of, 80),
             )
         )
 
@@ -161,8 +174,9 @@ class RequestReducer:
 
     def _failed(self, event: Event, data: Any) -> None:
         record = self._at(event)
-        error = line_text(f"{data.error.type}: {data.error.message}", 400)
-        self._write(record.id, "error", "the client left" if data.cancelled else error)
+        error = line_text(data.error.message, 400)
+        cause = line_text(data.error.cause, 60) or cause_of(line_text(data.error.type, 60), error)
+        self._write(record.id, "error", "the client left" if data.cancelled else f"{cause}: {error}")
         self._end(
             replace(
                 record,
@@ -170,6 +184,7 @@ class RequestReducer:
                 ended=_end_time(record, event, data.timings),
                 status=data.status,
                 error=error,
+                cause=cause,
                 usage=data.usage if data.usage.prompt_tokens else record.usage,
                 output_tokens=max(record.output_tokens, data.usage.output_tokens),
                 trace=line_text(data.trace, 300),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from tui.client.figures import count, percent, plural, ratio
-from tui.client.records import RequestSnapshot
+from tui.client.figures import clock, count, percent, plural, ratio
+from tui.client.records import ACTIVE, RequestPhase, RequestSnapshot
 from tui.client.wire_text import shorten
 from tui.screen.styled_line import Line, Span
 from tui.screen.widgets.prefill_bar import prefill_bar
 
+_REPEATS: dict[RequestPhase, tuple[str, str]] = {
+    **dict.fromkeys(ACTIVE, ("…", "decode")),
+    "done": ("✓", "ok"),
+    "cancelled": ("⊘", "warn"),
+    "lost": ("?", "warn"),
+}
 LANES = ("main", "subagent", "compaction", "auxiliary")
 SESSION_CELLS = 6
 
@@ -53,5 +59,18 @@ def state(record: RequestSnapshot, cells: int) -> Line:
         case "lost":
             return [("? ", "warn"), (shorten("end unknown", cells - 2), "muted")]
         case _:
-            error = record.error.split(":", 1)[0] if cells < 30 else record.error
-            return [("✗ ", "bad"), (shorten(error or "failed", cells - 2), "bad")]
+            return failure(record.cause, record.error, record.repeat, cells)
+
+
+def failure(cause: str, message: str, repeat: tuple[float, RequestPhase] | None, cells: int) -> Line:
+    """Why a request failed, and what became of it where the client repeated it."""
+    if repeat is not None:
+        moment, phase = repeat
+        sign, style = _REPEATS.get(phase, ("✗", "bad"))
+        line: Line = [("↻ ", "warn"), (clock(moment), "muted"), (f" {sign}", style)]
+        room = cells - 2 - 8 - 2 - 2
+        return [*line, (f"  {shorten(cause, room)}", "muted")] if room > 3 else line
+    words = cause or "failed"
+    if cells >= len(words) + 20 and message:
+        words += f": {message}"
+    return [("✗ ", "bad"), (shorten(words, cells - 2), "bad")]

@@ -187,7 +187,8 @@ def totals_line(snapshot: Snapshot, rates: list[float], width: int) -> Line:
         now += [("  ", ""), (f"{queued} queued", "warn")]
     counts: list[Line] = [
         [(plural(totals.requests, "request"), "muted")],
-        [(f"{totals.failed} failed", "bad")] if totals.failed else [],
+        [(f"{totals.failed_for_good} failed", "bad")] if totals.failed_for_good else [],
+        [(f"{totals.repeated} repeated", "warn")] if totals.repeated else [],
         [(f"{percent(share)} restored", "restored")] if share is not None and width >= 100 else [],
         [(f"{count(totals.output_tokens)} output tokens", "muted")] if width >= 120 else [],
     ]

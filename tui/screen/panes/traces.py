@@ -9,12 +9,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from proxy.events.causes import overflow_tokens
 from tui.client.event_text import cleaned
 from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import lane, number, restored_share, session
+from tui.screen.panes.request_cells import failure, lane, number, restored_share, session
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
@@ -39,7 +40,7 @@ def _state(row: TraceSummary, cells: int) -> Line:
     if row.status == CLIENT_CLOSED_REQUEST:
         return [("⊘ ", "warn"), ("cancelled", "warn")]
     if row.error or row.status >= 400:
-        return [("✗ ", "bad"), (shorten(line_text(row.error) or f"HTTP {row.status}", cells - 2), "bad")]
+        return failure(line_text(row.cause) or f"HTTP {row.status}", line_text(row.error), None, cells)
     return [("✓ ", "ok"), (shorten(row.stop_reason or "done", cells - 2), "muted")]
 
 
@@ -57,6 +58,10 @@ def _tools(row: TraceSummary) -> Line:
     return [(f"{row.tool_calls}", "tool"), (f"/{row.tool_errors}✗" if row.tool_errors else "", "bad")]
 
 
+def _prompt(row: TraceSummary) -> int:
+    return row.usage.prompt_tokens or overflow_tokens(row.error)
+
+
 def _restored(row: TraceSummary) -> Line:
     return [restored_share(row.usage.cache_read_input_tokens, row.usage.prompt_tokens)]
 
@@ -67,7 +72,7 @@ COLUMNS: tuple[Column[TraceSummary], ...] = (
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
     Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=7),
     Column("END", lambda row, now, cells: _end(row, cells), 22, least=12, grow=1, most=26),
-    Column("PROMPT", lambda row, now, cells: [number(row.usage.prompt_tokens)], 6, "right", rank=2),
+    Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=2),
     Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=3),
     Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=2),
     Column("CALLS", lambda row, now, cells: _tools(row), 5, "right", rank=4),

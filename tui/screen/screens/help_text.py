@@ -34,8 +34,9 @@ HELP: dict[str, tuple[Group, ...]] = {
                 (
                     "STATE",
                     "",
-                    "queued, then a bar during prefill, then writing, then the stop reason or error",
+                    "queued, then a bar during prefill, then writing, then the stop reason or cause",
                 ),
+                ("↻ 14:18:09 ✓", "warn", "it failed; the client repeated it then, and got an answer"),
                 ("━━━", "restored", "restored: the part of the prompt that came from the cache"),
                 ("━━━", "prefill", "prefilled: the part of the prompt that was computed"),
                 ("PROMPT", "", "tokens of the whole prompt"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from proxy.events.causes import cause_of
 from tui.client.event_text import cleaned
 from tui.client.figures import day_and_clock
 from tui.client.records import Snapshot
@@ -114,10 +115,11 @@ class TraceScreen(Screen[None]):
         if width >= 100:
             left += [("  ", ""), (shorten_middle(trace.model, 28), "muted")]
         response = trace.response
-        if response.error is not None:
-            end: Line = [("✗ ", "bad"), (shorten(response.error.type, 30), "bad")]
-        elif response.cancelled:
-            end = [("⊘ cancelled", "warn")]
+        if response.cancelled:
+            end: Line = [("⊘ cancelled", "warn")]
+        elif (error := response.error) is not None:
+            cause = line_text(error.cause) or cause_of(line_text(error.type), error.message)
+            end = [("✗ ", "bad"), (shorten(cause, 30), "bad")]
         else:
             reason = (response.message or {}).get("stop_reason")
             end = [("✓ ", "ok"), (shorten(line_text(str(reason or response.status)), 24), "muted")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.events.causes import cause_of
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import BAR, bar
@@ -20,13 +21,28 @@ LABEL_CELLS = 16
 
 
 def overview(trace: Trace) -> list[Block]:
-    """Identity, timings, tokens and cache verdict."""
+    """What went wrong, if anything did; timings, tokens, cache verdict and identity."""
     return [
+        *_fault(trace),
         Block([("Timings", "bold")], lambda width: waterfall(trace, width), open=True),
         Block([("Tokens", "bold")], lambda width: tokens(trace, width), open=True),
         Block([("Cache", "bold")], lambda width: cache(trace, width), open=True),
         Block([("Request", "bold")], lambda width: identity(trace, width), open=True),
     ]
+
+
+def _fault(trace: Trace) -> list[Block]:
+    """Why the request has no whole answer."""
+    answer = trace.response
+    if answer.cancelled:
+        how = "before its answer began" if trace.timings.first_token is None else "within its answer"
+        return [Block([("⊘ ", "warn"), (f"Cancelled: the client left {how}.", "warn")])]
+    if answer.error is None:
+        return []
+    kind, message = line_text(answer.error.type), answer.error.message
+    cause = line_text(answer.error.cause) or cause_of(kind, message)
+    title: Line = [("✗ ", "bad"), (cause[:1].upper() + cause[1:], "bad bold")]
+    return [Block(title, message or "(no message)", f"HTTP {answer.status}, {kind}", open=True)]
 
 
 def steps(timings: Timings) -> list[tuple[str, float, float, str]]:
@@ -39,7 +55,7 @@ def steps(timings: Timings) -> list[tuple[str, float, float, str]]:
         ),
         ("prefill", timings.first_token, "prefill"),
         ("decode", timings.last_token, "decode"),
-        ("finishing", timings.done, "neutral"),
+        ("finishing" if timings.last_token is not None else "no answer", timings.done, "neutral"),
     )
     found: list[tuple[str, float, float, str]] = []
     at = 0.0
