@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from proxy.events.types import EventData, RequestDelta
+from proxy.traces.analysis.decode_speed import speed_after_first
 
 PERIOD_S = 0.05
 
@@ -57,7 +58,4 @@ class DeltaBatcher:
     def _speed(self) -> float:
         if self.started is None:
             self.started = self._elapsed()
-        seconds = self._elapsed() - self.started
-        return (
-            round((self._output_tokens - 1) / seconds, 2) if seconds > 0 and self._output_tokens > 1 else 0.0
-        )
+        return round(speed_after_first(self._output_tokens, self._elapsed() - self.started), 2)

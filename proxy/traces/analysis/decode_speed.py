@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from proxy.events.types import Timings
+from typing import TYPE_CHECKING
 
-LEAST_S = 0.001  # of decoding; what came in one piece, such as a buffered call, took less and tells no speed
+if TYPE_CHECKING:
+    from proxy.events.types import Timings
+
+# What came in one piece tells no speed: a buffered call, the few tokens of one network packet, or a whole
+# answer that an upstream held back. No model is known to be faster than the most.
+LEAST_S = 0.05
+LEAST_TOKENS = 8  # after the first
+MOST_PER_S = 5_000.0
 
 
 def decode_speed(timings: Timings, output_tokens: int) -> float:
     """Output tokens after the first, per second of the time that they took; 0 where that is not known."""
-    if timings.first_token is None or timings.last_token is None or output_tokens < 2:
+    if timings.first_token is None or timings.last_token is None:
         return 0.0
-    seconds = timings.last_token - timings.first_token
-    return (output_tokens - 1) / seconds if seconds >= LEAST_S else 0.0
+    return speed_after_first(output_tokens, timings.last_token - timings.first_token)
+
+
+def speed_after_first(output_tokens: int, seconds: float) -> float:
+    """The speed of `output_tokens` of which all but the first took `seconds`; 0 where that tells none."""
+    if output_tokens <= LEAST_TOKENS or seconds < LEAST_S:
+        return 0.0
+    speed = (output_tokens - 1) / seconds
+    return speed if speed <= MOST_PER_S else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.events.causes import cause_of
+from proxy.traces.analysis.decode_speed import decode_speed
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import BAR, bar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from proxy.traces.schema import Trace
 
 LABEL_CELLS = 16
+LEAST_PREFILLED = 32  # tokens; fewer take the time of one step, which tells no speed
 
 
 def overview(trace: Trace) -> list[Block]:
@@ -108,11 +110,11 @@ def tokens(trace: Trace, width: int) -> list[Line]:
     for name, number, style in parts:
         legend += [(f"{name} {number:,}", style), ("  ", "")]
     timings = trace.timings
-    decode = (timings.last_token or 0) - (timings.first_token or 0)
-    speed = rate((usage.output_tokens - 1) / decode) if decode > 0 and usage.output_tokens > 1 else ""
+    decode = decode_speed(timings, usage.output_tokens)
+    speed = rate(decode) if decode else ""
     prefill = (timings.first_token or 0) - (timings.prefill_start or timings.queued or 0)
     prefilled = prompt - usage.cache_read_input_tokens
-    prefill_speed = rate(prefilled / prefill) if prefill > 0 and prefilled > 0 else ""
+    prefill_speed = rate(prefilled / prefill) if prefill > 0 and prefilled >= LEAST_PREFILLED else ""
     answer: Line = [(f"{'answer':<{LABEL_CELLS}}", "label"), (f"{usage.output_tokens:,} tokens", "decode")]
     answer.append((f"   decode {speed} tokens/s" if speed else "", "muted"))
     answer.append((f"   prefill {prefill_speed} tokens/s" if prefill_speed else "", "muted"))
