@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from proxy.events.totals import Totals
 from tui.client.event_text import cleaned, one_line_arguments
 from tui.client.inbox import Damaged
-from tui.client.records import HostFacts, Link, Snapshot
+from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.host import HostReducer
 from tui.client.reducers.requests import RequestReducer
@@ -188,9 +188,26 @@ class Store:
             log=rest.history("log"),
             log_dropped=rest.log_dropped,
             notices=rest.history("notices"),
-            totals=replace(self._totals),
+            totals=_with_running(self._totals, requests),
             lost=self._lost,
             damaged=self._damaged,
             seq=self._seq,
             traced=self._requests.traced,
         )
+
+
+def _with_running(totals: Totals, requests: tuple[RequestSnapshot, ...]) -> Totals:
+    """The totals with what the requests that run have restored, prefilled and written so far."""
+    whole = replace(totals)
+    for record in requests:
+        if not record.active:
+            continue
+        whole.output_tokens += record.output_tokens
+        if record.usage is not None:
+            whole.input_tokens += record.usage.input_tokens
+            whole.cache_creation_input_tokens += record.usage.cache_creation_input_tokens
+            whole.cache_read_input_tokens += record.usage.cache_read_input_tokens
+        elif record.prefill is not None:
+            whole.cache_read_input_tokens += record.prefill.cached
+            whole.cache_creation_input_tokens += record.prefill.done - record.prefill.cached
+    return whole

@@ -168,6 +168,7 @@ def test_a_late_screen_counts_what_the_host_counted_and_no_event_twice() -> None
     store = Store()
     for arrival in morning.arrivals():
         store.take(arrival)
+    store.set_link(Link("ended", since=morning.now))  # what runs is counted before it ends
     assert store.snapshot().totals == morning.counters
     morning.emit("request.received", "late")
     store.apply(morning.events[-1])
@@ -385,3 +386,16 @@ def test_a_failure_has_a_cause_also_where_the_host_names_none(
     told = {"status": 529, "error": {"type": "overloaded_error"} | error}
     record = play(RECEIVED, ("request.failed", told)).snapshot().requests[0]
     assert (record.cause, record.prompt_tokens) == (cause, prompt)
+
+
+def test_totals_count_what_runs() -> None:
+    store = play(RECEIVED, ("request.prefill", {"done": 90, "total": 100, "cached": 80}))
+    totals = store.snapshot().totals
+    assert (totals.cache_read_input_tokens, totals.prompt_tokens, totals.output_tokens) == (80, 90, 0)
+    at(store, 3, "r", ("request.first_token", {"ttft_s": 0.5, "usage": USAGE}))
+    at(store, 4, "r", ("request.delta", {"text": "Hi", "output_tokens": 6}))
+    running = store.snapshot().totals
+    at(store, 5, "r", ("request.finished", {"usage": USAGE}))
+    ended = store.snapshot().totals
+    assert running.prompt_tokens == ended.prompt_tokens == 100
+    assert (running.output_tokens, ended.output_tokens) == (6, 7)
