@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.configuration.known_backends import backend_kind
 from tui.client.figures import percent
-from tui.client.records import Snapshot
+from tui.client.records import RequestSnapshot, Snapshot
 from tui.screen.styled_line import Span
 
 ENGINE_STYLES = {
@@ -18,6 +18,21 @@ ENGINE_STYLES = {
     "failed": "bad",
     "stopped": "muted",
 }
+# Causes (`proxy.events.errors`) that say something about the upstream, not about the request.
+UPSTREAM_FAULTS = frozenset(
+    {
+        "no upstream",
+        "upstream silent",
+        "upstream not ready",
+        "upstream failed",
+        "upstream overloaded",
+        "connection lost",
+        "answer broken off",
+        "rate limited",
+        "key refused",
+        "no such model",
+    }
+)
 
 
 def engine_label(snapshot: Snapshot) -> Span:
@@ -27,7 +42,7 @@ def engine_label(snapshot: Snapshot) -> Span:
     if snapshot.link.gone:
         return gone_label(snapshot)
     if uses_other_backend(snapshot):
-        return (snapshot.host.backend if snapshot.host else "", "ok")
+        return upstream_label(snapshot)
     state = snapshot.engine.state
     if state == "loading" and snapshot.engine.progress is not None:
         return (f"loading {percent(snapshot.engine.progress)}", "warn")
@@ -37,6 +52,33 @@ def engine_label(snapshot: Snapshot) -> Span:
 def gone_label(snapshot: Snapshot) -> Span:
     """In place of the state of an engine whose host is out of reach or has ended."""
     return ("host ended", "bad") if snapshot.link.state == "ended" else ("no contact", "warn")
+
+
+def upstream_label(snapshot: Snapshot) -> Span:
+    """The upstream as the newest ended request found it: nobody probes a server that is not ours."""
+    name = snapshot.host.backend if snapshot.host else ""
+    last = last_result(snapshot)
+    if last is None:
+        return (f"{name}, not asked yet", "muted")
+    return (f"{name}: {last.cause}", "bad") if last.cause in UPSTREAM_FAULTS else (name, "ok")
+
+
+def last_result(snapshot: Snapshot) -> RequestSnapshot | None:
+    """The request that ended last since the host started, and was not cancelled."""
+    began = snapshot.host.started if snapshot.host else 0.0
+    ended = [
+        record
+        for record in snapshot.requests
+        if record.phase in ("done", "failed") and record.ended is not None and record.received >= began
+    ]
+    return max(ended, key=lambda record: record.ended or 0.0, default=None)
+
+
+def reports_cache(snapshot: Snapshot) -> bool:
+    """Whether prompts that restored nothing are told from prompts of which nobody reports what they did."""
+    if not uses_other_backend(snapshot):
+        return True
+    return snapshot.totals.cache_read_input_tokens > 0 or any(record.cache for record in snapshot.requests)
 
 
 def uses_other_backend(snapshot: Snapshot) -> bool:

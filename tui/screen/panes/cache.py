@@ -11,6 +11,7 @@ from tui.client.figures import clock, count, percent, plural, ratio, size
 from tui.client.records import MissRecord, RequestSnapshot, Snapshot
 from tui.client.wire_text import line_text, shorten
 from tui.screen.charts import bar, big_digits, graph
+from tui.screen.engine_label import reports_cache, uses_other_backend
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import WIDE, Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, number, restored_share, session
@@ -48,7 +49,7 @@ def _not_kept(row: RequestSnapshot) -> int:
 
 
 def _restored(row: RequestSnapshot) -> Line:
-    return [restored_share(row.reused_tokens, row.prompt_tokens)]
+    return [restored_share(row.reused_tokens, row.prompt_tokens, known=row.cache is not None)]
 
 
 def _side(text: str, style: str) -> Line:
@@ -107,7 +108,6 @@ class CachePane(Pane):
             yield LineTable[MissRecord](
                 MISSES,
                 key=lambda row: f"{row.time}{row.request}{row.position}",
-                empty=paragraphs("No miss yet."),
                 id="misses",
             )
             yield Canvas(lambda width, height: miss_lines(self._misses.selected, width), id="miss")
@@ -126,6 +126,7 @@ class CachePane(Pane):
         known = self.main_table.everything
         if len(counted) != len(known) or any(old is not new for old, new in zip(known, counted, strict=True)):
             self.main_table.show(counted, self.now)
+        self._misses.empty = no_misses(self.snapshot, len(counted))
         self._misses.show(self.snapshot.misses, self.now)
         self.query_one("#prompts-heading", Heading).set_text(note=list_note(self.main_table))
         self.query_one("#misses-heading", Heading).set_text(note=list_note(self._misses))
@@ -134,6 +135,18 @@ class CachePane(Pane):
     def action_swap(self) -> None:
         """Move to the other table."""
         (self.main_table if self._misses.has_focus else self._misses).focus()
+
+
+def no_misses(snapshot: Snapshot, prompts: int) -> list[Line]:
+    """Why no miss is listed."""
+    if not reports_cache(snapshot):
+        name = snapshot.host.backend if snapshot.host else ""
+        return paragraphs(f"{name} reports no cache: what it restored, or why not, is not known.")
+    if not prompts:
+        return paragraphs("No prompt yet, so no miss.")
+    if uses_other_backend(snapshot):
+        return paragraphs("This backend reports restored tokens, and no reasons for misses.")
+    return paragraphs(f"No miss in {plural(prompts, 'prompt')}.")
 
 
 def miss_lines(miss: MissRecord | None, width: int) -> list[Line]:
@@ -160,7 +173,7 @@ def cache_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
     """The restored share in large digits, its history, the parts of the prompts, memory and disk."""
     totals = snapshot.totals
     share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)
-    shown = "·" if share is None else percent(share, 1)
+    shown = "·" if share is None or not reports_cache(snapshot) else percent(share, 1)
     left: list[Line] = [
         [("prompt tokens restored", "label")],
         *big_digits(shown, "restored" if share else "dim"),
@@ -220,6 +233,8 @@ def _sources(snapshot: Snapshot, cells: int) -> list[Line]:
 
 def _in_memory(snapshot: Snapshot, cells: int) -> list[Line]:
     spans = plural(snapshot.totals.cache_entries, "span")
+    if uses_other_backend(snapshot):
+        return [[("the cache is the upstream's own", "muted")]]
     title: Line = [("memory  ", "label"), (_memory_of(snapshot), ""), (f"   {spans}", "muted")]
     return [fit(title, cells), _memory_bar(snapshot, cells), fit(_counts(snapshot), cells)]
 
@@ -248,6 +263,8 @@ def on_disk(snapshot: Snapshot, cells: int) -> list[Line]:
 
 def _meters(snapshot: Snapshot, cells: int) -> list[Line]:
     """Memory and disk in a line each, for narrow screens."""
+    if uses_other_backend(snapshot):
+        return [[("the cache is the upstream's own", "muted")]]
     disk = _cache(snapshot)
     sizes = [_memory_of(snapshot), _disk_of(disk) if disk is not None and disk.disk_budget_bytes else "off"]
     words = max(map(len, sizes)) + 1
@@ -269,6 +286,8 @@ def _cache(snapshot: Snapshot) -> EngineCache | None:
 
 def _counts(snapshot: Snapshot) -> Line:
     totals = snapshot.totals
+    if uses_other_backend(snapshot):
+        return []
     counts = [plural(totals.cache_evictions, "eviction"), plural(totals.cache_misses, "miss", "misses")]
     return [("   ".join(counts), "muted")]
 

@@ -14,7 +14,14 @@ from tui.client.figures import clock, percent, plural, seconds, size
 from tui.client.records import LogLine, Snapshot
 from tui.client.wire_text import shorten, shorten_middle
 from tui.screen.charts import bar, graph
-from tui.screen.engine_label import ENGINE_STYLES, gone_label, uses_other_backend
+from tui.screen.engine_label import (
+    ENGINE_STYLES,
+    UPSTREAM_FAULTS,
+    gone_label,
+    last_result,
+    upstream_label,
+    uses_other_backend,
+)
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, paragraphs
 from tui.screen.styled_line import Line, fit, joined, label_rows, line_width, side_by_side
@@ -66,6 +73,8 @@ class HealthPane(Pane):
         self.query_one("#engine", Canvas).paint()
         self.query_one("#notices", Canvas).paint()
         tail = self.query_one(TextTail)
+        if self.snapshot.host is not None and not self.snapshot.host.runs_engine:
+            tail.empty = paragraphs("This host runs no engine, so there is no log of one.")
         first_line, end = self.snapshot.log_dropped, self.snapshot.log_dropped + len(self.snapshot.log)
         if end < self._log_end:  # another host
             tail.clear()
@@ -132,12 +141,13 @@ def engine_block(snapshot: Snapshot, now: float, width: int, height: int) -> lis
             waiting = [("No host answers: ", "warn"), (snapshot.link.detail, "warn")]
         return [[], [("  ", ""), *waiting]]
     if uses_other_backend(snapshot) and snapshot.host is not None:
-        words = f"Requests go to {snapshot.host.backend}; this host runs no engine."
         known: list[Line] = [[("model", "muted"), (f"     {snapshot.host.model or '-'}", "")]]
         known.append([("host at", "muted"), (f"   {snapshot.host.url}", "")])
         if snapshot.host.destination:
             known.append([("sends to", "muted"), (f"  {shorten(snapshot.host.destination, width - 14)}", "")])
-        told = _gone_lines(snapshot, engine, width) if snapshot.link.gone else [[("  ", ""), (words, "")], []]
+        told = (
+            _gone_lines(snapshot, engine, width) if snapshot.link.gone else _upstream_lines(snapshot, width)
+        )
         return [[], *told, *([("  ", ""), *row] for row in known)]
     lines: list[Line] = [[], _state_line(engine, now, width)]
     advice = ADVICE.get(engine.state, "")
@@ -178,6 +188,34 @@ def _gone_lines(snapshot: Snapshot, engine: EngineState, width: int) -> list[Lin
         [("  ● ", style), (word.upper(), f"{style} bold"), (f"  {was}", "")],
         [("    ", ""), (shorten(todo, width - 6), "warn")],
     ]
+
+
+def _upstream_lines(snapshot: Snapshot, width: int) -> list[Line]:
+    """Who answers in place of an engine, and how the newest request fared there."""
+    name = snapshot.host.backend if snapshot.host else ""
+    label, style = upstream_label(snapshot)
+    last = last_result(snapshot)
+    words: Line = [(f"Requests go to {name}; this host runs no engine.", "")]
+    if last is None:
+        return [[("  ○ ", style), *words], [("    It is not probed: the first request will tell.", "muted")]]
+    moment = clock(last.ended)
+    if style != "bad":
+        return [[("  ● ", style), *words], [(f"    It answered at {moment}.", "muted")]]
+    return [
+        [("  ● ", style), (label, f"{style} bold"), (f"  since {clock(failing_since(snapshot))}", "")],
+        [("    ", ""), (shorten(f"{moment}  {last.error}", width - 6), style)],
+    ]
+
+
+def failing_since(snapshot: Snapshot) -> float | None:
+    """The end of the first failure of the upstream that no answer followed."""
+    since = None
+    ended = [record for record in snapshot.requests if record.phase in ("done", "failed") and record.ended]
+    for record in sorted(ended, key=lambda one: one.ended or 0.0, reverse=True):
+        if record.cause not in UPSTREAM_FAULTS:
+            break
+        since = record.ended
+    return since
 
 
 def _state_line(engine: EngineState, now: float, width: int) -> Line:

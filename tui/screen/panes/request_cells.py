@@ -33,9 +33,9 @@ def number(value: float | None, style: str = "") -> Span:
     return (count(value) if value else "·", style if value else "dim")
 
 
-def restored_share(restored_tokens: int, prompt_tokens: int) -> Span:
-    """The share of a prompt that the cache restored."""
-    share = ratio(restored_tokens, prompt_tokens)
+def restored_share(restored_tokens: int, prompt_tokens: int, *, known: bool = True) -> Span:
+    """The share of a prompt that the cache restored; a dot where it is 0 and not `known`."""
+    share = ratio(restored_tokens, prompt_tokens) if restored_tokens or known else None
     return (percent(share), "restored" if share else "dim")
 
 

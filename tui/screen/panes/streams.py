@@ -13,6 +13,7 @@ from tui.client.reducers.transcript import TranscriptPiece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
 from tui.screen.charts import sparkline
+from tui.screen.engine_label import reports_cache
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, number, restored_share, session, state
@@ -34,7 +35,8 @@ def _speed(record: RequestSnapshot) -> Line:
 
 
 def _restored(record: RequestSnapshot) -> Line:
-    return [restored_share(record.reused_tokens, record.prompt_tokens)]
+    known = record.cache is not None or record.prefill is not None
+    return [restored_share(record.reused_tokens, record.prompt_tokens, known=known)]
 
 
 COLUMNS: tuple[Column[RequestSnapshot], ...] = (
@@ -189,7 +191,9 @@ def totals_line(snapshot: Snapshot, rates: list[float], width: int) -> Line:
         [(plural(totals.requests, "request"), "muted")],
         [(f"{totals.failed_for_good} failed", "bad")] if totals.failed_for_good else [],
         [(f"{totals.repeated} repeated", "warn")] if totals.repeated else [],
-        [(f"{percent(share)} restored", "restored")] if share is not None and width >= 100 else [],
+        [(f"{percent(share)} restored", "restored")]
+        if share is not None and width >= 100 and reports_cache(snapshot)
+        else [],
         [(f"{count(totals.output_tokens)} output tokens", "muted")] if width >= 120 else [],
     ]
     right = [*joined(counts), (" ", "")]

@@ -63,7 +63,8 @@ def _prompt(row: TraceSummary) -> int:
 
 
 def _restored(row: TraceSummary) -> Line:
-    return [restored_share(row.usage.cache_read_input_tokens, row.usage.prompt_tokens)]
+    known = row.backend == "mlx"
+    return [restored_share(row.usage.cache_read_input_tokens, row.usage.prompt_tokens, known=known)]
 
 
 COLUMNS: tuple[Column[TraceSummary], ...] = (

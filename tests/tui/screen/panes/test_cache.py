@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.events.totals import Totals
 from proxy.events.types import EngineCache, EngineState
-from tui.client.records import MissRecord, Snapshot
-from tui.screen.panes.cache import cache_block, miss_lines
+from tui.client.records import HostFacts, MissRecord, Snapshot
+from tui.screen.charts import big_digits
+from tui.screen.panes.cache import cache_block, miss_lines, no_misses
 from tui.screen.styled_line import line_width, plain_text
 
 MISS = MissRecord(
@@ -79,3 +81,24 @@ def test_a_miss_is_placed_in_a_segment() -> None:
 
 def test_a_cold_miss_has_no_position() -> None:
     assert "message 2" not in text_of(replace(MISS, reason="cold", position=0))
+
+
+@pytest.mark.parametrize(
+    ("backend", "restored", "prompts", "said", "share"),
+    [
+        ("mlx", 0, 0, "No prompt yet", "·"),
+        ("mlx", 0, 3, "No miss in 3 prompts", "0.0%"),
+        ("openai", 0, 3, "openai reports no cache", "·"),
+        ("claude", 50, 3, "no reasons for misses", "50.0%"),
+    ],
+)
+def test_an_empty_list_of_misses_is_true(
+    backend: str, restored: int, prompts: int, said: str, share: str
+) -> None:
+    totals = Totals(input_tokens=(100 - restored) * bool(prompts), cache_read_input_tokens=restored)
+    seen = Snapshot(host=HostFacts(backend=backend), engine=EngineState(state="ready"), totals=totals)
+    assert said in plain_text(no_misses(seen, prompts)[0])
+    drawn = [plain_text(line) for line in cache_block(seen, 80, 10)]
+    expected = [plain_text(line) for line in big_digits(share, "")]
+    assert all(digits.strip() in "\n".join(drawn) for digits in expected)
+    assert ("memory" in "\n".join(drawn)) == (backend == "mlx")

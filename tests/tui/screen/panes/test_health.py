@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.events.types import EngineMemory, EngineState
-from tui.client.records import HostFacts, Link, LinkState, Snapshot
+from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
 from tui.client.store import Store
 from tui.screen.engine_label import engine_label
 from tui.screen.panes.health import engine_block
@@ -31,7 +31,7 @@ def test_an_engine_of_ours_that_is_stopped_can_be_started() -> None:
 
 @pytest.mark.parametrize("backend", ["openai", "lmstudio", "claude"])
 def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
-    assert engine_label(snapshot_of(backend))[0] == backend
+    assert engine_label(snapshot_of(backend)) == (f"{backend}, not asked yet", "muted")
     said = text_of(snapshot_of(backend))
     assert f"Requests go to {backend}" in said
     assert "stopped" not in said.lower()
@@ -131,3 +131,24 @@ def test_without_a_limit_only_memory_is_drawn() -> None:
 
 def test_the_served_context_is_drawn() -> None:
     assert "47,384 tokens" in text_of(Snapshot(engine=EngineState(state="ready", context_tokens=47_384)))
+
+
+def ended(seconds: float, cause: str = "") -> RequestSnapshot:
+    phase: RequestPhase = "failed" if cause else "done"
+    return RequestSnapshot(
+        f"r{seconds}", seconds, seconds, phase=phase, ended=seconds, cause=cause, error=f"{cause}!"
+    )
+
+
+def test_an_upstream_is_what_the_newest_result_says_of_it() -> None:
+    def after(*requests: RequestSnapshot) -> Snapshot:
+        return replace(snapshot_of("openai"), requests=requests)
+
+    down = after(ended(10.0), ended(60.0, "no upstream"), ended(120.0, "no upstream"))
+    assert engine_label(down) == ("openai: no upstream", "bad")
+    assert "openai: no upstream  since 00:01:00" in text_of(down)
+    assert "no upstream!" in text_of(down)
+    up = after(ended(60.0, "no upstream"), ended(120.0), ended(90.0, "key refused"))
+    assert engine_label(up) == ("openai", "ok")
+    assert "It answered at 00:02:00" in text_of(up)
+    assert engine_label(after(ended(60.0, "prompt too long"))) == ("openai", "ok")
