@@ -21,7 +21,7 @@ from proxy.traces.analysis.why import Why, explain
 from proxy.traces.files import is_trace_id
 from proxy.traces.index import TracePage
 from proxy.traces.marks import read_marks
-from proxy.traces.reading import TraceNotFound, TraceUnreadable, load_trace
+from proxy.traces.reading import TraceNotFound, TraceUnreadable
 from proxy.traces.schema import Trace
 from proxy.traces.writing import TraceStore
 
@@ -156,8 +156,8 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         """The list of traces, newest first."""
         asked = request.query_params
         limit = _number(asked.get("limit") or str(_DEFAULT_ROWS), "limit")
-        before, query = asked.get("before", ""), asked.get("q", "")
         offset = _number(asked.get("offset") or "0", "offset")
+        before, query = asked.get("before", ""), asked.get("q", "")
 
         def rows() -> tuple[list[dict[str, Any]], int]:
             marks = read_marks(host.store.folder)
@@ -175,7 +175,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     @router.get("/anyclaude/traces/{trace_id}", responses={200: {"model": Trace}})
     async def trace(trace_id: str) -> Response:
         """One trace, whole."""
-        found = await _asked(trace_id, lambda: load_trace(host.store.folder, trace_id))
+        found = await _asked(trace_id, lambda: host.store.load(trace_id))
         return Response(encode_json(found.model_dump()), media_type="application/json")
 
     @router.get("/anyclaude/traces/{trace_id}/why", responses={200: {"model": Why}})
@@ -183,7 +183,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         """Why this request was slow, missed, failed or left."""
 
         def explained() -> Why:
-            return explain(load_trace(host.store.folder, trace_id), host.store.index)
+            return explain(host.store.load(trace_id), host.store.index)
 
         found = await _asked(trace_id, explained)
         return Response(encode_json(found.model_dump()), media_type="application/json")

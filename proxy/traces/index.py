@@ -30,6 +30,7 @@ from proxy.traces.summary import summarize
 
 INDEX_NAME = "index.sqlite"
 MOST_ROWS = 1000  # a page
+_MOST_OFFSET = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,14 @@ class TraceIndex:
         limit = max(0, min(limit, MOST_ROWS))
         with self._guarded() as db:
             place = self._place(db, before) if before else EVERY
-            rows, total = list_page(db, chosen, Asked(limit, place, max(0, offset)))
+            rows, total = list_page(db, chosen, Asked(limit, place, max(0, min(offset, _MOST_OFFSET))))
             return TracePage([TraceSummary.model_validate_json(row) for row in rows], total)
+
+    def path_of(self, trace: str) -> str | None:
+        """The path of a trace, relative to the traces folder; None where it is not in the table."""
+        with self._guarded() as db:
+            row = db.execute("SELECT path FROM traces WHERE id = ?", (trace,)).fetchone()
+        return row[0] if row else None
 
     def text_and_summary(self, row: int) -> tuple[str, TraceSummary]:
         """The text in this row of `texts`, and the trace that it is of."""

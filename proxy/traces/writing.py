@@ -20,7 +20,7 @@ from proxy.traces.analysis.prices import PriceTable
 from proxy.traces.files import trace_path
 from proxy.traces.index import IndexEntry, TraceIndex
 from proxy.traces.metrics.cache_metrics import CacheMetrics
-from proxy.traces.reading import TraceUnreadable, read_trace
+from proxy.traces.reading import TraceUnreadable, load_trace, read_trace
 from proxy.traces.reconcile import reconcile
 from proxy.traces.redact import Redactor, credentials_in, redacted_trace
 from proxy.traces.retention import Limits, PrunePlan, plan_prune, prune, removal_begins
@@ -87,6 +87,17 @@ class TraceStore:
         The trace's bodies must not change any more.
         """
         return await self._loop.run_in_executor(self._writer, self._write, trace)
+
+    def load(self, trace_id: str) -> Trace:
+        """One trace, by the index's path; what the index lacks is looked for in the folder. Blocks.
+
+        Raises:
+            TraceNotFound, TraceUnreadable: as `proxy.traces.reading.load_trace`.
+        """
+        with suppress(sqlite3.Error, TraceUnreadable):
+            if path := self.index.path_of(trace_id):
+                return read_trace(self.folder / path)
+        return load_trace(self.folder, trace_id)
 
     def path_of(self, trace: Trace) -> str:
         """The path of a trace, relative to the folder, also before it is written."""

@@ -10,6 +10,7 @@ from proxy.events.types import Timings, Usage
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
+from tui.client.filter import matcher
 from tui.client.host_client import HostError
 
 TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Task", "TodoWrite", "WebFetch", "Write")
@@ -170,17 +171,18 @@ class SampleHost:
 
     def __init__(self, rows: list[TraceSummary]) -> None:
         self.rows = rows
+        self.asked: list[tuple[str, int]] = []  # query and offset of each page
         self.restarts = 0
         self.refuses = ""
 
     async def traces(
-        self, limit: int = 100, before: str = "", query: str = ""
+        self, limit: int = 100, offset: int = 0, query: str = ""
     ) -> tuple[list[TraceSummary], int]:
-        """A page of rows whose text has every word of `query`."""
-        rows = [row for row in self.rows if all(word in row.model_dump_json() for word in query.split())]
-        ids = [row.id for row in rows]
-        start = ids.index(before) + 1 if before in ids else 0
-        return rows[start : start + limit], len(rows)
+        """A page of rows whose text `query` fits."""
+        self.asked.append((query, offset))
+        fits = matcher(query)
+        rows = [row for row in self.rows if fits(row.model_dump_json().lower())]
+        return rows[offset : offset + limit], len(rows)
 
     async def trace(self, trace_id: str) -> Trace:
         """The trace of one row."""

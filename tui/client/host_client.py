@@ -71,12 +71,10 @@ class HostClient:
         return await self.state()
 
     async def traces(
-        self, limit: int = 100, before: str = "", query: str = ""
+        self, limit: int = 100, offset: int = 0, query: str = ""
     ) -> tuple[list[TraceSummary], int]:
-        """A page of traces, newest first, and how many match; `before` is the id of the last one seen."""
-        params = (
-            {"limit": str(limit)} | ({"before": before} if before else {}) | ({"q": query} if query else {})
-        )
+        """A page of traces behind the `offset` newest ones, newest first, and how many match."""
+        params = {"limit": str(limit), "offset": str(offset)} | ({"q": query} if query else {})
         answer = await self._ask("GET", "/anyclaude/traces", params=params)
         try:
             body = answer.json()

@@ -24,6 +24,7 @@ from textual.screen import Screen
 from engine.process.exit_codes import ExitCode
 from tui.client.figures import clock, plural, size
 from tui.client.inbox import Inbox
+from tui.client.loaded_rows import PAGE
 from tui.client.records import Link
 from tui.client.store import Store
 from tui.client.wire_text import line_text
@@ -68,7 +69,7 @@ class HostApi(Protocol):
     """The host's API besides its events (`tui.client.host_client.HostClient`)."""
 
     async def traces(
-        self, limit: int = 100, before: str = "", query: str = ""
+        self, limit: int = 100, offset: int = 0, query: str = ""
     ) -> tuple[list[TraceSummary], int]: ...
 
     async def trace(self, trace_id: str) -> Trace: ...
@@ -248,8 +249,8 @@ class ControlCenter(App[None]):
 
     # -- requests to the host -----------------------------------------------------------------------------
 
-    async def _load_traces(self, query: str, before: str) -> tuple[list[TraceSummary], int]:
-        return await self._host_api().traces(before=before, query=query)
+    async def _load_traces(self, query: str, offset: int) -> tuple[list[TraceSummary], int]:
+        return await self._host_api().traces(PAGE, offset, query)
 
     async def load_trace(self, trace_id: str) -> Trace:
         """One trace, whole. Raises an error for people when it cannot be had."""

@@ -61,6 +61,17 @@ def test_pages_run_from_the_newest_to_the_oldest_without_gaps(folder: Folder) ->
     assert folder.index.page(limit=4).total == 10
 
 
+@pytest.mark.parametrize("query", ["", "session-a"])
+def test_a_page_may_begin_anywhere(folder: Folder, query: str) -> None:
+    folder.put(*[trace_of(number, time=AT + number // 3) for number in range(1, 11)])
+    assert folder.ids(limit=4, offset=8, query=query) == ["req_0002", "req_0001"]
+    assert folder.ids(limit=2, offset=1, before="req_0006", query=query) == ["req_0004", "req_0003"]
+    assert folder.ids(offset=10, query=query) == []
+    assert folder.index.page(limit=1, offset=9, query=query).total == 10
+    assert folder.index.path_of("req_0004") == folder.index.page(limit=1, offset=6).traces[0].path
+    assert folder.index.path_of("req_0404") is None
+
+
 def test_before_may_be_a_time(folder: Folder) -> None:
     folder.put(*[trace_of(number) for number in range(1, 5)])
     assert folder.ids(before=str(AT + 3)) == ["req_0002", "req_0001"]
@@ -89,6 +100,10 @@ def test_a_place_that_is_none_is_an_error(folder: Folder, before: str) -> None:
         ("session-a joke", set()),
         ("100%", {1}),
         ("_", {1, 2, 3}),
+        ("!subagent", {1, 2}),
+        ("session-a !subagent", {1}),
+        ('"a joke"', {2}),
+        ('!"a joke" 200', {1}),
     ],
 )
 def test_words_are_searched_in_what_the_row_shows(folder: Folder, query: str, found: set[int]) -> None:

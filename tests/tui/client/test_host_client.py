@@ -49,10 +49,10 @@ async def test_it_asks_for_pages_and_for_one_trace() -> None:
     page = {"traces": [row.model_dump(mode="json") for row in ROWS[:3]], "total": 28}
     whole = sample_trace(ROWS[0]).model_dump(mode="json")
     async with host({"/anyclaude/traces": page, "/anyclaude/traces/a": whole}) as (client, asked):
-        rows, total = await client.traces(limit=3, before="x", query="main !sub")
+        rows, total = await client.traces(limit=3, offset=200, query="main !sub")
         assert (rows, total) == (ROWS[:3], 28)
         assert (await client.trace("a")).id == ROWS[0].id
-    assert asked[0] == "GET /anyclaude/traces?limit=3&before=x&q=main+%21sub"
+    assert asked[0] == "GET /anyclaude/traces?limit=3&offset=200&q=main+%21sub"
 
 
 async def test_it_restarts_the_engine() -> None:

@@ -52,7 +52,7 @@ class Pane(Container):
         """The widget that gets the focus with the pane."""
         return self.main_table
 
-    def set_filter(self, query: str) -> None:
+    def set_filter(self, query: str, *, done: bool = True) -> None:
         """Filter the list."""
         if self.main_table is not None:
             self.main_table.set_filter(query)

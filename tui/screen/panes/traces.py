@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
+from textual.timer import Timer
 
 from proxy.events.causes import overflow_tokens
 from tui.client.event_text import cleaned
 from tui.client.figures import clock, day_and_clock, seconds, size
+from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
@@ -24,10 +26,10 @@ from tui.screen.widgets.line_table import LineTable
 if TYPE_CHECKING:
     from proxy.traces.schema import TraceSummary
 
-PAGE = 200
 CLIENT_CLOSED_REQUEST = 499  # as `proxy.api.messages` records a request that the client cancelled
-NEAR_END = 40  # rows from the end at which the next page is asked for
-Load = Callable[[str, str], Awaitable[tuple[list["TraceSummary"], int]]]
+NEAR = 40  # rows: that near to the selected one, all are loaded
+TYPING_S = 0.12  # after the last key of a filter, before the host is asked
+Load = Callable[[str, int], Awaitable[tuple[list["TraceSummary"], int]]]
 
 
 def _end(row: TraceSummary, cells: int) -> Line:
@@ -92,7 +94,7 @@ def _when(row: TraceSummary, cells: int) -> Line:
 
 
 class TracesPane(Pane):
-    """The list in pages; it is loaded again when requests end."""
+    """The list, loaded in pages where it is looked at; the newest are loaded again when requests end."""
 
     place = "traces"
     BINDINGS = bindings("traces")
@@ -107,11 +109,13 @@ class TracesPane(Pane):
     def __init__(self, load: Load) -> None:
         super().__init__()
         self._load = load
-        self._rows: tuple[TraceSummary, ...] = ()
-        self._matching = 0
+        self._rows = LoadedRows()
+        self._wanted = 0  # the row whose page is asked for next
         self._query = ""
         self._problem = ""
         self._loaded_for = -1  # value of `Snapshot.traced` at the last load
+        self._loaded_query = ""
+        self._typing: Timer | None = None
         self._busy = False
         self._stale = True
 
@@ -132,29 +136,33 @@ class TracesPane(Pane):
     def filter(self) -> str:
         return self._query
 
-    def set_filter(self, query: str) -> None:
-        """Ask the host for traces that fit `query`."""
-        if query != self._query:
-            self._query = query
+    def set_filter(self, query: str, *, done: bool = True) -> None:
+        """Ask the host for traces that fit `query`: at once, or when the user, who is not `done`, pauses."""
+        self._query = query
+        if self._typing is not None:
+            self._typing.stop()
+        if done and query != self._loaded_query:
             self.action_reload()
+        elif not done:
+            self._typing = self.set_timer(TYPING_S, self.action_reload)
 
     def update(self) -> None:
         if self.snapshot.link.state == "live" and self.snapshot.traced != self._loaded_for:
             self._loaded_for = self.snapshot.traced
             self._stale = True
-        if self._stale and self.snapshot.link.state == "live":
-            self._refresh_list()
+        if self._stale and self.snapshot.link.state == "live" and not self._busy:
+            self._want(0)
         self._draw()
 
     def action_reload(self) -> None:
-        """Load the list from its beginning."""
-        self._rows, self._stale = (), True
-        self._refresh_list()
+        """Load the list from its beginning; what is shown stays until then."""
+        self._wanted, self._busy = 0, False
+        self._fetch_wanted()
 
     def ensure_list(self) -> None:
         """Load the list unless it is loaded: a trace can be opened from another pane."""
-        if not self._rows:
-            self._refresh_list()
+        if not len(self._rows):
+            self._fetch_wanted()
 
     def action_open(self) -> None:
         """Open the selected trace."""
@@ -168,54 +176,66 @@ class TracesPane(Pane):
 
     def neighbour(self, trace_id: str, step: int) -> str | None:
         """The id of the trace `step` rows further; it is selected as well."""
-        ids = [row.id for row in self._rows]
-        if trace_id not in ids or not 0 <= ids.index(trace_id) + step < len(ids):
+        place = self._rows.place_of(trace_id)
+        if place is None or not 0 <= place + step < len(self._rows):
             return None
-        self.main_table.select(ids.index(trace_id) + step)
-        return ids[ids.index(trace_id) + step]
+        self.main_table.select(place + step)
+        row = self.main_table.selected
+        return row.id if row is not None else None
 
     @on(LineTable.Opened)
     def _row_opened(self, event: LineTable.Opened) -> None:
         self.action_open()
 
     def on_line_table_selected(self, event: LineTable.Selected) -> None:
-        table = self.main_table
-        row = table.selected
-        if row is not None and row in self._rows[-NEAR_END:] and len(self._rows) < self._matching:
-            self._next_page()
+        if self._rows.place_of(event.table.selected.id if event.table.selected else "") is not None:
+            self._load_near(self.main_table.cursor)
         self._draw()
+
+    @on(LineTable.Missing)
+    def _row_missing(self, event: LineTable.Missing) -> None:
+        if event.index < len(self._rows) and self._rows[event.index] is None:
+            self._want(event.index)
 
     # -- loading ------------------------------------------------------------------------------------------
 
-    def _refresh_list(self) -> None:
+    def _load_near(self, place: int) -> None:
+        for index in (place - NEAR, place + NEAR):
+            if 0 <= index < len(self._rows) and self._rows[index] is None:
+                self._want(index)
+
+    def _want(self, index: int) -> None:
+        """Load the page of a row, after the page that is being loaded."""
+        self._wanted = index
+        if not self._busy:
+            self._fetch_wanted()
+
+    def _fetch_wanted(self) -> None:
         if not self._busy:
             self._busy, self._stale = True, False
-            self.run_worker(self._fetch(""), name="traces", group="traces", exit_on_error=False)
+            start = self._wanted // PAGE * PAGE
+            # A new one ends the one before, whose answer nobody waits for any more.
+            self.run_worker(
+                self._fetch(start), name="traces", group="traces", exclusive=True, exit_on_error=False
+            )
 
-    def _next_page(self) -> None:
-        if not self._busy:
-            self._busy = True
-            before = self._rows[-1].id
-            self.run_worker(self._fetch(before), name="traces", group="traces", exit_on_error=False)
-
-    async def _fetch(self, before: str) -> None:
+    async def _fetch(self, start: int) -> None:
         query = self._query
         try:
-            page, total = await self._load(query, before)
+            page, total = await self._load(query, start)
             page = [row.model_validate(cleaned(row.model_dump())) for row in page]
         except Exception as error:
             self._problem = line_text(str(error)) or type(error).__name__
         else:
             self._problem = ""
-            if query == self._query:
-                self._rows = merged(self._rows, page, at_end=bool(before))
-                self._matching = max(total, len(self._rows))
-        finally:
-            self._busy = False
-        if query != self._query:
-            self._rows = ()
-            self._refresh_list()
+            rows = self._rows if query == self._loaded_query else LoadedRows()
+            self._rows = rows.with_page(start, page, max(total, start + len(page)))
+            self._loaded_query = query
+        self._busy = False
         self._draw()
+        wanted = self._wanted
+        if wanted // PAGE * PAGE != start and wanted < len(self._rows) and self._rows[wanted] is None:
+            self.call_after_refresh(self._want, wanted)
 
     def _draw(self) -> None:
         if not (self.is_attached and self.app.is_running):  # the screen closed while the list was loading
@@ -225,10 +245,15 @@ class TracesPane(Pane):
         table.show(self._rows, self.now)
         note = list_note(table, "home")
         if self._query:
-            note = [("/", "accent"), (self._query, "bold"), (f"  {self._matching:,} found  ", "muted"), *note]
-        elif self._matching:
-            note = [(f"{self._matching:,} in all  ", "muted"), *note]
-        if self._problem and self._rows:
+            note = [
+                ("/", "accent"),
+                (self._query, "bold"),
+                (f"  {len(self._rows):,} found  ", "muted"),
+                *note,
+            ]
+        elif len(self._rows):
+            note = [(f"{len(self._rows):,} in all  ", "muted"), *note]
+        if self._problem and len(self._rows):
             note = [(shorten(self._problem, 60), "bad")]
         self.query_one("#traces-heading", Heading).set_text(note=note)
 
@@ -253,18 +278,3 @@ class TracesPane(Pane):
             [("No trace yet.", "bold")],
             "Each request has one, with its body, the upstream's and the answer.",
         )
-
-
-def merged(
-    rows: tuple[TraceSummary, ...], page: list[TraceSummary], at_end: bool
-) -> tuple[TraceSummary, ...]:
-    """`rows` with a page added: an older one at the end, or the newest ones in front; no trace twice."""
-    if at_end:
-        known = {row.id for row in rows}
-        return (*rows, *(row for row in page if row.id not in known))
-    fresh = {row.id: row for row in page}
-    kept = {row.id: row for row in rows}
-    if rows and page and rows[0].id not in fresh:
-        return tuple(page)  # more arrived than one page holds, so the rows do not connect
-    newest = tuple(kept[row.id] if kept.get(row.id) == row else row for row in page)
-    return (*newest, *(row for row in rows if row.id not in fresh))

@@ -144,7 +144,7 @@ class MainScreen(Screen[None]):
         await self.app.run_action("leave", self.app)
 
     def on_filter_input_changed(self, event: FilterInput.Changed) -> None:
-        self.current.set_filter(event.query)
+        self.current.set_filter(event.query, done=event.done)
         if event.done:
             self._focus_pane()
             self._draw_bars()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events
@@ -11,6 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.client.filter import matcher
+from tui.client.loaded_rows import LoadedRows
 from tui.screen.styled_line import Line, fit
 from tui.screen.widgets.columns import GAP, Column, lay_out
 from tui.screen.widgets.strip_view import StripView
@@ -21,7 +23,7 @@ CACHED_STRIPS = 4000
 
 
 class LineTable(StripView, Generic[Row], can_focus=True):
-    """Rows in a fixed order under a header, with one of them selected.
+    """Rows in a fixed order under a header, with one of them selected; a row that is None comes later.
 
     Rows are immutable and compared by identity: a changed row is a new object. While the newest row is
     selected and visible, the table follows: it selects each newer row. Selecting another row stops that, and
@@ -50,6 +52,13 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         def control(self) -> LineTable[Any]:
             return self.table
 
+    class Missing(Selected):
+        """A row is to be drawn that was not loaded (None)."""
+
+        def __init__(self, table: LineTable[Any], index: int) -> None:
+            super().__init__(table)
+            self.index = index
+
     class Opened(Selected):
         """The selected row was opened with enter or a second click."""
 
@@ -71,8 +80,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._is_active = is_active
         self._newest_first = newest_first
         self.empty = empty
-        self._all: Sequence[Row] = ()
-        self._rows: Sequence[Row] = ()
+        self._all: Sequence[Row | None] = ()
+        self._rows: Sequence[Row | None] = ()
         self._now = 0.0
         self._layout: list[tuple[Column[Row], int]] = []
         self._strips: dict[tuple[int, str], tuple[Row, Strip]] = {}
@@ -83,7 +92,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     # -- what is shown ------------------------------------------------------------------------------------
 
-    def show(self, rows: Sequence[Row], now: float) -> None:
+    def show(self, rows: Sequence[Row | None], now: float) -> None:
         """Show `rows`; `now` is the time for the durations of active rows."""
         self._now = now
         if rows is not self._all:
@@ -99,12 +108,12 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self.refresh()
 
     @property
-    def rows(self) -> Sequence[Row]:
+    def rows(self) -> Sequence[Row | None]:
         """The rows that pass the filter."""
         return self._rows
 
     @property
-    def everything(self) -> Sequence[Row]:
+    def everything(self) -> Sequence[Row | None]:
         """All rows, filtered ones included."""
         return self._all
 
@@ -119,6 +128,11 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         return self._rows[self._cursor] if 0 <= self._cursor < len(self._rows) else None
 
     @property
+    def cursor(self) -> int:
+        """The place of the selected row."""
+        return self._cursor
+
+    @property
     def following(self) -> bool:
         """Whether the table selects each newer row."""
         return self._follow
@@ -129,25 +143,25 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         if self._follow or self._left_at is None:
             return 0
         index = self._index(self._left_at, len(self._rows) - 1)
-        if index is None:
-            return len(self._rows)
+        if index is None:  # filtered out, or no longer held: nothing says that any row is newer
+            return 0
         return index if self._newest_first else len(self._rows) - 1 - index
 
-    def _filtered(self) -> Sequence[Row]:
+    def _filtered(self) -> Sequence[Row | None]:
         if not self.filter.strip():
             return self._all
         fits = matcher(self.filter)
-        return [row for row in self._all if fits(self._search(row))]
+        return [row for row in self._all if row is not None and fits(row, self._search(row))]
 
-    def _place(self, rows: Sequence[Row]) -> None:
+    def _place(self, rows: Sequence[Row | None]) -> None:
         """Set the rows; keep the selected row, or select the newest one while following."""
-        before = self.selected
+        before, were_some = self.selected, bool(self._rows)
         offset = self._cursor - round(self.scroll_y)
         self._rows = rows
-        if self._follow or before is None:
+        if self._follow or not were_some:
             self._cursor = self._newest
         else:
-            index = self._index(self._key(before), self._cursor)
+            index = None if before is None else self._index(self._key(before), self._cursor)
             self._cursor = min(self._cursor, max(0, len(rows) - 1)) if index is None else index
         self.resize_content(len(rows) + 1)
         if self._follow:
@@ -164,10 +178,13 @@ class LineTable(StripView, Generic[Row], can_focus=True):
     def _index(self, key: str, guess: int) -> int | None:
         """The index of the row with `key`; `guess` is its last index."""
         rows = self._rows
-        for index in (guess, guess + 1, guess - 1):
-            if 0 <= index < len(rows) and self._key(rows[index]) == key:
+        if isinstance(rows, LoadedRows):
+            return rows.place_of(key)
+        near = [index for index in (guess, guess + 1, guess - 1) if 0 <= index < len(rows)]
+        for index in chain(near, range(len(rows))):
+            if (row := rows[index]) is not None and self._key(row) == key:
                 return index
-        return next((index for index, row in enumerate(rows) if self._key(row) == key), None)
+        return None
 
     # -- drawing ------------------------------------------------------------------------------------------
 
@@ -181,7 +198,13 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         index = round(self.scroll_y) + y - 1
         if index >= len(self._rows):
             return self.theme_styles.strip([], self.size.width)
-        return self._row_strip(self._rows[index], index == self._cursor)
+        row = self._rows[index]
+        if row is None:
+            self.post_message(self.Missing(self, index))
+            return self.theme_styles.strip(
+                [("▌ …" if index == self._cursor else "  …", "dim")], self.size.width
+            )
+        return self._row_strip(row, index == self._cursor)
 
     def _header(self) -> Line:
         line: Line = [(" " * GUTTER, "")]
@@ -256,7 +279,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         is_visible = round(self.scroll_y) == 0 if self._newest_first else self.at_end
         follow = self._cursor == self._newest and is_visible
         if self._follow and not follow and self._rows:
-            self._left_at = self._key(self._rows[self._newest])
+            newest = self._rows[self._newest]
+            self._left_at = None if newest is None else self._key(newest)
         if follow != self._follow:
             self._follow = follow
             self.post_message(self.Selected(self))

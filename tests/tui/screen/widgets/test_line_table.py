@@ -168,3 +168,14 @@ async def test_it_draws_at_every_size() -> None:
             await pilot.pause()
         assert view.following
         assert drawn(view)[-1].startswith("▌29")
+
+
+async def test_a_newest_row_that_the_filter_hides_makes_no_row_newer() -> None:
+    view = table()
+    async with on_stage(view) as pilot:
+        view.show(rows(20), 0)
+        await pilot.press("up")
+        view.show(rows(22), 0)
+        assert view.pending == 2
+        view.set_filter("of 2")
+        assert view.pending == 0
