@@ -94,24 +94,36 @@ def wrap(text: str, cells: int, *, whole_words: bool = False) -> list[str]:
     end of its line and may hang over the edge. A text without characters is one empty line.
     """
     cells = max(1, cells)
-    if width(text) <= cells:
+    if len(text) <= cells and width(text) <= cells:
         return [text]
     lines: list[str] = []
-    while text:
-        head = cut(text, cells) or text[0]
-        if len(head) < len(text):
-            space = head.rfind(" ")
-            if text[len(head)] == " ":
-                head = text[: len(head) + 1]
+    ascii_only, start = text.isascii(), 0
+    while start < len(text):
+        end = start + cells if ascii_only else _end_of_cells(text, start, cells)
+        if end < len(text):
+            space = text.rfind(" ", start, end)
+            if text[end] == " ":
+                end += 1
             # A break far to the left would waste the line: long words and paths are cut where they are.
-            elif space > len(head) // 2 or (whole_words and space > 0 and head[:space].strip()):
-                head = head[: space + 1]
+            elif space - start > (end - start) // 2 or (
+                whole_words and space > start and text[start:space].strip()
+            ):
+                end = space + 1
             elif whole_words:
-                end = text.find(" ", len(head)) + 1
-                head = text[:end] if end else text
-        lines.append(head)
-        text = text[len(head) :]
+                end = text.find(" ", end) + 1 or len(text)
+        lines.append(text[start:end])
+        start = end
     return lines
+
+
+def _end_of_cells(text: str, start: int, cells: int) -> int:
+    """Where the longest piece from `start` on ends that fits in `cells` cells; at least one character."""
+    total = 0
+    for index in range(start, len(text)):
+        total += get_character_cell_size(text[index])
+        if total > cells:
+            return max(index, start + 1)
+    return len(text)
 
 
 def hanging(text: str, cells: int, indent: int, *, whole_words: bool = False) -> list[str]:

@@ -65,6 +65,19 @@ def test_wrapping_breaks_at_spaces_but_not_far_from_the_edge() -> None:
     assert wrap("a /very/long/path/without/spaces", 12)[0] == "a /very/long"
     assert wrap("全角全角", 5) == ["全角", "全角"]
     assert wrap("", 5) == [""]
+    assert wrap("e\u0301e\u0301e\u0301", 3) == ["e\u0301e\u0301e\u0301"]
+
+
+def test_wrapping_reads_each_character_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(character: str) -> int:
+        read.append(character)
+        return 2
+
+    monkeypatch.setattr("tui.client.wire_text.get_character_cell_size", counted)
+    wrap("全" * 5000, 80)
+    assert len(read) < 2 * 5000  # and the first of the next line once more
 
 
 @given(ANY_TEXT, st.integers(4, 40), st.integers(0, 3))

@@ -149,16 +149,19 @@ class TextTail(StripView, can_focus=True):
 
 def wrap_line(spans: Line, cells: int) -> list[Line]:
     """One logical line of spans in screen lines of at most `cells` cells (`tui.client.wire_text.wrap`)."""
-    pending = list(reversed(spans))
     out: list[Line] = []
+    rest = iter(spans)
+    (text, style), at = next(rest, ("", "")), 0
     for part in wrap("".join(text for text, _ in spans), cells):
         line: Line = []
         missing = len(part)
         while missing > 0:
-            text, style = pending.pop()
-            line.append((text[:missing], style))
-            if len(text) > missing:
-                pending.append((text[missing:], style))
-            missing -= len(text)
+            if at == len(text):
+                (text, style), at = next(rest), 0
+            piece = text[at : at + missing]  # by index: a copy of the rest for each line would be quadratic
+            if piece:
+                line.append((piece, style))
+            at += len(piece)
+            missing -= len(piece)
         out.append(line)
     return out
