@@ -26,14 +26,16 @@ def run_screen(invocation: Invocation) -> int:
         proxy.configuration.settled.ConfigError: the configuration is wrong.
         CommandFailed: there is no terminal, a port is busy, or no host answers at `--attach`.
     """
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    dumb = invocation.environ.get("TERM") == "dumb"
+    why = f"the screen needs a terminal{' that can move its cursor (TERM is dumb)' if dumb else ''}"
+    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not dumb
     asks = terminal and not invocation.attach
     settled = invocation.settle(question(invocation.environ) if asks else None)
     config = settled.config
     if not terminal:
         raise CommandFailed(
             ExitCode.USAGE,
-            "the screen needs a terminal; without one, use: anyclaude-tui --no-ui",
+            f"{why}; without one, use: anyclaude-tui --no-ui",
         )
     if invocation.attach:
         url = invocation.base_url(settled)

@@ -29,7 +29,7 @@ from tui.client.records import Link
 from tui.client.store import Store
 from tui.client.wire_text import line_text
 from tui.screen.command_palette import CommandProvider
-from tui.screen.output_redirect import redirect_output
+from tui.screen.output_redirect import is_writing, redirect_output
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
@@ -112,6 +112,7 @@ class ControlCenter(App[None]):
         self._theme_styles: ThemeStyles | None = None
         self._feed: Feed | None = None
         self._refreshing = False
+        self.crash: Exception | None = None
         self._colour_filters: dict[str, list[LineFilter]] = {
             "256": [In256Colours()],
             "standard": [In16Colours()],
@@ -215,6 +216,8 @@ class ControlCenter(App[None]):
             self.store.take(item)
         self.store.lose(dropped, now)
         self.store.expire(now)
+        if self.is_behind:
+            return  # what is drawn now would stand before the answer to the next key
         if self.store.wants_state and self._feed is not None and not self._refreshing:
             self._refreshing = True
             self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
@@ -222,6 +225,16 @@ class ControlCenter(App[None]):
             self.screen.show(self.store.snapshot())
         elif isinstance(self.screen, TraceScreen):
             self.screen.show_link(self.store.snapshot())
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the terminal has not taken what was drawn before: a slow link."""
+        writer = getattr(self._driver, "_writer_thread", None)
+        return writer is not None and (not writer._queue.empty() or is_writing(writer._file))
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.crash = self.crash or error
+        super()._handle_exception(error)
 
     async def _refresh_state(self) -> None:
         try:
@@ -339,9 +352,19 @@ def run_app(
                 await app.run_async()
         finally:
             if host is not None:
+                if host.exit_code is None:
+                    _say("stopping the host and its engine …")
                 await host.stop()
 
     asyncio.run(run())
+    if app.crash is not None:
+        name, words = type(app.crash).__name__, line_text(str(app.crash), 200)
+        where = f"the traceback is in {log_path}" if log_path is not None else "its traceback was not kept"
+        app.exit_message = f"the screen failed ({name}: {words}); {where}; please report it"
     if app.exit_message:
-        print(f"anyclaude-tui: {app.exit_message}", file=sys.stderr)  # noqa: T201
+        _say(app.exit_message)
     return app.return_code or 0
+
+
+def _say(text: str) -> None:
+    print(f"anyclaude-tui: {text}", file=sys.stderr, flush=True)  # noqa: T201

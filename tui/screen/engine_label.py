@@ -59,7 +59,7 @@ def upstream_label(snapshot: Snapshot) -> Span:
     name = snapshot.host.backend if snapshot.host else ""
     last = last_result(snapshot)
     if last is None:
-        return (f"{name}, not asked yet", "muted")
+        return (name, "muted")
     return (f"{name}: {last.cause}", "bad") if last.cause in UPSTREAM_FAULTS else (name, "ok")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.process.private_files import open_private
+
+
+class _Terminal(io.TextIOWrapper):
+    """The terminal, which knows whether a write to it is waiting: a thread of Textual's writes."""
+
+    waiting = False
+
+    def write(self, text: str) -> int:
+        self.waiting = True
+        try:
+            return super().write(text)
+        finally:
+            self.waiting = False
+
+    def flush(self) -> None:
+        self.waiting = True
+        try:
+            super().flush()
+        finally:
+            self.waiting = False
+
+
+def is_writing(file: object) -> bool:
+    """Whether a thread waits for a terminal of ours to take what it writes."""
+    return isinstance(file, _Terminal) and file.waiting
 
 
 @contextmanager
@@ -24,7 +50,7 @@ def redirect_output(log_path: Path | None) -> Iterator[None]:
             stream.flush()
     kept = [os.dup(1), os.dup(2)]
     # The terminal is known to be behind 1: `anyclaude-tui 2>file` must not draw into the file.
-    terminal = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+    terminal = _Terminal(os.fdopen(os.dup(1), "wb"), encoding="utf-8", errors="replace")
     log = open_private(log_path or Path(os.devnull), "ab")
     try:
         for number in (1, 2):

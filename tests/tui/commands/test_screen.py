@@ -25,6 +25,7 @@ from proxy.configuration.settled import HostConfig
 from tests.engine.process.test_descriptors import hard as hard
 from tests.tui.scripted_host import scripted_host
 from tui.commands.screen import _show
+from tui.screen.app import ControlCenter, run_app
 
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -105,6 +106,31 @@ def test_attaching_to_nothing_is_one_line_and_no_screen(tmp_path: Path) -> None:
         assert b"no host to attach to on http://127.0.0.1:9" in screen.drawn
 
 
+def test_a_dumb_terminal_gets_one_line_and_no_screen(tmp_path: Path) -> None:
+    with terminal(tmp_path, TERM="dumb") as screen:
+        assert screen.end() == 2
+        assert b"(TERM is dumb)" in screen.drawn
+        assert b"\x1b[" not in screen.drawn
+
+
+def test_a_crash_is_one_line_with_the_path_of_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def crashes(app: ControlCenter, **_: object) -> None:
+        try:
+            raise ValueError("[/] no\x1b[2J such row")
+        except ValueError as error:
+            app._handle_exception(error)
+
+    monkeypatch.setattr(ControlCenter, "run_async", crashes)
+    assert run_app(None, None, claude="c", log_path=tmp_path / "screen.log") == 1
+    said = capfd.readouterr().err.splitlines()
+    assert said == [
+        "anyclaude-tui: the screen failed (ValueError: [/] no such row);"
+        f" the traceback is in {tmp_path / 'screen.log'}; please report it"
+    ]
+
+
 def test_a_busy_port_is_one_line_and_no_screen(tmp_path: Path) -> None:
     with scripted_host() as host, terminal(tmp_path, "--port", host.url.rsplit(":", 1)[1]) as screen:
         assert screen.end() == 3
@@ -135,6 +161,7 @@ def test_it_owns_a_host_and_takes_it_along(tmp_path: Path) -> None:
             screen.process.send_signal(signal.SIGTERM)
             assert screen.end() == 130
             after = screen.drawn.split(LEAVES_ALTERNATE_SCREEN)[-1]
+            assert b"stopping the host and its engine" in after
             assert b"this run: 1 request in " in after
             assert b"cache: 100.0% of requests" in after
             _, alive = psutil.wait_procs(children, timeout=10)

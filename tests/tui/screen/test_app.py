@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import ContentSwitcher, Input
 
 from proxy.events.types import Event
 from tests.tui.scripted_host import scripted_host
@@ -78,6 +78,35 @@ async def test_keys_and_tab_go_through_the_panes() -> None:
         assert main.current.place == "streams"
         await it.press("shift+tab")
         assert main.current.place == "traces"
+
+
+async def test_a_pane_is_drawn_before_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        await it.press("3", "1")
+        it.app.inbox.put(it.morning.emit("request.tool_call", "r", tool_use_id="x", name="LateTool"))
+        it.app.frame()
+        switched: list[str] = []
+        calls = it.app.main._panes["tools"].main_table
+        assert calls is not None
+        monkeypatch.setattr(
+            type(it.app.screen.query_one(ContentSwitcher)),
+            "watch_current",
+            lambda switcher, old, new: switched.append(calls.rows[-1].name),
+        )
+        it.app.main.action_pane("tools")
+        assert switched == ["LateTool"]
+
+
+async def test_frames_wait_for_a_terminal_that_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as it:
+        monkeypatch.setattr(type(it.app), "is_behind", True)
+        before = it.text()
+        it.app.inbox.put(it.morning.emit("request.received", "late", preview="too late to draw"))
+        await it.settle()
+        assert it.text() == before
+        monkeypatch.setattr(type(it.app), "is_behind", False)
+        await it.settle()
+        assert it.text() != before
 
 
 async def test_a_click_on_a_pane_or_a_key_does_what_it_says() -> None:

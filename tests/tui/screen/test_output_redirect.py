@@ -6,9 +6,12 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+
+from tui.screen.output_redirect import _Terminal, is_writing
 
 PROGRAM = """
 import os, sys
@@ -48,3 +51,20 @@ def test_only_the_screen_reaches_the_terminal_meanwhile(tmp_path: Path, stderr_e
     assert sorted(log.read_text().splitlines()) == ["a child complains", "a library prints", "print"]
     assert (tmp_path / "stderr").read_bytes() == b""
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_write_that_waits_is_seen(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with open(writing, "wb") as raw, _Terminal(raw, encoding="utf-8") as terminal:
+        assert not is_writing(terminal)
+        thread = threading.Thread(target=lambda: (terminal.write("x" * 200_000), terminal.flush()))
+        thread.start()
+        while not is_writing(terminal):
+            thread.join(0.01)
+        left = 200_000
+        while left:
+            left -= len(os.read(reading, left))
+        thread.join(20)
+        assert not is_writing(terminal)
+    os.close(reading)
+    assert not is_writing(sys.stderr)

@@ -111,8 +111,11 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, place: str) -> None:
         """Show one pane."""
-        self._place = self.query_one(ContentSwitcher).current = place
+        self._place = place
         self.query_one(FilterInput).remove_class("open")
+        # Before it is visible: else its old content would be painted first, under the old tab.
+        self.show(self._store.snapshot())
+        self.query_one(ContentSwitcher).current = place
         self._focus_pane()
         self.call_after_refresh(self.show, self._store.snapshot())
 

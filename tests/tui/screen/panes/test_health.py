@@ -31,7 +31,7 @@ def test_an_engine_of_ours_that_is_stopped_can_be_started() -> None:
 
 @pytest.mark.parametrize("backend", ["openai", "lmstudio", "claude"])
 def test_another_server_is_named_and_not_called_stopped(backend: str) -> None:
-    assert engine_label(snapshot_of(backend)) == (f"{backend}, not asked yet", "muted")
+    assert engine_label(snapshot_of(backend)) == (backend, "muted")  # nobody knows yet
     said = text_of(snapshot_of(backend))
     assert f"Requests go to {backend}" in said
     assert "stopped" not in said.lower()
