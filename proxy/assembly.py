@@ -223,6 +223,7 @@ class Host:
             engine=engine,
             probes=list(self._engine.board.probes) if self._engine is not None else [],
             engine_log=list(self.supervisor.log.tail) if self.supervisor is not None else [],
+            engine_log_times=list(self.supervisor.log.tail_times) if self.supervisor is not None else [],
             sleep=self.sleep.status,
             tokens_per_s=self._tokens_per_s,
             auto_mode=self.config.auto_mode if self.config.checks_calls else "",

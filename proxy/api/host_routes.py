@@ -15,7 +15,7 @@ from engine.wire.json_text import encode_json
 from proxy.events.bus import BusReader, EventBus, Published
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.metrics import CONTENT_TYPE, Metrics
-from proxy.events.types import EngineState, HostState
+from proxy.events.types import EngineState, HostNotice, HostState
 from proxy.supervision.supervisor import Supervisor
 from proxy.traces.analysis.why import Why, explain
 from proxy.traces.files import is_trace_id
@@ -136,6 +136,7 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
         """Restart the engine now, also after it has failed for good."""
         if host.supervisor is None:
             raise InvalidRequest("this host runs no engine of its own, so there is none to restart")
+        host.bus.publish("host.notice", HostNotice(text="the engine is being restarted, as a person asked"))
         host.supervisor.restart()
         return JSONResponse({"restarting": True}, status_code=202)
 

@@ -379,6 +379,7 @@ class HostState(BaseModel):
     engine: EngineState
     probes: list[tuple[float, Probe]] = []  # newest last, with their times
     engine_log: list[str] = []  # last lines, newest last
+    engine_log_times: list[float] = []  # when they came, in epoch seconds; empty: not known
     destination: str = ""  # where requests go and who says so; empty: to the host's own engine
     code: str = ""  # `engine.process.program_code.code_hash` when the host started; "": not known
     libraries: dict[str, str] = {}  # versions of mlx and mlx-lm then

@@ -33,9 +33,12 @@ class EngineLog:
         rotate_bytes: int = 4 * 1024 * 1024,
         keep_files: int = 3,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
         self.tail: deque[str] = deque(maxlen=KEPT_LINES)
+        self.tail_times: deque[float] = deque(maxlen=KEPT_LINES)  # epoch seconds, a line each
+        self._clock = clock
         self._emit = emit
         self._notice = notice
         self._rotate_bytes = rotate_bytes
@@ -56,6 +59,7 @@ class EngineLog:
         if len(line) > LONGEST_LINE:
             line = f"{line[:LONGEST_LINE]} [… {len(line) - LONGEST_LINE} more characters in {self.path}]"
         self.tail.append(line)
+        self.tail_times.append(self._clock())
         self._emit_limited(line)
 
     def close(self) -> None:

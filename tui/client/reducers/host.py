@@ -41,7 +41,11 @@ class HostReducer:
         """Take the host's own account of its engine."""
         self.engine = state.engine.model_validate(cleaned(state.engine.model_dump()))
         self.log_dropped += len(self._histories["log"])
-        self._replace("log", (LogLine(0.0, line_text(line)) for line in state.engine_log))
+        times = state.engine_log_times
+        if len(times) != len(state.engine_log):  # an older host does not say
+            times = [0.0] * len(state.engine_log)
+        lines = zip(times, state.engine_log, strict=True)
+        self._replace("log", (LogLine(at, line_text(line)) for at, line in lines))
         self._replace(
             "probes",
             ((time, probe.model_validate(cleaned(probe.model_dump()))) for time, probe in state.probes),
