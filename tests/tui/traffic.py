@@ -418,6 +418,7 @@ class Morning:
             for event in self.events
             if event.type == "engine.state" and event.data.get("probe")
         ]
+        logged = [event for event in self.events if event.type == "engine.log"][-200:]
         return HostState(
             version="0.1.0",
             pid=4242,
@@ -431,7 +432,8 @@ class Morning:
             counters=replace(self.counters),
             engine=engine,
             probes=probes[-120:],
-            engine_log=[event.data["line"] for event in self.events if event.type == "engine.log"][-200:],
+            engine_log=[event.data["line"] for event in logged],
+            engine_log_times=[event.time for event in logged],
         )
 
     def arrivals(self) -> Iterator[HostState | Event]:

@@ -327,6 +327,11 @@ class ControlCenter(App[None]):
                 return
         self.end(self.return_code or 0, "")
 
+    def action_command_palette(self) -> None:
+        """Find a command by its name, on screens that have some."""
+        if hasattr(self.screen, "command_list"):
+            super().action_command_palette()
+
     async def action_quit(self) -> None:
         self.action_leave()
 

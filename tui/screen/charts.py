@@ -8,11 +8,22 @@ from collections.abc import Sequence
 from tui.screen.styled_line import Line, Span
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
-BAR = "━"
+# The parts of a bar differ in shape as well: without colour, or for eyes that see fewer, nothing is lost.
+SHAPES = {"prefill": "▒", "warn": "▒", "neutral": "░", "track": "░", "bad": "▓", "": " "}
+SOFT = frozenset({"restored", "lane.main", "decode"})  # a full block of these colours is too loud
 
 
-def bar(shares: Sequence[tuple[float, str]], cells: int, rest: str = "track") -> Line:
-    """A thin bar of `cells` cells: each share (0 to 1) in its style, the remainder in `rest`.
+def shape(style: str) -> str:
+    """The character that fills a part of this style."""
+    return SHAPES.get(style, "█")
+
+
+def bar(
+    shares: Sequence[tuple[float, str]], cells: int, rest: str = "track", shapes: Sequence[str] = ()
+) -> Line:
+    """A bar of `cells` cells: each share (0 to 1) in its style and shape, the remainder in `rest`.
+
+    `shapes` are the characters of shares whose styles have the same one.
 
     Ends are rounded to whole cells cumulatively, so the parts never add up to more than the bar; a share that
     is not zero shows at least one cell.
@@ -20,15 +31,16 @@ def bar(shares: Sequence[tuple[float, str]], cells: int, rest: str = "track") ->
     cells = max(0, cells)
     out: Line = []
     filled, exact = 0, 0.0
-    for share, style in shares:
+    for number, (share, style) in enumerate(shares):
         share = share if math.isfinite(share) and share > 0 else 0.0
         exact += share
         end = min(cells, max(round(min(1.0, exact) * cells), filled + 1 if share > 0 else filled))
         if end > filled:
-            out.append((BAR * (end - filled), style))
+            drawn = shapes[number] if shapes else shape(style)
+            out.append((drawn * (end - filled), f"area.{style}" if style in SOFT else style))
         filled = max(filled, end)
     if filled < cells:
-        out.append((BAR * (cells - filled), rest))
+        out.append((shape(rest) * (cells - filled), rest))
     return out
 
 

@@ -45,25 +45,25 @@ COMMANDS: tuple[Command, ...] = (
         Command(f"Show {title}", f"pane('{place}')", str(number), shown=str(number))
         for number, (place, title) in enumerate(PANES, 1)
     ),
-    Command("Next pane", "next_pane(1)", "tab", short="next pane", rank=5),
+    Command("Next pane", "next_pane(1)", "tab", short="next pane", rank=7),
     Command("Previous pane", "next_pane(-1)", "shift+tab"),
     Command("Filter the list (words; !word excludes)", "filter", "slash", short="filter", rank=3, shown="/"),
     Command("Help for this pane", "help", "question_mark,f1", short="help", rank=1, shown="?"),
-    Command("Find a command", "palette", "ctrl+p", short="commands", rank=4, shown="^p"),
+    Command("Find a command", "palette", "ctrl+p", short="commands", rank=6, shown="^p"),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
-    Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=2),
-    Command("Read the answer", "read", "enter,right,l", "streams", "read", 6, "enter"),
+    Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=5),
+    Command("Read the answer", "read", "enter,right,l", "streams", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "streams"),
     Command("Copy the answer", "copy", "y", "streams", "copy", 8),
-    Command("Open this request's trace", "trace", "t", "streams", "trace", 7),
-    Command("Other table", "swap", "enter,right,left", "cache", "other table", 6, "enter"),
+    Command("Open this request's trace", "trace", "t", "streams", "trace", 2),
+    Command("Other table", "swap", "enter,right,left", "cache", "other table", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape", "cache"),
-    Command("Read the call", "read", "enter,right,l", "tools", "read", 6, "enter"),
+    Command("Read the call", "read", "enter,right,l", "tools", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "tools"),
     Command("Copy the call", "copy", "y", "tools", "copy", 7),
-    Command("Restart the engine", "restart", "r", "health", "restart engine", 6),
+    Command("Restart the engine", "restart", "r", "health", "restart engine", 4),
     Command("Copy the log", "copy", "y", "health", "copy log", 7),
-    Command("Open the trace", "open", "enter", "traces", "open", 6),
+    Command("Open the trace", "open", "enter", "traces", "open", 2),
     Command("Reload the list", "reload", "r,f5", "traces"),
     Command("Clear the filter", "list", "escape", "traces"),
     Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
@@ -76,6 +76,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("Fold or unfold everything", "fold_all", "a", "trace", "all", 8),
     Command("Copy this part", "copy", "y", "trace", "copy", 6),
     Command("Help for traces", "help", "question_mark,f1", "trace", "help", 7, "?"),
+    *(
+        Command(f"Go to {title}", f"pane('{place}')", str(number), "trace")
+        for number, (place, title) in enumerate(PANES, 1)
+    ),
+    Command("Filter the traces", "filter", "slash", "trace", shown="/"),
+    Command("Colours", "colours", "ctrl+t", "trace", shown="^t"),
+    Command("Quit", "leave", "ctrl+c,ctrl+q", "trace", shown="^c"),
 )
 
 

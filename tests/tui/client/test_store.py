@@ -399,3 +399,11 @@ def test_totals_count_what_runs() -> None:
     ended = store.snapshot().totals
     assert running.prompt_tokens == ended.prompt_tokens == 100
     assert (running.output_tokens, ended.output_tokens) == (6, 7)
+
+
+@pytest.mark.parametrize(("times", "shown"), [([7.0, 8.0], [7.0, 8.0]), ([], [0.0, 0.0])])
+def test_lines_of_the_log_keep_their_times(times: list[float], shown: list[float]) -> None:
+    state = Morning().state().model_dump() | {"engine_log": ["a", "b"], "engine_log_times": times}
+    store = Store()
+    store.begin(HostState.model_validate(state))
+    assert [line.time for line in store.snapshot().log] == shown

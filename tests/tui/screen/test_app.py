@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import ContentSwitcher, Input
 
@@ -29,6 +30,7 @@ from tui.screen.screens.trace_sections import SECTIONS
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.strip_view import StripView
+from tui.screen.widgets.top_bar import TopBar
 
 
 class Scene:
@@ -219,6 +221,37 @@ async def test_a_trace_opens_unfolds_and_leads_to_its_neighbours() -> None:
         assert it.app.screen._trace_id == first.id
         await it.press("escape")
         assert isinstance(it.app.screen, MainScreen)
+
+
+async def test_keys_that_work_everywhere_work_in_a_trace_and_over_it() -> None:
+    async with scene() as it:
+        await it.press("5", "enter", "3")
+        assert isinstance(it.app.screen, MainScreen)
+        assert it.app.main.current.place == "tools"
+        await it.press("5", "enter", "slash")
+        assert it.app.main.current.place == "traces"
+        assert isinstance(it.app.focused, Input)
+        await it.press("escape", "enter", "question_mark", "ctrl+p")
+        assert isinstance(it.app.screen, HelpScreen)  # which has no commands to find
+        await it.press("escape", "ctrl+t")
+        assert isinstance(it.app.screen, CommandPalette)
+        await it.press("escape", "ctrl+c")
+        assert it.app.return_code == 0
+
+
+@pytest.mark.parametrize(("place", "state"), [("1", "STATE"), ("5", "END")])
+async def test_narrow_lists_keep_the_state_and_what_it_is_about(place: str, state: str) -> None:
+    async with scene(size=(80, 24)) as it:
+        await it.press(place)
+        assert it.app.main.current.main_table is not None
+        header = drawn(it.app.main.current.main_table)[0].split()
+        assert {state, "ASKED", "TOOK", "PROMPT"} <= set(header)
+        assert not {"MODEL", "LANE", "TTFT"} & set(header)
+        assert "trace" in drawn(it.app.screen.query_one(KeyBar))[0] or place == "5"
+        await it.pilot.resize_terminal(60, 24)
+        await it.settle()
+        assert state in drawn(it.app.main.current.main_table)[0]
+        assert "● busy" in drawn(it.app.screen.query_one(TopBar))[0]
 
 
 async def test_every_section_of_a_trace_can_be_unfolded_and_copied() -> None:

@@ -16,10 +16,16 @@ def test_a_bar_has_its_width_whatever_the_shares(shares: list[float], cells: int
 
 def test_a_share_above_zero_takes_at_least_one_cell() -> None:
     assert bar([(0.001, "restored"), (0.5, "prefill")], 10) == [
-        ("━", "restored"),
-        ("━━━━", "prefill"),
-        ("━━━━━", "track"),
+        ("█", "area.restored"),
+        ("▒▒▒▒", "prefill"),
+        ("░░░░░", "track"),
     ]
+
+
+def test_the_parts_of_a_bar_differ_without_colour() -> None:
+    shares = [(0.3, "restored"), (0.3, "prefill"), (0.2, "neutral")]
+    assert plain_text(bar(shares, 10)) == "███▒▒▒░░░░"
+    assert plain_text(bar([(0.2, "lane.main"), (0.2, "decode")], 6, rest="", shapes="█▓")) == "█▓    "
 
 
 @given(

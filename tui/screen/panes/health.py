@@ -39,6 +39,7 @@ ADVICE = {
 }
 NOTICE_STYLES = {"info": "muted", "warning": "warn", "error": "bad", "log": ""}
 FACT_CELLS = 58
+FORGIVEN_S = 600.0  # of a run, after which the limit of restarts is whole again (`RestartPolicy`)
 
 
 class HealthPane(Pane):
@@ -230,10 +231,13 @@ def _state_line(engine: EngineState, now: float, width: int) -> Line:
 
 def _facts(snapshot: Snapshot, engine: EngineState, now: float, room: int) -> list[tuple[str, Line]]:
     restarts: Line = [("none", "")]
-    if engine.restarts:
-        restarts = [(f"{engine.restarts} of {snapshot.restart_limit} in a row", "warn")]
-    if snapshot.totals.engine_restarts > engine.restarts:
-        restarts.append((f"   {snapshot.totals.engine_restarts} since the host started", "muted"))
+    if number := max(engine.restarts, snapshot.totals.engine_restarts):
+        runs_s = now - engine.started if engine.started and not engine.is_gone else 0.0
+        calm = runs_s >= FORGIVEN_S
+        since = (
+            f", none for {seconds(runs_s)}" if calm else f"; {snapshot.restart_limit} in a row are the limit"
+        )
+        restarts = [(f"{number}{since}", "muted" if calm else "warn")]
     uptime = seconds(now - engine.started) if engine.started else ""
     host = snapshot.host
     bundled = engine.model == bundled_model.NAME
@@ -306,7 +310,7 @@ def _claims(memory_use: EngineMemory | None, width: int, rows: int) -> list[Line
         ("requests", memory_use.requests_bytes, "decode"),
         ("cache", memory_use.prefix_cache_bytes, "restored"),
     )
-    line = bar([(nbytes / memory_use.limit_bytes, style) for _, nbytes, style in parts], width)
+    line = bar([(nbytes / memory_use.limit_bytes, style) for _, nbytes, style in parts], width, shapes="█▓▒")
     if memory_use.pressure != "normal":
         short = f"this machine is short of memory ({memory_use.pressure})"
         return [line, fit([(short, "bad" if memory_use.pressure == "critical" else "warn")], width)]

@@ -41,18 +41,18 @@ def _restored(record: RequestSnapshot) -> Line:
 
 COLUMNS: tuple[Column[RequestSnapshot], ...] = (
     Column("TIME", lambda row, now, cells: [(clock(row.received), "muted")], 8),
-    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
+    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
+    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=6),
     Column("AGENT", lambda row, now, cells: [(row.agent_type, "muted")], 12, rank=9),
-    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=17, rank=7),
+    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=17, rank=8),
     Column("STATE", lambda row, now, cells: state(row, cells), 22, least=20, grow=1, most=36),
     Column("PROMPT", lambda row, now, cells: [number(row.prompt_tokens)], 6, "right", rank=2),
-    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=3),
-    Column("OUT", lambda row, now, cells: [number(row.output_tokens)], 5, "right", rank=1),
-    Column("TOK/S", lambda row, now, cells: _speed(row), 5, "right", rank=2),
-    Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=4),
+    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=5),
+    Column("OUT", lambda row, now, cells: [number(row.output_tokens)], 5, "right", rank=4),
+    Column("TOK/S", lambda row, now, cells: _speed(row), 5, "right", rank=4),
+    Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=7),
     Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s(now)), "")], 6, "right", rank=2),
-    Column("ASKED", lambda row, now, cells: [(row.preview, "muted")], 24, least=20, grow=3, rank=8),
+    Column("ASKED", lambda row, now, cells: [(row.preview, "muted")], 24, least=20, grow=3, rank=1),
 )
 
 

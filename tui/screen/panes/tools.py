@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from textual import on
 from textual.app import ComposeResult
@@ -168,13 +169,20 @@ def stats_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
     if totals.tool_errors:
         share = percent(ratio(totals.tool_errors, totals.tool_results))
         rates.append((f"   {plural(totals.tool_errors, 'error')} ({share})", "bad"))
-    if not snapshot.tool_stats or height < 3:
+    if not snapshot.tool_stats:
         return [rates]
+    if height < 3:
+        return [[rates[0], *_worst(snapshot.tool_stats), *rates[2:]]]
     across = max(1, (width - 2) // GROUP_CELLS)
     cells = (width - 2) // across
     most = max(stats.calls for stats in snapshot.tool_stats) or 1
     groups = [fit(_stats_line(stats, most, cells - 3), cells) for stats in snapshot.tool_stats]
     shown = min(across, len(groups))
+    room = max(1, (height - 2) * across)
+    if len(groups) > room:
+        others = ", ".join(stats.name for stats in snapshot.tool_stats[room - 1 :])
+        more: Line = [(f"+{len(groups) - room + 1} more: {others}", "muted")]
+        groups = [*groups[: room - 1], fit(more, cells)]
     lines: list[Line] = [rates, [(" ", ""), *(fit(_stats_head(cells - 3), cells) * shown)]]
     for row in range(max(0, min(height - 2, -(-len(groups) // across)))):
         line: Line = [(" ", "")]
@@ -182,6 +190,13 @@ def stats_block(snapshot: Snapshot, width: int, height: int) -> list[Line]:
             line += group
         lines.append(line)
     return lines
+
+
+def _worst(stats: Sequence[ToolStats]) -> Line:
+    """The two tools with the most failures, where there is no room for all."""
+    failed = {one.name: one.errors + one.invalid for one in stats}
+    worst = sorted(stats, key=lambda one: -failed[one.name])[:2]
+    return [(f"   {one.name} {failed[one.name]}✗ of {one.calls}", "bad") for one in worst if failed[one.name]]
 
 
 def _stats_head(cells: int) -> Line:
@@ -201,7 +216,7 @@ def _stats_line(stats: ToolStats, most: int, cells: int) -> Line:
     return [
         *fit([(stats.name or "?", "tool")], NAME_CELLS),
         (f"{stats.calls:>5} ", ""),
-        *bar([(part * share, style) for part, style in shares], room),
+        *bar([(part * share, style) for part, style in shares], room, rest=""),
         (f"{seconds(stats.last_s):>6}", "muted"),
         (f"{_rate(stats.invalid, stats.calls):>9}", "bad"),
         (f"{_rate(stats.repaired, stats.calls):>10}", "warn"),

@@ -71,18 +71,18 @@ def _restored(row: TraceSummary) -> Line:
 
 COLUMNS: tuple[Column[TraceSummary], ...] = (
     Column("TIME", lambda row, now, cells: _when(row, cells), 14, least=8),
-    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=5),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=1),
-    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=7),
+    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
+    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=6),
+    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=8),
     Column("END", lambda row, now, cells: _end(row, cells), 22, least=12, grow=1, most=26),
     Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=2),
-    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=3),
-    Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=2),
-    Column("CALLS", lambda row, now, cells: _tools(row), 5, "right", rank=4),
-    Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=5),
-    Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "")], 6, "right", rank=3),
-    Column("SIZE", lambda row, now, cells: [(size(row.bytes), "muted")], 7, "right", rank=8),
-    Column("ASKED", lambda row, now, cells: _asked(row), 24, least=18, grow=3, rank=6),
+    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=5),
+    Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=4),
+    Column("CALLS", lambda row, now, cells: _tools(row), 5, "right", rank=5),
+    Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=7),
+    Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "")], 6, "right", rank=2),
+    Column("SIZE", lambda row, now, cells: [(size(row.bytes), "muted")], 7, "right", rank=9),
+    Column("ASKED", lambda row, now, cells: _asked(row), 24, least=18, grow=3, rank=1),
 )
 
 

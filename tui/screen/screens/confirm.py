@@ -21,7 +21,7 @@ class ConfirmScreen(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,y", "dismiss(True)", "Yes", show=False),
-        Binding("escape,n,q", "dismiss(False)", "No", show=False),
+        Binding("escape,n,q,ctrl+c", "dismiss(False)", "No", show=False),
     ]
 
     def __init__(self, question: str, consequence: str, yes: str) -> None:

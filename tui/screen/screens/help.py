@@ -23,7 +23,8 @@ class HelpScreen(ModalScreen[None]):
     """The help of one place; each of its keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False)
+        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False),
+        Binding("ctrl+c,ctrl+q", "app.leave", "Quit", show=False),
     ]
 
     def __init__(self, place: str) -> None:

@@ -37,8 +37,8 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "queued, then a bar during prefill, then writing, then the stop reason or cause",
                 ),
                 ("↻ 14:18:09 ✓", "warn", "it failed; the client repeated it then, and got an answer"),
-                ("━━━", "restored", "restored: the part of the prompt that came from the cache"),
-                ("━━━", "prefill", "prefilled: the part of the prompt that was computed"),
+                ("███", "restored", "restored: the part of the prompt that came from the cache"),
+                ("▒▒▒", "prefill", "prefilled: the part of the prompt that was computed"),
                 ("PROMPT", "", "tokens of the whole prompt"),
                 ("REST.", "", "restored share of the prompt"),
                 ("OUT", "", "output tokens so far"),
@@ -72,6 +72,7 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("restored", "restored", "tokens that came from the cache (REST.: their share)"),
                 ("cached", "prefill", "tokens that were computed and kept for later prompts"),
                 ("not kept", "neutral", "tokens that were computed and are not cached"),
+                ("█ ▒ ░", "", "the shapes of restored, cached and not kept in a bar"),
                 ("FROM", "", "the tier of the restored tokens: memory or disk"),
             ),
         ),
@@ -139,9 +140,9 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Counts by tool",
             (
-                ("━━━", "lane.main", "calls, in proportion to the most used tool"),
-                ("━━━", "warn", "repaired calls"),
-                ("━━━", "bad", "refused calls, and calls whose result was an error"),
+                ("███", "lane.main", "calls, in proportion to the most used tool"),
+                ("▒▒▒", "warn", "repaired calls"),
+                ("▓▓▓", "bad", "refused calls, and calls whose result was an error"),
                 ("LAST", "muted", "duration of the newest call, as the client measured it"),
                 (
                     "REFUSED",
@@ -184,7 +185,7 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "lane.main",
                     "of the engine's process, of its limit; the newest value is on the right",
                 ),
-                ("━", "restored", "claimed memory: weights, requests, prefix cache"),
+                ("█", "restored", "claimed memory: weights, requests, prefix cache"),
                 ("probes", "ok", "health probes; the height is the latency"),
                 ("✗", "bad", "a failed probe"),
             ),
@@ -192,7 +193,11 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Numbers",
             (
-                ("restarts", "", "restarts in a row, of the limit"),
+                (
+                    "restarts",
+                    "",
+                    "since the host started; after ten minutes without one the limit is whole again",
+                ),
                 ("last exit", "warn", "the end of the previous process"),
             ),
         ),
@@ -223,9 +228,9 @@ HELP: dict[str, tuple[Group, ...]] = {
         (
             "Overview",
             (
-                ("━━━", "neutral", "waiting: until prefill starts"),
-                ("━━━", "prefill", "prefill: until the first token"),
-                ("━━━", "decode", "decode: until the last token"),
+                ("░░░", "neutral", "waiting: until prefill starts"),
+                ("▒▒▒", "prefill", "prefill: until the first token"),
+                ("███", "decode", "decode: until the last token"),
             ),
         ),
         (

@@ -145,6 +145,26 @@ class TraceScreen(Screen[None]):
         """Back to the list."""
         self.dismiss()
 
+    def action_pane(self, place: str) -> None:
+        """Back, to another pane."""
+        main = self.app.screen_stack[0]
+        self.dismiss()
+        self.app.call_later(self.app.run_action, f"pane('{place}')", main)
+
+    def action_filter(self) -> None:
+        """Back to the list of traces, with its filter open."""
+        main = self.app.screen_stack[0]
+        self.action_pane("traces")
+        self.app.call_later(self.app.run_action, "filter", main)
+
+    def action_colours(self) -> None:
+        """Choose a theme."""
+        self.app.search_themes()
+
+    async def action_leave(self) -> None:
+        """Quit."""
+        await self.app.run_action("leave", self.app)
+
     def action_step(self, step: int) -> None:
         """Show the next or previous trace of the list."""
         other = self._neighbour(self._trace_id, step)

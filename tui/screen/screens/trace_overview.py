@@ -8,7 +8,7 @@ from proxy.events.causes import cause_of
 from proxy.traces.analysis.decode_speed import decode_speed
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
-from tui.screen.charts import BAR, bar
+from tui.screen.charts import bar, shape
 from tui.screen.panes.cache import REASON_LABELS, REASONS
 from tui.screen.panes.request_cells import lane
 from tui.screen.styled_line import Line, fit, label_rows
@@ -82,9 +82,9 @@ def waterfall(trace: Trace, width: int) -> list[Line]:
         lines.append(
             [
                 (f"{name:<{LABEL_CELLS}}", "label"),
-                (BAR * first, "track"),
-                (BAR * (last - first), style),
-                (BAR * max(0, cells - last), "track"),
+                (" " * first, ""),
+                (shape(style) * (last - first), style),
+                (" " * max(0, cells - last), ""),
                 (f"  {seconds(end - start):>7}", style),
                 (f"  {percent((end - start) / whole):>4}", "muted"),
             ]

@@ -37,7 +37,8 @@ class TopBar(Canvas):
             click = f"@screen.pane('{pane}')"
             start = line_width(titles) if here else start
             titles += [(f"{number}", f"accent {click}" if here else f"dim {click}"), (" ", click)]
-            titles.append((title, f"bold {click}" if here else f"muted {click}"))
+            if here or width >= 76:  # the engine's state comes before the names of other panes
+                titles.append((title, f"bold {click}" if here else f"muted {click}"))
             end = line_width(titles) if here else end
             titles.append(("   " if width >= 90 else "  ", ""))
         status = self._status(max(0, width - line_width(titles) - 2))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.events.totals import Totals
 from proxy.events.types import EngineMemory, EngineState
 from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
 from tui.client.store import Store
@@ -152,3 +153,14 @@ def test_an_upstream_is_what_the_newest_result_says_of_it() -> None:
     assert engine_label(up) == ("openai", "ok")
     assert "It answered at 00:02:00" in text_of(up)
     assert engine_label(after(ended(60.0, "prompt too long"))) == ("openai", "ok")
+
+
+@pytest.mark.parametrize(
+    ("started", "said"),
+    [(950.0, "3; 5 in a row are the limit"), (100.0, "3, none for 15m00s")],
+)
+def test_restarts_are_counted_and_forgiven(started: float, said: str) -> None:
+    engine = EngineState(state="ready", restarts=2, started=started, pid=7)
+    seen = Snapshot(engine=engine, totals=Totals(engine_restarts=3))
+    lines = engine_block(seen, 1000.0, 100, 14)
+    assert said in "\n".join("".join(text for text, _ in line) for line in lines)

@@ -94,3 +94,13 @@ def test_each_tool_has_its_rates_and_its_newest_duration() -> None:
 def test_a_short_screen_has_the_totals_alone() -> None:
     snapshot = Snapshot(tool_stats=(ToolStats("Bash", calls=1),))
     assert len(stats_block(snapshot, width=80, height=1)) == 1
+
+
+def test_tools_that_do_not_fit_are_named_and_the_worst_shown_where_none_does() -> None:
+    stats = tuple(ToolStats(f"Tool{number}", calls=20 - number, errors=number % 3) for number in range(12))
+    snapshot = Snapshot(tool_stats=stats)
+    shown = [plain_text(line) for line in stats_block(snapshot, 120, 5)]
+    assert "+10 more: Tool2, Tool3" in shown[-1]
+    assert len(shown) == 5
+    [short] = stats_block(snapshot, 80, 1)
+    assert "Tool2 2✗ of 18   Tool5 2✗ of 15" in plain_text(short)
