@@ -14,7 +14,7 @@ import regex
 
 from engine.tool_calls.reading.family import ArgumentsRule, Bare, CallReader
 from engine.tool_calls.reading.nested_tags import ITEM, nested_text
-from engine.tool_calls.reading.notation_grammar import Notation, notation_rules, notation_unconstrained
+from engine.tool_calls.reading.notation_grammar import Notation, NotationValues, notation_unconstrained
 from engine.tool_calls.reading.tagged_calls import SPACE, TaggedCallReader, TaggedSyntax
 from engine.tool_calls.reading.tagged_grammar import (
     TaggedLayout,
@@ -23,7 +23,7 @@ from engine.tool_calls.reading.tagged_grammar import (
     tagged_unconstrained,
 )
 from engine.tool_calls.schemas.argument_texts import argument_text
-from engine.tool_calls.schemas.lark_text import literal, text_pattern
+from engine.tool_calls.schemas.lark_text import text_pattern
 from engine.tool_calls.schemas.pattern_source import escaped, pattern
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, json_type
 
@@ -73,14 +73,12 @@ class TaggedFormat:
         return TaggedCallReader(_syntax(self, opening), opening, tools)
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
-        if self.nested:
-            before = f"TAG_SPACE? {literal(self.before_name.lstrip())}"
-            rules = notation_rules(_nested(self), ("", ""), tools, arguments)
-            end = f"TAG_SPACE? {literal(self.section_end)}"
-            space = "TAG_SPACE: /[ \\t\\n]{1,8}/"
-            return f"calls: {before} nested ({before} nested)* {end}\n{space}\n{rules}"
         layout, syntax = self._layout(), _syntax(self, self.openings[0])
-        calls = f"{marks_text(self.before_name, self.loose)} {self.name}".strip()
+        calls = f"{marks_text(self.before_name, layout.loose)} {self.name}".strip()
+        if self.nested:
+            values = NotationValues(_nested(self), arguments)
+            rules = tagged_rules(layout, syntax, tools, arguments, values.value)
+            return "\n".join([f"calls: {calls}", rules, *values.lines])
         if self.opens_alone:
             # Behind that mark the name follows at once.
             calls = f"/[ \\t\\n]{{0,4}}{self.before_name.strip()}/ {self.name} | {self.name}"
@@ -129,7 +127,7 @@ class TaggedFormat:
             )
             if self.types
             else None,
-            loose=self.loose,
+            loose=self.loose or bool(self.nested),
         )
 
 
@@ -149,7 +147,6 @@ def _nested(form: TaggedFormat) -> Notation:
         text=lambda value: nested_text(value, mark) + end,
         string=string,
         is_readable=lambda key, outermost: bool(_TAG_NAME.fullmatch(key)) and (outermost or key != ITEM),
-        braces=(form.behind_name, form.call_end.rstrip()),
         comma="",
         value_end=end,
         key_end=lambda key: f"{key}>",

@@ -15,7 +15,7 @@ from typing import Any
 
 import regex
 
-from engine.tool_calls.schemas.argument_texts import argument_json, argument_text
+from engine.tool_calls.schemas.argument_texts import accepts, argument_json, argument_text
 from engine.tool_calls.schemas.tools import DEFINITIONS, ToolSchema, referenced
 
 ITEM = "item"
@@ -46,9 +46,11 @@ def nested_text(value: Any, mark: str) -> str:
 
 def _value(text: str, tool: ToolSchema, key: str, mark: str, depth: int) -> Any:
     types = tool.types(key)
+    if types == {"string"}:
+        return text  # tags in it are a text's
     if f"{mark}<" not in text or depth > _MAX_DEPTH:
-        if not text.strip() and types and types <= {"object", "array"}:
-            return [] if "array" in types else {}
+        if (empty := _empty(text, tool, key)) is not None:
+            return empty
         return json.loads(argument_json(text, tool, key))
     parts = _elements(text, mark)
     schema = _resolved(tool.argument(key).parameters)
@@ -59,6 +61,18 @@ def _value(text: str, tool: ToolSchema, key: str, mark: str, depth: int) -> Any:
     if len(dict(parts)) < len(parts):
         raise ValueError("a name comes twice")
     return {name: _value(part, ToolSchema("", schema), name, mark, depth + 1) for name, part in parts}
+
+
+def _empty(text: str, tool: ToolSchema, key: str) -> list[Any] | dict[str, Any] | None:
+    """A list or an object without parts; None where the text is no such thing, or a string that fits."""
+    if text.strip():
+        return None
+    types, argument = tool.types(key), tool.argument(key)
+    ways: tuple[list[Any] | dict[str, Any], ...] = ([], {})
+    found = [way for way, kind in zip(ways, ("array", "object"), strict=True) if kind in types]
+    if not found or ("string" in types and accepts(argument, text)):
+        return None
+    return next((way for way in found if accepts(argument, way)), found[0])
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,25 @@ def notation_rules(
     return "\n".join([f"{notation.letters}: " + "\n  | ".join(calls), *arguments_of, *rules.lines.values()])
 
 
+class NotationValues:
+    """Rules for the values of single arguments."""
+
+    def __init__(self, notation: Notation, arguments: ArgumentsRule) -> None:
+        self._rules = _Rules(notation, arguments)
+
+    @property
+    def lines(self) -> list[str]:
+        """The rules that the values refer to."""
+        return list(self._rules.lines.values())
+
+    def value(self, tool: ToolSchema, key: str) -> str:
+        """An expression for a value, with what stands behind a member."""
+        self._rules.tool = tool
+        schema = tool.properties.get(key, tool.parameters.get("additionalProperties"))
+        value = self._rules.value(schema, tool.parameters)
+        return f"{value} {_literal(self._rules.notation.key_end(key))}"
+
+
 def notation_unconstrained(notation: Notation, tool: ToolSchema) -> str:
     """The part of a tool's schema that these rules do not enforce; empty for none."""
     if tool.parameters.get("type", "object") != "object":

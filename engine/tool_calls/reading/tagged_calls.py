@@ -339,10 +339,8 @@ class TaggedCallReader(UnescapedReader):
                 self._emit(text_as_json(text) or f'"{string_piece(text)}"', pieces)
             case "whole" | "nested":
                 nested = self._plain.nested
-                if nested and f"{nested}<" in text:
+                if nested and (f"{nested}<" in text or not text.strip()):
                     self._emit(nested_json(text, self._tool, value.key, nested), pieces)
-                elif value.kind == "nested" and not text.strip():
-                    self._emit("{}" if self._tool.types(value.key) == {"object"} else "[]", pieces)
                 else:
                     self._emit(argument_json(text, self._tool, value.key), pieces)
 

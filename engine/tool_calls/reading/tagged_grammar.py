@@ -11,7 +11,7 @@ Not constrained, and left to the verdict: keywords about the arguments as a whol
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from engine.tool_calls.schemas.text_schemas import ANNOTATIONS, text_schema
 from engine.tool_calls.schemas.tools import DEFINITIONS, ToolSchema
 
 _MAX_EXCLUDING = 64
+_ANY_KEY = r'[^/"<>\s]'  # begins a name that is a tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,17 @@ def marks_text(text: str, loose: bool) -> str:
 
 
 def tagged_rules(
-    layout: TaggedLayout, syntax: TaggedSyntax, tools: Sequence[ToolSchema], arguments: ArgumentsRule
+    layout: TaggedLayout,
+    syntax: TaggedSyntax,
+    tools: Sequence[ToolSchema],
+    arguments: ArgumentsRule,
+    nested: Callable[[ToolSchema, str], str] | None = None,
 ) -> str:
-    """Lark rules; the rule named by the layout's letters matches NAME and the rest of a section."""
-    rules = _Rules(layout, syntax, arguments)
+    """Lark rules; the rule named by the layout's letters matches NAME and the rest of a section.
+
+    With `nested`, all values but strings are what it returns for an argument, closing tag included.
+    """
+    rules = _Rules(layout, syntax, arguments, nested)
     calls = [rules.call(number, tool) for number, tool in enumerate(tools)]
     return "\n".join([f"{layout.letters}: " + "\n  | ".join(calls), *rules.lines.values()])
 
@@ -87,8 +95,11 @@ class _Rules:
     layout: TaggedLayout
     syntax: TaggedSyntax
     arguments: ArgumentsRule
+    nested: Callable[[ToolSchema, str], str] | None
     lines: dict[str, str] = field(default_factory=dict)
     lexemes: dict[str, str] = field(default_factory=dict)
+    # The keys that a rule may begin with, and the rule of what follows each.
+    begun_by: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     def call(self, number: int, tool: ToolSchema) -> str:
         """NAME and everything that may follow it."""
@@ -98,9 +109,16 @@ class _Rules:
         keys += [key for key in tool.required if key not in properties]
         ends = {place for place in range(len(keys) + 1) if required.isdisjoint(keys[place:])}
         name = f"{self.layout.letters}_{number}"
+        for place in reversed(range(len(keys))):
+            later = [] if keys[place] in required else self.begun_by.get(f"{name}_{place + 1}", [])
+            self.begun_by[f"{name}_{place}"] = [(keys[place], f"{name}_{place}_value"), *later]
         for place, key in enumerate(keys):
             more = f"{name}_{place + 1}" if place + 1 < len(keys) else ""
-            rule = f"{literal(key)} {self._value(tool, key, more, place + 1 in ends)}"
+            value = self._value(tool, key, more, place + 1 in ends)
+            rule = f"{literal(key)} {value}"
+            if self.nested is not None:
+                self.lines[f"{name}_{place}_value"] = f"{name}_{place}_value: {value}"
+                rule = f"{literal(key + self.layout.key_end)} {name}_{place}_value"
             if key not in required and more:
                 rule += f"\n  | {more}"
             self.lines[f"{name}_{place}"] = f"{name}_{place}: {rule}"
@@ -111,7 +129,10 @@ class _Rules:
         """Everything behind a key, up to the end of the section."""
         argument = tool.argument(key)
         parts = text_schema(argument)
-        close = self.layout.close
+        close = self.layout.close.replace("$key", key)
+        if self.nested is not None and (tool.types(key) != {"string"} or parts.json):
+            # A tag in it may be a part of it.
+            return f"{self.nested(tool, key)} {self._structure('', more, may_end)}"
         behind = self._structure(close, more, may_end)
         texts = [self._text(schema, close, more, may_end) for schema in parts.texts]
         if parts.words:
@@ -121,6 +142,8 @@ class _Rules:
         if not parts.texts or self.layout.typed_key_ends:
             kept = {name: argument.parameters[name] for name in DEFINITIONS if name in argument.parameters}
             json = [f"{self.arguments(tool, kept | schema)} {behind}" for schema in parts.json]
+        if self.nested is not None:
+            return choice(texts)
         if self.layout.typed_key_ends is None:
             return f"{self._mark(self.layout.key_end)} {choice(list(dict.fromkeys(texts + json)))}"
         typed = zip(("text", "json"), self.layout.typed_key_ends, (texts, json), strict=True)
@@ -157,17 +180,21 @@ class _Rules:
     def _ways(self, schema: Mapping[str, Any], close: str, more: str, may_end: bool, begun: str) -> list[str]:
         layout = self.layout
 
-        def lexeme(way: str, alone: bool) -> str:
-            return self._lexeme(way, schema, close, alone, begun)
+        def lexeme(way: str, alone: bool, key: str = "") -> str:
+            return self._lexeme(way, schema, close, alone, begun, key)
 
-        ways = [f"{lexeme('more', not may_end)} {more}"] if more else []
+        ways = [f"{lexeme('more', not may_end)} {more}"] if more and self.nested is None else []
+        if more and self.nested is not None:
+            ways = [f"{lexeme('more', not may_end, key)} {rule}" for key, rule in self.begun_by[more]]
         if may_end:
             ways.append(lexeme("end", not more))
             if layout.next_call:
                 ways.append(f"{lexeme('next', not more)} {layout.letters}")
         return ways
 
-    def _lexeme(self, way: str, schema: Mapping[str, Any], close: str, alone: bool, begun: str) -> str:
+    def _lexeme(
+        self, way: str, schema: Mapping[str, Any], close: str, alone: bool, begun: str, key: str
+    ) -> str:
         """The rule of a string and the structure that ends it.
 
         If another structure may end the string too, it has its own lazy lexeme. A structure that may not
@@ -177,8 +204,15 @@ class _Rules:
         ends = self._ends(close)
         bounds = text_pattern(schema, whole_lines=self.syntax.newlines)
         content = pattern("(?s:.*)" if bounds is None else bounds)
-        if alone and (bounds is None or schema.get("maxLength", 0) <= _MAX_EXCLUDING):
-            others = "|".join(end for other, end in ends.items() if (other == "more") != (way == "more"))
+        excluded = [end for other, end in ends.items() if alone and (other == "more") != (way == "more")]
+        if self.nested is not None:
+            # Behind its end any name would be read as the next one's.
+            excluded = list(dict.fromkeys([*excluded, ends["more"]]))
+            if key:
+                ends["more"] = self._ends(close, escaped(key + self.layout.key_end))["more"]
+        if excluded and (bounds is None or schema.get("maxLength", 0) <= _MAX_EXCLUDING):
+            # Unlimited blanks take fewer states.
+            others = "|".join(excluded).replace(SPACE, r"[ \t\r\n]*" if self.nested is not None else SPACE)
             content = f"({content} & ~{pattern(f'(?s:.*)({others})(?s:.*)')})"
         if self.syntax.wrap[0] and not begun:
             content = f"({content} & ~{pattern(escaped(self.syntax.wrap[0]) + '(?s:.*)')})"
@@ -193,12 +227,13 @@ class _Rules:
             self.lines[name] = f"{name}[lazy]: {name.upper()}"
         return self.lexemes[source]
 
-    def _ends(self, close: str) -> dict[str, str]:
-        """The patterns of the structures that end a string, in any layout."""
+    def _ends(self, close: str, key: str = _ANY_KEY) -> dict[str, str]:
+        """The patterns of the structures that end a string, in any layout; `key` where the name is a tag."""
         syntax, layout = self.syntax, self.layout
         close = escaped(close.strip()) + SPACE
         call_end = escaped(syntax.call_end) + SPACE if syntax.call_end else ""
-        ends = {"more": close + escaped(layout.open), "end": close + call_end + escaped(syntax.section_end)}
+        more = escaped(layout.open) + (key if self.nested is not None else "")
+        ends = {"more": close + more, "end": close + call_end + escaped(syntax.section_end)}
         if layout.next_call:
             ends["next"] = close + call_end + escaped(layout.next_call.strip())
         return ends

@@ -45,6 +45,13 @@ PYTHONIC, GLM4, FUNCTIONARY = (
 THINKING_GLM4 = replace(GLM4, thinking=THINKING, marks=THINKING)
 NO_GLM4 = replace(THINKING_GLM4, choice="none")
 NO_PYTHONIC = replace(PYTHONIC, choice="none", thinking=THINKING, marks=THINKING)
+MINIMAX_M3 = family_named("minimax_m3")
+M3 = AnswerRules(family=MINIMAX_M3, tools=(READ, GO))
+_MARK = "]<]minimax[>["
+M3_CALL = MINIMAX_M3.write(
+    [("Read", {"path": f"{_MARK}<tool_call>{_MARK}</path>{_MARK}</invoke>\n{_MARK}<", "limit": 3})],
+    ToolSchemas([READ]),
+)
 A_CALL = '<tool_call>\n{"name": "Read", "arguments": {"path": "/a", "limit": 3}}\n</tool_call>'
 
 
@@ -77,6 +84,7 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
         CALLS,
         '<tool_call>{"name": "Read", "arguments": {"path": "</tool_call>"}}</tool_call>',
     ),
+    ("a tag's own marks inside of a string", M3, M3_CALL),
     ("thinking", CALLS, "<think>hm</think>hello"),
     ("the beginning of a mark at the end", CALLS, "what is a <tool_ca"),
     ("a required call at once", REQUIRED, A_CALL),

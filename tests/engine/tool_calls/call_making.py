@@ -133,16 +133,15 @@ def _reopening(family: TaggedFormat) -> str:
     """A string's own closing tag with the beginning of something else behind it."""
 
     def source(text: str) -> str:
-        return r"\s*".join(re.escape(word) for word in text.split("\n") if word).replace(
-            r"\$number", "[0-9]+"
-        )
+        words = r"\s*".join(re.escape(word) for word in text.split("\n") if word)
+        return words.replace(r"\$number", "[0-9]+").replace(r"\$key", "[^<>]+?")
 
     close, key = source(family.close), source(family.before_key)
     # A tag with the name within it is one only with all of it.
     key += (
         ""
         if family.behind_key.strip()[:1] != ">" and "type" in family.behind_key
-        else r"[^<>\n]+?" + source(family.behind_key.strip())
+        else r"(?!/)[^<>\n]+?" + source(family.behind_key.strip())
     )
     following = [key] + (
         [rf"{source(family.call_end)}\s*{source(family.before_name)}"] if family.several else []
@@ -154,22 +153,24 @@ def _reopening(family: TaggedFormat) -> str:
     return rf"{close}\s*(?:{'|'.join(following)})|{end}{wrapped}"
 
 
+_OF_ARGUMENTS = 2  # of a value in the arguments in a list of calls
 _REOPENS: dict[str, str] = {
     "function_gemma": r"<escape>[\s}\]]*,|<escape>[\s}\]]*<end_function_call>.*<start_function_call>",
     "gemma4": r'<\|"\|>[\s}\]]*,|<\|"\|>[\s}\]]*<tool_call\|>.*<\|tool_call>',
 }
 _REOPENS |= {family.name: _reopening(family) for family in FAMILIES if isinstance(family, TaggedFormat)}
-_REOPENS["minimax_m3"] = r"\]<\]minimax\[>\["
 
 
-def ambiguous(family: Family, value: Any) -> bool:
-    """Whether an argument contains its own end and a continuation; see the families' modules."""
+def ambiguous(family: Family, value: Any, depth: int = 0) -> bool:
+    """Whether arguments contain their own ends and a continuation; see the families' modules."""
     if isinstance(value, str):
+        if depth > _OF_ARGUMENTS and isinstance(family, TaggedFormat) and family.nested in value:
+            return bool(family.nested)  # between tags that are lists and objects, a tag is one too
         pattern = _REOPENS.get(family.name)
         return pattern is not None and re.search(pattern, value, re.DOTALL) is not None
     if isinstance(value, Mapping):
-        return any(ambiguous(family, part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(ambiguous(family, part) for part in value)
+        return any(ambiguous(family, part, depth + 1) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(ambiguous(family, part, depth + 1) for part in value)
 
 
 # Each strategy is made once: hypothesis checks and labels every new one, which takes longer than drawing.

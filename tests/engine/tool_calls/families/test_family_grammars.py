@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import zlib
+from itertools import pairwise
 from typing import Any
 
 import llguidance
@@ -17,6 +18,7 @@ from engine.answers.pieces import AnswerStyle, Call, Text
 from engine.answers.reader import AnswerText
 from engine.constrained.answer_grammar import AnswerRules, grammar_text
 from engine.tool_calls.families.registry import family_named
+from engine.tool_calls.families.tagged_format import TaggedFormat
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.reading.pieces import CallEnd
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas
@@ -93,12 +95,16 @@ TYPED = ToolSchemas(
 NO_SHRINKING = [phase for phase in Phase if phase != Phase.shrink]  # a walk from a seed cannot be shrunk
 
 
-def model(family: Family) -> RandomModel:
+def model(family: Family, tools: ToolSchemas) -> RandomModel:
     # A token may contain a mark and the text around it.
     marks = MARKS[family.name]
-    return RandomModel(
-        [*marks, marks[-1] + "\n", "x" + marks[-1], '"x"', "null", "true"], CLOSING.get(family.name, [])
-    )
+    closing = CLOSING.get(family.name, [])
+    if isinstance(family, TaggedFormat) and family.nested:
+        # A string ends where its own name and then another, or the end of the call, stand in tags.
+        for keys in (list(tool.properties) for tool in tools.values()):
+            closing = [*closing, *(f"{_M3}</{key}>{_M3}</invoke>{_M3}</tool_call>" for key in keys)]
+            closing = [*closing, *(f"{_M3}</{key}>{_M3}<{behind}>" for key, behind in pairwise(keys))]
+    return RandomModel([*marks, marks[-1] + "\n", "x" + marks[-1], '"x"', "null", "true"], closing)
 
 
 def check(family: Family, tools: ToolSchemas, answer: str) -> int:
@@ -115,7 +121,7 @@ def check(family: Family, tools: ToolSchemas, answer: str) -> int:
 @every_kind
 def test_a_random_model_writes_calls_that_fit(family: Family) -> None:
     grammar = answer_grammar(family, list(TYPED.values()))
-    knows_nothing = model(family)
+    knows_nothing = model(family, TYPED)
     chance = random.Random(zlib.crc32(family.name.encode()))
     calls = sum(
         check(family, TYPED, knows_nothing.answer(grammar, chance.choice(family.openings), chance))
@@ -167,7 +173,7 @@ PATTERNED = ToolSchemas(
 def test_a_random_model_is_constrained_to_patterns_and_multiples(family: Family) -> None:
     assert not family.unconstrained(PATTERNED["fetch"])
     grammar = answer_grammar(family, list(PATTERNED.values()))
-    knows_nothing = model(family)
+    knows_nothing = model(family, PATTERNED)
     chance = random.Random(zlib.crc32(family.name.encode()))
     for _ in range(5):
         answer = knows_nothing.answer(grammar, chance.choice(family.openings), chance)
@@ -214,7 +220,7 @@ def test_a_grammar_of_any_tools_constrains_to_them(
     tools = ToolSchemas([ToolSchema(f"tool_{number}", schema) for number, schema in enumerate(schemas)])
     grammar = answer_grammar(family, list(tools.values()))
     chance = random.Random(seed)
-    knows_nothing = model(family)
+    knows_nothing = model(family, tools)
     for _ in range(2):
         assert check(family, tools, knows_nothing.answer(grammar, chance.choice(family.openings), chance))
 
@@ -229,5 +235,5 @@ def test_many_large_tools_give_a_small_grammar(family: Family) -> None:
     grammar = answer_grammar(family, tools)
     schemas = len(json.dumps([tool.parameters for tool in tools]))
     assert len(grammar) < 5 * schemas
-    matcher = llguidance.LLMatcher(model(family).tokenizer, grammar)
+    matcher = llguidance.LLMatcher(model(family, TYPED).tokenizer, grammar)
     assert not matcher.is_error(), matcher.get_error()
