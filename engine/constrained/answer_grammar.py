@@ -2,8 +2,8 @@
 
 The text of a grammar is a pure function of an `AnswerRules`, so that it can be cached;
 `engine.constrained.grammar` runs it. Free text is unconstrained: the family's rules apply only from the first
-character of an opening mark to the end of the call; of a family without marks, from the beginning of an
-answer that begins as a call. A mark in code or in a quotation opens no call. In a
+character of an opening mark to the end of the call; of calls without a mark, from where an answer, or what
+follows a thought or a call, begins as one. A mark in code or in a quotation opens no call. In a
 thought no opening mark can be written, so that a model closes its thought before it calls. Everything is
 matched byte by byte, since tokens may cross the borders of marks.
 """
@@ -78,23 +78,31 @@ def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = 
     tools = [_without_bounds(tool) if relaxed.get(tool.name) == "any" else tool for tool in rules.tools]
     calls = rules.family.grammar(tools, lambda tool, part=None: _arguments(tool, part, relaxed))
     # The answer ends behind its only call: more text would only keep the client waiting.
-    thinking = " | thinking" if rules.marks else ""
-    more = f"(section{thinking})* last" if rules.parallel else "SPACE?"
     if not rules.family.openings:
         return "\n".join([*lines, *_bare(rules, relaxed), calls, ""])
+    bare = "\nbare_calls: " in calls
+    parts = ["section", *(["thinking"] if rules.marks else []), *(["bare_calls", "words"] if bare else [])]
+    end = "(last | begun LAST_WORDS)" if bare else "last"
+    more = f"({' | '.join(parts)})* {end}" if rules.parallel else "SPACE?"
     if rules.schema is not None:
         body = f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}"
         lines += _start(rules, body)
         lines += _answer(rules, relaxed)
     elif rules.choice == "required":
-        lines += _start(rules, f"now {more}")
+        only = " | bare_calls SPACE?" if bare else ""
+        lines += _start(rules, f"(now {more}{only})")
     else:
         begun = "thought_end" if rules.opens_thinking else ""
-        single = f"{'thinking* ' if rules.marks else ''}(section SPACE? | last)"
+        before = [part for part in parts if part in ("thinking", "words")]
+        only = f"({' | '.join(before)})* " if before else ""
+        single = f"{only}(section SPACE? | {'bare_calls SPACE? | ' if bare else ''}{end})"
         lines.append(f"start: {begun} {more if rules.parallel else single}")
         lines.append(f"SPACE: {_SPACE}")
         if rules.opens_thinking:
             lines.append(_thought_end(rules))
+    if bare:
+        free = f"{free} & NOT_BEGUN"
+        lines += _words(rules.family)
     lines += [free, place_terminals(rules.layout), *thinking_rules(rules.family, rules.marks)]
     openings = rules.family.openings
     for number, mark in enumerate(openings):
@@ -127,15 +135,29 @@ def _bare(rules: AnswerRules, relaxed: Mapping[str, Relaxation]) -> list[str]:
     """`start` for calls without a mark: they stand at the beginning, behind thinking."""
     assert rules.family is not None
     # A list in Python's form has all calls; by name they follow each other.
-    more = "(calls layout)*" if rules.parallel and rules.family.bare == "named" else ""
+    more = "(bare_calls layout)*" if rules.parallel and rules.family.bare == "named" else ""
     if rules.choice == "required":
-        return _start(rules, f"calls layout {more}")
+        return _start(rules, f"bare_calls layout {more}")
     if rules.schema is not None:
-        return [*_start(rules, f"(answer SPACE? | calls layout {more})"), *_answer(rules, relaxed)]
+        return [*_start(rules, f"(answer SPACE? | bare_calls layout {more})"), *_answer(rules, relaxed)]
     words = "(TEXT | begun NOT_CALLED)"
-    only = f"(calls layout {more})? {words}" if rules.parallel else f"(calls layout | {words})"
+    only = f"(bare_calls layout {more})? {words}" if rules.parallel else f"(bare_calls layout | {words})"
     thought = f" & ~{pattern(escaped(rules.thinking[0]) + '(?s:.*)')}" if rules.thinking else ""
-    return [*_start(rules, only), f"TEXT: NOT_BEGUN{thought}"]
+    return [*_start(rules, only), f"TEXT: /(\\S(?s:.*))?/ & NOT_BEGUN{thought}"]
+
+
+def _words(family: Family) -> list[str]:
+    """A line that begins like a call without a mark and is none, and the end of an answer that does.
+
+    No mark opens a call in that line.
+    """
+    line = f"NOT_CALLED & {without_openings(family, anywhere=True)}"
+    return [
+        "words: begun words_line",
+        "words_line[lazy]: WORDS_LINE",
+        f"WORDS_LINE: {line} & /\\s*\\S[^\\n]*\\n/",
+        f"LAST_WORDS: {line} & /\\s*(\\S[^\\n]*)?/",
+    ]
 
 
 def _thought_end(rules: AnswerRules) -> str:
@@ -175,11 +197,14 @@ def _json(schema: Mapping[str, Any], anything: Mapping[str, Any], relaxed: Relax
 def _free_text(rules: AnswerRules) -> str:
     if rules.family is None:
         return "/(?s:.*)/"
-    if rules.choice == "none" and not rules.family.openings and rules.tools:
+    # As JSON a call is what other answers look like; where none may be made, none is read.
+    bare = rules.family.bare if rules.family.bare != "json" else ""
+    if rules.choice == "none" and bare and rules.tools:
         starts = call_starts(ToolSchemas(rules.tools))
-        begun = starts.bare(rules.family.bare).pattern.replace(r"\s{0,80}", r"\s*")
+        begun = starts.bare(bare).pattern.replace(r"\s{0,80}", r"\s*")
         thought = f"(?:(?s:.*){escaped(rules.marks[1])})?" if rules.marks else ""
-        return "/(?s:.*)/ & ~" + pattern(rf"{thought}[\s;,]*(?i:{begun})(?s:.*)")
+        begun = pattern(rf"{thought}[\s;,]*(?i:{begun})(?s:.*)")
+        return f"{without_openings(rules.family, anywhere=True)} & ~{begun}"
     return "/(?s:.*)/" if rules.choice != "none" else without_openings(rules.family, anywhere=True)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import regex
 
+from engine.tool_calls.reading.bare_grammar import bare_rules, is_plain, json_heads, json_not_called
 from engine.tool_calls.reading.family import ArgumentsRule, Bare, CallReader
 from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unconstrained
 from engine.tool_calls.schemas.lark_text import choice, literal
@@ -143,12 +144,18 @@ class JsonFormat:
         ]
         if call.header[at + 1 :]:
             lines.append(f"{rule}_middle: {lark(call.header[at + 1 :])}")
+        if self.bare:
+            heads, more = json_heads(tools, arguments, _written(call.between or ()), listed=bool(call.first))
+            behind = f"bare_next* {lark(call.last)}"
+            if heads:
+                lines += [*bare_rules(heads, json_not_called(), behind=behind, spaced=True), *more]
         if any(space in line for line in lines):
             lines.append(f"{space}: /[ \\t]{{1,8}}|\\n[ \\t]{{0,40}}/")
         return "\n".join(lines)
 
     def unconstrained(self, tool: ToolSchema) -> str:
-        return json_unconstrained(tool)
+        bare = "a call without a mark" if self.bare and not is_plain(tool) else ""
+        return json_unconstrained(tool) or bare
 
     def write(self, calls: Sequence[tuple[str, Mapping[str, Any]]], tools: ToolSchemas) -> str:
         form = self.calls[0]

@@ -18,6 +18,7 @@ from typing import Any
 
 import regex
 
+from engine.tool_calls.reading.bare_grammar import BareHead, bare_rules, without_beginning
 from engine.tool_calls.reading.family import ArgumentsRule, Bare, CallReader
 from engine.tool_calls.reading.gemma_calls import GemmaCallReader, GemmaMarks
 from engine.tool_calls.reading.notation_grammar import Notation, notation_rules, notation_unconstrained
@@ -118,9 +119,18 @@ class PythonicFormat:
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         first, between, last = map(_lark, (self.first, self.between, self.last))
-        return f"calls: {first} python ({between} python)* {last}\nPYTHON_SPACE: /[ \\t\\n]{{1,8}}/\n" + (
-            notation_rules(_PYTHON, ("", ""), tools, arguments)
-        )
+        lines = [f"calls: {first} python ({between} python)* {last}", "PYTHON_SPACE: /[ \\t\\n]{1,8}/"]
+        if self.bare:
+            header = r"\[[ \t]{0,8}\n?[ \t]{0,8}"
+            heads = [
+                BareHead(rf"{header}{escaped(tool.name)}\(", f"python_call_{place}")
+                for place, tool in enumerate(tools)
+            ]
+            # An empty line would end it, as it ends calls that are never closed.
+            behind = '(/,[ \\t]{0,8}\\n?[ \\t]{0,8}/ python)* "]"'
+            not_called = without_beginning(r"\s*(?:[A-Za-z_]\w*\s*=|\))")
+            lines += bare_rules(heads, not_called, behind=behind, spaced=any(self.openings))
+        return "\n".join([*lines, notation_rules(_PYTHON, ("", ""), tools, arguments)])
 
     def unconstrained(self, tool: ToolSchema) -> str:
         return notation_unconstrained(_PYTHON, tool)
@@ -157,7 +167,7 @@ def _python_string(schema: Mapping[str, Any], lazy: Callable[[str], str]) -> str
         else "*"
     )
     escapes = _ESCAPES if counted else rf"{_ESCAPES}|\\u[0-9a-fA-F]{{4}}"
-    return choice([pattern(rf"{quote}([^{quote}\\\n\r]|{escapes}){count}{quote}") for quote in "\"'"])
+    return choice([pattern(rf"{quote}([^{quote}\\\n\r\x00]|{escapes}){count}{quote}") for quote in "\"'"])
 
 
 _PYTHON = Notation(

@@ -80,7 +80,7 @@ class Family(Protocol):
 
     @property
     def bare(self) -> Bare:
-        """How it writes calls without a mark too; they count as the whole answer only, unconstrained."""
+        """How it writes calls without a mark too; they count as the whole answer only."""
         ...
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:
@@ -91,7 +91,8 @@ class Family(Protocol):
         """Lark rules for llguidance: `calls` matches everything that may follow an opening mark.
 
         Names of rules and terminals begin with letters that only this module uses, to avoid conflicts. Text
-        is matched byte by byte, marks included.
+        is matched byte by byte, marks included. For calls without a mark there are the rules of
+        `engine.tool_calls.reading.bare_grammar`, if they can be told from other text.
         """
         ...
 

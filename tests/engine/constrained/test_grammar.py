@@ -42,6 +42,10 @@ TITLE = {
 PYTHONIC, GLM4, FUNCTIONARY = (
     AnswerRules(family=family_named(name), tools=(READ, GO)) for name in ("pythonic", "glm4", "functionary")
 )
+LFM2, LLAMA3, XLAM = (
+    AnswerRules(family=family_named(name), tools=(READ, GO), marks=THINKING, thinking=THINKING)
+    for name in ("lfm2", "llama3_json", "xlam")
+)
 THINKING_GLM4 = replace(GLM4, thinking=THINKING, marks=THINKING)
 NO_GLM4 = replace(THINKING_GLM4, choice="none")
 NO_PYTHONIC = replace(PYTHONIC, choice="none", thinking=THINKING, marks=THINKING)
@@ -52,6 +56,9 @@ M3_CALL = MINIMAX_M3.write(
     [("Read", {"path": f"{_MARK}<tool_call>{_MARK}</path>{_MARK}</invoke>\n{_MARK}<", "limit": 3})],
     ToolSchemas([READ]),
 )
+REQUIRED_LFM2 = replace(LFM2, choice="required")
+LFM2_CALL = "<|tool_call_start|>[Go()]<|tool_call_end|>"
+READ_AS_JSON = '{"name": "Read", "parameters": {"path": "}\\"", "limit" : 3}}'
 A_CALL = '<tool_call>\n{"name": "Read", "arguments": {"path": "/a", "limit": 3}}\n</tool_call>'
 
 
@@ -117,6 +124,35 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
     ("a call without a mark behind thinking", THINKING_GLM4, '<think>hm\n</think>\nRead\n{"path": "/a"}'),
     ("calls behind a mark between them", FUNCTIONARY, '>>>Read\n{"path": "/a"}>>>Go\n{}'),
     ("a required call without a mark", replace(PYTHONIC, choice="required"), ' [Read(path="/a")] '),
+    ("a call whose mark is missing", LFM2, "[Go(), Read(path='x\"', limit=3)] so"),
+    ("it behind thinking", LFM2, "<think>hm\n</think>\n[Read(path='x')]"),
+    ("it behind another with its mark", LFM2, f"{LFM2_CALL}\n[Go()]"),
+    ("it within words, where it is none", LFM2, f"so [Read(path=3)]\n{LFM2_CALL}"),
+    (
+        "a link that begins like it, before a call",
+        LFM2,
+        f"[Read(2)](/man)\n<think>\nhm</think>{LFM2_CALL}",
+    ),
+    ("the only call, without its mark", replace(LFM2, parallel=False), "<think>hm\n</think>[Go()] "),
+    ("a required call, without its mark", REQUIRED_LFM2, '<think>hm</think> [Read(path="")]'),
+    ("a required call with it", REQUIRED_LFM2, LFM2_CALL),
+    (
+        "calls as JSON",
+        LLAMA3,
+        f'{READ_AS_JSON}; {{"type": "function", "name": "Go", "parameters": {{\n}}\n}}',
+    ),
+    ("a call as JSON behind a mark", LLAMA3, '<|python_tag|>{"name": "Go", "parameters": {}}'),
+    ("an answer in JSON", LLAMA3, '{"name": "Read", "path": 3}'),
+    ("an answer in JSON with an unknown name", LLAMA3, '{"name": "Walk", "parameters": {"path": 3}}'),
+    ("a tool's definition", LLAMA3, '{"name": "Read", "parameters": {"type": "object", "properties": {}}}'),
+    ("the name of a tool with another value", LLAMA3, '{"name": "Read", "parameters": ["path"]}\nso'),
+    ("JSON where no call may be made", replace(LLAMA3, choice="none"), READ_AS_JSON.replace("path", "a")),
+    (
+        "calls in a list",
+        XLAM,
+        ' [{"name": "Read", "arguments": {"path": "/a"}}, {"name": "Go", "arguments": {}}]\n',
+    ),
+    ("an answer that is a list", XLAM, '[{"name": "Read", "path": 3}, 4]'),
     ("words where such calls are forbidden", NO_GLM4, "<think>so</think>Read\nme"),
     ("JSON of a model without marks", replace(PYTHONIC, schema=TITLE), '{"title": "[Go("}'),
     ("or a call of it", replace(PYTHONIC, schema=TITLE), "[Go()]"),
@@ -130,6 +166,7 @@ def test_a_fitting_answer_is_allowed_and_may_end(
 ) -> None:
     guide = grammars.compile(rules).guide()
     assert first_refused(guide, spell(text)) is None
+    assert not guide.failure
     assert allowed(guide)[0]
 
 
@@ -168,6 +205,18 @@ REFUSED: list[tuple[str, AnswerRules, str, str]] = [
     ("text where a call without a mark is required", replace(PYTHONIC, choice="required"), "", "h"),
     ("more than one call without a mark", replace(GLM4, parallel=False), "Go\n{}\n", "G"),
     ("a forbidden call without a mark", NO_GLM4, "<think>so</think>Read\n", "{"),
+    ("an argument of another type, the mark missing", LFM2, "<think>\n</think>[Go(), Read(path=", "3"),
+    ("an unknown argument behind thinking and a call", LFM2, "[Go()]\n<think>\n</think>[Read(path='', ", "m"),
+    ("the end of a call whose mark is missing", LFM2, "[Read(path=''", END),
+    ("more than one call whose mark is missing", replace(LFM2, parallel=False), "[Go()]", "["),
+    ("a forbidden call whose mark is missing", replace(LFM2, choice="none"), "[Read", "("),
+    ("an argument of another type as JSON", LLAMA3, f"{READ_AS_JSON} {READ_AS_JSON[:40]}", "3"),
+    ("an unknown argument as JSON", LLAMA3, '{"name": "Read", "parameters": {"', "f"),
+    ("an argument twice as JSON", LLAMA3, '{"name": "Read", "parameters": {"path": "", "', "p"),
+    ("the end of a call as JSON", LLAMA3, '{"name": "Read", "parameters": {"path": ""}', END),
+    ("a required call that is other JSON", replace(LLAMA3, choice="required"), '{"', "p"),
+    ("an argument that no tool has, in a list", XLAM, '[{"name": "Go", "arguments": {"', "f"),
+    ("text in a list of calls", XLAM, '[{"name": "Go", "arguments": {}}, ', '"'),
     ("a forbidden call in Python's form", NO_PYTHONIC, "<think>so</think>[Read", "("),
 ]
 
