@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,9 +168,9 @@ def _verdict(found: list[tuple[str, Arguments]], shown: str, wanted: list[tuple[
 
 
 class Letters:
-    """A detokenizer whose tokens are the characters of one text."""
+    """A detokenizer whose tokens are the characters of one text, or the parts of one."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str | Sequence[str]) -> None:
         self._text = text
         self.last_segment = ""
 

@@ -1,0 +1,1 @@
+"""The parser tests of other servers, read by this engine."""
