@@ -3,12 +3,13 @@
 call:Write{file_path:<escape>/a<escape>,lines:[1,2],options:{mode:420}}
 
 Nothing is escaped, so a mark ends a string only if valid structure follows for the open brackets: the next
-key or value, or all closing brackets and the call's end. The end of a call is revoked if text follows it and
-then another string end with valid structure behind it: then the first end was content.
+key or value, or all closing brackets and the call's end or a further call, which some models write before the
+end mark. The end of a call is revoked if text follows it and then another string end with valid structure
+behind it: then the first end was content.
 
 Still ambiguous: a string that contains a mark followed by a comma and a key (in a list: a comma and a value);
-or by all closing brackets, the call's end and at once an opening mark; or by all closing brackets, the call's
-end, other text, and the start of a call.
+or by all closing brackets and the start of a call; or by all closing brackets, the call's end and at once an
+opening mark; or by all closing brackets, the call's end, other text, and the start of a call.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from engine.tool_calls.schemas.tools import ToolSchemas
 _SPACE = r"[ \t\r\n]{0,8}"
 _MAX_DEPTH = 16  # open brackets that the end of a string is checked against
 _HEADER = rf"{_SPACE}call:{_SPACE}(?P<name>[^\s{{}}:<]{{1,256}}){_SPACE}\{{"
+_UNNAMED_HEADER = _HEADER.replace("?P<name>", "?:")
 _SCALAR = regex.compile(rf"{_SPACE}(?P<scalar>[^\s,{{}}\[\]<>:\"]{{1,4096}})(?={_SPACE}[,\]}}])")
 _BRACKET = regex.compile(_SPACE + r"([{\[])")
 
@@ -52,7 +54,8 @@ class GemmaMarks:
 
     def _behind(self, brackets: str) -> Any:
         """The pattern of what may follow a string in open `brackets`; group `end` is the call's end."""
-        source = f"(?P<end>{_SPACE}{regex.escape(self.end)})" if len(brackets) <= _MAX_DEPTH else ""
+        end = f"(?:(?P<end>{_SPACE}{regex.escape(self.end)})|{_UNNAMED_HEADER})"
+        source = end if len(brackets) <= _MAX_DEPTH else ""
         for bracket in brackets[-_MAX_DEPTH:]:
             more, close = (self._key_source, r"\}") if bracket == "{" else (self._value_source, r"\]")
             source = rf"{_SPACE}(?:,{more}|{close}{source})"
@@ -132,8 +135,13 @@ class GemmaCallReader(NotationReader):
 
     def _tail(self, pieces: list[CallPiece]) -> bool:
         found = self._marks.tail.match(self._buffer, partial=True)
+        more = self._marks.header.match(self._buffer, partial=True)
+        if more is not None and not more.partial:
+            self._end_call(pieces)
+            self._state = self._header
+            return True
         if found is None or (found.partial and not self._closed):
-            return self._await_any([found], "text follows its arguments")
+            return self._await_any([found, more], "text follows its arguments")
         self._take(found.end())
         self._end_call(pieces)
         self._finish()

@@ -155,8 +155,8 @@ def _reopening(family: TaggedFormat) -> str:
 
 _OF_ARGUMENTS = 2  # of a value in the arguments in a list of calls
 _REOPENS: dict[str, str] = {
-    "function_gemma": r"<escape>[\s}\]]*,|<escape>[\s}\]]*<end_function_call>.*<start_function_call>",
-    "gemma4": r'<\|"\|>[\s}\]]*,|<\|"\|>[\s}\]]*<tool_call\|>.*<\|tool_call>',
+    "function_gemma": r"<escape>[\s}\]]*(?:,|call:)|<escape>[\s}\]]*<end_function_call>.*<start_function_call>",
+    "gemma4": r'<\|"\|>[\s}\]]*(?:,|call:)|<\|"\|>[\s}\]]*<tool_call\|>.*<\|tool_call>',
 }
 _REOPENS |= {family.name: _reopening(family) for family in FAMILIES if isinstance(family, TaggedFormat)}
 

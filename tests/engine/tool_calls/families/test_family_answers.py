@@ -51,6 +51,13 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
         ("function_gemma", "<start_function_call>call:go{}<end_function_call>", GO, []),
         ("gemma4", '<|tool_call>call:Write{file_path:<|"|>/a<|"|>, count: 3}', WRITE, []),
         (
+            "gemma4",
+            '<|tool_call>call:mcp__disk__list-all{path:<|"|>/a<|"|>}call:go{} call:Write{count:3,'
+            'file_path:<|"|>/a<|"|>}<tool_call|> so',
+            [*LIST, *GO, ("Write", {"count": 3, "file_path": "/a"})],
+            [" so"],
+        ),
+        (
             "harmony",
             "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant to=functions.go<|channel|>commentary "
             "<|constrain|>json<|message|>{}<|call|>",
