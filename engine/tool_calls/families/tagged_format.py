@@ -37,7 +37,8 @@ class TaggedFormat:
     and `close`. Of these, `$number` is the call's number, `$type` the word that `types` has for the value's
     JSON type, `$key` in `close` the argument's name.
 
-    `several`: a section has all calls of an answer, else one. `joined` stands between sections.
+    `several`: a section has all calls of an answer, else one. `runs_on`: it may have more than the one that is
+    written. `joined` stands between sections.
     `opens_alone`: an opening mark in place of `before_name`; `call_end` then ends its section too.
     `newlines`: one line break at either end of a value is layout. `loose`: line breaks between tags may be
     missing. `wrap`: marks that values may stand between. `nested`: the mark before each tag, where lists and
@@ -55,6 +56,7 @@ class TaggedFormat:
     call_end: str
     section_end: str
     several: bool = False
+    runs_on: bool = False
     joined: str = "\n"
     opens_alone: str = ""
     newlines: bool = False
@@ -118,7 +120,7 @@ class TaggedFormat:
             close=self.close,
             call_end=self.call_end,
             section_end=self.section_end,
-            next_call=self.before_name.lstrip() if self.several else "",
+            next_call=self.before_name.lstrip() if self.several or self.runs_on else "",
             typed_key_ends=(
                 (self.behind_key.replace("$type", self.types["string"]),),
                 tuple(
@@ -169,6 +171,7 @@ def _syntax_of(
 
 def _syntax(form: TaggedFormat, opening: str) -> TaggedSyntax:
     before, behind = _source(form.before_name), _source(form.behind_name)
+    next_call = before if form.several or form.runs_on else ""
     quoted = form.before_name.rstrip().endswith('"')
     name = r"(?P<name>[^\"<>\n]{1,256})" if quoted else r"(?P<name>[^<>{}\s]{1,256})"
     if form.opens_alone:
@@ -198,7 +201,7 @@ def _syntax(form: TaggedFormat, opening: str) -> TaggedSyntax:
             form.close.strip(),
             form.call_end.strip(),
             form.section_end.strip(),
-            before if form.several else "",
+            next_call,
         ),
         newlines=form.newlines,
         section_may_stay_open=bool(form.opens_alone) and opening == form.opens_alone,

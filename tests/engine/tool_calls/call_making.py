@@ -144,7 +144,9 @@ def _reopening(family: TaggedFormat) -> str:
         else r"(?!/)[^<>\n]+?" + source(family.behind_key.strip())
     )
     following = [key] + (
-        [rf"{source(family.call_end)}\s*{source(family.before_name)}"] if family.several else []
+        [rf"{source(family.call_end)}\s*{source(family.before_name)}"]
+        if family.several or family.runs_on
+        else []
     )
     opening = re.escape(family.opens_alone or family.openings[0])
     section_end = f"(?:{source(family.section_end)})" + ("?" if family.opens_alone else "")

@@ -34,6 +34,21 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
             WRITE,
             [],
         ),
+        (
+            "qwen3_coder",
+            "<tool_call>\n<function=Write>\n<parameter=file_path>\n/a\n</parameter>\n<parameter=count>\n3\n"
+            "</parameter>\n</function>\n<function=go>\n</function>\n<function=mcp__disk__list-all>\n"
+            "<parameter=path>\n/a\n</parameter>\n</function>\n</tool_call>",
+            WRITE + GO + LIST,
+            [],
+        ),
+        (
+            "seed_oss",
+            "<seed:tool_call><function=mcp__disk__list-all><parameter=path>/a</parameter></function>"
+            "<function=go></function></seed:tool_call>",
+            LIST + GO,
+            [],
+        ),
         ("glm", "<tool_call>go</tool_call>", GO, []),
         ("glm", "<tool_call>go\n", [], []),
         ("glm", "<tool_call>mcp__disk__list-all<arg_key>path</arg_key><arg_value>/a</arg_value>", LIST, []),
