@@ -37,12 +37,12 @@ class TaggedFormat:
     and `close`. Of these, `$number` is the call's number, `$type` the word that `types` has for the value's
     JSON type, `$key` in `close` the argument's name.
 
-    `several`: a section has all calls of an answer, else one. `runs_on`: it may have more than the one that is
-    written. `joined` stands between sections.
-    `opens_alone`: an opening mark in place of `before_name`; `call_end` then ends its section too.
-    `newlines`: one line break at either end of a value is layout. `loose`: line breaks between tags may be
-    missing. `wrap`: marks that values may stand between. `nested`: the mark before each tag, where lists and
-    objects are tags as well. `paired_newlines`: a line break at both ends of a value is layout.
+    `several`: a section has all calls of an answer, else one. `runs_on`: it may have more than the one that
+    is written. `joined` stands between sections. `opens_alone`: an opening mark in place of `before_name`;
+    `call_end` then ends its section too. `newlines`: one line break at either end of a value is layout.
+    `loose`: line breaks between tags may be missing. `wrap`: marks that values may stand between. `nested`:
+    the mark before each tag, where lists and objects are tags as well. `paired_newlines`: a line break at
+    both ends of a value is layout.
     `json_bodies`: some models write one JSON object for all arguments, or end a call in its first tag.
     """
 
@@ -210,6 +210,7 @@ def _syntax(form: TaggedFormat, opening: str) -> TaggedSyntax:
         nested=form.nested,
         paired_newlines=form.paired_newlines,
         json_bodies=form.json_bodies,
+        key_begin="" if form.nested else _source(form.before_key),
     )
 
 

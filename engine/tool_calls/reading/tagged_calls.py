@@ -1,7 +1,8 @@
 """Calls with their arguments as bare text between tags.
 
 Nothing between the tags is escaped, so a closing tag ends a value only if valid structure follows: the next
-argument, or the end of the call. The end of a section is revoked if text follows it and then another closing
+argument, or the end of the call. Where another argument begins but does not go on like one, what is meant is
+unknown, and it is no call. The end of a section is revoked if text follows it and then another closing
 tag of a value with valid structure behind it: then the first end was content. The text behind an end is
 buffered until that is known: at the next call or at the end of the answer.
 
@@ -48,7 +49,7 @@ class TaggedSyntax:
     mark before each tag, lists and objects are tags too: see `engine.tool_calls.reading.nested_tags`. With
     `paired_newlines`, a line break at each end of a value is layout, one at one end is not. With
     `json_bodies`, one JSON object may stand in place of all arguments; the group `empty` of `header` is
-    a tag that ends its call.
+    a tag that ends its call. `key_begin` is the pattern of an argument's first tag, up to its name.
     """
 
     openings: tuple[str, ...]
@@ -65,6 +66,7 @@ class TaggedSyntax:
     nested: str = ""
     paired_newlines: bool = False
     json_bodies: bool = False
+    key_begin: str = ""
 
 
 @lru_cache(maxsize=1024)
@@ -84,6 +86,7 @@ class TaggedPatterns:
         openings = "|".join(regex.escape(opening) for opening in syntax.openings)
         self.header = regex.compile(SPACE + syntax.header)
         self.parameter = regex.compile(SPACE + syntax.parameter)
+        self.key_begin = regex.compile(SPACE + syntax.key_begin) if syntax.key_begin else None
         self.call_end = regex.compile(call_end)
         self.end = regex.compile(call_end + SPACE + section_end)
         self.next_call = regex.compile(call_end + SPACE + syntax.next_call) if syntax.next_call else None
@@ -211,6 +214,9 @@ class TaggedCallReader(UnescapedReader):
             return False
         if follow == "nothing" and self._at_limit and not self._buffer[at:].strip():
             return self._skip("it is truncated")  # the closing tag is not content
+        begins = self._patterns.key_begin
+        if follow == "nothing" and begins and not self._value.in_string and begins.match(self._buffer, at):
+            return self._skip("another argument does not continue like one")
         if follow == "nothing":
             self._add_to_value(self._pop_text(at), pieces)
         elif follow == "end" and self._value.free:

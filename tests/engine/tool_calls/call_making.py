@@ -137,12 +137,6 @@ def _reopening(family: TaggedFormat) -> str:
         return words.replace(r"\$number", "[0-9]+").replace(r"\$key", "[^<>]+?")
 
     close, key = source(family.close), source(family.before_key)
-    # A tag with the name within it is one only with all of it.
-    key += (
-        ""
-        if family.behind_key.strip()[:1] != ">" and "type" in family.behind_key
-        else r"(?!/)[^<>\n]+?" + source(family.behind_key.strip())
-    )
     following = [key] + (
         [rf"{source(family.call_end)}\s*{source(family.before_name)}"]
         if family.several or family.runs_on
@@ -157,7 +151,9 @@ def _reopening(family: TaggedFormat) -> str:
 
 _OF_ARGUMENTS = 2  # of a value in the arguments in a list of calls
 _REOPENS: dict[str, str] = {
-    "function_gemma": r"<escape>[\s}\]]*(?:,|call:)|<escape>[\s}\]]*<end_function_call>.*<start_function_call>",
+    "function_gemma": (
+        r"<escape>[\s}\]]*(?:,|call:)|<escape>[\s}\]]*<end_function_call>.*<start_function_call>"
+    ),
     "gemma4": r'<\|"\|>[\s}\]]*(?:,|call:)|<\|"\|>[\s}\]]*<tool_call\|>.*<\|tool_call>',
 }
 _REOPENS |= {family.name: _reopening(family) for family in FAMILIES if isinstance(family, TaggedFormat)}

@@ -208,6 +208,12 @@ def test_calls_are_read(name: str, text: str, calls: list[tuple[str, Any]], text
         ),
         ("qwen3_coder", "<tool_call>\n<function=go>\nnow\n</function>\n</tool_call>", "does not continue"),
         ("glm", '<tool_call>go {"a": 1}</tool_call>', "does not begin"),
+        (
+            "glm",
+            "<tool_call>Write\n<arg_key>content</arg_key>\n<arg_value>a</arg_value>\n<arg_key>count\n"
+            "<arg_value>3</arg_value>\n</tool_call>",
+            "does not continue",
+        ),
         ("minimax", '<minimax:tool_call>\n<invoke name="fly">\n</invoke>\n</minimax:tool_call>', "'fly'"),
         ("mistral", '[TOOL_CALLS]go[ARGS]{"a": }', "not valid JSON"),
         ("gemma4", "<|tool_call>call:Write{count:many}<tool_call|>", "'many' is not JSON"),
