@@ -41,6 +41,7 @@ class CallSection:
         self._doubtful = False  # the open call is not constrained any more
         self._unsent: list[str] = []
         self._truncated = False
+        self._text = ""  # of the section's calls so far; empty if one of them was none
 
     @property
     def over(self) -> bool:
@@ -82,10 +83,16 @@ class CallSection:
                     self._unsent.append(text)
                 elif self._opened:
                     yield CallPart(text)
-            case CallEnd():
-                yield from self._ended(piece)
+            case CallEnd(_, _, raw):
+                yield from self._noted(raw, self._ended(piece))
             case CallBroken(raw, why):
-                yield from self._broken(raw, why)
+                yield from self._noted(raw, self._broken(raw, why))
+
+    def _noted(self, raw: str, pieces: Iterator[Piece | ReturnedText]) -> Iterator[Piece | ReturnedText]:
+        calls = self.calls
+        yield from pieces
+        known = bool(self._text) or not calls
+        self._text = self._text + raw if known and self.calls > calls else ""
 
     def _ended(self, call: CallEnd) -> Iterator[Piece | ReturnedText]:
         opened, self._opened = self._opened, False
@@ -119,24 +126,32 @@ class CallSection:
         elif self._truncated:
             yield from _return_as_text(raw, why)
         else:
-            for piece in recovered(raw, self._style, self._family, why):
+            # A later call of a section has its form only with the calls before it.
+            skip = self.calls if self._text else 0
+            for piece in recovered(raw, self._style, self._family, why, of=self._text + raw, skip=skip):
                 self.calls += isinstance(piece, Call)
                 yield piece
 
 
 def recovered(
-    raw: str, style: AnswerStyle, family: Family | None = None, why: str = "", *, of: str = ""
+    raw: str,
+    style: AnswerStyle,
+    family: Family | None = None,
+    why: str = "",
+    *,
+    of: str = "",
+    skip: int = 0,
 ) -> Iterator[Piece | ReturnedText]:
     """The calls that `raw` is meant to be, each with all of it as its raw text, or the text again.
 
-    `of` is what is read, if that is less than `raw`.
+    `of` is what is read, if that is not `raw`; the first `skip` calls in it are known already.
     """
     found = recover_text(of or raw, style.tools, family)
     if isinstance(found, Unrecovered):
-        misfits = misfit_calls(of or raw, style.tools, family or style.family)
+        misfits = misfit_calls(of or raw, style.tools, family or style.family)[skip:]
         yield from _passed_on(misfits, raw) if misfits else _return_as_text(raw, why or found.why)
         return
-    for call in found:
+    for call in found[skip:]:
         yield Call(call.name, call.arguments, raw, repairs=call.repairs)
 
 

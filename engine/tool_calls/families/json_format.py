@@ -258,19 +258,22 @@ def _syntax(call: JsonCall, *, several: bool) -> JsonSyntax:
         if call.header[0] is Varying.NAME:
             more = more[:-1] + r"\s*\{)"
     # The last mark behind the arguments, else the last one of the section.
-    ends = [
-        found for part in (*call.last, *call.tail) if isinstance(part, str) and (found := _MARK.search(part))
-    ]
-    mark = ends[-1] if ends else None
+    ends = [marks for part in (*call.last, *call.tail) if (marks := _marks(part))]
     return JsonSyntax(
         header=regex.compile(rf"{first}\s*{header}{begins}"),
         tail=regex.compile(rf"\s*{_source(call.tail)}" if call.tail else ""),
         more=regex.compile(more) if more is not None else None,
         end=regex.compile(rf"\s*{last}") if call.last else None,
-        end_marks=(mark[0].strip(),) if mark else (),
+        end_marks=ends[-1] if ends else (),
         tail_may_miss=call.end_may_miss,
         again=regex.compile(rf"\s*{header}{begins}") if first else None,
     )
+
+
+def _marks(part: Part) -> tuple[str, ...]:
+    """The mark at the end of a text, or of each of several."""
+    texts = (part,) if isinstance(part, str) else part.texts if isinstance(part, Either) else ()
+    return tuple(found[0].strip() for text in texts if (found := _MARK.search(text)))
 
 
 def _source(parts: Iterable[Part]) -> str:
