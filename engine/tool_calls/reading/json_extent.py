@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _IN_STRING = re.compile(r'["\\]')
-_OUTSIDE = re.compile(r'["{}\[\]]')
+_OUTSIDE = re.compile(r'["\\{}\[\]]')  # a quote behind a backslash begins no string
 
 
 class JsonExtent:

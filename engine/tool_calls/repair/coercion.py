@@ -169,8 +169,9 @@ class _Coercion:
     ) -> Iterator[tuple[Any, str]]:
         if not types & {"array", "object"} or value.lstrip()[:1] not in ("[", "{", "`", '"'):
             return
+        unescaped = _unescaped(value)
         try:
-            found = readings(value, schema, self._root)
+            found = readings(value if unescaped is None else unescaped, schema, self._root)
         except Unreadable:
             return
         if len(found) != 1:
@@ -179,7 +180,11 @@ class _Coercion:
         if kind.split()[1] not in types:
             return
         kept = self.repairs
-        self.repairs = [f"read {place!r} as {kind}", *(f"{place}: {repair}" for repair in found[0].repairs)]
+        spelled = "" if unescaped is None else ", which was escaped as a string"
+        self.repairs = [
+            f"read {place!r} as {kind}{spelled}",
+            *(f"{place}: {repair}" for repair in found[0].repairs),
+        ]
         changed = self.fit(json.loads(found[0].text), schema, place)
         mine, self.repairs = self.repairs, kept
         if self._fits(changed, schema):
@@ -208,6 +213,16 @@ def _meant(text: str, types: frozenset[str]) -> Iterator[tuple[str, Any]]:
         yield "a number", int(text.strip().split(".")[0])
     elif "number" in types and _NUMBER.fullmatch(text.strip()):
         yield "a number", float(text)
+
+
+def _unescaped(text: str) -> str | None:
+    """JSON whose quotes are all escaped, as within a string, without these escapes; None if it is another."""
+    if '\\"' not in text:
+        return None
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return None
 
 
 def _looks_like_array(value: Any) -> bool:

@@ -49,6 +49,12 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
             LIST + GO,
             [],
         ),
+        (
+            "glm",
+            r"<tool_call>Write<arg_key>tags</arg_key><arg_value>[\"a\"]</arg_value></tool_call>",
+            [("Write", {"tags": r"[\"a\"]"})],
+            [],
+        ),
         ("glm", "<tool_call>go</tool_call>", GO, []),
         ("glm", "<tool_call>go\n", [], []),
         ("glm", "<tool_call>mcp__disk__list-all<arg_key>path</arg_key><arg_value>/a</arg_value>", LIST, []),
