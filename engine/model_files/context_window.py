@@ -19,18 +19,24 @@ from engine.model_files.weight_files import weight_choices
 from engine.process.json_files import read_object
 
 _NAMES = (
+    "model_max_length",  # Cohere's models state it beside a shorter number of positions
     "max_position_embeddings",
     "n_positions",
     "n_ctx",
     "max_sequence_length",
     "max_seq_len",
     "max_seq_length",
+    "max_context_length",
+    "max_target_positions",
     "seq_length",
+    "sequence_len",
     "context_length",
-    "model_max_length",
+    "ctx_len",
+    "block_size",
 )
 _SECTIONS = ("text_config", "language_config", "llm_config", "thinker_config", "language_model")
 _SANE = range(16, 100_000_000)  # tokenizers state 10**30 for no limit
+_MOST_DIGITS = 20
 _POSITIONS = re.compile(
     r"(?:^|\.)(?:wpe|embed_positions|position_embeddings?|positional_embeddings?|pos_emb(?:ed)?)\.weight"
 )
@@ -90,35 +96,52 @@ def learned_positions(weights: Iterable[Path]) -> int:
 
 
 def _stated(config: Mapping[str, Any], depth: int = 3) -> int:
-    for name in _NAMES:
-        if tokens := _tokens(config.get(name)):
-            return _scaled(tokens, config)
-    inner = (config.get(name) for name in _SECTIONS if depth)
-    sections = (section for section in inner if isinstance(section, dict))
-    return next((tokens for section in sections if (tokens := _stated(section, depth - 1))), 0)
+    """The window of the text model's section, which is what runs, else of the whole configuration."""
+    for section in _sections(config, depth):
+        if tokens := _stated(section, depth - 1):
+            return tokens
+    tokens = next((tokens for name in _NAMES if (tokens := _tokens(config.get(name)))), 0)
+    return _scaled(tokens, config) if tokens else 0
 
 
 def _scaled(tokens: int, config: Mapping[str, Any]) -> int:
-    """`tokens` times the factor of the position scaling, if it is the number before scaling.
+    """The window after position scaling, if `tokens` is the number before it.
 
-    Most configurations state the number after scaling, and the original number with the scaling.
+    Most configurations state the number after scaling, and the original number with the scaling. With YaRN
+    some state the original number, or that with room for an answer: the factor says how far it was extended.
     """
     for scaling in _scalings(config):
-        original, factor = scaling.get("original_max_position_embeddings"), scaling.get("factor")
-        if _tokens(original) == tokens and isinstance(factor, int | float) and factor > 1:
-            return _tokens(tokens * factor) or tokens
+        original = _tokens(scaling.get("original_max_position_embeddings"))
+        factor = scaling.get("factor")
+        if not original or not isinstance(factor, int | float) or factor <= 1:
+            continue
+        if original == tokens or (_kind(scaling) == "yarn" and original < tokens):
+            return max(tokens, _tokens(original * factor))
     return tokens
 
 
 def _scaling_in_words(config: Mapping[str, Any], stated: int, depth: int = 3) -> str:
+    for section in _sections(config, depth):
+        if text := _scaling_in_words(section, stated, depth - 1):
+            return text
     for scaling in _scalings(config):
-        original = _tokens(scaling.get("original_max_position_embeddings"))
-        kind = scaling.get("rope_type") or scaling.get("type")
-        if original and original < stated and isinstance(kind, str) and kind.isidentifier():
+        name = "original_max_position_embeddings"  # Phi's models state it beside the scaling
+        original = _tokens(scaling.get(name)) or _tokens(config.get(name))
+        kind = _kind(scaling)
+        if original and original < stated and kind.isidentifier():
             return f"its window of {stated} tokens is one of {original}, extended by {kind} position scaling"
+    return ""
+
+
+def _sections(config: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
+    """The sections of a configuration that may be of the text model; none at depth 0."""
     inner = (config.get(name) for name in _SECTIONS if depth)
-    sections = (section for section in inner if isinstance(section, dict))
-    return next((text for each in sections if (text := _scaling_in_words(each, stated, depth - 1))), "")
+    return (section for section in inner if isinstance(section, dict))
+
+
+def _kind(scaling: Mapping[str, Any]) -> str:
+    kind = scaling.get("rope_type") or scaling.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def _scalings(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -132,7 +155,9 @@ def _scalings(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _tokens(value: Any) -> int:
-    """A number of tokens, 0 for any other value."""
+    """A number of tokens, also one written as a text; 0 for any other value."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < _MOST_DIGITS:
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _SANE.stop:
         return 0
     return int(value) if int(value) in _SANE else 0

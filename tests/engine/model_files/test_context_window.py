@@ -30,6 +30,7 @@ def folder_of(path: Path, config: Any, tokenizer: Any = None) -> Path:
     return path
 
 
+LONGROPE = {"original_max_position_embeddings": 4096, "rope_scaling": {"type": "longrope"}}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
 
 
@@ -47,12 +48,25 @@ YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 
         ({"llm_config": {"max_position_embeddings": 8192}}, 8192),
         ({"language_config": {"text_config": {"n_positions": 512}}}, 512),
         ({"max_position_embeddings": 131072, "text_config": {"max_position_embeddings": 9}}, 131072),
+        ({"max_position_embeddings": 2048, "text_config": {"max_position_embeddings": 8192}}, 8192),
+        ({"max_position_embeddings": 8192, "model_max_length": 131072}, 131072),
+        ({"max_context_length": 2048}, 2048),
+        ({"sequence_len": 2048}, 2048),
+        ({"block_size": 512}, 512),
         ({"vision_config": {"max_position_embeddings": 577}, "text_config": {"n_ctx": 2048}}, 2048),
         ({"max_position_embeddings": 32768, "rope_scaling": YARN}, 131072),
         ({"max_position_embeddings": 131072, "rope_scaling": YARN}, 131072),
         ({"max_position_embeddings": 32768, "rope_parameters": {"full_attention": YARN}}, 131072),
         ({"max_position_embeddings": 131072, "rope_scaling": {"rope_type": "linear", "factor": 8}}, 131072),
+        ({"max_position_embeddings": 40960, "rope_scaling": YARN}, 131072),
+        ({"text_config": {"max_position_embeddings": 40960, "rope_scaling": YARN}}, 131072),
+        ({"max_position_embeddings": 262144, "rope_scaling": YARN}, 262144),
+        ({"max_position_embeddings": 40960, "rope_scaling": YARN | {"rope_type": "llama3"}}, 40960),
+        ({"max_position_embeddings": 32768, "rope_scaling": YARN | {"factor": "4"}}, 32768),
+        ({"max_position_embeddings": 32768, "rope_scaling": YARN | {"factor": 1e300}}, 32768),
         ({"max_position_embeddings": 4096, "rope_scaling": None}, 4096),
+        ({"max_position_embeddings": "131072"}, 131072),
+        ({"max_position_embeddings": "²", "n_ctx": "9" * 5000}, 0),
         ({"max_position_embeddings": 4096.0}, 4096),
         ({"sliding_window": 512}, 0),
         ({"max_position_embeddings": 10**30, "n_ctx": 77}, 77),
@@ -180,6 +194,7 @@ async def test_a_prompt_beyond_the_learned_positions_is_refused_and_one_that_fil
         ({"max_position_embeddings": 131072, "rope_scaling": YARN}, "131072 tokens is one of 32768"),
         ({"max_position_embeddings": 32768, "rope_scaling": YARN}, "extended by yarn position scaling"),
         ({"text_config": {"max_position_embeddings": 32768, "rope_parameters": YARN}}, "one of 32768"),
+        ({"max_position_embeddings": 131072, **LONGROPE}, "one of 4096, extended by longrope"),
         ({"max_position_embeddings": 32768}, ""),
         ({"max_position_embeddings": 32768, "rope_scaling": {"rope_type": "linear", "factor": 8}}, ""),
         ({"max_position_embeddings": 16384, "rope_scaling": YARN}, ""),
