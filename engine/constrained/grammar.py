@@ -192,6 +192,9 @@ def token_bytes(tokenizer: Any) -> list[bytes]:
     Raises:
         GrammarUnavailable: the bytes of this kind of tokenizer are unknown.
     """
+    tested = getattr(getattr(tokenizer, "_detokenizer", None), "token_bytes", None)
+    if tested is not None:  # of `engine.models.detokenizer`
+        return list(tested)
     inner = getattr(tokenizer, "_tokenizer", tokenizer)
     backend = getattr(inner, "backend_tokenizer", None)
     if backend is None:

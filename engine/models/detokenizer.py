@@ -8,11 +8,20 @@ in place of blanks. So texts are encoded and decoded, and a detokenizer that res
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer, SPMStreamingDetokenizer
+from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer
 from tokenizers import decoders
+
+Spelling = Callable[[str, bool], bytes]
+"""The bytes of a token by its name in the vocabulary, and whether it was added to that."""
+
+RoundTrip = tuple[list[int], str, str]
+"""A text as tokens, as it was, and as it is decoded."""
+
+_BYTE = re.compile("<0x([0-9A-F]{2})>")
 
 PROBES = (
     "Hello, how can I help?",
@@ -25,13 +34,17 @@ PROBES = (
 
 
 class ByteDetokenizer:
-    """Streams one answer of a byte-level tokenizer; characters arrive whole, leading blanks are kept."""
+    """Streams one answer by the bytes of its tokens; characters arrive whole, leading blanks are kept.
 
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokens = _token_bytes(tokenizer)
-        # Some tokenizers add a blank before each text; it does not belong to the answer.
-        self._trims = str(tokenizer.decode(tokenizer.encode("a", add_special_tokens=False))).startswith(" ")
+    `token_bytes` are the bytes of each token by its id; an id that the tokenizer lacks has none.
+    """
+
+    def __init__(self, tokenizer: Any, spell: Spelling) -> None:
+        self.token_bytes = _token_bytes(tokenizer, spell)
+        self._trims = False
         self.reset()
+        # Some tokenizers add a blank before each text; it does not belong to the answer.
+        self._trims = _streamed(self, tokenizer.encode("a", add_special_tokens=False)).startswith(" ")
 
     def reset(self) -> None:
         """Begin another answer."""
@@ -41,7 +54,8 @@ class ByteDetokenizer:
 
     def add_token(self, token: int) -> None:
         """Take one more token; padded models have more tokens than their tokenizers."""
-        text = self._decoder.decode(self._tokens[token] if token < len(self._tokens) else b"")
+        known = self.token_bytes[token] if token < len(self.token_bytes) else b""
+        text = self._decoder.decode(known)
         if text and not self._begun:
             self._begun, text = True, text.removeprefix(" ")
         self._segment += text
@@ -57,23 +71,44 @@ class ByteDetokenizer:
         return segment
 
 
+class DecodingDetokenizer(NaiveStreamingDetokenizer):  # type: ignore[misc]
+    """Streams by decoding the last line anew at each token, which every tokenizer can."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._known = frozenset(tokenizer.get_vocab().values())
+        super().__init__(tokenizer)
+
+    def add_token(self, token: int) -> None:
+        """Take one more token; padded models have more tokens than their tokenizers."""
+        if token in self._known:
+            super().add_token(token)
+
+
 def select_decoding(tokenizer: Any) -> str:
     """Give mlx-lm's wrapper a working decoder and detokenizer; returns what was wrong, as a sentence."""
     fault = _select_decoder(tokenizer)
-    right = [
-        (ids, text) for ids, text, decoded in _round_trips(tokenizer.decode, tokenizer) if decoded == text
-    ]
-    for make in (ByteDetokenizer, None, SPMStreamingDetokenizer, NaiveStreamingDetokenizer):
-        try:
-            detokenizer = tokenizer.detokenizer if make is None else make(tokenizer)
-            works = all(_same(_streamed(detokenizer, ids), text) for ids, text in right)
-        except Exception:  # each supports only some vocabularies
-            continue
-        if works and (right or make is None):
-            if make is not None:
-                tokenizer._detokenizer = detokenizer
-            break
+    trips = list(_round_trips(tokenizer.decode, tokenizer))
+    # Where no text is restored, what the tokenizer decodes is right: some fold letters.
+    right = [trip for trip in trips if trip[2] == trip[1]] or [(ids, said, said) for ids, _, said in trips]
+    tokenizer._detokenizer = next(
+        (found for spell in (_byte_letters_of, _piece_of) if (found := _tried(tokenizer, spell, right))),
+        None,
+    ) or DecodingDetokenizer(tokenizer)
     return fault
+
+
+def _tried(tokenizer: Any, spell: Spelling, right: Sequence[RoundTrip]) -> ByteDetokenizer | None:
+    """A detokenizer with this spelling of tokens, if it restores these texts."""
+    try:
+        for ids, text, _ in right:  # a few tokens show most misfits, the whole table takes a second
+            spelled = b"".join(spell(token, False) for token in tokenizer.convert_ids_to_tokens(ids))
+            if not _same(spelled.decode(errors="replace"), text):
+                return None
+        detokenizer = ByteDetokenizer(tokenizer, spell)
+        works = all(_same(_streamed(detokenizer, ids), text) for ids, text, _ in right)
+    except Exception:  # a tokenizer written in Python may raise anything
+        return None
+    return detokenizer if works and right else None
 
 
 def _select_decoder(tokenizer: Any) -> str:
@@ -114,7 +149,7 @@ def _same(decoded: str, text: str) -> bool:
     return decoded.lstrip(" ") == text.lstrip(" ")
 
 
-def _round_trips(decode: Callable[..., str], tokenizer: Any) -> Iterator[tuple[list[int], str, str]]:
+def _round_trips(decode: Callable[..., str], tokenizer: Any) -> Iterator[RoundTrip]:
     """Each probe as tokens, as text, and decoded again; a probe that raises is left out."""
     for text in PROBES:
         try:
@@ -135,18 +170,26 @@ def _streamed(detokenizer: Any, ids: Sequence[int]) -> str:
     return text + str(detokenizer.last_segment)
 
 
-def _token_bytes(tokenizer: Any) -> list[bytes]:
-    """The bytes of each token of a byte-level vocabulary; added tokens are spelled literally."""
-    letters = _byte_letters()
+def _token_bytes(tokenizer: Any, spell: Spelling) -> list[bytes]:
+    """The bytes of each token; some vocabularies have holes."""
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    found = {number: spell(token, False) for token, number in tokenizer.get_vocab().items()}
+    found |= {number: spell(str(token.content), True) for number, token in added.items()}
+    return [found.get(number, b"") for number in range(max(found, default=-1) + 1)]
 
-    def spelled(number: int, token: str | None) -> bytes:
-        if number in added or token is None:
-            return str(added[number].content).encode() if number in added else b""
-        return b"".join(letters.get(letter) or letter.encode() for letter in token)
 
-    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    return [spelled(number, token) for number, token in enumerate(tokens)]
+def _byte_letters_of(token: str, added: bool) -> bytes:
+    """The bytes of a token of a byte-level vocabulary; added tokens are spelled literally."""
+    if added:
+        return token.encode()
+    return b"".join(_LETTERS.get(letter) or letter.encode() for letter in token)
+
+
+def _piece_of(token: str, added: bool) -> bytes:
+    """The bytes of a piece of SentencePiece: one byte as `<0x0A>`, or text with `▁` for blanks."""
+    if byte := _BYTE.fullmatch(token):
+        return bytes.fromhex(byte[1])
+    return token.replace("▁", " ").encode()
 
 
 def _byte_letters() -> dict[str, bytes]:
@@ -162,3 +205,6 @@ def _byte_letters() -> dict[str, bytes]:
     others = [byte for byte in range(256) if byte not in printable]
     letters = {chr(byte): bytes([byte]) for byte in printable}
     return letters | {chr(256 + place): bytes([byte]) for place, byte in enumerate(others)}
+
+
+_LETTERS = _byte_letters()

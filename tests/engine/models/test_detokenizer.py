@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ from tokenizers.decoders import Decoder
 
 from bench.stdlib_tokenizer import save_tokenizer
 from engine.constrained.grammar import token_bytes
-from engine.models.detokenizer import PROBES, ByteDetokenizer
+from engine.models.detokenizer import PROBES, ByteDetokenizer, select_decoding
 from engine.models.tokenizer_loading import LoadedTokenizer, load_tokenizer
+from tests.engine import tokenizer_kinds
 from tests.models import ModelShelf
 
 TEXTS = ["Hello, how can I help? return self don't a b c", *PROBES] * 3
@@ -60,6 +62,16 @@ def loaded(tmp_path: Path) -> Load:
         return load_tokenizer(tmp_path)
 
     return load
+
+
+KINDS = (
+    tokenizer_kinds.byte_level,
+    tokenizer_kinds.tekken,
+    tokenizer_kinds.llama2,
+    tokenizer_kinds.gemma,
+    tokenizer_kinds.unigram,
+    tokenizer_kinds.wordpiece,
+)
 
 
 def streamed(tokenizer: Any, ids: list[int]) -> str:
@@ -118,15 +130,12 @@ def test_a_byte_level_tokenizer_restores_texts_with_any_decoder(
     ],
     ids=["its own", "without strip", "byte-level's"],
 )
-def test_a_sentencepiece_tokenizer_restores_texts_except_for_a_leading_blank(
-    loaded: Load, decoder: Decoder, mended: bool
-) -> None:
+def test_a_sentencepiece_tokenizer_restores_texts(loaded: Load, decoder: Decoder, mended: bool) -> None:
     found = loaded(sentencepiece(decoder=decoder))
     assert bool(found.decoder_fault) == mended
     for text in PROBES:
         ids = found.tokenizer.encode(text, add_special_tokens=False)
-        assert streamed(found.tokenizer, ids).removeprefix(" ") == text.removeprefix(" ") or text == PROBES[1]
-        assert streamed(found.tokenizer, ids).strip() == text.strip()
+        assert streamed(found.tokenizer, ids) == text
 
 
 def test_a_leading_blank_of_the_tokenizer_is_not_part_of_the_answer(loaded: Load) -> None:
@@ -146,7 +155,29 @@ def test_an_incomplete_character_waits_and_is_flushed_at_the_end(loaded: Load) -
     assert "".join(pieces[:-1]) == ""
     assert pieces[-1] == "🙂"
     assert streamed(tokenizer, ids[:-1]) == "\ufffd"
-    assert streamed(tokenizer, [10**6, *ids]) == "🙂"  # a token of the model that its tokenizer lacks
+
+
+def test_tokens_behind_holes_of_a_vocabulary_have_their_text(loaded: Load, tmp_path: Path) -> None:
+    loaded(byte_level())
+    file = tmp_path / "tokenizer.json"
+    document = json.loads(file.read_text())
+    for token in document["added_tokens"][-4:]:
+        token["id"] += 100
+        document["model"]["vocab"][token["content"]] = token["id"]
+    file.write_text(json.dumps(document))
+    tokenizer = load_tokenizer(tmp_path).tokenizer
+    ids = tokenizer.encode("a <tool_call>{} é｜ü", add_special_tokens=False)
+    assert max(ids) > len(tokenizer)
+    assert streamed(tokenizer, ids) == "a <tool_call>{} é｜ü"
+    assert b"".join(token_bytes(tokenizer)[token] for token in ids).decode() == "a <tool_call>{} é｜ü"
+
+
+@pytest.mark.parametrize("kind", [*KINDS, tokenizer_kinds.python_letters], ids=lambda kind: kind.__name__)
+def test_a_token_of_the_model_that_its_tokenizer_lacks_has_no_text(kind: Callable[[], Any]) -> None:
+    tokenizer = kind()
+    select_decoding(tokenizer)
+    ids = tokenizer.encode("words", add_special_tokens=False)
+    assert streamed(tokenizer, [10**6, *ids, 10**6]) == streamed(tokenizer, ids)
 
 
 def test_two_answers_at_the_same_time_do_not_mix(loaded: Load) -> None:
