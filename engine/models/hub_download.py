@@ -14,7 +14,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from engine.model_files.download_progress import download_bar
-from engine.model_files.errors import HubError, ModelError
+from engine.model_files.errors import ModelError
 from engine.model_files.hub_errors import hub_failure
 from engine.model_files.hub_files import NEEDED
 from engine.model_files.whole_folder import check_folder
@@ -34,8 +34,8 @@ def fetch(
 ) -> HubCopy:
     """The folder of a hub model, downloaded by `download` (as `huggingface_hub.snapshot_download`).
 
-    The model's own code is left out without `trust_remote_code`. If the hub does not answer, it is the newest
-    complete copy in the hub's cache.
+    The model's own code is left out without `trust_remote_code`. If the hub does not answer, or only a part
+    of the model is there, it is the newest complete copy in the hub's cache.
 
     Raises:
         HubModelMissing: the hub has no such model, or denies it, and the cache has no complete copy.
@@ -54,24 +54,30 @@ def fetch(
         )
     except Exception as error:  # any error of the network, the disk or the hub's client
         failure = hub_failure(hub_id, error)
-        return _complete_copy(hub_id, failure, error)
+        if (copy := _whole_copy(hub_id, str(failure))) is None:
+            raise failure from error
+        return copy
+    try:
+        check_folder(Path(folder))
+    except (ModelError, OSError):  # without the hub, its client takes the newest copy as it is
+        said = f"only a part of the newest copy of {hub_id} is here"
+        if (copy := _whole_copy(hub_id, said)) is not None:
+            return copy
     return HubCopy(Path(folder))
 
 
-def _complete_copy(hub_id: str, failure: HubError, error: Exception) -> HubCopy:
-    """The newest complete copy in the cache; the failure is raised if there is none."""
+def _whole_copy(hub_id: str, why: str) -> HubCopy | None:
+    """The newest complete copy in the hub's cache; `why` it is used begins its note."""
     snapshots = Path(constants.HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}" / "snapshots"
     try:
         dated = sorted(((path.stat().st_mtime, path) for path in snapshots.iterdir()), reverse=True)
-    except OSError:  # no copy at all
-        raise failure from error
+    except OSError:
+        return None
     for written, folder in dated:
         try:
             check_folder(folder)
         except (ModelError, OSError):  # a part of a download
             continue
         day = datetime.fromtimestamp(written).astimezone().date().isoformat()
-        return HubCopy(
-            folder, f"{failure}; the copy of {day} ({folder.name[:12]}) in the hub's cache is used"
-        )
-    raise failure from error
+        return HubCopy(folder, f"{why}; the copy of {day} ({folder.name[:12]}) in the hub's cache is used")
+    return None
