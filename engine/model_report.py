@@ -29,7 +29,7 @@ from engine.memory_budget.estimate import assumed_cost
 from engine.memory_budget.limits import memory_limit
 from engine.model_files.context_window import context_window_of
 from engine.model_files.errors import ModelError, first_line
-from engine.model_files.weight_files import weight_choices
+from engine.model_files.whole_folder import check_folder
 from engine.models.device_name import computing_device
 from engine.models.loading import DEFAULT_CONTEXT
 from engine.models.machine import machine_description
@@ -79,11 +79,13 @@ def with_model(
     `beside_bytes` are those of a draft model's weights. With `trust_remote_code` code of the model may run.
     """
     try:
-        model, config, weights = build(folder, weight_choices(folder), trust_remote_code)
+        model, config, weights = build(folder, check_folder(folder), trust_remote_code)
         found = load_tokenizer(folder, config.get("eos_token_id"), trust_remote_code)
         window = context_window_of(config, folder, weights.files)
-    except (ModelError, OSError) as error:
-        return replace(report, model=str(folder), fault=first_line(error))
+    except ModelError as error:
+        return replace(report, model=str(folder), fault=str(error))
+    except OSError as error:
+        return replace(report, model=str(folder), fault=f"{folder} cannot be read ({first_line(error)})")
     tokenizer = found.tokenizer
     vocabulary = tokenizer.get_vocab()
     forms = model_forms(tokenizer, tool_format)

@@ -84,7 +84,7 @@ def cache_layers(
         times = number_bytes // _BYTES
         windows = tuple((size * times, tokens) for size, tokens in found.windows)
         return replace(found, kv_bytes=found.kv_bytes * times, windows=windows)
-    text = _text_config(config)
+    text = text_config(config)
     layers = _layers(shapes, text)
     window = _first(text, _WINDOWS)
     slides = window > 0 and _ROTATING in module
@@ -177,12 +177,12 @@ _PATTERNS = {"gemma3_text": 6, "gemma3": 6, "cohere2": 4, "gpt_oss": 2, "gemma3n
 """Every such layer keeps all tokens, where config.json does not say so: mlx-lm's own defaults."""
 
 
-def _text_config(config: Mapping[str, Any], depth: int = 3) -> Mapping[str, Any]:
+def text_config(config: Mapping[str, Any], depth: int = 3) -> Mapping[str, Any]:
     """The section about the text model, over the outer one."""
     for name in _SECTIONS:
         inner = config.get(name)
         if isinstance(inner, dict) and depth:
-            return {**config, **_text_config(inner, depth - 1)}
+            return {**config, **text_config(inner, depth - 1)}
     return config
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from engine.model_files.cache_layers import CacheLayers, cache_layers
 from engine.model_files.context_window import context_window_of
-from engine.model_files.errors import ConfigMissing
+from engine.model_files.errors import ConfigMissing, first_line
 from engine.model_files.known_architectures import module_text
 from engine.model_files.quantization import Quantization, float_type, quantization_of
 from engine.model_files.safetensors_header import TensorEntry, tensor_entries
 from engine.model_files.template_files import template_files
 from engine.model_files.weight_files import WeightChoice, weight_choices
+from engine.model_files.whole_folder import damaged_document, no_config
 
 _SENSES = (
     ("vision", re.compile(r"(?:^|[._])(?:vision|visual|image|multi_modal_projector|mm_projector|vit)")),
@@ -95,12 +96,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise ConfigMissing(f"{folder} has no config.json; name the folder of an MLX model") from None
+        raise no_config(folder) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigMissing(f"{file} cannot be read ({error}); download the model again") from None
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise ConfigMissing(
+            damaged_document(folder, ["config.json"]) or f"{file} cannot be read ({first_line(error)})"
+        ) from None
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(model_type, str) or not model_type:
         raise ConfigMissing(f'{file} has no "model_type", so it is not of a language model')
-    return config
+    return dict(config)
 
 
 def added_tokens(folder: Path) -> set[str]:

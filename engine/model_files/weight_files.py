@@ -33,10 +33,14 @@ _UNFINISHED = (".incomplete", ".part", ".crdownload", ".download")
 
 @dataclass(frozen=True, slots=True)
 class WeightChoice:
-    """Files that may be all of a model's weights, in order, and notes for people on why they were chosen."""
+    """Files that may be all of a model's weights, in order, and notes for people on why they were chosen.
+
+    `damage` is the error of a file that was left out because it is damaged, or "".
+    """
 
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    damage: str = ""
 
 
 def weight_choices(folder: Path) -> list[WeightChoice]:
@@ -93,23 +97,32 @@ def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> Weight
     whole, parts = _sets(there.values())
     taken: list[Path] = []
     left: list[Path] = []
+    damaged: list[Path] = []
+    faults: list[BrokenWeights] = []
     tensors: set[str] = set()
-    for files in whole:
-        names = _names(files)
+    for files, missing in [*((files, []) for files in whole), *parts]:
+        try:
+            names = _names(files)
+        except BrokenWeights as error:
+            damaged += files
+            faults.append(error)
+            continue
+        if missing and not (taken and names & tensors):
+            raise _unfinished(folder, missing, len(files) + len(missing))
         if names & tensors:
             left += files
         else:
             taken += files
             tensors |= names
-    for files, missing in parts:
-        if not taken or not _names(files) & tensors:
-            raise _unfinished(folder, missing, len(files) + len(missing))
-        left += files
+    if not taken:
+        raise faults[0]
+    if damaged:
+        notes = [*notes, f"{_listed(damaged)} is damaged and is not loaded"]
     if left:
         notes = [*notes, f"{_listed(left)} has weights that {_listed(taken)} has too, and is not loaded"]
     elif len(taken) > 1 and not notes:
         notes = [f"there is no {INDEX}; {_listed(taken)} is loaded"]
-    return WeightChoice(tuple(taken), tuple(notes))
+    return WeightChoice(tuple(taken), tuple(notes), damage=str(faults[0]) if faults else "")
 
 
 def _with_fewer(choice: WeightChoice, notes: list[str]) -> list[WeightChoice]:
@@ -120,7 +133,7 @@ def _with_fewer(choice: WeightChoice, notes: list[str]) -> list[WeightChoice]:
     note = (
         f"{_listed([*itertools.chain(*others)])} has weights that this model does not use, and is not loaded"
     )
-    return [choice, WeightChoice(tuple(first), (*notes, note))]
+    return [choice, WeightChoice(tuple(first), (*notes, note), choice.damage)]
 
 
 def _sets(files: Iterable[Path]) -> tuple[list[list[Path]], list[tuple[list[Path], list[str]]]]:
@@ -216,6 +229,10 @@ def _no_weights(folder: Path, lacking: list[str]) -> WeightsMissing:
         return WeightsMissing(
             f"{folder} is unfinished: all {len(lacking)} weight files are missing, first {lacking[0]};"
             " finish the download"
+        )
+    if dangling := next((path for path in sorted(folder.glob(PATTERN)) if path.is_symlink()), None):
+        return WeightsMissing(
+            f"{dangling} is a link to {dangling.readlink()}, which is no file; download the model again"
         )
     hint = "finish the download, or convert the model with mlx_lm.convert"
     if any(name.endswith(".gguf") for name in names):

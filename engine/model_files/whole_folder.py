@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from engine.model_files.errors import ConfigMissing, TokenizerMissing
+from engine.model_files.errors import ConfigMissing, TokenizerMissing, first_line
 from engine.model_files.tokenizer_files import tokenizer_files
 from engine.model_files.weight_files import WeightChoice, weight_choices
+
+_LFS_POINTER = b"version https://git-lfs"
+
+
+def damaged_document(folder: Path, names: Iterable[str]) -> str:
+    """Which of these JSON files is there and cannot be read, and what to do, in one line; or "".
+
+    The libraries that read a model's files do not name the one that they fail on.
+    """
+    for file in map(folder.joinpath, names):
+        try:
+            text = file.read_bytes()
+            if text.startswith(_LFS_POINTER):
+                return f"{file} is a git-lfs pointer, not the file itself; run: git lfs pull"
+            why = "" if isinstance(json.loads(text), dict) else "it is no JSON object"
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, RecursionError) as error:
+            why = "it is empty" if isinstance(error, ValueError) and not text else first_line(error)
+        if why:
+            return f"{file} cannot be read ({why}); download it again"
+    return ""
+
+
+def no_config(folder: Path) -> ConfigMissing:
+    """The error for a folder without config.json."""
+    file = folder / "config.json"
+    if file.is_symlink():
+        return ConfigMissing(
+            f"{file} is a link to {file.readlink()}, which is no file; download the model again"
+        )
+    return ConfigMissing(f"{folder} has no config.json; name the folder of an MLX model")
 
 
 def check_folder(path: Path) -> list[WeightChoice]:
@@ -16,7 +50,7 @@ def check_folder(path: Path) -> list[WeightChoice]:
         ConfigMissing, WeightsMissing, BrokenWeights, TokenizerMissing: something is missing or damaged.
     """
     if not (path / "config.json").is_file():
-        raise ConfigMissing(f"{path} has no config.json; name the folder of an MLX model")
+        raise no_config(path)
     choices = weight_choices(path)
     if not tokenizer_files(path):
         raise TokenizerMissing(f"{path} has no tokenizer (such as tokenizer.json); download the model again")

@@ -25,7 +25,8 @@ def weights_fingerprint(folder: Path, weights: Iterable[Path]) -> str:
     for path in (path for path in configs if path.is_file()):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
         digest.update(path.read_bytes())
-    for path in sorted([*weights, *folder.glob("adapter*.safetensors")]):
+    adapters = (path for path in folder.glob("adapter*.safetensors") if path.is_file())
+    for path in sorted([*weights, *adapters]):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
         for sample in _samples(path):
             digest.update(sample)

@@ -13,6 +13,7 @@ from typing import Any
 import huggingface_hub
 
 from engine.chunks.pace import PrefillPace
+from engine.model_files.cache_layers import text_config
 from engine.model_files.context_window import context_window_of
 from engine.model_files.errors import (
     ModelError,
@@ -93,9 +94,8 @@ def load_model(
     """Load a model on the calling thread, which must be the one that will run it.
 
     `name` replaces its folder's name or hub id. `adapter` is the folder of a LoRA adapter for it, or "".
-    `check_weights` gets the name and the bytes of the weights
-    before they are read, and may raise a `ModelError`. `trust_remote_code` lets the model run Python code of
-    its own.
+    `check_weights` gets the name and the bytes of the weights before they are read, and may raise a
+    `ModelError`. `trust_remote_code` lets the model run Python code of its own.
 
     Progress is the share of the weights' bytes in memory; while a hub model is downloaded, the share of its
     bytes on disk.
@@ -108,7 +108,7 @@ def load_model(
     choices = check_folder(path)
     on_progress(0.0, f"loading {name}")
     model, config, weights = build(path, choices, trust_remote_code)
-    found = load_tokenizer(path, config.get("eos_token_id"), trust_remote_code)
+    found = load_tokenizer(path, _end_tokens(config), trust_remote_code)
     tokenizer = found.tokenizer
     notes = [note for note in (place, *weights.notes, found.decoder_fault, found.template_fault) if note]
     if trust_remote_code:
@@ -118,13 +118,12 @@ def load_model(
     fingerprint = weights_fingerprint(path, weights.files)
     size = sum(file.stat().st_size for file in weights.files)
     if adapter:
-        size += apply_adapter(model, Path(adapter), name)
-        fingerprint += f"-adapter-{weights_fingerprint(Path(adapter), ())}"
+        changed_by = Path(adapter).expanduser()
+        size += apply_adapter(model, changed_by, name)
+        fingerprint += f"-adapter-{weights_fingerprint(changed_by, ())}"
     check_weights(name, size)
     read_weights(model, path, name, on_progress)
     window = context_window_of(config, path, weights.files)
-    text_config = config.get("text_config") or {}
-    vocab_size = config.get("vocab_size") or text_config.get("vocab_size") or len(tokenizer)
     on_progress(1.0, f"{name} is loaded")
     return LoadedModel(
         model=model,
@@ -135,11 +134,20 @@ def load_model(
         context_length=window.tokens or _assumed_window(name),
         most_tokens=window.learned or None,
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
-        vocab_size=int(vocab_size),
+        vocab_size=_vocab_size(config, tokenizer),
         sampling=sampling_defaults(path),
         template_fault=found.template_fault,
         notes=tuple([*notes, window.scaling] if window.scaling else notes),
     )
+
+
+def _end_tokens(config: Mapping[str, Any]) -> Any:
+    return config.get("eos_token_id", text_config(config).get("eos_token_id"))
+
+
+def _vocab_size(config: Mapping[str, Any], tokenizer: Any) -> int:
+    stated = text_config(config).get("vocab_size")
+    return stated if type(stated) is int else max(tokenizer.get_vocab().values()) + 1
 
 
 def _assumed_window(name: str) -> int:

@@ -12,6 +12,7 @@ import mlx_lm.utils
 from tokenizers import Tokenizer
 
 from engine.model_files.errors import IF_TRUSTED, TokenizerMissing, first_line
+from engine.model_files.whole_folder import damaged_document
 from engine.models.detokenizer import PROBES, select_decoding
 from engine.prompts.chat_template import check_template, missing_templates
 
@@ -23,10 +24,12 @@ _SPLITS = (
 )
 """Texts that tokenizers split and normalize differently."""
 
+_MOST_TOKENS = 1 << 31
+
 _PARTS = ("pre_tokenizer", "normalizer", "model")
 _RULES = ("ignore_merges", "byte_fallback", "fuse_unk", "unk_token", "dropout")
 
-_LFS_POINTER = "version https://git-lfs"
+_DOCUMENTS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def load_tokenizer(path: Path, eos: Any = None, trust_remote_code: bool = False)
     }  # without a value, transformers may prompt on the terminal
     if templates is not None:
         extra["chat_template"] = templates
+    eos = _end_tokens(eos)
     try:
         tokenizer = mlx_lm.utils.load_tokenizer(path, extra, eos_token_ids=eos)
     except Exception as error:  # transformers and tokenizers raise plain Exception for a damaged file
@@ -61,6 +65,12 @@ def load_tokenizer(path: Path, eos: Any = None, trust_remote_code: bool = False)
     _encode_as_written(path, tokenizer)
     decoder_fault = select_decoding(tokenizer)
     return LoadedTokenizer(tokenizer, check_template(tokenizer), decoder_fault)
+
+
+def _end_tokens(stated: Any) -> list[int] | None:
+    """The ids of end tokens that config.json names; None if it names none, in a form that is one."""
+    named = stated if isinstance(stated, list) else [stated]
+    return [token for token in named if type(token) is int and 0 <= token < _MOST_TOKENS] or None
 
 
 def _encode_as_written(path: Path, tokenizer: Any) -> None:
@@ -119,9 +129,9 @@ def _without_config(path: Path, extra: dict[str, Any], eos: Any) -> Any | None:
 
 
 def _why(path: Path, error: Exception) -> str:
+    if damaged := damaged_document(path, _DOCUMENTS):
+        return damaged
     file = path / "tokenizer.json"
-    if file.is_file() and file.read_bytes()[: len(_LFS_POINTER)] == _LFS_POINTER.encode():
-        return f"{file} is a git-lfs pointer, not a tokenizer; run: git lfs pull"
     if "custom code" in str(error) or (not file.is_file() and _has_own_code(path)):
         return (
             f"the tokenizer of {path} requires code of its own to run; use a copy of this model that has a"
@@ -132,7 +142,10 @@ def _why(path: Path, error: Exception) -> str:
             f"the tokenizer of {path} needs a package that is not installed ({first_line(error)}); install it"
             " beside anyclaude-tui, or use a copy of this model that has a tokenizer.json"
         )
-    return f"the tokenizer of {path} cannot be loaded ({first_line(error)}); download the model again"
+    return (
+        f"the tokenizer of {path} cannot be loaded ({first_line(error)}); upgrade transformers, or take"
+        " another copy of this model"
+    )
 
 
 def _has_own_code(path: Path) -> bool:

@@ -14,14 +14,17 @@ import mlx.core as mx
 import mlx_lm.utils
 from mlx.utils import tree_flatten
 
+from engine.model_files.description import read_config
 from engine.model_files.errors import (
     IF_TRUSTED,
     BrokenWeights,
     ConfigMissing,
+    ModelError,
     UnsupportedArchitecture,
     first_line,
 )
 from engine.model_files.weight_files import PATTERN, WeightChoice
+from engine.model_files.whole_folder import damaged_document
 
 OnProgress = Callable[[float, str], None]
 """Called with the completed fraction (0 to 1) and a description for people."""
@@ -29,6 +32,8 @@ OnProgress = Callable[[float, str], None]
 _STEP_BYTES = 256 << 20  # of weights read between two reports
 _CONFIGS = ("config.json", "generation_config.json", "hf_quant_config.json")
 """What mlx-lm reads apart from the weights."""
+
+_OF_SETTINGS = (TypeError, KeyError, AttributeError, AssertionError)
 
 log = logging.getLogger("engine")
 
@@ -44,12 +49,12 @@ def build(
         ConfigMissing, UnsupportedArchitecture, BrokenWeights: see `engine.model_files.errors`.
     """
     model_type = _known_type(path, trust_remote_code)
-    fault: BrokenWeights | None = None
+    fault: ModelError | None = None
     for choice in choices:
         try:
             model, config = _built(path, choice.files, model_type, trust_remote_code)
-        except BrokenWeights as error:
-            fault = fault or error
+        except (BrokenWeights, UnsupportedArchitecture) as error:
+            fault = fault or (BrokenWeights(choice.damage) if choice.damage else error)
         else:
             return model, config, choice
     raise fault or BrokenWeights(f"{path} has no weights; download the model again")
@@ -74,13 +79,8 @@ def read_weights(model: Any, path: Path, name: str, on_progress: OnProgress) -> 
 
 
 def _known_type(path: Path, trust_remote_code: bool) -> str:
-    try:
-        config = mlx_lm.utils.load_config(path)
-        model_type: str = config["model_type"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigMissing(
-            f"{path / 'config.json'} is no model configuration; download the model again"
-        ) from error
+    config = read_config(path)
+    model_type: str = config["model_type"]
     if config.get("model_file") is not None and trust_remote_code:
         return model_type
     try:
@@ -106,24 +106,42 @@ def _built(
             return mlx_lm.utils.load_model(  # type: ignore[no-any-return]
                 folder, lazy=True, trust_remote_code=trust_remote_code
             )
-    except (TypeError, KeyError, AttributeError, AssertionError) as error:
-        raise UnsupportedArchitecture(
-            f"mlx-lm cannot build a {model_type} model from {path / 'config.json'} ({first_line(error)});"
-            " choose a model in MLX format"
-        ) from error
-    except Exception as error:  # mlx raises RuntimeError or ValueError for files and shapes alike
-        config = mlx_lm.utils.load_config(path)
-        if (code := config.get("model_file")) is not None and not trust_remote_code:
-            raise UnsupportedArchitecture(
-                f"{path} requires code of its own to run ({code!r}); use a model that mlx-lm knows, or,"
-                f" {IF_TRUSTED}"
-            ) from error
-        if (way := _foreign_quantization(config)) and not _is_of_weights(error):
-            raise UnsupportedArchitecture(
-                f"mlx-lm cannot read how the weights of {path} are quantized ({way}: {first_line(error)});"
-                " take the model's MLX version"
-            ) from error
-        raise _broken(path, error) from error
+    except Exception as error:  # mlx raises RuntimeError or ValueError for files, shapes and settings alike
+        raise _why(path, model_type, error, trust_remote_code) from error
+
+
+def _why(path: Path, model_type: str, error: Exception, trust_remote_code: bool) -> ModelError:
+    """The engine's error for one of mlx-lm's while it builds a model."""
+    if damaged := damaged_document(path, _CONFIGS):
+        return ConfigMissing(damaged)
+    config = read_config(path)
+    if isinstance(error, _OF_SETTINGS):
+        return _unbuildable(path, model_type, error)
+    if (code := config.get("model_file")) is not None and not trust_remote_code:
+        return UnsupportedArchitecture(
+            f"{path} requires code of its own to run ({code!r}); use a model that mlx-lm knows, or,"
+            f" {IF_TRUSTED}"
+        )
+    if (way := _foreign_quantization(config)) and not _lacks_weights(error):
+        return UnsupportedArchitecture(
+            f"mlx-lm cannot read how the weights of {path} are quantized ({way}: {first_line(error)});"
+            " take the model's MLX version"
+        )
+    if _is_of_files(error):
+        return _broken(path, error)
+    if _is_of_weights(error):
+        return BrokenWeights(
+            f"the weights of {path} do not fit its config.json ({first_line(error)}); upgrade mlx-lm, or take"
+            " another copy of this model"
+        )
+    return _unbuildable(path, model_type, error)
+
+
+def _unbuildable(path: Path, model_type: str, error: Exception) -> UnsupportedArchitecture:
+    return UnsupportedArchitecture(
+        f"mlx-lm cannot build a {model_type} model from {path / 'config.json'} ({first_line(error)});"
+        " choose a model in MLX format"
+    )
 
 
 def _foreign_quantization(config: Mapping[str, Any]) -> str:
@@ -134,9 +152,18 @@ def _foreign_quantization(config: Mapping[str, Any]) -> str:
     return str(found.get("quant_method") or "unknown method")
 
 
-def _is_of_weights(error: Exception) -> bool:
+def _is_of_files(error: Exception) -> bool:
+    return isinstance(error, OSError) or str(error).startswith("[load_safetensors]")
+
+
+def _lacks_weights(error: Exception) -> bool:
     """Whether weights are missing or damaged, whatever quantized them; unknown names mean another method."""
-    return str(error).startswith(("Missing ", "[load_safetensors]"))
+    return _is_of_files(error) or str(error).startswith("Missing ")
+
+
+def _is_of_weights(error: Exception) -> bool:
+    """Whether names or shapes of weights are others than the model has."""
+    return str(error).startswith(("Missing ", "Received ", "Expected shape "))
 
 
 @contextlib.contextmanager
@@ -175,6 +202,5 @@ def _steps(weights: list[Any]) -> Iterator[list[Any]]:
 
 def _broken(path: Path, error: Exception) -> BrokenWeights:
     return BrokenWeights(
-        f"the weights of {path} are damaged or do not fit its config.json ({first_line(error)});"
-        " download the model again"
+        f"the weights of {path} cannot be read ({first_line(error)}); download the model again"
     )

@@ -6,12 +6,11 @@ A model folder is what Hugging Face repositories hold: `config.json` with a `mod
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from engine.model_files.context_window import read_window
+from engine.model_files.description import read_config
 from engine.model_files.errors import ModelError
 from engine.model_files.weight_files import weight_choices
 from proxy.configuration.file import expand_home
@@ -67,10 +66,8 @@ def check_model_folder(folder: Path) -> None:
         )
     if "config.json" not in names:
         raise ConfigError(f"{folder} is no model: it has no config.json{_inner_hint(folder, names)}")
-    config = _read_json(folder / "config.json")
-    if not isinstance(config.get("model_type"), str) or not config["model_type"]:
-        raise ConfigError(f'{folder} is no model: its config.json has no "model_type"')
     try:
+        read_config(folder)
         weight_choices(folder)
     except ModelError as error:
         raise ConfigError(str(error)) from None
@@ -84,15 +81,3 @@ def context_window(folder: Path) -> int:
 def _inner_hint(folder: Path, names: set[str]) -> str:
     inner = sorted(name for name in names if (folder / name / "config.json").is_file())
     return f"; did you mean {folder / inner[0]}?" if inner else ""
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise ConfigError(f"{file} is no JSON object")
-    return document

@@ -78,7 +78,11 @@ def test_a_template_that_drops_tools_is_reported(shelf: ModelShelf, tmp_path: Pa
 def test_a_model_that_cannot_be_built_is_reported(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
     (tmp_path / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
-    assert "no_such_model" in with_model(machine_report(), tmp_path).fault
+    assert with_model(ModelReport(), tmp_path).fault.endswith("download the model again")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    fault = with_model(machine_report(), tmp_path).fault
+    assert "no_such_model" in fault
+    assert fault.endswith("upgrade mlx-lm or take another model")
 
 
 def test_the_last_line_counts_and_unknown_fields_are_passed_over() -> None:

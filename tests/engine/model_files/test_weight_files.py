@@ -147,6 +147,16 @@ def weights_that_the_model_does_not_take(folder: Folder) -> None:
     folder.put("model-mtp.safetensors", {"mtp.weight": mx.ones(4)})
 
 
+def empty_file_without_index(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    (folder.path / "model-00001-of-00001.safetensors").write_bytes(b"")
+
+
+def part_that_is_damaged_without_index(folder: Folder) -> None:
+    folder.put("model.safetensors", folder.good)
+    (folder.path / FIRST).write_text("version https://git-lfs.github.com/spec/v1")
+
+
 def part_of_another_without_index(folder: Folder) -> None:
     folder.put("model.safetensors", folder.good)
     folder.put(FIRST, {tensor: folder.other[tensor] for tensor in folder.halves[0]})
@@ -172,6 +182,8 @@ def part_of_another_without_index(folder: Folder) -> None:
         (parts_without_index, f"there is no {INDEX}"),
         (copy_without_index, "model copy.safetensors has weights that model.safetensors has too"),
         (weights_that_the_model_does_not_take, "model-mtp.safetensors has weights that this model does not"),
+        (empty_file_without_index, "model-00001-of-00001.safetensors is damaged and is not loaded"),
+        (part_that_is_damaged_without_index, f"{FIRST} is damaged and is not loaded"),
         (part_of_another_without_index, f"{FIRST} has weights that model.safetensors has too"),
     ],
 )

@@ -131,6 +131,18 @@ def write(name: str, text: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_text(text) and None
 
 
+def as_a_folder(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).mkdir()
+
+
+def link_to_nothing(name: str) -> Callable[[Path], None]:
+    def link(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to("nowhere")
+
+    return link
+
+
 def cut_short(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-20_000])
@@ -140,6 +152,11 @@ def drop_a_weight(folder: Path) -> None:
     weights = mx.load(str(folder / "model.safetensors"))
     del weights["lm_head.weight"]
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+
+
+def drop_a_weight_beside_a_damaged_file(folder: Path) -> None:
+    drop_a_weight(folder)
+    (folder / "model-b.safetensors").write_bytes(b"")
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9085657\n"
@@ -165,12 +182,38 @@ def tokenizer_with_code(folder: Path) -> None:
     ("damage", "error", "says"),
     [
         (remove("config.json"), ConfigMissing, "has no config.json"),
-        (write("config.json", "{"), ConfigMissing, "is no model configuration"),
-        (write("config.json", "[]"), ConfigMissing, "is no model configuration"),
-        (write("config.json", '{"a": 1}'), ConfigMissing, "is no model configuration"),
+        (write("config.json", "{"), ConfigMissing, "config.json cannot be read (Expecting"),
+        (write("config.json", ""), ConfigMissing, "config.json cannot be read (it is empty); download it"),
+        (write("config.json", "[]"), ConfigMissing, 'has no "model_type"'),
+        (write("config.json", '{"a": 1}'), ConfigMissing, 'has no "model_type"'),
+        (write("config.json", "[" * 9999), ConfigMissing, "config.json cannot be read (maximum recursion"),
+        (
+            write("generation_config.json", "[]"),
+            ConfigMissing,
+            "on_config.json cannot be read (it is no JSON",
+        ),
+        (as_a_folder("generation_config.json"), ConfigMissing, "Is a directory"),
+        (
+            write("hf_quant_config.json", ""),
+            ConfigMissing,
+            "hf_quant_config.json cannot be read (it is empty)",
+        ),
+        (link_to_nothing("config.json"), ConfigMissing, "config.json is a link to nowhere, which is no file"),
+        (link_to_nothing("model.safetensors"), WeightsMissing, "is a link to nowhere, which is no file"),
         (remove("model.safetensors"), WeightsMissing, "convert the model with mlx_lm.convert"),
         (remove("tokenizer.json"), TokenizerMissing, "has no tokenizer"),
-        (write("tokenizer.json", "{"), TokenizerMissing, "cannot be loaded"),
+        (write("tokenizer.json", "{"), TokenizerMissing, "tokenizer.json cannot be read (Expecting"),
+        (write("tokenizer.json", "{}"), TokenizerMissing, "upgrade transformers, or take another copy"),
+        (
+            write("tokenizer_config.json", POINTER),
+            TokenizerMissing,
+            "tokenizer_config.json is a git-lfs pointer",
+        ),
+        (
+            write("special_tokens_map.json", "null"),
+            TokenizerMissing,
+            "_map.json cannot be read (it is no JSON",
+        ),
         (edit_config(model_type="telepathy"), UnsupportedArchitecture, "model type 'telepathy'"),
         (edit_config(model_type="olmo"), UnsupportedArchitecture, "module for model type 'olmo'"),
         (
@@ -191,7 +234,9 @@ def tokenizer_with_code(folder: Path) -> None:
         (write("tokenizer.json", POINTER), TokenizerMissing, "run: git lfs pull"),
         (tokenizer_with_code, TokenizerMissing, "use a copy of this model that has a tokenizer.json"),
         (edit_config(num_attention_heads="two"), UnsupportedArchitecture, "cannot build a qwen3 model"),
-        (edit_config(hidden_size=128), BrokenWeights, "do not fit its config.json"),
+        (edit_config(rms_norm_eps=-1), UnsupportedArchitecture, "cannot build a qwen3 model"),
+        (edit_config(hidden_size=128), BrokenWeights, "take another copy of this model"),
+        (drop_a_weight_beside_a_damaged_file, BrokenWeights, "model-b.safetensors is empty or truncated"),
         (write("model.safetensors", "not weights"), BrokenWeights, "damaged"),
         (cut_short, BrokenWeights, "damaged"),
         (drop_a_weight, BrokenWeights, "Missing 1 parameters: lm_head.weight"),
@@ -290,10 +335,36 @@ def test_without_the_hub_the_newest_complete_copy_is_used_and_told(
     assert (loaded.name, loaded.path) == ("org/tiny", whole)
     assert "bbbbbbbbbbbb" in loaded.notes[0]
     assert "no route to host" in loaded.notes[0]
+    newest = load_model(
+        "org/tiny", download=lambda *_, **__: str(part)
+    )  # found in the cache, not looked into
+    assert newest.path == whole
+    assert "only a part of the newest copy of org/tiny is here" in newest.notes[0]
     (whole / "config.json").unlink()
     (tmp_path / "models--org--tiny" / "snapshots" / ("a" * 40) / "tokenizer.json").unlink()
     with pytest.raises(HubUnreachable, match="no route to host"):
         load_model("org/tiny", download=download)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends"),
+    [
+        ({"eos_token_id": [3, 5]}, {3, 5}),
+        ({"eos_token_id": "<|im_end|>"}, set()),
+        ({"eos_token_id": [7, -1, 1.5, None, "9", True, 10**25]}, {7}),
+        ({"eos_token_id": {"a": 1}, "text_config": "none", "vocab_size": 1536}, set()),
+    ],
+)
+def test_only_ids_of_tokens_end_answers(folder: Path, changes: dict[str, Any], ends: set[int]) -> None:
+    edit_config(**changes)(folder)
+    loaded = load_model(folder)
+    assert loaded.eos_token_ids == ends | {loaded.tokenizer.convert_tokens_to_ids("<|im_end|>")}
+    assert loaded.vocab_size == 1536
+
+
+def test_links_to_nothing_beside_the_weights_do_not_matter(folder: Path) -> None:
+    (folder / "adapters.safetensors").symlink_to("nowhere")
+    assert load_model(folder).fingerprint
 
 
 def test_code_of_a_model_runs_if_it_is_trusted(folder: Path) -> None:

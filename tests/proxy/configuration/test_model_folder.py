@@ -37,7 +37,7 @@ def test_a_model_in_parts_passes(tmp_path: Path) -> None:
     [
         ({}, None, 'no "model_type"'),
         ({"model_type": 3}, None, 'no "model_type"'),
-        ([], None, "no JSON object"),
+        ([], None, 'no "model_type"'),
         (None, {}, "no weights"),
         (None, {"x.gguf": b"GGUF"}, "does not read .gguf"),
         (None, {"pytorch_model.bin": b"1"}, "mlx_lm.convert"),
@@ -91,7 +91,7 @@ def test_the_model_one_folder_further_down_is_suggested(tmp_path: Path) -> None:
 
 def test_broken_config_json_is_said_to_be(tmp_path: Path) -> None:
     (model(tmp_path) / "config.json").write_text("{")
-    with pytest.raises(ConfigError, match="is not JSON"):
+    with pytest.raises(ConfigError, match=r"config\.json cannot be read .*; download it again"):
         check_model_folder(tmp_path)
 
 
