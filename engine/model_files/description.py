@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.model_files.cache_layers import CacheLayers, cache_layers
 from engine.model_files.context_window import context_window_of
-from engine.model_files.errors import ConfigMissing, first_line
+from engine.model_files.errors import ConfigMissing, ModelFolderMissing, first_line
 from engine.model_files.known_architectures import module_text
 from engine.model_files.quantization import Quantization, float_type, quantization_of
 from engine.model_files.safetensors_header import TensorEntry, tensor_entries
@@ -34,7 +34,8 @@ class ModelDescription:
 
     `weights_bytes` are those of the tensors that a text model loads, `ignored_bytes` of the others by what
     they are for (`vision`, …). `window_tokens` is 0 if no file states it. `template` is the text of all chat
-    templates. `known` says whether mlx-lm has a module for the architecture.
+    templates. `known` says whether mlx-lm has a module for the architecture, `own_code` names the file of a
+    model that brings its own.
     """
 
     model_type: str
@@ -50,6 +51,7 @@ class ModelDescription:
     learned_tokens: int = 0
     cache: CacheLayers = field(default_factory=lambda: CacheLayers(known=False))
     template: str = ""
+    own_code: str = ""
 
 
 def describe(folder: Path) -> ModelDescription:
@@ -83,6 +85,7 @@ def describe(folder: Path) -> ModelDescription:
         learned_tokens=window.learned,
         cache=cache_layers(config, shapes, module or "", number_bytes=number_bytes),
         template="\n".join(template_files(folder).all.values()),
+        own_code=str(config.get("model_file") or ""),
     )
 
 
@@ -91,7 +94,12 @@ def read_config(folder: Path) -> dict[str, Any]:
 
     Raises:
         ConfigMissing: there is none, or it names no `model_type`.
+        ModelFolderMissing: MLX cannot open a folder of this name.
     """
+    if not _is_utf8(folder):
+        raise ModelFolderMissing(
+            f"{folder}: this name is not UTF-8, so MLX cannot open it; rename it, or name a link to it"
+        )
     file = folder / "config.json"
     try:
         config = json.loads(file.read_bytes())
@@ -105,6 +113,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(model_type, str) or not model_type:
         raise ConfigMissing(f'{file} has no "model_type", so it is not of a language model')
     return dict(config)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def added_tokens(folder: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """Why a model cannot be loaded: one error for each situation.
 
     ModelError
-    ├── ModelFolderMissing       the path does not exist
+    ├── ModelFolderMissing       the path does not exist, or is not UTF-8
     ├── NotAModel                a folder lacks something
     │   ├── ConfigMissing        no config.json, or not readable as one
     │   ├── WeightsMissing       no weight files, or not yet
@@ -26,7 +26,7 @@ class ModelError(Exception):
 
 
 class ModelFolderMissing(ModelError):
-    """The given path, or invalid hub id, does not exist."""
+    """The given path, or invalid hub id, does not exist, or has a name that MLX cannot open."""
 
 
 class NotAModel(ModelError):

@@ -232,7 +232,7 @@ def _no_weights(folder: Path, lacking: list[str]) -> WeightsMissing:
         )
     if dangling := next((path for path in sorted(folder.glob(PATTERN)) if path.is_symlink()), None):
         return WeightsMissing(
-            f"{dangling} is a link to {dangling.readlink()}, which is no file; download the model again"
+            f"{dangling} is a link to {dangling.readlink()}, which is no file; finish the download"
         )
     hint = "finish the download, or convert the model with mlx_lm.convert"
     if any(name.endswith(".gguf") for name in names):

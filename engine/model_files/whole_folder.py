@@ -37,8 +37,10 @@ def no_config(folder: Path) -> ConfigMissing:
     """The error for a folder without config.json."""
     file = folder / "config.json"
     if file.is_symlink():
+        return ConfigMissing(f"{file} is a link to {file.readlink()}, which is no file; finish the download")
+    if (folder / "adapter_config.json").is_file():
         return ConfigMissing(
-            f"{file} is a link to {file.readlink()}, which is no file; download the model again"
+            f"{folder} holds an adapter, not a model; name its model, and this folder with --adapter"
         )
     return ConfigMissing(f"{folder} has no config.json; name the folder of an MLX model")
 

@@ -111,6 +111,8 @@ def load_model(
     found = load_tokenizer(path, _end_tokens(config), trust_remote_code)
     tokenizer = found.tokenizer
     notes = [note for note in (place, *weights.notes, found.decoder_fault, found.template_fault) if note]
+    if not adapter and (path / "adapter_config.json").is_file():
+        notes.append(f"the adapter in its folder is not applied; --adapter {path} applies it")
     if trust_remote_code:
         notes.append("its own Python code may run, because trustRemoteCode names it")
     for note in notes:

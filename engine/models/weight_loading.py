@@ -81,8 +81,13 @@ def read_weights(model: Any, path: Path, name: str, on_progress: OnProgress) -> 
 def _known_type(path: Path, trust_remote_code: bool) -> str:
     config = read_config(path)
     model_type: str = config["model_type"]
-    if config.get("model_file") is not None and trust_remote_code:
-        return model_type
+    if (code := config.get("model_file")) is not None:
+        if trust_remote_code:
+            return model_type
+        raise UnsupportedArchitecture(
+            f"{path} requires code of its own to run ({code!r}); use a model that mlx-lm knows, or,"
+            f" {IF_TRUSTED}"
+        )
     try:
         mlx_lm.utils._get_classes(config)
     except (ValueError, TypeError) as error:
@@ -107,22 +112,16 @@ def _built(
                 folder, lazy=True, trust_remote_code=trust_remote_code
             )
     except Exception as error:  # mlx raises RuntimeError or ValueError for files, shapes and settings alike
-        raise _why(path, model_type, error, trust_remote_code) from error
+        raise _why(path, model_type, error) from error
 
 
-def _why(path: Path, model_type: str, error: Exception, trust_remote_code: bool) -> ModelError:
+def _why(path: Path, model_type: str, error: Exception) -> ModelError:
     """The engine's error for one of mlx-lm's while it builds a model."""
     if damaged := damaged_document(path, _CONFIGS):
         return ConfigMissing(damaged)
-    config = read_config(path)
     if isinstance(error, _OF_SETTINGS):
         return _unbuildable(path, model_type, error)
-    if (code := config.get("model_file")) is not None and not trust_remote_code:
-        return UnsupportedArchitecture(
-            f"{path} requires code of its own to run ({code!r}); use a model that mlx-lm knows, or,"
-            f" {IF_TRUSTED}"
-        )
-    if (way := _foreign_quantization(config)) and not _lacks_weights(error):
+    if (way := _foreign_quantization(read_config(path))) and not _lacks_weights(error):
         return UnsupportedArchitecture(
             f"mlx-lm cannot read how the weights of {path} are quantized ({way}: {first_line(error)});"
             " take the model's MLX version"

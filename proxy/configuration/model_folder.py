@@ -60,11 +60,7 @@ def check_model_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise ConfigError(f"{folder} is a file; name the folder that holds the model")
     names = {path.name for path in folder.iterdir()}
-    if "config.json" not in names and "adapter_config.json" in names:
-        raise ConfigError(
-            f"{folder} holds an adapter, not a model; name its model, and this folder with --adapter"
-        )
-    if "config.json" not in names:
+    if not names & {"config.json", "adapter_config.json"}:
         raise ConfigError(f"{folder} is no model: it has no config.json{_inner_hint(folder, names)}")
     try:
         read_config(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -198,7 +199,7 @@ def tokenizer_with_code(folder: Path) -> None:
             ConfigMissing,
             "hf_quant_config.json cannot be read (it is empty)",
         ),
-        (link_to_nothing("config.json"), ConfigMissing, "config.json is a link to nowhere, which is no file"),
+        (link_to_nothing("config.json"), ConfigMissing, "is a link to nowhere, which is no file; fin"),
         (link_to_nothing("model.safetensors"), WeightsMissing, "is a link to nowhere, which is no file"),
         (remove("model.safetensors"), WeightsMissing, "convert the model with mlx_lm.convert"),
         (remove("tokenizer.json"), TokenizerMissing, "has no tokenizer"),
@@ -216,6 +217,11 @@ def tokenizer_with_code(folder: Path) -> None:
         ),
         (edit_config(model_type="telepathy"), UnsupportedArchitecture, "model type 'telepathy'"),
         (edit_config(model_type="olmo"), UnsupportedArchitecture, "module for model type 'olmo'"),
+        (
+            edit_config(model_file="own.py", model_type="own"),
+            UnsupportedArchitecture,
+            "trust its author",
+        ),
         (
             edit_config(model_file="own.py"),
             UnsupportedArchitecture,
@@ -360,6 +366,20 @@ def test_only_ids_of_tokens_end_answers(folder: Path, changes: dict[str, Any], e
     loaded = load_model(folder)
     assert loaded.eos_token_ids == ends | {loaded.tokenizer.convert_tokens_to_ids("<|im_end|>")}
     assert loaded.vocab_size == 1536
+
+
+def test_an_adapter_beside_the_weights_is_told(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    assert f"is not applied; --adapter {folder} applies it" in load_model(folder).notes[0]
+
+
+def test_a_folder_whose_name_mlx_cannot_open_says_so(folder: Path) -> None:
+    if sys.platform == "darwin":
+        pytest.skip("its file systems have no such names")
+    odd = folder.with_name(os.fsdecode(b"m\xe9"))
+    folder.rename(odd)
+    with pytest.raises(ModelFolderMissing, match="not UTF-8, so MLX cannot open it"):
+        load_model(odd)
 
 
 def test_links_to_nothing_beside_the_weights_do_not_matter(folder: Path) -> None:

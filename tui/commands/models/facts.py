@@ -181,6 +181,8 @@ def _for_store(model: FoundModel, reason: str) -> str:
 
 
 def _standing(model: FoundModel, found: ModelDescription) -> tuple[Condition | None, str]:
+    if found.own_code:
+        return "unknown", f"it runs with code of its own ({found.own_code}), if trustRemoteCode names it"
     if not found.known:
         return "not MLX", f"mlx-lm has no module for {found.model_type}; upgrade, or take another model"
     way = found.quantization.foreign

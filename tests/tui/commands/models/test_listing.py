@@ -80,6 +80,11 @@ def truncated(home: Home) -> None:
 
 CASES: dict[str, tuple[Callable[[Home], None], str, str]] = {
     "gguf": (lambda home: void(home.gguf("acme/m")), "not MLX", "GGUF"),
+    "code of its own": (
+        in_the_cache(config={"model_type": "own", "model_file": "own.py"}),
+        "unknown",
+        "if trustRemoteCode names it",
+    ),
     "unknown to mlx-lm": (in_the_cache(config={"model_type": "brand_new"}), "not MLX", "brand_new"),
     "another quantization": (
         in_the_cache(config={"quantization_config": {"quant_method": "exl3"}}),
