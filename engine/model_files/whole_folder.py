@@ -10,6 +10,17 @@ from engine.model_files.errors import ConfigMissing, TokenizerMissing, first_lin
 from engine.model_files.tokenizer_files import tokenizer_files
 from engine.model_files.weight_files import WeightChoice, weight_choices
 
+TOKENIZER_DOCUMENTS = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+"""The JSON files from which transformers makes a tokenizer."""
+
+_OF_OTHERS = ("tekken.json", "tokenizer.model.v*", "vocab.txt", "*.gguf")
+"""Tokenizers of other programs."""
+
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -55,5 +66,15 @@ def check_folder(path: Path) -> list[WeightChoice]:
         raise no_config(path)
     choices = weight_choices(path)
     if not tokenizer_files(path):
-        raise TokenizerMissing(f"{path} has no tokenizer (such as tokenizer.json); download the model again")
+        raise _no_tokenizer(path)
     return choices
+
+
+def _no_tokenizer(folder: Path) -> TokenizerMissing:
+    others = sorted(file.name for pattern in _OF_OTHERS for file in folder.glob(pattern))
+    if others:
+        return TokenizerMissing(
+            f"{folder} has no tokenizer that MLX's libraries read, only {others[0]};"
+            " take a copy of this model that has a tokenizer.json"
+        )
+    return TokenizerMissing(f"{folder} has no tokenizer (such as tokenizer.json); download the model again")

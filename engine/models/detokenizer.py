@@ -88,27 +88,26 @@ def select_decoding(tokenizer: Any) -> str:
     """Give mlx-lm's wrapper a working decoder and detokenizer; returns what was wrong, as a sentence."""
     fault = _select_decoder(tokenizer)
     trips = list(_round_trips(tokenizer.decode, tokenizer))
-    # Where no text is restored, what the tokenizer decodes is right: some fold letters.
-    right = [trip for trip in trips if trip[2] == trip[1]] or [(ids, said, said) for ids, _, said in trips]
     tokenizer._detokenizer = next(
-        (found for spell in (_byte_letters_of, _piece_of) if (found := _tried(tokenizer, spell, right))),
+        (found for spell in (_byte_letters_of, _piece_of) if (found := _tried(tokenizer, spell, trips))),
         None,
     ) or DecodingDetokenizer(tokenizer)
     return fault
 
 
-def _tried(tokenizer: Any, spell: Spelling, right: Sequence[RoundTrip]) -> ByteDetokenizer | None:
-    """A detokenizer with this spelling of tokens, if it restores these texts."""
+def _tried(tokenizer: Any, spell: Spelling, trips: Sequence[RoundTrip]) -> ByteDetokenizer | None:
+    """A detokenizer with this spelling of tokens, if it restores these texts, or decodes as the tokenizer."""
     try:
-        for ids, text, _ in right:  # a few tokens show most misfits, the whole table takes a second
+        for ids, *right in trips:  # a few tokens show most misfits, the whole table takes a second
             spelled = b"".join(spell(token, False) for token in tokenizer.convert_ids_to_tokens(ids))
-            if not _same(spelled.decode(errors="replace"), text):
+            if not any(_same(spelled.decode(errors="replace"), text) for text in right):
                 return None
         detokenizer = ByteDetokenizer(tokenizer, spell)
-        works = all(_same(_streamed(detokenizer, ids), text) for ids, text, _ in right)
+        streamed = [(_streamed(detokenizer, ids), right) for ids, *right in trips]
     except Exception:  # a tokenizer written in Python may raise anything
         return None
-    return detokenizer if works and right else None
+    works = all(any(_same(said, text) for text in right) for said, right in streamed)
+    return detokenizer if works and trips else None
 
 
 def _select_decoder(tokenizer: Any) -> str:

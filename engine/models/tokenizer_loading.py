@@ -12,7 +12,8 @@ import mlx_lm.utils
 from tokenizers import Tokenizer
 
 from engine.model_files.errors import IF_TRUSTED, TokenizerMissing, first_line
-from engine.model_files.whole_folder import damaged_document
+from engine.model_files.tokenizer_files import tokenizer_files
+from engine.model_files.whole_folder import TOKENIZER_DOCUMENTS, damaged_document
 from engine.models.detokenizer import PROBES, select_decoding
 from engine.prompts.chat_template import check_template, missing_templates
 
@@ -28,8 +29,6 @@ _MOST_TOKENS = 1 << 31
 
 _PARTS = ("pre_tokenizer", "normalizer", "model")
 _RULES = ("ignore_merges", "byte_fallback", "fuse_unk", "unk_token", "dropout")
-
-_DOCUMENTS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,24 @@ def load_tokenizer(path: Path, eos: Any = None, trust_remote_code: bool = False)
         if tokenizer is None:
             raise TokenizerMissing(_why(path, error)) from error
     _encode_as_written(path, tokenizer)
+    if not _knows_text(
+        tokenizer
+    ):  # transformers makes one without a vocabulary of a file that it cannot read
+        raise TokenizerMissing(
+            f"the tokenizer of {path} knows no text: transformers cannot read {tokenizer_files(path)[0]};"
+            " take a copy of this model that has a tokenizer.json"
+        )
     decoder_fault = select_decoding(tokenizer)
     return LoadedTokenizer(tokenizer, check_template(tokenizer), decoder_fault)
+
+
+def _knows_text(tokenizer: Any) -> bool:
+    try:
+        return (
+            len({token for text in PROBES for token in tokenizer.encode(text, add_special_tokens=False)}) > 1
+        )
+    except Exception:  # it has some rules at least
+        return True
 
 
 def _end_tokens(stated: Any) -> list[int] | None:
@@ -129,7 +144,7 @@ def _without_config(path: Path, extra: dict[str, Any], eos: Any) -> Any | None:
 
 
 def _why(path: Path, error: Exception) -> str:
-    if damaged := damaged_document(path, _DOCUMENTS):
+    if damaged := damaged_document(path, TOKENIZER_DOCUMENTS):
         return damaged
     file = path / "tokenizer.json"
     if "custom code" in str(error) or (not file.is_file() and _has_own_code(path)):

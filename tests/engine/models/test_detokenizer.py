@@ -180,6 +180,13 @@ def test_a_token_of_the_model_that_its_tokenizer_lacks_has_no_text(kind: Callabl
     assert streamed(tokenizer, [10**6, *ids, 10**6]) == streamed(tokenizer, ids)
 
 
+def test_letters_that_are_also_letters_for_bytes_stay_letters() -> None:
+    tokenizer = tokenizer_kinds.python_letters()
+    select_decoding(tokenizer)
+    text = "¡é, Ж, 漢字!"
+    assert streamed(tokenizer, tokenizer.encode(text, add_special_tokens=False)) == text
+
+
 def test_two_answers_at_the_same_time_do_not_mix(loaded: Load) -> None:
     tokenizer = loaded(byte_level()).tokenizer
     ids = tokenizer.encode("🙂", add_special_tokens=False)

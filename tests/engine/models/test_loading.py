@@ -144,6 +144,16 @@ def link_to_nothing(name: str) -> Callable[[Path], None]:
     return link
 
 
+def instead_of_tokenizer(name: str) -> Callable[[Path], None]:
+    def move(folder: Path) -> None:
+        (folder / "tokenizer.json").unlink()
+        settings = {"tokenizer_class": "Qwen2Tokenizer"}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+        (folder / name).write_text("IQ== 0")
+
+    return move
+
+
 def cut_short(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-20_000])
@@ -203,6 +213,12 @@ def tokenizer_with_code(folder: Path) -> None:
         (link_to_nothing("model.safetensors"), WeightsMissing, "is a link to nowhere, which is no file"),
         (remove("model.safetensors"), WeightsMissing, "convert the model with mlx_lm.convert"),
         (remove("tokenizer.json"), TokenizerMissing, "has no tokenizer"),
+        (instead_of_tokenizer("tekken.json"), TokenizerMissing, "only tekken.json; take a copy"),
+        (
+            instead_of_tokenizer("own.tiktoken"),
+            TokenizerMissing,
+            "knows no text: transformers cannot read own",
+        ),
         (write("tokenizer.json", "{"), TokenizerMissing, "tokenizer.json cannot be read (Expecting"),
         (write("tokenizer.json", "{}"), TokenizerMissing, "upgrade transformers, or take another copy"),
         (

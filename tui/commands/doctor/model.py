@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 
@@ -10,7 +9,8 @@ from engine import bundled_model
 from engine.model_files.context_window import read_window
 from engine.model_files.errors import ModelError
 from engine.model_files.tokenizer_files import tokenizer_files
-from engine.model_files.weight_files import INDEX, weight_choices
+from engine.model_files.weight_files import weight_choices
+from engine.model_files.whole_folder import TOKENIZER_DOCUMENTS, damaged_document
 from engine.wire.model_report import read_report
 from tui.client.figures import plural, size
 from tui.commands.claude_window import LEAST_WINDOW
@@ -59,8 +59,7 @@ def check_weights(examination: Examination) -> Finding:
     if choice.notes:
         return warning(
             f"{evidence}; {'; '.join(choice.notes)}",
-            f"the engine loads the right files; download the model again, or remove {INDEX} if it is not of "
-            "these weights",
+            "the engine loads the right files; remove the others, or download the model again",
         )
     return ok(evidence)
 
@@ -73,11 +72,9 @@ def check_tokenizer(examination: Examination) -> Finding:
     again = "download the model again; a model without its tokenizer cannot be used"
     if not found:
         return failed(f"{folder} has no tokenizer (such as tokenizer.json)", again)
-    if found[0] == "tokenizer.json":
-        try:
-            json.loads((folder / found[0]).read_bytes())
-        except ValueError as error:
-            return failed(f"{folder / found[0]} is damaged: {error}", again)
+    if damaged := damaged_document(folder, TOKENIZER_DOCUMENTS):
+        evidence, _, advice = damaged.rpartition("; ")
+        return failed(evidence, f"{advice}; a model without its tokenizer cannot be used")
     return ok(", ".join(found))
 
 
