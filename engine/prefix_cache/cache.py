@@ -1,15 +1,14 @@
 """The prefix cache: a radix tree of token spans, each stored once, within a budget of bytes.
 
 A node holds the tokens of one span, their KV (`engine.prefix_cache.layers`), and, for models with layers that
-cannot be trimmed, a checkpoint of these at its end. Prompts that begin alike share nodes: the shared prefix
-of system and tools is stored once, each conversation adds its own branch, each turn extends it. A lookup
-follows one path and copies its spans into a cache that belongs to the caller.
+cannot be trimmed, a checkpoint of these at its end. Prompts that begin alike share nodes. A lookup follows
+one path and copies its spans into a cache that belongs to the caller.
 
 Where all layers have KV, a prompt can leave a path anywhere. A checkpoint serves only prompts that contain
 all of its tokens, so such a model can resume a path only at the end of a node with a checkpoint.
 
 Eviction takes the lowest kind first, then the least recently used: leaves, and checkpoints within a path. A
-ghost remembers an evicted node's tokens for a while, to report the miss. A disk tier saves all spans.
+ghost remembers an evicted node's tokens for a while, to report the miss. A disk tier saves most.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any, Literal
 
 from engine.prefix_cache.disk.encoding import describes
 from engine.prefix_cache.disk.tier import NO_DISK, DiskTier
-from engine.prefix_cache.eviction import Victims, is_ghost, on_disk_only, prune
+from engine.prefix_cache.eviction import ANYTHING, RoomClaim, Victims, is_ghost, on_disk_only, prune
 from engine.prefix_cache.interface import (
     RANK,
     CacheCounts,
@@ -138,20 +137,20 @@ class RadixPrefixCache:
             return []
         changes = self._check_layout(cache)
         assert self._layout is not None
-        walk = self._tree.walk(stored)
+        walk, claim = self._tree.walk(stored), RoomClaim(kind, unused_since)
         path = list(walk.whole)
         if walk.part is not None:
             covered = walk.length == len(stored) and not self._layout.has_checkpoint
             if covered and walk.part.in_memory and RANK[kind] <= RANK[walk.part.kind]:
                 self._tree.touch([*path, walk.part], kind)
-                return [*changes, *self._save([*path, walk.part])]
-            room, fits = self._make_room(NODE_BYTES, [*path, walk.part], unused_since)
+                return [*changes, *self._save([*path, walk.part], claim)]
+            room, fits = self._make_room(NODE_BYTES, [*path, walk.part], claim)
             if not fits:
                 return changes + room
             changes += room
             path.append(self._tree.split(walk.part, walk.length - walk.part.start))
-        changes += self._complete(path, stored, cache, kind, unused_since)
-        return [*changes, *self._save(self._tree.walk(stored).path)]
+        changes += self._complete(path, stored, cache, claim)
+        return [*changes, *self._save(self._tree.walk(stored).path, claim)]
 
     def fetch(self, tokens: Sequence[int] | TokenArray, on_done: Callable[[], None]) -> SpanFetch | None:
         prompt = as_token_array(tokens)[:-1]
@@ -187,9 +186,10 @@ class RadixPrefixCache:
     def learn_sizes(self, cache: list[Any], tokens: int) -> None:
         self._sizes.learn(cache, tokens)
 
-    def would_keep(self, tokens: int) -> bool:
-        cost = self._sizes.cost(tokens)
-        return self._limits.max_bytes > 0 and self._limits.fits(cost, index_bytes_of(tokens))
+    def would_keep(self, tokens: int, restored: int = 0, kind: Kind = "main") -> bool:
+        cost, new = self._sizes.cost(tokens), self._sizes.cost(tokens - restored)
+        fits = self._limits.max_bytes > 0 and self._limits.fits(cost, index_bytes_of(tokens))
+        return fits and self._limits.can_fit(new, kind)
 
     def memory(self) -> CacheMemory:
         queued = self._disk.queued_bytes if self._disk is not None else 0
@@ -301,22 +301,22 @@ class RadixPrefixCache:
     # Inserting
 
     def _complete(
-        self, path: list[Node], stored: TokenArray, cache: list[Any], kind: Kind, unused_since: int | None
+        self, path: list[Node], stored: TokenArray, cache: list[Any], claim: RoomClaim
     ) -> list[CacheChange]:
         """Add the KV that the nodes of a path and their continuation lack, and the checkpoint at the end."""
         parent = path[-1] if path else self._tree.root
         known = parent.end
         if known < len(stored):
-            path = [*path, Node(stored[known:].copy(), known, parent, kind, 0)]
+            path = [*path, Node(stored[known:].copy(), known, parent, claim.kind, 0)]
         last = path[-1]
         kv = {node: kv_between(cache, node.start, node.end) for node in path if not node.in_memory}
         checkpoint = checkpoint_of(cache) if self._is_exact and last.checkpoint is None else None
         added = sum(nbytes_of(span, []) for span in kv.values()) + nbytes_of([], checkpoint or [])
         if tokens := sum(len(node.tokens) for node in kv):
             self._sizes.kv_bytes = sum(nbytes_of(span, []) for span in kv.values()) / tokens
-        self._tree.touch(path, kind)
+        self._tree.touch(path, claim.kind)
         new_index = index_bytes(last) if known < len(stored) else 0
-        changes, fits = self._make_room(added + new_index, path, unused_since)
+        changes, fits = self._make_room(added + new_index, path, claim)
         if not fits or not (kv or checkpoint):
             return changes
         evaluate([layer for span in kv.values() for layer in span], checkpoint or [])
@@ -332,23 +332,24 @@ class RadixPrefixCache:
         self._counts.insertions += 1
         return [*changes, self._change("inserted", tokens, added)]
 
-    def _save(self, path: Sequence[Node]) -> list[CacheChange]:
+    def _save(self, path: Sequence[Node], claim: RoomClaim) -> list[CacheChange]:
         if self._disk is not None and self._layout_text:
-            save_path(self._disk, path, self._layout_text)
+            save_path(self._disk, path, self._layout_text, spare=claim.unused_since is not None)
         return self._disk_events()
 
     # Evicting
 
     def _make_room(
-        self, needed: int, path: Sequence[Node], unused_since: int | None = None
+        self, needed: int, path: Sequence[Node], claim: RoomClaim = ANYTHING
     ) -> tuple[list[CacheChange], bool]:
         """Evict until `needed` bytes fit, by the rules of `Victims`. Returns whether they fit."""
-        if not self._limits.fits(needed) or self._limits.over(needed) <= 0:
-            return [], self._limits.fits(needed)
+        fits = self._limits.can_fit(needed, claim.kind)
+        if not fits or self._limits.over(needed) <= 0:
+            return [], fits
         changes: list[CacheChange] = []
         protected = set(path)
         self._prune_index(protected)
-        victims = Victims(self._tree, protected, unused_since)
+        victims = Victims(self._tree, protected, claim)
         index = 0  # bytes of evicted nodes' index; pruning visits the whole tree, so it is put off
         while self._limits.over(needed) > 0:
             if index and self._limits.over(needed) <= index:
@@ -359,7 +360,7 @@ class RadixPrefixCache:
                 changes.append(self._evict(node, whole=whole))
                 index += node.nbytes if whole else 0
             elif self._limits.over_budget(needed) <= 0 or not any(
-                prune(self._tree, protected, 0, which) for which in (is_ghost, on_disk_only)
+                prune(self._tree, protected, 0, which) for which in claim.prunable
             ):
                 return changes, False
         self._prune_index(protected)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from engine.prefix_cache.interface import RANK
+from engine.prefix_cache.interface import RANK, Kind
 from engine.prefix_cache.tree import Node, RadixTree
 
 LONG = 10_000  # steps of the tree's clock; a request takes a few
@@ -20,17 +20,40 @@ class _Entry(NamedTuple):
     node: Node
 
 
+class RoomClaim(NamedTuple):
+    """For what room is made: a span of this kind, at no cost to what was used since a time of the clock."""
+
+    kind: Kind = "main"
+    unused_since: int | None = None  # only auxiliary requests have it
+
+    def may_evict(self, kind: Kind, used: int) -> bool:
+        """Whether a span of `kind`, last used at `used`, may be evicted for it."""
+        if self.kind == "once":
+            return kind == "once"
+        if self.unused_since is None:
+            return True
+        return kind != "head" and (kind != "main" or used <= self.unused_since)
+
+    @property
+    def prunable(self) -> Sequence[Callable[[Node], bool]]:
+        """Which index entries may be pruned for it, in this order."""
+        return (is_ghost,) if self.kind == "once" else (is_ghost, on_disk_only)
+
+
+ANYTHING = RoomClaim()
+"""The claim of a conversation: whatever is worth least may be evicted for it."""
+
+
 class Victims:
     """Nodes and checkpoints that may be evicted, the least valuable first; built by one pass over the tree.
 
-    Of the nodes in `protected` only checkpoints within the path may be evicted. With `unused_since`, a time
-    of the tree's clock, no conversation that was used since then may be, and no shared prefix. While an
-    instance is in use, the caller evicts exactly what it returns, and uses no node.
+    Of the nodes in `protected` only checkpoints within the path may be evicted, and only what `claim` may
+    evict. While an instance is in use, the caller evicts exactly what it returns, and uses no node.
     """
 
-    def __init__(self, tree: RadixTree, protected: Collection[Node], unused_since: int | None = None) -> None:
+    def __init__(self, tree: RadixTree, protected: Collection[Node], claim: RoomClaim = ANYTHING) -> None:
         self._protected = protected
-        self._unused_since = unused_since
+        self._claim = claim
         self._long_ago = tree.clock - LONG
         # The order in the tree breaks ties of last use.
         self._order = {node: order for order, node in enumerate(tree.nodes())}
@@ -67,9 +90,7 @@ class Victims:
         # Otherwise unused shared prefixes would outlast all conversations.
         kind = "main" if node.kind == "head" and node.used < self._long_ago else node.kind
         used = node.used if whole else node.checkpoint_used
-        if self._unused_since is not None and (
-            kind == "head" or (kind == "main" and used > self._unused_since)
-        ):
+        if not self._claim.may_evict(kind, used):
             return None
         return _Entry((RANK[kind], used), self._order[node], whole, node)
 

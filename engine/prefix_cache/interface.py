@@ -12,10 +12,13 @@ import numpy.typing as npt
 from engine.wire.feed import CacheChange
 from engine.wire.misses import MissReason
 
-Kind = Literal["subagent", "main", "head"]
-"""The use of a span, in order of eviction; "head", a stored name, is a shared prefix."""
+Kind = Literal["once", "subagent", "main", "head"]
+"""The use of a span, in order of eviction; "head", a stored name, is a shared prefix.
 
-RANK: dict[Kind, int] = {"subagent": 0, "main": 1, "head": 2}
+"once" is of an auxiliary request that none repeated so far: in memory only, where there is room.
+"""
+
+RANK: dict[Kind, int] = {"once": 0, "subagent": 1, "main": 2, "head": 3}
 
 TokenArray = npt.NDArray[np.int32]
 
@@ -119,8 +122,9 @@ class PrefixCache(Protocol):
     ) -> list[CacheChange]:
         """Store a prompt cache that holds `tokens`, and more only if all layers have KV.
 
-        The store then owns it. With `unused_since` nothing is stored at the cost of a shared prefix, or of a
-        conversation that was used since that time of the `clock`.
+        The store then owns it. With `unused_since`, for auxiliary requests, nothing is stored at the cost of
+        a shared prefix, or of a conversation that was used since that time of the `clock`, and no file is
+        removed for its files. As "once" it evicts only spans that are "once" too, and gets no files.
         """
         ...
 
@@ -150,8 +154,8 @@ class PrefixCache(Protocol):
         """Evict until at most `max_bytes` are in memory, if possible."""
         ...
 
-    def would_keep(self, tokens: int) -> bool:
-        """Whether a prompt of so many tokens would fit, by the sizes known now."""
+    def would_keep(self, tokens: int, restored: int = 0, kind: Kind = "main") -> bool:
+        """Whether a prompt of so many tokens, some restored, would fit, by the sizes known now."""
         ...
 
     def memory(self) -> CacheMemory:

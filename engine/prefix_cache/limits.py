@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 
 from engine.prefix_cache.disk.span_files import SpanFile
+from engine.prefix_cache.interface import Kind
 from engine.prefix_cache.layers import checkpoint_of, kv_between, nbytes_of
 from engine.prefix_cache.tree import NODE_BYTES, RadixTree
 
@@ -36,6 +37,12 @@ class CacheLimits:
     def over_budget(self, needed: int) -> int:
         """How many of these bytes are above the budget of arrays and index."""
         return self._tree.nbytes + needed - self.max_bytes
+
+    def can_fit(self, arrays: int, kind: Kind) -> bool:
+        """Whether so many bytes fit once all is evicted that may be for a span of this kind."""
+        if kind == "once":
+            return self.over(arrays) <= self._tree.nbytes_of(kind)
+        return self.fits(arrays)
 
     def fits(self, arrays: int, index: int = 0) -> bool:
         """Whether so many bytes fit into an empty cache."""

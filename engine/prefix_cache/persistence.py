@@ -67,32 +67,43 @@ def quarantine_other_layouts(disk: DiskTier, files: Iterable[SpanFile]) -> None:
     disk.quarantine(list(dict.fromkeys(files)), OTHER_LAYOUT)
 
 
-def save_path(disk: DiskTier, path: Sequence[Node], layout: str) -> None:
-    """Queue writes for the nodes of a path that are in memory only, until a parent cannot be saved."""
+def save_path(disk: DiskTier, path: Sequence[Node], layout: str, *, spare: bool) -> None:
+    """Queue writes for the nodes of a path that are in memory only, until a parent cannot be saved.
+
+    `spare`: as in `DiskTier.save`.
+    """
     above: SpanFile | None = None
     for node in path:
+        if node.kind == "once":
+            return
         for file in node.files:
             file.kind = last_evicted(file.kind, node.kind)
         if node.kv_file is None or node.kv_file.state == "gone":
             if node.kv is None:
                 return
-            node.use_file(_saved(disk, above, node, layout, "rows", node.kv))
+            node.use_file(_saved(disk, above, node, layout, "rows", node.kv, spare))
         if node.kv_file is None or node.kv_file.state == "gone":
             return
         above = node.kv_file
         if node.checkpoint is not None and (
             node.checkpoint_file is None or node.checkpoint_file.state == "gone"
         ):
-            node.use_file(_saved(disk, above, node, layout, "states", node.checkpoint))
+            node.use_file(_saved(disk, above, node, layout, "states", node.checkpoint, spare))
 
 
 def _saved(
-    disk: DiskTier, above: SpanFile | None, node: Node, layout: str, part: Part, content: KV | Checkpoint
+    disk: DiskTier,
+    above: SpanFile | None,
+    node: Node,
+    layout: str,
+    part: Part,
+    content: KV | Checkpoint,
+    spare: bool,
 ) -> SpanFile | None:
     """The file of a node's KV or checkpoint, queued unless it exists; None if it will not be saved."""
     start, tokens = (node.start, node.tokens) if part == "rows" else (node.end, node.tokens[:0])
     save = functools.partial(
-        disk.save, above, start, tokens, content, part=part, kind=node.kind, layout=layout
+        disk.save, above, start, tokens, content, part=part, kind=node.kind, layout=layout, spare=spare
     )
     file = save()
     if file is not None and file.layout != layout:  # its node was pruned before the layout was known

@@ -1,7 +1,7 @@
 """Prompts of auxiliary requests, by which a beginning that comes a second time is recognised.
 
-Most of these requests come once, and what they compute would evict conversations: of such a prompt only the
-token ids are remembered, and nothing is kept. Others repeat: a hook's question behind the whole conversation
+Most of these requests come once: their token ids are remembered, and what they compute is kept only where
+there is room, as the first to be evicted. Others repeat: a hook's question behind the whole conversation
 after each turn, a check with the same long instructions. The second prompt with the same beginning keeps it.
 """
 
@@ -19,11 +19,16 @@ _MOST_TOKENS = 1 << 20  # of all remembered prompts together: 4 MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
-    """The first `tokens` of a prompt are worth keeping; they came before at `since`, by the cache's clock."""
+class Worth:
+    """What of an auxiliary prompt is worth keeping, in tokens from its beginning.
 
-    tokens: int
+    The first `repeated` came before at `since`, by the cache's clock. What goes on behind them, up to `once`,
+    is worth the room that is free.
+    """
+
+    repeated: int
     since: int
+    once: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,13 @@ class RepeatedPrompts:
         self._most_tokens = most_tokens
         self._earlier: list[_Earlier] = []  # the oldest first
 
-    def add(self, prompt: TokenArray, boundaries: Sequence[int], clock: int) -> Repeat | None:
+    def add(self, prompt: TokenArray, boundaries: Sequence[int], clock: int) -> Worth:
         """Remember a prompt; what of it is worth keeping, by the prompts before it.
 
-        That is what it has in common with one of them. A prompt that goes on behind all but the last message
-        of an earlier one belongs to a growing conversation: worth keeping is then all but its last message,
-        as the next one will go on there. `boundaries` are the ends of its messages.
+        That is what it has in common with one of them, and where there is room, all of it. A prompt that goes
+        on behind all but the last message of an earlier one belongs to a growing conversation: worth keeping
+        is then all but its last message, as the next one will go on there. `boundaries` are the ends of its
+        messages, `clock` the time before it.
         """
         ends = [end for end in boundaries if 0 < end < len(prompt)]
         new = _Earlier(prompt, ends[-2] if len(ends) > 1 else 0, clock)
@@ -56,8 +62,10 @@ class RepeatedPrompts:
                 shared, best = common, one
         self._remember(new, replaces=best if best is not None and _goes_on(best, shared) else None)
         if best is None or shared < WORTH_KEEPING:
-            return None
-        return Repeat(max(shared, new.before_last) if _goes_on(best, shared) else shared, best.since)
+            return Worth(0, clock, len(prompt) if len(prompt) >= WORTH_KEEPING else 0)
+        if _goes_on(best, shared):
+            return Worth(max(shared, new.before_last), best.since, 0)
+        return Worth(shared, best.since, len(prompt))
 
     def _remember(self, new: _Earlier, replaces: _Earlier | None) -> None:
         self._earlier = [one for one in self._earlier if one is not replaces]

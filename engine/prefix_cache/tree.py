@@ -136,6 +136,10 @@ class RadixTree:
             waiting += node.children.values()
             yield node
 
+    def nbytes_of(self, kind: Kind) -> int:
+        """The bytes of all nodes of a kind that are in memory."""
+        return sum(node.nbytes for node in self.nodes() if node.in_memory and node.kind == kind)
+
     def touch(self, path: Sequence[Node], kind: Kind) -> None:
         """Record the use of a path, and raise its kind."""
         self.clock += 1

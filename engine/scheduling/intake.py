@@ -108,6 +108,7 @@ class RequestIntake:
         match = self._lookup(request)
         if request.spec.lane == "auxiliary" and not request.lookup_reported:
             self._limit_keeping(request, before)
+            self._keep_repeated(request, match)
         if not request.lookup_reported:
             self._report_lookup(request, match, request.read_s + self._clock() - began)
             self._replay(request)
@@ -135,17 +136,35 @@ class RequestIntake:
         )
 
     def _limit_keeping(self, request: ScheduledRequest, clock: int) -> None:
-        """Keep of an auxiliary request what an earlier one began with too, and evict only what is older."""
+        """Keep of an auxiliary request what an earlier one began with too, and evict only what is older.
+
+        The rest is kept where there is room.
+        """
         spec = request.spec
-        repeat = self._repeats.add(request.tokens, spec.boundaries, clock)
-        request.keep_to, request.unused_since = 0, clock
-        if repeat is None:
-            return
-        request.keep_to, request.unused_since = repeat.tokens, repeat.since
-        if self._exact_only:
+        worth = self._repeats.add(request.tokens, spec.boundaries, clock)
+        request.keep_to, request.unused_since = worth.repeated, worth.since
+        request.keep_once_to = worth.once
+        if self._exact_only and worth.repeated:
             # Other ends of chunks could change the last bits of what is computed behind them.
             ends = {*self._store_positions(request, 0), *chunk_boundaries(len(spec.prompt), self._chunk)}
-            request.keep_to = max((end for end in ends if end <= repeat.tokens), default=0)
+            request.keep_to = max((end for end in ends if end <= worth.repeated), default=0)
+
+    def _keep_repeated(self, request: ScheduledRequest, match: Match) -> None:
+        """Keep what was restored as what repeats, also on disk: it may have been "once"."""
+        end = min(match.restored, request.keep_to)
+        if match.cache is None or not end or (self._exact_only and end < match.restored):
+            return
+        try:
+            changes = self._cache.insert(
+                request.spec.prompt[:end], match.cache, "subagent", request.unused_since
+            )
+        except Exception as error:
+            if device_fault(error):
+                raise
+            _log.exception("%d restored tokens could not be kept as what repeats", end)
+            return
+        for change in changes:
+            self._reporting.emit(request, change)
 
     def _enqueue(self, request: ScheduledRequest) -> None:
         spec = request.spec
@@ -193,8 +212,7 @@ class RequestIntake:
         request.lookup_reported = True
         length = len(request.spec.prompt)
         restored = min(match.restored, length)  # of a resumed answer more may be restored
-        end = min(length, request.keep_to)
-        kept = max(0, end - restored) if self._cache.would_keep(end) else 0
+        kept = self._kept(request, restored)
         miss = None
         if match.miss:
             segment = segment_at(match.miss.position, request.spec)
@@ -204,6 +222,13 @@ class RequestIntake:
             self._reporting.emit(request, match.change)
         self._reporting.counts.prompt_tokens += length
         self._reporting.counts.restored_tokens += restored
+
+    def _kept(self, request: ScheduledRequest, restored: int) -> int:
+        """How many tokens of a prompt will be added to the cache, as far as is known."""
+        end = min(len(request.tokens), request.keep_to)
+        if request.keep_once_to > end and self._cache.would_keep(request.keep_once_to, restored, "once"):
+            end = request.keep_once_to
+        return max(0, end - restored) if self._cache.would_keep(end) else 0
 
     def _replay(self, request: ScheduledRequest) -> None:
         """Report the tokens that a resumed answer begins with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
@@ -44,21 +45,18 @@ class RequestRelease:
         A fault of the device is raised, since it makes all unconfirmed results invalid.
         """
         lane = request.spec.lane
-        if len(tokens) > request.keep_to:
-            tokens = [] if needs_checkpoints(cache) else tokens[: request.keep_to]
-        if not tokens:
-            return
         if lane == "auxiliary" or (kind == "main" and lane == "subagent"):
             kind = "subagent"
-        try:
-            changes = self._cache.insert(tokens, cache, kind, request.unused_since)
-        except Exception as error:  # the request does not need it
-            if device_fault(error):
-                raise
-            _log.exception("inserting %d tokens into the prefix cache failed", len(tokens))
-            return
-        for change in changes:
-            self._reporting.emit(request, change)
+        for end, as_kind in _kept_ends(request, len(tokens), kind, exact=needs_checkpoints(cache)):
+            try:
+                changes = self._cache.insert(tokens[:end], cache, as_kind, request.unused_since)
+            except Exception as error:  # the request does not need it
+                if device_fault(error):
+                    raise
+                _log.exception("inserting %d tokens into the prefix cache failed", end)
+                return
+            for change in changes:
+                self._reporting.emit(request, change)
 
     def leave_batch(self, request: ScheduledRequest) -> None:
         """Remove a request from its batch and store its cache; a device fault is raised."""
@@ -113,3 +111,19 @@ class RequestRelease:
             self._recovery.synchronize()
             self.leave_batch(request)
         self._active.drop(request)
+
+
+def _kept_ends(
+    request: ScheduledRequest, length: int, kind: Kind, *, exact: bool
+) -> Iterator[tuple[int, Kind]]:
+    """How many of the first tokens of a request's cache are kept, and as what.
+
+    An `exact` cache can be stored only whole.
+    """
+    ends: list[tuple[int, Kind]] = [(request.keep_to, kind), (request.keep_once_to, "once")]
+    below = 0
+    for end, as_kind in ends:
+        reached = min(end, length)
+        if reached > below and (not exact or reached == length):
+            yield reached, as_kind
+            below = reached

@@ -18,6 +18,7 @@ _RESERVE_BYTES = 1 << 30
 _MAC_RESERVE_SHARE = 1 / 20
 _MAC_LEAST_RESERVE_BYTES, _MAC_MOST_RESERVE_BYTES = 10_000_000_000, 100_000_000_000
 _SHARED_PREFIX_SHARE = 1 / 10  # of the daily limit, for shared prefixes only
+_SPARE_SHARE = 1 / 2  # of the daily limit, what side requests may use of it
 
 
 def reserve_bytes(total: int, system: str | None = None) -> int:
@@ -79,9 +80,13 @@ class DiskLimits:
         day, nbytes = self._written
         return nbytes if day == self._folder.day() else 0
 
-    def allows_today(self, nbytes: int, kind: Kind) -> bool:
-        """Whether so many more bytes may be written today; the last tenth is for shared prefixes."""
-        cap = self.max_daily_bytes * (1 if kind == "head" else 1 - _SHARED_PREFIX_SHARE)
+    def allows_today(self, nbytes: int, kind: Kind, *, spare: bool = False) -> bool:
+        """Whether so many more bytes may be written today; the last tenth is for shared prefixes.
+
+        `spare`: for a side request, which leaves half of them to conversations.
+        """
+        share = _SPARE_SHARE if spare else 1 if kind == "head" else 1 - _SHARED_PREFIX_SHARE
+        cap = self.max_daily_bytes * share
         if self.written_today + nbytes > cap:
             self._written = self._folder.day(), self._folder.written_today()  # other engines write too
         return self.written_today + nbytes <= cap
@@ -96,15 +101,17 @@ class DiskLimits:
             self._written = self._folder.day(), self._folder.count_written(nbytes)
             self._since_measured += nbytes
 
-    def make_room(self, nbytes: int) -> bool:
+    def make_room(self, nbytes: int, *, spare: bool = False) -> bool:
         """Remove the least valuable files until so many bytes fit; returns whether they fit the budget.
 
-        Files of models that no engine uses are removed first.
+        Files of models that no engine uses are removed first. For a `spare` file none is removed.
 
         Raises:
             OSError: the disk has too little free space.
         """
         lacking = nbytes + self._keep_free_bytes - self.free()
+        if spare:
+            return lacking <= 0 and self.fit(nbytes, spare=True)
         if lacking > 0 and self._removing_helps and lacking <= self._index.nbytes + self._other_bytes:
             with self._lock:
                 self._remove(lacking)
@@ -129,10 +136,10 @@ class DiskLimits:
         """How many more bytes have to be free to retry a file that did not fit."""
         return max(nbytes, int(self._keep_free_bytes * _RETRY_SHARE))
 
-    def fit(self, nbytes: int) -> bool:
+    def fit(self, nbytes: int, *, spare: bool = False) -> bool:
         """Like `make_room`, for a file that is on disk and not counted yet."""
         with self._lock:
-            return self._fit(nbytes)
+            return self._over(nbytes) <= 0 if spare else self._fit(nbytes)
 
     def _fit(self, nbytes: int) -> bool:
         if self._since_measured > self.max_bytes * _MEASURE_SHARE:

@@ -176,8 +176,12 @@ class DiskTier:
         part: Part,
         kind: Kind,
         layout: str,
+        spare: bool = False,
     ) -> SpanFile | None:
-        """Queue a span with evaluated arrays, unless it is saved already; None if it is refused."""
+        """Queue a span with evaluated arrays, unless it is saved already; None if it is refused.
+
+        A `spare` one is written only where that removes no file and leaves others half of the day's writes.
+        """
         above = parent.id if parent is not None else ""
         identity = span_id(above, start, tokens, part)
         if (known := self._index.get(identity)) is not None:
@@ -189,15 +193,16 @@ class DiskTier:
         nbytes = nbytes_of(content, []) if part == "rows" else nbytes_of([], content)
         nbytes += tokens.nbytes
         file = SpanFile(identity, above, start, len(tokens), part, kind, layout, used=self._clock())
-        if not self._limits.allows_today(self._writer.queued_bytes + nbytes, kind):
+        if not self._limits.allows_today(self._writer.queued_bytes + nbytes, kind, spare=spare):
             self._refuse(
                 file,
                 "the prefix cache has reached its daily limit of writes and saves no more until tomorrow;"
                 " raise diskWritesPerDayBytes to save more",
+                log=not spare,
             )
             return None
         self._index.add(file)
-        if not self._writer.put(WriteJob(file, tokens, content, nbytes)):
+        if not self._writer.put(WriteJob(file, tokens, content, nbytes, spare)):
             self._index.remove(file)
             self._refuse(file, "the disk is slower than the prefix cache grows; some spans are not saved")
             return None
@@ -307,15 +312,16 @@ class DiskTier:
             self._give_up(file)
             return
         try:
-            if not self._limits.make_room(job.nbytes):
+            if not self._limits.make_room(job.nbytes, spare=job.spare):
                 self._index.remove(file)
-                self._refuse(file, "the disk budget of the prefix cache is full; raise diskCacheBytes")
+                why = "the disk budget of the prefix cache is full; raise diskCacheBytes"
+                self._refuse(file, why, log=not job.spare)
                 return
             self._limits.count(job.nbytes)
             write_span(
                 self._folder.path, file, self._folder.fingerprint, job.tokens, job.content, self._write_file
             )
-            fits = self._limits.fit(file.nbytes)  # with its header, whose size was unknown before
+            fits = self._limits.fit(file.nbytes, spare=job.spare)  # its header's size was unknown before
         except NotSavable as error:
             self._give_up(file)
             self._can_save = self._is_saving = False
@@ -373,10 +379,10 @@ class DiskTier:
             self._loaded_tokens += file.length
         return content
 
-    def _refuse(self, file: SpanFile, why: str) -> None:
+    def _refuse(self, file: SpanFile, why: str, *, log: bool = True) -> None:
         """Count a span that is not saved, and log each reason once."""
         self._skip(file.id)
-        if why not in self._logged:
+        if log and why not in self._logged:
             self._logged.add(why)
             _log.warning("%s", why)
 

@@ -27,6 +27,7 @@ class WriteJob:
     tokens: TokenArray
     content: KV | Checkpoint
     nbytes: int
+    spare: bool = False  # no file is removed for it
 
 
 class WriteQueue:

@@ -43,6 +43,7 @@ class ScheduledRequest:
     read_s: float = 0.0  # what that took
     store_at: dict[int, Kind] = field(default_factory=dict)  # where its prefill is kept, and for what
     keep_to: int = sys.maxsize  # of its sequence, the tokens that may be kept in the prefix cache
+    keep_once_to: int = 0  # behind them, those that may be kept in room that is free
     unused_since: int | None = None  # what was used since then is not evicted for it, by the cache's clock
     prefill: Prefill | None = None
     batch: Batch | None = None

@@ -1,14 +1,19 @@
-"""What auxiliary requests begin with a second time is recognised, and kept at the cost of nothing in use."""
+"""What auxiliary requests begin with is recognised, and kept at the cost of nothing in use."""
 
 from __future__ import annotations
+
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.prefix_cache.cache import RadixPrefixCache
-from engine.prefix_cache.interface import as_token_array, common_prefix
-from engine.prefix_cache.repeats import WORTH_KEEPING, Repeat, RepeatedPrompts
+from engine.prefix_cache.interface import Kind, as_token_array, common_prefix
+from engine.prefix_cache.layers import layout_of
+from engine.prefix_cache.repeats import WORTH_KEEPING, RepeatedPrompts, Worth
+from tests.engine.disk_tiers import cache_on, files_in, make_tier
 from tests.engine.telling_caches import computed, holds
 
 BLOCK = WORTH_KEEPING
@@ -19,43 +24,52 @@ def blocks(*kinds: int, tail: int = 0) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("earlier", "now", "kept"),
+    ("earlier", "now", "kept", "once"),
     [
-        ((blocks(1, 2), ()), (blocks(3, 2), ()), None),  # nothing in common
-        ((blocks(1)[1:], ()), (blocks(1)[1:], ()), None),  # too little
-        ((blocks(1, 2), ()), (blocks(1, 3), ()), BLOCK),
-        ((blocks(1, 2), (BLOCK, 2 * BLOCK)), (blocks(1, 3), (BLOCK, 2 * BLOCK)), BLOCK),
-        ((blocks(1, 2), ()), (blocks(1, 2), ()), 2 * BLOCK - 1),  # its last token is computed anyway
+        ((blocks(1, 2), ()), (blocks(3, 2), ()), 0, 2 * BLOCK),  # nothing in common
+        ((blocks(1)[1:], ()), (blocks(1)[1:], ()), 0, 0),  # too little
+        ((blocks(1, 2), ()), (blocks(1, 3), ()), BLOCK, 2 * BLOCK),
+        ((blocks(1, 2), (BLOCK, 2 * BLOCK)), (blocks(1, 3), (BLOCK, 2 * BLOCK)), BLOCK, 2 * BLOCK),
+        (
+            (blocks(1, 2), ()),
+            (blocks(1, 2), ()),
+            2 * BLOCK - 1,
+            2 * BLOCK,
+        ),  # its last token is computed anyway
         # It goes on behind all but the last message of the earlier one.
         (
             (blocks(1, 2, 9), (BLOCK, 2 * BLOCK, 3 * BLOCK - 1)),
             (blocks(1, 2, 3, 4, 9), (BLOCK, 2 * BLOCK, 3 * BLOCK, 4 * BLOCK, 5 * BLOCK - 1)),
             4 * BLOCK,
+            0,
         ),
         # Another conversation behind the same instructions.
         (
             (blocks(1, 2, 9), (BLOCK, 2 * BLOCK, 3 * BLOCK - 1)),
             (blocks(1, 5, 6, 9), (BLOCK, 2 * BLOCK, 3 * BLOCK, 4 * BLOCK - 1)),
             BLOCK,
+            4 * BLOCK,
         ),
     ],
 )
 def test_worth_keeping_is_what_an_earlier_prompt_began_with(
     earlier: tuple[list[int], tuple[int, ...]],
     now: tuple[list[int], tuple[int, ...]],
-    kept: int | None,
+    kept: int,
+    once: int,
 ) -> None:
     prompts = RepeatedPrompts()
-    assert prompts.add(as_token_array(earlier[0]), earlier[1], 5) is None
-    assert prompts.add(as_token_array(now[0]), now[1], 9) == (Repeat(kept, 5) if kept else None)
+    first = len(earlier[0]) if len(earlier[0]) >= WORTH_KEEPING else 0
+    assert prompts.add(as_token_array(earlier[0]), earlier[1], 5) == Worth(0, 5, first)
+    assert prompts.add(as_token_array(now[0]), now[1], 9) == Worth(kept, 5 if kept else 9, once)
 
 
 def test_the_oldest_prompts_are_forgotten() -> None:
     prompts = RepeatedPrompts(most_tokens=3 * BLOCK)
     for kind in range(1, 5):
-        assert prompts.add(as_token_array(blocks(kind)), (), kind) is None
-    assert prompts.add(as_token_array(blocks(2, 7)), (), 5) == Repeat(BLOCK, 2)
-    assert prompts.add(as_token_array(blocks(3, 7)), (), 6) is None
+        assert prompts.add(as_token_array(blocks(kind)), (), kind).repeated == 0
+    assert prompts.add(as_token_array(blocks(2, 7)), (), 5) == Worth(BLOCK, 2, 2 * BLOCK)
+    assert prompts.add(as_token_array(blocks(3, 7)), (), 6).repeated == 0
 
 
 REQUESTS = st.tuples(
@@ -63,19 +77,53 @@ REQUESTS = st.tuples(
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
     st.integers(1, 2),
 )
+ROOMY = 1 << 24
+
+
+class Side:
+    """A cache, and what side requests leave in it, as the scheduler does, at no conversation's cost."""
+
+    def __init__(self, cache: RadixPrefixCache, *, with_state: bool) -> None:
+        self.cache, self._with_state = cache, with_state
+        self._prompts = RepeatedPrompts()
+        self.seen: list[list[int]] = []
+
+    def ask(self, tokens: list[int], clock: int) -> Worth:
+        worth = self._prompts.add(as_token_array(tokens), (), clock)
+        shared = [common_prefix(as_token_array(one), as_token_array(tokens[:-1])) for one in self.seen]
+        self.seen.append(tokens)
+        repeated = max(shared, default=0)
+        assert worth.repeated == (repeated if repeated >= WORTH_KEEPING else 0)
+        assert worth.once == len(tokens)
+        if worth.repeated:
+            self._insert(tokens[: worth.repeated], "subagent", worth.since)
+        self._insert(tokens, "once", worth.since)
+        return worth
+
+    def _insert(self, kept: list[int], kind: Kind, since: int) -> None:
+        nodes = [node for node in self.cache._tree.nodes() if node.in_memory]
+        held = [
+            node
+            for node in nodes
+            if (node.kind == "main" and node.used > since) or kind == "once" != node.kind
+        ]
+        checkpoints = [node for node in held if node.checkpoint is not None]
+        self.cache.insert(kept, computed(kept, with_state=self._with_state), kind, since)
+        assert all(node.in_memory for node in held)
+        assert all(node.checkpoint is not None for node in checkpoints if kind == "once")
 
 
 @settings(deadline=None, max_examples=15)
 @given(
     requests=st.lists(REQUESTS, min_size=2, max_size=10),
     with_state=st.booleans(),
-    budget=st.sampled_from([1 << 24, 400_000, 150_000]),
+    budget=st.sampled_from([ROOMY, 400_000, 150_000]),
 )
 def test_side_requests_evict_nothing_in_use_and_what_is_restored_is_exact(
     requests: list[tuple[str, list[int], int]], with_state: bool, budget: int
 ) -> None:
-    cache, prompts = RadixPrefixCache(max_bytes=budget), RepeatedPrompts()
-    seen: list[list[int]] = []
+    cache = RadixPrefixCache(max_bytes=budget)
+    side = Side(cache, with_state=with_state)
     for lane, kinds, tail in requests:
         tokens = blocks(*kinds, tail=tail)
         clock = cache.clock
@@ -85,20 +133,65 @@ def test_side_requests_evict_nothing_in_use_and_what_is_restored_is_exact(
         if lane == "main":
             cache.insert(tokens, computed(tokens, with_state=with_state), "main")
             continue
-        repeat = prompts.add(as_token_array(tokens), (), clock)
-        shared = [common_prefix(as_token_array(one), as_token_array(tokens[:-1])) for one in seen]
-        seen.append(tokens)
-        if max(shared, default=0) < WORTH_KEEPING:
-            assert repeat is None
-            continue
-        assert repeat is not None
-        assert repeat.tokens == max(shared)
-        in_use = [node for node in cache._tree.nodes() if node.in_memory and node.kind == "main"]
-        in_use = [node for node in in_use if node.used > repeat.since]
-        kept = tokens[: repeat.tokens]
-        held = computed(kept if with_state else tokens, with_state=with_state)
-        cache.insert(kept, held, "subagent", repeat.since)
-        assert all(node.in_memory for node in in_use)
+        side.ask(tokens, clock)
         assert cache.stats()["bytes"] <= budget
-        if budget == 1 << 24:
-            assert cache.lookup([*kept, 255]).restored == len(kept)
+        if budget == ROOMY:
+            assert cache.lookup([*tokens, 255]).restored == len(tokens)
+
+
+@settings(deadline=None, max_examples=10)
+@given(requests=st.lists(REQUESTS, min_size=3, max_size=8), files=st.integers(2, 5))
+def test_side_requests_remove_no_file_and_a_first_one_gets_none(
+    requests: list[tuple[str, list[int], int]], files: int
+) -> None:
+    layout = layout_of(computed([0], with_state=False))
+    with tempfile.TemporaryDirectory() as folder:
+        tier = make_tier(Path(folder), max_bytes=files * 60_000)
+        with cache_on(tier, layout, kind=RadixPrefixCache) as cache:
+            side = Side(cache, with_state=False)
+            for lane, kinds, tail in requests:
+                tokens = blocks(*kinds, tail=tail)
+                before = set(files_in(Path(folder)))
+                if lane == "main":
+                    cache.insert(tokens, computed(tokens, with_state=False), "main")
+                    assert tier.flush()
+                    continue
+                side.ask(tokens, cache.clock)
+                assert tier.flush()
+                assert before <= set(files_in(Path(folder)))
+                assert not any(node.files for node in cache._tree.nodes() if node.kind == "once")
+
+
+def test_what_side_requests_leave_is_evicted_first_and_a_large_one_evicts_nothing() -> None:
+    one, other = blocks(1), blocks(2)
+    size = RadixPrefixCache(max_bytes=ROOMY)
+    size.insert(one, computed(one, with_state=False), "main")
+    cache = RadixPrefixCache(max_bytes=3 * size.stats()["bytes"])
+    cache.insert(one, computed(one, with_state=False), "main")
+    cache.insert(other, computed(other, with_state=False), "once")
+    large = blocks(3, 4, 5)
+    assert not cache.would_keep(len(large), kind="once")
+    assert cache.insert(large, computed(large, with_state=False), "once") == []
+    assert cache.would_keep(2 * BLOCK - 20, kind="once")  # in place of the other one
+    for kind in (6, 7):
+        cache.lookup([*one, 0])
+        cache.lookup([*other, 0])  # what came once goes, although it was used last
+        new = blocks(kind)
+        cache.insert(new, computed(new, with_state=False), "main")
+    assert cache.lookup([*other, 0]).restored == 0
+    assert cache.lookup([*one, 0]).restored == BLOCK
+
+
+def test_side_requests_leave_half_of_the_days_writes_to_conversations(tmp_path: Path) -> None:
+    layout = layout_of(computed([0], with_state=False))
+    tier = make_tier(tmp_path, max_daily_bytes=400_000)
+    with cache_on(tier, layout, kind=RadixPrefixCache) as cache:
+        for kind in range(1, 20):
+            prompt = blocks(kind)
+            cache.insert(prompt, computed(prompt, with_state=False), "subagent", cache.clock)
+            assert tier.flush()
+        assert 0 < cache.stats()["disk_written_today_bytes"] <= 200_000
+        saved = len(files_in(tmp_path))
+        cache.insert(blocks(30), computed(blocks(30), with_state=False), "main")
+        assert tier.flush()
+        assert len(files_in(tmp_path)) == saved + 1

@@ -1,4 +1,4 @@
-"""An auxiliary request reads the prefix cache and leaves what a second one begins with too."""
+"""An auxiliary request reads the prefix cache, and leaves what it computed where that costs nothing."""
 
 from __future__ import annotations
 
@@ -53,33 +53,46 @@ async def test_a_hook_after_every_turn_computes_what_is_new(
             if turns in (2, 3, 6):
                 assert got.tokens == (await answer(cold, hook(turns))).tokens
             if turns == 1:
-                assert got.lookup.kept_tokens == 0
-            elif turns > 2:
+                assert got.lookup.kept_tokens == len(hook(1).prompt)  # there is room
+            else:
                 assert got.lookup.matched_tokens == len(INSTRUCTIONS) + (turns - 1) * TURN
                 assert got.lookup.kept_tokens == TURN
                 assert computed(warm) - before == TURN + len(HOOK) + 1
         ever = computed(warm)
-    first_two = sum(len(hook(turns).prompt) for turns in (1, 2))
-    assert ever == first_two + 8 * (TURN + len(HOOK) + 1)
+    assert ever == len(hook(1).prompt) + 9 * (TURN + len(HOOK) + 1)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-async def test_a_request_that_comes_once_leaves_nothing(
+async def test_a_request_that_comes_once_leaves_nothing_where_there_is_no_room(
     shelf: ModelShelf, architecture: Architecture
 ) -> None:
-    cache = RadixPrefixCache(max_bytes=1 << 26)
+    main = ask([*prompt(3, 400), 7], 2, boundaries=(300, 400))
+    with running(
+        shelf.tiny(architecture), cache=(probe := RadixPrefixCache(max_bytes=1 << 26)), prefill_chunk=CHUNK
+    ) as scheduler:
+        await answer(scheduler, main)
+    cache = RadixPrefixCache(max_bytes=probe.stats()["bytes"] * 5 // 4)
     with running(shelf.tiny(architecture), cache=cache, prefill_chunk=CHUNK) as scheduler:
-        main = await answer(scheduler, ask([*prompt(3, 400), 7], 2, boundaries=(300, 400)))
+        first = await answer(scheduler, main)
         kept = cache.stats()["bytes"]
         one = [*prompt(3, 300), *prompt(72, 800)]
         got = await answer(scheduler, ask([*one, 7], 2, boundaries=(300, 1100), lane="auxiliary"))
         assert got.lookup.matched_tokens == 300
         assert got.lookup.kept_tokens == 0
         assert cache.stats()["bytes"] == kept
-        assert main.lookup.kept_tokens == 401
-        # What came twice is kept: a third one finds it.
+        assert first.lookup.kept_tokens == 401
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+async def test_what_came_once_is_found_again_while_there_is_room(
+    shelf: ModelShelf, architecture: Architecture
+) -> None:
+    cache = RadixPrefixCache(max_bytes=1 << 26)
+    with running(shelf.tiny(architecture), cache=cache, prefill_chunk=CHUNK) as scheduler:
         seen = [(await answer(scheduler, check(seed))).lookup for seed in (1, 2, 3)]
-    assert [(each.matched_tokens, each.kept_tokens) for each in seen] == [(0, 0), (0, 900), (900, 0)]
+        kinds = {node.kind for node in cache._tree.nodes()}
+    assert [(each.matched_tokens, each.kept_tokens) for each in seen] == [(0, 961), (900, 0), (900, 0)]
+    assert kinds == {"once", "subagent"}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
