@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,15 @@ class Recorded:
     headers: dict[str, str]
 
 
-def record(folder: Path, *, prompts: tuple[str, ...] = PROMPTS) -> list[Recorded]:
+def record(
+    folder: Path,
+    *,
+    prompts: tuple[str, ...] = PROMPTS,
+    prepare: Callable[[ScratchProject], None] = lambda project: None,
+) -> list[Recorded]:
     """Run Claude Code on `prompts` with a scripted upstream; returns its requests in order.
+
+    `prepare` changes the project before.
 
     Raises:
         ClientMissing: Claude Code is not installed.
@@ -49,6 +56,7 @@ def record(folder: Path, *, prompts: tuple[str, ...] = PROMPTS) -> list[Recorded
         raise ClientMissing(f"Claude Code is not at {claude_path()}: run `make claude-code` (needs npm)")
     project = ScratchProject(folder / "project")
     project.create()
+    prepare(project)
     scripted = ScriptedUpstream(project.script())
     settings = {
         "backend": "openai",

@@ -41,6 +41,7 @@ from engine.process.exit_codes import ExitCode
 from engine.process.program_code import library_versions
 from engine.prompts.model_forms import model_forms
 from engine.prompts.probing.adaptations import adaptations
+from engine.prompts.probing.project_place import new_project
 from engine.prompts.rendering import PromptRenderer
 from engine.wire.model_report import ModelReport
 
@@ -105,10 +106,18 @@ def with_model(
         thinking_switch=traits.thinking_switch,
         traits=traits.document(),
         adaptations=list(adaptations(traits)),
+        new_project=_new_project(renderer) if not found.template_fault else {},
         weights_bytes=weights_bytes,
         window_tokens=min(tokens, window.learned or tokens),
     )
     return _with_cache(report, model, kv_bits)
+
+
+def _new_project(renderer: PromptRenderer) -> dict[str, int]:
+    try:
+        return asdict(new_project(lambda messages, tools: renderer.render(messages, tools).tokens))
+    except Exception:  # a template may raise anything
+        return {}
 
 
 def _with_cache(report: ModelReport, model: Any, kv_bits: int) -> ModelReport:

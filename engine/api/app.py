@@ -258,6 +258,7 @@ async def _complete(engine: Engine, request: Request) -> Response:
             sampling=chat.sampling(loaded.sampling),
             boundaries=prompt.boundaries,
             has_shared_prefix=prompt.has_shared_prefix,
+            shared_boundaries=prompt.shared_boundaries,
             segments=prompt.segments,
             lane=lane,
             grammar=plan.grammar,

@@ -15,7 +15,6 @@ from engine.prefix_cache.interface import Kind
 from engine.prefix_cache.layers import has_kv, leaves
 
 _GRID = 4096  # tokens
-_FIRST_BOUNDARIES = 2  # system and tools, then the client's reminders: other sessions may begin with either
 _LAST_BOUNDARIES = 2  # the newest message, and the one before it in case the newest changes
 
 
@@ -25,18 +24,25 @@ def needs_checkpoints(cache: Sequence[Any]) -> bool:
 
 
 def store_positions(
-    boundaries: Sequence[int], length: int, restored: int, exact_only: bool, *, has_shared_prefix: bool = True
+    boundaries: Sequence[int],
+    length: int,
+    restored: int,
+    exact_only: bool,
+    *,
+    has_shared_prefix: bool = True,
+    shared: int = 2,
 ) -> dict[int, Kind]:
     """Positions behind `restored` at which to store the prompt's KV and checkpoint, each with its kind.
 
     The last is always `length` - 1, where prefill ends: the last token's step is the first of decoding.
-    `boundaries` are those of the request; with `has_shared_prefix` the first one ends the shared prefix. The
+    `boundaries` are those of the request; with `has_shared_prefix` the first one ends the shared prefix.
+    Other sessions may begin with what the first `shared` end: system and tools, the client's reminders. The
     positions depend on the prompt alone, so that every client's prompt has the same ones.
     """
     positions: dict[int, Kind] = dict.fromkeys(range(_GRID, length - 1, _GRID), "main")
     inside = [boundary for boundary in boundaries if 0 < boundary < length - 1]
     if exact_only:
-        positions |= dict.fromkeys([*inside[:_FIRST_BOUNDARIES], *inside[-_LAST_BOUNDARIES:]], "main")
+        positions |= dict.fromkeys([*inside[:shared], *inside[-_LAST_BOUNDARIES:]], "main")
     if inside and has_shared_prefix:
         positions[inside[0]] = "head"  # the stored name of a shared prefix
     positions[length - 1] = "main"

@@ -41,6 +41,14 @@ def segment_names(messages: Sequence[Message], tools: bool) -> tuple[str, ...]:
     return (shared, *named) if shared else tuple(named)
 
 
+def shared_boundaries(messages: Sequence[Message]) -> int:
+    """How many of a prompt's first boundaries end what other sessions may begin with too.
+
+    These are system and tools, a second system turn, which is the project's, and the client's reminders.
+    """
+    return 3 if [message["role"] for message in messages[:2]] == ["system", "system"] else 2
+
+
 def has_shared_prefix(messages: Sequence[Message], tools: bool) -> bool:
     """Whether system or tools come before the first message of the conversation."""
     return tools or (bool(messages) and messages[0]["role"] == "system")

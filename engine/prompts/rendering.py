@@ -25,7 +25,14 @@ from engine.prompts.model_forms import ModelForms, model_forms, opens_thinking
 from engine.prompts.probing.conversations import written_as
 from engine.prompts.probing.finding import find_traits
 from engine.prompts.probing.known_traits import KnownTraits, traits_name
-from engine.prompts.prompt_segments import has_shared_prefix, reminders_end, segment_names, with_boundary
+from engine.prompts.probing.project_place import ProjectPlace
+from engine.prompts.prompt_segments import (
+    has_shared_prefix,
+    reminders_end,
+    segment_names,
+    shared_boundaries,
+    with_boundary,
+)
 from engine.prompts.recalled_history import (
     AnswerStart,
     PromptPiece,
@@ -73,16 +80,13 @@ class RenderedPrompt:
     text: str
     tokens: list[int]
     boundaries: tuple[int, ...]
-    has_shared_prefix: (
-        bool  # the first boundary ends the prefix that sessions share: system, tools or reminders
-    )
-    segments: tuple[
-        str, ...
-    ]  # the name of the segment before each boundary; empty if turns and messages differ
+    has_shared_prefix: bool  # the first boundary ends what sessions share: system, tools or reminders
+    segments: tuple[str, ...]  # their names, before each boundary; empty if turns and messages differ
     notes: tuple[str, ...]
     opens_thinking: bool  # the answer begins within thinking
     starts: AnswerStart | None  # the start of the answer, for `remember`; None: unknown
     recalled: tuple[RecalledAnswer, ...] = ()  # the earlier answers that are in the prompt as generated
+    shared_boundaries: int = 2  # the first boundaries that other sessions may share
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ class PromptRenderer:
         self._thinking = self.forms.thinking
         self._dates = ConversationDates()
         self._texts = ToolTexts(self.forms.family, list(added.values()))
+        self.project_place = ProjectPlace(self._apply, self._texts)
         known = known or KnownTraits()
         told = {"marks": self._thinking, "format": self._texts.family.name, "ends": self._end_texts()}
         name = traits_name(self._template.source or "", added, told) if self._template.source else ""
@@ -207,6 +212,7 @@ class PromptRenderer:
             opens_thinking(text, self._thinking, start.opening if start else None),
             start,
             history.prompt.answers,
+            shared_boundaries(turns),
         )
 
     def text(
@@ -231,7 +237,7 @@ class PromptRenderer:
         if not messages:
             raise PromptRefused("there are no messages to answer")
         switches = self._switches.accepted(self.traits.fixed_kwargs | self._switched(template_kwargs))
-        sent = self._thoughts.extracted(messages)
+        sent = self.project_place.arranged(self._thoughts.extracted(messages), self.traits)
         self._template.day = self._dates.of(sent)
         given, offered, notes = sent, tools or None, switches.notes
         if offered and (self.traits.tools_as_text or not self._tokenizer.has_chat_template):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.template_traits import TemplateTraits
-from engine.wire.chat import Message
+from engine.wire.chat import PROJECT_TEXT, Message, content_text
 
 NO_RESULT = "[no result: this call was interrupted]"
 NO_TEXT = "[no text]"
@@ -63,6 +63,29 @@ def shown_answer(message: Message, traits: TemplateTraits) -> Message:
     if traits.empty_answers or has_something:
         return message
     return message | {"content": NO_TEXT}
+
+
+def has_project_text(messages: Sequence[Message]) -> bool:
+    """Whether some, and not all, of a leading system text is marked as the project's."""
+    parts = messages[0].get("content") if messages and messages[0].get("role") == "system" else None
+    return isinstance(parts, list) and len({_is_of_project(part) for part in parts}) > 1
+
+
+def project_text_behind(messages: Sequence[Message]) -> list[Message]:
+    """Messages with the marked parts of the leading system text in a system turn behind it.
+
+    A template writes tools into the first system turn, behind its text. So what differs by project no longer
+    stands before what all projects share.
+    """
+    first, rest = messages[0], messages[1:]
+    shared = [part for part in first["content"] if not _is_of_project(part)]
+    own = [part for part in first["content"] if _is_of_project(part)]
+    behind = {"role": "system", "content": content_text(own).strip("\n")}
+    return [first | {"content": content_text(shared).rstrip("\n")}, behind, *rest]
+
+
+def _is_of_project(part: object) -> bool:
+    return isinstance(part, dict) and bool(part.get(PROJECT_TEXT))
 
 
 def result_as_text(message: Message) -> Message:

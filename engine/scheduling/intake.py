@@ -133,6 +133,7 @@ class RequestIntake:
             restored,
             self._exact_only,
             has_shared_prefix=request.spec.has_shared_prefix,
+            shared=request.spec.shared_boundaries,
         )
 
     def _limit_keeping(self, request: ScheduledRequest, clock: int) -> None:

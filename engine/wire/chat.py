@@ -25,6 +25,9 @@ LANE_HEADER = "x-anyclaude-lane"
 RESUME_HEADER = "x-anyclaude-resume"
 """Request header with the value 1: where a client left the same request before its end, go on from there."""
 
+PROJECT_TEXT = "project_text"
+"""Marks the parts of a leading system text that differ by project (`engine.prompts.turn_arrangement`)."""
+
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 OMITTED_PART = "[{kind}: you read text only and were not shown this part; do not guess what it holds]"
 

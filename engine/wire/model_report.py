@@ -35,6 +35,9 @@ class ModelReport:
     thinking_switch: str = ""  # the template argument that switches thinking
     traits: dict[str, Any] = field(default_factory=dict)  # of the template, by name
     adaptations: list[str] = field(default_factory=list)  # what is changed for the template, in sentences
+    new_project: dict[str, int] = field(
+        default_factory=dict
+    )  # as `engine.prompts.probing.project_place` says
     cache_kinds: dict[str, int] = field(default_factory=dict)  # layers by mlx-lm's class
     cache_fault: str = ""
     needs_checkpoints: bool = False

@@ -22,15 +22,20 @@ def joined_text(texts: Iterable[str]) -> str:
 
 def system_text(system: Any) -> str:
     """The canonical text of a `system` field, without its billing block."""
+    return joined_text(system_texts(system))
+
+
+def system_texts(system: Any) -> list[str]:
+    """The texts of a `system` field's blocks, without its billing block."""
     if system is None:
-        return ""
+        return []
     if isinstance(system, str):
-        return _without_billing_line(system)
-    return joined_text(
+        return [_without_billing_line(system)]
+    return [
         block["text"]
         for block in system
         if isinstance(block.get("text"), str) and not block["text"].startswith(BILLING_MARK)
-    )
+    ]
 
 
 def billing_text(system: Any) -> str:

@@ -36,7 +36,11 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
                 return f"{url}/v1"
             raise UpstreamUnavailable("the engine is not up yet; please retry", cause="engine starting")
 
-        return MlxBackend(base_url, config.model or bundled_model.NAME)
+        return MlxBackend(
+            base_url,
+            config.model or bundled_model.NAME,
+            project_text=config.project_text_behind_tools,
+        )
     known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)
     url = config.backend_url or (known.url if known is not None else "")
     if not url:

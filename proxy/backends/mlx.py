@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from engine.wire.abandoned import AbandonedAnswers, request_key
@@ -34,7 +35,9 @@ class MlxBackend:
         late_tools="marked",
     )
 
-    def __init__(self, base_url: str | Callable[[], str], model: str) -> None:
+    def __init__(self, base_url: str | Callable[[], str], model: str, *, project_text: bool = False) -> None:
+        """`project_text`: as in `Dialect`."""
+        self.dialect = replace(type(self).dialect, project_text=project_text)
         self._client = ChatClient(base_url, _WHO)
         self._broken_off = AbandonedAnswers(time.monotonic)
         self._model = model

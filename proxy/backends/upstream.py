@@ -143,6 +143,7 @@ class Dialect:
     tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name suggests
     continues_answers: bool = False  # `continue_final_message`
     late_tools: LateTools = "listed"
+    project_text: bool = False  # parts of the system text that differ by project are to be marked
     mixed_thinking: bool = False  # thinking may come as text, and with its marks
 
 

@@ -119,6 +119,14 @@ class HostSettings(RunSettings):
         usual="the first that the server lists",
         more="auto-mode.md",
     )
+    project_text_behind_tools: bool = declared(
+        False,
+        FLAG,
+        "put what differs by project in Claude Code's system text behind the tools, so that a new project"
+        " reuses those of another; only with mlx, where the model's chat template takes a system turn there",
+        key="projectTextBehindTools",
+        more="prefix-cache.md#a-new-project",
+    )
     upstream_late_tools: str = declared(
         "auto",
         LATE_TOOLS,

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.wire.chat import PROJECT_TEXT
 from engine.wire.json_text import encode_json
 from proxy.anthropic.client_tools import member_name
+from proxy.anthropic.project_text import system_parts
 from proxy.anthropic.prompt_prefix import joined_text, system_text
 from proxy.backends.upstream import Dialect
 from proxy.translate.block_texts import BlockTexts, picture_url
@@ -44,8 +46,7 @@ class TurnReading:
 def chat_messages(body: dict[str, Any], reading: TurnReading) -> list[Message]:
     """All entries of a request: the system text first, then its turns in their order."""
     messages: list[Message] = []
-    system = system_text(body.get("system"))
-    if system:
+    if system := _system_content(body.get("system"), reading.dialect):
         messages.append({"role": "system", "content": system})
     turns = body["messages"]
     last_user = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=-1)
@@ -57,6 +58,14 @@ def chat_messages(body: dict[str, Any], reading: TurnReading) -> list[Message]:
         if place in reading.changes:
             messages.append({"role": "system", "content": reading.changes[place]})
     return messages
+
+
+def _system_content(system: Any, dialect: Dialect) -> str | list[Part]:
+    """The system text; in parts where some, and not all, of it is to be marked as the project's."""
+    parts = system_parts(system) if dialect.project_text else []
+    if len(parts) < 2:
+        return system_text(system)
+    return [_text_part(text) | ({PROJECT_TEXT: True} if of_project else {}) for text, of_project in parts]
 
 
 def _turn(turn: dict[str, Any], reading: TurnReading) -> Iterator[Message]:

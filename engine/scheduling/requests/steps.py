@@ -46,6 +46,7 @@ class GenerationRequest:
     sampling: Sampling = Sampling()
     boundaries: tuple[int, ...] = ()
     has_shared_prefix: bool = True  # the first boundary ends what other sessions begin with too
+    shared_boundaries: int = 2  # the first boundaries that other sessions may share
     segments: tuple[str, ...] = ()  # what ends at each boundary, for people; empty where that is not known
     grammar: CompiledGrammar | None = None  # constrains the answer
     thinking_cap: ThinkingCap | None = None  # ends its thinking

@@ -50,6 +50,7 @@ def test_other_caches_store_the_first_and_the_last_messages_and_the_end() -> Non
         45: "main",
         49: "main",
     }
+    assert 30 in store_positions(boundaries, 50, 0, exact_only=True, shared=3)
     assert store_positions(boundaries, 50, 40, exact_only=True) == {45: "main", 49: "main"}
     assert store_positions((10,), 50, 0, exact_only=True) == {10: "head", 49: "main"}
     assert store_positions((), 50, 49, exact_only=True) == {}

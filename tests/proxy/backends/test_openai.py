@@ -99,7 +99,10 @@ async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:
         home=tmp_path, backend="openai", backend_name="mine", backend_url="http://127.0.0.1:9/v1"
     )
     takes_system = make_backend(replace(asked, upstream_system_turns=True), str)
+    apart = make_backend(HostConfig(home=tmp_path, project_text_behind_tools=True), str)
     assert isinstance(engine, MlxBackend)
+    assert isinstance(apart, MlxBackend)
+    assert (engine.dialect.project_text, apart.dialect.project_text) == (False, True)
     assert isinstance(other, OpenAIBackend)
     assert isinstance(forward, ClaudeBackend)
     assert isinstance(takes_system, OpenAIBackend)
@@ -107,7 +110,7 @@ async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:
     assert takes_system.dialect.system_turns
     with pytest.raises(ValueError, match="needs a base URL"):
         make_backend(HostConfig(home=tmp_path, backend="openai", backend_name="mine"), str)
-    for backend in (engine, other, forward, takes_system):
+    for backend in (engine, apart, other, forward, takes_system):
         await backend.close()
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from engine.wire.chat import unseen_picture
+from engine.wire.chat import PROJECT_TEXT, unseen_picture
 from engine.wire.thinking_budget import EFFORT_TOKENS
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.upstream import Dialect
@@ -106,6 +107,24 @@ def test_tool_results_of_all_forms_become_text(block: dict[str, Any], content: s
 def test_system_entries_stay_in_place_for_an_engine_that_takes_them() -> None:
     chat = messages(user(text("hi")), {"role": "system", "content": "mind"}, assistant(text("ok")))
     assert [message["role"] for message in chat] == ["user", "system", "assistant"]
+
+
+def test_what_differs_by_project_in_the_system_text_is_marked_where_that_is_asked_for() -> None:
+    memory = "# Memory\nIt is in /home/u/.claude/projects/otter/memory/.\n\n"
+    system = [text("Be brief.\n"), text(f"{memory}# Style\nBe kind.")]
+    first = translated(replace(ENGINE, project_text=True), system=system).body["messages"][0]
+    assert first == {
+        "role": "system",
+        "content": [
+            text("Be brief.\n\n"),
+            text(memory) | {PROJECT_TEXT: True},
+            text("# Style\nBe kind."),
+        ],
+    }
+    whole = "".join(part["text"] for part in first["content"])
+    assert translated(system=system).body["messages"][0] == {"role": "system", "content": whole}
+    plain = translated(replace(ENGINE, project_text=True), system="Be brief.").body["messages"][0]
+    assert plain == {"role": "system", "content": "Be brief."}
 
 
 def test_system_entries_are_folded_where_the_upstream_would_refuse_them() -> None:

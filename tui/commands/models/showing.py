@@ -171,9 +171,18 @@ def template_section(shown: ShownModel) -> Section:
         )
     family = (report.family if report is not None else "") or shown.facts.family
     rows.append(("tool calls", family or "their form is not known; --tool-format names it"))
+    if report is not None and report.new_project:
+        rows.append(("new project", _new_project(**report.new_project)))
     adapted = report.adaptations if report is not None else []
     rows += [("adapted" if number == 0 else "", sentence) for number, sentence in enumerate(adapted)]
     return "chat template", rows
+
+
+def _new_project(prompt: int, computed: int, behind: int) -> str:
+    said = f"computes about {computed:,} of {prompt:,} tokens of its first prompt"
+    if behind < computed:
+        return f"{said}, with projectTextBehindTools {behind:,}"
+    return f"{said}; projectTextBehindTools changes nothing here"
 
 
 def memory_section(shown: ShownModel) -> Section:
