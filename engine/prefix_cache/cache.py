@@ -165,12 +165,12 @@ class RadixPrefixCache:
             return None
         return SpanFetch(self._disk, prompt[:length], files, length - restored, on_done)
 
-    def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
+    def insert_fetched(self, fetch: Fetch, unused_since: int | None = None) -> list[CacheChange]:
         assert isinstance(fetch, SpanFetch)
         path = self._tree.walk(fetch.prompt).path
         kv, last, checkpoint = fetch.take(path, exact=self._is_exact)
         needed = sum(nbytes_of(span, []) for span in kv.values()) + nbytes_of([], checkpoint or [])
-        changes, fits = self._make_room(needed, path)
+        changes, fits = self._make_room(needed, path, RoomClaim(unused_since=unused_since))
         if fits and (kv or checkpoint):
             evaluate([layer for span in kv.values() for layer in span], [])
             self._tree.mark_unconfirmed(*kv)

@@ -135,8 +135,8 @@ class PrefixCache(Protocol):
         """
         ...
 
-    def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
-        """Insert the spans of a fetch that is done."""
+    def insert_fetched(self, fetch: Fetch, unused_since: int | None = None) -> list[CacheChange]:
+        """Insert the spans of a fetch that is done; `unused_since` as in `insert`."""
         ...
 
     def confirm(self) -> None:

@@ -93,7 +93,9 @@ class RequestIntake:
                 continue
             self.before_insert()
             try:
-                for change in self._cache.insert_fetched(fetch):
+                # A side request's read evicts no conversation: it is computed again instead.
+                unused_since = -1 if request.spec.lane == "auxiliary" else None
+                for change in self._cache.insert_fetched(fetch, unused_since):
                     self._reporting.emit(request, change)
             except Exception as error:
                 request.restorable -= fetch.tokens

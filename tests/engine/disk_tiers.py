@@ -31,7 +31,9 @@ class Fetching(RadixPrefixCache):
         return super().lookup(tokens)
 
 
-def fetched(cache: RadixPrefixCache, tokens: Sequence[int] | TokenArray) -> list[CacheChange]:
+def fetched(
+    cache: RadixPrefixCache, tokens: Sequence[int] | TokenArray, unused_since: int | None = None
+) -> list[CacheChange]:
     """Load what a prompt needs and wait for it; what changed by that."""
     done = threading.Event()
     fetch = cache.fetch(tokens, done.set)
@@ -39,7 +41,7 @@ def fetched(cache: RadixPrefixCache, tokens: Sequence[int] | TokenArray) -> list
         return []
     assert done.wait(30)
     assert fetch.done
-    return cache.insert_fetched(fetch)
+    return cache.insert_fetched(fetch, unused_since)
 
 
 def make_tier(root: Path, fingerprint: str = FINGERPRINT, **options: Any) -> DiskTier:

@@ -13,7 +13,7 @@ from engine.prefix_cache.cache import RadixPrefixCache
 from engine.prefix_cache.interface import Kind, as_token_array, common_prefix
 from engine.prefix_cache.layers import layout_of
 from engine.prefix_cache.repeats import WORTH_KEEPING, RepeatedPrompts, Worth
-from tests.engine.disk_tiers import cache_on, files_in, make_tier
+from tests.engine.disk_tiers import cache_on, fetched, files_in, make_tier
 from tests.engine.telling_caches import computed, holds
 
 BLOCK = WORTH_KEEPING
@@ -180,6 +180,21 @@ def test_what_side_requests_leave_is_evicted_first_and_a_large_one_evicts_nothin
         cache.insert(new, computed(new, with_state=False), "main")
     assert cache.lookup([*other, 0]).restored == 0
     assert cache.lookup([*one, 0]).restored == BLOCK
+
+
+def test_a_side_requests_read_from_disk_evicts_no_conversation(tmp_path: Path) -> None:
+    layout = layout_of(computed([0], with_state=False))
+    side, talk = blocks(1, 2), blocks(3, 4)
+    with cache_on(tier := make_tier(tmp_path), layout, kind=RadixPrefixCache) as cache:
+        cache.insert(side, computed(side, with_state=False), "subagent", cache.clock)
+        assert tier.flush()
+        size = cache.stats()["bytes"]
+    with cache_on(make_tier(tmp_path), layout, max_bytes=size * 5 // 3, kind=RadixPrefixCache) as cache:
+        cache.insert(talk, computed(talk, with_state=False), "main")
+        for unused_since, restored in ((-1, 0), (None, len(side))):
+            fetched(cache, [*side, 0], unused_since)
+            assert cache.restorable(as_token_array([*side, 0])) == restored
+            assert cache.restorable(as_token_array([*talk, 0])) == len(talk) * (not restored)
 
 
 def test_side_requests_leave_half_of_the_days_writes_to_conversations(tmp_path: Path) -> None:
