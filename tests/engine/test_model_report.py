@@ -61,7 +61,9 @@ def test_what_the_user_set_comes_first(shelf: ModelShelf) -> None:
 def test_a_template_that_drops_tools_is_reported(shelf: ModelShelf, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(shelf.tiny(), folder)
-    assert with_model(ModelReport(), folder).tools_rendered
+    report = with_model(ModelReport(), folder)
+    assert report.tools_rendered
+    assert report.new_project["behind"] * 10 < report.new_project["computed"]
     for path in folder.glob("chat_template*"):
         path.unlink()
     plain = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
