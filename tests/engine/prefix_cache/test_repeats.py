@@ -182,6 +182,18 @@ def test_what_side_requests_leave_is_evicted_first_and_a_large_one_evicts_nothin
     assert cache.lookup([*one, 0]).restored == BLOCK
 
 
+def test_what_came_once_grows_at_no_cost_to_others() -> None:
+    talk, once, longer = blocks(1), blocks(2), blocks(2, 3)
+    cache = RadixPrefixCache(max_bytes=ROOMY)
+    cache.insert(talk, computed(talk, with_state=False), "main")
+    cache = RadixPrefixCache(max_bytes=cache.stats()["bytes"] * 5 // 2)
+    kinds: list[tuple[list[int], Kind]] = [(talk, "main"), (once, "once"), (longer, "once")]
+    for kept, kind in kinds:
+        cache.insert(kept, computed(kept, with_state=False), kind)
+    assert cache.restorable(as_token_array([*talk, 0])) == BLOCK
+    assert cache.restorable(as_token_array([*longer, 0])) == BLOCK
+
+
 def test_a_side_requests_read_from_disk_evicts_no_conversation(tmp_path: Path) -> None:
     layout = layout_of(computed([0], with_state=False))
     side, talk = blocks(1, 2), blocks(3, 4)
