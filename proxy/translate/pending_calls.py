@@ -6,9 +6,12 @@ import re
 import uuid
 from dataclasses import dataclass, field
 
-from engine.tool_calls.schemas.tools import parse_json
+from engine.tool_calls.schemas.tools import Verdict, parse_json
 from engine.wire.json_text import encode_json
 from proxy.backends.upstream import ToolCallDelta, ToolCallRaw
+from proxy.events.tool_call import ToolCall
+
+TRUNCATED = "the answer ended within the call"
 
 # Shorter ids are counters in many upstreams ("call_0") and would be the same in each answer.
 _TRUSTED_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")
@@ -49,6 +52,29 @@ class PendingCall:
     def raw(self) -> str:
         """The call as the model wrote it, or written down anew where the upstream does not report that."""
         return self.reported.raw if self.reported is not None else as_text(self.name, self.arguments)
+
+    def entry(self, verdict: Verdict) -> ToolCall:
+        """The record of the call with this verdict."""
+        reported = self.reported or ToolCallRaw(0, "")
+        return ToolCall(
+            id=self.id,
+            name=self.name,
+            raw=self.raw,
+            tokens=list(reported.tokens),
+            family=reported.family,
+            constrained=reported.constrained,
+            relaxed=reported.relaxed,
+            input=verdict.input,
+            repairs=list(reported.repairs),
+            verdict=verdict.verdict,
+            detail=verdict.detail,
+        )
+
+    def truncated_entry(self, why: str = TRUNCATED) -> ToolCall:
+        """The record of a call without its end. It has no input: that might mean something else."""
+        entry = self.entry(Verdict("unparsed", detail=why))
+        entry.verdict = "cut"
+        return entry
 
 
 def as_text(name: str, arguments: str) -> str:

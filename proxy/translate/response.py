@@ -50,6 +50,8 @@ _STOP_REASONS = {
 }
 _SAID = (TextDelta, ThinkingDelta, ToolCallDelta, ToolCallOpen, ToolCallRaw, Progress, OutputCount)
 _BY_ITSELF = ("stop", "tool_calls")  # reasons of a model that has said all it wanted to
+# Claude Code goes on after these where it can answer a call, be it half of one.
+_ANSWERABLE = (*_BY_ITSELF, "length", "context_length")
 _AFTER_CALLS = (
     "stop",
     "tool_calls",
@@ -306,12 +308,12 @@ class Answer:
                 self._count(step)
                 return
         self._start()
-        truncated = step.reason not in _BY_ITSELF
+        truncated, answerable = step.reason not in _BY_ITSELF, step.reason in _ANSWERABLE
         self._end_words(final=True)
-        self._calls.finish(truncated=truncated)
+        self._calls.finish(truncated=truncated, answerable=answerable)
         if not truncated:
             self._show_hidden_thought()
-        self._take_ending(truncated=truncated, unreported=step.reason == "unreported")
+        self._take_ending(truncated=truncated, unreported=step.reason == "unreported", answerable=answerable)
         self._blocks.close()
         self._note_what_is_shown()
         self._count(step)

@@ -3,7 +3,10 @@
 A call that the upstream's grammar constrains to its tool is passed on piece by piece. Every other call is
 buffered until it is whole: what fits its schema is sent, what can be repaired is repaired and sent. A whole
 call that does not fit, or of a tool that is not offered, is passed on as it is: the client answers with an
-error that the model can correct. What cannot be a call is returned as text.
+error that the model can correct. So it does with a call whose arguments are no JSON, be it for want of their
+end: in a stream they are sent as they were written, as Anthropic's API does at its limit, and never under the
+stop reason `tool_use`, on which clients would run what can be read of them. What cannot be a call is returned
+as text, and so is half a call in a message that is sent as a whole, where an input is an object.
 
 Calls that came as text are taken at the answer's end only. Some upstreams send a structured call (one in
 `tool_calls`) and leave it in the text too: then the text is left out. Else, beside structured calls, a call
@@ -20,22 +23,23 @@ from typing import Any
 
 from engine.tool_calls.families.registry import matching_family
 from engine.tool_calls.quoted.final_calls import FinalCalls
-from engine.tool_calls.recovery.misfits import MisfitCall, misfit_call, misfit_calls
+from engine.tool_calls.recovery.misfits import MisfitCall, begun_call, misfit_call, misfit_calls
 from engine.tool_calls.recovery.recovery import Unrecovered, recover_arguments, recover_text
-from engine.tool_calls.schemas.tools import Verdict
+from engine.tool_calls.schemas.name_matching import matching_name
+from engine.tool_calls.schemas.tools import Verdict, parse_json
 from proxy.backends.upstream import ToolCallDelta, ToolCallOpen, ToolCallRaw
 from proxy.events.tool_call import ToolCall
 from proxy.translate.content_blocks import ContentBlocks
-from proxy.translate.pending_calls import CallIds, PendingCall, PendingCalls
+from proxy.translate.pending_calls import TRUNCATED, CallIds, PendingCall, PendingCalls
 from proxy.translate.tools import ToolSet
 
-TRUNCATED = "the answer ended within the call"
 NOT_WHOLE = "its end is missing"
 BAD_END = "the answer has no end that is known to be the model's own"
 MORE_FOLLOWS = "more follows it"
 IN_THOUGHT = "it stands at the end of a thought"
 UNSTRUCTURED = "the upstream sends calls apart from text"
 UNSENT = "the answer broke off before the call was sent"
+_BEGUN = "{"  # for a call that ends before its arguments: without any, clients take it for one that has none
 
 
 class ToolCallWriter:
@@ -96,7 +100,8 @@ class ToolCallWriter:
         """Take what the upstream reports of a call, and end it if it is the open one."""
         if self._open is not None and step.index == self._open_index:
             self._open.reported = step
-            self._end_open()
+            if self._open.arguments.strip():
+                self._end_open()  # else what follows shows whether it has none, or was truncated
         else:
             self._pending.take_raw(step)
 
@@ -114,12 +119,13 @@ class ToolCallWriter:
         truncated: bool = False,
         unreported: bool = False,
         followed: bool = False,
+        answerable: bool = False,
     ) -> None:
         """Send the calls that the answer's text ends with; what cannot be sent stays text.
 
         Everything that stands before has been taken. With `truncated` the model did not end the answer
         itself, with `unreported` nobody knows, so that calls must have their end; with `followed` words come
-        next.
+        next. `answerable`: the client may get half a call.
         """
         if unreported:
             truncated = matching_family(calls.calls, self._tools.schemas, truncated=True) is None
@@ -142,6 +148,8 @@ class ToolCallWriter:
         if unfit and (misfits := misfit_calls(calls.calls, self._tools.schemas)):
             self._pass_on(calls.raw, misfits)
             return
+        if why == TRUNCATED and answerable and self._write_begun(calls):
+            return
         if isinstance(found, Unrecovered):
             self._blocks.text(calls.raw)
             self.notes.append(f"text that looks like a tool call stayed text: {found.why}")
@@ -160,12 +168,20 @@ class ToolCallWriter:
                 )
             )
 
-    def finish(self, *, truncated: bool) -> None:
-        """The answer has ended; `truncated` if the model did not end it: then half a call is not repaired."""
+    def finish(self, *, truncated: bool, answerable: bool = False) -> None:
+        """The answer has ended; `truncated` if the model did not end it: then half a call is not repaired.
+
+        `answerable`: the client goes on after this end, and may get half a call.
+        """
+        if truncated and self._open is not None and not self._open.arguments.strip():
+            self._blocks.tool_input(_BEGUN)
         self._end_open()
         for call in self._partial:
             self._record_partial(call, truncated=truncated)
-        self._settle(self._pending.take_all(), truncated=truncated)
+        pending = self._pending.take_all()
+        # Beside another call the stop reason would be `tool_use`.
+        answerable = answerable and (truncated or (len(pending) == 1 and not self.sent))
+        self._settle(pending, truncated=truncated, answerable=answerable)
 
     @property
     def has_unsent(self) -> bool:
@@ -182,7 +198,7 @@ class ToolCallWriter:
         """No end will come: what is not sent stays so, and a block that is open stays open."""
         opened, self._open = self._open, None
         for call in (*self._partial, *([opened] if opened else []), *self._pending.take_all()):
-            entry = _truncated_entry(call, UNSENT if call.complete else TRUNCATED)
+            entry = call.truncated_entry(UNSENT if call.complete else TRUNCATED)
             self.notes.append(f"a call of {call.name!r} is not carried out: {entry.detail}")
             self.judged.append(entry)
         self._partial = []
@@ -208,7 +224,7 @@ class ToolCallWriter:
             self._partial.append(call)
             return
         verdict = self._tools.judge(call.name, call.arguments)
-        entry = _entry(call, verdict)
+        entry = call.entry(verdict)
         self._count(entry)
         self._note_structured(entry)
         if not verdict.usable:
@@ -219,10 +235,10 @@ class ToolCallWriter:
 
     def _record_partial(self, call: PendingCall, *, truncated: bool) -> None:
         if truncated:
-            self.judged.append(_truncated_entry(call))
+            self.judged.append(call.truncated_entry())
             return
         verdict = self._tools.judge(call.name, call.arguments)
-        entry = _entry(call, verdict)
+        entry = call.entry(verdict)
         if verdict.usable:
             self._count(entry)
             return
@@ -231,25 +247,30 @@ class ToolCallWriter:
 
     # -- calls that are buffered until whole --------------------------------------------------------------
 
-    def _settle(self, calls: Iterable[PendingCall], *, truncated: bool = False) -> None:
+    def _settle(
+        self, calls: Iterable[PendingCall], *, truncated: bool = False, answerable: bool = False
+    ) -> None:
         for call in calls:
             if truncated and not call.complete:
-                self._return_as_text(_truncated_entry(call))
+                entry = call.truncated_entry()
+                if not (answerable and self._write_as_it_is(entry, call.arguments)):
+                    self._return_as_text(entry)
                 continue
             verdict = self._tools.judge(call.name, call.arguments)
             if verdict.usable:
-                self._send(_entry(call, verdict), structured=True)
+                self._send(call.entry(verdict), structured=True)
             else:
-                self._repair(call, verdict)
+                self._repair(call, verdict, answerable=answerable)
 
-    def _repair(self, call: PendingCall, verdict: Verdict) -> None:
-        entry = _entry(call, verdict)
+    def _repair(self, call: PendingCall, verdict: Verdict, *, answerable: bool) -> None:
+        entry = call.entry(verdict)
         found = recover_arguments(call.name, call.arguments, self._tools.schemas)
         entry.repairs += found.repairs
         if isinstance(found, Unrecovered):
             entry.detail = entry.detail or found.why
             if (misfit := misfit_call(call.name, call.arguments, self._tools.schemas)) is None:
-                self._return_as_text(entry)
+                if not (answerable and self._write_as_it_is(entry, call.arguments)):
+                    self._return_as_text(entry)
                 return
             entry.name, entry.repairs = misfit.name, []
             self._note_misfit(entry)
@@ -258,6 +279,38 @@ class ToolCallWriter:
         entry.name, entry.input = found.name, found.verdict.input
         entry.verdict, entry.detail = found.verdict.verdict, found.verdict.detail
         self._send(entry, structured=True)
+
+    def _write_begun(self, calls: FinalCalls) -> bool:
+        """Send the one call that a text ends within, if its tool is known; False: it is none."""
+        begun = begun_call(calls.calls, self._tools.schemas)
+        if begun is None or self.structured_ids:
+            return False
+        entry = ToolCall(
+            id=self._ids.fresh(),
+            name=begun.name,
+            raw=calls.raw,
+            family=begun.family,
+            repairs=["took it out of the text"],
+            verdict="cut",
+            detail=TRUNCATED,
+        )
+        return self._write_as_it_is(entry, calls.calls)
+
+    def _write_as_it_is(self, entry: ToolCall, arguments: str) -> bool:
+        """Send a call whose arguments are no JSON; False: its tool or they forbid it, and nothing is sent."""
+        name = matching_name(entry.name, self._tools.schemas) or entry.name
+        allowed = self._most is None or self.sent < self._most
+        known = name in self._tools and name not in self._tools.served
+        if not (self._streamed and known and allowed) or _is_json(arguments):
+            return False
+        entry.name = name
+        self._note_structured(entry)
+        self._blocks.begin_tool_use(entry.id, name)
+        self._blocks.tool_input(arguments if arguments.strip() else _BEGUN)
+        self._blocks.close()
+        self.judged.append(entry)
+        self.notes.append(f"a call of {name!r} was passed on for the client to answer: {entry.detail}")
+        return True
 
     def _pass_on(self, raw: str, misfits: Iterable[MisfitCall]) -> None:
         for misfit in misfits:
@@ -315,25 +368,9 @@ def _meaning(name: str, tool_input: Any) -> str:
         return uuid.uuid4().hex  # too deep to be compared: taken for another call than all others
 
 
-def _truncated_entry(call: PendingCall, why: str = TRUNCATED) -> ToolCall:
-    """A call without its end has no input: what there is of it might mean something else."""
-    entry = _entry(call, Verdict("unparsed", detail=why))
-    entry.verdict = "cut"
-    return entry
-
-
-def _entry(call: PendingCall, verdict: Verdict) -> ToolCall:
-    reported = call.reported or ToolCallRaw(0, "")
-    return ToolCall(
-        id=call.id,
-        name=call.name,
-        raw=call.raw,
-        tokens=list(reported.tokens),
-        family=reported.family,
-        constrained=reported.constrained,
-        relaxed=reported.relaxed,
-        input=verdict.input,
-        repairs=list(reported.repairs),
-        verdict=verdict.verdict,
-        detail=verdict.detail,
-    )
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text)
+    except ValueError:
+        return False
+    return True

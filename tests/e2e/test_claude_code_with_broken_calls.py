@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.claude_code, pytest.mark.slow]
 WORK = "write the long report"
 LINE = 'print("a \\"quoted\\" word", {"k": [1, 2]})  # </tool_call> </parameter>\n'
 LONG = "".join(f"{number}: {LINE}" for number in range(1_400))  # some 100 KB
+HALF, NO_JSON = '{"command": "echo half >> order.txt", "descr', '{"command": echo half >> order.txt}'
 FINDINGS = [
     {"file": "a.py", "summary": 'It is "wrong"', "failure_scenario": "x -> y", "line": 3},
     {"file": "b.py", "summary": "So is this", "failure_scenario": "{y} -> [z]"},
@@ -83,6 +84,8 @@ def ways(folder: Path) -> list[Way]:
             Turn("", tuple(Call(name, arguments) for name, arguments in both), one_index=True),
             both,
         ),
+        Way("half of it at the limit", Turn("", (Call("Bash", {}, HALF),), ends="length"), ()),
+        Way("no JSON at all", Turn("", (Call("Bash", {}, NO_JSON),)), ()),
         way("an end that says stop", "Bash", bash("echo six"), json.dumps(bash("echo six")), ends="stop"),
     ]
 
@@ -96,7 +99,10 @@ class Session:
     traces: list[Trace]
 
     def calls(self) -> list[ToolCall]:
-        return [call for trace in self.traces for call in trace.tool_calls]
+        return [call for trace in self.traces for call in trace.tool_calls if call.input is not None]
+
+    def unread(self) -> list[ToolCall]:
+        return [call for trace in self.traces for call in trace.tool_calls if call.input is None]
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +141,14 @@ def test_the_client_took_every_one_of_them(session: Session) -> None:
     failed = [(call.name, call.result) for call in session.calls() if call.is_error]
     assert failed == []
     assert all(call.result is not None for call in session.calls())
+
+
+def test_it_answers_what_nobody_can_read_with_an_error_and_goes_on(session: Session) -> None:
+    half, no_json = session.unread()
+    assert (half.verdict, no_json.verdict) == ("cut", "unparsed")
+    for call in (half, no_json):
+        assert call.is_error
+        assert "could not be parsed as JSON" in (call.result or "")
 
 
 def test_each_repair_is_on_record(session: Session) -> None:

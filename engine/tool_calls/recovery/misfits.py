@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.tool_calls.reading.family import Family
-from engine.tool_calls.reading.pieces import CallBroken, CallEnd
+from engine.tool_calls.reading.pieces import CallBegin, CallBroken, CallEnd
 from engine.tool_calls.schemas.name_matching import matching_name
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, Verdict
 
@@ -55,6 +55,34 @@ def misfit_calls(raw: str, tools: ToolSchemas, family: Family | None = None) -> 
         if found := _read(raw, ToolSchemas([*offered, *words]), tools, family):
             return found
     return ()
+
+
+@dataclass(frozen=True, slots=True)
+class BegunCall:
+    """A call whose end is missing; `name` is that of an offered tool."""
+
+    name: str
+    family: str
+
+
+def begun_call(raw: str, tools: ToolSchemas) -> BegunCall | None:
+    """The call that a text of one call ends within, in a family's own form; None if its tool is not known."""
+    from engine.tool_calls.families.registry import FAMILIES  # many modules; few calls need them
+
+    text = raw.strip()
+    for family in FAMILIES:
+        opening = max((mark for mark in family.openings if text.startswith(mark)), key=len, default="")
+        if not opening:
+            continue
+        reader = family.reader(opening, tools)
+        pieces = reader.feed(text[len(opening) :])
+        if reader.over:
+            continue
+        pieces += reader.close(truncated=True)
+        names = [piece.name for piece in pieces if isinstance(piece, CallBegin)]
+        if len(names) == 1 and names[0] in tools and isinstance(pieces[-1], CallBroken):
+            return BegunCall(names[0], family.name)
+    return None
 
 
 def _words(raw: str) -> Iterator[str]:

@@ -245,7 +245,7 @@ def test_a_whole_call_that_does_not_fit_is_the_clients_to_answer(piece: ToolCall
 
 
 BAD_CALLS = [
-    (ToolCallDelta(0, "so be it", name="Read"), "unparsed"),
+    (ToolCallDelta(0, '["so be it"]', name="Read"), "unparsed"),
     (ToolCallDelta(0, '{"path": "a"', name="Zebra"), "unparsed"),
     (ToolCallDelta(0, "", name=""), "unknown_tool"),
     (ToolCallDelta(0, "{}", name="no name"), "unknown_tool"),

@@ -168,30 +168,47 @@ class TestACallThatIsCut:
 
     @pytest.mark.parametrize("arguments", [HALF, "", '{"path": "a"', '{"path": "a",'])
     @pytest.mark.parametrize(
-        ("end", "reason"),
+        ("end", "reason", "as_it_is"),
         [
-            (CUT, "max_tokens"),
-            (Finish("context_length"), "model_context_window_exceeded"),
-            (Finish("content_filter"), "refusal"),
-            (Finish("stop_sequence", stop_sequence="END"), "stop_sequence"),
+            (CUT, "max_tokens", True),
+            (Finish("context_length"), "model_context_window_exceeded", True),
+            (Finish("content_filter"), "refusal", False),
+            (Finish("stop_sequence", stop_sequence="END"), "stop_sequence", False),
+            (Finish("repetition"), "end_turn", False),
         ],
         ids=lambda value: value.reason if isinstance(value, Finish) else "",
     )
-    def test_while_it_is_held_is_text_and_never_mended(
-        self, arguments: str, end: Finish, reason: str
+    def test_while_it_is_held_is_never_mended_and_is_a_call_where_the_client_goes_on(
+        self, arguments: str, end: Finish, reason: str, as_it_is: bool
     ) -> None:
-        answer, events = told(ToolCallDelta(0, arguments, name="Write"), end)
+        answer, events = told(ToolCallDelta(0, arguments, name="write"), end)
         (block,) = rebuilt(events)
-        assert block["type"] == "text"
-        assert arguments in block["text"]
+        if as_it_is:
+            assert block["type"] == "tool_use"
+            assert (block["name"], block["input"]) == ("Write", {"_unparsed": arguments or "{"})
+        else:
+            assert block["type"] == "text"
+            assert arguments in block["text"]
         assert answer.stop_reason == reason
-        assert (only(answer).verdict, only(answer).repairs) == ("cut", [])
+        assert (only(answer).verdict, only(answer).repairs, only(answer).input) == ("cut", [], None)
         assert any("ended within" in note for note in answer.notes)
+
+    @pytest.mark.parametrize("name", ["", "Zebra"])
+    def test_of_a_tool_that_is_not_known_is_text(self, name: str) -> None:
+        answer, events = told(ToolCallDelta(0, HALF, name=name), CUT)
+        assert [block["type"] for block in rebuilt(events)] == ["text"]
+        assert (answer.stop_reason, only(answer).verdict) == ("max_tokens", "cut")
+
+    @pytest.mark.parametrize("last", [[], [RAW]], ids=["in silence", "with its raw text"])
+    def test_before_its_arguments_is_no_call_without_arguments(self, last: list[UpstreamEvent]) -> None:
+        answer, events = told(*streamed("", [], "Now")[:-1], *last, CUT)
+        assert [block["input"] for block in rebuilt(events)] == [{"_unparsed": "{"}]
+        assert (only(answer).verdict, only(answer).input) == ("cut", None)
 
     def test_leaves_a_whole_one_before_it_a_call(self) -> None:
         whole = ToolCallDelta(0, '{"path": "a"}', name="Read")
         answer, events = told(whole, ToolCallDelta(1, '{"path": "b', name="Read"), CUT)
-        assert [block["type"] for block in rebuilt(events)] == ["tool_use", "text"]
+        assert [block["input"] for block in rebuilt(events)] == [{"path": "a"}, {"_unparsed": '{"path": "b'}]
         assert [call.verdict for call in answer.calls] == ["valid", "cut"]
         assert answer.stop_reason == "max_tokens"
 
@@ -206,6 +223,63 @@ class TestACallThatIsCut:
         assert "'Write' broke off" in answer.fault.info.message
         assert answer.message()["stop_reason"] is None
         assert only(answer).verdict == "unparsed"
+
+
+HERMES_HALF = '<tool_call>\n{"name": "Write", "arguments": ' + HALF
+CODER_HALF = "<tool_call>\n<function=Write>\n<parameter=text>\nand th"
+
+
+class TestACallInTheTextThatIsCut:
+    @pytest.mark.parametrize("half", [HERMES_HALF, CODER_HALF], ids=["hermes", "qwen3_coder"])
+    @pytest.mark.parametrize(
+        "end",
+        [CUT, Finish("content_filter")],
+        ids=["limit", "filter"],
+    )
+    def test_is_the_clients_to_answer_at_the_limit(self, half: str, end: Finish) -> None:
+        answer, events = told(TextDelta("So: "), TextDelta(half), end, call_forms=ANY_FAMILY)
+        blocks = rebuilt(events)
+        if end is CUT:
+            assert blocks[0]["text"].strip() == "So:"
+            assert (blocks[1]["name"], blocks[1]["input"]) == ("Write", {"_unparsed": half})
+            assert (only(answer).verdict, only(answer).raw) == ("cut", half)
+        else:
+            assert "".join(block["text"] for block in blocks).endswith(half)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            HERMES_HALF.replace("Write", "Zebra"),
+            HERMES_HALF[:20],
+            f"```\n{HERMES_HALF}",
+            HERMES_HALF.partition("\n")[2],
+        ],
+        ids=["another tool", "no name yet", "in code", "without a mark"],
+    )
+    def test_is_text_where_it_may_be_none(self, text: str) -> None:
+        _, events = told(TextDelta(text), CUT, call_forms=ANY_FAMILY)
+        assert "".join(block["text"] for block in rebuilt(events)) == text
+
+
+class TestArgumentsThatAreNoJson:
+    WORDS = '{"path": so be it}'
+
+    def test_are_the_clients_to_answer_and_no_tool_use(self) -> None:
+        answer, events = told(ToolCallDelta(0, self.WORDS, name="Read"), DONE)
+        assert [block["input"] for block in rebuilt(events)] == [{"_unparsed": self.WORDS}]
+        assert answer.stop_reason == "end_turn"  # clients that run what they can read of it stop here
+        assert only(answer).verdict == "unparsed"
+
+    @pytest.mark.parametrize("calls", [[WORDS, '{"path": "a"}'], ['{"path": "a"}', WORDS], [WORDS, WORDS]])
+    def test_are_text_beside_another_call(self, calls: list[str]) -> None:
+        steps = [ToolCallDelta(index, written, name="Read") for index, written in enumerate(calls)]
+        _, events = told(*steps, DONE)
+        assert not any("_unparsed" in block.get("input", ()) for block in rebuilt(events))
+
+    @pytest.mark.parametrize("fields", [{"streamed": False}, {"most_calls": 0}], ids=["whole", "no calls"])
+    def test_are_text_where_they_cannot_be_sent(self, fields: dict[str, Any]) -> None:
+        answer, _ = told(ToolCallDelta(0, self.WORDS, name="Read"), DONE, **fields)
+        assert [block["type"] for block in answer.message()["content"]] == ["text"]
 
 
 MENDED: list[tuple[str, str, dict[str, Any]]] = [
