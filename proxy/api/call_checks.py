@@ -94,7 +94,7 @@ class CallChecks:
     async def _ask(
         self, backend: Backend, asked: dict[str, Any], request_id: str, session: str
     ) -> CallVerdict:
-        if backend.dialect.template_switches:
+        if backend.dialect.thinking == "engine":
             asked["chat_template_kwargs"] = {"enable_thinking": False}
         asked = {"model": await backend.model_name(), **asked}
         request = UpstreamRequest(asked, f"{request_id}-check", lane="auxiliary", session=session)

@@ -2,7 +2,8 @@
 
 Seen in the wild and taken: calls without index or id (`proxy.backends.call_numbers`), arguments as an object,
 whole calls in one piece, the old `function_call`, `reasoning` as well as `reasoning_content`, usage in any
-chunk or none, errors inside the stream, a whole completion instead of a stream, an end without `[DONE]`.
+chunk or none, llama.cpp's `prompt_progress` and `timings`, errors inside the stream, a whole completion
+instead of a stream, an end without `[DONE]`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from proxy.backends.upstream import (
     Finish,
     FinishReason,
     OutputCount,
+    PrefillProgress,
     PromptCount,
     TextDelta,
     ThinkingDelta,
@@ -95,6 +97,7 @@ class ChatStreamReader:
         usage = _object(chunk.get("usage"))
         self._usage = usage or self._usage
         steps = self._prompt_count(chunk) if usage and not self._counted else []
+        steps += self._prompt_progress(_object(chunk.get("prompt_progress")))
         for choice in _objects(chunk.get("choices")):
             if choice.get("index"):  # one answer was asked for; more are not ours
                 continue
@@ -103,8 +106,9 @@ class ChatStreamReader:
                 self._break_off(error_in_stream(choice, self._who, self._max_tokens))
             elif not is_unset(choice.get("finish_reason")):
                 self._read_finish(choice["finish_reason"], choice)
-        if usage and steps and self._reason is None and (output := _tokens(usage.get("completion_tokens"))):
-            steps.append(OutputCount(output))
+        output = usage.get("completion_tokens") or _object(chunk.get("timings")).get("predicted_n")
+        if steps and self._reason is None and (count := _tokens(output)):
+            steps.append(OutputCount(count))
         return steps
 
     def finish(self) -> Finish:
@@ -150,6 +154,16 @@ class ChatStreamReader:
             return []
         self._counted = True
         return [PromptCount(prompt, self._cached_tokens or 0)]
+
+    def _prompt_progress(self, progress: dict[str, Any]) -> list[UpstreamEvent]:
+        """How much of the prompt llama.cpp has processed, from its look into the cache on."""
+        total = _tokens(progress.get("total"))
+        if not total:
+            return []
+        done, cached = (min(_tokens(progress.get(name)) or 0, total) for name in ("processed", "cache"))
+        counted: list[UpstreamEvent] = [] if self._counted else [PromptCount(total, cached)]
+        self._counted = True
+        return [*counted, PrefillProgress(done, total, cached)]
 
     def _read_delta(self, delta: dict[str, Any], steps: list[UpstreamEvent]) -> None:
         text = delta.get("content")

@@ -56,8 +56,7 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         structured_calls=known is not None and known.structured_calls,
         tool_format=config.tool_format,
         top_k=known is not None and known.top_k,
-        thinking_token_budget=known is not None and known.thinking_token_budget,
-        openrouter_reasoning=known is not None and known.openrouter_reasoning,
+        thinking=known.thinking if known is not None else "",
         context_tokens=config.context_tokens,
         late_tools=_late_tools(config.upstream_late_tools, known),
     )

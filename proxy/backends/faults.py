@@ -61,7 +61,13 @@ _OVERFLOW_WORDS = re.compile(
 )
 
 # What servers say of a model without eyes: llama.cpp, vLLM, LM Studio, Ollama, OpenRouter, OpenAI, DeepSeek.
-_NO_THINKING_BUDGET = re.compile(r"thinking_token_budget is set but")  # vLLM without a reasoning parser
+# vLLM without a reasoning parser, or with Mistral's tokenizer; Ollama with a model that does not think, and
+# before it took these words; OpenAI.
+_NO_THINKING = re.compile(
+    r"thinking_token_budget is set but|chat_template is not supported|does not support thinking|"
+    r"invalid (think|reasoning) value|reasoning_effort",
+    re.IGNORECASE,
+)
 _NO_PICTURES = re.compile(
     r"image input is not supported|mmproj|not a multimodal model|at most 0 image|"
     r"(does not|doesn't|that) support (images?|vision)|missing data required for image|"
@@ -104,7 +110,7 @@ def refused_feature(error: UpstreamError) -> str:
     """The field of `Dialect` that the upstream says it, or its model, does not take; empty for none."""
     if _NO_PICTURES.search(error.message):
         return "images"
-    return "thinking_token_budget" if _NO_THINKING_BUDGET.search(error.message) else ""
+    return "thinking" if _NO_THINKING.search(error.message) else ""
 
 
 def is_error(chunk: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ class MlxBackend:
         system_turns=True,
         reasoning=True,
         top_k=True,
-        template_switches=True,
+        thinking="engine",
         structured_calls=True,
         continues_answers=True,
         late_tools="marked",

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+import httpx
 
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader
-from proxy.backends.upstream import Dialect, Finish, LateTools, Note, UpstreamEvent, UpstreamRequest
+from proxy.backends.upstream import (
+    Dialect,
+    Finish,
+    LateTools,
+    Note,
+    ThinkingControl,
+    UpstreamEvent,
+    UpstreamRequest,
+)
 from proxy.backends.upstream_window import UpstreamWindow
 from proxy.events.errors import (
     ContextOverflow,
@@ -19,8 +30,30 @@ from proxy.events.errors import (
     UpstreamRejected,
 )
 
-_PASSES_UNKNOWN_CALLS = ("vllm",)  # by `owned_by`; SGLang, Ollama and llama.cpp do not
-_COUNTS_EARLY = ("vllm", "sglang")  # by `owned_by` of their models: they report usage in each chunk on demand
+_OPENAI = "api.openai.com"
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownServer:
+    """What a server takes that names itself as the owner of its models.
+
+    `counting`: the fields by which it reports usage before the end. `continues_answers`: with the fields of
+    vLLM. `passes_unknown_calls`: calls of tools that it was not told of. SGLang drops them, llama.cpp keeps
+    its model from writing them, and Ollama, which does not name itself, takes them for text.
+    """
+
+    thinking: ThinkingControl
+    counting: Mapping[str, Any]
+    continues_answers: bool = False
+    passes_unknown_calls: bool = False
+
+
+_EACH_CHUNK: Mapping[str, Any] = {"stream_options": {"continuous_usage_stats": True}}
+_SERVERS = {
+    "vllm": _KnownServer("vllm", _EACH_CHUNK, continues_answers=True, passes_unknown_calls=True),
+    "sglang": _KnownServer("sglang", _EACH_CHUNK, continues_answers=True),
+    "llamacpp": _KnownServer("llama.cpp", {"return_progress": True, "timings_per_token": True}),
+}
 
 
 class OpenAIBackend:
@@ -44,29 +77,30 @@ class OpenAIBackend:
         structured_calls: bool = False,
         tool_format: str = "",
         top_k: bool = False,
-        thinking_token_budget: bool = False,
-        openrouter_reasoning: bool = False,
+        thinking: ThinkingControl = "",
         context_tokens: int = 0,
         late_tools: LateTools | None = None,
     ) -> None:
         self.name = name
+        known = _SERVERS.get(name)
+        if not thinking and httpx.URL(base_url).host == _OPENAI:
+            thinking = "openai"
         self.dialect = Dialect(
             system_turns=system_turns,
             images=True,
             top_k=top_k,
-            thinking_token_budget=thinking_token_budget,
-            openrouter_reasoning=openrouter_reasoning,
+            thinking=thinking,
             structured_calls=structured_calls and not tool_format,
             tool_format=tool_format,
             mixed_thinking=True,
-            continues_answers=name in _COUNTS_EARLY,
+            continues_answers=known is not None and known.continues_answers,
             late_tools=late_tools or "listed",
         )
         self._settled_tools = late_tools is not None
         self._client = ChatClient(base_url, name, key=key)
         self._model = model
         self._window = UpstreamWindow(context_tokens)
-        self._counts_early = name in _COUNTS_EARLY
+        self._counting = dict(known.counting) if known is not None else {}
         self._listed = False
 
     @property
@@ -96,9 +130,7 @@ class OpenAIBackend:
         self, request: UpstreamRequest, limit: int
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
         """The answer to a request of at most `limit` tokens."""
-        body = request.body | ({"max_tokens": limit} if limit else {})
-        if self._counts_early:
-            body["stream_options"] = {"continuous_usage_stats": True}
+        body = request.body | ({"max_tokens": limit} if limit else {}) | self._counting
         # The reader compares with what the client asked for: a lower limit is the window's end.
         reader = ChatStreamReader.of_request(self.name, request.body)
         async with aclosing(self._client.stream(body, {}, reader)) as arrivals:
@@ -150,10 +182,23 @@ class OpenAIBackend:
         for entry in entries:
             if entry["id"] == self._model:
                 self._window.read(entry)
-                self._counts_early = self._counts_early or entry.get("owned_by") in _COUNTS_EARLY
-                if not self._settled_tools and entry.get("owned_by") in _PASSES_UNKNOWN_CALLS:
-                    self.dialect = replace(self.dialect, late_tools="text")
+                self._recognise(entry.get("owned_by"))
         return [str(entry["id"]) for entry in entries]
+
+    def _recognise(self, owner: Any) -> None:
+        """Speak to the server as what it names itself to be."""
+        known = _SERVERS.get(owner) if isinstance(owner, str) else None
+        if known is None:
+            return
+        self._counting = dict(known.counting)
+        self.dialect = replace(
+            self.dialect,
+            top_k=True,
+            thinking=self.dialect.thinking or known.thinking,
+            continues_answers=known.continues_answers,
+        )
+        if not self._settled_tools and known.passes_unknown_calls:
+            self.dialect = replace(self.dialect, late_tools="text")
 
     async def close(self) -> None:
         await self._client.close()

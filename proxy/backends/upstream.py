@@ -33,6 +33,9 @@ LateTools = Literal["marked", "text", "listed"]
 behind the others in `tools`; the upstream takes a call of any other tool for text, or drops it.
 """
 
+ThinkingControl = Literal["", "engine", "vllm", "sglang", "llama.cpp", "ollama", "openrouter", "openai"]
+"""Whose fields an upstream takes for whether, how hard and how long a model thinks; empty: none are known."""
+
 FinishReason = Literal[
     "stop",
     "length",
@@ -136,9 +139,7 @@ class Dialect:
     reasoning: bool = False  # `reasoning_content` in assistant messages of the history
     images: bool = False  # `image_url` parts
     top_k: bool = False
-    template_switches: bool = False  # `chat_template_kwargs`
-    thinking_token_budget: bool = False  # vLLM's field, which ends a thought that is longer
-    openrouter_reasoning: bool = False  # `reasoning`, with an effort or a limit in tokens
+    thinking: ThinkingControl = ""
     structured_calls: bool = False  # a call of a tool that it was offered never comes as text
     tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name suggests
     continues_answers: bool = False  # `continue_final_message`

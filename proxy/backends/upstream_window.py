@@ -16,7 +16,7 @@ from proxy.events.errors import ContextOverflow
 _LEARNT_FROM = 10_000  # bytes of a prompt, at least: in shorter ones the template's own tokens dominate
 _MARGIN = 1.02  # other texts have other tokens
 _LEAST = 4096  # an estimate that leaves less is not exact enough: a refusal is
-# In an entry of `GET /models`: vLLM and SGLang, OpenRouter, Groq.
+# In an entry of `GET /models`: vLLM and SGLang, OpenRouter, Groq. llama.cpp has it among `meta`.
 _FIELDS = ("max_model_len", "context_length", "context_window")
 
 
@@ -29,7 +29,11 @@ class UpstreamWindow:
 
     def read(self, entry: Mapping[str, Any]) -> None:
         """Take the window from the model's entry in the upstream's list, unless the user has set it."""
-        found = (entry.get(name) for name in _FIELDS)
+        meta = entry.get("meta")
+        found = (
+            *(entry.get(name) for name in _FIELDS),
+            meta.get("n_ctx") if isinstance(meta, dict) else None,
+        )
         self.tokens = self.tokens or next((n for n in found if type(n) is int and n > 0), 0)
 
     def measured(self, body: Mapping[str, Any], prompt_tokens: int) -> None:

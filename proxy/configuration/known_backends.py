@@ -13,10 +13,9 @@ class KnownBackend:
     """What a backend name stands for; `url` is empty where there is no usual one.
 
     `structured_calls`: it parses its models' calls itself, or refuses tools where it cannot. `top_k`: it
-    takes this beside OpenAI's sampling. `thinking_token_budget`: it takes vLLM's limit of thinking.
-    `openrouter_reasoning`: it takes `reasoning`, with an effort or a limit in tokens, and ignores it for
-    models that do not think. `passes_unknown_calls`: it passes on calls of tools that it was not told of,
-    where others take them for text, drop them, or keep their models from writing them.
+    takes this beside OpenAI's sampling. `thinking`: whose fields about thinking it takes
+    (`proxy.backends.upstream.ThinkingControl`). `passes_unknown_calls`: it passes on calls of tools that it
+    was not told of, where others take them for text, drop them, or keep their models from writing them.
     """
 
     kind: BackendKind
@@ -24,8 +23,7 @@ class KnownBackend:
     needs_key: bool = False
     structured_calls: bool = False
     top_k: bool = False
-    thinking_token_budget: bool = False
-    openrouter_reasoning: bool = False
+    thinking: Literal["", "vllm", "ollama", "openrouter"] = ""
     passes_unknown_calls: bool = False
 
 
@@ -34,13 +32,13 @@ KNOWN_BACKENDS: dict[str, KnownBackend] = {
     "vllm-mlx": KnownBackend("mlx"),  # the built-in engine's old name, still in users' files
     "openai": KnownBackend("openai"),
     "lmstudio": KnownBackend("openai", "http://127.0.0.1:1234/v1", structured_calls=True, top_k=True),
-    "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", structured_calls=True),
+    "ollama": KnownBackend("openai", "http://127.0.0.1:11434/v1", structured_calls=True, thinking="ollama"),
     "vllm": KnownBackend(
         "openai",
         "http://127.0.0.1:8000/v1",
         structured_calls=True,
         top_k=True,
-        thinking_token_budget=True,
+        thinking="vllm",
         passes_unknown_calls=True,
     ),
     "openrouter": KnownBackend(
@@ -49,7 +47,7 @@ KNOWN_BACKENDS: dict[str, KnownBackend] = {
         needs_key=True,
         structured_calls=True,
         top_k=True,
-        openrouter_reasoning=True,
+        thinking="openrouter",
     ),
     "claude": KnownBackend("claude", "https://api.anthropic.com"),
 }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.wire.thinking_budget import EFFORT_TOKENS
 from engine.wire.turn_folding import fold_system_turns
 from proxy.backends.upstream import Dialect
 from proxy.events.errors import InvalidRequest
@@ -14,7 +13,7 @@ from proxy.translate.late_tools.shown_tools import ShownTools
 from proxy.translate.late_tools.tool_fields import tool_fields
 from proxy.translate.late_tools.tool_notes import change_text
 from proxy.translate.late_tools.tool_offer import ToolOffer, tool_offer
-from proxy.translate.thinking import ThinkingMode, thinking_mode
+from proxy.translate.thinking import ThinkingMode, thinking_fields, thinking_mode
 from proxy.translate.tools import ToolSet, tool_choice
 from proxy.translate.turns import TurnReading, chat_messages
 
@@ -23,7 +22,6 @@ _READ_FIELDS = frozenset(
     | {"stop_sequences", "stream", "metadata", "thinking", "output_config", "output_format"}
     | {"context_management", "safeguards"}
 )
-_EFFORTS_OF_BUDGETS = ((4096, "low"), (16_384, "medium"))  # tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +72,16 @@ def translate_request(
     is_begun = _is_begun(chat["messages"])
     if is_begun and dialect.continues_answers:
         chat |= {"continue_final_message": True, "add_generation_prompt": False}
-    if dialect.template_switches:
-        chat["chat_template_kwargs"] = {"enable_thinking": thinking.enabled and not is_begun}
-        if thinking.budget:
-            chat["chat_template_kwargs"]["thinking_budget"] = thinking.budget
-        if effort := _effort(body, thinking):
-            chat["reasoning_effort"] = effort
-        if thinking.enabled and not is_begun:
-            chat["thinking_token_budget"] = thinking.budget or _budget_of_effort(body)
-    elif dialect.openrouter_reasoning and thinking.enabled:
-        effort = _effort(body, thinking)
-        wanted = {"max_tokens": thinking.budget} if thinking.budget else {"effort": effort or "medium"}
-        chat["reasoning"] = wanted
-    if dialect.thinking_token_budget and thinking.budget:
-        chat["thinking_token_budget"] = thinking.budget
+    effort = _output_config(body).get("effort")
+    chat |= thinking_fields(
+        thinking,
+        effort if isinstance(effort, str) else "",
+        dialect.thinking,
+        limit=body.get("max_tokens") or 0,
+        is_begun=is_begun,
+    )
+    if thinking.budget and not dialect.thinking:
+        notes.append("left out the budget of thinking: no field of this upstream for it is known")
     left_out = sorted(body.keys() - _READ_FIELDS)
     if left_out:
         notes.append(f"left out fields that mean nothing to this model: {', '.join(left_out)}")
@@ -158,24 +152,6 @@ def _output_format(body: dict[str, Any]) -> dict[str, Any]:
         return {}
     schema = {"name": "answer", "schema": wanted["schema"], "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
-
-
-def _effort(body: dict[str, Any], thinking: ThinkingMode) -> str:
-    """The effort in the three words that models know; a budget alone says it in tokens."""
-    effort = _output_config(body).get("effort")
-    if effort in ("low", "medium", "high"):
-        return str(effort)
-    if effort in ("xhigh", "max"):
-        return "high"
-    if not thinking.budget:
-        return ""
-    return next((word for most, word in _EFFORTS_OF_BUDGETS if thinking.budget < most), "high")
-
-
-def _budget_of_effort(body: dict[str, Any]) -> int:
-    """Tokens of thinking by the effort that the client names, which has more steps than models know."""
-    effort = _output_config(body).get("effort")
-    return EFFORT_TOKENS.get(effort if isinstance(effort, str) else "", EFFORT_TOKENS["high"])
 
 
 def _output_config(body: dict[str, Any]) -> dict[str, Any]:

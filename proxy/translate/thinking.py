@@ -13,8 +13,12 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from engine.wire.thinking_budget import EFFORT_TOKENS, within_limit
+from proxy.backends.upstream import ThinkingControl
+
 _MARK = "anyclaude1."
 _ENABLED = ("enabled", "adaptive", "between_tools")
+_EFFORTS_OF_BUDGETS = ((4096, "low"), (16_384, "medium"))  # tokens
 _MAX_THINKING_BYTES = 8 * 2**20  # a forged signature must not unpack without end
 
 
@@ -39,6 +43,60 @@ def thinking_mode(body: dict[str, Any]) -> ThinkingMode:
     if not isinstance(budget, int) or isinstance(budget, bool):
         budget = 0
     return ThinkingMode(True, thinking.get("display") != "omitted", max(0, budget))
+
+
+def thinking_fields(
+    mode: ThinkingMode, effort: str, control: ThinkingControl, *, limit: int, is_begun: bool
+) -> dict[str, Any]:
+    """What an upstream is told about thinking, in fields of its own.
+
+    `effort` is the client's, "" for none; `limit` are the most tokens of the answer, 0 if it has none.
+    `is_begun`: the client has begun the answer, which comes behind all thinking.
+
+    Fields of vLLM 0.32, SGLang 0.5.23 (which heeds the budget with `--enable-strict-thinking` only),
+    llama.cpp of October 2026 (tried), Ollama of August 2026, which has efforts only, and of the references of
+    OpenRouter and OpenAI.
+    """
+    thinks = mode.enabled and not is_begun
+    word = _effort_word(effort, mode.budget)
+    budget = mode.budget or EFFORT_TOKENS.get(effort, EFFORT_TOKENS["high"])
+    match control:
+        case "":
+            return {}
+        case "openrouter":
+            wanted = {"max_tokens": mode.budget} if mode.budget else {"effort": word or "medium"}
+            return {"reasoning": wanted} if mode.enabled else {}
+        case "openai":
+            return {"reasoning_effort": word} if mode.enabled and word else {}
+        case "ollama":
+            word = word if thinks else "none"
+            return {"reasoning_effort": word} if word else {}
+    fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": thinks}}
+    if control == "engine":
+        if mode.budget:
+            fields["chat_template_kwargs"]["thinking_budget"] = mode.budget
+        fields |= {"reasoning_effort": word} if word else {}
+        return fields | ({"thinking_token_budget": budget} if thinks else {})
+    if not thinks:
+        return fields
+    tokens = within_limit(budget, limit) if limit else budget
+    fields |= {"reasoning_effort": word} if word else {}
+    if control == "vllm":
+        return fields | {"thinking_token_budget": tokens}
+    if control == "sglang":
+        return fields | {"custom_params": {"thinking_budget": tokens}}
+    return fields | {"thinking_budget_tokens": tokens}
+
+
+def _effort_word(effort: str, budget: int) -> str:
+    """The effort in the three words that models know; a budget alone says it in tokens."""
+    if effort in ("low", "medium", "high"):
+        return effort
+    if effort in ("xhigh", "max"):
+        return "high"
+    if not budget:
+        return ""
+    return next((word for most, word in _EFFORTS_OF_BUDGETS if budget < most), "high")
 
 
 def sign(thinking: str) -> str:

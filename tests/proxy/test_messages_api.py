@@ -19,7 +19,7 @@ from tests.proxy.live import body
 
 DOC = (Path(__file__).parents[2] / "docs/messages-api.md").read_text("utf-8")
 VERDICTS = {"accepted", "mapped", "left out", "refused"}
-SEEING = Dialect(reasoning=True, images=True, top_k=True, template_switches=True)
+SEEING = Dialect(reasoning=True, images=True, top_k=True, thinking="engine")
 # Of older versions of the API, which the package has no more.
 OLDER_FIELDS = {"temperature", "top_p", "top_k", "output_format"}
 UNDOCUMENTED = {"safeguards"}  # Claude Code sends it

@@ -83,7 +83,7 @@ async def test_vllm_is_given_the_budget_of_thinking_until_it_refuses_it(tmp_path
 
     asked = body(thinking={"type": "enabled", "budget_tokens": 50})
     async with serve(take_no_budget) as url:
-        backend = OpenAIBackend(f"{url}/v1", "tiny", name="vllm", thinking_token_budget=True)
+        backend = OpenAIBackend(f"{url}/v1", "tiny", name="vllm", thinking="vllm")
         async with proxy(tmp_path, backend) as running:
             for _ in range(2):
                 assert (await running.http.post(PATH, json=asked)).status_code == 200

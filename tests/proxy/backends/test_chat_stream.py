@@ -57,6 +57,31 @@ def test_thinking_has_two_names(field: str) -> None:
     assert read(delta(**{field: "hm"}), FINISH)[0] == ThinkingDelta("hm")
 
 
+def test_llama_cpp_counts_the_prompt_and_the_answer_on_their_way() -> None:
+    def progress(done: Any, cached: Any = 21) -> dict[str, Any]:
+        return {
+            **delta(role="assistant"),
+            "prompt_progress": {"total": 28, "cache": cached, "processed": done},
+        }
+
+    def timed(count: Any, **fields: Any) -> dict[str, Any]:
+        return {**delta(**fields), "timings": {"predicted_n": count}}
+
+    steps = read(
+        progress(21), progress(28), timed(0), timed(4, content="hi"), timed("odd", content="!"), FINISH, USAGE
+    )
+    assert steps == [
+        PromptCount(28, 21),
+        PrefillProgress(21, 28, 21),
+        PrefillProgress(28, 28, 21),
+        TextDelta("hi"),
+        OutputCount(4),
+        TextDelta("!"),
+        Finish("stop", prompt_tokens=7, output_tokens=3),
+    ]
+    assert read(progress(99, "odd"), FINISH)[:2] == [PromptCount(28), PrefillProgress(28, 28, 0)]
+
+
 def test_thinking_comes_before_the_text_of_the_same_chunk() -> None:
     assert read(delta(content="so", reasoning="hm"), FINISH)[:2] == [ThinkingDelta("hm"), TextDelta("so")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -89,6 +90,43 @@ async def test_late_tools_go_where_the_server_takes_calls_of_them(
     assert isinstance(backend, OpenAIBackend)
     assert backend.dialect.late_tools == late_tools
     await backend.close()
+
+
+@pytest.mark.parametrize(
+    ("owner", "told", "late_tools", "sent"),
+    [
+        ("vllm", "vllm", "text", {"stream_options": {"continuous_usage_stats": True, "include_usage": True}}),
+        (
+            "sglang",
+            "sglang",
+            "listed",
+            {"stream_options": {"continuous_usage_stats": True, "include_usage": True}},
+        ),
+        ("llamacpp", "llama.cpp", "listed", {"return_progress": True, "timings_per_token": True}),
+        ("library", "", "listed", {"stream_options": {"include_usage": True}}),
+        (["odd"], "", "listed", {"stream_options": {"include_usage": True}}),
+    ],
+)
+async def test_a_server_is_spoken_to_as_the_owner_of_its_models(
+    owner: Any, told: str, late_tools: str, sent: dict[str, Any]
+) -> None:
+    upstream = Upstream(says("hi"), other={"/v1/models": {"data": [{"id": "m", "owned_by": owner}]}})
+    async with serve(upstream) as url:
+        backend = OpenAIBackend(f"{url}/v1", "")
+        await backend.model_name()
+        async for _ in backend.stream(REQUEST):
+            pass
+        await backend.close()
+    assert (backend.dialect.thinking, backend.dialect.late_tools) == (told, late_tools)
+    assert backend.dialect.top_k == bool(told)
+    assert sent.items() <= upstream.bodies[0].items()
+
+
+async def test_openai_itself_is_known_by_its_host() -> None:
+    for url, told in (("https://api.openai.com/v1", "openai"), ("https://api.openai.example/v1", "")):
+        backend = OpenAIBackend(url, "m")
+        assert backend.dialect.thinking == told
+        await backend.close()
 
 
 async def test_the_configuration_makes_its_backend(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ async def test_a_prompt_that_does_not_fit_by_itself_is_an_overflow() -> None:
 @pytest.mark.parametrize(
     ("entry", "window", "early"),
     [
+        ({"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx": 4096, "n_ctx_train": 8192}}, 4096, False),
         ({"id": "m", "owned_by": "vllm", "max_model_len": 40_960}, 40_960, True),
         ({"id": "m", "owned_by": "sglang", "max_model_len": 32_768}, 32_768, True),
         ({"id": "m", "context_length": 262_144, "top_provider": {}}, 262_144, False),

@@ -8,7 +8,7 @@ import pytest
 from engine.wire.chat import PROJECT_TEXT, unseen_picture
 from engine.wire.thinking_budget import EFFORT_TOKENS
 from proxy.backends.mlx import MlxBackend
-from proxy.backends.upstream import Dialect
+from proxy.backends.upstream import Dialect, ThinkingControl
 from proxy.events.errors import InvalidRequest
 from proxy.translate.block_texts import unseen_document
 from proxy.translate.request import TranslatedRequest, translate_request
@@ -512,7 +512,7 @@ def test_effort_and_budget_are_mapped_to_what_an_upstream_takes(
     engine = translated(**fields)
     assert engine.body.get("reasoning_effort") == effort
     assert engine.body["chat_template_kwargs"].get("thinking_budget", 0) == engine.thinking.budget
-    assert translated(Dialect(openrouter_reasoning=True), **fields).body.get("reasoning") == openrouter
+    assert translated(Dialect(thinking="openrouter"), **fields).body.get("reasoning") == openrouter
     assert not translated(PLAIN, **fields).body.keys() & {"reasoning", "reasoning_effort"}
 
 
@@ -535,6 +535,60 @@ def test_the_engine_is_told_how_long_to_think(fields: dict[str, Any], tokens: in
     assert translated(**fields).body.get("thinking_token_budget") == tokens
     begun = [user(text("?")), assistant(text("It is"))]
     assert "thinking_token_budget" not in translated(**fields, messages=begun).body
+
+
+ON, OFF = {"enable_thinking": True}, {"enable_thinking": False}
+LOW = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}
+DISABLED = {"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}
+LIMITS: list[tuple[ThinkingControl, dict[str, Any], dict[str, Any]]] = [
+    ("vllm", DISABLED, {"chat_template_kwargs": OFF}),
+    (
+        "vllm",
+        LOW,
+        {"chat_template_kwargs": ON, "reasoning_effort": "low", "thinking_token_budget": 4096},
+    ),
+    (
+        "sglang",
+        {"thinking": budget(5000)},
+        {
+            "chat_template_kwargs": ON,
+            "reasoning_effort": "medium",
+            "custom_params": {"thinking_budget": 5000},
+        },
+    ),
+    (
+        "llama.cpp",
+        {"thinking": {"type": "adaptive"}},
+        {"chat_template_kwargs": ON, "thinking_budget_tokens": 7500},
+    ),
+    ("llama.cpp", DISABLED, {"chat_template_kwargs": OFF}),
+    ("ollama", LOW, {"reasoning_effort": "low"}),
+    ("ollama", {"thinking": {"type": "adaptive"}}, {}),
+    ("ollama", DISABLED, {"reasoning_effort": "none"}),
+    ("openai", LOW, {"reasoning_effort": "low"}),
+    ("openai", DISABLED, {}),
+    ("openrouter", DISABLED, {}),
+    ("", LOW, {}),
+]
+
+
+@pytest.mark.parametrize(("control", "fields", "sent"), LIMITS)
+def test_thinking_is_switched_and_limited_in_the_fields_of_the_upstream(
+    control: ThinkingControl, fields: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    request = translated(Dialect(thinking=control), **fields, max_tokens=10_000)
+    assert {name: request.body[name] for name in request.body.keys() - {"messages", "max_tokens"}} == sent
+
+
+def test_a_budget_that_cannot_be_sent_is_noted_and_a_begun_answer_has_none() -> None:
+    assert any("budget of thinking" in note for note in translated(PLAIN, thinking=budget(5000)).notes)
+    begun = translated(
+        Dialect(thinking="llama.cpp"),
+        thinking=budget(5000),
+        messages=[user(text("?")), assistant(text("It is"))],
+    )
+    assert begun.body["chat_template_kwargs"] == OFF
+    assert "thinking_budget_tokens" not in begun.body
 
 
 def test_a_wanted_format_is_passed_on() -> None:
