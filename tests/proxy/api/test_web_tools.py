@@ -16,6 +16,7 @@ from starlette.types import Send
 from proxy.api.rounds import MOST_ROUNDS
 from proxy.api.web_tools import Web
 from proxy.translate.request import translate_request
+from proxy.translate.server_tools import result_text, sources_of
 from proxy.web.domains import DomainRules
 from proxy.web.fetching import PageFetcher
 from proxy.web.results import Page
@@ -52,6 +53,24 @@ PATH = "/v1/messages"
 def call(name: str, **arguments: str) -> list[Any]:
     """An answer that is one call."""
     return [calls(name, orjson.dumps(arguments).decode()), FINISH, USAGE, DONE]
+
+
+@pytest.mark.parametrize(
+    ("written", "excerpt"),
+    [
+        ("東京は日本の首都です。", "東京は日本の首都です。"),
+        ("北京是中华人民共和国的首都", "北京是中华人民共和国的首都"),
+        ("Rain.", "Rain."),
+        ("Regenschirm", "Regenschirm"),
+        ("EqgfCioIARgBIiQ3YTAwMjY1Mi1mZjM5LTQ1NGUtODgxNC1kNjNjNTk1ZWI3Yg==", ""),
+        (None, ""),
+    ],
+)
+def test_an_excerpt_is_what_can_be_read(written: str | None, excerpt: str) -> None:
+    row = {"type": "web_search_result", "title": "T", "url": "U", "encrypted_content": written}
+    block = {"type": "web_search_tool_result", "tool_use_id": "s", "content": [row]}
+    assert [source.text for source in sources_of(block)] == [excerpt]
+    assert result_text(block, 1) == f"[1] T\nU\n{excerpt}".rstrip()
 
 
 @dataclass
