@@ -121,6 +121,9 @@ class Host:
                 _joined_address(config), bus=self.bus, model=config.model, timing=engine_timing(config)
             )
         self.checks = checks_of(config, self.backend)
+        self._tool_history = ToolHistory(
+            config.home / TOOL_HISTORY_FOLDER, Redactor((config.token, config.backend_key))
+        )
         self.app: FastAPI = create_app(
             config,
             self.backend,
@@ -128,9 +131,7 @@ class Host:
             self.gate,
             version=program_version(),
             checks=self.checks,
-            tool_history=ToolHistory(
-                config.home / TOOL_HISTORY_FOLDER, Redactor((config.token, config.backend_key))
-            ),
+            tool_history=self._tool_history,
         )
         self.app.include_router(host_routes(self))
 
@@ -168,6 +169,7 @@ class Host:
         await self.sleep.close()
         await self.checks.close()
         await self.backend.close()
+        await self._tool_history.close()
         await self.recorder.close()
         if self.recorder.traces is None:
             await self.store.close()

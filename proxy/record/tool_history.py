@@ -6,9 +6,13 @@ the host too. A conversation's file is named by its key (`proxy.translate.late_t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -31,13 +35,15 @@ class ToolHistory:
     """The shown tools of conversations; `folder` None: in memory only.
 
     What a redactor would change is not written down. A disk that cannot be read or written costs the history
-    of earlier hosts, nothing else.
+    of earlier hosts, nothing else. Belongs to the event loop, which does not wait for the writing.
     """
 
     def __init__(self, folder: Path | None = None, redactor: Redactor | None = None) -> None:
         self._folder = folder
         self._redactor = redactor or Redactor()
         self._known: OrderedDict[str, Conversations] = OrderedDict()
+        self._unwritten: dict[str, Conversations] = {}  # which the writer's thread has not come to yet
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tool-history")  # keeps the order
         self._failing = False
 
     def of(self, key: str) -> Conversations:
@@ -60,6 +66,10 @@ class ToolHistory:
         if not any(one.changes == shown.changes and one.definitions == shown.definitions for one in same):
             self._write(key)
 
+    async def close(self) -> None:
+        """Return when everything that was kept is on disk."""
+        await asyncio.to_thread(self._writer.shutdown)
+
     def _remember(self, key: str, conversations: Conversations) -> None:
         self._known[key] = conversations
         self._known.move_to_end(key)
@@ -73,6 +83,8 @@ class ToolHistory:
         path = self._path(key)
         if path is None:
             return ()
+        if unwritten := self._unwritten.get(key):
+            return unwritten
         try:
             rows = orjson.loads(path.read_bytes())
             return tuple(ShownTools.of_json(row) for row in rows)[:_MOST_ALIKE]
@@ -86,7 +98,16 @@ class ToolHistory:
         path = self._path(key)
         if path is None:
             return
-        rows = [shown.as_json() for shown in self._known[key]]
+        conversations = self._unwritten[key] = self._known[key]
+        with suppress(RuntimeError):  # the host ends: a later one shows the tools anew
+            self._writer.submit(self._put, key, path, conversations)
+
+    def _put(self, key: str, path: Path, conversations: Conversations) -> None:
+        self._put_rows(path, [shown.as_json() for shown in conversations])
+        if self._unwritten.get(key) is conversations:
+            del self._unwritten[key]
+
+    def _put_rows(self, path: Path, rows: list[dict[str, Any]]) -> None:
         if self._redactor.value(rows) != rows:
             return
         try:

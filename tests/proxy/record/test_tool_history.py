@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ SHOWN = ShownTools((READ,), (ToolChange("p1", (WRITE,), ("Edit",), ("Read",)),),
 
 
 def test_a_later_host_knows_what_was_shown(tmp_path: Path) -> None:
-    ToolHistory(tmp_path).keep("key", SHOWN)
+    history = ToolHistory(tmp_path)
+    history.keep("key", SHOWN)
+    asyncio.run(history.close())
     assert ToolHistory(tmp_path).of("key") == (SHOWN,)
     (file,) = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -40,14 +44,41 @@ def test_the_oldest_conversations_make_room(tmp_path: Path, monkeypatch: pytest.
     history = ToolHistory(tmp_path)
     for key in ("a", "b", "c"):
         history.keep(key, SHOWN)
+    asyncio.run(history.close())
     assert len(list(tmp_path.iterdir())) == 2
     assert history.of("c") == (SHOWN,)
+
+
+def test_what_is_kept_is_known_before_it_is_written_and_written_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.record.tool_history._MOST_IN_MEMORY", 1)
+    written: list[str] = []
+    may_write = threading.Event()
+
+    def write(path: Path, content: bytes) -> None:
+        may_write.wait(20)
+        written.append(path.stem)
+
+    monkeypatch.setattr("proxy.record.tool_history.write_private", write)
+    history = ToolHistory(tmp_path)
+    for key in ("a", "b"):
+        history.keep(key, SHOWN)
+    history.keep("a", ShownTools((WRITE,), ends=("p0",)))
+    history.keep("c", SHOWN)  # and so nothing of the others is in memory
+    assert len(history.of("a")) == 2
+    assert history.of("b") == (SHOWN,)
+    assert written == []
+    may_write.set()
+    asyncio.run(history.close())
+    assert written == ["a", "b", "a", "c"]
 
 
 def test_what_holds_a_secret_stays_in_memory(tmp_path: Path) -> None:
     history = ToolHistory(tmp_path, Redactor(["hunter2-hunter2"]))
     shown = ShownTools((function("Read", description="key hunter2-hunter2"),), ends=("p0",))
     history.keep("key", shown)
+    asyncio.run(history.close())
     assert history.of("key") == (shown,)
     assert not list(tmp_path.iterdir())
 
@@ -60,6 +91,7 @@ def test_a_damaged_file_is_written_anew(
     history = ToolHistory(tmp_path)
     assert history.of("key") == ()
     history.keep("key", SHOWN)
+    asyncio.run(history.close())
     assert ToolHistory(tmp_path).of("key") == (SHOWN,)
 
 
@@ -70,5 +102,6 @@ def test_a_disk_that_cannot_be_written_costs_the_file_only(
     blocked.write_text("in the way")
     history = ToolHistory(blocked)
     history.keep("key", SHOWN)
+    asyncio.run(history.close())
     assert history.of("key") == (SHOWN,)
     assert "cannot" in caplog.text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -273,6 +274,7 @@ def test_a_prompt_is_the_beginning_of_the_next_one_whatever_happens_to_the_tools
     loaded: set[str] = set()
     for number, (order, late, found, restarted, changed) in enumerate(steps):
         if restarted:
+            asyncio.run(conversation.history.close())
             conversation.history = ToolHistory(folder)
         if number:
             loaded |= found
