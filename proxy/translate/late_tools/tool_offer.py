@@ -3,8 +3,10 @@
 The tools at the beginning of a prompt are those of the conversation's first request, as they were then: one
 tool more, less or elsewhere in the list would cost all tokens behind it. What comes later stands where it
 came: at the reference that a tool search has found it by, at a `tool_addition` block, else, as a line of the
-system, behind the last turn of the request that brought it. What goes is said there too. Most of this
-follows from the conversation alone; what an earlier request had comes in as `ShownTools`.
+system, behind the last turn of the request that brought it. What goes is said there too. A tool that was
+found in turns that Claude Code has compacted, or the proxy has cleared, is defined again in such a line: this
+client has only those deferred tools among `tools` that its model has found. Most of this follows from the
+conversation alone; what an earlier request had comes in as `ShownTools`.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ class ToolOffer:
     """The tools of one request.
 
     `tools` judges the calls of all that may be called. `head` are shown at the beginning of the prompt,
-    `withheld` those of them that may not be called any more. `late` may be called and are shown elsewhere, or
-    were shown in turns that the client has compacted. `came` are all that came after the head, in their
+    `withheld` those of them that may not be called any more. `late` may be called and are shown elsewhere.
+    `came` are all that came after the head, in their
     order, also those that have gone. Of `named` the client has told the model the names. `definitions` stand
     in the places of references, `changes` behind turns, by their index. `shown` is to be
     kept for the conversation's next request; None if there is nothing to keep.
@@ -58,7 +60,8 @@ class ToolOffer:
 def tool_offer(body: Mapping[str, Any], earlier: Sequence[ShownTools] = ()) -> ToolOffer:
     """The offer of a checked body; `earlier` are the tools shown in conversations that began as this one."""
     entries = [entry for entry in body.get("tools") or [] if not _is_placeholder(entry)]
-    walk = _Walk(tool_set(entries), entries, announces=len(entries) < len(body.get("tools") or []))
+    by_search = len(entries) < len(body.get("tools") or [])  # as Claude Code has it
+    walk = _Walk(tool_set(entries), entries, announces=by_search)
     if not walk.direct and not walk.hidden:
         walk.read(body["messages"], [], None)
         inlined = [function for name, function in walk.inlined.items() if name not in walk.withdrawn]
@@ -67,6 +70,8 @@ def tool_offer(body: Mapping[str, Any], earlier: Sequence[ShownTools] = ()) -> T
     end = last_place(body["messages"])
     before = _continued(earlier, places, end, walk.direct)
     walk.read(body["messages"], places, before)
+    if by_search:
+        walk.found = frozenset(walk.hidden)
     return _offer(entries, walk, before, places[end], end)
 
 
@@ -116,6 +121,7 @@ class _Walk:
         self.visible: dict[str, Function] = {}
         self.gone: dict[str, Function] = {}
         self.withdrawn: set[str] = set()
+        self.found: frozenset[str] = frozenset()  # deferred, and in turns that are gone or there shown
         self.referenced: dict[str, Function] = {}
         self.changes: dict[int, ToolChange] = {}
 
@@ -167,15 +173,15 @@ class _Walk:
 def _offer(
     entries: list[dict[str, Any]], walk: _Walk, before: ShownTools | None, place: str, end: int
 ) -> ToolOffer:
-    found = {name: function for name, function in walk.hidden.items() if name in walk.visible}
+    found = {n: f for n, f in walk.hidden.items() if n in walk.visible or n in walk.found}
     offered = _without(walk.withdrawn, walk.direct | found | walk.inlined)
     allowed = offered | _without(walk.withdrawn, {n: f for n, f in walk.hidden.items() if n not in found})
     shown = before or ShownTools(tuple(walk.direct.values()), ends=(place,))
-    if before is not None and (change := _change(walk, offered, place)):
+    if change := _change(walk, offered, place):
         former = walk.changes.get(end)
         walk.changes[end] = change if former is None else _joined(former, change)
-        others = [one for one in before.changes if one.place != place]
-        shown = replace(before, changes=(*others[-_MOST_CHANGES:], walk.changes[end]))
+        others = [one for one in shown.changes if one.place != place]
+        shown = replace(shown, changes=(*others[-_MOST_CHANGES:], walk.changes[end]))
     first = by_name(shown.head)
     later = {name: function for name, function in allowed.items() if first.get(name) != function}
     known = {n: f for n, f in (walk.referenced | later).items() if n not in shown.definitions}

@@ -133,10 +133,28 @@ def test_the_placeholder_is_never_offered() -> None:
             assert PLACEHOLDER not in request.tools
 
 
-def test_a_tool_that_was_found_before_compaction_may_be_called_and_is_not_shown() -> None:
-    request = Conversation().ask([*BASE, deferred("WebFetch"), HOLDER])
-    assert names(head(request)) == [*NAMES]
-    assert allowed(request) == {*NAMES, "WebFetch"}
+@pytest.mark.parametrize("kind", sorted(DIALECTS))
+def test_a_tool_that_was_found_before_compaction_is_shown_again_behind_the_summary(kind: str) -> None:
+    conversation = Conversation(DIALECTS[kind])
+    conversation.turns = [user("This session is being continued. Summary: …")]
+    tools = [*BASE, deferred("WebFetch"), HOLDER]
+    request = conversation.ask(tools)
+    assert names(head(request))[: len(NAMES)] == [*NAMES]
+    assert "WebFetch" in request.tools
+    shown = str(request.body["messages"][-1]["content"])
+    assert ("<functions>" in shown) is (kind != "listed")
+    assert "WebFetch" in shown
+    conversation.turns += read(1)
+    second = conversation.ask(tools)
+    assert goes_on(second, request)
+    assert "WebFetch" not in str(second.body["messages"][len(request.body["messages"]) :])
+    conversation.turns += searched("WebFetch", number=2)  # the client says that it is not loaded
+    third = conversation.ask(tools)
+    assert goes_on(third, second)
+    conversation.turns += read(3)
+    gone = conversation.ask([*BASE, HOLDER])
+    assert goes_on(gone, third)
+    assert "not available any more" in str(gone.body["messages"][-1]["content"])
 
 
 @pytest.mark.parametrize(
