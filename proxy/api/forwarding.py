@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PIECES = (
+    "usage is an estimate, as the endpoint counts the output at the end of an answer, which did not come:"
+    " output tokens are the pieces that it sent, each of one token or more"
+)
+
 
 class ForwardEndpoint:
     """The ASGI application behind all of `/v1` when the backend is an Anthropic endpoint.
@@ -232,14 +237,20 @@ class ForwardedRequest:
         )
 
     async def _record_failure(self, status: int, info: ErrorInfo, *, cancelled: bool = False) -> None:
-        if self._record is not None:
-            await self._record.failed(
-                status=status,
-                error=info,
-                message=self._tap.message(),
-                usage=self._tap.usage,
-                cancelled=cancelled,
-            )
+        if self._record is None:
+            return
+        usage, estimated = self._tap.usage, ""
+        if self._pieces > usage.output_tokens:
+            usage = usage.model_copy(update={"output_tokens": self._pieces})
+            estimated = _PIECES
+        await self._record.failed(
+            status=status,
+            error=info,
+            message=self._tap.message(),
+            usage=usage,
+            cancelled=cancelled,
+            estimated=estimated,
+        )
 
 
 def _end_of_events(data: bytes) -> int:

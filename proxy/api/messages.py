@@ -36,11 +36,11 @@ from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
+from proxy.record.structured_calls import StructuredCalls
 from proxy.record.tool_history import ToolHistory
 from proxy.translate.late_tools.places import conversation_key
 from proxy.translate.response import Answer
 from proxy.translate.server_tools import direct_query
-from proxy.translate.structured_calls import StructuredCalls
 from proxy.translate.tools import tool_set
 
 if TYPE_CHECKING:
@@ -319,7 +319,9 @@ class MessagesRequest:
     async def _record_failure(self, status: int, info: ErrorInfo, *, cancelled: bool = False) -> None:
         answer = self._answer_so_far
         message = answer.message() if answer is not None and answer.begun else None
-        usage = answer.usage_so_far() if answer is not None else Usage()
+        usage, estimated = Usage(), ""
+        if answer is not None:
+            usage, estimated = answer.interrupted_usage(cancelled=cancelled)
         await self._record.failed(
-            status=status, error=info, message=message, usage=usage, cancelled=cancelled
+            status=status, error=info, message=message, usage=usage, cancelled=cancelled, estimated=estimated
         )

@@ -9,12 +9,12 @@ from typing import Any
 from proxy.anthropic.lanes import RequestOrigin
 from proxy.api.context_editing import EditedRequest
 from proxy.backends.upstream import Dialect, UpstreamRequest
+from proxy.record.structured_calls import StructuredCalls
 from proxy.record.tool_history import ToolHistory
 from proxy.translate.answer_spec import answer_spec
 from proxy.translate.late_tools.places import conversation_key
 from proxy.translate.request import translate_request
 from proxy.translate.response import Answer
-from proxy.translate.structured_calls import StructuredCalls
 from proxy.translate.turns import TurnReading, assistant_messages
 
 MOST_ROUNDS = 10  # of one answer, as the vendor's server has it

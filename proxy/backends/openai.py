@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
+from proxy.backends.answer_rate import AnswerRate, characters_of
 from proxy.backends.chat_client import ChatClient
 from proxy.backends.chat_stream import ChatStreamReader
 from proxy.backends.upstream import (
@@ -18,6 +19,7 @@ from proxy.backends.upstream import (
     LateTools,
     Note,
     ThinkingControl,
+    TokenEstimates,
     UpstreamEvent,
     UpstreamRequest,
 )
@@ -100,6 +102,7 @@ class OpenAIBackend:
         self._client = ChatClient(base_url, name, key=key)
         self._model = model
         self._window = UpstreamWindow(context_tokens)
+        self._answers = AnswerRate()
         self._counting = dict(known.counting) if known is not None else {}
         self._listed = False
 
@@ -133,14 +136,19 @@ class OpenAIBackend:
         body = request.body | ({"max_tokens": limit} if limit else {}) | self._counting
         # The reader compares with what the client asked for: a lower limit is the window's end.
         reader = ChatStreamReader.of_request(self.name, request.body)
+        if not self._counting:
+            yield [TokenEstimates(self._window.estimate(body), self._answers.tokens_per_character)]
+        characters = 0
         async with aclosing(self._client.stream(body, {}, reader)) as arrivals:
             async for steps in arrivals:
+                characters += characters_of(steps)
                 if limit != (request.body.get("max_tokens") or 0):
                     steps.insert(0, Note(_limited(request.body["max_tokens"], limit, self._window.tokens)))
                     limit = request.body["max_tokens"]
                 for step in steps:
                     if isinstance(step, Finish):
                         self._window.measured(request.body, step.prompt_tokens or 0)
+                        self._answers.measured(characters, step.output_tokens or 0)
                 yield steps
 
     async def model_name(self) -> str:

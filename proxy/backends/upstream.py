@@ -84,6 +84,17 @@ class OutputCount:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenEstimates:
+    """For an answer that is interrupted, of an upstream that counts at the end; by its answers before.
+
+    `prompt_tokens`: of the request's prompt. `tokens_per_character`: of an answer. Each is 0 if not known.
+    """
+
+    prompt_tokens: int
+    tokens_per_character: float
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The last step of an answer that has no end: why."""
 
@@ -105,6 +116,7 @@ UpstreamEvent = (
     Lookup
     | PromptCount
     | OutputCount
+    | TokenEstimates
     | Queued
     | PrefillProgress
     | TextDelta

@@ -42,11 +42,15 @@ class UpstreamWindow:
         if size >= _LEARNT_FROM and prompt_tokens:
             self._tokens_per_byte = prompt_tokens / size
 
+    def estimate(self, body: Mapping[str, Any]) -> int:
+        """The tokens of this prompt by the last one that the upstream counted, 0 if it has counted none."""
+        return round(_size(body) * self._tokens_per_byte)
+
     def left_for(self, body: Mapping[str, Any]) -> int:
         """The most that `max_tokens` of this request may be, 0 where it is not known."""
         if not (self.tokens and self._tokens_per_byte and body.get("max_tokens")):
             return 0
-        prompt = int(_size(body) * self._tokens_per_byte * _MARGIN)
+        prompt = int(self.estimate(body) * _MARGIN)
         left = self.tokens - prompt
         return left if left >= _LEAST else 0
 

@@ -218,8 +218,15 @@ class RequestRecord:
         message: dict[str, Any] | None,
         usage: Usage,
         cancelled: bool = False,
+        estimated: str = "",
     ) -> None:
-        """End the request with an error; `message` is the answer so far."""
+        """End the request with an error; `message` is the answer so far.
+
+        `estimated` says how the usage was counted, if not by the upstream.
+        """
+        if estimated and not self._ended:
+            self._trace.usage_estimated = True
+            self.note(estimated)
         if not self._end(TraceResponse(status=status, error=error, cancelled=cancelled), message, usage):
             return
         event = RequestFailed(

@@ -74,6 +74,7 @@ class Trace(TraceModel):
     response: TraceResponse = TraceResponse()
     timings: Timings = Timings()
     usage: Usage = Usage()
+    usage_estimated: bool = False  # not all of it is the upstream's own count: the notes say how it was made
     cache: CacheVerdict | None = None
     tool_calls: list[ToolCall] = []
     notes: list[str] = []  # what translation folded, dropped or gave back as text, for people

@@ -23,6 +23,7 @@ from proxy.backends.upstream import (
     PromptCount,
     TextDelta,
     ThinkingDelta,
+    TokenEstimates,
     ToolCallDelta,
     ToolCallOpen,
     ToolCallRaw,
@@ -37,6 +38,7 @@ from proxy.translate.event_bytes import MESSAGE_STOP, PING, event, usage_fields
 from proxy.translate.server_tools import sources_of
 from proxy.translate.thinking_splitter import ThinkingSplitter
 from proxy.translate.tool_call_writer import ToolCallWriter
+from proxy.translate.usage_count import UsageCount
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -66,12 +68,9 @@ class Answer:
 
     def __init__(self, spec: AnswerSpec, earlier: Answer | None = None) -> None:
         self.fault: UpstreamError | None = None  # why there is no stop reason at the end
-        self._earlier: Usage = earlier.usage if earlier is not None else Usage()  # of all rounds before
-        self.usage: Usage = self._earlier
+        self._count = UsageCount(earlier.usage if earlier is not None else Usage())
         self.stop_reason = ""
         self.stop_sequence: str | None = None
-        # So far; the upstream's own count once it reports it.
-        self.output_tokens = self._earlier.output_tokens
         self.produced = False  # the model has begun to answer in this round
         self.safeguards: dict[str, Any] = {}  # field of the message: auto mode's verdicts on the calls
         self._follows = earlier is not None
@@ -91,7 +90,6 @@ class Answer:
         self._words = ThinkingSplitter(spec.tools.schemas, spec.call_forms) if looked_through else None
         self._ending: list[FinalCalls] = []  # calls as text, until all else of the answer is known
         self._started = earlier is not None
-        self._cache: Lookup | None = None
         self._hidden_characters = 0
         self._retracted = ""  # text that was thinking after all
         self.calls = self._calls.judged  # each as soon as it is judged, until it is taken out
@@ -117,17 +115,16 @@ class Answer:
                 self._calls.take_raw(step)
             case Progress(output_tokens):
                 self._begin_output()
-                self.output_tokens = max(self.output_tokens, self._earlier.output_tokens + output_tokens)
+                self._count.output(output_tokens)
             case Lookup():
-                self._cache = step
-                self.usage = self._earlier.plus(
-                    Usage.of_prompt(step.prompt_tokens, step.matched_tokens, step.kept_tokens)
-                )
+                self._count.lookup(step)
                 self._start()
+            case TokenEstimates():
+                self._count.estimates(step)
             case OutputCount(output_tokens):
-                self.output_tokens = max(self.output_tokens, self._earlier.output_tokens + output_tokens)
+                self._count.output(output_tokens)
             case PromptCount(prompt, cached):
-                self._count_prompt(prompt, cached)
+                self._count.prompt(prompt, cached)
             case Note(text):
                 self.notes.append(text)
             case Finish():
@@ -202,9 +199,26 @@ class Answer:
         edits = self._spec.applied_edits
         return {"context_management": {"applied_edits": edits}} if edits else {}
 
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the prompt, and at the end of the answer."""
+        return self._count.usage
+
+    @property
+    def output_tokens(self) -> int:
+        """So far; the upstream's own count once it reports it."""
+        return self._count.output_tokens
+
     def usage_so_far(self) -> Usage:
         """The usage with the output counted up to now."""
-        return self.usage.model_copy(update={"output_tokens": self.output_tokens})
+        return self._count.so_far
+
+    def interrupted_usage(self, *, cancelled: bool) -> tuple[Usage, str]:
+        """The usage of an answer without its end, and how it was counted if not by the upstream alone.
+
+        An upstream that has sent nothing has refused the request, unless it was `cancelled` first.
+        """
+        return self._count.interrupted(began=self.produced or cancelled)
 
     def _start(self) -> None:
         if self._started:
@@ -222,7 +236,7 @@ class Answer:
             return
         if not self.produced:
             self._begin_output()
-        self.output_tokens += 1
+        self._count.piece(text)
         if self._words is None:
             self._say(text)
         else:
@@ -266,7 +280,7 @@ class Answer:
             return
         if not self.produced:
             self._begin_output()
-        self.output_tokens += 1
+        self._count.piece(text)
         if self._words is None:
             self._think(text)
         else:
@@ -283,7 +297,7 @@ class Answer:
         if not self.produced:
             self._begin_output()
         if step.arguments:
-            self.output_tokens += 1
+            self._count.piece(step.arguments)
         if step.name:
             self._end_words()
         self._calls.add(step)
@@ -298,14 +312,13 @@ class Answer:
     def _finish(self, step: Finish) -> None:
         if self._spec.prompt_only:
             self._start()
-            self._count(step)
-            self.output_tokens = 0
-            self.usage, self.stop_reason = self.usage_so_far(), "max_tokens"
+            self._take_counts(step)
+            self.stop_reason = "max_tokens"
             return
         if step.reason == "unreported":
             self._take_unreported()
             if self.fault is not None:
-                self._count(step)
+                self._take_counts(step)
                 return
         self._start()
         truncated, answerable = step.reason not in _BY_ITSELF, step.reason in _ANSWERABLE
@@ -316,7 +329,7 @@ class Answer:
         self._take_ending(truncated=truncated, unreported=step.reason == "unreported", answerable=answerable)
         self._blocks.close()
         self._note_what_is_shown()
-        self._count(step)
+        self._take_counts(step)
         if self._calls.fault:
             self.fault = UpstreamUnavailable(f"{self._calls.fault}; please retry")
             return
@@ -380,17 +393,6 @@ class Answer:
         if quotes_call("\n".join(block.get("text", "") for block in self._blocks.content), tools):
             self.notes.append(QUOTED_CALL)
 
-    def _count(self, step: Finish) -> None:
-        if step.output_tokens is not None:
-            self.output_tokens = self._earlier.output_tokens + step.output_tokens
-        else:
-            self.notes.append("the upstream reported no usage: output tokens are the pieces that it sent")
-        if step.prompt_tokens is not None:
-            self._count_prompt(step.prompt_tokens, step.cached_tokens or 0)
-        self.usage = self.usage_so_far()
-
-    def _count_prompt(self, tokens: int, cached: int) -> None:
-        if self._cache is None:
-            cached = min(cached, tokens)
-            now = Usage(input_tokens=tokens - cached, cache_read_input_tokens=cached)
-            self.usage = self._earlier.plus(now)
+    def _take_counts(self, step: Finish) -> None:
+        if note := self._count.finish(step, says_nothing=self._spec.prompt_only):
+            self.notes.append(note)

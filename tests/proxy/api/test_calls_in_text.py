@@ -19,8 +19,8 @@ from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Finish, TextDelta
 from proxy.configuration.known_backends import KNOWN_BACKENDS
 from proxy.configuration.settled import HostConfig
+from proxy.record.structured_calls import StructuredCalls
 from proxy.translate.response import Answer
-from proxy.translate.structured_calls import StructuredCalls
 from proxy.translate.tools import tool_set
 from tests.proxy.live import DONE, FINISH, USAGE, Proxy, Upstream, calls, delta, proxy, says, serve, sse
 from tests.proxy.translate.test_response import answer_spec

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.backends.claude import ClaudeBackend
+from proxy.events.types import Usage
 from proxy.translate.event_bytes import event
 from proxy.translate.message_tap import Decoder, MessageTap
 from tests.proxy.live import BREAK, Upstream, body, proxy, proxy_over, serve
@@ -210,6 +211,22 @@ async def test_a_stream_that_breaks_ends_with_an_error(broken: list[Any], tmp_pa
     assert trace.response.error is not None
     assert trace.response.error.type == "overloaded_error"
     assert trace.response.message is not None
+
+
+async def test_a_stream_that_breaks_counts_the_pieces_that_it_sent(tmp_path: Path) -> None:
+    usage = {"input_tokens": 7, "output_tokens": 1}
+    said = event("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "word "}})
+    script: list[Any] = [
+        event("message_start", {"message": {"id": "msg_1", "content": [], "usage": usage}}),
+        event("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+        *[said] * 5,
+        BREAK,
+    ]
+    async with proxy_over(Upstream(script), tmp_path, kind="claude") as running:
+        await running.http.post("/v1/messages", json=body(stream=True))
+    (trace,) = running.traces()
+    assert (trace.usage, trace.usage_estimated) == (Usage(input_tokens=7, output_tokens=5), True)
+    assert "the pieces that it sent" in " ".join(trace.notes)
 
 
 @pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])

@@ -14,6 +14,7 @@ import pytest
 from proxy.backends.openai import OpenAIBackend
 from proxy.events.errors import UpstreamUnavailable
 from proxy.events.types import Usage
+from proxy.traces.schema import Trace
 from proxy.translate.event_bytes import event
 from tests.proxy.live import (
     BREAK,
@@ -378,6 +379,32 @@ async def test_a_break_in_the_middle_is_an_error_event_and_no_end(broken: list[A
     assert trace.response.error is not None
     assert trace.response.message is not None
     assert trace.response.message["content"] == [{"type": "text", "text": "half"}]
+
+
+async def test_an_answer_that_breaks_off_before_it_is_counted_is_estimated(tmp_path: Path) -> None:
+    long = [{"role": "user", "content": "word " * 4000}]
+    usage = {"choices": [], "usage": {"prompt_tokens": 5000, "completion_tokens": 100}}
+    upstream = Upstream([delta(content="half"), BREAK])
+    async with proxy_over(upstream, tmp_path) as running:
+
+        async def ask() -> Trace:
+            await running.http.post(PATH, json=body(stream=True, messages=long))
+            return max(running.traces(), key=lambda trace: trace.time)
+
+        first = await ask()
+        assert (first.usage, first.usage_estimated) == (Usage(output_tokens=1), True)
+        assert "usage is not known" in " ".join(first.notes)
+        upstream.answer = [delta(content="abcd " * 80), FINISH, usage, DONE]
+        whole = await ask()
+        assert (whole.usage.input_tokens, whole.usage_estimated) == (5000, False)
+        upstream.answer = [delta(content="abcd " * 40), BREAK]
+        second = await ask()
+        assert second.usage == Usage(input_tokens=5000, output_tokens=50)
+        assert second.usage_estimated
+        assert "usage is an estimate" in " ".join(second.notes)
+        upstream.answer, upstream.status = [{"error": {"message": "no"}}], 400
+        refused = await ask()
+        assert (refused.usage, refused.usage_estimated) == (Usage(), False)
 
 
 async def test_a_break_of_a_whole_answer_is_a_status(tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from proxy.backends.claude import ClaudeBackend
 from proxy.backends.factory import make_backend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
-from proxy.backends.upstream import Finish, TextDelta, ThinkingDelta, ToolCallDelta, UpstreamRequest
+from proxy.backends.upstream import (
+    Finish,
+    TextDelta,
+    ThinkingDelta,
+    TokenEstimates,
+    ToolCallDelta,
+    UpstreamRequest,
+)
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import UpstreamModelMissing, UpstreamUnavailable
 from tests.proxy.live import Upstream, says, serve
@@ -27,7 +34,11 @@ async def test_usage_is_asked_for_and_the_key_is_sent() -> None:
         backend = OpenAIBackend(f"{url}/v1/", "m", key="sk-1")
         steps = [step async for batch in backend.stream(REQUEST) for step in batch]
         await backend.close()
-    assert steps == [TextDelta("hi"), Finish("stop", prompt_tokens=7, output_tokens=3)]
+    assert steps == [
+        TokenEstimates(0, 0.0),
+        TextDelta("hi"),
+        Finish("stop", prompt_tokens=7, output_tokens=3),
+    ]
     assert upstream.bodies == [{**REQUEST.body, "stream": True, "stream_options": {"include_usage": True}}]
     headers = dict(upstream.requests[0]["headers"])
     assert headers[b"authorization"] == b"Bearer sk-1"
@@ -47,6 +58,7 @@ async def test_a_server_that_does_not_stream_is_understood() -> None:
         steps = [step async for batch in backend.stream(REQUEST) for step in batch]
         await backend.close()
     assert steps == [
+        TokenEstimates(0, 0.0),
         ThinkingDelta("hm"),
         TextDelta("so"),
         ToolCallDelta(0, "{}", "c", "Read"),

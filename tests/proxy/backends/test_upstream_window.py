@@ -12,7 +12,15 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from proxy.backends.openai import OpenAIBackend
-from proxy.backends.upstream import Finish, Note, PromptCount, TextDelta, UpstreamEvent, UpstreamRequest
+from proxy.backends.upstream import (
+    Finish,
+    Note,
+    PromptCount,
+    TextDelta,
+    TokenEstimates,
+    UpstreamEvent,
+    UpstreamRequest,
+)
 from proxy.backends.upstream_window import UpstreamWindow
 from proxy.events.errors import ContextOverflow
 from tests.proxy.live import serve
@@ -68,7 +76,8 @@ def request(size: int, max_tokens: int = 32_000) -> UpstreamRequest:
 
 
 async def steps_of(backend: OpenAIBackend, request: UpstreamRequest) -> list[UpstreamEvent]:
-    return [step async for batch in backend.stream(request) for step in batch]
+    steps = [step async for batch in backend.stream(request) for step in batch]
+    return [step for step in steps if not isinstance(step, TokenEstimates)]
 
 
 async def test_only_the_first_request_is_refused_and_no_client_sees_it() -> None:

@@ -106,6 +106,8 @@ def _usage(trace: Trace) -> Iterator[str]:
     speed = decode_speed(trace.timings, usage.output_tokens)
     yield f"prompt {usage.prompt_tokens:,} tokens ({parts})"
     yield f"output {usage.output_tokens:,} tokens" + (f" at {rate(speed)} tokens/s" if speed else "")
+    if trace.usage_estimated:
+        yield "an estimate: see the notes"
 
 
 def _cache(trace: Trace) -> Iterator[str]:
