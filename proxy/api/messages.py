@@ -32,7 +32,7 @@ from proxy.api.observation import Observation
 from proxy.api.rounds import Rounds
 from proxy.api.web_tools import NO_WEB, Web, WebTools
 from proxy.backends.faults import refused_feature
-from proxy.backends.upstream import Backend, Broken, Dialect, UpstreamEvent
+from proxy.backends.upstream import Backend, Broken, Dialect, Finish, UpstreamEvent
 from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
@@ -286,12 +286,21 @@ class MessagesRequest:
     async def _pass_on(self, steps: list[UpstreamEvent], answer: Answer, observation: Observation) -> None:
         """Let the client have what the steps add to the answer, and put them on record."""
         for step in steps:
+            if isinstance(step, Finish):
+                await self._write(answer)
             answer.feed(step)
+        started = self._stream is not None and self._stream.started
+        # The end of the last block goes with the usage: by then Claude Code takes the message for complete.
+        if not (answer.stop_reason and started) or answer.served_calls:
+            await self._write(answer)
+        observation.take(steps)
+
+    async def _write(self, answer: Answer) -> None:
+        """Let the client have what is new of the answer."""
         data = answer.take()
         # A client that has no byte yet gets a fault as a status, which it repeats the request for.
         if data and self._stream is not None and (answer.fault is None or self._stream.started):
             await self._stream.write(data)
-        observation.take(steps)
 
     @asynccontextmanager
     async def _pings(self) -> AsyncIterator[None]:
@@ -311,7 +320,7 @@ class MessagesRequest:
             status=200, message=answer.message(), stop_reason=answer.stop_reason, usage=answer.usage
         )
         if self._stream is not None:
-            await self._stream.end(answer.closing())
+            await self._stream.end(answer.take() + answer.closing())
         else:
             self._record.first_byte()
             await send_json(self._send, 200, answer.message(), self._record.id)

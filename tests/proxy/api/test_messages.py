@@ -84,11 +84,12 @@ async def test_the_answer_is_on_disk_before_the_client_sees_its_end(tmp_path: Pa
         running.http.stream("POST", PATH, json=body(stream=True)) as response,
     ):
         async for line in response.aiter_lines():
-            if "message_stop" in line:
+            # Claude Code takes a message for complete with its last block, and then reads its usage.
+            if "content_block_stop" in line:
                 assert running.traces()[0].response.status == 200
                 break
         else:
-            pytest.fail("no message_stop")
+            pytest.fail("no content_block_stop")
 
 
 async def test_the_vendors_package_streams_tools_and_thinking(tmp_path: Path) -> None:
