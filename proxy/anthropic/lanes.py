@@ -45,7 +45,7 @@ def identify(headers: Mapping[str, str], body: Mapping[str, Any]) -> RequestOrig
         agent=agent,
         agent_type=headers.get("x-claude-code-agent-type", ""),
         prompt_id=headers.get("x-claude-code-prompt-id", ""),
-        lane=_lane_of_headers(headers) or _lane_of_body(body, agent),
+        lane=_lane_of_headers(headers) or _lane_of_body(body, agent, is_client=headers.get("x-app") == "cli"),
     )
 
 
@@ -57,12 +57,15 @@ def _lane_of_headers(headers: Mapping[str, str]) -> Lane | None:
     return None
 
 
-def _lane_of_body(body: Mapping[str, Any], agent: str) -> Lane:
+def _lane_of_body(body: Mapping[str, Any], agent: str, *, is_client: bool) -> Lane:
+    """The lane of a request without a hint; `is_client`: an older Claude Code has sent it (2.1.197)."""
     if _asks_for_summary(body):
         return "compaction"
     if agent or is_subagent(body.get("system")):
         return "subagent"
-    if not body.get("tools") and _wants_json(body):
+    # Its conversations have tools and are streamed: what has neither is auto mode's question, or a count.
+    aside = _wants_json(body) or (is_client and not body.get("stream"))
+    if aside and not body.get("tools"):
         return "auxiliary"
     return "main"
 

@@ -54,6 +54,19 @@ def test_without_hints_the_lane_is_read_off_the_bodys_shape(shaped: dict[str, An
     assert identify({"x-claude-code-request-class": "tomorrow"}, shaped).lane == lane
 
 
+@pytest.mark.parametrize(
+    ("shaped", "lane"),
+    [
+        (body(), "auxiliary"),  # auto mode's question of 2.1.197, which has no hints
+        (body(stream=True), "main"),
+        (body(tools=[TOOL]), "main"),  # asked again without a stream, after one that broke
+        (body(system=f"{BILLING}\nYou search files."), "subagent"),
+    ],
+)
+def test_an_older_client_asks_aside_without_tools_or_a_stream(shaped: dict[str, Any], lane: str) -> None:
+    assert identify({"x-app": "cli"}, shaped).lane == lane
+
+
 def test_an_agent_id_makes_a_subagent() -> None:
     caller = identify({"x-claude-code-agent-id": "a1", "x-claude-code-agent-type": "Explore"}, body())
     assert (caller.lane, caller.agent, caller.agent_type) == ("subagent", "a1", "Explore")
