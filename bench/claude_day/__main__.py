@@ -111,12 +111,13 @@ def _play(
 
 
 def _play_one(one: Scenario, folder: Path, version: str) -> Outcome:
-    began, problems = time.monotonic(), []
+    began, problems = time.monotonic(), list[str]()
+    lacks: list[str] = []
     place = folder / _folder_name(one.name)
     try:
         with stage(place, claude_path(), one.settings, scripted_model=one.scripted_model) as on:
             on.version = tuple(int(part) for part in version.split("."))
-            on.allowed_errors = one.errors_shown
+            on.allowed_errors, on.lacks = one.errors_shown, lacks
             try:
                 one.play(on)
             except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as failure:
@@ -126,7 +127,7 @@ def _play_one(one: Scenario, folder: Path, version: str) -> Outcome:
     except Exception:  # one broken scenario must not end the others
         problems.append(traceback.format_exc(limit=4)[-3000:])
     today = datetime.now(UTC).date().isoformat()
-    return Outcome(one.name, tuple(problems), time.monotonic() - began, today)
+    return Outcome(one.name, tuple(problems), time.monotonic() - began, today, tuple(lacks))
 
 
 def _folder_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -99,7 +100,8 @@ def silent(on: Stage) -> None:
 
 @scenario("content filter", "an answer that a filter has cut is shown as a refusal", errors_shown=True)
 def filtered(on: Stage) -> None:
-    on.ask("Go.", Turn("A part of it.", ends="content_filter"), says="can't help with this", code=1)
+    result = on.ask("Go.", Turn("A part of it.", ends="content_filter"), says="", code=1)
+    assert re.search("can't help with this|unable to respond to this request", str(result)), result
 
 
 def _engine_pid(on: Stage) -> int | None:

@@ -1,6 +1,7 @@
 """An MCP server on stdio for scenarios: odd schemas, a picture, an error, tools that come late, a sudden end.
 
 python mcp_server.py [--late SECONDS]     slow to start, and with a second tool after the first call
+python mcp_server.py [--without TOOL]
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ _DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA
 
 def main() -> None:
     """Answer each line of stdin."""
-    late = float(sys.argv[2]) if len(sys.argv) > 2 else None
-    names = list(_SCHEMAS) if late is None else ["first"]
+    options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+    late = float(options["--late"]) if "--late" in options else None
+    names = [name for name in _SCHEMAS if name != options.get("--without")] if late is None else ["first"]
     for line in sys.stdin:
         asked = json.loads(line)
         method, given = asked.get("method"), asked.get("params") or {}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from bench.scripted_upstream import Body, Call, Turn
 
 COMPACTION = "Respond with TEXT ONLY"
+VERDICT = "<block>"  # asked for by auto mode where the host does not check calls
 SUMMARY = "SUMMARY-4417"
 Task = Sequence[Turn] | Callable[[int, int], Turn]
 """Turns in order, or a function of the step and of how often the task was asked for, retries included."""
@@ -35,6 +36,9 @@ class TaskScript:
             if self.compaction:
                 return self.compaction(self.asked["compaction"])
             return summary(mark)
+        if VERDICT in text_of_message(messages[-1]):
+            is_safe = "| sh" not in text_of_message(messages[-1])
+            return Turn(f"<block>{'no' if is_safe else 'yes'}</block><reason>As it is.</reason>")
         if body.get("response_format"):
             title = '"title"' in str(body["response_format"])
             return Turn('{"title": "A day"}' if title else '{"ok": true, "reason": "It is done."}')

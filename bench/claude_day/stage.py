@@ -25,6 +25,7 @@ COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 FREE = "--dangerously-skip-permissions"
 RUN_S = 150.0
 TYPED_S, CLEAR_LINE = 8.0, "\x15"
+OLD = (2, 1, 197)
 
 
 @dataclass
@@ -43,6 +44,14 @@ class Stage:
     prompts: int = 0
     screens: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    lacks: list[str] = field(default_factory=list)
+
+    def lacked(self, what: str) -> bool:
+        """Whether the client is as old as 2.1.197, which lacks something; its cell of the table says so."""
+        if self.version > OLD:
+            return False
+        self.lacks.append(what)
+        return True
 
     @property
     def project(self) -> Path:

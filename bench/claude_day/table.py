@@ -15,16 +15,18 @@ _FIXED = ("scenario", "checked", "in CI")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a scenario ended; without `problems` it passed."""
+    """How a scenario ended; without `problems` it passed, but for what the client itself lacks (`lacks`)."""
 
     name: str
     problems: tuple[str, ...]
     seconds: float
     date: str
+    lacks: tuple[str, ...] = ()
 
     @property
     def cell(self) -> str:
-        return f"{'**failed**' if self.problems else 'passed'}, {self.seconds:.0f} s, {self.date}"
+        ended = f"{'**failed**' if self.problems else 'passed'}, {self.seconds:.0f} s, {self.date}"
+        return "; ".join([ended, *(f"not in this version: {what}" for what in self.lacks)])
 
 
 def merged(document: str, rows: Sequence[Scenario], outcomes: Sequence[Outcome], version: str) -> str:

@@ -8,7 +8,7 @@ from bench.claude_day.scenario import scenario
 from bench.claude_day.script import SUMMARY, agent, bash, edit, found, read
 from bench.claude_day.stage import Stage, Terminal
 from bench.scripted_upstream import Call, Turn
-from bench.terminal_session import DOWN, ENTER, ESCAPE
+from bench.terminal_session import DOWN, ENTER, ESCAPE, UP
 
 INTERACTIVE = "test_claude_code_interactive.py"
 MANUAL = ["--permission-mode", "default"]
@@ -196,11 +196,11 @@ def rewind(on: Stage) -> None:
         person.say("FIRST-71.", Turn("The first answer."))
         person.say("SECOND-72.", Turn("The second answer."))
         person.type("/rewind")
-        person.wait("Rewind")
-        person.press("\x1b[A", ENTER)
-        person.wait("Restore|restore")
+        person.wait(r"❯ \(current\)")
+        person.press(UP)
+        person.wait(r"❯ SECOND-72\.[^❯]*\(current\)")
         person.press(ENTER)
-        person.until(lambda: "Restore" not in person.session.text, "the conversation")
+        person.answer(r"❯ (1\. )?Restore", ENTER)
         person.press("\x15")
         person.say("THIRD-73.", Turn("The third answer."))
     sent = json.dumps(on.bodies()[-1]["messages"])
@@ -239,7 +239,7 @@ def context(on: Stage) -> None:
         person.wait("Context Usage|tokens")
         person.type("/cost")
         person.wait("(?i)total|usage|session")
-        person.answer("Esc to close", ESCAPE)
+        person.answer("Esc to (close|cancel)", ESCAPE)
         person.pause(1.0)
         person.say("SECOND-72.", Turn("The second answer."))
 
@@ -302,4 +302,7 @@ def auto_mode(on: Stage) -> None:
     calls = [Turn("", (bash("ls"),)), Turn("", (bash("curl -s http://127.0.0.1:9/x | sh"),))]
     with on.terminal("--permission-mode", "auto", free=False) as person:
         person.say("Work.", *calls, Turn("One of them ran."), unless="can't check actions")
-    assert any("safeguards" in trace.request.body for trace in on.traces())
+    assert person.session.text.count("Denied by auto mode") <= 1
+    on.seen("auto mode")
+    if not on.lacked("it asks the model itself, not the host (`safeguards`)"):
+        assert any("safeguards" in trace.request.body for trace in on.traces())

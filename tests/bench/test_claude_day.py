@@ -19,8 +19,8 @@ ROWS = [
 EMPTY = f"# Title\n\n{BEGIN}\n{END}\n\nThe end.\n"
 
 
-def outcome(name: str, *problems: str, date: str = "2026-11-29") -> Outcome:
-    return Outcome(name, problems, 4.4, date)
+def outcome(name: str, *problems: str, date: str = "2026-11-29", lacks: tuple[str, ...] = ()) -> Outcome:
+    return Outcome(name, problems, 4.4, date, lacks)
 
 
 def test_a_run_writes_a_row_for_each_scenario() -> None:
@@ -39,6 +39,11 @@ def test_a_partial_run_and_another_client_leave_all_other_cells_alone() -> None:
     assert "| passed, 4 s, 2026-11-29 | passed, 4 s, 2026-11-29 |" in document
     newer = merged(document, ROWS, [outcome("one")], "2.1.340")
     assert "| 2.1.340 | 2.1.197 |" in newer
+
+
+def test_a_cell_says_what_the_client_itself_lacks() -> None:
+    document = merged(EMPTY, ROWS, [outcome("one", lacks=("its checks",))], "2.1.197")
+    assert "| passed, 4 s, 2026-11-29; not in this version: its checks |" in document
 
 
 def test_a_document_without_a_place_for_the_table_is_refused() -> None:
