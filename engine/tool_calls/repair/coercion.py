@@ -15,6 +15,7 @@ from typing import Any
 from jsonschema.protocols import Validator
 
 from engine.tool_calls.repair.json_repair import Unreadable, json_text, readings
+from engine.tool_calls.schemas.keywords import references_counted
 from engine.tool_calls.schemas.name_matching import squash
 from engine.tool_calls.schemas.tools import ToolSchema, json_types, referenced
 
@@ -45,7 +46,8 @@ def coerced(value: dict[str, Any], tool: ToolSchema) -> tuple[dict[str, Any], tu
         return value, ()
     coercion = _Coercion(tool.parameters, validator)
     try:
-        changed = coercion.fit(value, tool.parameters, "")
+        with references_counted():
+            changed = coercion.fit(value, tool.parameters, "")
     except Exception:  # a schema may hold patterns and references of any kind
         return value, ()
     return (changed, tuple(coercion.repairs)) if isinstance(changed, dict) else (value, ())

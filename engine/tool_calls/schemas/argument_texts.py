@@ -20,6 +20,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from engine.tool_calls.schemas.keywords import references_counted
 from engine.tool_calls.schemas.tools import ToolSchema, json_type, parse_json
 
 _BARE_JSON = frozenset({"object", "array", "number", "boolean"})
@@ -71,7 +72,8 @@ def accepts(argument: ToolSchema, value: Any) -> bool:
     """Whether a value fits the schema of an argument; a schema that cannot be evaluated accepts all."""
     validator = argument.validator
     try:
-        return isinstance(validator, str) or bool(validator.is_valid(value))
+        with references_counted():
+            return isinstance(validator, str) or bool(validator.is_valid(value))
     except Exception:  # a schema may contain patterns and references of any kind
         return True
 

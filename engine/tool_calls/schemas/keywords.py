@@ -2,12 +2,15 @@
 
 The patterns come from a tool and the texts from a model: a pattern that backtracks for hours would stop the
 engine. So patterns are searched with the `regex` package, which takes a timeout. Its character classes are
-those of the grammars; those of `re` differ. Fractions are compared as they are written.
+those of the grammars; those of `re` differ. References are counted, as thirty definitions that each refer to
+the next one twice take as long. Fractions are compared as they are written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -17,6 +20,8 @@ import regex
 from jsonschema.protocols import Validator
 
 _TIMEOUT_S = 0.1  # for one pattern on one text
+_MOST_REFERENCES = 10_000  # that one verdict follows, in a second or so
+_left: ContextVar[int | None] = ContextVar("_left", default=None)
 # Braces without a count are literal; `regex` would take some for fuzzy matching.
 _BARE_BRACE = regex.compile(r"(?<!\\)((?:\\\\)*)(?<!\\[pPN])\{(?![\d,])")
 
@@ -34,6 +39,38 @@ def matches_pattern(pattern: str, text: str) -> bool:
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> Any:
     return regex.compile(_BARE_BRACE.sub(r"\1\{", pattern))
+
+
+class TooManyReferences(Exception):
+    """Raised when a verdict would take too long, as a schema refers to too much."""
+
+
+@contextmanager
+def references_counted() -> Iterator[None]:
+    """Within it a validator follows a limited number of references.
+
+    Raises:
+        TooManyReferences: by the validator, beyond the limit.
+    """
+    before = _left.set(_MOST_REFERENCES)
+    try:
+        yield
+    finally:
+        _left.reset(before)
+
+
+def _counting(others: Any) -> Any:
+    """A draft's keyword that refers to another schema."""
+
+    def reference(validator: Any, target: Any, instance: Any, schema: Any) -> Iterable[Any]:
+        left = _left.get()
+        if left is not None:
+            if not left:
+                raise TooManyReferences(f"it follows more than {_MOST_REFERENCES} references")
+            _left.set(left - 1)
+        return others(validator, target, instance, schema) or ()
+
+    return reference
 
 
 def _pattern(validator: Validator, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
@@ -87,6 +124,8 @@ def validator_class(kind: Any) -> Any:
         "multipleOf": _multiple_of,
         "additionalProperties": _with_patterns(kind.VALIDATORS["additionalProperties"]),
     }
+    references = ("$ref", "$dynamicRef", "$recursiveRef")
+    own |= {name: _counting(kind.VALIDATORS[name]) for name in references if name in kind.VALIDATORS}
     known = {name: keyword for name, keyword in own.items() if name in kind.VALIDATORS}
     return jsonschema.validators.extend(kind, known)  # type: ignore[no-untyped-call]
 

@@ -16,7 +16,7 @@ import referencing
 import referencing.exceptions
 from jsonschema.protocols import Validator
 
-from engine.tool_calls.schemas.keywords import FORMATS, validator_class
+from engine.tool_calls.schemas.keywords import FORMATS, references_counted, validator_class
 
 VerdictKind = Literal["valid", "invalid", "unparsed", "unknown_tool", "unchecked"]
 
@@ -82,13 +82,15 @@ class ToolSchema:
 
         References outside of the schema are not followed: nothing is fetched.
         """
-        kind = validator_class(
-            jsonschema.validators.validator_for(self.parameters, default=jsonschema.Draft202012Validator)
-        )
         try:
+            kind = validator_class(
+                jsonschema.validators.validator_for(self.parameters, default=jsonschema.Draft202012Validator)
+            )
             kind.check_schema(self.parameters, format_checker=FORMATS)
         except jsonschema.SchemaError as error:
             return f"the tool's own schema is invalid: {error.message}"[:_MAX_DETAIL]
+        except Exception as fault:  # a `$schema` that is no text, hundreds of levels
+            return f"the tool's own schema cannot be read: {fault}"[:_MAX_DETAIL]
         # A nested `$schema` would select another draft's keywords.
         schema = {key: part for key, part in self.parameters.items() if key != "$schema"}
         validator: Validator = kind(schema, registry=referencing.Registry())
@@ -130,7 +132,8 @@ class ToolSchemas(Mapping[str, ToolSchema]):
         if isinstance(validator, str):
             return Verdict("unchecked", parsed, validator)
         try:
-            error = jsonschema.exceptions.best_match(validator.iter_errors(parsed))
+            with references_counted():
+                error = jsonschema.exceptions.best_match(validator.iter_errors(parsed))
         except Exception as fault:  # a schema may contain patterns and references of any kind
             return Verdict("unchecked", parsed, f"the tool's schema cannot be applied: {fault}"[:_MAX_DETAIL])
         if error is None:

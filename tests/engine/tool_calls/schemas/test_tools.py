@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.tool_calls.repair.coercion import coerced
+from engine.tool_calls.schemas import keywords
+from engine.tool_calls.schemas.argument_texts import accepts
 from engine.tool_calls.schemas.tools import ToolSchema, ToolSchemas, referenced
 
 ROOT: dict[str, Any] = {
@@ -49,6 +52,20 @@ def test_the_verdict_resolves_an_anchor() -> None:
     assert ToolSchemas([tool]).judge("T", '{"a": 6}').verdict == "invalid"
 
 
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"n": schema}}
+    return schema
+
+
+@pytest.mark.parametrize("schema", [nested(400), {"$schema": 5}, {"$schema": ["x"]}, {"$schema": {}}])
+def test_a_schema_that_cannot_be_read_leaves_its_calls_unchecked(schema: dict[str, Any]) -> None:
+    verdict = ToolSchemas([ToolSchema("T", schema)]).judge("T", '{"n": 5}')
+    assert (verdict.verdict, verdict.input) == ("unchecked", {"n": 5})
+    assert "cannot be read" in verdict.detail
+
+
 @pytest.mark.parametrize("step", ["0.01", "0.1", "0.005", "2.5", "1e-3"])
 @given(times=st.integers(-(10**9), 10**9))
 def test_fractions_are_judged_as_they_are_written(step: str, times: int) -> None:
@@ -63,6 +80,28 @@ def test_fractions_are_judged_as_they_are_written(step: str, times: int) -> None
 )
 def test_any_number_is_judged(step: float, value: Any, verdict: str) -> None:
     assert judged({"multipleOf": step}, value) == verdict
+
+
+def doubled(keyword: str) -> dict[str, Any]:
+    """Thirty definitions that each refer to the next one twice."""
+    names = [f"#/$defs/{number}" for number in range(31)]
+    twice: dict[str, Any] = {
+        str(number): {keyword: [{"$ref": names[number + 1]}] * 2} for number in range(30)
+    }
+    return {"properties": {"a": {"$ref": names[0]}}, "$defs": twice | {"30": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
+def test_a_schema_that_refers_without_end_is_left_unchecked(
+    keyword: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keywords, "_MOST_REFERENCES", 200)
+    tool = ToolSchema("T", doubled(keyword))
+    verdict = ToolSchemas([tool]).judge("T", '{"a": "b"}')
+    assert (verdict.verdict, verdict.input) == ("unchecked", {"a": "b"})
+    assert "references" in verdict.detail
+    assert accepts(tool.argument("a"), 5)
+    assert coerced({"a": "5"}, tool)[0]["a"] in ("5", 5)
 
 
 GOES_ON = "^(a|a)*$"
