@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from engine.answers.pieces import Call, Piece, Remark, Stopped, Text, TruncatedCall
 from engine.answers.reader import AnswerText
 from engine.answers.repetition import ENDED, LoopGuard
@@ -17,6 +19,8 @@ from engine.scheduling.requests.steps import (
 )
 from engine.wire.chat import FinishReason
 from engine.wire.feed import CacheChange, Lookup, PrefillProgress, Queued
+
+log = logging.getLogger(__name__)
 
 Shown = Queued | Lookup | PrefillProgress | CacheChange | Piece
 
@@ -79,7 +83,13 @@ class RunningAnswer:
             if not (steps or self.over):
                 steps = [FailStep("internal", "the generation ended without a verdict")]
             for step in steps:
-                self._digest(step, shown)
+                try:
+                    self._digest(step, shown)
+                except (
+                    Exception
+                ) as error:  # of a reader: the client has to hear of it, not lose its connection
+                    log.exception("an answer cannot be read")
+                    self._fail(FailStep("internal", f"the answer cannot be read: {error!r}"))
                 if self.over:
                     self._generation.cancel()
                     break

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.answers.pieces import Call, CallOpened, CallPart, Remark, Thinking, TruncatedCall
+from engine.answers.pieces import Call, CallOpened, CallPart, Piece, Remark, Thinking, TruncatedCall
 from engine.answers.reader import AnswerStyle, AnswerText, Text
 from engine.answers.repetition import ENDED, LoopGuard
 from engine.api.running_answer import RunningAnswer, Shown
@@ -36,6 +36,19 @@ async def test_all_that_arrived_together_is_one_batch() -> None:
     live = answer(Steps(Lookup(7, 3, 4, "memory"), *LETTERS, FinishStep("stop", 4)))
     assert await read(live) == [[Lookup(7, 3, 4, "memory"), Text("a"), Text("b"), Text("c")]]
     assert (live.finish_reason, live.output_tokens, live.cached_tokens) == ("stop", 4, 3)
+
+
+async def test_a_reader_that_fails_ends_the_answer_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(*LETTERS, None)
+    live = answer(steps)
+
+    def add(_: int) -> list[Piece]:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(live._reader, "add", add)
+    await read(live)
+    assert live.failure == FailStep("internal", "the answer cannot be read: RecursionError('too deep')")
+    assert steps.cancelled.is_set()
 
 
 async def test_a_stop_string_ends_the_generation() -> None:
