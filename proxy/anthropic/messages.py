@@ -15,6 +15,7 @@ from engine.wire.json_text import encode_json
 from proxy.events.errors import InvalidRequest
 
 MAX_BODY_BYTES = 64 * 2**20
+_MOST_LEVELS = 50  # of results within results
 # The answer has another form with these, or lacks what the request is about.
 _REFUSED_FIELDS = {
     "compaction": "not supported: compact in the client, by a request for a summary",
@@ -109,7 +110,9 @@ def _check_messages(messages: Any) -> None:
         raise InvalidRequest("messages: at least one message must have the role user")
 
 
-def _check_blocks(blocks: Any, place: str) -> None:
+def _check_blocks(blocks: Any, place: str, level: int = 0) -> None:
+    if level > _MOST_LEVELS:
+        raise InvalidRequest("messages: the content blocks are nested too deeply")
     if not isinstance(blocks, list):
         raise InvalidRequest(f"{place}: must be a string or a list of content blocks, not {_kind(blocks)}")
     for i, block in enumerate(blocks):
@@ -123,7 +126,7 @@ def _check_blocks(blocks: Any, place: str) -> None:
                 raise InvalidRequest(f"{place}.{i}.{name}: Field required in a {kind} block")
         result = block.get("content") if kind == "tool_result" else None
         if result is not None and not isinstance(result, str):
-            _check_blocks(result, f"{place}.{i}.content")
+            _check_blocks(result, f"{place}.{i}.content", level + 1)
 
 
 _BLOCK_FIELDS: dict[str, tuple[tuple[str, type], ...]] = {

@@ -17,6 +17,13 @@ def turn(*blocks: Any) -> dict[str, Any]:
     return body(messages=[{"role": "user", "content": list(blocks)}])
 
 
+def nested(levels: int) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": "deep"}
+    for _ in range(levels):
+        block = {"type": "tool_result", "tool_use_id": "a", "content": [block]}
+    return block
+
+
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": 1, "messages": [USER]}, "model"),
     (body(model=3), "model"),
@@ -42,6 +49,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
         "messages.0.content.0.content: must be a string or a list of content blocks, not an object",
     ),
     (turn({"type": "tool_result", "tool_use_id": "a", "content": 3}), "messages.0.content.0.content"),
+    (turn(nested(60)), "messages: the content blocks are nested too deeply"),
     ({"model": "m", "messages": [USER]}, "max_tokens: Field required"),
     (body(max_tokens=-1), "max_tokens: must be an integer of at least 0, not -1"),
     (body(max_tokens=-4), "max_tokens"),
