@@ -19,8 +19,9 @@ from proxy.web.results import WebError
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """From a host and a port to the host's addresses; raises OSError if there are none."""
 
-# Addresses of IPv4 hosts within IPv6 (RFC 6052), which a translator of the network would lead on to.
-_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+# All that IANA has assigned to hosts of the internet (RFC 4291). Outside lie the sites' own addresses, and
+# those of IPv4 hosts that a translator of the network would lead on to (RFC 4291, 6052, 7915).
+_UNICAST = IPv6Network("2000::/3")
 
 
 def is_public(address: str) -> bool:
@@ -30,9 +31,9 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(found, IPv6Address):
-        if any(found in network for network in _TRANSLATED):
-            return False
         found = found.ipv4_mapped or found.sixtofour or found
+    if isinstance(found, IPv6Address) and found not in _UNICAST:
+        return False
     return found.is_global and not found.is_multicast
 
 
