@@ -14,9 +14,8 @@ import httpcore
 from proxy.web.domains import ANY_DOMAIN, DomainRules
 from proxy.web.page_text import page_text
 from proxy.web.public_network import PublicNetwork
-from proxy.web.results import Page, WebError
+from proxy.web.results import LONGEST_URL, Page, WebError
 
-LONGEST_URL = 2_048
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HTML = ("text/html", "application/xhtml+xml")
 _TEXT = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|javascript)$")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LONGEST_URL = 2_048  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:

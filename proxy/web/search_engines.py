@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -19,7 +20,7 @@ import orjson
 from engine.process.loopback import is_loopback_name
 from proxy.configuration.destination import public_url
 from proxy.web.domains import ANY_DOMAIN, DomainRules
-from proxy.web.results import SearchResult, WebError
+from proxy.web.results import LONGEST_URL, SearchResult, WebError
 
 SEARCH_S = 20.0
 MOST_BYTES = 4 << 20  # of an engine's answer
@@ -62,7 +63,7 @@ class SearchEngine(ABC):
         if len(wanted.query) > LONGEST_QUERY:
             raise WebError("query_too_long", f"the query has more than {LONGEST_QUERY} characters")
         found = self._results(await self._answer(wanted))
-        rows = [row for row in found if row.url.startswith(("http://", "https://"))]
+        rows = [row for row in found if _is_page(row.url)]
         return [row for row in rows if wanted.domains.permit(row.url)][:MOST_RESULTS]
 
     @abstractmethod
@@ -70,7 +71,7 @@ class SearchEngine(ABC):
 
     @abstractmethod
     def _rows(self, answer: Any) -> Any:
-        """The list of results in the answer."""
+        """The list of results in the answer; something else if it is no answer to a search."""
 
     def _refusal(self, status: int) -> WebError:
         if status == 429:
@@ -105,7 +106,9 @@ class SearchEngine(ABC):
 
     def _results(self, answer: Any) -> Iterator[SearchResult]:
         rows = self._rows(answer)
-        for row in rows if isinstance(rows, list) else []:
+        if not isinstance(rows, list):
+            raise WebError("unavailable", f"{self.name} answered with JSON that has no list of results")
+        for row in rows:
             if isinstance(row, dict) and isinstance(row.get("url"), str):
                 text = " ".join(filter(None, (_plain(row, "content"), _plain(row, "description"))))
                 age = _plain(row, "page_age") or _plain(row, "publishedDate") or _plain(row, "published_date")
@@ -148,8 +151,8 @@ class Brave(SearchEngine):
         return http.build_request("GET", url, params=fields, headers=headers)
 
     def _rows(self, answer: Any) -> Any:
-        web = answer.get("web") if isinstance(answer, dict) else None
-        return web.get("results") if isinstance(web, dict) else None
+        web = answer.get("web", {}) if isinstance(answer, dict) else None  # left out where nothing is found
+        return web.get("results", []) if isinstance(web, dict) else None
 
 
 class Tavily(SearchEngine):
@@ -171,6 +174,15 @@ class Tavily(SearchEngine):
 
 
 ENGINES: dict[str, type[SearchEngine]] = {"searxng": SearXNG, "brave": Brave, "tavily": Tavily}
+
+
+def _is_page(url: str) -> bool:
+    """Whether an engine's address is one of a page, of a length that the model can repeat."""
+    try:
+        named = bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
+    return named and url.startswith(("http://", "https://")) and len(url) <= LONGEST_URL and url.isprintable()
 
 
 def _plain(row: Mapping[str, Any], field: str) -> str:

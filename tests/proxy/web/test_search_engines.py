@@ -91,10 +91,32 @@ async def test_brave_gets_the_place() -> None:
     assert "x-loc-city" not in headers  # a header takes ASCII alone
 
 
-@pytest.mark.parametrize("answer", [[], {"results": 7}, {"results": [None, {"url": 5}]}, "no", None])
-async def test_an_answer_of_another_form_has_no_results(answer: Any) -> None:
+@pytest.mark.parametrize("answer", [[], {"results": 7}, {"error": "no"}, "no", None])
+async def test_an_answer_of_another_form_is_no_search_without_results(answer: Any) -> None:
     async with playing("searxng", answer) as (engine, _):
+        with pytest.raises(WebError, match="no list of results") as failed:
+            await engine.search(SearchRequest("q"))
+    assert failed.value.code == "unavailable"
+
+
+@pytest.mark.parametrize("answer", [{"type": "search"}, {"web": {}}])
+async def test_brave_leaves_out_what_is_empty(answer: Any) -> None:
+    async with playing("brave", answer) as (engine, _):
         assert await engine.search(SearchRequest("q")) == []
+
+
+async def test_rows_that_are_no_pages_are_left_out() -> None:
+    urls = [
+        5,
+        "javascript:1",
+        "http://",
+        "http://[bad",
+        "http://a.example/\0",
+        "http://a.example/" + "x" * 2048,
+    ]
+    rows = [None, *({"url": url} for url in urls), {"url": "http://a.example/ok"}]
+    async with playing("searxng", {"results": rows}) as (engine, _):
+        assert [row.url for row in await engine.search(SearchRequest("q"))] == ["http://a.example/ok"]
 
 
 async def test_a_refusal_is_told_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
