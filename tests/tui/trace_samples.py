@@ -181,7 +181,7 @@ class SampleHost:
         """A page of rows whose text `query` fits."""
         self.asked.append((query, offset))
         fits = matcher(query)
-        rows = [row for row in self.rows if fits(row.model_dump_json().lower())]
+        rows = [row for row in self.rows if fits(row, row.model_dump_json().lower())]
         return rows[offset : offset + limit], len(rows)
 
     async def trace(self, trace_id: str) -> Trace:

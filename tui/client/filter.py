@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.events.totals import INVALID_VERDICTS
 from proxy.filters.language import parse_filter
-from proxy.filters.matching import FilteredRow, fits
+from proxy.filters.matching import fits
+from proxy.filters.terms import SLOW_S
+from tui.client.figures import ratio
+from tui.client.records import MissRecord, RequestSnapshot, Snapshot, ToolRecord
+
+_FILES = ("file_path", "notebook_path", "path")
 
 
 @dataclass(frozen=True, slots=True)
-class PlainRow:
-    """A row of which only its words are known."""
+class RecordFacts:
+    """What a filter asks of a row; what a record does not know fits no term."""
 
     search_text: str
     received: float = 0.0
     http_status: int = 0
+    values: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    states: frozenset[str] = frozenset()
 
     def filter_values(self, name: str) -> Iterable[str]:
-        return ()
+        """Its values of a key."""
+        return self.values.get(name, ())
 
     def filter_figure(self, name: str) -> float | None:
-        return None
+        """A figure; None where it is not known."""
+        return self.figures.get(name)
 
     def filter_states(self) -> frozenset[str]:
-        return frozenset()
+        """The states that hold."""
+        return self.states
 
 
 def matcher(query: str) -> Callable[[Any, str], bool]:
@@ -36,9 +48,90 @@ def matcher(query: str) -> Callable[[Any, str], bool]:
         proxy.filters.terms.FilterError: the query cannot be read.
     """
     wanted = parse_filter(query, now=time.time())
+    return lambda row, text: fits(facts_of(row, text), wanted)
 
-    def matches(row: Any, text: str) -> bool:
-        filtered: FilteredRow = row if hasattr(row, "filter_states") else PlainRow(text)
-        return fits(filtered, wanted)
 
-    return matches
+def facts_of(row: Any, text: str) -> RecordFacts:
+    """What a filter can know of a row; of rows of other kinds only the text."""
+    match row:
+        case RequestSnapshot():
+            return _request(row, text)
+        case ToolRecord():
+            return _call(row, text)
+        case MissRecord():
+            return RecordFacts(
+                text,
+                row.time,
+                values={"session": (row.session,), "lane": (row.lane,)},
+                figures={"tokens": row.prompt_tokens, "cache": ratio(row.position, row.prompt_tokens)},
+                states=frozenset({"missed"}),
+            )
+    return RecordFacts(text)
+
+
+def known_values(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Values that rows on the screen have, by key, newest first: what completion can offer."""
+    calls = tuple(reversed(snapshot.tools))
+    found = {
+        "tool": [stats.name for stats in snapshot.tool_stats],
+        "file": [file.replace("\\", "/").rpartition("/")[2] for call in calls if (file := _file(call))],
+        "session": [row.session[:8] for row in reversed(snapshot.requests) if row.session],
+        "model": [row.model for row in reversed(snapshot.requests) if row.model],
+    }
+    return {key: list(dict.fromkeys(values)) for key, values in found.items()}
+
+
+def _request(row: RequestSnapshot, text: str) -> RecordFacts:
+    prompt = row.prompt_tokens
+    states = {
+        "failed": row.phase in ("failed", "lost"),
+        "cancelled": row.phase == "cancelled",
+        "running": row.active,
+        "slow": (row.ttft_s or 0.0) >= SLOW_S,
+        "missed": row.cache is not None and row.cache.miss is not None,
+    }
+    return RecordFacts(
+        text,
+        row.received,
+        row.status,
+        values={"lane": (row.lane,), "model": (row.model,), "session": (row.session,)},
+        figures={
+            "ttft": row.ttft_s,
+            "took": None if row.ended is None else row.duration_s(row.ended),
+            "tokens": prompt or None,
+            "out": row.output_tokens,
+            "cache": ratio(row.reused_tokens, prompt),
+            "speed": row.tokens_per_s or None,
+            "calls": row.tool_calls,
+        },
+        states=frozenset(name for name, holds in states.items() if holds),
+    )
+
+
+def _call(row: ToolRecord, text: str) -> RecordFacts:
+    states = {
+        "failed": row.is_error,
+        "toolerror": row.is_error,
+        "running": row.answered is None,
+        "refused": row.verdict in INVALID_VERDICTS,
+        "repaired": row.repaired,
+    }
+    return RecordFacts(
+        text,
+        row.time,
+        values={
+            "tool": (row.name,),
+            "file": (_file(row),),
+            "session": (row.session,),
+            "lane": (row.lane,),
+        },
+        figures={"took": row.duration_s},
+        states=frozenset(name for name, holds in states.items() if holds),
+    )
+
+
+def _file(row: ToolRecord) -> str:
+    for name in _FILES:
+        if isinstance(value := (row.input or {}).get(name), str) and value:
+            return value
+    return ""

@@ -89,6 +89,7 @@ COMMANDS: tuple[Command, ...] = (
 WHILE_FILTERING = (
     Command("Keep the filter", "", "enter", short="keep the filter"),
     Command("Clear the filter", "", "escape", short="clear the filter", shown="esc"),
+    Command("Take the first completion", "", "tab", short="complete"),
 )
 
 

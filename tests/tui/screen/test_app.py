@@ -158,6 +158,35 @@ async def test_the_filter_narrows_while_typing_and_esc_takes_it_off() -> None:
         assert table.filter == ""
 
 
+async def test_a_filter_that_cannot_be_read_says_why_and_changes_nothing() -> None:
+    async with scene() as it:
+        table = it.app.main.current.main_table
+        assert table is not None
+        await it.press("slash", *"lane:subagent")
+        found = list(table.rows)
+        assert 0 < len(found) < table.total
+        await it.press(*" !is:fialed", "enter")
+        assert "there is no is:fialed; did you mean failed?" in it.text()
+        assert isinstance(it.app.focused, Input)
+        assert list(table.rows) == found
+        await it.press(*["backspace"] * 6)
+        assert "tab takes failed" in it.text()
+        await it.press("tab", "enter")
+        assert table.filter == "lane:subagent !is:failed"
+        assert table.has_focus
+
+
+async def test_completion_offers_what_the_rows_have() -> None:
+    async with scene() as it:
+        await it.press("3", "slash", *"tool:")
+        names = [stats.name for stats in it.app.main.current.snapshot.tool_stats]
+        await it.press("tab", "enter")
+        table = it.app.main.current.main_table
+        assert table is not None
+        assert table.filter == f"tool:{names[0]}"
+        assert {row.name for row in table.rows} == {names[0]}
+
+
 async def test_a_tab_in_the_filter_does_not_leave_it_hanging() -> None:
     async with scene() as it:
         await it.press("slash", "x")

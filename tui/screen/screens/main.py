@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
+from tui.client.filter import known_values
 from tui.client.records import Snapshot
 from tui.client.store import Store
 from tui.screen.keymap import PANES, WHILE_FILTERING, Command, bindings, commands, footer
@@ -127,7 +128,8 @@ class MainScreen(Screen[None]):
     def action_filter(self) -> None:
         """Open the filter of the current list."""
         if self.current.main_table is not None:
-            self.query_one(FilterInput).open(self.current.filter)
+            known = known_values(self._store.snapshot())
+            self.query_one(FilterInput).open(self.current.filter, known)
             self._draw_bars()
 
     def action_help(self) -> None:
