@@ -315,7 +315,7 @@ class Reading(RadixPrefixCache):
         self.fetches.append(Unread())
         return self.fetches[-1]
 
-    def insert_fetched(self, fetch: Fetch) -> list[CacheChange]:
+    def insert_fetched(self, fetch: Fetch, unused_since: int | None = None) -> list[CacheChange]:
         self.settled.append(fetch)
         return []
 
