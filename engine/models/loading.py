@@ -110,9 +110,14 @@ def load_model(
     model, config, weights = build(path, choices, trust_remote_code)
     found = load_tokenizer(path, _end_tokens(config), trust_remote_code)
     tokenizer = found.tokenizer
+    vocab_size = _vocab_size(config, tokenizer)
+    # An id that the model has no row for is never generated, and tables by id would grow up to it.
+    tokenizer.eos_token_ids = {token for token in tokenizer.eos_token_ids if 0 <= token < vocab_size}
     notes = [note for note in (place, *weights.notes, found.decoder_fault, found.template_fault) if note]
     if not adapter and (path / "adapter_config.json").is_file():
         notes.append(f"the adapter in its folder is not applied; --adapter {path} applies it")
+    if not tokenizer.eos_token_ids:
+        notes.append("its files name no token that ends an answer, so each goes on to its limit")
     if trust_remote_code:
         notes.append("its own Python code may run, because trustRemoteCode names it")
     for note in notes:
@@ -136,7 +141,7 @@ def load_model(
         context_length=window.tokens or _assumed_window(name),
         most_tokens=window.learned or None,
         eos_token_ids=frozenset(tokenizer.eos_token_ids),
-        vocab_size=_vocab_size(config, tokenizer),
+        vocab_size=vocab_size,
         sampling=sampling_defaults(path),
         template_fault=found.template_fault,
         notes=tuple([*notes, window.scaling] if window.scaling else notes),

@@ -26,6 +26,7 @@ _SHORT, _LONG = 17, 40  # tokens of the two slots; the padding is no multiple of
 _STEPS = 5  # in one batch
 _AFTERWARDS = 3  # alone, after leaving the batch
 _TIMES = 4.0  # a change of so many times the rounding is not rounding
+_LEAST_VOCABULARY = 64  # that of a model of letters
 _LEAST = 2e-3  # of the logits' standard deviation; smaller changes have no effect
 _MOST_REACH = 8192
 _TOP = re.compile(r"(?:index|block|sparse|candidate)\w*top_?k|top_?k\w*block")
@@ -78,7 +79,7 @@ def _number(array: mx.array) -> float:
 
 def _prefilled(model: Any, cache: list[Any], length: int, reach: int) -> list[Any]:
     """A cache of `length` tokens, and `reach` more of random KV, which needs no prefill."""
-    model(mx.array([[3 + 5 * number for number in range(length)]]), cache=cache)
+    model(mx.array([[_prompt_token(number) for number in range(length)]]), cache=cache)
     mx.eval(cache_arrays(cache))
     if reach:
         for number, layer in enumerate(_plain(cache)):
@@ -137,6 +138,10 @@ def _recording_slot(notes: Logits) -> Slot:
         return logits
 
     return Slot([0], lambda logprobs: mx.array([_token(len(notes))]), [note])
+
+
+def _prompt_token(number: int) -> int:
+    return (3 + 5 * number) % _LEAST_VOCABULARY
 
 
 def _token(number: int) -> int:

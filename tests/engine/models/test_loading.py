@@ -373,7 +373,7 @@ def test_without_the_hub_the_newest_complete_copy_is_used_and_told(
     [
         ({"eos_token_id": [3, 5]}, {3, 5}),
         ({"eos_token_id": "<|im_end|>"}, set()),
-        ({"eos_token_id": [7, -1, 1.5, None, "9", True, 10**25]}, {7}),
+        ({"eos_token_id": [7, -1, 1.5, None, "9", True, 10**25, 2**31 - 1, 1536]}, {7}),
         ({"eos_token_id": {"a": 1}, "text_config": "none", "vocab_size": 1536}, set()),
     ],
 )
@@ -382,6 +382,15 @@ def test_only_ids_of_tokens_end_answers(folder: Path, changes: dict[str, Any], e
     loaded = load_model(folder)
     assert loaded.eos_token_ids == ends | {loaded.tokenizer.convert_tokens_to_ids("<|im_end|>")}
     assert loaded.vocab_size == 1536
+
+
+def test_a_model_without_an_end_token_says_so(folder: Path) -> None:
+    edit_config(eos_token_id=None)(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": None}))
+    loaded = load_model(folder)
+    assert loaded.eos_token_ids == set()
+    assert "each goes on to its limit" in loaded.notes[0]
 
 
 def test_an_adapter_beside_the_weights_is_told(folder: Path) -> None:
