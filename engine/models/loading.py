@@ -18,6 +18,7 @@ from engine.model_files.context_window import context_window_of
 from engine.model_files.errors import (
     ModelError,
     ModelFolderMissing,
+    first_line,
 )
 from engine.model_files.whole_folder import check_folder
 from engine.models.adapters import apply_adapter
@@ -169,10 +170,14 @@ def _locate(
 ) -> tuple[Path, str, str]:
     """The model's folder, its name and a note; a hub id without a local folder is downloaded."""
     given = str(path_or_id)
-    path = Path(given).expanduser()
-    if path.is_dir():
-        return path, path.resolve().name, ""
-    if path.exists():
+    try:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            return path, path.resolve().name, ""
+        is_file = path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, a home of nobody, a forbidden folder
+        raise ModelFolderMissing(f"the folder {given[:200]} cannot be read ({first_line(error)})") from error
+    if is_file:
         raise ModelFolderMissing(f"{given} is a file; name the folder that holds the model")
     if not isinstance(path_or_id, str) or given[:1] in ("/", ".", "~") or not _HUB_ID.fullmatch(given):
         raise ModelFolderMissing(

@@ -276,7 +276,10 @@ def test_each_damage_of_a_folder_has_its_own_error(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["/no/such/model", "./model", "~/model", "models/of/mine", "model", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["/no/such/model", "./model", "~/model", "models/of/mine", "model", "", "~nobody-here/m", "m" * 300],
+)
 def test_a_missing_path_is_not_searched_on_the_hub(name: str) -> None:
     def download(*_: Any, **__: Any) -> str:
         pytest.fail("asked the hub")
