@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,18 +60,20 @@ def weight_choices(folder: Path) -> list[WeightChoice]:
         raise _no_weights(folder, lacking)
     if not lacking:
         notes = [fault] if fault else []
-        return _with_fewer(_chosen(folder, there, notes), notes)
+        return _with_fewer(_chosen(folder, there, notes), notes, ())
     stale = (
         f"{INDEX} names {len(lacking)} files that are not there, first {lacking[0]};"
         " it belongs to other weights and is not used"
     )
     try:
-        choice = _chosen(folder, there, [stale])
+        choice = _chosen(folder, there, [stale], named.keys())
     except BrokenWeights as error:
+        if not named:
+            raise
         raise _unfinished(folder, lacking, len(lacking) + len(named)) from error
     if not _is_stale(folder, manifest, lacking, choice):
         raise _unfinished(folder, lacking, len(lacking) + len(named))
-    return _with_fewer(choice, [stale])
+    return _with_fewer(choice, [stale], named.keys())
 
 
 def _by_index(folder: Path, named: Mapping[str, Path], there: Mapping[str, Path]) -> list[WeightChoice]:
@@ -82,19 +84,22 @@ def _by_index(folder: Path, named: Mapping[str, Path], there: Mapping[str, Path]
     if not unlisted:
         return [WeightChoice(files)]
     note = f"{_listed(unlisted)} is not named by {INDEX} and is not loaded"
+    notes = [f"{INDEX} does not name all weights of this model and is not used"]
     try:
-        other = _chosen(folder, there, [f"{INDEX} does not name all weights of this model and is not used"])
-    except BrokenWeights:  # files that the index does not name may be damaged
-        return [WeightChoice(files, (note,))]
-    return [WeightChoice(files, (note,)), other]
+        others = _with_fewer(_chosen(folder, there, notes, named.keys()), notes, named.keys())
+    except BrokenWeights as error:  # files that the index does not name may be damaged
+        return [WeightChoice(files, (note,), damage=str(error))]
+    return [WeightChoice(files, (note,)), *others]
 
 
-def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> WeightChoice:
+def _chosen(
+    folder: Path, there: Mapping[str, Path], notes: list[str], named: Collection[str] = ()
+) -> WeightChoice:
     """Files chosen without an index: complete sets, none of which repeats weights of another.
 
-    `notes` say what is wrong with the index, if there is one.
+    `notes` say what is wrong with the index, if there is one; `named` are the files that it names.
     """
-    whole, parts = _sets(there.values())
+    whole, parts = _sets(there.values(), named)
     taken: list[Path] = []
     left: list[Path] = []
     damaged: list[Path] = []
@@ -107,15 +112,15 @@ def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> Weight
             damaged += files
             faults.append(error)
             continue
-        if missing and not (taken and names & tensors):
+        if missing and not (any(map(_is_usual, taken)) and names & tensors):
             raise _unfinished(folder, missing, len(files) + len(missing))
         if names & tensors:
             left += files
         else:
             taken += files
             tensors |= names
-    if not taken:
-        raise faults[0]
+    if not any(map(_is_usual, taken)) and (not taken or any(map(_is_usual, damaged))):
+        raise faults[0]  # a stray copy must not take the place of a damaged download
     if damaged:
         notes = [*notes, f"{_listed(damaged)} is damaged and is not loaded"]
     if left:
@@ -125,19 +130,29 @@ def _chosen(folder: Path, there: Mapping[str, Path], notes: list[str]) -> Weight
     return WeightChoice(tuple(taken), tuple(notes), damage=str(faults[0]) if faults else "")
 
 
-def _with_fewer(choice: WeightChoice, notes: list[str]) -> list[WeightChoice]:
-    """The choice, and its first set alone: the model may not use the other files."""
-    first, *others = _sets(choice.files)[0]
+def _with_fewer(choice: WeightChoice, notes: list[str], named: Collection[str]) -> list[WeightChoice]:
+    """The choice, and its largest set alone: the model may not use the other files."""
+    sets = _sets(choice.files, named)[0]
+    largest = max(sets, key=lambda files: sum(file.stat().st_size for file in files))
+    others = [file for files in sets if files is not largest for file in files]
     if not others:
         return [choice]
-    note = (
-        f"{_listed([*itertools.chain(*others)])} has weights that this model does not use, and is not loaded"
-    )
-    return [choice, WeightChoice(tuple(first), (*notes, note), choice.damage)]
+    note = f"{_listed(others)} has weights that this model does not use, and is not loaded"
+    return [choice, WeightChoice(tuple(largest), (*notes, note), choice.damage)]
 
 
-def _sets(files: Iterable[Path]) -> tuple[list[list[Path]], list[tuple[list[Path], list[str]]]]:
-    """Files grouped by their numbers: complete sets, best first, and incomplete ones with what they lack."""
+def _is_usual(file: Path) -> bool:
+    """Whether a file has a name under which models are shared."""
+    return file.name == "model.safetensors" or _NUMBERED.fullmatch(file.name) is not None
+
+
+def _sets(
+    files: Iterable[Path], named: Collection[str]
+) -> tuple[list[list[Path]], list[tuple[list[Path], list[str]]]]:
+    """Files grouped by their numbers: complete sets, best first, and incomplete ones with what they lack.
+
+    Sets of which an index names files (`named`) come first.
+    """
     numbered: dict[tuple[str, int, int], dict[int, Path]] = {}
     single: list[list[Path]] = []
     for path in files:
@@ -160,7 +175,8 @@ def _sets(files: Iterable[Path]) -> tuple[list[list[Path]], list[tuple[list[Path
         else:
             whole.append(present)
     first = single[:1] if single and single[0][0].name == "model.safetensors" else []
-    return [*first, *whole, *single[len(first) :]], parts
+    ordered = [*first, *whole, *single[len(first) :]]
+    return sorted(ordered, key=lambda files: not any(file.name in named for file in files)), parts
 
 
 def _is_stale(folder: Path, manifest: Mapping[str, str], lacking: list[str], choice: WeightChoice) -> bool:
