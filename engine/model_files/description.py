@@ -33,9 +33,10 @@ class ModelDescription:
     """A model as its files describe it.
 
     `weights_bytes` are those of the tensors that a text model loads, `ignored_bytes` of the others by what
-    they are for (`vision`, …). `window_tokens` is 0 if no file states it. `template` is the text of all chat
-    templates. `known` says whether mlx-lm has a module for the architecture, `own_code` names the file of a
-    model that brings its own.
+    they are for (`vision`, …). `window_tokens` is 0 if no file states it, `scaling` is that of
+    `engine.model_files.context_window.ContextWindow`. `template` is the text of all chat templates. `known`
+    says whether mlx-lm has a module for the architecture, `own_code` names the file of a model that brings
+    its own.
     """
 
     model_type: str
@@ -49,6 +50,7 @@ class ModelDescription:
     ignored_bytes: Mapping[str, int] = field(default_factory=dict)
     window_tokens: int = 0
     learned_tokens: int = 0
+    scaling: str = ""
     cache: CacheLayers = field(default_factory=lambda: CacheLayers(known=False))
     template: str = ""
     own_code: str = ""
@@ -83,6 +85,7 @@ def describe(folder: Path) -> ModelDescription:
         ignored_bytes=ignored,
         window_tokens=window.tokens,
         learned_tokens=window.learned,
+        scaling=window.scaling,
         cache=cache_layers(config, shapes, module or "", number_bytes=number_bytes),
         template="\n".join(template_files(folder).all.values()),
         own_code=str(config.get("model_file") or ""),

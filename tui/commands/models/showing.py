@@ -150,7 +150,8 @@ def weights_section(shown: ShownModel) -> Section:
     rows += [("not loaded", f"{size(n)} of weights for {sense}") for sense, n in found.ignored_bytes.items()]
     stated = f"{found.window_tokens:,} tokens" if found.window_tokens else "not stated; 32,768 are assumed"
     learned = f"; it has learned {found.learned_tokens:,} positions" if found.learned_tokens else ""
-    rows.append(("window", stated + learned))
+    scaled = f"; {found.scaling}" if found.scaling else ""
+    rows.append(("window", stated + learned + scaled))
     if sampling := _sampling(shown.model.path):
         rows.append(("sampling", sampling))
     return "model", rows

@@ -48,9 +48,11 @@ class Mlx:
 
 
 def test_files_weights_template_and_memory_are_shown(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = home.hub_model(
-        "acme/Small-4bit", {"quantization": {"bits": 4, "group_size": 64, "a": {"bits": 8}}}
-    )
+    config = {
+        "quantization": {"bits": 4, "group_size": 64, "a": {"bits": 8}},
+        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024},
+    }
+    whole = home.hub_model("acme/Small-4bit", config)
     snapshot = whole / "snapshots" / ("a" * 40)
     (snapshot / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
     (snapshot / "generation_config.json").write_text('{"temperature": 0.7, "other": 1}')
@@ -66,6 +68,7 @@ def test_files_weights_template_and_memory_are_shown(home: Home, capsys: pytest.
         "computes about 13,407 of 14,669",
         "4-bit mixed, groups of 64, some modules in other bits",
         "4,096 tokens",
+        "yarn",
         "temperature 0.7",
         "tool calls    hermes",
         "36 x KVCache; prompts are reused from any token on",
