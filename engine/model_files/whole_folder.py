@@ -34,7 +34,7 @@ def damaged_document(folder: Path, names: Iterable[str]) -> str:
             text = file.read_bytes()
             if text.startswith(_LFS_POINTER):
                 return f"{file} is a git-lfs pointer, not the file itself; run: git lfs pull"
-            why = "" if isinstance(json.loads(text), dict) else "it is no JSON object"
+            why = "" if isinstance(json.loads(text.decode()), dict) else "it is no JSON object"
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError) as error:

@@ -203,6 +203,7 @@ def tokenizer_with_code(folder: Path) -> None:
             ConfigMissing,
             "on_config.json cannot be read (it is no JSON",
         ),
+        (write("hf_quant_config.json", "\ufeff{}"), ConfigMissing, "read (Unexpected UTF-8 BOM"),
         (as_a_folder("generation_config.json"), ConfigMissing, "Is a directory"),
         (
             write("hf_quant_config.json", ""),

@@ -140,7 +140,8 @@ def check_architecture(examination: Examination) -> Finding:
     """Can mlx-lm build the model, and its prompt cache?"""
     report = examination.report
     if report.fault:
-        return failed(report.fault, _OTHER_MODEL)
+        evidence, _, advice = report.fault.rpartition("; ")
+        return failed(evidence or report.fault, advice if evidence else _OTHER_MODEL)
     if report.cache_fault:
         return warning(
             f"its prompt cache could not be looked at: {report.cache_fault}",

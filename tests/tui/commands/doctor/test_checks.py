@@ -246,9 +246,9 @@ CASES = [
     Broken(
         "an unknown architecture",
         "model.architecture",
-        lambda it: it.reports(fault="model type 'x' is unknown to mlx-lm"),
+        lambda it: it.reports(fault="model type 'x' is unknown to mlx-lm; upgrade mlx-lm or take another"),
         "unknown to mlx-lm",
-        "--model",
+        "upgrade mlx-lm",
     ),
     Broken(
         "no chat template",
