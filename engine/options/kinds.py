@@ -29,6 +29,7 @@ _WORDS = {
     "no": False,
     "off": False,
 }
+_MOST_BILLIONS = 100_000
 _PRICES = ("input", "cacheWrite", "cacheRead", "output")  # of a million tokens
 # Text with neither control characters nor halves of UTF-16 pairs.
 _TEXT_SCHEMA = {"type": "string", "not": {"pattern": r"[\u0000-\u001f\ud800-\udfff]"}}
@@ -87,6 +88,19 @@ def _flag(value: Any) -> bool:
 
 def _flag_word(text: str) -> Any:
     return _WORDS.get(text.strip().lower(), text)
+
+
+def _flag_or_billions(value: Any) -> bool | float:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, int | float) or not 0 < value <= _MOST_BILLIONS:
+        raise _refuse()
+    return float(value)
+
+
+def _flag_or_number_word(text: str) -> Any:
+    word = _flag_word(text)
+    return _number_word(text) if word is text else word
 
 
 def _whole_word(text: str) -> Any:
@@ -222,6 +236,12 @@ SECRET = Kind(
 )
 NAME = Kind("a text that is not empty", _filled_text, _TEXT_SCHEMA | {"pattern": r"\S"})
 FLAG = Kind("true or false", _flag, {"type": "boolean"}, _flag_word)
+FLAG_OR_BILLIONS = Kind(
+    "true, false, or a number: true for models of at most so many billions of parameters",
+    _flag_or_billions,
+    {"anyOf": [{"type": "boolean"}, {"type": "number", "exclusiveMinimum": 0, "maximum": _MOST_BILLIONS}]},
+    _flag_or_number_word,
+)
 PORT = whole(0, 65535, "a whole number from 0 to 65535 (0: any free port)")
 LEVEL = whole(0, 3)
 TOKENS = whole(1024, 100_000_000, "a whole number of tokens from 1024 to 100000000")

@@ -10,7 +10,21 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from engine.options.kinds import DAYS, DISK, FLAG, FOLDERS, LEVEL, NAME, PORT, PRICES, SECRET, TEXT, URL, word
+from engine.options.kinds import (
+    DAYS,
+    DISK,
+    FLAG,
+    FLAG_OR_BILLIONS,
+    FOLDERS,
+    LEVEL,
+    NAME,
+    PORT,
+    PRICES,
+    SECRET,
+    TEXT,
+    URL,
+    word,
+)
 from engine.options.run_settings import RunSettings
 from engine.options.setting import OF_A_BACKEND, Setting, declared, settings_of
 from proxy.configuration.known_backends import KNOWN_BACKENDS, SEARCH_ENGINES
@@ -206,10 +220,11 @@ class HostSettings(RunSettings):
         key="statusLine",
         more="living-with-it.md#in-claude-codes-status-line",
     )
-    prompt_diet: bool = declared(
+    prompt_diet: bool | float = declared(
         False,
-        FLAG,
-        "make Claude Code's first prompt a third shorter, without its own skills, workflows and memory",
+        FLAG_OR_BILLIONS,
+        "make Claude Code's first prompt a third shorter, without its own skills, workflows and memory, for"
+        " all models or for small ones",
         key="backends.NAME.promptDiet",
         more="running.md#a-shorter-first-prompt",
     )

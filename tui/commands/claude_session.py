@@ -28,6 +28,7 @@ from tui.commands.claude_window import own_values
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, check_own_account, say
 from tui.commands.managed_settings import managed_settings_files, precedence_notices, read_managed
+from tui.commands.model_size import on_diet
 from tui.commands.narration import Narrator, destination_of, listen
 from tui.commands.port_check import check_ports
 from tui.commands.program_name import program_name, program_path
@@ -88,7 +89,7 @@ async def _session(
             environ=invocation.environ,
             own=own_values(theirs, invocation.environ),
             no_proxy=theirs.variable("NO_PROXY") or theirs.variable("no_proxy"),
-            diet=config.prompt_diet,
+            diet=on_diet(config.prompt_diet, state.model or config.model),
         )
         if environment.own_account and process is None and not invocation.attach:
             check_own_account(settled, url)

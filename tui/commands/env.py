@@ -18,6 +18,7 @@ from tui.commands.claude_environment import ClaudeEnvironment, claude_environmen
 from tui.commands.claude_window import WINDOW, own_values
 from tui.commands.invocation import Invocation, check_own_account, say
 from tui.commands.managed_settings import managed_settings_files, precedence_notices, read_managed
+from tui.commands.model_size import on_diet
 from tui.commands.narration import destination_of
 from tui.commands.user_settings import named_settings_files, read_user_settings
 
@@ -48,7 +49,7 @@ def run_env(invocation: Invocation, *, as_json: bool = False, fish: bool = False
         environ=invocation.environ,
         own=own_values(theirs, invocation.environ),
         no_proxy=theirs.variable("NO_PROXY") or theirs.variable("no_proxy"),
-        diet=config.prompt_diet,
+        diet=on_diet(config.prompt_diet, state.model if state else config.model),
     )
     if environment.own_account and not invocation.attach:
         check_own_account(settled, url)
