@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from engine import bundled_model
 from proxy.backends.claude import ClaudeBackend
 from proxy.backends.mlx import MlxBackend
 from proxy.backends.openai import OpenAIBackend
 from proxy.backends.upstream import Backend, LateTools
-from proxy.configuration.known_backends import KNOWN_BACKENDS, KnownBackend
+from proxy.configuration.known_backends import KNOWN_BACKENDS
 from proxy.configuration.settled import HostConfig
 from proxy.events.errors import UpstreamUnavailable
 
-
-def _late_tools(asked: str, known: KnownBackend | None) -> LateTools | None:
-    """As asked for, else as the server is known to need it; None: as it turns out to be."""
-    if asked == "auto":
-        return "text" if known is not None and known.passes_unknown_calls else None
-    return "text" if asked == "text" else "listed"
+_LATE_TOOLS: Mapping[str, LateTools | None] = {"auto": None, "text": "text", "list": "listed"}
 
 
 def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend | ClaudeBackend:
@@ -58,5 +53,5 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
         top_k=known is not None and known.top_k,
         thinking=known.thinking if known is not None else "",
         context_tokens=config.context_tokens,
-        late_tools=_late_tools(config.upstream_late_tools, known),
+        late_tools=_LATE_TOOLS[config.upstream_late_tools],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from proxy.events.errors import (
 )
 
 _OPENAI = "api.openai.com"
+# Models whose calls vLLM 0.32 constrains to the tools that it was told of, or drops if they are of others.
+_HELD_TO_THEIR_TOOLS = re.compile(r"glm|minimax|minicpm|dots\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class OpenAIBackend:
             tool_format=tool_format,
             mixed_thinking=True,
             continues_answers=known is not None and known.continues_answers,
-            late_tools=late_tools or "listed",
+            late_tools=late_tools or _late_tools(known, model),
         )
         self._settled_tools = late_tools is not None
         self._client = ChatClient(base_url, name, key=key)
@@ -190,11 +193,11 @@ class OpenAIBackend:
         for entry in entries:
             if entry["id"] == self._model:
                 self._window.read(entry)
-                self._recognise(entry.get("owned_by"))
+                self._recognise(entry.get("owned_by"), f"{self._model} {entry.get('root')}")
         return [str(entry["id"]) for entry in entries]
 
-    def _recognise(self, owner: Any) -> None:
-        """Speak to the server as what it names itself to be."""
+    def _recognise(self, owner: Any, model: str) -> None:
+        """Speak to the server as what it names itself to be; `model` are all names of the model."""
         known = _SERVERS.get(owner) if isinstance(owner, str) else None
         if known is None:
             return
@@ -205,11 +208,16 @@ class OpenAIBackend:
             thinking=self.dialect.thinking or known.thinking,
             continues_answers=known.continues_answers,
         )
-        if not self._settled_tools and known.passes_unknown_calls:
-            self.dialect = replace(self.dialect, late_tools="text")
+        if not self._settled_tools:
+            self.dialect = replace(self.dialect, late_tools=_late_tools(known, model))
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _late_tools(known: _KnownServer | None, model: str) -> LateTools:
+    passes = known is not None and known.passes_unknown_calls and not _HELD_TO_THEIR_TOOLS.search(model)
+    return "text" if passes else "listed"
 
 
 def _limited(wanted: int, limit: int, window: int) -> str:

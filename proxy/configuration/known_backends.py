@@ -14,8 +14,7 @@ class KnownBackend:
 
     `structured_calls`: it parses its models' calls itself, or refuses tools where it cannot. `top_k`: it
     takes this beside OpenAI's sampling. `thinking`: whose fields about thinking it takes
-    (`proxy.backends.upstream.ThinkingControl`). `passes_unknown_calls`: it passes on calls of tools that it
-    was not told of, where others take them for text, drop them, or keep their models from writing them.
+    (`proxy.backends.upstream.ThinkingControl`).
     """
 
     kind: BackendKind
@@ -24,7 +23,6 @@ class KnownBackend:
     structured_calls: bool = False
     top_k: bool = False
     thinking: Literal["", "vllm", "ollama", "openrouter"] = ""
-    passes_unknown_calls: bool = False
 
 
 KNOWN_BACKENDS: dict[str, KnownBackend] = {
@@ -39,7 +37,6 @@ KNOWN_BACKENDS: dict[str, KnownBackend] = {
         structured_calls=True,
         top_k=True,
         thinking="vllm",
-        passes_unknown_calls=True,
     ),
     "openrouter": KnownBackend(
         "openai",

@@ -87,6 +87,9 @@ async def test_a_server_without_models_is_told_of() -> None:
     ("name", "asked", "late_tools"),
     [
         ("vllm", "auto", "text"),
+        ("vllm/zai-org/GLM-4.7", "auto", "listed"),
+        ("vllm/MiniMaxAI/MiniMax-M2", "auto", "listed"),
+        ("vllm/MiniMaxAI/MiniMax-M2", "text", "text"),
         ("vllm", "list", "listed"),
         ("lmstudio", "auto", "listed"),
         ("lmstudio", "text", "text"),
@@ -97,7 +100,8 @@ async def test_late_tools_go_where_the_server_takes_calls_of_them(
     tmp_path: Path, name: str, asked: str, late_tools: str
 ) -> None:
     url = "http://127.0.0.1:9/v1"
-    config = HostConfig(home=tmp_path, backend="openai", backend_name=name, backend_url=url)
+    name, _, model = name.partition("/")
+    config = HostConfig(home=tmp_path, backend="openai", backend_name=name, backend_url=url, model=model)
     backend = make_backend(replace(config, upstream_late_tools=asked), str)
     assert isinstance(backend, OpenAIBackend)
     assert backend.dialect.late_tools == late_tools
@@ -107,6 +111,7 @@ async def test_late_tools_go_where_the_server_takes_calls_of_them(
 @pytest.mark.parametrize(
     ("owner", "told", "late_tools", "sent"),
     [
+        ("vllm of GLM-4.7", "vllm", "listed", {}),
         ("vllm", "vllm", "text", {"stream_options": {"continuous_usage_stats": True, "include_usage": True}}),
         (
             "sglang",
@@ -122,7 +127,9 @@ async def test_late_tools_go_where_the_server_takes_calls_of_them(
 async def test_a_server_is_spoken_to_as_the_owner_of_its_models(
     owner: Any, told: str, late_tools: str, sent: dict[str, Any]
 ) -> None:
-    upstream = Upstream(says("hi"), other={"/v1/models": {"data": [{"id": "m", "owned_by": owner}]}})
+    owner, _, root = owner.partition(" of ") if isinstance(owner, str) else (owner, "", "")
+    entry = {"id": "m", "owned_by": owner, "root": root}
+    upstream = Upstream(says("hi"), other={"/v1/models": {"data": [entry]}})
     async with serve(upstream) as url:
         backend = OpenAIBackend(f"{url}/v1", "")
         await backend.model_name()
