@@ -60,14 +60,14 @@ _OVERFLOW_WORDS = re.compile(
     re.IGNORECASE,
 )
 
-# What servers say of a model without eyes: llama.cpp, vLLM, LM Studio, Ollama, OpenRouter, OpenAI, DeepSeek.
-# vLLM without a reasoning parser, or with Mistral's tokenizer; Ollama with a model that does not think, and
-# before it took these words; OpenAI.
+_NO_THINKING_LIMIT = re.compile(r"thinking_token_budget is set but")  # vLLM without a reasoning parser
+# vLLM with Mistral's tokenizer; Ollama with a model that does not think, and older than these words; OpenAI.
 _NO_THINKING = re.compile(
-    r"thinking_token_budget is set but|chat_template is not supported|does not support thinking|"
-    r"invalid (think|reasoning) value|reasoning_effort",
+    r"chat_template is not supported|does not support thinking|invalid (think|reasoning) value|"
+    r"reasoning_effort",
     re.IGNORECASE,
 )
+# What servers say of a model without eyes: llama.cpp, vLLM, LM Studio, Ollama, OpenRouter, OpenAI, DeepSeek.
 _NO_PICTURES = re.compile(
     r"image input is not supported|mmproj|not a multimodal model|at most 0 image|"
     r"(does not|doesn't|that) support (images?|vision)|missing data required for image|"
@@ -110,6 +110,8 @@ def refused_feature(error: UpstreamError) -> str:
     """The field of `Dialect` that the upstream says it, or its model, does not take; empty for none."""
     if _NO_PICTURES.search(error.message):
         return "images"
+    if _NO_THINKING_LIMIT.search(error.message):
+        return "limits_thinking"
     return "thinking" if _NO_THINKING.search(error.message) else ""
 
 

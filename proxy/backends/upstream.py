@@ -152,6 +152,7 @@ class Dialect:
     images: bool = False  # `image_url` parts
     top_k: bool = False
     thinking: ThinkingControl = ""
+    limits_thinking: bool = True  # by a number of tokens, if `thinking` has a field for it
     structured_calls: bool = False  # a call of a tool that it was offered never comes as text
     tool_format: str = ""  # the family in whose marks calls come as text; empty: as the model's name suggests
     continues_answers: bool = False  # `continue_final_message`

@@ -79,6 +79,7 @@ def translate_request(
         dialect.thinking,
         limit=body.get("max_tokens") or 0,
         is_begun=is_begun,
+        limits=dialect.limits_thinking,
     )
     if thinking.budget and not dialect.thinking:
         notes.append("left out the budget of thinking: no field of this upstream for it is known")

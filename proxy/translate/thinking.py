@@ -46,12 +46,19 @@ def thinking_mode(body: dict[str, Any]) -> ThinkingMode:
 
 
 def thinking_fields(
-    mode: ThinkingMode, effort: str, control: ThinkingControl, *, limit: int, is_begun: bool
+    mode: ThinkingMode,
+    effort: str,
+    control: ThinkingControl,
+    *,
+    limit: int,
+    is_begun: bool,
+    limits: bool = True,
 ) -> dict[str, Any]:
     """What an upstream is told about thinking, in fields of its own.
 
     `effort` is the client's, "" for none; `limit` are the most tokens of the answer, 0 if it has none.
-    `is_begun`: the client has begun the answer, which comes behind all thinking.
+    `is_begun`: the client has begun the answer, which comes behind all thinking. Without `limits` no number
+    of tokens is sent.
 
     Fields of vLLM 0.32, SGLang 0.5.23 (which heeds the budget with `--enable-strict-thinking` only),
     llama.cpp of October 2026 (tried), Ollama of August 2026, which has efforts only, and of the references of
@@ -81,6 +88,8 @@ def thinking_fields(
         return fields
     tokens = within_limit(budget, limit) if limit else budget
     fields |= {"reasoning_effort": word} if word else {}
+    if not limits:
+        return fields
     if control == "vllm":
         return fields | {"thinking_token_budget": tokens}
     if control == "sglang":

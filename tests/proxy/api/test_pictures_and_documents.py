@@ -88,6 +88,8 @@ async def test_vllm_is_given_the_budget_of_thinking_until_it_refuses_it(tmp_path
             for _ in range(2):
                 assert (await running.http.post(PATH, json=asked)).status_code == 200
     assert [sent.get("thinking_token_budget") for sent in upstream.bodies] == [50, None, None]
+    switches = [sent["chat_template_kwargs"] for sent in upstream.bodies]
+    assert switches == [{"enable_thinking": True}] * 3
 
 
 async def test_what_is_refused_without_having_been_sent_is_asked_for_once_more_only(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from proxy.backends.faults import ENGINE, fault_of_connection, fault_of_status
+from proxy.backends.faults import ENGINE, fault_of_connection, fault_of_status, refused_feature
 from proxy.backends.plain_http import PlainTransport
 from proxy.events.errors import (
     ContextOverflow,
@@ -211,3 +211,19 @@ def test_a_full_queue_of_the_engine_is_named() -> None:
     full = b'{"error": {"message": "8 requests wait already; try again in a moment"}}'
     assert fault_of_status(503, full, {}, ENGINE).cause == "queue full"
     assert fault_of_status(503, b"", {}, "http://10.0.0.7:8000").cause == "upstream not ready"
+
+
+@pytest.mark.parametrize(
+    ("message", "feature"),
+    [
+        ("thinking_token_budget is set but reasoning_config is not configured.", "limits_thinking"),
+        ("chat_template is not supported for Mistral tokenizers.", "thinking"),
+        ('"llama3.2:3b" does not support thinking', "thinking"),
+        ('invalid reasoning value: "odd" (must be "minimal", "low")', "thinking"),
+        ("Unsupported parameter: 'reasoning_effort' is not supported with this model.", "thinking"),
+        ("Model does not support images.", "images"),
+        ("max_tokens is too large", ""),
+    ],
+)
+def test_what_a_server_or_its_model_does_not_take_is_known_by_its_words(message: str, feature: str) -> None:
+    assert refused_feature(UpstreamRejected(message)) == feature
