@@ -214,6 +214,8 @@ class MessagesRequest:
             if not answer.served_calls or answer.stop_reason == "tool_use":
                 break
             rounds.follow(answer)
+        if body.get("safeguards"):
+            await self._write(answer)  # a model's check takes its time
         answer.safeguards, notes = await service.checks.results(
             body, answer.message(), self._record.id, caller.session
         )
