@@ -244,6 +244,32 @@ def context(on: Stage) -> None:
         person.say("SECOND-72.", Turn("The second answer."))
 
 
+@scenario("/btw and /recap", "both are answered aside; the conversation goes on without them")
+def aside(on: Stage) -> None:
+    with on.terminal() as person:
+        person.say("FIRST-71.", Turn("The first answer."))
+        person.type("/btw ASIDE-44 what is it?")
+        person.until(lambda: _sees(on, "ASIDE-44"), "the side question")
+        person.answer("Esc to (close|dismiss)|to dismiss", ESCAPE)
+        person.type("/recap")
+        person.pause(2.0)
+        person.say("SECOND-72.", Turn("The second answer."))
+    assert "ASIDE-44" not in json.dumps(on.bodies()[-1]["messages"])
+    aside = [trace for trace in on.traces() if "ASIDE-44" in json.dumps(trace.upstream)]
+    assert all(trace.lane == "auxiliary" for trace in aside) or on.lacked("the class of a request (headers)")
+
+
+@scenario("Ctrl+B", "a command that runs goes to the background, and the model with its work")
+def to_background(on: Stage) -> None:
+    with on.terminal() as person:
+        turns = [Turn("", (bash("sleep 20; echo slept"),)), Turn("It went on.")]
+        person.say("Sleep.", *turns, until="sleep 20")
+        person.wait("ctrl.b", 20)
+        person.press("\x02")
+        person.wait("It went on", 15)
+    on.seen("background")
+
+
 @scenario("thinking switch", "Alt+T in the middle of a conversation; both ways are answered")
 def thinking_switch(on: Stage) -> None:
     with on.terminal() as person:
