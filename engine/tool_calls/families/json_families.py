@@ -95,11 +95,12 @@ JSON_FAMILIES: tuple[JsonFormat, ...] = (
     JsonFormat("deepseek_v31", (_SECTION,), (_ONE_LINE, _FENCED, _ONE_LINE_FENCED)),
     JsonFormat(
         "kimi",
-        ("<|tool_calls_section_begin|>", "<|tool_call_section_begin|>"),
+        # Behind the last, which some answers begin with, stands the name.
+        ("<|tool_calls_section_begin|>", "<|tool_call_section_begin|>", "<|tool_call_begin|>"),
         (
             JsonCall(
                 (
-                    "<|tool_call_begin|>",
+                    Either(("<|tool_call_begin|>", "")),
                     Either(("functions.",), ""),
                     Varying.NAME,
                     Either((":",)),

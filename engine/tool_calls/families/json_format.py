@@ -254,9 +254,7 @@ def _syntax(call: JsonCall, *, several: bool) -> JsonSyntax:
     if call.between is not None and (between := _source(call.between).strip()) not in ("", r"\s*"):
         more = rf"\s*{between}"
     elif call.between is not None or call.runs_on:
-        more = rf"\s*(?={_unnamed(header) if call.header[0] is Varying.NAME else _source(call.header[:1])})"
-        if call.header[0] is Varying.NAME:
-            more = more[:-1] + r"\s*\{)"
+        more = rf"\s*(?={_beginning(call.header)})"
     # The last mark behind the arguments, else the last one of the section.
     ends = [marks for part in (*call.last, *call.tail) if (marks := _marks(part))]
     return JsonSyntax(
@@ -268,6 +266,18 @@ def _syntax(call: JsonCall, *, several: bool) -> JsonSyntax:
         tail_may_miss=call.end_may_miss,
         again=regex.compile(rf"\s*{header}{begins}") if first else None,
     )
+
+
+def _beginning(header: Sequence[Part]) -> str:
+    """The pattern of what shows that a call follows: its first mark, or all up to its arguments."""
+    whole = _source(header).replace("?P<name>", "?:")
+    match header[0]:
+        case Varying.NAME:
+            return whole + r"\s*\{"
+        case Either(texts) as mark if "" in texts:
+            return f"{_source([Either(tuple(filter(None, texts)), mark.pattern)])}|{whole}"
+        case mark:
+            return _source([mark])
 
 
 def _marks(part: Part) -> tuple[str, ...]:
@@ -310,7 +320,3 @@ def _token_source(token: str) -> str:
     if token == "}":
         return rf"(?:,\s*{_BESIDE}\s*)*\}}"
     return '"(?:arguments|parameters)"' if token in _KEYS else regex.escape(token)
-
-
-def _unnamed(source: str) -> str:
-    return source.replace("?P<name>", "?:")

@@ -144,7 +144,8 @@ class JsonCallReader(SteppingReader):
                 self._state = self._between
             return self._closed
         self._skip_over(mark.start())
-        if self._extent.in_string:
+        if self._extent.in_string or (mark[0] == self._opening and not any(self._raw)):
+            # Within a string, or the mark that this call itself begins with.
             self._skip_over(len(mark[0]))
             return True
         if mark[0] != self._opening:

@@ -108,6 +108,13 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
             GO,
             [" Done."],
         ),
+        (
+            "kimi",
+            "<|tool_call_begin|>functions.go:0<|tool_call_argument_begin|>{}<|tool_call_end|>"
+            "<|tool_call_begin|>functions.go:1<|tool_call_argument_begin|>{}",
+            GO + GO,
+            [],
+        ),
         ("hermes", '<tool_call>{"name": "go", "arguments": {}}', GO, []),
         ("hermes", '<tool_call>[{"name": "go", "arguments": {}}]</tool_call>', GO, []),
         ("hermes", '<tool_call>{"id": "a1", "name": "go", "parameters": {}, "index": 0}</tool_call>', GO, []),
