@@ -146,7 +146,6 @@ def _of_test(peer: str, test: dict[str, Any], called: Schemas) -> Iterator[Outpu
         "skipped": "skipped by the peer",
         "expected to fail": "the peer's own parser is known to fail it",
     }.get(test["outcome"], "" if test["read"] else "reads no output with a parser")
-    why = why or reason(peer, test["test"])
     if why:
         yield Output(peer, test["test"], "", why=why)
         return
@@ -156,6 +155,8 @@ def _of_test(peer: str, test: dict[str, Any], called: Schemas) -> Iterator[Outpu
 
 def _output(peer: str, test: str, read: dict[str, Any], called: Schemas) -> Output:
     parser, text = read["parser"].removesuffix("ToolParser").removesuffix("Detector"), read["text"]
+    if why := reason(peer, test, text):
+        return Output(peer, test, text, why=why)
     if parser not in _FAMILIES:
         return Output(peer, test, text, why="a parser of no format: a base class, a list of JSON, a double")
     tools = tuple(ToolSchema(tool["name"], tool["schema"]) for tool in read["tools"]) or called.tools()
