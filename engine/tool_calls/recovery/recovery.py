@@ -128,7 +128,7 @@ def _by_family(
             pieces += reader.close()
         if not pieces:
             return
-        outcomes += [_of_piece(begun, piece, tools, repairs) for begun, piece in _paired(pieces)]
+        outcomes += [_of_piece(begun, piece, opening[0], tools, repairs) for begun, piece in _paired(pieces)]
         rest = reader.rest if reader.over else ""
     yield _all_of(outcomes)
 
@@ -151,11 +151,13 @@ def _paired(pieces: Sequence[CallPiece]) -> Iterator[tuple[str, CallEnd | CallBr
 
 
 def _of_piece(
-    begun: str, piece: CallEnd | CallBroken, tools: ToolSchemas, repairs: tuple[str, ...]
+    begun: str, piece: CallEnd | CallBroken, mark: str, tools: ToolSchemas, repairs: tuple[str, ...]
 ) -> RecoveryOutcome:
     if isinstance(piece, CallEnd):
         return one_call(with_repairs(recover_arguments(piece.name, piece.arguments, tools), repairs))
-    start = piece.raw.find("{", piece.raw.find(begun) + len(begun)) if begun else -1
+    # The name may be a part of the mark before it too.
+    name = piece.raw.find(begun, len(mark) if piece.raw.startswith(mark) else 0)
+    start = piece.raw.find("{", name + len(begun)) if begun and name >= 0 else -1
     if start < 0:
         return Unrecovered(piece.why, repairs)
     body, _, marked = without_marks(piece.raw[start:], ())

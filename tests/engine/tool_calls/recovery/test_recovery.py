@@ -408,6 +408,12 @@ def test_a_call_in_its_familys_form_needs_no_repair() -> None:
     assert outcome[0].arguments == '{"file_path": "/a"}'
 
 
+def test_a_tool_that_is_named_like_a_part_of_a_mark_is_not_found_in_it() -> None:
+    tools = ToolSchemas([ToolSchema("func", {"type": "object"})])
+    raw = '<tool_call>{"name": "func", "arguments": "no object"}</tool_call>'
+    assert isinstance(recover_text(raw, tools), Unrecovered)
+
+
 def test_nothing_is_recovered_for_a_request_without_tools() -> None:
     assert isinstance(recover_text(JSON, type(TOOLS)([])), Unrecovered)
 
