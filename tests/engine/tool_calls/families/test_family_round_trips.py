@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from engine.tool_calls.families.registry import FAMILIES
+from engine.tool_calls.families.notation_format import GemmaFormat
+from engine.tool_calls.families.registry import FAMILIES, family_named
+from engine.tool_calls.families.tagged_format import TaggedFormat
 from engine.tool_calls.reading.family import Family
 from tests.engine.tool_calls.call_making import MARKS, OF_EACH_KIND, TOOLS, calls, texts
 from tests.engine.tool_calls.reading import read, read_by
@@ -54,6 +56,21 @@ def test_calls_with_text_between_are_all_read(family: Family, data: st.DataObjec
     whole = read(family, text, TOOLS)
     assert whole.calls == made
     assert read_by(1, family, text, TOOLS) == whole
+
+
+@pytest.mark.parametrize("name", ["qwen3_coder", "seed_oss", "gemma4", "function_gemma"])
+@few
+@given(data=st.data())
+def test_several_calls_in_a_section_that_mostly_has_one_are_read(name: str, data: st.DataObject) -> None:
+    family = family_named(name)
+    made = data.draw(calls(family))
+    assert isinstance(family, TaggedFormat | GemmaFormat)
+    end = family.section_end if isinstance(family, TaggedFormat) else family.marks.end
+    written = [family.write([call], TOOLS) for call in made]
+    inner = [text.removeprefix(family.openings[0]).removesuffix(end) for text in written]
+    text = family.openings[0] + "".join(inner) + end
+    assert read(family, text, TOOLS).calls == made
+    assert read_by(1, family, text, TOOLS).calls == made
 
 
 @every_kind
