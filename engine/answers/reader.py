@@ -23,7 +23,7 @@ from engine.answers.pieces import (
     Thinking,
     TruncatedCall,
 )
-from engine.answers.thinking import AnswerThoughts
+from engine.answers.thinking import AnswerThoughts, openings_of
 from engine.answers.token_spelling import TokenSpelling
 from engine.answers.waiting_calls import WaitingCalls
 from engine.constrained.code_places import CodePlaces
@@ -49,6 +49,7 @@ class AnswerText:
         self.done = False
         self.reasoning_tokens = 0
         self._thoughts = AnswerThoughts(style)
+        self._openings = frozenset(openings_of(style))
         self._scanners: dict[Mode, MarkerScanner] = self._thoughts.scanners()
         self._places = CodePlaces()
         self._space = ""  # white space that is shown only if something visible follows
@@ -201,7 +202,7 @@ class AnswerText:
             yield from self._show(mark)
         elif mark in self._thoughts.marks:
             yield from self._pass_thought_mark(mark)
-        elif self._style.family is not None and mark in self._style.family.openings and self._style.tools:
+        elif self._style.family is not None and mark in self._openings:
             yield from self._pass_opening(self._style.family, mark)
         else:
             yield from self._settle(truncated=False)

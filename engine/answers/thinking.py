@@ -11,10 +11,16 @@ from engine.constrained.code_places import CodePlaces
 from engine.tool_calls.quoted.call_forms import CallForms
 from engine.tool_calls.quoted.final_calls import FinalCallReader, FinalCalls
 from engine.tool_calls.quoted.thinking_marks import ENDS, THINKING_MARKS, is_tag, marks_that_end
+from engine.tool_calls.reading.family import with_names
 
 Meaning = Literal["opens", "undecided", "left out", "text", "mention over"]
 
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n")
+
+
+def openings_of(style: AnswerStyle) -> tuple[str, ...]:
+    """The marks that open calls in an answer."""
+    return with_names(style.family.openings, style.tools) if style.family is not None and style.tools else ()
 
 
 class AnswerThoughts:
@@ -42,7 +48,7 @@ class AnswerThoughts:
     def scanners(self) -> dict[Literal["text", "thinking"], MarkerScanner]:
         """What is looked for in an answer's text, and in a thought."""
         style = self._style
-        openings = style.family.openings if style.family is not None and style.tools else ()
+        openings = openings_of(style)
         return {
             "text": MarkerScanner([*style.stops, *self.marks, *openings, *style.drop]),
             "thinking": self.thinking_scanner(),

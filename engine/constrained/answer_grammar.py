@@ -104,7 +104,7 @@ def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = 
         free = f"{free} & NOT_BEGUN"
         lines += _words(rules.family)
     lines += [free, place_terminals(rules.layout), *thinking_rules(rules.family, rules.marks)]
-    openings = rules.family.openings
+    openings = [mark for mark in rules.family.openings if "$tool" not in mark]
     for number, mark in enumerate(openings):
         line_start = " & /((?s:.*)\\n)?/" if mark in rules.family.bare_openings else ""
         lines.append(f"BEFORE{number}: OUTSIDE{line_start}")

@@ -21,6 +21,8 @@ gigachat          function call<|role_sep|>\\n{"name": "Read", "arguments": {…
 solar_open        <|tool_call:begin|>ID<|tool_call:name|>Read<|tool_call:args|>{…}<|tool_call:end|>
 functionary_v31   <function=Read>{…}</function>
 mirothinker       <use_mcp_tool>… <tool_name>Read</tool_name>\\n<arguments>\\n{…}…
+plamo3            <|plamo:begin_tool_requests:plamo|>… with name and {…} between tags
+inkling           Read<|content_invoke_tool_json|>{"name": "Read", "args": {…}}<|end_message|>
 llama3_json       <|python_tag|>{"name": "Read", "parameters": {…}}; …      the mark is often missing
 
 Of two formats behind the same mark, a family reads both. harmony: the recipient may also come before the
@@ -77,6 +79,11 @@ _ONE_LINE_FENCED = JsonCall(
     last=_SECTION_END,
 )
 
+
+def _plamo(word: str) -> str:
+    return f"<|plamo:{word}:plamo|>"
+
+
 _COMMENTARY, _ANALYSIS = "<|channel|>commentary", "<|channel|>analysis"
 _HARMONY_FORMATS = (" <|constrain|>json", "<|constrain|>json", " json", " code", "")
 
@@ -124,7 +131,7 @@ JSON_FAMILIES: tuple[JsonFormat, ...] = (
                     Varying.NAME,
                     Either(
                         tuple(channel + form for channel in ("", _COMMENTARY) for form in _HARMONY_FORMATS),
-                        r"(?:<\|channel\|>(?:commentary|analysis))?\s*(?:<\|constrain\|>)?\s*\w{0,20}",
+                        r"(?:<\|channel\|>\s*(?:commentary|analysis))?\s*(?:<\|constrain\|>)?\s*\w{0,20}",
                     ),
                     "<|message|>",
                     Varying.ARGUMENTS,
@@ -277,6 +284,33 @@ JSON_FAMILIES: tuple[JsonFormat, ...] = (
                     "\n</arguments>\n</use_mcp_tool>",
                 ),
             ),
+        ),
+    ),
+    JsonFormat(
+        "plamo3",
+        (_plamo("begin_tool_requests"),),
+        (
+            JsonCall(
+                (
+                    _plamo("begin_tool_request") + _plamo("begin_tool_name"),
+                    Varying.NAME,
+                    _plamo("end_tool_name") + _plamo("begin_tool_arguments"),
+                    Varying.ARGUMENTS,
+                    _plamo("end_tool_arguments") + _plamo("end_tool_request"),
+                ),
+                between=(),
+                last=(_plamo("end_tool_requests"),),
+            ),
+        ),
+    ),
+    JsonFormat(
+        "inkling",
+        ("<|content_invoke_tool_json|>", "$tool<|content_invoke_tool_json|>"),
+        (JsonCall((*json_object("name", "args"), "<|end_message|>"), joined="<|message_model|>"),),
+        thinking=("<|content_thinking|>", "<|end_message|>"),
+        layout=(
+            *("<|message_model|>", "<|content_text|>"),
+            *("<|end_message|>", "<|content_model_end_sampling|>"),
         ),
     ),
     JsonFormat(

@@ -39,6 +39,12 @@ _TOKENS: tuple[tuple[str, str], ...] = (
     ("<|START_ACTION|>", "cohere"),
     ("<|tools_prefix|>", "apertus"),
     ("<|tool_call:begin|>", "solar_open"),
+    ("<|content_invoke_tool_json|>", "inkling"),
+    ("<ifm|tool_calls>", "k2_horizon"),
+    ("<iquestcoder_tool_call>", "iquest_coder"),
+    ("｜GCML｜", "gigachat35"),
+    ("<dots_function_call>", "dots"),
+    ("<|tool_arg:start|>", "solar_open2"),
     ("[ARGS]", "mistral"),
     ("[TOOL_CALLS]", "mistral_v3"),
 )

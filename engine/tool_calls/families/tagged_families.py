@@ -3,6 +3,7 @@
 qwen3_coder     <tool_call>\\n<function=Write>\\n<parameter=file_path>\\n/a\\n</parameter>\\n…
 seed_oss        <seed:tool_call>\\n<function=Write>\\n<parameter=file_path>/a</parameter>\\n</function>\\n…
 glm             <tool_call>Write\\n<arg_key>file_path</arg_key>\\n<arg_value>/a</arg_value>\\n</tool_call>
+iquest_coder    the same with <iquestcoder_tool_call>
 longcat         the same with <longcat_tool_call>, <longcat_arg_key>, <longcat_arg_value>
 hy3             <tool_calls>\\n<tool_call>Write<tool_sep>\\n<arg_key>file_path</arg_key>\\n<arg_value>…
 hy3_opensource  the same with `:opensource` in each tag
@@ -12,6 +13,10 @@ muse_spark      <atem:function_calls>\\n<atem:invoke name="Write">\\n<atem:param
 deepseek_v32    <｜DSML｜function_calls>\\n<｜DSML｜invoke name="Write">\\n<｜DSML｜parameter …
 deepseek_v4     the same with <｜DSML｜tool_calls>
 step3           <｜tool_calls_begin｜>\\n<｜tool_call_begin｜>function<｜tool_sep｜><steptml:invoke …
+gigachat35      the same with `｜GCML｜` for `｜DSML｜`
+dots            <dots_function_call>\n<invoke name="Write">\n<parameter name="file_path">/a…
+k2_horizon      <ifm|tool_calls>\n<ifm|tool_call>Write\n<ifm|arg_key>file_path</ifm|arg_key>\n…
+solar_open2     <|tool_call:start|>Write\n<|tool_arg:start|>file_path<|tool_arg:value|>/a<|tool_arg:end|>…
 minicpm5        <function name="Write"><param name="file_path">/a</param></function>
 kimi_k3         <|open|>tools<|sep|><|open|>call tool="Write" index="1"<|sep|><|open|>argument …
 
@@ -25,22 +30,21 @@ from __future__ import annotations
 from engine.tool_calls.families.tagged_format import TaggedFormat
 
 _JSON_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
-_DSML = "｜DSML｜"
 _M3 = "]<]minimax[>["
 _K3_TYPES = {kind: "number" if kind == "integer" else kind for kind in _JSON_TYPES}
 
 
-def _glm(name: str, prefix: str) -> TaggedFormat:
+def _glm(name: str, prefix: str, call_prefix: str = "") -> TaggedFormat:
     return TaggedFormat(
         name,
-        (f"<{prefix}tool_call>",),
+        (f"<{call_prefix or prefix}tool_call>",),
         before_name="",
         behind_name="\n",
         before_key=f"<{prefix}arg_key>",
         behind_key=f"</{prefix}arg_key>\n<{prefix}arg_value>",
         close=f"</{prefix}arg_value>\n",
         call_end="",
-        section_end=f"</{prefix}tool_call>",
+        section_end=f"</{call_prefix or prefix}tool_call>",
         loose=True,
     )
 
@@ -80,15 +84,16 @@ def _invoking(
     )
 
 
-def _dsml(name: str, section: str) -> TaggedFormat:
+def _dsml(name: str, section: str, prefix: str = "｜DSML｜", layout: tuple[str, ...] = ()) -> TaggedFormat:
     return _invoking(
         name,
-        f"<{_DSML}{section}>",
-        f"</{_DSML}{section}>",
-        _DSML,
+        f"<{prefix}{section}>",
+        f"</{prefix}{section}>",
+        prefix,
         behind_key='" string="$type">',
         json_bodies=True,
         types={kind: "true" if kind == "string" else "false" for kind in _JSON_TYPES},
+        layout=layout,
     )
 
 
@@ -124,6 +129,7 @@ TAGGED_FAMILIES: tuple[TaggedFormat, ...] = (
     ),
     _glm("glm", ""),
     _glm("longcat", "longcat_"),
+    _glm("iquest_coder", "", "iquestcoder_"),
     _hy3("hy3", ""),
     _hy3("hy3_opensource", ":opensource"),
     _invoking("minimax", "<minimax:tool_call>", "</minimax:tool_call>", ""),
@@ -155,6 +161,32 @@ TAGGED_FAMILIES: tuple[TaggedFormat, ...] = (
     ),
     _dsml("deepseek_v32", "function_calls"),
     _dsml("deepseek_v4", "tool_calls"),
+    _dsml("gigachat35", "tool_calls", "｜GCML｜", layout=("<|message_sep|>", "</s>")),
+    _invoking("dots", "<dots_function_call>", "</dots_function_call>", ""),
+    TaggedFormat(
+        "k2_horizon",
+        ("<ifm|tool_calls>",),
+        before_name="\n<ifm|tool_call>",
+        behind_name="\n",
+        before_key="<ifm|arg_key>",
+        behind_key="</ifm|arg_key>\n<ifm|arg_value>",
+        close="</ifm|arg_value>\n",
+        call_end="</ifm|tool_call>\n",
+        section_end="</ifm|tool_calls>",
+        several=True,
+        loose=True,
+    ),
+    TaggedFormat(
+        "solar_open2",
+        ("<|tool_call:start|>",),
+        before_name="",
+        behind_name="\n",
+        before_key="<|tool_arg:start|>",
+        behind_key="<|tool_arg:value|>",
+        close="<|tool_arg:end|>\n",
+        call_end="",
+        section_end="<|tool_call:end|>",
+    ),
     _invoking(
         "step3",
         "<｜tool_calls_begin｜>",

@@ -178,7 +178,7 @@ def _syntax(form: TaggedFormat, opening: str) -> TaggedSyntax:
         before = f"(?:{before})?"
     if not form.behind_name.strip():
         # Any word could be a name: the text behind it decides.
-        end = _source(form.call_end + form.section_end)
+        end = _source(form.call_end or form.section_end)
         behind = f"(?={SPACE}(?:{_source(form.before_key)}|{end}))"
     if form.json_bodies:
         behind = rf"(?:{behind}|(?P<empty>\"{SPACE}/>))"

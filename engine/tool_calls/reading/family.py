@@ -60,7 +60,7 @@ class Family(Protocol):
 
     @property
     def openings(self) -> tuple[str, ...]:
-        """The marks before calls; none, if all calls are `bare`."""
+        """The marks before calls, those with `$tool` once for each tool; none, if all calls are `bare`."""
         ...
 
     @property

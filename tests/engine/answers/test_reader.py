@@ -317,6 +317,26 @@ def test_a_call_that_is_repeated_without_its_marks_is_one(constrained: bool, beh
         assert found == ['look{"at": "it"}', 'look{"at": "that"}'][:calls]
 
 
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("", []),
+        ("<|content_thinking|>hm<|end_message|><|message_model|>", []),
+        ("<|content_text|>I look.<|end_message|><|message_model|>", ["I look."]),
+    ],
+)
+def test_the_name_before_inklings_mark_is_no_text(before: str, words: list[str]) -> None:
+    inkling = family_named("inkling")
+    start, end = inkling.thinking or ("", "")
+    style = AnswerStyle(family=inkling, tools=TOOLS, drop=inkling.layout, think_start=start, think_end=end)
+    call = 'look<|content_invoke_tool_json|>{"name": "look", "args": {"at": "it"}}<|end_message|>'
+    text = f"{before}{call}<|message_model|>{call}"
+    for pieces in (read(style, text), read(style, *text)):
+        found = shown(pieces)
+        assert [said for kind, said in found if kind == "call"] == 2 * ['look{"at": "it"}']
+        assert [said for kind, said in found if kind == "text"] == words
+
+
 BARE = "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>"
 
 

@@ -163,6 +163,37 @@ WRITE: list[tuple[str, dict[str, Any]]] = [("Write", {"file_path": "/a", "count"
             [],
         ),
         (
+            "k2_horizon",
+            "<ifm|tool_calls>\n<ifm|tool_call>go\n</ifm|tool_call>\n<ifm|tool_call>Write\n<ifm|arg_key>"
+            "file_path</ifm|arg_key>\n<ifm|arg_value>/a</ifm|arg_value>\n<ifm|arg_key>count</ifm|arg_key>"
+            "<ifm|arg_value>3</ifm|arg_value></ifm|tool_call>\n</ifm|tool_calls>",
+            GO + WRITE,
+            [],
+        ),
+        (
+            "solar_open2",
+            "<|tool_call:start|>Write\n<|tool_arg:start|>file_path<|tool_arg:value|>/a<|tool_arg:end|>\n"
+            "<|tool_arg:start|>count<|tool_arg:value|>3<|tool_arg:end|>\n<|tool_call:end|>"
+            "<|tool_call:start|>go\n<|tool_call:end|>",
+            WRITE + GO,
+            [],
+        ),
+        (
+            "gigachat35",
+            '<｜GCML｜tool_calls><｜GCML｜invoke name="Write"><｜GCML｜parameter name="file_path" '
+            'string="true">/a</｜GCML｜parameter>\n<｜GCML｜parameter name="count" string="false">3'
+            "</｜GCML｜parameter>"
+            "</｜GCML｜invoke></｜GCML｜tool_calls>",
+            WRITE,
+            [],
+        ),
+        (
+            "harmony",
+            " to=functions.go<|channel|> commentary <|constrain|>  json<|message|> {}<|end|>",
+            GO,
+            [],
+        ),
+        (
             "minicpm5",
             '<function name="Write"><param name="content"><![CDATA[a </param> <b>\n]]></param>'
             '<param name="count">3</param></function>',
