@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
+from engine.answers.answer_head import AnswerHead
 from engine.answers.calls import CallSection, ReturnedText, recovered, without_repeats
 from engine.answers.marker_scanner import MarkerScanner
 from engine.answers.pieces import (
@@ -23,7 +24,7 @@ from engine.answers.pieces import (
     Thinking,
     TruncatedCall,
 )
-from engine.answers.thinking import AnswerThoughts, openings_of
+from engine.answers.thinking import AnswerThoughts
 from engine.answers.token_spelling import TokenSpelling
 from engine.answers.waiting_calls import WaitingCalls
 from engine.constrained.code_places import CodePlaces
@@ -48,8 +49,8 @@ class AnswerText:
         self.mode: Mode = "thinking" if style.opens_thinking else "text"
         self.done = False
         self.reasoning_tokens = 0
+        self._head = AnswerHead(style.family.head if style.family is not None else "")
         self._thoughts = AnswerThoughts(style)
-        self._openings = frozenset(openings_of(style))
         self._scanners: dict[Mode, MarkerScanner] = self._thoughts.scanners()
         self._places = CodePlaces()
         self._space = ""  # white space that is shown only if something visible follows
@@ -73,7 +74,7 @@ class AnswerText:
         if self.mode == "thinking":
             self.reasoning_tokens += 1
         self._detokenizer.add_token(token)
-        segment: str = self._detokenizer.last_segment
+        segment = self._head.without(self._detokenizer.last_segment)
         self._spelling.add(token, len(segment), keep=self._section is not None)
         return list(self._until_done(self._read(segment))) if segment else []
 
@@ -101,7 +102,7 @@ class AnswerText:
         return [] if self.done else list(self._until_done(self._finished(truncated)))
 
     def _finished(self, truncated: bool) -> Iterator[Piece]:
-        yield from self._read(_finalized(self._detokenizer), final=True)
+        yield from self._read(self._head.without(_finalized(self._detokenizer), final=True), final=True)
         while self._section is not None:
             section = self._section
             yield from self._placed(section.close(truncated=truncated), marked=True)
@@ -202,7 +203,7 @@ class AnswerText:
             yield from self._show(mark)
         elif mark in self._thoughts.marks:
             yield from self._pass_thought_mark(mark)
-        elif self._style.family is not None and mark in self._openings:
+        elif self._style.family is not None and mark in self._thoughts.openings:
             yield from self._pass_opening(self._style.family, mark)
         else:
             yield from self._settle(truncated=False)
@@ -252,7 +253,7 @@ class AnswerText:
             return
         yield from self._settle(truncated=False)
         self._space_before_call, self._space = self._space, ""
-        self._section = CallSection(family, mark, self._style)
+        self._section = CallSection(family, self._thoughts.openings[mark], self._waiting.behind(self._style))
         self._spelling.begin(len(mark))
         yield Composing(mark)
 

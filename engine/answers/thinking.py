@@ -18,11 +18,6 @@ Meaning = Literal["opens", "undecided", "left out", "text", "mention over"]
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n")
 
 
-def openings_of(style: AnswerStyle) -> tuple[str, ...]:
-    """The marks that open calls in an answer."""
-    return with_names(style.family.openings, style.tools) if style.family is not None and style.tools else ()
-
-
 class AnswerThoughts:
     """Of a model whose marks are not known, the usual ones count.
 
@@ -36,6 +31,13 @@ class AnswerThoughts:
         start, end = style.think_start, style.think_end
         self._pairs = {start: marks_that_end(start, end)} if start else dict(THINKING_MARKS)
         own = (end,) if start else ENDS
+        openings = style.family.openings if style.family is not None and style.tools else ()
+        # The marks that open calls, each as its reader takes it: without a name that the call repeats.
+        self.openings = {
+            mark: plain if (plain := opening.replace("$tool", "")) in openings else mark
+            for opening in openings
+            for mark in with_names((opening,), style.tools)
+        }
         self.starts = frozenset(self._pairs)
         self.marks = self.starts | {mark for mark in own if mark not in style.drop}
         self.ends = self._pairs[start] if start else ENDS  # of the thought that the answer is in
@@ -48,9 +50,8 @@ class AnswerThoughts:
     def scanners(self) -> dict[Literal["text", "thinking"], MarkerScanner]:
         """What is looked for in an answer's text, and in a thought."""
         style = self._style
-        openings = openings_of(style)
         return {
-            "text": MarkerScanner([*style.stops, *self.marks, *openings, *style.drop]),
+            "text": MarkerScanner([*style.stops, *self.marks, *self.openings, *style.drop]),
             "thinking": self.thinking_scanner(),
         }
 

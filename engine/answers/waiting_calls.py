@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine.answers.pieces import Call, Text
+from dataclasses import replace
+
+from engine.answers.pieces import AnswerStyle, Call, Text
 
 
 class WaitingCalls:
@@ -17,6 +19,10 @@ class WaitingCalls:
     def add(self, call: Call | Text, before: str) -> None:
         """One more; `before` is the white space between it and what stands before."""
         self.calls.append((call, before))
+
+    def behind(self, style: AnswerStyle) -> AnswerStyle:
+        """The style of further calls: behind calls that wait they wait too, so that their order is kept."""
+        return replace(style, constrained=frozenset()) if self.calls else style
 
     def take(self) -> list[Call | Text]:
         """The answer ends with them."""

@@ -78,8 +78,8 @@ def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = 
     tools = [_without_bounds(tool) if relaxed.get(tool.name) == "any" else tool for tool in rules.tools]
     calls = rules.family.grammar(tools, lambda tool, part=None: _arguments(tool, part, relaxed))
     # The answer ends behind its only call: more text would only keep the client waiting.
-    if not rules.family.openings:
-        return "\n".join([*lines, *_bare(rules, relaxed), calls, ""])
+    if not rules.family.openings or rules.family.bare == "named":
+        return "\n".join([*lines, *_bare(rules, relaxed, later="\nlater: " in calls), calls, ""])
     bare = "\nbare_calls: " in calls
     parts = ["section", *(["thinking"] if rules.marks else []), *(["bare_calls", "words"] if bare else [])]
     end = "(last | begun LAST_WORDS)" if bare else "last"
@@ -131,8 +131,8 @@ def _start(rules: AnswerRules, body: str) -> list[str]:
     return [*lines, f"layout: (SPACE{marks}){{0,6}}", f"SPACE: {_SPACE}"]
 
 
-def _bare(rules: AnswerRules, relaxed: Mapping[str, Relaxation]) -> list[str]:
-    """`start` for calls without a mark: they stand at the beginning, behind thinking."""
+def _bare(rules: AnswerRules, relaxed: Mapping[str, Relaxation], *, later: bool) -> list[str]:
+    """`start` for calls without a mark: they stand at the beginning, behind thinking, or also `later`."""
     assert rules.family is not None
     # A list in Python's form has all calls; by name they follow each other.
     more = "(bare_calls layout)*" if rules.parallel and rules.family.bare == "named" else ""
@@ -141,9 +141,14 @@ def _bare(rules: AnswerRules, relaxed: Mapping[str, Relaxation]) -> list[str]:
     if rules.schema is not None:
         return [*_start(rules, f"(answer SPACE? | bare_calls layout {more})"), *_answer(rules, relaxed)]
     words = "(TEXT | begun NOT_CALLED)"
-    only = f"(bare_calls layout {more})? {words}" if rules.parallel else f"(bare_calls layout | {words})"
+    if later:
+        first, then = "bare_calls layout | later layout", f"(later layout {more})*"
+    else:
+        first, then = "bare_calls layout", ""
+    only = f"(bare_calls layout {more})? {then} {words}" if rules.parallel else f"({first} | {words})"
     thought = f" & ~{pattern(escaped(rules.thinking[0]) + '(?s:.*)')}" if rules.thinking else ""
-    return [*_start(rules, only), f"TEXT: /(\\S(?s:.*))?/ & NOT_BEGUN{thought}"]
+    places = [place_terminals(rules.layout), "LATER: OUTSIDE & NOT_BEGUN & /\\S(?s:.*)/"] if later else []
+    return [*_start(rules, only), f"TEXT: /(\\S(?s:.*))?/ & NOT_BEGUN{thought}", *places]
 
 
 def _words(family: Family) -> list[str]:

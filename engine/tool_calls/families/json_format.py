@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -113,9 +113,15 @@ class JsonFormat:
     layout: tuple[str, ...] = ()
     bare_openings: tuple[str, ...] = ()
     bare: Bare = ""
+    head: str = ""
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:
         return JsonCallReader(_syntaxes(self.calls), opening, tools)
+
+    def reader_from_name(self, opening: str, named: str, tools: ToolSchemas) -> CallReader:
+        """A reader behind a mark that has the tool's name; `named` is the name and the rest of the mark."""
+        syntax = _syntax(replace(self.calls[0], between=None), several=True)
+        return JsonCallReader((syntax,), opening, tools, begun=named)
 
     def grammar(self, tools: Sequence[ToolSchema], arguments: ArgumentsRule) -> str:
         call, rule = self.calls[0], self.name

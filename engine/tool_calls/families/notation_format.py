@@ -40,6 +40,7 @@ class GemmaFormat:
     thinking: tuple[str, str] | None = None
     bare_openings: tuple[str, ...] = ()
     bare: Bare = ""
+    head: str = ""
 
     @property
     def openings(self) -> tuple[str, ...]:
@@ -113,6 +114,7 @@ class PythonicFormat:
     layout: tuple[str, ...] = ()
     bare_openings: tuple[str, ...] = ()
     bare: Bare = ""
+    head: str = ""
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:
         return PythonicCallReader(_pythonic_syntax(self.first, self.between, self.last), opening, tools)

@@ -70,6 +70,7 @@ class TaggedFormat:
     layout: tuple[str, ...] = ()
     bare_openings: tuple[str, ...] = ()
     bare: Bare = ""
+    head: str = ""
 
     def reader(self, opening: str, tools: ToolSchemas) -> CallReader:
         return TaggedCallReader(_syntax(self, opening), opening, tools)

@@ -79,6 +79,11 @@ class Family(Protocol):
         ...
 
     @property
+    def head(self) -> str:
+        """A text that may begin an answer and is not part of it; empty for none."""
+        ...
+
+    @property
     def bare(self) -> Bare:
         """How it writes calls without a mark too; they count as the whole answer only."""
         ...

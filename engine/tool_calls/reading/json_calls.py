@@ -54,8 +54,11 @@ class JsonCallReader(SteppingReader):
     With several syntaxes, the header of each call decides.
     """
 
-    def __init__(self, syntaxes: Sequence[JsonSyntax], opening: str, tools: ToolSchemas) -> None:
+    def __init__(
+        self, syntaxes: Sequence[JsonSyntax], opening: str, tools: ToolSchemas, *, begun: str = ""
+    ) -> None:
         super().__init__(opening, tools)
+        self._buffer = begun  # text behind the mark that was read with it
         self._syntaxes = syntaxes
         self._syntax = syntaxes[0]
         self._opening = opening

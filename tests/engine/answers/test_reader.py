@@ -337,6 +337,30 @@ def test_the_name_before_inklings_mark_is_no_text(before: str, words: list[str])
         assert [said for kind, said in found if kind == "text"] == words
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("all\nI look.", [("text", "I look.")]),
+        ("all of it", [("text", "all of it")]),
+        ("all", [("text", "all")]),
+        ('all\nI look.>>>look\n{"at": "it"}', [("text", "I look."), ("call", 'look{"at": "it"}')]),
+        (
+            'look\n{"at": "it"}>>>look\n{"at": "that"}',
+            [("call", 'look{"at": "it"}'), ("call", 'look{"at": "that"}')],
+        ),
+        ("all\n>>> look\n>>>look\nme", [("text", ">>> look\n>>>look\nme")]),
+        ("all\n```\n>>>look\n{}\n```", [("text", "```\n>>>look\n{}\n```")]),
+    ],
+)
+def test_functionarys_words_are_for_all_and_a_name_behind_its_mark_is_a_calls(
+    text: str, expected: list[tuple[str, str]]
+) -> None:
+    functionary = family_named("functionary")
+    constrained = frozenset({"look"})
+    style = AnswerStyle(family=functionary, tools=TOOLS, drop=functionary.layout, constrained=constrained)
+    assert shown(read(style, *text)) == shown(read(style, text)) == expected
+
+
 BARE = "<function=look>\n<parameter=at>\nit\n</parameter>\n</function>"
 
 
