@@ -56,6 +56,7 @@ class AnswerPlanner:
         self._bare: tuple[Bare, ...] = (
             ("json",) if self.family is None and _writes_bare_json(tokenizer) else ()
         )
+        self._opening = forms.opening
         self._layout = (*tokenizer.structural_markers, *(self.family.layout if self.family else ()))
         self._grammars = self._grammars_of(tokenizer, eos) if grammar else None
         self._thinking_marks = self._marks_in_tokens(tokenizer, eos)
@@ -187,11 +188,17 @@ class AnswerPlanner:
         if self.family is not None:
             loose = {name: self.family.unconstrained(tool) for name, tool in style.tools.items()}
             relaxed = {name: why for name, why in loose.items() if why} | relaxed
+            # What may be a thought must not send a call before it is known how the answer goes on.
             style = replace(
                 style,
-                constrained=frozenset(style.tools) - relaxed.keys(),
-                all_constrained=not self.family.bare,
+                constrained=frozenset() if self._opening else frozenset(style.tools) - relaxed.keys(),
+                all_constrained=not self.family.bare and not self._opening,
             )
+            if self._opening and style.tools:
+                unenforced.append(
+                    f"the chat template opens answers with {self._opening!r}, whose end is not known: calls "
+                    "count at the end of the answer only; --thinking-format names the marks of thinking"
+                )
         return AnswerPlan(style, grammar, tuple(unenforced), relaxed)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.prompts.chat_template import template_of, template_text
 from engine.tool_calls.families.registry import family_named
-from engine.tool_calls.families.template_probe import detected_family, shown_thinking
+from engine.tool_calls.families.template_probe import detected_family, opened_by, shown_thinking
 from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS, ends_inside, marks_named, marks_of_model
 from engine.tool_calls.reading.family import Family
 
@@ -17,11 +17,13 @@ class ModelForms:
     """The family of a model's calls and the marks around its thinking; None where they are not known.
 
     `family_told`: the user has named the family, or prompts ask for it; its own template does not show it.
+    `opening` is a mark with which the template opens answers, and which may begin a thought; empty for none.
     """
 
     family: Family | None
     thinking: tuple[str, str] | None
     family_told: bool = False
+    opening: str = ""
 
 
 def model_forms(tokenizer: Any, tool_format: str = "", thinking_format: str = "") -> ModelForms:
@@ -36,12 +38,20 @@ def model_forms(tokenizer: Any, tool_format: str = "", thinking_format: str = ""
         family: Family | None = family_named(tool_format)
     else:
         family = detected_family(template_of(tokenizer), _vocabulary(tokenizer))
-    return ModelForms(family, thinking_marks(tokenizer, thinking_format), family_told=bool(tool_format))
+    thinking = thinking_marks(tokenizer, thinking_format)
+    opening, end = opened_by(template_of(tokenizer))
+    unknown = (
+        not (end or thinking_format)
+        and opening not in THINKING_MARKS
+        and (thinking is None or opening not in thinking)
+    )
+    return ModelForms(family, thinking, bool(tool_format), opening if unknown else "")
 
 
 def thinking_marks(tokenizer: Any, named: str = "") -> tuple[str, str] | None:
-    """The model's marks: those that its template shows, else those that mlx-lm knows, else known ones among
-    its tokens or in its template.
+    """The model's marks: those that its template shows, else those with which it opens answers and up to
+    which it leaves earlier ones out, else those that mlx-lm knows, else known ones among its tokens or in its
+    template.
 
     mlx-lm checks only the tokens. A fine-tune still has the marks of its base model among them, though its
     template may write others. `named` are those of that name (`--thinking-format`) instead.
@@ -50,6 +60,9 @@ def thinking_marks(tokenizer: Any, named: str = "") -> tuple[str, str] | None:
         return marks_named(named)
     if (shown := shown_thinking(template_of(tokenizer))) is not None:
         return shown
+    opening, end = opened_by(template_of(tokenizer))
+    if end:
+        return opening, end
     template, vocabulary = template_text(tokenizer), _vocabulary(tokenizer)
     if not getattr(tokenizer, "has_thinking", False):
         return marks_of_model(template, vocabulary)

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.tool_calls.families.bare_families import BARE_FAMILIES
 from engine.tool_calls.families.registry import FAMILIES, family_of_tokens
-from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS
+from engine.tool_calls.quoted.thinking_marks import ENDS, THINKING_MARKS
 from engine.tool_calls.reading.family import Bare, CallReader, Family
 from engine.tool_calls.reading.pieces import CallBroken, CallEnd
 from engine.tool_calls.recovery.recovered import Unrecovered
@@ -130,6 +130,30 @@ def shown_thinking(render: Render) -> tuple[str, str] | None:
         if opened and closed and closed[1] in _opposites(opened[1]) and text.count(opened[1]) == 1:
             return opened[1], closed[1]
     return None
+
+
+def opened_by(render: Render) -> tuple[str, str]:
+    """The mark with which a template opens an answer, and only a new one; empty for none.
+
+    With it the mark up to which the template leaves earlier answers out, as it does with thinking; empty if
+    it leaves nothing out.
+    """
+    asked, said = [_user()], {"role": "assistant", "content": _SAID}
+    ended = _attempt(render, asked, None, add_generation_prompt=False)
+    opened = _attempt(render, asked, None)
+    earlier = _attempt(render, [*asked, said, _user()], None) or ""
+    if ended is None or opened is None or not opened.startswith(ended) or _SAID not in earlier:
+        return "", ""
+    mark = _MARK_BEFORE.search(opened[len(ended) :])
+    if mark is None or mark[1].startswith("</") or mark[1] in ENDS:
+        return "", ""
+    if mark[1] in earlier[earlier.find(_ASKED) : earlier.find(_SAID)]:
+        return "", ""  # it begins earlier answers too
+    for end in sorted(_opposites(mark[1])):
+        text = _attempt(render, [*asked, {**said, "content": f"{_THOUGHT}{end}{_SAID}"}, _user()], None)
+        if text is not None and _THOUGHT not in text and _SAID in text:
+            return mark[1], end
+    return mark[1], ""
 
 
 def _user() -> Message:

@@ -193,6 +193,38 @@ def with_template(tokenizer: Any, template: str) -> Any:
     return other
 
 
+CALL_IN_DOUBT = 'I could <tool_call>{"name": "look", "arguments": {}}</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("behind", "calls"), [("", 1), (" but no.\n</ponder>\nDone.", 0), ("\n</ponder>\n", 0)]
+)
+def test_a_call_in_what_may_be_a_thought_waits_for_the_end_of_the_answer(
+    tokenizer: Any, behind: str, calls: int
+) -> None:
+    shown = "{% for one in messages %}[{{ one.role }}]{{ one.content }}{% endfor %}"
+    opened = with_template(tokenizer, shown + "{% if add_generation_prompt %}[assistant]<ponder>{% endif %}")
+    planner = named_planner(opened, "hermes")
+    made = plan(planner, tools=[LOOK])
+    assert made.grammar is not None
+    assert "'<ponder>', whose end is not known" in made.notes[-1]
+    text = list(CALL_IN_DOUBT + behind)
+    answer = AnswerText(Spelling(text), made.style)
+    pieces = [piece for number in range(len(text)) for piece in answer.add(number)]
+    found = [piece for piece in [*pieces, *answer.finish()] if isinstance(piece, Call)]
+    assert len(found) == calls
+    told = named_planner(opened, "hermes", "think")
+    assert plan(told, tools=[LOOK]).style.all_constrained
+
+
+def test_the_mark_that_opens_answers_and_the_one_that_cuts_them_are_around_thinking(tokenizer: Any) -> None:
+    cut = "{% for one in messages %}[{{ one.role }}]{{ one.content.split('</ponder>')[-1] }}{% endfor %}"
+    opened = with_template(tokenizer, cut + "{% if add_generation_prompt %}[assistant]<ponder>{% endif %}")
+    style = plan(named_planner(opened, "hermes"), tools=[LOOK]).style
+    assert (style.think_start, style.think_end) == ("<ponder>", "</ponder>")
+    assert style.all_constrained
+
+
 def test_the_marks_of_thinking_that_the_model_is_told_win_over_its_template(tokenizer: Any) -> None:
     planner = named_planner(tokenizer, thinking_format="seed")
     style = plan(planner, tools=[LOOK]).style

@@ -10,7 +10,7 @@ import jinja2
 import pytest
 
 from engine.tool_calls.families.registry import ALL_FAMILIES, family_named
-from engine.tool_calls.families.template_probe import detected_family, shown_thinking
+from engine.tool_calls.families.template_probe import detected_family, opened_by, shown_thinking
 from engine.tool_calls.quoted.thinking_marks import THINKING_MARKS
 from engine.tool_calls.reading.family import Family
 from engine.tool_calls.schemas.tools import tool_schemas
@@ -173,3 +173,27 @@ def test_thinking_that_is_shown_only_while_it_is_switched_on_has_marks(switch: s
         return shown(messages, tools, add_generation_prompt)
 
     assert shown_thinking(render) == ("<think>", "</think>")
+
+
+@pytest.mark.parametrize(
+    ("before", "opening", "cut", "found"),
+    [
+        ("[assistant]", "<ponder>\n", "</ponder>", ("<ponder>", "</ponder>")),
+        ("[assistant]", "<|begin_muse|>", "<|end_muse|>", ("<|begin_muse|>", "<|end_muse|>")),
+        ("[assistant]", "<ponder>\n", "</think>", ("<ponder>", "")),
+        ("<|assistant|>", "\n", "</think>", ("", "")),
+        ("<|assistant|><mode>", "<mode>", "</mode>", ("", "")),
+        ("[assistant]", "<think>\n\n</think>\n", "</think>", ("", "")),
+        ("[assistant]", "<|channel>thought\n<channel|>", "<channel|>", ("", "")),
+        ("[assistant]", "", "</think>", ("", "")),
+    ],
+)
+def test_a_template_may_open_only_a_new_answer_with_a_mark(
+    before: str, opening: str, cut: str, found: tuple[str, str]
+) -> None:
+    def render(messages: list[Message], tools: Any, add_generation_prompt: bool = True) -> str:
+        said = [(message["role"], message["content"].split(cut)[-1]) for message in messages]
+        text = "".join((before if role == "assistant" else f"[{role}]") + words for role, words in said)
+        return text + (before + opening if add_generation_prompt else "")
+
+    assert opened_by(render) == found
