@@ -101,7 +101,7 @@ def with_model(
         tokens=len(vocabulary),
         template_fault=found.template_fault,
         family=family,
-        tools_rendered=traits.tools_rendered,
+        tools_rendered=traits.tools_rendered and not traits.tools_as_text,
         tools_form=asked.name if traits.tools_as_text and asked is not None else "",
         thinking_switch=traits.thinking_switch,
         traits=traits.document(),

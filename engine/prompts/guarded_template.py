@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from engine.prompts.chat_template import template_text
 from engine.prompts.encoding.content_guard import ContentGuard
 from engine.prompts.encoding.control_tokens import control_tokens
 from engine.prompts.encoding.guarded_encoding import GuardedEncoder
+from engine.prompts.message_form import MessageForm, TurnsAlone, with_texts_placed
+from engine.prompts.template_traits import Render
 from engine.wire.chat import Message
 
 _CLOCK = (
@@ -25,31 +27,11 @@ _CLOCK = (
     "{%- set ns.text = ns.text.replace(one, text) -%}{%- endfor -%}{{- ns.text -}}{%- endmacro %}\n"
 )
 _DIRECTIVE = re.compile(r"%[-_0^#]?[A-Za-z]")
-THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking", "part")
-"""Where templates read an answer's thinking: a field of the message, or a part of its content."""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageForm:
-    """The form in which a template reads messages: text content as a list of parts, and where thinking is."""
-
-    content_parts: bool = False
-    thinking_field: str = THINKING_FIELDS[0]
-
-    def of(self, message: Message) -> Message:
-        """A message with text content and `reasoning_content` in this form."""
-        formed = dict(message)
-        if self.thinking_field != THINKING_FIELDS[0] and "reasoning_content" in formed:
-            thinking = formed.pop("reasoning_content")
-            if self.thinking_field == "part":
-                said = formed.get("content") or ""
-                parts: list[dict[str, Any]] = [{"type": "thinking", "thinking": thinking}]
-                formed["content"] = [*parts, {"type": "text", "text": said}] if said else parts
-            else:
-                formed[self.thinking_field] = thinking
-        if self.content_parts and isinstance(formed.get("content"), str):
-            formed["content"] = [{"type": "text", "text": formed["content"]}]
-        return formed
+_SET_FIELDS = (
+    "{%- set given = namespace(messages=[]) -%}{%- for message in messages -%}"
+    "{%- set given.messages = given.messages + [namespace(message)] -%}{%- endfor -%}"
+    "{%- set messages = given.messages -%}\n"
+)
 
 
 class GuardedTemplate:
@@ -68,6 +50,8 @@ class GuardedTemplate:
         self._dated = "strftime_now" in (self.source or "")
         self._control = control_tokens(tokenizer, self.source)
         self._guard = ContentGuard(self._control, self.source)
+        begin, end = (str(getattr(tokenizer, f"{name}_token", None) or "") for name in ("bos", "eos"))
+        self._alone = TurnsAlone(self._given, self._marks, begin, end)
         self.encode = GuardedEncoder(self._encode, self.decode, self._control)
         """Token ids of text: control tokens are recognised unless masked; none is added."""
 
@@ -89,8 +73,23 @@ class GuardedTemplate:
         """The rendered messages, without masking."""
         if not self._tokenizer.has_chat_template:
             return self._transcript(messages)
-        if self._dated and (dated := self._dated_source(bool(tools))):
-            template_kwargs = {"chat_template": dated} | template_kwargs
+        render: Render = self._given
+        if self.form.turns_alone:
+            render = partial(self._alone.render, self.form.turns_alone == "plain")
+        if self.form.texts_placed:
+            render = with_texts_placed(render)
+        return render(messages, tools, add_generation_prompt=add_generation_prompt, **template_kwargs)
+
+    def _given(
+        self,
+        messages: Sequence[Message],
+        tools: list[dict[str, Any]] | None,
+        add_generation_prompt: bool = True,
+        **template_kwargs: Any,
+    ) -> str:
+        """What the template writes for messages in their form."""
+        if (self._dated or self.form.fields_set) and (source := self._changed_source(bool(tools))):
+            template_kwargs = {"chat_template": source} | template_kwargs
         text = self._tokenizer.apply_chat_template(
             [self.form.of(message) for message in messages],
             tools=tools,
@@ -100,16 +99,22 @@ class GuardedTemplate:
         )
         return str(text)
 
-    def _dated_source(self, tools: bool) -> str:
-        """The source of the template behind a clock of its own, which shows the day; empty if it is unknown.
+    def _changed_source(self, tools: bool) -> str:
+        """The source of the template behind what it needs: a clock that shows the day, or messages whose
+        fields it can set; empty if the source is unknown.
 
-        A macro, since a template may compute the format, and transformers passes no functions on.
+        The clock is a macro, since a template may compute the format, and transformers passes no functions
+        on.
         """
         source = getattr(self._tokenizer, "chat_template", None)
         if isinstance(source, dict):  # transformers chooses so
             source = source["tool_use"] if tools and "tool_use" in source else source.get("default")
         if not isinstance(source, str):
             return ""
+        if self.form.fields_set:
+            source = _SET_FIELDS + source
+        if not self._dated:
+            return source
         used = sorted(set(_DIRECTIVE.findall(source)))
         texts = [(one, self.day.strftime(one)) for one in used]
         return _CLOCK.replace("TEXTS", json.dumps([*texts, ("%%", "%")])) + source
@@ -142,6 +147,9 @@ class GuardedTemplate:
         """Notes on the control tokens that a client's text spells and the tokenizer always reads."""
         seen = [token for token in self.encode.leaks if self._control.masked(token) in text]
         return [f"a text spells {token}; this tokenizer reads it as that control token" for token in seen]
+
+    def _marks(self, text: str) -> Iterator[str]:
+        return (found[0] for found in self._control.pattern.finditer(text))
 
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)

@@ -15,13 +15,15 @@ from typing import Any
 from engine.prompts.answer_memory import AnswerMemory, KeptAnswer
 from engine.prompts.encoding.control_tokens import OWN
 from engine.prompts.encoding.segment_encoder import SegmentEncoder
-from engine.prompts.guarded_template import GuardedTemplate, MessageForm
+from engine.prompts.guarded_template import GuardedTemplate
 from engine.prompts.history.composition import ComposedHistory
 from engine.prompts.history.dates import ConversationDates
 from engine.prompts.history.meaning import meaning_of
 from engine.prompts.inline_thoughts import InlineThoughts
+from engine.prompts.message_form import MessageForm
 from engine.prompts.message_preparation import plain_message, plain_messages, prepare_messages
 from engine.prompts.model_forms import ModelForms, model_forms, opens_thinking
+from engine.prompts.probing.adaptations import form_notes
 from engine.prompts.probing.conversations import written_as
 from engine.prompts.probing.finding import find_traits
 from engine.prompts.probing.known_traits import KnownTraits, traits_name
@@ -143,7 +145,7 @@ class PromptRenderer:
         self.traits: TemplateTraits = found or find_traits(
             self._template, self._texts, self._thinking, self._encode_whole, special
         )
-        self._template.form = MessageForm(self.traits.content_parts, self.traits.thinking_field)
+        self._template.form = MessageForm.of_traits(self.traits)
         self._thoughts = InlineThoughts(*(self._thinking or ("", "")), self._template.apply_unmasked)
         self._switches = TemplateSwitches(self._apply)
         marks = [added[number] for number in self.traits.turn_starts if number in added]
@@ -244,9 +246,9 @@ class PromptRenderer:
             given, offered, notes = self._texts.with_tools(sent, offered), None, (*notes, TOOLS_AS_TEXT)
             if self._tokenizer.has_chat_template:
                 notes = (*notes, _NO_PLACE.format(self._texts.family.name))
-        elif offered and self.traits.tools_need_system:
-            given = with_system(sent)
-        return _Asked(sent, given, offered, switches.kwargs, notes)
+        if self.traits.needs_system or (offered and self.traits.tools_need_system):
+            given = with_system(given, offered)
+        return _Asked(sent, given, offered, switches.kwargs, (*notes, *form_notes(self.traits)))
 
     def _plain(self, asked: _Asked) -> RenderedText:
         """A prompt's text as the template writes it, with stand-ins."""

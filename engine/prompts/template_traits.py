@@ -41,6 +41,7 @@ _STEADY_KWARGS = {
     "drop_thinking": False,
     "keep_past_thinking": True,
     "preserved_thinking": True,
+    "keep_tool_result": -1,
 }
 
 
@@ -67,10 +68,17 @@ class TemplateTraits:
     content_parts: bool = False  # content is a list of parts; a string is not rendered
     thinking_field: str = "reasoning_content"  # of `engine.prompts.guarded_template.THINKING_FIELDS`
     thinking_text: tuple[str, str] | None = None  # the marks around thinking that is written as text
+    needs_system: bool = False  # a conversation without a system text is not all rendered
     tools_need_system: bool = False  # tools are rendered only beside a system text
     tools_as_text: bool = False  # tools are written into the system text
+    selects: bool = False  # it says that it leaves content out on purpose: `engine.prompts.probing.finding`
     empty_answers: bool = True  # an answer without text and calls is accepted
     thinking_switch: str = ""  # the template argument that switches thinking
+    texts_placed: bool = False  # it shortens texts, and is given words in their place
+    turns_alone: Literal["", "own", "plain"] = (
+        ""  # it shows the last turns: see `engine.prompts.message_form`
+    )
+    fields_set: bool = False  # it sets fields of messages, which Jinja allows of namespaces alone
     fixed_kwargs: dict[str, Any] = field(default_factory=dict)
     composed: bool = False  # prompts are put together turn by turn: `engine.prompts.history.composition`
     turn_starts: frozenset[int] = frozenset()  # special tokens that a turn begins with
@@ -98,7 +106,9 @@ def probe_template(
         tools_rendered=_shows_tools(given, [*lead, _user("probebravo")]),
         thinking_switch=_thinking_switch(render, lead),
         fixed_kwargs={
-            name: value for name, value in _STEADY_KWARGS.items() if re.search(rf"\b{name}\b", template_text)
+            name: value
+            for name, value in _STEADY_KWARGS.items()
+            if re.search(rf"\b{name}\b", template_text) and not _refuses(render, [*lead, *asked], name, value)
         },
         turn_starts=_turn_starts(render, lead, encode, special),
         assistant_first=_shows(
@@ -125,6 +135,11 @@ def _attempt(render: Render, messages: list[Message], tools: Any = None, **kwarg
         return render(messages, tools, **kwargs)
     except Exception:  # a template may raise anything: refusals, type errors, undefined names
         return None
+
+
+def _refuses(render: Render, messages: list[Message], name: str, value: Any) -> bool:
+    """Whether a template refuses an argument."""
+    return _attempt(render, messages, **{name: value}) is None and _attempt(render, messages) is not None
 
 
 def _with_tools(render: Render) -> Render:

@@ -18,7 +18,7 @@ from engine.tool_calls.schemas.tools import tool_schemas
 from engine.wire.chat import Message, content_text
 
 _APART = "\ud8ff"  # no client can send it, since valid text has no unpaired surrogate
-_TOOLS_THERE = "You can call tools."
+_TOOLS_THERE, _NO_RULES = "You can call tools.", "Answer the user."
 _EXAMPLE = ("TOOL_NAME", {"ARGUMENT": "VALUE"})
 _NO_TOOLS = tool_schemas([])
 
@@ -82,11 +82,11 @@ def _parted(mark: re.Match[str]) -> str:
     return mark[0][:1] + _APART + mark[0][1:]
 
 
-def with_system(messages: Sequence[Message]) -> list[Message]:
-    """Messages that begin with a system entry, for a template that shows tools only beside one."""
+def with_system(messages: Sequence[Message], tools: list[dict[str, Any]] | None) -> list[Message]:
+    """Messages that begin with a system entry, for a template that needs one."""
     if messages and messages[0].get("role") == "system":
         return list(messages)
-    return [{"role": "system", "content": _TOOLS_THERE}, *messages]
+    return [{"role": "system", "content": _TOOLS_THERE if tools else _NO_RULES}, *messages]
 
 
 def _mapping(arguments: Any) -> Mapping[str, Any]:

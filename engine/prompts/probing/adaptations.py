@@ -24,10 +24,16 @@ _IF: dict[str, str] = {
     "short_call_ids": "ids of calls are nine letters and digits",
     "named_call_ids": "ids of calls carry the tool's name and the call's number",
     "content_parts": "content is given as a list of parts",
+    "texts_placed": "texts are put into the prompt behind the template, which would shorten them",
+    "turns_alone": "turns are rendered one by one: the template shows the last ones alone",
+    "fields_set": "messages are given as namespaces, whose fields the template sets",
+    "needs_system": "a system text is added to a conversation without one",
     "tools_need_system": "a system text is added where tools are offered without one",
     "tools_as_text": "tools are written into the system text",
+    "selects": "nothing: the template says that it leaves content out on purpose",
     "composed": "prompts are composed turn by turn, so that history stays as it was generated",
 }
+_FORMS = ("texts_placed", "turns_alone")
 _CALL_TEXT = {
     "before": "text beside calls stands in a turn before them",
     "result": "text beside calls stands with their result",
@@ -37,6 +43,11 @@ _CALL_TEXT = {
 def adaptations(traits: TemplateTraits) -> tuple[str, ...]:
     """What is changed for a template with these traits; empty for one that takes all as it is."""
     return tuple(dict.fromkeys(_changes(traits)))
+
+
+def form_notes(traits: TemplateTraits) -> tuple[str, ...]:
+    """Notes on the form in which the messages of each prompt are given, if it is not the usual one."""
+    return tuple(_IF[name] for name in _FORMS if getattr(traits, name))
 
 
 def _changes(traits: TemplateTraits) -> Iterator[str]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 
-from engine.prompts.guarded_template import GuardedTemplate, MessageForm
-from engine.prompts.probing.proof import Proof
+from engine.prompts.guarded_template import GuardedTemplate
+from engine.prompts.message_form import MessageForm
+from engine.prompts.probing.proof import Lack, Proof
 from engine.prompts.template_traits import TemplateTraits, probe_template
 from engine.prompts.tool_texts import ToolTexts
 from engine.wire.chat import Message
 
 SELECTION = "anyclaude: a selection"
-"""In a template's comment: it leaves content out on purpose, and nothing is adapted to it."""
+"""In a comment of a template: it leaves content out on purpose, so nothing is adapted to it."""
 
 _WORD = "probebravo"
+_SET_FIELD = re.compile(r"\{%-?\s*set\s+(?:message|msg|m|turn)\.\w+\s*=")
 
 
 def find_traits(
@@ -28,19 +31,44 @@ def find_traits(
 
     `marks` are those of the model's thinking. Sets the form of messages of `template`.
     """
-    parts = _needs_parts(template)
-    template.form = MessageForm(parts)
+    source = template.source or ""
+    plain = MessageForm(_needs_parts(template))
 
-    def set_field(field: str) -> None:
-        template.form = MessageForm(parts, field)
+    def probed(form: MessageForm) -> TemplateTraits:
+        template.form = form
+        traits = probe_template(template.apply, template_text=source, encode=encode, special=special)
+        return dataclasses.replace(traits, **dataclasses.asdict(form))
 
-    traits = probe_template(
-        template.apply, template_text=template.source or "", encode=encode, special=special
-    )
-    if SELECTION in (template.source or ""):
-        return dataclasses.replace(traits, content_parts=parts)
-    traits = dataclasses.replace(traits, content_parts=parts, tools_as_text=not traits.tools_rendered)
-    return Proof(template.apply, set_field, texts).improved(traits, marks)
+    def proven(form: MessageForm) -> tuple[int, TemplateTraits, Lack]:
+        traits, proof = probed(form), Proof(template, texts, source)
+        traits = proof.improved(dataclasses.replace(traits, tools_as_text=not traits.tools_rendered), marks)
+        return proof.losses(traits), traits, proof.lack(traits)
+
+    if SELECTION in source:
+        return dataclasses.replace(probed(plain), selects=True)
+    best = proven(plain)
+    if not _shows(template, [{"role": "user", "content": _WORD}]):
+        return best[1]
+    for form in _other_forms(plain, source, best[2]):
+        best = min(best, proven(form), key=lambda one: one[0])
+        if best[2] in (Lack.NOTHING, Lack.CALLS):
+            break
+    template.form = MessageForm.of_traits(best[1])
+    return best[1]
+
+
+def _other_forms(plain: MessageForm, source: str, lack: Lack) -> Iterator[MessageForm]:
+    """The forms to try for a template that lacks something, the most common first."""
+    if lack is Lack.NOTHING:
+        return
+    if _SET_FIELD.search(source):
+        yield dataclasses.replace(plain, fields_set=True)
+    if lack is not Lack.TURNS:
+        yield dataclasses.replace(plain, texts_placed=True)
+    if lack is not Lack.CALLS:
+        for placed in (True,) if lack is Lack.TEXTS else (False, True):
+            yield dataclasses.replace(plain, turns_alone="own", texts_placed=placed)
+            yield dataclasses.replace(plain, turns_alone="plain", texts_placed=placed)
 
 
 def _needs_parts(template: GuardedTemplate) -> bool:

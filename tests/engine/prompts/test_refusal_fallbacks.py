@@ -84,6 +84,7 @@ REFUSALS = {
     "tools without parameters": _whole("tools and not tools[0].function.parameters.properties", "bare tools"),
     "nine turns": _whole("messages | length > 8", "long talk"),
     "any answer": _each("m.role == 'assistant'", "answer"),
+    "an answer that says so": _each("m.role == 'assistant' and m.content == 'so'", "so"),
     "everything": _whole("true", "nothing"),
 }
 # Found when a model loads: the rendering of a conversation's beginning never changes.
@@ -215,7 +216,8 @@ def test_the_rendered_prefix_stays_when_a_conversation_grows(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in sorted(REFUSALS) if name not in {"everything", "any answer", "tools"}]
+    "name",
+    [name for name in sorted(REFUSALS) if name not in {"everything", "any answer", "tools", "nine turns"}],
 )
 def test_accepted_messages_are_rendered_unchanged(refusing: Any, tokenizer: Any, name: str) -> None:
     messages = [
@@ -236,7 +238,8 @@ def test_accepted_messages_are_rendered_unchanged(refusing: Any, tokenizer: Any,
         ("any system entry", "folded"),
         ("a call without a result", "got one that says so"),
         ("short ids", "nine letters and digits"),
-        ("any answer", "transcript in one turn"),
+        ("any answer", "turns are rendered one by one"),
+        ("an answer that says so", "transcript in one turn"),
         ("everything", "refuses even one turn of the user"),
         ("tools", "written out as text"),
     ],
@@ -320,7 +323,8 @@ def test_a_prompt_without_a_usable_template_has_all_that_was_sent(
 
 
 def test_a_message_that_the_template_drops_is_noted(tokenizer: Any) -> None:
-    renderer = PromptRenderer(Templated(tokenizer, BODY.replace("in messages", "in messages[-2:]")))
+    selecting = "{#- anyclaude: a selection -#}" + BODY.replace("in messages", "in messages[-2:]")
+    renderer = PromptRenderer(Templated(tokenizer, selecting))
     turns = [{"role": role, "content": f"word{at}"} for at, role in enumerate(["user", "assistant", "user"])]
     assert "does not show all of message 1 (user) of 3" in " ".join(renderer.render(turns).notes)
 

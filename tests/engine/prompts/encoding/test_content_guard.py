@@ -154,16 +154,19 @@ def test_a_model_without_a_template_reads_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "template",
+    ("template", "turns"),
     [
-        "{{ messages[0].content ",
-        "{{ raise_exception('never') }}",
-        "{%- if messages | length > 1 or tools -%}{{ raise_exception('one') }}{%- endif -%}"
-        "{{- '<|im_start|>' ~ messages[0].content ~ '<|im_end|>' -}}",
+        ("{{ messages[0].content ", 0),
+        ("{{ raise_exception('never') }}", 0),
+        (
+            "{%- if messages | length > 1 or tools -%}{{ raise_exception('one') }}{%- endif -%}"
+            "{{- '<|im_start|>' ~ messages[0].content ~ '<|im_end|>' -}}",
+            2,
+        ),
     ],
     ids=["broken", "refuses all", "takes one message"],
 )
-def test_a_refused_conversation_has_no_control_tokens_of_its_own(template: str) -> None:
+def test_a_refused_conversation_has_no_control_tokens_of_its_own(template: str, turns: int) -> None:
     renderer = PromptRenderer(kinds.byte_level(template))
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": {"at": EVIL}}}
     tool = {"type": "function", "function": {"name": "look", "description": EVIL, "parameters": {}}}
@@ -172,8 +175,8 @@ def test_a_refused_conversation_has_no_control_tokens_of_its_own(template: str) 
     prompt = renderer.render(messages, [tool])
     assert EVIL in prompt.text
     found = counted(renderer, prompt)
-    turn = {"<|im_start|>": 1, "<|im_end|>": 1} if prompt.text.startswith("<|im_start|>") else {}
-    assert found == turn | {"<tool_call>": 1, "</tool_call>": 1}
+    marks = {"<|im_start|>": turns, "<|im_end|>": turns + 1} if turns else {}  # one ends the answer
+    assert found == marks | {"<tool_call>": 1, "</tool_call>": 1}
 
 
 def test_reminders_with_spellings_end_at_a_boundary() -> None:
