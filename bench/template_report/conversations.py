@@ -14,6 +14,7 @@ from typing import Any
 from engine.wire.chat import Message
 
 _LETTERS = "bcdfghklmnprstvw"
+_LINES = "and more words of a long text\n" * 80
 
 
 def words() -> Iterator[str]:
@@ -55,6 +56,7 @@ class Writer:
         self._words = words()
         self._name = name
         self._calls = 0
+        self._long = False
         self._words_of: dict[str, str] = {}
         self._results_of: dict[str, str] = {}
         self.messages: list[Message] = []
@@ -74,11 +76,19 @@ class Writer:
         self.parts.append((word, what))
         return word
 
+    def lengthen(self) -> None:
+        """All texts are long from here on, with words in the middle and at the end."""
+        self._long = True
+
+    def text(self, what: str) -> str:
+        words = [self.word(what) for _ in range(3 if self._long else 1)]
+        return f"\n{_LINES}".join(words)
+
     def system(self) -> None:
-        self.messages.append({"role": "system", "content": f"Rules: {self.word('system text')}\n\nBe brief."})
+        self.messages.append({"role": "system", "content": f"Rules: {self.text('system text')}\n\nBe brief."})
 
     def user(self, *, parts: bool = False) -> None:
-        text = f"Please {self.word('text of the user')}."
+        text = f"Please {self.text('text of the user')}."
         content: Any = [{"type": "text", "text": text}] if parts else text
         self.messages.append({"role": "user", "content": content})
 
@@ -93,18 +103,18 @@ class Writer:
         """An answer; `calls` are arguments, True for usual ones. `running`: its loop goes on to the end."""
         message: Message = {"role": "assistant", "content": ""}
         if thinking:
-            word = self.word("thinking") if running else "zqold"
-            message["reasoning_content"] = f"I think of {word}."
+            thought = self.text("thinking") if running else "zqold"
+            message["reasoning_content"] = f"I think of {thought}."
         if text:
             beside = "text beside a call" if calls else "text of an answer"
-            message["content"] = f"I say {self.word(beside)}."
+            message["content"] = f"I say {self.text(beside)}."
         ids = []
         for given in calls:
             self._calls += 1
             ids.append(f"toolu_{self._calls:024d}")
             if given is True:
-                given = {"path": self.word("argument"), "limit": 5, "all": False}
-                self._words_of[ids[-1]] = given["path"]
+                given = {"path": self.text("argument"), "limit": 5, "all": False}
+                self._words_of[ids[-1]] = given["path"].split("\n")[0]
             arguments = given if isinstance(given, str) else json.dumps(given)
             function = {"name": ("Look", "Write", "Ask")[self._calls % 3], "arguments": arguments}
             call = {"id": ids[-1], "type": "function", "function": function}
@@ -114,10 +124,10 @@ class Writer:
 
     def results(self, ids: Sequence[str], *, empty: bool = False) -> None:
         for call_id in ids:
-            word = "" if empty else self.word("result")
-            if word and call_id in self._words_of:
-                self._results_of[word] = self._words_of[call_id]
-            text = f"Seen: {word}" if word else ""
+            text = "" if empty else self.text("result")
+            if text and call_id in self._words_of:
+                self._results_of[text.split("\n")[0]] = self._words_of[call_id]
+            text = f"Seen: {text}" if text else ""
             self.messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
 
     def _tool(self, name: str) -> dict[str, Any]:
@@ -301,6 +311,18 @@ def _a_second_loop(one: Writer) -> Conversation:
     return one.done()
 
 
+def _a_long_session(one: Writer) -> Conversation:
+    one.lengthen()
+    one.system()
+    for _ in range(3):
+        one.user()
+        one.answer(text=True)
+    one.user()
+    for _ in range(12):
+        one.results(one.answer(thinking=True, calls=[True]))
+    return one.done()
+
+
 _SHAPES = (
     _first_question,
     _a_call_alone,
@@ -319,4 +341,5 @@ _SHAPES = (
     _an_answer_first,
     _arguments_of_all_kinds,
     _a_second_loop,
+    _a_long_session,
 )

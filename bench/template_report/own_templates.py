@@ -117,5 +117,23 @@ OWN_TEMPLATES: dict[str, str] = {
         ("{{- m.content -}}", "{%- for part in m.content or [] -%}{{- part.text -}}{%- endfor -%}"),
     ),
     "no empty answers": _refusing("m.role == 'assistant' and not m.content and not m.tool_calls") + _PLAIN,
+    "the system text in the first question": _with(
+        (_NO_SYSTEM, ""),
+        (
+            "{{- m.content -}}",
+            "{%- if loop.index0 == 1 and m.role != 'assistant' and messages[0].role == 'system' -%}"
+            "{{- messages[0].content -}}{%- endif -%}{{- m.content -}}",
+        ),
+    ),
+    "nothing before the second message": _with((_REST, _REST.replace("m.role != 'system' or ", ""))),
+    "the last turn": _with((_REST, _REST.replace("in messages", "in messages[-1:]"))),
+    "the beginnings of texts and of arguments": _with(
+        ("messages[0].content if", "messages[0].content[:90] if"),
+        ("{{- m.content -}}", "{{- m.content[:90] -}}"),
+        ("arguments | tojson ~", "arguments | tojson | truncate(90) ~"),
+    ),
+    "the names of tools": _with(("tools | tojson", "tools | map(attribute='function.name') | join(', ')")),
+    "fields of messages are set": "{%- for message in messages -%}{%- if message.role == 'tool' -%}"
+    "{%- set message.role = 'user' -%}{%- endif -%}{%- endfor -%}" + _PLAIN,
     "the time": "{{- strftime_now('%H:%M:%S.%f') ~ '\\n' -}}" + _PLAIN,
 }

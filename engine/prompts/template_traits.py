@@ -66,7 +66,7 @@ class TemplateTraits:
     orphan_results: bool = True  # so is a result without a call
     assistant_first: bool = True  # so is a conversation that begins with an assistant turn
     content_parts: bool = False  # content is a list of parts; a string is not rendered
-    thinking_field: str = "reasoning_content"  # of `engine.prompts.guarded_template.THINKING_FIELDS`
+    thinking_field: str = "reasoning_content"  # of `engine.prompts.message_form.THINKING_FIELDS`
     thinking_text: tuple[str, str] | None = None  # the marks around thinking that is written as text
     needs_system: bool = False  # a conversation without a system text is not all rendered
     tools_need_system: bool = False  # tools are rendered only beside a system text
