@@ -171,6 +171,8 @@ def template_section(shown: ShownModel) -> Section:
             ("thinking", f"switched by {report.thinking_switch}" if report.thinking_switch else "no switch")
         )
     family = (report.family if report is not None else "") or shown.facts.family
+    if not family and report is not None and report.tools_form:
+        family = f"{report.tools_form}, which prompts ask for"
     rows.append(("tool calls", family or "their form is not known; --tool-format names it"))
     if report is not None and report.new_project:
         rows.append(("new project", _new_project(**report.new_project)))
