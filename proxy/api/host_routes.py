@@ -15,7 +15,8 @@ from engine.wire.json_text import encode_json
 from proxy.events.bus import BusReader, EventBus, Published
 from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamError, UpstreamUnavailable
 from proxy.events.metrics import CONTENT_TYPE, Metrics
-from proxy.events.types import EngineState, HostNotice, HostState
+from proxy.events.types import EngineState, Event, HostNotice, HostState
+from proxy.record.past_events import past_events
 from proxy.supervision.supervisor import Supervisor
 from proxy.traces.analysis.why import Why, explain
 from proxy.traces.files import is_trace_id
@@ -84,10 +85,17 @@ def _parameters(*names: str) -> dict[str, Any]:
     return {"parameters": described}
 
 
+class PastEvents(BaseModel):
+    """Events from before those that the feed still has, oldest first."""
+
+    events: list[Event]
+
+
 class ObservedHost(Protocol):
     """What these routes ask of a host (`proxy.assembly.Host`)."""
 
     bus: EventBus
+    started: float
     supervisor: Supervisor | None
     store: TraceStore
     metrics: Metrics
@@ -172,6 +180,23 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         except (sqlite3.Error, OSError) as error:
             raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
         return Response(encode_json({"traces": listed, "total": total}), media_type="application/json")
+
+    @router.get(
+        "/anyclaude/history", responses={200: {"model": PastEvents}}, openapi_extra=_parameters("limit")
+    )
+    async def history(request: Request) -> Response:
+        """The newest requests from before the feed's oldest event, as events made of their traces."""
+        limit = _number(request.query_params.get("limit") or str(_DEFAULT_ROWS), "limit")
+        before = host.bus.held_since or host.started
+        try:
+            store = host.store
+            events = await asyncio.to_thread(
+                past_events, store.folder, store.index, limit=limit, before=before
+            )
+        except (sqlite3.Error, OSError) as error:
+            raise ProxyError(f"the trace index cannot be read ({error}); the traces are kept") from None
+        listed = [event.model_dump() for event in events]
+        return Response(encode_json({"events": listed}), media_type="application/json")
 
     @router.get("/anyclaude/traces/{trace_id}", responses={200: {"model": Trace}})
     async def trace(trace_id: str) -> Response:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
+
 from engine.wire.json_text import encode_json
 from proxy.events.types import EventData, Lost
 
@@ -84,6 +86,14 @@ class EventBus:
         elif since > self.seq or since < 0:
             since = 0
         return BusReader(self, since)
+
+    @property
+    def held_since(self) -> float | None:
+        """When the oldest event that is still held was published; None where none was forgotten."""
+        oldest = self._held.get(self.first_seq)
+        if self.first_seq == 1 or oldest is None:
+            return None
+        return float(orjson.loads(oldest.json)["time"])
 
     def close(self) -> None:
         """End all readers once they have read what is held."""

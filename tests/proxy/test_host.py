@@ -437,6 +437,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
         document = (await host.client.get("/anyclaude/openapi.json")).json()
         answers = {path: await host.client.get(path) for path in ("/anyclaude/traces", "/health/ready")}
+        assert (await host.client.get("/anyclaude/history")).json() == {"events": []}  # all is in the feed
         answers |= {path: await host.client.get(path) for path in ("/anyclaude/state", "/health/live")}
         [row] = answers["/anyclaude/traces"].json()["traces"]
         why = await host.client.get(f"/anyclaude/traces/{row['id']}/why")
@@ -448,6 +449,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/engine/restart",
         "/anyclaude/stop",
         "/anyclaude/traces",
+        "/anyclaude/history",
         "/anyclaude/traces/{trace_id}",
         "/anyclaude/traces/{trace_id}/why",
         "/health/live",

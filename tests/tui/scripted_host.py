@@ -36,12 +36,17 @@ class ScriptedHost:
         self.pid = 4242
         self.engine_log: list[str] = []
         self.events: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = []  # events from before
         self.followers = 0
         self._lock = threading.Lock()
         self._streams: dict[asyncio.Queue[str | None], asyncio.AbstractEventLoop] = {}
         self._changed = threading.Condition()
         self.app = Starlette(
-            routes=[Route("/anyclaude/state", self._state), Route("/anyclaude/events", self._events)]
+            routes=[
+                Route("/anyclaude/state", self._state),
+                Route("/anyclaude/events", self._events),
+                Route("/anyclaude/history", self._history),
+            ]
         )
 
     def emit(self, type_: str, data: dict[str, Any] | None = None, request: str | None = None) -> None:
@@ -107,6 +112,9 @@ class ScriptedHost:
             engine_log=self.engine_log,
         )
         return JSONResponse(state.model_dump(mode="json"))
+
+    async def _history(self, request: Request) -> Response:
+        return self._refused(request) or JSONResponse({"events": self.history})
 
     async def _events(self, request: Request) -> Response:
         if refused := self._refused(request):

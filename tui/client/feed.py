@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from proxy.events.types import HostState
 from tui.client.event_stream import PAUSES_S, Arrival, Break, EventFollower
-from tui.client.host_client import HostClient
-from tui.client.inbox import Damaged, Inbox
+from tui.client.host_client import HostClient, HostError
+from tui.client.inbox import Damaged, Inbox, Past
 from tui.client.records import Link, LinkState
 
 
@@ -29,6 +29,7 @@ class Feed:
         self._client = client
         self._inbox = inbox
         self._clock = clock
+        self._began: tuple[int, float] | None = None  # the host whose past was handed over
         self._follower = EventFollower(client, sleep=sleep, pauses_s=pauses_s)
 
     async def follow(self) -> None:
@@ -41,11 +42,20 @@ class Feed:
                         # Events that the host no longer holds are not lost to a screen that begins here.
                         self._follower.seq = self._follower.seq or max(0, item.first_seq - 1)
                         self._inbox.put(item)
+                        await self._begin(item)
                         self._link("live")
                     case Arrival(event=event):
                         self._inbox.put(event if event is not None else Damaged())
                     case Break(reason, attempt):
                         self._link("reconnecting", reason, attempt)
+
+    async def _begin(self, state: HostState) -> None:
+        """Hand over what happened before a host that is new here; one of an older version cannot tell."""
+        if self._began == (state.pid, state.started):
+            return
+        self._began = (state.pid, state.started)
+        with suppress(HostError):
+            self._inbox.put(Past(await self._client.history()))
 
     async def refresh(self) -> None:
         """Ask the host for its own account and hand it to the inbox. Raises HostError."""

@@ -11,7 +11,7 @@ import httpx
 from proxy.backends.plain_http import PlainTransport
 from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
-from proxy.events.types import HostState
+from proxy.events.types import Event, HostState
 from proxy.traces.schema import Trace, TraceSummary
 
 TIMEOUT_S = 10.0
@@ -81,6 +81,14 @@ class HostClient:
             return [TraceSummary.model_validate(row) for row in body["traces"]], int(body["total"])
         except (ValueError, KeyError, TypeError) as error:
             raise HostError(f"the list of traces could not be read: {_first_line(error)}") from None
+
+    async def history(self, limit: int = 200) -> list[Event]:
+        """The newest requests from before the events that the host still has, as events."""
+        answer = await self._ask("GET", "/anyclaude/history", params={"limit": str(limit)})
+        try:
+            return [Event.model_validate(event) for event in answer.json()["events"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise HostError(f"the history could not be read: {_first_line(error)}") from None
 
     async def trace(self, trace_id: str) -> Trace:
         """One trace, whole."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from tui.client.records import Link
 
@@ -17,22 +18,32 @@ class Damaged:
     """In place of an event that could not be read."""
 
 
+class Past:
+    """Events from before the feed of a host, oldest first."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+
+
+Arrived: TypeAlias = "Event | HostState | Link | Damaged | Past"
+
+
 class Inbox:
     """First in, first out; when it is full the oldest go and are counted."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._items: deque[Event | HostState | Link | Damaged] = deque()
+        self._items: deque[Arrived] = deque()
         self._limit = limit
         self._dropped = 0
 
-    def put(self, item: Event | HostState | Link | Damaged) -> None:
+    def put(self, item: Arrived) -> None:
         """Add one arrival."""
         self._items.append(item)
         if len(self._items) > self._limit:
             self._items.popleft()
             self._dropped += 1
 
-    def drain(self, most: int = LIMIT) -> tuple[list[Event | HostState | Link | Damaged], int]:
+    def drain(self, most: int = LIMIT) -> tuple[list[Arrived], int]:
         """Up to `most` arrivals in order, and how many were dropped since the last call."""
         items = [self._items.popleft() for _ in range(min(most, len(self._items)))]
         dropped, self._dropped = self._dropped, 0

@@ -225,6 +225,7 @@ class Snapshot:
     damaged: int = 0  # events that could not be read
     seq: int = 0
     traced: int = 0  # grows when a trace was written
+    earlier: int = 0  # of the first `requests`: from before the events of this host, by their traces
 
     def as_of(self, now: float) -> float:
         """The moment that this picture shows: `now`, or the break with a host that is gone."""

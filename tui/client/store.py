@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from proxy.events.totals import Totals
 from tui.client.event_text import cleaned, one_line_arguments
-from tui.client.inbox import Damaged
+from tui.client.inbox import Arrived, Damaged, Past
 from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.host import HostReducer
@@ -43,6 +44,7 @@ class Store:
         self._lost_at = 0.0
         self._gap_told = True  # before the first event there is nothing to miss
         self._wants_state = False
+        self._earlier = 0
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -80,6 +82,20 @@ class Store:
         if data is not None:
             self._route(event, data, fresh=event.seq > self._covered)
 
+    def recall(self, events: Sequence[Event]) -> None:
+        """Take what happened before the feed of this host: it is listed, and in no total of this host's."""
+        self._version += 1
+        for event in events:
+            try:
+                data = event.model_copy(update={"data": cleaned(event.data)}).payload()
+            except ValueError:
+                self.damage()
+                continue
+            if data is not None:
+                self._route(event, data, fresh=False)
+        self._requests.forget_texts()  # of the answers only the calls are known
+        self._earlier = len(self._requests.records())
+
     def _in_order(self, event: Event) -> bool:
         """False for what was seen before; a gap in the numbers that nobody announced counts as lost."""
         if event.type == "host.lost":
@@ -109,12 +125,14 @@ class Store:
         else:
             self._rest.apply(event, data, fresh, self._requests.get(event.request))
 
-    def take(self, item: Event | HostState | Link | Damaged) -> None:
+    def take(self, item: Arrived) -> None:
         """Take one arrival of the feed, whatever it is."""
         if isinstance(item, Link):
             self.set_link(item)
         elif isinstance(item, Damaged):
             self.damage()
+        elif isinstance(item, Past):
+            self.recall(item.events)
         elif hasattr(item, "counters"):
             self.begin(cast("HostState", item))
         else:
@@ -193,6 +211,7 @@ class Store:
             damaged=self._damaged,
             seq=self._seq,
             traced=self._requests.traced,
+            earlier=self._earlier,
         )
 
 

@@ -84,13 +84,25 @@ async def test_a_host_that_was_started_again_is_another_one() -> None:
         received(host, "of the first")
         async with following(host.url) as reader:
             await reader.until(lambda snapshot: len(snapshot.requests) == 1)
+            past = (
+                ("request.received", {}),
+                ("request.tool_call", {"tool_use_id": "t", "name": "Read"}),
+                ("request.finished", {"trace": "mlx/a.json"}),
+            )
+            host.history = [
+                {"seq": 0, "time": 1.0, "type": kind, "request": "of the first", "data": data}
+                for kind, data in past
+            ]
             host.begin_anew()
             await asyncio.to_thread(host.wait_for_followers, 2)
             received(host, "of the second")
             snapshot = await reader.until(
-                lambda snapshot: [one.id for one in snapshot.requests] == ["of the second"]
+                lambda snapshot: [one.id for one in snapshot.requests] == ["of the first", "of the second"]
             )
-            assert snapshot.lost == 0
+            assert (snapshot.lost, snapshot.earlier) == (0, 1)
+            assert [call.name for call in snapshot.tools] == ["Read"]
+            assert (snapshot.totals.requests, snapshot.totals.tool_calls) == (1, 0)
+            assert reader.store.transcript("of the first") is None
 
 
 async def test_nothing_there_is_said_and_tried_again() -> None:

@@ -47,6 +47,10 @@ class RequestReducer:
         """The text of a request's answer, if it is still held."""
         return self._transcripts.get(key)
 
+    def forget_texts(self) -> None:
+        """Hold no text of any answer."""
+        self._transcripts.clear()
+
     def apply(self, event: Event, data: Any) -> None:
         """Take one `request.*` event."""
         match event.type:

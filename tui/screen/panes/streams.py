@@ -107,7 +107,13 @@ class StreamsPane(Pane):
     def update(self) -> None:
         table = self.main_table
         table.show(self.snapshot.requests, self.now)
-        self.query_one("#requests-heading", Heading).set_text(note=list_note(table))
+        title: Line = [("Requests", "bold")]
+        if self.snapshot.earlier and self.snapshot.host is not None:
+            began = clock(self.snapshot.host.started)
+            title.append(
+                (f"  host started {began}; {self.snapshot.earlier} before that by their traces", "dim")
+            )
+        self.query_one("#requests-heading", Heading).set_text(title, list_note(table))
         self.query_one("#totals", Canvas).paint()
         self._update_answer(table.selected)
 
