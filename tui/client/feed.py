@@ -47,7 +47,8 @@ class Feed:
                     case Arrival(event=event):
                         self._inbox.put(event if event is not None else Damaged())
                     case Break(reason, attempt):
-                        self._link("reconnecting", reason, attempt)
+                        # The address is on the screen already, and leaves no room for the reason.
+                        self._link("reconnecting", reason.removeprefix(f"{self._client.url}: "), attempt)
 
     async def _begin(self, state: HostState) -> None:
         """Hand over what happened before a host that is new here; one of an older version cannot tell."""

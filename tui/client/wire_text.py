@@ -21,7 +21,7 @@ _SEQUENCES = re.compile(
 )
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
-    "\u00ad\u061c\u180e\u200b\u200d-\u200f\u202a-\u202e\u2060-\u206f"  # joiners, marks, bidi controls
+    "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"  # joiners, marks, bidi controls
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffb"  # variation selectors, byte order mark, annotations
     "\U000e0000-\U000e01ef]"  # tags: text that only a model would see
 )

@@ -52,10 +52,18 @@ def _show(config: HostConfig, attach_url: str | None, claude: str) -> int:
     raise_descriptor_limit()
     from tui.client.host_process import HostProcess
     from tui.screen.app import run_app
+    from tui.screen.theme_choice import FILE_NAME
 
     logs = private_folder(config.home / "logs")
     host = HostProcess(config, log_path=logs / "host.log") if attach_url is None else None
-    code = run_app(host, attach_url, claude=claude, token=config.token, log_path=logs / "screen.log")
+    code = run_app(
+        host,
+        attach_url,
+        claude=claude,
+        token=config.token,
+        log_path=logs / "screen.log",
+        theme_path=config.home / FILE_NAME,
+    )
     for line in host.report if host is not None else ():
         say(line)
     return code

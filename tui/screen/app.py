@@ -20,6 +20,7 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.theme import Theme
 
 from engine.process.exit_codes import ExitCode
 from tui.client.figures import clock, plural, size
@@ -35,7 +36,9 @@ from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
+from tui.screen.terminal_background import light_background
 from tui.screen.terminal_colours import In16Colours, In256Colours
+from tui.screen.theme_choice import ThemeChoice
 from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 
@@ -97,6 +100,7 @@ class ControlCenter(App[None]):
         *,
         token: str = "",
         claude: str = "anyclaude-tui claude",
+        themes: ThemeChoice | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
@@ -119,7 +123,12 @@ class ControlCenter(App[None]):
         }
         self.register_theme(NIGHT)
         self.register_theme(DAY)
-        self.theme = os.environ.get("TEXTUAL_THEME") or NIGHT.name
+        self._themes = themes or ThemeChoice()
+        first = self._themes.first()
+        self._unknown_theme = "" if first in self.available_themes else first
+        # A reactive that has this value already, as Textual takes it from the environment, sees no change.
+        self.set_reactive(App.theme, "textual-dark" if first != "textual-dark" else "textual-light")
+        self.theme = self._first_theme = NIGHT.name if self._unknown_theme else first
 
     @property
     def theme_styles(self) -> ThemeStyles:
@@ -134,8 +143,11 @@ class ControlCenter(App[None]):
             *self._colour_filters.get(self.console.color_system or "", []),
         ]
 
-    def _theme_changed(self, theme: object) -> None:
+    def _theme_changed(self, theme: Theme) -> None:
         self._theme_styles = None
+        if theme.name != self._first_theme:
+            self._first_theme = theme.name
+            self._themes.keep(theme.name)
         for screen in self.screen_stack:
             screen.refresh(layout=True)
             for widget in screen.query("*"):
@@ -155,6 +167,10 @@ class ControlCenter(App[None]):
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.set_interval(FRAME_S, self.frame)
+        if self._unknown_theme:
+            self.notify_user(
+                f"There is no theme {self._unknown_theme}; ctrl+t lists those there are.", "warning"
+            )
         if not self.is_headless:
             self._handle_signals()
         # After the first frame, which the imports of the workers would delay.
@@ -343,13 +359,16 @@ def run_app(
     claude: str,
     token: str = "",
     log_path: Path | None = None,
+    theme_path: Path | None = None,
 ) -> int:
     """Show the control center until the user quits; returns the exit code of the command.
 
     Output of libraries and children on file descriptors 1 and 2 goes to `log_path` (or nowhere), so that it
-    does not overwrite the screen. Our own host is stopped before this returns.
+    does not overwrite the screen. Our own host is stopped before this returns. `theme_path` is the file that
+    the user's theme is remembered in.
     """
-    app = ControlCenter(host, attach_url, token=token, claude=claude)
+    themes = ThemeChoice(theme_path, light_background=light_background)
+    app = ControlCenter(host, attach_url, token=token, claude=claude, themes=themes)
 
     async def run() -> None:
         try:

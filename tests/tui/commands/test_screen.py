@@ -70,7 +70,9 @@ class Terminal:
 @contextmanager
 def terminal(folder: Path, *arguments: str, **environ: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
-    environment = clean_environment(**({"HOME": str(folder), "TERM": "xterm-256color"} | environ))
+    environment = clean_environment(
+        **({"HOME": str(folder), "TERM": "xterm-256color", "COLORFGBG": "15;0"} | environ)
+    )
     environment = environment if "CI" in environ else {**environment, "CI": ""}
     with subprocess.Popen(
         [str(COMMAND), *arguments],

@@ -299,7 +299,7 @@ def _memory_of(snapshot: Snapshot) -> str:
 
 def _memory_bar(snapshot: Snapshot, cells: int) -> Line:
     used = ratio(snapshot.totals.cache_bytes, snapshot.totals.cache_budget_bytes) or 0.0
-    return bar([(used, "bad" if used > 0.97 else "lane.main")], cells)
+    return bar([(used, "lane.main")], cells)  # a full cache is its normal state
 
 
 def _disk_of(disk: EngineCache) -> str:

@@ -74,7 +74,7 @@ COLUMNS: tuple[Column[TraceSummary], ...] = (
     Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
     Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=6),
     Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=8),
-    Column("END", lambda row, now, cells: _end(row, cells), 22, least=12, grow=1, most=26),
+    Column("END", lambda row, now, cells: _end(row, cells), 22, least=14, grow=1, most=26),
     Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=2),
     Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=5),
     Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=4),
@@ -253,7 +253,9 @@ class TracesPane(Pane):
             ]
         elif len(self._rows):
             note = [(f"{len(self._rows):,} in all  ", "muted"), *note]
-        if self._problem and len(self._rows):
+        if self.snapshot.link.gone and len(self._rows):
+            note = [(f"as of {clock(self.snapshot.link.since)}  ", "warn"), *note]
+        elif self._problem and len(self._rows):
             note = [(shorten(self._problem, 60), "bad")]
         self.query_one("#traces-heading", Heading).set_text(note=note)
 

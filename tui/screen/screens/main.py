@@ -160,7 +160,7 @@ class MainScreen(Screen[None]):
 
     def _focus_pane(self) -> None:
         if self.current.home is not None:
-            self.current.home.focus()
+            self.set_focus(self.current.home)  # at once: the next key may be typed already
 
     def on_resize(self, event: events.Resize) -> None:
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
