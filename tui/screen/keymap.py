@@ -55,6 +55,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "streams"),
     Command("Copy the answer", "copy", "y", "streams", "copy", 8),
+    Command("Copy the command for Claude Code", "copy_command", "c", "streams"),
     Command("Open this request's trace", "trace", "t", "streams", "trace", 2),
     Command("Other table", "swap", "enter,right,left", "cache", "other table", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape", "cache"),

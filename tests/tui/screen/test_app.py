@@ -30,6 +30,7 @@ from tui.screen.screens.trace_sections import SECTIONS
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.strip_view import StripView
+from tui.screen.widgets.text_tail import TextTail
 from tui.screen.widgets.top_bar import TopBar
 
 
@@ -140,6 +141,22 @@ async def test_text_is_appended_while_it_arrives() -> None:
         await it.settle()
         assert "[/] not markup" in it.text()
         assert "第二行" in it.text()
+
+
+async def test_a_finished_call_takes_the_place_of_its_text() -> None:
+    async with scene() as it:
+        await it.press("up")
+        request = it.app.main.current.main_table.selected.id  # type: ignore[union-attr]
+        tail = it.app.screen.query_one(TextTail)
+        it.app.inbox.put(it.morning.emit("request.delta", request, kind="tool", text='{"command": "ma'))
+        await it.settle()
+        assert '{"command": "ma' in tail.text
+        made = {"tool_use_id": "x", "name": "Bash", "input": {"command": "make"}}
+        it.app.inbox.put(it.morning.emit("request.tool_call", request, **made))
+        await it.settle()
+        assert tail.text.endswith("▸ Bash  make  ")
+        assert '{"command"' not in tail.text
+        assert "I'll start with" in tail.text
 
 
 async def test_the_filter_narrows_while_typing_and_esc_takes_it_off() -> None:
@@ -334,7 +351,9 @@ async def test_copying_notifies_the_user() -> None:
         await it.press("up", "y")
         assert "I'll start with" in it.app.clipboard
         await it.press("5", "y")
-        assert it.app.clipboard.startswith("mlx/req_")
+        assert it.app.clipboard.startswith("/home/ada/.anyclaude/traces/mlx/req_")
+        await it.press("1", "c")
+        assert it.app.clipboard == "anyclaude-tui claude"
         await it.press("3", "y")
         assert "Arguments" in it.app.clipboard
 

@@ -24,6 +24,7 @@ class Transcript:
         self._limit = limit
         self._chars = 0
         self.dropped = 0  # pieces that were forgotten
+        self.rewritten = 0  # grows when pieces that were read already were taken back
 
     @property
     def end(self) -> int:
@@ -31,9 +32,12 @@ class Transcript:
         return self.dropped + len(self._pieces)
 
     def append(self, kind: PieceKind, text: str) -> None:
-        """Add `text`; an empty one is nothing."""
+        """Add `text`; an empty one is nothing. A finished call takes the place of its text."""
         if not text:
             return
+        while kind == "call" and self._pieces and self._pieces[-1].kind == "tool":
+            self._chars -= len(self._pieces.pop().text)
+            self.rewritten += 1
         self._pieces.append(TranscriptPiece(kind, text))
         self._chars += len(text)
         while self._chars > self._limit and len(self._pieces) > 1:

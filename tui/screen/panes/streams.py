@@ -76,6 +76,7 @@ class StreamsPane(Pane):
         self._claude = claude
         self._shown = ""  # the request whose text is in the tail
         self._pieces_shown = 0  # of its transcript
+        self._rewritten = 0  # as the transcript had it then
         self._kind = ""  # of the last piece
         self._line_ended = False  # by the last piece
 
@@ -91,7 +92,11 @@ class StreamsPane(Pane):
                 empty=paragraphs(
                     [("No request yet.", "bold")],
                     "",
-                    [("In another terminal:  ", "muted"), (self._claude, "accent")],
+                    [
+                        ("In another terminal:  ", "muted"),
+                        (self._claude, "accent"),
+                        ("   (c copies it)", "dim"),
+                    ],
                     "This starts Claude Code on this host; each of its requests appears here.",
                 ),
             )
@@ -120,9 +125,15 @@ class StreamsPane(Pane):
     def _update_answer(self, record: RequestSnapshot | None) -> None:
         tail = self.query_one(TextTail)
         if (record.id if record else "") != self._shown:
-            self._shown, self._pieces_shown, self._kind = record.id if record else "", 0, ""
-            tail.clear()
+            self._shown = record.id if record else ""
+            self._begin_answer(tail)
         transcript = self._store.transcript(self._shown) if record else None
+        if transcript is not None and transcript.rewritten != self._rewritten:
+            if tail.following:  # what somebody reads further up stays as it is
+                self._begin_answer(tail)
+            else:
+                self._pieces_shown = min(self._pieces_shown, transcript.end - 1)
+            self._rewritten = transcript.rewritten
         if transcript is not None and transcript.end > self._pieces_shown:
             tail.add(self._styled(transcript.since(self._pieces_shown)))
             self._pieces_shown = transcript.end
@@ -130,6 +141,10 @@ class StreamsPane(Pane):
         tail.sync()
         self._draw_heading()
         self.query_one("#answer-facts", Canvas).paint()
+
+    def _begin_answer(self, tail: TextTail) -> None:
+        self._pieces_shown, self._rewritten, self._kind = 0, 0, ""
+        tail.clear()
 
     def _draw_heading(self) -> None:
         record, tail = self.main_table.selected, self.query_one(TextTail)
@@ -174,6 +189,10 @@ class StreamsPane(Pane):
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""
         self.copy(self.query_one(TextTail).text, "answer")
+
+    def action_copy_command(self) -> None:
+        """Copy the command line that starts Claude Code on this host."""
+        self.copy(self._claude, "command")
 
     def action_trace(self) -> None:
         """Request the trace of the selected request."""

@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from proxy.events.causes import overflow_tokens
+from proxy.traces.files import TRACES_FOLDER
 from tui.client.event_text import cleaned
 from tui.client.figures import clock, day_and_clock, seconds, size
 from tui.client.loaded_rows import PAGE, LoadedRows
@@ -170,9 +171,10 @@ class TracesPane(Pane):
             self.post_message(self.Opened(self.main_table.selected.id))
 
     def action_copy(self) -> None:
-        """Copy the path of the selected trace, relative to the traces folder."""
-        row = self.main_table.selected
-        self.copy(line_text(row.path or row.id) if row else "", "path")
+        """Copy the path of the selected trace, on the host's machine."""
+        row, host = self.main_table.selected, self.snapshot.host
+        folder = f"{host.home}/{TRACES_FOLDER}/" if host is not None and host.home else ""
+        self.copy((folder + line_text(row.path) if row.path else line_text(row.id)) if row else "", "path")
 
     def neighbour(self, trace_id: str, step: int) -> str | None:
         """The id of the trace `step` rows further; it is selected as well."""

@@ -89,9 +89,10 @@ def waterfall(trace: Trace, width: int) -> list[Line]:
                 (f"  {percent((end - start) / whole):>4}", "muted"),
             ]
         )
-    first_token = seconds(trace.timings.first_token)
-    summary: Line = [(f"{'':<{LABEL_CELLS}}", ""), ("first token ", "muted"), (first_token, "bold")]
-    summary += [(", total ", "muted"), (seconds(whole), "bold")]
+    summary: Line = [(f"{'':<{LABEL_CELLS}}", "")]
+    if trace.timings.first_token is not None:
+        summary += [("first token ", "muted"), (seconds(trace.timings.first_token), "bold"), (", ", "muted")]
+    summary += [("total ", "muted"), (seconds(whole), "bold")]
     return [*lines, summary]
 
 
