@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from engine.wire.json_text import plain_text
 from proxy.events.tool_call import ToolCall
+from proxy.events.types import ErrorInfo
 from proxy.traces.schema import Trace, plain_id
 from proxy.traces.secret_shapes import REDACTED, redact_shapes
 
@@ -112,9 +113,8 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
         "headers": redactor.headers(sent.headers),
         "body": redactor.value(sent.body),
     }
-    error = got.error and got.error.model_copy(
-        update={"type": redactor.text(got.error.type), "message": redactor.text(got.error.message)}
-    )
+    told = got.error.model_dump() if got.error else {}
+    error = got.error and ErrorInfo(**{name: redactor.text(text) for name, text in told.items()})
     miss = cache and cache.miss
     if cache and miss:
         texts = {name: redactor.text(getattr(miss, name)) for name in ("segment", "before", "now")}
@@ -129,7 +129,8 @@ def redacted_trace(trace: Trace, redactor: Redactor) -> Trace:
     }
     if (named := redactor.text(trace.id)) != trace.id:  # of a foreign file: ours are made of hex digits
         update["id"] = plain_id(named)
-    for name in ("backend", "session", "agent", "agent_type", "prompt_id", "model", "upstream_model"):
+    names = ("backend", "session", "agent", "agent_type", "prompt_id", "retry_of", "model", "upstream_model")
+    for name in names:
         update[name] = redactor.text(getattr(trace, name))
     return trace.model_copy(update=update)
 

@@ -27,7 +27,8 @@ def without_contents(trace: Trace) -> Trace:
         name: value if name.lower() in _KEPT_HEADERS else _blank(value)
         for name, value in sent.headers.items()
     }
-    named = {name: _word(getattr(trace, name)) for name in ("session", "agent", "agent_type", "prompt_id")}
+    names = ("session", "agent", "agent_type", "prompt_id", "retry_of")
+    named = {name: _word(getattr(trace, name)) for name in names}
     request = {"headers": headers, "query": _blank(sent.query), "body": _emptied(sent.body)}
     error = got.error and ErrorInfo(type=_word(got.error.type), message=_blank(got.error.message))
     if cache and (miss := cache.miss):

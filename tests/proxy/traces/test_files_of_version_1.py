@@ -28,7 +28,7 @@ def test_a_trace_is_read_listed_and_summed_with_all_of_its_fields(tmp_path: Path
     path.parent.mkdir(mode=0o700, parents=True)
     shutil.copyfile(DATA / "trace-version-1.json", path)
     assert folder.reconcile() == 1
-    later = {"usage_estimated": False}  # fields that it did not have
+    later = {"usage_estimated": False, "retry_of": ""}  # fields that it did not have
     assert load_trace(folder.path, TRACE["id"]).model_dump(mode="json") == TRACE | later
     total = analyze(folder.index, Choice(), {}).total
     assert (total.requests, total.created, total.output) == (1, 29, 23)
