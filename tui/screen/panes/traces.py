@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -26,25 +26,34 @@ from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from proxy.traces.schema import TraceSummary
+    from tui.client.records import RequestPhase
 
 CLIENT_CLOSED_REQUEST = 499  # as `proxy.api.messages` records a request that the client cancelled
 NEAR = 40  # rows: that near to the selected one, all are loaded
 TYPING_S = 0.12  # after the last key of a filter, before the host is asked
+Repeats = Mapping[str, "tuple[float, RequestPhase]"]  # by failed request: when it was repeated, and the end
 Load = Callable[[str, int], Awaitable[tuple[list["TraceSummary"], int]]]
 
 
-def _end(row: TraceSummary, cells: int) -> Line:
+def _end(row: TraceSummary, cells: int, repeats: Repeats) -> Line:
     if row.marked:  # no prune removes it
-        return [("◆ ", "warn"), *_state(row, cells - 2)]
-    return _state(row, cells)
+        return [("◆ ", "warn"), *_state(row, cells - 2, repeats)]
+    return _state(row, cells, repeats)
 
 
-def _state(row: TraceSummary, cells: int) -> Line:
+def _state(row: TraceSummary, cells: int, repeats: Repeats) -> Line:
     if row.status == CLIENT_CLOSED_REQUEST:
         return [("⊘ ", "warn"), ("cancelled", "warn")]
     if row.error or row.status >= 400:
-        return failure(line_text(row.cause) or f"HTTP {row.status}", line_text(row.error), None, cells)
+        cause, repeat = line_text(row.cause) or f"HTTP {row.status}", repeats.get(row.id)
+        return failure(cause, line_text(row.error), repeat, cells)
     return [("✓ ", "ok"), (shorten(row.stop_reason or "done", cells - 2), "muted")]
+
+
+def _phase(row: TraceSummary) -> RequestPhase:
+    if row.status == CLIENT_CLOSED_REQUEST:
+        return "cancelled"
+    return "failed" if row.error or row.status >= 400 else "done"
 
 
 def _model(row: TraceSummary, cells: int) -> Line:
@@ -70,21 +79,23 @@ def _restored(row: TraceSummary) -> Line:
     return [restored_share(row.usage.cache_read_input_tokens, row.usage.prompt_tokens, known=known)]
 
 
-COLUMNS: tuple[Column[TraceSummary], ...] = (
-    Column("TIME", lambda row, now, cells: _when(row, cells), 14, least=8),
-    Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
-    Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=6),
-    Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=8),
-    Column("END", lambda row, now, cells: _end(row, cells), 22, least=14, grow=1, most=26),
-    Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=2),
-    Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=5),
-    Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=4),
-    Column("CALLS", lambda row, now, cells: _tools(row), 5, "right", rank=5),
-    Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=7),
-    Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "")], 6, "right", rank=2),
-    Column("SIZE", lambda row, now, cells: [(size(row.bytes), "muted")], 7, "right", rank=9),
-    Column("ASKED", lambda row, now, cells: _asked(row), 24, least=18, grow=3, rank=1),
-)
+def columns(repeats: Repeats) -> tuple[Column[TraceSummary], ...]:
+    """The columns of the list; `repeats` may grow."""
+    return (
+        Column("TIME", lambda row, now, cells: _when(row, cells), 14, least=8),
+        Column("SESSION", lambda row, now, cells: [session(row.session)], 7, rank=3),
+        Column("LANE", lambda row, now, cells: [lane(row.lane)], 10, rank=6),
+        Column("MODEL", lambda row, now, cells: _model(row, cells), 20, least=14, rank=8),
+        Column("END", lambda row, now, cells: _end(row, cells, repeats), 22, least=14, grow=1, most=26),
+        Column("PROMPT", lambda row, now, cells: [number(_prompt(row))], 6, "right", rank=2),
+        Column("REST.", lambda row, now, cells: _restored(row), 5, "right", rank=5),
+        Column("OUT", lambda row, now, cells: [number(row.usage.output_tokens)], 5, "right", rank=4),
+        Column("CALLS", lambda row, now, cells: _tools(row), 5, "right", rank=5),
+        Column("TTFT", lambda row, now, cells: [(seconds(row.ttft_s), "muted")], 5, "right", rank=7),
+        Column("TOOK", lambda row, now, cells: [(seconds(row.duration_s), "")], 6, "right", rank=2),
+        Column("SIZE", lambda row, now, cells: [(size(row.bytes), "muted")], 7, "right", rank=9),
+        Column("ASKED", lambda row, now, cells: _asked(row), 24, least=18, grow=3, rank=1),
+    )
 
 
 def _when(row: TraceSummary, cells: int) -> Line:
@@ -111,6 +122,7 @@ class TracesPane(Pane):
         super().__init__()
         self._load = load
         self._rows = LoadedRows()
+        self._repeats: dict[str, tuple[float, RequestPhase]] = {}
         self._wanted = 0  # the row whose page is asked for next
         self._query = ""
         self._problem = ""
@@ -123,7 +135,7 @@ class TracesPane(Pane):
     def compose(self) -> ComposeResult:
         yield Heading("Traces", id="traces-heading")
         yield LineTable(
-            COLUMNS,
+            columns(self._repeats),
             key=lambda row: row.id,
             newest_first=True,
             empty=paragraphs("Loading traces …"),
@@ -233,11 +245,26 @@ class TracesPane(Pane):
             rows = self._rows if query == self._loaded_query else LoadedRows()
             self._rows = rows.with_page(start, page, max(total, start + len(page)))
             self._loaded_query = query
+            self._note_repeats(page)
         self._busy = False
         self._draw()
         wanted = self._wanted
         if wanted // PAGE * PAGE != start and wanted < len(self._rows) and self._rows[wanted] is None:
             self.call_after_refresh(self._want, wanted)
+
+    def _note_repeats(self, page: list[TraceSummary]) -> None:
+        """Note which failures the rows of a page repeat; the last of several repeats counts."""
+        known = dict(self._repeats)
+        for row in reversed(page):
+            failed, seen = row.retry_of, {row.id}
+            while failed and failed not in seen:
+                seen.add(failed)
+                self._repeats[failed] = (row.time, _phase(row))
+                place = self._rows.place_of(failed)
+                before = self._rows[place] if place is not None else None
+                failed = before.retry_of if before is not None else ""
+        if known != self._repeats:
+            self.main_table.clear_drawn()
 
     def _draw(self) -> None:
         if not (self.is_attached and self.app.is_running):  # the screen closed while the list was loading

@@ -170,5 +170,6 @@ def identity(trace: Trace, width: int) -> list[Line]:
         ("backend", [(line_text(trace.backend), "")] if trace.backend else []),
         ("calls", [(calls, "tool")] if calls else []),
         ("id", [(shorten(line_text(trace.id), room), "muted")]),
+        ("repeats", [(shorten(line_text(trace.retry_of), room), "muted")] if trace.retry_of else []),
     ]
     return label_rows(pairs, width, LABEL_CELLS)

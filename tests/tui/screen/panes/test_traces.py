@@ -8,9 +8,9 @@ from tests.tui.trace_samples import SampleHost
 from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.records import Link
 from tui.screen.app import ControlCenter
-from tui.screen.panes.traces import COLUMNS
+from tui.screen.panes.traces import columns
 
-END = next(column for column in COLUMNS if column.title == "END")
+END = next(column for column in columns({}) if column.title == "END")
 
 
 @pytest.mark.parametrize(("marked", "shown"), [(False, "✓ end_turn"), (True, "◆ ✓ end_turn")])
@@ -20,7 +20,7 @@ def test_a_marked_trace_has_a_glyph(marked: bool, shown: str) -> None:
 
 
 def cell(title: str, row: TraceSummary, cells: int) -> str:
-    column = next(column for column in COLUMNS if column.title == title)
+    column = next(column for column in columns({}) if column.title == title)
     return "".join(text for text, _ in column.cell(row, 0.0, cells))
 
 
@@ -80,6 +80,13 @@ async def test_the_end_of_a_long_list_is_its_end() -> None:
         assert (table.selected.id, len(table.rows)) == ("req_20", 1001)
         await press("home")
         assert drawn(table)[1].startswith("▌")
+        died = rows_of(1003)[0].model_copy(update={"cause": "engine died", "error": "x", "status": 529})
+        second = died.model_copy(update={"id": "req_1004", "time": 1004.0, "retry_of": died.id})
+        third = rows_of(1005)[0].model_copy(update={"retry_of": second.id})
+        host.rows = [third, second, died, *host.rows]
+        await press("r")
+        assert "↻ 00:16:45 ✓" in drawn(table)[2]
+        assert "↻ 00:16:45 ✓" in drawn(table)[3]
         host.asked.clear()
         await pilot.press("slash", *"!req")
         await press("enter")
