@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from proxy.events.types import EngineMemory, EngineState
 
 ADVICE = {
-    "failed": "It does not restart by itself. Read the log below, fix the cause, then press r.",
+    "failed": "It does not restart by itself. Fix what its log says, then press r.",
     "stalled": "It makes no progress with its work. It is restarted if that lasts; r restarts it now.",
     "exited": "It ended. It is restarted unless five restarts in a row have failed.",
     "stopped": "It is not running. r starts it.",
