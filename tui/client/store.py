@@ -190,12 +190,13 @@ class Store:
 
     def _draw(self) -> Snapshot:
         requests, rest = self._requests.records(), self._rest
+        active = tuple(record for record in requests if record.active)
         return Snapshot(
             version=self._version,
             link=self._link,
             host=self._host,
             requests=requests,
-            active=tuple(record for record in requests if record.active),
+            active=active,
             tools=self._tools.records(),
             tool_stats=self._tools.stats(),
             misses=rest.history("misses"),
@@ -206,7 +207,7 @@ class Store:
             log=rest.history("log"),
             log_dropped=rest.log_dropped,
             notices=rest.history("notices"),
-            totals=_with_running(self._totals, requests),
+            totals=_with_running(self._totals, active),
             lost=self._lost,
             damaged=self._damaged,
             seq=self._seq,
@@ -215,12 +216,10 @@ class Store:
         )
 
 
-def _with_running(totals: Totals, requests: tuple[RequestSnapshot, ...]) -> Totals:
+def _with_running(totals: Totals, active: tuple[RequestSnapshot, ...]) -> Totals:
     """The totals with what the requests that run have restored, prefilled and written so far."""
     whole = replace(totals)
-    for record in requests:
-        if not record.active:
-            continue
+    for record in active:
         whole.output_tokens += record.output_tokens
         if record.usage is not None:
             whole.input_tokens += record.usage.input_tokens

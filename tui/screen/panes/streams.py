@@ -111,6 +111,10 @@ class StreamsPane(Pane):
 
     def update(self) -> None:
         table = self.main_table
+        models = {record.model for record in self.snapshot.requests}
+        agents = {record.agent_type for record in self.snapshot.requests}
+        same = [title for title, of in (("MODEL", models), ("AGENT", agents)) if len(of) < 2]
+        table.leave_out(*same)
         table.show(self.snapshot.requests, self.now)
         title: Line = [("Requests", "bold")]
         if self.snapshot.earlier and self.snapshot.host is not None:

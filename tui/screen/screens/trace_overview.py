@@ -86,7 +86,7 @@ def waterfall(trace: Trace, width: int) -> list[Line]:
                 (shape(style) * (last - first), style),
                 (" " * max(0, cells - last), ""),
                 (f"  {seconds(end - start):>7}", style),
-                (f"  {percent((end - start) / whole):>4}", "muted"),
+                (f"  {_share((end - start) / whole):>4}", "muted"),
             ]
         )
     summary: Line = [(f"{'':<{LABEL_CELLS}}", "")]
@@ -94,6 +94,10 @@ def waterfall(trace: Trace, width: int) -> list[Line]:
         summary += [("first token ", "muted"), (seconds(trace.timings.first_token), "bold"), (", ", "muted")]
     summary += [("total ", "muted"), (seconds(whole), "bold")]
     return [*lines, summary]
+
+
+def _share(share: float) -> str:
+    return "<1%" if 0 < share < 0.005 else percent(share)
 
 
 def tokens(trace: Trace, width: int) -> list[Line]:

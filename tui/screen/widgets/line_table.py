@@ -89,6 +89,7 @@ class LineTable(StripView, Generic[Row], can_focus=True):
         self._follow = True
         self._left_at: str | None = None  # key of the newest row when following stopped
         self.filter = ""
+        self._left_out: frozenset[str] = frozenset()
 
     # -- what is shown ------------------------------------------------------------------------------------
 
@@ -106,6 +107,12 @@ class LineTable(StripView, Generic[Row], can_focus=True):
             self.filter = query
             self._place(self._filtered())
             self.refresh()
+
+    def leave_out(self, *titles: str) -> None:
+        """Show all columns but these: those that say the same of each row."""
+        if self._left_out != frozenset(titles):
+            self._left_out = frozenset(titles)
+            self.clear_drawn()
 
     @property
     def rows(self) -> Sequence[Row | None]:
@@ -190,7 +197,8 @@ class LineTable(StripView, Generic[Row], can_focus=True):
 
     def line_at(self, y: int) -> Strip:
         if not self._layout:
-            self._layout = lay_out(self._columns, max(1, self.size.width - GUTTER - 1))
+            columns = [column for column in self._columns if column.title not in self._left_out]
+            self._layout = lay_out(columns, max(1, self.size.width - GUTTER - 1))
         if not self._rows:
             return self.theme_styles.strip(self._empty_line(y), self.size.width)
         if y == 0:

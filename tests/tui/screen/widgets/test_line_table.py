@@ -179,3 +179,13 @@ async def test_a_newest_row_that_the_filter_hides_makes_no_row_newer() -> None:
         assert view.pending == 2
         view.set_filter("of 2")
         assert view.pending == 0
+
+
+async def test_a_column_that_says_the_same_of_each_row_is_left_out() -> None:
+    view = table()
+    async with on_stage(view):
+        view.show(rows(2), 0)
+        view.leave_out("KEY")
+        assert drawn(view)[0].split() == ["TEXT"]
+        view.leave_out()
+        assert drawn(view)[0].split() == ["KEY", "TEXT"]
