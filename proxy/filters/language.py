@@ -122,11 +122,8 @@ def _parts(piece: Piece, sign: str) -> Iterator[Piece]:
             quoted = not quoted
         elif found == sign and not quoted:
             if at == start:
-                raise FilterError(
-                    f"nothing stands beside this {sign}",
-                    piece.start + at,
-                    min(piece.end, piece.start + at + 1),
-                )
+                place = piece.start + min(at, len(piece.text) - 1)  # at the end, the sign before it
+                raise FilterError(f"nothing stands beside this {sign}", place, place + 1)
             yield Piece(text[start:at], piece.start + start)
             start = at + 1
 

@@ -98,6 +98,7 @@ def test_nothing_asks_for_nothing(query: str) -> None:
         ("xyzzy:1", "xyzzy:1", "there is no xyzzy:"),
         ("tool:", "tool:", "a value belongs behind tool: such as tool:Write,Edit"),
         ("tool:a,,b", ",", "nothing stands beside this ,"),
+        ("a|", "|", "nothing stands beside this |"),
         ("a||b", "|", "nothing stands beside this |"),
         ("| a", "|", "nothing stands before this |"),
         ("a |", "|", "nothing stands behind this |"),
