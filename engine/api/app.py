@@ -28,6 +28,7 @@ from engine.api.other_fields import OTHER_PATHS, left_out, refuse_other_fields
 from engine.api.requests import ChatRequest, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.api.running_answer import RunningAnswer
+from engine.models.detokenizer import answer_detokenizer
 from engine.models.loading import LoadedModel
 from engine.process.loopback import PageGuard
 from engine.prompts.answer_memory import AnswerMemory
@@ -268,7 +269,8 @@ async def _complete(engine: Engine, request: Request) -> Response:
         ),
         asyncio.get_running_loop(),
     )
-    reader = AnswerText(loaded.tokenizer.detokenizer, plan.style)
+    detokenizer = answer_detokenizer(loaded.tokenizer, continues=bool(chat.continue_final_message))
+    reader = AnswerText(detokenizer, plan.style)
     guard = LoopGuard(engine.loop_tokens) if engine.loop_tokens else None
     answer = RunningAnswer(generation, reader, len(prompt.tokens), guard)
     form: type[ChatResponse] = ChatStream if chat.stream else WholeChat

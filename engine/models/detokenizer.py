@@ -52,6 +52,10 @@ class ByteDetokenizer:
         self._segment = ""
         self._begun = not self._trims
 
+    def continue_text(self) -> None:
+        """The answer goes on behind a text, so that its first blank belongs to it."""
+        self._begun = True
+
     def add_token(self, token: int) -> None:
         """Take one more token; padded models have more tokens than their tokenizers."""
         known = self.token_bytes[token] if token < len(self.token_bytes) else b""
@@ -82,6 +86,14 @@ class DecodingDetokenizer(NaiveStreamingDetokenizer):  # type: ignore[misc]
         """Take one more token; padded models have more tokens than their tokenizers."""
         if token in self._known:
             super().add_token(token)
+
+
+def answer_detokenizer(tokenizer: Any, *, continues: bool) -> Any:
+    """A detokenizer for one answer, which `continues` a text that the prompt ends with, or begins one."""
+    detokenizer = tokenizer.detokenizer
+    if continues and isinstance(detokenizer, ByteDetokenizer):
+        detokenizer.continue_text()
+    return detokenizer
 
 
 def select_decoding(tokenizer: Any) -> str:

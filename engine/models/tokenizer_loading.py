@@ -147,6 +147,8 @@ def _why(path: Path, error: Exception) -> str:
     if damaged := damaged_document(path, TOKENIZER_DOCUMENTS):
         return damaged
     file = path / "tokenizer.json"
+    if fault := _template_fault(path / "chat_template.jinja"):
+        return fault
     if "custom code" in str(error) or (not file.is_file() and _has_own_code(path)):
         return (
             f"the tokenizer of {path} requires code of its own to run; use a copy of this model that has a"
@@ -161,6 +163,15 @@ def _why(path: Path, error: Exception) -> str:
         f"the tokenizer of {path} cannot be loaded ({first_line(error)}); upgrade transformers, or take"
         " another copy of this model"
     )
+
+
+def _template_fault(file: Path) -> str:
+    try:
+        if file.is_file():
+            file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        return f"{file} cannot be read ({first_line(error)}); download it again"
+    return ""
 
 
 def _has_own_code(path: Path) -> bool:

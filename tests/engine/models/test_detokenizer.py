@@ -14,7 +14,7 @@ from tokenizers.decoders import Decoder
 
 from bench.stdlib_tokenizer import save_tokenizer
 from engine.constrained.grammar import token_bytes
-from engine.models.detokenizer import PROBES, ByteDetokenizer, select_decoding
+from engine.models.detokenizer import PROBES, ByteDetokenizer, answer_detokenizer, select_decoding
 from engine.models.tokenizer_loading import LoadedTokenizer, load_tokenizer
 from tests.engine import tokenizer_kinds
 from tests.models import ModelShelf
@@ -178,6 +178,18 @@ def test_a_token_of_the_model_that_its_tokenizer_lacks_has_no_text(kind: Callabl
     select_decoding(tokenizer)
     ids = tokenizer.encode("words", add_special_tokens=False)
     assert streamed(tokenizer, [10**6, *ids, 10**6]) == streamed(tokenizer, ids)
+
+
+@pytest.mark.parametrize("kind", KINDS[:4], ids=lambda kind: kind.__name__)
+def test_an_answer_that_continues_a_text_keeps_its_first_blank(kind: Callable[[], Any]) -> None:
+    tokenizer = kind()
+    select_decoding(tokenizer)
+    whole = tokenizer.encode("zq words", add_special_tokens=False)
+    begun = next(n for n in range(len(whole)) if tokenizer.decode(whole[: n + 1]) == "zq")
+    detokenizer = answer_detokenizer(tokenizer, continues=True)
+    for token in whole[begun + 1 :]:
+        detokenizer.add_token(token)
+    assert detokenizer.last_segment == " words"
 
 
 def test_letters_that_are_also_letters_for_bytes_stay_letters() -> None:

@@ -154,6 +154,10 @@ def instead_of_tokenizer(name: str) -> Callable[[Path], None]:
     return move
 
 
+def not_utf8(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes(b"\xff") and None
+
+
 def cut_short(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-20_000])
@@ -255,6 +259,7 @@ def tokenizer_with_code(folder: Path) -> None:
             "are quantized (bitsandbytes: Received 1 parameters not in model: extra.absmax",
         ),
         (write("tokenizer.json", POINTER), TokenizerMissing, "run: git lfs pull"),
+        (not_utf8("chat_template.jinja"), TokenizerMissing, "chat_template.jinja cannot be read ('utf-8'"),
         (tokenizer_with_code, TokenizerMissing, "use a copy of this model that has a tokenizer.json"),
         (edit_config(num_attention_heads="two"), UnsupportedArchitecture, "cannot build a qwen3 model"),
         (edit_config(rms_norm_eps=-1), UnsupportedArchitecture, "cannot build a qwen3 model"),
