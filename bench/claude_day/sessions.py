@@ -114,7 +114,7 @@ def output_limit(on: Stage) -> None:
 def compaction(on: Stage) -> None:
     on.put("log2.txt", "".join(f"{n} sold for {n * 37 % 101}\n" for n in range(1500)))
     on.ask("Read on.", task=_rounds(12), says="All rounds are done.")
-    if not on.lacked("it knows no window below 100,000; what the host refuses is compacted (*overflow*)"):
+    if not on.lacked("windows below 100,000 tokens; what the host refuses is compacted (*overflow*)"):
         assert on.script.asked["compaction"] >= 1
         on.seen(SUMMARY)
 
@@ -142,7 +142,7 @@ def overflow_in_compaction(on: Stage) -> None:
     on.script.compaction = compacting
     on.put("log2.txt", "".join(f"{n} sold for {n * 37 % 101}\n" for n in range(1500)))
     rounds = _rounds(12)
-    unasked = not on.lacked("it knows no window below 100,000: a refusal starts the compaction")
+    unasked = not on.lacked("windows below 100,000 tokens; a refusal starts the compaction")
     on.ask("Read on.", task=rounds if unasked else _refused_once(rounds), says="All rounds are done.")
     assert on.script.asked["compaction"] >= 2
 

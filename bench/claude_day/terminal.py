@@ -256,7 +256,7 @@ def aside(on: Stage) -> None:
         person.say("SECOND-72.", Turn("The second answer."))
     assert "ASIDE-44" not in json.dumps(on.bodies()[-1]["messages"])
     aside = [trace for trace in on.traces() if "ASIDE-44" in json.dumps(trace.upstream)]
-    assert all(trace.lane == "auxiliary" for trace in aside) or on.lacked("the class of a request (headers)")
+    assert all(trace.lane == "auxiliary" for trace in aside) or on.lacked("hints of a request's class")
 
 
 @scenario("Ctrl+B", "a command that runs goes to the background, and the model with its work")
@@ -330,5 +330,5 @@ def auto_mode(on: Stage) -> None:
         person.say("Work.", *calls, Turn("One of them ran."), unless="can't check actions")
     assert person.session.text.count("Denied by auto mode") <= 1
     on.seen("auto mode")
-    if not on.lacked("it asks the model itself, not the host (`safeguards`)"):
+    if not on.lacked("`safeguards`: it asks the model itself, not the host"):
         assert any("safeguards" in trace.request.body for trace in on.traces())

@@ -93,7 +93,7 @@ def mcp_dies(on: Stage) -> None:
 
 def _but_open(on: Stage) -> tuple[str, ...]:
     """The server's options for a client that does not take its tool `open`."""
-    what = "a server whose schemas have `true` for a property: none of its tools is known to the client"
+    what = "schemas with `true` for a property: it then knows none of the server's tools"
     return ("--without", "open") if on.lacked(what) else ()
 
 
