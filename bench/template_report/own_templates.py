@@ -133,6 +133,9 @@ OWN_TEMPLATES: dict[str, str] = {
         ("arguments | tojson ~", "arguments | tojson | truncate(90) ~"),
     ),
     "the names of tools": _with(("tools | tojson", "tools | map(attribute='function.name') | join(', ')")),
+    "tools as text under another name": _with(
+        (_NO_TOOLS, "{{- '\\nTools: ' ~ (functions ~ ', ' + datetime) -}}")
+    ),
     "fields of messages are set": "{%- for message in messages -%}{%- if message.role == 'tool' -%}"
     "{%- set message.role = 'user' -%}{%- endif -%}{%- endfor -%}" + _PLAIN,
     "the time": "{{- strftime_now('%H:%M:%S.%f') ~ '\\n' -}}" + _PLAIN,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ Templates = str | dict[str, str]
 """One, or several by name; transformers takes `tool_use` where tools are offered, else `default`."""
 
 _WORD = "probebravo"
+_DAY = datetime(2026, 1, 1)
+_FUNCTIONS, _TOOLS = re.compile(r"[-({+~]\s*functions\b"), re.compile(r"\btools\b")
 _PLAIN = "messages are written to it as plain text (User: …)"
 
 
@@ -28,6 +33,13 @@ def template_text(tokenizer: Any) -> str:
     return template if isinstance(template, str) else ""
 
 
+def own_variables(source: str, tools: Any, day: datetime = _DAY) -> dict[str, str]:
+    """The variables of a template that reads tools and the time as text, under names of its own."""
+    if not _FUNCTIONS.search(source) or _TOOLS.search(source):
+        return {}
+    return {"functions": json.dumps(tools or [], ensure_ascii=False), "datetime": f"{day:%Y-%m-%d %H:%M:%S}"}
+
+
 def template_of(tokenizer: Any) -> Callable[..., str]:
     """A function that renders messages and tools with the model's own template, and raises what it raises."""
 
@@ -36,6 +48,7 @@ def template_of(tokenizer: Any) -> Callable[..., str]:
     ) -> str:
         if not getattr(tokenizer, "has_chat_template", False):
             raise ValueError("the model has no chat template")
+        template_kwargs = own_variables(template_text(tokenizer), tools) | template_kwargs
         return str(
             tokenizer.apply_chat_template(
                 messages,
@@ -111,7 +124,12 @@ def _rendered(tokenizer: Any, template: str) -> tuple[list[str], str]:
         try:
             rendered.append(
                 tokenizer._tokenizer.apply_chat_template(
-                    messages, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=True
+                    messages,
+                    tools=tools,
+                    chat_template=template,
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **own_variables(template, tools),
                 )
             )
         except TemplateSyntaxError:

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from engine.prompts.chat_template import template_text
+from engine.prompts.chat_template import own_variables, template_text
 from engine.prompts.encoding.content_guard import ContentGuard
 from engine.prompts.encoding.control_tokens import control_tokens
 from engine.prompts.encoding.guarded_encoding import GuardedEncoder
@@ -90,6 +90,7 @@ class GuardedTemplate:
         """What the template writes for messages in their form."""
         if (self._dated or self.form.fields_set) and (source := self._changed_source(bool(tools))):
             template_kwargs = {"chat_template": source} | template_kwargs
+        template_kwargs = own_variables(self.source or "", tools, self.day) | template_kwargs
         text = self._tokenizer.apply_chat_template(
             [self.form.of(message) for message in messages],
             tools=tools,
