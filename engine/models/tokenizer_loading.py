@@ -49,22 +49,19 @@ def load_tokenizer(path: Path, eos: Any = None, trust_remote_code: bool = False)
         TokenizerMissing: it cannot be loaded.
     """
     templates = missing_templates(path)
-    extra: dict[str, Any] = {
-        "trust_remote_code": trust_remote_code
-    }  # without a value, transformers may prompt on the terminal
+    # Without a value, transformers may prompt on the terminal.
+    extra: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if templates is not None:
         extra["chat_template"] = templates
     eos = _end_tokens(eos)
     try:
         tokenizer = mlx_lm.utils.load_tokenizer(path, extra, eos_token_ids=eos)
-    except Exception as error:  # transformers and tokenizers raise plain Exception for a damaged file
+    except (Exception, SystemExit) as error:  # a damaged file raises any type, and so does trusted code
         tokenizer = _without_config(path, extra, eos)
         if tokenizer is None:
             raise TokenizerMissing(_why(path, error)) from error
     _encode_as_written(path, tokenizer)
-    if not _knows_text(
-        tokenizer
-    ):  # transformers makes one without a vocabulary of a file that it cannot read
+    if not _knows_text(tokenizer):  # so transformers loads a file that it cannot read
         raise TokenizerMissing(
             f"the tokenizer of {path} knows no text: transformers cannot read {tokenizer_files(path)[0]};"
             " take a copy of this model that has a tokenizer.json"
@@ -75,11 +72,10 @@ def load_tokenizer(path: Path, eos: Any = None, trust_remote_code: bool = False)
 
 def _knows_text(tokenizer: Any) -> bool:
     try:
-        return (
-            len({token for text in PROBES for token in tokenizer.encode(text, add_special_tokens=False)}) > 1
-        )
+        encoded = [tokenizer.encode(text, add_special_tokens=False) for text in PROBES]
     except Exception:  # it has some rules at least
         return True
+    return len({token for tokens in encoded for token in tokens}) > 1
 
 
 def _end_tokens(stated: Any) -> list[int] | None:
@@ -139,11 +135,11 @@ def _without_config(path: Path, extra: dict[str, Any], eos: Any) -> Any | None:
                 (Path(made) / file.name).symlink_to(file.absolute())
         try:
             return mlx_lm.utils.load_tokenizer(Path(made), extra, eos_token_ids=eos)
-        except Exception:  # report the first error instead
+        except (Exception, SystemExit):  # report the first error instead
             return None
 
 
-def _why(path: Path, error: Exception) -> str:
+def _why(path: Path, error: BaseException) -> str:
     if damaged := damaged_document(path, TOKENIZER_DOCUMENTS):
         return damaged
     file = path / "tokenizer.json"

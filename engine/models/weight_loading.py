@@ -111,11 +111,11 @@ def _built(
             return mlx_lm.utils.load_model(  # type: ignore[no-any-return]
                 folder, lazy=True, trust_remote_code=trust_remote_code
             )
-    except Exception as error:  # mlx raises RuntimeError or ValueError for files, shapes and settings alike
+    except (Exception, SystemExit) as error:  # mlx raises the same types for files, shapes and settings
         raise _why(path, model_type, error) from error
 
 
-def _why(path: Path, model_type: str, error: Exception) -> ModelError:
+def _why(path: Path, model_type: str, error: BaseException) -> ModelError:
     """The engine's error for one of mlx-lm's while it builds a model."""
     if damaged := damaged_document(path, _CONFIGS):
         return ConfigMissing(damaged)
@@ -136,7 +136,7 @@ def _why(path: Path, model_type: str, error: Exception) -> ModelError:
     return _unbuildable(path, model_type, error)
 
 
-def _unbuildable(path: Path, model_type: str, error: Exception) -> UnsupportedArchitecture:
+def _unbuildable(path: Path, model_type: str, error: BaseException) -> UnsupportedArchitecture:
     return UnsupportedArchitecture(
         f"mlx-lm cannot build a {model_type} model from {path / 'config.json'} ({first_line(error)});"
         " choose a model in MLX format"
@@ -151,16 +151,16 @@ def _foreign_quantization(config: Mapping[str, Any]) -> str:
     return str(found.get("quant_method") or "unknown method")
 
 
-def _is_of_files(error: Exception) -> bool:
+def _is_of_files(error: BaseException) -> bool:
     return isinstance(error, OSError) or str(error).startswith("[load_safetensors]")
 
 
-def _lacks_weights(error: Exception) -> bool:
+def _lacks_weights(error: BaseException) -> bool:
     """Whether weights are missing or damaged, whatever quantized them; unknown names mean another method."""
     return _is_of_files(error) or str(error).startswith("Missing ")
 
 
-def _is_of_weights(error: Exception) -> bool:
+def _is_of_weights(error: BaseException) -> bool:
     """Whether names or shapes of weights are others than the model has."""
     return str(error).startswith(("Missing ", "Received ", "Expected shape "))
 
@@ -199,7 +199,7 @@ def _steps(weights: list[Any]) -> Iterator[list[Any]]:
         yield step
 
 
-def _broken(path: Path, error: Exception) -> BrokenWeights:
+def _broken(path: Path, error: BaseException) -> BrokenWeights:
     return BrokenWeights(
         f"the weights of {path} cannot be read ({first_line(error)}); download the model again"
     )

@@ -429,6 +429,9 @@ def test_code_of_a_model_runs_if_it_is_trusted(folder: Path) -> None:
     with pytest.raises(UnsupportedArchitecture):
         load_model(folder)
     trusted = load_model(folder, trust_remote_code=True)
+    (folder / "own.py").write_text("raise SystemExit('own code ended')")
+    with pytest.raises(UnsupportedArchitecture, match="own code ended"):
+        load_model(folder, trust_remote_code=True)
     tokens = mx.array([[5, 9, 12]])
     assert mx.array_equal(trusted.model(tokens), plain.model(tokens)).item()
 
