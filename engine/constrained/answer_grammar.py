@@ -81,8 +81,10 @@ def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = 
     if not rules.family.openings or rules.family.bare == "named":
         return "\n".join([*lines, *_bare(rules, relaxed, later="\nlater: " in calls), calls, ""])
     bare = "\nbare_calls: " in calls
-    parts = ["section", *(["thinking"] if rules.marks else []), *(["bare_calls", "words"] if bare else [])]
-    end = "(last | begun LAST_WORDS)" if bare else "last"
+    parts = ["section", *(["thinking"] if rules.marks else []), *(["bare_calls"] if bare else [])]
+    undecided = "\nNOT_CALLED: " in calls
+    parts += ["words"] if undecided else []
+    end = "(last | begun LAST_WORDS)" if undecided else "last"
     more = f"({' | '.join(parts)})* {end}" if rules.parallel else "SPACE?"
     if rules.schema is not None:
         body = f"(answer SPACE? | now {more})" if rules.choice == "auto" else f"now {more}"
@@ -102,7 +104,7 @@ def grammar_text(rules: AnswerRules, relaxed: Mapping[str, Relaxation] | None = 
             lines.append(_thought_end(rules))
     if bare:
         free = f"{free} & NOT_BEGUN"
-        lines += _words(rules.family)
+        lines += _words(rules.family) if undecided else []
     lines += [free, place_terminals(rules.layout), *thinking_rules(rules.family, rules.marks)]
     openings = [mark for mark in rules.family.openings if "$tool" not in mark]
     for number, mark in enumerate(openings):

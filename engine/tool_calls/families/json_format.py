@@ -16,7 +16,7 @@ from typing import Any
 
 import regex
 
-from engine.tool_calls.reading.bare_grammar import bare_rules, is_plain, json_heads, json_not_called
+from engine.tool_calls.reading.bare_grammar import bare_rules, is_plain, json_heads
 from engine.tool_calls.reading.family import ArgumentsRule, Bare, CallReader
 from engine.tool_calls.reading.json_calls import JsonCallReader, JsonSyntax, json_unconstrained
 from engine.tool_calls.schemas.lark_text import choice, literal
@@ -154,7 +154,7 @@ class JsonFormat:
             heads, more = json_heads(tools, arguments, _written(call.between or ()), listed=bool(call.first))
             behind = f"bare_next* {lark(call.last)}"
             if heads:
-                lines += [*bare_rules(heads, json_not_called(), behind=behind, spaced=True), *more]
+                lines += [*bare_rules(heads, behind=behind, spaced=True), *more]
         if any(space in line for line in lines):
             lines.append(f"{space}: /[ \\t]{{1,8}}|\\n[ \\t]{{0,40}}/")
         return "\n".join(lines)

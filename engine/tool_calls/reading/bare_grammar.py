@@ -1,8 +1,9 @@
 """The grammar of calls without a mark: where a text shows that it is one, and how it goes on.
 
-A call begins with its tool's name in the family's syntax and the beginning of its arguments. Only from there
-on it is constrained, so that no other text is forbidden: a link, a sentence, an answer in JSON. `begun` is
-such a name, and `NOT_CALLED` what follows it where it begins no arguments.
+A call begins with its tool's name in the family's syntax and the beginning of its arguments, as JSON up to
+the name of the first. Only from there on it is constrained, so that no other text is forbidden: a link, a
+sentence, an answer in JSON. `begun` is a name alone, and `NOT_CALLED` what follows it where it begins no
+arguments.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from engine.tool_calls.schemas.tools import DEFINITIONS, ToolSchema
 _BLANKS = r"(?:[ \t]{0,4}|\n[ \t]{0,40})"
 _BEFORE = r"[ \t\r\n]{0,8}"
 _CONSTRAINED = frozenset(("type", "properties", "required", "additionalProperties"))
-# An object that begins with one of these may be the schema of a tool, in an answer that shows it.
-_OF_SCHEMAS = ("type", "properties", "required", "description", "title", "$schema", "$defs", "$ref")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +33,21 @@ class BareHead:
 
 
 def bare_rules(
-    heads: Sequence[BareHead], not_called: str, *, behind: str = "", spaced: bool = False
+    heads: Sequence[BareHead], not_called: str = "", *, behind: str = "", spaced: bool = False
 ) -> list[str]:
     """Lark rules for `bare_calls`, `begun`, `NOT_CALLED` and `NOT_BEGUN`, a text that begins no call.
 
-    `not_called` is the expression of what is no beginning of arguments, and `behind` stands behind the first
-    call. With `spaced`, blanks may stand before a call.
+    `not_called` is the expression of what is no beginning of arguments; without it, a head is one already.
+    `behind` stands behind the first call. With `spaced`, blanks may stand before a call.
     """
     before = _BEFORE if spaced else ""
     begun = [f"begun_{place}" for place in range(len(heads))]
     named = [*zip(begun, heads, strict=True)]
-    calls = choice([f"{name} {head.rest}" for name, head in named])
+    calls = choice([f"{name} {head.rest}".strip() for name, head in named])
     headers = "|".join(head.header for head in heads)
     return [
         f"bare_calls: {calls} {behind}".strip(),
-        f"begun: {choice(begun)}",
-        f"NOT_CALLED: {not_called}",
+        *([f"begun: {choice(begun)}", f"NOT_CALLED: {not_called}"] if not_called else []),
         "NOT_BEGUN: " + without_beginning(rf"[\s;,]*(?:{headers})"),
         *(f"{name}[lazy]: {pattern(before + head.header)}" for name, head in named),
     ]
@@ -67,7 +65,9 @@ def json_heads(
 
     `bare_next` is a further call behind `between`. A tool whose arguments are more than named ones has none.
     """
-    heads, further, lines = [], [], ["BARE_SPACE: /[ \\t]{1,4}|\\n[ \\t]{0,40}/"]
+    heads: list[BareHead] = []
+    further, lines = [], ["BARE_SPACE: /[ \\t]{1,4}|\\n[ \\t]{0,40}/"]
+    before, first = _BLANKS + between.strip() + _BLANKS, rf"\[{_BLANKS}" if listed else ""
     of_type = rf'(?:"type"{_BLANKS}:{_BLANKS}"function"{_BLANKS},{_BLANKS})?'
     for place, tool in enumerate(tools):
         if not is_plain(tool):
@@ -75,19 +75,16 @@ def json_heads(
         name = escaped(json.dumps(tool.name, ensure_ascii=False))
         header = rf'\{{{_BLANKS}{of_type}"name"{_BLANKS}:{_BLANKS}{name}{_BLANKS},{_BLANKS}'
         header += rf'"(?:arguments|parameters)"{_BLANKS}:'
-        rest = f'bare_{place} BARE_SPACE? "}}"'
-        heads.append(BareHead(rf"\[{_BLANKS}{header}" if listed else header, rest))
-        lines.append(f"next_{place}[lazy]: {pattern(_BLANKS + between.strip() + _BLANKS + header)}")
-        further.append(f"next_{place} {rest}")
-        lines += _members(f"bare_{place}", tool, arguments)
+        begins, members = _members(f"bare_{place}", tool, arguments)
+        lines += members
+        for begin, rest in begins:
+            # Without arguments, only the whole call is one: other members may still follow.
+            source = header + begin + ("" if rest else _BLANKS + r"\}")
+            behind = f'{rest} BARE_SPACE? "}}"' if rest else ""
+            further.append(f"next_{len(heads)} {behind}".strip())
+            lines.append(f"next_{len(heads)}[lazy]: {pattern(before + source)}")
+            heads.append(BareHead(first + source, behind))
     return heads, [*lines, f"bare_next: {choice(further)}"] if further else []
-
-
-def json_not_called() -> str:
-    """What begins no arguments as JSON: no object, or one that begins like a schema."""
-    words = "|".join(map(escaped, _OF_SCHEMAS))
-    no_object, no_key = r"([^\s{](?s:.*))?", r"\{\s*([^\s\"}](?s:.*))?"
-    return pattern(rf"\s*(?:{no_object}|{no_key}|\{{\s*\"(?:{words})\"(?s:.*))")
 
 
 def is_plain(tool: ToolSchema) -> bool:
@@ -97,29 +94,34 @@ def is_plain(tool: ToolSchema) -> bool:
     return closed and schema.keys() - ANNOTATIONS <= _CONSTRAINED and not tool.is_unsatisfiable
 
 
-def _members(name: str, tool: ToolSchema, arguments: ArgumentsRule) -> list[str]:
-    """Rules for a tool's arguments, in its order; the brace is in one lexeme with its first name."""
+def _members(
+    name: str, tool: ToolSchema, arguments: ArgumentsRule
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """The ways in which a tool's arguments begin, each with what follows, and the rules for it.
+
+    Arguments come in the tool's order. All of an object without any is its beginning.
+    """
     required = set(tool.required)
     keys = [key for key, part in tool.properties.items() if part is not False or key in required]
     keys += [key for key in tool.required if key not in keys]
     shared = {word: tool.parameters[word] for word in DEFINITIONS if word in tool.parameters}
     lines = []
 
-    def ways(begin: int, before: str, end: str) -> str:
+    def ways(begin: int, before: str, end: str) -> list[tuple[str, str]]:
         """What may follow: one of the next arguments, or the end."""
         found = []
         for place, key in enumerate(keys[begin:], begin):
             quoted = escaped(json.dumps(key, ensure_ascii=False))
-            found.append(f"{pattern(before + _BLANKS + quoted + _BLANKS + ':')} {name}_{place}")
+            found.append((before + _BLANKS + quoted + _BLANKS + ":", f"{name}_{place}"))
             if key in required:
-                return choice(found)
-        return choice([*found, pattern(end)])
+                return found
+        return [*found, (end, "")]
 
     for place, key in enumerate(keys):
         schema = tool.properties.get(key)
         value = arguments(tool, shared | (schema if isinstance(schema, dict) else {}))
-        behind = ways(place + 1, f"{_BLANKS},", _BLANKS + r"\}")
+        more = ways(place + 1, f"{_BLANKS},", _BLANKS + r"\}")
+        behind = choice([f"{pattern(source)} {rest}".strip() for source, rest in more])
         lines.append(f"{name}_{place}: BARE_SPACE? {value} {behind}")
     begin = _BLANKS + r"\{"
-    whole = ways(0, begin, begin + _BLANKS + r"\}")
-    return [f"{name}: {whole}", *lines]
+    return ways(0, begin, begin + _BLANKS + r"\}"), lines

@@ -148,6 +148,8 @@ WRITTEN: list[tuple[str, AnswerRules, str]] = [
     ("an answer in JSON", LLAMA3, '{"name": "Read", "path": 3}'),
     ("an answer in JSON with an unknown name", LLAMA3, '{"name": "Walk", "parameters": {"path": 3}}'),
     ("a tool's definition", LLAMA3, '{"name": "Read", "parameters": {"type": "object", "properties": {}}}'),
+    ("the name of a tool with other members", LLAMA3, '{"name": "Read", "parameters": {}, "limit": {}}'),
+    ("a tool without arguments and other members", LLAMA3, '{"name": "Go", "parameters": {}, "path": 3}'),
     ("the name of a tool with another value", LLAMA3, '{"name": "Read", "parameters": ["path"]}\nso'),
     ("JSON where no call may be made", replace(LLAMA3, choice="none"), READ_AS_JSON.replace("path", "a")),
     (
@@ -215,11 +217,16 @@ REFUSED: list[tuple[str, AnswerRules, str, str]] = [
     ("more than one call whose mark is missing", replace(LFM2, parallel=False), "[Go()]", "["),
     ("a forbidden call whose mark is missing", replace(LFM2, choice="none"), "[Read", "("),
     ("an argument of another type as JSON", LLAMA3, f"{READ_AS_JSON} {READ_AS_JSON[:40]}", "3"),
-    ("an unknown argument as JSON", LLAMA3, '{"name": "Read", "parameters": {"', "f"),
+    ("an unknown argument as JSON", LLAMA3, '{"name": "Read", "parameters": {"path": "", "', "f"),
     ("an argument twice as JSON", LLAMA3, '{"name": "Read", "parameters": {"path": "", "', "p"),
     ("the end of a call as JSON", LLAMA3, '{"name": "Read", "parameters": {"path": ""}', END),
     ("a required call that is other JSON", replace(LLAMA3, choice="required"), '{"', "p"),
-    ("an argument that no tool has, in a list", XLAM, '[{"name": "Go", "arguments": {"', "f"),
+    (
+        "an argument that no tool has, in a list",
+        XLAM,
+        '[{"name": "Go", "arguments": {}}, {"name": "Go", "a',
+        "s",
+    ),
     ("text in a list of calls", XLAM, '[{"name": "Go", "arguments": {}}, ', '"'),
     ("a forbidden call in Python's form", NO_PYTHONIC, "<think>so</think>[Read", "("),
 ]
