@@ -93,7 +93,6 @@ class TurnsAlone:
         self._marks = marks
         self._begin = begin
         self._end = end
-        self._frames: dict[str, tuple[str, str, bool]] = {}
 
     def render(
         self,
@@ -129,21 +128,18 @@ class TurnsAlone:
 
     def _frame(self, options: dict[str, Any]) -> tuple[str, str, bool]:
         """What stands before a first turn, what closes an answer, and whether answers are told apart."""
-        name = repr(sorted(options.items()))
-        if name not in self._frames:
-            asked = [{"role": "user", "content": _WORD}]
-            shown, prompt = (
-                self._render(asked, None, add_generation_prompt=asks, **options) for asks in (False, True)
-            )
-            before, _, behind = shown.partition(_WORD)
-            opening = prompt.removeprefix(shown) if prompt != shown else ""
-            mark = next(self._marks(opening), "")
-            lead = before[: before.rindex(mark)] if mark and mark in before else ""
-            if not lead and before.startswith(self._begin):
-                lead = self._begin
-            close = behind if behind.startswith(self._end) else self._end
-            self._frames[name] = lead, close, self._told_apart(shown, options)
-        return self._frames[name]
+        asked = [{"role": "user", "content": _WORD}]
+        shown, prompt = (
+            self._render(asked, None, add_generation_prompt=asks, **options) for asks in (False, True)
+        )
+        before, _, behind = shown.partition(_WORD)
+        opening = prompt.removeprefix(shown) if prompt != shown else ""
+        mark = next(self._marks(opening), "")
+        lead = before[: before.rindex(mark)] if mark and mark in before else ""
+        if not lead and before.startswith(self._begin):
+            lead = self._begin
+        close = behind if behind.startswith(self._end) else self._end
+        return lead, close, self._told_apart(shown, options)
 
     def _told_apart(self, question: str, options: dict[str, Any]) -> bool:
         answer = [{"role": "assistant", "content": _WORD}]
