@@ -18,7 +18,8 @@ from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, Event, HostNotice, HostState
 from proxy.record.past_events import past_events
 from proxy.supervision.supervisor import Supervisor
-from proxy.traces.analysis.why import Why, explain
+from proxy.traces.analysis.why import explain
+from proxy.traces.analysis.why_facts import Why
 from proxy.traces.files import is_trace_id
 from proxy.traces.index import TracePage
 from proxy.traces.marks import read_marks

@@ -31,7 +31,9 @@ ON_TOP = (
     ("help", ("question_mark",)),
     ("filter", ("escape", "slash", *"subagent")),
     ("answer-scrolled", ("escape", "end", "up", "enter", "home")),
-    ("restart", ("4", "r")),
+    ("filter-error", ("escape", "slash", *"lane:main is:fialed")),
+    ("why", ("escape", "up", "up", "up", "w")),
+    ("restart", ("escape", "4", "r")),
 )
 EMPTY = tuple((f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
 Steps = Sequence[tuple[str, Sequence[str]]]

@@ -7,6 +7,8 @@ from typing import Any
 from proxy.events.causes import cause_of
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
+from proxy.traces.analysis.why import phases_of
+from proxy.traces.analysis.why_facts import Usual, Why
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
 from tests.tui.traffic import MODEL, Morning
 from tests.tui.traffic_texts import ANSWER, CALLS, THINKING
@@ -190,6 +192,25 @@ class SampleHost:
             if row.id == trace_id:
                 return sample_trace(row)
         raise HostError(f"HTTP 404: there is no trace {trace_id}")
+
+    async def why(self, trace_id: str) -> Why:
+        """What explains the trace of one row: its phases, and a session that is half as slow."""
+        trace = await self.trace(trace_id)
+        took = trace.timings.done or 0.0
+        phases = phases_of(trace)
+        longest = max(phases, key=lambda phase: phase.seconds)
+        return Why(
+            trace=trace_id,
+            verdict="slow",
+            took_s=took,
+            phases=phases,
+            longest=longest.name,
+            prompt_tokens=trace.usage.prompt_tokens,
+            restored_tokens=trace.usage.cache_read_input_tokens,
+            output_tokens=trace.usage.output_tokens,
+            speed=60.0,
+            usual=Usual(of="session", requests=9, took_s=took / 2, ttft_s=1.0, speed=61.0),
+        )
 
     async def restart_engine(self) -> None:
         """Count the wish."""

@@ -12,6 +12,7 @@ from proxy.backends.plain_http import PlainTransport
 from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import Event, HostState
+from proxy.traces.analysis.why_facts import Why
 from proxy.traces.schema import Trace, TraceSummary
 
 TIMEOUT_S = 10.0
@@ -97,6 +98,14 @@ class HostClient:
             return Trace.model_validate_json(answer.content)
         except ValueError as error:
             raise HostError(f"trace {trace_id} could not be read: {_first_line(error)}") from None
+
+    async def why(self, trace_id: str) -> Why:
+        """What explains a request that is at its end."""
+        answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}/why")
+        try:
+            return Why.model_validate_json(answer.content)
+        except ValueError as error:
+            raise HostError(f"the explanation could not be read: {_first_line(error)}") from None
 
     async def restart_engine(self) -> None:
         """Restart the engine now."""

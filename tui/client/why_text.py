@@ -8,7 +8,7 @@ from tui.client.figures import percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
 
 if TYPE_CHECKING:
-    from proxy.traces.analysis.why import PhaseName, Why
+    from proxy.traces.analysis.why_facts import PhaseName, Why
 
 _SHORT = 48  # characters of a text that differs
 _DURING: dict[PhaseName, str] = {

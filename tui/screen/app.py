@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import App
@@ -30,12 +30,14 @@ from tui.client.records import Link
 from tui.client.store import Store
 from tui.client.wire_text import line_text
 from tui.screen.command_palette import CommandProvider
+from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.output_redirect import is_writing, redirect_output
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
+from tui.screen.screens.why import WhyScreen
 from tui.screen.terminal_background import light_background
 from tui.screen.terminal_colours import In16Colours, In256Colours
 from tui.screen.theme_choice import ThemeChoice
@@ -43,41 +45,12 @@ from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 
 if TYPE_CHECKING:
+    from proxy.traces.analysis.why_facts import Why
     from proxy.traces.schema import Trace, TraceSummary
     from tui.client.feed import Feed
 
 FRAME_S = 0.1
 MOST_EVENTS_A_FRAME = 4000  # a long replay is drawn in steps and does not freeze the screen
-
-
-class OwnedHost(Protocol):
-    """The process that the control center owns when it is not attached (`tui.client.host_process`)."""
-
-    url: str
-
-    @property
-    def exit_code(self) -> int | None: ...
-
-    @property
-    def last_words(self) -> list[str]: ...
-
-    async def start(self) -> str: ...
-
-    async def wait(self) -> int: ...
-
-    async def stop(self) -> int | None: ...
-
-
-class HostApi(Protocol):
-    """The host's API besides its events (`tui.client.host_client.HostClient`)."""
-
-    async def traces(
-        self, limit: int = 100, offset: int = 0, query: str = ""
-    ) -> tuple[list[TraceSummary], int]: ...
-
-    async def trace(self, trace_id: str) -> Trace: ...
-
-    async def restart_engine(self) -> None: ...
 
 
 class ControlCenter(App[None]):
@@ -285,12 +258,23 @@ class ControlCenter(App[None]):
         """One trace, whole. Raises an error for people when it cannot be had."""
         return await self._host_api().trace(trace_id)
 
+    async def load_why(self, trace_id: str) -> Why:
+        """What explains one request. Raises an error for people when it cannot be had."""
+        return await self._host_api().why(trace_id)
+
     def _host_api(self) -> HostApi:
         link = self.store.snapshot().link
         if self.client is None or link.gone:
             since = f" since {clock(link.since)}" if link.gone else " yet"
             raise ConnectionError(f"no contact with the host{since}")
         return self.client
+
+    @on(TracesPane.Explained)
+    @work(name="explain", group="explain", exit_on_error=False)
+    async def _explain(self, event: TracesPane.Explained) -> None:
+        opened = await self.push_screen_wait(WhyScreen(event.trace_id, self.load_why))
+        if opened and not isinstance(self.screen, TraceScreen):
+            self._open_trace(TracesPane.Opened(opened))
 
     @on(TracesPane.Opened)
     def _open_trace(self, event: TracesPane.Opened) -> None:

@@ -7,18 +7,12 @@ it, and the median of like requests. `tui.client.why_text` says it in words.
 from __future__ import annotations
 
 from statistics import median
-from typing import Literal
 
-from pydantic import BaseModel
-
-from proxy.events.types import CacheMiss, ErrorInfo
 from proxy.filters.terms import SLOW_S
 from proxy.traces.analysis.decode_speed import decode_speed
+from proxy.traces.analysis.why_facts import Ahead, Phase, PhaseName, Usual, Verdict, Why
 from proxy.traces.index import TraceIndex
 from proxy.traces.schema import Trace
-
-Verdict = Literal["failed", "cancelled", "slow", "missed", "usual"]
-PhaseName = Literal["sending", "waiting", "restoring", "prefill", "upstream", "writing", "finishing"]
 
 _LIKE = 40  # earlier requests that the usual is taken from
 _LEAST = 3  # of them: fewer have no usual
@@ -26,54 +20,6 @@ _SIZES = 1.5  # how many times larger or smaller a prompt may be and still be li
 _SLOWER, _SLOWER_S = 1.5, 1.0  # than usual, and by how much at least, to be called slow
 _MISSED_TOKENS = 256  # that could have been restored; fewer are the end of a turn
 _AHEAD = 5
-
-
-class Phase(BaseModel):
-    """A stretch of a request, in seconds from its arrival."""
-
-    name: PhaseName
-    start: float
-    seconds: float
-
-
-class Ahead(BaseModel):
-    """Another request that ran while this one waited, and for how much of that time."""
-
-    id: str
-    session: str
-    lane: str
-    seconds: float
-
-
-class Usual(BaseModel):
-    """Medians of like requests before it: same lane, a prompt of about its size."""
-
-    of: Literal["session", "model"]
-    requests: int
-    took_s: float
-    ttft_s: float
-    speed: float | None = None  # tokens a second while they wrote; None where none of them tells
-
-
-class Why(BaseModel):
-    """What explains one request."""
-
-    trace: str
-    verdict: Verdict
-    took_s: float | None = None
-    ttft_s: float | None = None
-    phases: list[Phase] = []
-    longest: PhaseName | None = None
-    prompt_tokens: int = 0
-    restored_tokens: int = 0
-    lost_tokens: int = 0  # that an earlier request of the session had computed already
-    lost_s: float | None = None  # what they took, by this prompt's own prefill speed
-    miss: CacheMiss | None = None
-    output_tokens: int = 0
-    speed: float | None = None
-    ahead: list[Ahead] = []  # longest first
-    usual: Usual | None = None
-    error: ErrorInfo | None = None
 
 
 def explain(trace: Trace, index: TraceIndex) -> Why:

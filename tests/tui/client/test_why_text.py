@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.events.types import CacheMiss, ErrorInfo
-from proxy.traces.analysis.why import Ahead, Phase, Usual, Why
+from proxy.traces.analysis.why_facts import Ahead, Phase, Usual, Why
 from tui.client.why_text import why_advice, why_sentence, why_usual
 
 USUAL = Usual(of="session", requests=9, took_s=4.6, ttft_s=1.5, speed=60.0)

@@ -175,6 +175,30 @@ async def test_the_filter_narrows_while_typing_and_esc_takes_it_off() -> None:
         assert table.filter == ""
 
 
+@pytest.mark.parametrize("pane", ["1", "2", "3", "5"])
+async def test_one_key_says_why_and_leads_to_the_trace(pane: str) -> None:
+    async with scene() as it:
+        await it.press(pane)
+        table = it.app.main.current.main_table
+        assert table is not None
+        await it.press("up", "up", "up", "w")
+        assert "Usual: " in it.text()
+        assert "Slow: " in it.text()
+        assert it.app.screen_stack == [it.app.main, it.app.screen]
+        await it.press("t")
+        assert isinstance(it.app.screen, TraceScreen)
+        await it.press("w", "t")
+        assert isinstance(it.app.screen, TraceScreen)
+        await it.press("w", "escape", "escape")
+        assert table.has_focus
+
+
+async def test_a_running_request_has_no_why_yet() -> None:
+    async with scene() as it:
+        await it.press("end", "w")
+        assert it.app.screen is it.app.main
+
+
 async def test_a_filter_that_cannot_be_read_says_why_and_changes_nothing() -> None:
     async with scene() as it:
         table = it.app.main.current.main_table

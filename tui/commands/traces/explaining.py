@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.traces.analysis.why import Phase, Why, explain
+from proxy.traces.analysis.why import explain
+from proxy.traces.analysis.why_facts import Phase, Why
 from proxy.traces.opened_index import asked_index
 from tui.client.figures import seconds
 from tui.client.why_text import why_advice, why_sentence, why_usual

@@ -117,6 +117,12 @@ class CachePane(Pane):
         return self.query_one("#prompts", LineTable)
 
     @property
+    def request(self) -> str:
+        if self._misses.has_focus:
+            return self._misses.selected.request if self._misses.selected else ""
+        return self.main_table.selected.id if self.main_table.selected else ""
+
+    @property
     def _misses(self) -> LineTable[MissRecord]:
         return self.query_one("#misses", LineTable)
 

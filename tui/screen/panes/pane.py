@@ -48,6 +48,11 @@ class Pane(Container):
         return None
 
     @property
+    def request(self) -> str:
+        """The id of the request that the selected row is of; empty where there is none."""
+        return ""
+
+    @property
     def home(self) -> Widget | None:
         """The widget that gets the focus with the pane."""
         return self.main_table

@@ -5,7 +5,6 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.message import Message
 
 from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds
 from tui.client.records import RequestSnapshot, Snapshot
@@ -62,13 +61,6 @@ class StreamsPane(Pane):
     place = "streams"
     BINDINGS = bindings("streams")
 
-    class TraceRequested(Message):
-        """The user wants to see the trace of a request."""
-
-        def __init__(self, request: str) -> None:
-            super().__init__()
-            self.request = request
-
     def __init__(self, store: Store, claude: str) -> None:
         """`claude` is the command line that starts Claude Code on this host."""
         super().__init__()
@@ -108,6 +100,10 @@ class StreamsPane(Pane):
     @property
     def main_table(self) -> LineTable[RequestSnapshot]:
         return self.query_one(LineTable)
+
+    @property
+    def request(self) -> str:
+        return self.main_table.selected.id if self.main_table.selected else ""
 
     def update(self) -> None:
         table = self.main_table
@@ -197,11 +193,6 @@ class StreamsPane(Pane):
     def action_copy_command(self) -> None:
         """Copy the command line that starts Claude Code on this host."""
         self.copy(self._claude, "command")
-
-    def action_trace(self) -> None:
-        """Request the trace of the selected request."""
-        if self.main_table.selected is not None:
-            self.post_message(self.TraceRequested(self.main_table.selected.id))
 
 
 def totals_line(snapshot: Snapshot, rates: list[float], width: int) -> Line:

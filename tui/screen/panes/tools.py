@@ -87,6 +87,10 @@ class ToolsPane(Pane):
     def main_table(self) -> LineTable[ToolRecord]:
         return self.query_one(LineTable)
 
+    @property
+    def request(self) -> str:
+        return self.main_table.selected.request if self.main_table.selected else ""
+
     def update(self) -> None:
         self.query_one("#tool-stats", Canvas).paint()
         self.main_table.show(self.snapshot.tools, self.now)

@@ -118,6 +118,13 @@ class TracesPane(Pane):
             super().__init__()
             self.trace_id = trace_id
 
+    class Explained(Message):
+        """A request is to be explained."""
+
+        def __init__(self, trace_id: str) -> None:
+            super().__init__()
+            self.trace_id = trace_id
+
     def __init__(self, load: Load) -> None:
         super().__init__()
         self._load = load
@@ -144,6 +151,10 @@ class TracesPane(Pane):
     @property
     def main_table(self) -> LineTable[TraceSummary]:
         return self.query_one(LineTable)
+
+    @property
+    def request(self) -> str:
+        return self.main_table.selected.id if self.main_table.selected else ""
 
     @property
     def filter(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
@@ -87,7 +87,7 @@ class MainScreen(Screen[None]):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         host = self._store.snapshot().host
-        left_out = {"filter"} if pane.main_table is None else set()
+        left_out = {"filter", "why", "open_trace"} if pane.main_table is None else set()
         if host is not None and not host.runs_engine:
             left_out.add("restart")
         return [one for one in shown if one.action not in left_out]
@@ -154,9 +154,18 @@ class MainScreen(Screen[None]):
             self._focus_pane()
             self._draw_bars()
 
-    @on(StreamsPane.TraceRequested)
-    async def _trace_requested(self, event: StreamsPane.TraceRequested) -> None:
-        self.post_message(TracesPane.Opened(event.request))
+    def action_open_trace(self) -> None:
+        """Open the trace of the selected row's request."""
+        if request := self.current.request:
+            self.post_message(TracesPane.Opened(request))
+
+    def action_why(self) -> None:
+        """Explain the selected row's request."""
+        request = self.current.request
+        if any(record.id == request for record in self._store.snapshot().active):
+            self.app.notify("It is not at its end yet.", timeout=2, markup=False)
+        elif request:
+            self.post_message(TracesPane.Explained(request))
 
     def _focus_pane(self) -> None:
         if self.current.home is not None:

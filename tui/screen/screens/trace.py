@@ -16,6 +16,7 @@ from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import Command, bindings, commands, footer
 from tui.screen.panes.request_cells import lane, session
+from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.trace_sections import SECTIONS
 from tui.screen.styled_line import Line, fit, line_width, plain_text, spread
@@ -189,6 +190,10 @@ class TraceScreen(Screen[None]):
     def action_fold_all(self) -> None:
         """Fold or unfold everything."""
         self.query_one(CollapsibleBlocks).toggle_all()
+
+    def action_why(self) -> None:
+        """Explain this request."""
+        self.app.post_message(TracesPane.Explained(self._trace_id))
 
     def action_help(self) -> None:
         """Explain this screen."""

@@ -1,0 +1,60 @@
+"""What explains one request, as the host API has it; found by `proxy.traces.analysis.why`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from proxy.events.types import CacheMiss, ErrorInfo
+
+Verdict = Literal["failed", "cancelled", "slow", "missed", "usual"]
+PhaseName = Literal["sending", "waiting", "restoring", "prefill", "upstream", "writing", "finishing"]
+
+
+class Phase(BaseModel):
+    """A stretch of a request, in seconds from its arrival."""
+
+    name: PhaseName
+    start: float
+    seconds: float
+
+
+class Ahead(BaseModel):
+    """Another request that ran while this one waited, and for how much of that time."""
+
+    id: str
+    session: str
+    lane: str
+    seconds: float
+
+
+class Usual(BaseModel):
+    """Medians of like requests before it: same lane, a prompt of about its size."""
+
+    of: Literal["session", "model"]
+    requests: int
+    took_s: float
+    ttft_s: float
+    speed: float | None = None  # tokens a second while they wrote; None where none of them tells
+
+
+class Why(BaseModel):
+    """What explains one request."""
+
+    trace: str
+    verdict: Verdict
+    took_s: float | None = None
+    ttft_s: float | None = None
+    phases: list[Phase] = []
+    longest: PhaseName | None = None
+    prompt_tokens: int = 0
+    restored_tokens: int = 0
+    lost_tokens: int = 0  # that an earlier request of the session had computed already
+    lost_s: float | None = None  # what they took, by this prompt's own prefill speed
+    miss: CacheMiss | None = None
+    output_tokens: int = 0
+    speed: float | None = None
+    ahead: list[Ahead] = []  # longest first
+    usual: Usual | None = None
+    error: ErrorInfo | None = None

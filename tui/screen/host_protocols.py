@@ -1,0 +1,41 @@
+"""What the control center asks of its host: of the process, and of its API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.traces.analysis.why_facts import Why
+    from proxy.traces.schema import Trace, TraceSummary
+
+
+class OwnedHost(Protocol):
+    """The process that the control center owns when it is not attached (`tui.client.host_process`)."""
+
+    url: str
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    @property
+    def last_words(self) -> list[str]: ...
+
+    async def start(self) -> str: ...
+
+    async def wait(self) -> int: ...
+
+    async def stop(self) -> int | None: ...
+
+
+class HostApi(Protocol):
+    """The host's API besides its events (`tui.client.host_client.HostClient`)."""
+
+    async def traces(
+        self, limit: int = 100, offset: int = 0, query: str = ""
+    ) -> tuple[list[TraceSummary], int]: ...
+
+    async def trace(self, trace_id: str) -> Trace: ...
+
+    async def why(self, trace_id: str) -> Why: ...
+
+    async def restart_engine(self) -> None: ...

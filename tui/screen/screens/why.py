@@ -1,0 +1,120 @@
+"""Why a request was slow, missed, failed or left, on top of the pane that it was asked from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from tui.client.figures import seconds
+from tui.client.why_text import why_advice, why_sentence, why_usual
+from tui.client.wire_text import line_text, wrap
+from tui.screen.styled_line import Line
+from tui.screen.widgets.canvas import Canvas
+
+if TYPE_CHECKING:
+    from proxy.traces.analysis.why_facts import PhaseName, Why
+
+_LABEL = 11  # cells left of a phase's bar, without its seconds
+_LEAST_S = 0.0005  # of a phase that is shown
+_LOOKS: dict[PhaseName, tuple[str, str]] = {
+    "sending": ("▏", "muted"),
+    "waiting": ("░", "warn"),
+    "restoring": ("█", "restored"),
+    "prefill": ("▒", "prefill"),
+    "upstream": ("▒", "prefill"),
+    "writing": ("▓", "ok"),
+    "finishing": ("▏", "muted"),
+}
+
+
+class WhyScreen(ModalScreen[str]):
+    """Explains the request `trace_id`; ends with its id where its trace is wanted, else with nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,w,q,ctrl+c", "dismiss('')", "Back", show=False),
+        Binding("t,enter", "trace", "Trace", show=False),
+    ]
+
+    def __init__(self, trace_id: str, load: Callable[[str], Awaitable[Why]]) -> None:
+        super().__init__()
+        self._trace_id = trace_id
+        self._load = load
+        self._why: Why | None = None
+        self._problem = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="why-box"):
+            yield Canvas(self._lines)
+
+    def on_mount(self) -> None:
+        self.run_worker(self._fetch(), name="why", group="why", exclusive=True, exit_on_error=False)
+
+    def action_trace(self) -> None:
+        """Open the trace."""
+        self.dismiss(self._trace_id)
+
+    async def _fetch(self) -> None:
+        try:
+            self._why = await self._load(self._trace_id)
+        except Exception as error:
+            self._problem = line_text(str(error)) or type(error).__name__
+        if self.is_attached and self.app.is_running:
+            self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        canvas = self.query_one(Canvas)
+        canvas.styles.height = len(self._lines(canvas.size.width or 70, 40))
+        canvas.paint()
+
+    def _lines(self, width: int, height: int) -> list[Line]:
+        keys: Line = [
+            (" t", "accent @screen.trace"),
+            (" trace", "@screen.trace"),
+            ("     ", ""),
+            ("esc", "accent @screen.dismiss('')"),
+            (" back", "@screen.dismiss('')"),
+        ]
+        if self._why is None:
+            text, style = (self._problem, "bad") if self._problem else ("Looking …", "muted")
+            return [*_paragraph(text, style, width), [], keys]
+        return [*why_lines(self._why, width), [], keys]
+
+
+def why_lines(why: Why, width: int) -> list[Line]:
+    """The sentence, what is usual, what to do, and the phases as bars on one axis."""
+    style = {"failed": "bad", "cancelled": "warn", "slow": "warn", "missed": "warn"}.get(why.verdict, "")
+    lines = _paragraph(why_sentence(why), f"bold {style}".strip(), width)
+    if usual := why_usual(why):
+        lines += [[], *_paragraph(f"Usual: {usual}.", "muted", width)]
+    if advice := why_advice(why):
+        lines += [[], *_paragraph(advice, "", width)]
+    phases = [phase for phase in why.phases if phase.seconds >= _LEAST_S]
+    if phases:
+        lines.append([])
+    whole = sum(phase.seconds for phase in why.phases)
+    cells = max(8, width - _LABEL - 10)
+    for phase in phases:
+        sign, look = _LOOKS[phase.name]
+        begin = min(cells - 1, round(cells * phase.start / whole))
+        end = max(begin + 1, round(cells * (phase.start + phase.seconds) / whole))
+        longest = "bold" if phase.name == why.longest else "muted"
+        lines.append(
+            [
+                (f" {phase.name:<{_LABEL}}", longest),
+                (f"{seconds(phase.seconds):>6}  ", longest),
+                (" " * begin + sign * (end - begin), look),
+            ]
+        )
+    return lines
+
+
+def _paragraph(text: str, style: str, width: int) -> list[Line]:
+    return [[(" " + part, style)] for part in wrap(text, width - 2)]
