@@ -313,6 +313,10 @@ def _tool_choice(value: str | dict[str, Any] | None, tools: Sequence[Mapping[str
     if isinstance(allowed, dict):
         named = [_chosen_name(tool) for tool in allowed.get("tools") or []]
         kind: Literal["auto", "required"] = "required" if allowed.get("mode") == "required" else "auto"
+        if not named and kind == "auto":
+            return ToolChoice("none")
+        if not named:
+            raise InvalidChatRequest("tool_choice requires a call, and allows no tool", param="tool_choice")
     else:
         named, kind = [_chosen_name(value)], "required"
     offered = {tool["function"]["name"] for tool in tools}

@@ -213,6 +213,7 @@ NAMED = {"type": "function", "function": {"name": "look"}}
             "required",
             ["look"],
         ),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}, "none", []),
     ],
 )
 def test_the_choice_says_which_tools_may_be_called(choice: Any, kind: str, callable_names: list[str]) -> None:
@@ -236,6 +237,13 @@ def test_a_tool_name_that_marks_could_not_hold_is_refused(name: str) -> None:
         ({"tool_choice": "sometimes"}, "must be none, auto, required or a tool"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "fly"}}}, "'fly'"),
         ({"tools": [TOOL], "tool_choice": {"type": "function"}}, "no tool of it"),
+        (
+            {
+                "tools": [TOOL],
+                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required"}},
+            },
+            "allows no tool",
+        ),
     ],
 )
 def test_a_choice_that_cannot_be_met_is_refused(fields: dict[str, Any], why: str) -> None:
