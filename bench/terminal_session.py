@@ -44,6 +44,11 @@ class _AnsweringScreen(pyte.Screen):
     def write_process_input(self, data: str) -> None:
         self._answer(data)
 
+    def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
+        """No color is private: an editor asks for modes of the keyboard so, which pyte does not know."""
+        if not private:
+            super().select_graphic_rendition(*attributes)
+
 
 class TerminalSession:
     """A program that runs in a terminal; made by `terminal_session`."""
