@@ -18,6 +18,7 @@ from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, Event, HostNotice, HostState
 from proxy.record.past_events import past_events
 from proxy.supervision.supervisor import Supervisor
+from proxy.traces.analysis.diff_facts import DiffFacts, compare, request_before
 from proxy.traces.analysis.why import explain
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.files import is_trace_id
@@ -72,6 +73,7 @@ _PARAMETERS = {
     "before": ("string", "the id of the last row of the page above, or a time in epoch seconds"),
     "offset": ("integer", "rows to skip"),
     "q": ("string", "a filter, as `anyclaude-tui traces list --help` has them"),
+    "with": ("string", "the id of the trace to compare with; left out: the request before it"),
     "now": ("boolean", "do not wait for the requests that run"),
 }
 
@@ -204,6 +206,26 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         """One trace, whole."""
         found = await _asked(trace_id, lambda: host.store.load(trace_id))
         return Response(encode_json(found.model_dump()), media_type="application/json")
+
+    @router.get(
+        "/anyclaude/traces/{trace_id}/diff",
+        responses={200: {"model": DiffFacts}},
+        openapi_extra=_parameters("with"),
+    )
+    async def compared(request: Request, trace_id: str) -> Response:
+        """Where this request's prompt parts from another's, and what that cost."""
+        other = request.query_params.get("with", "")
+
+        def facts() -> DiffFacts:
+            b = host.store.load(trace_id)
+            a = other or request_before(b, host.store.index)
+            if a is None:
+                raise TraceNotFound(f"no request of its session came before {trace_id} in its lane")
+            return compare(host.store.load(a), b)
+
+        return Response(
+            encode_json((await _asked(trace_id, facts)).model_dump()), media_type="application/json"
+        )
 
     @router.get("/anyclaude/traces/{trace_id}/why", responses={200: {"model": Why}})
     async def why(trace_id: str) -> Response:

@@ -33,7 +33,8 @@ ON_TOP = (
     ("answer-scrolled", ("escape", "end", "up", "enter", "home")),
     ("filter-error", ("escape", "slash", *"lane:main is:fialed")),
     ("why", ("escape", "up", "up", "up", "w")),
-    ("restart", ("escape", "4", "r")),
+    ("diff", ("d",)),
+    ("restart", ("escape", "escape", "4", "r")),
 )
 EMPTY = tuple((f"empty-{place}", (str(number),)) for number, (place, _) in enumerate(PANES, 1))
 Steps = Sequence[tuple[str, Sequence[str]]]

@@ -7,6 +7,7 @@ from typing import Any
 from proxy.events.causes import cause_of
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
+from proxy.traces.analysis.diff_facts import DiffFacts, compare
 from proxy.traces.analysis.why import phases_of
 from proxy.traces.analysis.why_facts import Usual, Why
 from proxy.traces.schema import Trace, TraceRequest, TraceResponse, TraceSummary
@@ -211,6 +212,11 @@ class SampleHost:
             speed=60.0,
             usual=Usual(of="session", requests=9, took_s=took / 2, ttft_s=1.0, speed=61.0),
         )
+
+    async def diff(self, b: str, a: str = "") -> DiffFacts:
+        """The trace of one row beside that of the next older one."""
+        ids = [row.id for row in self.rows]
+        return compare(await self.trace(a or ids[ids.index(b) + 1]), await self.trace(b))
 
     async def restart_engine(self) -> None:
         """Count the wish."""

@@ -12,6 +12,7 @@ from proxy.backends.plain_http import PlainTransport
 from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import Event, HostState
+from proxy.traces.analysis.diff_facts import DiffFacts
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.schema import Trace, TraceSummary
 
@@ -106,6 +107,15 @@ class HostClient:
             return Why.model_validate_json(answer.content)
         except ValueError as error:
             raise HostError(f"the explanation could not be read: {_first_line(error)}") from None
+
+    async def diff(self, b: str, a: str = "") -> DiffFacts:
+        """Where the prompt of `b` parts from that of `a`, or of the request before it in its session."""
+        params = {"with": a} if a else {}
+        answer = await self._ask("GET", f"/anyclaude/traces/{b}/diff", params=params)
+        try:
+            return DiffFacts.model_validate_json(answer.content)
+        except ValueError as error:
+            raise HostError(f"the comparison could not be read: {_first_line(error)}") from None
 
     async def restart_engine(self) -> None:
         """Restart the engine now."""

@@ -35,6 +35,7 @@ from tui.screen.output_redirect import is_writing, redirect_output
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.diff import DiffScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.screens.why import WhyScreen
@@ -45,6 +46,7 @@ from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 
 if TYPE_CHECKING:
+    from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.schema import Trace, TraceSummary
     from tui.client.feed import Feed
@@ -212,7 +214,7 @@ class ControlCenter(App[None]):
             self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
         if isinstance(self.screen, MainScreen):
             self.screen.show(self.store.snapshot())
-        elif isinstance(self.screen, TraceScreen):
+        elif isinstance(self.screen, TraceScreen | DiffScreen):
             self.screen.show_link(self.store.snapshot())
 
     @property
@@ -262,6 +264,10 @@ class ControlCenter(App[None]):
         """What explains one request. Raises an error for people when it cannot be had."""
         return await self._host_api().why(trace_id)
 
+    async def load_diff(self, b: str, a: str) -> DiffFacts:
+        """Where two prompts part. Raises an error for people when it cannot be had."""
+        return await self._host_api().diff(b, a)
+
     def _host_api(self) -> HostApi:
         link = self.store.snapshot().link
         if self.client is None or link.gone:
@@ -273,6 +279,13 @@ class ControlCenter(App[None]):
     @work(name="explain", group="explain", exit_on_error=False)
     async def _explain(self, event: TracesPane.Explained) -> None:
         opened = await self.push_screen_wait(WhyScreen(event.trace_id, self.load_why))
+        if opened and not isinstance(self.screen, TraceScreen):
+            self._open_trace(TracesPane.Opened(opened))
+
+    @on(TracesPane.Compared)
+    @work(name="compare", group="compare", exit_on_error=False)
+    async def _compare(self, event: TracesPane.Compared) -> None:
+        opened = await self.push_screen_wait(DiffScreen(event.trace_id, "", self.load_diff))
         if opened and not isinstance(self.screen, TraceScreen):
             self._open_trace(TracesPane.Opened(opened))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.schema import Trace, TraceSummary
 
@@ -37,5 +38,7 @@ class HostApi(Protocol):
     async def trace(self, trace_id: str) -> Trace: ...
 
     async def why(self, trace_id: str) -> Why: ...
+
+    async def diff(self, b: str, a: str = "") -> DiffFacts: ...
 
     async def restart_engine(self) -> None: ...

@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Place = Literal["main", "streams", "cache", "tools", "health", "traces", "trace"]
+Place = Literal["main", "streams", "cache", "tools", "health", "traces", "trace", "diff"]
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
     ("cache", "Cache"),
@@ -51,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Help for this pane", "help", "question_mark,f1", short="help", rank=1, shown="?"),
     Command("Find a command", "palette", "ctrl+p", short="commands", rank=6, shown="^p"),
     Command("Why was this request slow, or failed?", "why", "w", short="why", rank=3),
+    Command("Compare with the request before it", "diff", "d", short="diff", rank=4),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
     Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=5),
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 4, "enter"),
@@ -73,6 +74,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Next trace (older)", "step(1)", "n", "trace", "next", 2),
     Command("Previous trace (newer)", "step(-1)", "p", "trace", "previous", 3),
     Command("Why was this request slow, or failed?", "why", "w", "trace", "why", 3),
+    Command("Compare with the request before it", "diff", "d", "trace", "diff", 4),
     Command("Next section", "section(1)", "tab,right,l", "trace", "section", 4, "tab"),
     Command("Previous section", "section(-1)", "shift+tab,left,h", "trace"),
     Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 5, "enter"),
@@ -86,6 +88,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("Filter the traces", "filter", "slash", "trace", shown="/"),
     Command("Colours", "colours", "ctrl+t", "trace", shown="^t"),
     Command("Quit", "leave", "ctrl+c,ctrl+q", "trace", shown="^c"),
+    Command("Back", "back", "escape,q,d", "diff", "back", 1, "esc"),
+    Command("Next segment that differs", "next_change", "c", "diff", "next change", 2),
+    Command("Open B's trace", "trace", "t", "diff", "trace", 3),
+    Command("Copy the difference", "copy", "y", "diff", "copy", 4),
+    Command("Help for comparisons", "help", "question_mark,f1", "diff", "help", 5, "?"),
+    Command("Quit", "leave", "ctrl+c,ctrl+q", "diff", shown="^c"),
 )
 
 

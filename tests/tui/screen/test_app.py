@@ -23,12 +23,14 @@ from tui.screen.app import ControlCenter
 from tui.screen.keymap import PANES, WHILE_FILTERING
 from tui.screen.panes.health import HealthPane
 from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.diff import DiffScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.screens.trace_sections import SECTIONS
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
 from tui.screen.widgets.key_bar import KeyBar
+from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.strip_view import StripView
 from tui.screen.widgets.text_tail import TextTail
 from tui.screen.widgets.top_bar import TopBar
@@ -191,6 +193,25 @@ async def test_one_key_says_why_and_leads_to_the_trace(pane: str) -> None:
         assert isinstance(it.app.screen, TraceScreen)
         await it.press("w", "escape", "escape")
         assert table.has_focus
+
+
+@pytest.mark.parametrize("pane", ["1", "2", "3", "5"])
+async def test_one_key_compares_with_the_request_before(pane: str) -> None:
+    async with scene() as it:
+        await it.press(pane, *["down" if pane == "5" else "up"] * 3, "d")
+        assert isinstance(it.app.screen, DiffScreen)
+        table = it.app.screen.query_one("#segments", LineTable)
+        first = table.cursor
+        changed = [row[0] for row in table.rows if row[1].kind != "same"]
+        assert table.cursor == changed[0] if changed else "Both prompts are the same." in it.text()
+        await it.press("c")
+        assert table.cursor == (changed[1] if changed[1:] else first)
+        await it.press("t")
+        assert isinstance(it.app.screen, TraceScreen)
+        await it.press("d", "escape", "w", "d")
+        assert isinstance(it.app.screen, DiffScreen)
+        await it.press("escape", "escape")
+        assert it.app.screen is it.app.main
 
 
 async def test_a_running_request_has_no_why_yet() -> None:

@@ -125,6 +125,13 @@ class TracesPane(Pane):
             super().__init__()
             self.trace_id = trace_id
 
+    class Compared(Message):
+        """A request is to be compared with the one before it."""
+
+        def __init__(self, trace_id: str) -> None:
+            super().__init__()
+            self.trace_id = trace_id
+
     def __init__(self, load: Load) -> None:
         super().__init__()
         self._load = load

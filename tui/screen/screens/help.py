@@ -32,7 +32,7 @@ class HelpScreen(ModalScreen[None]):
         self._place = place
 
     def compose(self) -> ComposeResult:
-        name = dict(PANES).get(self._place, "Trace")  # type: ignore[call-overload]
+        name = dict(PANES).get(self._place, self._place.capitalize())  # type: ignore[call-overload]
         with Vertical(id="help-box"):
             heading = Heading("Help")
             heading.set_text([(name, "bold"), ("  help", "muted")], [("esc closes", "dim")])
@@ -62,7 +62,7 @@ def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
         for name, style, meaning in entries:
             pieces += _entry(name, style or "accent", meaning, cells)
     pieces.append(("\nKeys\n", "bold"))
-    for command in commands(place) if place == "trace" else commands(place, "main"):
+    for command in commands(place) if place in ("trace", "diff") else commands(place, "main"):
         pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
     pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
     return pieces + _entry("home end", "accent", "First, last; at the newest row the list follows", cells)

@@ -245,4 +245,24 @@ HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
     ),
+    "diff": (
+        (
+            "",
+            (
+                ("", "", "Two prompts, segment by segment: A came before, B is the one whose cost is told."),
+                ("", "", "What stands before the first difference could be restored; all behind it was"),
+                ("", "", "prefilled again, also where the text is the same."),
+            ),
+        ),
+        (
+            "Marks",
+            (
+                ("=", "muted", "the same in both"),
+                ("≠", "bad", "changed"),
+                ("+ -", "ok", "only in B, only in A"),
+                ("███", "restored", "its place in B's prompt, where it could be restored"),
+                ("▒▒▒", "prefill", "its place in B's prompt, behind the first difference"),
+            ),
+        ),
+    ),
 }

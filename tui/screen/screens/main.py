@@ -87,7 +87,7 @@ class MainScreen(Screen[None]):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         host = self._store.snapshot().host
-        left_out = {"filter", "why", "open_trace"} if pane.main_table is None else set()
+        left_out = {"filter", "why", "diff", "open_trace"} if pane.main_table is None else set()
         if host is not None and not host.runs_engine:
             left_out.add("restart")
         return [one for one in shown if one.action not in left_out]
@@ -161,11 +161,21 @@ class MainScreen(Screen[None]):
 
     def action_why(self) -> None:
         """Explain the selected row's request."""
+        if request := self._ended_request():
+            self.post_message(TracesPane.Explained(request))
+
+    def action_diff(self) -> None:
+        """Compare the selected row's request with the one before it in its session."""
+        if request := self._ended_request():
+            self.post_message(TracesPane.Compared(request))
+
+    def _ended_request(self) -> str:
+        """The selected row's request; empty, with a word, where it has no trace yet."""
         request = self.current.request
         if any(record.id == request for record in self._store.snapshot().active):
             self.app.notify("It is not at its end yet.", timeout=2, markup=False)
-        elif request:
-            self.post_message(TracesPane.Explained(request))
+            return ""
+        return request
 
     def _focus_pane(self) -> None:
         if self.current.home is not None:

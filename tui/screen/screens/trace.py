@@ -195,6 +195,10 @@ class TraceScreen(Screen[None]):
         """Explain this request."""
         self.app.post_message(TracesPane.Explained(self._trace_id))
 
+    def action_diff(self) -> None:
+        """Compare this request with the one before it in its session."""
+        self.app.post_message(TracesPane.Compared(self._trace_id))
+
     def action_help(self) -> None:
         """Explain this screen."""
         self.app.push_screen(HelpScreen("trace"))

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from tui.client.figures import seconds
 from tui.client.why_text import why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
+from tui.screen.panes.traces import TracesPane
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
 
@@ -38,6 +39,7 @@ class WhyScreen(ModalScreen[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,w,q,ctrl+c", "dismiss('')", "Back", show=False),
         Binding("t,enter", "trace", "Trace", show=False),
+        Binding("d", "diff", "Diff", show=False),
     ]
 
     def __init__(self, trace_id: str, load: Callable[[str], Awaitable[Why]]) -> None:
@@ -57,6 +59,11 @@ class WhyScreen(ModalScreen[str]):
     def action_trace(self) -> None:
         """Open the trace."""
         self.dismiss(self._trace_id)
+
+    def action_diff(self) -> None:
+        """Compare it with the request before it."""
+        self.dismiss("")
+        self.app.post_message(TracesPane.Compared(self._trace_id))
 
     async def _fetch(self) -> None:
         try:
@@ -78,6 +85,9 @@ class WhyScreen(ModalScreen[str]):
         keys: Line = [
             (" t", "accent @screen.trace"),
             (" trace", "@screen.trace"),
+            ("     ", ""),
+            ("d", "accent @screen.diff"),
+            (" diff", "@screen.diff"),
             ("     ", ""),
             ("esc", "accent @screen.dismiss('')"),
             (" back", "@screen.dismiss('')"),

@@ -1,0 +1,63 @@
+"""Where two prompts part, in words and styled lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.client.figures import count, seconds
+from tui.client.wire_text import line_text
+
+if TYPE_CHECKING:
+    from proxy.traces.analysis.diff_facts import DiffFacts, SegmentFacts
+
+MARKS = {"same": "=", "changed": "≠", "only in A": "-", "only in B": "+"}
+
+
+def diff_sentence(found: DiffFacts) -> str:
+    """What B could have taken of A, where they part, and the cost of that."""
+    if found.first is None:
+        return "Both prompts are the same."
+    part = found.segments[found.first]
+    if found.a.model != found.b.model:
+        models = f"{line_text(found.a.model)}, {line_text(found.b.model)}"
+        return f"Their models differ ({models}): nothing of A could serve B."
+    where = f"in {line_text(part.name)}"
+    if found.position is None or not found.b.prompt_tokens:
+        return f"They part {where}; the tokens of B were not counted."
+    about = "~" if found.estimated else ""
+    cost = f" Cost ~{seconds(found.cost_s)} of prefill." if found.cost_s else ""
+    appended = part.kind == "only in B" and found.first >= len(found.segments) - _news(found)
+    if appended:
+        return (
+            f"B begins with all of A and goes on: {about}{found.recomputed or 0:,} of its"
+            f" {found.b.prompt_tokens:,} tokens are new.{cost}"
+        )
+    return (
+        f"B could restore {about}{found.position:,} of its {found.b.prompt_tokens:,} tokens: it parts from A"
+        f" there, {where}.{cost}"
+    )
+
+
+def _news(found: DiffFacts) -> int:
+    """How many of the last segments only B has."""
+    number = 0
+    for part in reversed(found.segments):
+        if part.kind != "only in B":
+            break
+        number += 1
+    return number
+
+
+def segment_note(found: DiffFacts, place: int) -> str:
+    """What a segment means for the cache: whether it could be restored."""
+    part = found.segments[place]
+    if found.first is None or place < found.first:
+        return ""
+    if place == found.first and part.kind != "only in B":
+        return "first difference"
+    return {"same": "but behind it", "only in B": "new", "only in A": "gone"}.get(part.kind, "")
+
+
+def segment_tokens(part: SegmentFacts) -> str:
+    """Its tokens in A and B."""
+    return f"{count(part.a_tokens)} / {count(part.b_tokens)}"
