@@ -30,15 +30,16 @@ hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 MOST_WORKERS = 4  # each may have an engine, a proxy and a client beside it
+SPARE_WORKERS = 1  # many tests wait for a process: with one more the cores have something to do
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker a core for whole folders; what is picked by file or name is soon over without."""
+    """A worker a core and one more for whole folders; what is picked by file or name is soon over without."""
     folders = all(os.path.isdir(argument) for argument in config.args)
     if config.option.keyword or not folders:
         return 0
-    return min(psutil.cpu_count() or 1, MOST_WORKERS)
+    return min((psutil.cpu_count() or 1) + SPARE_WORKERS, MOST_WORKERS)
 
 
 def pytest_collection_finish() -> None:

@@ -23,7 +23,7 @@ Block = dict[str, Any]
 _TYPE = re.compile(r"(web_search|web_fetch)_\d{8}")
 # What another server wrote, in base64: only that server can read it. No excerpt has so long a word, and text
 # without blanks, such as Chinese, is not of these letters.
-_ENCRYPTED = re.compile(r"[A-Za-z0-9+/_-]{64,}={0,2}")
+_ENCRYPTED = re.compile(r"[A-Za-z0-9+/_-]{48,}={0,2}")
 _CITED_LENGTH = 150  # characters, as documented
 _TOKEN = 4  # characters, roughly
 _PAGE_TOKENS = 10_000

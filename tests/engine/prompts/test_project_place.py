@@ -16,7 +16,12 @@ from engine.prompts.probing.project_place import new_project
 from engine.prompts.rendering import PromptRenderer, RenderedPrompt
 from engine.wire.chat import PROJECT_TEXT, Message
 
-KEPT = {"users and assistants in turn", "the system text in the last question", "tools in the last question"}
+KEPT = {
+    "users and assistants in turn",
+    "the system text in the first question",
+    "the system text in the last question",
+    "tools in the last question",
+}
 """Templates of our own that take no system turn behind the tools, or have them elsewhere."""
 TOOLS = [{"type": "function", "function": {"name": "Look", "description": "d " * 200, "parameters": {}}}]
 
@@ -87,7 +92,8 @@ def test_two_projects_share_the_tools_where_a_template_takes_it(name: str) -> No
     assert text.find("/projects/otter") < text.find("Hello.")
     end = one.boundaries[0]
     assert one.tokens[:end] == other.tokens[: other.boundaries[0]]
-    assert one.shared_boundaries == 3
+    # A word in place of the turns that are not shown stands before the project's turn there.
+    assert one.shared_boundaries == (2 if name == "the last turn" else 3)
 
 
 @pytest.mark.parametrize("name", [name for name in OWN_TEMPLATES if name not in KEPT])

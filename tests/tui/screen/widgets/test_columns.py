@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tui.screen.panes import cache, streams, tools, traces
 from tui.screen.widgets.columns import GAP, Column, lay_out
 
-ALL = (streams.COLUMNS, cache.PROMPTS, cache.MISSES, tools.COLUMNS, traces.COLUMNS)
+ALL = (streams.COLUMNS, cache.PROMPTS, cache.MISSES, tools.COLUMNS, traces.columns({}))
 
 
 @pytest.mark.parametrize("columns", ALL)
