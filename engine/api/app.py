@@ -25,7 +25,7 @@ from engine.api.continued_answer import begun_answer, continued
 from engine.api.health import health_report
 from engine.api.json_body import InvalidChatRequest, parse_body
 from engine.api.other_fields import OTHER_PATHS, left_out, refuse_other_fields
-from engine.api.requests import ChatRequest, parse_chat
+from engine.api.requests import ChatRequest, ToolChoice, parse_chat
 from engine.api.responses import ChatResponse, ChatStream, Remember, RunningAnswers, WholeChat
 from engine.api.running_answer import RunningAnswer
 from engine.models.detokenizer import answer_detokenizer
@@ -92,13 +92,15 @@ class Engine:
             raise NotReady(f"the model could not be loaded: {health.detail}")
         raise NotReady(f"the model is still loading ({health.progress:.0%}); try again in a moment")
 
-    async def prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:
+    async def prepare(
+        self, loaded: LoadedModel, chat: ChatRequest, lane: Lane = "main"
+    ) -> tuple[RenderedPrompt, AnswerPlan]:
         """The prompt of a request and the plan for its answer, made off the event loop.
 
         Raises:
             PromptRefused: the template does not take it.
         """
-        return await self._off_loop(lambda: self._prepare(loaded, chat))
+        return await self._off_loop(lambda: self._prepare(loaded, chat, lane))
 
     async def render(self, loaded: LoadedModel, chat: ChatRequest) -> RenderedPrompt:
         """The prompt of a request, rendered off the event loop.
@@ -151,7 +153,11 @@ class Engine:
         prompt = renderer.render(messages, chat.shown_tools if shown else [], **kwargs)
         return continued(prompt, begun, renderer.forms.thinking, renderer.encode) if begun else prompt
 
-    def _prepare(self, loaded: LoadedModel, chat: ChatRequest) -> tuple[RenderedPrompt, AnswerPlan]:
+    def _prepare(
+        self, loaded: LoadedModel, chat: ChatRequest, lane: Lane
+    ) -> tuple[RenderedPrompt, AnswerPlan]:
+        if lane == "compaction" and chat.choice.kind == "auto" and self._planner_of(loaded).can_forbid_calls:
+            chat.choice = ToolChoice("none")  # the client takes a call in place of the summary for a failure
         prompt = self._render(loaded, chat)
         plan = self._planner_of(loaded).plan(chat, opens_thinking=prompt.opens_thinking)
         return prompt, plan
@@ -240,7 +246,8 @@ async def _complete(engine: Engine, request: Request) -> Response:
     chat = parse_chat(body)
     loaded = engine.require_model()
     chat.check_tokens(loaded.vocab_size)
-    prompt, plan = await engine.prepare(loaded, chat)
+    lane = _lane(request)
+    prompt, plan = await engine.prepare(loaded, chat, lane)
     room = loaded.context_length - len(prompt.tokens)
     if not prompt.tokens:
         raise InvalidChatRequest("the prompt is empty", param="messages")
@@ -249,7 +256,6 @@ async def _complete(engine: Engine, request: Request) -> Response:
         raise InvalidChatRequest(message, param="messages", code=CONTEXT_LENGTH_EXCEEDED)
     resumes = request.headers.get(RESUME_HEADER) == "1"
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), loaded.name)
-    lane = _lane(request)
     limit = min(chat.output_limit or room, room)
     generation = engine.scheduler.submit(
         GenerationRequest(

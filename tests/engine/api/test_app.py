@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from bench.child import Child, poll
-from engine.wire.chat import context_length_numbers
+from engine.wire.chat import LANE_HEADER, context_length_numbers
 from tests.models import ModelShelf
 from tests.servers import engine
 
@@ -190,6 +190,20 @@ def test_a_model_that_would_call_cannot_where_the_choice_is_none(caller: Child) 
     assert "<tool_call>" not in message["content"]
     same_prompt = [ask(caller, tools=[LOOK], tool_choice=choice, max_tokens=1) for choice in ("none", "auto")]
     assert len({answer.json()["usage"]["prompt_tokens"] for answer in same_prompt}) == 1
+
+
+def test_a_summary_is_text_with_the_prompt_of_its_session(caller: Child) -> None:
+    """Claude Code takes a call in place of the summary for a failure of the compaction."""
+    body = {"messages": HI, "tools": [LOOK], "max_tokens": 60}
+    with client(caller) as http:
+        summary, turn = (
+            http.post("/v1/chat/completions", json=body, headers={LANE_HEADER: lane}).json()
+            for lane in ("compaction", "main")
+        )
+    assert "tool_calls" not in summary["choices"][0]["message"]
+    assert "<tool_call>" not in summary["choices"][0]["message"]["content"]
+    assert turn["choices"][0]["message"]["tool_calls"]
+    assert summary["usage"]["prompt_tokens"] == turn["usage"]["prompt_tokens"]
 
 
 def test_a_tool_that_comes_later_can_be_called_and_changes_nothing_at_the_prompts_beginning(
