@@ -18,6 +18,8 @@ from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, Event, HostNotice, HostState
 from proxy.record.past_events import past_events
 from proxy.supervision.supervisor import Supervisor
+from proxy.traces.analysis.context import context_of_session
+from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.diff_facts import DiffFacts, compare, request_before
 from proxy.traces.analysis.why import explain
 from proxy.traces.analysis.why_facts import Why
@@ -72,6 +74,7 @@ _PARAMETERS = {
     "limit": ("integer", f"rows at most, {_DEFAULT_ROWS} if left out"),
     "before": ("string", "the id of the last row of the page above, or a time in epoch seconds"),
     "offset": ("integer", "rows to skip"),
+    "at": ("string", "the id of a request of the session's main lane; the newest if left out"),
     "q": ("string", "a filter, as `anyclaude-tui traces list --help` has them"),
     "with": ("string", "the id of the trace to compare with; left out: the request before it"),
     "now": ("boolean", "do not wait for the requests that run"),
@@ -121,6 +124,7 @@ def host_routes(host: ObservedHost, *, keep_alive_s: float = KEEP_ALIVE_S) -> AP
     router = APIRouter()
     _add_feed(router, host, keep_alive_s)
     _add_traces(router, host)
+    _add_sessions(router, host)
     _add_health(router, host)
     return router
 
@@ -238,9 +242,27 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
         return Response(encode_json(found.model_dump()), media_type="application/json")
 
 
+def _add_sessions(router: APIRouter, host: ObservedHost) -> None:
+    @router.get(
+        "/anyclaude/sessions/{session:path}/context",
+        responses={200: {"model": ContextBudget}},
+        openapi_extra=_parameters("at"),
+    )
+    async def context(session: str, request: Request) -> Response:
+        """What fills the context window of a session at its newest request."""
+        at = request.query_params.get("at", "")
+        store, window = host.store, host.engine_state().context_tokens
+
+        def counted() -> ContextBudget:
+            return context_of_session(session, store.index, store.load, at=at, window=window)
+
+        found = await _asked(at, counted)
+        return Response(encode_json(found.model_dump()), media_type="application/json")
+
+
 async def _asked(trace_id: str, question: Callable[[], _T]) -> _T:
-    """What a thread finds out about one trace, its errors as those of this API."""
-    if not is_trace_id(trace_id):
+    """What a thread finds out about one trace, if one is named, its errors as those of this API."""
+    if trace_id and not is_trace_id(trace_id):
         raise NotFound(f"{trace_id} is no trace id")
     try:
         return await asyncio.to_thread(question)

@@ -276,6 +276,8 @@ async def test_silence_in_the_feed_is_filled_with_comments() -> None:
         ("/anyclaude/traces/nonsense", 404, "no trace id"),
         ("/anyclaude/traces/req_0000/why", 404, "no trace req_0000"),
         ("/anyclaude/traces/req_0000/diff", 404, "no trace req_0000"),
+        ("/anyclaude/sessions/none/context", 404, "no trace is of a session none"),
+        ("/anyclaude/sessions/none/context?at=x", 404, "x is no trace id"),
         ("/anyclaude/traces?limit=many", 400, "limit=many"),
         ("/anyclaude/traces?limit=-1", 400, "limit=-1"),
         ("/anyclaude/traces?before=nonsense", 400, "before=nonsense"),
@@ -435,7 +437,8 @@ async def test_streams_are_logged_where_that_is_asked_for(
 
 async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
     async with served_with_upstream(tmp_path, Turn(text="hello")) as host:
-        assert (await host.client.post("/v1/messages", json=ASK)).status_code == 200
+        mine = {"x-claude-code-session-id": "Session/1"}
+        assert (await host.client.post("/v1/messages", json=ASK, headers=mine)).status_code == 200
         document = (await host.client.get("/anyclaude/openapi.json")).json()
         answers = {path: await host.client.get(path) for path in ("/anyclaude/traces", "/health/ready")}
         assert (await host.client.get("/anyclaude/history")).json() == {"events": []}  # all is in the feed
@@ -444,6 +447,9 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         why = await host.client.get(f"/anyclaude/traces/{row['id']}/why")
         answers["/anyclaude/traces/{trace_id}/why"] = why
         assert (why.json()["trace"], why.json()["verdict"]) == (row["id"], "usual")
+        context = await host.client.get("/anyclaude/sessions/session%2F/context")
+        answers["/anyclaude/sessions/{session}/context"] = context
+        assert (context.json()["trace"], context.json()["session"]) == (row["id"], "Session/1")
     assert set(document["paths"]) == {
         "/anyclaude/events",
         "/anyclaude/state",
@@ -454,6 +460,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/traces/{trace_id}",
         "/anyclaude/traces/{trace_id}/diff",
         "/anyclaude/traces/{trace_id}/why",
+        "/anyclaude/sessions/{session}/context",
         "/health/live",
         "/health/ready",
         "/metrics",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from proxy.anthropic.compaction import RESERVED, compacts_at
 from tui.commands.claude_variables import DIET, preferences
 from tui.commands.user_settings import UserSettings
 
@@ -21,8 +22,6 @@ SET_HERE = "ANYCLAUDE_CLIENT_WINDOW"
 
 # Claude Code refuses a smaller window for automatic compaction, with a message in each session.
 LEAST_COMPACT_WINDOW = 100_000
-OUTPUT_RESERVED = 20_000  # upper limit of the reserve for the longest answer
-RESERVED = 13_000  # a further reserve
 DEFAULT_OUTPUT = 32_000  # for a model with an unknown name
 
 CONVERSATION = 32_000  # has priority over longer answers; a window of 65,536 has room for it
@@ -31,11 +30,6 @@ LEAST_OUTPUT, LEAST_OUTPUT_BELOW_40K = 4_096, 2_048
 LEAST_WINDOW = 37_000
 LEAST_COMPACTION = 21_900
 FIRST_PROMPT = 15_000
-
-
-def compacts_at(window: int, output: int) -> int:
-    """The tokens at which the client compacts, with answers of at most `output` tokens."""
-    return window - min(output, OUTPUT_RESERVED) - RESERVED
 
 
 def longest_answer(window: int) -> int:

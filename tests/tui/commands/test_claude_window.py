@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.anthropic.compaction import compacts_at
 from tui.commands.claude_window import (
     COMPACTION,
     LEAST_COMPACTION,
@@ -14,7 +15,6 @@ from tui.commands.claude_window import (
     OUTPUT,
     SET_HERE,
     WINDOW,
-    compacts_at,
     longest_answer,
     own_values,
     window_notice,

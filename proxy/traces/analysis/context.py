@@ -1,0 +1,274 @@
+"""What fills the context window of a session: parts, largest things, growth, turns until compaction.
+
+By rules, of the newest whole trace of the session's main lane and of the one before it. A prompt is counted
+as a whole, so a part has the share of its tokens that it has of its characters. The prompt is the client's:
+what a template adds or leaves out is spread over all parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import get_args
+
+from proxy.anthropic.compaction import compacts_at
+from proxy.anthropic.preview import preview
+from proxy.traces.analysis.context_facts import (
+    ContextBudget,
+    ContextKind,
+    ContextPart,
+    ContextThing,
+    ContextTurn,
+    PartName,
+)
+from proxy.traces.analysis.context_pieces import ContextPiece, pieces
+from proxy.traces.index import TraceIndex
+from proxy.traces.reading import TraceError, TraceNotFound
+from proxy.traces.schema import Trace
+
+_MOST_THINGS = 20  # of a part
+_LIKE = 200  # characters from which on the same text is the same thing, whatever it was called for
+_RECENT = 5  # turns that growth is taken from
+_CHARACTERS_A_TOKEN = 4  # where nothing was counted
+_NAMED = 5  # sessions in an error
+
+Load = Callable[[str], Trace]
+
+
+def context_of_session(
+    session: str, index: TraceIndex, load: Load, *, at: str = "", window: int = 0
+) -> ContextBudget:
+    """The budget at the newest whole request of a session's main lane, or at its request `at`.
+
+    Args:
+        session: its id, or an unambiguous beginning of it.
+        load: reads a trace by its id.
+        window: tokens that prompt and answer share; 0: not known.
+
+    Raises:
+        TraceNotFound: no such session, or several; or it has no such request.
+        proxy.traces.reading.TraceUnreadable: the trace cannot be read.
+        sqlite3.Error: the index cannot be read.
+    """
+    name = _session(session, index)
+    turns = _turns(name, index)
+    if not turns:
+        raise TraceNotFound(f"session {session} has no request of its main lane whose prompt was counted")
+    if at and all(turn.trace != at for turn in turns):
+        raise TraceNotFound(f"session {session} has no request {at} with a counted prompt in its main lane")
+    return _budget(load(at or turns[-1].trace), turns, index, load, window)
+
+
+def context_of_trace(trace: Trace, index: TraceIndex, load: Load, *, window: int = 0) -> ContextBudget:
+    """The budget at one request; outside of a session's main lane it is looked at alone.
+
+    Raises:
+        sqlite3.Error: the index cannot be read.
+    """
+    turns = _turns(trace.session.lower(), index) if trace.session and trace.lane == "main" else []
+    if all(turn.trace != trace.id for turn in turns):
+        turns = [ContextTurn(trace=trace.id, time=trace.time, prompt_tokens=trace.usage.prompt_tokens)]
+    return _budget(trace, turns, index, load, window)
+
+
+def _budget(
+    trace: Trace, turns: list[ContextTurn], index: TraceIndex, load: Load, window: int
+) -> ContextBudget:
+    body = trace.request.body if isinstance(trace.request.body, dict) else {}
+    turn = next((number for number, one in enumerate(turns, 1) if one.trace == trace.id), len(turns))
+    found = pieces(body)
+    characters = sum(piece.characters for piece in found)
+    prompt = trace.usage.prompt_tokens or characters // _CHARACTERS_A_TOKEN
+    scale = prompt / characters if characters else 0.0
+    before = _loaded(turns[turn - 2].trace, load) if turn > 1 else None
+    earlier = pieces(before.request.body) if before is not None else None
+    calls = _calls(trace, index)
+    places = _Places(found, turns, turn, _made(trace, index))
+    parts = [
+        _part(name, found, earlier, tokens, scale, calls, places)
+        for name, tokens in zip(get_args(PartName), _shares(found, prompt), strict=True)
+    ]
+    unused = [piece for piece in found if piece.part == "tools" and not calls.get(piece.what)]
+    longest = body.get("max_tokens")
+    longest = longest if isinstance(longest, int) and not isinstance(longest, bool) and longest > 0 else 0
+    limit = max(0, compacts_at(window, longest)) if window else None
+    growth = _growth(turns[:turn])
+    return ContextBudget(
+        session=trace.session,
+        trace=trace.id,
+        time=trace.time,
+        lane=trace.lane,
+        about=next((piece.what for piece in found if piece.part == "said"), "")
+        or preview(body.get("messages")),
+        turn=turn,
+        turns=turns,
+        prompt_tokens=prompt,
+        counted=bool(trace.usage.prompt_tokens) and not trace.usage_estimated,
+        window_tokens=window,
+        max_tokens=longest,
+        reserved_tokens=max(0, min(longest, window - prompt)) if window else longest,
+        compacts_at=limit,
+        parts=parts,
+        unused_tools=len(unused),
+        unused_tokens=round(scale * sum(piece.characters for piece in unused)),
+        growth=growth,
+        turns_left=max(0, limit - prompt) // growth if limit is not None and growth else None,
+    )
+
+
+def _part(
+    name: PartName,
+    found: Sequence[ContextPiece],
+    earlier: Sequence[ContextPiece] | None,
+    tokens: int,
+    scale: float,
+    calls: dict[str, int],
+    places: _Places,
+) -> ContextPart:
+    here = [piece for piece in found if piece.part == name]
+    grown = None
+    if earlier is not None:
+        size = sum(piece.characters for piece in here)
+        grown = round(scale * (size - sum(piece.characters for piece in earlier if piece.part == name)))
+    kinds: dict[str, list[ContextPiece]] = {}
+    things: dict[tuple[str, ...], list[ContextPiece]] = {}
+    for number, piece in enumerate(here):
+        kinds.setdefault(piece.kind, []).append(piece)
+        alone = piece.characters < _LIKE or name == "tools"
+        things.setdefault((piece.kind, piece.same, str(number) if alone else ""), []).append(piece)
+    return ContextPart(
+        name=name,
+        tokens=tokens,
+        grown=grown,
+        kinds=sorted(
+            (
+                ContextKind(
+                    name=kind,
+                    tokens=round(scale * sum(piece.characters for piece in those)),
+                    number=len(those),
+                    calls=sum(calls.get(piece.what, 0) for piece in those) if name == "tools" else None,
+                )
+                for kind, those in kinds.items()
+            ),
+            key=lambda kind: -kind.tokens,
+        ),
+        things=[
+            _thing(those, scale, calls, places)
+            for those in sorted(things.values(), key=lambda those: -those[0].characters * len(those))
+        ][:_MOST_THINGS],
+    )
+
+
+def _thing(those: list[ContextPiece], scale: float, calls: dict[str, int], places: _Places) -> ContextThing:
+    first = those[0]
+    numbers = [number for piece in those if (number := places.turn_of(piece))]
+    turn = places.turns[numbers[0] - 1] if numbers else None
+    return ContextThing(
+        kind=first.kind,
+        what=first.what,
+        tokens=round(scale * first.characters),
+        times=len(those),
+        turns=list(dict.fromkeys(numbers)),
+        time=turn.time if turn else None,
+        trace=turn.trace if turn else "",
+        calls=calls.get(first.what, 0) if first.part == "tools" else None,
+    )
+
+
+class _Places:
+    """Tells which turn brought a piece: the one behind the answer with its call, else counted by answers."""
+
+    def __init__(
+        self, found: Sequence[ContextPiece], turns: list[ContextTurn], turn: int, made: dict[str, str]
+    ) -> None:
+        self.turns = turns
+        self._numbers = {one.trace: number for number, one in enumerate(turns[:turn], 1)}
+        self._turn = turn
+        self._made = made
+        self._answers = max((piece.answers + (piece.part == "wrote") for piece in found), default=0)
+
+    def turn_of(self, piece: ContextPiece) -> int | None:
+        if piece.part in ("tools", "system"):
+            return None
+        if made := self._numbers.get(self._made.get(piece.call, "")):
+            return min(made + 1, self._turn)
+        back = self._answers - piece.answers - (piece.part == "wrote")
+        return self._turn - back if back < self._turn else None
+
+
+def _shares(found: Sequence[ContextPiece], prompt: int) -> list[int]:
+    """The prompt's tokens by part: what rounding down leaves goes to the largest remainders."""
+    sizes: dict[PartName, int] = dict.fromkeys(get_args(PartName), 0)
+    for piece in found:
+        sizes[piece.part] += piece.characters
+    whole = sum(sizes.values())
+    if not whole:
+        return [0] * len(sizes)
+    tokens = {name: prompt * size // whole for name, size in sizes.items()}
+    left = prompt - sum(tokens.values())
+    for name in sorted(sizes, key=lambda one: -(prompt * sizes[one] % whole))[:left]:
+        tokens[name] += 1
+    return list(tokens.values())
+
+
+def _growth(turns: Sequence[ContextTurn]) -> int | None:
+    steps = [after.prompt_tokens - before.prompt_tokens for before, after in pairwise(turns)]
+    grew = [step for step in steps if step > 0][-_RECENT:]
+    return round(median(grew)) if grew else None
+
+
+def _session(wanted: str, index: TraceIndex) -> str:
+    """The session with this id, in lower case, or the only one that begins so."""
+    name = wanted.strip().lower()
+    found = [
+        session
+        for (session,) in index.select(
+            "SELECT DISTINCT session FROM traces WHERE session != '' AND substr(session, 1, ?) = ?",
+            (len(name), name),
+        )
+    ]
+    if name in found:
+        return name
+    if not name or not found:
+        raise TraceNotFound(f"no trace is of a session {wanted}" if name else "no session was given")
+    if len(found) > 1:
+        names = ", ".join(sorted(found)[:_NAMED])
+        raise TraceNotFound(f"{len(found)} sessions begin with {wanted} ({names}); give more of the id")
+    return str(found[0])
+
+
+def _turns(session: str, index: TraceIndex) -> list[ContextTurn]:
+    rows = index.select(
+        "SELECT id, time, prompt FROM traces WHERE session = ? AND lane = 'main' AND prompt IS NOT NULL"
+        " AND NOT failed AND NOT cancelled ORDER BY time, id",
+        (session,),
+    )
+    return [ContextTurn(trace=name, time=at, prompt_tokens=prompt) for name, at, prompt in rows]
+
+
+def _calls(trace: Trace, index: TraceIndex) -> dict[str, int]:
+    """How often the session, in all lanes, called each tool."""
+    rows = index.select(
+        "SELECT calls.name, count(*) FROM calls JOIN traces ON traces.id = calls.trace"
+        " WHERE traces.session = ? AND traces.session != '' GROUP BY calls.name",
+        (trace.session.lower(),),
+    )
+    return dict(rows)
+
+
+def _made(trace: Trace, index: TraceIndex) -> dict[str, str]:
+    """The trace that each call of the session's main lane was made in."""
+    rows = index.select(
+        "SELECT calls.id, calls.trace FROM calls JOIN traces ON traces.id = calls.trace"
+        " WHERE traces.session = ? AND traces.lane = 'main'",
+        (trace.session.lower(),),
+    )
+    return {call: name for call, name in rows if call}
+
+
+def _loaded(name: str, load: Load) -> Trace | None:
+    try:
+        return load(name)
+    except TraceError:
+        return None  # pruned meanwhile: nothing to compare with
