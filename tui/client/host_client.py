@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -12,6 +13,7 @@ from proxy.backends.plain_http import PlainTransport
 from proxy.configuration.destination import without_password
 from proxy.configuration.known_backends import backend_kind
 from proxy.events.types import Event, HostState
+from proxy.traces.analysis.context_facts import ContextBudget
 from proxy.traces.analysis.diff_facts import DiffFacts
 from proxy.traces.analysis.why_facts import Why
 from proxy.traces.schema import Trace, TraceSummary
@@ -107,6 +109,15 @@ class HostClient:
             return Why.model_validate_json(answer.content)
         except ValueError as error:
             raise HostError(f"the explanation could not be read: {_first_line(error)}") from None
+
+    async def context(self, session: str, at: str = "") -> ContextBudget:
+        """What fills the context window of a session at its newest request, or at its request `at`."""
+        path = f"/anyclaude/sessions/{quote(session, safe='')}/context"
+        answer = await self._ask("GET", path, params={"at": at} if at else {})
+        try:
+            return ContextBudget.model_validate_json(answer.content)
+        except ValueError as error:
+            raise HostError(f"the context could not be read: {_first_line(error)}") from None
 
     async def diff(self, b: str, a: str = "") -> DiffFacts:
         """Where the prompt of `b` parts from that of `a`, or of the request before it in its session."""

@@ -19,6 +19,7 @@ Examples
   anyclaude-tui traces show req_3f             one request; the beginning of its id is enough
   anyclaude-tui traces why req_3f              why it was slow, and what to do
   anyclaude-tui traces diff req_3f req_41      where two prompts part, and what it cost
+  anyclaude-tui traces context 9f3c            what fills a session's window, and what is left
   anyclaude-tui traces replay req_3f           ask it again; both answers side by side
   anyclaude-tui traces export --format html    a page to look at, or to hand on with --redact
   anyclaude-tui traces grep "parse error"      in prompts, results and answers
@@ -142,6 +143,43 @@ def traces_why(context: typer.Context, trace: TraceId, as_json: Json = False, co
     from tui.commands.traces.explaining import run_traces_why
 
     raise typer.Exit(run_traces_why(invocation_of(context, config), trace, as_json=as_json))
+
+
+CONTEXT_HELP = """Say what fills the context window of a session, and how many turns are left.
+
+Of the newest whole request of its main lane, or of the request that is named: tools, system, reminders, tool
+results, what you said and what the model wrote, each by its share of the characters of a prompt that was
+counted as a whole; the largest things in them; tools that were never called; the growth of a turn, and when
+Claude Code compacts. The window is that of the configuration, else of the host that runs.
+
+\b
+Examples
+  anyclaude-tui traces context 9f3c
+  anyclaude-tui traces context req_3f1 --window 200000
+"""
+
+
+@traces.command("context", help=CONTEXT_HELP)
+def traces_context(
+    context: typer.Context,
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION_OR_TRACE",
+            help="The id of a session or a trace, how it begins, or a trace's file.",
+            autocompletion=trace_ids,
+        ),
+    ],
+    window: Annotated[
+        int, typer.Option("--window", metavar="TOKENS", min=0, help="The window, where no host tells it.")
+    ] = 0,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    from tui.commands.traces.explaining import run_traces_context
+
+    at = invocation_of(context, config)
+    raise typer.Exit(run_traces_context(at, wanted, window=window, as_json=as_json))
 
 
 @traces.command("mark")

@@ -37,6 +37,11 @@ def open_trace(folder: Path, wanted: str) -> Trace:
     return _read(trace_file(folder, wanted))
 
 
+def is_trace(wanted: str) -> bool:
+    """Whether this means a trace, by its id or its file, and not a session."""
+    return wanted.startswith("req_") or wanted.endswith(".json") or "/" in wanted
+
+
 def trace_file(folder: Path, wanted: str) -> Path:
     """The file of that trace.
 
