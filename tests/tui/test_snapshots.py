@@ -26,6 +26,7 @@ BUSY = (
     ("trace-overview", ("enter",)),
     ("trace-request", ("tab",)),
     ("trace-tools", ("tab", "tab", "tab")),
+    ("context", ("c",)),
 )
 ON_TOP = (
     ("help", ("question_mark",)),

@@ -7,6 +7,14 @@ from typing import Any
 from proxy.events.causes import cause_of
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import Timings, Usage
+from proxy.traces.analysis.context_facts import (
+    ContextBudget,
+    ContextKind,
+    ContextPart,
+    ContextThing,
+    ContextTurn,
+    PartName,
+)
 from proxy.traces.analysis.diff_facts import DiffFacts, compare
 from proxy.traces.analysis.why import phases_of
 from proxy.traces.analysis.why_facts import Usual, Why
@@ -136,6 +144,71 @@ def sample_trace(row: TraceSummary) -> Trace:
     )
 
 
+def sample_context(session: str, rows: list[TraceSummary], at: str) -> ContextBudget:
+    """The budget of a session that is 71 % full at its last turn."""
+    turns = [
+        ContextTurn(trace=row.id, time=row.time, prompt_tokens=round(186_320 * (number / len(rows)) ** 0.7))
+        for number, row in enumerate(rows, 1)
+    ]
+    turn = next((number for number, one in enumerate(turns, 1) if one.trace == at), len(turns))
+
+    def thing(kind: str, what: str, tokens: int, *brought: int, **more: Any) -> ContextThing:
+        first = turns[min(brought[0], len(turns)) - 1] if brought else None
+        found = {"time": first.time, "trace": first.trace} if first else {}
+        return ContextThing(kind=kind, what=what, tokens=tokens, turns=list(brought), **found | more)
+
+    def part(
+        name: PartName, tokens: int, grown: int, kinds: dict[str, int], *things: ContextThing
+    ) -> ContextPart:
+        told = [ContextKind(name=kind, tokens=size, number=14) for kind, size in kinds.items()]
+        return ContextPart(name=name, tokens=tokens, grown=grown, kinds=told, things=list(things))
+
+    jira = thing("mcp__jira", "mcp__jira__create_issue", 1_210, calls=0)
+    schema = thing("Read", "/home/ada/ledger/src/vendor/schema.json", 31_204, 4)
+    writer = thing("Read", "/home/ada/ledger/src/export/writer.py", 9_902, 3, 7, 11, times=3)
+    parts = [
+        part("tools", 22_418, 0, {"tools": 12_618, "mcp__jira": 9_800}, jira),
+        part("system", 6_980, 2, {"text": 6_980}),
+        part(
+            "reminders",
+            3_411,
+            0,
+            {"file": 3_400, "reminder": 11},
+            thing("file", "/home/ada/.claude/CLAUDE.md", 2_100, 1),
+        ),
+        part(
+            "results",
+            112_213,
+            6_214,
+            {"Read": 71_000, "Bash": 22_000, "Grep": 11_000},
+            schema,
+            writer,
+            thing("Bash", "pytest -q [/] [bold]", 14_870, 9),
+        ),
+        part("said", 2_180, 41, {"text": 2_180}, thing("text", "Add --json to the export command", 410, 1)),
+        part("wrote", 39_118, 1_166, {"text": 21_000, "thinking": 9_118, "calls": 9_000}),
+    ]
+    return ContextBudget(
+        session=session,
+        trace=turns[turn - 1].trace,
+        time=turns[turn - 1].time,
+        lane="main",
+        about="Add --json to the export command",
+        turn=turn,
+        turns=turns,
+        prompt_tokens=186_320,
+        window_tokens=262_144,
+        max_tokens=32_000,
+        reserved_tokens=32_000,
+        compacts_at=229_144,
+        parts=parts,
+        unused_tools=14,
+        unused_tokens=9_800,
+        growth=8_900,
+        turns_left=4,
+    )
+
+
 HEADERS = {
     "anthropic-beta": "interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14",
     "anthropic-version": "2023-06-01",
@@ -217,6 +290,12 @@ class SampleHost:
         """The trace of one row beside that of the next older one."""
         ids = [row.id for row in self.rows]
         return compare(await self.trace(a or ids[ids.index(b) + 1]), await self.trace(b))
+
+    async def context(self, session: str, at: str = "") -> ContextBudget:
+        """A made-up session of twelve turns whose requests are the newest main ones."""
+        if not (rows := [row for row in self.rows if row.lane == "main"][:12][::-1]):
+            raise HostError(f"HTTP 404: no trace is of a session {session}")
+        return sample_context(session, rows, at)
 
     async def restart_engine(self) -> None:
         """Count the wish."""

@@ -66,7 +66,7 @@ def unused_tools(budget: ContextBudget) -> str:
         return ""
     many = plural(budget.unused_tools, "tool")
     cost = f"~{count(budget.unused_tokens)} tokens of each prompt"
-    return f"{many} offered and never called in this session: {cost}."
+    return f"{many} never called in this session: {cost}."
 
 
 def part_content(part: ContextPart) -> str:

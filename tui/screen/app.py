@@ -35,6 +35,7 @@ from tui.screen.output_redirect import is_writing, redirect_output
 from tui.screen.panes.health import HealthPane
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.diff import DiffScreen
 from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
@@ -46,6 +47,7 @@ from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
 
 if TYPE_CHECKING:
+    from proxy.traces.analysis.context_facts import ContextBudget
     from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.schema import Trace, TraceSummary
@@ -214,7 +216,7 @@ class ControlCenter(App[None]):
             self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
         if isinstance(self.screen, MainScreen):
             self.screen.show(self.store.snapshot())
-        elif isinstance(self.screen, TraceScreen | DiffScreen):
+        elif isinstance(self.screen, TraceScreen | DiffScreen | ContextScreen):
             self.screen.show_link(self.store.snapshot())
 
     @property
@@ -267,6 +269,10 @@ class ControlCenter(App[None]):
     async def load_diff(self, b: str, a: str) -> DiffFacts:
         """Where two prompts part. Raises an error for people when it cannot be had."""
         return await self._host_api().diff(b, a)
+
+    async def load_context(self, session: str, at: str) -> ContextBudget:
+        """What fills a session's window. Raises an error for people when it cannot be had."""
+        return await self._host_api().context(session, at)
 
     def _host_api(self) -> HostApi:
         link = self.store.snapshot().link

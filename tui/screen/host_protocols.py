@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from proxy.traces.analysis.context_facts import ContextBudget
     from proxy.traces.analysis.diff_facts import DiffFacts
     from proxy.traces.analysis.why_facts import Why
     from proxy.traces.schema import Trace, TraceSummary
@@ -40,5 +41,7 @@ class HostApi(Protocol):
     async def why(self, trace_id: str) -> Why: ...
 
     async def diff(self, b: str, a: str = "") -> DiffFacts: ...
+
+    async def context(self, session: str, at: str = "") -> ContextBudget: ...
 
     async def restart_engine(self) -> None: ...

@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Place = Literal["main", "streams", "cache", "tools", "health", "traces", "trace", "diff"]
+Place = Literal["main", "streams", "cache", "tools", "health", "traces", "trace", "diff", "context"]
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
     ("cache", "Cache"),
@@ -52,12 +52,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("Find a command", "palette", "ctrl+p", short="commands", rank=6, shown="^p"),
     Command("Why was this request slow, or failed?", "why", "w", short="why", rank=3),
     Command("Compare with the request before it", "diff", "d", short="diff", rank=4),
+    Command("What fills this session's context window?", "context", "c", short="context", rank=5),
     Command("Colours", "colours", "ctrl+t", shown="^t"),
     Command("Quit", "leave", "q,ctrl+c,ctrl+q", short="quit", rank=5),
     Command("Read the answer", "read", "enter,right,l", "streams", "read", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape,left,h", "streams"),
     Command("Copy the answer", "copy", "y", "streams", "copy", 8),
-    Command("Copy the command for Claude Code", "copy_command", "c", "streams"),
+    Command("Copy the command for Claude Code (c in an empty list)", "copy_command", "C", "streams"),
     Command("Open this request's trace", "open_trace", "t", short="trace", rank=2),
     Command("Other table", "swap", "enter,right,left", "cache", "other table", 4, "enter"),
     Command("Back to the list; again: clear the filter", "list", "escape", "cache"),
@@ -75,6 +76,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Previous trace (newer)", "step(-1)", "p", "trace", "previous", 3),
     Command("Why was this request slow, or failed?", "why", "w", "trace", "why", 3),
     Command("Compare with the request before it", "diff", "d", "trace", "diff", 4),
+    Command("What fills this session's context window?", "context", "c", "trace", "context", 5),
     Command("Next section", "section(1)", "tab,right,l", "trace", "section", 4, "tab"),
     Command("Previous section", "section(-1)", "shift+tab,left,h", "trace"),
     Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 5, "enter"),
@@ -94,6 +96,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("Copy the difference", "copy", "y", "diff", "copy", 4),
     Command("Help for comparisons", "help", "question_mark,f1", "diff", "help", 5, "?"),
     Command("Quit", "leave", "ctrl+c,ctrl+q", "diff", shown="^c"),
+    Command("Back to the parts; from there back", "back", "escape", "context", "back", 1, "esc"),
+    Command("Back", "close", "q,c", "context"),
+    Command("What is in the part; from there its trace", "open", "enter", "context", "open", 2),
+    Command("Other table", "swap", "tab", "context", "other table", 6),
+    Command("Turn before", "turn(-1)", "left,h", "context", "turn before", 3, "←"),
+    Command("Turn after", "turn(1)", "right,l", "context", "turn after", 4, "→"),
+    Command("Copy it as text", "copy", "y", "context", "copy", 5),
+    Command("Help for the context", "help", "question_mark,f1", "context", "help", 5, "?"),
+    Command("Quit", "leave", "ctrl+c,ctrl+q", "context", shown="^c"),
 )
 
 

@@ -66,7 +66,7 @@ def test_growth_says_what_is_left(more: dict[str, Any], says: str) -> None:
 
 def test_unused_tools_say_their_cost() -> None:
     assert unused_tools(budget()) == ""
-    assert "14 tools offered and never called" in unused_tools(budget(unused_tools=14, unused_tokens=9800))
+    assert "14 tools never called" in unused_tools(budget(unused_tools=14, unused_tokens=9800))
 
 
 KINDS = [ContextKind(name=name, tokens=10, number=2, calls=0) for name in ("a", "b", "c", "d")]

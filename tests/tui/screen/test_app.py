@@ -23,6 +23,7 @@ from tui.screen.app import ControlCenter
 from tui.screen.keymap import PANES, WHILE_FILTERING
 from tui.screen.panes.health import HealthPane
 from tui.screen.screens.confirm import ConfirmScreen
+from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.diff import DiffScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.main import MainScreen
@@ -214,6 +215,46 @@ async def test_one_key_compares_with_the_request_before(pane: str) -> None:
         assert it.app.screen is it.app.main
 
 
+@pytest.mark.parametrize("pane", ["1", "2", "3", "5"])
+async def test_one_key_says_what_fills_the_window_and_leads_to_the_trace(pane: str) -> None:
+    async with scene() as it:
+        await it.press(pane)
+        table = it.app.main.current.main_table
+        assert table is not None
+        await it.press("up", "up", "c")
+        assert isinstance(it.app.screen, ContextScreen)
+        assert "186,320 of 262,144 tokens, 71%; ~60% of that: tool results." in it.text()
+        assert "~4 turns left until Claude Code compacts at 229,144 tokens." in it.text()
+        await it.press("down", "enter")  # into what one said, or back up to the results
+        assert "Add --json" in it.text()
+        await it.press("escape", "up", "enter", "enter")
+        assert isinstance(it.app.screen, TraceScreen)
+        await it.press("escape")
+        assert isinstance(it.app.screen, ContextScreen)
+        await it.press("escape", "escape")
+        assert table.has_focus
+
+
+async def test_turns_of_a_context_are_stepped_through_up_to_their_ends() -> None:
+    async with scene() as it:
+        await it.press("up", "up", "c", "right", "left", "left")
+        turns = min(12, sum(row.lane == "main" for row in it.host.rows))
+        assert f"turn {turns - 2} of {turns}" in it.text()
+        await it.press("right", "question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        await it.press("escape", "y", "c")
+        assert it.app.screen is it.app.main
+        assert "PART " in it.app.clipboard
+
+
+async def test_a_context_that_cannot_be_had_says_why() -> None:
+    async with scene() as it:
+        await it.press("up", "up")
+        it.host.rows.clear()
+        await it.press("c")
+        assert "no trace is of a session" in it.text()
+
+
 async def test_a_running_request_has_no_why_yet() -> None:
     async with scene() as it:
         await it.press("end", "w")
@@ -397,7 +438,7 @@ async def test_copying_notifies_the_user() -> None:
         assert "I'll start with" in it.app.clipboard
         await it.press("5", "y")
         assert it.app.clipboard.startswith("/home/ada/.anyclaude/traces/mlx/req_")
-        await it.press("1", "c")
+        await it.press("1", "C")
         assert it.app.clipboard == "anyclaude-tui claude"
         await it.press("3", "y")
         assert "Arguments" in it.app.clipboard

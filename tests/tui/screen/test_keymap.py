@@ -23,12 +23,12 @@ def test_no_key_means_two_things_in_one_place(place: str) -> None:
 
 
 def test_titles_name_one_command_in_one_place() -> None:
-    for place in (*PLACES, "main", "trace"):
+    for place in (*PLACES, "main", "trace", "context"):
         titles = [command.title for command in commands(place)]
         assert len(titles) == len(set(titles))
 
 
-@pytest.mark.parametrize(("place", "cells"), product([*PLACES, "trace"], [40, 90]))
+@pytest.mark.parametrize(("place", "cells"), product([*PLACES, "trace", "context"], [40, 90]))
 def test_help_explains_every_command_of_a_place(place: str, cells: int) -> None:
     text = "".join(part for part, _ in help_pieces(place, cells))
     assert place in HELP

@@ -123,6 +123,11 @@ class CachePane(Pane):
         return self.main_table.selected.id if self.main_table.selected else ""
 
     @property
+    def session(self) -> str:
+        table = self._misses if self._misses.has_focus else self.main_table
+        return table.selected.session if table.selected else ""
+
+    @property
     def _misses(self) -> LineTable[MissRecord]:
         return self.query_one("#misses", LineTable)
 

@@ -53,6 +53,11 @@ class Pane(Container):
         return ""
 
     @property
+    def session(self) -> str:
+        """The session of the selected row; empty where there is none."""
+        return ""
+
+    @property
     def home(self) -> Widget | None:
         """The widget that gets the focus with the pane."""
         return self.main_table

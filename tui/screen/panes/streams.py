@@ -105,6 +105,10 @@ class StreamsPane(Pane):
     def request(self) -> str:
         return self.main_table.selected.id if self.main_table.selected else ""
 
+    @property
+    def session(self) -> str:
+        return self.main_table.selected.session if self.main_table.selected else ""
+
     def update(self) -> None:
         table = self.main_table
         models = {record.model for record in self.snapshot.requests}

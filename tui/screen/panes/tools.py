@@ -91,6 +91,10 @@ class ToolsPane(Pane):
     def request(self) -> str:
         return self.main_table.selected.request if self.main_table.selected else ""
 
+    @property
+    def session(self) -> str:
+        return self.main_table.selected.session if self.main_table.selected else ""
+
     def update(self) -> None:
         self.query_one("#tool-stats", Canvas).paint()
         self.main_table.show(self.snapshot.tools, self.now)

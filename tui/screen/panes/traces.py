@@ -164,6 +164,10 @@ class TracesPane(Pane):
         return self.main_table.selected.id if self.main_table.selected else ""
 
     @property
+    def session(self) -> str:
+        return self.main_table.selected.session if self.main_table.selected else ""
+
+    @property
     def filter(self) -> str:
         return self._query
 

@@ -62,7 +62,7 @@ def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
         for name, style, meaning in entries:
             pieces += _entry(name, style or "accent", meaning, cells)
     pieces.append(("\nKeys\n", "bold"))
-    for command in commands(place) if place in ("trace", "diff") else commands(place, "main"):
+    for command in commands(place) if place in ("trace", "diff", "context") else commands(place, "main"):
         pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
     pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
     return pieces + _entry("home end", "accent", "First, last; at the newest row the list follows", cells)

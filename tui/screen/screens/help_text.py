@@ -265,4 +265,24 @@ HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
     ),
+    "context": (
+        (
+            "",
+            (
+                ("", "", "The prompt of the session's newest request in its main lane, part by part. It was"),
+                ("", "", "counted as a whole: each part (~) has its share of the characters."),
+            ),
+        ),
+        (
+            "Words",
+            (
+                ("turn", "", "one request of the main lane"),
+                ("LAST TURN", "", "what the part grew by since the turn before"),
+                ("reserved", "", "max_tokens of the answer, as much as the window has room for"),
+                ("never called", "warn", "an offered tool that no request of the session called"),
+                ("┊", "warn", "where Claude Code compacts: the window, less two reserves"),
+                ("growth", "", "the median of the last five turns that grew"),
+            ),
+        ),
+    ),
 }

@@ -19,6 +19,7 @@ from tui.screen.panes.pane import Pane
 from tui.screen.panes.streams import StreamsPane
 from tui.screen.panes.tools import ToolsPane
 from tui.screen.panes.traces import Load, TracesPane
+from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
@@ -87,7 +88,7 @@ class MainScreen(Screen[None]):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
         host = self._store.snapshot().host
-        left_out = {"filter", "why", "diff", "open_trace"} if pane.main_table is None else set()
+        left_out = {"filter", "why", "diff", "open_trace", "context"} if pane.main_table is None else set()
         if host is not None and not host.runs_engine:
             left_out.add("restart")
         return [one for one in shown if one.action not in left_out]
@@ -168,6 +169,15 @@ class MainScreen(Screen[None]):
         """Compare the selected row's request with the one before it in its session."""
         if request := self._ended_request():
             self.post_message(TracesPane.Compared(request))
+
+    async def action_context(self) -> None:
+        """Show what fills the context window of the selected row's session."""
+        if session := self.current.session:
+            self.app.push_screen(ContextScreen(session))
+        elif self.current.request:
+            self.app.notify("Its client told no session.", timeout=2, markup=False)
+        elif self.current.place == "streams":
+            await self.app.run_action("copy_command", self.current)
 
     def _ended_request(self) -> str:
         """The selected row's request; empty, with a word, where it has no trace yet."""

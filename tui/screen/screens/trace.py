@@ -17,6 +17,7 @@ from tui.screen.clipboard import copy
 from tui.screen.keymap import Command, bindings, commands, footer
 from tui.screen.panes.request_cells import lane, session
 from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.help import HelpScreen
 from tui.screen.screens.trace_sections import SECTIONS
 from tui.screen.styled_line import Line, fit, line_width, plain_text, spread
@@ -198,6 +199,13 @@ class TraceScreen(Screen[None]):
     def action_diff(self) -> None:
         """Compare this request with the one before it in its session."""
         self.app.post_message(TracesPane.Compared(self._trace_id))
+
+    def action_context(self) -> None:
+        """Show what fills the context window of this request's session."""
+        if self._trace is not None and self._trace.session:
+            self.app.push_screen(ContextScreen(self._trace.session))
+        elif self._trace is not None:
+            self.app.notify("Its client told no session.", timeout=2, markup=False)
 
     def action_help(self) -> None:
         """Explain this screen."""
