@@ -20,7 +20,7 @@ from tui.client.context_text import (
     reserved_content,
     unused_tools,
 )
-from tui.client.figures import clock, count, percent, ratio
+from tui.client.figures import clock, count, percent, plural, ratio
 from tui.client.records import Snapshot
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.charts import bar, graph
@@ -320,7 +320,7 @@ def _what(thing: ContextThing, cells: int) -> Line:
 
 def _note(thing: ContextThing) -> Line:
     if thing.calls is not None:
-        return [(f"{thing.calls} calls", "muted")] if thing.calls else [("never called", "warn")]
+        return [(plural(thing.calls, "call"), "muted")] if thing.calls else [("never called", "warn")]
     if thing.times > 1:
         return [(f"{thing.times} × the same: ~{count(thing.tokens * thing.times)}", "warn")]
     return []
