@@ -32,6 +32,7 @@ class RequestSnapshot:
     agent_type: str = ""
     lane: str = "main"
     model: str = ""
+    backend: str = ""
     stream: bool = True
     messages: int = 0
     tools: int = 0
@@ -221,6 +222,7 @@ class Snapshot:
     log_dropped: int = 0  # lines that are no longer in `log`
     notices: tuple[LogLine, ...] = ()
     totals: Totals = field(default_factory=Totals)
+    saved_s: float | None = None  # prefill that restored tokens saved, estimated; None: not known
     lost: int = 0  # events that the host or this screen had to drop
     damaged: int = 0  # events that could not be read
     seq: int = 0

@@ -12,6 +12,7 @@ from tui.client.inbox import Arrived, Damaged, Past
 from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.host import HostReducer
+from tui.client.reducers.prefill_savings import PrefillSavings
 from tui.client.reducers.requests import RequestReducer
 from tui.client.reducers.tools import ToolReducer
 from tui.client.reducers.transcript import Transcript
@@ -38,6 +39,7 @@ class Store:
         self._tools = ToolReducer()
         self._rest = HostReducer()
         self._totals = Totals()
+        self._savings = PrefillSavings()
         self._lost = self._damaged = 0
         self._seq = 0  # of the newest event seen
         self._covered = 0  # the host's own account covers events up to this one
@@ -113,6 +115,8 @@ class Store:
     def _route(self, event: Event, data: Any, fresh: bool) -> None:
         if fresh:
             self._totals.observe(event.type, event.request, data)
+        if event.type in ("request.finished", "request.failed"):
+            self._savings.note(self._requests.get(event.request), data, of_this_host=event.seq > 0)
         if event.type == "host.lost":
             self.lose(data.count, event.time)
         elif event.type == "request.tool_call":
@@ -191,6 +195,7 @@ class Store:
     def _draw(self) -> Snapshot:
         requests, rest = self._requests.records(), self._rest
         active = tuple(record for record in requests if record.active)
+        totals = _with_running(self._totals, active)
         return Snapshot(
             version=self._version,
             link=self._link,
@@ -207,7 +212,8 @@ class Store:
             log=rest.history("log"),
             log_dropped=rest.log_dropped,
             notices=rest.history("notices"),
-            totals=_with_running(self._totals, active),
+            totals=totals,
+            saved_s=self._savings.seconds(totals.cache_read_input_tokens),
             lost=self._lost,
             damaged=self._damaged,
             seq=self._seq,

@@ -42,9 +42,11 @@ from tui.screen.screens.trace import TraceScreen
 from tui.screen.screens.why import WhyScreen
 from tui.screen.terminal_background import light_background
 from tui.screen.terminal_colours import In16Colours, In256Colours
+from tui.screen.terminal_title import TerminalTitle, kept_title
 from tui.screen.theme_choice import ThemeChoice
 from tui.screen.theme_styles import ThemeStyles
 from tui.screen.themes import DAY, NIGHT
+from tui.screen.widgets.vital_signs import VitalSignsReader, title_text
 
 if TYPE_CHECKING:
     from proxy.traces.analysis.context_facts import ContextBudget
@@ -93,6 +95,8 @@ class ControlCenter(App[None]):
         self._theme_styles: ThemeStyles | None = None
         self._feed: Feed | None = None
         self._refreshing = False
+        self._vital_signs = VitalSignsReader()
+        self._terminal_title = TerminalTitle()
         self.crash: Exception | None = None
         self._colour_filters: dict[str, list[LineFilter]] = {
             "256": [In256Colours()],
@@ -214,10 +218,13 @@ class ControlCenter(App[None]):
         if self.store.wants_state and self._feed is not None and not self._refreshing:
             self._refreshing = True
             self.run_worker(self._refresh_state(), name="state", group="state", exit_on_error=False)
+        snapshot = self.store.snapshot()
+        vitals = self._vital_signs.read(snapshot, self.store.output_rate, now)
+        self._terminal_title.show(title_text(vitals), self._driver)
         if isinstance(self.screen, MainScreen):
-            self.screen.show(self.store.snapshot())
+            self.screen.show(snapshot, vitals)
         elif isinstance(self.screen, TraceScreen | DiffScreen | ContextScreen):
-            self.screen.show_link(self.store.snapshot())
+            self.screen.show_link(snapshot)
 
     @property
     def is_behind(self) -> bool:
@@ -375,7 +382,7 @@ def run_app(
 
     async def run() -> None:
         try:
-            with redirect_output(log_path):
+            with redirect_output(log_path), kept_title(sys.__stderr__):
                 await app.run_async()
         finally:
             if host is not None:

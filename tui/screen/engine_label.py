@@ -74,6 +74,15 @@ def last_result(snapshot: Snapshot) -> RequestSnapshot | None:
     return max(ended, key=lambda record: record.ended or 0.0, default=None)
 
 
+def engine_memory(snapshot: Snapshot) -> tuple[int, int]:
+    """Bytes that the engine's process takes, and their limit; 0 where they are not known."""
+    engine = snapshot.engine
+    if engine is None:
+        return 0, 0
+    newest = snapshot.memory[-1][1] if snapshot.memory else engine.memory_bytes
+    return newest, engine.memory.limit_bytes if engine.memory is not None else 0
+
+
 def reports_cache(snapshot: Snapshot) -> bool:
     """Whether prompts that restored nothing are told from prompts of which nobody reports what they did."""
     if not uses_other_backend(snapshot):

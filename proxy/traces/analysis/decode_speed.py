@@ -1,4 +1,4 @@
-"""How fast an answer was generated."""
+"""How fast a prompt was prefilled and an answer generated."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 LEAST_S = 0.05
 LEAST_TOKENS = 8  # after the first
 MOST_PER_S = 5_000.0
+LONG_PREFILL = 512  # tokens from which on the fixed cost of a prefill does not distort its speed
+
+
+def prefill_time(timings: Timings) -> float | None:
+    """Seconds from the start of prefill, or from when the request was queued, to the first token."""
+    if timings.first_token is None:
+        return None
+    began = timings.prefill_start if timings.prefill_start is not None else timings.queued
+    return max(0.0, timings.first_token - (began or 0.0))
 
 
 def decode_speed(timings: Timings, output_tokens: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.traces.analysis.decode_speed import decode_speed
+from proxy.traces.analysis.decode_speed import decode_speed, prefill_time
 from proxy.traces.analysis.new_text import new_text
 from proxy.traces.schema import Trace
 
@@ -69,11 +69,7 @@ class TraceFacts:
 
 def prefill_seconds(trace: Trace) -> float | None:
     """From the start of prefill, or from when the request was queued, to the first token."""
-    times = trace.timings
-    if times.first_token is None:
-        return None
-    began = times.prefill_start if times.prefill_start is not None else times.queued
-    return max(0.0, times.first_token - (began or 0.0))
+    return prefill_time(trace.timings)
 
 
 def request_row(trace: Trace) -> Row:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from proxy.traces.analysis.decode_speed import LONG_PREFILL
 from proxy.traces.analysis.groups import Cell, Group, group, prefill_rates
 from proxy.traces.analysis.prices import PriceTable
 
-LONG_PREFILL = 512  # tokens from which on the fixed cost of a prefill does not distort its speed
 QUARTER_S = 900
 EVERY = "1"  # as a condition
 

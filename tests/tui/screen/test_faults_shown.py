@@ -1,4 +1,4 @@
-"""State is never wrong: what the top bar, Streams, Health and Cache say of each fault."""
+"""State is never wrong: what the top bar, the title, Health and Cache say of each fault."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pytest
 from proxy.events.totals import Totals
 from proxy.events.types import EngineCache, EngineState, Probe
 from tui.client.records import HostFacts, Link, LinkState, RequestPhase, RequestSnapshot, Snapshot
+from tui.client.reducers.history import Buckets
 from tui.screen.engine_label import engine_label
 from tui.screen.panes.cache import no_misses
 from tui.screen.panes.health import engine_block
-from tui.screen.panes.streams import totals_line
 from tui.screen.styled_line import plain_text
 from tui.screen.widgets.key_bar import link_words
+from tui.screen.widgets.vital_signs import title_text, vital_line, vital_signs
 
 NOW = 10_000.0
 BROKE = 9_000.0  # 02:30:00
@@ -28,13 +29,14 @@ class Fault:
     label: tuple[str, str]
     health: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
-    streams: str = "0 active"
+    vitals: str = "▶0 ◌0 │"
     link: tuple[LinkState, str] = ("live", "")
     engine: dict[str, Any] | None = field(default_factory=lambda: {"state": "ready"})
     backend: str = "mlx"
     results: tuple[tuple[RequestPhase, str], ...] = ()
     lost: int = 0
     footer: str = "live"
+    alert: str = ""  # the one that it raises
 
 
 FAULTS = {
@@ -43,8 +45,8 @@ FAULTS = {
         "no contact", ("reconnecting", "nothing listens there"), None, footer="reconnecting",
     ),
     "the host starts": Fault(
-        ("starting", "muted"), ("Waiting for the host",), link=("starting", ""), engine=None,
-        footer="starting",
+        ("starting", "muted"), ("Waiting for the host",), (), "waiting for the host",
+        ("starting", ""), None, footer="starting",
     ),
     "contact lost, the engine was ready": Fault(
         ("no contact", "warn"), ("NO CONTACT", "was ready, host gone since 02:30:00", "asked again"),
@@ -67,26 +69,28 @@ FAULTS = {
         ("loading 40%", "warn"), ("LOADING", "40%"), ("READY",), engine={"state": "loading", "progress": 0.4},
     ),
     "the engine stalls": Fault(
-        ("stalled", "bad"), ("STALLED", "no progress"), engine={"state": "stalled"},
+        ("stalled", "bad"), ("STALLED", "no progress"), alert="engine stalled", engine={"state": "stalled"},
     ),
     "the engine exited": Fault(
-        ("exited", "bad"), ("EXITED", "signal 9"), engine={"state": "exited", "last_exit": "signal 9"},
+        ("exited", "bad"), ("EXITED", "signal 9"), alert="engine exited",
+        engine={"state": "exited", "last_exit": "signal 9"},
     ),
     "the engine restarts": Fault(
         ("restarting", "warn"), ("RESTARTING", "in 4 s"),
         engine={"state": "restarting", "restarts": 1, "detail": "restart 1 of 5 in 4 s"},
     ),
     "the engine failed for good": Fault(
-        ("failed", "bad"), ("FAILED", "then press r"), engine={"state": "failed", "last_exit": "exit code 1"},
+        ("failed", "bad"), ("FAILED", "then press r"), alert="engine failed",
+        engine={"state": "failed", "last_exit": "exit code 1"},
     ),
     "the engine was stopped": Fault(
         ("stopped", "muted"), ("STOPPED", "r starts it"), engine={"state": "stopped"},
     ),
     "probes fail": Fault(
-        ("ready", "ok"), ("1 failed", "last failed"), engine={"state": "ready"},
+        ("ready", "ok"), ("1 failed", "last failed"), alert="probe failed", engine={"state": "ready"},
     ),
     "the machine is short of memory": Fault(
-        ("ready", "ok"), ("short of memory",),
+        ("ready", "ok"), ("short of memory",), alert="memory pressure critical",
         engine={"state": "ready", "memory": {"limit_bytes": 10, "pressure": "critical"}},
     ),
     "an upstream that was not asked yet": Fault(
@@ -98,15 +102,17 @@ FAULTS = {
         results=(("failed", "no upstream"), ("done", "")),
     ),
     "an upstream that cannot be reached": Fault(
-        ("openai: no upstream", "bad"), ("no upstream  since 01:23:21",), ("It answered",), "1 failed",
+        ("openai: no upstream", "bad"), ("no upstream  since 01:23:21",), ("It answered",), "✗1",
         engine={"state": "stopped"}, backend="openai", results=(("done", ""), ("failed", "no upstream")),
+        alert="openai: no upstream",
     ),
     "an upstream that refuses the key": Fault(
-        ("claude: key refused", "bad"), ("key refused",), ("It answered",), "1 failed",
+        ("claude: key refused", "bad"), ("key refused",), ("It answered",), "✗1",
         engine={"state": "stopped"}, backend="claude", results=(("failed", "key refused"),),
+        alert="claude: key refused",
     ),
     "a prompt that is too long for an upstream": Fault(
-        ("openai", "ok"), ("It answered",), (), "1 failed", engine={"state": "stopped"}, backend="openai",
+        ("openai", "ok"), ("It answered",), (), "✗1", engine={"state": "stopped"}, backend="openai",
         results=(("failed", "prompt too long"),),
     ),
     "a feed that lost events": Fault(("ready", "ok"), ("READY",), lost=12, footer="lost 12 events"),
@@ -148,7 +154,12 @@ def test_each_fault_is_shown_as_what_it_is(name: str, width: int) -> None:
     health = "\n".join(map(plain_text, engine_block(snapshot, snapshot.as_of(NOW), width, 14)))
     assert all(words in health for words in fault.health), health
     assert not any(words in health for words in fault.never), health
-    assert fault.streams in plain_text(totals_line(snapshot, [0.0] * 120, width))
+    vitals = vital_signs(snapshot, Buckets(), snapshot.as_of(NOW))
+    line = plain_text(vital_line(vitals, width))
+    assert fault.vitals in line
+    flag = f"⚑1 {fault.alert}" if fault.alert and width > 80 else "⚑1" if fault.alert else "⚑0"
+    assert flag in line or vitals.missing
+    assert title_text(vitals) == f"{'⚑1 ' if fault.alert else ''}anyclaude: {fault.label[0]}"
     assert fault.footer in plain_text(link_words(snapshot, 60))
 
 

@@ -13,11 +13,13 @@ class Buckets:
         self._step_s = step_s
         self._keep = keep
         self._amounts: OrderedDict[int, float] = OrderedDict()
+        self.newest = -math.inf  # the moment of the newest amount
 
     def add(self, moment: float, amount: float) -> None:
         """Count `amount` at `moment` (epoch seconds); what is not a number is left out."""
         if not math.isfinite(moment) or not math.isfinite(amount) or abs(moment) > 1e12:
             return
+        self.newest = max(self.newest, moment)
         index = int(moment // self._step_s)
         self._amounts[index] = self._amounts.get(index, 0.0) + amount
         while len(self._amounts) > self._keep:
@@ -39,3 +41,4 @@ class Buckets:
     def clear(self) -> None:
         """Forget everything."""
         self._amounts.clear()
+        self.newest = -math.inf

@@ -130,6 +130,7 @@ class RequestReducer:
                 agent_type=line_text(data.agent_type, 80),
                 lane=data.lane,
                 model=line_text(data.model, 200),
+                backend=line_text(data.backend, 80),
                 stream=data.stream,
                 messages=data.messages,
                 tools=data.tools,

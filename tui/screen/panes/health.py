@@ -17,6 +17,7 @@ from tui.screen.charts import bar, graph
 from tui.screen.engine_label import (
     ENGINE_STYLES,
     UPSTREAM_FAULTS,
+    engine_memory,
     gone_label,
     last_result,
     upstream_label,
@@ -263,15 +264,10 @@ def _facts(snapshot: Snapshot, engine: EngineState, now: float, room: int) -> li
 
 def _memory(snapshot: Snapshot) -> Line:
     """The memory of the engine's process, and its limit."""
-    memory_use = snapshot.engine.memory if snapshot.engine is not None else None
-    now = (
-        snapshot.memory[-1][1]
-        if snapshot.memory
-        else (snapshot.engine.memory_bytes if snapshot.engine else 0)
-    )
+    now, limit = engine_memory(snapshot)
     line: Line = [(size(now) if now else "·", "bold")]
-    if memory_use is not None and memory_use.limit_bytes:
-        line.append((f" of {size(memory_use.limit_bytes)}", "bad" if now > memory_use.limit_bytes else ""))
+    if limit:
+        line.append((f" of {size(limit)}", "bad" if now > limit else ""))
     return line
 
 

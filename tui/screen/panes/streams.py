@@ -6,17 +6,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from tui.client.figures import clock, count, percent, plural, rate, ratio, seconds
+from tui.client.figures import clock, count, plural, rate, seconds
 from tui.client.records import RequestSnapshot, Snapshot
 from tui.client.reducers.transcript import TranscriptPiece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
-from tui.screen.charts import sparkline
-from tui.screen.engine_label import reports_cache
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, number, restored_share, session, state
-from tui.screen.styled_line import Line, joined, line_width, spread
+from tui.screen.styled_line import Line, joined
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
 from tui.screen.widgets.line_table import LineTable
@@ -56,7 +54,7 @@ COLUMNS: tuple[Column[RequestSnapshot], ...] = (
 
 
 class StreamsPane(Pane):
-    """A line of totals, the list of requests, and the selected answer below or beside the list."""
+    """The list of requests, and the selected answer below or beside the list."""
 
     place = "streams"
     BINDINGS = bindings("streams")
@@ -73,7 +71,6 @@ class StreamsPane(Pane):
         self._line_ended = False  # by the last piece
 
     def compose(self) -> ComposeResult:
-        yield Canvas(self._totals, id="totals")
         with Vertical(id="requests"):
             yield Heading("Requests", id="requests-heading")
             yield LineTable[RequestSnapshot](
@@ -116,14 +113,13 @@ class StreamsPane(Pane):
         same = [title for title, of in (("MODEL", models), ("AGENT", agents)) if len(of) < 2]
         table.leave_out(*same)
         table.show(self.snapshot.requests, self.now)
-        title: Line = [("Requests", "bold")]
+        title: Line = [("Requests", "bold"), *counts(self.snapshot)]
         if self.snapshot.earlier and self.snapshot.host is not None:
             began = clock(self.snapshot.host.started)
             title.append(
                 (f"  host started {began}; {self.snapshot.earlier} before that by their traces", "dim")
             )
         self.query_one("#requests-heading", Heading).set_text(title, list_note(table))
-        self.query_one("#totals", Canvas).paint()
         self._update_answer(table.selected)
 
     def _update_answer(self, record: RequestSnapshot | None) -> None:
@@ -176,9 +172,6 @@ class StreamsPane(Pane):
 
     # -- pure drawing -------------------------------------------------------------------------------------
 
-    def _totals(self, width: int, height: int) -> list[Line]:
-        return [totals_line(self.snapshot, self._store.output_rate.rates(self.now, 120), width)]
-
     def _facts(self, width: int, height: int) -> list[Line]:
         record = self.main_table.selected
         return answer_facts(record, self.now) if record is not None else []
@@ -199,33 +192,15 @@ class StreamsPane(Pane):
         self.copy(self._claude, "command")
 
 
-def totals_line(snapshot: Snapshot, rates: list[float], width: int) -> Line:
-    """Active requests, the output rate of the last two minutes, and totals."""
+def counts(snapshot: Snapshot) -> Line:
+    """What the vital signs leave out: repeated requests, and output tokens since the host started."""
     totals = snapshot.totals
-    if snapshot.link.gone:
-        gone: Line = [(f" no contact with the host since {clock(snapshot.link.since)}", "warn")]
-        return spread(gone, [(f"{plural(totals.requests, 'request')} before ", "muted")], width)
-    queued = sum(record.phase == "queued" for record in snapshot.active)
-    running = len(snapshot.active) - queued
-    share = ratio(totals.cache_read_input_tokens, totals.prompt_tokens)
-    now: Line = [(f" {running} active", "decode" if running else "muted")]
-    if queued:
-        now += [("  ", ""), (f"{queued} queued", "warn")]
-    counts: list[Line] = [
-        [(plural(totals.requests, "request"), "muted")],
-        [(f"{totals.failed_for_good} failed", "bad")] if totals.failed_for_good else [],
-        [(f"{totals.repeated} repeated", "warn")] if totals.repeated else [],
-        [(f"{percent(share)} restored", "restored")]
-        if share is not None and width >= 100 and reports_cache(snapshot)
-        else [],
-        [(f"{count(totals.output_tokens)} output tokens", "muted")] if width >= 120 else [],
-    ]
-    right = [*joined(counts), (" ", "")]
-    speed = sum(rates[-3:]) / 3
-    middle: Line = [("   ", ""), (f"{rate(speed):>5}", "decode" if speed else "dim"), (" tok/s  ", "muted")]
-    room = width - line_width(now) - line_width(middle) - line_width(right) - 3
-    history = sparkline(list(rates), min(60, room), "area.decode") if room >= 8 else []
-    return spread([*now, *middle, *history], right, width)
+    words: Line = []
+    if totals.repeated:
+        words.append((f"  {totals.repeated} repeated", "warn"))
+    if totals.output_tokens:
+        words.append((f"  {count(totals.output_tokens)} output tokens", "dim"))
+    return words
 
 
 def answer_facts(record: RequestSnapshot, now: float) -> list[Line]:

@@ -26,6 +26,7 @@ from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.top_bar import TopBar
+from tui.screen.widgets.vital_signs import VitalSigns
 
 LEAST_WIDTH, LEAST_HEIGHT = 44, 12
 
@@ -42,7 +43,8 @@ class MainScreen(Screen[None]):
         panes = (StreamsPane(store, claude), CachePane(), ToolsPane(), HealthPane(), TracesPane(load_traces))
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
-        self._bar_for: tuple[Snapshot, int, str] | None = None
+        self._vitals = VitalSigns()
+        self._bars_for: tuple[VitalSigns, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -64,8 +66,9 @@ class MainScreen(Screen[None]):
     def traces(self) -> TracesPane:
         return self.query_one(TracesPane)
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw `snapshot` in the visible pane and the bars."""
+    def show(self, snapshot: Snapshot, vitals: VitalSigns | None = None) -> None:
+        """Draw `snapshot` in the visible pane, and new `vitals` in the bars."""
+        self._vitals = vitals or self._vitals
         now = snapshot.as_of(self._clock())
         pane = self.current
         if not (
@@ -73,14 +76,13 @@ class MainScreen(Screen[None]):
         ):  # before or after its time on the screen
             return
         pane.show(snapshot, now)
-        bar_for = (snapshot, int(now), pane.place)
-        if bar_for != self._bar_for:
-            self._bar_for = bar_for
+        if self._bars_for is None or self._vitals is not self._bars_for[0] or pane.place != self._bars_for[1]:
+            self._bars_for = (self._vitals, pane.place)
             self._draw_bars()
 
     def _draw_bars(self) -> None:
         snapshot = self._store.snapshot()
-        self.query_one(TopBar).show(snapshot, self.current.place)
+        self.query_one(TopBar).show(snapshot, self._vitals, self.current.place)
         self.query_one(KeyBar).show(self._footer(self.current), snapshot)
 
     def _footer(self, pane: Pane) -> Sequence[Command]:

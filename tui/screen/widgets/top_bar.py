@@ -1,4 +1,4 @@
-"""The two lines at the top: the panes, the model, and the engine's state."""
+"""The three lines at the top: the panes, the model and the engine's state; the vital signs; a rule."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tui.screen.engine_label import engine_label
 from tui.screen.keymap import PANES
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.vital_signs import VitalSigns, vital_line
 
 NAME = "anyclaude"
 
@@ -15,16 +16,16 @@ NAME = "anyclaude"
 class TopBar(Canvas):
     """Pane names with their keys, the current one underlined; model and engine state on the right."""
 
-    DEFAULT_CSS = "TopBar { height: 2; }"
+    DEFAULT_CSS = "TopBar { height: 3; }"
 
     def __init__(self) -> None:
         super().__init__(self._draw_bar)
-        self._snapshot = Snapshot()
+        self._snapshot, self._vitals = Snapshot(), VitalSigns()
         self._pane = PANES[0][0]
 
-    def show(self, snapshot: Snapshot, pane: str) -> None:
-        """Show `snapshot`'s engine, with `pane` as the current one."""
-        self._snapshot, self._pane = snapshot, pane  # type: ignore[assignment]
+    def show(self, snapshot: Snapshot, vitals: VitalSigns, pane: str) -> None:
+        """Show `snapshot`'s engine and `vitals`, with `pane` as the current one."""
+        self._snapshot, self._vitals, self._pane = snapshot, vitals, pane  # type: ignore[assignment]
         self.paint()
 
     def _draw_bar(self, width: int, height: int) -> list[Line]:
@@ -43,7 +44,7 @@ class TopBar(Canvas):
             titles.append(("   " if width >= 90 else "  ", ""))
         status = self._status(max(0, width - line_width(titles) - 2))
         rule: Line = [("─" * start, "rule"), ("━" * (end - start), "accent"), ("─" * (width - end), "rule")]
-        return [spread(titles, status, width), rule]
+        return [spread(titles, status, width), vital_line(self._vitals, width), rule]
 
     def _status(self, room: int) -> Line:
         word, style = engine_label(self._snapshot)

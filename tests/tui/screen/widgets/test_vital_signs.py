@@ -1,0 +1,178 @@
+"""The vital signs: what they count, what a narrow line leaves out, and that nothing is new at rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.events.types import EngineState, Usage
+from tests.tui.traffic import Morning
+from tui.client.records import HostFacts, Link, RequestSnapshot, Snapshot
+from tui.client.reducers.history import Buckets
+from tui.client.store import Store
+from tui.screen.styled_line import line_width, plain_text
+from tui.screen.widgets.vital_signs import (
+    STEP_S,
+    STEPS,
+    VitalSigns,
+    VitalSignsReader,
+    title_text,
+    vital_line,
+    vital_signs,
+)
+
+NOW = 1_790_000_000.0
+HOSTILE = ("", "\x1b]2;x\x07", "[/][@click=app.quit]", "\u202e\ud800\n第", "e\u0301" * 90)
+FULL = VitalSigns(
+    running=2,
+    waiting=1,
+    speed=61.4,
+    speeds=(10.0, 61.0),
+    restored=0.79,
+    shares=(0.5, 1.0),
+    saved_s=2_460.0,
+    memory_bytes=18_900_000_000,
+    memory_limit_bytes=24_000_000_000,
+    context=0.71,
+    session="9f3c1e7a-41d2",
+    failed=1,
+    requests=31,
+    state="busy",
+)
+
+
+@pytest.fixture(scope="module")
+def morning() -> tuple[Store, float]:
+    played, store = Morning().play(), Store()
+    for arrival in played.arrivals():
+        store.take(arrival)
+    return store, played.now
+
+
+def test_a_busy_morning(morning: tuple[Store, float]) -> None:
+    store, now = morning
+    seen = vital_signs(store.snapshot(), store.output_rate, now)
+    assert (seen.running, seen.waiting) == (2, 1)
+    assert (seen.failed, seen.requests) == (0, 31)  # the one that failed was repeated
+    assert 40 < seen.speed < 80
+    assert len(seen.speeds) == STEPS
+    assert (seen.memory_bytes, seen.memory_limit_bytes) == (18_947_452_416, 51_500_000_000)
+    assert seen.context == pytest.approx((29_200 + 240) / 190_000)
+    assert seen.session.startswith("9f3c1e")
+    assert seen.alerts == ()
+    totals = store.snapshot().totals
+    assert seen.restored == totals.cache_read_input_tokens / totals.prompt_tokens
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        (44, " ▶2 ◌1 │  61 tok/s ··▁█ │ 79% │ ✗1 │ ⚑0"),
+        (80, " ▶2 ◌1 │  61 tok/s ··▁█ │ restored 79% saved ~41m │ mem 18.9/24 GB │ ✗1 │ ⚑0"),
+        (
+            120,
+            " ▶2 ◌1 │  61 tok/s ······▁█ │ restored 79% ····▄█ · saved ~41m │ mem ██████░░ 18.9/24 GB"
+            " │ context 71% │ ✗1 of 31 │ ⚑0",
+        ),
+        (
+            200,
+            " ▶2 ◌1 │  61 tok/s ······················▁█ │ restored 79% ··············▄█ · saved ~41m"
+            " │ mem ██████░░ 18.9/24 GB │ context ██████░░ 71% 9f3c1e │ ✗1 of 31 │ ⚑0",
+        ),
+    ],
+)
+def test_the_line_at_each_width(cells: int, shown: str) -> None:
+    assert plain_text(vital_line(FULL, cells)).replace("▂", "▁") == shown
+    alarmed = plain_text(vital_line(replace(FULL, alerts=("engine stalled", "probe failed")), cells))
+    assert ("⚑2 engine stalled" if cells >= 120 else "⚑2") in alarmed
+
+
+@given(
+    st.builds(
+        VitalSigns,
+        running=st.integers(0, 9999),
+        waiting=st.integers(0, 9999),
+        speed=st.floats(),
+        speeds=st.lists(st.floats(), max_size=STEPS).map(tuple),
+        restored=st.none() | st.floats(),
+        shares=st.lists(st.none() | st.floats(), max_size=16).map(tuple),
+        saved_s=st.none() | st.floats(),
+        memory_bytes=st.integers(0, 10**18),
+        memory_limit_bytes=st.integers(0, 10**18),
+        context=st.none() | st.floats(),
+        session=st.sampled_from(HOSTILE),
+        failed=st.integers(0, 99_999),
+        requests=st.integers(0, 99_999),
+        alerts=st.lists(st.sampled_from(HOSTILE), max_size=3).map(tuple),
+        missing=st.sampled_from(["", "no contact with the host since 02:30:00"]),
+        state=st.sampled_from(HOSTILE),
+    ),
+    st.integers(44, 240),
+)
+@settings(max_examples=15, deadline=None)
+def test_what_runs_waits_and_failed_is_on_every_line(vitals: VitalSigns, cells: int) -> None:
+    line = plain_text(vital_line(vitals, cells))
+    if vitals.missing:
+        assert "no contact with the host" in line
+    else:
+        assert line.startswith(f" ▶{vitals.running} ◌{vitals.waiting} │")
+        assert f"✗{vitals.failed}" in line
+        assert line_width(vital_line(vitals, cells)) <= cells
+    assert title_text(vitals).isprintable()
+
+
+def test_the_title() -> None:
+    assert title_text(FULL) == "▶2 ◌1 61 tok/s"
+    assert title_text(replace(FULL, running=0, waiting=0)) == "anyclaude: busy"
+    assert title_text(replace(FULL, waiting=0, speed=0, alerts=("probe failed",))) == "⚑1 ▶2"
+
+
+def test_nothing_is_new_while_all_rests(morning: tuple[Store, float]) -> None:
+    store, now = morning
+    reader, rates = VitalSignsReader(), store.output_rate
+    moving = reader.read(store.snapshot(), rates, now)
+    assert reader.read(store.snapshot(), rates, now + 1) is not moving
+    resting = Snapshot(version=2, host=HostFacts(backend="mlx"), engine=EngineState(state="ready"))
+    later = now - now % 60 + 60 * STEP_S * STEPS
+    first = reader.read(resting, rates, later)
+    assert reader.read(replace(resting, version=3), rates, later + 59) is first
+    assert reader.read(replace(resting, lost=1), rates, later + 59) is not first
+    gone = replace(store.snapshot(), link=Link("ended", since=now))
+    last = reader.read(gone, rates, now)
+    assert reader.read(gone, rates, now + 3600) is last
+
+
+def test_failures_of_today_that_nobody_repeated() -> None:
+    def failed(name: str, received: float, repeat: bool = False) -> RequestSnapshot:
+        repeated = (received, "done") if repeat else None
+        return RequestSnapshot(name, received, received, phase="failed", repeat=repeated)  # type: ignore[arg-type]
+
+    midnight = NOW - NOW % 86_400  # local time is UTC here
+    requests = (failed("a", midnight - 1), failed("b", midnight), failed("c", midnight + 1, repeat=True))
+    snapshot = Snapshot(host=HostFacts(backend="mlx"), requests=requests)
+    seen = vital_signs(snapshot, Buckets(), NOW)
+    assert (seen.failed, seen.requests) == (1, 2)
+
+
+def test_the_fullest_session_that_is_open() -> None:
+    def turn(session: str, prompt: int, updated: float, lane: str = "main") -> RequestSnapshot:
+        usage = Usage(input_tokens=prompt)
+        return RequestSnapshot(
+            f"{session}{updated}", updated, updated, session=session, lane=lane, usage=usage
+        )
+
+    requests = (
+        turn("closed", 99, NOW - 4000),
+        turn("a", 98, NOW - 60),
+        turn("a", 20, NOW - 50),  # after a compaction
+        turn("b", 96, NOW - 40),
+        turn("b", 97, NOW - 30, "subagent"),
+    )
+    snapshot = Snapshot(engine=EngineState(state="ready", context_tokens=100), requests=requests)
+    seen = vital_signs(snapshot, Buckets(), NOW)
+    assert (seen.context, seen.session, seen.alerts) == (0.96, "b", ("context 96% full",))
+    unknown = vital_signs(replace(snapshot, engine=EngineState(state="ready")), Buckets(), NOW)
+    assert unknown.context is None
