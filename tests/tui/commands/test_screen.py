@@ -30,6 +30,7 @@ from tui.screen.app import ControlCenter, run_app
 COMMAND = Path(sys.executable).with_name("anyclaude-tui")
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 ENTERS_ALTERNATE_SCREEN = b"\x1b[?1049h"
+SAVES_TITLE, RESTORES_TITLE = b"\x1b[22;2t", b"\x1b[23;2t"
 
 
 class Terminal:
@@ -96,9 +97,12 @@ def test_it_attaches_draws_and_leaves_the_terminal_clean(tmp_path: Path) -> None
     with scripted_host() as host, terminal(tmp_path, "--attach", host.url) as screen:
         screen.until(ENTERS_ALTERNATE_SCREEN)
         screen.until(b"Tiny")
+        screen.until(b"\x1b]2;anyclaude: ready\x07")
         screen.process.send_signal(signal.SIGTERM)
         assert screen.end() == 130
-        assert LEAVES_ALTERNATE_SCREEN in screen.drawn
+        title_comes_back = screen.drawn.rpartition(LEAVES_ALTERNATE_SCREEN)[2]
+        assert SAVES_TITLE in screen.drawn
+        assert RESTORES_TITLE in title_comes_back
 
 
 def test_attaching_to_nothing_is_one_line_and_no_screen(tmp_path: Path) -> None:

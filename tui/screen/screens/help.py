@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 
 from tui.client.wire_text import wrap
 from tui.screen.keymap import PANES, commands
-from tui.screen.screens.help_text import HELP
+from tui.screen.screens.help_text import HELP, VITAL_SIGNS
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.text_tail import TextTail
 
@@ -54,7 +54,7 @@ class HelpScreen(ModalScreen[None]):
 def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
     """The help text of one place in lines of at most `cells` cells, as pieces with styles."""
     pieces: list[tuple[str, str]] = []
-    for title, entries in HELP[place]:
+    for title, entries in HELP[place] if place == "trace" else (*HELP[place], VITAL_SIGNS):
         if title:
             pieces += [("\n", ""), (title + "\n", "bold")]
         elif not pieces:

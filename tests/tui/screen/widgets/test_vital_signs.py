@@ -63,6 +63,7 @@ def test_a_busy_morning(morning: tuple[Store, float]) -> None:
     assert seen.context == pytest.approx((29_200 + 240) / 190_000)
     assert seen.session.startswith("9f3c1e")
     assert seen.alerts == ()
+    assert seen.saved_s == pytest.approx(330, rel=0.2)  # 420k tokens restored
     totals = store.snapshot().totals
     assert seen.restored == totals.cache_read_input_tokens / totals.prompt_tokens
 
