@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
 from engine.wire.json_text import encode_json
-from proxy.events.errors import ProxyError, RequestTooLarge, error_body
+from proxy.events.errors import ProxyError, RequestCancelled, RequestTooLarge, error_body
 from proxy.events.types import ErrorInfo
 from proxy.supervision.task_end import end_tasks
 from proxy.translate.event_bytes import PING, event
 
+if TYPE_CHECKING:
+    from proxy.record.recorder import RequestRecord
+
+CANCELLED = "you cancelled this request in anyclaude-tui; what you say next goes on from here"
 DRAINED_BYTES = 16 * 2**20  # of a body that is too large anyway, read on so that its sender gets the error
 
 
@@ -95,24 +99,34 @@ def encoded_headers(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
 
 
-async def run_while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; cancel it when the client leaves.
+async def run_while_connected(
+    receive: Receive, work: Coroutine[Any, Any, None], record: RequestRecord | None = None
+) -> None:
+    """Run `work`; cancel it when the client leaves, or when a person cancels the request of `record`.
 
     Raises:
         ClientLeft: it did, and the work has ended.
+        RequestCancelled: a person did, and the work has ended.
     """
+    if record is not None and record.cancel_asked.is_set():
+        work.close()
+        raise RequestCancelled(CANCELLED)
     task = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_until_disconnect(receive))
+    asked = asyncio.ensure_future(_until_cancelled(record))
     try:
-        await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, leaving, asked), return_when=asyncio.FIRST_COMPLETED)
+        if asked.done() and record is not None and record.has_ended:  # the answer was complete just before
+            await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return await task
         await end_tasks(task)
         if task.done() and not task.cancelled() and task.exception() is None:
             return None  # it was done at the same moment
-        raise ClientLeft
+        raise ClientLeft if leaving.done() else RequestCancelled(CANCELLED)
     finally:
         leaving.cancel()
+        asked.cancel()
         if not task.done():  # this very task is cancelled: the server is ending
             await end_tasks(task)
 
@@ -120,6 +134,13 @@ async def run_while_connected(receive: Receive, work: Coroutine[Any, Any, None])
 async def _until_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _until_cancelled(record: RequestRecord | None) -> None:
+    if record is None:
+        await asyncio.get_running_loop().create_future()  # what has no record cannot be named
+    else:
+        await record.cancel_asked.wait()
 
 
 class EventStream:

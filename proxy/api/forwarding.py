@@ -23,7 +23,7 @@ from proxy.api.client_side import (
 )
 from proxy.api.messages import CLIENT_CLOSED_REQUEST, STOPPED, received
 from proxy.backends.claude import ClaudeBackend, incoming
-from proxy.events.errors import ProxyError, UpstreamError, UpstreamUnavailable
+from proxy.events.errors import ProxyError, RequestCancelled, UpstreamError, UpstreamUnavailable
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import CacheVerdict, ErrorInfo
 from proxy.translate.message_tap import Decoder, MessageTap
@@ -75,7 +75,10 @@ class ForwardEndpoint:
             await forwarded.refuse(fault)
             return
         try:
-            await run_while_connected(receive, forwarded.run(scope, raw))
+            await run_while_connected(receive, forwarded.run(scope, raw), record)
+        except RequestCancelled as error:
+            await forwarded.depart(error.message, error.cause)
+            await forwarded.refuse(error)
         except ClientLeft:
             await forwarded.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
@@ -141,9 +144,9 @@ class ForwardedRequest:
         stream.started = True
         await stream.fail(error.info)
 
-    async def depart(self, message: str) -> None:
-        """Record that the client has left."""
-        info = ErrorInfo(type="cancelled", message=message)
+    async def depart(self, message: str, cause: str = "") -> None:
+        """Record that the client has left, or that a person cancelled the request."""
+        info = ErrorInfo(type="cancelled", message=message, cause=cause)
         await self._record_failure(CLIENT_CLOSED_REQUEST, info, cancelled=True)
 
     async def _pass_stream(self, response: httpx.Response) -> None:

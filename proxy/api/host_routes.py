@@ -17,6 +17,7 @@ from proxy.events.errors import InvalidRequest, NotFound, ProxyError, UpstreamEr
 from proxy.events.metrics import CONTENT_TYPE, Metrics
 from proxy.events.types import EngineState, Event, HostNotice, HostState
 from proxy.record.past_events import past_events
+from proxy.record.recorder import Recorder
 from proxy.supervision.supervisor import Supervisor
 from proxy.traces.analysis.context import context_of_session
 from proxy.traces.analysis.context_facts import ContextBudget
@@ -49,6 +50,12 @@ class Stopping(BaseModel):
     running: int
 
 
+class Cancelling(BaseModel):
+    """A running request is being ended."""
+
+    cancelling: str
+
+
 class Live(BaseModel):
     """The host answers."""
 
@@ -67,6 +74,7 @@ _FEED: _Responses = {
     200: {"content": {"text/event-stream": {}}, "description": "one JSON event a frame, without an end"}
 }
 _RESTARTED: _Responses = {202: {"model": Restarting}}
+_CANCELLING: _Responses = {202: {"model": Cancelling}}
 _STOPPING: _Responses = {202: {"model": Stopping}}
 
 _PARAMETERS = {
@@ -105,6 +113,7 @@ class ObservedHost(Protocol):
     supervisor: Supervisor | None
     store: TraceStore
     metrics: Metrics
+    recorder: Recorder
 
     def state(self) -> HostState:
         """The host and its state."""
@@ -123,6 +132,7 @@ def host_routes(host: ObservedHost, *, keep_alive_s: float = KEEP_ALIVE_S) -> AP
     """The routes of docs/architecture.md, "Host API", beside the Anthropic API."""
     router = APIRouter()
     _add_feed(router, host, keep_alive_s)
+    _add_requests(router, host)
     _add_traces(router, host)
     _add_sessions(router, host)
     _add_health(router, host)
@@ -160,6 +170,15 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
         """End the host after the requests that run; new ones are refused meanwhile."""
         running = host.end(now=request.query_params.get("now", "") in ("1", "true"))
         return JSONResponse({"stopping": True, "running": running}, status_code=202)
+
+
+def _add_requests(router: APIRouter, host: ObservedHost) -> None:
+    @router.post("/anyclaude/requests/{request_id}/cancel", status_code=202, responses=_CANCELLING)
+    async def cancel(request_id: str) -> Response:
+        """End a running request; its client gets an error that it does not repeat by itself."""
+        if not host.recorder.cancel(request_id):
+            raise NotFound(f"{request_id} does not run here (any more)")
+        return JSONResponse({"cancelling": request_id}, status_code=202)
 
 
 def _add_traces(router: APIRouter, host: ObservedHost) -> None:

@@ -33,7 +33,13 @@ from proxy.api.rounds import Rounds
 from proxy.api.web_tools import NO_WEB, Web, WebTools
 from proxy.backends.faults import refused_feature
 from proxy.backends.upstream import Backend, Broken, Dialect, Finish, UpstreamEvent
-from proxy.events.errors import InvalidRequest, ProxyError, UpstreamError, UpstreamUnavailable
+from proxy.events.errors import (
+    InvalidRequest,
+    ProxyError,
+    RequestCancelled,
+    UpstreamError,
+    UpstreamUnavailable,
+)
 from proxy.events.tool_call import ToolCall
 from proxy.events.types import ErrorInfo, RequestReceived, Usage
 from proxy.record.structured_calls import StructuredCalls
@@ -50,7 +56,7 @@ log = logging.getLogger(__name__)
 
 PING_S = 5.0  # clients show a stall after 20 s without a byte
 STOPPED = "the proxy was stopped before the answer was complete; please retry"
-CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left; in records only
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left; in records only, for any cancelled one
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,10 @@ class MessagesEndpoint:
         request = MessagesRequest(self._service, record, send)
         try:
             work = request.refuse(fault) if fault or body is None else request.run(body, caller)
-            await run_while_connected(receive, work)
+            await run_while_connected(receive, work, record)
+        except RequestCancelled as error:
+            await request.depart(error.message, error.cause)
+            await request.refuse(error)
         except ClientLeft:
             await request.depart("the client closed the connection before the answer was complete")
         except asyncio.CancelledError:
@@ -170,9 +179,9 @@ class MessagesRequest:
             self._record.first_byte()
             await send_error(self._send, error, self._record.id)
 
-    async def depart(self, message: str) -> None:
-        """Record that the client has left."""
-        info = ErrorInfo(type="cancelled", message=message)
+    async def depart(self, message: str, cause: str = "") -> None:
+        """Record that the client has left, or that a person cancelled the request."""
+        info = ErrorInfo(type="cancelled", message=message, cause=cause)
         await self._record_failure(CLIENT_CLOSED_REQUEST, info, cancelled=True)
 
     async def _ask(self, body: dict[str, Any], caller: RequestOrigin) -> Answer:

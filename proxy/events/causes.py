@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+CANCELLED_BY_YOU = "cancelled by you"  # on the host, by its API
+
 _BY_WORDS = tuple(
     (re.compile(pattern, re.IGNORECASE), cause)
     for pattern, cause in (
@@ -46,6 +48,11 @@ def cause_of(type: str, message: str) -> str:
     """The cause that an error's message names, else what its type stands for; an unknown type is its own."""
     found = next((cause for pattern, cause in _BY_WORDS if pattern.search(message)), "")
     return found or _BY_TYPE.get(type, type)
+
+
+def end_of_cancelled(cause: str) -> str:
+    """Who ended a cancelled request, as the beginning of a sentence."""
+    return "you cancelled it" if cause == CANCELLED_BY_YOU else "the client left"
 
 
 def overflow_tokens(message: str) -> int:

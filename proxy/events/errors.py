@@ -5,6 +5,7 @@
     ProxyError                      status, Anthropic error type, message, headers
     ├── InvalidRequest              400 invalid_request_error    the client's body is broken
     ├── RequestTooLarge             413 request_too_large        the client's body is too big
+    ├── RequestCancelled            499 api_error                a person cancelled it here: no retry
     ├── Unauthenticated             401 authentication_error     the proxy's own token is missing or wrong
     ├── Forbidden                   403 permission_error         not this machine, or a foreign web page
     ├── NotFound                    404 not_found_error          no such path or model
@@ -24,8 +25,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.events.causes import CANCELLED_BY_YOU
 from proxy.events.types import ErrorInfo
 
+_NO_RETRY = {"x-should-retry": "false"}
 MAX_RETRY_AFTER_S = 60  # clients stop retrying when they should wait longer
 
 
@@ -65,6 +68,20 @@ class InvalidRequest(ProxyError):
     status = 400
     type = "invalid_request_error"
     cause = "invalid request"
+
+
+class RequestCancelled(ProxyError):
+    """Raised for a request that a person cancels on the host; the client shall not repeat it.
+
+    Claude Code 2.1.332 asks again with less in the request after 400 and 422, whatever the headers say, and
+    after 500 it calls this a fault of the server. 499, nginx's for a client that left, it shows as it is.
+    """
+
+    status = 499
+    cause = CANCELLED_BY_YOU
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers=_NO_RETRY)
 
 
 class RequestTooLarge(ProxyError):
@@ -178,7 +195,7 @@ class UpstreamFailed(UpstreamError):
     cause = "upstream failed"
 
     def __init__(self, message: str, *, retry: bool = True, cause: str = "") -> None:
-        super().__init__(message, headers={} if retry else {"x-should-retry": "false"}, cause=cause)
+        super().__init__(message, headers={} if retry else _NO_RETRY, cause=cause)
 
 
 def error_body(info: ErrorInfo, request_id: str, details: dict[str, Any] | None = None) -> dict[str, Any]:

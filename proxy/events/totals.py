@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from proxy.events.causes import CANCELLED_BY_YOU
+
 if TYPE_CHECKING:
     from proxy.events.types import CacheChanged, EngineState, Usage
 
@@ -23,6 +25,7 @@ class Totals:
     failed: int = 0
     repeated: int = 0  # requests that repeat one that failed
     cancelled: int = 0
+    cancelled_by_you: int = 0  # of those, on the host; of the others the client left
     input_tokens: int = 0
     cache_creation_input_tokens: int = 0
     cache_read_input_tokens: int = 0
@@ -66,6 +69,7 @@ class Totals:
                 self._count_usage(data.usage)
             case "request.failed":
                 self.cancelled += data.cancelled
+                self.cancelled_by_you += data.cancelled and data.error.cause == CANCELLED_BY_YOU
                 self.failed += not data.cancelled
                 self._count_usage(data.usage)
             case "request.tool_call":

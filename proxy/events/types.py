@@ -198,7 +198,7 @@ class RequestFailed(EventData):
     usage: Usage = Usage()
     timings: Timings = Timings()
     trace: str = ""
-    cancelled: bool = False  # the client left
+    cancelled: bool = False  # the client left, or a person cancelled it: the cause of `error` says so
 
 
 class CacheChanged(EventData):

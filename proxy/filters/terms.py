@@ -127,7 +127,7 @@ KEYS = (
 )
 STATES = {
     "failed": "ended with an error",
-    "cancelled": "the client left",
+    "cancelled": "the client left, or you cancelled it",
     "running": "not at its end yet",
     "slow": "ten seconds or more to the first token",
     "missed": "could have restored more of its prompt",

@@ -64,6 +64,7 @@ class Recorder:
         self._calls: OrderedDict[str, _Call | None] = (
             OrderedDict()
         )  # None: a call of another host whose result was seen
+        self._running: dict[str, RequestRecord] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
     def begin(
@@ -92,7 +93,18 @@ class Recorder:
         trace.request.body = body
         self.bus.publish("request.received", received, trace.id)
         self._record_results(tool_results(body, headers), trace.id, received.session)
-        return RequestRecord(self, trace)
+        record = self._running[trace.id] = RequestRecord(self, trace)
+        if self._repeats.is_cancelled(received, body, trace.time):
+            record.note("not sent: the client repeats, without a stream, a request that a person cancelled")
+            record.cancel_asked.set()
+        return record
+
+    def cancel(self, request_id: str) -> bool:
+        """Ask for the end of a running request; False: it does not run (any more)."""
+        record = self._running.get(request_id)
+        if record is not None:
+            record.cancel_asked.set()
+        return record is not None
 
     async def close(self) -> None:
         """Wait until all traces are on disk."""
@@ -103,6 +115,7 @@ class Recorder:
 
     def ended(self, trace: Trace) -> None:
         """Take note of a request that has ended, while its body is there."""
+        self._running.pop(trace.id, None)
         self._repeats.ended(trace)
         self._on_ended(trace)
 

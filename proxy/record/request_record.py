@@ -78,6 +78,13 @@ class RequestRecord:
         self._deltas = DeltaBatcher(self._publish, self._elapsed)
         self._restored = False
         self._ended = False
+        self.cancel_asked = asyncio.Event()
+        """Set when a person cancels the request, or has cancelled the one that it repeats."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its answer or error is complete."""
+        return self._ended
 
     def upstream(self, body: dict[str, Any], model: str) -> None:
         """Record the body that was sent upstream."""

@@ -174,6 +174,7 @@ class Proxy:
     http: httpx.AsyncClient
     bus: EventBus
     traces_folder: Path
+    recorder: Recorder
     events: list[Event] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -219,7 +220,7 @@ async def proxy(
     app = create_app(settings, backend, recorder, lambda: gate, **options)
     try:
         async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as http:
-            yield Proxy(url, http, bus, folder / "traces", events, news)
+            yield Proxy(url, http, bus, folder / "traces", recorder, events, news)
     finally:
         await backend.close()
         await recorder.close()

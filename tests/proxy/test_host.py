@@ -507,6 +507,25 @@ async def test_an_idle_host_ends_at_once_and_one_that_shall_end_now_does_not_wai
                 await host.stop.wait()
 
 
+async def test_a_running_request_is_cancelled_by_its_id_and_counted_apart(tmp_path: Path) -> None:
+    upstream = Upstream([delta(content="Hi."), asyncio.Event()])
+    async with upstream_served(upstream) as url:
+        fields = {"backend": "openai", "backend_name": "scripted", "backend_url": f"{url}/v1", "model": "m"}
+        async with served(tmp_path, **fields) as host:
+            running = asyncio.create_task(host.client.post("/v1/messages", json=ASK))
+            told = await host.events(lambda event: event["type"] == "request.first_token")
+            path = f"/anyclaude/requests/{told[-1]['request']}/cancel"
+            answer = await host.client.post(path)
+            assert (answer.status_code, answer.json()["cancelling"]) == (202, told[-1]["request"])
+            assert (await running).status_code == 499
+            counters = (await host.state()).counters
+            assert (counters.cancelled, counters.cancelled_by_you, counters.failed) == (1, 1, 0)
+            listed = (await host.client.get("/anyclaude/traces", params={"q": "is:cancelled"})).json()
+            assert listed["traces"][0]["cause"] == "cancelled by you"
+            refused = await host.client.post(path)
+            assert (refused.status_code, refused.json()["error"]["type"]) == (404, "not_found_error")
+
+
 async def test_a_stopping_host_forwards_no_new_request_either(tmp_path: Path) -> None:
     release = asyncio.Event()
     upstream = Upstream([b"event: ping\ndata: {}\n\n", release])

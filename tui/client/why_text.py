@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.events.causes import end_of_cancelled
 from tui.client.figures import percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
 
@@ -32,7 +33,8 @@ def why_sentence(why: Why) -> str:
             during = _DURING[why.phases[-1].name] if why.phases else "at once"
             if why.phases and why.phases[-1].name == "finishing" and len(why.phases) > 1:
                 during = _DURING[why.phases[-2].name]
-            return f"The client left after {seconds(why.took_s)}, {during}."
+            who = end_of_cancelled(why.error.cause if why.error else "")
+            return f"{who[:1].upper()}{who[1:]} after {seconds(why.took_s)}, {during}."
         case "slow":
             return f"Slow: {_slow(why)}."
         case "missed":

@@ -75,7 +75,7 @@ class HostRun:
 def _requests(total: Group) -> str:
     parts = [f"{total.requests:,} request{'s' if total.requests != 1 else ''}"]
     parts += [f"{total.failed:,} failed"] if total.failed else []
-    parts += [f"{total.cancelled:,} left by the client"] if total.cancelled else []
+    parts += [f"{total.cancelled:,} cancelled"] if total.cancelled else []
     return ", ".join(parts)
 
 

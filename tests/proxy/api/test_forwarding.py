@@ -262,6 +262,18 @@ async def test_an_endpoint_that_is_not_there_can_be_retried(tmp_path: Path) -> N
     assert running.traces()[0].response.status == 529
 
 
+async def test_a_person_can_cancel_what_passes(tmp_path: Path) -> None:
+    upstream = Upstream([STREAM[:900], asyncio.Event()])
+    async with proxy_over(upstream, tmp_path, kind="claude") as running:
+        asking = asyncio.create_task(running.http.post("/v1/messages", json=body(stream=True)))
+        await running.until("request.first_token")
+        assert running.recorder.cancel(str(running.events[0].request))
+        assert '"you cancelled this request' in (await asking).text.rpartition("event: error")[2]
+        async with asyncio.timeout(10):
+            await upstream.left.wait()
+        assert (await running.until("request.failed"))["error"]["cause"] == "cancelled by you"
+
+
 async def test_a_client_that_leaves_ends_the_passage(tmp_path: Path) -> None:
     upstream = Upstream([STREAM[:900], asyncio.Event()])
     async with proxy_over(upstream, tmp_path, kind="claude") as running:

@@ -423,6 +423,40 @@ async def test_an_error_object_before_any_output_is_a_status(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("stream", [True, False])
+async def test_a_request_that_a_person_cancels_gets_an_error_that_is_not_repeated(
+    stream: bool, tmp_path: Path
+) -> None:
+    upstream = Upstream([delta(content="half"), asyncio.Event()])
+    async with proxy_over(upstream, tmp_path) as running:
+        asking = asyncio.create_task(running.http.post(PATH, json=body(stream=stream)))
+        await running.until("request.first_token")
+        request_id = str(running.events[0].request)
+        assert running.recorder.cancel(request_id)
+        response = await asking
+        async with asyncio.timeout(10):
+            await upstream.left.wait()
+        assert not running.recorder.cancel(request_id)
+        # Claude Code asks for a stream that broke again, without a stream, whatever the error says.
+        if stream:
+            assert (await running.http.post(PATH, json=body())).status_code == 499
+        asked = len(upstream.bodies)
+        once_more = asyncio.create_task(running.http.post(PATH, json=body()))
+        for _ in range(asked + 1):
+            await upstream.arrivals.acquire()
+        once_more.cancel()
+    assert asked == 1
+    error = sse(response.text)[-1]["error"] if stream else response.json()["error"]
+    assert error["message"].startswith("you cancelled this request")
+    if not stream:
+        assert (response.status_code, response.headers["x-should-retry"]) == (499, "false")
+    told = running.told("request.failed")[0]
+    assert (told["cancelled"], told["error"]["cause"]) == (True, "cancelled by you")
+    trace = running.traces()[0]
+    assert trace.response.message is not None
+    assert trace.response.message["content"][0]["text"] == "half"
+
+
+@pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_leaves_stops_the_work_upstream(stream: bool, tmp_path: Path) -> None:
     counted = {"usage": {"prompt_tokens": 9, "completion_tokens": 4}}
     upstream = Upstream([delta(content="half") | counted, asyncio.Event()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from proxy.events.causes import cause_of
+from proxy.events.causes import cause_of, end_of_cancelled
 from tui.client.records import RequestSnapshot
 from tui.client.reducers.history import Buckets
 from tui.client.reducers.transcript import PieceKind, Transcript
@@ -181,7 +181,7 @@ class RequestReducer:
         record = self._at(event)
         error = line_text(data.error.message, 400)
         cause = line_text(data.error.cause, 60) or cause_of(line_text(data.error.type, 60), error)
-        self._write(record.id, "error", "the client left" if data.cancelled else f"{cause}: {error}")
+        self._write(record.id, "error", end_of_cancelled(cause) if data.cancelled else f"{cause}: {error}")
         self._end(
             replace(
                 record,

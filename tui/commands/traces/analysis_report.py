@@ -50,7 +50,7 @@ def total_lines(found: RequestSums) -> Iterator[str]:
     """The sums of all requests, a line each, whose labels take `LABEL_CELLS`."""
     total = found.total
     failed = f", {total.failed:,} failed" if total.failed else ""
-    left = f", {total.cancelled:,} left by the client" if total.cancelled else ""
+    left = f", {total.cancelled:,} cancelled" if total.cancelled else ""
     yield f"requests   {total.requests:,}{failed}{left}"
     yield (
         f"hit rate   {percent(total.request_hit_rate, 1)} of requests, {percent(total.token_hit_rate, 1)} of"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.events.causes import end_of_cancelled
 from proxy.events.tool_call import ToolCall
 from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import Trace, TraceSummary
@@ -87,7 +88,11 @@ def _request(trace: Trace) -> Iterator[str]:
 
 def _answer(trace: Trace) -> Iterator[str]:
     reason = (trace.response.message or {}).get("stop_reason")
-    left = "  the client left before its end" if trace.response.cancelled else ""
+    left = ""
+    if trace.response.cancelled:
+        left = (
+            f"  {end_of_cancelled(trace.response.error.cause if trace.response.error else '')} before its end"
+        )
     yield line_text(f"{trace.response.status}  {reason or 'no stop reason'}{left}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.events.causes import CANCELLED_BY_YOU
 from tui.client.figures import clock, count, percent, plural, ratio
 from tui.client.records import ACTIVE, RequestPhase, RequestSnapshot
 from tui.client.wire_text import shorten
@@ -55,11 +56,17 @@ def state(record: RequestSnapshot, cells: int) -> Line:
             calls = f" · {plural(record.tool_calls, 'call')}" if record.tool_calls else ""
             return [("✓ ", "ok"), (shorten((record.stop_reason or "done") + calls, cells - 2), "muted")]
         case "cancelled":
-            return [("⊘ ", "warn"), ("cancelled", "warn")]
+            return cancelled(record.cause, cells)
         case "lost":
             return [("? ", "warn"), (shorten("end unknown", cells - 2), "muted")]
         case _:
             return failure(record.cause, record.error, record.repeat, cells)
+
+
+def cancelled(cause: str, cells: int) -> Line:
+    """That a request was cancelled, and by whom if not by its client."""
+    words = cause if cause == CANCELLED_BY_YOU else "cancelled"
+    return [("⊘ ", "warn"), (shorten(words, cells - 2), "warn")]
 
 
 def failure(cause: str, message: str, repeat: tuple[float, RequestPhase] | None, cells: int) -> Line:

@@ -18,7 +18,7 @@ from tui.client.loaded_rows import PAGE, LoadedRows
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
-from tui.screen.panes.request_cells import failure, lane, number, restored_share, session
+from tui.screen.panes.request_cells import cancelled, failure, lane, number, restored_share, session
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.columns import Column
@@ -43,7 +43,7 @@ def _end(row: TraceSummary, cells: int, repeats: Repeats) -> Line:
 
 def _state(row: TraceSummary, cells: int, repeats: Repeats) -> Line:
     if row.status == CLIENT_CLOSED_REQUEST:
-        return [("⊘ ", "warn"), ("cancelled", "warn")]
+        return cancelled(line_text(row.cause), cells)
     if row.error or row.status >= 400:
         cause, repeat = line_text(row.cause) or f"HTTP {row.status}", repeats.get(row.id)
         return failure(cause, line_text(row.error), repeat, cells)

@@ -15,7 +15,7 @@ from tui.client.records import Snapshot
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
 from tui.screen.keymap import Command, bindings, commands, footer
-from tui.screen.panes.request_cells import lane, session
+from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
 from tui.screen.screens.help import HelpScreen
@@ -118,7 +118,7 @@ class TraceScreen(Screen[None]):
             left += [("  ", ""), (shorten_middle(trace.model, 28), "muted")]
         response = trace.response
         if response.cancelled:
-            end: Line = [("⊘ cancelled", "warn")]
+            end: Line = cancelled(line_text(response.error.cause) if response.error else "", 24)
         elif (error := response.error) is not None:
             cause = line_text(error.cause) or cause_of(line_text(error.type), error.message)
             end = [("✗ ", "bad"), (shorten(cause, 30), "bad")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.events.causes import cause_of
+from proxy.events.causes import cause_of, end_of_cancelled
 from proxy.traces.analysis.decode_speed import decode_speed
 from tui.client.figures import count, day_and_clock, percent, plural, rate, ratio, seconds
 from tui.client.wire_text import line_text, shorten
@@ -38,7 +38,8 @@ def _fault(trace: Trace) -> list[Block]:
     answer = trace.response
     if answer.cancelled:
         how = "before its answer began" if trace.timings.first_token is None else "within its answer"
-        return [Block([("⊘ ", "warn"), (f"Cancelled: the client left {how}.", "warn")])]
+        cause = answer.error.cause if answer.error else ""
+        return [Block([("⊘ ", "warn"), (f"Cancelled: {end_of_cancelled(cause)} {how}.", "warn")])]
     if answer.error is None:
         return []
     kind, message = line_text(answer.error.type), answer.error.message

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from proxy.events.causes import end_of_cancelled
 from tui.client.figures import plural, seconds, size
 from tui.client.wire_text import line_text, shorten
 from tui.screen.screens.trace_overview import overview
@@ -146,7 +147,8 @@ def response_blocks(trace: Trace) -> list[Block]:
         title: Line = [(response.error.type, "bad"), (f"   HTTP {response.status}", "muted")]
         blocks.append(Block(title, response.error.message or "(no message)", open=True))
     if response.cancelled:
-        blocks.append(Block([("The client cancelled the request.", "warn")]))
+        cause = response.error.cause if response.error else ""
+        blocks.append(Block([(f"Cancelled: {end_of_cancelled(cause)}.", "warn")]))
     message = response.message or {}
     content = message.get("content")
     for part in content if isinstance(content, list) else [content]:
