@@ -41,6 +41,7 @@ class Restarting(BaseModel):
     """The engine is being restarted."""
 
     restarting: bool
+    running: int = 0  # requests that it waits for
 
 
 class Stopping(BaseModel):
@@ -85,6 +86,7 @@ _PARAMETERS = {
     "at": ("string", "the id of a request of the session's main lane; the newest if left out"),
     "q": ("string", "a filter, as `anyclaude-tui traces list --help` has them"),
     "with": ("string", "the id of the trace to compare with; left out: the request before it"),
+    "drain": ("boolean", "only after the requests that run; new ones are told to retry meanwhile"),
     "now": ("boolean", "do not wait for the requests that run"),
 }
 
@@ -156,19 +158,26 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
         """The host and its state."""
         return Response(host.state().model_dump_json(), media_type="application/json")
 
-    @router.post("/anyclaude/engine/restart", status_code=202, responses=_RESTARTED)
-    async def restart() -> Response:
-        """Restart the engine now, also after it has failed for good."""
+    @router.post(
+        "/anyclaude/engine/restart",
+        status_code=202,
+        responses=_RESTARTED,
+        openapi_extra=_parameters("drain"),
+    )
+    async def restart(request: Request) -> Response:
+        """Restart the engine now, also after it has failed for good, or after the requests that run."""
         if host.supervisor is None:
             raise InvalidRequest("this host runs no engine of its own, so there is none to restart")
-        host.bus.publish("host.notice", HostNotice(text="the engine is being restarted, as a person asked"))
-        host.supervisor.restart()
-        return JSONResponse({"restarting": True}, status_code=202)
+        running = host.supervisor.restart(drain=_is_set(request, "drain"))
+        when = f"after the requests that run ({running}); new ones are told to retry, " if running else ""
+        text = f"the engine is being restarted, {when}as a person asked"
+        host.bus.publish("host.notice", HostNotice(text=text))
+        return JSONResponse({"restarting": True, "running": running}, status_code=202)
 
     @router.post("/anyclaude/stop", status_code=202, responses=_STOPPING, openapi_extra=_parameters("now"))
     async def stop(request: Request) -> Response:
         """End the host after the requests that run; new ones are refused meanwhile."""
-        running = host.end(now=request.query_params.get("now", "") in ("1", "true"))
+        running = host.end(now=_is_set(request, "now"))
         return JSONResponse({"stopping": True, "running": running}, status_code=202)
 
 
@@ -327,6 +336,10 @@ async def event_stream(reader: BusReader, keep_alive_s: float) -> AsyncIterator[
 def _frame(event: Published) -> bytes:
     # No `event:` field: a browser's EventSource would hide all types but those that it was told to expect.
     return b"id: %d\ndata: %b\n\n" % (event.seq, event.json)
+
+
+def _is_set(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "") in ("1", "true")
 
 
 def _number(text: str, name: str) -> int:

@@ -20,6 +20,7 @@ from proxy.events.types import (
 )
 
 KEPT_PROBES = 120
+TAKES_REQUESTS: tuple[EngineStatus, ...] = ("ready", "busy", "stalled")
 _FAILED_BEFORE_END_S = 2.0  # a request that failed so shortly before the engine's end failed because of it
 
 
@@ -29,6 +30,8 @@ class StatusBoard:
     def __init__(self, bus: EventBus, first: EngineState, *, clock: Callable[[], float] = time.time) -> None:
         self.state = first.model_copy(update={"since": clock()})
         self.probes: deque[tuple[float, Probe]] = deque(maxlen=KEPT_PROBES)
+        self.drain = ""
+        """What the engine's restart waits for, for people; shown as the detail while it takes requests."""
         self._bus = bus
         self._clock = clock
         self._waiters: set[asyncio.Future[None]] = set()
@@ -37,6 +40,8 @@ class StatusBoard:
         """Change fields and publish the state; `since` is the time of the last change of `state`."""
         if state is not None and state != self.state.state:
             changes |= {"state": state, "since": self._clock()}
+        if self.drain and changes.get("state", self.state.state) in TAKES_REQUESTS:
+            changes["detail"] = self.drain
         self.state = self.state.model_copy(update=changes)
         self._bus.publish("engine.state", self.state)
         for waiter in self._waiters:

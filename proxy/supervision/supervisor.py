@@ -13,8 +13,8 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.events.bus import EventBus
-from proxy.events.errors import UpstreamError
-from proxy.events.types import EngineRestart, EngineState
+from proxy.events.errors import UpstreamError, UpstreamUnavailable
+from proxy.events.types import EngineRestart, EngineState, EventData, RequestFailed, RequestFinished
 from proxy.supervision.engine_run import EngineRun, RunEnd
 from proxy.supervision.exit import EngineExit
 from proxy.supervision.gate import gate
@@ -22,12 +22,14 @@ from proxy.supervision.health import HealthProbe
 from proxy.supervision.log import EngineLog
 from proxy.supervision.process import EngineCommand
 from proxy.supervision.restart_policy import Restart, RestartPolicy
-from proxy.supervision.status import RequestTracker, StatusBoard
+from proxy.supervision.status import TAKES_REQUESTS, RequestTracker, StatusBoard
 from proxy.supervision.watch import EngineWatch, Timing
 
 _log = logging.getLogger("anyclaude.supervisor")
 
 _RESTART_REQUESTED = "the engine was stopped because a restart was requested"
+_DRAINING = "it restarts after the requests that run"
+_DRAIN_RETRY_S = 10.0  # Claude Code tries ten times; answers take minutes
 _LAST_LINES = 3  # lines of the log in the message after the last restart
 
 
@@ -62,7 +64,8 @@ class Supervisor:
         self._port_holder = port_holder
         self._clock = clock
         self._probe = HealthProbe(monotonic=monotonic)
-        requests = RequestTracker(bus, monotonic=monotonic)
+        requests = self._requests = RequestTracker(bus, monotonic=monotonic)
+        bus.listen(self._drained)
         self._new_watch = partial(
             EngineWatch,
             board=self.board,
@@ -99,22 +102,51 @@ class Supervisor:
         await self._probe.close()
         self.log.close()
 
-    def restart(self) -> None:
-        """Restart the engine now, from any state, also from `failed`."""
+    def restart(self, *, drain: bool = False) -> int:
+        """Restart the engine now, from any state, also from `failed`; returns how many requests it waits for.
+
+        With `drain` these are the requests that run; new ones are told to retry meanwhile.
+        """
+        running = self._requests.in_flight
+        if drain and running and self.board.state.state in TAKES_REQUESTS:
+            self._wait_for(running)
+            return running
+        self.board.drain = ""
         self._policy.forget()
         self._woken.set()
+        return 0
 
     def gate(self) -> UpstreamError | None:
         """The error for a request that arrives now; None: the engine accepts it."""
+        if self.board.drain and self.board.state.state in TAKES_REQUESTS:
+            return UpstreamUnavailable(
+                f"the engine is being restarted: {self.board.drain}; the request can be repeated",
+                retry_after_s=_DRAIN_RETRY_S,
+                cause="engine restarting",
+            )
         return gate(self.board.state, now=self._clock(), restart_at=self._restart_at)
 
     def unready(self) -> UpstreamError | None:
         """Why the engine cannot accept requests now; None if it can."""
         return self.gate()
 
+    def _wait_for(self, running: int) -> None:
+        self.board.drain = f"{_DRAINING} ({running})"
+        self.board.set()
+
+    def _drained(self, type: str, request: str | None, data: EventData) -> None:
+        """Restart once no request runs any more; a listener of the bus, behind the tracker of requests."""
+        ended = isinstance(data, RequestFinished | RequestFailed)
+        if ended and self.board.drain and self.board.state.state in TAKES_REQUESTS:
+            if running := self._requests.in_flight:
+                self._wait_for(running)
+            else:
+                self.restart()
+
     async def _run(self) -> None:
         while not self._stopping:
             self._woken.clear()
+            self.board.drain = ""
             try:
                 end = await self._new_run(watch=self._new_watch()).run(self._woken, on_stop=self._show_stop)
                 if end.exit is not None:

@@ -155,7 +155,8 @@ async def test_a_killed_engine_comes_back_and_the_feed_tells_it(tmp_path: Path) 
 async def test_the_engine_is_restarted_on_demand(tmp_path: Path) -> None:
     async with served(tmp_path) as host:
         before = await host.until_engine("ready")
-        assert (await host.client.post("/anyclaude/engine/restart")).status_code == 202
+        asked = await host.client.post("/anyclaude/engine/restart", params={"drain": "1"})
+        assert (asked.status_code, asked.json()) == (202, {"restarting": True, "running": 0})
         told = await host.events(
             lambda event: event["type"] == "engine.state" and event["data"]["state"] == "ready",
             params={"since": str(before.seq)},

@@ -28,8 +28,11 @@ from proxy.events.types import (
     EngineRestart,
     EngineState,
     EngineStatus,
+    ErrorInfo,
     Event,
     HostNotice,
+    RequestFailed,
+    RequestFinished,
     RequestReceived,
 )
 from proxy.supervision.log import EngineLog
@@ -282,6 +285,43 @@ async def test_a_restart_on_demand_replaces_an_engine_that_is_well(tmp_path: Pat
         assert (await engine.until("ready")).pid != first
         assert engine.state.restarts == 0
         assert "exited" not in engine.states()
+
+
+async def test_a_restart_can_wait_for_the_requests_that_run(tmp_path: Path) -> None:
+    async with watched(tmp_path) as engine:
+        await engine.until("ready")
+        for request in ("a", "b"):
+            engine.bus.publish("request.received", RequestReceived(), request)
+        assert engine.supervisor.restart(drain=True) == 2
+        assert engine.state.detail == "it restarts after the requests that run (2)"
+        refused = engine.supervisor.gate()
+        assert isinstance(refused, UpstreamUnavailable)
+        assert "(2); the request can be repeated" in refused.message
+        engine.bus.publish("request.finished", RequestFinished(), "a")
+        engine.report(state="ready", detail="a note", context_tokens=777)
+        probed = await engine.until_told("engine.state", lambda data: data["context_tokens"] == 777)
+        assert probed["detail"] == "it restarts after the requests that run (1)"
+        assert len(engine.pids()) == 1
+        engine.bus.publish("request.failed", RequestFailed(error=ErrorInfo(type="x", message="")), "b")
+        await engine.until("restarting")
+        assert (await engine.until("ready")).detail == "a note"
+        assert (len(engine.pids()), engine.supervisor.gate()) == (2, None)
+        assert engine.supervisor.restart(drain=True) == 0  # nothing runs: at once
+        await engine.until("restarting")
+
+
+async def test_an_end_of_its_own_is_the_restart_that_was_to_come(tmp_path: Path) -> None:
+    async with watched(tmp_path) as engine:
+        await engine.until("ready")
+        engine.bus.publish("request.received", RequestReceived(), "a")
+        engine.supervisor.restart(drain=True)
+        os.kill(engine.pids()[0], signal.SIGKILL)
+        await engine.until("exited")
+        await engine.until("ready")
+        assert engine.supervisor.gate() is None
+        engine.bus.publish("request.failed", RequestFailed(error=ErrorInfo(type="x", message="")), "a")
+        assert engine.state.state in ("ready", "busy")
+        assert len(engine.pids()) == 2
 
 
 async def test_a_requested_restart_ends_a_delay(tmp_path: Path) -> None:
