@@ -184,10 +184,13 @@ def _add_feed(router: APIRouter, host: ObservedHost, keep_alive_s: float) -> Non
 def _add_requests(router: APIRouter, host: ObservedHost) -> None:
     @router.post("/anyclaude/requests/{request_id}/cancel", status_code=202, responses=_CANCELLING)
     async def cancel(request_id: str) -> Response:
-        """End a running request; its client gets an error that it does not repeat by itself."""
-        if not host.recorder.cancel(request_id):
-            raise NotFound(f"{request_id} does not run here (any more)")
-        return JSONResponse({"cancelling": request_id}, status_code=202)
+        """End the running request whose id begins so; its client gets an error that it does not repeat."""
+        fit = host.recorder.cancel(request_id)
+        if len(fit) != 1:
+            what = "begins the ids of several requests" if fit else "does not run here (any more)"
+            these = ", ".join(fit or host.recorder.running) or "none"
+            raise NotFound(f"{request_id} {what}; running: {these}")
+        return JSONResponse({"cancelling": fit[0]}, status_code=202)
 
 
 def _add_traces(router: APIRouter, host: ObservedHost) -> None:

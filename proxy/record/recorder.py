@@ -99,12 +99,20 @@ class Recorder:
             record.cancel_asked.set()
         return record
 
-    def cancel(self, request_id: str) -> bool:
-        """Ask for the end of a running request; False: it does not run (any more)."""
-        record = self._running.get(request_id)
-        if record is not None:
-            record.cancel_asked.set()
-        return record is not None
+    def cancel(self, beginning: str) -> list[str]:
+        """Ask for the end of the one running request whose id begins so, with or without `req_`.
+
+        Returns the ids that do; where there are none or several, nothing is cancelled.
+        """
+        fit = [key for key in self._running if key.startswith((beginning, f"req_{beginning}"))]
+        if len(fit) == 1:
+            self._running[fit[0]].cancel_asked.set()
+        return fit
+
+    @property
+    def running(self) -> list[str]:
+        """The ids of the requests that run, oldest first."""
+        return list(self._running)
 
     async def close(self) -> None:
         """Wait until all traces are on disk."""

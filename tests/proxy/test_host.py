@@ -29,6 +29,9 @@ from tests.proxy.live import Upstream, delta, says
 from tests.proxy.live import serve as upstream_served
 from tests.proxy.supervision.test_supervisor import FAKE_ENGINE
 from tui.client.host_client import HostClient
+from tui.commands.exit_codes import CommandFailed
+from tui.commands.host_actions import run_cancel, run_restart
+from tui.commands.invocation import Invocation
 
 pytestmark = pytest.mark.slow
 
@@ -508,7 +511,9 @@ async def test_an_idle_host_ends_at_once_and_one_that_shall_end_now_does_not_wai
                 await host.stop.wait()
 
 
-async def test_a_running_request_is_cancelled_by_its_id_and_counted_apart(tmp_path: Path) -> None:
+async def test_a_running_request_is_cancelled_by_its_id_and_counted_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     upstream = Upstream([delta(content="Hi."), asyncio.Event()])
     async with upstream_served(upstream) as url:
         fields = {"backend": "openai", "backend_name": "scripted", "backend_url": f"{url}/v1", "model": "m"}
@@ -516,8 +521,13 @@ async def test_a_running_request_is_cancelled_by_its_id_and_counted_apart(tmp_pa
             running = asyncio.create_task(host.client.post("/v1/messages", json=ASK))
             told = await host.events(lambda event: event["type"] == "request.first_token")
             path = f"/anyclaude/requests/{told[-1]['request']}/cancel"
-            answer = await host.client.post(path)
-            assert (answer.status_code, answer.json()["cancelling"]) == (202, told[-1]["request"])
+            unknown = await host.client.post("/anyclaude/requests/req_zz/cancel")
+            assert unknown.status_code == 404
+            assert f"running: {told[-1]['request']}" in unknown.json()["error"]["message"]
+            beginning = told[-1]["request"][4:12]
+            asked = Invocation({"port": None}, host.url, {"HOME": str(tmp_path)})
+            assert await asyncio.to_thread(run_cancel, asked, beginning, json_wanted=True) == 0
+            assert json.loads(capsys.readouterr().out) == {"cancelled": told[-1]["request"]}
             assert (await running).status_code == 499
             counters = (await host.state()).counters
             assert (counters.cancelled, counters.cancelled_by_you, counters.failed) == (1, 1, 0)
@@ -525,6 +535,10 @@ async def test_a_running_request_is_cancelled_by_its_id_and_counted_apart(tmp_pa
             assert listed["traces"][0]["cause"] == "cancelled by you"
             refused = await host.client.post(path)
             assert (refused.status_code, refused.json()["error"]["type"]) == (404, "not_found_error")
+            with pytest.raises(CommandFailed, match=r"HTTP 404: req_ does not run.*running: none"):
+                await asyncio.to_thread(run_cancel, asked, "req_")
+            assert await asyncio.to_thread(run_restart, asked, json_wanted=True) == 1
+            assert "runs no engine" in json.loads(capsys.readouterr().out)["reason"]
 
 
 async def test_a_stopping_host_forwards_no_new_request_either(tmp_path: Path) -> None:

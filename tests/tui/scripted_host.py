@@ -38,6 +38,7 @@ class ScriptedHost:
         self.events: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = []  # events from before
         self.followers = 0
+        self.asked_to_stop = threading.Event()
         self._lock = threading.Lock()
         self._streams: dict[asyncio.Queue[str | None], asyncio.AbstractEventLoop] = {}
         self._changed = threading.Condition()
@@ -46,6 +47,7 @@ class ScriptedHost:
                 Route("/anyclaude/state", self._state),
                 Route("/anyclaude/events", self._events),
                 Route("/anyclaude/history", self._history),
+                Route("/anyclaude/stop", self._stop, methods=["POST"]),
             ]
         )
 
@@ -115,6 +117,10 @@ class ScriptedHost:
 
     async def _history(self, request: Request) -> Response:
         return self._refused(request) or JSONResponse({"events": self.history})
+
+    async def _stop(self, request: Request) -> Response:
+        self.asked_to_stop.set()
+        return self._refused(request) or JSONResponse({"stopping": True, "running": 0}, 202)
 
     async def _events(self, request: Request) -> Response:
         if refused := self._refused(request):

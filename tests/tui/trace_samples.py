@@ -249,6 +249,7 @@ class SampleHost:
         self.rows = rows
         self.asked: list[tuple[str, int]] = []  # query and offset of each page
         self.restarts = 0
+        self.wishes: list[str] = []  # to change something
         self.refuses = ""
 
     async def traces(
@@ -297,8 +298,22 @@ class SampleHost:
             raise HostError(f"HTTP 404: no trace is of a session {session}")
         return sample_context(session, rows, at)
 
-    async def restart_engine(self) -> None:
+    async def restart_engine(self, *, drain: bool = False) -> int:
         """Count the wish."""
+        self._take("restart" if not drain else "drain")
+        self.restarts += 1
+        return 3 if drain else 0
+
+    async def cancel(self, request_id: str) -> str:
+        """Keep the wish."""
+        self._take(f"cancel {request_id}")
+        return request_id
+
+    async def stop(self, *, now: bool = False) -> None:
+        """Keep the wish."""
+        self._take("stop")
+
+    def _take(self, wish: str) -> None:
         if self.refuses:
             raise HostError(self.refuses)
-        self.restarts += 1
+        self.wishes.append(wish)

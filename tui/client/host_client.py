@@ -1,4 +1,4 @@
-"""The screen's side of the host API: state, traces, and the restart of the engine."""
+"""The screen's side of the host API: state, traces, and what a person may ask of host and engine."""
 
 from __future__ import annotations
 
@@ -128,9 +128,15 @@ class HostClient:
         except ValueError as error:
             raise HostError(f"the comparison could not be read: {_first_line(error)}") from None
 
-    async def restart_engine(self) -> None:
-        """Restart the engine now."""
-        await self._ask("POST", "/anyclaude/engine/restart")
+    async def cancel(self, request_id: str) -> str:
+        """End the running request whose id begins so; returns its id."""
+        answer = await self._ask("POST", f"/anyclaude/requests/{quote(request_id, safe='')}/cancel")
+        return str(_fields(answer).get("cancelling", ""))
+
+    async def restart_engine(self, *, drain: bool = False) -> int:
+        """Restart the engine now, or after the requests that run; returns how many it waits for."""
+        answer = await self._ask("POST", "/anyclaude/engine/restart", params={"drain": "1"} if drain else {})
+        return int(_fields(answer).get("running", 0))
 
     async def stop(self, *, now: bool = False) -> None:
         """End the host after the requests that run, or now."""
@@ -157,6 +163,16 @@ async def host_state(url: str, token: str = "", *, with_window: bool = False) ->
         return await (client.state_with_window() if with_window else client.state())
     finally:
         await client.close()
+
+
+def _fields(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise HostError("the host's answer could not be read")
+    return body
 
 
 def describe(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The command line of `status`, `stop` and `statusline`, which are about a host that runs."""
+"""The command line of `status`, `stop`, `cancel`, `restart`, `statusline`: what is about a running host."""
 
 from __future__ import annotations
 
@@ -66,6 +66,67 @@ def stop(
 
     invocation = context.obj.over(attach=attach, port=port, config=config)
     raise typer.Exit(run_stop(invocation, now=now))
+
+
+CANCEL_HELP = """End one running request of the running host.
+
+ID is its id or the beginning of it, with or without req_; a wrong one is answered with those that run. The
+engine stops computing, and what it has computed stays in the prefix cache. Claude Code shows an error that
+names you, does not repeat the request, and waits for your next prompt.
+
+\b
+Examples
+  anyclaude-tui cancel req_9f3c
+  anyclaude-tui cancel 9f3c --json
+  anyclaude-tui events --new --type request.received      shows ids
+
+Exit code 1 if no such request runs, or several do.
+"""
+
+
+@running_host.command("cancel", help=CANCEL_HELP)
+def cancel(
+    context: typer.Context,
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="The request's id, or how it begins.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.host_actions import run_cancel
+
+    invocation = context.obj.over(attach=attach, port=port, config=config)
+    raise typer.Exit(run_cancel(invocation, request_id, json_wanted=as_json))
+
+
+RESTART_HELP = """Restart the engine of the running host: at once, or with --drain after its requests.
+
+Requests that a restart breaks are repeated by Claude Code. With --drain none breaks: new ones are told to
+retry meanwhile, and "anyclaude-tui status" and Health say how many the restart waits for. The prefix cache
+comes back from disk.
+
+\b
+Examples
+  anyclaude-tui restart --drain
+  anyclaude-tui restart                   also after the engine has failed
+
+Exit code 1 if no host runs, or it runs no engine.
+"""
+
+
+@running_host.command("restart", help=RESTART_HELP)
+def restart(
+    context: typer.Context,
+    drain: Annotated[bool, typer.Option("--drain", help="After the requests that run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    attach: Attach = None,
+    port: Port = None,
+    config: Config = None,
+) -> None:
+    from tui.commands.host_actions import run_restart
+
+    invocation = context.obj.over(attach=attach, port=port, config=config)
+    raise typer.Exit(run_restart(invocation, drain=drain, json_wanted=as_json))
 
 
 STATUSLINE_HELP = """Print one line: model, tokens/s, context, hit rate. For Claude Code, tmux or a prompt.

@@ -103,7 +103,7 @@ def status_lines(state: HostState, facts: dict[str, Any]) -> list[tuple[str, str
     )
     kind = f"{engine.state}{progress}" if facts["engine"] else f"{state.backend}, which runs elsewhere"
     on = f" on {engine.accelerated}" if facts["engine"] and engine.accelerated else ""
-    why = f": {engine.detail}" if engine.detail and facts["engine"] not in (None, "ready", "busy") else ""
+    why = f": {engine.detail}" if engine.detail and facts["engine"] is not None else ""
     limit = f" of {size(facts['memory_limit_bytes'])}" if facts["memory_limit_bytes"] else ""
     ended = [
         f"{count(facts[f'requests_{name}'])} {name}"

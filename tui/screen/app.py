@@ -23,16 +23,15 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from engine.process.exit_codes import ExitCode
-from tui.client.figures import clock, plural, size
+from tui.client.figures import clock, plural
 from tui.client.inbox import Inbox
 from tui.client.loaded_rows import PAGE
 from tui.client.records import Link
-from tui.client.store import Store
 from tui.client.wire_text import line_text
 from tui.screen.command_palette import CommandProvider
+from tui.screen.host_actions.asking import AskingApp
 from tui.screen.host_protocols import HostApi, OwnedHost
 from tui.screen.output_redirect import is_writing, redirect_output
-from tui.screen.panes.health import HealthPane
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
 from tui.screen.screens.context import ContextScreen
@@ -59,7 +58,7 @@ FRAME_S = 0.1
 MOST_EVENTS_A_FRAME = 4000  # a long replay is drawn in steps and does not freeze the screen
 
 
-class ControlCenter(App[None]):
+class ControlCenter(AskingApp):
     """The screen. It owns `host` (worker "host"), or follows a host that runs elsewhere at `attach_url`.
 
     With neither it shows the content of its `inbox`, for the replay of a recording. `claude` is the command
@@ -82,12 +81,10 @@ class ControlCenter(App[None]):
         themes: ThemeChoice | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__()
+        super().__init__(host)
         self._claude = claude
-        self.store = Store()
         self.inbox = Inbox()
         self.exit_message = ""
-        self._host = host
         self._attach_url = attach_url
         self._token = token
         self._clock = clock
@@ -166,7 +163,7 @@ class ControlCenter(App[None]):
     async def _run_host(self, host: OwnedHost) -> None:
         """Start the host and wait until it ends; the screen stays, and can start it again."""
         self.inbox.put(Link("starting", "", self._clock()))
-        self.exit_message, self._return_code = "", None
+        self.exit_message, self._return_code, self._stop_asked = "", None, False
         try:
             url = await host.start()
         except Exception as error:
@@ -178,17 +175,16 @@ class ControlCenter(App[None]):
         self.workers.cancel_group(self, "feed")
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         last_line = f"; its last line: {host.last_words[-1]}" if host.last_words else ""
+        if self._stop_asked and not code:
+            self.inbox.put(Link("ended", "you stopped the host; q quits", self._clock()))
+            return
         self.exit_message = f"the host ended ({how}){last_line}"
         self._return_code = code if code in (2, 3, ExitCode.ENGINE_FAILED) else ExitCode.ENGINE_FAILED
         self.inbox.put(Link("ended", f"the host ended ({how}); q quits", self._clock()))
 
-    async def _start_again(self, host: OwnedHost) -> None:
-        """Start the host of this screen again, after its end."""
-        if await self.push_screen_wait(
-            ConfirmScreen("Start the host again?", "It loads the model; the cache on disk is used.", "start")
-        ):
-            await host.stop()  # what is left of the one before: its pipes
-            self._start()
+    async def start_again(self, host: OwnedHost) -> None:
+        await host.stop()  # what is left of the one before: its pipes
+        self._start()
 
     async def _follow(self, url: str) -> None:
         """Follow the host's events until the screen closes."""
@@ -306,41 +302,6 @@ class ControlCenter(App[None]):
     def _open_trace(self, event: TracesPane.Opened) -> None:
         self.main.traces.ensure_list()
         self.push_screen(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))
-
-    @on(HealthPane.RestartRequested)
-    @work(name="restart", group="restart", exit_on_error=False)
-    async def _restart_engine(self) -> None:
-        snapshot = self.store.snapshot()
-        if self._host is not None and self._host.exit_code is not None:
-            await self._start_again(self._host)
-            return
-        if snapshot.link.gone or (snapshot.host is not None and not snapshot.host.runs_engine):
-            why = "there is no contact with the host" if snapshot.link.gone else "this host runs none"
-            self.notify_user(f"No engine can be restarted: {why}.", "warning")
-            return
-        active = len(snapshot.active)
-        cost = (
-            f"{plural(active, 'request')} will fail; the client repeats them."
-            if active
-            else "No request is running."
-        )
-        question = "Restart the engine?"
-        cache = snapshot.engine.cache if snapshot.engine is not None else None
-        kept = "The prefix cache in memory is lost."
-        if cache is not None and cache.disk_budget_bytes:
-            kept = f"The prefix cache in memory comes back from disk ({size(cache.disk_bytes)} are there)."
-        if not await self.push_screen_wait(ConfirmScreen(question, f"{cost} {kept}", "restart")):
-            return
-        try:
-            await self._host_api().restart_engine()
-        except Exception as error:
-            self.notify_user(f"The engine was not restarted: {error}", "error")
-        else:
-            self.notify_user("The engine is being restarted.")
-
-    def notify_user(self, text: str, severity: Any = "information") -> None:
-        """Show `text` for five seconds; it is never read as markup."""
-        self.notify(line_text(text, 500), severity=severity, timeout=5, markup=False)
 
     @work(name="leave", group="leave", exclusive=True, exit_on_error=False)
     async def action_leave(self) -> None:

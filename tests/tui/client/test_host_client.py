@@ -55,10 +55,15 @@ async def test_it_asks_for_pages_and_for_one_trace() -> None:
     assert asked[0] == "GET /anyclaude/traces?limit=3&offset=200&q=main+%21sub"
 
 
-async def test_it_restarts_the_engine() -> None:
-    async with host({"/anyclaude/engine/restart": {"restarting": True}}) as (client, asked):
-        await client.restart_engine()
-    assert asked == ["POST /anyclaude/engine/restart?"]
+async def test_it_restarts_the_engine_and_cancels_a_request() -> None:
+    restarting = {"restarting": True, "running": 2}
+    cancelling = {"cancelling": "req_12"}
+    answers = {"/anyclaude/engine/restart": restarting, "/anyclaude/requests/1%2F2/cancel": cancelling}
+    async with host(answers | {"/anyclaude/requests/1/2/cancel": cancelling}) as (client, asked):
+        assert await client.restart_engine() == 2
+        assert await client.restart_engine(drain=True) == 2
+        assert await client.cancel("1/2") == "req_12"
+    assert asked[:2] == ["POST /anyclaude/engine/restart?", "POST /anyclaude/engine/restart?drain=1"]
 
 
 async def test_no_good_answer_is_said_in_words() -> None:

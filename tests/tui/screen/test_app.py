@@ -567,6 +567,28 @@ async def test_it_follows_its_own_host_and_reports_its_end() -> None:
         assert app.exit_message == "the host ended (signal 9); its last line: MemoryError"
 
 
+async def test_a_host_of_its_own_that_it_stops_is_no_failure() -> None:
+    with scripted_host() as scripted:
+        host = FakeHost(scripted.url)
+        app = ControlCenter(host)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(app, pilot, lambda snapshot: snapshot.link.state == "live")
+            shown = Scene(app, pilot, Morning(), SampleHost([]))
+            await shown.press("4", "S")
+            assert "r starts the host again" in " ".join(shown.text().split())
+            await pilot.press("enter")
+            assert await asyncio.to_thread(scripted.asked_to_stop.wait, 20)
+            host.exit_code = 0
+            host.ended.set()
+            await until(app, pilot, lambda snapshot: snapshot.link.state == "ended")
+            assert app.store.snapshot().link.detail == "you stopped the host; q quits"
+            await shown.press("S")
+            assert "no contact with the host" in list(app._notifications)[-1].message
+            await pilot.press("q")
+            await pilot.pause()
+        assert (app.return_code, app.exit_message) == (0, "")
+
+
 async def test_quitting_a_host_of_its_own_asks_while_requests_run() -> None:
     with scripted_host() as scripted:
         app = ControlCenter(FakeHost(scripted.url))
@@ -594,3 +616,56 @@ async def test_attached_it_leaves_without_asking() -> None:
             await pilot.press("q")
             await pilot.pause()
         assert app.return_code == 0
+
+
+async def test_a_running_request_is_cancelled_after_a_question_that_says_what_follows() -> None:
+    async with scene() as it:
+        await it.press("up", "x")  # it writes
+        assert "Cancel this request?" in it.text()
+        assert "does not repeat it" in it.text()
+        assert "stays in the prefix cache" in " ".join(it.text().split())
+        await it.press("escape")
+        assert it.host.wishes == []
+        request = it.app.main.current.request
+        await it.press("x", "enter")
+        assert it.host.wishes == [f"cancel {request}"]
+        it.host.refuses = "HTTP 404: it does not run here (any more)"
+        await it.press("x", "enter")
+        assert "was not cancelled: HTTP 404" in list(it.app._notifications)[-1].message
+        cancelled = {"type": "cancelled", "message": "m", "cause": "cancelled by you"}
+        it.app.inbox.put(
+            it.morning.emit("request.failed", request, status=499, error=cancelled, cancelled=True)
+        )
+        await it.settle()
+        assert "⊘ cancelled by you" in it.text()
+        assert "you cancelled it" in it.text()
+        assert "x cancel" not in drawn(it.app.screen.query_one(KeyBar))[0]
+        await it.press("x")
+        assert "at its end already" in list(it.app._notifications)[-1].message
+        await it.press("down")
+        assert "x cancel" in drawn(it.app.screen.query_one(KeyBar))[0]
+
+
+async def test_a_restart_after_the_requests_and_the_hosts_end_say_what_they_wait_for() -> None:
+    async with scene((160, 40)) as it:
+        await it.press("4")
+        keys = drawn(it.app.screen.query_one(KeyBar))[0]
+        assert "D drain, restart" in keys
+        assert "S stop host" in keys
+        await it.press("D")
+        assert "It waits for 3 requests; new ones are told to retry" in " ".join(it.text().split())
+        await it.press("enter")
+        assert "The engine restarts after 3 requests." in list(it.app._notifications)[-1].message
+        await it.press("S")
+        assert "It cannot be started again from here." in " ".join(it.text().split())
+        await it.press("enter")
+        assert it.host.wishes == ["drain", "stop"]
+        it.app.inbox.put(Link("reconnecting", "nothing listens there", it.morning.now))
+        await it.settle()
+        keys = drawn(it.app.screen.query_one(KeyBar))[0]
+        assert "drain" not in keys
+        assert "stop host" not in keys
+        await it.press("S")
+        assert "no contact with the host" in list(it.app._notifications)[-1].message
+        await it.press("1", "x")
+        assert it.app.screen is it.app.main

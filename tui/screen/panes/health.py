@@ -23,6 +23,7 @@ from tui.screen.engine_label import (
     upstream_label,
     uses_other_backend,
 )
+from tui.screen.host_actions.questions import cannot_restart, cannot_stop
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, paragraphs
 from tui.screen.styled_line import Line, fit, joined, label_rows, line_width, side_by_side
@@ -50,7 +51,14 @@ class HealthPane(Pane):
     BINDINGS = bindings("health")
 
     class RestartRequested(Message):
-        """The user wants to restart the engine."""
+        """The user wants to restart the engine, at once or after its requests."""
+
+        def __init__(self, *, drain: bool = False) -> None:
+            super().__init__()
+            self.drain = drain
+
+    class StopRequested(Message):
+        """The user wants to end the host."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +78,14 @@ class HealthPane(Pane):
     @property
     def home(self) -> Widget:
         return self.query_one(TextTail)
+
+    @property
+    def unavailable(self) -> set[str]:
+        snapshot = self.snapshot
+        found = {"drain"} if cannot_restart(snapshot, drain=True) else set()
+        if cannot_restart(snapshot) and not snapshot.link.gone:  # r starts an ended host of this screen's
+            found.add("restart")
+        return found | ({"stop"} if cannot_stop(snapshot) else set())
 
     def update(self) -> None:
         self.query_one("#engine", Canvas).paint()
@@ -95,6 +111,14 @@ class HealthPane(Pane):
     def action_restart(self) -> None:
         """Ask for a restart."""
         self.post_message(self.RestartRequested())
+
+    def action_drain(self) -> None:
+        """Ask for a restart after the requests that run."""
+        self.post_message(self.RestartRequested(drain=True))
+
+    def action_stop(self) -> None:
+        """Ask for the host's end."""
+        self.post_message(self.StopRequested())
 
     def action_copy(self) -> None:
         """Copy the log."""

@@ -58,6 +58,11 @@ class Pane(Container):
         return ""
 
     @property
+    def unavailable(self) -> set[str]:
+        """Actions that would fail now; the key bar leaves them out."""
+        return set()
+
+    @property
     def home(self) -> Widget | None:
         """The widget that gets the focus with the pane."""
         return self.main_table

@@ -5,12 +5,14 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 
 from tui.client.figures import clock, count, plural, rate, seconds
 from tui.client.records import RequestSnapshot, Snapshot
 from tui.client.reducers.transcript import TranscriptPiece
 from tui.client.store import Store
 from tui.client.wire_text import shorten_middle
+from tui.screen.host_actions.questions import cannot_cancel
 from tui.screen.keymap import bindings
 from tui.screen.panes.pane import Pane, list_note, paragraphs
 from tui.screen.panes.request_cells import lane, number, restored_share, session, state
@@ -59,6 +61,13 @@ class StreamsPane(Pane):
     place = "streams"
     BINDINGS = bindings("streams")
 
+    class CancelRequested(Message):
+        """The user wants to end a running request; its id is empty where none is selected."""
+
+        def __init__(self, request: str) -> None:
+            super().__init__()
+            self.request = request
+
     def __init__(self, store: Store, claude: str) -> None:
         """`claude` is the command line that starts Claude Code on this host."""
         super().__init__()
@@ -105,6 +114,10 @@ class StreamsPane(Pane):
     @property
     def session(self) -> str:
         return self.main_table.selected.session if self.main_table.selected else ""
+
+    @property
+    def unavailable(self) -> set[str]:
+        return {"cancel"} if cannot_cancel(self.request, self.snapshot) else set()
 
     def update(self) -> None:
         table = self.main_table
@@ -186,6 +199,10 @@ class StreamsPane(Pane):
     def action_copy(self) -> None:
         """Copy the text of the selected answer."""
         self.copy(self.query_one(TextTail).text, "answer")
+
+    def action_cancel(self) -> None:
+        """Ask for the end of the selected request."""
+        self.post_message(self.CancelRequested(self.request))
 
     def action_copy_command(self) -> None:
         """Copy the command line that starts Claude Code on this host."""

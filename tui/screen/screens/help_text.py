@@ -51,6 +51,7 @@ HELP: dict[str, tuple[Group, ...]] = {
                     "queued, then a bar during prefill, then writing, then the stop reason or cause",
                 ),
                 ("↻ 14:18:09 ✓", "warn", "it failed; the client repeated it then, and got an answer"),
+                ("⊘", "warn", "cancelled: its client left, or you ended it with x; nobody repeats it"),
                 ("███", "restored", "restored: the part of the prompt that came from the cache"),
                 ("▒▒▒", "prefill", "prefilled: the part of the prompt that was computed"),
                 ("PROMPT", "", "tokens of the whole prompt"),
@@ -189,6 +190,7 @@ HELP: dict[str, tuple[Group, ...]] = {
                 ("stalled", "bad", "no progress with the work"),
                 ("restarting", "warn", "it ended and starts again after a growing pause"),
                 ("failed", "bad", "five restarts in a row failed; r tries again"),
+                ("", "", "D restarts the engine after its requests, r at once; S ends the host"),
             ),
         ),
         (

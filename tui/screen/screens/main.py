@@ -44,7 +44,7 @@ class MainScreen(Screen[None]):
         self._panes: dict[str, Pane] = {pane.place: pane for pane in panes}
         self._place: str = PANES[0][0]
         self._vitals = VitalSigns()
-        self._bars_for: tuple[VitalSigns, str] | None = None
+        self._bars_for: tuple[VitalSigns, str, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -76,8 +76,10 @@ class MainScreen(Screen[None]):
         ):  # before or after its time on the screen
             return
         pane.show(snapshot, now)
-        if self._bars_for is None or self._vitals is not self._bars_for[0] or pane.place != self._bars_for[1]:
-            self._bars_for = (self._vitals, pane.place)
+        bars_for = (self._vitals, pane.place, pane.request)
+        before = self._bars_for
+        if before is None or bars_for[0] is not before[0] or bars_for[1:] != before[1:]:
+            self._bars_for = bars_for
             self._draw_bars()
 
     def _draw_bars(self) -> None:
@@ -89,10 +91,8 @@ class MainScreen(Screen[None]):
         if self.query_one(FilterInput).has_class("open"):
             return WHILE_FILTERING
         shown = footer(commands("main", pane.place))
-        host = self._store.snapshot().host
         left_out = {"filter", "why", "diff", "open_trace", "context"} if pane.main_table is None else set()
-        if host is not None and not host.runs_engine:
-            left_out.add("restart")
+        left_out |= pane.unavailable
         return [one for one in shown if one.action not in left_out]
 
     def command_list(self) -> list[Command]:

@@ -1,0 +1,1 @@
+"""What a person asks of host and engine from the screen."""

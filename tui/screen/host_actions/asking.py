@@ -1,0 +1,97 @@
+"""What a person asks of host and engine from the screen: each wish is a question first, then a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from textual import on, work
+from textual.app import App
+
+from tui.client.figures import plural
+from tui.client.store import Store
+from tui.client.wire_text import line_text
+from tui.screen.host_actions.questions import (
+    START_AGAIN,
+    Question,
+    ask_cancel,
+    ask_restart,
+    ask_stop,
+    cannot_cancel,
+    cannot_restart,
+    cannot_stop,
+)
+from tui.screen.host_protocols import HostApi, OwnedHost
+from tui.screen.panes.health import HealthPane
+from tui.screen.panes.streams import StreamsPane
+from tui.screen.screens.confirm import ConfirmScreen
+
+
+class AskingApp(App[None]):
+    """The part of the control center that changes something; `host` is the one it owns, if it owns one."""
+
+    def __init__(self, host: OwnedHost | None) -> None:
+        super().__init__()
+        self.store = Store()
+        self._host = host
+        self._stop_asked = False  # of the host, by a person
+
+    def _host_api(self) -> HostApi:
+        """The host's API. Raises an error for people while there is no contact."""
+        raise NotImplementedError
+
+    async def start_again(self, host: OwnedHost) -> None:
+        """Start the host of this screen again, after its end."""
+        raise NotImplementedError
+
+    @on(HealthPane.RestartRequested)
+    @work(name="restart", group="restart", exit_on_error=False)
+    async def _restart_engine(self, event: HealthPane.RestartRequested) -> None:
+        if self._host is not None and self._host.exit_code is not None:
+            if await self._agreed("", lambda: START_AGAIN):
+                await self.start_again(self._host)
+            return
+        drain, snapshot = event.drain, self.store.snapshot()
+        refusal = cannot_restart(snapshot, drain=drain)
+        if await self._agreed(refusal, lambda: ask_restart(snapshot, drain=drain)):
+            with self._reporting("The engine was not restarted"):
+                running = await self._host_api().restart_engine(drain=drain)
+                waits = f"restarts after {plural(running, 'request')}" if running else "is being restarted"
+                self.notify_user(f"The engine {waits}.")
+
+    @on(HealthPane.StopRequested)
+    @work(name="stop", group="stop", exclusive=True, exit_on_error=False)
+    async def _stop_host(self) -> None:
+        snapshot, own = self.store.snapshot(), self._host is not None
+        if await self._agreed(cannot_stop(snapshot), lambda: ask_stop(snapshot, own=own)):
+            with self._reporting("The host was not stopped"):
+                self._stop_asked = True
+                await self._host_api().stop()
+                self.notify_user("The host ends after the requests that run.")
+
+    @on(StreamsPane.CancelRequested)
+    @work(name="cancel", group="cancel", exclusive=True, exit_on_error=False)
+    async def _cancel_request(self, event: StreamsPane.CancelRequested) -> None:
+        request, snapshot = event.request, self.store.snapshot()
+        if await self._agreed(cannot_cancel(request, snapshot), lambda: ask_cancel(request, snapshot)):
+            with self._reporting("The request was not cancelled"):
+                await self._host_api().cancel(request)
+
+    async def _agreed(self, refusal: str, question: Callable[[], Question]) -> bool:
+        """Ask the user, unless a reason speaks against it, which is shown."""
+        if refusal:
+            self.notify_user(refusal, "warning")
+        return not refusal and await self.push_screen_wait(ConfirmScreen(*question()))
+
+    @contextmanager
+    def _reporting(self, failed: str) -> Iterator[None]:
+        """Show an error of the host API to the user."""
+        try:
+            yield
+        except Exception as error:
+            self.notify_user(f"{failed}: {error}", "error")
+
+    def notify_user(self, text: str, severity: Any = "information") -> None:
+        """Show `text` for five seconds; it is never read as markup."""
+        self.notify(line_text(text, 500), severity=severity, timeout=5, markup=False)
