@@ -459,6 +459,7 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/state",
         "/anyclaude/engine/restart",
         "/anyclaude/stop",
+        "/anyclaude/requests/{request_id}/cancel",
         "/anyclaude/traces",
         "/anyclaude/history",
         "/anyclaude/traces/{trace_id}",

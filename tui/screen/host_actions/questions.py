@@ -14,11 +14,12 @@ _PREVIEW = 60
 
 
 class Question(NamedTuple):
-    """What is asked, what follows from a yes, and the word for it."""
+    """What is asked, what follows from a yes, and the words for yes and no."""
 
     question: str
     consequence: str
     yes: str
+    no: str = "cancel"
 
 
 START_AGAIN = Question("Start the host again?", "It loads the model; the cache on disk is used.", "start")
@@ -63,11 +64,11 @@ def ask_cancel(request: str, snapshot: Snapshot) -> Question:
     if record.phase == "prefill":
         so_far = f"has read {count(record.prefill.done) if record.prefill else 0} tokens of its prompt"
     client = {
-        "main": "Claude Code shows that you cancelled it, does not repeat it, and waits for your words.",
+        "main": "Claude Code shows that you did and waits for your next prompt; it does not repeat it.",
         "subagent": "The subagent ends with an error that says so; the conversation that began it goes on.",
     }.get(record.lane, "Claude Code gets an error that says so, and does not repeat it.")
     kept = " What was computed stays in the prefix cache." if reports_cache(snapshot) else ""
-    return Question("Cancel this request?", f"{named} {so_far}. {client}{kept}", "cancel it")
+    return Question("Cancel this request?", f"{named} {so_far}. {client}{kept}", "cancel it", "keep it")
 
 
 def ask_restart(snapshot: Snapshot, *, drain: bool = False) -> Question:

@@ -24,11 +24,12 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("escape,n,q,ctrl+c", "dismiss(False)", "No", show=False),
     ]
 
-    def __init__(self, question: str, consequence: str, yes: str) -> None:
+    def __init__(self, question: str, consequence: str, yes: str, no: str = "cancel") -> None:
         super().__init__()
         self._question = question
         self._consequence = consequence
         self._yes = yes
+        self._no = no
 
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm-box"):
@@ -45,6 +46,6 @@ class ConfirmScreen(ModalScreen[bool]):
             (f" {self._yes}", "@screen.dismiss(True)"),
             ("     ", ""),
             ("esc", "accent @screen.dismiss(False)"),
-            (" cancel", "@screen.dismiss(False)"),
+            (f" {self._no}", "@screen.dismiss(False)"),
         ]
         return [[(" " + self._question, "bold")], [], *consequence, [], keys]
