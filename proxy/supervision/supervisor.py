@@ -120,7 +120,7 @@ class Supervisor:
         """The error for a request that arrives now; None: the engine accepts it."""
         if self.board.drain and self.board.state.state in TAKES_REQUESTS:
             return UpstreamUnavailable(
-                f"the engine is being restarted: {self.board.drain}; the request can be repeated",
+                f"the engine {self.board.drain.removeprefix('it ')}; the request can be repeated",
                 retry_after_s=_DRAIN_RETRY_S,
                 cause="engine restarting",
             )

@@ -54,7 +54,7 @@ def run_restart(invocation: Invocation, *, drain: bool = False, json_wanted: boo
     elif running:
         say(f"the engine restarts after {plural(running, 'request')}; new ones are told to retry meanwhile")
     else:
-        say("the engine is being restarted; its prefix cache comes back from disk")
+        say("the engine is being restarted")
     return ExitCode.FINE
 
 

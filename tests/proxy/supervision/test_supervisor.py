@@ -296,7 +296,10 @@ async def test_a_restart_can_wait_for_the_requests_that_run(tmp_path: Path) -> N
         assert engine.state.detail == "it restarts after the requests that run (2)"
         refused = engine.supervisor.gate()
         assert isinstance(refused, UpstreamUnavailable)
-        assert "(2); the request can be repeated" in refused.message
+        assert (
+            refused.message
+            == "the engine restarts after the requests that run (2); the request can be repeated"
+        )
         engine.bus.publish("request.finished", RequestFinished(), "a")
         engine.report(state="ready", detail="a note", context_tokens=777)
         probed = await engine.until_told("engine.state", lambda data: data["context_tokens"] == 777)
