@@ -38,6 +38,7 @@ class ScriptedHost:
         self.events: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = []  # events from before
         self.followers = 0
+        self.can_stop = False  # as hosts of earlier versions
         self.asked_to_stop = threading.Event()
         self._lock = threading.Lock()
         self._streams: dict[asyncio.Queue[str | None], asyncio.AbstractEventLoop] = {}
@@ -119,6 +120,8 @@ class ScriptedHost:
         return self._refused(request) or JSONResponse({"events": self.history})
 
     async def _stop(self, request: Request) -> Response:
+        if not self.can_stop:
+            return JSONResponse({}, 404)
         self.asked_to_stop.set()
         return self._refused(request) or JSONResponse({"stopping": True, "running": 0}, 202)
 

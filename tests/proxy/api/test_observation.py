@@ -76,5 +76,8 @@ async def test_the_feed_becomes_events_whose_form_stays() -> None:
 def test_the_counters_of_a_state_keep_their_form_and_may_be_fewer() -> None:
     state = HostState.model_validate({**STATE, "counters": COUNTERS})
     assert state.counters == Totals(**COUNTERS)
-    assert orjson.loads(state.model_dump_json())["counters"] == COUNTERS | {"repeated": 0}  # since then
+    assert orjson.loads(state.model_dump_json())["counters"] == COUNTERS | {
+        "repeated": 0,
+        "cancelled_by_you": 0,
+    }
     assert HostState.model_validate({**STATE, "counters": {"requests": 3, "new": 4}}).counters == Totals(3)

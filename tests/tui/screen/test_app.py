@@ -569,6 +569,7 @@ async def test_it_follows_its_own_host_and_reports_its_end() -> None:
 
 async def test_a_host_of_its_own_that_it_stops_is_no_failure() -> None:
     with scripted_host() as scripted:
+        scripted.can_stop = True
         host = FakeHost(scripted.url)
         app = ControlCenter(host)
         async with app.run_test(size=(120, 40)) as pilot:
