@@ -66,6 +66,11 @@ class StripView(ScrollView, can_focus=False):
         if self.virtual_size.height != lines:
             self.virtual_size = Size(0, lines)
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """Tell a scroll bar that appears where the content was scrolled to before it was there."""
+        if shown:
+            self.vertical_scrollbar.position = round(self.scroll_y)
+
     @property
     def at_end(self) -> bool:
         """Whether the last line is visible."""
