@@ -152,10 +152,10 @@ async def test_a_late_cancel_ends_no_other_request(shelf: ModelShelf) -> None:
 
 
 async def test_a_reader_whose_event_loop_is_gone_is_dropped(scheduler: Scheduler) -> None:
+    before = scheduler.stats()["loop"]["cancelled"]  # first: its thread may notice at once
     lost = asyncio.new_event_loop()
     scheduler.submit(ask(prompt(11), 30_000), lost)
     lost.close()
-    before = scheduler.stats()["loop"]["cancelled"]
     for seed in range(20, 40):
         await answer(scheduler, ask(prompt(seed), 2))
         if scheduler.stats()["loop"]["cancelled"] > before and not scheduler.health().running:
