@@ -240,7 +240,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
     async def trace(trace_id: str) -> Response:
         """One trace, whole."""
         found = await _asked(trace_id, lambda: host.store.load(trace_id))
-        return Response(encode_json(found.model_dump()), media_type="application/json")
+        return _json(found)
 
     @router.get(
         "/anyclaude/traces/{trace_id}/diff",
@@ -258,9 +258,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
                 raise TraceNotFound(f"no request of its session came before {trace_id} in its lane")
             return compare(host.store.load(a), b)
 
-        return Response(
-            encode_json((await _asked(trace_id, facts)).model_dump()), media_type="application/json"
-        )
+        return _json(await _asked(trace_id, facts))
 
     @router.get("/anyclaude/traces/{trace_id}/why", responses={200: {"model": Why}})
     async def why(trace_id: str) -> Response:
@@ -270,7 +268,7 @@ def _add_traces(router: APIRouter, host: ObservedHost) -> None:
             return explain(host.store.load(trace_id), host.store.index)
 
         found = await _asked(trace_id, explained)
-        return Response(encode_json(found.model_dump()), media_type="application/json")
+        return _json(found)
 
 
 def _add_sessions(router: APIRouter, host: ObservedHost) -> None:
@@ -288,7 +286,7 @@ def _add_sessions(router: APIRouter, host: ObservedHost) -> None:
             return context_of_session(session, store.index, store.load, at=at, window=window)
 
         found = await _asked(at, counted)
-        return Response(encode_json(found.model_dump()), media_type="application/json")
+        return _json(found)
 
 
 async def _asked(trace_id: str, question: Callable[[], _T]) -> _T:
@@ -339,6 +337,10 @@ async def event_stream(reader: BusReader, keep_alive_s: float) -> AsyncIterator[
 def _frame(event: Published) -> bytes:
     # No `event:` field: a browser's EventSource would hide all types but those that it was told to expect.
     return b"id: %d\ndata: %b\n\n" % (event.seq, event.json)
+
+
+def _json(model: BaseModel) -> Response:
+    return Response(encode_json(model.model_dump()), media_type="application/json")
 
 
 def _is_set(request: Request, name: str) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.filters.terms import (
     Comparison,
@@ -28,6 +28,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "=": operator.eq,
 }
+
+_FILES = ("file_path", "notebook_path", "path")
 
 
 class FilteredRow(Protocol):
@@ -97,3 +99,12 @@ def value_pattern(name: str, values: tuple[str, ...]) -> re.Pattern[str]:
     end = "" if name in ("session", "model") else "$"
     bodies = "|".join(re.escape(value).replace(r"\*", ".*") for value in values)
     return re.compile(f"{begin}(?:{bodies}){end}", re.DOTALL)
+
+
+def file_of(arguments: Any) -> str:
+    """The file or folder that a tool call's input names; empty: none."""
+    if isinstance(arguments, Mapping):
+        for name in _FILES:
+            if isinstance(value := arguments.get(name), str) and value:
+                return value
+    return ""

@@ -9,12 +9,10 @@ from typing import Any
 
 from proxy.events.totals import INVALID_VERDICTS
 from proxy.filters.language import parse_filter
-from proxy.filters.matching import fits
+from proxy.filters.matching import file_of, fits
 from proxy.filters.terms import SLOW_S
 from tui.client.figures import ratio
 from tui.client.records import MissRecord, RequestSnapshot, Snapshot, ToolRecord
-
-_FILES = ("file_path", "notebook_path", "path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,9 @@ def known_values(snapshot: Snapshot) -> dict[str, list[str]]:
     calls = tuple(reversed(snapshot.tools))
     found = {
         "tool": [stats.name for stats in snapshot.tool_stats],
-        "file": [file.replace("\\", "/").rpartition("/")[2] for call in calls if (file := _file(call))],
+        "file": [
+            file.replace("\\", "/").rpartition("/")[2] for call in calls if (file := file_of(call.input))
+        ],
         "session": [row.session[:8] for row in reversed(snapshot.requests) if row.session],
         "model": [row.model for row in reversed(snapshot.requests) if row.model],
     }
@@ -121,17 +121,10 @@ def _call(row: ToolRecord, text: str) -> RecordFacts:
         row.time,
         values={
             "tool": (row.name,),
-            "file": (_file(row),),
+            "file": (file_of(row.input),),
             "session": (row.session,),
             "lane": (row.lane,),
         },
         figures={"took": row.duration_s},
         states=frozenset(name for name, holds in states.items() if holds),
     )
-
-
-def _file(row: ToolRecord) -> str:
-    for name in _FILES:
-        if isinstance(value := (row.input or {}).get(name), str) and value:
-            return value
-    return ""

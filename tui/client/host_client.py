@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+from pydantic import BaseModel
 
 from proxy.backends.plain_http import PlainTransport
 from proxy.configuration.destination import without_password
@@ -19,6 +20,8 @@ from proxy.traces.analysis.why_facts import Why
 from proxy.traces.schema import Trace, TraceSummary
 
 TIMEOUT_S = 10.0
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class HostError(Exception):
@@ -97,36 +100,24 @@ class HostClient:
     async def trace(self, trace_id: str) -> Trace:
         """One trace, whole."""
         answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}")
-        try:
-            return Trace.model_validate_json(answer.content)
-        except ValueError as error:
-            raise HostError(f"trace {trace_id} could not be read: {_first_line(error)}") from None
+        return _whole(Trace, answer, f"trace {trace_id}")
 
     async def why(self, trace_id: str) -> Why:
         """What explains a request that is at its end."""
         answer = await self._ask("GET", f"/anyclaude/traces/{trace_id}/why")
-        try:
-            return Why.model_validate_json(answer.content)
-        except ValueError as error:
-            raise HostError(f"the explanation could not be read: {_first_line(error)}") from None
+        return _whole(Why, answer, "the explanation")
 
     async def context(self, session: str, at: str = "") -> ContextBudget:
         """What fills the context window of a session at its newest request, or at its request `at`."""
         path = f"/anyclaude/sessions/{quote(session, safe='')}/context"
         answer = await self._ask("GET", path, params={"at": at} if at else {})
-        try:
-            return ContextBudget.model_validate_json(answer.content)
-        except ValueError as error:
-            raise HostError(f"the context could not be read: {_first_line(error)}") from None
+        return _whole(ContextBudget, answer, "the context")
 
     async def diff(self, b: str, a: str = "") -> DiffFacts:
         """Where the prompt of `b` parts from that of `a`, or of the request before it in its session."""
         params = {"with": a} if a else {}
         answer = await self._ask("GET", f"/anyclaude/traces/{b}/diff", params=params)
-        try:
-            return DiffFacts.model_validate_json(answer.content)
-        except ValueError as error:
-            raise HostError(f"the comparison could not be read: {_first_line(error)}") from None
+        return _whole(DiffFacts, answer, "the comparison")
 
     async def cancel(self, request_id: str) -> str:
         """End the running request whose id begins so; returns its id."""
@@ -163,6 +154,14 @@ async def host_state(url: str, token: str = "", *, with_window: bool = False) ->
         return await (client.state_with_window() if with_window else client.state())
     finally:
         await client.close()
+
+
+def _whole(model: type[_Model], answer: httpx.Response, what: str) -> _Model:
+    """The host's answer as such a model; `what` it is, for the error."""
+    try:
+        return model.model_validate_json(answer.content)
+    except ValueError as error:
+        raise HostError(f"{what} could not be read: {_first_line(error)}") from None
 
 
 def _fields(answer: httpx.Response) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 
 from engine.wire.json_text import encode_json
 from proxy.anthropic.prompt_prefix import system_texts
+from proxy.filters.matching import file_of
 from proxy.traces.analysis.context_facts import PartName
 from proxy.traces.analysis.new_text import content_texts
-from proxy.traces.listing.list_row import file_of
 
 _PICTURE = 6_000  # characters that stand for a picture or a page: about 1,500 tokens
 _LONGEST = 160  # characters of what a piece is

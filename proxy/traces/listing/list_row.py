@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from proxy.events.totals import INVALID_VERDICTS
+from proxy.filters.matching import file_of
 from proxy.traces.analysis.decode_speed import decode_speed
 from proxy.traces.schema import Trace, TraceSummary
 
@@ -36,7 +36,6 @@ LIST_COLUMNS = (
     "refused",
     "repaired",
 )
-_FILES = ("file_path", "notebook_path", "path")
 
 
 def list_row(trace: Trace, row: TraceSummary) -> tuple[object, ...]:
@@ -73,15 +72,6 @@ def list_row(trace: Trace, row: TraceSummary) -> tuple[object, ...]:
         any(call.verdict in INVALID_VERDICTS for call in calls),
         any(call.repairs and call.verdict not in INVALID_VERDICTS for call in calls),
     )
-
-
-def file_of(arguments: Any) -> str:
-    """The file or folder that a tool call's input names; empty: none."""
-    if isinstance(arguments, dict):
-        for name in _FILES:
-            if isinstance(value := arguments.get(name), str) and value:
-                return value
-    return ""
 
 
 def _lines(values: Iterable[str]) -> str:

@@ -105,32 +105,28 @@ def _when(row: TraceSummary, cells: int) -> Line:
     return [(f"{day[5:]} ", "dim"), (hour, "muted")]
 
 
+class AboutTrace(Message):
+    """Something is to be done with one trace."""
+
+    def __init__(self, trace_id: str) -> None:
+        super().__init__()
+        self.trace_id = trace_id
+
+
 class TracesPane(Pane):
     """The list, loaded in pages where it is looked at; the newest are loaded again when requests end."""
 
     place = "traces"
     BINDINGS = bindings("traces")
 
-    class Opened(Message):
+    class Opened(AboutTrace):
         """A trace is to be shown."""
 
-        def __init__(self, trace_id: str) -> None:
-            super().__init__()
-            self.trace_id = trace_id
-
-    class Explained(Message):
+    class Explained(AboutTrace):
         """A request is to be explained."""
 
-        def __init__(self, trace_id: str) -> None:
-            super().__init__()
-            self.trace_id = trace_id
-
-    class Compared(Message):
+    class Compared(AboutTrace):
         """A request is to be compared with the one before it."""
-
-        def __init__(self, trace_id: str) -> None:
-            super().__init__()
-            self.trace_id = trace_id
 
     def __init__(self, load: Load) -> None:
         super().__init__()
