@@ -287,8 +287,6 @@ def main() -> None:
     open_closed_streams()
     try:
         app(prog_name="anyclaude-tui")
-    except KeyboardInterrupt:
-        raise SystemExit(ExitCode.INTERRUPTED) from None
     except Exception as error:
         code, message = _as_message(error)
         if code is None:

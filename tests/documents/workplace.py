@@ -132,7 +132,8 @@ class Workplace:
 
     def _follow(self, block: CommandBlock, command: DocumentedCommand) -> None:
         """Let a command that does not end print something, and interrupt it."""
-        log = self._home / "followed.log"
+        # A file of its own: the command before may still write while it ends.
+        log = self._home / f"followed-{block.line}-{command.line}.log"
         with log.open("w") as printed:
             process = self._start(f"exec {self._command(block, command)}", stdout=printed, stderr=printed)
         try:
