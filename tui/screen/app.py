@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on, work
+from textual import work
 from textual.app import App
 from textual.binding import BindingType
 from textual.filter import LineFilter
@@ -29,16 +29,12 @@ from tui.client.loaded_rows import PAGE
 from tui.client.records import Link
 from tui.client.wire_text import line_text
 from tui.screen.command_palette import CommandProvider
-from tui.screen.host_actions.asking import AskingApp
 from tui.screen.host_protocols import HostApi, OwnedHost
+from tui.screen.navigation import NavigatingApp
 from tui.screen.output_redirect import is_writing, redirect_output
-from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.confirm import ConfirmScreen
-from tui.screen.screens.context import ContextScreen
-from tui.screen.screens.diff import DiffScreen
 from tui.screen.screens.main import MainScreen
-from tui.screen.screens.trace import TraceScreen
-from tui.screen.screens.why import WhyScreen
+from tui.screen.screens.opened import OpenedScreen
 from tui.screen.terminal_background import light_background
 from tui.screen.terminal_colours import In16Colours, In256Colours
 from tui.screen.terminal_title import TerminalTitle, kept_title
@@ -48,17 +44,14 @@ from tui.screen.themes import DAY, NIGHT
 from tui.screen.widgets.vital_signs import VitalSignsReader, title_text
 
 if TYPE_CHECKING:
-    from proxy.traces.analysis.context_facts import ContextBudget
-    from proxy.traces.analysis.diff_facts import DiffFacts
-    from proxy.traces.analysis.why_facts import Why
-    from proxy.traces.schema import Trace, TraceSummary
+    from proxy.traces.schema import TraceSummary
     from tui.client.feed import Feed
 
 FRAME_S = 0.1
 MOST_EVENTS_A_FRAME = 4000  # a long replay is drawn in steps and does not freeze the screen
 
 
-class ControlCenter(AskingApp):
+class ControlCenter(NavigatingApp):
     """The screen. It owns `host` (worker "host"), or follows a host that runs elsewhere at `attach_url`.
 
     With neither it shows the content of its `inbox`, for the replay of a recording. `claude` is the command
@@ -134,11 +127,6 @@ class ControlCenter(AskingApp):
 
     def get_default_screen(self) -> Screen[None]:
         return MainScreen(self.store, self._clock, self._load_traces, self._claude)
-
-    @property
-    def main(self) -> MainScreen:
-        """The screen with the panes, also below another screen."""
-        return next(screen for screen in self.screen_stack if isinstance(screen, MainScreen))
 
     # -- the two workers, and the frame -------------------------------------------------------------------
 
@@ -219,8 +207,8 @@ class ControlCenter(AskingApp):
         self._terminal_title.show(title_text(vitals), self._driver)
         if isinstance(self.screen, MainScreen):
             self.screen.show(snapshot, vitals)
-        elif isinstance(self.screen, TraceScreen | DiffScreen | ContextScreen):
-            self.screen.show_link(snapshot)
+        elif isinstance(self.screen, OpenedScreen):
+            self.screen.show(snapshot, title_text(vitals))
 
     @property
     def is_behind(self) -> bool:
@@ -261,47 +249,12 @@ class ControlCenter(AskingApp):
     async def _load_traces(self, query: str, offset: int) -> tuple[list[TraceSummary], int]:
         return await self._host_api().traces(PAGE, offset, query)
 
-    async def load_trace(self, trace_id: str) -> Trace:
-        """One trace, whole. Raises an error for people when it cannot be had."""
-        return await self._host_api().trace(trace_id)
-
-    async def load_why(self, trace_id: str) -> Why:
-        """What explains one request. Raises an error for people when it cannot be had."""
-        return await self._host_api().why(trace_id)
-
-    async def load_diff(self, b: str, a: str) -> DiffFacts:
-        """Where two prompts part. Raises an error for people when it cannot be had."""
-        return await self._host_api().diff(b, a)
-
-    async def load_context(self, session: str, at: str) -> ContextBudget:
-        """What fills a session's window. Raises an error for people when it cannot be had."""
-        return await self._host_api().context(session, at)
-
     def _host_api(self) -> HostApi:
         link = self.store.snapshot().link
         if self.client is None or link.gone:
             since = f" since {clock(link.since)}" if link.gone else " yet"
             raise ConnectionError(f"no contact with the host{since}")
         return self.client
-
-    @on(TracesPane.Explained)
-    @work(name="explain", group="explain", exit_on_error=False)
-    async def _explain(self, event: TracesPane.Explained) -> None:
-        opened = await self.push_screen_wait(WhyScreen(event.trace_id, self.load_why))
-        if opened and not isinstance(self.screen, TraceScreen):
-            self._open_trace(TracesPane.Opened(opened))
-
-    @on(TracesPane.Compared)
-    @work(name="compare", group="compare", exit_on_error=False)
-    async def _compare(self, event: TracesPane.Compared) -> None:
-        opened = await self.push_screen_wait(DiffScreen(event.trace_id, "", self.load_diff))
-        if opened and not isinstance(self.screen, TraceScreen):
-            self._open_trace(TracesPane.Opened(opened))
-
-    @on(TracesPane.Opened)
-    def _open_trace(self, event: TracesPane.Opened) -> None:
-        self.main.traces.ensure_list()
-        self.push_screen(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))
 
     @work(name="leave", group="leave", exclusive=True, exit_on_error=False)
     async def action_leave(self) -> None:

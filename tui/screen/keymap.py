@@ -8,7 +8,9 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Place = Literal["main", "streams", "cache", "tools", "health", "traces", "trace", "diff", "context"]
+Place = Literal[
+    "main", "streams", "cache", "tools", "health", "traces", "opened", "why", "trace", "diff", "context"
+]
 PANES: tuple[tuple[Place, str], ...] = (
     ("streams", "Streams"),
     ("cache", "Cache"),
@@ -16,14 +18,16 @@ PANES: tuple[tuple[Place, str], ...] = (
     ("health", "Health"),
     ("traces", "Traces"),
 )
+_BELOW = frozenset({"main", *(place for place, _ in PANES)})
 
 
 @dataclass(frozen=True)
 class Command:
     """One command of the user.
 
-    `action` is Textual's action string; it runs on `place` (the main screen, one of its panes, or the trace
-    screen). `short` is its label in the footer; a command without one is not in the footer.
+    `action` is Textual's action string; it runs on `place`: the main screen, one of its panes, a screen over
+    the panes, or each of these screens (`opened`). `short` is its label in the footer; a command without one
+    is not in the footer.
     """
 
     title: str
@@ -49,7 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("Previous pane", "next_pane(-1)", "shift+tab"),
     Command("Filter the list (words; !word excludes)", "filter", "slash", short="filter", rank=3, shown="/"),
     Command("Help for this pane", "help", "question_mark,f1", short="help", rank=1, shown="?"),
-    Command("Find a command", "palette", "ctrl+p", short="commands", rank=6, shown="^p"),
+    Command("Find a command", "palette", "colon,ctrl+p", short="commands", rank=6, shown=":"),
     Command("Why was this request slow, or failed?", "why", "w", short="why", rank=3),
     Command("Compare with the request before it", "diff", "d", short="diff", rank=4),
     Command("What fills this session's context window?", "context", "c", short="context", rank=5),
@@ -74,6 +78,19 @@ COMMANDS: tuple[Command, ...] = (
     Command("Reload the list", "reload", "r,f5", "traces"),
     Command("Clear the filter", "list", "escape", "traces"),
     Command("Copy the trace's path", "copy", "y", "traces", "copy path", 7),
+    *(
+        Command(f"Go to {title}", f"pane('{place}')", str(number), "opened")
+        for number, (place, title) in enumerate(PANES, 1)
+    ),
+    Command("Back", "back", "escape,q", "opened", "back", 1, "esc"),
+    Command("Filter the list below", "filter", "slash", "opened", shown="/"),
+    Command("Help for this screen", "help", "question_mark,f1", "opened", "help", 7, "?"),
+    Command("Find a command", "palette", "colon,ctrl+p", "opened", "commands", 9, ":"),
+    Command("Colours", "colours", "ctrl+t", "opened", shown="^t"),
+    Command("Quit", "leave", "ctrl+c,ctrl+q", "opened", shown="^c"),
+    Command("Back", "back", "escape,w,q", "why", "back", 3, "esc"),
+    Command("Open its trace", "trace", "t,enter", "why", "trace", 1),
+    Command("Compare with the request before it", "diff", "d", "why", "diff", 2),
     Command("Back to the list", "back", "escape,q", "trace", "back", 1, "esc"),
     Command("Next trace (older)", "step(1)", "n", "trace", "next", 2),
     Command("Previous trace (newer)", "step(-1)", "p", "trace", "previous", 3),
@@ -85,20 +102,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("Fold or unfold", "fold", "enter,space", "trace", "fold", 5, "enter"),
     Command("Fold or unfold everything", "fold_all", "a", "trace", "all", 8),
     Command("Copy this part", "copy", "y", "trace", "copy", 6),
-    Command("Help for traces", "help", "question_mark,f1", "trace", "help", 7, "?"),
-    *(
-        Command(f"Go to {title}", f"pane('{place}')", str(number), "trace")
-        for number, (place, title) in enumerate(PANES, 1)
-    ),
-    Command("Filter the traces", "filter", "slash", "trace", shown="/"),
-    Command("Colours", "colours", "ctrl+t", "trace", shown="^t"),
-    Command("Quit", "leave", "ctrl+c,ctrl+q", "trace", shown="^c"),
     Command("Back", "back", "escape,q,d", "diff", "back", 1, "esc"),
     Command("Next segment that differs", "next_change", "c", "diff", "next change", 2),
     Command("Open B's trace", "trace", "t", "diff", "trace", 3),
     Command("Copy the difference", "copy", "y", "diff", "copy", 4),
-    Command("Help for comparisons", "help", "question_mark,f1", "diff", "help", 5, "?"),
-    Command("Quit", "leave", "ctrl+c,ctrl+q", "diff", shown="^c"),
     Command("Back to the parts; from there back", "back", "escape", "context", "back", 1, "esc"),
     Command("Back", "close", "q,c", "context"),
     Command("What is in the part; from there its trace", "open", "enter", "context", "open", 2),
@@ -106,8 +113,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("Turn before", "turn(-1)", "left,h", "context", "turn before", 3, "←"),
     Command("Turn after", "turn(1)", "right,l", "context", "turn after", 4, "→"),
     Command("Copy it as text", "copy", "y", "context", "copy", 5),
-    Command("Help for the context", "help", "question_mark,f1", "context", "help", 5, "?"),
-    Command("Quit", "leave", "ctrl+c,ctrl+q", "context", shown="^c"),
 )
 
 
@@ -123,11 +128,18 @@ def commands(*places: str) -> list[Command]:
     return [command for command in COMMANDS if command.place in places]
 
 
+def commands_on(place: str) -> list[Command]:
+    """All commands of a screen over the panes: its own, and the common ones whose keys it leaves free."""
+    own = commands(place)
+    taken = {key for command in own for key in command.keys.split(",")}
+    return own + [one for one in commands("opened") if not taken.intersection(one.keys.split(","))]
+
+
 def bindings(place: str) -> list[BindingType]:
-    """The Textual bindings of one place."""
+    """The Textual bindings of the main screen, of a pane, or of a screen over the panes."""
+    found = commands(place) if place in _BELOW else commands_on(place)
     return [
-        Binding(command.keys, command.action, command.title, show=False, priority=False)
-        for command in commands(place)
+        Binding(command.keys, command.action, command.title, show=False, priority=False) for command in found
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,6 +31,7 @@ from tui.screen.screens.main import MainScreen
 from tui.screen.screens.trace import TraceScreen
 from tui.screen.screens.trace_sections import SECTIONS
 from tui.screen.widgets.collapsible_blocks import CollapsibleBlocks
+from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.strip_view import StripView
@@ -670,4 +672,28 @@ async def test_a_restart_after_the_requests_and_the_hosts_end_say_what_they_wait
         await it.press("S")
         assert "no contact with the host" in list(it.app._notifications)[-1].message
         await it.press("1", "x")
+        assert it.app.screen is it.app.main
+
+
+@pytest.mark.parametrize("opened", ["t", "d", "c", "w"])
+async def test_each_screen_over_the_panes_leads_everywhere(opened: str) -> None:
+    async with scene() as it:
+        await it.press("up", "up", "up", opened, "4")
+        assert it.app.screen is it.app.main
+        assert it.app.main.current.place == "health"
+        await it.press("1", opened, "slash")
+        assert it.app.main.query_one(FilterInput).has_class("open")
+        await it.press("escape", opened, "colon")
+        assert isinstance(it.app.screen, CommandPalette)
+
+
+async def test_crumbs_say_the_way_and_lead_back() -> None:
+    async with scene() as it:
+        await it.press("up", "up", "up", "t", "d")
+        assert re.match(r" Streams › Trace \d\d:\d\d:\d\d › Diff ", it.text())
+        await it.press("t")  # the trace that is open already
+        assert re.match(r" Streams › Trace \d\d:\d\d:\d\d  ", it.text())
+        await it.press("d", "c", "w", "escape")
+        await it.app.run_action("back_to(0)", it.app)
+        await it.settle()
         assert it.app.screen is it.app.main

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.screen import Screen
 
 from tui.client.context_text import (
     PART_NAMES,
@@ -21,18 +20,16 @@ from tui.client.context_text import (
     unused_tools,
 )
 from tui.client.figures import clock, count, percent, plural, ratio
-from tui.client.records import Snapshot
 from tui.client.wire_text import line_text, shorten, shorten_middle, wrap
 from tui.screen.charts import bar, graph
 from tui.screen.clipboard import copy
-from tui.screen.keymap import Command, bindings, commands, footer
+from tui.screen.keymap import bindings
 from tui.screen.panes.request_cells import session
 from tui.screen.panes.traces import TracesPane
-from tui.screen.screens.help import HelpScreen
+from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line, line_width, spread
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
-from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -71,9 +68,10 @@ class _Row:
     part: ContextPart | None
 
 
-class ContextScreen(Screen[None]):
+class ContextScreen(OpenedScreen):
     """The context budget of a session, at its newest request first."""
 
+    place = "context"
     BINDINGS = bindings("context")
 
     def __init__(self, session: str) -> None:
@@ -82,7 +80,7 @@ class ContextScreen(Screen[None]):
         self._budget: ContextBudget | None = None
         self._problem = ""
 
-    def compose(self) -> ComposeResult:
+    def content(self) -> ComposeResult:
         yield Canvas(self._head, id="context-head")
         yield LineTable[_Row](_PARTS, key=lambda row: row.name, id="parts", newest_first=True)
         yield Heading("The largest things in it", id="things-heading")
@@ -91,7 +89,10 @@ class ContextScreen(Screen[None]):
         )
         yield Heading("Growth", id="growth-heading")
         yield Canvas(self._growth, id="context-growth")
-        yield KeyBar()
+
+    @property
+    def subject(self) -> str:
+        return f"context {self._session}"
 
     @property
     def _parts(self) -> LineTable[_Row]:
@@ -108,11 +109,6 @@ class ContextScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < SHORT, "short")
-
-    def show_link(self, snapshot: Snapshot) -> None:
-        """Show the state of the connection."""
-        if self.is_mounted:
-            self.query_one(KeyBar).show(footer(commands("context")), snapshot)
 
     def _open(self, at: str) -> None:
         self.run_worker(self._fetch(at), name="context", group="trace", exclusive=True, exit_on_error=False)
@@ -184,20 +180,6 @@ class ContextScreen(Screen[None]):
 
     # -- commands -----------------------------------------------------------------------------------------
 
-    def command_list(self) -> list[Command]:
-        """The commands of this screen, for the palette."""
-        return commands("context")
-
-    async def run_command(self, command: Command) -> None:
-        """Run `command`."""
-        await self.app.run_action(command.action, self)
-
-    async def action_run(self, title: str) -> None:
-        """Run the command with this title: a click in the key bar."""
-        for command in commands("context"):
-            if command.title == title:
-                await self.run_command(command)
-
     def action_back(self) -> None:
         """Back to the parts, or to where it was asked from."""
         if self._things.has_focus:
@@ -237,14 +219,6 @@ class ContextScreen(Screen[None]):
         """Copy all of it as text."""
         if self._budget is not None:
             copy(self.app, "\n".join(context_report(self._budget)), "context")
-
-    def action_help(self) -> None:
-        """Explain this screen."""
-        self.app.push_screen(HelpScreen("context"))
-
-    async def action_leave(self) -> None:
-        """Quit."""
-        await self.app.run_action("leave", self.app)
 
 
 def part_rows(budget: ContextBudget) -> list[_Row]:

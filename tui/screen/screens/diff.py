@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.screen import Screen
 
 from tui.client.diff_text import MARKS, diff_sentence, segment_note
 from tui.client.figures import count, day_and_clock, seconds
-from tui.client.records import Snapshot
 from tui.client.wire_text import line_text, shorten, wrap
 from tui.screen.clipboard import copy
-from tui.screen.keymap import Command, bindings, commands, footer
-from tui.screen.screens.help import HelpScreen
+from tui.screen.keymap import bindings
+from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas, Heading
 from tui.screen.widgets.columns import Column
-from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.line_table import LineTable
 from tui.screen.widgets.text_tail import TextTail
 
@@ -30,9 +28,10 @@ _STYLES = {"same": "muted", "changed": "bad", "only in A": "bad", "only in B": "
 _LINES = {"+": "ok", "-": "bad", "@": "accent"}
 
 
-class DiffScreen(Screen[str]):
-    """Compares the request `b` with `a`, or with the one before it; ends with the id of a trace to open."""
+class DiffScreen(OpenedScreen):
+    """Compares the request `b` with `a`, or with the one before it."""
 
+    place = "diff"
     BINDINGS = bindings("diff")
 
     def __init__(self, b: str, a: str, load: Callable[[str, str], Awaitable[DiffFacts]]) -> None:
@@ -42,7 +41,7 @@ class DiffScreen(Screen[str]):
         self._found: DiffFacts | None = None
         self._problem = ""
 
-    def compose(self) -> ComposeResult:
+    def content(self) -> ComposeResult:
         yield Canvas(self._head, id="diff-head")
         yield Heading("Segments", id="segments-heading")
         yield LineTable[tuple[int, "SegmentFacts"]](
@@ -50,7 +49,10 @@ class DiffScreen(Screen[str]):
         )
         yield Heading("Difference", id="difference-heading")
         yield TextTail()
-        yield KeyBar()
+
+    @property
+    def subject(self) -> str:
+        return f"diff {self._ids}"
 
     @property
     def _table(self) -> LineTable[tuple[int, SegmentFacts]]:
@@ -60,11 +62,6 @@ class DiffScreen(Screen[str]):
         self._table.empty = [[("Comparing …", "muted")]]
         self._table.focus()
         self.run_worker(self._fetch(), name="diff", group="diff", exclusive=True, exit_on_error=False)
-
-    def show_link(self, snapshot: Snapshot) -> None:
-        """Show the state of the connection."""
-        if self.is_mounted:
-            self.query_one(KeyBar).show(footer(commands("diff")), snapshot)
 
     async def _fetch(self) -> None:
         try:
@@ -140,27 +137,10 @@ class DiffScreen(Screen[str]):
 
     # -- commands -----------------------------------------------------------------------------------------
 
-    def command_list(self) -> list[Command]:
-        """The commands of this screen, for the palette."""
-        return commands("diff")
-
-    async def run_command(self, command: Command) -> None:
-        """Run `command`."""
-        await self.app.run_action(command.action, self)
-
-    async def action_run(self, title: str) -> None:
-        """Run the command with this title: a click in the key bar."""
-        for command in commands("diff"):
-            if command.title == title:
-                await self.run_command(command)
-
-    def action_back(self) -> None:
-        """Back to where it was asked from."""
-        self.dismiss("")
-
     def action_trace(self) -> None:
         """Open the trace of B."""
-        self.dismiss(self._found.b.id if self._found is not None else "")
+        if self._found is not None:
+            self.app.post_message(TracesPane.Opened(self._found.b.id))
 
     def action_next_change(self) -> None:
         """Select the next segment that differs; behind the last one the first."""
@@ -174,14 +154,6 @@ class DiffScreen(Screen[str]):
     def action_copy(self) -> None:
         """Copy the difference of the selected segment."""
         copy(self.app, self.query_one(TextTail).text, "difference")
-
-    def action_help(self) -> None:
-        """Explain this screen."""
-        self.app.push_screen(HelpScreen("diff"))
-
-    async def action_leave(self) -> None:
-        """Quit."""
-        await self.app.run_action("leave", self.app)
 
 
 def difference_pieces(part: SegmentFacts) -> list[tuple[str, str]]:

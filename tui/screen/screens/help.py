@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tui.client.wire_text import wrap
-from tui.screen.keymap import PANES, commands
+from tui.screen.keymap import PANES, commands, commands_on
 from tui.screen.screens.help_text import HELP, VITAL_SIGNS
 from tui.screen.widgets.canvas import Heading
 from tui.screen.widgets.text_tail import TextTail
@@ -62,7 +62,7 @@ def help_pieces(place: str, cells: int) -> list[tuple[str, str]]:
         for name, style, meaning in entries:
             pieces += _entry(name, style or "accent", meaning, cells)
     pieces.append(("\nKeys\n", "bold"))
-    for command in commands(place) if place in ("trace", "diff", "context") else commands(place, "main"):
+    for command in commands(place, "main") if place in dict(PANES) else commands_on(place):
         pieces += _entry(_keys(command.keys, command.shown), "accent", command.title, cells)
     pieces += _entry("↑ ↓ pgup pgdn", "accent", "Move (also k and j)", cells)
     return pieces + _entry("home end", "accent", "First, last; at the newest row the list follows", cells)

@@ -261,6 +261,19 @@ HELP: dict[str, tuple[Group, ...]] = {
             ),
         ),
     ),
+    "why": (
+        (
+            "",
+            (
+                (
+                    "",
+                    "",
+                    "What a request was slow, failed or missed by; what is usual in its session; what to",
+                ),
+                ("", "", "do. Below: its phases on one axis, the longest in bold."),
+            ),
+        ),
+    ),
     "diff": (
         (
             "",

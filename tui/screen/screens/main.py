@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -27,6 +28,9 @@ from tui.screen.widgets.filter_input import FilterInput
 from tui.screen.widgets.key_bar import KeyBar
 from tui.screen.widgets.top_bar import TopBar
 from tui.screen.widgets.vital_signs import VitalSigns
+
+if TYPE_CHECKING:
+    from tui.screen.navigation import NavigatingApp
 
 LEAST_WIDTH, LEAST_HEIGHT = 44, 12
 
@@ -175,7 +179,7 @@ class MainScreen(Screen[None]):
     async def action_context(self) -> None:
         """Show what fills the context window of the selected row's session."""
         if session := self.current.session:
-            self.app.push_screen(ContextScreen(session))
+            cast("NavigatingApp", self.app).open(ContextScreen(session))
         elif self.current.request:
             self.app.notify("Its client told no session.", timeout=2, markup=False)
         elif self.current.place == "streams":

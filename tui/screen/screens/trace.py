@@ -6,32 +6,30 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.screen import Screen
 
 from proxy.events.causes import cause_of
 from tui.client.event_text import cleaned
-from tui.client.figures import day_and_clock
-from tui.client.records import Snapshot
+from tui.client.figures import clock, day_and_clock
 from tui.client.wire_text import line_text, shorten, shorten_middle
 from tui.screen.clipboard import copy
-from tui.screen.keymap import Command, bindings, commands, footer
+from tui.screen.keymap import bindings
 from tui.screen.panes.request_cells import cancelled, lane, session
 from tui.screen.panes.traces import TracesPane
 from tui.screen.screens.context import ContextScreen
-from tui.screen.screens.help import HelpScreen
+from tui.screen.screens.opened import OpenedScreen
 from tui.screen.screens.trace_sections import SECTIONS
 from tui.screen.styled_line import Line, fit, line_width, plain_text, spread
 from tui.screen.widgets.canvas import Canvas
 from tui.screen.widgets.collapsible_blocks import Block, CollapsibleBlocks
-from tui.screen.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from proxy.traces.schema import Trace
 
 
-class TraceScreen(Screen[None]):
+class TraceScreen(OpenedScreen):
     """Shows the trace `trace_id`, read with `load`; `neighbour(id, step)` gives ids beside it in the list."""
 
+    place = "trace"
     BINDINGS = bindings("trace")
 
     def __init__(
@@ -49,19 +47,21 @@ class TraceScreen(Screen[None]):
         self._trace: Trace | None = None
         self._problem = ""
 
-    def compose(self) -> ComposeResult:
+    def content(self) -> ComposeResult:
         yield Canvas(self._title, id="trace-title")
         yield CollapsibleBlocks()
-        yield KeyBar()
+
+    @property
+    def subject(self) -> str:
+        return f"trace {self._trace_id}"
+
+    @property
+    def crumb(self) -> str:
+        return f"Trace {clock(self._trace.time)}" if self._trace is not None else "Trace"
 
     def on_mount(self) -> None:
         self.query_one(CollapsibleBlocks).focus()
         self._open(self._trace_id)
-
-    def show_link(self, snapshot: Snapshot) -> None:
-        """Show the state of the connection."""
-        if self.is_mounted:
-            self.query_one(KeyBar).show(footer(commands("trace")), snapshot)
 
     def _open(self, trace_id: str) -> None:
         self._trace_id = trace_id
@@ -129,44 +129,6 @@ class TraceScreen(Screen[None]):
 
     # -- commands -----------------------------------------------------------------------------------------
 
-    def command_list(self) -> list[Command]:
-        """The commands of this screen, for the palette."""
-        return commands("trace")
-
-    async def run_command(self, command: Command) -> None:
-        """Run `command`."""
-        await self.app.run_action(command.action, self)
-
-    async def action_run(self, title: str) -> None:
-        """Run the command with this title: a click in the key bar."""
-        for command in commands("trace"):
-            if command.title == title:
-                await self.run_command(command)
-
-    def action_back(self) -> None:
-        """Back to the list."""
-        self.dismiss()
-
-    def action_pane(self, place: str) -> None:
-        """Back, to another pane."""
-        main = self.app.screen_stack[0]
-        self.dismiss()
-        self.app.call_later(self.app.run_action, f"pane('{place}')", main)
-
-    def action_filter(self) -> None:
-        """Back to the list of traces, with its filter open."""
-        main = self.app.screen_stack[0]
-        self.action_pane("traces")
-        self.app.call_later(self.app.run_action, "filter", main)
-
-    def action_colours(self) -> None:
-        """Choose a theme."""
-        self.app.search_themes()
-
-    async def action_leave(self) -> None:
-        """Quit."""
-        await self.app.run_action("leave", self.app)
-
     def action_step(self, step: int) -> None:
         """Show the next or previous trace of the list."""
         other = self._neighbour(self._trace_id, step)
@@ -203,13 +165,9 @@ class TraceScreen(Screen[None]):
     def action_context(self) -> None:
         """Show what fills the context window of this request's session."""
         if self._trace is not None and self._trace.session:
-            self.app.push_screen(ContextScreen(self._trace.session))
+            self.control_center.open(ContextScreen(self._trace.session))
         elif self._trace is not None:
             self.app.notify("Its client told no session.", timeout=2, markup=False)
-
-    def action_help(self) -> None:
-        """Explain this screen."""
-        self.app.push_screen(HelpScreen("trace"))
 
     def action_copy(self) -> None:
         """Copy the block at the cursor."""

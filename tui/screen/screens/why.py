@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tui.client.figures import seconds
+from tui.client.records import Snapshot
 from tui.client.why_text import why_advice, why_sentence, why_usual
 from tui.client.wire_text import line_text, wrap
+from tui.screen.keymap import bindings
 from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.opened import OpenedScreen
 from tui.screen.styled_line import Line
 from tui.screen.widgets.canvas import Canvas
 
@@ -33,14 +35,11 @@ _LOOKS: dict[PhaseName, tuple[str, str]] = {
 }
 
 
-class WhyScreen(ModalScreen[str]):
-    """Explains the request `trace_id`; ends with its id where its trace is wanted, else with nothing."""
+class WhyScreen(OpenedScreen, ModalScreen[None]):
+    """Explains the request `trace_id`, in a box over the screen that it was asked from."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,w,q,ctrl+c", "dismiss('')", "Back", show=False),
-        Binding("t,enter", "trace", "Trace", show=False),
-        Binding("d", "diff", "Diff", show=False),
-    ]
+    place = "why"
+    BINDINGS = bindings("why")
 
     def __init__(self, trace_id: str, load: Callable[[str], Awaitable[Why]]) -> None:
         super().__init__()
@@ -53,16 +52,24 @@ class WhyScreen(ModalScreen[str]):
         with Vertical(id="why-box"):
             yield Canvas(self._lines)
 
+    @property
+    def subject(self) -> str:
+        return f"why {self._trace_id}"
+
+    def show(self, snapshot: Snapshot, signs: str) -> None:
+        """Nothing: the bars are below the box."""
+
     def on_mount(self) -> None:
         self.run_worker(self._fetch(), name="why", group="why", exclusive=True, exit_on_error=False)
 
     def action_trace(self) -> None:
         """Open the trace."""
-        self.dismiss(self._trace_id)
+        self.dismiss()
+        self.app.post_message(TracesPane.Opened(self._trace_id))
 
     def action_diff(self) -> None:
         """Compare it with the request before it."""
-        self.dismiss("")
+        self.dismiss()
         self.app.post_message(TracesPane.Compared(self._trace_id))
 
     async def _fetch(self) -> None:
@@ -89,8 +96,8 @@ class WhyScreen(ModalScreen[str]):
             ("d", "accent @screen.diff"),
             (" diff", "@screen.diff"),
             ("     ", ""),
-            ("esc", "accent @screen.dismiss('')"),
-            (" back", "@screen.dismiss('')"),
+            ("esc", "accent @screen.back"),
+            (" back", "@screen.back"),
         ]
         if self._why is None:
             text, style = (self._problem, "bad") if self._problem else ("Looking …", "muted")

@@ -1,0 +1,94 @@
+"""What opens over the panes, how one screen leads to another, and the way back along the crumbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual import on, work
+
+from tui.screen.host_actions.asking import AskingApp
+from tui.screen.keymap import PANES
+from tui.screen.panes.traces import TracesPane
+from tui.screen.screens.diff import DiffScreen
+from tui.screen.screens.main import MainScreen
+from tui.screen.screens.opened import OpenedScreen
+from tui.screen.screens.trace import TraceScreen
+from tui.screen.screens.why import WhyScreen
+
+if TYPE_CHECKING:
+    from proxy.traces.analysis.context_facts import ContextBudget
+    from proxy.traces.analysis.diff_facts import DiffFacts
+    from proxy.traces.analysis.why_facts import Why
+    from proxy.traces.schema import Trace
+
+
+class NavigatingApp(AskingApp):
+    """The part of the control center that opens screens over the panes, each one once."""
+
+    @property
+    def main(self) -> MainScreen:
+        """The screen with the panes, also below another screen."""
+        return next(screen for screen in self.screen_stack if isinstance(screen, MainScreen))
+
+    @property
+    def crumbs(self) -> list[str]:
+        """The names of what is open, from the pane up to the screen in front."""
+        opened = [screen.crumb for screen in self.screen_stack if isinstance(screen, OpenedScreen)]
+        return [dict(PANES)[self.main.current.place], *opened]
+
+    def open(self, screen: OpenedScreen) -> None:
+        """Open `screen` in front; where its subject is open already, go back to that."""
+        subjects = [one.subject for one in self._opened()]
+        if screen.subject in subjects:
+            self.action_back_to(subjects.index(screen.subject) + 1)
+        else:
+            self.push_screen(screen)
+
+    @work(name="back", group="back", exclusive=True, exit_on_error=False)
+    async def action_back_to(self, level: int, pane: str = "", then: str = "") -> None:
+        """Close what is in front of `level` (0: the panes); then show `pane` and run the action `then`."""
+        wanted: Any = self._opened()[level - 1] if level else self.main
+        while self.screen is not wanted and len(self.screen_stack) > 1:
+            await self.screen.dismiss()
+        if pane:
+            self.main.action_pane(pane)
+        if then:
+            await self.run_action(then, self.main)
+
+    def show_pane(self, pane: str = "", then: str = "") -> None:
+        """Close all that is over the panes; show `pane`, or stay in the current one, and run `then`."""
+        self.action_back_to(0, pane, then)
+
+    def _opened(self) -> list[OpenedScreen]:
+        return [screen for screen in self.screen_stack if isinstance(screen, OpenedScreen)]
+
+    # -- what the screens ask of the host -----------------------------------------------------------------
+
+    async def load_trace(self, trace_id: str) -> Trace:
+        """One trace, whole. Raises an error for people when it cannot be had."""
+        return await self._host_api().trace(trace_id)
+
+    async def load_why(self, trace_id: str) -> Why:
+        """What explains one request. Raises an error for people when it cannot be had."""
+        return await self._host_api().why(trace_id)
+
+    async def load_diff(self, b: str, a: str) -> DiffFacts:
+        """Where two prompts part. Raises an error for people when it cannot be had."""
+        return await self._host_api().diff(b, a)
+
+    async def load_context(self, session: str, at: str) -> ContextBudget:
+        """What fills a session's window. Raises an error for people when it cannot be had."""
+        return await self._host_api().context(session, at)
+
+    @on(TracesPane.Explained)
+    def _explain(self, event: TracesPane.Explained) -> None:
+        self.open(WhyScreen(event.trace_id, self.load_why))
+
+    @on(TracesPane.Compared)
+    def _compare(self, event: TracesPane.Compared) -> None:
+        self.open(DiffScreen(event.trace_id, "", self.load_diff))
+
+    @on(TracesPane.Opened)
+    def _open_trace(self, event: TracesPane.Opened) -> None:
+        self.main.traces.ensure_list()
+        self.open(TraceScreen(event.trace_id, self.load_trace, self.main.traces.neighbour))

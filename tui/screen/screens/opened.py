@@ -1,0 +1,118 @@
+"""The base of the screens that open over the panes: crumbs above, keys below, and a way to everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from tui.client.records import Snapshot
+from tui.client.wire_text import shorten
+from tui.screen.keymap import Command, Place, commands_on, footer
+from tui.screen.screens.help import HelpScreen
+from tui.screen.styled_line import Line, line_width, spread
+from tui.screen.widgets.canvas import Canvas
+from tui.screen.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from tui.screen.navigation import NavigatingApp
+
+_LONGEST_CRUMB = 32
+
+
+class OpenedScreen(Screen[None]):
+    """A screen over the panes; `place` selects its commands. A subclass composes what is between the bars.
+
+    `subject` is what it shows: to open one that is open already leads back to it (`NavigatingApp.open`).
+    """
+
+    place: ClassVar[Place]
+    _signs = ""
+
+    @property
+    def subject(self) -> str:
+        return ""
+
+    def compose(self) -> ComposeResult:
+        yield Canvas(self._crumbs, id="crumbs")
+        yield from self.content()
+        yield KeyBar()
+
+    def content(self) -> ComposeResult:
+        """The widgets between the crumbs and the keys."""
+        raise NotImplementedError
+
+    @property
+    def crumb(self) -> str:
+        """Its name in the crumbs: a word or two, without what came from the wire."""
+        return self.place.capitalize()
+
+    def show(self, snapshot: Snapshot, signs: str) -> None:
+        """Show the state of the connection, and `signs`: the vital signs in short."""
+        if self.is_mounted and self.is_attached:
+            self._signs = signs
+            self.query_one(KeyBar).show(footer(self.command_list()), snapshot)
+            self.query_one("#crumbs", Canvas).paint()
+
+    def _crumbs(self, width: int, height: int) -> list[Line]:
+        names = self.control_center.crumbs
+        right: Line = [(self._signs + " ", "muted")] if self._signs else []
+        line: Line = [(" ", "")]
+        for level, name in enumerate(names):
+            here = level == len(names) - 1
+            style = "accent bold" if here else f"muted @app.back_to({level})"
+            line += [(shorten(name, _LONGEST_CRUMB), style), ("" if here else " › ", "dim")]
+        if line_width(line) + line_width(right) + 2 > width:
+            right = []
+        return [spread(line, right, width)]
+
+    @property
+    def control_center(self) -> NavigatingApp:
+        """The app, which opens screens and leads back to them."""
+        return cast("NavigatingApp", self.app)
+
+    # -- commands -----------------------------------------------------------------------------------------
+
+    def command_list(self) -> list[Command]:
+        """The commands of this screen, for the key bar and the palette."""
+        return commands_on(self.place)
+
+    async def run_command(self, command: Command) -> None:
+        """Run `command`."""
+        await self.app.run_action(command.action, self)
+
+    async def action_run(self, title: str) -> None:
+        """Run the command with this title: a click in the key bar."""
+        for command in self.command_list():
+            if command.title == title:
+                await self.run_command(command)
+                return
+
+    def action_back(self) -> None:
+        """Back to where it was opened from."""
+        self.dismiss()
+
+    def action_pane(self, place: str) -> None:
+        """To another pane."""
+        self.control_center.show_pane(place)
+
+    def action_filter(self) -> None:
+        """To the filter of the list below."""
+        self.control_center.show_pane(then="filter")
+
+    def action_palette(self) -> None:
+        """Find a command by its name."""
+        self.app.action_command_palette()
+
+    def action_colours(self) -> None:
+        """Choose a theme."""
+        self.app.search_themes()
+
+    def action_help(self) -> None:
+        """Explain this screen."""
+        self.app.push_screen(HelpScreen(self.place))
+
+    async def action_leave(self) -> None:
+        """Quit."""
+        await self.app.run_action("leave", self.app)
