@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.wire.speed_report import SpeedRow
+from proxy.local_models.bench_records import BenchRun
 from tui.client.figures import NONE, count, rate, seconds, size
 from tui.client.wire_text import width
-from tui.commands.models.bench_records import BenchRun
 
 _HEAD = ("prompt", "prefill tok/s", "TTFT cold", "warm", "decode tok/s", "with grammar")
 _BLOCKS = " ▏▎▍▌▋▊▉█"

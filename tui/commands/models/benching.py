@@ -22,15 +22,15 @@ from engine.wire.speed_report import (
     read_speed,
 )
 from proxy.configuration.settled import HostConfig
+from proxy.local_models.bench_records import BenchRecords, BenchRun, now
+from proxy.local_models.facts import ModelFacts
 from tui.client.figures import count, percent, rate
 from tui.commands.doctor.report import terminal_width
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
 from tui.commands.model_memory import check_memory, folder_of, memory_now
-from tui.commands.models.bench_records import BenchRecords, BenchRun, now
 from tui.commands.models.bench_report import as_json as run_as_json
 from tui.commands.models.bench_report import report
-from tui.commands.models.facts import ModelFacts
 from tui.commands.models.inventory import Inventory
 from tui.commands.output import write_data
 
@@ -67,7 +67,7 @@ def run_models_bench(
         proxy.configuration.settled.ConfigError, CommandFailed: see `Invocation`; there is no such model, it
             cannot be run here, or a host runs and both models may not fit into memory.
     """
-    inventory = Inventory.of(invocation)
+    inventory = Inventory.settle(invocation)
     config = inventory.settled.config
     chosen = name or _configured(config)
     model = inventory.find(chosen)

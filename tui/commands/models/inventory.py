@@ -1,38 +1,24 @@
-"""All models on this machine with what is known of them, and one of them by its name or path."""
+"""The models of this machine, as the commands ask for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from engine.memory_budget.estimate import estimated_machine
-from proxy.configuration.file import expand_home
 from proxy.configuration.settling import Settled
+from proxy.local_models.local_models import LocalModels, NoSuchModel
+from proxy.local_models.stores import FoundModel
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, surroundings
-from tui.commands.models.facts import MemoryRoom, ModelFacts, facts_of
-from tui.commands.models.stores import (
-    BUNDLED_STORE,
-    FoundModel,
-    ModelStore,
-    StoreKind,
-    models_in,
-    stores,
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """The stores of this user, with the configuration that says what fits and what is used."""
+@dataclass(frozen=True)
+class Inventory(LocalModels):
+    """The models, and the configuration with where each value came from."""
 
     settled: Settled
-    stores: tuple[ModelStore, ...]
-    room: MemoryRoom
-    cwd: Path
 
     @staticmethod
-    def of(invocation: Invocation) -> Inventory:
+    def settle(invocation: Invocation) -> Inventory:
         """The stores that there are.
 
         Raises:
@@ -40,78 +26,16 @@ class Inventory:
         """
         settled = invocation.settle()
         cwd, user_home = surroundings()
-        config = settled.config
-        found = stores(invocation.environ, user_home, config.model_folders)
-        room = MemoryRoom.of(estimated_machine(), config.memory_limit_bytes, config.kv_bits)
-        return Inventory(settled, (BUNDLED_STORE, *found), room, cwd)
-
-    def models(self) -> Iterator[FoundModel]:
-        """All models, store by store."""
-        for store in self.stores:
-            yield from models_in(store)
-
-    def facts(self, model: FoundModel, running: Mapping[str, Sequence[str]] | None = None) -> ModelFacts:
-        """What is known of one; `running` are the addresses of hosts by the model that they have."""
-        used = ["configured"] if self.is_configured(model) else []
-        for name, urls in (running or {}).items():
-            used += [f"host {url}" for url in urls] if is_called(model, name) else []
-        return facts_of(model, self.room, used)
-
-    def is_configured(self, model: FoundModel) -> bool:
-        """Whether the configuration names it."""
-        config = self.settled.config
-        name = config.model
-        if config.backend != "mlx":
-            return False  # the name is of another server's model
-        return is_called(model, name) if name else model.store.kind is StoreKind.BUNDLED
+        found = LocalModels.of(settled.config, invocation.environ, user_home, cwd)
+        return Inventory(found.config, found.stores, found.room, found.cwd, settled)
 
     def find(self, text: str, *, in_part: bool = True) -> FoundModel:
-        """The model that a user names by its id, its name in a store or a path, also of one in no store.
-
-        `in_part`: a part of its name suffices where only one model has it.
+        """As `LocalModels.find`.
 
         Raises:
             CommandFailed: there is none, or more than one of that name.
         """
-        if not text.strip():  # as a path it would be the working directory
-            raise CommandFailed(ExitCode.USAGE, "the model's name is empty; see anyclaude-tui models list")
-        found = [model for model in self.models() if model.name == text]
-        if not found:
-            path = (self.cwd / expand_home(text, Path.home())).absolute()
-            found = [model for model in self.models() if is_called(model, str(path))]
-            if not found and path.is_dir():
-                return FoundModel(text, ModelStore(StoreKind.FOLDER, path.parent), path, path)
-        if not found:
-            lowered = text.lower()
-            found = [model for model in self.models() if lowered in model.name.lower()]
-            if found and not in_part:
-                raise CommandFailed(
-                    ExitCode.USAGE,
-                    f'no model is named "{text}", and a part of a name is not enough here; did you mean'
-                    f" {found[0].name}?",
-                )
-            if len(found) > 1:
-                names = ", ".join(model.name for model in found[:5])
-                raise CommandFailed(ExitCode.USAGE, f'"{text}" may be any of {names}; name one of them')
-        if not found:
-            raise CommandFailed(
-                ExitCode.USAGE,
-                f'no model "{text}" on this machine; see anyclaude-tui models list, or get it with:'
-                f" anyclaude-tui models pull {text}",
-            )
-        if len(found) > 1:
-            paths = " and ".join(str(model.path) for model in found)
-            raise CommandFailed(ExitCode.USAGE, f"{text} is there more than once: {paths}; name the path")
-        return found[0]
-
-
-def is_called(model: FoundModel, name: str) -> bool:
-    """Whether a configuration or a host that names `name` means this model."""
-    if name == model.name:
-        return True
-    if not name.startswith("/"):
-        return False
-    try:
-        return Path(name).resolve() in (model.path.resolve(), model.whole.resolve())
-    except (OSError, RuntimeError):
-        return False
+        try:
+            return super().find(text, in_part=in_part)
+        except NoSuchModel as error:
+            raise CommandFailed(ExitCode.USAGE, str(error)) from None

@@ -7,13 +7,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from engine.options.kinds import printable
+from proxy.local_models.facts import ModelFacts
 from tui.client.figures import count, plural, size
 from tui.client.wire_text import shorten_middle, width
 from tui.commands.claude_window import LEAST_WINDOW
 from tui.commands.doctor.report import terminal_width
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.models.facts import ModelFacts
 from tui.commands.models.inventory import Inventory
 from tui.commands.models.running import running_models
 from tui.commands.output import write_data
@@ -31,7 +31,7 @@ def run_models_list(invocation: Invocation, *, as_json: bool) -> int:
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
     """
-    inventory = Inventory.of(invocation)
+    inventory = Inventory.settle(invocation)
     running = running_models(inventory.settled)
     rows = [inventory.facts(model, running) for model in inventory.models()]
     room = inventory.room.limit

@@ -39,7 +39,7 @@ def run_models_pull(
     """
     if not is_hub_id(hub_id):
         raise CommandFailed(ExitCode.USAGE, f'"{hub_id}" is no hub id; it has the form OWNER/NAME')
-    inventory = Inventory.of(invocation)
+    inventory = Inventory.settle(invocation)
     access, note = _access(invocation.environ)
     if note:
         say(note)

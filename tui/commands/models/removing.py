@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.options.kinds import printable
+from proxy.local_models.facts import files_below
+from proxy.local_models.local_models import is_called
+from proxy.local_models.stores import FoundModel, ModelStore, StoreKind
 from tui.client.figures import plural, size
 from tui.commands.exit_codes import CommandFailed, ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.models.facts import files_below
-from tui.commands.models.inventory import Inventory, is_called
+from tui.commands.models.inventory import Inventory
 from tui.commands.models.running import UNKNOWN, running_models
-from tui.commands.models.stores import FoundModel, ModelStore, StoreKind
 from tui.commands.output import write_data
 from tui.commands.trust_question import YES
 
@@ -50,7 +51,7 @@ def run_models_rm(
         proxy.configuration.settled.ConfigError, CommandFailed: see `Invocation`; there is no such model in a
             store, a host uses it, or it cannot be removed.
     """
-    inventory = Inventory.of(invocation)
+    inventory = Inventory.settle(invocation)
     # Without a question a part of a name is too little: once its model is gone, it would fit another one.
     model = inventory.find(name, in_part=not yes)
     removal = removal_of(model, inventory.stores)

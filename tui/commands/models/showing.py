@@ -22,6 +22,8 @@ from engine.options.kinds import printable
 from engine.process.json_files import read_object
 from engine.wire.model_report import ModelReport, read_report
 from proxy.configuration.settled import HostConfig
+from proxy.local_models.facts import ModelFacts, files_below
+from proxy.local_models.stores import FoundModel
 from tui.client.figures import plural, size
 from tui.commands.claude_window import LEAST_WINDOW
 from tui.commands.doctor.examination import RunProgram, run_program
@@ -29,10 +31,8 @@ from tui.commands.doctor.report import terminal_width
 from tui.commands.engine_report import report_command, report_environment
 from tui.commands.exit_codes import ExitCode
 from tui.commands.invocation import Invocation, say
-from tui.commands.models.facts import ModelFacts, files_below
 from tui.commands.models.inventory import Inventory
 from tui.commands.models.running import running_models
-from tui.commands.models.stores import FoundModel
 from tui.commands.output import write_data
 
 _NAME_CELLS = 14
@@ -66,7 +66,7 @@ def run_models_show(
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`; or
             there is no such model.
     """
-    inventory = Inventory.of(invocation)
+    inventory = Inventory.settle(invocation)
     model = inventory.find(name)
     facts = inventory.facts(model, running_models(inventory.settled))
     found = None

@@ -131,7 +131,7 @@ def run_models_suggest(invocation: Invocation, *, as_json: bool) -> int:
     Raises:
         proxy.configuration.settled.ConfigError, tui.commands.exit_codes.CommandFailed: see `Invocation`.
     """
-    inventory = Inventory.of(invocation)
+    inventory = Inventory.settle(invocation)
     limit = inventory.room.limit
     mine = next((row for row in reversed(SUGGESTIONS) if _engine_bytes(row.memory_gb) <= limit.bytes), None)
     if as_json:

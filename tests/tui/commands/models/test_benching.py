@@ -20,11 +20,11 @@ from engine.wire.speed_report import (
     SpeedRow,
     speed_text,
 )
+from proxy.local_models.bench_records import BenchRecords, BenchRun
 from tests.tui.commands.models.homes import Home
 from tests.tui.scripted_host import scripted_host
 from tui.commands.exit_codes import CommandFailed
 from tui.commands.models import benching
-from tui.commands.models.bench_records import BenchRecords, BenchRun
 from tui.commands.models.bench_report import plot, report
 from tui.commands.models.benching import BenchOptions, Measured, bench_command, lengths_of, run_models_bench
 

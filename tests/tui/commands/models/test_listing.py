@@ -235,7 +235,7 @@ def test_a_hundred_folders_are_read_by_their_headers_without_mlx(home: Home) -> 
     program = (
         "import sys; from tui.commands.invocation import Invocation\n"
         "from tui.commands.models.inventory import Inventory\n"
-        "inventory = Inventory.of(Invocation())\n"
+        "inventory = Inventory.settle(Invocation())\n"
         "rows = [inventory.facts(model) for model in inventory.models()]\n"
         "print(sum(row.size_bytes > 1 << 40 for row in rows))\n"
         "print(sorted({'mlx', 'mlx_lm', 'transformers', 'huggingface_hub'} & set(sys.modules)))"

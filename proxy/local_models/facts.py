@@ -14,7 +14,7 @@ from engine.memory_budget.limits import Machine, MemoryLimit, memory_limit
 from engine.model_files.description import ModelDescription, added_tokens, describe
 from engine.model_files.errors import BrokenWeights, ModelError, WeightsMissing
 from engine.model_files.tokenizer_files import tokenizer_files
-from tui.commands.models.stores import FoundModel, StoreKind
+from proxy.local_models.stores import FoundModel, StoreKind
 
 ASSUMED_WINDOW = 32_768
 """The engine's window of a model whose files state none (`engine.models.loading.DEFAULT_CONTEXT`)."""
