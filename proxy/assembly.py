@@ -24,6 +24,8 @@ from proxy.api.host_routes import host_routes
 from proxy.api.server import create_app
 from proxy.backends.factory import make_backend
 from proxy.backends.openai import OpenAIBackend
+from proxy.changes.change_routes import change_routes
+from proxy.changes.live_changes import LiveChanges
 from proxy.configuration.destination import without_password
 from proxy.configuration.settings import ENGINE_SETTINGS
 from proxy.configuration.settled import HostConfig
@@ -40,6 +42,7 @@ from proxy.events.types import (
     RequestDelta,
     RequestFinished,
 )
+from proxy.library_loggers import DebugLevel
 from proxy.record.recorder import Recorder
 from proxy.record.tool_history import TOOL_HISTORY_FOLDER, ToolHistory
 from proxy.supervision.external_engine import ExternalEngine
@@ -83,7 +86,6 @@ class Host:
         engine_arguments: tuple[str, ...] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.config = config
         self.url = url
         self.started = clock()
         self._code, self._libraries = code_hash(), library_versions()  # the files may change while it runs
@@ -99,6 +101,16 @@ class Host:
         self.ended = asyncio.Event()
         """Set when `end` was asked for, and no request runs any more."""
         self._tokens_per_s = 0.0
+        self.changes = LiveChanges(
+            config,
+            at_once={
+                "trace": self._keep_traces,
+                "keep_awake": self.sleep.want,
+                "debug_level": DebugLevel(config.debug_level).set,
+            },
+            engine_settings=engine_settings,
+            notice=self.notice,
+        )
         self._listen()
         self.store = TraceStore(
             config.home / TRACES_FOLDER,
@@ -111,11 +123,12 @@ class Host:
         self.recorder = Recorder(
             self.bus, self.store if config.trace else None, clock=clock, ended=self.run.ended
         )
-        self.backend = make_backend(config, self._engine_url)
+        self.backend = make_backend(config, self._engine_url, lambda: self.changes.model)
         self.supervisor: Supervisor | None = None
         self._engine: Supervisor | ExternalEngine | None = None
         if config.backend == "mlx" and config.manage_engine:
             self._engine = self.supervisor = self._make_supervisor(engine_arguments)
+            self.changes.supervisor = self.supervisor
         elif config.backend == "mlx":
             self._engine = ExternalEngine(
                 _joined_address(config), bus=self.bus, model=config.model, timing=engine_timing(config)
@@ -134,6 +147,12 @@ class Host:
             tool_history=self._tool_history,
         )
         self.app.include_router(host_routes(self))
+        self.app.include_router(change_routes(self.changes))
+
+    @property
+    def config(self) -> HostConfig:
+        """The configuration that counts now."""
+        return self.changes.now
 
     def start(self) -> None:
         """Start the engine and bring the list of traces up to date, both in the background."""
@@ -256,14 +275,20 @@ class Host:
         self.bus.listen(self.sleep.observe)
         self.bus.listen(self._observe)
         self.bus.listen_to_losses(self.metrics.lost)
-        if self.config.stream_logging:
-            self.bus.listen(_log_deltas)
+        self.bus.listen(self._log_deltas)
 
     def _observe(self, type: str, request: str | None, data: EventData) -> None:
         if isinstance(data, RequestDelta | RequestFinished) and data.tokens_per_s:
             self._tokens_per_s = data.tokens_per_s
         if self.stopping and self.totals.running <= 0:
             self.ended.set()
+
+    def _log_deltas(self, type: str, request: str | None, data: EventData) -> None:
+        if self.config.stream_logging and isinstance(data, RequestDelta):
+            _stream_log.info("%s %s %r", request, data.kind, data.text)
+
+    def _keep_traces(self, wanted: bool) -> None:
+        self.recorder.traces = self.store if wanted else None
 
     def _tell_engine_line(self, line: str) -> None:
         self.bus.publish("engine.log", EngineLogLine(line=line))
@@ -334,8 +359,3 @@ def _joined_address(config: HostConfig) -> str:
     if not address:
         raise ValueError("an engine that runs already needs its address: engine_port or backend_url")
     return address
-
-
-def _log_deltas(type: str, request: str | None, data: EventData) -> None:
-    if isinstance(data, RequestDelta):
-        _stream_log.info("%s %s %r", request, data.kind, data.text)

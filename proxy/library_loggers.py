@@ -1,4 +1,4 @@
-"""The loggers of libraries, which say at each request where it goes."""
+"""How much the logs say: of this program by its debug level, of libraries only what is wrong."""
 
 from __future__ import annotations
 
@@ -12,3 +12,14 @@ def quiet_libraries() -> None:
     """Leave what libraries say below a warning out of the log, at each level of it."""
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class DebugLevel:
+    """Switches the root logger between debugging and its level without; `begun` is the level at the start."""
+
+    def __init__(self, begun: int) -> None:
+        self._quiet = logging.INFO if begun > 0 else logging.getLogger().level
+
+    def set(self, level: int) -> None:
+        """Log as `debug.level` asks for."""
+        logging.getLogger().setLevel(logging.DEBUG if level > 0 else self._quiet)

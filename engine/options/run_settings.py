@@ -54,6 +54,7 @@ class RunSettings:
         usual="as the chat template shows",
         harmless=True,
         more="tool-calls.md#families",
+        live=True,
     )
     thinking_format: str = declared(
         "",
@@ -65,6 +66,7 @@ class RunSettings:
         usual="as the chat template shows",
         harmless=True,
         more="tool-calls.md#thinking",
+        live=True,
     )
     context_tokens: int = declared(
         0,
@@ -74,6 +76,7 @@ class RunSettings:
         key="backends.NAME.contextTokens",
         usual="as the model's files state",
         harmless=True,
+        live=True,
     )
     grammar: bool = declared(
         True,
@@ -82,6 +85,7 @@ class RunSettings:
         " read as written and repaired",
         key="backends.NAME.grammar",
         harmless=True,
+        live=True,
     )
     kv_bits: Literal[4, 8] | None = declared(
         None,
@@ -90,6 +94,7 @@ class RunSettings:
         key="backends.NAME.kvBits",
         usual="as the model computes them",
         harmless=True,
+        live=True,
     )
     adapter: str = declared(
         "",
@@ -122,6 +127,7 @@ class RunSettings:
         "tokens that the draft model guesses at a time",
         key="backends.NAME.draftTokens",
         harmless=True,
+        live=True,
     )
     loop_tokens: int = declared(
         2000,
@@ -130,18 +136,21 @@ class RunSettings:
         " and JSON it takes eight times as many; 0: never",
         key="backends.NAME.loopTokens",
         more="architecture.md#answers-that-repeat-themselves",
+        live=True,
     )
     max_batch: int = declared(
         8,
         BATCH,
         "requests that generate at the same time; 1: one after another",
         key="backends.NAME.maxBatch",
+        live=True,
     )
     max_queue: int = declared(
         64,
         QUEUE,
         "requests that may wait; more are refused, and Claude Code tries again",
         key="backends.NAME.maxQueue",
+        live=True,
     )
     prefill_chunk: int | None = declared(
         None,
@@ -150,6 +159,7 @@ class RunSettings:
         key="backends.NAME.prefillChunk",
         usual="as measured on this machine",
         more="prefix-cache.md#how-long-chunks-are",
+        live=True,
     )
     stall_after_s: float = declared(
         60.0,
@@ -165,6 +175,7 @@ class RunSettings:
         key="backends.NAME.prefixCacheBytes",
         usual="a fifth of the machine's",
         more="prefix-cache.md",
+        live=True,
     )
     memory_limit_bytes: int | None = declared(
         None,
@@ -173,6 +184,7 @@ class RunSettings:
         key="backends.NAME.memoryLimitBytes",
         usual="by the machine",
         more="running.md#memory",
+        live=True,
     )
     wired: Literal["weights", "off"] = declared(
         "weights",
@@ -187,6 +199,7 @@ class RunSettings:
         "disk for computed prompts, of all models together; 0: none",
         key="backends.NAME.diskCacheBytes",
         more="prefix-cache.md",
+        live=True,
     )
     disk_writes_per_day_bytes: int = declared(
         50_000_000_000,
@@ -194,6 +207,7 @@ class RunSettings:
         "most bytes of computed prompts that are written to disk in a day (UTC); 0: they are only read",
         key="backends.NAME.diskWritesPerDayBytes",
         more="prefix-cache.md",
+        live=True,
     )
     relax_gpu_watchdog: bool = declared(
         False,

@@ -28,6 +28,7 @@ class Setting:
     default: Any = None
     usual: str = ""  # the default in words, where the value alone explains nothing
     harmless: bool = False  # obeyed also in a working directory's file that the user has not trusted
+    live: bool = False  # can be changed while the host runs; where it is the engine's, that restarts
     inert: bool = False  # accepted for other programs' or earlier users' sake, and without an effect
     more: str = ""  # where the docs say more, from their folder
 

@@ -16,10 +16,13 @@ from proxy.events.errors import UpstreamUnavailable
 _LATE_TOOLS: Mapping[str, LateTools | None] = {"auto": None, "text": "text", "list": "listed"}
 
 
-def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend | ClaudeBackend:
+def make_backend(
+    config: HostConfig, engine_url: Callable[[], str], engine_model: Callable[[], str] | None = None
+) -> Backend | ClaudeBackend:
     """Make the backend; nothing is connected before the first request.
 
-    `engine_url` says where the built-in engine listens now, "" while that is not known.
+    `engine_url` says where the built-in engine listens now, "" while that is not known; `engine_model` which
+    model it runs, by default the configured one.
 
     Raises:
         ValueError: the backend needs a URL and the configuration has none.
@@ -33,7 +36,7 @@ def make_backend(config: HostConfig, engine_url: Callable[[], str]) -> Backend |
 
         return MlxBackend(
             base_url,
-            config.model or bundled_model.NAME,
+            engine_model or (lambda: config.model or bundled_model.NAME),
             project_text=config.project_text_behind_tools,
         )
     known = KNOWN_BACKENDS.get(config.backend_name) or KNOWN_BACKENDS.get(config.backend)

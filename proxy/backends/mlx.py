@@ -35,8 +35,10 @@ class MlxBackend:
         late_tools="marked",
     )
 
-    def __init__(self, base_url: str | Callable[[], str], model: str, *, project_text: bool = False) -> None:
-        """`project_text`: as in `Dialect`."""
+    def __init__(
+        self, base_url: str | Callable[[], str], model: Callable[[], str], *, project_text: bool = False
+    ) -> None:
+        """`model` says which one the engine runs now; `project_text`: as in `Dialect`."""
         self.dialect = replace(type(self).dialect, project_text=project_text)
         self._client = ChatClient(base_url, _WHO)
         self._broken_off = AbandonedAnswers(time.monotonic)
@@ -63,7 +65,7 @@ class MlxBackend:
                 self._broken_off.keep(key, max(reader.generated, known, key=len))
 
     async def model_name(self) -> str:
-        return self._model
+        return self._model()
 
     async def count_tokens(self, request: UpstreamRequest) -> int:
         body = {**request.body, "count_only": True}

@@ -177,7 +177,7 @@ class HostSettings(RunSettings):
         usual="~/.anyclaude",
         more="../README.md#where-data-lives",
     )
-    trace: bool = declared(True, FLAG, "keep traces", key="debug.enableTraces", harmless=True)
+    trace: bool = declared(True, FLAG, "keep traces", key="debug.enableTraces", harmless=True, live=True)
     trace_max_bytes: int = declared(
         10_000_000_000,
         DISK,
@@ -212,6 +212,7 @@ class HostSettings(RunSettings):
         "keep the machine from falling asleep while requests run, with caffeinate or systemd-inhibit",
         key="keepAwake",
         more="living-with-it.md#the-machine-stays-awake",
+        live=True,
     )
     status_line: bool = declared(
         False,
@@ -229,10 +230,10 @@ class HostSettings(RunSettings):
         more="running.md#a-shorter-first-prompt",
     )
     debug_level: int = declared(
-        0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True
+        0, LEVEL, "how much the logs say", key="debug.level", env="ANYCLAUDE_DEBUG", harmless=True, live=True
     )
     stream_logging: bool = declared(
-        False, FLAG, "log each piece of a stream", key="debug.enableStreamLogging", harmless=True
+        False, FLAG, "log each piece of a stream", key="debug.enableStreamLogging", harmless=True, live=True
     )
 
 

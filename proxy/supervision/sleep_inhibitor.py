@@ -27,6 +27,7 @@ SYSTEMD_RUNS = Path("/run/systemd/system")  # sd_booted(3)
 _START_S = 10.0
 _END_S = 2.0
 _HELD = b"held\n"
+_IDLE, _UNWANTED = "no request runs", "not prevented: keepAwake is false"
 _WHY = "requests to the model are running"
 
 
@@ -86,7 +87,7 @@ class SleepInhibitor:
         commands: Callable[[], tuple[list[HoldCommand], str]] = lambda: hold_commands(os.getpid()),
         grace_s: float = GRACE_S,
     ) -> None:
-        self.status = "no request runs" if wanted else "not prevented: keepAwake is false"
+        self.status = _IDLE if wanted else _UNWANTED
         """What people are told: whether sleep is held off now, and why not."""
         self._wanted = wanted
         self._commands = commands
@@ -97,8 +98,14 @@ class SleepInhibitor:
 
     def start(self) -> None:
         """Begin to watch."""
-        if self._wanted:
-            self._task = asyncio.create_task(self._watch())
+        self._task = asyncio.create_task(self._watch())
+
+    def want(self, wanted: bool) -> None:
+        """Begin to hold sleep off, or let the machine sleep from now on."""
+        self._wanted = wanted
+        if self.status in (_IDLE, _UNWANTED):
+            self.status = _IDLE if wanted else _UNWANTED
+        self._changed.set()
 
     async def close(self) -> None:
         """Let the machine sleep again."""
@@ -118,7 +125,7 @@ class SleepInhibitor:
 
     async def _watch(self) -> None:
         while True:
-            while self._running <= 0:
+            while self._running <= 0 or not self._wanted:
                 await self._next_change()
             holder = await self._hold()
             if holder is None:
@@ -130,7 +137,7 @@ class SleepInhibitor:
             if not idle:
                 self._give_up("the program that held it off was ended")
                 return
-            self.status = "no request runs"
+            self.status = _IDLE if self._wanted else _UNWANTED
 
     async def _next_change(self) -> None:
         await self._changed.wait()
@@ -140,7 +147,7 @@ class SleepInhibitor:
         """True once no request has run for the grace; False if the program ends before."""
         ended = asyncio.create_task(holder.wait())
         try:
-            while True:
+            while self._wanted:
                 changed = asyncio.create_task(self._next_change())
                 limit = None if self._running > 0 else self._grace_s
                 done, _ = await asyncio.wait(
@@ -150,7 +157,8 @@ class SleepInhibitor:
                 if ended in done:
                     return False
                 if not done:
-                    return True
+                    break
+            return True
         finally:
             await end_tasks(ended)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from proxy.events.bus import EventBus
 from proxy.events.errors import UpstreamError, UpstreamUnavailable
@@ -31,6 +32,14 @@ _RESTART_REQUESTED = "the engine was stopped because a restart was requested"
 _DRAINING = "it restarts after the requests that run"
 _DRAIN_RETRY_S = 10.0  # Claude Code tries ten times; answers take minutes
 _LAST_LINES = 3  # lines of the log in the message after the last restart
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What the next run starts, and the name of its model."""
+
+    command: EngineCommand
+    model: str
 
 
 class Supervisor:
@@ -74,9 +83,11 @@ class Supervisor:
             timing=timing or Timing(),
             monotonic=monotonic,
         )
+        self._chosen = _Chosen(command, first.model)
+        self._proven: _Chosen | None = None  # the last that came up, where another is to follow it
+        self._on_refused: Callable[[str], None] = lambda _: None
         self._new_run = partial(
             EngineRun,
-            command,
             board=self.board,
             log=log,
             requests=requests,
@@ -116,6 +127,18 @@ class Supervisor:
         self._woken.set()
         return 0
 
+    def change(
+        self, settings: Mapping[str, Any], refused: Callable[[str], None], *, model: str, drain: bool = False
+    ) -> int:
+        """Restart the engine with other settings, as `restart`; returns how many requests it waits for.
+
+        `model` is its name then. Where an engine does not come up with them, the last settings with which one
+        did count again, and `refused` is called with the reason.
+        """
+        self._chosen = _Chosen(replace(self._chosen.command, settings=settings), model)
+        self._on_refused = refused
+        return self.restart(drain=drain)
+
     def gate(self) -> UpstreamError | None:
         """The error for a request that arrives now; None: the engine accepts it."""
         if self.board.drain and self.board.state.state in TAKES_REQUESTS:
@@ -144,12 +167,18 @@ class Supervisor:
                 self.restart()
 
     async def _run(self) -> None:
+        shown = self._chosen
         while not self._stopping:
             self._woken.clear()
             self.board.drain = ""
             try:
-                end = await self._new_run(watch=self._new_watch()).run(self._woken, on_stop=self._show_stop)
-                if end.exit is not None:
+                chosen = self._chosen
+                if chosen is not shown:
+                    self.board.set(model=chosen.model, context_tokens=0, notes=[])
+                    shown = chosen
+                run = self._new_run(chosen.command, watch=self._new_watch())
+                end = await run.run(self._woken, on_stop=self._show_stop)
+                if not self._went_back(chosen, end) and end.exit is not None:
                     await self._after(end.exit, end)
             except Exception:  # our own fault must not leave a state that looks like a running engine
                 _log.exception("the supervisor failed")
@@ -159,6 +188,21 @@ class Supervisor:
             "stopped", pid=None, url=self._url, progress=None, detail="", running=0, queue=0,
             memory_bytes=0, cache=None, memory=None,
         )  # fmt: skip
+
+    def _went_back(self, ran: _Chosen, end: RunEnd) -> bool:
+        """Whether changed settings are taken back, as no engine came up with them."""
+        proven = self._proven
+        if ran is not self._chosen:  # changed while it ran
+            self._proven = ran if end.healthy_s else proven
+            return False
+        self._proven = None
+        if proven is None or end.healthy_s or end.exit is None:
+            return False
+        self._chosen = proven
+        self._policy.forget()
+        self._on_refused(end.message)
+        self.board.set("restarting", last_exit=end.message, detail=end.message)
+        return True
 
     def _show_stop(self) -> None:
         if self._stopping:

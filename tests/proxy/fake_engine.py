@@ -103,7 +103,7 @@ if behave == "crash":
     fail(1)
 if behave == "port busy":
     fail(3, error="the engine cannot listen on 127.0.0.1:8081: Address already in use", exit_code=3)
-if behave == "no model":
+if behave == "no model" or settings.get("model", "").endswith("broken"):
     print("no model at models/none: no such folder", file=sys.stderr, flush=True)
     fail(4)
 if behave == "tracked":

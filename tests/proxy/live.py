@@ -233,7 +233,7 @@ async def proxy_over(
     """A proxy in front of a playing upstream."""
     async with serve(upstream) as url:
         backends: dict[str, Callable[[], Any]] = {
-            "mlx": lambda: MlxBackend(f"{url}/v1", "tiny"),
+            "mlx": lambda: MlxBackend(f"{url}/v1", lambda: "tiny"),
             "openai": lambda: OpenAIBackend(f"{url}/v1", "tiny"),
             "claude": lambda: ClaudeBackend(url),
         }

@@ -447,6 +447,9 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         answers = {path: await host.client.get(path) for path in ("/anyclaude/traces", "/health/ready")}
         assert (await host.client.get("/anyclaude/history")).json() == {"events": []}  # all is in the feed
         answers |= {path: await host.client.get(path) for path in ("/anyclaude/state", "/health/live")}
+        answers |= {
+            path: await host.client.get(path) for path in ("/anyclaude/models", "/anyclaude/settings")
+        }
         [row] = answers["/anyclaude/traces"].json()["traces"]
         why = await host.client.get(f"/anyclaude/traces/{row['id']}/why")
         answers["/anyclaude/traces/{trace_id}/why"] = why
@@ -459,6 +462,9 @@ async def test_the_hosts_own_api_describes_itself(tmp_path: Path) -> None:
         "/anyclaude/state",
         "/anyclaude/engine/restart",
         "/anyclaude/stop",
+        "/anyclaude/models",
+        "/anyclaude/model",
+        "/anyclaude/settings",
         "/anyclaude/requests/{request_id}/cancel",
         "/anyclaude/traces",
         "/anyclaude/history",

@@ -40,7 +40,7 @@ async def test_what_an_engine_that_breaks_off_had_generated_goes_to_the_next(
 ) -> None:
     engine = Upstream(played)
     async with serve(engine) as url:
-        backend = MlxBackend(f"{url}/v1", "m")
+        backend = MlxBackend(f"{url}/v1", lambda: "m")
         assert not await asked(backend, stream=True)
         engine.answer = says("So it is.")
         assert await asked(backend, temperature=0.5)  # another request

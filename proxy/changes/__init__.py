@@ -1,0 +1,1 @@
+"""What a person changes of a running host: its model, its settings."""

@@ -1,0 +1,211 @@
+"""Changes of a running host: another model, or settings that take effect without a new start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine import bundled_model
+from engine.options.kinds import printable
+from proxy.changes.live_settings import LiveSetting, live_settings, read_changes, with_model
+from proxy.configuration.settings import ENGINE_SETTINGS, SETTINGS
+from proxy.configuration.settled import HostConfig
+from proxy.local_models.bench_records import BenchRecords
+from proxy.local_models.facts import ModelFacts
+from proxy.local_models.local_models import LocalModels, NoSuchModel, is_called
+from proxy.local_models.stores import FoundModel, StoreKind
+from proxy.supervision.supervisor import Supervisor
+
+
+class CannotChange(ValueError):
+    """What was asked for is not possible on this host; the message says why."""
+
+
+class Changed(BaseModel):
+    """What follows from a change: the keys that differ now, and the requests that the engine waits for."""
+
+    changed: list[str]
+    restarting: bool = False
+    running: int = 0
+    model: str = ""
+
+
+class LocalModel(BaseModel):
+    """One model of this machine; bytes, tokens and speeds (tokens a second) are 0 where they are not known.
+
+    The speeds are those of its newest `anyclaude-tui models bench`. `reason` says why its condition is not
+    `ready`. `loaded`: it is the one that the engine has.
+    """
+
+    name: str
+    path: str
+    store: str
+    condition: str
+    reason: str = ""
+    architecture: str = ""
+    quantization: str = ""
+    size_bytes: int = 0
+    window_tokens: int = 0
+    fitting_tokens: int = 0
+    family: str = ""
+    cache: str = ""
+    prefill_speed: float = 0.0
+    decode_speed: float = 0.0
+    loaded: bool = False
+
+    @property
+    def served_tokens(self) -> int:
+        """The context that an engine would serve: the window, as far as it fits."""
+        known = [tokens for tokens in (self.window_tokens, self.fitting_tokens) if tokens]
+        return min(known, default=0)
+
+
+class LocalModelList(BaseModel):
+    """The models of the host's machine, and what its engine may take of the memory."""
+
+    models: list[LocalModel]
+    limit_bytes: int
+    limit_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """A model by its name for people, and by the value that the setting `model` has for it."""
+
+    name: str
+    configured: str
+
+
+class LiveChanges:
+    """Holds the configuration that counts `now`.
+
+    Args:
+        at_once: what has to be called with a new value, by the field of a setting.
+        engine_settings: what an engine is started with under a configuration.
+        notice: tells people.
+    """
+
+    def __init__(
+        self,
+        begun: HostConfig,
+        *,
+        at_once: Mapping[str, Callable[[Any], None]],
+        engine_settings: Callable[[HostConfig], dict[str, Any]],
+        notice: Callable[[str, str], None],
+    ) -> None:
+        self.now = begun
+        self.supervisor: Supervisor | None = None
+        self._begun = begun
+        self._at_once = at_once
+        self._engine_settings = engine_settings
+        self._notice = notice
+
+    @property
+    def model(self) -> str:
+        """The engine's model, as people are told."""
+        return self.now.model or bundled_model.NAME
+
+    def settings(self) -> list[LiveSetting]:
+        """The settings that can change here."""
+        return live_settings(self.now, self._begun, engine=self.supervisor is not None)
+
+    def change(self, wished: Mapping[str, Any], *, drain: bool = False) -> Changed:
+        """Change settings; where one is the engine's, it restarts, with `drain` after its requests.
+
+        Raises:
+            proxy.configuration.settled.ConfigError: see `read_changes`; nothing was changed.
+        """
+        changes = read_changes(wished, self.now, engine=self.supervisor is not None)
+        keys = [SETTINGS[name].key_of(self.now.backend_name) for name in changes]
+        after = replace(self.now, **changes)
+        for name, value in changes.items():
+            if name in self._at_once:
+                self._at_once[name](value)
+        changed = Changed(changed=keys)
+        if any(name in ENGINE_SETTINGS for name in changes):
+            changed = self._restart_with(after, ", ".join(keys), changed, drain=drain)
+        else:
+            self.now = after
+        if keys:
+            self._notice(f"changed, as a person asked: {', '.join(keys)}", "info")
+        return changed
+
+    def find_model(self, name: str) -> ChosenModel:
+        """A model of this machine that the engine can load; reads its folder, so call it in a thread.
+
+        Raises:
+            CannotChange: there is no such model, or no engine of this host can load it.
+        """
+        if self.supervisor is None:
+            raise CannotChange("this host runs no engine of its own: its server chooses the model")
+        local = self._local_models()
+        try:
+            found = local.find(name)
+        except NoSuchModel as error:
+            raise CannotChange(str(error)) from None
+        facts = local.facts(found)
+        if facts.condition != "ready":
+            raise CannotChange(f"{facts.name} cannot be loaded: {facts.condition}, {facts.reason}")
+        return ChosenModel(facts.name, self._configured_name(found))
+
+    def use_model(self, chosen: ChosenModel, *, drain: bool = False) -> Changed:
+        """Load a model; returns when that is begun. What was chosen for the one before does not count."""
+        if chosen.configured == self.now.model:
+            return Changed(changed=[], model=chosen.name)
+        after = with_model(self.now, self._begun, chosen.configured)
+        key = SETTINGS["model"].key_of(self.now.backend_name)
+        changed = self._restart_with(after, chosen.name, Changed(changed=[key]), drain=drain)
+        self._notice(f"the model becomes {printable(chosen.name)}, as a person asked", "info")
+        return changed.model_copy(update={"model": chosen.name})
+
+    def local_models(self) -> LocalModelList:
+        """The models of this machine; reads their folders, so call it in a thread."""
+        local = self._local_models()
+        speeds = BenchRecords(self.now.home)
+        rows = [self._described(model, local.facts(model), speeds) for model in local.models()]
+        limit = local.room.limit
+        return LocalModelList(models=rows, limit_bytes=limit.bytes, limit_reason=limit.reason)
+
+    def _restart_with(self, after: HostConfig, what: str, changed: Changed, *, drain: bool) -> Changed:
+        before = self.now
+        assert self.supervisor is not None
+
+        def take_back(reason: str) -> None:
+            self.now = before
+            self._notice(f"{printable(what)} did not work: {reason}; what was before counts again", "error")
+
+        self.now = after
+        running = self.supervisor.change(
+            self._engine_settings(after), take_back, model=self.model, drain=drain
+        )
+        return changed.model_copy(update={"restarting": True, "running": running})
+
+    def _local_models(self) -> LocalModels:
+        return LocalModels.of(self.now, os.environ, Path.home(), Path.cwd())
+
+    def _configured_name(self, model: FoundModel) -> str:
+        """The value of the setting `model` for it."""
+        if is_called(model, self._begun.model):
+            return self._begun.model  # as it was named, with what was chosen for it
+        kind = model.store.kind
+        if kind is StoreKind.BUNDLED:
+            return ""
+        return model.name if kind is StoreKind.HUB else str(model.path)
+
+    def _described(self, model: FoundModel, facts: ModelFacts, speeds: BenchRecords) -> LocalModel:
+        rows = [row for run in speeds.runs(facts.name)[-1:] for row in run.rows]
+        measured = rows[len(rows) // 2] if rows else None  # of a middle length
+        known = {name: value for name, value in asdict(facts).items() if name in LocalModel.model_fields}
+        named = self.now.model
+        return LocalModel(
+            **known,
+            prefill_speed=measured.prefill_speed if measured else 0.0,
+            decode_speed=(measured.decode_speed or 0.0) if measured else 0.0,
+            loaded=self.supervisor is not None
+            and (is_called(model, named) if named else model.store.kind is StoreKind.BUNDLED),
+        )

@@ -1,0 +1,175 @@
+"""A host that runs gets another model, or other settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.scripted_upstream import Turn
+from engine import bundled_model
+from engine.wire.speed_report import MeasuredModel, SpeedRow
+from proxy.changes.live_settings import LIVE, OF_THE_MODEL, live_settings, read_changes, with_model
+from proxy.configuration.settled import ConfigError, HostConfig
+from proxy.library_loggers import DebugLevel
+from proxy.local_models.bench_records import BenchRecords, BenchRun
+from tests.proxy.test_host import ASK, Served, served, served_with_upstream
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two models: one that loads, and one whose engine does not come up."""
+    found = tmp_path_factory.mktemp("models")
+    for name in ("second", "broken"):
+        (found / name).mkdir()
+        for file in bundled_model.FOLDER.iterdir():
+            if file.is_file():
+                (found / name / file.name).symlink_to(file)
+    return found
+
+
+async def changed(host: Served, path: str, **body: Any) -> dict[str, Any]:
+    answer = await host.client.post(f"/anyclaude/{path}", json=body)
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+async def refused(host: Served, path: str, **body: Any) -> str:
+    answer = await host.client.post(f"/anyclaude/{path}", json=body)
+    assert answer.status_code == 400
+    return str(answer.json()["error"]["message"])
+
+
+async def settings(host: Served) -> dict[str, Any]:
+    listed = (await host.client.get("/anyclaude/settings")).json()["settings"]
+    return {one["key"]: one for one in listed}
+
+
+def notice(part: str) -> Any:
+    return lambda event: event["type"] == "host.notice" and part in event["data"]["text"]
+
+
+async def test_models_are_listed_with_what_fits_and_one_is_loaded_in_place_of_another(
+    tmp_path: Path, folder: Path
+) -> None:
+    speeds = BenchRecords(tmp_path / "home")
+    rows = (SpeedRow(512, 1.0), SpeedRow(2048, 2.0, decoded_tokens=100, decode_s=4.0), SpeedRow(8192, 9.0))
+    speeds.keep(BenchRun("second", "2026-01-01T00:00:00", MeasuredModel(), rows))
+    async with served(tmp_path, model_folders=(str(folder),), tool_format="hermes") as host:
+        await host.until_engine("ready")
+        listed = (await host.client.get("/anyclaude/models")).json()
+        models = {model["name"]: model for model in listed["models"] if model["store"] != "Hugging Face"}
+        assert [name for name, model in models.items() if model["loaded"]] == [bundled_model.NAME]
+        second = models["second"]
+        assert (second["prefill_speed"], second["decode_speed"]) == (1024.0, 25.0)
+        assert second["window_tokens"] > 0
+        assert second["fitting_tokens"] > 0
+        assert listed["limit_bytes"] > 0
+        begun = await changed(host, "model", model="second")
+        assert begun == {
+            "changed": ["backends.mlx.model"], "restarting": True, "running": 0, "model": "second",
+        }  # fmt: skip
+        await host.events(lambda event: event["type"] == "engine.state" and event["data"]["state"] == "ready")
+        state = await host.state()
+        assert state.loads == [str(folder / "second")]
+        assert (await changed(host, "model", model="second"))["restarting"] is False
+        assert (await changed(host, "model", model=bundled_model.NAME))["restarting"] is True
+        assert (await host.state()).loads == [bundled_model.NAME]
+
+
+async def test_a_model_that_does_not_come_up_leaves_the_one_before(tmp_path: Path, folder: Path) -> None:
+    async with served(tmp_path, model_folders=(str(folder),)) as host:
+        await host.until_engine("ready")
+        await changed(host, "model", model="broken")
+        told = await host.events(notice("did not work"))
+        assert told[-1]["data"]["text"].startswith("broken did not work: ")
+        assert "what was before counts again" in told[-1]["data"]["text"]
+        assert told[-1]["data"]["level"] == "error"
+        assert (await host.state()).loads == [bundled_model.NAME]
+
+
+async def test_settings_change_at_once_or_with_a_restart_of_the_engine(tmp_path: Path) -> None:
+    async with served(tmp_path) as host:
+        await host.until_engine("ready")
+        before = {
+            one["key"]: one for one in (await host.client.get("/anyclaude/settings")).json()["settings"]
+        }
+        assert before["backends.mlx.loopTokens"]["effect"] == "engine restart"
+        assert before["keepAwake"]["effect"] == "at once"
+        assert await changed(host, "settings", changes={"keepAwake": False}) == {
+            "changed": ["keepAwake"], "restarting": False, "running": 0, "model": "",
+        }  # fmt: skip
+        assert (await host.state()).sleep == "not prevented: keepAwake is false"
+        await changed(host, "settings", changes={"keepAwake": None})
+        assert (await host.state()).sleep == "no request runs"
+        restarted = await changed(host, "settings", changes={"loopTokens": 400}, drain=False)
+        assert (restarted["changed"], restarted["restarting"]) == (["backends.mlx.loopTokens"], True)
+        after = await settings(host)
+        assert (after["backends.mlx.loopTokens"]["value"], after["backends.mlx.loopTokens"]["changed"]) == (
+            400,
+            True,
+        )
+        for wish, said in (
+            ({"changes": {"loopTokns": 400}}, 'did you mean "loopTokens"?'),
+            ({"changes": {"port": 1}}, "cannot be changed while a host runs"),
+            ({"changes": {"model": "x"}}, "anyclaude-tui models use NAME"),
+            ({"changes": {"loopTokens": "many"}}, "allowed: "),
+            ({"changes": {"trustRemoteCode": "x"}}, "cannot be changed"),
+            ({"settings": {}}, "changes: Field required"),
+        ):
+            assert said in await refused(host, "settings", **wish)
+        assert "no model" in await refused(host, "model", model="nowhere-at-all")
+
+
+async def test_without_an_engine_of_its_own_a_host_offers_neither_models_nor_the_engines_settings(
+    tmp_path: Path,
+) -> None:
+    async with served_with_upstream(tmp_path, Turn(text="hello"), Turn(text="again")) as host:
+        assert "its server chooses the model" in await refused(host, "model", model="x")
+        assert set(await settings(host)) == {
+            "debug.enableTraces",
+            "debug.level",
+            "debug.enableStreamLogging",
+            "keepAwake",
+        }
+        assert "this host runs none" in await refused(host, "settings", changes={"loopTokens": 400})
+        await changed(host, "settings", changes={"debug.enableTraces": False})
+        await host.client.post("/v1/messages", json=ASK)
+        await changed(host, "settings", changes={"debug.enableTraces": True})
+        await host.client.post("/v1/messages", json=ASK)
+        assert (await host.client.get("/anyclaude/traces")).json()["total"] == 1
+
+
+def test_a_model_takes_nothing_along_of_the_one_before(tmp_path: Path) -> None:
+    begun = HostConfig(home=tmp_path, model="org/a", tool_format="hermes", context_tokens=4096)
+    other = with_model(begun, begun, "org/b")
+    assert (other.model, other.tool_format, other.context_tokens) == ("org/b", "", 0)
+    assert with_model(other, begun, "org/a") == begun
+
+
+def test_each_live_setting_is_told_and_takes_its_own_default(tmp_path: Path) -> None:
+    config = HostConfig(home=tmp_path)
+    told = live_settings(config, config, engine=True)
+    assert len(told) == len(LIVE)
+    assert not set(LIVE) & {"model", "home", "token", "port", *OF_THE_MODEL[3:]}
+    for one in told:
+        assert read_changes({one.key: one.value}, config, engine=True) == {}
+    with pytest.raises(ConfigError, match="no setting nothing"):
+        read_changes({"nothing": 1}, config, engine=True)
+
+
+def test_the_logs_go_back_to_the_level_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    import logging
+
+    root = logging.getLogger()
+    begun = root.level
+    try:
+        root.setLevel(logging.WARNING)
+        level = DebugLevel(0)
+        level.set(2)
+        assert root.level == logging.DEBUG
+        level.set(0)
+        assert root.level == logging.WARNING
+    finally:
+        root.setLevel(begun)
